@@ -1,0 +1,63 @@
+"""What can go wrong in the stream, by who must act.
+
+PipelineError
+├── ConfigError           the operator: streamgauge.yaml, an environment override or an option is wrong
+├── LogError              the operator: the log cannot be used
+│   ├── LogLocked         another process owns this log folder
+│   ├── LogFormatError    the folder's format version is not one this program reads
+│   └── LogFull           `log.max_bytes` or `min_free` is reached; passes when consumers catch up
+├── MalformedPacket       the device: bytes that are not MQTT; closes its connection only
+├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
+├── FrameError            us, or a damaged log: a log message that is not a frame
+└── ServerUnreachable     the caller: the server a client command asks does not answer
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(PipelineError):
+    """A setting is missing, unknown or out of range; the message says where, what, and what is allowed."""
+
+
+class LogError(PipelineError):
+    """The log cannot be used."""
+
+
+class LogLocked(LogError):
+    """Another process owns this log folder; the message names it."""
+
+
+class LogFormatError(LogError):
+    """The folder's format version is not one this program reads."""
+
+
+class LogFull(LogError):
+    """The log's cap or the disk's reserve is reached; the append was not made. Passes when consumers catch up."""
+
+
+class MalformedPacket(PipelineError):
+    """Bytes that are not MQTT as the specification has it; `reason` is a metric label."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class PayloadError(PipelineError):
+    """A message that cannot become a record; `reason` is a metric label and the dead letter's reason."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class FrameError(PipelineError):
+    """A log message that is not a frame of a known version."""
+
+
+class ServerUnreachable(PipelineError):
+    """The server that a client command asks does not answer."""

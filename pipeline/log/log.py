@@ -1,0 +1,58 @@
+"""What the stream asks of its durable log, whichever it is.
+
+A log has topics, a topic has partitions, a partition is a sequence of messages with offsets that only grow. Reading
+for processing is Faust's business (`pipeline.log.transport`); here is what Faust does not do: appends that are answered
+when they are durable, trimming, sizes, and the log's identity.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a partition holds: offsets in [first, next_offset), `size_bytes` of values. Empty if both are equal."""
+
+    first: int
+    next_offset: int
+    size_bytes: int
+
+
+class Appender(Protocol):
+    """Appends to the log from one event loop. Appends wait together for one durable write (group commit)."""
+
+    async def start(self) -> None:
+        """Open the log. Raises LogError."""
+
+    async def stop(self) -> None:
+        """Finish what was appended, then close."""
+
+    def append(self, topic: str, value: bytes, partition: int = 0) -> asyncio.Future[int]:
+        """A future of the message's offset, done once it is durable. It raises LogFull if the log is at its cap, and
+        then nothing was written; LogError if the log failed. Order of calls is order in the partition. Does not block.
+        """
+        ...
+
+
+class LogAdmin(Protocol):
+    """The log seen from outside the stream. Methods may block for milliseconds: not for an event loop's hot path."""
+
+    log_id: str
+
+    def stream(self, topic: str, partition: int = 0) -> str:
+        """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
+        ...
+
+    def extent(self, topic: str, partition: int = 0) -> Extent:
+        """What the partition holds now."""
+        ...
+
+    def trim(self, topic: str, below: int, partition: int = 0) -> None:
+        """Remove messages with offsets < `below`; may remove fewer. Offsets are never used again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the log."""

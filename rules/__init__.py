@@ -1,0 +1,1 @@
+"""Decisions: YAML → rules and detectors; record batch in, alert transitions out. No I/O and no clock."""

@@ -1,0 +1,1 @@
+"""Devices that publish over MQTT; they know nothing of the rest."""

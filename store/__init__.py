@@ -1,0 +1,1 @@
+"""History: record batches in, rows out. Imports none of the other packages."""
