@@ -6,8 +6,25 @@ worker is asked for /metrics answers for all. Count once a batch, never once a m
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 
 # The gateway: what devices sent.
 messages_received = Counter("streamgauge_gateway_messages_total", "PUBLISH packets taken in", ["qos"])
 messages_acknowledged = Counter("streamgauge_gateway_acknowledged_total", "PUBACKs sent, each after the log's fsync")
+
+# The stream: what became of it.
+messages_normalised = Counter("streamgauge_stream_messages_total", "Messages taken out of the log and normalised")
+dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])
+records_applied = Counter("streamgauge_store_records_total", "Records the store was given", ["outcome"])
+alerts = Counter("streamgauge_rules_alerts_total", "Alert transitions", ["status"])
+lag_s = Gauge(
+    "streamgauge_stream_lag_seconds",
+    "How long the oldest message that is not queryable yet has waited",
+    multiprocess_mode="livemax",
+)
+log_bytes = Gauge("streamgauge_log_bytes", "Bytes of values in the log", ["topic"], multiprocess_mode="livemax")
+maintenance_seconds = Histogram(
+    "streamgauge_store_maintenance_seconds",
+    "Time of one maintenance pass of the store (flush, compaction, retention, eviction)",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)

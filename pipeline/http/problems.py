@@ -1,0 +1,90 @@
+"""Every error of the HTTP application as an RFC 9457 problem document (https://www.rfc-editor.org/rfc/rfc9457).
+
+    {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "…", "parameter": "from", "value": "…"}
+
+`detail` says what was wrong and what is allowed; `parameter` names the parameter at fault where there is one.
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import LogError, LogFull
+from store.errors import QueryTimeout, StoreError, UnknownDatabase, UnknownTable
+from store.sql.errors import SqlError
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """Raised by a route; answered as a problem document."""
+
+    def __init__(self, status: int, detail: str, *, parameter: str | None = None, **members: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.members = ({"parameter": parameter} if parameter else {}) | members
+
+
+def bad_parameter(name: str, value: object, allowed: str) -> Problem:
+    """A 400 that says which parameter, its value, and what is allowed."""
+    return Problem(400, f"{name}={value!s} is not possible: {allowed}", parameter=name, value=str(value))
+
+
+def document(status: int, detail: str, members: dict[str, Any] | None = None) -> JSONResponse:
+    """The response for one problem."""
+    body = {"type": "about:blank", "title": http.HTTPStatus(status).phrase, "status": status, "detail": detail}
+    headers = {"www-authenticate": "Bearer"} if status == http.HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(body | (members or {}), status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        return document(error.status, error.detail, error.members)
+
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        detail = str(error.detail)
+        if error.status_code == http.HTTPStatus.NOT_FOUND:
+            detail = f"there is nothing at {request.url.path}; /docs lists what there is"
+        return document(error.status_code, detail)
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        name = str(first["loc"][-1])
+        given = first.get("input")
+        what = "is missing" if first["type"] == "missing" else f"is {given!r}: {first['msg']}"
+        return document(400, f"{name} {what}", {"parameter": name})
+
+    @app.exception_handler(SqlError)
+    async def sql(_: Request, error: SqlError) -> JSONResponse:
+        return document(400, str(error), {"parameter": "sql"})
+
+    @app.exception_handler(StoreError)
+    async def store(_: Request, error: StoreError) -> JSONResponse:
+        if isinstance(error, QueryTimeout):
+            return document(504, str(error))
+        if isinstance(error, UnknownDatabase | UnknownTable):
+            return document(404, str(error))
+        log.error("the store failed: %s", error, exc_info=error)
+        return document(500, "the store failed; the server's log says how")
+
+    @app.exception_handler(LogError)
+    async def durable_log(_: Request, error: LogError) -> JSONResponse:
+        return document(503 if isinstance(error, LogFull) else 500, str(error))
+
+    @app.exception_handler(Exception)
+    async def anything(_: Request, error: Exception) -> JSONResponse:
+        log.error("a request failed: %s", error, exc_info=error)
+        return document(500, "the server failed at this request; its log says how")

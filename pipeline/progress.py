@@ -1,0 +1,41 @@
+"""How far the worker has come in [readings], and how far behind it is: what /readyz, `lag` and a drain go by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Progress:
+    """Written by the store's stage, read by any thread.
+
+    next_offset  asks the log for the offset that its next frame will have
+    """
+
+    next_offset: Callable[[], int]
+    clock_ns: Callable[[], int]
+    applied_offset: int = -1
+    newest_arrival_ns: int = 0
+
+    def applied(self, offset: int, newest_arrival_ns: int) -> None:
+        """The store has everything up to and including `offset`."""
+        self.applied_offset = offset
+        if newest_arrival_ns:
+            self.newest_arrival_ns = newest_arrival_ns
+
+    @property
+    def frames_behind(self) -> int:
+        """Frames in the log that are not applied yet."""
+        return max(0, self.next_offset() - 1 - self.applied_offset)
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the arrival of the newest applied message, while newer ones wait; 0 when none does."""
+        if not self.frames_behind:
+            return 0.0
+        if not self.newest_arrival_ns:
+            return float("inf")
+        return max(0.0, (self.clock_ns() - self.newest_arrival_ns) / NS)

@@ -1,0 +1,68 @@
+"""The rules' state and its files: one per block, each with the position it covers, saved in rotation.
+
+A pass saves every block that changed. The *floor* is how far the engine had come when the last whole pass began: blocks
+that no record touched since need no new file, so every frame below the floor is covered by the files. On disk, under
+`rules/`: `<account>/<database>/<table>.state` as `Engine.snapshot` makes it, and `floors.json` ({stream: next offset}),
+each replaced atomically after an fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import orjson
+
+from pipeline.files import replace_file
+from rules.engine import Engine
+from store.record import TableId
+
+FLOORS = "floors.json"
+log = logging.getLogger(__name__)
+
+
+class RuleState:
+    """An engine with its state on disk. Used by the worker's event loop only."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.changing = asyncio.Lock()  # held from a batch's evaluation until its alerts are durable
+        self._floors: dict[str, int] = {}
+        self._next: dict[str, int] = {}
+
+    def load(self) -> None:
+        """Take up the saved state. A file this program cannot read is reported and its block starts afresh."""
+        path = self.folder / FLOORS
+        if path.exists():
+            self._floors = orjson.loads(path.read_bytes())
+        for file in self.folder.glob("*/*/*.state"):
+            account, database = (unquote(folder.name) for folder in (file.parent.parent, file.parent))
+            self.engine.restore(TableId(account, database, unquote(file.stem)), file.read_bytes())
+
+    def floor(self, stream: str) -> int:
+        """Frames of `stream` below this offset are covered by what is saved."""
+        return self._floors.get(stream, 0)
+
+    def evaluated(self, stream: str, offset: int) -> None:
+        """Everything up to and including `offset` has been evaluated, and its alerts are in the log."""
+        self._next[stream] = offset + 1
+
+    async def save_pass(self) -> None:
+        """Save every block once, a block at a time, then move the floor."""
+        reached = dict(self._next)
+        for block in list(self.engine.blocks()):
+            async with self.changing:
+                data = self.engine.snapshot(block)
+            await asyncio.to_thread(replace_file, self._file(block), data)
+        if reached != self._floors:
+            await asyncio.to_thread(replace_file, self.folder / FLOORS, orjson.dumps({**self._floors, **reached}))
+            self._floors |= reached
+
+    def _file(self, block: TableId) -> Path:
+        account, database, table = (
+            quote(name, safe="").replace(".", "%2E") for name in (block.account, block.database, block.table)
+        )
+        return self.folder / account / database / f"{table}.state"

@@ -1,0 +1,24 @@
+"""The records channel → rules → [alerts]. The alerts are durable before the state that raised them may be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from pipeline import metrics
+from pipeline.rule_state import RuleState
+from rules.transition import to_event
+
+
+async def records_to_alerts(stream: Any, rules: RuleState, append: Callable[[bytes], Awaitable[Any]]) -> None:
+    """Run until the Faust stream ends."""
+    async for work in stream:
+        async with rules.changing:
+            transitions = [transition for batch in work.batches for transition in rules.engine.evaluate(batch)]
+            if transitions:
+                await append(orjson.dumps([to_event(transition) for transition in transitions]))
+            rules.evaluated(work.stream, work.offset)
+        for transition in transitions:
+            metrics.alerts.labels(transition.status).inc()

@@ -1,0 +1,104 @@
+"""The stream on one page: topics, the channel between them, and an agent for each stage.
+
+    [readings] ─▶ readings_to_records ─▶ (records) ─┬▶ records_to_store
+                        │                           └▶ records_to_alerts ─▶ [alerts] ─▶ alerts_to_webhooks
+                        └▶ [dead_letters] ─▶ dead_letters_to_archive
+
+Faust brings agents, topics, channels, partitions and back-pressure. Where its 0.15 series cannot be trusted, the answer is
+here: it acknowledges an event whose agent raised, so an error that is not the data's fault ends the process (`fail`) before
+anything after it can be committed; its committed offsets are a hint, and every consumer starts from its own position
+(`start_offsets`). Exactly-once, tables, the leader topic and the web server are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.log.transport import configure_app
+
+Stage = Callable[[Any], Awaitable[None]]
+# Each event is a batch of up to 1,000 messages, so a few of them are buffer enough.
+BUFFERED_EVENTS = 64
+BUFFERED_WORK_BATCHES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where stages write: each call is durable, or taken over, once awaited."""
+
+    dead_letters: Callable[[bytes], Awaitable[Any]]
+    records: Callable[[Any], Awaitable[Any]]
+    alerts: Callable[[bytes], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages, with everything but their input and outlets bound."""
+
+    readings_to_records: Callable[[Any, Outlets], Awaitable[None]]
+    records_to_store: Stage
+    records_to_alerts: Callable[[Any, Outlets], Awaitable[None]]
+    alerts_to_webhooks: Stage
+    dead_letters_to_archive: Stage
+
+
+def build(
+    log_url: str,
+    data_dir: Path,
+    stages: Stages,
+    *,
+    start_offsets: Callable[[str, int], int | None],
+    fail: Callable[[BaseException], None],
+) -> faust.App:
+    """The Faust application, not started.
+
+    start_offsets  (topic, partition) → the first offset to read, None for the oldest there is
+    fail           called at most once a stage, with what it raised; must end the process without committing anything
+    """
+    app = faust.App(
+        "streamgauge",
+        broker=log_url,
+        datadir=str(data_dir / "faust"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_buffer_maxsize=BUFFERED_EVENTS,
+        autodiscover=False,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+    configure_app(app, start_offsets=start_offsets)
+    topics = {name: app.topic(name, value_serializer="raw", partitions=1) for name in (READINGS, ALERTS, DEAD_LETTERS)}
+    records = app.channel(maxsize=BUFFERED_WORK_BATCHES)
+    outlets = Outlets(
+        dead_letters=lambda value: _append(topics[DEAD_LETTERS], value),
+        records=lambda work: records.send(value=work),
+        alerts=lambda value: _append(topics[ALERTS], value),
+    )
+
+    def agent(source: Any, name: str, stage: Stage) -> None:
+        async def run(stream: Any) -> None:
+            try:
+                await stage(stream)
+            except Exception as error:  # whatever it is, nothing after it may be committed
+                fail(error)
+
+        app.agent(source, name=name, concurrency=1)(run)
+
+    agent(topics[READINGS], "readings_to_records", lambda stream: stages.readings_to_records(stream, outlets))
+    agent(records, "records_to_store", stages.records_to_store)
+    agent(records, "records_to_alerts", lambda stream: stages.records_to_alerts(stream, outlets))
+    agent(topics[ALERTS], "alerts_to_webhooks", stages.alerts_to_webhooks)
+    agent(topics[DEAD_LETTERS], "dead_letters_to_archive", stages.dead_letters_to_archive)
+    return app
+
+
+async def _append(topic: Any, value: bytes) -> None:
+    """Append to a topic of the log and wait until it is durable."""
+    await (await topic.send(value=value))

@@ -1,0 +1,21 @@
+"""What travels on the in-process channel between normalise, store and rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.record import RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class WorkBatch:
+    """The records of all frames of `stream` up to and including `offset` that came after the batch before.
+
+    batches            a batch per table and request, in log order; may be empty (all dead letters)
+    newest_arrival_ns  when the gateway took in the newest of these messages
+    """
+
+    stream: str
+    offset: int
+    batches: tuple[RecordBatch, ...]
+    newest_arrival_ns: int
