@@ -4,10 +4,10 @@
                         │                           └▶ records_to_alerts ─▶ [alerts] ─▶ alerts_to_webhooks
                         └▶ [dead_letters] ─▶ dead_letters_to_archive
 
-Faust brings agents, topics, channels, partitions and back-pressure. Where its 0.15 series cannot be trusted, the answer is
-here: it acknowledges an event whose agent raised, so an error that is not the data's fault ends the process (`fail`) before
-anything after it can be committed; its committed offsets are a hint, and every consumer starts from its own position
-(`start_offsets`). Exactly-once, tables, the leader topic and the web server are not used.
+Faust brings agents, topics, channels, partitions and back-pressure. Where its 0.15 series cannot be trusted, the answer
+is here: it acknowledges an event whose agent raised, so an error that is not the data's fault ends the process (`fail`)
+before anything after it can be committed; its committed offsets are a hint, and every consumer starts from its own
+position (`start_offsets`). Exactly-once, tables, the leader topic and the web server are not used.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def build(
         async def run(stream: Any) -> None:
             try:
                 await stage(stream)
-            except Exception as error:  # whatever it is, nothing after it may be committed
+            except Exception as error:  # noqa: BLE001  # whatever it is, nothing after it may be committed
                 fail(error)
 
         app.agent(source, name=name, concurrency=1)(run)

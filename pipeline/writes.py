@@ -1,7 +1,7 @@
 """WriteRecords on its way: appended to the log by the HTTP thread, applied by the stream, answered to the client.
 
-One request is one frame, so its offset names it. The stream may apply a frame before the appending thread has learned its
-offset, so either side may come first; outcomes nobody claims (a replay after a crash) are forgotten by age.
+One request is one frame, so its offset names it. The stream may apply a frame before the appending thread has learned
+its offset, so either side may come first; outcomes nobody claims (a replay after a crash) are forgotten by age.
 """
 
 from __future__ import annotations

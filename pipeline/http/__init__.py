@@ -1,1 +1,1 @@
-"""The HTTP application: zones, averages, alerts, devices, dead letters, SQL, health, metrics, and Timestream's protocol."""
+"""The HTTP application: zones, averages, alerts, devices, dead letters, SQL, health, metrics, Timestream's protocol."""

@@ -1,8 +1,8 @@
 """Who asks: the account of a request, from its bearer token or its AWS signature.
 
 Without configured tokens (loopback only) everyone is the account `default`. With tokens, a request bears one
-(`Authorization: Bearer …`), or is signed by an AWS client whose access key id is the account's name and whose secret access
-key is one of its tokens.
+(`Authorization: Bearer …`), or is signed by an AWS client whose access key id is the account's name and whose secret
+access key is one of its tokens.
 """
 
 from __future__ import annotations
