@@ -61,3 +61,7 @@ class FrameError(PipelineError):
 
 class ServerUnreachable(PipelineError):
     """The server that a client command asks does not answer."""
+
+
+class ServerRefused(PipelineError):
+    """The server a client command asked answered that the request is not possible; the message is its detail."""

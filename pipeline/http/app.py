@@ -1,0 +1,47 @@
+"""The FastAPI application: made by a call, with its services given; nothing happens at import."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from pipeline.http import problems
+from pipeline.http.routes import alerts, averages, dead_letters, devices, health, query, timestream, zones
+from pipeline.http.services import Services
+
+DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
+
+Times are RFC 3339 (`2026-11-23T10:00:00Z`) or relative (`1h`: an hour ago). Errors are RFC 9457 problem documents.
+`POST /` speaks Amazon Timestream's wire protocol.
+"""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over `services`; starting it starts the appender, stopping it stops appender and query pool."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await services.appender.start()
+        try:
+            yield
+        finally:
+            services.queries.close()
+            await services.appender.stop()
+
+    app: FastAPI = FastAPIOffline(
+        redoc_url=None,
+        title="Streamgauge",
+        version=importlib.metadata.version("streamgauge"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    problems.install(app)
+    for module in (zones, averages, alerts, devices, dead_letters, query, health, timestream):
+        app.include_router(module.router)
+    return app

@@ -1,0 +1,22 @@
+"""`POST /`: Amazon Timestream's wire protocol, so that its clients are pointed here by their endpoint URL alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from pipeline.http.services import Services, services
+
+router = APIRouter(tags=["timestream"])
+
+
+@router.post("/", summary="Amazon Timestream's protocol (write and query)", response_class=Response)
+async def timestream(request: Request, parts: Annotated[Services, Depends(services)]) -> Response:
+    """The operation is named by the header `X-Amz-Target`, as `Timestream_20181101.Query`."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    body = await request.body()
+    account = parts.credentials.account_of_signed(headers, body, parts.clock_ns())
+    answer = await parts.endpoint.handle(headers.get("x-amz-target", ""), headers, body, account)
+    return Response(answer.body, answer.status, dict(answer.headers))

@@ -1,0 +1,62 @@
+"""The HTTP server: uvicorn in a thread and event loop of its own, so that no request holds up the stream."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+START_TIMEOUT_S = 30.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. SO_REUSEPORT, because `up` keeps the port reserved while this process restarts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class HttpServer:
+    """Serves `app` on `listener` until stopped."""
+
+    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app, loop="uvloop", log_config=None, access_log=False, timeout_graceful_shutdown=5, timeout_keep_alive=30
+        )
+        self._server = uvicorn.Server(config)
+        self._listener = listener
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._listener])
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port it listens on."""
+        host, port = self._listener.getsockname()[:2]
+        return host, port
+
+    def start(self) -> None:
+        """Returns at once; requests are answered as soon as the thread runs."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the server's thread runs."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Let running requests end, then close. Blocks."""
+        self._server.should_exit = True
+        self._thread.join(timeout_s)
+        self._listener.close()

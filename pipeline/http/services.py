@@ -1,0 +1,76 @@
+"""What the routes stand on, put together once by the worker and handed to the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from fastapi import Request
+
+from pipeline.archive.alerts import AlertArchive
+from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.http.credentials import Credentials
+from pipeline.http.problems import Problem
+from pipeline.log.log import Appender
+from pipeline.progress import Progress
+from store.endpoint import Endpoint
+from store.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+QUERY_SLOTS = 2  # DuckDB and Arrow release the GIL; more slots than cores only take each other's time
+MAX_WAITING_QUERIES = 64
+
+
+class QueryPool:
+    """Runs queries in threads, two at once; refuses when too many wait, rather than answering ever later."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(QUERY_SLOTS, thread_name_prefix="query")
+        self._waiting = 0
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns. Raises Problem 503 when MAX_WAITING_QUERIES wait already."""
+        if self._waiting >= MAX_WAITING_QUERIES:
+            raise Problem(503, f"{self._waiting} queries wait already; try again in a moment")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let running queries end."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The worker's parts, as far as HTTP needs them."""
+
+    store: Store
+    endpoint: Endpoint
+    alerts: AlertArchive
+    dead_letters: DeadLetterArchive
+    credentials: Credentials
+    appender: Appender  # belongs to the HTTP thread's event loop
+    progress: Progress
+    clock_ns: Callable[[], int]
+    queries: QueryPool
+
+
+def services(request: Request) -> Services:
+    """The services of this application, as a dependency of a route."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+def account(request: Request) -> str:
+    """The account of the request's credential, as a dependency of a route. Raises Problem 401."""
+    return services(request).credentials.account_of_bearer(request.headers.get("authorization"))

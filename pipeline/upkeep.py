@@ -1,0 +1,97 @@
+"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log, gauges.
+
+The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in the
+worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's failure does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+from pipeline import metrics
+from pipeline.archive.alerts import AlertArchive
+from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import ALERTS, ALL, DEAD_LETTERS, READINGS
+from pipeline.progress import Progress
+from pipeline.rule_state import RuleState
+from store.store import Store
+
+log = logging.getLogger(__name__)
+
+MAINTENANCE_EVERY_S = 0.5
+RULES_EVERY_S = 15.0  # a whole pass within 30 s, with room for a slow disk
+TRIM_EVERY_S = 2.0
+GAUGES_EVERY_S = 1.0
+ARCHIVES_EVERY_S = 60.0
+
+
+class StoreMaintenance:
+    """Calls `Store.maintain` again and again in a thread until stopped."""
+
+    def __init__(self, store: Store, fail: Callable[[BaseException], None]) -> None:
+        self._store = store
+        self._fail = fail
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the running pass, then end."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(MAINTENANCE_EVERY_S):
+            began = time.perf_counter()
+            try:
+                self._store.maintain()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the process must not go on without it
+                self._fail(error)
+                return
+            metrics.maintenance_seconds.observe(time.perf_counter() - began)
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[None]], fail: Callable[[BaseException], None]) -> None:
+    """Do `work` every so many seconds until cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # as above
+            fail(error)
+            return
+
+
+class Trimmer:
+    """Removes from the log what every consumer has behind its own position."""
+
+    def __init__(
+        self, admin: LogAdmin, store: Store, rules: RuleState, alerts: AlertArchive, dead_letters: DeadLetterArchive
+    ) -> None:
+        self._admin = admin
+        self._floors: dict[str, Callable[[str], int]] = {
+            READINGS: lambda stream: min(store.floor(stream), rules.floor(stream)),
+            ALERTS: lambda stream: alerts.next_offset(stream) or 0,
+            DEAD_LETTERS: lambda stream: dead_letters.next_offset(stream) or 0,
+        }
+
+    async def trim(self) -> None:
+        """One pass over all topics."""
+        for topic in ALL:
+            below = self._floors[topic](self._admin.stream(topic))
+            await asyncio.to_thread(self._admin.trim, topic, below)
+            extent = await asyncio.to_thread(self._admin.extent, topic)
+            metrics.log_bytes.labels(topic).set(extent.size_bytes)
+
+
+async def set_gauges(progress: Progress) -> None:
+    """Bring the gauges up to date."""
+    metrics.lag_s.set(progress.lag_s)
