@@ -1,0 +1,123 @@
+"""A WriteRecords request as it travels through the log: validated, in columns, one table.
+
+What stands in a payload has passed every check that does not need the table's rows; what remains, the version rules, is
+decided by the store when the payload is applied, in log order. So a payload is a value: times are absolute, the
+measures typed, and the zone of each series written out. It is one MessagePack array:
+
+    [format version, database, table, series …, series of each record, time_ns …, version …, measures …]
+
+with a series as [measure name, [[dimension, value] …] sorted by name, zone or nil], and a measure as [column, type,
+values …], nil where a record lacks it. Records keep the order of the request: the store's outcomes are in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from store.endpoint.errors import DamagedPayload
+from store.record import Dimensions, MeasureType, RecordBatch, SeriesKey, SeriesRegistry, TableId
+
+FORMAT_VERSION = 1
+
+Value = float | int | bool | str
+SINGLE_MEASURE_PREFIX = "measure_value::"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord:
+    """One record of a WriteRecords request, with its common attributes merged in and every text converted.
+
+    values   (column, type, value) of each measure; the column of a single measure is `measure_value::<type>`, and a
+             timestamp's value is nanoseconds
+    zone     the zone's name, where the table has zones and the record has their dimensions
+    """
+
+    dimensions: Dimensions
+    measure_name: str
+    time_ns: int
+    version: int
+    values: tuple[tuple[str, MeasureType, Value], ...]
+    zone: str | None = None
+
+
+class _Payload(msgspec.Struct, array_like=True, frozen=True):
+    format_version: int
+    database: str
+    table: str
+    series: list[tuple[str, list[tuple[str, str]], str | None]]
+    series_of: list[int]
+    time_ns: list[int]
+    version: list[int]
+    measures: list[tuple[str, MeasureType, list[Value | None]]]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Payload)
+
+
+def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> bytes:
+    """The bytes for the log of these records (n ≥ 1). One column has one type: the caller has seen to that."""
+    series: dict[SeriesKey, int] = {}
+    zones: list[str | None] = []
+    columns: dict[str, tuple[MeasureType, list[Value | None]]] = {}
+    series_of = []
+    for row, record in enumerate(records):
+        key = SeriesKey(record.dimensions, record.measure_name)
+        if key not in series:
+            series[key] = len(series)
+            zones.append(record.zone)
+        series_of.append(series[key])
+        for column, measure_type, value in record.values:
+            columns.setdefault(column, (measure_type, [None] * len(records)))[1][row] = value
+    return _encoder.encode(
+        _Payload(
+            FORMAT_VERSION,
+            database,
+            table,
+            [(key.measure_name, list(key.dimensions), zone) for key, zone in zip(series, zones, strict=True)],
+            series_of,
+            [record.time_ns for record in records],
+            [record.version for record in records],
+            [(column, measure_type, values) for column, (measure_type, values) in columns.items()],
+        )
+    )
+
+
+def decode_write(  # noqa: PLR0917 - what a log message carries, in the order every caller has it
+    payload: bytes, account: str, registry: SeriesRegistry, stream: str, offset: int, arrival_ns: int
+) -> RecordBatch:
+    """The records of one request as a batch of its table, in the request's order; version rules apply to them.
+
+    Series not seen before are added to `registry`. Raises DamagedPayload for bytes that `encode_write` of a known
+    version did not write. Called in log order by the thread that owns the registry.
+    """
+    try:
+        write = _decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise DamagedPayload(f"{len(payload)} bytes that are not a WriteRecords request: {error}") from error
+    if write.format_version != FORMAT_VERSION:
+        raise DamagedPayload(
+            f"a WriteRecords request of format version {write.format_version}; this program reads {FORMAT_VERSION}"
+        )
+    index = registry.of(TableId(account, write.database, write.table))
+    ids = [
+        index.id_of(SeriesKey(tuple(dimensions), measure_name), zone) for measure_name, dimensions, zone in write.series
+    ]
+    count = len(write.time_ns)
+    return RecordBatch(
+        index=index,
+        stream=stream,
+        series=np.array([ids[series] for series in write.series_of], dtype=np.int32),
+        time_ns=np.array(write.time_ns, dtype=np.int64),
+        version=np.array(write.version, dtype=np.int64),
+        offset=np.full(count, offset, dtype=np.int64),
+        arrival_ns=np.full(count, arrival_ns, dtype=np.int64),
+        measures={column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures},
+        types={column: measure_type for column, measure_type, _ in write.measures},
+        by_version=True,
+    )
