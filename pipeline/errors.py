@@ -2,6 +2,9 @@
 
 PipelineError
 ├── ConfigError           the operator: streamgauge.yaml, an environment override or an option is wrong
+├── DataDirError          the operator: the data_dir cannot be used: its format, its permissions
+│   └── DataDirLocked     another process has it
+├── PortTaken             the operator: an address to listen on is in use; the message says by whom
 ├── LogError              the operator: the log cannot be used
 │   ├── LogLocked         another process owns this log folder
 │   ├── LogFormatError    the folder's format version is not one this program reads
@@ -21,6 +24,18 @@ class PipelineError(Exception):
 
 class ConfigError(PipelineError):
     """A setting is missing, unknown or out of range; the message says where, what, and what is allowed."""
+
+
+class DataDirError(PipelineError):
+    """The data_dir cannot be used: its format is not one this program reads, or the disk refuses."""
+
+
+class DataDirLocked(DataDirError):
+    """Another process has the data_dir; the message names it."""
+
+
+class PortTaken(PipelineError):
+    """An address to listen on is in use; the message says by whom."""
 
 
 class LogError(PipelineError):

@@ -1,0 +1,8 @@
+"""The configuration: streamgauge.yaml, the environment and the command's options, as one frozen value."""
+
+from pipeline.config.load import load_config
+from pipeline.config.model import Config, Listener, Receiver
+from pipeline.config.quantities import Address
+from pipeline.config.tables import Measure, Table
+
+__all__ = ["Address", "Config", "Listener", "Measure", "Receiver", "Table", "load_config"]

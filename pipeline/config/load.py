@@ -1,0 +1,137 @@
+"""From a streamgauge.yaml, the environment and the command's options to a `Config`; later ones win.
+
+Relative paths in the file are relative to the file's folder; in the environment and in options, to the working folder.
+All problems are told at once, each as `file:line: key.path: what is wrong`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.config.document import Document, read_document
+from pipeline.config.environment import overrides_in
+from pipeline.config.explain import problems_of
+from pipeline.config.model import Config
+from pipeline.config.problems import KeyPath, Problem, show_path
+from pipeline.errors import ConfigError
+
+OPTIONS: Mapping[str, KeyPath] = {
+    "--data-dir": ("data_dir",),
+    "--mqtt": ("listener", "address"),
+    "--http": ("http", "address"),
+    "--log": ("log", "url"),
+}
+"""The command's options that are settings, and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, and where the settings that are not defaults came from: file:line, a variable or an option."""
+
+    config: Config
+    origins: Mapping[KeyPath, str]
+
+
+def load_config(
+    path: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
+) -> Config:
+    """The configuration of the file at `path` (None: no file), of `environ`, and of `overrides`, by option (`--http`).
+
+    Raises ConfigError, which lists everything that is wrong.
+    """
+    return load(path, environ or {}, overrides or {}).config
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Loaded:
+    """As `load_config`, with the origins."""
+    document = Document() if path is None else read_document(_read(path), environ)
+    tree: dict[str, Any] = document.values
+    origins = _Origins(path, document)
+    if path is not None:
+        _resolve_paths(tree, path.absolute().parent)
+    variables, bad_variables = overrides_in(environ)
+    for override in variables:
+        _put(tree, override.path, override.value)
+        origins.by_hand[override.path] = override.variable
+    for option, text in overrides.items():
+        _put(tree, OPTIONS[option], text)
+        origins.by_hand[OPTIONS[option]] = option
+
+    found = document.problems
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        known_bad = {problem.path for problem in found}
+        found = found + [problem for problem in problems_of(error) if problem.path not in known_bad]
+    if found or bad_variables:
+        found = sorted(found, key=lambda problem: document.line_of(problem.path) or 0)
+        lines = [f"{origins.of(problem.path)}{_told(problem)}" for problem in found] + [*map(_told, bad_variables)]
+        raise ConfigError("\n".join(dict.fromkeys(lines)))
+    return Loaded(config, origins.known())
+
+
+class _Origins:
+    """Where each setting came from."""
+
+    def __init__(self, path: Path | None, document: Document) -> None:
+        self._path = path
+        self._document = document
+        self.by_hand: dict[KeyPath, str] = {}
+
+    def of(self, path: KeyPath) -> str:
+        """`origin: ` of the setting at `path`, or of the section around it; empty for defaults."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.by_hand:
+                return f"{self.by_hand[path[:length]]}: "
+        if self._path is None:
+            return ""
+        line = self._document.line_of(path)
+        return f"{self._path}: " if line is None else f"{self._path}:{line}: "
+
+    def known(self) -> Mapping[KeyPath, str]:
+        of_file = {path: f"{self._path}:{line}" for path, line in self._document.lines.items()}
+        return {**of_file, **self.by_hand}
+
+
+def _told(problem: Problem) -> str:
+    path = show_path(problem.path)
+    return f"{path}: {problem.message}" if path else problem.message
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: not text in UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
+        ) from error
+
+
+def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
+    """Make the paths of a file absolute; values that are not text are left for validation to refuse."""
+    if isinstance(tree.get("data_dir"), str):
+        tree["data_dir"] = str(folder / tree["data_dir"])
+    magnetic = tree.get("magnetic")
+    if isinstance(magnetic, dict) and isinstance(magnetic.get("url"), str) and "://" not in magnetic["url"]:
+        magnetic["url"] = str(folder / magnetic["url"])
+    rules = tree.get("rules")
+    if isinstance(rules, list):
+        tree["rules"] = [str(folder / rule) if isinstance(rule, str) else rule for rule in rules]
+
+
+def _put(tree: dict[str, Any], path: KeyPath, value: object) -> None:
+    """Set the value at `path`, a path of keys. The bare text that `log` may be becomes its section's url."""
+    here = tree
+    for part in path[:-1]:
+        inner = here.get(str(part))
+        if not isinstance(inner, dict):
+            inner = here[str(part)] = {"url": inner} if path[0] == "log" and isinstance(inner, str) else {}
+        here = inner
+    here[str(path[-1])] = value

@@ -1,0 +1,65 @@
+"""Which names tables, dimensions, measures and accounts may have. Text in, text out, or ValueError.
+
+Rule: what Timestream allows, so that every name of a streamgauge.yaml can be asked for by a client written for it.
+Source: Timestream developer guide, "Quotas" and "Naming constraints".
+"""
+
+from __future__ import annotations
+
+import re
+
+_DATABASE_OR_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,256}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
+_RESERVED_COLUMNS = frozenset({"time", "measure_value", "measure_name", "ts_non_existent_col"})
+_RESERVED_PREFIXES = ("ts_", "measure_value")
+_CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029]")
+
+
+def split_table_name(name: str) -> tuple[str, str]:
+    """`database.table` as its two parts."""
+    parts = name.split(".")
+    if len(parts) != 2:
+        raise ValueError(f'"{name}" is not database.table: a table is named by its database, one dot, and its own name')
+    for part in parts:
+        if not _DATABASE_OR_TABLE.fullmatch(part):
+            raise ValueError(f'"{part}" in "{name}": a database or table has 3-256 of the characters A-Z a-z 0-9 _ -')
+    return parts[0], parts[1]
+
+
+def check_table(name: str) -> str:
+    """`name`, if it is database.table."""
+    split_table_name(name)
+    return name
+
+
+def check_account(name: str) -> str:
+    """`name`, if an account may be called so: it becomes a folder's name."""
+    if not _ACCOUNT.fullmatch(name):
+        raise ValueError(f'"{name}" is not an account name: 1-64 of the characters A-Z a-z 0-9 _ - . (no leading dot)')
+    return name
+
+
+def check_dimension(name: str) -> str:
+    """`name`, if a dimension may be called so."""
+    return _check_column("dimension", name, forbidden=':"', max_bytes=60)
+
+
+def check_measure(name: str) -> str:
+    """`name`, if a measure may be called so."""
+    return _check_column("measure", name, forbidden=":", max_bytes=256)
+
+
+def _check_column(kind: str, name: str, *, forbidden: str, max_bytes: int) -> str:
+    size_bytes = len(name.encode())
+    if not 1 <= size_bytes <= max_bytes:
+        raise ValueError(f'"{name}" is {size_bytes} bytes long: the name of a {kind} has 1-{max_bytes} bytes')
+    found = [character for character in forbidden if character in name]
+    if found or _CONTROL.search(name):
+        bad = " ".join(found) or "a control character"
+        raise ValueError(f"{name!r} holds {bad}, which the name of a {kind} may not")
+    if name in _RESERVED_COLUMNS or name.startswith(_RESERVED_PREFIXES):
+        raise ValueError(
+            f'"{name}" is reserved: a {kind} is not called {" ".join(sorted(_RESERVED_COLUMNS))} '
+            f"and does not begin with {' or '.join(_RESERVED_PREFIXES)}"
+        )
+    return name

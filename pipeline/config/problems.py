@@ -1,0 +1,40 @@
+"""Several problems in one error: a validator that has looked at a whole section tells everything it found at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Where a setting is: ("tables", 0, "name") is the name of the first table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the setting at `path`, seen from the section that found it."""
+
+    path: KeyPath
+    message: str
+
+
+class Problems(ValueError):
+    """Raised inside validators, where pydantic wants a ValueError; `pipeline.config.load` gives each its place."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{show_path(p.path)}: {p.message}" if p.path else p.message for p in problems))
+        self.problems = tuple(problems)
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise `Problems` if there are any."""
+    if problems:
+        raise Problems(problems)
+
+
+def show_path(path: KeyPath) -> str:
+    """`path` as people write it: tables[0].retention.memory."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

@@ -1,0 +1,182 @@
+"""The tables of a streamgauge.yaml: which MQTT topics go where, and what their payloads become."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.config import names, templates
+from pipeline.config.problems import Problem, refuse
+from pipeline.config.quantities import Duration
+from pipeline.normalise import units
+
+MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+
+TableName = Annotated[str, AfterValidator(names.check_table)]
+TopicTemplate = Annotated[str, AfterValidator(templates.check_topics)]
+ZoneTemplate = Annotated[str, AfterValidator(templates.check_zone)]
+DimensionName = Annotated[str, AfterValidator(names.check_dimension)]
+MeasureName = Annotated[str, AfterValidator(names.check_measure)]
+
+
+class Section(BaseModel):
+    """A mapping of the file: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class TimeField(Section):
+    """Which payload field is the event time, and how it counts."""
+
+    field: str = Field(min_length=1, description="payload field that holds the time")
+    unit: TimeUnit = Field(default="ms", description="since 1970, or iso8601 for text")
+
+
+class Limits(Section):
+    """What times are believed."""
+
+    future: Duration = Field(default=timedelta(minutes=15), description="how far ahead of its arrival a reading may be")
+
+
+class Measure(Section):
+    """What one payload field becomes."""
+
+    name: MeasureName | None = Field(default=None, alias="as", description="the measure's name; by default the field's")
+    unit: str | None = Field(default=None, description="the unit the devices send, converted to the measure's own")
+    type: MeasureKind | None = Field(default=None, description="by default what JSON says, and double for every number")
+
+    @model_validator(mode="after")
+    def _unit_fits(self) -> Self:
+        found = []
+        if self.unit is not None:
+            if self.unit not in units.known_units():
+                found.append(Problem(("unit",), _unknown_unit(self.unit)))
+            if self.type in ("boolean", "varchar"):
+                found.append(Problem(("unit",), f'a {self.type} has no unit; remove "{self.unit}" or the type'))
+        refuse(found)
+        return self
+
+
+class Retention(Section):
+    """How long rows stay."""
+
+    memory: Duration = Field(default=timedelta(hours=1), description="the memory tier's window")
+    magnetic: Duration = Field(default=timedelta(days=365), description="the magnetic tier's window")
+
+
+class Table(Section):
+    """One table: a template that comes to be in each account that writes to it."""
+
+    name: TableName = Field(description="database.table")
+    topics: TopicTemplate = Field(
+        description="MQTT topic template: {name} makes a level a dimension; + and # as in MQTT"
+    )
+    zone: ZoneTemplate | None = Field(default=None, description="what a zone is: one dimension, or a template of them")
+    time: TimeField | None = Field(default=None, description="the event time; without it, the time of arrival")
+    measure_name: MeasureName = Field(default="readings", description="of the multi-measure record")
+    dimensions: tuple[DimensionName, ...] = Field(default=(), description="payload fields that are dimensions too")
+    limits: Limits = Limits()
+    measures: Mapping[str, Measure] = Field(default={}, description="by payload field; others keep their name")
+    retention: Retention = Retention()
+
+    @property
+    def database_and_table(self) -> tuple[str, str]:
+        """The name's two parts."""
+        return names.split_table_name(self.name)
+
+    @property
+    def takes_everything(self) -> bool:
+        """Whether the template is `#` alone: every level of the MQTT topic is a dimension, topic_1, topic_2, …, and
+        the zone, unless one is configured, is the MQTT topic without its last level.
+        """
+        return self.topics == templates.EVERYTHING
+
+    @property
+    def zone_template(self) -> str | None:
+        """The zone as a template with at least one `{dimension}`, or None where none is configured."""
+        return None if self.zone is None else templates.zone_template(self.zone)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """The unit in which each measure is stored: that of the field of its own name, else of the first listed."""
+        chosen: dict[str, str] = {}
+        for payload_field, measure in self.measures.items():
+            target = measure.name or payload_field
+            if measure.unit is not None and (target == payload_field or target not in chosen):
+                chosen[target] = measure.unit
+        return chosen
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        of_topic = templates.topic_dimensions(self.topics)
+        refuse(self._dimension_problems(of_topic) + self._zone_problems(of_topic) + self._measure_problems())
+        return self
+
+    def _dimension_problems(self, of_topic: tuple[str, ...]) -> list[Problem]:
+        found = []
+        for index, name in enumerate(self.dimensions):
+            if name in of_topic or (self.takes_everything and templates.is_numbered_level(name)):
+                found.append(Problem(("dimensions", index), f'"{name}" is a level of the MQTT topic already'))
+            elif name in self.dimensions[:index]:
+                found.append(Problem(("dimensions", index), f'"{name}" is listed twice'))
+            elif name in self.measures:
+                found.append(
+                    Problem(("dimensions", index), f'"{name}" is a measure too; a payload field is one of them')
+                )
+        return found
+
+    def _zone_problems(self, of_topic: tuple[str, ...]) -> list[Problem]:
+        if self.zone_template is None:
+            return []
+        known = (*of_topic, *self.dimensions)
+        unknown = [
+            name
+            for name in templates.zone_dimensions(self.zone_template)
+            if name not in known and not (self.takes_everything and templates.is_numbered_level(name))
+        ]
+        allowed = " ".join(known) or (
+            "topic_1 topic_2 …" if self.takes_everything else "none, as the template names none"
+        )
+        return [
+            Problem(("zone",), f'"{name}" is no dimension of this table; its dimensions are: {allowed}')
+            for name in unknown
+        ]
+
+    def _measure_problems(self) -> list[Problem]:
+        found = []
+        all_dimensions = {*self.dimensions}
+        stored = self.units
+        for payload_field, measure in self.measures.items():
+            target = measure.name or payload_field
+            path = ("measures", payload_field)
+            try:
+                names.check_measure(target)
+            except ValueError as error:
+                found.append(Problem(path, str(error)))
+            if target in all_dimensions and payload_field not in all_dimensions:
+                found.append(
+                    Problem((*path, "as"), f'"{target}" is a dimension of this table; a measure is called otherwise')
+                )
+            if self.time is not None and payload_field == self.time.field:
+                found.append(Problem(path, f'"{payload_field}" is the time field; it cannot be a measure too'))
+            other = stored.get(target)
+            if measure.unit is not None and other is not None:
+                try:
+                    units.conversion(measure.unit, other)
+                except ValueError as error:
+                    found.append(Problem((*path, "unit"), f'{error} (the unit of the measure "{target}")'))
+        return found
+
+
+def _unknown_unit(unit: str) -> str:
+    near = difflib.get_close_matches(unit.lower(), units.known_units(), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f'"{unit}" is not a unit known here{hint} Known: {" ".join(units.known_units())}'
+
+
+DEFAULT_TABLE = Table(name="default.readings", topics=templates.EVERYTHING)

@@ -1,0 +1,80 @@
+"""The templates of a table: which MQTT topics it takes, which of their levels are dimensions, and what a zone is.
+
+An MQTT topic template is a topic filter of MQTT (3.1.1 section 4.7: `+` is one level, `#` the rest and stands last) in
+which `{name}` takes one level and makes it a dimension. The template `#` alone takes every topic and calls its levels
+topic_1, topic_2 and so on. A zone template is text with `{dimension}` in it, or the bare name of one dimension.
+Text in, values out; matching messages is `pipeline.normalise`'s business.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.config.names import check_dimension
+
+EVERYTHING = "#"
+_DIMENSION_LEVEL = re.compile(r"\{([^{}]*)\}")
+_NUMBERED_LEVEL = re.compile(r"topic_[1-9][0-9]*")
+_MAX_TOPIC_BYTES = 65_535  # MQTT 3.1.1, section 1.5.3: a string's length is two bytes
+
+
+def topic_dimensions(template: str) -> tuple[str, ...]:
+    """The dimensions that a topic template names, in order; none for `#`. Raises ValueError if it is not a template."""
+    if not template or len(template.encode()) > _MAX_TOPIC_BYTES or "\0" in template:
+        raise ValueError(f"{template[:80]!r} is no MQTT topic: it has 1-{_MAX_TOPIC_BYTES} bytes, none of them zero")
+    levels = template.split("/")
+    names: list[str] = []
+    for number, level in enumerate(levels, start=1):
+        name = _level_dimension(template, level, is_last=number == len(levels))
+        if name is not None:
+            if name in names:
+                raise ValueError(f'"{template}" names the dimension {{{name}}} twice; each level has a name of its own')
+            names.append(name)
+    return tuple(names)
+
+
+def check_topics(template: str) -> str:
+    """`template`, if it is a topic template; else as `topic_dimensions`."""
+    topic_dimensions(template)
+    return template
+
+
+def _level_dimension(template: str, level: str, *, is_last: bool) -> str | None:
+    match = _DIMENSION_LEVEL.fullmatch(level)
+    if match is not None:
+        return check_dimension(match.group(1))
+    if "{" in level or "}" in level:
+        raise ValueError(
+            f'"{level}" in "{template}": a dimension is a whole level between two braces, as in a/{{name}}/b'
+        )
+    if "#" in level and not (level == "#" and is_last):
+        raise ValueError(f'"{level}" in "{template}": # stands alone, as the last level')
+    if "+" in level and level != "+":
+        raise ValueError(f'"{level}" in "{template}": + stands for a whole level')
+    return None
+
+
+def zone_template(zone: str) -> str:
+    """`zone` as a template: the bare name of a dimension becomes `{name}`."""
+    return zone if "{" in zone or "}" in zone else f"{{{zone}}}"
+
+
+def zone_dimensions(template: str) -> tuple[str, ...]:
+    """The dimensions that a zone template names. Raises ValueError if its braces do not pair or it names none."""
+    names = tuple(_DIMENSION_LEVEL.findall(template))
+    if re.search("[{}]", _DIMENSION_LEVEL.sub("", template)) or not names:
+        raise ValueError(
+            f'"{template}" is no zone; write one dimension (zone) or a template of them ({{greenhouse}}/{{zone}})'
+        )
+    return names
+
+
+def check_zone(zone: str) -> str:
+    """`zone`, if it is the name of a dimension or a template of some; else as `zone_dimensions`."""
+    zone_dimensions(zone_template(zone))
+    return zone
+
+
+def is_numbered_level(name: str) -> bool:
+    """Whether `name` is one of topic_1, topic_2, … that the template `#` gives."""
+    return _NUMBERED_LEVEL.fullmatch(name) is not None
