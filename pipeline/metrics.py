@@ -11,6 +11,19 @@ from prometheus_client import Counter, Gauge, Histogram
 # The gateway: what devices sent.
 messages_received = Counter("streamgauge_gateway_messages_total", "PUBLISH packets taken in", ["qos"])
 messages_acknowledged = Counter("streamgauge_gateway_acknowledged_total", "PUBACKs sent, each after the log's fsync")
+bytes_received = Counter("streamgauge_gateway_received_bytes_total", "Bytes of the PUBLISH packets taken in")
+append_seconds = Histogram(
+    "streamgauge_gateway_append_seconds",
+    "From handing a frame to the log until it is durable",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3),
+)
+connections = Gauge("streamgauge_gateway_connections", "Devices connected now", multiprocess_mode="livesum")
+connections_refused = Counter("streamgauge_gateway_refused_total", "CONNECTs and packets refused", ["reason"])
+connections_ended = Counter("streamgauge_gateway_ended_total", "Connections that devices did not end well", ["reason"])
+packets_malformed = Counter("streamgauge_gateway_malformed_total", "Connections closed for bad packets", ["reason"])
+paused_seconds = Counter(
+    "streamgauge_gateway_paused_seconds_total", "Time without reading, because the log was slow or full"
+)
 
 # The stream: what became of it.
 messages_normalised = Counter("streamgauge_stream_messages_total", "Messages taken out of the log and normalised")
@@ -27,4 +40,9 @@ maintenance_seconds = Histogram(
     "streamgauge_store_maintenance_seconds",
     "Time of one maintenance pass of the store (flush, compaction, retention, eviction)",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+
+# The log.
+log_messages_lost = Counter(
+    "streamgauge_log_lost_messages_total", "Messages removed before they were processed", ["topic"]
 )

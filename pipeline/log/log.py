@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,13 @@ class Extent:
     first: int
     next_offset: int
     size_bytes: int
+
+
+class Message(NamedTuple):
+    """One message of a partition."""
+
+    offset: int
+    value: bytes
 
 
 class Appender(Protocol):
@@ -41,6 +48,7 @@ class LogAdmin(Protocol):
     """The log seen from outside the stream. Methods may block for milliseconds: not for an event loop's hot path."""
 
     log_id: str
+    partitions: int  # of every topic
 
     def stream(self, topic: str, partition: int = 0) -> str:
         """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
@@ -48,6 +56,10 @@ class LogAdmin(Protocol):
 
     def extent(self, topic: str, partition: int = 0) -> Extent:
         """What the partition holds now."""
+        ...
+
+    def read(self, topic: str, from_offset: int, limit: int, partition: int = 0) -> list[Message]:
+        """Up to `limit` messages from the first kept offset ≥ `from_offset` on; for tools and tests."""
         ...
 
     def trim(self, topic: str, below: int, partition: int = 0) -> None:

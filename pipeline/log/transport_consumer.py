@@ -1,0 +1,239 @@
+"""Faust's consumer on the embedded log: every partition is the one worker's, and each is read by a task of its own.
+
+One task per partition, because a full stream holds back its own partition only: slow webhooks ([alerts]) must not hold
+back [readings]. Other processes append, so the tasks poll; how long they wait follows how busy the partition is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from faust.transport import base
+from faust.types import TP, ConsumerMessage
+
+from pipeline import metrics
+from pipeline.errors import LogError
+from pipeline.log.folder import LogFolder, folder_of, open_folder
+from pipeline.log.log import Message
+from pipeline.log.topic_file import TopicFile
+from pipeline.log.transport_producer import partition_of
+
+READ_MESSAGES = 64
+READ_BYTES = 4 << 20
+WAIT_MIN_S = 0.001
+WAIT_MAX_S = 0.008
+WAIT_GROWTH = 1.5
+TIMESTAMP_UNKNOWN = 0  # the log stamps nothing; frames carry their own times
+
+
+class Consumer(base.Consumer):
+    """Reads from where the application says (`LogUse.start_offset`)."""
+
+    transport: Any
+    _folder: LogFolder
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._files: dict[str, TopicFile] = {}
+        self._next_offset: dict[TP, int] = {}
+        self._flow_changed = asyncio.Event()
+
+    async def on_start(self) -> None:
+        """Open the log. Raises LogError."""
+        await super().on_start()
+        self._folder = await asyncio.to_thread(open_folder, folder_of(self.transport.use.url))
+
+    async def on_stop(self) -> None:
+        """Let go of the log."""
+        await super().on_stop()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the log."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    # --- assignment: all partitions of the topics subscribed to, once ---
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Take over all partitions of these topics. The set cannot change while the application runs."""
+        assigned = {TP(topic, partition) for topic in topics for partition in range(self._folder.partitions)}
+        if not self._next_offset:
+            self._next_offset = dict.fromkeys(assigned, 0)
+            # Faust's assignment waits until `subscribe` has returned
+            self.add_future(self._assign(assigned))
+        elif set(self._next_offset) != assigned:
+            raise LogError(f"topics cannot change while the worker runs: {sorted(assigned)}")
+
+    async def _assign(self, assigned: set[TP]) -> None:
+        self.app.on_rebalance_start()
+        self.app.consumer_generation_id += 1  # streams drop messages that carry another generation
+        await self.on_partitions_assigned(assigned, self.app.consumer_generation_id)
+
+    async def perform_seek(self) -> None:
+        """Set every partition to where the application wants it. Raises LogError if that lies beyond the log's end."""
+        for tp in self.assignment():
+            self._move(tp, self._start_of(tp))
+
+    def _start_of(self, tp: TP) -> int:
+        wanted: int | None = self.transport.use.start_offset(tp)
+        extent = self._file(tp.topic).extent(tp.partition)
+        if wanted is None:
+            return extent.first
+        if wanted > extent.next_offset:
+            raise LogError(
+                f"log {self._folder.path}: {tp.topic}/{tp.partition} ends at offset {extent.next_offset}, but offset "
+                f"{wanted} is asked for: the log was put back to an older state. Move its folder away to begin anew"
+            )
+        if wanted < extent.first:
+            self._report_loss(tp, wanted, extent.first)
+        return max(wanted, extent.first)
+
+    def _report_loss(self, tp: TP, wanted: int, first: int) -> None:
+        lost = first - wanted
+        metrics.log_messages_lost.labels(tp.topic).inc(lost)
+        self.log.error(
+            "DATA LOSS: %s messages of %s/%s were removed before they were processed: offsets %s to %s",
+            *(lost, tp.topic, tp.partition, wanted, first - 1),
+        )
+
+    def _move(self, tp: TP, offset: int) -> None:
+        self._next_offset[tp] = offset
+        self._committed_offset[tp] = offset or None
+        for kept in (self._acked, self._acked_index, self._gap):
+            kept.pop(tp, None)
+
+    # --- delivery ---
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        # Takes the place of Faust's loop, which makes two tasks per message.
+        async with asyncio.TaskGroup() as pumps:
+            for tp in sorted(self._next_offset):
+                pumps.create_task(self._pump(tp, fetcher), name=f"log-{tp.topic}-{tp.partition}")
+
+    async def _pump(self, tp: TP, fetcher: Any) -> None:
+        file = self._file(tp.topic)
+        wait_s = WAIT_MIN_S
+        while not (self.should_stop or fetcher.should_stop):
+            await self._until_flowing(tp)
+            messages = file.read(tp.partition, self._next_offset[tp], READ_MESSAGES, READ_BYTES)
+            if messages:
+                wait_s = WAIT_MIN_S
+                await self._deliver(tp, messages)
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * WAIT_GROWTH, WAIT_MAX_S)
+
+    async def _deliver(self, tp: TP, messages: list[Message]) -> None:
+        if messages[0].offset != self._next_offset[tp]:
+            self._report_loss(tp, self._next_offset[tp], messages[0].offset)
+            self._move(tp, messages[0].offset)
+        for message in messages:
+            await self._until_flowing(tp)
+            if message.offset != self._next_offset[tp]:
+                return  # moved meanwhile
+            self._next_offset[tp] = message.offset + 1
+            await self.callback(self._to_message(tp, message))
+
+    def _to_message(self, tp: TP, record: Message) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            time.time(),
+            TIMESTAMP_UNKNOWN,
+            None,
+            None,
+            record.value,
+            None,
+            serialized_key_size=0,
+            serialized_value_size=len(record.value),
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def _until_flowing(self, tp: TP) -> None:
+        while not (self.flow_active and tp in self._active_partitions):
+            self._flow_changed.clear()
+            await self._flow_changed.wait()
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """A stream that was full has room again."""
+        super().on_buffer_drop(tp)
+        self._flow_changed.set()
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Let these partitions flow."""
+        super().resume_partitions(set(tps))
+        self._flow_changed.set()
+
+    def resume_flow(self) -> None:
+        """Let everything flow."""
+        super().resume_flow()
+        self._flow_changed.set()
+
+    # --- what else Faust asks of a consumer ---
+
+    def assignment(self) -> set[TP]:
+        """The partitions read here."""
+        return set(self._next_offset)
+
+    def topic_partitions(self, topic: str) -> int | None:  # noqa: ARG002  Faust's signature
+        """The number of partitions of any topic."""
+        return self._folder.partitions
+
+    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:  # noqa: ARG002
+        """Where messages of this key go."""
+        return partition_of(key, self._folder.partitions) if partition is None else partition
+
+    async def position(self, tp: TP) -> int | None:
+        """The next offset to be delivered."""
+        return self._next_offset.get(tp)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """See `perform_seek`."""
+        await self.perform_seek()
+        return dict(self._next_offset)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Read on from these offsets."""
+        for tp, offset in partitions.items():
+            self._move(tp, offset)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        self._move(partition, offset)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002  Faust's signature
+        return True
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Message]]:  # noqa: ASYNC109  Faust's signature
+        raise NotImplementedError("messages are delivered by _drain_messages")
+
+    def _new_topicpartition(self, topic: str, partition: int) -> TP:
+        return TP(topic, partition)
+
+    def highwater(self, tp: TP) -> int:
+        """The offset that the next message appended will get."""
+        return self._file(tp.topic).extent(tp.partition).next_offset
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """As `highwater`."""
+        return {tp: self.highwater(tp) for tp in partitions}
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The first offsets kept."""
+        return {tp: self._file(tp.topic).extent(tp.partition).first for tp in partitions}
+
+    async def create_topic(self, *_arguments: Any, **_options: Any) -> None:
+        """Nothing: a topic is made when it is first opened."""
+
+    def _file(self, topic: str) -> TopicFile:
+        file = self._files.get(topic)
+        if file is None:
+            file = self._files[topic] = TopicFile(self._folder, topic)
+        return file

@@ -1,0 +1,90 @@
+"""Faust's producer on the embedded log: what `send` returns is done when the message is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Any
+
+from faust.exceptions import ProducerSendError
+from faust.transport import base
+from faust.types import TP, RecordMetadata
+
+from pipeline.log.appender import LocalAppender
+from pipeline.log.folder import folder_of, open_folder
+
+
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """The partition of a key, the same in every process; 0 without one."""
+    return zlib.crc32(key) % partitions if key else 0
+
+
+class Producer(base.Producer):
+    """Appends by group commit. Keys choose the partition and are not kept; there are no headers."""
+
+    appender: LocalAppender
+    transport: Any
+
+    async def on_start(self) -> None:
+        """Open the log. Raises LogError."""
+        await super().on_start()
+        use = self.transport.use
+        folder = folder_of(use.url)
+        self._partitions = open_folder(folder).partitions
+        self._unfinished: set[asyncio.Future[RecordMetadata]] = set()
+        self.appender = LocalAppender(folder, use.limits)
+        await self.appender.start()
+
+    async def on_stop(self) -> None:
+        """Finish what was sent, then close."""
+        await super().on_stop()
+        await self.appender.stop()
+
+    async def send(  # noqa: PLR0917  Faust's signature
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+        *,
+        transactional_id: str | None = None,
+    ) -> asyncio.Future[RecordMetadata]:
+        """A future of where the message is, done when it is durable; it raises LogFull or LogError."""
+        if value is None or headers or transactional_id:
+            raise ProducerSendError(f"topic {topic}: the log keeps values only, no headers and no transactions")
+        if partition is None:
+            partition = partition_of(key, self._partitions)
+        sent: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+        self._unfinished.add(sent)
+        sent.add_done_callback(self._unfinished.discard)
+
+        def _appended(append: asyncio.Future[int]) -> None:
+            error = append.exception()
+            if sent.done():
+                return
+            if error is not None:
+                sent.set_exception(error)
+            else:
+                sent.set_result(RecordMetadata(topic, partition, TP(topic, partition), append.result(), timestamp, 0))
+
+        self.appender.append(topic, value, partition).add_done_callback(_appended)
+        return sent
+
+    async def send_and_wait(self, *arguments: Any, **options: Any) -> RecordMetadata:
+        """Where the message is, durably; takes what `send` takes."""
+        return await (await self.send(*arguments, **options))
+
+    async def flush(self) -> None:
+        """Wait until what was sent is durable, or refused; refusals are told by the futures."""
+        await self.buffer.flush()
+        while self._unfinished:
+            await asyncio.wait(set(self._unfinished))
+
+    async def create_topic(self, *_arguments: Any, **_options: Any) -> None:
+        """Nothing: a topic is made when it is first opened."""
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """Where messages of this key go."""
+        return TP(topic, partition_of(key, self._partitions))
