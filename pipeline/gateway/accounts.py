@@ -1,0 +1,40 @@
+"""Credentials → account.
+
+Passwords are kept and compared as keyed digests: comparing takes the same time whatever was guessed, and however long
+the right one is; an unknown user takes as long as a known one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+
+from pipeline.gateway.settings import User
+from store.record import DEFAULT_ACCOUNT
+
+
+class Accounts:
+    """Who may publish. Without users everyone may, as the default account."""
+
+    def __init__(self, users: Sequence[User]) -> None:
+        self._key = secrets.token_bytes(32)
+        self._users = {user.username: (self._digest(user.password.encode()), user.account) for user in users}
+        self._nobody = self._digest(secrets.token_bytes(32)), ""
+
+    @property
+    def are_open(self) -> bool:
+        """No users are configured: credentials are not looked at."""
+        return not self._users
+
+    def account_of(self, username: str | None, password: bytes | None) -> str | None:
+        """The account, or None if these credentials are not good."""
+        if self.are_open:
+            return DEFAULT_ACCOUNT
+        digest, account = self._users.get(username or "", self._nobody)
+        is_right = hmac.compare_digest(digest, self._digest(password or b""))
+        return account if is_right and account else None
+
+    def _digest(self, password: bytes) -> bytes:
+        return hashlib.blake2b(password, key=self._key).digest()

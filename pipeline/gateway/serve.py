@@ -1,0 +1,39 @@
+"""`serve`: the listener until it is told to stop, or the log fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.gateway.server import Gateway
+from pipeline.gateway.settings import ListenerSettings
+from pipeline.log.log import Appender
+
+
+async def serve(
+    settings: ListenerSettings,
+    appender: Appender,
+    *,
+    clock_ns: Callable[[], int],
+    stop: asyncio.Event,
+    on_listening: Callable[[int], None] | None = None,
+) -> None:
+    """Take in what devices publish until `stop` is set, then end gracefully. `on_listening` is told the port.
+
+    `appender` is started, and stays so. Raises LogError if the log fails (a full one does not), OSError if the address
+    cannot be had.
+    """
+    gateway = Gateway(settings, appender, clock_ns=clock_ns)
+    await gateway.start()
+    if on_listening is not None:
+        on_listening(gateway.port)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        await gateway.stop()
+    if gateway.stage.failed.done():
+        gateway.stage.failed.result()

@@ -1,0 +1,179 @@
+"""The listener: sessions, what they share, and the loop's one timer.
+
+Backpressure, in one place: while too much waits for the log, no connection is read, keep-alives of connections stand
+still, and new CONNECTs are answered "server busy" once that lasts. Nothing is dropped; when the log has taken half of
+what waits, everything goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable
+
+from pipeline import metrics
+from pipeline.gateway.accounts import Accounts
+from pipeline.gateway.admission import Admitted, Refused, admit
+from pipeline.gateway.complaints import Complaints
+from pipeline.gateway.open_files import raise_limit
+from pipeline.gateway.session import Session
+from pipeline.gateway.settings import ListenerSettings
+from pipeline.gateway.wheel import Wheel
+from pipeline.log.log import Appender
+from pipeline.mqtt.codes import ReasonCode
+from pipeline.mqtt.packets import Connect, Will
+from pipeline.mqtt.topics import TopicNames
+from pipeline.stages.mqtt_to_readings import MqttToReadings
+
+logger = logging.getLogger(__name__)
+
+TURN_S = 0.5  # how finely keep-alives are watched
+
+
+class Gateway:
+    """A listener. `start` binds, `stop` ends it; `failed` of its stage raises if the log fails."""
+
+    def __init__(self, settings: ListenerSettings, appender: Appender, *, clock_ns: Callable[[], int]) -> None:
+        self.settings = settings
+        self.names = TopicNames(settings.max_topic_bytes)
+        self.wheel: Wheel[Session] = Wheel()
+        self.complaints = Complaints()
+        self.stage = MqttToReadings(appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure)
+        self._accounts = Accounts(settings.users)
+        self._sessions: set[Session] = set()
+        self._by_client_id: dict[tuple[str, str], Session] = {}
+        self._pressed_since_s = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._ticker: asyncio.TimerHandle | None = None
+        self._server: asyncio.Server | None = None
+        self._most_connections = 0
+        self._gone = asyncio.Event()
+
+    @property
+    def is_pressed(self) -> bool:
+        """Too much waits for the log: nothing is read."""
+        return self.stage.is_pressed
+
+    @property
+    def is_busy(self) -> bool:
+        """New connections are refused: the log is full, or has been slow for a while."""
+        is_slow = self.is_pressed and time.monotonic() - self._pressed_since_s >= self.settings.busy_after_s
+        return self.stage.is_refused or is_slow
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError if the address cannot be had."""
+        self._most_connections = raise_limit()
+        self._server = await self._loop.create_server(
+            lambda: Session(self),
+            self.settings.host,
+            self.settings.port,
+            backlog=self.settings.backlog,
+            reuse_address=True,
+            reuse_port=True,  # several gateways share the port
+        )
+        self._ticker = self._loop.call_later(TURN_S, self._tick)
+        logger.info("listening for MQTT on %s port %d", self.settings.host, self.port)
+
+    async def stop(self) -> None:
+        """Accept no more, finish what was taken in, acknowledge it, say goodbye, close."""
+        assert self._server is not None
+        self._server.close()
+        for session in self._sessions:
+            session.pause()
+        try:
+            async with asyncio.timeout(self.settings.stop_timeout_s):
+                await self.stage.drain()
+        except TimeoutError:
+            logger.warning("ended before the log had taken all: what it did not take was not acknowledged")
+        for session in list(self._sessions):
+            session.shut_down()
+        try:
+            async with asyncio.timeout(self.settings.stop_timeout_s):
+                while self._sessions:
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            for session in list(self._sessions):
+                session.abort()
+        self.stage.stop()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    # --- what sessions call ---
+
+    def turns(self, seconds: float) -> int:
+        """How many turns of the wheel are not less than `seconds`; the turn under way does not count."""
+        return math.ceil(seconds / TURN_S) + 1
+
+    def joined(self, session: Session) -> None:
+        """A connection was accepted."""
+        self._sessions.add(session)
+        if len(self._sessions) > 0.9 * self._most_connections:
+            self.complaints.warn(
+                "open files",
+                f"{len(self._sessions)} connections of at most {self._most_connections}; raise `ulimit -n`",
+            )
+
+    def admit(self, connect: Connect) -> Admitted | Refused:
+        """Whether this CONNECT is let in."""
+        fresh_id = f"auto-{secrets.token_hex(8)}"
+        return admit(connect, self._accounts, self.settings, is_busy=self.is_busy, fresh_id=fresh_id)
+
+    def admitted(self, session: Session) -> None:
+        """A CONNECT was let in: an older connection of that client id ends (3.1.4)."""
+        metrics.connections.inc()
+        key = session.account, session.client_id
+        older = self._by_client_id.get(key)
+        self._by_client_id[key] = session
+        if older is not None and older.is_connected:
+            older.end("taken_over", ReasonCode.SESSION_TAKEN_OVER, "its client id came again on another connection")
+        if self.is_pressed:
+            session.pause()
+
+    def left(self, session: Session, *, was_admitted: bool) -> None:
+        """A connection has ended."""
+        self._sessions.discard(session)
+        if was_admitted:
+            metrics.connections.dec()
+            key = session.account, session.client_id
+            if self._by_client_id.get(key) is session:
+                del self._by_client_id[key]
+        self._gone.set()
+
+    def take_will(self, session: Session, will: Will) -> None:
+        """The will of a device that went without a word: a message like any other, but nobody waits for its PUBACK."""
+        batch = self.stage.batch
+        batch.mqtt_topics.append(will.mqtt_topic)
+        batch.payloads.append(will.payload)
+        self.stage.took(session.account, 1, len(will.payload) + len(will.mqtt_topic), None, [])
+
+    # --- the loop's timer, and pressure ---
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(TURN_S, self._tick)
+        for session in self.wheel.turn():
+            session.on_due()
+
+    def _on_pressure(self, is_pressed: bool) -> None:
+        now_s = time.monotonic()
+        if is_pressed:
+            self._pressed_since_s = now_s
+            self.complaints.warn("log slow or full", f"not reading from {len(self._sessions)} connections")
+        else:
+            metrics.paused_seconds.inc(now_s - self._pressed_since_s)
+        for session in self._sessions:
+            if not is_pressed:
+                session.resume()
+            elif session.is_connected:
+                session.pause()

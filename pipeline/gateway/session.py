@@ -1,0 +1,363 @@
+"""One device's connection: bytes in, messages to the ack batch; acknowledgements and answers out.
+
+The rules: what is wrong on a connection ends that connection and no other. What it holds in memory is bounded: one
+packet not yet whole, its will, its topic aliases, and PUBACKs that it does not read (then it is not read either).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from pipeline import metrics
+from pipeline.errors import MalformedPacket
+from pipeline.gateway.admission import Refused
+from pipeline.mqtt.bulk import take_publishes
+from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode, Version
+from pipeline.mqtt.connect import UnsupportedVersion
+from pipeline.mqtt.decode import decode, header
+from pipeline.mqtt.encode import PINGRESP, connack, disconnect, pubacks, pubcomp, suback_refused, unsuback
+from pipeline.mqtt.packets import (
+    MAX_PACKET_BYTES,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Publish,
+    Pubrel,
+    Subscribe,
+    Unsubscribe,
+    Will,
+)
+
+if TYPE_CHECKING:
+    from pipeline.gateway.server import Gateway
+
+CONNECT_FIRST_BYTE = 0x10
+CLOSE_WITHIN_S = 5.0  # a device that does not read its last bytes is cut off
+
+NEW, CONNECTED, CLOSING, CLOSED = range(4)
+
+
+class Session(asyncio.Protocol):
+    """The protocol of one connection. All methods run in the gateway's event loop."""
+
+    __slots__ = (
+        "_aliases",
+        "_can_write",
+        "_gateway",
+        "_is_reading",
+        "_max_sent_bytes",
+        "_needed",
+        "_partial",
+        "_slot",
+        "_state",
+        "_transport",
+        "_turns",
+        "_unacknowledged",
+        "_version",
+        "_will",
+        "account",
+        "client_id",
+        "seen",
+    )
+    _transport: asyncio.Transport
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.account = ""
+        self.client_id = ""
+        self.seen = gateway.wheel.now  # the turn in which it was heard last
+        self._gateway = gateway
+        self._state = NEW
+        self._version = Version.V3_1_1
+        self._partial: bytearray | None = None  # a packet not yet whole
+        self._needed = 0  # the size at which `_partial` is worth looking at
+        self._aliases: dict[int, str] | None = None
+        self._will: Will | None = None
+        self._max_sent_bytes = MAX_PACKET_BYTES
+        self._unacknowledged = 0
+        self._is_reading = True
+        self._can_write = True
+        self._turns = 0  # silence allowed; 0: any
+        self._slot = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Its CONNECT was accepted, and nobody has ended the connection."""
+        return self._state == CONNECTED
+
+    @property
+    def name(self) -> str:
+        """Who this is, for log lines."""
+        peer = self._transport.get_extra_info("peername")
+        where = f"{peer[0]}:{peer[1]}" if peer else "a closed connection"
+        return f"{self.client_id[:64]!r} at {where}" if self.client_id else where
+
+    # --- what asyncio calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A device has come; it has `connect_timeout_s` for its CONNECT."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._turns = self._gateway.turns(self._gateway.settings.connect_timeout_s)
+        self._slot = self._gateway.wheel.put(self, self._turns)
+        self._gateway.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come, cut anywhere."""
+        self.seen = self._gateway.wheel.now
+        if self._partial is not None:
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return
+            data = bytes(self._partial)
+            self._partial = None
+        try:
+            self._take(data)
+        except MalformedPacket as error:
+            self._refuse_bytes(error)
+
+    def pause_writing(self) -> None:
+        """It does not read its PUBACKs: so it is not read."""
+        self._can_write = False
+        self.pause()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._can_write = True
+        if not self._gateway.is_pressed:
+            self.resume()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """The connection has ended, whoever ended it."""
+        if self._state == CONNECTED:
+            metrics.connections_ended.labels("lost").inc()
+        was_admitted = bool(self.client_id)
+        self._state = CLOSED
+        self._partial = None
+        self._gateway.wheel.remove(self, self._slot)
+        self._gateway.left(self, was_admitted=was_admitted)
+        if self._will is not None:
+            self._gateway.take_will(self, self._will)
+            self._will = None
+
+    # --- what the gateway calls ---
+
+    def acknowledge(self, packet_ids: list[bytes]) -> None:
+        """The messages of `packet_ids` are durable: say so to the device, if it is still there."""
+        self._unacknowledged -= len(packet_ids)
+        if self._state == CONNECTED:
+            self._transport.write(pubacks(packet_ids))
+
+    def pause(self) -> None:
+        """Stop reading; harmless if it has stopped."""
+        if self._is_reading and self._state in {NEW, CONNECTED}:
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again, with a whole keep-alive ahead, unless the device does not take its PUBACKs."""
+        if not self._is_reading and self._can_write and self._state in {NEW, CONNECTED}:
+            self._is_reading = True
+            self.seen = self._gateway.wheel.now
+            self._transport.resume_reading()
+
+    def on_due(self) -> None:
+        """The wheel has come to its slot: it may have been silent for too long, or not."""
+        if self._state == CLOSING:
+            self._transport.abort()
+            return
+        if self._state == CONNECTED and self._gateway.is_pressed:  # it is not read: it cannot be heard
+            self.seen = self._gateway.wheel.now
+        left = self._turns - (self._gateway.wheel.now - self.seen)
+        if left > 0:
+            self._slot = self._gateway.wheel.put(self, left)
+        elif self._state == CONNECTED:
+            self.end("keep_alive", ReasonCode.KEEP_ALIVE_TIMEOUT, "silent for 1.5 times its keep-alive")
+        else:
+            self._count_ended("connect_timeout", "no CONNECT in time")
+            self._close()
+
+    def end(self, reason: str, code: ReasonCode, detail: str) -> None:
+        """End the connection from our side; its will, if it has one, is taken in."""
+        self._count_ended(reason, detail)
+        self._say_goodbye(code, detail)
+
+    def abort(self) -> None:
+        """Cut the connection off; what was not sent is lost."""
+        self._transport.abort()
+
+    def shut_down(self) -> None:
+        """End the connection because the gateway ends: that is nobody's death, so no will is taken in."""
+        self._will = None
+        self._say_goodbye(ReasonCode.SERVER_SHUTTING_DOWN, "")
+
+    # --- packets ---
+
+    def _take(self, data: bytes) -> None:
+        """Take in all whole packets of `data`, and keep the rest."""
+        at = 0
+        while at < len(data):
+            if self._state == CONNECTED:
+                at = self._take_publishes(data, at)
+                if at == len(data):
+                    return
+            elif self._state != NEW:
+                return
+            elif data[at] != CONNECT_FIRST_BYTE:
+                raise MalformedPacket("not_connect", f"{data[at : at + 16]!r} where a connection begins with CONNECT")
+            found = header(data, at, self._gateway.settings.max_packet_bytes)
+            if found is None or found.stop > len(data):
+                self._partial = bytearray(data[at:])
+                self._needed = 0 if found is None else found.stop - at
+                return
+            self._on_packet(decode(data, found, self._version, self._gateway.names))
+            at = found.stop
+
+    def _take_publishes(self, data: bytes, at: int) -> int:
+        """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
+        stage = self._gateway.stage
+        is_v5 = self._version is Version.V5
+        while True:
+            batch = stage.batch
+            payloads = batch.payloads
+            before = len(payloads)
+            packet_ids: list[bytes] = []
+            stop = take_publishes(
+                data,
+                at,
+                self._gateway.names.known,
+                batch.mqtt_topics,
+                payloads,
+                packet_ids,
+                is_v5=is_v5,
+                limit=stage.room,
+            )
+            if stop == at:
+                return at
+            stage.took(self.account, len(payloads) - before, stop - at, self, packet_ids)
+            if packet_ids:
+                self._owe(len(packet_ids))
+            at = stop
+
+    def _on_packet(self, packet: Packet) -> None:
+        if isinstance(packet, Connect):
+            self._on_connect(packet)
+            return
+        if self._state != CONNECTED:
+            return
+        match packet:
+            case Publish():
+                self._on_publish(packet)
+            case Pingreq():
+                self._send(PINGRESP)
+            case Disconnect():
+                self._on_disconnect(packet)
+            case Subscribe(packet_id, filters):
+                metrics.connections_refused.labels("subscribe").inc()
+                self._send(suback_refused(self._version, packet_id, len(filters)))
+            case Unsubscribe(packet_id, filters):
+                self._send(unsuback(self._version, packet_id, len(filters)))
+            case Pubrel(packet_id):
+                self._send(pubcomp(self._version, packet_id))
+
+    def _on_connect(self, connect: Connect) -> None:
+        if self._state == CONNECTED:
+            raise MalformedPacket("protocol_error", "a second CONNECT on one connection")
+        self._version, self._max_sent_bytes = connect.version, connect.max_packet_bytes
+        answer = self._gateway.admit(connect)
+        if isinstance(answer, Refused):
+            metrics.connections_refused.labels(answer.reason).inc()
+            if answer.reason != "busy":
+                self._gateway.complaints.warn(f"refused, {answer.reason}", f"{self.name}: {answer.detail}")
+            self._send(answer.connack)
+            self._close()
+            return
+        self.account, self.client_id = answer.account, answer.client_id
+        self._will = connect.will
+        self._state = CONNECTED
+        self._gateway.wheel.remove(self, self._slot)
+        self._turns = 0
+        if connect.keep_alive_s:
+            self._turns = self._gateway.turns(connect.keep_alive_s * 1.5)  # 3.1.2.10
+            self._slot = self._gateway.wheel.put(self, self._turns)
+        self._gateway.admitted(self)
+        self._send(answer.connack)
+
+    def _on_publish(self, publish: Publish) -> None:
+        if publish.qos > 1:
+            detail = "a message of QoS 2; 0 and 1 are supported"
+            metrics.connections_refused.labels("qos_2").inc()
+            self.end("qos_2", ReasonCode.QOS_NOT_SUPPORTED, detail)
+            return
+        mqtt_topic = publish.mqtt_topic if publish.topic_alias is None else self._resolve_alias(publish)
+        packet_ids = [publish.packet_id.to_bytes(2, "big")] if publish.qos else []
+        if packet_ids:
+            self._owe(1)
+        batch = self._gateway.stage.batch
+        batch.mqtt_topics.append(mqtt_topic)
+        batch.payloads.append(publish.payload)
+        size_bytes = len(publish.payload) + len(mqtt_topic)
+        self._gateway.stage.took(self.account, 1, size_bytes, self, packet_ids)
+
+    def _resolve_alias(self, publish: Publish) -> str:
+        """5: 3.3.2.3.4: a name sets the alias, an empty name uses it."""
+        alias, most = publish.topic_alias or 0, self._gateway.settings.topic_alias_maximum
+        if not 0 < alias <= most:
+            raise MalformedPacket("bad_topic_alias", f"topic alias {alias}; 1 to {most} are allowed")
+        if self._aliases is None:
+            self._aliases = {}
+        if publish.mqtt_topic:
+            self._aliases[alias] = publish.mqtt_topic
+        elif alias not in self._aliases:
+            raise MalformedPacket("protocol_error", f"topic alias {alias} was never set")
+        return self._aliases[alias]
+
+    def _owe(self, count: int) -> None:
+        """Count messages to acknowledge, against the receive maximum (5: 3.3.4)."""
+        self._unacknowledged += count
+        most = self._gateway.settings.receive_maximum
+        if self._unacknowledged > most and self._version is Version.V5:
+            detail = f"{self._unacknowledged} messages without PUBACK; {most} are allowed"
+            raise MalformedPacket("receive_maximum_exceeded", detail)
+
+    def _on_disconnect(self, packet: Disconnect) -> None:
+        if packet.reason_code != ReasonCode.DISCONNECT_WITH_WILL:  # 3.1.2.5
+            self._will = None
+        self._close()
+
+    # --- endings ---
+
+    def _refuse_bytes(self, error: MalformedPacket) -> None:
+        metrics.packets_malformed.labels(error.reason).inc()
+        self._gateway.complaints.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
+        code = REASON_CODE_OF.get(error.reason, ReasonCode.MALFORMED_PACKET)
+        if self._state == NEW and isinstance(error, UnsupportedVersion):
+            version = Version.V5 if error.level > Version.V5 else Version.V3_1_1
+            self._transport.write(connack(version, code))
+            self._close()
+        else:
+            self._say_goodbye(code, str(error))
+
+    def _say_goodbye(self, code: ReasonCode, detail: str) -> None:
+        if self._state == CONNECTED and self._version is Version.V5:
+            packet = disconnect(code, detail)
+            self._send(packet if len(packet) <= self._max_sent_bytes else disconnect(code))
+        self._close()
+
+    def _send(self, packet: bytes) -> None:
+        """Send one packet; one that is larger than the device takes is not sent (5: 3.1.2.11.4)."""
+        if len(packet) <= self._max_sent_bytes:
+            self._transport.write(packet)
+
+    def _close(self) -> None:
+        if self._state in {CLOSING, CLOSED}:
+            return
+        self._state = CLOSING
+        wheel = self._gateway.wheel
+        wheel.remove(self, self._slot)
+        self._slot = wheel.put(self, self._gateway.turns(CLOSE_WITHIN_S))
+        self._transport.close()
+
+    def _count_ended(self, reason: str, detail: str) -> None:
+        metrics.connections_ended.labels(reason).inc()
+        self._gateway.complaints.warn(f"ended, {reason}", f"{self.name}: {detail}")

@@ -1,0 +1,247 @@
+"""What devices publish → [readings]: the messages of one *ack batch* become one frame, one append, and then PUBACKs.
+
+The rules: a PUBACK leaves only when its frame and all before it are durable, so PUBACKs keep the order of PUBLISHes.
+One *flight* of appends is under way at a time; what arrives meanwhile is the next one. So a frame the log refused
+(LogFull) is offered again before any later one, nothing is dropped, and what waits for the log is bounded: past
+`max_waiting_*` the gateway is told to stop reading (`is_pressed`), and told again when half of it has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from pipeline import metrics
+from pipeline.errors import LogError, LogFull
+from pipeline.frame import FrameKind, encode_frame
+from pipeline.log.log import Appender
+from pipeline.log.topics import READINGS
+
+RETRY_S = 0.25  # how long a refused frame waits for the log to drain before it is offered again
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettings:
+    """When an ack batch closes, and how much may wait for the log before reading stops."""
+
+    close_after_s: float = 0.02
+    max_messages: int = 1_000
+    max_bytes: int = 1 << 20
+    max_waiting_messages: int = 50_000
+    max_waiting_bytes: int = 32 << 20
+
+
+class Publisher(Protocol):
+    """Who published with QoS 1 and waits for PUBACKs."""
+
+    def acknowledge(self, packet_ids: list[bytes]) -> None:
+        """Send a PUBACK for each; called once a batch, in order of the PUBLISHes."""
+
+
+class AckBatch:
+    """The messages that become one frame.
+
+    Who takes in messages appends to `mqtt_topics` and `payloads` and then calls `MqttToReadings.took`: that is the bulk
+    path, without an object or a call a message.
+    """
+
+    __slots__ = ("accounts", "acks", "arrival_ns", "is_durable", "mqtt_topics", "payloads", "size_bytes", "value")
+
+    def __init__(self) -> None:
+        self.arrival_ns: list[int] = []
+        self.accounts: list[str] = []
+        self.mqtt_topics: list[str] = []
+        self.payloads: list[bytes] = []
+        self.acks: dict[Publisher, list[bytes]] = {}
+        self.size_bytes = 0
+        self.value = b""
+        self.is_durable = False
+
+
+class MqttToReadings:
+    """The stage, in the gateway's event loop. `failed` raises when the log failed for good; then nothing goes on."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        settings: BatchSettings,
+        *,
+        clock_ns: Callable[[], int],
+        on_pressure: Callable[[bool], None],
+    ) -> None:
+        self.batch = AckBatch()
+        self.is_pressed = False
+        self.is_refused = False  # the log said LogFull to the frame at the head
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._appender = appender
+        self._settings = settings
+        self._clock_ns = clock_ns
+        self._on_pressure = on_pressure
+        self._last_ns = 0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._is_due = False
+        self._waiting: deque[AckBatch] = deque()
+        self._waiting_messages = 0
+        self._waiting_bytes = 0
+        self._in_flight = 0
+        self._was_refused = False  # one of the flight was
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    @property
+    def room(self) -> int:
+        """How many more messages the open batch takes; never 0."""
+        return self._settings.max_messages - len(self.batch.arrival_ns)
+
+    def took(self, account: str, count: int, size_bytes: int, publisher: Publisher | None, ids: list[bytes]) -> None:
+        """The last `count` ≥ 1 messages of `batch` came from `account`; `ids` are the packet identifiers of QoS 1."""
+        batch = self.batch
+        now_ns = self._clock_ns()
+        if now_ns <= self._last_ns:
+            now_ns = self._last_ns + 1
+        if count == 1:
+            batch.arrival_ns.append(now_ns)
+            batch.accounts.append(account)
+            self._last_ns = now_ns
+        else:
+            batch.arrival_ns.extend(range(now_ns, now_ns + count))
+            batch.accounts.extend([account] * count)
+            self._last_ns = now_ns + count - 1
+        batch.size_bytes += size_bytes
+        if publisher is not None and ids:
+            acks = batch.acks.get(publisher)
+            if acks is None:
+                batch.acks[publisher] = ids
+            else:
+                acks += ids
+        if len(batch.arrival_ns) >= self._settings.max_messages or batch.size_bytes >= self._settings.max_bytes:
+            self._close_batch()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._settings.close_after_s, self._on_due)
+
+    async def drain(self) -> None:
+        """Close the open batch, and wait until all is durable and acknowledged. Nothing may be taken in any more."""
+        self._is_due = True
+        self._send()
+        await self._drained.wait()
+
+    def stop(self) -> None:
+        """Let go of the timers; what is not durable was never acknowledged."""
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+
+    def _on_due(self) -> None:
+        self._timer = None
+        self._is_due = True
+        self._send()
+
+    def _close_batch(self) -> None:
+        """Put the open batch in the queue as a frame."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._is_due = False
+        batch, self.batch = self.batch, AckBatch()
+        batch.value = encode_frame(FrameKind.MQTT, batch.arrival_ns, batch.accounts, batch.mqtt_topics, batch.payloads)
+        _count_received(batch)
+        batch.accounts, batch.mqtt_topics, batch.payloads = [], [], []  # the frame has them
+        self._waiting.append(batch)
+        self._waiting_messages += len(batch.arrival_ns)
+        self._waiting_bytes += len(batch.value)
+        self._drained.clear()
+        self._judge_pressure()
+        self._send()
+
+    def _send(self) -> None:
+        """Start a flight of all that is closed, unless one is under way or the log is given time to drain."""
+        if self._in_flight or self._retry is not None or self.failed.done():
+            return
+        if self._is_due and self.batch.arrival_ns:
+            self._close_batch()  # comes back here
+            return
+        # A log that was full is asked with one frame: a smaller one behind it must not slip in before it.
+        frames = [batch for batch in self._waiting if not batch.is_durable]
+        if self.is_refused:
+            del frames[1:]
+        self._in_flight = len(frames)
+        began_s = time.monotonic()
+        for batch in frames:
+            try:
+                future = self._appender.append(READINGS, batch.value)
+            except LogError as error:
+                self._fail(error)
+                return
+            future.add_done_callback(partial(self._answered, batch, began_s))
+
+    def _answered(self, batch: AckBatch, began_s: float, future: asyncio.Future[int]) -> None:
+        self._in_flight -= 1
+        if future.cancelled():
+            self._fail(LogError("the log gave up an append"))
+            return
+        error = future.exception()
+        if error is None:
+            batch.is_durable = True
+            metrics.append_seconds.observe(time.monotonic() - began_s)
+        elif not isinstance(error, LogFull):
+            self._fail(error)
+            return
+        else:
+            self._was_refused = True
+        self._release()
+        if self._in_flight == 0:
+            self._landed()
+
+    def _landed(self) -> None:
+        self.is_refused, self._was_refused = self._was_refused, False
+        if self.is_refused:
+            self._retry = self._loop.call_later(RETRY_S, self._offer_again)
+        self._judge_pressure()
+        if not self._waiting and not (self._is_due and self.batch.arrival_ns):
+            self._drained.set()
+        self._send()
+
+    def _offer_again(self) -> None:
+        self._retry = None
+        self._send()
+
+    def _release(self) -> None:
+        """Acknowledge what is durable, from the head of the queue."""
+        while self._waiting and self._waiting[0].is_durable:
+            batch = self._waiting.popleft()
+            self._waiting_messages -= len(batch.arrival_ns)
+            self._waiting_bytes -= len(batch.value)
+            acknowledged = 0
+            for publisher, packet_ids in batch.acks.items():
+                publisher.acknowledge(packet_ids)
+                acknowledged += len(packet_ids)
+            metrics.messages_acknowledged.inc(acknowledged)
+
+    def _judge_pressure(self) -> None:
+        share = max(
+            self._waiting_messages / self._settings.max_waiting_messages,
+            self._waiting_bytes / self._settings.max_waiting_bytes,
+        )
+        is_pressed = self.is_refused or share >= (0.5 if self.is_pressed else 1)
+        if is_pressed != self.is_pressed:
+            self.is_pressed = is_pressed
+            self._on_pressure(is_pressed)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+        self._drained.set()
+
+
+def _count_received(batch: AckBatch) -> None:
+    of_qos_1 = sum(map(len, batch.acks.values()))
+    metrics.messages_received.labels("1").inc(of_qos_1)
+    metrics.messages_received.labels("0").inc(len(batch.arrival_ns) - of_qos_1)
+    metrics.bytes_received.inc(batch.size_bytes)
