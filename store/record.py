@@ -84,6 +84,7 @@ class SeriesIndex:
     table: TableId
     keys: list[SeriesKey] = field(default_factory=list)
     zones: list[str | None] = field(default_factory=list)
+    rezoned: int = 0  # how often a known series changed its zone: what was derived from `zones` is stale then
     _ids: dict[SeriesKey, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -98,6 +99,7 @@ class SeriesIndex:
             series = self._ids[key] = len(self.keys) - 1
         elif zone is not None and self.zones[series] != zone:
             self.zones[series] = zone
+            self.rezoned += 1
         return series
 
     def find(self, key: SeriesKey) -> int | None:
