@@ -1,0 +1,181 @@
+"""All rules over one table: the unit of rule state, kept and restored as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.columns import NUMBERS, MeasureReader
+from rules.rule import RateOfChange, Rule, Side
+from rules.samples import Indices, Samples, Signals
+from rules.snapshot import BlockState, PhaseState, SignalState, encode_state, packed, unpacked
+from rules.transition import Status, Transition, alert_id, render_annotations
+from rules.watch import Change, Phase, Watch
+from store.record import MeasureType, RecordBatch, SeriesIndex
+
+
+@dataclass(frozen=True, slots=True)
+class TypeMismatch:
+    """A rule that cannot be judged, because its measure is not a number in that table."""
+
+    table: str
+    rule: str
+    measure: str
+    type: MeasureType
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One measure of the table with the rules over it, each with its place among the table's rules."""
+
+    reader: MeasureReader
+    signals: Signals
+    watches: tuple[tuple[int, Watch], ...]
+
+
+class Block:
+    """The rules of one table and their state.
+
+    positions   per stream, the last offset of which everything has been evaluated here
+    mismatches  rules that were not judged, each once
+    """
+
+    def __init__(self, rules: Sequence[Rule], index: SeriesIndex) -> None:
+        self.index = index
+        self.positions: dict[str, int] = {}
+        self.mismatches: set[TypeMismatch] = set()
+        self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
+        watches = [(place, Watch(rule, index)) for place, rule in enumerate(rules)]
+        self._watched = tuple(
+            Watched(
+                MeasureReader(measure, index),
+                Signals(),
+                tuple((place, watch) for place, watch in watches if watch.rule.measure == measure),
+            )
+            for measure in dict.fromkeys(rule.measure for rule in rules)
+        )
+
+    def advance(self, stream: str, offset: int) -> None:
+        """Everything up to and including `offset` has been evaluated."""
+        self.positions[stream] = max(offset, self.positions.get(stream, -1))
+
+    def evaluate(self, batch: RecordBatch, after: int) -> list[Transition]:
+        """What the rows with offsets beyond `after` change, in log order, and at one row in the order of the rules."""
+        start = int(np.searchsorted(batch.offset, after, side="right"))
+        if start == len(batch):
+            return []
+        rows = np.arange(start, len(batch))
+        series = batch.series[start:].astype(np.intp)
+        self._grow(len(self.index))
+        self._newest[series] = rows
+        repeats = bool((self._newest[series] != rows).any())
+        found: list[tuple[int, int, Watched, Watch, Change]] = []
+        for watched in self._watched:
+            samples = self._samples(watched, batch, rows, series, repeats=repeats)
+            if samples is None or not len(samples):
+                continue
+            for place, watch in watched.watches:
+                found += ((change.row, place, watched, watch, change) for change in watch.evaluate(samples))
+        found.sort(key=lambda item: item[:2])
+        return [self._transition(batch, watched, watch, change) for _, _, watched, watch, change in found]
+
+    def snapshot(self, positions: dict[str, int]) -> bytes:
+        """The state, as `rules.snapshot` lays it out, good for `positions`."""
+        size = len(self.index)
+        self._grow(size)
+        signals, phases = {}, {}
+        for watched in self._watched:
+            newest = watched.signals
+            signals[watched.reader.measure] = SignalState(
+                packed(newest.time_ns[:size], np.int64), packed(newest.value[:size], np.float64)
+            )
+            for _, watch in watched.watches:
+                active = watch.active()
+                phases[watch.rule.definition] = PhaseState(
+                    packed(active, np.uint32),
+                    packed(watch.phase[active], np.int8),
+                    packed(watch.side[active], np.int8),
+                    packed(watch.onset_ns[active], np.int64),
+                )
+        return encode_state(positions, self.index.keys[:size], signals, phases)
+
+    def restore(self, state: BlockState) -> None:
+        """Take over a state that was kept, into a block that has evaluated nothing."""
+        ids = np.array([self.index.id_of(key) for key in state.series_keys()], np.intp)
+        self.positions = dict(state.positions)
+        self._grow(len(self.index))
+        for watched in self._watched:
+            signals = state.signals.get(watched.reader.measure)
+            if signals is not None:
+                watched.signals.time_ns[ids] = unpacked(signals.time_ns, np.int64)
+                watched.signals.value[ids] = unpacked(signals.value, np.float64)
+            for _, watch in watched.watches:
+                phases = state.phases.get(watch.rule.definition)
+                if phases is not None:
+                    watch.set(
+                        ids[unpacked(phases.series, np.uint32)],
+                        unpacked(phases.phase, np.int8),
+                        unpacked(phases.side, np.int8),
+                        unpacked(phases.onset_ns, np.int64),
+                    )
+
+    def active(self) -> Iterator[tuple[Watch, int, float]]:
+        """Everything pending or firing: the watch, the series, and the signal's newest value."""
+        for watched in self._watched:
+            for _, watch in watched.watches:
+                for series in watch.active().tolist():
+                    yield watch, series, float(watched.signals.value[series])
+
+    def _grow(self, size: int) -> None:
+        if size > len(self._newest):
+            self._newest = np.empty(size + size // 4 + 16, np.intp)
+        for watched in self._watched:
+            watched.signals.grow(size)
+            for _, watch in watched.watches:
+                watch.grow(size)
+
+    def _samples(
+        self, watched: Watched, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
+    ) -> Samples | None:
+        """The samples of one measure in the batch; None if it has no such column, or none of numbers."""
+        kind = batch.types.get(watched.reader.measure)
+        if kind is not None and kind not in NUMBERS:
+            self._note_mismatch(watched, kind)
+        values = watched.reader.read(batch)
+        if values is None:
+            return None
+        values = values[rows[0] :]
+        time_ns = batch.time_ns[rows[0] :]
+        there = np.isfinite(values)
+        if not there.all():
+            rows, series, time_ns, values = rows[there], series[there], time_ns[there], values[there]
+        return watched.signals.take_in(rows, series, time_ns, values, repeats=repeats)
+
+    def _note_mismatch(self, watched: Watched, kind: MeasureType) -> None:
+        for _, watch in watched.watches:
+            self.mismatches.add(TypeMismatch(str(self.index.table), watch.rule.name, watch.rule.measure, kind))
+
+    def _transition(self, batch: RecordBatch, watched: Watched, watch: Watch, change: Change) -> Transition:
+        rule, table = watch.rule, self.index.table
+        key, zone = self.index.keys[change.series], self.index.zones[change.series]
+        is_rate = isinstance(rule.condition, RateOfChange)
+        value = change.figure if is_rate else watched.reader.exact(batch, change.row)
+        bounds = rule.condition.bounds
+        dimensions = dict(key.dimensions)
+        return Transition(
+            id=alert_id(table, rule.name, key, rule.measure, change.onset_ns),
+            status=Status.FIRING if change.phase is Phase.FIRING else Status.RESOLVED,
+            table=table,
+            zone=zone,
+            rule=rule.name,
+            since_ns=change.onset_ns,
+            time_ns=change.time_ns,
+            value=value,
+            bounds={"min": bounds.min} if change.side is Side.MIN else {"max": bounds.max},
+            measure=rule.measure,
+            dimensions=dimensions,
+            labels=rule.labels,
+            annotations=render_annotations(rule, table, zone, dimensions, value),
+        )

@@ -1,0 +1,139 @@
+"""Rules at work: record batches in, alert transitions out. No I/O and no clock; for use from one thread.
+
+State is kept in *blocks*, one per table that has rules, each with its own position per stream. The caller's part:
+
+    transitions = engine.evaluate(batch)    each batch once, in log order
+    (the transitions' events are durable)
+    engine.advance(stream, offset)          every record of every frame up to `offset` has been evaluated
+    data = engine.snapshot(block)           any time after; kept somewhere, atomically
+
+and after a restart `restore` each block, then read the log again from the lowest of its positions. Rows that a block's
+position covers are skipped. Samples that its state has seen are not later than the newest of their signal, and change
+nothing. So every interleaving of crashes gives the transitions of an undisturbed run, some of them twice, under the
+same ids. For this an event must be durable before a snapshot that has seen its sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rules.block import Block, TypeMismatch
+from rules.rule import RuleSet
+from rules.snapshot import decode_state
+from rules.transition import Transition, alert_id
+from rules.watch import Phase
+from store.record import RecordBatch, SeriesIndex, SeriesRegistry, TableId
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlert:
+    """A signal that is pending or firing now. `value` is its newest sample; `id` its alert's, also before it fires."""
+
+    id: str
+    phase: Phase
+    table: TableId
+    zone: str | None
+    rule: str
+    since_ns: int
+    value: float
+    measure: str
+    dimensions: Mapping[str, str]
+    labels: Mapping[str, str]
+
+
+class Engine:
+    """All rules of a process and their state over the series of `registry`."""
+
+    def __init__(self, rules: RuleSet, registry: SeriesRegistry) -> None:
+        self._rules = rules
+        self._registry = registry
+        self._blocks: dict[TableId, Block] = {}
+        self._advanced: dict[str, int] = {}
+
+    def evaluate(self, batch: RecordBatch) -> list[Transition]:
+        """What this batch makes fire and resolve, in log order. A late, repeated or covered row changes nothing.
+
+        The block's position moves to the offset before the batch's last, whose frame may hold more for this table;
+        `advance` moves it further.
+        """
+        block = self._block(batch.index)
+        if block is None:
+            return []
+        covered = max(block.positions.get(batch.stream, -1), self._advanced.get(batch.stream, -1))
+        transitions = block.evaluate(batch, covered)
+        block.advance(batch.stream, int(batch.offset[-1]) - 1)
+        return transitions
+
+    def advance(self, stream: str, offset: int) -> None:
+        """Every record of every frame of `stream` up to and including `offset` has been evaluated, in all tables."""
+        self._advanced[stream] = max(offset, self._advanced.get(stream, -1))
+
+    def blocks(self) -> list[TableId]:
+        """The blocks that there are: tables with rules that have had records, or were restored."""
+        return list(self._blocks)
+
+    def positions(self, block: TableId) -> dict[str, int]:
+        """Per stream, the offset up to and including which `block` has evaluated everything; -1: nothing yet."""
+        own = self._blocks[block].positions
+        return {
+            stream: max(own.get(stream, -1), self._advanced.get(stream, -1))
+            for stream in sorted(own.keys() | self._advanced.keys())
+        }
+
+    def snapshot(self, block: TableId) -> bytes:
+        """The state of `block` with its positions, to be given to `restore` in another process. Does not block."""
+        return self._blocks[block].snapshot(self.positions(block))
+
+    def restore(self, block: TableId, data: bytes) -> None:
+        """Take over the state of `block`, before its first batch. Raises RuleSnapshotError.
+
+        Rules whose definition differs from the one that the state was kept for start afresh. If no rule holds for
+        the table any more, the state is of no use and nothing happens.
+        """
+        state = decode_state(data)
+        made = self._block(self._registry.of(block))
+        if made is not None:
+            made.restore(state)
+
+    def forget(self, block: TableId) -> None:
+        """Let go of the state of a table that was deleted."""
+        self._blocks.pop(block, None)
+
+    def active(self) -> list[ActiveAlert]:
+        """Everything that is pending or firing, by table and rule."""
+        return [
+            ActiveAlert(
+                alert_id(table, watch.rule.name, block.index.keys[series], watch.rule.measure, onset_ns),
+                Phase(watch.phase[series]),
+                table,
+                block.index.zones[series],
+                watch.rule.name,
+                onset_ns,
+                value,
+                watch.rule.measure,
+                dict(block.index.keys[series].dimensions),
+                watch.rule.labels,
+            )
+            for table, block in self._blocks.items()
+            for watch, series, value in block.active()
+            for onset_ns in (int(watch.onset_ns[series]),)
+        ]
+
+    def type_mismatches(self) -> frozenset[TypeMismatch]:
+        """Rules that were not judged, because their measure is not a number in some table; each once."""
+        return frozenset(mismatch for block in self._blocks.values() for mismatch in block.mismatches)
+
+    def _block(self, index: SeriesIndex) -> Block | None:
+        """The block of a table; None if no rule holds for it."""
+        block = self._blocks.get(index.table)
+        if block is not None and block.index is index:
+            return block
+        rules = self._rules.of(index.table)
+        if not rules:
+            return None
+        made = Block(rules, index)
+        if block is not None:  # the table was deleted and made anew: its series are others, its position stands
+            made.positions = block.positions
+        self._blocks[index.table] = made
+        return made

@@ -1,0 +1,38 @@
+"""What a condition judges: the figure of each sample, and which samples have one."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import numpy as np
+
+from rules.duration import duration_ns
+from rules.rule import Condition, Range, RateOfChange
+from rules.samples import NEVER, Bools, Float64s, Samples
+
+LONGEST_GAP = 10
+"""Over a gap of more than this many times `per` a rate says nothing about the present, and is not judged."""
+
+_LARGEST = float(np.finfo(np.float64).max)
+
+
+def figures_of(condition: Condition, samples: Samples) -> tuple[Float64s, Bools | None]:
+    """The figure of each sample (always finite), and which of them are to be judged; None: all."""
+    match condition:
+        case Range():
+            return samples.value, None
+        case RateOfChange():
+            return _rates(duration_ns(condition.per), samples)
+        case _:
+            assert_never(condition)
+
+
+def _rates(per_ns: int, samples: Samples) -> tuple[Float64s, Bools]:
+    gap_ns = samples.time_ns - samples.before_ns
+    # A gap beyond int64 (three centuries) wraps to below zero; it is as unfit as any that is too long.
+    judged = (samples.before_ns != NEVER) & (gap_ns > 0) & (gap_ns <= LONGEST_GAP * per_ns)
+    rates = np.zeros(len(samples))
+    with np.errstate(over="ignore"):
+        change = samples.value[judged] - samples.before[judged]
+        rates[judged] = np.clip(change * (per_ns / gap_ns[judged]), -_LARGEST, _LARGEST)
+    return rates, judged

@@ -1,0 +1,123 @@
+"""What a rule is, once read: frozen values, checked where they are made (`rules.parse`).
+
+A rule watches one measure of the series of one table. Its *condition* turns samples into *figures* (the value itself,
+or its rate of change); its bounds say which figures are normal, both ends included. What follows from a figure outside
+them is the business of `rules.watch`.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeAlias
+
+import msgspec
+
+from rules.template import Template
+from store.record import TableId
+
+
+class Side(enum.IntEnum):
+    """Which bound a figure lies beyond."""
+
+    NONE = 0
+    MIN = 1
+    MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The normal figures: from `min` to `max`, both included; an open end is infinite."""
+
+    min: float = -math.inf
+    max: float = math.inf
+
+    def side(self, figure: float) -> Side:
+        """The bound that `figure` lies beyond."""
+        if figure < self.min:
+            return Side.MIN
+        return Side.MAX if figure > self.max else Side.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The figure is the measure's value."""
+
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class RateOfChange:
+    """The figure is the change since the signal's sample before, scaled to `per`, signed."""
+
+    bounds: Bounds
+    per: timedelta
+
+
+Condition: TypeAlias = Range | RateOfChange
+
+ACCOUNT = "account"
+"""The key of `where` that means the account, never a dimension: accounts come from credentials, not from payloads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a group.
+
+    table    "database.table"; it holds in every account that has such a table
+    where    dimension (or `account`) → the values it may have; empty: every series
+    hold     how long figures must stay beyond the bounds before the alert fires (`for` in YAML)
+    clear    figures at which a firing alert resolves; lies within the condition's bounds
+    """
+
+    group: str
+    alert: str
+    table: str
+    measure: str
+    condition: Condition
+    clear: Bounds
+    hold: timedelta = timedelta(0)
+    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, Template] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """`group/alert`: unique in a rule set."""
+        return f"{self.group}/{self.alert}"
+
+    @property
+    def definition(self) -> str:
+        """A hash of what decides. State is kept as long as it stays the same; labels and annotations may change."""
+        where = sorted((name, sorted(values)) for name, values in self.where.items())
+        per = self.condition.per if isinstance(self.condition, RateOfChange) else None
+        bounds = self.condition.bounds
+        facts = (
+            (self.name, self.table, self.measure, where, str(self.hold), str(per)),
+            (bounds.min, bounds.max, self.clear.min, self.clear.max),
+        )
+        return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules in the order of their files."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def of(self, table: TableId) -> tuple[Rule, ...]:
+        """The rules that hold for `table` in its account."""
+        name = f"{table.database}.{table.table}"
+        return tuple(rule for rule in self.rules if rule.table == name and _admits(rule, table.account))
+
+
+def _admits(rule: Rule, account: str) -> bool:
+    accounts = rule.where.get(ACCOUNT)
+    return accounts is None or account in accounts

@@ -1,0 +1,112 @@
+"""How the rule state of one table is kept on disk: one MessagePack array.
+
+    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: phases}]
+
+Series are named by their keys and, in the arrays, by their place in the list of keys: ids mean something only inside
+one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8)], one each per key; phases, of series
+that are pending or firing only, are [series (u4), phase (i1), bound (i1), onset (i8)]. A rule's phases stand under the
+hash of its definition, so that a rule that was changed starts afresh and every other keeps its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rules.errors import RuleSnapshotError
+from rules.samples import Scalar
+from store.record import Dimensions, SeriesKey
+
+FORMAT_VERSION = 1
+
+
+class SignalState(msgspec.Struct, array_like=True, frozen=True):
+    """The newest sample of each signal of one measure, in the order of the keys."""
+
+    time_ns: bytes
+    value: bytes
+
+
+class PhaseState(msgspec.Struct, array_like=True, frozen=True):
+    """The signals of one rule that are pending or firing."""
+
+    series: bytes
+    phase: bytes
+    side: bytes
+    onset_ns: bytes
+
+
+class BlockState(msgspec.Struct, array_like=True, frozen=True):
+    """The state of all rules of one table."""
+
+    format_version: int
+    positions: dict[str, int]
+    keys: list[tuple[str, Dimensions]]
+    signals: dict[str, SignalState]
+    phases: dict[str, PhaseState]
+
+    def series_keys(self) -> list[SeriesKey]:
+        """The keys as they are inside a process."""
+        return [SeriesKey(dimensions, measure_name) for measure_name, dimensions in self.keys]
+
+
+class _Version(msgspec.Struct, array_like=True):
+    """What every version begins with."""
+
+    format_version: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(BlockState)
+_version_decoder = msgspec.msgpack.Decoder(_Version)
+
+
+def encode_state(
+    positions: dict[str, int],
+    keys: Sequence[SeriesKey],
+    signals: dict[str, SignalState],
+    phases: dict[str, PhaseState],
+) -> bytes:
+    """The bytes of this state."""
+    names = [(key.measure_name, key.dimensions) for key in keys]
+    return _encoder.encode(BlockState(FORMAT_VERSION, positions, names, signals, phases))
+
+
+def decode_state(data: bytes) -> BlockState:
+    """The state in `data`. Raises RuleSnapshotError if it is damaged or of another version."""
+    try:
+        version = _version_decoder.decode(data).format_version
+        if version != FORMAT_VERSION:
+            raise RuleSnapshotError(f"rule state of format version {version}; this program reads {FORMAT_VERSION}")
+        state = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise RuleSnapshotError(f"{len(data)} bytes are not rule state: {error}") from error
+    _check_lengths(state)
+    return state
+
+
+def packed(array: npt.NDArray[np.generic], kind: type[Scalar]) -> bytes:
+    """The elements of `array` as `kind`, little-endian."""
+    return array.astype(np.dtype(kind).newbyteorder("<")).tobytes()
+
+
+def unpacked(data: bytes, kind: type[Scalar]) -> npt.NDArray[Scalar]:
+    """The elements that `packed` wrote, in this machine's byte order."""
+    return np.frombuffer(data, np.dtype(kind).newbyteorder("<")).astype(kind)
+
+
+def _check_lengths(state: BlockState) -> None:
+    """Refuse arrays that do not fit each other, before any of them is believed."""
+    keys = len(state.keys)
+    for measure, signals in state.signals.items():
+        if len(signals.time_ns) != 8 * keys or len(signals.value) != 8 * keys:
+            raise RuleSnapshotError(f"rule state has {keys} series, but not as many signals of {measure}")
+    for phases in state.phases.values():
+        count = len(phases.phase)
+        if (len(phases.series), len(phases.side), len(phases.onset_ns)) != (4 * count, count, 8 * count):
+            raise RuleSnapshotError("rule state has phases whose arrays differ in length")
+        if count and int(np.frombuffer(phases.series, "<u4").max()) >= keys:
+            raise RuleSnapshotError(f"rule state has phases of a series beyond its {keys}")

@@ -1,0 +1,74 @@
+"""Annotation templates: text with placeholders, `{zone}: {value:.1f} °C on {sensor}`.
+
+A placeholder is any name in braces; `{{` and `}}` are braces. What names mean is decided where the alert is known
+(`rules.transition`). A name that means nothing there is rendered as nothing: a dimension may be absent from one series
+and present in the next, so its absence cannot be an error. `{value}` may carry a precision, `:.1f`, `:.3g` or `:.2e`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_PRECISION = re.compile(r"\.[0-9]{1,2}[efg]")
+_NUMBER = "value"
+_PLAIN_PRECISION = ".10g"  # hides the last binary digits (2.0000000000000004) and keeps what a sensor can mean
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """A name to be filled in; `precision` is a format of numbers, empty if none was asked for."""
+
+    name: str
+    precision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: literal texts and placeholders in order."""
+
+    parts: tuple[str | Placeholder, ...]
+
+    def render(self, names: Mapping[str, str | float]) -> str:
+        """The text with every placeholder filled in; names that are not in `names` become nothing."""
+        return "".join(part if isinstance(part, str) else _fill(part, names) for part in self.parts)
+
+
+def parse_template(text: str) -> Template:
+    """The template that `text` writes. Raises ValueError with what is wrong and the column (from 1) in `text`."""
+    parts: list[str | Placeholder] = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        parts.append(text[end : match.start()])
+        end = match.end()
+        token = match[0]
+        if token in ("{{", "}}"):
+            parts.append(token[0])
+        elif match[1] is None:
+            raise ValueError(f"has a lone {token} at column {match.start() + 1} (write {token * 2} for a brace)")
+        else:
+            parts.append(_placeholder(match[1], match.start() + 1))
+    parts.append(text[end:])
+    return Template(tuple(part for part in parts if part != ""))
+
+
+def _placeholder(inside: str, column: int) -> Placeholder:
+    name, colon, precision = (part.strip() for part in inside.partition(":"))
+    if not name:
+        raise ValueError(f"has an empty placeholder at column {column}")
+    if colon and not (name == _NUMBER and _PRECISION.fullmatch(precision)):
+        raise ValueError(
+            f"has the placeholder {{{inside}}} at column {column}; only {{value}} takes a format, as in {{value:.1f}}"
+        )
+    return Placeholder(name, precision)
+
+
+def _fill(placeholder: Placeholder, names: Mapping[str, str | float]) -> str:
+    value = names.get(placeholder.name, "")
+    if isinstance(value, str):
+        return value
+    if placeholder.precision:
+        return format(value, placeholder.precision)
+    return str(value) if isinstance(value, int) else format(value, _PLAIN_PRECISION)

@@ -1,0 +1,122 @@
+"""An alert that fired or resolved, with all that anyone needs to be told about it, and the event that says so.
+
+The event is the body of a webhook (Standard Webhooks: type, timestamp, data). Times are event times: a replay of the
+log makes the same events with the same ids.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from rules.rule import Rule
+from store.record import SeriesKey, TableId
+
+
+class Status(enum.StrEnum):
+    """What an alert is; the last part of the event's type."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An alert fired or resolved.
+
+    id        the same for an alert's firing and resolved, and for every replay
+    since_ns  the time of the first sample beyond the bounds
+    time_ns   the time of the sample that made it fire or resolve
+    value     that sample's value, or its rate of change
+    bounds    the bound that was violated when it fired: {"max": 32.0}
+    """
+
+    id: str
+    status: Status
+    table: TableId
+    zone: str | None
+    rule: str
+    since_ns: int
+    time_ns: int
+    value: float
+    bounds: Mapping[str, float]
+    measure: str
+    dimensions: Mapping[str, str]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def alert_id(table: TableId, rule: str, series: SeriesKey, measure: str, onset_ns: int) -> str:
+    """The id of the alert that began at `onset_ns`: 32 hexadecimal digits that depend on nothing else."""
+    facts = (
+        table.account,
+        table.database,
+        table.table,
+        rule,
+        series.dimensions,
+        series.measure_name,
+        measure,
+        onset_ns,
+    )
+    return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
+
+
+def render_annotations(
+    rule: Rule, table: TableId, zone: str | None, dimensions: Mapping[str, str], value: float
+) -> dict[str, str]:
+    """The annotations of `rule`, filled in.
+
+    What a placeholder means, the first that there is: `value`, `measure`, `zone_name`, `account`, `table`, `rule`; a
+    dimension; a label; the zone's name for `zone`; nothing.
+    """
+    names: dict[str, str | float] = {
+        "zone": zone or "",
+        **rule.labels,
+        **dimensions,
+        "value": value,
+        "measure": rule.measure,
+        "zone_name": zone or "",
+        "account": table.account,
+        "table": rule.table,
+        "rule": rule.name,
+    }
+    return {name: template.render(names) for name, template in rule.annotations.items()}
+
+
+def to_event(transition: Transition) -> dict[str, Any]:
+    """The value of topic [alerts]: account, table and zone, to choose receivers by, and the `event` they are sent."""
+    return {
+        "account": transition.table.account,
+        "table": f"{transition.table.database}.{transition.table.table}",
+        "zone": transition.zone,
+        "event": {
+            "type": f"alert.{transition.status}",
+            "timestamp": rfc3339(transition.time_ns),
+            "data": {
+                "id": transition.id,
+                "rule": transition.rule,
+                "status": str(transition.status),
+                "since": rfc3339(transition.since_ns),
+                "value": transition.value,
+                "bounds": dict(transition.bounds),
+                "measure": transition.measure,
+                "dimensions": dict(transition.dimensions),
+                "labels": dict(transition.labels),
+                "annotations": dict(transition.annotations),
+            },
+        },
+    }
+
+
+def rfc3339(time_ns: int) -> str:
+    """`2026-11-23T10:02:05Z`, with as many digits of the fraction as the time has."""
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{rest_ns:09d}".rstrip("0") if rest_ns else ""
+    return f"{text}{fraction}Z"

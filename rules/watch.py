@@ -1,0 +1,154 @@
+"""One rule over the series of one table: who is pending, who is firing, and what a batch changes.
+
+    ok ──figure beyond the bounds──▶ pending ──still so at onset + `for`──▶ firing ──figure inside `clear`──▶ ok
+                                        └────────figure inside the bounds────────▶ ok
+
+Most samples change nothing, so a batch is judged in two steps: numpy finds the signals whose phase changes, and only
+these are stepped one by one through the state machine above. A silent signal keeps its phase.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.duration import duration_ns
+from rules.figures import figures_of
+from rules.rule import ACCOUNT, Rule, Side
+from rules.samples import Bools, Float64s, Indices, Samples, grown
+from store.record import Int64s, SeriesIndex, SeriesKey
+
+
+class Phase(enum.IntEnum):
+    """Where a signal stands with one rule."""
+
+    OK = 0
+    PENDING = 1
+    FIRING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alert that fired (`phase` FIRING) or resolved (OK) with the sample at `row` of the batch.
+
+    onset_ns is the time of the first sample beyond the bounds; side the bound that was violated when it fired.
+    """
+
+    row: int
+    series: int
+    time_ns: int
+    phase: Phase
+    onset_ns: int
+    side: Side
+    figure: float
+
+
+class Watch:
+    """The state of one rule over all series of one table."""
+
+    def __init__(self, rule: Rule, index: SeriesIndex) -> None:
+        self.rule = rule
+        self.phase: npt.NDArray[np.int8] = np.empty(0, np.int8)
+        self.side: npt.NDArray[np.int8] = np.empty(0, np.int8)
+        self.onset_ns: Int64s = np.empty(0, np.int64)
+        self._index = index
+        self._applies: Bools = np.empty(0, np.bool_)
+        self._resolved_upto = 0  # `where` is decided once for each series below this id
+        self._active = 0  # how many are pending or firing
+        self._hold_ns = duration_ns(rule.hold)
+
+    def grow(self, size: int) -> None:
+        """Make room for the series ids below `size`, all of which are in the index, and decide `where` for new ones."""
+        self.phase = grown(self.phase, size, Phase.OK)
+        self.side = grown(self.side, size, Side.NONE)
+        self.onset_ns = grown(self.onset_ns, size, 0)
+        self._applies = grown(self._applies, size, False)
+        for series in range(self._resolved_upto, size):
+            self._applies[series] = _matches(self.rule, self._index.keys[series])
+        self._resolved_upto = size
+
+    def active(self) -> Indices:
+        """The series that are pending or firing."""
+        return np.flatnonzero(self.phase)
+
+    def set(self, series: Indices, phase: npt.NDArray[np.int8], side: npt.NDArray[np.int8], onset_ns: Int64s) -> None:
+        """Put these series, all of them ok before, into a state that was kept."""
+        self.phase[series] = phase
+        self.side[series] = side
+        self.onset_ns[series] = onset_ns
+        self._active = len(self.active())
+
+    def evaluate(self, samples: Samples) -> list[Change]:
+        """What these samples change, in their order."""
+        figures, judged = figures_of(self.rule.condition, samples)
+        eligible = self._applies[samples.series]
+        if judged is not None:
+            eligible &= judged
+        bounds = self.rule.condition.bounds
+        beyond = ((figures < bounds.min) | (figures > bounds.max)) & eligible
+        if not self._active and not beyond.any():
+            return []
+        changing = self._changing(samples, figures, beyond) & eligible
+        if not changing.any():
+            return []
+        if samples.repeats:
+            # What a signal's later samples do depends on the change: all of its samples are stepped.
+            changing = np.isin(samples.series, samples.series[changing]) & eligible
+        return self._step_each(samples, figures, np.flatnonzero(changing))
+
+    def _changing(self, samples: Samples, figures: Float64s, beyond: Bools) -> Bools:
+        """Which samples leave the phase that their signal has now."""
+        phase = self.phase[samples.series]
+        due = samples.time_ns >= self.onset_ns[samples.series] + self._hold_ns
+        clear = (figures >= self.rule.clear.min) & (figures <= self.rule.clear.max)
+        changing: Bools = np.where(phase == Phase.OK, beyond, np.where(phase == Phase.FIRING, clear, ~beyond | due))
+        return changing
+
+    def _step_each(self, samples: Samples, figures: Float64s, chosen: Indices) -> list[Change]:
+        stepped = (
+            self._step(*sample)
+            for sample in zip(
+                samples.row[chosen].tolist(),
+                samples.series[chosen].tolist(),
+                samples.time_ns[chosen].tolist(),
+                figures[chosen].tolist(),
+                strict=True,
+            )
+        )
+        return [change for change in stepped if change is not None]
+
+    def _step(self, row: int, series: int, time_ns: int, figure: float) -> Change | None:
+        """One sample through the state machine; what it changed for the world, if anything."""
+        phase = Phase(self.phase[series])
+        side = self.rule.condition.bounds.side(figure)
+        if phase is Phase.FIRING:
+            if self.rule.clear.side(figure) is not Side.NONE:
+                return None
+            fired = Side(self.side[series])
+            self._enter(series, Phase.OK, Side.NONE)
+            return Change(row, series, time_ns, Phase.OK, int(self.onset_ns[series]), fired, figure)
+        if side is Side.NONE:
+            self._enter(series, Phase.OK, side)
+            return None
+        if phase is Phase.OK:
+            self.onset_ns[series] = time_ns
+        onset_ns = int(self.onset_ns[series])
+        if time_ns - onset_ns < self._hold_ns:
+            self._enter(series, Phase.PENDING, side)
+            return None
+        self._enter(series, Phase.FIRING, side)
+        return Change(row, series, time_ns, Phase.FIRING, onset_ns, side, figure)
+
+    def _enter(self, series: int, phase: Phase, side: Side) -> None:
+        self._active += int(phase is not Phase.OK) - int(self.phase[series] != Phase.OK)
+        self.phase[series] = phase
+        self.side[series] = side
+
+
+def _matches(rule: Rule, key: SeriesKey) -> bool:
+    """Whether a series is among those that `where` chooses."""
+    dimensions = dict(key.dimensions)
+    return all(dimensions.get(name) in values for name, values in rule.where.items() if name != ACCOUNT)
