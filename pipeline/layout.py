@@ -1,69 +1,118 @@
-"""Every name on disk that is not inside the log's or the store's own folder, and the format version of a data_dir.
+"""Every name on disk that is not inside a part's own folder, and the format version of a data_dir.
 
 data_dir/
-├── format.json         what wrote this folder, and in which format
-├── log/                the durable log (pipeline.log)
-├── magnetic/           the magnetic tier, unless `magnetic.url` says otherwise (store)
-└── run/                true only while something runs
-    ├── up.lock         held by `up`
-    ├── worker.lock     held by the worker
-    ├── up.json         pid and addresses of a running `up`
-    └── metrics/        what the processes count together
+├── format.json          what wrote this folder, and in which format
+├── log/                 the durable log (pipeline.log)
+├── store/               the catalog and checkpoints (store)
+├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise (store)
+├── rules/               state of the rules (pipeline.rule_state)
+├── alerts.sqlite        alerts and deliveries (pipeline.archive)
+├── dead_letters.sqlite  what could not be processed (pipeline.archive)
+└── run/                 true only while something runs
+    ├── up.lock          held by `up`
+    ├── up.json          pid and addresses of a running `up`
+    └── metrics/         what the processes count together
 """
 
 from __future__ import annotations
 
 import json
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataDirError
-
-FORMAT = "format.json"
-LOG = "log"
-MAGNETIC = "magnetic"
-RUN = "run"
-UP_LOCK = "run/up.lock"
-WORKER_LOCK = "run/worker.lock"
-UP_STATE = "run/up.json"
-METRICS = "run/metrics"
+from pipeline.files import replace_file
 
 FORMAT_VERSION = 1
 
 
-def prepare_data_dir(data_dir: Path) -> None:
-    """Make `data_dir` if it is not there, and see that its format is ours. Raises DataDirError."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are in one data_dir."""
+
+    data_dir: Path
+
+    @property
+    def format(self) -> Path:
+        """The file that says the folder's format version."""
+        return self.data_dir / "format.json"
+
+    @property
+    def log(self) -> Path:
+        """The durable log's folder."""
+        return self.data_dir / "log"
+
+    @property
+    def store(self) -> Path:
+        """The store's folder."""
+        return self.data_dir / "store"
+
+    @property
+    def magnetic(self) -> Path:
+        """The magnetic tier's folder, where no other is configured."""
+        return self.data_dir / "magnetic"
+
+    @property
+    def rules(self) -> Path:
+        """The rules' saved state."""
+        return self.data_dir / "rules"
+
+    @property
+    def alerts(self) -> Path:
+        """The archive of alerts and deliveries."""
+        return self.data_dir / "alerts.sqlite"
+
+    @property
+    def dead_letters(self) -> Path:
+        """The archive of dead letters."""
+        return self.data_dir / "dead_letters.sqlite"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while something runs."""
+        return self.data_dir / "run"
+
+    @property
+    def up_lock(self) -> Path:
+        """Held by `up`."""
+        return self.run / "up.lock"
+
+    @property
+    def up_state(self) -> Path:
+        """The pid and the addresses of a running `up`."""
+        return self.run / "up.json"
+
+    @property
+    def metrics(self) -> Path:
+        """What all processes on this data_dir count, one file each."""
+        return self.run / "metrics"
+
+
+def prepare(layout: Layout) -> None:
+    """Make the data_dir if it is not there, and see that its format is ours. Raises DataDirError."""
     try:
-        (data_dir / METRICS).mkdir(parents=True, exist_ok=True)
-        version = _format_version(data_dir)
+        layout.data_dir.mkdir(parents=True, exist_ok=True)
+        version = _format_version(layout.format)
         if version is None:
-            write_atomically(
-                data_dir / FORMAT, json.dumps({"product": "streamgauge", "format_version": FORMAT_VERSION})
+            form = {"product": "streamgauge", "format_version": FORMAT_VERSION}
+            replace_file(layout.format, json.dumps(form).encode())
+        elif version != FORMAT_VERSION:
+            raise DataDirError(
+                f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}. "
+                "A newer one wrote it: run that one, or name another data_dir"
             )
+        layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataDirError(f"data_dir {data_dir} cannot be used: {error.strerror}: {error.filename}") from error
-    if version is not None and version > FORMAT_VERSION:
-        raise DataDirError(
-            f"{data_dir / FORMAT}: the folder has format version {version} and was written by a newer streamgauge; "
-            f"this one reads up to {FORMAT_VERSION}. Run that version, or name another data_dir"
-        )
+        raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Put `text` at `path` so that a reader sees the old file or the new one, never half of it."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-
-
-def _format_version(data_dir: Path) -> int | None:
-    path = data_dir / FORMAT
+def _format_version(path: Path) -> int | None:
     if not path.exists():
         return None
     try:
-        version = json.loads(path.read_text(encoding="utf-8"))["format_version"]
+        version = json.loads(path.read_bytes())["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataDirError(f"{path} does not say a format version; is {data_dir} a data_dir of streamgauge?") from error
+        raise DataDirError(f"{path} does not say a format version; is this a data_dir of streamgauge?") from error
     if not isinstance(version, int):
         raise DataDirError(f"{path}: format_version is {version!r}; it is a whole number")
     return version

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,11 +16,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from pipeline import layout
 from pipeline.config import names
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
+from pipeline.layout import Layout
+from store.catalog import TableSettings
 from store.record import DEFAULT_ACCOUNT
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]
@@ -126,6 +128,15 @@ class Http(Section):
         refuse(found)
         return self
 
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """The address as sockets take it."""
+        return self.address.host, self.address.port
+
+    def accounts_by_token(self) -> dict[str, str]:
+        """The account of each token, in the clear."""
+        return {token.token.get_secret_value(): token.account for token in self.tokens}
+
 
 class Webhook(Section):
     """Where alerts are posted."""
@@ -195,19 +206,35 @@ class Config(Section):
         return self
 
     @property
+    def layout(self) -> Layout:
+        """Where things are in the data_dir."""
+        return Layout(self.data_dir)
+
+    @property
     def log_url(self) -> str:
-        """The log's URL, with the folder in it: local:///absolute/folder."""
-        return f"local://{self.data_dir / layout.LOG}"
+        """The log's URL with its folder: local:///absolute/folder."""
+        return f"local://{self.layout.log}"
 
     @property
     def magnetic_url(self) -> str:
         """The absolute folder of the magnetic tier."""
-        return str(self.data_dir / (self.magnetic.url or layout.MAGNETIC))
+        return str(self.layout.magnetic if self.magnetic.url is None else Path(self.magnetic.url).absolute())
 
     @property
-    def rule_patterns(self) -> tuple[str, ...]:
-        """`rules` as absolute patterns (`load` has resolved them against the file's folder)."""
-        return tuple(str(Path(pattern).absolute()) for pattern in self.rules)
+    def rule_files(self) -> list[Path]:
+        """The rule files there are now, each once, pattern by pattern in order of name. A name without * ? [ is in it
+        whether or not the file exists, so that whoever loads it says that it is missing.
+        """
+        found: dict[Path, None] = {}
+        for pattern in self.rules:
+            # Path.glob takes no absolute patterns
+            matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+            found.update((Path(match).absolute(), None) for match in matches)
+        return list(found)
+
+    def templates(self) -> dict[tuple[str, str], TableSettings]:
+        """The settings of every table here, by (database, table)."""
+        return {table.database_and_table: table.settings for table in self.tables}
 
     @property
     def warnings(self) -> tuple[str, ...]:

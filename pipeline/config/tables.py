@@ -13,6 +13,7 @@ from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Duration
 from pipeline.normalise import units
+from store.catalog import TableSettings
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
@@ -110,6 +111,18 @@ class Table(Section):
             if measure.unit is not None and (target == payload_field or target not in chosen):
                 chosen[target] = measure.unit
         return chosen
+
+    @property
+    def settings(self) -> TableSettings:
+        """What the store keeps of it. Late rows are taken as far back as both retentions reach."""
+        return TableSettings(
+            memory_retention=self.retention.memory,
+            magnetic_retention=self.retention.magnetic,
+            magnetic_writes=True,
+            from_config=True,
+            zone=self.zone_template,
+            units=self.units,
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
