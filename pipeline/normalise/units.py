@@ -4,7 +4,7 @@ Refuses to guess: a unit that is not in the table is unknown, and units of diffe
 is a linear map to its dimension's base unit, kept as fractions so that a conversion is one expression with integer
 coefficients, `(x * factor + shift) / divisor`: 212 fahrenheit are exactly 100 celsius, row by row and in columns.
 
-Sources: The International System of Units (BIPM, 9th edition 2019, tables 4 and 8); factors of other units: NIST Special
+Sources: The International System of Units (BIPM, 9th edition 2019, tables 4 and 8); other factors: NIST Special
 Publication 811 (2008), appendix B.8. Ratios "parts per" follow NIST SP 811, 7.10.3.
 """
 
