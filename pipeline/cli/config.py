@@ -1,0 +1,49 @@
+"""`streamgauge config`: the configuration in force, its schema, and a file to begin with."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import DEFAULT_FILE, config_option, load_from
+
+
+@click.group()
+def config() -> None:
+    """Show, describe or begin a streamgauge.yaml."""
+
+
+@config.command()
+@config_option
+@click.option("--origins/--no-origins", default=True, help="Whether to say where each setting came from.")
+def show(config_file: Path | None, origins: bool) -> None:
+    """The configuration in force, secrets masked, with where each setting came from."""
+    from pipeline.config.show import show_config  # noqa: PLC0415  # slow to import; --help does without
+
+    click.echo(show_config(load_from(config_file, {}), origins=origins), nl=False)
+
+
+@config.command()
+def schema() -> None:
+    """The JSON Schema of streamgauge.yaml, for editors and checks."""
+    from pipeline.config.model import Config  # noqa: PLC0415  # as above
+
+    click.echo(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@config.command()
+@click.argument("file", default=DEFAULT_FILE, type=click.Path(path_type=Path))
+def init(file: Path) -> None:
+    """Write a commented streamgauge.yaml to begin with. A file that is there already is left alone."""
+    text = resources.files("pipeline.config").joinpath("example.yaml").read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{file} is there already; name another file, or move it away") from None
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {file}. `streamgauge up` reads {DEFAULT_FILE} in its folder; others with --config.", err=True)

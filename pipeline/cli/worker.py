@@ -1,0 +1,25 @@
+"""`streamgauge worker`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.options import begin_logging, settings_options
+from pipeline.cli.shared_metrics import share_metrics
+from pipeline.config.load import Loaded
+from pipeline.layout import prepare
+
+
+@click.command()
+@settings_options
+def worker(loaded: Loaded) -> None:
+    """Run one worker: store what the log holds, watch it with rules, post alerts, answer HTTP.
+
+    `streamgauge up` starts this and a gateway.
+    """
+    prepare(loaded.config.layout)
+    share_metrics(loaded.config.layout)
+    from pipeline.worker import run  # noqa: PLC0415  # after share_metrics
+
+    begin_logging(loaded.config, "worker")
+    run(loaded.config)

@@ -1,0 +1,57 @@
+"""The configuration in force as YAML: every setting, secrets masked, each with where it came from."""
+
+from __future__ import annotations
+
+import yaml
+
+from pipeline.config.load import Loaded
+from pipeline.config.problems import KeyPath
+
+DEFAULT = "default"
+
+
+def show_config(loaded: Loaded, *, origins: bool = True) -> str:
+    """The settings as a streamgauge.yaml, one line each. With `origins` every value is followed by its origin."""
+    lines: list[str] = []
+    _section(lines, loaded, loaded.config.model_dump(mode="json", by_alias=True), (), origins=origins)
+    return "\n".join(lines) + "\n"
+
+
+def _section(lines: list[str], loaded: Loaded, values: dict[str, object], path: KeyPath, *, origins: bool) -> None:
+    indent = "  " * len(path)
+    for key, value in values.items():
+        here = (*path, key)
+        label = indent + _inline(key) + ":"
+        if isinstance(value, dict) and value:
+            lines.append(label)
+            _section(lines, loaded, value, here, origins=origins)
+        elif isinstance(value, list) and value:
+            lines.append(label)
+            lines += [
+                _with_origin(f"{indent}  - {_inline(item)}", loaded, (*here, i), origins)
+                for i, item in enumerate(value)
+            ]
+        else:
+            lines.append(_with_origin(f"{label} {_inline(value)}", loaded, here, origins))
+
+
+def _inline(value: object) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
+    return text.removesuffix("...\n").rstrip("\n")
+
+
+def _with_origin(line: str, loaded: Loaded, path: KeyPath, wanted: bool) -> str:
+    return f"{line}  # {_origin(loaded, path)}" if wanted else line
+
+
+def _origin(loaded: Loaded, path: KeyPath) -> str:
+    """That of the setting, or, for what an override gives whole, of the section around it; a line of a file counts only
+    for the setting itself: the rest of its section is default.
+    """
+    if path in loaded.origins:
+        return loaded.origins[path]
+    for length in range(len(path) - 1, 0, -1):
+        around = loaded.origins.get(path[:length])
+        if around is not None:
+            return DEFAULT if ":" in around else around
+    return DEFAULT

@@ -1,0 +1,38 @@
+"""Child processes that end with the one that started them, however it ends, and what the system tells of processes.
+
+Linux only, as prctl and /proc are; elsewhere children are ended by a graceful stop alone, and nothing is told.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def end_with_parent(parent_pid: int | None = None) -> None:
+    """In a child between fork and exec (`preexec_fn`): have the kernel kill this process when its parent dies.
+
+    SIGKILL, because nobody is left to see that a graceful end comes to its end. The parent's *thread* counts as the
+    parent (prctl(2)): start children from the main thread. A parent that died before
+    this call is noticed if `parent_pid` is given.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent_pid is not None and os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def describe(pid: int) -> str:
+    """`process 4711 (mosquitto -v)`; without the command where the system does not tell it."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return f"process {pid}"
+    command = " ".join(word.decode(errors="replace") for word in words if word)
+    return f"process {pid} ({command[:200]})" if command else f"process {pid}"
