@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -24,7 +24,7 @@ class Client:
         self._endpoint = endpoint
         self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,8 +44,8 @@ class Client:
             response = self._http.request(method, url, **options)
         except (httpx.TransportError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise ServerUnreachable(
-                f"no server answers at {self._endpoint} ({error}); start one with `streamgauge up`, or name another with "
-                "--endpoint or STREAMGAUGE_ENDPOINT"
+                f"no server answers at {self._endpoint} ({error}); start one with `streamgauge up`, or name another "
+                "with --endpoint or STREAMGAUGE_ENDPOINT"
             ) from error
         if response.is_error:
             raise ServerRefused(_detail(response))

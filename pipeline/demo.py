@@ -1,7 +1,7 @@
 """`make demo`: the whole product at work in one terminal, on free ports and in a folder of its own.
 
-Starts `streamgauge up`, 200 simulated sensors, and a webhook receiver; prints zone averages as they change and each alert
-as it arrives. It uses only what users use: the command, a config file, HTTP and a webhook. Ctrl-C ends all of it.
+Starts `streamgauge up`, 200 simulated sensors, and a webhook receiver; prints zone averages as they change and each
+alert as it arrives. It uses only what users use: the command, a config file, HTTP and a webhook. Ctrl-C ends it all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -125,15 +125,24 @@ def start(folder: Path, receiver: Receiver, children: list[subprocess.Popen[byte
     (folder / "rules.yaml").write_text(RULES)
     options = ("--config", str(folder / "streamgauge.yaml"), "--data-dir", str(folder / "data"))
     logs = (folder / "up.log").open("wb")
-    children.append(subprocess.Popen([*COMMAND, "up", *options], stderr=logs, stdout=logs, preexec_fn=end_with_parent))
+    children.append(run([*COMMAND, "up", *options], logs))
     up = wait_until_ready(folder / "data" / "run" / "up.json", children[0], folder / "up.log")
     say(f"Streamgauge listens for devices on {up['mqtt']} and answers on http://{up['http']}")
     fleet = resources.files("simulators") / "fleets" / "demo.yaml"
     simulate = [*COMMAND, "simulate", str(fleet), "--mqtt", up["mqtt"]]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": (folder / "simulate.log").open("wb")}
-    children.append(subprocess.Popen(simulate, preexec_fn=end_with_parent, **quiet))
+    children.append(run(simulate, (folder / "simulate.log").open("wb")))
     say("200 sensors publish temperature, humidity, CO2 and soil moisture; one of them is about to fail.\n")
     return up
+
+
+def run(command: list[str], output: BinaryIO) -> subprocess.Popen[bytes]:
+    """Start a command that ends when the demo does, however that ends."""
+    return subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=output,
+        preexec_fn=end_with_parent,  # noqa: PLW1509  # one prctl, and no lock of ours is held at the fork
+    )
 
 
 def wait_until_ready(file: Path, process: subprocess.Popen[bytes], logs: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from pipeline.files import replace_file
-from rules.engine import Engine
+from rules import Engine
 from store.record import TableId
 
 FLOORS = "floors.json"
@@ -49,6 +49,7 @@ class RuleState:
     def evaluated(self, stream: str, offset: int) -> None:
         """Everything up to and including `offset` has been evaluated, and its alerts are in the log."""
         self._next[stream] = offset + 1
+        self.engine.advance(stream, offset)
 
     async def save_pass(self) -> None:
         """Save every block once, a block at a time, then move the floor."""

@@ -14,18 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import faust
-
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.log.transport import configure_app
+from pipeline.log.transport import LogUse
+from pipeline.log.transport_app import App, new_app
 
 Stage = Callable[[Any], Awaitable[None]]
-# Each event is a batch of up to 1,000 messages, so a few of them are buffer enough.
-BUFFERED_EVENTS = 64
-BUFFERED_WORK_BATCHES = 4
+BUFFERED_WORK_BATCHES = 4  # each holds up to 32 frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +44,12 @@ class Stages:
     dead_letters_to_archive: Stage
 
 
-def build(
-    log_url: str,
-    data_dir: Path,
-    stages: Stages,
-    *,
-    start_offsets: Callable[[str, int], int | None],
-    fail: Callable[[BaseException], None],
-) -> faust.App:
+def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]) -> App:
     """The Faust application, not started.
 
-    start_offsets  (topic, partition) → the first offset to read, None for the oldest there is
-    fail           called at most once a stage, with what it raised; must end the process without committing anything
+    `fail` is called with what a stage raised, and must end the process without saving anything.
     """
-    app = faust.App(
-        "streamgauge",
-        broker=log_url,
-        datadir=str(data_dir / "faust"),
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        stream_buffer_maxsize=BUFFERED_EVENTS,
-        autodiscover=False,
-        key_serializer="raw",
-        value_serializer="raw",
-    )
-    configure_app(app, start_offsets=start_offsets)
+    app = new_app(log_use)
     topics = {name: app.topic(name, value_serializer="raw", partitions=1) for name in (READINGS, ALERTS, DEAD_LETTERS)}
     records = app.channel(maxsize=BUFFERED_WORK_BATCHES)
     outlets = Outlets(

@@ -1,7 +1,7 @@
 """What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log, gauges.
 
-The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in the
-worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's failure does.
+The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in
+the worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,49 @@
+"""`streamgauge averages`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.asking import client, format_option
+from pipeline.cli.output import print_json, print_rows
+
+
+@click.command()
+@click.argument("zones", nargs=-1, required=True, metavar="ZONE…")
+@click.option("--measure", "measures", multiple=True, required=True, help="What was measured; may be given again.")
+@click.option("--from", "start", default="1h", show_default=True, help="RFC 3339, or how long ago.")
+@click.option("--to", "end", help="RFC 3339, or how long ago. [default: now]")
+@click.option("--bin", "width", help="One average per so much time, as in 5m. [default: one over all]")
+@click.option("--table", help="database.table, where several tables have the zone.")
+@format_option("table", "json")
+@click.pass_context
+def averages(
+    context: click.Context,
+    zones: tuple[str, ...],
+    measures: tuple[str, ...],
+    start: str,
+    end: str | None,
+    width: str | None,
+    table: str | None,
+    form: str,
+) -> None:
+    """Averages of zones; `streamgauge query` with SELECT, or /v1/zones, tells which zones there are."""
+    parameters = [("zone", zone) for zone in zones] + [("measure", measure) for measure in measures]
+    options = {"from": start, "to": end, "bin": width, "table": table}
+    parameters += [(name, value) for name, value in options.items() if value is not None]
+    with client(context) as server:
+        answer = server.get("v1", "averages", parameters=parameters)
+    if form == "json":
+        print_json(answer)
+        return
+    print_rows(
+        ("zone", "measure", "unit", "time", "average", "min", "max", "count"),
+        (
+            (found["zone"], found["measure"], found["unit"], *(row[name] for name in _ROW))
+            for found in answer["results"]
+            for row in found["averages"]
+        ),
+    )
+
+
+_ROW = ("time", "average", "min", "max", "count")
