@@ -9,7 +9,7 @@ import orjson
 
 from pipeline import metrics
 from pipeline.rule_state import RuleState
-from rules.transition import to_event
+from rules import to_event
 
 
 async def records_to_alerts(stream: Any, rules: RuleState, append: Callable[[bytes], Awaitable[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`: for supervisors and scrapers; they ask for no token and tell nothing of the data."""
+"""`/healthz`, `/readyz`, `/metrics`: for supervisors and scrapers; they ask for no token, tell nothing of the data."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ def test_a_time_is_rfc_3339_or_relative(text: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-11-23", "2026-11-23T10:00:00", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "-1h"]
+    "text",
+    ["", "yesterday", "2026-11-23", "2026-11-23T10:00:00", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "-1h"],
 )
 def test_what_is_no_time_is_refused_by_parameter_and_value(text: str) -> None:
     with pytest.raises(Problem) as caught:
