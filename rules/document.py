@@ -48,7 +48,8 @@ def compose(text: str, problems: Problems) -> yaml.Node | None:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
-        problems.found.append(Problem(problems.file, line, f"not YAML: {error.problem}"))
+        told = ", ".join(part for part in (error.context, error.problem) if part)
+        problems.found.append(Problem(problems.file, line, f"not YAML: {told}"))
         return None
     except (yaml.YAMLError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
@@ -67,10 +68,16 @@ class Section:
         self.node = node
         self.what = what
         self._problems = problems
-        self._values = dict(read_pairs(node, what, problems))
-        for key, value in self._values.items():
-            if key not in known:
-                problems.add(value, f"{what} has the unknown key `{key}`{nearest(key, known)}")
+        self._values = {}
+        for key, value in read_pairs(node, what, problems):
+            self._values[key.value] = value
+            if key.value not in known:
+                problems.add(key, f"{what} has the unknown key `{key.value}`{nearest(key.value, known)}")
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether there is a mapping at all; if not, that is the one complaint about it."""
+        return isinstance(self.node, yaml.MappingNode)
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -82,7 +89,7 @@ class Section:
     def required(self, key: str) -> yaml.Node | None:
         """The node under `key`; a complaint if there is none."""
         node = self._values.get(key)
-        if node is None:
+        if node is None and self.is_mapping:
             self._problems.add(self.node, f"{self.what} lacks `{key}`")
         return node
 
@@ -109,21 +116,19 @@ class Section:
             return None
 
 
-def read_pairs(node: yaml.Node, what: str, problems: Problems) -> list[tuple[str, yaml.Node]]:
+def read_pairs(node: yaml.Node, what: str, problems: Problems) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     """The keys and values of a mapping in order; a key that stands twice keeps its first value."""
     if not isinstance(node, yaml.MappingNode):
         problems.add(node, f"{what} must be a mapping, is {_shown(node)}")
         return []
-    pairs: dict[str, yaml.Node] = {}
+    pairs: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
     for key, value in node.value:
         name = read_text(key, f"a key of {what}", problems)
-        if name is None:
-            continue
-        if name in pairs:
+        if name is not None and name in pairs:
             problems.add(key, f"{what} has the key `{name}` twice")
-        else:
-            pairs[name] = value
-    return list(pairs.items())
+        elif name is not None:
+            pairs[name] = (key, value)
+    return list(pairs.values())
 
 
 def read_items(node: yaml.Node | None, what: str, problems: Problems) -> Sequence[yaml.Node]:
@@ -148,7 +153,10 @@ def read_text(node: yaml.Node, what: str, problems: Problems) -> str | None:
 
 def read_number(node: yaml.Node, what: str, problems: Problems) -> float | None:
     """The finite number of an unquoted scalar."""
-    text = str(node.value) if isinstance(node, yaml.ScalarNode) and node.style is None else ""
+    text = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+    if isinstance(node, yaml.ScalarNode) and node.style is not None and _NUMBER.fullmatch(text):
+        problems.add(node, f"{what} must be a number without quotes, is {_shown(node)}")
+        return None
     if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     allowed = "a finite number" if _NUMBER.fullmatch(text) or _NOT_FINITE.fullmatch(text) else "a number"

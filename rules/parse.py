@@ -55,10 +55,9 @@ def parse_rules(text: str, file: str, *, tables: Collection[str] | None = None) 
 
 
 def _group(node: yaml.Node, names: set[str], tables: Collection[str] | None, problems: Problems) -> list[Rule]:
-    section = Section(node, "a group", GROUP_KEYS, problems)
+    section = Section(node, _called("group", node, "name"), GROUP_KEYS, problems)
     name = _name(section, "name", problems)
     if name is not None:
-        section.what = f"group {name}"
         if name in names:
             problems.add(node, f"two groups are named {name}")
         names.add(name)
@@ -70,6 +69,14 @@ def _group(node: yaml.Node, names: set[str], tables: Collection[str] | None, pro
         if rule is not None:
             found.append(rule)
     return found
+
+
+def _called(kind: str, node: yaml.Node, key: str) -> str:
+    """How complaints name a group or a rule: by its name, if it has one."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    names = (value.value for name, value in pairs if name.value == key and isinstance(value, yaml.ScalarNode))
+    name = next(names, "")
+    return f"{kind} {name}" if name else f"a {kind}"
 
 
 def _name(section: Section, key: str, problems: Problems) -> str | None:
@@ -101,10 +108,9 @@ def _table(section: Section, tables: Collection[str] | None, problems: Problems)
 
 def _rule(node: yaml.Node, group: str, table: str, alerts: set[str], problems: Problems) -> Rule | None:
     before = len(problems.found)
-    section = Section(node, "a rule", RULE_KEYS, problems)
+    section = Section(node, _called("rule", node, "alert"), RULE_KEYS, problems)
     alert = _name(section, "alert", problems)
     if alert is not None:
-        section.what = f"rule {alert}"
         if alert in alerts:
             problems.add(node, f"group {group} has two rules named {alert}")
         alerts.add(alert)
@@ -121,6 +127,8 @@ def _rule(node: yaml.Node, group: str, table: str, alerts: set[str], problems: P
 
 
 def _condition(section: Section, problems: Problems) -> Condition | None:
+    if not section.is_mapping:
+        return None
     kinds = [key for key in CONDITION_KEYS if key in section]
     if len(kinds) != 1:
         found = "has none" if not kinds else "has " + " and ".join(f"`{kind}`" for kind in kinds)
@@ -154,6 +162,8 @@ def _bounds(limits: Section, default: Bounds, problems: Problems) -> Bounds | No
     """The bounds that a mapping with `min` and `max` writes; at least one must be there."""
     low, high = limits.number("min"), limits.number("max")
     if ("min" in limits and low is None) or ("max" in limits and high is None):
+        return None
+    if not limits.is_mapping:
         return None
     if low is None and high is None:
         problems.add(limits.node, f"{limits.what} needs `min`, `max` or both")
@@ -190,36 +200,34 @@ def _where(section: Section, problems: Problems) -> dict[str, frozenset[str]]:
     if node is None:
         return {}
     chosen = {}
-    for name, value in read_pairs(node, f"`where` of {section.what}", problems):
-        what = f"`{name}` in `where` of {section.what}"
+    for key, value in read_pairs(node, f"`where` of {section.what}", problems):
+        what = f"`{key.value}` in `where` of {section.what}"
         items = read_items(value, what, problems) if isinstance(value, yaml.SequenceNode) else (value,)
         texts = (read_text(item, what, problems) for item in items)
-        chosen[name] = frozenset(text for text in texts if text is not None)
+        chosen[key.value] = frozenset(text for text in texts if text is not None)
     return chosen
 
 
 def _texts(section: Section, key: str, problems: Problems) -> dict[str, str]:
+    return {name: text for name, text, _ in _text_nodes(section, key, problems)}
+
+
+def _text_nodes(section: Section, key: str, problems: Problems) -> list[tuple[str, str, yaml.Node]]:
+    """Names, texts, and where they stand."""
     node = section.value(key)
-    if node is None:
-        return {}
-    read = (
-        (name, read_text(value, f"`{name}` in `{key}` of {section.what}", problems))
-        for name, value in read_pairs(node, f"`{key}` of {section.what}", problems)
-    )
-    return {name: text for name, text in read if text is not None}
+    found = []
+    for name, value in () if node is None else read_pairs(node, f"`{key}` of {section.what}", problems):
+        text = read_text(value, f"`{name.value}` in `{key}` of {section.what}", problems)
+        if text is not None:
+            found.append((name.value, text, value))
+    return found
 
 
 def _annotations(section: Section, problems: Problems) -> dict[str, Template]:
-    node = section.value("annotations")
     templates: dict[str, Template] = {}
-    for name, text in _texts(section, "annotations", problems).items():
+    for name, text, node in _text_nodes(section, "annotations", problems):
         try:
             templates[name] = parse_template(text)
         except ValueError as error:
-            assert node is not None
-            problems.add(_value_node(node, name), f"`{name}` in `annotations` of {section.what} {error}")
+            problems.add(node, f"`{name}` in `annotations` of {section.what} {error}")
     return templates
-
-
-def _value_node(node: yaml.Node, name: str) -> yaml.Node:
-    return next((value for key, value in node.value if key.value == name), node)
