@@ -1,0 +1,118 @@
+"""`/v1/dead-letters`: what could not become a record, and its way back into the stream."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.archive.dead_letters import ArchivedLetter
+from pipeline.dead_letter import Reason
+from pipeline.frame import FrameKind, encode_frame
+from pipeline.http.problems import Problem, bad_parameter
+from pipeline.http.services import Services, account, services
+from pipeline.http.times import rfc3339, time_ns
+from pipeline.log.topics import READINGS
+
+router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+
+Parts = Annotated[Services, Depends(services)]
+Account = Annotated[str, Depends(account)]
+MAX_REPLAYED = 1000
+
+
+@router.get("", summary="Messages that could not become records, newest first")
+def dead_letters(
+    parts: Parts,
+    account: Account,
+    reason: str | None = None,
+    mqtt_topic: str | None = None,
+    start: Annotated[str | None, Query(alias="from", description="arrived at or after")] = None,
+    to: Annotated[str | None, Query(description="arrived before")] = None,
+    replayed: bool | None = None,
+    before: Annotated[int | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    """Payloads are given as text where they are UTF-8, else as base64."""
+    if reason is not None and reason not in set(Reason):
+        raise bad_parameter("reason", reason, f"one of {', '.join(Reason)}")
+    now_ns = parts.clock_ns()
+    found = parts.dead_letters.list(
+        account=account,
+        reason=reason,
+        mqtt_topic=mqtt_topic,
+        from_ns=None if start is None else time_ns("from", start, now_ns),
+        to_ns=None if to is None else time_ns("to", to, now_ns),
+        is_replayed=replayed,
+        before_seq=before,
+        limit=limit,
+    )
+    return {"dead_letters": [_shown(entry) for entry in found], "next": found[-1].seq if len(found) == limit else None}
+
+
+@router.get("/{letter_id}", summary="One dead letter")
+def dead_letter(parts: Parts, account: Account, letter_id: str) -> dict[str, Any]:
+    """By its id."""
+    return _shown(_find(parts, account, letter_id))
+
+
+class Replay(BaseModel):
+    """Which dead letters go through the stream again: these, or all of a reason that were not yet replayed."""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: list[str] | None = Field(None, max_length=MAX_REPLAYED)
+    reason: Reason | None = None
+
+
+@router.post("/replay", summary="Put dead letters through the stream again")
+async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]:
+    """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
+
+    At most 1,000 a request: `more` says whether others of the reason are left.
+    """
+    if (body.ids is None) == (body.reason is None):
+        raise Problem(400, "name either ids or a reason", parameter="ids")
+    if body.ids is not None:
+        found = [_find(parts, account, letter_id) for letter_id in dict.fromkeys(body.ids)]
+    else:
+        found = list(
+            parts.dead_letters.list(account=account, reason=body.reason, is_replayed=False, limit=MAX_REPLAYED)
+        )
+    letters = [entry.letter for entry in reversed(found)]
+    if letters:
+        frame = encode_frame(
+            FrameKind.MQTT,
+            [letter.arrival_ns for letter in letters],
+            [letter.account for letter in letters],
+            [letter.mqtt_topic for letter in letters],
+            [letter.payload for letter in letters],
+        )
+        await parts.appender.append(READINGS, frame)
+        parts.dead_letters.mark_replayed([letter.id for letter in letters], parts.clock_ns())
+    return {"replayed": len(letters), "more": body.ids is None and len(letters) == MAX_REPLAYED}
+
+
+def _find(parts: Services, account: str, letter_id: str) -> ArchivedLetter:
+    found = parts.dead_letters.show(letter_id, account=account)
+    if found is None:
+        raise Problem(404, f"no dead letter {letter_id!r}; they are kept 7 days or 256 MiB", parameter="id")
+    return found
+
+
+def _shown(entry: ArchivedLetter) -> dict[str, Any]:
+    letter = entry.letter
+    try:
+        payload = {"payload": letter.payload.decode()}
+    except UnicodeDecodeError:
+        payload = {"payload_base64": base64.b64encode(letter.payload).decode()}
+    return {
+        "id": letter.id,
+        "mqtt_topic": letter.mqtt_topic,
+        "reason": letter.reason.value,
+        "detail": letter.detail,
+        "arrival": rfc3339(letter.arrival_ns),
+        "replayed": None if entry.replayed_ns is None else rfc3339(entry.replayed_ns),
+        **payload,
+    }
