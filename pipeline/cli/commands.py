@@ -15,6 +15,7 @@ class Entry:
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "up": Entry("pipeline.cli.up:up", "Run everything on this machine; Ctrl-C ends it."),
     "gateway": Entry("pipeline.cli.gateway:gateway", "Run one gateway: MQTT in, log out."),
     "worker": Entry("pipeline.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
     "rules": Entry("pipeline.cli.rules:rules", "Check rule files."),

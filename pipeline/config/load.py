@@ -31,10 +31,13 @@ OPTIONS: Mapping[str, KeyPath] = {
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, and where the settings that are not defaults came from: file:line, a variable or an option."""
+    """A configuration, where the settings that are not defaults came from (file:line, a variable or an option), and the
+    file, if there is one.
+    """
 
     config: Config
     origins: Mapping[KeyPath, str]
+    path: Path | None
 
 
 def load_config(
@@ -72,7 +75,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         found = sorted(found, key=lambda problem: document.line_of(problem.path) or 0)
         lines = [f"{origins.of(problem.path)}{_told(problem)}" for problem in found] + [*map(_told, bad_variables)]
         raise ConfigError("\n".join(dict.fromkeys(lines)))
-    return Loaded(config, origins.known())
+    return Loaded(config, origins.known(), path)
 
 
 class _Origins:

@@ -1,0 +1,81 @@
+"""`streamgauge up`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+
+import click
+
+from pipeline.cli.options import settings_options
+from pipeline.config.load import Loaded
+from pipeline.config.quantities import Address
+from pipeline.supervisor.figures import Figures, ask
+from pipeline.supervisor.supervisor import Plan, reachable, supervise
+
+REFRESH_S = 2.0
+
+
+@click.command()
+@settings_options
+def up(loaded: Loaded) -> int:
+    """Run everything on this machine: a gateway and a worker, restarted when they fail. Ctrl-C ends it."""
+    config = loaded.config
+    plan = Plan(
+        config.layout,
+        config.listener.address,
+        config.http.address,
+        gateway=lambda mqtt, http: child_command("gateway", loaded, mqtt, http),
+        worker=lambda mqtt, http: child_command("worker", loaded, mqtt, http),
+    )
+    if sys.stderr.isatty():
+        return StatusLine().run(plan)
+    return supervise(plan, lambda line: click.echo(line, err=True))
+
+
+def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
+    """The command of a child. -P: a folder `rules` or `store` where the user stands must not be taken for ours."""
+    file = () if loaded.path is None else ("--config", str(loaded.path.absolute()))
+    options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http))
+    return (sys.executable, "-P", "-m", "pipeline.cli", name, *options)
+
+
+class StatusLine:
+    """A line at the bottom of the terminal that says how it goes; everything else scrolls above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
+        from rich.live import Live  # noqa: PLC0415  # as above
+
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def run(self, plan: Plan) -> int:
+        """`supervise` with this line below."""
+        with self._live:
+            return supervise(plan, self._say, self._watch)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    async def _watch(self, http: Address) -> None:
+        target = reachable(http)
+        before, before_s = await ask(target), time.monotonic()
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            now, now_s = await ask(target), time.monotonic()
+            self._live.update(status(before, now, now_s - before_s), refresh=True)
+            before, before_s = now, now_s
+
+
+def status(before: Figures | None, now: Figures | None, elapsed_s: float) -> str:
+    """The text of the line."""
+    if now is None:
+        return "… the worker does not answer"
+    came = now.messages - before.messages if before is not None and now.messages >= before.messages else 0.0
+    return (
+        f"{came / elapsed_s:,.0f} messages/s · {now.messages:,.0f} in all · {now.connections:,.0f} connections · "
+        f"{now.lag_s:.1f} s behind · {now.alerts:,.0f} alerts"
+    )

@@ -1,0 +1,129 @@
+"""One child process that is kept running: started, its output passed on, restarted when it ends, ended on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from pipeline.process import end_with_parent
+from pipeline.supervisor.backoff import Backoff
+
+_LAST_WORDS_TIMEOUT_S = 1.0  # a grandchild may hold the pipe open after the child has ended
+_LONGEST_LINE_BYTES = 64 * 1024
+
+
+class Child:
+    """A command under a name. `keep_running` is awaited once; `stop` and `kill` end it from another task."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        say: Callable[[str], None],
+        is_final: Callable[[int], bool],
+        on_start: Callable[[], None],
+    ) -> None:
+        """`say` takes its output, line by line; `is_final` tells of an exit code that no restart would change;
+        `on_start` is called after every start.
+        """
+        self.name = name
+        self._command = command
+        self._say = say
+        self._is_final = is_final
+        self._on_start = on_start
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The running process's, or None between two."""
+        return None if self._process is None else self._process.pid
+
+    async def keep_running(self) -> int:
+        """Run it until it was stopped or ended for good; its last exit code (negative: the signal that killed it)."""
+        backoff = Backoff()
+        code = 0
+        try:
+            while not self._stopping.is_set():
+                started_s = time.monotonic()
+                code = await self._run()
+                if self._stopping.is_set() or self._is_final(code):
+                    break
+                wait_s = backoff.wait_s(time.monotonic() - started_s)
+                self._say(f"{self.name} {_ending(code)}; starting it again" + (f" in {wait_s:g} s" if wait_s else ""))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), wait_s)
+        finally:
+            self._ended.set()
+        return code
+
+    async def stop(self, timeout_s: float) -> None:
+        """End it gracefully with SIGTERM, and after `timeout_s` with SIGKILL; returns once it has ended."""
+        self._stopping.set()
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._ended.wait(), timeout_s)
+        except TimeoutError:
+            self._say(f"{self.name} did not end within {timeout_s:g} s and is killed")
+            self.kill()
+            await self._ended.wait()
+
+    def kill(self) -> None:
+        """End it now."""
+        self._stopping.set()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _run(self) -> int:
+        """One run of the command. A process group of its own: Ctrl-C reaches `up` alone, which ends them in order."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            process_group=0,
+            preexec_fn=partial(end_with_parent, os.getpid()),
+        )
+        self._process = process
+        self._on_start()
+        if self._stopping.is_set():  # stopped while it was being started
+            self._signal(signal.SIGTERM)
+        assert process.stdout is not None
+        output = asyncio.create_task(self._pass_on(process.stdout))
+        code = await process.wait()
+        self._process = None
+        await asyncio.wait({output}, timeout=_LAST_WORDS_TIMEOUT_S)
+        output.cancel()
+        return code
+
+    async def _pass_on(self, output: asyncio.StreamReader) -> None:
+        rest = b""
+        while chunk := await output.read(_LONGEST_LINE_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST_LINE_BYTES:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                self._say(line.decode(errors="replace"))
+        if rest:
+            self._say(rest.decode(errors="replace"))
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

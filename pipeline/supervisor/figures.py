@@ -1,0 +1,60 @@
+"""What the status line shows, from the worker's /metrics: text in, figures out."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from dataclasses import dataclass
+
+from pipeline.config.quantities import Address
+
+MESSAGES = "streamgauge_gateway_messages_total"
+ALERTS = "streamgauge_rules_alerts_total"
+LAG = "streamgauge_stream_lag_seconds"
+CONNECTIONS = "streamgauge_gateway_connections"
+_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts since the start, and what is so now."""
+
+    messages: float
+    alerts: float  # that began to fire
+    lag_s: float
+    connections: float
+
+
+def figures_in(metrics: str) -> Figures:
+    """The figures of a page of metrics; what it does not hold is 0."""
+    return Figures(
+        messages=_sum(metrics, MESSAGES),
+        alerts=_sum(metrics, ALERTS, 'status="firing"'),
+        lag_s=_sum(metrics, LAG),
+        connections=_sum(metrics, CONNECTIONS),
+    )
+
+
+def _sum(metrics: str, name: str, label: str = "") -> float:
+    total = 0.0
+    for line in metrics.splitlines():
+        if line.startswith((name + "{", name + " ")) and label in line:
+            total += float(line.rpartition(" ")[2])
+    return total
+
+
+async def ask(address: Address) -> Figures | None:
+    """The figures of the worker at this HTTP address, or None while it does not answer."""
+    try:
+        return figures_in(await asyncio.to_thread(_get, address))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
+def _get(address: Address) -> str:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

@@ -1,0 +1,154 @@
+"""The life of `up`: lock, ports, children, ready, and an orderly end.
+
+Order of the end: gateway first, so that nothing new comes in, then the worker, which works off what the log holds. What
+is wrong from the start is the operator's to mend: a child that fails before everything was ready ends `up` with its
+exit code. Later failures, and every death by a signal, are answered by a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.quantities import Address
+from pipeline.files import replace_file
+from pipeline.layout import Layout, prepare
+from pipeline.supervisor.child import Child
+from pipeline.supervisor.lock import sole
+from pipeline.supervisor.ports import reserve
+
+USAGE = 2  # exit code: wrong usage or configuration, which no restart changes
+GATEWAY_STOP_S = 15.0  # its own graceful end waits 10 s for the log
+WORKER_STOP_S = 40.0  # its own drain takes at most 20 s, then it saves everything
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. The commands are made once the ports are known: from the MQTT and the HTTP address."""
+
+    layout: Layout
+    mqtt: Address
+    http: Address
+    gateway: Callable[[Address, Address], Sequence[str]]
+    worker: Callable[[Address, Address], Sequence[str]]
+    gateway_stop_s: float = GATEWAY_STOP_S
+    worker_stop_s: float = WORKER_STOP_S
+
+
+Watch = Callable[[Address], Coroutine[Any, Any, None]]
+"""Runs from ready to the end, with the HTTP address: the status line."""
+
+
+def supervise(plan: Plan, say: Callable[[str], None], watch: Watch | None = None) -> int:
+    """Run everything until SIGTERM or SIGINT (a second one kills at once); the exit code. Blocks.
+
+    Raises DataDirError, DataDirLocked or PortTaken before anything is started. Call it from the main thread.
+    """
+    prepare(plan.layout)
+    with contextlib.ExitStack() as held:
+        held.enter_context(sole(plan.layout.up_lock))
+        mqtt_port, mqtt = reserve(plan.mqtt, "listener.address")
+        held.enter_context(mqtt_port)
+        http_port, http = reserve(plan.http, "http.address")
+        held.enter_context(http_port)
+        _empty(plan.layout.metrics)
+        plan.layout.up_state.unlink(missing_ok=True)  # of one that was killed
+        held.callback(plan.layout.up_state.unlink, missing_ok=True)
+        return asyncio.run(_Supervision(plan, mqtt, http, say).run(watch))
+
+
+class _Supervision:
+    """One run of `up`, within its event loop."""
+
+    def __init__(self, plan: Plan, mqtt: Address, http: Address, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._mqtt = mqtt
+        self._http = http
+        self._say = say
+        self._is_ready = False
+        self._signals = 0
+        self._stop = asyncio.Event()
+        self._children = [
+            Child(name, command(mqtt, http), say=say, is_final=self._is_final, on_start=self._write_state)
+            for name, command in (("gateway", plan.gateway), ("worker", plan.worker))
+        ]
+
+    async def run(self, watch: Watch | None) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        runs = [asyncio.create_task(child.keep_running()) for child in self._children]
+        for task in runs:
+            task.add_done_callback(lambda _: self._stop.set())
+        background = asyncio.create_task(self._announce_and_watch(watch))
+        await self._stop.wait()
+        failed = [task for task in runs if task.done()]
+        background.cancel()
+        for child, timeout_s in zip(self._children, (self._plan.gateway_stop_s, self._plan.worker_stop_s), strict=True):
+            await child.stop(timeout_s)
+        await asyncio.gather(*runs)
+        with contextlib.suppress(asyncio.CancelledError):
+            await background
+        return failed[0].result() if failed else 0
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        self._stop.set()
+        if self._signals == 1:
+            self._say("ending: the gateway, then the worker (again to kill them)")
+        else:
+            for child in self._children:
+                child.kill()
+
+    def _is_final(self, code: int) -> bool:
+        return code == USAGE or (code > 0 and not self._is_ready)
+
+    async def _announce_and_watch(self, watch: Watch | None) -> None:
+        for address in (self._mqtt, self._http):
+            while not await _accepts(address):  # noqa: ASYNC110  # what is waited for is in another process
+                await asyncio.sleep(_POLL_S)
+        self._is_ready = True
+        self._write_state()
+        self._say(f"ready: devices connect to {self._mqtt}, questions go to http://{self._http}")
+        if watch is not None:
+            await watch(self._http)
+
+    def _write_state(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            "mqtt": str(self._mqtt),
+            "http": str(self._http),
+            "ready": self._is_ready,
+            "children": {child.name: child.pid for child in self._children},
+        }
+        replace_file(self._plan.layout.up_state, json.dumps(state).encode())
+
+
+def reachable(address: Address) -> Address:
+    """Where this machine reaches a server that listens on `address`: itself, if that is every interface."""
+    return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host), address.port)  # noqa: S104  # read, not bound
+
+
+async def _accepts(address: Address) -> bool:
+    target = reachable(address)
+    try:
+        _, writer = await asyncio.open_connection(target.host, target.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _empty(folder: Path) -> None:
+    """Remove what processes of an earlier run counted: their counts end with them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
