@@ -30,6 +30,7 @@ while True:
 """
 
 UP = """
+import sys
 from pathlib import Path
 from pipeline.config.quantities import parse_address
 from pipeline.layout import Layout
