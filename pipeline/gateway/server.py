@@ -45,7 +45,7 @@ class Gateway:
         self._accounts = Accounts(settings.users)
         self._sessions: set[Session] = set()
         self._by_client_id: dict[tuple[str, str], Session] = {}
-        self._pressed_since_s = 0.0
+        self._pressed_since_s = self._paused_since_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
@@ -162,18 +162,28 @@ class Gateway:
 
     def _tick(self) -> None:
         self._ticker = self._loop.call_later(TURN_S, self._tick)
+        self.turn()
+
+    def turn(self) -> None:
+        """One turn of the wheel, every `TURN_S`: ends the connections that were silent for too long."""
+        if self.is_pressed:
+            self._count_pause()
         for session in self.wheel.turn():
             session.on_due()
 
     def _on_pressure(self, is_pressed: bool) -> None:
-        now_s = time.monotonic()
         if is_pressed:
-            self._pressed_since_s = now_s
+            self._pressed_since_s = self._paused_since_s = time.monotonic()
             self.complaints.warn("log slow or full", f"not reading from {len(self._sessions)} connections")
         else:
-            metrics.paused_seconds.inc(now_s - self._pressed_since_s)
+            self._count_pause()
         for session in self._sessions:
             if not is_pressed:
                 session.resume()
             elif session.is_connected:
                 session.pause()
+
+    def _count_pause(self) -> None:
+        now_s = time.monotonic()
+        metrics.paused_seconds.inc(now_s - self._paused_since_s)
+        self._paused_since_s = now_s

@@ -7,6 +7,7 @@ packet not yet whole, its will, its topic aliases, and PUBACKs that it does not 
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, cast
 
 from pipeline import metrics
@@ -98,8 +99,8 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A device has come; it has `connect_timeout_s` for its CONNECT."""
         self._transport = cast(asyncio.Transport, transport)
-        self._turns = self._gateway.turns(self._gateway.settings.connect_timeout_s)
-        self._slot = self._gateway.wheel.put(self, self._turns)
+        turns = self._gateway.turns(self._gateway.settings.connect_timeout_s)
+        self._slot = self._gateway.wheel.put(self, turns)
         self._gateway.joined(self)
 
     def data_received(self, data: bytes) -> None:
@@ -166,16 +167,17 @@ class Session(asyncio.Protocol):
         if self._state == CLOSING:
             self._transport.abort()
             return
-        if self._state == CONNECTED and self._gateway.is_pressed:  # it is not read: it cannot be heard
+        if self._state == NEW:
+            self._count_ended("connect_timeout", "no CONNECT in time")
+            self._close()
+            return
+        if self._gateway.is_pressed:  # it is not read: it cannot be heard
             self.seen = self._gateway.wheel.now
         left = self._turns - (self._gateway.wheel.now - self.seen)
         if left > 0:
             self._slot = self._gateway.wheel.put(self, left)
-        elif self._state == CONNECTED:
-            self.end("keep_alive", ReasonCode.KEEP_ALIVE_TIMEOUT, "silent for 1.5 times its keep-alive")
         else:
-            self._count_ended("connect_timeout", "no CONNECT in time")
-            self._close()
+            self.end("keep_alive", ReasonCode.KEEP_ALIVE_TIMEOUT, "silent for 1.5 times its keep-alive")
 
     def end(self, reason: str, code: ReasonCode, detail: str) -> None:
         """End the connection from our side; its will, if it has one, is taken in."""
@@ -276,10 +278,11 @@ class Session(asyncio.Protocol):
         self._will = connect.will
         self._state = CONNECTED
         self._gateway.wheel.remove(self, self._slot)
-        self._turns = 0
         if connect.keep_alive_s:
             self._turns = self._gateway.turns(connect.keep_alive_s * 1.5)  # 3.1.2.10
             self._slot = self._gateway.wheel.put(self, self._turns)
+        else:  # then only TCP can find out that it is gone
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._gateway.admitted(self)
         self._send(answer.connack)
 

@@ -130,7 +130,8 @@ class MqttToReadings:
         """Close the open batch, and wait until all is durable and acknowledged. Nothing may be taken in any more."""
         self._is_due = True
         self._send()
-        await self._drained.wait()
+        if not self.failed.done():
+            await self._drained.wait()
 
     def stop(self) -> None:
         """Let go of the timers; what is not durable was never acknowledged."""
