@@ -1,0 +1,183 @@
+"""The map of the code holds: who may import whom, one import site per heavy library, and nothing happens at import."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("pipeline", "store", "rules", "simulators")
+
+# What a module of each package may import of the other three (prefixes of dotted names).
+MAY_IMPORT = {
+    "pipeline": ("store", "rules"),
+    "rules": ("store.record",),
+    "store": (),
+    "simulators": (),
+}
+# Simulators are devices: the product knows them only as a command.
+EXCEPTIONS = {"simulators": ("pipeline/cli/*.py",)}
+
+# The only places that may import a library (of ours; tests and benchmarks import what they like).
+IMPORT_SITES = {
+    "faust": ("pipeline/topology.py", "pipeline/log/transport*.py"),
+    "mode": ("pipeline/topology.py", "pipeline/log/transport*.py"),
+    "aiokafka": (),
+    "duckdb": ("store/duck.py",),
+    "deltalake": ("store/magnetic_tier.py",),
+    "sqlglot": ("store/sql/*.py",),
+    "fastapi": ("pipeline/http/*.py",),
+    "starlette": ("pipeline/http/*.py",),
+    "uvicorn": ("pipeline/http/*.py",),
+    "sqlite3": ("pipeline/log/*.py", "pipeline/archive/*.py"),
+    "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py"),
+    "aiomqtt": ("simulators/*.py",),
+    "paho": ("simulators/*.py",),
+    "click": ("pipeline/cli/*.py", "simulators/*.py"),
+    "rich": ("pipeline/cli/*.py", "simulators/*.py"),
+    "boto3": (),
+    "botocore": (),
+}
+
+STAGE = re.compile(r"[a-z]+(_[a-z]+)*_to_[a-z]+(_[a-z]+)*\.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name: `target` is the dotted name, with what is taken from a module as its last part."""
+
+    path: str
+    line: int
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} imports {self.target}"
+
+    def is_of(self, prefix: str) -> bool:
+        return self.target == prefix or self.target.startswith(f"{prefix}.")
+
+
+def modules() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def imports_of(path: str) -> Iterator[Import]:
+    """Every import statement, also within functions and under TYPE_CHECKING."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            for alias in node.names:
+                yield Import(path, node.lineno, f"{module}.{alias.name}")
+
+
+ALL_IMPORTS = [found for path in modules() for found in imports_of(path)]
+
+
+def is_at(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a file is at one of these places; `*` reaches into subfolders too."""
+    return any(fnmatch(path, pattern) for pattern in patterns)
+
+
+def test_packages_import_each_other_only_as_the_map_allows() -> None:
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        for other in PACKAGES
+        if found.is_of(other) and other != (own := found.path.split("/")[0])
+        if not any(found.is_of(allowed) for allowed in MAY_IMPORT[own])
+        if not is_at(found.path, EXCEPTIONS.get(other, ()))
+    ]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_imports_are_absolute() -> None:
+    wrong = [found for found in ALL_IMPORTS if found.target.startswith(".")]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("library", IMPORT_SITES)
+def test_a_heavy_library_is_imported_only_at_its_site(library: str) -> None:
+    wrong = [found for found in ALL_IMPORTS if found.is_of(library) and not is_at(found.path, IMPORT_SITES[library])]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_stages_are_named_by_what_they_read_and_write() -> None:
+    names = [path.name for path in (ROOT / "pipeline" / "stages").glob("*.py") if path.name != "__init__.py"]
+
+    assert names
+    assert [name for name in names if not STAGE.fullmatch(name)] == []
+
+
+def test_no_module_reads_the_environment_at_import() -> None:
+    wrong = [f"{path}:{line}" for path in modules() for line in environment_reads_at_import(path)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def environment_reads_at_import(path: str) -> Iterator[int]:
+    """Lines with `os.environ` or `os.getenv` outside of functions."""
+    pending: list[ast.AST] = [ast.parse((ROOT / path).read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:
+            yield node.lineno
+        pending.extend(ast.iter_child_nodes(node))
+
+
+# Run in a process of its own: imports every module while an audit hook notes what our code does, called by our code (what
+# libraries do at their own import is theirs: Faust asks `file` what the interpreter is).
+IMPORT_ALL = """
+import importlib, json, sys, traceback
+WATCHED = {"socket.__new__", "socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "_thread.start_new_thread",
+           "sqlite3.connect", "os.mkdir", "os.rename", "os.remove"}
+seen, current = [], None
+def is_ours():
+    frame = sys._getframe(2)
+    while frame and frame.f_code.co_filename.startswith((sys.base_prefix, "<frozen", "<string>")):
+        frame = frame.f_back
+    return frame is None or "site-packages" not in frame.f_code.co_filename
+def hook(event, arguments):
+    if current and event in WATCHED and is_ours():
+        seen.append(f"{current}: {event} {arguments!r:.80}")
+    elif current and event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+") and is_ours():
+        seen.append(f"{current}: opens {arguments[0]!r} to write")
+sys.dont_write_bytecode = True
+sys.addaudithook(hook)
+for name in sys.argv[1:]:
+    current = name
+    try:
+        importlib.import_module(name)
+    except BaseException:
+        seen.append(f"{name}: cannot be imported: {traceback.format_exc().strip().splitlines()[-1]}")
+    current = None
+print(json.dumps(seen))
+"""
+
+
+def test_importing_any_module_starts_and_opens_nothing() -> None:
+    """No thread, process, socket or file to write; and every module can be imported."""
+    names = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in modules()]
+
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, *names], cwd=ROOT, capture_output=True, text=True, check=True, timeout=100
+    )
+
+    seen = json.loads(run.stdout)
+    assert not seen, "\n".join(seen)
