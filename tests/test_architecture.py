@@ -141,11 +141,11 @@ def environment_reads_at_import(path: str) -> Iterator[int]:
         pending.extend(ast.iter_child_nodes(node))
 
 
-# Run in a process of its own: imports every module while an audit hook notes what our code does, called by our code (what
-# libraries do at their own import is theirs: Faust asks `file` what the interpreter is).
+# Run in a process of its own: imports every module while an audit hook notes what our code does. What libraries do
+# at their own import is theirs: Faust asks `file` what the interpreter is.
 IMPORT_ALL = """
-import importlib, json, sys, traceback
-WATCHED = {"socket.__new__", "socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "_thread.start_new_thread",
+import importlib, json, sys, threading, traceback
+WATCHED = {"socket.__new__", "socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "thread",
            "sqlite3.connect", "os.mkdir", "os.rename", "os.remove"}
 seen, current = [], None
 def is_ours():
@@ -156,8 +156,10 @@ def is_ours():
 def hook(event, arguments):
     if current and event in WATCHED and is_ours():
         seen.append(f"{current}: {event} {arguments!r:.80}")
-    elif current and event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+") and is_ours():
+    elif current and event == "open" and set(arguments[1] or "") & set("wax+") and is_ours():
         seen.append(f"{current}: opens {arguments[0]!r} to write")
+start = threading.Thread.start
+threading.Thread.start = lambda self: (sys.audit("thread", self), start(self))
 sys.dont_write_bytecode = True
 sys.addaudithook(hook)
 for name in sys.argv[1:]:
