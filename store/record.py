@@ -193,3 +193,15 @@ class Outcome(enum.IntEnum):
     REPLACED = 2  # the key was there; this record's values stand now
     REJECTED = 3  # version rules: a higher version, or the same one with other values, is stored
     SKIPPED = 4  # the table's own position covers this offset already: a replay
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """What the store did with each record of a batch.
+
+    outcomes          uint8   an `Outcome` per record
+    existing_version  int64   of rejected records the version that stands; else 0
+    """
+
+    outcomes: npt.NDArray[np.uint8]
+    existing_version: Int64s

@@ -1,0 +1,78 @@
+"""What a power failure may leave of a Delta log, and what is done about it when the table is opened.
+
+A half-written last commit makes a Delta table unopenable, and a zero-length one makes its rows silently vanish. Every
+commit is fsync'ed before the log's floor passes its rows, so only the last ones can be so, and their rows are still
+in the log: they are set aside, and the rows come again. A damaged checkpoint is set aside too: the commits say the
+same.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store import layout
+from store.files import fsync_file, fsync_folder, make_folders
+
+
+def mend(folder: Path) -> list[str]:
+    """Set aside torn or empty last commits and damaged checkpoints of the table in `folder`; their names."""
+    log = folder / layout.DELTA_LOG
+    if not log.is_dir():
+        return []
+    damaged = []
+    for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
+        if is_whole_commit(commit.read_bytes()):
+            break
+        damaged.append(commit)
+    damaged += [path for path in log.glob(layout.CHECKPOINT_GLOB) if not _is_parquet(path)]
+    hint = log / layout.LAST_CHECKPOINT
+    if hint.exists() and (any(".checkpoint" in path.name for path in damaged) or not _is_json(hint.read_bytes())):
+        damaged.append(hint)
+    for path in damaged:
+        aside = folder / layout.SET_ASIDE
+        make_folders(aside)
+        path.rename(aside / path.name)
+    if damaged:
+        fsync_folder(log)
+    return [path.name for path in damaged]
+
+
+def is_whole_commit(data: bytes) -> bool:
+    """Whether these are the bytes of a complete commit: at least one action, each line JSON."""
+    lines = data.split(b"\n")
+    return any(lines) and all(_is_json(line) for line in lines if line)
+
+
+def sync(folder: Path, version: int) -> None:
+    """Commit `version` of the table in `folder` survives a power failure."""
+    log = folder / layout.DELTA_LOG
+    fsync_file(log / f"{version:020d}.json")
+    fsync_folder(log)
+
+
+def sync_checkpoint(folder: Path, version: int) -> None:
+    """The checkpoint of `version` survives a power failure."""
+    log = folder / layout.DELTA_LOG
+    for path in (*log.glob(f"{version:020d}.checkpoint*.parquet"), log / layout.LAST_CHECKPOINT):
+        fsync_file(path)
+    fsync_folder(log)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""What can go wrong in the store, by who must act.
+
+StoreError
+├── RequestError            the caller
+│   ├── UnknownDatabase     no database of this name in the account
+│   ├── UnknownTable        no table of this name in the database
+│   ├── DatabaseExists      CreateDatabase of one that is there
+│   ├── TableExists         CreateTable of one that is there
+│   ├── DatabaseNotEmpty    DeleteDatabase of one with tables
+│   ├── QueryTimeout        a query ran longer than it was allowed
+│   └── QueryFailed         DuckDB refused or failed the query
+├── StoreLocked             the operator: another process has this store open
+├── StoreFormatError        the operator: the folder was written in a format this program does not read
+├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
+└── TypeConflict            us: a measure came with another type than the table has for it
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of all errors of this package."""
+
+
+class RequestError(StoreError):
+    """What was asked cannot be done."""
+
+
+class UnknownDatabase(RequestError):
+    """No database of this name in the account."""
+
+
+class UnknownTable(RequestError):
+    """No table of this name in the database."""
+
+
+class DatabaseExists(RequestError):
+    """A database of this name is there already."""
+
+
+class TableExists(RequestError):
+    """A table of this name is there already."""
+
+
+class DatabaseNotEmpty(RequestError):
+    """A database with tables cannot be deleted."""
+
+
+class QueryTimeout(RequestError):
+    """A query ran longer than it was allowed and was interrupted."""
+
+
+class QueryFailed(RequestError):
+    """DuckDB refused or failed the query; the message is DuckDB's."""
+
+
+class StoreLocked(StoreError):
+    """Another process has this store open."""
+
+
+class StoreFormatError(StoreError):
+    """The folder was written in a format that this program does not read."""
+
+
+class MagneticTierError(StoreError):
+    """The magnetic tier cannot be used, or someone else wrote to it."""
+
+
+class TypeConflict(StoreError):
+    """A measure came with another type than its table has for it: normalise and the endpoint must prevent that."""

@@ -1,0 +1,82 @@
+"""Flushing a table: the rows that RAM has beyond the magnetic tier become a commit, with the position, durably.
+
+Order is everything: series file, Parquet files, commit, each fsync'ed before the next; then readers see the new
+version and the floor of the log may move. `apply` goes on meanwhile; rows it adds wait for the next flush.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from store import layout
+from store.duck import run
+from store.memory_tier import OFFSET_BITS
+from store.parquet import by_date, to_magnetic, write_file
+from store.schema import Columns
+from store.table import Cut, Table
+
+
+def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns: int, store_rows: int) -> bool:
+    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything."""
+    with table.io_lock:
+        if table.is_dropped:
+            return False
+        cut = table.cut(advanced, now_ns)
+        rows = _unflushed_rows(table, cut)
+        if rows.num_rows:
+            columns = list(cut.columns.stored())
+            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns)
+            files = [write_file(table.magnetic.folder, date, part) for date, part in by_date(to_magnetic(rows))]
+            positions = {stream: offset for stream, offset in cut.positions.items() if stream in table.unflushed}
+            version = table.magnetic.commit(files, (), columns, positions, is_new_data=True)
+        else:
+            version = table.magnetic.version
+        with table.lock:
+            table.magnetic.version = version
+            table.publish(cut, now_ns, store_rows)
+        return bool(rows.num_rows)
+
+
+def _unflushed_rows(table: Table, cut: Cut) -> pa.Table:
+    with table.lock:
+        behind = table.numbered(table.magnetic.version.positions)
+        upto = table.numbered({stream: cut.positions[stream] for stream in table.unflushed if stream in cut.positions})
+        chunks = [(chunk.name, dict(chunk.measures)) for chunk in table.memory.beyond(behind)]
+        table_series = table.memory.series_table
+    wanted = " OR ".join(
+        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= {(behind.get(stream, -1) + 1) << OFFSET_BITS} '
+        f'AND "{layout.SEQUENCE}" < {(offset + 1) << OFFSET_BITS})'
+        for stream, offset in upto.items()
+    )
+    parts = [_select(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
+    if not parts:
+        return pa.table({})
+    cursor = table.duck.cursor()
+    try:
+        sql = f'SELECT * EXCLUDE ("{layout.SERIES_ID}") FROM ({" UNION ALL ".join(parts)}) '
+        rows = run(cursor, sql + f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"')
+    finally:
+        cursor.close()
+    return rows
+
+
+def _select(name: str, series_table: str, columns: Columns, measures: Mapping[str, object], wanted: str) -> str:
+    selected = [
+        f'r."{layout.SERIES_ID}"',
+        *(f"s.{column.quoted}" for column in columns.dimensions.values()),
+        f's."{layout.MEASURE_NAME}"',
+        f'r."{layout.TIME_NS}"',
+        *(
+            f"r.{column.quoted}" if column.name in measures else f"NULL::{column.duck_type} AS {column.quoted}"
+            for column in columns.measures.values()
+        ),
+        *(f'r."{physical}"' for physical in (layout.VERSION, layout.STREAM, layout.SEQUENCE)),
+    ]
+    return (
+        f"SELECT {', '.join(selected)} FROM {name} r "
+        f'JOIN {series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}" WHERE {wanted}'
+    )

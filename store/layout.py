@@ -1,0 +1,74 @@
+"""Every name the store gives to something on disk.
+
+<store>/
+    format              format version of this folder, a decimal number
+    lock                held (flock) by the one process that has the store open
+    catalog.json        accounts ▸ databases ▸ tables, their settings and births
+    positions.json      streams in the order first seen, and up to where the log may be trimmed
+    checkpoint.arrow    rows of many small tables, saved together between their magnetic commits
+    series/<account>/<database>/<table>/
+        keys            the table's series, appended
+        state           last time per series, columns, times with superseded rows; replaced as a whole
+<magnetic>/<account>/<database>/<table>/
+    _delta_log/         Delta Lake's own
+    date=YYYY-MM-DD/    Parquet files
+    _set_aside/         torn or empty last commits, found when the table was opened
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from store.record import TableId
+
+FORMAT_VERSION = 1
+
+FORMAT = "format"
+LOCK = "lock"
+CATALOG = "catalog.json"
+POSITIONS = "positions.json"
+CHECKPOINT = "checkpoint.arrow"
+SERIES = "series"
+SERIES_KEYS = "keys"
+SERIES_STATE = "state"
+MAGNETIC = "magnetic"
+DELTA_LOG = "_delta_log"
+SET_ASIDE = "_set_aside"
+
+# Names Delta gives to what lies in `_delta_log` (https://github.com/delta-io/delta/blob/master/PROTOCOL.md)
+COMMIT_GLOB = "[0-9]" * 20 + ".json"
+CHECKPOINT_GLOB = "[0-9]" * 20 + ".checkpoint*.parquet"
+LAST_CHECKPOINT = "_last_checkpoint"
+
+# Columns of a table's Parquet files beside its dimensions and measures
+DATE = "date"
+MEASURE_NAME = "measure_name"
+TIME = "time"
+TIME_REST = "time_ns_rest"
+TIME_NS = "time_ns"
+VERSION = "version"
+STREAM = "_stream"
+SEQUENCE = "_sequence"
+SERIES_ID = "_series"
+
+
+def folder_name(name: str) -> str:
+    """`name` as one path part: percent-encoded but for letters, digits, `_`, `-` and inner dots.
+
+    Delta and object stores give `=`, `%2F`, a leading `_` or `.` and the names `.` and `..` meanings of their own.
+    """
+    encoded = quote(name, safe="")
+    if encoded[:1] in {".", "_"}:
+        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
+    return encoded.replace("~", "%7E")
+
+
+def table_folder(root: Path, table: TableId) -> Path:
+    """Where `table` lies below `root`."""
+    return root / folder_name(table.account) / folder_name(table.database) / folder_name(table.table)
+
+
+def partition_folder(date: str) -> str:
+    """The folder of one date within a table."""
+    return f"{DATE}={date}"

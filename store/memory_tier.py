@@ -1,0 +1,296 @@
+"""The memory tier of one table: rows in RAM, in DuckDB tables called chunks, in the order they arrived.
+
+Rows arrive in the *head* (Arrow, not yet in DuckDB) and are inserted into the *open* chunk, many at a time. A chunk
+that has grown to `CHUNK_ROWS` is closed; once all its rows are in the magnetic tier it is *sealed*: rewritten sorted
+by series and time into a compressed database of its own (about 2.2 bytes a value). So only unsealed chunks hold rows
+that the magnetic tier lacks, and dropping the oldest sealed chunk gives its memory back at once.
+
+`whole_from_ns` is the promise to readers: every row of the table with a time ≥ it is here. It only rises: when a
+chunk is dropped, past the newest of its rows.
+
+Not thread-safe: the table's lock guards every call, except that sealing reads a closed chunk, which never changes.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.duck import Cursor, Duck, load
+from store.newness import NEVER_NS
+from store.record import Int32s, Int64s, SeriesIndex
+from store.schema import Column, Columns
+
+CHUNK_ROWS = 500_000
+OFFSET_BITS = 20  # `_sequence` is offset << 20 | number of the row within its frame
+
+_FIXED = (
+    f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '
+    f'"{layout.STREAM}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
+)
+_chunk_numbers = itertools.count()
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """One DuckDB table of rows. `pins` counts the snapshots that may read it; dropped when retired and unpinned."""
+
+    name: str  # as in SQL
+    database: str | None  # of a sealed chunk: its own database, detached to drop it
+    created_ns: int
+    measures: dict[str, Column] = field(default_factory=dict)
+    rows: int = 0
+    from_ns: int = np.iinfo(np.int64).max
+    to_ns: int = NEVER_NS  # inclusive
+    last_sequence: dict[int, int] = field(default_factory=dict)  # by stream: the highest here
+    size_bytes: int = 0
+    pins: int = 0
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it is sorted, compressed, and all in the magnetic tier."""
+        return self.database is not None
+
+    def is_covered(self, positions: dict[int, int]) -> bool:
+        """Whether the magnetic tier has every row of it, given its position per stream."""
+        return all(
+            sequence >> OFFSET_BITS <= positions.get(stream, -1) for stream, sequence in self.last_sequence.items()
+        )
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows on their way into the head: arrays of one length, measures by column."""
+
+    series: Int32s
+    time_ns: Int64s
+    version: Int64s
+    stream: int
+    sequence: Int64s
+    measures: dict[str, pa.Array]  # by physical name
+
+    def to_arrow(self) -> pa.Table:
+        """As inserted into a chunk."""
+        return pa.table(
+            {
+                layout.SERIES_ID: self.series,
+                layout.TIME_NS: self.time_ns,
+                layout.VERSION: self.version,
+                layout.STREAM: np.full(len(self.series), self.stream, np.int16),
+                layout.SEQUENCE: self.sequence,
+                **{
+                    name: values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values
+                    for name, values in self.measures.items()
+                },
+            }
+        )
+
+
+class MemoryTier:
+    """The rows in RAM of one table, and its series as a DuckDB table to join them with."""
+
+    def __init__(self, duck: Duck, columns: Columns, index: SeriesIndex) -> None:
+        self._duck = duck
+        self._writer: Cursor = duck.cursor()
+        self._columns = columns
+        self._index = index
+        self.series_table = f"main.series_{next(_chunk_numbers)}"
+        self._series_written = 0
+        self._dimensions_written = 0
+        self._writer.execute(
+            f'CREATE TABLE {self.series_table} ("{layout.SERIES_ID}" INTEGER, "{layout.MEASURE_NAME}" VARCHAR)'
+        )
+        self.chunks: list[Chunk] = []  # oldest first; the last may be open
+        self._open: Chunk | None = None
+        self._head: list[Rows] = []
+        self.head_rows = 0
+        self.head_since_ns = 0
+        self.whole_from_ns = NEVER_NS
+        self.uncommitted_bytes = 0
+        self._retired: list[Chunk] = []
+
+    # Writing
+
+    def add(self, rows: Rows, now_ns: int) -> None:
+        """Put rows into the head."""
+        if not self.head_rows:
+            self.head_since_ns = now_ns
+        self._head.append(rows)
+        self.head_rows += len(rows.series)
+
+    def insert_head(self, now_ns: int) -> None:
+        """Move the head into the open chunk, and new series into their table: queries see them (about 1 ms)."""
+        self._write_series()
+        if not self._head:
+            return
+        chunk = self._open or self._open_chunk(now_ns)
+        self._add_columns(chunk)
+        tables = [rows.to_arrow() for rows in self._head]
+        rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+        load(self._writer, chunk.name, rows)
+        for part in self._head:
+            chunk.from_ns = min(chunk.from_ns, int(part.time_ns.min()))
+            chunk.to_ns = max(chunk.to_ns, int(part.time_ns.max()))
+            chunk.last_sequence[part.stream] = max(chunk.last_sequence.get(part.stream, -1), int(part.sequence.max()))
+        chunk.rows += rows.num_rows
+        chunk.size_bytes += rows.nbytes
+        self.uncommitted_bytes += rows.nbytes
+        self._head = []
+        self.head_rows = 0
+        if chunk.rows >= CHUNK_ROWS:
+            self.close_chunk()
+
+    def close_chunk(self) -> None:
+        """The open chunk takes no more rows; the next ones open another."""
+        self._open = None
+
+    def is_open(self, chunk: Chunk) -> bool:
+        """Whether rows may still come to it."""
+        return chunk is self._open
+
+    def _open_chunk(self, now_ns: int) -> Chunk:
+        self._open = Chunk(f"main.chunk_{next(_chunk_numbers)}", None, now_ns)
+        self._writer.execute(f"CREATE TABLE {self._open.name} ({_FIXED})")
+        self.chunks.append(self._open)
+        return self._open
+
+    def _add_columns(self, chunk: Chunk) -> None:
+        for name, column in list(self._columns.measures.items()):
+            if name not in chunk.measures:
+                self._writer.execute(f"ALTER TABLE {chunk.name} ADD COLUMN {column.quoted} {column.duck_type}")
+                chunk.measures[name] = column
+
+    def _write_series(self) -> None:
+        dimensions = list(self._columns.dimensions.values())
+        for column in dimensions[self._dimensions_written :]:
+            self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
+        self._dimensions_written = len(dimensions)
+        first, end = self._series_written, len(self._index)
+        if first == end:
+            return
+        keys = self._index.keys[first:end]
+        values: list[dict[str, str]] = [dict(key.dimensions) for key in keys]
+        load(
+            self._writer,
+            self.series_table,
+            pa.table(
+                {
+                    layout.SERIES_ID: pa.array(np.arange(first, end, dtype=np.int32)),
+                    layout.MEASURE_NAME: pa.array([key.measure_name for key in keys], pa.string()),
+                    **{
+                        column.physical: pa.array([value.get(column.name) for value in values], pa.string())
+                        for column in dimensions
+                    },
+                }
+            ),
+        )
+        self._series_written = end
+
+    # Reading
+
+    def find(self, series: Int32s, time_ns: Int64s) -> list[tuple[int, int, int, int, int, dict[str, object]]]:
+        """Rows here at any of these keys: (series, time, version, stream, sequence, present measures by name)."""
+        probe = pa.table({layout.SERIES_ID: series, layout.TIME_NS: time_ns})
+        first_ns, last_ns = int(time_ns.min()), int(time_ns.max())
+        found: list[tuple[int, int, int, int, int, dict[str, object]]] = []
+        self._writer.register("keys_to_find", probe)
+        try:
+            for chunk in self.chunks:
+                if chunk.to_ns < first_ns or chunk.from_ns > last_ns:
+                    continue
+                measures = list(chunk.measures.values())
+                cursor = self._writer.execute(
+                    f"SELECT {_columns_of_row('r', measures)} FROM {chunk.name} r JOIN keys_to_find k "
+                    f'USING ("{layout.SERIES_ID}", "{layout.TIME_NS}") '
+                    f'WHERE r."{layout.TIME_NS}" BETWEEN {first_ns} AND {last_ns}'
+                )
+                found.extend(row_of(record, measures) for record in cursor.fetchall())
+        finally:
+            self._writer.unregister("keys_to_find")
+        return found
+
+    def beyond(self, positions: dict[int, int]) -> list[Chunk]:
+        """The chunks with rows that the magnetic tier lacks, given its position per stream."""
+        return [chunk for chunk in self.chunks if not chunk.sealed and not chunk.is_covered(positions)]
+
+    # Room
+
+    def sealable(self, positions: dict[int, int]) -> list[Chunk]:
+        """Closed chunks that the magnetic tier has wholly."""
+        return [c for c in self.chunks if not c.sealed and c is not self._open and c.is_covered(positions)]
+
+    def seal(self, chunk: Chunk) -> Chunk:
+        """A sorted, compressed copy of a closed chunk. Slow; needs no lock; `swap` it in afterwards."""
+        database = f"chunk_{next(_chunk_numbers)}"
+        cursor = self._duck.cursor()
+        try:
+            cursor.execute(f"ATTACH ':memory:' AS {database} (COMPRESS)")
+            cursor.execute(
+                f"CREATE TABLE {database}.main.rows AS SELECT * FROM {chunk.name} "
+                f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"'
+            )
+            cursor.execute(f"CHECKPOINT {database}")
+        finally:
+            cursor.close()
+        return replace(chunk, name=f"{database}.main.rows", database=database, pins=0, measures=dict(chunk.measures))
+
+    def swap(self, chunk: Chunk, sealed: Chunk) -> None:
+        """Put the sealed copy in the place of its chunk."""
+        self.chunks[self.chunks.index(chunk)] = sealed
+        self._retire(chunk)
+
+    def evict(self, chunk: Chunk) -> None:
+        """Drop a sealed chunk: rows up to its newest are read from the magnetic tier from now on."""
+        self.chunks.remove(chunk)
+        self.whole_from_ns = max(self.whole_from_ns, chunk.to_ns + 1)
+        self._retire(chunk)
+
+    def pin(self, chunks: Sequence[Chunk]) -> None:
+        """Keep these readable until `unpin`."""
+        for chunk in chunks:
+            chunk.pins += 1
+
+    def unpin(self, chunks: Sequence[Chunk]) -> None:
+        """Let go of what `pin` kept."""
+        for chunk in chunks:
+            chunk.pins -= 1
+        self._drop_retired()
+
+    def drop(self) -> None:
+        """Drop everything here: the table is deleted or the store closes. Running queries keep what they read."""
+        for chunk in (*self.chunks, *self._retired):
+            self._drop(chunk)
+        self.chunks, self._retired, self._open, self._head, self.head_rows = [], [], None, [], 0
+        self._writer.execute(f"DROP TABLE IF EXISTS {self.series_table}")
+        self._writer.close()
+
+    def _retire(self, chunk: Chunk) -> None:
+        self._retired.append(chunk)
+        self._drop_retired()
+
+    def _drop_retired(self) -> None:
+        for chunk in [chunk for chunk in self._retired if not chunk.pins]:
+            self._retired.remove(chunk)
+            self._drop(chunk)
+
+    def _drop(self, chunk: Chunk) -> None:
+        self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
+
+
+def _columns_of_row(alias: str, measures: Sequence[Column]) -> str:
+    fixed = (layout.SERIES_ID, layout.TIME_NS, layout.VERSION, layout.STREAM, layout.SEQUENCE)
+    return ", ".join(f'{alias}."{name}"' for name in (*fixed, *(column.physical for column in measures)))
+
+
+def row_of(record: Sequence[object], measures: Sequence[Column]) -> tuple[int, int, int, int, int, dict[str, object]]:
+    """A fetched row, its measures by name."""
+    series, time_ns, version, stream, sequence = record[:5]
+    values = {c.name: v for c, v in zip(measures, record[5:], strict=True) if v is not None}
+    return series, time_ns, version, stream, sequence, values  # type: ignore[return-value]  # DuckDB's fetchall is untyped

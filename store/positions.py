@@ -1,0 +1,52 @@
+"""Up to where of each stream everything is durable, in one small file: the log may be trimmed below.
+
+One number per stream serves all tables, quiet ones too: rows of a table below it are in the magnetic tier or in the
+checkpoint, and a table whose own position is higher skips what it has. So a quiet table needs no commits.
+
+Streams are numbered in the order first seen, and rows carry the number: of two rows with one key the later stream's
+wins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from store.errors import StoreFormatError
+from store.files import write_atomic
+
+
+class Positions:
+    """The streams and their floors. One thread writes; others may read."""
+
+    def __init__(self, path: Path) -> None:
+        """Load what is at `path`. Raises StoreFormatError if it is damaged."""
+        self._path = path
+        self.streams: list[str] = []
+        self.floors: dict[str, int] = {}  # as on disk
+        self._numbers: dict[str, int] = {}
+        if path.exists():
+            try:
+                document = json.loads(path.read_bytes())
+                streams, self.floors = list(document["streams"]), dict(document["floors"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise StoreFormatError(f"{path} is damaged: {error}") from error
+            for stream in streams:
+                self.number_of(stream)
+
+    def number_of(self, stream: str) -> int:
+        """The number of `stream`, given on first sight."""
+        number = self._numbers.get(stream)
+        if number is None:
+            number = self._numbers[stream] = len(self.streams)
+            self.streams.append(stream)
+        return number
+
+    def save(self, floors: Mapping[str, int]) -> None:
+        """Write the streams and these floors durably. A floor never falls."""
+        raised = {stream: max(floor, self.floors.get(stream, 0)) for stream, floor in floors.items()}
+        merged = {**self.floors, **raised}
+        document = {"streams": self.streams, "floors": merged}
+        write_atomic(self._path, json.dumps(document).encode())
+        self.floors = merged

@@ -1,0 +1,62 @@
+"""What a table knows when it is opened: from its series file, or, where that is lost, from its magnetic tier.
+
+RAM is empty then, so it holds nothing whole up to the newest row of the magnetic tier.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+import numpy as np
+
+from store import layout
+from store.duck import run
+from store.newness import NEVER_NS
+from store.record import SeriesKey
+from store.scan import END_OF_TIME_NS, magnetic_rows
+from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
+from store.table import Table
+
+
+def restore(table: Table) -> None:
+    """Fill a newly made `table`."""
+    if table.magnetic.version.files:
+        table.memory.whole_from_ns = min(table.magnetic.version.to_ns, END_OF_TIME_NS - 1) + 1
+    for column in table.magnetic.columns():
+        table.columns.add(column)
+    persisted = table.series_file.load(table.index)
+    if persisted is not None:
+        for column in persisted.columns.stored():
+            table.columns.add(column)
+        table.state.restore(persisted.last_ns)
+        table.superseded = dict.fromkeys(persisted.superseded_ns.tolist(), 0)
+    elif table.magnetic.version.files:
+        table.series_file.restart()
+        _rebuild(table)
+
+
+def _rebuild(table: Table) -> None:
+    """Series and last times from all rows there are, and the times that have a key twice."""
+    dimensions = list(table.columns.dimensions.values())
+    key: list[Column] = [*dimensions, MEASURE_NAME_COLUMN]
+    listed = ", ".join(column.quoted for column in key)
+    rows = magnetic_rows(table.magnetic.paths(table.magnetic.version.files), [*key, TIME_COLUMN], "true")
+    cursor = table.duck.cursor()
+    try:
+        last = run(cursor, f'SELECT {listed}, max("{layout.TIME_NS}") AS "last" FROM ({rows}) GROUP BY {listed}')
+        twice = run(
+            cursor,
+            f'SELECT DISTINCT "{layout.TIME_NS}" FROM ({rows}) '
+            f'GROUP BY {listed}, "{layout.TIME_NS}" HAVING count(*) > 1',
+        )
+    finally:
+        cursor.close()
+    ids, times = [], []
+    for row in last.to_pylist():
+        pairs = sorted((column.name, row[column.physical]) for column in dimensions if row[column.physical] is not None)
+        ids.append(table.index.id_of(SeriesKey(tuple(pairs), row[layout.MEASURE_NAME])))
+        times.append(row["last"])
+    last_ns = np.full(len(table.index), NEVER_NS, np.int64)
+    last_ns[ids] = times
+    table.state.restore(last_ns)
+    table.superseded = dict.fromkeys(twice[layout.TIME_NS].to_pylist(), 0)

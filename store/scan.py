@@ -1,0 +1,201 @@
+"""The text of the DuckDB query that reads a table: both tiers, each row once, the latest of each key.
+
+Pure: a `TableView` pinned by a snapshot in, SQL out. The rule that counts nothing twice and misses nothing: with
+times ≥ `whole_from_ns` rows are read from RAM alone; earlier ones from the pinned magnetic version, and from RAM
+those beyond its position. Of rows with equal keys the highest (version, stream, sequence) stands; only times at which
+the store has superseded a row are looked at for that.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from store import layout
+from store.duck import quote_text
+from store.magnetic_tier import Version
+from store.memory_tier import OFFSET_BITS, Chunk
+from store.newness import NEVER_NS
+from store.record import Int64s
+from store.schema import Column, TableSchema, names
+
+END_OF_TIME_NS = 2**63 - 1
+_EXTRA = (layout.VERSION, layout.STREAM, layout.SEQUENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkView:
+    """A chunk as it was when pinned."""
+
+    chunk: Chunk
+    rows: int | None  # of an open chunk: how many it had
+    from_ns: int
+    to_ns: int
+    measures: Mapping[str, Column]
+    streams: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """A table as it was when pinned: what a reader needs to know of it."""
+
+    schema: TableSchema
+    series_table: str
+    chunks: tuple[ChunkView, ...]
+    whole_from_ns: int
+    version: Version
+    folder: str
+    positions: Mapping[int, int]  # of `version`, by stream number
+    superseded_ns: Int64s  # ascending
+    visible_from_ns: int  # older rows are past their retention
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows: times in [from_ns, to_ns), and the series, by ids for RAM and by dimensions for Parquet."""
+
+    from_ns: int = NEVER_NS
+    to_ns: int = END_OF_TIME_NS
+    series: str | None = None  # text of an IN list or subquery
+    dimensions: Mapping[str, Collection[str]] | None = None
+
+
+def text(view: TableView, selection: Selection, superseded: str | None) -> str:
+    """The parenthesised query. `superseded` is the text of an IN list of superseded times, None if none is in range."""
+    columns = view.schema.columns
+    if superseded is None:
+        return f"({_rows(view, selection, extra=False)})"
+    rows = _rows(view, selection, extra=True)
+    key = [column for column in columns if column.kind != "measure"]
+    order = ", ".join(f'"{name}" DESC' for name in _EXTRA)
+    return (
+        f'(SELECT {names(columns)} FROM ({rows}) WHERE "{layout.TIME_NS}" NOT IN ({superseded}) UNION ALL '
+        f"SELECT {names(columns)} FROM (SELECT *, row_number() OVER (PARTITION BY {names(key)} ORDER BY {order}) "
+        f'AS "_rank" FROM ({rows}) WHERE "{layout.TIME_NS}" IN ({superseded})) WHERE "_rank" = 1)'
+    )
+
+
+def magnetic_rows(files: Sequence[str], columns: Sequence[Column], where: str) -> str:
+    """The query over Parquet files: `columns`, version, stream, sequence; what a file lacks is null."""
+    physical = [column for column in columns if column.kind in {"dimension", "measure"}]
+    typed = ", ".join(f"NULL::{column.duck_type} AS {column.quoted}" for column in physical)
+    listed = ", ".join(quote_text(file) for file in files)
+    return (
+        f"SELECT {', '.join(_magnetic_column(column) for column in columns)}, {_quoted(_EXTRA)} FROM "
+        f'(SELECT {typed}{", " if typed else ""}NULL::VARCHAR AS "{layout.MEASURE_NAME}" WHERE false UNION ALL BY NAME '
+        f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)) WHERE {where}"
+    )
+
+
+def magnetic_times(from_ns: int, to_ns: int) -> list[str]:
+    """Conditions for times in [from_ns, to_ns) on Parquet rows: on `time`, which prunes, and exact."""
+    conditions = []
+    exact = f'epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}"'
+    if from_ns > NEVER_NS:
+        conditions.append(f'"{layout.TIME}" >= make_timestamptz({from_ns // 1000})')
+        if from_ns % 1000:
+            conditions.append(f"{exact} >= {from_ns}")
+    if to_ns < END_OF_TIME_NS:
+        conditions.append(f'"{layout.TIME}" <= make_timestamptz({(to_ns - 1) // 1000})')
+        if to_ns % 1000:
+            conditions.append(f"{exact} < {to_ns}")
+    return conditions
+
+
+def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[str]:
+    """Paths of the files of the pinned version that may hold rows with times in [from_ns, to_ns)."""
+    return [f"{view.folder}/{f.path}" for f in view.version.files if f.to_ns >= from_ns and f.from_ns < to_ns]
+
+
+def _rows(view: TableView, selection: Selection, *, extra: bool) -> str:
+    from_ns = max(selection.from_ns, view.visible_from_ns)
+    parts = [_memory_rows(view, selection, from_ns, extra=extra)]
+    if from_ns < view.whole_from_ns:
+        parts.append(_magnetic_rows(view, selection, from_ns, extra=extra))
+    return " UNION ALL ".join(part for part in parts if part) or _no_rows(view, extra=extra)
+
+
+def _no_rows(view: TableView, *, extra: bool) -> str:
+    typed = [f"NULL::{column.duck_type} AS {column.quoted}" for column in view.schema.columns]
+    typed += [f'NULL::BIGINT AS "{name}"' for name in _EXTRA] if extra else []
+    return f"SELECT {', '.join(typed)} WHERE false"
+
+
+def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:
+    measures = [column for column in view.schema.columns if column.kind == "measure"]
+    parts = []
+    for chunk in view.chunks:
+        if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
+            continue
+        if chunk.chunk.sealed and chunk.to_ns < view.whole_from_ns:
+            continue
+        values = [
+            column.quoted if column.name in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
+            for column in measures
+        ]
+        fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
+        where = " AND ".join(_chunk_conditions(view, chunk, selection, from_ns)) or "true"
+        parts.append(f"SELECT {', '.join([*fixed, *values])} FROM {chunk.chunk.name} WHERE {where}")
+    if not parts:
+        return ""
+    select = ", ".join(
+        f"{'s' if column.kind in {'dimension', 'measure_name'} else 'r'}.{column.quoted}"
+        for column in view.schema.columns
+    )
+    if extra:
+        select += ", " + ", ".join(f'r."{name}"' for name in _EXTRA)
+    return (
+        f"SELECT {select} FROM ({' UNION ALL '.join(parts)}) r "
+        f'JOIN {view.series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}"'
+    )
+
+
+def _chunk_conditions(view: TableView, chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
+    conditions = []
+    if chunk.from_ns < from_ns:
+        conditions.append(f'"{layout.TIME_NS}" >= {from_ns}')
+    if chunk.to_ns >= selection.to_ns:
+        conditions.append(f'"{layout.TIME_NS}" < {selection.to_ns}')
+    if chunk.rows is not None:
+        conditions.append(f"rowid < {chunk.rows}")
+    if selection.series is not None:
+        conditions.append(f'"{layout.SERIES_ID}" IN ({selection.series})')
+    if max(chunk.from_ns, from_ns) < view.whole_from_ns:
+        whole = f'"{layout.TIME_NS}" >= {view.whole_from_ns}'
+        beyond = (
+            ""
+            if chunk.chunk.sealed
+            else "".join(
+                f' OR ("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= '
+                f"{(view.positions.get(stream, -1) + 1) << OFFSET_BITS})"
+                for stream in chunk.streams
+            )
+        )
+        conditions.append(f"({whole}{beyond})")
+    return conditions
+
+
+def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:
+    to_ns = min(selection.to_ns, view.whole_from_ns)
+    files = files_in_range(view, from_ns, to_ns)
+    if not files:
+        return ""
+    conditions = magnetic_times(from_ns, to_ns)
+    by_name = {column.name: column for column in view.schema.columns if column.kind == "dimension"}
+    for name, values in (selection.dimensions or {}).items():
+        listed = ", ".join(quote_text(value) for value in sorted(values))
+        conditions.append(f"{by_name[name].quoted} IN ({listed})" if name in by_name and values else "false")
+    rows = magnetic_rows(files, view.schema.columns, " AND ".join(conditions) or "true")
+    return rows if extra else f"SELECT {names(view.schema.columns)} FROM ({rows})"
+
+
+def _magnetic_column(column: Column) -> str:
+    if column.kind == "time":
+        return f'epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}" AS "{layout.TIME_NS}"'
+    return column.quoted
+
+
+def _quoted(physical: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in physical)

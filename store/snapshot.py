@@ -1,0 +1,136 @@
+"""A snapshot of an account's tables: what a query reads from, unmoved by what is applied, flushed, compacted meanwhile.
+
+Each table is pinned when it is first asked for. Used by one thread; several snapshots at once are fine.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.catalog import Catalog
+from store.duck import Cursor, Duck, quote_text, run
+from store.newness import NEVER_NS
+from store.record import TableId
+from store.scan import END_OF_TIME_NS, Selection, TableView, text
+from store.schema import TableSchema
+from store.table import Table
+
+_LISTED = 256  # longer lists are joined as tables: DuckDB plans long IN lists slowly
+
+
+class Snapshot:
+    """Reads the tables of one account. A context manager."""
+
+    def __init__(
+        self,
+        account: str,
+        catalog: Catalog,
+        duck: Duck,
+        clock_ns: Callable[[], int],
+        table_of: Callable[[TableId], Table],
+    ) -> None:
+        """Made by `Store.snapshot`."""
+        self._account = account
+        self._catalog = catalog
+        self._cursor: Cursor = duck.cursor()
+        self._clock_ns = clock_ns
+        self._table_of = table_of
+        self._views: dict[TableId, tuple[Table, TableView]] = {}
+        self._registered = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Unpin every table."""
+        for table, view in self._views.values():
+            table.unpin(view)
+        self._views.clear()
+        self._cursor.close()
+
+    def databases(self) -> list[str]:
+        """Names of the account's databases."""
+        return [database.name for database in self._catalog.databases(self._account)]
+
+    def tables(self, database: str) -> list[str]:
+        """Names of the database's tables. Raises UnknownDatabase."""
+        return [info.table.table for info in self._catalog.tables(self._account, database)]
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
+        return self._view(TableId(self._account, database, table)).schema
+
+    def source(
+        self,
+        table: TableId,
+        *,
+        time_from_ns: int | None = None,
+        time_to_ns: int | None = None,
+        dimensions: Mapping[str, Collection[str]] | None = None,
+    ) -> str:
+        """The text of a parenthesised DuckDB subquery for the rows of `table` with times in [from, to).
+
+        Columns have their physical names. `dimensions` keeps the rows whose dimension has one of the values, exactly.
+        Run it with `execute` of this snapshot only. Raises UnknownDatabase, UnknownTable.
+        """
+        view = self._view(table)
+        selection = Selection(
+            NEVER_NS if time_from_ns is None else time_from_ns,
+            END_OF_TIME_NS if time_to_ns is None else time_to_ns,
+            None if dimensions is None else self._series(view, dimensions),
+            dimensions,
+        )
+        return text(view, selection, self._superseded(view, selection))
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
+        """The result of a DuckDB query over sources of this snapshot. Raises QueryTimeout, QueryFailed."""
+        return run(self._cursor, sql, parameters, timeout_s=timeout_s)
+
+    def _view(self, table: TableId) -> TableView:
+        pinned = self._views.get(table)
+        if pinned is None:
+            info = self._catalog.table(table)
+            used = self._table_of(table)
+            pinned = self._views[table] = (used, used.pin(info, self._clock_ns()))
+        return pinned[1]
+
+    def _series(self, view: TableView, dimensions: Mapping[str, Collection[str]]) -> str:
+        """The series with such dimensions, as the text of an IN list, or of a subquery where they are many."""
+        by_name = {column.name: column for column in view.schema.columns if column.kind == "dimension"}
+        conditions = [
+            f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"
+            if name in by_name and values
+            else "false"
+            for name, values in dimensions.items()
+        ]
+        where = " AND ".join(conditions) or "true"
+        ids = f'SELECT "{layout.SERIES_ID}" FROM {view.series_table} WHERE {where}'
+        found = run(self._cursor, f"{ids} LIMIT {_LISTED + 1}")[layout.SERIES_ID].to_pylist()
+        if len(found) > _LISTED:
+            return ids
+        return ", ".join(map(str, found)) or "-1"
+
+    def _superseded(self, view: TableView, selection: Selection) -> str | None:
+        times = view.superseded_ns
+        times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
+        if not len(times):
+            return None
+        if len(times) <= _LISTED:
+            return ", ".join(map(str, times.tolist()))
+        name = f"superseded_{self._registered}"
+        self._registered += 1
+        self._cursor.register(name, pa.table({layout.TIME_NS: times}))
+        return f'SELECT "{layout.TIME_NS}" FROM {name}'

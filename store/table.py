@@ -1,0 +1,259 @@
+"""One table at work: takes in batches of records, and gives readers a consistent view of both tiers.
+
+`apply` runs in the one thread that reads the log, and does no I/O but look-ups of keys older than RAM holds.
+Maintenance (`store.upkeep`) runs in another, and holds the lock only to cut and to publish. The lock is never held
+over a write to disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from store.catalog import TableInfo
+from store.duck import Duck
+from store.errors import StoreError
+from store.lookup import find_magnetic
+from store.magnetic_tier import MagneticTier
+from store.memory_tier import OFFSET_BITS, MemoryTier, Rows
+from store.positions import Positions
+from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex
+from store.scan import ChunkView, TableView
+from store.schema import Columns, TableSchema
+from store.series_file import SeriesFile
+from store.series_state import SeriesState
+from store.upsert import Accepted, decide
+
+INSERT_ROWS = 4_000
+INSERT_AFTER_NS = 250_000_000
+
+
+@dataclass(slots=True)
+class Cut:
+    """What a flush takes: rows up to `positions`, and what of the table's state goes with them."""
+
+    positions: dict[str, int]
+    last_ns: Int64s
+    superseded_ns: Int64s
+    columns: Columns
+    rows_seen: int
+
+
+class Table:
+    """The tiers, series and columns of one table."""
+
+    def __init__(
+        self,
+        info: TableInfo,
+        index: SeriesIndex,
+        duck: Duck,
+        magnetic: MagneticTier,
+        series_file: SeriesFile,
+        positions: Positions,
+    ) -> None:
+        self.id = info.table
+        self.index = index
+        self.lock = threading.RLock()
+        self.io_lock = threading.Lock()  # held by whoever writes this table's files; taken before `lock`
+        self.is_dropped = False
+        self.magnetic = magnetic
+        self.series_file = series_file
+        self.columns = Columns()
+        self.state = SeriesState()
+        self.superseded: dict[int, int] = {}  # time → number of the row that last superseded another there
+        self.rows_seen = 0
+        self.unflushed: dict[str, int] = {}  # by stream: the first offset with rows that the magnetic tier may lack
+        self.unflushed_since_ns: int | None = None
+        self.unflushed_from_row = 0  # of the store's count of rows, at the first unflushed one
+        self.last_offset: dict[str, int] = {}
+        self.pinned_versions: dict[int, int] = {}
+        self._born = info.born
+        self._positions = positions
+        self._series_known = 0
+        self._frame: dict[str, tuple[int, int]] = {}  # by stream: the last offset, and its rows so far
+        self.duck = duck
+        self.memory = MemoryTier(duck, self.columns, index)
+
+    # The log's side
+
+    def covered_to(self, stream: str) -> int:
+        """Records of `stream` up to this offset are not to be applied again."""
+        return max(self.magnetic.version.positions.get(stream, -1), self._born.get(stream, -1))
+
+    def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
+        """Take in a batch; what became of each record."""
+        with self.lock:
+            applied = Applied(np.zeros(len(batch), np.uint8), np.zeros(len(batch), np.int64))
+            sequence = self._sequence(batch)
+            rows = np.arange(len(batch))
+            covered = self.covered_to(batch.stream)
+            if int(batch.offset[0]) <= covered:
+                rows = np.flatnonzero(batch.offset > covered)
+                applied.outcomes[batch.offset <= covered] = Outcome.SKIPPED
+                if not len(rows):
+                    return applied
+                batch, sequence = batch.take(rows), sequence[rows]
+            batch = self._own(batch)
+            self._know_series()
+            first_new = decide(self, batch, sequence)
+            applied.outcomes[rows] = first_new.outcomes
+            applied.existing_version[rows] = first_new.existing_version
+            self._note_unflushed(batch, first_new, now_ns, store_rows)
+            if self.memory.head_rows and (
+                self.memory.head_rows >= INSERT_ROWS or now_ns - self.memory.head_since_ns >= INSERT_AFTER_NS
+            ):
+                self.memory.insert_head(now_ns)
+            return applied
+
+    def accept(self, batch: RecordBatch, sequence: Int64s, version: Int64s | None = None) -> None:
+        """Put rows, all of them, into the memory tier."""
+        measures = {
+            self.columns.measure(name, batch.types[name]).physical: values for name, values in batch.measures.items()
+        }
+        number = self._positions.number_of(batch.stream)
+        versions = batch.version if version is None else version
+        self.rows_seen += len(batch)
+        self.memory.add(Rows(batch.series, batch.time_ns, versions, number, sequence, measures), 0)
+
+    def supersede(self, time_ns: int) -> None:
+        """Rows of this time are no longer one per key."""
+        self.superseded[time_ns] = self.rows_seen
+
+    def find_stored(self, batch: RecordBatch, now_ns: int) -> dict[tuple[int, int], tuple[int, Mapping[str, object]]]:
+        """Of the keys of `batch`, those stored: (series, time) → (version, values)."""
+        self.memory.insert_head(now_ns)
+        found = self.memory.find(batch.series, batch.time_ns)
+        early = np.flatnonzero(batch.time_ns < self.memory.whole_from_ns)
+        if len(early):
+            found += find_magnetic(self, batch.series[early], batch.time_ns[early])
+        best: dict[tuple[int, int], tuple[int, int, int, Mapping[str, object]]] = {}
+        for series, time_ns, version, stream, sequence, values in found:
+            known = best.get((series, time_ns))
+            if known is None or (version, stream, sequence) > known[:3]:
+                best[series, time_ns] = (version, stream, sequence, values)
+        return {key: (row[0], row[3]) for key, row in best.items()}
+
+    def _sequence(self, batch: RecordBatch) -> Int64s:
+        """Per row offset << 20 | its number among this table's rows of the frame: the same in every replay."""
+        offset = batch.offset
+        starts = np.flatnonzero(np.concatenate(([True], offset[1:] != offset[:-1])))
+        within = np.arange(len(offset)) - np.repeat(starts, np.diff(np.append(starts, len(offset))))
+        last_offset, count = self._frame.get(batch.stream, (-1, 0))
+        if int(offset[0]) == last_offset:
+            within[offset == last_offset] += count
+        self._frame[batch.stream] = (int(offset[-1]), int(within[-1]) + 1)
+        if int(within.max()) >> OFFSET_BITS:
+            raise StoreError(f"{self.id}: a frame has more than {1 << OFFSET_BITS} rows of one table")
+        return (offset << OFFSET_BITS) | within
+
+    def _own(self, batch: RecordBatch) -> RecordBatch:
+        """The batch with this table's series ids: it may have been made against an earlier table of the same name."""
+        if batch.index is not self.index:
+            ids = {int(s): self.index.id_of(batch.index.keys[s], batch.index.zones[s]) for s in np.unique(batch.series)}
+            series = np.array([ids[int(s)] for s in batch.series], np.int32)
+            batch = replace(batch, index=self.index, series=series)
+        return batch
+
+    def _know_series(self) -> None:
+        """Make room, and columns, for series that normalise has met since the last batch."""
+        count = len(self.index)
+        if count > self._series_known:
+            for key in self.index.keys[self._series_known : count]:
+                for name, _ in key.dimensions:
+                    self.columns.dimension(name)
+            self.state.reserve(count)
+            self._series_known = count
+
+    def _note_unflushed(self, batch: RecordBatch, accepted: Accepted, now_ns: int, store_rows: int) -> None:
+        if not accepted.rows:
+            return
+        self.unflushed.setdefault(batch.stream, int(batch.offset[0]))
+        self.last_offset[batch.stream] = int(batch.offset[-1])
+        if self.unflushed_since_ns is None:
+            self.unflushed_since_ns, self.unflushed_from_row = now_ns, store_rows
+
+    # The maintaining thread's side
+
+    def cut(self, advanced: Mapping[str, int], now_ns: int) -> Cut:
+        """What a flush takes now."""
+        with self.lock:
+            self.memory.insert_head(now_ns)
+            count = len(self.index)
+            self.state.reserve(count)
+            return Cut(
+                dict(advanced),
+                self.state.last_ns[:count].copy(),
+                np.array(sorted(self.superseded), np.int64),
+                Columns.of(self.columns.stored()),
+                self.rows_seen,
+            )
+
+    def publish(self, cut: Cut, now_ns: int, store_rows: int) -> None:
+        """The magnetic tier has the rows of `cut`."""
+        self.memory.uncommitted_bytes = 0
+        self.unflushed = {
+            stream: cut.positions.get(stream, -1) + 1
+            for stream in self.unflushed
+            if self.last_offset.get(stream, -1) > cut.positions.get(stream, -1)
+        }
+        self.unflushed_since_ns, self.unflushed_from_row = (now_ns, store_rows) if self.unflushed else (None, 0)
+
+    def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
+        """Positions by stream number, as rows name their stream."""
+        return {self._positions.number_of(stream): offset for stream, offset in positions.items()}
+
+    # The readers' side
+
+    def schema(self, info: TableInfo) -> TableSchema:
+        """The columns now."""
+        with self.lock:
+            return TableSchema(self.id, self.columns.all(), info.settings)
+
+    def pin(self, info: TableInfo, now_ns: int) -> TableView:
+        """A view of everything applied so far; it stays readable until `unpin`."""
+        with self.lock:
+            self.memory.insert_head(now_ns)
+            version = self.magnetic.version
+            views = tuple(
+                ChunkView(
+                    chunk,
+                    chunk.rows if self.memory.is_open(chunk) else None,
+                    chunk.from_ns,
+                    chunk.to_ns,
+                    dict(chunk.measures),
+                    tuple(chunk.last_sequence),
+                )
+                for chunk in self.memory.chunks
+            )
+            self.memory.pin([view.chunk for view in views])
+            self.pinned_versions[version.number] = self.pinned_versions.get(version.number, 0) + 1
+            return TableView(
+                TableSchema(self.id, self.columns.all(), info.settings),
+                self.memory.series_table,
+                views,
+                self.memory.whole_from_ns,
+                version,
+                str(self.magnetic.folder.resolve()),
+                self.numbered(version.positions),
+                np.array(sorted(self.superseded), np.int64),
+                now_ns - info.settings.retention_ns,
+            )
+
+    def unpin(self, view: TableView) -> None:
+        """The view is read no more."""
+        with self.lock:
+            count = self.pinned_versions[view.version.number] - 1
+            self.pinned_versions[view.version.number] = count
+            if not count:
+                del self.pinned_versions[view.version.number]
+            if not self.is_dropped:
+                self.memory.unpin([chunk.chunk for chunk in view.chunks])
+
+    def drop(self) -> None:
+        """The table is deleted: nothing of it is applied or flushed any more."""
+        with self.lock:
+            self.is_dropped = True
+            self.memory.drop()
