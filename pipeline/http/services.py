@@ -14,6 +14,7 @@ from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.http.credentials import Credentials
 from pipeline.http.problems import Problem
+from pipeline.http.zones import Zones
 from pipeline.log.log import Appender
 from pipeline.progress import Progress
 from store.endpoint import Endpoint
@@ -62,6 +63,7 @@ class Services:
     progress: Progress
     clock_ns: Callable[[], int]
     queries: QueryPool
+    zones: Zones
 
 
 def services(request: Request) -> Services:

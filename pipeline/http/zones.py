@@ -52,7 +52,7 @@ class Zones:
         """
         found = [
             (candidate, series)
-            for candidate in self._store.catalog.tables_of(account)
+            for candidate in (info.table for info in self._store.catalog.tables(account))
             if table in (None, f"{candidate.database}.{candidate.table}")
             and (series := self.of_table(candidate).get(zone))
         ]

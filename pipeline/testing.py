@@ -1,0 +1,106 @@
+"""The whole product, run as users run it, for tests and benchmarks: `streamgauge up` in a folder, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self, TypeVar
+
+from pipeline.client import Client
+from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.layout import Layout
+
+T = TypeVar("T")
+
+COMMAND = (sys.executable, "-m", "pipeline.cli")
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
+FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}\n'
+
+
+def wait_for(condition: Callable[[], T], what: str, *, timeout_s: float = 30.0, every_s: float = 0.05) -> T:
+    """The first truthy answer of `condition`. Raises AssertionError saying `what` did not come, and the last answer."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout_s:g} s; the last answer was {answer!r}")
+        time.sleep(every_s)
+
+
+class Product:
+    """`streamgauge up` with its data in `folder`/data and its output in `folder`/up.log. A context manager."""
+
+    def __init__(self, folder: Path, config: str = FREE_PORTS) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.output = folder / "up.log"
+        self.config_file = folder / "streamgauge.yaml"
+        self.config_file.write_text(config)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.mqtt = self.http = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        Layout(self.data_dir).up_state.unlink(missing_ok=True)
+        options = ("--config", str(self.config_file), "--data-dir", str(self.data_dir))
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen([*COMMAND, "up", *options], stdout=output, stderr=output)
+        wait_for(self._is_ready, f"the product in {self.folder} answers", timeout_s=START_TIMEOUT_S)
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"up ended with {self._process.returncode}:\n{self.output.read_text()}")
+        try:
+            state = json.loads(Layout(self.data_dir).up_state.read_bytes())
+            self.mqtt, self.http = state["mqtt"], state["http"]
+            return self.is_answering()
+        except (FileNotFoundError, ValueError):
+            return False
+
+    def is_answering(self) -> bool:
+        """Whether HTTP answers that it is ready."""
+        try:
+            with self.client() as client:
+                client.get("readyz")
+        except (ServerUnreachable, ServerRefused):
+            return False
+        return True
+
+    def client(self, token: str | None = None) -> Client:
+        """A client for its HTTP."""
+        return Client(f"http://{self.http}", token)
+
+    def pid(self, name: str) -> int:
+        """The pid of `up`'s child `gateway` or `worker`, which may just have died."""
+        state = json.loads(Layout(self.data_dir).up_state.read_bytes())
+        return int(state["children"][name] or 0)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the child `gateway` or `worker`, and return once `up` has started it again."""
+        killed = wait_for(lambda: self.pid(name), f"a {name} to kill")
+        os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: self.pid(name) not in (0, killed), f"a new {name}")
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """End it, gracefully unless told otherwise; its exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal_number)
+        return self._process.wait(STOP_TIMEOUT_S)
