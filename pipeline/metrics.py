@@ -46,3 +46,11 @@ maintenance_seconds = Histogram(
 log_messages_lost = Counter(
     "streamgauge_log_lost_messages_total", "Messages removed before they were processed", ["topic"]
 )
+
+# Webhooks.
+webhook_attempts = Counter("streamgauge_webhooks_attempts_total", "Attempts to deliver", ["receiver", "outcome"])
+webhook_seconds = Histogram(
+    "streamgauge_webhooks_request_seconds",
+    "From connecting to a receiver until its answer, or the lack of one",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)

@@ -1,0 +1,8 @@
+"""Telling receivers of alerts: deliveries out of the archive's queue, posted with Standard Webhooks headers.
+
+https://www.standardwebhooks.com: the specification that headers, signature and retries follow.
+"""
+
+from pipeline.webhooks.sender import WebhookSender
+
+__all__ = ["WebhookSender"]

@@ -1,0 +1,48 @@
+"""One attempt: the request out, the answer in, within 10 seconds whatever the endpoint does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from pipeline.webhooks.policy import Attempt
+
+TIMEOUT_S = 10.0
+# An answer is read to its end so that the connection can be used again, but not by the endpoint's choice of length.
+LONGEST_ANSWER_BYTES = 64 * 1024
+SHOWN_CHARACTERS = 200
+
+
+async def post(client: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> Attempt:
+    """What came of posting `body`. Every failure of network or endpoint is an answer, not an exception."""
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            client.stream("POST", url, headers=headers, content=body) as response,
+        ):
+            beginning = await _read(response)
+    except TimeoutError:
+        return Attempt(None, {}, f"no answer within {TIMEOUT_S:g} s")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Attempt(None, {}, f"{type(error).__name__}: {error}"[:SHOWN_CHARACTERS])
+    return Attempt(response.status_code, dict(response.headers), _shown(response, beginning))
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The answer's body, cut off after the chunk that passes LONGEST_ANSWER_BYTES; that closes the connection."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > LONGEST_ANSWER_BYTES:
+            break
+    return b"".join(parts)
+
+
+def _shown(response: httpx.Response, beginning: bytes) -> str:
+    """The status and the beginning of what the endpoint said, for the operator; printable whatever it sent."""
+    text = beginning[:SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+    said = "".join(character if character.isprintable() else " " for character in text)
+    return f"HTTP {response.status_code}" + (f": {said}" if said else "")
