@@ -1,0 +1,205 @@
+"""How connections end: silence, wills, the gateway's own end, a log that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from conftest import Listen, Listener, until
+
+from pipeline.errors import LogError
+from pipeline.gateway.serve import serve
+from pipeline.gateway.settings import ListenerSettings
+from pipeline.log.testing import FakeAppender
+from pipeline.mqtt.codes import Version
+from pipeline.mqtt.fields import encode_binary, encode_text
+from pipeline.mqtt.testing import connect, packet, properties_of, publish
+from pipeline.stages.mqtt_to_readings import BatchSettings
+
+V3, V5 = Version.V3_1_1, Version.V5
+KEEP_ALIVE_S = 10
+TURNS = 30  # 1.5 * 10 s in turns of 0.5 s
+
+
+def will(version: Version, *, delay: bytes = b"") -> bytes:
+    return properties_of(version, delay) + encode_text("wills/d") + encode_binary(b"gone")
+
+
+async def with_will(listener: Listener, version: Version = V3, **more: bytes) -> object:
+    return await listener.device("d", version, flags=0x0E, keep_alive_s=KEEP_ALIVE_S, payload=will(version, **more))
+
+
+@pytest.mark.parametrize(("version", "goodbye"), [(V3, b""), (V5, b"\x8d")])
+async def test_a_silent_device_is_ended_after_one_and_a_half_keep_alives_and_not_before(
+    listener: Listener, version: Version, goodbye: bytes
+) -> None:
+    device = await listener.device("d", version, keep_alive_s=KEEP_ALIVE_S)
+    (session,) = listener.gateway._sessions
+    listener.turn(TURNS)
+    assert session.is_connected
+
+    listener.turn(1)
+
+    assert not session.is_connected
+    assert (await device.closed())[2:3] == goodbye
+
+
+async def test_whatever_a_device_sends_keeps_it_alive(listener: Listener) -> None:
+    device = await listener.device(keep_alive_s=KEEP_ALIVE_S)
+    (session,) = listener.gateway._sessions
+    for _ in range(3):
+        listener.turn(TURNS - 1)
+        device.send(b"\xc0\0")
+        await device.receive(b"\xd0\0")
+    assert session.is_connected
+
+    listener.turn(TURNS + 1)
+
+    assert not session.is_connected
+
+
+@pytest.mark.parametrize("keep_alive_s", [0, 65_535])
+async def test_a_long_keep_alive_or_none_lasts_beyond_a_round_of_the_wheel(
+    listener: Listener, keep_alive_s: int
+) -> None:
+    await listener.device(keep_alive_s=keep_alive_s)
+    (session,) = listener.gateway._sessions
+    listener.turn(65_535 * 3)
+    assert session.is_connected
+
+    listener.turn(1)
+
+    assert session.is_connected == (keep_alive_s == 0)
+
+
+async def test_a_device_that_is_not_read_is_not_found_silent(listen: Listen) -> None:
+    listener = await listen(batch=BatchSettings(max_messages=1, max_waiting_messages=1))
+    listener.log.is_stalled = True
+    device = await listener.device(keep_alive_s=KEEP_ALIVE_S)
+    (session,) = listener.gateway._sessions
+    device.send(publish("t", b"x", packet_id=1))
+    await until(lambda: listener.gateway.is_pressed)
+    listener.turn(TURNS * 10)
+    listener.log.let_go()
+    await device.receive(b"\x40\2\0\1")
+
+    listener.turn(TURNS - 1)  # and then it has a whole keep-alive
+    assert session.is_connected
+
+    listener.turn(2)
+    assert not session.is_connected
+
+
+@pytest.mark.parametrize("version", Version)
+async def test_the_will_of_a_device_that_vanishes_is_taken_in(listener: Listener, version: Version) -> None:
+    device = await with_will(listener, version)
+    device.abort()  # type: ignore[attr-defined]
+
+    await until(lambda: listener.messages == [("default", "wills/d", b"gone")])
+
+
+async def test_the_will_of_a_silent_device_is_taken_in(listener: Listener) -> None:
+    await with_will(listener)
+    listener.turn(TURNS + 1)
+
+    await until(lambda: listener.payloads == [b"gone"])
+
+
+async def test_a_will_comes_at_once_whatever_delay_it_asks_for(listener: Listener) -> None:
+    """5: 3.1.3.2.2: at the latest when the session ends, and that is with the connection."""
+    device = await with_will(listener, V5, delay=b"\x18\0\0\xff\xff")
+    device.abort()  # type: ignore[attr-defined]
+
+    await until(lambda: listener.payloads == [b"gone"])
+
+
+async def test_a_will_of_qos_2_is_accepted_in_3_1_1(listener: Listener) -> None:
+    device = await listener.device("d", V3, flags=0x16, payload=will(V3))
+    device.abort()
+
+    await until(lambda: listener.payloads == [b"gone"])
+
+
+async def test_the_will_of_a_device_that_is_taken_over_is_taken_in(listener: Listener) -> None:
+    await with_will(listener)
+    await listener.device("d")
+
+    await until(lambda: listener.payloads == [b"gone"])
+
+
+async def test_a_bad_packet_leaves_a_will_behind_after_the_messages_before_it(listener: Listener) -> None:
+    device = await with_will(listener)
+    device.send(publish("t", b"last") + b"\0\0")  # type: ignore[attr-defined]
+
+    await until(lambda: listener.payloads == [b"last", b"gone"])
+
+
+@pytest.mark.parametrize(
+    ("version", "goodbye", "comes"),
+    [(V3, b"\xe0\0", False), (V5, b"\xe0\0", False), (V5, packet(0xE0, b"\4"), True)],
+    ids=["3.1.1", "5", "5, disconnect with will"],
+)
+async def test_a_disconnect_takes_the_will_with_it_unless_it_says_otherwise(
+    listener: Listener, version: Version, goodbye: bytes, comes: bool
+) -> None:
+    device = await with_will(listener, version)
+    device.send(publish("t", b"last", version=version) + goodbye)  # type: ignore[attr-defined]
+    await until(lambda: not listener.gateway._sessions)
+    await listener.gateway.stage.drain()
+
+    assert listener.payloads == [b"last"] + [b"gone"] * comes
+
+
+@pytest.mark.parametrize(("version", "goodbye"), [(V3, b""), (V5, b"\xe0\1\x8b")])
+async def test_a_graceful_end_acknowledges_what_was_taken_in_and_says_goodbye(
+    listen: Listen, version: Version, goodbye: bytes
+) -> None:
+    listener = await listen(batch=BatchSettings(close_after_s=3600))
+    device = await listener.device("d", version, flags=0x0E, payload=will(version))
+    device.send(publish("t", b"x", packet_id=1, version=version))
+    await until(lambda: len(listener.gateway.stage.batch.arrival_ns) == 1)
+
+    await listener.gateway.stop()
+
+    assert await device.closed() == b"\x40\2\0\1" + goodbye
+    assert listener.payloads == [b"x"]  # and no will: nobody died
+
+
+async def test_a_graceful_end_does_not_wait_for_ever_for_a_full_log(listen: Listen) -> None:
+    listener = await listen(stop_timeout_s=0.05)
+    listener.log.is_full = True
+    device = await listener.device()
+    device.send(publish("t", b"x", packet_id=1))
+    await until(lambda: listener.log.refusals > 0)
+
+    await listener.gateway.stop()
+
+    assert await device.closed() == b""
+
+
+async def test_a_log_that_fails_ends_the_server_with_its_error() -> None:
+    log = FakeAppender()
+    log.broken = LogError("disk gone")
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    server = asyncio.create_task(
+        serve(ListenerSettings(port=0), log, clock_ns=time.time_ns, stop=asyncio.Event(), on_listening=port.set_result)
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", await port)
+    writer.write(connect("d") + publish("t", b"x", packet_id=1))
+
+    with pytest.raises(LogError, match="disk gone"):
+        await asyncio.wait_for(server, 10)
+
+    assert await reader.read() == b"\x20\2\0\0"
+    writer.close()
+
+
+async def test_two_gateways_share_a_port(listen: Listen) -> None:
+    first = await listen()
+    second = await listen(port=first.gateway.port)
+    for i in range(40):  # the kernel spreads them
+        await first.device(f"d{i}")
+
+    assert first.gateway._sessions
+    assert second.gateway._sessions
