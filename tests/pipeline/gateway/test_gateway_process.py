@@ -1,0 +1,128 @@
+"""The gateway as a process, on the embedded log."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.frame import decode_frame
+from pipeline.log.admin import LocalAdmin
+from pipeline.log.topics import READINGS
+from pipeline.mqtt.codes import Version
+from pipeline.mqtt.encode import pubacks
+from pipeline.mqtt.testing import connect, publish
+
+pytestmark = pytest.mark.end_to_end
+
+COUNT = 3_000
+
+
+class Process:
+    """`streamgauge gateway` on a data_dir of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        arguments = ["gateway", "--data-dir", str(data_dir), "--mqtt", "127.0.0.1:0"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.cli", *arguments], stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            found = re.search(r"listening for MQTT on .* port (\d+)", line)
+            if found:
+                self.port = int(found[1])
+                break
+        else:
+            raise AssertionError("the gateway ended before it listened")
+
+    def dial(self, version: Version) -> socket.socket:
+        device = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        device.sendall(connect("d", version))
+        assert device.recv(100)[:1] == b"\x20"
+        return device
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+    def stored(self) -> list[bytes]:
+        log = LocalAdmin(self.data_dir / "log")
+        messages = log.read(READINGS, 0, 10_000)
+        log.close()
+        return [payload for message in messages for payload in decode_frame(message.value).payloads]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    process = Process(tmp_path / "data")
+    yield process
+    if process.process.poll() is None:
+        process.end(signal.SIGKILL)
+
+
+def receive(device: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = device.recv(size - len(data))
+        assert more
+        data += more
+    return data
+
+
+@pytest.mark.parametrize("version", Version)
+def test_what_was_acknowledged_is_in_the_log_after_sigkill(process: Process, version: Version) -> None:
+    device = process.dial(version)
+    for start in range(0, COUNT, 100):
+        ids = range(start + 1, start + 101)
+        device.sendall(b"".join(publish("t", b"%d" % i, packet_id=i, version=version) for i in ids))
+        assert receive(device, 400) == pubacks([i.to_bytes(2, "big") for i in ids])
+    process.end(signal.SIGKILL)
+    device.close()
+
+    assert process.stored() == [b"%d" % i for i in range(1, COUNT + 1)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_gateway_that_is_told_to_end_stores_and_acknowledges_what_it_took_in(
+    process: Process, number: signal.Signals
+) -> None:
+    device = process.dial(Version.V5)
+    ids = range(1, COUNT + 1)
+    device.sendall(b"".join(publish("t", b"%d" % i, packet_id=i, version=Version.V5) for i in ids))
+    assert receive(device, 4) == b"\x40\2\0\1"
+
+    assert process.end(number) == 0
+
+    rest = b""
+    while more := device.recv(1 << 16):
+        rest += more
+    device.close()
+    assert rest[-3:] == b"\xe0\1\x8b"
+    acknowledged = 1 + (len(rest) - 3) // 4
+    assert len(process.stored()) == acknowledged
+
+
+def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        arguments = ["gateway", "--data-dir", str(tmp_path / "data"), "--mqtt", address]
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", "pipeline.cli", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ended.returncode != 0
+    assert address.rpartition(":")[2] in ended.stderr
