@@ -18,6 +18,11 @@ COMMANDS: Mapping[str, Entry] = {
     "up": Entry("pipeline.cli.up:up", "Run everything on this machine; Ctrl-C ends it."),
     "gateway": Entry("pipeline.cli.gateway:gateway", "Run one gateway: MQTT in, log out."),
     "worker": Entry("pipeline.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
+    "query": Entry("pipeline.cli.query:query", "Ask the server in SQL."),
+    "averages": Entry("pipeline.cli.averages:averages", "Averages of zones over time."),
+    "alerts": Entry("pipeline.cli.alerts:alerts", "Alerts, and where they were delivered."),
+    "devices": Entry("pipeline.cli.devices:devices", "Who sent what, when last, and what was rejected."),
+    "dead-letters": Entry("pipeline.cli.dead_letters:dead_letters", "What could not be processed: list, show, replay."),
     "rules": Entry("pipeline.cli.rules:rules", "Check rule files."),
     "config": Entry("pipeline.cli.config:config", "Show, describe or begin a streamgauge.yaml."),
 }

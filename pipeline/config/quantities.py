@@ -22,7 +22,7 @@ _DURATION_UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
-_DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d|w)")
 MAX_DURATION = timedelta(days=73_000)  # Timestream's longest retention; int64 nanoseconds would reach 106,751 days
 
 _SIZE_UNITS = {
@@ -37,7 +37,8 @@ _SIZE_UNITS = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-_SIZE = re.compile(r"(\d{1,15})\s?([KMGT]i?B|B|)")
+MAX_SIZE_BYTES = 2**50  # far above any disk here, far below what int64 and SQLite hold
+_SIZE = re.compile(r"([0-9]{1,16}) ?([KMGT]i?B|B|)")
 
 
 def parse_duration(value: object) -> timedelta:
@@ -70,14 +71,19 @@ def format_duration(duration: timedelta) -> str:
 
 
 def parse_size(value: object) -> int:
-    """The number of bytes that `value` writes. Raises ValueError if it is not a size or not positive."""
+    """The number of bytes that `value` writes. Raises ValueError if it is not a size, is zero, or above 1024TiB."""
     match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
-    if match is None or int(match.group(1)) == 0:
+    if match is None:
         raise ValueError(
             f"{_shown(value)} is not a size; write a whole number of bytes, or one with KiB MiB GiB TiB KB MB GB TB, "
             "as in 256KiB 2GiB"
         )
-    return int(match.group(1)) * _SIZE_UNITS[match.group(2)]
+    size_bytes = int(match.group(1)) * _SIZE_UNITS[match.group(2)]
+    if not 0 < size_bytes <= MAX_SIZE_BYTES:
+        raise ValueError(
+            f"{_shown(value)} is out of range; a size is more than 0 and at most {MAX_SIZE_BYTES >> 40}TiB"
+        )
+    return size_bytes
 
 
 def format_size(size_bytes: int) -> str:
@@ -109,7 +115,7 @@ class Address:
             return False
 
 
-_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>\d{1,5})")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 
 
 def parse_address(value: object) -> Address:

@@ -59,8 +59,11 @@ def is_composite(path: KeyPath) -> bool:
 
 
 def is_secret(path: KeyPath) -> bool:
-    """Whether the value at `path` must not be shown."""
-    return any(part is SecretStr for part in _parts(_annotation_at(path)))
+    """Whether a value at `path` must not be shown: it is a secret, or stands where a section with a secret should."""
+    annotation = _annotation_at(path)
+    model = _model_of(annotation)
+    inside = [] if model is None else [field.annotation for field in model.model_fields.values()]
+    return any(part is SecretStr for place in (annotation, *inside) for part in _parts(place))
 
 
 def _origin_is_mapping(annotation: Any) -> bool:

@@ -127,13 +127,16 @@ class Table(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         of_topic = templates.topic_dimensions(self.topics)
-        refuse(self._dimension_problems(of_topic) + self._zone_problems(of_topic) + self._measure_problems())
+        refuse(self._dimension_problems(of_topic) + self._zone_problems(of_topic) + self._measure_problems(of_topic))
         return self
+
+    def _is_topic_level(self, name: str, of_topic: tuple[str, ...]) -> bool:
+        return name in of_topic or (self.takes_everything and templates.is_numbered_level(name))
 
     def _dimension_problems(self, of_topic: tuple[str, ...]) -> list[Problem]:
         found = []
         for index, name in enumerate(self.dimensions):
-            if name in of_topic or (self.takes_everything and templates.is_numbered_level(name)):
+            if self._is_topic_level(name, of_topic):
                 found.append(Problem(("dimensions", index), f'"{name}" is a level of the MQTT topic already'))
             elif name in self.dimensions[:index]:
                 found.append(Problem(("dimensions", index), f'"{name}" is listed twice'))
@@ -150,7 +153,7 @@ class Table(Section):
         unknown = [
             name
             for name in templates.zone_dimensions(self.zone_template)
-            if name not in known and not (self.takes_everything and templates.is_numbered_level(name))
+            if name not in self.dimensions and not self._is_topic_level(name, of_topic)
         ]
         allowed = " ".join(known) or (
             "topic_1 topic_2 …" if self.takes_everything else "none, as the template names none"
@@ -160,9 +163,8 @@ class Table(Section):
             for name in unknown
         ]
 
-    def _measure_problems(self) -> list[Problem]:
+    def _measure_problems(self, of_topic: tuple[str, ...]) -> list[Problem]:
         found = []
-        all_dimensions = {*self.dimensions}
         stored = self.units
         for payload_field, measure in self.measures.items():
             target = measure.name or payload_field
@@ -171,10 +173,9 @@ class Table(Section):
                 names.check_measure(target)
             except ValueError as error:
                 found.append(Problem(path, str(error)))
-            if target in all_dimensions and payload_field not in all_dimensions:
-                found.append(
-                    Problem((*path, "as"), f'"{target}" is a dimension of this table; a measure is called otherwise')
-                )
+            if self._is_topic_level(target, of_topic) or (target in self.dimensions and payload_field != target):
+                message = f'"{target}" is a dimension of this table; a measure is called otherwise'
+                found.append(Problem((*path, "as") if measure.name else path, message))
             if self.time is not None and payload_field == self.time.field:
                 found.append(Problem(path, f'"{payload_field}" is the time field; it cannot be a measure too'))
             other = stored.get(target)

@@ -1,0 +1,184 @@
+"""What a whole streamgauge.yaml becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+
+from pipeline.config import Address, Config, load_config
+from pipeline.config.load import load
+from pipeline.config.show import show_config
+
+GOOD = Path(__file__).parent / "good" / "everything.yaml"
+ENVIRON = {"FARM_7": "hush-farm", "DASHBOARD": "hush-dashboard", "HOOK_SECRET": "whsec_" + "QUJD" * 8}
+
+Loads = Callable[..., Config]
+Refuses = Callable[..., list[str]]
+
+
+def test_no_file_at_all_takes_everything_on_loopback_into_one_table(tmp_path: Path) -> None:
+    config = load_config()
+
+    (table,) = config.tables
+    assert (table.name, table.takes_everything, table.zone_template, table.measure_name) == (
+        "default.readings", True, None, "readings",
+    )  # fmt: skip
+    assert (config.listener.address, config.http.address) == (Address("127.0.0.1", 1883), Address("127.0.0.1", 8080))
+    assert config.data_dir == Path.cwd() / "data"
+    assert (config.log.max_bytes, config.log.min_free, config.memory_limit) == (8 * 2**30, 2**30, 2**30)
+    assert (config.rule_files, config.receivers, config.warnings) == ([], (), ())
+
+
+def test_every_setting_of_a_full_file_is_taken_over() -> None:
+    config = load_config(GOOD, ENVIRON)
+
+    (table,) = config.tables
+    (user,) = config.listener.users
+    (receiver,) = config.receivers
+    assert (user.username, user.password.get_secret_value(), user.account) == ("farm-7", "hush-farm", "farm-7")
+    assert config.http.accounts_by_token() == {"hush-dashboard": "default"}
+    assert table.database_and_table == ("agriculture", "readings")
+    assert table.zone_template == "{greenhouse}/{zone}"
+    assert table.time is not None
+    assert (table.time.field, table.time.unit) == ("ts", "ms")
+    assert (table.measure_name, table.dimensions) == ("climate", ("device_id",))
+    assert table.limits.future == timedelta(minutes=15)
+    assert table.units == {"temperature": "celsius"}
+    assert table.measures["temp_f"].name == "temperature"
+    assert (table.retention.memory, table.retention.magnetic) == (timedelta(hours=1), timedelta(days=365))
+    assert receiver.webhook.secret is not None
+    assert receiver.webhook.secret.get_secret_value() == ENVIRON["HOOK_SECRET"]
+
+
+def test_the_store_is_told_what_it_needs_of_a_table() -> None:
+    settings = load_config(GOOD, ENVIRON).templates()["agriculture", "readings"]
+
+    assert settings.from_config
+    assert settings.magnetic_writes, "tables of the file accept late rows as far back as both retentions reach"
+    assert settings.zone == "{greenhouse}/{zone}"
+    assert settings.units == {"temperature": "celsius"}
+    assert settings.magnetic_retention == timedelta(days=365)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path, loads: Loads) -> None:
+    (tmp_path / "rules").mkdir()
+    for name in ("b.yaml", "a.yaml", "c.txt"):
+        (tmp_path / "rules" / name).touch()
+
+    config = loads("data_dir: here\nmagnetic: {url: ./cold}\nrules: ['rules/*.yaml', gone.yaml, rules/a.yaml]")
+
+    assert config.data_dir == tmp_path / "here"
+    assert config.log_url == f"local://{tmp_path}/here/log"
+    assert config.magnetic_url == f"{tmp_path}/cold"
+    rules = tmp_path / "rules"
+    assert config.rule_files == [rules / "a.yaml", rules / "b.yaml", tmp_path / "gone.yaml"]
+
+
+def test_the_magnetic_tier_is_in_the_data_dir_unless_told_otherwise(tmp_path: Path, loads: Loads) -> None:
+    assert loads("data_dir: here").magnetic_url == f"{tmp_path}/here/magnetic"
+
+
+def test_log_may_be_its_bare_url(loads: Loads) -> None:
+    assert loads("log: local") == loads("log: {url: local}") == loads("")
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(loads: Loads) -> None:
+    text = "http: {address: '127.0.0.1:1'}\nlistener: {address: '127.0.0.1:1'}\nmemory_limit: 1MiB"
+
+    config = loads(
+        text,
+        {"STREAMGAUGE_HTTP__ADDRESS": "127.0.0.1:2", "STREAMGAUGE_LISTENER__ADDRESS": "127.0.0.1:2"},
+        {"--mqtt": "127.0.0.1:3"},
+    )
+
+    assert (config.listener.address.port, config.http.address.port, config.memory_limit) == (3, 2, 2**20)
+
+
+def test_a_bare_log_keeps_its_url_when_the_environment_sets_its_size(loads: Loads) -> None:
+    config = loads("log: local", {"STREAMGAUGE_LOG__MAX_BYTES": "5MiB"})
+
+    assert (config.log.url, config.log.max_bytes) == ("local", 5 * 2**20)
+
+
+def test_lists_and_sections_come_from_the_environment_as_json(loads: Loads) -> None:
+    config = loads(
+        "",
+        {
+            "STREAMGAUGE_TABLES": '[{"name": "farm.air", "topics": "a/{b}"}]',
+            "STREAMGAUGE_HTTP": '{"address": "127.0.0.1:7"}',
+            "STREAMGAUGE_HTTP__TOKENS": '[{"token": "hush"}]',
+            "STREAMGAUGE_LOG": "local",
+        },
+    )
+
+    assert [table.name for table in config.tables] == ["farm.air"]
+    assert config.http.host_and_port == ("127.0.0.1", 7)
+    assert config.http.accounts_by_token() == {"hush": "default"}
+
+
+def test_what_the_command_and_kubernetes_put_into_the_environment_is_no_setting(loads: Loads) -> None:
+    environ = {
+        "STREAMGAUGE_CONFIG": "x",
+        "STREAMGAUGE_ENDPOINT": "x",
+        "STREAMGAUGE_TOKEN": "x",
+        "STREAMGAUGE_SERVICE_HOST": "10.0.0.1",
+        "STREAMGAUGE_PORT_8080_TCP_ADDR": "10.0.0.1",
+    }
+
+    assert loads("", environ) == loads("")
+
+
+def test_a_reference_that_is_escaped_stays_text(loads: Loads) -> None:
+    config = loads("http: {tokens: [{token: 'a$${NAME}b${NAME}'}]}", {"NAME": "x"})
+
+    assert config.http.accounts_by_token() == {"a${NAME}bx": "default"}
+
+
+def test_secrets_show_nowhere() -> None:
+    loaded = load(GOOD, ENVIRON, {})
+
+    texts = (repr(loaded.config), str(loaded.config), show_config(loaded), loaded.config.model_dump_json())
+    assert not [secret for secret in ENVIRON.values() for text in texts if secret in text]
+
+
+def test_config_show_says_where_each_setting_came_from() -> None:
+    shown = show_config(load(GOOD, {**ENVIRON, "STREAMGAUGE_MEMORY_LIMIT": "5MiB"}, {"--http": "127.0.0.1:9"}))
+
+    lines = [line.strip() for line in shown.splitlines()]
+    assert "address: 127.0.0.1:9  # --http" in lines
+    assert "memory_limit: 5MiB  # STREAMGAUGE_MEMORY_LIMIT" in lines
+    assert f"max_bytes: 8GiB  # {GOOD}:5" in lines
+
+
+def test_what_config_show_prints_loads_as_the_same_configuration(tmp_path: Path) -> None:
+    path, shown = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    path.write_text(
+        "data_dir: /var/x\n"
+        "tables: [{name: farm.air, topics: 'a/{b}/#', zone: b, measures: {t: {as: u, unit: kelvin}}}]\n"
+        "receivers: [{name: 'on: off', webhook: {url: 'https://hooks.example/a'}}]\n"
+    )
+    loaded = load(path, {}, {})
+
+    shown.write_text(show_config(loaded))
+
+    assert load(shown, {}, {}).config == loaded.config
+
+
+def test_the_example_that_init_writes_loads_as_it_stands(loads: Loads) -> None:
+    text = resources.files("pipeline.config").joinpath("example.yaml").read_text(encoding="utf-8")
+
+    assert [table.name for table in loads(text).tables] == ["agriculture.readings", "default.readings"]
+
+
+def test_everything_the_example_has_commented_out_loads_too(loads: Loads) -> None:
+    text = resources.files("pipeline.config").joinpath("example.yaml").read_text(encoding="utf-8")
+    uncommented = re.sub(r"(?m)^( *)#(?! )", r"\1", text)
+
+    config = loads(uncommented, ENVIRON)
+
+    assert [user.username for user in config.listener.users] == ["farm-7"]
+    assert [receiver.name for receiver in config.receivers] == ["growers"]
+    assert config.tables[0].measures["count"].type == "bigint"
