@@ -1,0 +1,17 @@
+"""Timestream's SQL over the store: `query` answers one text. sqlglot is used in this package only."""
+
+from store.sql.errors import SqlError
+from store.sql.query import query
+from store.sql.result import ResultColumn, ResultSet
+from store.sql.types import ArrayType, RowType, ScalarType, SqlType
+
+__all__ = [
+    "ArrayType",
+    "ResultColumn",
+    "ResultSet",
+    "RowType",
+    "ScalarType",
+    "SqlError",
+    "SqlType",
+    "query",
+]

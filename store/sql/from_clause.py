@@ -1,0 +1,173 @@
+"""FROM: tables, subqueries and joins become relations of the scope, and a text once the tables' bounds are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from store.errors import UnknownDatabase, UnknownTable
+from store.sql.bound import BindQuery, Bound, Query, Tables, Withs
+from store.sql.expressions import Expressions, Rules
+from store.sql.pruning import Bounds
+from store.sql.scope import Relation, SourceColumn
+from store.sql.text import QueryText, position
+from store.sql.typed import quote_name
+from store.sql.types import MEASURE_TYPES
+
+_SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}
+
+
+@dataclass(slots=True)
+class FromClause:
+    """The relations of one FROM in order, each with the text that joins it to those before."""
+
+    tables: Tables
+    _parts: list[tuple[str, Relation, str]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def add(self, before: str, relation: Relation, after: str) -> None:
+        """`before` is a comma or JOIN, `after` the ON."""
+        self._parts.append((before, relation, after))
+
+    def text(self, bounds: Mapping[str, Bounds]) -> str:
+        """The clause, each table read within its bounds."""
+        return "".join(
+            f"{before}{self._source(relation, bounds)} AS {relation.key}{after}"
+            for before, relation, after in self._parts
+        )
+
+    def _source(self, relation: Relation, bounds: Mapping[str, Bounds]) -> str:
+        if relation.table is None:
+            return relation.sql
+        limits = bounds[relation.key]
+        return self.tables.source(
+            relation.table,
+            time_from_ns=limits.time_from_ns,
+            time_to_ns=limits.time_to_ns,
+            dimensions=limits.dimensions or None,
+        )
+
+
+class FromBinder:
+    """Binds one FROM into the scope of `expressions`."""
+
+    def __init__(self, expressions: Expressions, tables: Tables, withs: Withs, bind_query: BindQuery) -> None:
+        self._expressions = expressions
+        self._scope = expressions.scope
+        self._query: QueryText = expressions.query
+        self._tables = tables
+        self._withs = withs
+        self._bind_query = bind_query
+
+    def bind(self, node: exp.Select) -> FromClause:
+        """The FROM of a SELECT; empty if it has none."""
+        clause = FromClause(self._tables)
+        start = node.args.get("from_")
+        if start is None:
+            return clause
+        clause.add("", self._relation(start.this), "")
+        for join in node.args.get("joins") or ():
+            self._join(clause, join)
+        return clause
+
+    def _join(self, clause: FromClause, join: exp.Join) -> None:
+        self._query.refuse_other(join, "this", "side", "kind", "on", what="a JOIN")
+        side, kind, condition = join.side.upper(), join.kind.upper(), join.args.get("on")
+        if side not in _SIDES or kind not in {"", "INNER", "OUTER", "CROSS"}:
+            raise self._query.unsupported(join, f"{side} {kind} JOIN".strip())
+        relation = self._relation(join.this)
+        if condition is None:
+            if side or kind in {"INNER", "OUTER"}:
+                raise self._query.syntax(join, "a JOIN needs ON; without one write CROSS JOIN")
+            clause.add(" CROSS JOIN ", relation, "")
+            return
+        typed = self._expressions.condition(condition, Rules("JOIN clause"))
+        clause.add(f" {_SIDES[side]}JOIN ", relation, f" ON {typed.sql}")
+
+    def _relation(self, node: exp.Expr) -> Relation:
+        if isinstance(node, exp.Table):
+            relation = self._table(node)
+        elif isinstance(node, (exp.Subquery, exp.Values)):
+            relation = self._subquery(node)
+        else:
+            raise self._query.unsupported(node, f"{node.key.upper()} in FROM")
+        if any(name in other.names for other in self._scope.relations for name in relation.names if len(name) == 1):
+            raise self._query.syntax(node, f"'{relation.names[0][-1]}' stands twice in FROM; give one an alias")
+        self._scope.relations.append(relation)
+        return relation
+
+    def _table(self, node: exp.Table) -> Relation:
+        self._query.refuse_other(node, "this", "db", "alias", what="a table of FROM")
+        if not isinstance(node.this, exp.Identifier):
+            raise self._query.unsupported(node, "A function in FROM")
+        name, database = node.name, node.args.get("db")
+        if database is None:
+            known = self._withs.get(name)
+            if known is None:
+                raise self._query.unknown(node, f'Table \'{name}\' is not qualified; write "database"."{name}"')
+            return self._aliased(node, name, known[1], known[0])
+        relation = self._stored(node, database.name, name)
+        self._rename(relation, node.args.get("alias"))
+        return relation
+
+    def _stored(self, node: exp.Table, database: str, name: str) -> Relation:
+        offset = position(node)
+        line, column = self._query.place(offset or 0)
+        try:
+            schema = self._tables.schema(database, name)
+        except UnknownDatabase:
+            raise self._query.not_found(
+                f"Requested database '{database}' not found for identifier '{database}.{name}' at line {line}:{column}",
+                (line, column),
+            ) from None
+        except UnknownTable:
+            raise self._query.not_found(
+                f"Requested table '{name}' not found for identifier '{database}.{name}' at line {line}:{column}",
+                (line, column),
+            ) from None
+        columns = tuple(
+            SourceColumn(column.name, MEASURE_TYPES[column.type], quote_name(column.physical), column.kind)
+            for column in schema.columns
+        )
+        return Relation(self._expressions.name("t"), ((name,), (database, name)), columns, schema.table)
+
+    def _subquery(self, node: exp.Subquery | exp.Values) -> Relation:
+        if isinstance(node, exp.Subquery):
+            self._query.refuse_other(node, "this", "alias", "with_", what="a subquery of FROM")
+            inner = node.this
+        else:
+            inner = node
+        if not isinstance(inner, Query):
+            raise self._query.unsupported(node, "A parenthesised table in FROM")
+        bound = self._bind_query(inner, None)
+        return self._aliased(node, None, bound, f"({bound.sql})")
+
+    def _aliased(self, node: exp.Expr, name: str | None, bound: Bound, sql: str) -> Relation:
+        columns = tuple(
+            SourceColumn(output.name, output.type, f"c{index}") for index, output in enumerate(bound.outputs)
+        )
+        names = () if name is None else ((name,),)
+        relation = Relation(self._expressions.name("t"), names, columns, sql=sql)
+        self._rename(relation, node.args.get("alias"))
+        return relation
+
+    def _rename(self, relation: Relation, alias: exp.TableAlias | None) -> None:
+        """The names an AS gives: `AS t` or `AS t(a, b)`."""
+        if alias is None:
+            return
+        if alias.this is not None:
+            relation.names = ((alias.name,),)
+        names = [column.name for column in alias.args.get("columns") or ()]
+        if names:
+            if len(names) != len(relation.columns):
+                raise self._query.mismatch(
+                    alias, f"Column alias list has {len(names)} entries but there are {len(relation.columns)} columns"
+                )
+            relation.columns = tuple(
+                SourceColumn(name, column.type, column.physical, column.kind)
+                for name, column in zip(names, relation.columns, strict=True)
+            )

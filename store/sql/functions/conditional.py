@@ -1,0 +1,28 @@
+"""Functions that choose among values. CASE, IN, LIKE and their like are syntax: see `expressions`.
+
+Reference: AWS "Conditional functions".
+"""
+
+from __future__ import annotations
+
+from store.sql.functions.function import ANY, Overload, family, scalar
+from store.sql.types import BOOLEAN
+
+CONDITIONAL = family(
+    scalar("coalesce", Overload((ANY, ANY), None, "coalesce({*})", variadic=True)),
+    scalar("nullif", Overload((ANY, ANY), None, "nullif({0}, {1})")),
+    scalar(
+        "if",
+        Overload((BOOLEAN, ANY), None, "CASE WHEN {0} THEN {1} END"),
+        Overload((BOOLEAN, ANY, ANY), None, "CASE WHEN {0} THEN {1} ELSE {2} END"),
+    ),
+    # null as soon as one argument is, unlike DuckDB's
+    *(
+        scalar(
+            name,
+            Overload((ANY,), None, f"CASE WHEN {{nulls}} THEN NULL ELSE {name}({{*}}) END", variadic=True),
+        )
+        for name in ("greatest", "least")
+    ),
+    scalar("try", Overload((ANY,), None, "TRY({0})")),
+)

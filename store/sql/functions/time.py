@@ -1,0 +1,121 @@
+"""Functions of time. A timestamp is BIGINT nanoseconds, so `bin` and conversions are integer arithmetic.
+
+Reference: AWS "Date / time functions". `bin` is floor(epoch / interval) * interval, not aligned to calendars.
+"""
+
+from __future__ import annotations
+
+from store.sql.functions.function import Function, Overload, family, scalar
+from store.sql.literals import NS_PER_DAY, NS_PER_S, UNIT_NS
+from store.sql.types import BIGINT, DATE, DOUBLE, INTERVAL, TIMESTAMP, VARCHAR
+
+_INSTANT = "make_timestamp_ns({0})"
+
+
+def floor_to(value: str, step: str) -> str:
+    """DuckDB's text for the largest multiple of `step` (> 0) not above `value`; both are BIGINT texts."""
+    return f"({value} - ((({value}) % {step}) + {step}) % {step})"
+
+
+def months_template(sign: str, value: str, months: str) -> str:
+    """DuckDB's text for timestamp `value` ± `months`. Its own sums with months end at microseconds."""
+    micros = f"({floor_to(value, '1000')} // 1000)"
+    return (
+        f"(epoch_us(make_timestamp({micros}) {sign} to_months(CAST({months} AS INTEGER))) * 1000"
+        f" + {value} - {micros} * 1000)"
+    )
+
+
+def _part(name: str, expression: str) -> Function:
+    """A part of a timestamp, and the names it goes by."""
+    return scalar(name, Overload((TIMESTAMP,), BIGINT, expression))
+
+
+def _remainder(modulus: int, divisor: int) -> str:
+    return f"(((({{0}}) % {modulus}) + {modulus}) % {modulus} // {divisor})"
+
+
+_PARTS = {
+    "year": f"year({_INSTANT})",
+    "quarter": f"quarter({_INSTANT})",
+    "month": f"month({_INSTANT})",
+    "week": f"week({_INSTANT})",
+    "week_of_year": f"week({_INSTANT})",
+    "day": f"day({_INSTANT})",
+    "day_of_month": f"day({_INSTANT})",
+    "day_of_week": f"isodow({_INSTANT})",
+    "dow": f"isodow({_INSTANT})",
+    "day_of_year": f"dayofyear({_INSTANT})",
+    "doy": f"dayofyear({_INSTANT})",
+    "year_of_week": f"isoyear({_INSTANT})",
+    "yow": f"isoyear({_INSTANT})",
+    "hour": _remainder(NS_PER_DAY, UNIT_NS["hour"]),
+    "minute": _remainder(UNIT_NS["hour"], UNIT_NS["minute"]),
+    "second": _remainder(UNIT_NS["minute"], NS_PER_S),
+    "millisecond": _remainder(NS_PER_S, 1_000_000),
+    "nanosecond": _remainder(NS_PER_S, 1),
+}
+
+_SPANS = ("second", "minute", "hour", "day")
+_CALENDAR = ("week", "month", "quarter", "year")
+
+
+def truncate_template(unit: str) -> str | None:
+    """The template of `date_trunc` to `unit`; None for a unit there is not."""
+    if unit in {"millisecond", *_SPANS}:
+        return floor_to("{0}", str(UNIT_NS[unit]))
+    return f"(epoch_us(date_trunc('{unit}', {_INSTANT})) * 1000)" if unit in _CALENDAR else None
+
+
+def add_template(unit: str) -> str | None:
+    """The template of `date_add` of {1} units to timestamp {0}; None for a unit there is not."""
+    if unit in UNIT_NS:
+        return f"({{0}} + {{1}} * {UNIT_NS[unit]})"
+    months = {"month": 1, "quarter": 3, "year": 12}.get(unit)
+    return months_template("+", "{0}", f"{{1}} * {months}") if months else None
+
+
+def difference_template(unit: str) -> str | None:
+    """The template of `date_diff` from timestamp {0} to {1} in whole units; None for a unit there is not."""
+    if unit in UNIT_NS:
+        return f"(({{1}} - {{0}}) // {UNIT_NS[unit]})"
+    if unit in {"month", "quarter", "year"}:
+        return f"datesub('{unit}', {_INSTANT}, make_timestamp_ns({{1}}))"
+    return None
+
+
+TIME = family(
+    scalar("now", Overload((), TIMESTAMP, "CAST({now_ns} AS BIGINT)", lambda now_ns: now_ns)),
+    scalar("current_timestamp", Overload((), TIMESTAMP, "CAST({now_ns} AS BIGINT)", lambda now_ns: now_ns)),
+    scalar(
+        "current_date",
+        Overload((), DATE, f"CAST({{now_ns}} // {NS_PER_DAY} AS BIGINT)", lambda now_ns: now_ns // NS_PER_DAY),
+    ),
+    scalar("current_timezone", Overload((), VARCHAR, "'UTC'", lambda _: "UTC")),
+    scalar("ago", Overload((INTERVAL,), TIMESTAMP, "({now_ns} - {0})", lambda now_ns, span: now_ns - span)),
+    scalar(
+        "bin",
+        Overload((TIMESTAMP, INTERVAL), TIMESTAMP, floor_to("{0}", "{1}"), lambda _, time, step: time // step * step),
+        Overload(
+            (DATE, INTERVAL),
+            TIMESTAMP,
+            floor_to(f"({{0}} * {NS_PER_DAY})", "{1}"),
+            lambda _, day, step: day * NS_PER_DAY // step * step,
+        ),
+    ),
+    scalar("date", Overload((TIMESTAMP,), DATE, f"({floor_to('{0}', str(NS_PER_DAY))} // {NS_PER_DAY})")),
+    scalar("from_nanoseconds", Overload((BIGINT,), TIMESTAMP, "{0}", lambda _, number: number)),
+    scalar("from_milliseconds", Overload((BIGINT,), TIMESTAMP, "({0} * 1000000)", lambda _, number: number * 10**6)),
+    scalar(
+        "from_unixtime",
+        Overload((BIGINT,), TIMESTAMP, "({0} * 1000000000)", lambda _, number: number * 10**9),
+        Overload((DOUBLE,), TIMESTAMP, "(CAST(round({0} * 1000) AS BIGINT) * 1000000)"),
+    ),
+    scalar("to_nanoseconds", Overload((TIMESTAMP,), BIGINT, "{0}", lambda _, time: time)),
+    scalar(
+        "to_milliseconds",
+        Overload((TIMESTAMP,), BIGINT, f"({floor_to('{0}', '1000000')} // 1000000)", lambda _, time: time // 10**6),
+    ),
+    scalar("to_unixtime", Overload((TIMESTAMP,), DOUBLE, "({0} / 1000000000.0::DOUBLE)")),
+    *(_part(name, template) for name, template in _PARTS.items()),
+)

@@ -1,0 +1,94 @@
+"""Texts of time, and the numbers they mean: timestamps, dates, times of day, intervals. Exact to the nanosecond.
+
+A timestamp is `YYYY-MM-DD`, or that with ` HH:MM`, ` HH:MM:SS` or ` HH:MM:SS.f` of one to nine digits, UTC. An interval
+constant is a number with a unit and no space, `5m`, `1day`, `2y`. Ranges: AWS reference, "Supported data types".
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from store.sql.types import INTERVAL, MONTHS
+
+if TYPE_CHECKING:
+    from store.sql.types import ScalarType
+
+NS_PER_S = 1_000_000_000
+NS_PER_DAY = 86_400 * NS_PER_S
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+UNIT_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": NS_PER_S,
+    "m": 60 * NS_PER_S,
+    "h": 3_600 * NS_PER_S,
+    "d": NS_PER_DAY,
+    "nanosecond": 1,
+    "microsecond": 1_000,
+    "millisecond": 1_000_000,
+    "second": NS_PER_S,
+    "minute": 60 * NS_PER_S,
+    "hour": 3_600 * NS_PER_S,
+    "day": NS_PER_DAY,
+    "week": 7 * NS_PER_DAY,
+}
+UNIT_MONTHS = {"month": 1, "y": 12, "year": 12}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMESTAMP = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?: (\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?", re.ASCII)
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?", re.ASCII)
+_INTERVAL = re.compile(r"(\d+)([a-z]+)", re.ASCII)
+
+
+def parse_timestamp(text: str) -> int | None:
+    """Nanoseconds since 1970 of a timestamp text; None if it is not one, or out of range."""
+    match = _TIMESTAMP.fullmatch(text.strip())
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction = match.groups()
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    seconds = (moment - _EPOCH) // timedelta(seconds=1)
+    time_ns = seconds * NS_PER_S + int((fraction or "").ljust(9, "0"))
+    return time_ns if INT64_MIN <= time_ns <= INT64_MAX else None
+
+
+def parse_date(text: str) -> int | None:
+    """Days since 1970 of a date text; None if it is not one."""
+    try:
+        return (date.fromisoformat(text.strip()) - _EPOCH.date()).days
+    except ValueError:
+        return None
+
+
+def parse_time(text: str) -> int | None:
+    """Nanoseconds since midnight of a time text; None if it is not one."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        return None
+    hour, minute, second, fraction = match.groups()
+    if int(hour) > 23 or int(minute) > 59 or int(second or 0) > 59:
+        return None
+    seconds = int(hour) * 3600 + int(minute) * 60 + int(second or 0)
+    return seconds * NS_PER_S + int((fraction or "").ljust(9, "0"))
+
+
+def parse_interval(text: str) -> tuple[int, ScalarType] | None:
+    """The length of an interval constant (`5m`) in nanoseconds or in months, and its type; None if it is not one."""
+    match = _INTERVAL.fullmatch(text.lower())
+    if match is None:
+        return None
+    number, unit = int(match[1]), match[2]
+    if unit in UNIT_NS and unit != "week":
+        return number * UNIT_NS[unit], INTERVAL
+    if unit in UNIT_MONTHS:
+        return number * UNIT_MONTHS[unit], MONTHS
+    return None

@@ -1,0 +1,221 @@
+"""A text becomes one statement of the few there are, or an error that says where it went wrong.
+
+SELECT (with WITH, VALUES, set operations) is parsed by sqlglot; SHOW and DESCRIBE are read here, token by token; UNLOAD
+is known and refused. Everything else is not a statement: there is no DML, no DDL and no administration in this dialect.
+Size and depth are limited before anything recurses over the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from store.sql.bound import Query
+from store.sql.dialect import Timestream
+from store.sql.errors import SqlError, SyntaxInvalid
+from store.sql.text import QueryText
+
+QUERY_MAX_BYTES = 262_144  # service quota "query string length"
+NESTING_MAX = 100  # parentheses and CASEs within each other; ours: deep enough for people, shallow enough for the stack
+
+_QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
+_STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'UNLOAD'"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name in SHOW or DESCRIBE, and where it stands."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowDatabases:
+    """SHOW DATABASES [LIKE pattern]."""
+
+    like: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTables:
+    """SHOW TABLES [FROM database] [LIKE pattern]."""
+
+    database: Name | None
+    like: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowMeasures:
+    """SHOW MEASURES FROM database.table [LIKE pattern]."""
+
+    database: Name
+    table: Name
+    like: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """DESCRIBE database.table."""
+
+    database: Name
+    table: Name
+
+
+Statement: TypeAlias = Query | ShowDatabases | ShowTables | ShowMeasures | Describe
+
+
+def parse(query: QueryText) -> Statement:
+    """The statement `query` is. Raises SyntaxInvalid, NotSupported."""
+    size = len(query.text.encode("utf-8", "surrogatepass"))
+    if size > QUERY_MAX_BYTES:
+        raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
+    tokens = _tokenize(query)
+    _limit_nesting(query, tokens)
+    if not tokens:
+        raise query.syntax(len(query.text), f"mismatched input '<EOF>'. Expecting: {_STARTS}")
+    first = tokens[0].text.upper()
+    if first in _QUERY_STARTS:
+        return _parse_query(query, tokens)
+    if first == "SHOW":
+        return _Reader(query, tokens).show()
+    if first in {"DESCRIBE", "DESC"}:
+        return _Reader(query, tokens).describe()
+    if first == "UNLOAD":
+        raise query.unsupported(tokens[0].start, "UNLOAD")
+    raise query.syntax(tokens[0].start, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
+
+
+def _tokenize(query: QueryText) -> list[Token]:
+    if "\0" in query.text:
+        raise query.syntax(query.text.index("\0"), "a NUL character")
+    try:
+        tokens = Timestream().tokenize(query.text)
+    except TokenError as error:
+        raise SyntaxInvalid("The query cannot be read: a quote or a comment is not closed") from error
+    while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens.pop()
+    for token in tokens:
+        if token.token_type is TokenType.SEMICOLON:
+            raise query.syntax(token.start, "mismatched input ';'. Expecting: <EOF> (one statement a query)")
+    return tokens
+
+
+_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
+_PREFIXES = {TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE}
+
+
+def _limit_nesting(query: QueryText, tokens: list[Token]) -> None:
+    """Refuse what would nest too deep: brackets and CASEs, or a row of prefix operators."""
+    depth = prefixes = 0
+    for token in tokens:
+        prefixes = prefixes + 1 if token.token_type in _PREFIXES else 0
+        if token.token_type in _OPENING:
+            depth += 1
+        elif token.token_type in _CLOSING:
+            depth -= 1
+        if max(depth, prefixes) > NESTING_MAX:
+            raise query.syntax(token.start, f"nested deeper than {NESTING_MAX} levels")
+
+
+def _parse_query(query: QueryText, tokens: list[Token]) -> Query:
+    try:
+        statements = Timestream().parser().parse(tokens, query.text)
+    except ParseError as error:
+        raise _syntax_error(query, tokens, error) from error
+    except RecursionError:
+        raise SyntaxInvalid("The query is nested too deeply") from None
+    statement = statements[0]
+    if not isinstance(statement, Query):
+        raise query.syntax(0, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
+    return statement
+
+
+def _syntax_error(query: QueryText, tokens: list[Token], error: ParseError) -> SqlError:
+    """What sqlglot says, in Trino's words, at the start of the token it stopped at."""
+    detail = error.errors[0]
+    at = next((token for token in tokens if (token.line, token.col) == (detail["line"], detail["col"])), None)
+    description = str(detail["description"]).rstrip(".")
+    if description.startswith(("Invalid expression", "Expected", "Expecting", "Required")):
+        description = f"mismatched input '{query.text[at.start : at.end + 1] if at else '<EOF>'}'"
+    if description.startswith("mismatched") and (at is None or at is tokens[-1]):
+        description += " (the query may be cut off)"
+    return query.syntax(len(query.text) if at is None else at.start, description)
+
+
+class _Reader:
+    """Reads SHOW and DESCRIBE from their tokens."""
+
+    def __init__(self, query: QueryText, tokens: list[Token]) -> None:
+        self._query = query
+        self._tokens = tokens
+        self._index = 1
+
+    def show(self) -> Statement:
+        """What follows SHOW."""
+        what = self._word()
+        if what == "DATABASES":
+            return ShowDatabases(self._like())
+        if what == "TABLES":
+            database = self._name() if self._accept("FROM", "IN") else None
+            return ShowTables(database, self._like())
+        if what == "MEASURES":
+            if not self._accept("FROM", "IN"):
+                raise self._mismatch("'FROM'")
+            database, table = self._qualified()
+            return ShowMeasures(database, table, self._like())
+        self._index -= 1
+        raise self._mismatch("'DATABASES', 'TABLES', 'MEASURES'")
+
+    def describe(self) -> Statement:
+        """What follows DESCRIBE."""
+        database, table = self._qualified()
+        self._end()
+        return Describe(database, table)
+
+    def _word(self) -> str:
+        self._index += 1
+        return self._tokens[self._index - 1].text.upper() if self._index <= len(self._tokens) else ""
+
+    def _accept(self, *words: str) -> bool:
+        if self._index < len(self._tokens) and self._tokens[self._index].text.upper() in words:
+            self._index += 1
+            return True
+        return False
+
+    def _name(self) -> Name:
+        if self._index >= len(self._tokens) or not self._tokens[self._index].text[:1].strip("().,;'"):
+            raise self._mismatch("a name")
+        token = self._tokens[self._index]
+        self._index += 1
+        return Name(token.text, token.start)
+
+    def _qualified(self) -> tuple[Name, Name]:
+        database = self._name()
+        if not self._accept("."):
+            raise self._mismatch("'.' (a table is named database.table)")
+        return database, self._name()
+
+    def _like(self) -> str | None:
+        pattern = None
+        if self._accept("LIKE"):
+            if self._index >= len(self._tokens) or self._tokens[self._index].token_type is not TokenType.STRING:
+                raise self._mismatch("a pattern in single quotes")
+            pattern = self._tokens[self._index].text
+            self._index += 1
+        self._end()
+        return pattern
+
+    def _end(self) -> None:
+        if self._index < len(self._tokens):
+            raise self._mismatch("<EOF>")
+
+    def _mismatch(self, expected: str) -> Exception:
+        if self._index < len(self._tokens):
+            token = self._tokens[self._index]
+            return self._query.syntax(token.start, f"mismatched input '{token.text}'. Expecting: {expected}")
+        return self._query.syntax(len(self._query.text), f"mismatched input '<EOF>'. Expecting: {expected}")

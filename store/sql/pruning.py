@@ -1,0 +1,120 @@
+"""Which rows a WHERE can need of a table at most: a range of time and values of dimensions.
+
+Only conjuncts of the WHERE count, and only comparisons of a plain column with a constant. They stay in the WHERE too:
+what is found here says what need not be read, never what is right. Such a comparison is not true of null, so that it
+may be applied below an outer join as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from store.sql.expressions import Expressions, Rules, flatten
+from store.sql.scope import Relation
+from store.sql.typed import Typed, coerce
+from store.sql.types import DATE, TIMESTAMP, VARCHAR
+
+
+@dataclass(slots=True)
+class Bounds:
+    """Rows with time in [from, to) and each dimension among its values; None and no entry: any."""
+
+    time_from_ns: int | None = None
+    time_to_ns: int | None = None
+    dimensions: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def at_least(self, time_ns: int) -> None:
+        """Times ≥ `time_ns` only."""
+        self.time_from_ns = time_ns if self.time_from_ns is None else max(self.time_from_ns, time_ns)
+
+    def below(self, time_ns: int) -> None:
+        """Times < `time_ns` only."""
+        self.time_to_ns = time_ns if self.time_to_ns is None else min(self.time_to_ns, time_ns)
+
+    def among(self, dimension: str, values: frozenset[str]) -> None:
+        """These values of the dimension only."""
+        known = self.dimensions.get(dimension)
+        self.dimensions[dimension] = values if known is None else known & values
+
+
+_MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.EQ: exp.EQ,
+    exp.LT: exp.GT,
+    exp.LTE: exp.GTE,
+    exp.GT: exp.LT,
+    exp.GTE: exp.LTE,
+}
+
+
+def bounds_of(where: exp.Expr | None, expressions: Expressions, rules: Rules) -> Mapping[str, Bounds]:
+    """The bounds of each table by its relation's key. The WHERE has been bound without error before."""
+    tables = {relation.key: relation for relation in expressions.scope.relations if relation.table is not None}
+    found = _Narrowing(expressions, rules, tables, {key: Bounds() for key in tables})
+    if where is not None and tables:
+        inner = where.unnest()
+        for conjunct in flatten(inner) if isinstance(inner, exp.And) else [inner]:
+            found.narrow(conjunct.unnest())
+    return found.bounds
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrowing:
+    expressions: Expressions
+    rules: Rules
+    tables: Mapping[str, Relation]
+    bounds: Mapping[str, Bounds]
+
+    def narrow(self, conjunct: exp.Expr) -> None:
+        """Take what this conjunct says about a column of a table."""
+        if isinstance(conjunct, exp.Between):
+            self._compare(exp.GTE, conjunct.this, conjunct.args["low"])
+            self._compare(exp.LTE, conjunct.this, conjunct.args["high"])
+        elif isinstance(conjunct, exp.In) and conjunct.expressions:
+            self._among(conjunct.this, conjunct.expressions)
+        elif type(conjunct) in _MIRRORED:
+            self._compare(type(conjunct), conjunct.this, conjunct.expression)
+            self._compare(_MIRRORED[type(conjunct)], conjunct.expression, conjunct.this)
+
+    def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> None:
+        column = self._column(left)
+        if column is None:
+            return
+        bounds, _, kind = column
+        if kind == "dimension" and operator is exp.EQ:
+            self._among(left, [right])
+        if kind != "time":
+            return
+        time = coerce(self._bind(right), TIMESTAMP) if self._is_timelike(right) else None
+        if time is None or not isinstance(time.constant, int):
+            return
+        if operator in {exp.GT, exp.GTE, exp.EQ}:
+            bounds.at_least(time.constant + (operator is exp.GT))
+        if operator in {exp.LT, exp.LTE, exp.EQ}:
+            bounds.below(time.constant + (operator is not exp.LT))
+
+    def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> None:
+        column = self._column(left)
+        values = [self._bind(choice) for choice in choices]
+        if column is None or column[2] != "dimension":
+            return
+        if all(value.type is VARCHAR and value.constant is not None for value in values):
+            column[0].among(column[1], frozenset(str(value.constant) for value in values))
+
+    def _column(self, node: exp.Expr) -> tuple[Bounds, str, str] | None:
+        """The bounds of the table, the name and the kind of the column that `node` is; None if it is not one."""
+        use = self._bind(node).column
+        relation = self.tables.get(use.relation) if use is not None else None
+        if use is None or relation is None:
+            return None
+        kind = next(column.kind for column in relation.columns if column.name == use.name)
+        return self.bounds[relation.key], use.name, kind
+
+    def _is_timelike(self, node: exp.Expr) -> bool:
+        typed = self._bind(node)
+        return typed.constant is not None and typed.type in {TIMESTAMP, DATE, VARCHAR}
+
+    def _bind(self, node: exp.Expr) -> Typed:
+        return self.expressions.bind(node, self.rules)

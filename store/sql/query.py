@@ -1,0 +1,108 @@
+"""One query, from its text to its result: parse, bind, run on a snapshot of the store."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from sqlglot import exp
+
+from store import errors as store_errors
+from store.sql.bound import Query
+from store.sql.casts import REFUSED
+from store.sql.errors import QueryFailed, QueryTimedOut
+from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, parse
+from store.sql.result import ResultColumn, ResultSet
+from store.sql.select import Binder
+from store.sql.show import Snapshot, describe, show_databases, show_measures, show_tables
+from store.sql.text import QueryText
+
+
+class SnapshotContext(Protocol):
+    """A snapshot to be entered."""
+
+    def __enter__(self) -> Snapshot: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Store(Protocol):
+    """What a query needs of the store."""
+
+    def snapshot(self, account: str) -> SnapshotContext:
+        """A consistent view of the account's tables."""
+        ...
+
+
+def query(
+    store: Store, account: str, text: str, *, now_ns: int, timeout_s: float | None = None, max_rows: int | None = None
+) -> ResultSet:
+    """The result of `text` over what `account` has. May block for `timeout_s`: call it on a thread of its own.
+
+    `now_ns` is the time of the whole query: `now()` and `ago()` are constants in it. More than `max_rows` rows are cut
+    off and `truncated` says so. Raises SqlError.
+    """
+    source = QueryText(text)
+    statement = parse(source)
+    try:
+        with store.snapshot(account) as snapshot:
+            match statement:
+                case ShowDatabases():
+                    return show_databases(snapshot, statement)
+                case ShowTables():
+                    return show_tables(snapshot, source, statement)
+                case Describe():
+                    return describe(snapshot, source, statement)
+                case ShowMeasures():
+                    return show_measures(snapshot, source, statement, timeout_s)
+                case _:
+                    return _select(snapshot, source, statement, now_ns, timeout_s, max_rows)
+    except store_errors.QueryTimeout as error:
+        raise QueryTimedOut(f"The query ran longer than {timeout_s} s and was ended") from error
+    except store_errors.QueryFailed as error:
+        raise QueryFailed(_plain(str(error))) from error
+
+
+def _select(
+    snapshot: Snapshot,
+    source: QueryText,
+    statement: Query,
+    now_ns: int,
+    timeout_s: float | None,
+    max_rows: int | None,
+) -> ResultSet:
+    if max_rows is not None:
+        _cap(statement, max_rows + 1)
+    try:
+        bound = Binder(source, snapshot, now_ns).bind(statement)
+    except RecursionError:
+        raise source.syntax(None, "The query is nested too deeply") from None
+    table = snapshot.execute(bound.sql, timeout_s=timeout_s)
+    truncated = max_rows is not None and table.num_rows > max_rows
+    columns = tuple(ResultColumn(output.name, output.type) for output in bound.outputs)
+    return ResultSet(columns, table.slice(0, max_rows) if truncated else table, truncated)
+
+
+def _cap(statement: Query, count: int) -> None:
+    """Give the statement a LIMIT of `count`, unless it has a lower one."""
+    limit = statement.args.get("limit")
+    lower = isinstance(limit, exp.Limit) and limit.expression.name.isdigit() and int(limit.expression.name) <= count
+    can_have = isinstance(statement, (exp.Select, exp.SetOperation)) and (limit is None or isinstance(limit, exp.Limit))
+    if can_have and not lower:
+        statement.set("limit", exp.Limit(expression=exp.Literal.number(count)))
+
+
+_NOT_A_NUMBER = re.compile(r"Could not convert string '(.*?)' to (\w+)", re.DOTALL)
+_NAMES = {"INT32": "integer", "INT64": "bigint", "DOUBLE": "double", "BOOL": "boolean"}
+
+
+def _plain(message: str) -> str:
+    """What DuckDB said, without its kind of error, its advice, and the generated text it quotes."""
+    if "Division by zero" in message:
+        return "Division by zero"
+    cast = _NOT_A_NUMBER.search(message)
+    if cast is not None:
+        return f"Cannot cast '{cast[1].removesuffix(REFUSED)}' to {_NAMES.get(cast[2], cast[2].lower())}"
+    first = message.strip().splitlines()[0]
+    kind, colon, rest = first.partition(": ")
+    return (rest if colon and kind.endswith("Error") else first).split(" when casting from source column")[0]

@@ -1,0 +1,50 @@
+"""What a query answers: columns with SQL types, and the values as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from store.sql.types import SqlType
+from store.sql.values import formatter
+
+Datum: TypeAlias = Any
+"""A formatted value: text of a scalar, list of an array, tuple of a row, None for null."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of a result. Names need not differ."""
+
+    name: str
+    type: SqlType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultSet:
+    """The rows of a query. Columns of `table` are in the order of `columns`, under generated names.
+
+    Values are as the store holds them: timestamps int64 nanoseconds, dates int64 days, intervals int64 nanoseconds or
+    months (see `types`). `rows` gives them as Timestream writes them. `truncated`: there were more than `max_rows`.
+    """
+
+    columns: tuple[ResultColumn, ...]
+    table: pa.Table
+    truncated: bool = False
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def rows(self, first: int = 0, count: int | None = None) -> Iterator[tuple[Datum, ...]]:
+        """The rows from `first` on, at most `count`; values are text, arrays lists, rows tuples, null None."""
+        part = self.table.slice(first, count)
+        if not self.columns:
+            return iter(())
+        texts = [
+            [None if value is None else write(value) for value in column.to_pylist()]
+            for write, column in ((formatter(column.type), part.column(i)) for i, column in enumerate(self.columns))
+        ]
+        return zip(*texts, strict=True)

@@ -1,0 +1,85 @@
+"""What names mean at one place of a query: the relations of a FROM, their columns, and the query around.
+
+Columns are found by their exact name: names are case-sensitive here, as they are in storage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from store.record import TableId
+from store.sql.errors import SqlError
+from store.sql.text import QueryText
+from store.sql.typed import ColumnUse, Typed
+from store.sql.types import ScalarType
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column of a relation; `physical` is its quoted name in the relation's text, `kind` that of a table's column."""
+
+    name: str
+    type: ScalarType
+    physical: str
+    kind: str = "expression"
+
+
+@dataclass(slots=True)
+class Relation:
+    """Something in a FROM: a table or a subquery, under the generated alias `key`.
+
+    names   the qualifiers it answers to, e.g. ("t",) or ("db", "t"); a name given by AS stands alone
+    table   the table to scan; None for a subquery, whose text is `sql`
+    """
+
+    key: str
+    names: tuple[tuple[str, ...], ...]
+    columns: tuple[SourceColumn, ...]
+    table: TableId | None = None
+    sql: str = ""
+
+
+@dataclass(slots=True)
+class Scope:
+    """The relations of one FROM, inside the scope of the query around it (`outer`), if it is a subquery of one."""
+
+    query: QueryText
+    outer: Scope | None = None
+    relations: list[Relation] = field(default_factory=list)
+    outer_uses: list[ColumnUse] = field(default_factory=list)  # columns of `outer` that were found through this scope
+
+    def resolve(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> Typed | None:
+        """The column; None if there is none here or around. Raises NameNotFound if it could be several."""
+        found = [
+            (relation, column)
+            for relation in self.relations
+            if not qualifier or qualifier in relation.names
+            for column in relation.columns
+            if column.name == name
+        ]
+        if len(found) > 1:
+            raise self.query.unknown(offset, f"Column '{name}' is ambiguous")
+        if found:
+            relation, column = found[0]
+            return column_of(relation, column, offset)
+        if self.outer is None:
+            return None
+        typed = self.outer.resolve(qualifier, name, offset)
+        if typed is not None:
+            self.outer_uses.extend(typed.free)
+        return typed
+
+    def relations_named(self, qualifier: tuple[str, ...]) -> list[Relation]:
+        """The relations a `qualifier.*` means; all for an empty one."""
+        return [relation for relation in self.relations if not qualifier or qualifier in relation.names]
+
+    def missing(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> SqlError:
+        """The error of a column that `resolve` did not find, worded as Timestream does."""
+        return self.query.unknown(offset, f"Column '{'.'.join((*qualifier, name))}' does not exist")
+
+
+def column_of(relation: Relation, column: SourceColumn, offset: int | None) -> Typed:
+    """A use of this column of this relation."""
+    sql = f"{relation.key}.{column.physical}"
+    use = ColumnUse(relation.key, column.name, sql, offset)
+    return Typed(sql, column.type, column=use, free=(use,))

@@ -1,0 +1,309 @@
+"""Queries: SELECT, WITH, VALUES and set operations become one DuckDB text.
+
+Every relation gets a generated alias (t0, t1 …), every output a generated name (c0, c1 …) and every WITH query a
+generated name (q0 …), hoisted to the front. So no name of the user's is in the text but the physical columns of tables,
+quoted. A table's scan is asked for only once its WHERE is bound, with the bounds found there.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from bound expressions and generated names
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from store.sql.bound import Bound, Output, Query, Tables, Withs
+from store.sql.expressions import Expressions, Rules
+from store.sql.from_clause import FromBinder
+from store.sql.pruning import bounds_of
+from store.sql.scope import Scope, column_of
+from store.sql.text import QueryText
+from store.sql.typed import Typed
+from store.sql.types import common_type
+
+
+@dataclass(slots=True)
+class Binder:
+    """Binds the queries of one text against one snapshot at one time."""
+
+    query: QueryText
+    tables: Tables
+    now_ns: int
+    _names: int = 0
+    _withs: list[str] = field(default_factory=list)
+
+    def bind(self, node: Query) -> Bound:
+        """The whole query. Raises SqlError."""
+        bound = self.bind_query(node, None, {})
+        if not self._withs:
+            return bound
+        return Bound(f"WITH {', '.join(self._withs)} {bound.sql}", bound.outputs)
+
+    def name(self, letter: str) -> str:
+        """A name not used before."""
+        self._names += 1
+        return f"{letter}{self._names - 1}"
+
+    def bind_query(self, node: Query, outer: Scope | None, withs: Withs) -> Bound:
+        """A query inside `outer`, if it is a subquery of an expression there."""
+        withs = self._with(node, withs)
+        if isinstance(node, exp.Subquery):
+            self.query.refuse_other(node, "this", "with_", what="a subquery")
+            return self.bind_query(node.this, outer, withs)
+        if isinstance(node, exp.SetOperation):
+            return self._set_operation(node, outer, withs)
+        if isinstance(node, exp.Values):  # a query here, though not to sqlglot
+            return _SelectBinder(self, outer, withs).values(node)
+        if isinstance(node, exp.Select):
+            return _SelectBinder(self, outer, withs).bind(node)
+        raise self.query.unsupported(node, node.key.upper())
+
+    def _with(self, node: Query, withs: Withs) -> Withs:
+        clause = node.args.get("with_")
+        if clause is None:
+            return withs
+        self.query.refuse_other(clause, "expressions", what="WITH")
+        known = dict(withs)
+        for definition in clause.expressions:
+            self.query.refuse_other(definition, "this", "alias", what="WITH")
+            alias = definition.args["alias"]
+            bound = self.bind_query(definition.this, None, known)
+            names = [column.name for column in alias.args.get("columns") or ()]
+            if names:
+                bound = self._renamed(bound, names, alias)
+            name = self.name("q")
+            self._withs.append(f"{name} AS ({bound.sql})")
+            known[alias.name] = (name, bound)
+        return known
+
+    def _renamed(self, bound: Bound, names: list[str], at: exp.Expr) -> Bound:
+        if len(names) != len(bound.outputs):
+            raise self.query.mismatch(
+                at, f"Column alias list has {len(names)} entries but there are {len(bound.outputs)} columns"
+            )
+        outputs = (Output(name, output.type) for name, output in zip(names, bound.outputs, strict=True))
+        return Bound(bound.sql, tuple(outputs))
+
+    def _set_operation(self, node: exp.SetOperation, outer: Scope | None, withs: Withs) -> Bound:
+        self.query.refuse_other(
+            node, "this", "expression", "distinct", "order", "limit", "with_", what="a set operation"
+        )
+        left, right = self.bind_query(node.this, outer, withs), self.bind_query(node.expression, outer, withs)
+        outputs = self._common_outputs(node, left, right)
+        word = node.key.upper() if node.args.get("distinct") else f"{node.key.upper()} ALL"
+        items = [Typed(f"c{index}", output.type) for index, output in enumerate(outputs)]
+        tail = _SelectBinder(self, None, withs).order(node, items, outputs, Rules("ORDER BY clause"), only_outputs=True)
+        sql = f"({left.sql}) {word} ({right.sql}){tail}{_limit(self.query, node)}"
+        return Bound(sql, outputs, left.outer_uses + right.outer_uses)
+
+    def _common_outputs(self, node: exp.SetOperation, left: Bound, right: Bound) -> tuple[Output, ...]:
+        word = node.key.upper()
+        if len(left.outputs) != len(right.outputs):
+            raise self.query.mismatch(
+                node, f"{word} query has different number of fields: {len(left.outputs)}, {len(right.outputs)}"
+            )
+        outputs = []
+        for number, (one, other) in enumerate(zip(left.outputs, right.outputs, strict=True), start=1):
+            common = common_type([(one.type, False), (other.type, False)])
+            if common is None or (one.type.duckdb == other.type.duckdb and one.type is not other.type):
+                raise self.query.mismatch(
+                    node, f"column {number} in {word} query has incompatible types: {one.type.text}, {other.type.text}"
+                )
+            outputs.append(Output(one.name, common))
+        return tuple(outputs)
+
+
+class _SelectBinder:
+    """Binds one SELECT or VALUES."""
+
+    def __init__(self, binder: Binder, outer: Scope | None, withs: Withs) -> None:
+        self._binder = binder
+        self._query = binder.query
+        self._withs = withs
+        self._scope = Scope(binder.query, outer)
+        self._expressions = Expressions(self._scope, binder.now_ns, self._inner, binder.name)
+
+    def _inner(self, node: Query, scope: Scope | None) -> Bound:
+        return self._binder.bind_query(node, scope, self._withs)
+
+    def bind(self, node: exp.Select) -> Bound:
+        """The SELECT as text."""
+        parts = ("with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", "order", "limit")
+        self._query.refuse_other(node, *parts, what="SELECT")
+        source = FromBinder(self._expressions, self._binder.tables, self._withs, self._inner).bind(node)
+        where_node = node.args["where"].this if node.args.get("where") else None
+        rules = Rules("WHERE clause")
+        where = None if where_node is None else self._expressions.condition(where_node, rules)
+        bounds = bounds_of(where_node, self._expressions, rules)
+        group = self._group(node)
+        grouped = frozenset(typed.sql for typed in group or ())
+        items = self._items(node, Rules("SELECT", aggregates=True, grouped=grouped))
+        outputs = tuple(Output(name, typed.type) for name, typed in items)
+        values = [typed for _, typed in items]
+        aliases = tuple((output.name, value) for output, value in zip(outputs, values, strict=True))
+        rules = Rules("HAVING clause", aggregates=True, grouped=grouped, aliases=aliases)
+        having = self._expressions.condition(node.args["having"].this, rules) if node.args.get("having") else None
+        is_grouped = group is not None or having is not None or any(value.aggregated for value in values)
+        rules = Rules("ORDER BY clause", aggregates=is_grouped, grouped=grouped, aliases=aliases)
+        if is_grouped:
+            self._check_grouping([*values, *([having] if having is not None else [])])
+        distinct = self._distinct(node)
+        order = self.order(node, values, outputs, rules, only_outputs=bool(distinct), is_grouped=is_grouped)
+        sql = "".join(
+            (
+                f"SELECT {distinct}",
+                ", ".join(f"{value.sql} AS c{index}" for index, value in enumerate(values)),
+                f" FROM {source.text(bounds)}" if source else "",
+                f" WHERE {where.sql}" if where is not None else "",
+                f" GROUP BY {', '.join(typed.sql for typed in group)}" if group else "",
+                f" HAVING {having.sql}" if having is not None else "",
+                order,
+                _limit(self._query, node),
+            )
+        )
+        return Bound(sql, outputs, tuple(self._scope.outer_uses))
+
+    def values(self, node: exp.Values) -> Bound:
+        """VALUES as text; each row is a tuple, and AWS's reference puts a tuple in parentheses of its own."""
+        self._query.refuse_other(node, "expressions", "alias", what="VALUES")
+        rows = []
+        for row in node.expressions:
+            parts = row.expressions if isinstance(row, exp.Tuple) else [row]
+            if len(parts) == 1 and isinstance(parts[0], exp.Tuple):
+                parts = parts[0].expressions
+            rows.append([self._expressions.bind(part, Rules("VALUES")) for part in parts])
+        if len({len(row) for row in rows}) != 1:
+            raise self._query.mismatch(node, "Values rows have mismatched numbers of columns")
+        columns = [self._expressions.unified(node, "VALUES", list(column)) for column in zip(*rows, strict=True)]
+        names = [f"c{index}" for index in range(len(columns))]
+        text = ", ".join(f"({', '.join(value.sql for value in row)})" for row in zip(*columns, strict=True))
+        outputs = tuple(Output(f"_col{index}", column[0].type) for index, column in enumerate(columns))
+        return Bound(f"SELECT {', '.join(names)} FROM (VALUES {text}) AS v({', '.join(names)})", outputs)
+
+    # The select list
+
+    def _items(self, node: exp.Select, rules: Rules) -> list[tuple[str, Typed]]:
+        items: list[tuple[str, Typed]] = []
+        for item in node.expressions:
+            if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
+                items += self._star(item, rules)
+                continue
+            typed = self._expressions.bind(item.this if isinstance(item, exp.Alias) else item, rules)
+            name = item.alias if isinstance(item, exp.Alias) else typed.column.name if typed.column else ""
+            items.append((name or f"_col{len(items)}", typed))
+        return items
+
+    def _star(self, item: exp.Expr, rules: Rules) -> list[tuple[str, Typed]]:
+        star = item.this if isinstance(item, exp.Column) else item
+        self._query.refuse_other(star, what="'*'")
+        qualifier = tuple(
+            part.name for key in ("catalog", "db", "table") if isinstance(part := item.args.get(key), exp.Identifier)
+        )
+        relations = self._scope.relations_named(qualifier)
+        if not relations:
+            raise self._query.unknown(
+                item,
+                f"Table '{'.'.join(qualifier)}' is not in FROM" if qualifier else "SELECT * needs a FROM clause",
+            )
+        uses = [
+            (column.name, column_of(relation, column, self._query.offset(item)))
+            for relation in relations
+            for column in relation.columns
+        ]
+        return [(name, replace(typed, free=()) if typed.sql in rules.grouped else typed) for name, typed in uses]
+
+    def _distinct(self, node: exp.Select) -> str:
+        distinct = node.args.get("distinct")
+        if distinct is None:
+            return ""
+        self._query.refuse_other(distinct, what="DISTINCT")
+        return "DISTINCT "
+
+    # Grouping and order
+
+    def _group(self, node: exp.Select) -> list[Typed] | None:
+        """The expressions of the GROUP BY: a column, else the alias of an output, an ordinal, or any expression."""
+        clause = node.args.get("group")
+        if clause is None:
+            return None
+        self._query.refuse_other(clause, "expressions", what="GROUP BY")
+        named = {item.alias: item.this for item in node.expressions if isinstance(item, exp.Alias)}
+        outputs = [item.this if isinstance(item, exp.Alias) else item for item in node.expressions]
+        group = []
+        for key in clause.expressions:
+            target = key
+            if isinstance(key, exp.Literal) and not key.is_string:
+                target = outputs[self._ordinal(key, len(outputs), "GROUP BY")]
+            elif isinstance(key, exp.Column) and len(key.parts) == 1 and key.name in named:
+                target = key if self._scope.resolve((), key.name, None) is not None else named[key.name]
+            group.append(self._expressions.bind(target, Rules("GROUP BY clause")))
+        return group
+
+    def _ordinal(self, node: exp.Literal, count: int, clause: str) -> int:
+        if not node.name.isdigit() or not 1 <= int(node.name) <= count:
+            raise self._query.mismatch(node, f"{clause} position {node.name} is not in select list")
+        return int(node.name) - 1
+
+    def _check_grouping(self, values: list[Typed]) -> None:
+        """Every column outside aggregates must be one of the GROUP BY."""
+        own = {relation.key for relation in self._scope.relations}
+        for use in (use for value in values for use in value.free):
+            if use.relation in own:
+                raise self._query.mismatch(
+                    use.position, f"'{use.name}' must be an aggregate expression or appear in GROUP BY clause"
+                )
+
+    def order(
+        self,
+        node: exp.Query,
+        values: list[Typed],
+        outputs: tuple[Output, ...],
+        rules: Rules,
+        *,
+        only_outputs: bool,
+        is_grouped: bool = False,
+    ) -> str:
+        """ORDER BY as text: by output where the key is one (its name, its number or its expression)."""
+        clause = node.args.get("order")
+        if clause is None:
+            return ""
+        self._query.refuse_other(clause, "expressions", what="ORDER BY")
+        names = {output.name: index for index, output in reversed(list(enumerate(outputs)))}
+        texts = {value.sql: index for index, value in reversed(list(enumerate(values)))}
+        keys = []
+        for ordered in clause.expressions:
+            self._query.refuse_other(ordered, "this", "desc", "nulls_first", what="ORDER BY")
+            key = ordered.this
+            if isinstance(key, exp.Literal) and not key.is_string:
+                index: int | None = self._ordinal(key, len(values), "ORDER BY")
+            elif isinstance(key, exp.Column) and len(key.parts) == 1 and key.name in names:
+                index = names[key.name]
+            else:
+                typed = self._expressions.bind(key, rules)
+                if is_grouped:
+                    self._check_grouping([typed])
+                index = texts.get(typed.sql)
+                if index is None and only_outputs:
+                    raise self._query.mismatch(
+                        key, "For SELECT DISTINCT and set operations, ORDER BY expressions must appear in select list"
+                    )
+            text = typed.sql if index is None else str(index + 1)
+            direction = "DESC" if ordered.args.get("desc") else "ASC"
+            keys.append(f"{text} {direction} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}")
+        return f" ORDER BY {', '.join(keys)}"
+
+
+def _limit(query: QueryText, node: exp.Query) -> str:
+    limit = node.args.get("limit")
+    if limit is None:
+        return ""
+    if not isinstance(limit, exp.Limit):
+        raise query.unsupported(limit, "FETCH (use LIMIT)")
+    query.refuse_other(limit, "expression", what="LIMIT")
+    count = limit.expression
+    if isinstance(count, exp.Var) and count.name.upper() == "ALL":
+        return ""
+    if not (isinstance(count, exp.Literal) and count.name.isdigit() and int(count.name) < 2**63):
+        raise query.syntax(limit, "LIMIT takes a whole number or ALL")
+    return f" LIMIT {int(count.name)}"

@@ -1,0 +1,150 @@
+"""SHOW and DESCRIBE, answered from the catalog and, for measures, from the rows.
+
+Columns as recorded from the service: `Database`; `Table`; `measure_name`, `data_type`, `dimensions`; `Column`, `Type`,
+`Timestream attribute type`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from store.errors import UnknownDatabase, UnknownTable
+from store.schema import TableSchema
+from store.sql.bound import Tables
+from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
+from store.sql.result import ResultColumn, ResultSet
+from store.sql.text import QueryText
+from store.sql.typed import quote_name
+from store.sql.types import VARCHAR, ArrayType, RowType, SqlType
+
+_ATTRIBUTES = {
+    "dimension": "DIMENSION",
+    "measure_name": "MEASURE_NAME",
+    "time": "TIMESTAMP",
+    "measure": "MULTI",
+}
+_DIMENSIONS = ArrayType(RowType((("dimension_name", VARCHAR), ("data_type", VARCHAR))))
+_DIMENSIONS_ARROW = pa.list_(pa.struct([("dimension_name", pa.string()), ("data_type", pa.string())]))
+_SINGLE = "measure_value::"
+
+
+class Snapshot(Tables, Protocol):
+    """What these statements need of a snapshot."""
+
+    def databases(self) -> list[str]:
+        """The names of the account's databases."""
+        ...
+
+    def tables(self, database: str) -> list[str]:
+        """The names of its tables. Raises UnknownDatabase."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
+        """The result of a query."""
+        ...
+
+
+def show_databases(snapshot: Snapshot, statement: ShowDatabases) -> ResultSet:
+    """The account's databases."""
+    return _texts(["Database"], [(name,) for name in _like(snapshot.databases(), statement.like)])
+
+
+def show_tables(snapshot: Snapshot, query: QueryText, statement: ShowTables) -> ResultSet:
+    """The tables of a database, or of all."""
+    if statement.database is None:
+        names = [name for database in snapshot.databases() for name in snapshot.tables(database)]
+    else:
+        try:
+            names = snapshot.tables(statement.database.text)
+        except UnknownDatabase:
+            raise _no_database(query, statement.database, statement.database.text) from None
+    return _texts(["Table"], [(name,) for name in _like(names, statement.like)])
+
+
+def describe(snapshot: Snapshot, query: QueryText, statement: Describe) -> ResultSet:
+    """The columns of a table."""
+    schema = _schema(snapshot, query, statement.database, statement.table)
+    rows = [
+        (
+            column.name,
+            column.type.value,
+            "MEASURE_VALUE" if column.name.startswith(_SINGLE) else _ATTRIBUTES[column.kind],
+        )
+        for column in schema.columns
+    ]
+    return _texts(["Column", "Type", "Timestream attribute type"], rows)
+
+
+def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures, timeout_s: float | None) -> ResultSet:
+    """Each measure name with its type and the dimensions its records have: single ones by type, the others `multi`."""
+    schema = _schema(snapshot, query, statement.database, statement.table)
+    dimensions = [column for column in schema.columns if column.kind == "dimension"]
+    measures = [column for column in schema.columns if column.kind == "measure"]
+    singles = [column for column in measures if column.name.startswith(_SINGLE)]
+    counted = [f"count({quote_name(column.physical)})" for column in (*dimensions, *singles)]
+    multi = [quote_name(column.physical) for column in measures if not column.name.startswith(_SINGLE)]
+    other = f"count(coalesce({', '.join(f'CAST({name} AS VARCHAR)' for name in multi)}))" if multi else "0"
+    sql = (
+        f"SELECT measure_name, {', '.join([*counted, other])} FROM {snapshot.source(schema.table)} AS t "  # noqa: S608 - generated
+        "GROUP BY measure_name ORDER BY measure_name"
+    )
+    rows = []
+    for name, *counts in zip(*(column.to_pylist() for column in snapshot.execute(sql, timeout_s=timeout_s).columns)):  # noqa: B905 - columns of one table
+        found = [
+            {"dimension_name": column.name, "data_type": "varchar"}
+            for column, count in zip(dimensions, counts, strict=False)
+            if count
+        ]
+        kinds = [column.type.value for column, count in zip(singles, counts[len(dimensions) :], strict=False) if count]
+        rows += [(name, kind, found) for kind in [*kinds, *(["multi"] if counts[-1] else [])]]
+    kept = set(_like([row[0] for row in rows], statement.like))
+    return _result(
+        [("measure_name", VARCHAR), ("data_type", VARCHAR), ("dimensions", _DIMENSIONS)],
+        [row for row in rows if row[0] in kept],
+        [pa.string(), pa.string(), _DIMENSIONS_ARROW],
+    )
+
+
+def _schema(snapshot: Snapshot, query: QueryText, database: Name, table: Name) -> TableSchema:
+    try:
+        return snapshot.schema(database.text, table.text)
+    except UnknownDatabase:
+        raise _no_database(query, database, f"{database.text}.{table.text}") from None
+    except UnknownTable:
+        line, column = query.place(database.offset)
+        raise query.not_found(
+            f"Requested table '{table.text}' not found for identifier '{database.text}.{table.text}' "
+            f"at line {line}:{column}",
+            (line, column),
+        ) from None
+
+
+def _no_database(query: QueryText, database: Name, identifier: str) -> Exception:
+    line, column = query.place(database.offset)
+    return query.not_found(
+        f"Requested database '{database.text}' not found for identifier '{identifier}' at line {line}:{column}",
+        (line, column),
+    )
+
+
+def _like(names: list[str], pattern: str | None) -> list[str]:
+    """The names that match a LIKE pattern: `%` any text, `_` any character."""
+    if pattern is None:
+        return names
+    parts = {"%": ".*", "_": "."}
+    regex = re.compile("".join(parts.get(character, re.escape(character)) for character in pattern), re.DOTALL)
+    return [name for name in names if regex.fullmatch(name)]
+
+
+def _texts(names: list[str], rows: Sequence[tuple[str, ...]]) -> ResultSet:
+    return _result([(name, VARCHAR) for name in names], rows, [pa.string()] * len(names))
+
+
+def _result(columns: list[tuple[str, SqlType]], rows: Sequence[Any], arrow: list[pa.DataType]) -> ResultSet:
+    arrays = [pa.array([row[index] for row in rows], kind) for index, kind in enumerate(arrow)]
+    table = pa.Table.from_arrays(arrays, [f"c{index}" for index in range(len(arrow))])
+    return ResultSet(tuple(ResultColumn(name, kind) for name, kind in columns), table)

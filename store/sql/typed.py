@@ -1,0 +1,93 @@
+"""A bound expression: DuckDB's text for it and its type. The user's text is in there as quoted strings only.
+
+Every `sql` is atomic: it can stand as an operand anywhere. Equal texts are equal expressions, which is how an
+expression is found to be one of the GROUP BY.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from store.sql.literals import INT64_MAX, INT64_MIN, NS_PER_DAY, parse_date, parse_time, parse_timestamp
+from store.sql.types import BOOLEAN, DATE, DOUBLE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType
+
+Constant: TypeAlias = int | float | bool | str
+
+_INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUse:
+    """A column as a query uses it: where its name stands in the text, for messages, and whose it is."""
+
+    relation: str  # the generated alias, e.g. t0
+    name: str
+    sql: str
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A bound expression.
+
+    constant    its value where that is known without data
+    column      the column, if the expression is just that
+    free        the columns it uses outside aggregates and outside expressions of the GROUP BY
+    aggregated  whether an aggregate is in it
+    """
+
+    sql: str
+    type: ScalarType
+    constant: Constant | None = None
+    column: ColumnUse | None = None
+    free: tuple[ColumnUse, ...] = ()
+    aggregated: bool = False
+
+
+NULL = Typed("NULL", UNKNOWN)
+
+
+def quote_string(text: str) -> str:
+    """`text` as a DuckDB string constant."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_name(name: str) -> str:
+    """`name` as a DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def constant(value: Constant, kind: ScalarType) -> Typed:
+    """A constant of this type. Raises OverflowError if `value` is out of the type's range."""
+    if kind is BOOLEAN:
+        return Typed("TRUE" if value else "FALSE", kind, bool(value))
+    if kind is VARCHAR:
+        return Typed(quote_string(str(value)), kind, str(value))
+    if kind is DOUBLE:
+        number = float(value)
+        text = repr(number) if math.isfinite(number) else f"'{number}'"
+        return Typed(f"CAST({text} AS DOUBLE)", kind, number)
+    whole = int(value)
+    low, high = (-_INT32_MAX - 1, _INT32_MAX) if kind is INTEGER else (INT64_MIN, INT64_MAX)
+    if not low <= whole <= high:
+        raise OverflowError(f"{whole} is out of the range of {kind.text}")
+    return Typed(f"CAST({whole} AS {kind.duckdb})", kind, whole)
+
+
+_FROM_TEXT = {TIMESTAMP: parse_timestamp, DATE: parse_date, TIME: parse_time}
+
+
+def coerce(value: Typed, target: ScalarType) -> Typed | None:
+    """`value` as the type it becomes by itself (see `types.coercion_cost`); None if a text is not such a value."""
+    if value.type is target:
+        return value
+    if value.type is VARCHAR and value.constant is not None:
+        parsed = _FROM_TEXT[target](str(value.constant))
+        return None if parsed is None else constant(parsed, target)
+    if value.constant is not None:
+        number = value.constant
+        return constant(int(number) * NS_PER_DAY if value.type is DATE else number, target)
+    sql = f"({value.sql} * {NS_PER_DAY})" if value.type is DATE else f"CAST({value.sql} AS {target.duckdb})"
+    return Typed(sql, target, None, None, value.free, value.aggregated)
