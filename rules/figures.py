@@ -8,7 +8,7 @@ import numpy as np
 
 from rules.duration import duration_ns
 from rules.rule import Condition, Range, RateOfChange
-from rules.samples import NEVER, Bools, Float64s, Samples
+from rules.samples import Bools, Float64s, Samples
 
 LONGEST_GAP = 10
 """Over a gap of more than this many times `per` a rate says nothing about the present, and is not judged."""
@@ -29,8 +29,8 @@ def figures_of(condition: Condition, samples: Samples) -> tuple[Float64s, Bools 
 
 def _rates(per_ns: int, samples: Samples) -> tuple[Float64s, Bools]:
     gap_ns = samples.time_ns - samples.before_ns
-    # A gap beyond int64 (three centuries) wraps to below zero; it is as unfit as any that is too long.
-    judged = (samples.before_ns != NEVER) & (gap_ns > 0) & (gap_ns <= LONGEST_GAP * per_ns)
+    # A first sample's gap, from NEVER, is three centuries or wraps to below zero; both are too long.
+    judged = (gap_ns > 0) & (gap_ns <= LONGEST_GAP * per_ns)
     rates = np.zeros(len(samples))
     with np.errstate(over="ignore"):
         change = samples.value[judged] - samples.before[judged]

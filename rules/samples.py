@@ -27,7 +27,7 @@ NEVER = int(np.iinfo(np.int64).min)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Samples of one measure in log order, each later than the one of its signal before it. All of one length.
+    """Samples of one measure, those of each signal in log order, each later than the one before. All of one length.
 
     row                its row in the batch
     series             the signal's series id
@@ -73,7 +73,7 @@ class Signals:
         return samples
 
     def _take_in_repeats(self, row: Indices, series: Indices, time_ns: Int64s, value: Float64s) -> Samples:
-        """The same where a signal may occur several times: sorted by signal, each part in log order."""
+        """The same where a signal may occur several times: in parts, one a signal, each in log order."""
         order = np.argsort(series, kind="stable")
         order = order[_record_highs(series[order], time_ns[order])]
         series, time_ns, value = series[order], time_ns[order], value[order]
@@ -86,16 +86,7 @@ class Signals:
         before[first] = self.value[series[first]]
         self.time_ns[series[last]] = time_ns[last]
         self.value[series[last]] = value[last]
-        back = np.argsort(order, kind="stable")
-        return Samples(
-            row[order][back],
-            series[back],
-            time_ns[back],
-            value[back],
-            before_ns[back],
-            before[back],
-            repeats=True,
-        )
+        return Samples(row[order], series, time_ns, value, before_ns, before, repeats=True)
 
 
 def _record_highs(series: Indices, time_ns: Int64s) -> Bools:

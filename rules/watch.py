@@ -82,7 +82,7 @@ class Watch:
         self._active = len(self.active())
 
     def evaluate(self, samples: Samples) -> list[Change]:
-        """What these samples change, in their order."""
+        """What these samples change, those of each signal in their order."""
         figures, judged = figures_of(self.rule.condition, samples)
         eligible = self._applies[samples.series]
         if judged is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,12 +57,17 @@ def test_without_clear_it_resolves_inside_the_range(value: float, resolves: bool
     assert found == ([("a", "resolved", 1, value)] if resolves else [])
 
 
-def test_a_pending_signal_back_inside_the_range_starts_anew() -> None:
+@pytest.mark.parametrize(
+    ("value", "anew"), [(31, True), (32, True), (32.1, False), (5.1, True), (5, True), (4.9, False)]
+)
+def test_a_pending_signal_back_inside_the_range_starts_anew(value: float, anew: bool) -> None:
     feed = Feed(rules_of(HOT_FOR))
+    feed.send(("a", 0, 33))
+    feed.send(("a", 60, value))
 
-    found = feed.send(("a", 0, 33), ("a", 60, 31), ("a", 100, 33), ("a", 200, 33), ("a", 220, 33))
+    found = feed.send(("a", 100, 33), ("a", 200, 33), ("a", 220, 33))
 
-    assert found == [("a", "firing", 220, 33)]
+    assert found == [("a", "firing", 220 if anew else 200, 33)]
 
 
 def test_a_pending_signal_that_swings_from_one_bound_to_the_other_stays_pending() -> None:
@@ -214,6 +220,19 @@ def test_a_table_made_anew_starts_without_state() -> None:
     feed.registry.drop(feed.table)
 
     assert feed.send(("b", 0, 20), ("a", 0, 34)) == [("a", "firing", 0, 34)]
+    assert feed.phases() == [("a", "g/Hot", "FIRING")]
+
+
+def test_a_table_made_anew_does_not_forget_how_far_the_log_was_read() -> None:
+    feed = Feed(rules_of(HOT))
+    old = feed.batch([("a", 0, 33), ("a", 1, 33)])
+    feed.engine.evaluate(old)
+    feed.registry.drop(feed.table)
+
+    feed.offset = 0
+    again = feed.batch([("a", 0, 33)])
+
+    assert feed.engine.evaluate(again) == []
 
 
 @pytest.mark.parametrize(
@@ -265,7 +284,9 @@ def test_zone_in_a_template_is_the_dimension_and_else_the_zones_name() -> None:
     rule = rules_of(HOT + ', annotations: {summary: "{zone} {zone_name}"}').rules[0]
 
     with_dimension = render_annotations(rule, TABLE, "gh-7/north", names, 1.0)
+    label_too = render_annotations(replace(rule, labels={"zone": "label"}), TABLE, "gh-7/north", names, 1.0)
     without = render_annotations(rule, TABLE, "gh-7/north", {"sensor": "s-1"}, 1.0)
 
+    assert label_too == with_dimension
     assert with_dimension == {"summary": "north gh-7/north"}
     assert without == {"summary": "gh-7/north gh-7/north"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -119,12 +120,27 @@ def batch(registry: SeriesRegistry, rows: list[Row], offset: int) -> RecordBatch
 
 
 values = st.none() | st.integers(-4, 4).map(float)
-rows_strategy = st.lists(
+
+
+def dense(seed: int) -> list[Row]:
+    """Many samples of few signals, mostly in order, some late or repeated."""
+    rng = random.Random(seed)
+    clock = dict.fromkeys(("a1", "a2", "b1"), 0)
+    rows: list[Row] = []
+    for _ in range(rng.randint(50, 150)):
+        sensor = rng.choice(list(clock))
+        clock[sensor] += rng.choice([0, 1, 1, 1, 2, 11, -2])
+        rows.append((sensor, clock[sensor], {name: rng.choice([None, *map(float, range(-4, 5))]) for name in "xy"}))
+    return rows
+
+
+sparse = st.lists(
     st.tuples(
         st.sampled_from(["a1", "a2", "b1"]), st.integers(0, 40), st.fixed_dictionaries({"x": values, "y": values})
     ),
     max_size=60,
 ).map(lambda rows: [(sensor, time // 2 + place // 2, values) for place, (sensor, time, values) in enumerate(rows)])
+rows_strategy = sparse | st.integers(0, 2**32).map(dense)
 cuts_strategy = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 8)), min_size=1)
 
 
@@ -153,7 +169,7 @@ def test_the_engine_decides_as_the_reference_does(rows: list[Row], cuts: list[tu
 
 
 @settings(max_examples=100, deadline=None)
-@given(rows=rows_strategy.filter(bool), cut=st.integers(0, 60), crash=st.integers(0, 60))
+@given(rows=rows_strategy.filter(bool), cut=st.integers(0, 150), crash=st.integers(0, 150))
 def test_a_replay_repeats_transitions_under_the_same_ids(rows: list[Row], cut: int, crash: int) -> None:
     """After a crash behind the snapshot, the log is read again: what was told twice is the same, nothing is missing."""
     cut, crash = sorted((min(cut, len(rows)), min(crash, len(rows))))
