@@ -61,7 +61,7 @@ class Gateway:
     def is_busy(self) -> bool:
         """New connections are refused: the log is full, or has been slow for a while."""
         is_slow = self.is_pressed and time.monotonic() - self._pressed_since_s >= self.settings.busy_after_s
-        return self.stage.is_refused or is_slow
+        return self.stage.refusal is not None or is_slow
 
     @property
     def port(self) -> int:
@@ -174,7 +174,10 @@ class Gateway:
     def _on_pressure(self, is_pressed: bool) -> None:
         if is_pressed:
             self._pressed_since_s = self._paused_since_s = time.monotonic()
-            self.complaints.warn("log slow or full", f"not reading from {len(self._sessions)} connections")
+            self.complaints.warn(
+                "log slow or full",
+                f"{self.stage.trouble}; {len(self._sessions)} connections are not read",
+            )
         else:
             self._count_pause()
         for session in self._sessions:

@@ -76,7 +76,7 @@ class MqttToReadings:
     ) -> None:
         self.batch = AckBatch()
         self.is_pressed = False
-        self.is_refused = False  # the log said LogFull to the frame at the head
+        self.refusal: LogFull | None = None  # what the log last said, if it was that it is full
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._appender = appender
         self._settings = settings
@@ -91,9 +91,16 @@ class MqttToReadings:
         self._waiting_messages = 0
         self._waiting_bytes = 0
         self._in_flight = 0
-        self._was_refused = False  # one of the flight was
+        self._new_refusal: LogFull | None = None  # of the flight under way
         self._drained = asyncio.Event()
         self._drained.set()
+
+    @property
+    def trouble(self) -> str:
+        """Why it is pressed, for people."""
+        if self.refusal is not None:
+            return str(self.refusal)
+        return f"{self._waiting_messages} messages ({self._waiting_bytes >> 20} MiB) wait for the log"
 
     @property
     def room(self) -> int:
@@ -170,7 +177,7 @@ class MqttToReadings:
             return
         # A log that was full is asked with one frame: a smaller one behind it must not slip in before it.
         frames = [batch for batch in self._waiting if not batch.is_durable]
-        if self.is_refused:
+        if self.refusal is not None:
             del frames[1:]
         self._in_flight = len(frames)
         began_s = time.monotonic()
@@ -195,14 +202,14 @@ class MqttToReadings:
             self._fail(error)
             return
         else:
-            self._was_refused = True
+            self._new_refusal = error
         self._release()
         if self._in_flight == 0:
             self._landed()
 
     def _landed(self) -> None:
-        self.is_refused, self._was_refused = self._was_refused, False
-        if self.is_refused:
+        self.refusal, self._new_refusal = self._new_refusal, None
+        if self.refusal is not None:
             self._retry = self._loop.call_later(RETRY_S, self._offer_again)
         self._judge_pressure()
         if not self._waiting and not (self._is_due and self.batch.arrival_ns):
@@ -230,7 +237,7 @@ class MqttToReadings:
             self._waiting_messages / self._settings.max_waiting_messages,
             self._waiting_bytes / self._settings.max_waiting_bytes,
         )
-        is_pressed = self.is_refused or share >= (0.5 if self.is_pressed else 1)
+        is_pressed = self.refusal is not None or share >= (0.5 if self.is_pressed else 1)
         if is_pressed != self.is_pressed:
             self.is_pressed = is_pressed
             self._on_pressure(is_pressed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Listen, Listener, until
+from byte_devices import Listen, Listener, until
 
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.encode import pubacks

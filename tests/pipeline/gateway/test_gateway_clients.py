@@ -195,7 +195,7 @@ async def test_mosquitto_pub_is_told_why_it_may_not_come_in(version: str) -> Non
 
 async def test_a_thousand_connections_are_ordinary(served: Served) -> None:
     """Each publishes twice, is acknowledged, and leaves."""
-    from conftest import Device
+    from byte_devices import Device
 
     from pipeline.mqtt.testing import connect, publish
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Listen, Listener, until
+from byte_devices import Listen, Listener, until
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from conftest import Listen, Listener, until
+from byte_devices import Listen, Listener, until
 
 from pipeline.errors import LogError
 from pipeline.gateway.serve import serve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import MalformedPacket
@@ -58,6 +58,7 @@ def take_singly(data: bytes, version: Version, stop: int) -> Taken:
     return at, topics, bodies, packet_ids
 
 
+@settings(deadline=None)
 @given(version=versions, messages=st.lists(st.tuples(names, payloads, st.integers(0, 65_535), flags), max_size=8))
 def test_ordinary_messages_are_all_taken_and_read_as_single_packets_are(
     version: Version, messages: list[tuple[str, bytes, int, int]]
@@ -73,6 +74,7 @@ def test_ordinary_messages_are_all_taken_and_read_as_single_packets_are(
     assert taken == take_singly(data, version, len(data))
 
 
+@settings(deadline=None)
 @given(
     version=versions,
     messages=st.lists(st.tuples(names, payloads, st.integers(0, 65_535)), min_size=1, max_size=4),
@@ -92,6 +94,7 @@ def test_of_damaged_bytes_nothing_is_taken_that_single_packets_would_refuse_or_r
     assert taken == take_singly(whole, version, taken[0])
 
 
+@settings(deadline=None)
 @given(version=versions, data=st.binary(max_size=200))
 def test_random_bytes_raise_nothing_in_bulk_and_only_malformed_packet_singly(version: Version, data: bytes) -> None:
     at, *_ = take(data, version)
