@@ -28,13 +28,16 @@ from store.newness import NEVER_NS
 from store.record import Int32s, Int64s, SeriesIndex
 from store.schema import Column, Columns
 
-CHUNK_ROWS = 500_000
+CHUNK_ROWS = 200_000
 OFFSET_BITS = 20  # `_sequence` is offset << 20 | number of the row within its frame
 
 _FIXED = (
     f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '
     f'"{layout.STREAM}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
 )
+# What a sealed chunk takes, roughly; only ranks what to drop: how much to drop is measured
+_FIXED_BYTES_PER_ROW = 3
+_BYTES_PER_VALUE = 2
 _chunk_numbers = itertools.count()
 
 
@@ -239,7 +242,14 @@ class MemoryTier:
             cursor.execute(f"CHECKPOINT {database}")
         finally:
             cursor.close()
-        return replace(chunk, name=f"{database}.main.rows", database=database, pins=0, measures=dict(chunk.measures))
+        return replace(
+            chunk,
+            name=f"{database}.main.rows",
+            database=database,
+            pins=0,
+            measures=dict(chunk.measures),
+            size_bytes=chunk.rows * (_FIXED_BYTES_PER_ROW + _BYTES_PER_VALUE * len(chunk.measures)),
+        )
 
     def swap(self, chunk: Chunk, sealed: Chunk) -> None:
         """Put the sealed copy in the place of its chunk."""
@@ -262,6 +272,10 @@ class MemoryTier:
         for chunk in chunks:
             chunk.pins -= 1
         self._drop_retired()
+
+    def discard(self, chunk: Chunk) -> None:
+        """Drop a sealed copy that was not swapped in."""
+        self._drop(chunk)
 
     def drop(self) -> None:
         """Drop everything here: the table is deleted or the store closes. Running queries keep what they read."""

@@ -116,6 +116,10 @@ class Columns:
         """Every column in the order of `SELECT *`."""
         return (*self.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
 
+    def copy(self) -> Columns:
+        """The columns of now, which do not grow."""
+        return Columns.of(self.stored())
+
     def stored(self) -> tuple[Column, ...]:
         """Dimensions and measures: what is persisted."""
         return (*self.dimensions.values(), *self.measures.values())

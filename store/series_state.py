@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,15 +25,17 @@ _KEY = secrets.randbits(64) | 1
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-@dataclass(slots=True)
 class SeriesState:
     """Arrays over the series ids of one table; they grow by doubling."""
 
-    last_ns: Int64s = field(default_factory=lambda: np.full(0, NEVER_NS, np.int64))
-    known_from_ns: Int64s = field(default_factory=lambda: np.full(0, NEVER_NS, np.int64))
-    times_ns: Int64s = field(default_factory=lambda: np.full((0, DEPTH), NEVER_NS, np.int64))
-    digests: UInt64s = field(default_factory=lambda: np.zeros((0, DEPTH), np.uint64))
-    oldest: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    def __init__(self, depth: int = DEPTH) -> None:
+        """Nothing known yet; `depth` rows are remembered per series."""
+        self.depth = depth
+        self.last_ns: Int64s = np.full(0, NEVER_NS, np.int64)
+        self.known_from_ns: Int64s = np.full(0, NEVER_NS, np.int64)
+        self.times_ns: Int64s = np.full((0, depth), NEVER_NS, np.int64)
+        self.digests: UInt64s = np.zeros((0, depth), np.uint64)
+        self._oldest: npt.NDArray[np.intp] = np.zeros(0, np.intp)
 
     def reserve(self, count: int) -> None:
         """Make room for series ids below `count`."""
@@ -44,9 +45,9 @@ class SeriesState:
         more = max(count, 2 * have, 64) - have
         self.last_ns = np.concatenate((self.last_ns, np.full(more, NEVER_NS, np.int64)))
         self.known_from_ns = np.concatenate((self.known_from_ns, np.full(more, NEVER_NS, np.int64)))
-        self.times_ns = np.concatenate((self.times_ns, np.full((more, DEPTH), NEVER_NS, np.int64)))
-        self.digests = np.concatenate((self.digests, np.zeros((more, DEPTH), np.uint64)))
-        self.oldest = np.concatenate((self.oldest, np.zeros(more, np.intp)))
+        self.times_ns = np.concatenate((self.times_ns, np.full((more, self.depth), NEVER_NS, np.int64)))
+        self.digests = np.concatenate((self.digests, np.zeros((more, self.depth), np.uint64)))
+        self._oldest = np.concatenate((self._oldest, np.zeros(more, np.intp)))
 
     def restore(self, last_ns: Int64s) -> None:
         """Take in persisted last times: nothing is known of rows up to them."""
@@ -61,21 +62,14 @@ class SeriesState:
         if digests is None:
             self.known_from_ns[series] = np.maximum(self.known_from_ns[series], time_ns + 1)
             return
-        slot = self.oldest[series]
+        slot = self._oldest[series]
         forgotten = self.times_ns[series, slot]
         later = forgotten >= self.known_from_ns[series]
         if later.any():
             self.known_from_ns[series[later]] = forgotten[later] + 1
         self.times_ns[series, slot] = time_ns
         self.digests[series, slot] = digests
-        self.oldest[series] = (slot + 1) % DEPTH
-
-    def slot_of(self, series: int, time_ns: int) -> int | None:
-        """Where the row of this key is remembered; -1: surely not stored; None: not known here."""
-        if time_ns < self.known_from_ns[series]:
-            return None
-        found = np.flatnonzero(self.times_ns[series] == time_ns)
-        return int(found[0]) if len(found) else -1
+        self._oldest[series] = (slot + 1) % self.depth
 
 
 def digest(measures: Mapping[str, pa.Array], count: int) -> UInt64s:

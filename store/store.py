@@ -20,14 +20,14 @@ from store.catalog import Catalog, TableInfo, TableSettings
 from store.duck import WORKING_MEMORY_BYTES, Duck
 from store.errors import MagneticTierError, StoreFormatError, StoreLocked
 from store.files import make_folders, write_atomic
-from store.flush import flush
 from store.magnetic_tier import MagneticTier
 from store.positions import Positions
-from store.record import Applied, Outcome, RecordBatch, SeriesRegistry, TableId
+from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.recovery import restore
 from store.series_file import SeriesFile
 from store.snapshot import Snapshot
 from store.table import Table
+from store.upkeep import Upkeep
 
 __all__ = ["Applied", "Store"]
 
@@ -50,7 +50,6 @@ class Store:
         """Use `Store.open`."""
         self._folder = folder
         self._magnetic = magnetic
-        self._memory_limit_bytes = memory_limit_bytes
         self._clock_ns = clock_ns
         self._lock_file = lock
         self._duck = Duck(magnetic, memory_limit_bytes + WORKING_MEMORY_BYTES)
@@ -59,6 +58,7 @@ class Store:
         self._tables_lock = threading.RLock()
         self._advanced: dict[str, int] = {}
         self._rows = 0  # applied since the store was opened
+        self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes)
         self.registry = SeriesRegistry()
         self.catalog = Catalog(folder / layout.CATALOG, templates, clock_ns, lambda: dict(self._advanced), self._delete)
         for stream, floor in self._positions.floors.items():
@@ -126,13 +126,28 @@ class Store:
 
     def flush(self) -> None:
         """Make everything applied and advanced durable: for a graceful end."""
-        for table in self._all():
-            flush(table, self._advanced, self._positions.streams, self._clock_ns(), self._rows)
-        self._save_positions()
+        for table in self.all_tables():
+            self._upkeep.flush(table)
+        self._upkeep.save_positions()
 
     def maintain(self) -> None:
         """One pass over what is due. Called again and again by one background thread; all heavy I/O is here."""
-        self.flush()
+        self._upkeep.run()
+
+    def last_times(self, table: TableId) -> Int64s:
+        """The newest event time of each series of `table`, by series id; empty for a table not there. Any thread."""
+        used = self._tables.get(table)
+        if used is None:
+            return np.zeros(0, np.int64)
+        return used.state.last_ns[: len(used.index)].copy()
+
+    def measure_types(self, table: TableId) -> dict[str, MeasureType]:
+        """The type of each measure `table` has; empty for a table not there."""
+        info = self.catalog.find(table)
+        if info is None:
+            return {}
+        columns = self._open_table(info).schema(info).columns
+        return {column.name: column.type for column in columns if column.kind == "measure"}
 
     def snapshot(self, account: str) -> Snapshot:
         """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
@@ -140,14 +155,29 @@ class Store:
 
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
-        for table in self._all():
+        for table in self.all_tables():
             table.drop()
         self._duck.close()
         self._lock_file.close()
 
+    # What upkeep asks
+
+    def advanced(self) -> Mapping[str, int]:
+        """Per stream, up to where every record is applied."""
+        return dict(self._advanced)
+
+    def rows_applied(self) -> int:
+        """How many rows were applied since the store was opened."""
+        return self._rows
+
+    def table_bytes(self) -> int:
+        """What the memory tier takes."""
+        return self._duck.table_bytes()
+
     # Tables
 
-    def _all(self) -> list[Table]:
+    def all_tables(self) -> list[Table]:
+        """The tables there are now."""
         with self._tables_lock:
             return list(self._tables.values())
 
@@ -189,15 +219,6 @@ class Store:
             folder = layout.table_folder(root, table)
             if folder.exists():
                 shutil.rmtree(folder)
-
-    def _save_positions(self) -> None:
-        floors = {stream: offset + 1 for stream, offset in dict(self._advanced).items()}
-        for table in self._all():
-            with table.lock:
-                for stream, first in table.unflushed.items():
-                    floors[stream] = min(first, floors.get(stream, first))
-        if floors != self._positions.floors:
-            self._positions.save(floors)
 
 
 def _check_format(path: Path) -> None:

@@ -17,7 +17,7 @@ from store.catalog import TableInfo
 from store.duck import Duck
 from store.errors import StoreError
 from store.lookup import find_magnetic
-from store.magnetic_tier import MagneticTier
+from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import OFFSET_BITS, MemoryTier, Rows
 from store.positions import Positions
 from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex
@@ -39,7 +39,6 @@ class Cut:
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
-    rows_seen: int
 
 
 class Table:
@@ -63,13 +62,14 @@ class Table:
         self.series_file = series_file
         self.columns = Columns()
         self.state = SeriesState()
-        self.superseded: dict[int, int] = {}  # time → number of the row that last superseded another there
-        self.rows_seen = 0
+        self.superseded: dict[int, dict[str, int]] = {}  # time → by stream, the last offset that superseded a row there
         self.unflushed: dict[str, int] = {}  # by stream: the first offset with rows that the magnetic tier may lack
         self.unflushed_since_ns: int | None = None
         self.unflushed_from_row = 0  # of the store's count of rows, at the first unflushed one
         self.last_offset: dict[str, int] = {}
-        self.pinned_versions: dict[int, int] = {}
+        self.is_flushed_once = False
+        self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `vacuum`
+        self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
         self._born = info.born
         self._positions = positions
         self._series_known = 0
@@ -115,12 +115,22 @@ class Table:
         }
         number = self._positions.number_of(batch.stream)
         versions = batch.version if version is None else version
-        self.rows_seen += len(batch)
         self.memory.add(Rows(batch.series, batch.time_ns, versions, number, sequence, measures), 0)
 
-    def supersede(self, time_ns: int) -> None:
-        """Rows of this time are no longer one per key."""
-        self.superseded[time_ns] = self.rows_seen
+    def supersede(self, time_ns: int, stream: str, offset: int) -> None:
+        """Rows of this time are no longer one per key, by a row of this offset."""
+        self.superseded.setdefault(time_ns, {})[stream] = offset
+
+    def settled(self) -> list[int]:
+        """Superseded times, ascending, of which only the magnetic tier is asked and has every row applied so far."""
+        with self.lock:
+            positions, whole_from_ns = self.magnetic.version.positions, self.memory.whole_from_ns
+            return sorted(
+                time_ns
+                for time_ns, offsets in self.superseded.items()
+                if time_ns < whole_from_ns
+                and all(offset <= positions.get(stream, -1) for stream, offset in offsets.items())
+            )
 
     def find_stored(self, batch: RecordBatch, now_ns: int) -> dict[tuple[int, int], tuple[int, Mapping[str, object]]]:
         """Of the keys of `batch`, those stored: (series, time) → (version, values)."""
@@ -173,7 +183,8 @@ class Table:
         self.unflushed.setdefault(batch.stream, int(batch.offset[0]))
         self.last_offset[batch.stream] = int(batch.offset[-1])
         if self.unflushed_since_ns is None:
-            self.unflushed_since_ns, self.unflushed_from_row = now_ns, store_rows
+            self.is_flushed_once = True
+        self.unflushed_since_ns, self.unflushed_from_row = now_ns, store_rows
 
     # The maintaining thread's side
 
@@ -187,8 +198,7 @@ class Table:
                 dict(advanced),
                 self.state.last_ns[:count].copy(),
                 np.array(sorted(self.superseded), np.int64),
-                Columns.of(self.columns.stored()),
-                self.rows_seen,
+                self.columns.copy(),
             )
 
     def publish(self, cut: Cut, now_ns: int, store_rows: int) -> None:
@@ -199,6 +209,7 @@ class Table:
             for stream in self.unflushed
             if self.last_offset.get(stream, -1) > cut.positions.get(stream, -1)
         }
+        self.is_flushed_once = True
         self.unflushed_since_ns, self.unflushed_from_row = (now_ns, store_rows) if self.unflushed else (None, 0)
 
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
@@ -229,7 +240,7 @@ class Table:
                 for chunk in self.memory.chunks
             )
             self.memory.pin([view.chunk for view in views])
-            self.pinned_versions[version.number] = self.pinned_versions.get(version.number, 0) + 1
+            self._pinned[version.number] = (version, self._pinned.get(version.number, (version, 0))[1] + 1)
             return TableView(
                 TableSchema(self.id, self.columns.all(), info.settings),
                 self.memory.series_table,
@@ -245,12 +256,15 @@ class Table:
     def unpin(self, view: TableView) -> None:
         """The view is read no more."""
         with self.lock:
-            count = self.pinned_versions[view.version.number] - 1
-            self.pinned_versions[view.version.number] = count
-            if not count:
-                del self.pinned_versions[view.version.number]
+            version, count = self._pinned.pop(view.version.number)
+            if count > 1:
+                self._pinned[version.number] = (version, count - 1)
             if not self.is_dropped:
                 self.memory.unpin([chunk.chunk for chunk in view.chunks])
+
+    def versions_in_use(self) -> list[Version]:
+        """The magnetic version of now and those that views have."""
+        return [self.magnetic.version, *(version for version, _ in self._pinned.values())]
 
     def drop(self) -> None:
         """The table is deleted: nothing of it is applied or flushed any more."""

@@ -17,7 +17,7 @@ import pyarrow as pa
 from store.judge import Stored, judge
 from store.newness import strictly_later
 from store.record import Int64s, Outcome, RecordBatch
-from store.series_state import DEPTH, UInt64s, digest
+from store.series_state import UInt64s, digest
 
 if TYPE_CHECKING:
     from store.table import Table
@@ -56,7 +56,7 @@ def decide(table: Table, batch: RecordBatch, sequence: Int64s) -> Accepted:
     if len(stored):
         table.accept(part.take(stored), sequence[doubtful][stored], judged.versions[stored])
         for i in stored[judged.outcomes[stored] == Outcome.REPLACED]:
-            table.supersede(int(part.time_ns[i]))
+            table.supersede(int(part.time_ns[i]), part.stream, int(part.offset[i]))
     accepted.rows = len(rows) + len(stored)
     return accepted
 
@@ -139,12 +139,12 @@ def _note(table: Table, batch: RecordBatch, digests: UInt64s | None) -> None:
     if len(ends) == len(order):
         table.state.note(series, time_ns, digests)
         return
-    # How many rows of its series come after each: the last DEPTH are remembered, in rounds of one row per series.
+    # How many rows of its series come after each: the last `depth` are remembered, in rounds of one row per series.
     after = np.repeat(ends, np.diff(np.append(-1, ends))) - np.arange(len(order))
-    early = order[after >= DEPTH]
+    early = order[after >= table.state.depth]
     if len(early):
         np.maximum.at(table.state.known_from_ns, series[early], time_ns[early] + 1)
-    for round_ in range(min(DEPTH, int(after.max()) + 1) - 1, -1, -1):
+    for round_ in range(min(table.state.depth, int(after.max()) + 1) - 1, -1, -1):
         rows = order[after == round_]
         table.state.note(series[rows], time_ns[rows], digests[rows] if digests is not None else None)
 

@@ -1,0 +1,29 @@
+"""The end of a row's life: older than the memory and magnetic retention of its table together.
+
+Such rows are invisible to snapshots at once (`TableView.visible_from_ns`); here they leave both tiers, whole files and
+chunks at a time.
+"""
+
+from __future__ import annotations
+
+from store.catalog import TableSettings
+from store.table import Table
+
+
+def retain(table: Table, settings: TableSettings, now_ns: int) -> int:
+    """Take files and sealed chunks without a visible row out of the table; how many files went."""
+    oldest_ns = now_ns - settings.retention_ns
+    with table.io_lock:
+        if table.is_dropped:
+            return 0
+        expired = [file for file in table.magnetic.version.files if file.to_ns < oldest_ns]
+        version = table.magnetic.version
+        if expired:
+            version = table.magnetic.commit([], expired, table.columns.copy().stored(), {}, is_new_data=True)
+        with table.lock:
+            table.magnetic.version = version
+            for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
+                table.memory.evict(chunk)
+            for time in [time for time in table.superseded if time < oldest_ns]:
+                del table.superseded[time]
+        return len(expired)

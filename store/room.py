@@ -1,0 +1,55 @@
+"""Keeping the memory tier under its cap: sealing what is committed, and dropping the oldest sealed chunks.
+
+Rows that the magnetic tier lacks are never dropped. Where those alone pass the cap, tables are flushed early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from store.table import Table
+
+
+def seal(table: Table) -> int:
+    """Compress the closed chunks that the magnetic tier has; how many."""
+    with table.lock:
+        chunks = table.memory.sealable(table.numbered(table.magnetic.version.positions))
+    for chunk in chunks:
+        sealed = table.memory.seal(chunk)
+        with table.lock:
+            if table.is_dropped:
+                table.memory.discard(sealed)
+                return 0
+            table.memory.swap(chunk, sealed)
+    return len(chunks)
+
+
+def make_room(tables: Sequence[Table], used_bytes: Callable[[], int], limit_bytes: int) -> int:
+    """Drop sealed chunks, the oldest of all tables first, until no more than `limit_bytes` is used; how many went."""
+    excess = used_bytes() - limit_bytes
+    if excess <= 0:
+        return 0
+    oldest_first = sorted(
+        ((chunk, table) for table in tables for chunk in list(table.memory.chunks) if chunk.sealed),
+        key=lambda pair: pair[0].created_ns,
+    )
+    dropped = 0
+    for chunk, table in oldest_first:
+        if excess <= 0:
+            break
+        with table.lock:
+            if chunk in table.memory.chunks:
+                table.memory.evict(chunk)
+                excess -= chunk.size_bytes
+                dropped += 1
+    return dropped
+
+
+def largest_unsealed(tables: Sequence[Table]) -> Table | None:
+    """The table whose unsealed chunks take most, None if there is no row in any."""
+    sizes = [
+        (sum(chunk.size_bytes for chunk in list(table.memory.chunks) if not chunk.sealed), position)
+        for position, table in enumerate(tables)
+    ]
+    most, position = max(sizes, default=(0, 0))
+    return tables[position] if most else None

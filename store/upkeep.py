@@ -1,0 +1,149 @@
+"""What the maintaining thread does, one pass at a time: flush, seal, make room, merge, retain, vacuum, save positions.
+
+Every table with unflushed rows is flushed within `FLUSH_AFTER_NS`, so that no position lies more than 30 s or 600,000
+messages behind; the first flush of each comes at another moment, and so do all after it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from store import compaction, compaction_plan
+from store.catalog import Catalog
+from store.flush import flush
+from store.parquet import DataFile
+from store.positions import Positions
+from store.retention import retain
+from store.room import largest_unsealed, make_room, seal
+from store.table import Table
+from store.vacuum import vacuum
+
+FLUSH_AFTER_NS = 25_000_000_000
+FLUSH_ROWS = 500_000  # of the whole store, since a table's first unflushed one
+FLUSH_BYTES = 64 * 1024 * 1024
+POSITIONS_EVERY_NS = 5_000_000_000
+CLEAN_EVERY_NS = 600_000_000_000
+RETAIN_EVERY_NS = 3_600_000_000_000
+VACUUM_EVERY_NS = 1_200_000_000_000
+
+
+class Work(Protocol):
+    """What upkeep needs of the store."""
+
+    catalog: Catalog
+
+    def all_tables(self) -> list[Table]:
+        """The tables there are now."""
+        ...
+
+    def advanced(self) -> Mapping[str, int]:
+        """Per stream, up to where every record is applied."""
+        ...
+
+    def rows_applied(self) -> int:
+        """How many rows were applied since the store was opened."""
+        ...
+
+    def table_bytes(self) -> int:
+        """What the memory tier takes."""
+        ...
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """When what was done last."""
+
+    work: Work
+    positions: Positions
+    clock_ns: Callable[[], int]
+    memory_limit_bytes: int
+    _saved_ns: int = 0
+    _done_ns: dict[tuple[str, Table], int] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """One pass over what is due."""
+        tables = self.work.all_tables()
+        flushed = [self.flush(table) for table in tables if self._is_flush_due(table)]
+        if any(flushed) or self.clock_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
+            self.save_positions()
+        for table in tables:
+            seal(table)
+        self._keep_under_limit(tables)
+        for table in tables:
+            self.compact(table)
+            if self._is_due("retain", table, RETAIN_EVERY_NS):
+                info = self.work.catalog.find(table.id)
+                if info is not None:
+                    retain(table, info.settings, self.clock_ns())
+            if self._is_due("vacuum", table, VACUUM_EVERY_NS):
+                vacuum(table, self.clock_ns())
+        self._done_ns = {key: done for key, done in self._done_ns.items() if not key[1].is_dropped}
+
+    def flush(self, table: Table) -> bool:
+        """Commit the unflushed rows of `table`; whether there were any."""
+        return flush(table, self.work.advanced(), self.positions.streams, self.clock_ns(), self.work.rows_applied())
+
+    def save_positions(self) -> None:
+        """Raise the floors to what is durable now."""
+        # `advanced` is read first: rows applied while the tables are looked at come after it
+        floors = {stream: offset + 1 for stream, offset in self.work.advanced().items()}
+        for table in self.work.all_tables():
+            with table.lock:
+                for stream, first in table.unflushed.items():
+                    floors[stream] = min(first, floors.get(stream, first))
+        self._saved_ns = self.clock_ns()
+        if floors != self.positions.floors:
+            self.positions.save(floors)
+
+    def compact(self, table: Table) -> None:
+        """Merge what is to be merged, and clean superseded rows out now and then."""
+
+        def written_ns(file: DataFile) -> int:
+            return (Path(table.magnetic.folder) / file.path).stat().st_mtime_ns
+
+        for group in compaction_plan.plan(table.magnetic.version.files, self.clock_ns(), written_ns):
+            compaction.rewrite(table, group)
+        if table.superseded and self._is_due("clean", table, CLEAN_EVERY_NS):
+            files = compaction.files_to_clean(table)
+            if files:
+                compaction.rewrite(table, files)
+
+    def _is_flush_due(self, table: Table) -> bool:
+        since_ns = table.unflushed_since_ns
+        if since_ns is None:
+            return False
+        age_ns = self.clock_ns() - since_ns
+        if not table.is_flushed_once:
+            age_ns += zlib.crc32(str(table.id).encode()) % FLUSH_AFTER_NS
+        return (
+            age_ns >= FLUSH_AFTER_NS
+            or table.memory.uncommitted_bytes >= FLUSH_BYTES
+            or self.work.rows_applied() - table.unflushed_from_row >= FLUSH_ROWS
+        )
+
+    def _keep_under_limit(self, tables: list[Table]) -> None:
+        """Drop what the magnetic tier has; where that is not enough, flush and seal the table with most to seal."""
+        for _ in range(len(tables) + 1):
+            make_room(tables, self.work.table_bytes, self.memory_limit_bytes)
+            if self.work.table_bytes() <= self.memory_limit_bytes:
+                return
+            table = largest_unsealed(tables)
+            if table is None:
+                return
+            with table.lock:
+                table.memory.insert_head(self.clock_ns())
+                table.memory.close_chunk()
+            self.flush(table)
+            seal(table)
+
+    def _is_due(self, what: str, table: Table, every_ns: int) -> bool:
+        now_ns = self.clock_ns()
+        last_ns = self._done_ns.setdefault((what, table), now_ns)
+        if now_ns - last_ns < every_ns:
+            return False
+        self._done_ns[what, table] = now_ns
+        return True

@@ -1,0 +1,196 @@
+"""Whatever is written, repeated, late, flushed, merged, evicted, expired, lost and replayed: the rows are the oracle's."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, given, settings
+
+from store import compaction, layout, room
+from store.catalog import TableSettings
+from store.record import Outcome, TableId
+from store.retention import retain
+from store.series_state import SeriesState
+from store.store import Store
+from store.testing import Oracle, Row, batch_of
+from store.vacuum import KEEP_NS, vacuum
+
+TABLE = TableId("farm", "d", "t")
+STREAM = "0123/readings/0"
+T0 = 1_795_000_000_000_000_000
+DAY_NS = 86_400_000_000_000
+RETENTION = timedelta(days=3)
+
+_times = st.one_of(
+    st.integers(0, 6), st.integers(0, 3).map(lambda n: n * 1_000), st.integers(-2, 2).map(lambda n: n * DAY_NS + 5)
+)
+_dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("s", "1"), ("Zone", "a b")), (("S", "1"),), ()])
+_values = st.one_of(
+    st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
+    st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
+)
+_rows = st.builds(
+    Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
+)
+_writes = st.tuples(st.just("write"), st.lists(_rows, min_size=1, max_size=8), st.booleans())
+_others = st.sampled_from(
+    [(name,) for name in ("flush", "compact", "clean", "evict", "later", "retain", "vacuum", "restart", "maintain")]
+    + [("restart_without_series",), ("restart_torn",), ("restart_empty_commit",)]
+)
+
+
+class Bench:
+    """A store, the log it is fed from, and the oracle beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now_ns = T0
+        self.log: list[tuple[list[Row], bool]] = []
+        self.oracle = Oracle()
+        self.store = self._open()
+
+    def _open(self) -> Store:
+        store = Store.open(
+            self.folder,
+            memory_limit_bytes=1 << 26,
+            templates={("d", "t"): TableSettings(RETENTION, timedelta(0), from_config=True)},
+            clock_ns=lambda: self.now_ns,
+        )
+        table = store._table_to_write(TABLE)
+        assert table is not None
+        known = table.state.last_ns[: len(table.index)].copy()
+        table.state = SeriesState(depth=2)  # so that look-ups are needed
+        table.state.restore(known)
+        return store
+
+    @property
+    def table(self) -> Any:
+        return self.store._table_to_write(TABLE)
+
+    def write(self, rows: list[Row], by_version: bool) -> None:
+        rows = rows if by_version else [Row(r.dimensions, r.time_ns, r.values, 1, r.measure_name) for r in rows]
+        self.log.append((rows, by_version))
+        expected = [self.oracle.apply(row, by_version=by_version) for row in rows]
+        outcomes = self._apply(len(self.log) - 1)
+        visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
+
+        for row, found, outcome in zip(rows, outcomes, expected, strict=True):
+            assert found == outcome or row.time_ns < visible_from, (row, Outcome(found), outcome)
+
+    def _apply(self, offset: int) -> list[int]:
+        rows, by_version = self.log[offset]
+        half = len(rows) // 2
+        outcomes: list[int] = []
+        for part in (rows[:half], rows[half:]):  # a frame may come in several batches
+            if part:
+                batch = batch_of(
+                    self.store.registry.of(TABLE), STREAM, [offset] * len(part), part, by_version=by_version
+                )
+                outcomes += self.store.apply(batch).outcomes.tolist()
+        self.store.advance(STREAM, offset)
+        return outcomes
+
+    def restart(self, damage: Callable[[], None] | None = None) -> None:
+        self.store.close()
+        if damage:
+            damage()
+        self.store = self._open()
+        for offset in range(self.store.replay_from(STREAM) or 0, len(self.log)):
+            self._apply(offset)
+
+    def restart_without_series(self) -> None:
+        self.restart(lambda: shutil.rmtree(self.folder / layout.SERIES, ignore_errors=True))
+
+    def restart_torn(self) -> None:
+        self._crash_in_commit(b'{"add":{"path":"date=2026-01-01/x.parq')
+
+    def restart_empty_commit(self) -> None:
+        self._crash_in_commit(b"")
+
+    def _crash_in_commit(self, data: bytes) -> None:
+        """The next commit was being written when the power failed."""
+        commits = sorted((self.table.magnetic.folder / layout.DELTA_LOG).glob("*.json"))
+        if commits:
+            following = commits[-1].with_name(f"{int(commits[-1].stem) + 1:020d}.json")
+            self.restart(lambda: following.write_bytes(data) and None)
+
+    def flush(self) -> None:
+        self.store.flush()
+
+    def maintain(self) -> None:
+        self.now_ns += 30_000_000_000
+        self.store.maintain()
+
+    def compact(self) -> None:
+        files = self.table.magnetic.version.files
+        for date in sorted({file.date for file in files}):
+            compaction.rewrite(self.table, [file for file in files if file.date == date])
+
+    def clean(self) -> None:
+        files = compaction.files_to_clean(self.table)
+        if files:
+            compaction.rewrite(self.table, files)
+
+    def evict(self) -> None:
+        self.table.memory.insert_head(self.now_ns)
+        self.table.memory.close_chunk()
+        room.seal(self.table)
+        room.make_room([self.table], lambda: 1 << 40, 0)
+
+    def later(self) -> None:
+        self.now_ns += DAY_NS
+
+    def retain(self) -> None:
+        retain(self.table, self.store.catalog.table(TABLE).settings, self.now_ns)
+
+    def vacuum(self) -> None:
+        vacuum(self.table, self.now_ns)
+        vacuum(self.table, self.now_ns + KEEP_NS)
+
+    def check(self) -> None:
+        visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
+        for from_ns, to_ns in ((None, None), (T0 + 1, T0 + 1_001), (T0 - DAY_NS, T0 + 3)):
+            least = max(visible_from, from_ns) if from_ns is not None else visible_from
+            assert self.found(from_ns, to_ns) == _sorted(self.oracle.visible(least, to_ns))
+
+    def found(self, from_ns: int | None, to_ns: int | None) -> list[str]:
+        with self.store.snapshot(TABLE.account) as snapshot:
+            columns = snapshot.schema(TABLE.database, TABLE.table).columns
+            source = snapshot.source(TABLE, time_from_ns=from_ns, time_to_ns=to_ns)
+            rows = snapshot.execute(f"SELECT * FROM {source}").to_pylist()
+        return _sorted(
+            [
+                Row(
+                    tuple((c.name, r[c.physical]) for c in columns if c.kind == "dimension" and r[c.physical] is not None),
+                    r["time_ns"],
+                    tuple((c.name, r[c.physical]) for c in columns if c.kind == "measure" and r[c.physical] is not None),
+                    measure_name=r["measure_name"],
+                )
+                for r in rows
+            ]
+        )
+
+
+def _sorted(rows: list[Row]) -> list[str]:
+    return sorted(
+        json.dumps([sorted(row.dimensions), row.measure_name, row.time_ns, sorted(row.values)]) for row in rows
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.one_of(_writes, _writes, _others), min_size=1, max_size=14))
+def test_any_interleaving_gives_the_oracles_rows(operations: list[tuple[Any, ...]]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="streamgauge-store-"))
+    bench = Bench(folder)
+    try:
+        for name, *arguments in operations:
+            getattr(bench, name)(*arguments)
+            bench.check()
+    finally:
+        bench.store.close()
+        shutil.rmtree(folder)
