@@ -12,8 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.archive.database import ArchiveFile, Filter, advance
-from pipeline.dead_letter import DeadLetter
-from pipeline.normalise.reasons import Reason
+from pipeline.dead_letter import DeadLetter, Reason
 
 FORMAT_VERSION = 1
 KEEP = timedelta(days=7)

@@ -1,0 +1,196 @@
+"""What one call found for one table, worked off: columns where they can be proven good, single readings where not.
+
+The kind of a measure is decided by the first good message that has it, in log order. So a group whose measures all have
+their types becomes columns at once; a group with a measure never seen waits, and its messages are read one by one, in
+order with all other single ones, until the types are known.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.errors import PayloadError
+from pipeline.normalise.call import Call
+from pipeline.normalise.columns import all_null, beyond_limits, measure_column, time_column
+from pipeline.normalise.plan import Group, Plan
+from pipeline.normalise.reading import dimension_value, read
+from pipeline.normalise.rows import Piece, SingleRows
+from pipeline.normalise.source import UNKNOWN, Series, Source, TableState
+from store.record import Int64s, MeasureType
+
+Single: TypeAlias = tuple[int, Source]
+"""A message to be read by itself: its row number and its source."""
+
+_NO_GROUP = -1
+
+
+@dataclass(slots=True)
+class TableWork:
+    """The messages of one table in one call."""
+
+    table: TableState
+    call: Call
+    plans: list[Plan] = field(default_factory=list)
+    singles: list[Single] = field(default_factory=list)
+    refused: list[tuple[int, PayloadError]] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
+    _rows: SingleRows = field(default_factory=SingleRows)
+
+    def run(self) -> None:
+        """Turn everything collected into `pieces` and `refused`."""
+        waiting: dict[int, tuple[Plan, Group]] = {}
+        for number, plan in enumerate(self.plans):
+            group = plan.take()
+            if not plan.is_fast:
+                self.singles += zip(group.rows, group.sources, strict=True)
+            elif self._is_settled(plan, group):
+                self.singles += self._columns(plan, group)
+            else:
+                waiting[number] = (plan, group)
+                plan.is_nested |= _has_object(group.flat)
+        if waiting:
+            self._read_in_order(waiting)
+        else:
+            for row, source in sorted(self.singles, key=lambda single: single[0]):
+                self._read(row, source)
+        if self._rows.rows:
+            self.pieces.append(self._rows.piece(self.table.types))
+
+    def _read_in_order(self, waiting: dict[int, tuple[Plan, Group]]) -> None:
+        heap = [(row, _NO_GROUP, source) for row, source in self.singles]
+        for number, (_, group) in waiting.items():
+            heap += [(row, number, source) for row, source in zip(group.rows, group.sources, strict=True)]
+        heapq.heapify(heap)
+        while heap:
+            row, number, source = heapq.heappop(heap)
+            if number != _NO_GROUP and number not in waiting:
+                continue  # its group became columns meanwhile
+            known = len(self.table.types)
+            self._read(row, source)
+            if len(self.table.types) == known:
+                continue
+            for settled in [n for n, (plan, group) in waiting.items() if self._is_settled(plan, group)]:
+                plan, group = waiting.pop(settled)
+                rest = group.only([i for i, later in enumerate(group.rows) if later > row], plan.width)
+                for suspect, its_source in self._columns(plan, rest):
+                    heapq.heappush(heap, (suspect, _NO_GROUP, its_source))
+
+    def _read(self, row: int, source: Source) -> None:
+        table = self.table
+        try:
+            message = read(self.call.payloads[row], table.route, int(self.call.arrivals[row]), table.types)
+            series = [source.series(reading.dimension_values) for reading in message.readings]
+        except PayloadError as error:
+            self.refused.append((row, error))
+            return
+        table.types.update(message.new_types)
+        for reading, its_series in zip(message.readings, series, strict=True):
+            self._rows.add(row, its_series.id_in(table.index), reading.time_ns, reading.measures)
+
+    def _type_of(self, name: str, configured: MeasureType | None) -> MeasureType | None:
+        return self.table.types.get(name) or configured
+
+    def _is_settled(self, plan: Plan, group: Group) -> bool:
+        return all(
+            self._type_of(measure.rule.name, measure.rule.type) is not None
+            or all(value is None for value in group.flat[measure.position :: plan.width])
+            for measure in plan.measures
+        )
+
+    def _columns(self, plan: Plan, group: Group) -> list[Single]:
+        """Make a piece of what of this settled group can be proven good; the others."""
+        suspects: list[Single] = []
+        while group.rows:
+            bad = self._try_columns(plan, group)
+            if not bad:
+                break
+            is_bad = set(bad)
+            suspects += [(group.rows[i], group.sources[i]) for i in bad]
+            width = plan.width
+            plan.is_nested |= any(_has_object(group.flat[i * width : (i + 1) * width]) for i in bad)
+            group = group.only([i for i in range(len(group.rows)) if i not in is_bad], width)
+        return suspects
+
+    def _try_columns(self, plan: Plan, group: Group) -> list[int]:
+        """The suspects; if there are none, the group has become a piece."""
+        measures: dict[str, pa.Array] = {}
+        types: dict[str, MeasureType] = {}
+        for measure in plan.measures:
+            rule = measure.rule
+            measure_type = self._type_of(rule.name, rule.type)
+            if measure_type is None:
+                continue  # settled, so null in all of them
+            column, suspects = measure_column(group.flat[measure.position :: plan.width], measure_type, rule.convert)
+            if column is None:
+                return suspects
+            if column.null_count < len(column):
+                measures[rule.name], types[rule.name] = column, measure_type
+        if not measures:
+            return list(range(len(group.rows)))
+        if empty := all_null(list(measures.values())):
+            return empty
+        rows = np.array(group.rows, np.int64)
+        time_ns, late = self._times(plan, group, rows)
+        if time_ns is None:
+            return late
+        series, unnamed = self._series(plan, group)
+        if series is None:
+            return unnamed
+        self.table.types.update(types)
+        self.pieces.append(Piece(rows, series, time_ns, measures))
+        return []
+
+    def _times(self, plan: Plan, group: Group, rows: Int64s) -> tuple[Int64s | None, list[int]]:
+        arrivals = self.call.arrivals[rows]
+        time = self.table.route.time
+        if time is None or plan.time is None:
+            return arrivals, []
+        time_ns, suspects = time_column(group.flat[plan.time :: plan.width], time)
+        if time_ns is not None:
+            suspects = beyond_limits(time_ns, arrivals, self.table.route)
+        return (None, suspects) if suspects else (time_ns, [])
+
+    def _series(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
+        """The series ids; called last, since it makes series that are new."""
+        if plan.dimensions:
+            return self._series_by_payload(plan, group)
+        ids = [source.only for source in group.sources]
+        if UNKNOWN in ids:
+            suspects = []
+            for i, source in enumerate(group.sources):
+                try:
+                    source.series(())
+                except PayloadError:
+                    suspects.append(i)
+            if suspects:
+                return None, suspects
+            for i, source in enumerate(group.sources):
+                ids[i] = source.only = source.series(()).id_in(self.table.index)
+        return np.array(ids, np.int64), []
+
+    def _series_by_payload(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
+        found: list[Series] = []
+        suspects = []
+        names = self.table.route.dimensions
+        for i, source in enumerate(group.sources):
+            start = i * plan.width
+            try:
+                values = tuple(
+                    None if position is None else dimension_value(name, group.flat[start + position])
+                    for name, position in zip(names, plan.dimensions, strict=True)
+                )
+                found.append(source.series(values))
+            except PayloadError:
+                suspects.append(i)
+        if suspects:
+            return None, suspects
+        return np.array([series.id_in(self.table.index) for series in found], np.int64), []
+
+
+def _has_object(values: list[Any]) -> bool:
+    return any(type(value) is dict for value in values)

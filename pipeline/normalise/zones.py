@@ -1,0 +1,22 @@
+"""The name of the zone that a series belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_DIMENSION = re.compile(r"\{([^{}]*)\}")
+
+
+def zone_of(template: str | None, dimensions: Mapping[str, str], mqtt_topic: str) -> str | None:
+    """The zone: `template` with the values of the dimensions it names; None if one of them is absent.
+
+    Without a template, the MQTT topic without its last level, or the whole of a topic that has only one.
+    """
+    if template is None:
+        parent, _, last = mqtt_topic.rpartition("/")
+        return parent or last or None
+    names = _DIMENSION.findall(template)
+    if not all(name in dimensions for name in names):
+        return None
+    return _DIMENSION.sub(lambda match: dimensions[match.group(1)], template)
