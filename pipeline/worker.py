@@ -24,11 +24,13 @@ from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
 from pipeline.http.services import QueryPool, Services
+from pipeline.http.zones import Zones
 from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.limits import Limits
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
-from pipeline.normalise import Normaliser, routes_from
+from pipeline.normalise.normaliser import Normaliser
+from pipeline.normalise.routes import routes_from
 from pipeline.progress import Progress
 from pipeline.rule_state import RuleState
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
@@ -139,7 +141,8 @@ class Worker:
         await self._save()
 
     def _stages(self) -> Stages:
-        normaliser = Normaliser(routes_from(self.config.tables), self.store.registry, self.stream)
+        routes = routes_from(self.config.tables)
+        normaliser = Normaliser(routes, self.store.registry, self.stream, self.store.measure_types)
         return Stages(
             readings_to_records=lambda stream, outlets: readings_to_records(
                 stream, normaliser, outlets.dead_letters, outlets.records
@@ -180,6 +183,7 @@ class Worker:
             progress=self.progress,
             clock_ns=time.time_ns,
             queries=QueryPool(),
+            zones=Zones(self.store),
         )
         return HttpServer(create_app(services), listen(*config.http.host_and_port))
 

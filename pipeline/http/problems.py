@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from pipeline.errors import LogError, LogFull
 from store.errors import QueryTimeout, StoreError, UnknownDatabase, UnknownTable
-from store.sql.errors import SqlError
+from store.sql.errors import QueryTimedOut, SqlError
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(SqlError)
     async def sql(_: Request, error: SqlError) -> JSONResponse:
-        return document(400, str(error), {"parameter": "sql"})
+        return document(504 if isinstance(error, QueryTimedOut) else 400, str(error), {"parameter": "sql"})
 
     @app.exception_handler(StoreError)
     async def store(_: Request, error: StoreError) -> JSONResponse:

@@ -1,0 +1,44 @@
+"""`/v1/query`: SQL in Timestream's dialect."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.http import results
+from pipeline.http.problems import bad_parameter
+from pipeline.http.services import Services, account, services
+from store import sql
+
+router = APIRouter(prefix="/v1/query", tags=["sql"])
+
+TIMEOUT_S = 60.0
+MAX_ROWS = 1_000_000
+
+
+class Ask(BaseModel):
+    """A query and the format of its answer."""
+
+    model_config = ConfigDict(extra="forbid")
+    sql: str = Field(description="one statement, in Timestream's dialect")
+    format: str = Field("json", description="json, csv or arrow")
+
+
+@router.post("", summary="Ask in SQL", response_class=Response)
+async def query(
+    parts: Annotated[Services, Depends(services)], account: Annotated[str, Depends(account)], body: Ask
+) -> Response:
+    """JSON: `{"columns": [{"name", "type"}], "rows": [[…]], "truncated": false}`. At most 1,000,000 rows, 60 s."""
+    if body.format not in results.FORMATS:
+        raise bad_parameter("format", body.format, f"one of {', '.join(results.FORMATS)}")
+
+    def answer() -> bytes:
+        found = sql.query(
+            parts.store, account, body.sql, now_ns=parts.clock_ns(), timeout_s=TIMEOUT_S, max_rows=MAX_ROWS
+        )
+        return results.encode(found, body.format)
+
+    return Response(await parts.queries.run(answer), media_type=results.FORMATS[body.format])
