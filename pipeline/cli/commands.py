@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, Entry] = {
     "up": Entry("pipeline.cli.up:up", "Run everything on this machine; Ctrl-C ends it."),
     "gateway": Entry("pipeline.cli.gateway:gateway", "Run one gateway: MQTT in, log out."),
     "worker": Entry("pipeline.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
+    "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
     "query": Entry("pipeline.cli.query:query", "Ask the server in SQL."),
     "averages": Entry("pipeline.cli.averages:averages", "Averages of zones over time."),
     "alerts": Entry("pipeline.cli.alerts:alerts", "Alerts, and where they were delivered."),

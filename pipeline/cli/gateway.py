@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from pipeline.cli.options import begin_logging, settings_options
@@ -21,5 +23,7 @@ def gateway(loaded: Loaded) -> None:
     share_metrics(loaded.config.layout)
     from pipeline.gateway.run import run  # noqa: PLC0415  # after share_metrics
 
-    begin_logging(loaded.config, "gateway")
+    begin_logging("gateway")
+    for warning in loaded.config.warnings:
+        logging.getLogger(__name__).warning(warning)
     run(loaded.config)

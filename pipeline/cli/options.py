@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from pipeline.config.load import Loaded, load
-from pipeline.config.model import Config
 
 DEFAULT_FILE = "streamgauge.yaml"
 
@@ -58,8 +57,6 @@ def load_from(config_file: Path | None, options: Mapping[str, str]) -> Loaded:
     return load(config_file, os.environ, options)
 
 
-def begin_logging(config: Config, name: str) -> None:
-    """Log lines to standard error from here on, after what is allowed in `config` but should be known."""
+def begin_logging(name: str) -> None:
+    """Log lines to standard error from here on; `name` says which process they come from."""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s")
-    for warning in config.warnings:
-        logging.getLogger(name).warning(warning)

@@ -21,5 +21,5 @@ def worker(loaded: Loaded) -> None:
     share_metrics(loaded.config.layout)
     from pipeline.worker import run  # noqa: PLC0415  # after share_metrics
 
-    begin_logging(loaded.config, "worker")
+    begin_logging("worker")
     run(loaded.config)

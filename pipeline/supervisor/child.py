@@ -19,7 +19,7 @@ _LONGEST_LINE_BYTES = 64 * 1024
 
 
 class Child:
-    """A command under a name. `keep_running` is awaited once; `stop` and `kill` end it from another task."""
+    """A command under a name. `keep_running` is awaited once; the others are called from another task."""
 
     def __init__(
         self,
@@ -65,9 +65,13 @@ class Child:
             self._ended.set()
         return code
 
+    def let_end(self) -> None:
+        """From here on it is not started again when it ends: what stops `up` may have reached it too."""
+        self._stopping.set()
+
     async def stop(self, timeout_s: float) -> None:
         """End it gracefully with SIGTERM, and after `timeout_s` with SIGKILL; returns once it has ended."""
-        self._stopping.set()
+        self.let_end()
         self._signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(self._ended.wait(), timeout_s)
@@ -78,7 +82,7 @@ class Child:
 
     def kill(self) -> None:
         """End it now."""
-        self._stopping.set()
+        self.let_end()
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:

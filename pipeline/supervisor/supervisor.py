@@ -93,6 +93,8 @@ class _Supervision:
         await self._stop.wait()
         failed = [task for task in runs if task.done()]
         background.cancel()
+        for child in self._children:
+            child.let_end()
         for child, timeout_s in zip(self._children, (self._plan.gateway_stop_s, self._plan.worker_stop_s), strict=True):
             await child.stop(timeout_s)
         await asyncio.gather(*runs)

@@ -124,6 +124,7 @@ def test_what_the_command_and_kubernetes_put_into_the_environment_is_no_setting(
         "STREAMGAUGE_CONFIG": "x",
         "STREAMGAUGE_ENDPOINT": "x",
         "STREAMGAUGE_TOKEN": "x",
+        "STREAMGAUGE_SIMULATE_PASSWORD": "x",
         "STREAMGAUGE_SERVICE_HOST": "10.0.0.1",
         "STREAMGAUGE_PORT_8080_TCP_ADDR": "10.0.0.1",
     }

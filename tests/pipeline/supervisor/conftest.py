@@ -25,12 +25,13 @@ def start_up(tmp_path: Path) -> Iterator[Starter]:
         http: str = "127.0.0.1:0",
         gateway: str = CHILD,
         worker: str = CHILD,
+        gateway_stop_s: float = 0.5,
     ) -> Up:
         data_dir = data_dir or tmp_path / "data"
         journal, log = tmp_path / "journal", tmp_path / f"log-{len(started)}"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", UP, str(data_dir), mqtt, http, gateway, worker, str(journal)],
+                [sys.executable, "-c", UP, data_dir, mqtt, http, gateway, worker, journal, str(gateway_stop_s)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 preexec_fn=end_with_parent,  # noqa: PLW1509  # there are no threads

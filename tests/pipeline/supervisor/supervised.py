@@ -36,14 +36,14 @@ from pipeline.config.quantities import parse_address
 from pipeline.layout import Layout
 from pipeline.supervisor.supervisor import Plan, supervise
 from pipeline.errors import PipelineError
-data_dir, mqtt, http, gateway, worker, journal = sys.argv[1:]
+data_dir, mqtt, http, gateway, worker, journal, gateway_stop_s = sys.argv[1:]
 def command(name, code, address):
     return (sys.executable, "-c", code, name, address.host, str(address.port), journal)
 plan = Plan(
     Layout(Path(data_dir)), parse_address(mqtt), parse_address(http),
     gateway=lambda mqtt, http: command("gateway", gateway, mqtt),
     worker=lambda mqtt, http: command("worker", worker, http),
-    gateway_stop_s=0.5,
+    gateway_stop_s=float(gateway_stop_s),
 )
 try:
     sys.exit(supervise(plan, lambda line: print(line, flush=True)))

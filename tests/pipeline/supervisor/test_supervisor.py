@@ -94,6 +94,30 @@ def test_a_child_that_does_not_end_in_time_is_killed(start_up: Starter) -> None:
     assert not is_alive(gateway)
 
 
+def test_a_worker_that_ends_while_the_gateway_is_being_stopped_is_not_started_again(start_up: Starter) -> None:
+    """A service manager sends SIGTERM to every process of the service at once."""
+    up = start_up(gateway=STUBBORN)
+    worker = up.wait_ready()["children"]["worker"]
+
+    up.process.send_signal(signal.SIGTERM)
+    until(lambda: "ending: " in up.log.read_text())
+    os.kill(worker, signal.SIGTERM)
+
+    assert up.process.wait(20) == 0
+    assert up.journal.read_text().split() == ["worker"]
+    assert "again\n" not in up.log.read_text()
+
+
+def test_a_second_signal_kills_at_once(start_up: Starter) -> None:
+    up = start_up(gateway=STUBBORN.replace("60", "61"), worker=STUBBORN, gateway_stop_s=60.0)
+    up.wait_ready()
+
+    up.process.send_signal(signal.SIGINT)
+    until(lambda: "ending: " in up.log.read_text())
+
+    assert up.end(signal.SIGINT) == 0
+
+
 def test_a_second_up_on_a_folder_is_refused_and_told_who_has_it(start_up: Starter) -> None:
     first = start_up()
     first.wait_ready()

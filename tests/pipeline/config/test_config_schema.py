@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pipeline.config.model import Config
+from pipeline.config.schema import config_schema
+from pipeline.config.tables import Section, Table
+
+
+def test_the_schema_has_every_key_in_the_words_of_the_file_and_no_others() -> None:
+    schema = config_schema()
+
+    assert set(schema["properties"]) == set(Config.model_fields)
+    assert set(schema["$defs"]["Table"]["properties"]) == set(Table.model_fields)
+    assert set(schema["$defs"]["Measure"]["properties"]) == {"as", "unit", "type"}
+    assert schema["additionalProperties"] is False
+    assert all(definition["additionalProperties"] is False for definition in schema["$defs"].values())
+    assert {definition["title"] for definition in schema["$defs"].values()} == {
+        section.__name__ for section in Section.__subclasses__() if section is not Config
+    }
+
+
+def test_defaults_are_written_as_a_file_has_them() -> None:
+    definitions = config_schema()["$defs"]
+
+    assert definitions["Listener"]["properties"]["address"]["default"] == "127.0.0.1:1883"
+    assert definitions["Retention"]["properties"]["magnetic"]["default"] == "365d"
+
+
+def test_the_log_may_be_bare_text() -> None:
+    assert {"type": "string"} in config_schema()["properties"]["log"]["anyOf"]
+
+
+def test_secrets_are_marked_as_such() -> None:
+    assert config_schema()["$defs"]["User"]["properties"]["password"]["writeOnly"] is True
