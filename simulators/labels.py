@@ -1,0 +1,55 @@
+"""The labels of injected faults: the truth that a detector is scored against, as CSV or JSON lines.
+
+One label is one fault of one sensor. `from` and `to` are the times of its first and last reading as published (those
+that a dropout kept back: as they would have been), so a row of the store belongs to a label exactly if sensor and
+measure are the label's and its time is in [from, to]. Units of `magnitude` are with `FaultKind`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulators.fleet import FaultKind
+from simulators.quantities import rfc3339_ms
+
+COLUMNS = ("sensor", "mqtt_topic", "measure", "kind", "from", "to", "magnitude")
+
+
+@dataclass(slots=True)
+class Label:
+    """One fault; `last_ms` moves on while it lasts. `measure` is empty where the whole message is concerned."""
+
+    sensor: str
+    mqtt_topic: str
+    measure: str
+    kind: FaultKind
+    first_ms: int
+    last_ms: int
+    magnitude: float
+
+    def row(self) -> dict[str, str | float]:
+        """The label under the names of `COLUMNS`."""
+        times = rfc3339_ms(self.first_ms), rfc3339_ms(self.last_ms)
+        values = (self.sensor, self.mqtt_topic, self.measure, str(self.kind), *times, round(self.magnitude, 4))
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+def format_labels(labels: list[Label], *, as_csv: bool) -> str:
+    """The text of a labels file, by first time."""
+    rows = [label.row() for label in sorted(labels, key=lambda label: (label.first_ms, label.sensor, label.kind))]
+    if not as_csv:
+        return "".join(json.dumps(row) + "\n" for row in rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_labels(path: Path, labels: list[Label]) -> None:
+    """Write the file; a name that ends in .csv gets CSV, any other JSON lines."""
+    path.write_text(format_labels(labels, as_csv=path.suffix == ".csv"), encoding="utf-8")
