@@ -65,6 +65,29 @@ class Device:
             await self.writer.wait_closed()
 
 
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_closed = False
+        self.is_aborted = False
+
+    def write(self, data: Any) -> None:
+        assert not self.is_closed
+        self.written += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("device", 1) if name == "peername" else default
+
+
 class Listener:
     """A gateway, its log, and the devices a test connects to it."""
 

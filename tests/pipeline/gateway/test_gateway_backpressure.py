@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from byte_devices import Listen, Listener, until
+from prometheus_client import REGISTRY
 
+from pipeline.errors import LogFull
+from pipeline.frame import decode_frame
+from pipeline.log.testing import FakeAppender
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.encode import pubacks
 from pipeline.mqtt.testing import connect, publish
-from pipeline.stages.mqtt_to_readings import BatchSettings
+from pipeline.stages.mqtt_to_readings import BatchSettings, MqttToReadings
 
 V3, V5 = Version.V3_1_1, Version.V5
 LIMIT = 300_000
@@ -36,6 +42,24 @@ async def test_a_full_log_is_asked_again_until_it_takes_the_frame(small: Listene
 
     await device.receive(acks(1))
     assert small.payloads == [b"1"]
+
+
+async def test_time_without_reading_is_counted_while_it_lasts(small: Listener) -> None:
+    def paused_s() -> float:
+        return REGISTRY.get_sample_value("streamgauge_gateway_paused_seconds_total") or 0.0
+
+    before = paused_s()
+    small.log.is_full = True
+    device = await small.device()
+    device.send(publish("t", b"1", packet_id=1))
+    await until(lambda: small.log.refusals >= 1)
+    small.turn(1)
+    assert small.gateway.is_pressed
+    during = paused_s()
+    small.log.is_full = False
+    await until(lambda: not small.gateway.is_pressed)
+
+    assert before < during < paused_s() < before + 10
 
 
 async def test_frames_and_pubacks_keep_their_order_through_a_full_log(listen: Listen) -> None:
@@ -85,6 +109,7 @@ async def test_while_the_log_is_slow_for_a_moment_only_new_connections_are_let_i
 
     late = await small.device("late")
     late.send(publish("t", b"2", packet_id=2))
+    assert not any(session._is_reading for session in small.gateway._sessions)
     small.log.is_stalled = False
     small.log.let_go()
 
@@ -127,3 +152,40 @@ async def test_who_does_not_read_its_pubacks_is_not_read(listen: Listen) -> None
     device.reader._transport.resume_reading()  # type: ignore[attr-defined]
     for _ in range(sent):
         await device.receive(acks(*range(1, 60_001)))
+
+
+async def test_a_small_frame_does_not_slip_into_a_full_log_before_a_large_one() -> None:
+    appended: list[bytes] = []
+    room_bytes = 500
+
+    class NearlyFull(FakeAppender):
+        """Takes what fits."""
+
+        def append(self, topic: str, value: bytes, partition: int = 0) -> asyncio.Future[int]:
+            future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            if len(value) > room_bytes:
+                self.refusals += 1
+                future.set_exception(LogFull("no room for that"))
+            else:
+                appended.append(decode_frame(value).payloads[0])
+                future.set_result(len(appended))
+            return future
+
+    def take(payload: bytes) -> None:
+        stage.batch.mqtt_topics.append("t")
+        stage.batch.payloads.append(payload)
+        stage.took("default", 1, len(payload), None, [])
+
+    log = NearlyFull()
+    stage = MqttToReadings(log, BatchSettings(max_messages=1), clock_ns=lambda: 1, on_pressure=lambda _: None)
+    take(bytes(1_000))
+    await until(lambda: log.refusals == 1)
+    take(b"small")
+    await until(lambda: log.refusals == 2)
+    assert not appended
+
+    room_bytes = 5_000
+    await stage.drain()
+
+    assert appended == [bytes(1_000), b"small"]
+    stage.failed.cancel()

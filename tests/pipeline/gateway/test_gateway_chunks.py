@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import Any
 
+from byte_devices import Wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,25 +17,6 @@ from pipeline.log.testing import FakeAppender
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.testing import connect, packet, publish
 from pipeline.stages.mqtt_to_readings import BatchSettings
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_closed = False
-
-    def write(self, data: Any) -> None:
-        assert not self.is_closed
-        self.written += data
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("device", 1) if name == "peername" else default
 
 
 async def talk(chunks: list[bytes]) -> tuple[bytes, bool, list[tuple[str, bytes]]]:

@@ -6,10 +6,11 @@ import asyncio
 import time
 
 import pytest
-from byte_devices import Listen, Listener, until
+from byte_devices import Listen, Listener, Wire, until
 
 from pipeline.errors import LogError
 from pipeline.gateway.serve import serve
+from pipeline.gateway.session import CLOSE_WITHIN_S, Session
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.testing import FakeAppender
 from pipeline.mqtt.codes import Version
@@ -203,3 +204,28 @@ async def test_two_gateways_share_a_port(listen: Listen) -> None:
 
     assert first.gateway._sessions
     assert second.gateway._sessions
+
+
+async def test_a_device_that_does_not_read_its_last_bytes_is_cut_off(listener: Listener) -> None:
+    gateway = listener.gateway
+    session, wire = Session(gateway), Wire()
+    session.connection_made(wire)
+    session.data_received(connect("d", V5) + b"\0\0")
+    listener.turn(gateway.turns(CLOSE_WITHIN_S) - 1)
+    assert wire.is_closed
+    assert not wire.is_aborted
+
+    listener.turn(1)
+
+    assert wire.is_aborted
+    session.connection_lost(None)
+
+
+async def test_nothing_is_sent_that_is_larger_than_the_device_takes(listener: Listener) -> None:
+    """5: 3.1.2.11.4. CONNACK has 18 bytes, a SUBACK for n filters 5 + n, a DISCONNECT 3 and more with its reason."""
+    device = await listener.device("d", V5, properties=b"\x27\0\0\0\x12")
+    for count in (13, 14):
+        device.send(packet(0x82, b"\0" + bytes((count,)) + b"\0" + b"\0\1#\0" * count))
+    device.send(b"\0\0")
+
+    assert await device.closed() == b"\x90\x10\0\x0d\0" + b"\x87" * 13 + b"\xe0\1\x81"
