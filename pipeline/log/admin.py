@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from pipeline.log.checkpoints import checkpoint
+from pipeline.log.checkpoints import bound_wal
 from pipeline.log.folder import open_folder
 from pipeline.log.log import Extent, Message
 from pipeline.log.topic_file import TopicFile
@@ -57,7 +57,9 @@ class LocalAdmin:
         while more:
             with self._lock:
                 more = self._file(topic).give_back()
-                checkpoint(self._file(topic))
+                bound_wal(self._file(topic))
+        with self._lock:
+            self._file(topic).checkpoint("PASSIVE")
 
     def _file(self, topic: str) -> TopicFile:
         file = self._files.get(topic)

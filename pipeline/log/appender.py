@@ -7,6 +7,7 @@ follows the disk, not the number of appends. The event loop is woken once per co
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import queue
 import threading
@@ -17,10 +18,12 @@ from pathlib import Path
 
 from pipeline.errors import LogError, LogFull
 from pipeline.log import topics
-from pipeline.log.checkpoints import Checkpoints
+from pipeline.log.checkpoints import Checkpoints, bound_wal
 from pipeline.log.folder import open_folder
 from pipeline.log.limits import Limits
 from pipeline.log.topic_file import TopicFile
+
+logger = logging.getLogger(__name__)
 
 COMMIT_MAX_BYTES = 8 << 20  # bounds how long one commit takes, and the memory it needs
 HELD_MAX_AGE_S = 0.1  # other processes append and trim too
@@ -124,12 +127,17 @@ class _Committer:
         refusal = self._limits.refusal(topic, held_bytes, free_bytes)
         if refusal is not None:
             return LogFull(f"log {self._folder.path} is full: {refusal}")
+        file = self._file(topic)
         try:
-            offsets = self._file(topic).append(messages)
+            offsets = file.append(messages)
         except LogError as error:
             return error
         self._held_bytes.value += size_bytes
         self._checkpoints.appended(size_bytes)
+        try:
+            bound_wal(file)
+        except LogError as error:
+            logger.warning("the WAL of %s stays large: %s", topic, error)  # these messages are durable all the same
         return offsets
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
-"""Keeps the WAL of every topic small, beside the appends and never in their way.
+"""Keeps the WAL of every topic small, beside the appends and not in their way.
 
-A passive checkpoint copies what it can without waiting for anybody. When nothing was appended since, SQLite begins the
-WAL anew by itself. Only a writer that never pauses makes the WAL grow; past `WAL_MAX_BYTES` a truncating checkpoint,
-right after a passive one so that little is left to copy, holds appends back for a moment.
+A passive checkpoint, on a thread of its own, copies what it can without waiting for anybody. When nothing was appended
+meanwhile, SQLite begins the WAL anew by itself. Only a writer that never pauses makes the WAL grow; past
+`WAL_MAX_BYTES` the writer itself truncates it after a commit. (A checkpoint beside it would hardly ever find the write
+lock free.) Passive ones have copied all but the last of it by then, so this is short, and once in so many bytes.
 """
 
 from __future__ import annotations
@@ -20,14 +21,10 @@ logger = logging.getLogger(__name__)
 INTERVAL_S = 1.0
 EVERY_BYTES = 8 << 20  # of appends by this process
 WAL_MAX_BYTES = 64 << 20
-BUSY_TIMEOUT_S = 0.2  # a truncating checkpoint waits for readers while it holds writers back
 
 
-def checkpoint(file: TopicFile) -> None:
-    """One pass over one topic. Raises LogError."""
-    if wal_bytes(file.path) == 0:
-        return
-    file.checkpoint("PASSIVE")
+def bound_wal(file: TopicFile) -> None:
+    """Truncate the WAL if it is too large. For whoever has just written to this file. Raises LogError."""
     if wal_bytes(file.path) > WAL_MAX_BYTES:
         file.checkpoint("TRUNCATE")
 
@@ -36,7 +33,7 @@ class Checkpoints:
     """A thread that checkpoints all topics every second, and sooner when much is appended."""
 
     def __init__(self, folder: LogFolder) -> None:
-        self._files = [TopicFile(folder, topic, busy_timeout_s=BUSY_TIMEOUT_S) for topic in topics.ALL]
+        self._files = [TopicFile(folder, topic) for topic in topics.ALL]
         self._appended_bytes = 0
         self._due = threading.Event()
         self._stopping = False
@@ -67,7 +64,7 @@ class Checkpoints:
             self._due.clear()
             for file in self._files:
                 try:
-                    checkpoint(file)
+                    file.checkpoint("PASSIVE")
                 except LogError as error:
                     # appends go on into the WAL and report their own failures; a later pass catches up
                     logger.warning("checkpoint of %s failed: %s", file.topic, error)

@@ -97,6 +97,12 @@ class TopicFile:
             rows.close()  # ends the snapshot
         return found
 
+    def version(self) -> int:
+        """A number that is another one after any other connection has committed."""
+        with self._failures():
+            version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
     def extent(self, partition: int) -> Extent:
         """What the partition holds now."""
         with self._failures():
@@ -131,8 +137,8 @@ class TopicFile:
             free = self.free_bytes()
             if free < VACUUM_ABOVE_BYTES or free < self.held_bytes():
                 return False
-            # each row of the answer is a page moved: it must be read to the end
-            self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})").fetchall()
+            # by executescript, because execute stops after the first page
+            self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})")
             return True
 
     def held_bytes(self) -> int:

@@ -4,21 +4,33 @@ What Faust would do by itself and must not here: listen on port 6066, make folde
 leader through a topic, scan modules for agents. Start and stop it within a running event loop:
 
     app = new_app(LogUse(url, start_offset, limits))
-    @app.agent(app.topic(READINGS, value_serializer="raw"), concurrency=1) …
-    await app.start()        # returns when all partitions are assigned and messages flow
-    await app.wait_until_stopped()  # returns when it was stopped or has crashed (`app.crash_reason`)
-    await app.stop()         # waits for the events that agents have in hand, then closes the log
+    @app.agent(app.topic(READINGS), concurrency=1) …
+    async with running(app):
+        await app.wait_until_stopped()  # ends when it has crashed: see `app.crash_reason`
+
+An application that was started must be stopped before its loop ends: Faust restarts agents that are merely cancelled,
+and `asyncio.run` would wait for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import faust
+from faust.tables import TableManager
 
 from pipeline.log.transport import LogUse, Transport
 
 STREAM_BUFFER_EVENTS = 64  # each event is a batch of readings
+
+
+class _NoTables(TableManager):
+    async def on_start(self) -> None:
+        """As Faust's, without its second of waiting for tables to appear."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class App(faust.App):
@@ -36,6 +48,7 @@ def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
         name,
         broker=use.url,
         autodiscover=False,
+        TableManager=_NoTables,
         value_serializer="raw",
         web_enabled=False,
         topic_disable_leader=True,
@@ -48,3 +61,18 @@ def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
     app.transport = Transport([use.url], app)
     app.finalize()
     return app
+
+
+@asynccontextmanager
+async def running(app: App) -> AsyncIterator[None]:
+    """Messages flow within; at the end the events that agents have in hand are finished, then the log is closed.
+
+    Raises what the application crashed of, if it did.
+    """
+    await app.start()
+    try:
+        yield
+    finally:
+        await app.stop()
+    if app.crash_reason is not None:
+        raise app.crash_reason

@@ -40,7 +40,7 @@ class Producer(base.Producer):
         await super().on_stop()
         await self.appender.stop()
 
-    async def send(  # noqa: PLR0917  Faust's signature
+    async def send(
         self,
         topic: str,
         key: bytes | None,

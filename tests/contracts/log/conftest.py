@@ -1,0 +1,3 @@
+from log_workbench import bench
+
+__all__ = ["bench"]

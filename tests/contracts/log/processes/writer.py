@@ -1,0 +1,23 @@
+"""Appends `<writer> <number>` for ever, 20 at a time under way, and prints `<number> <offset>` for each durable one."""
+
+import asyncio
+import itertools
+import sys
+
+from pipeline.log import open_appender
+from pipeline.log.topics import READINGS
+
+
+async def main(url: str, writer: str, count: int) -> None:
+    appender = open_appender(url, max_bytes=1 << 30, min_free_bytes=0)
+    await appender.start()
+    numbers = iter(range(count))
+    while batch := list(itertools.islice(numbers, 20)):
+        appends = [(number, appender.append(READINGS, f"{writer} {number}".encode())) for number in batch]
+        for number, append in appends:
+            sys.stdout.write(f"{number} {await append}\n")
+            sys.stdout.flush()
+    await appender.stop()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,173 @@
+"""The transport for Faust: positions of our own, and nothing of Faust that must not happen in our process."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from faust.types import TP
+
+from pipeline import metrics
+from pipeline.errors import LogError
+from pipeline.log.admin import LocalAdmin
+from pipeline.log.appender import LocalAppender
+from pipeline.log.limits import Limits
+from pipeline.log.topics import READINGS
+from pipeline.log.transport import LogUse
+from pipeline.log.transport_app import App, new_app, running
+
+LIMITS = Limits(1 << 30, 0)
+
+
+@pytest.fixture
+async def appender(tmp_path: Path) -> AsyncIterator[LocalAppender]:
+    appender = LocalAppender(tmp_path / "LOG", LIMITS)
+    await appender.start()
+    for number in range(10):
+        await appender.append(READINGS, b"%d" % number)
+    yield appender
+    await appender.stop()
+
+
+class Watched:
+    """An application that notes the offsets it gets, up to 9."""
+
+    def __init__(self, tmp_path: Path, start: int | None) -> None:
+        self.app: App = new_app(LogUse(f"local://{tmp_path}/LOG", lambda _: start, LIMITS))
+        self.offsets: list[int] = []
+        self.done = asyncio.Event()
+
+        @self.app.agent(self.app.topic(READINGS), concurrency=1)
+        async def note(stream: Any) -> None:
+            async for event in stream.events():
+                self.offsets.append(event.message.offset)
+                if event.message.offset == 9:
+                    self.done.set()
+
+    async def run(self) -> None:
+        async with running(self.app), asyncio.timeout(20):
+            await self.done.wait()
+
+
+def trim(tmp_path: Path, below: int) -> None:
+    admin = LocalAdmin(tmp_path / "LOG")
+    admin.trim(READINGS, below)
+    admin.close()
+
+
+async def test_a_position_whose_messages_were_removed_is_reported_as_loss(
+    appender: LocalAppender, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trim(tmp_path, 6)
+    lost = metrics.log_messages_lost.labels(READINGS)
+    before = lost._value.get()
+    watched = Watched(tmp_path, 2)
+
+    with caplog.at_level(logging.ERROR):
+        await watched.run()
+
+    assert watched.offsets == [6, 7, 8, 9]
+    assert lost._value.get() - before == 4
+    assert "DATA LOSS: 4 messages of readings/0 were removed before they were processed: offsets 2 to 5" in caplog.text
+
+
+async def test_a_consumer_that_never_read_begins_at_what_is_kept_and_misses_nothing(
+    appender: LocalAppender, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trim(tmp_path, 6)
+    watched = Watched(tmp_path, None)
+
+    await watched.run()
+
+    assert watched.offsets == [6, 7, 8, 9]
+    assert "DATA LOSS" not in caplog.text
+
+
+async def test_a_position_beyond_the_end_of_the_log_ends_the_application(
+    appender: LocalAppender, tmp_path: Path
+) -> None:
+    watched = Watched(tmp_path, 11)
+
+    async def run() -> None:
+        async with running(watched.app), asyncio.timeout(20):
+            await watched.app.wait_until_stopped()
+
+    with pytest.raises(LogError, match=r"readings/0 ends at offset 10, but offset 11 is asked for.*older state"):
+        await run()
+
+    assert watched.offsets == []
+
+
+async def test_a_log_that_fails_while_it_is_read_ends_the_application(appender: LocalAppender, tmp_path: Path) -> None:
+    watched = Watched(tmp_path, 0)
+
+    async def run() -> None:
+        async with running(watched.app), asyncio.timeout(20):
+            await watched.done.wait()
+            watched.app.consumer._file(READINGS).close()
+            await watched.app.wait_until_stopped()
+
+    with pytest.raises(LogError, match="closed database"):
+        await run()
+
+
+async def test_the_application_listens_nowhere_and_leaves_no_files(
+    appender: LocalAppender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    watched = Watched(tmp_path, 0)
+    process = psutil.Process()
+    before = {connection.laddr for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}
+
+    async with running(watched.app), asyncio.timeout(20):
+        await watched.done.wait()
+        now = {connection.laddr for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}
+
+    assert now == before
+    assert list((tmp_path / "cwd").iterdir()) == []
+
+
+async def test_stopping_leaves_no_task_and_no_thread(appender: LocalAppender, tmp_path: Path) -> None:
+    process, tasks = psutil.Process(), asyncio.all_tasks()
+    await asyncio.to_thread(int)  # the loop's own thread pool
+    threads = process.num_threads()
+
+    await Watched(tmp_path, 0).run()
+
+    assert asyncio.all_tasks() == tasks
+    assert process.num_threads() <= threads + 2  # the loop's pool may have grown
+
+
+async def test_offsets_committed_by_faust_decide_nothing(appender: LocalAppender, tmp_path: Path) -> None:
+    first = Watched(tmp_path, 0)
+    async with running(first.app), asyncio.timeout(20):
+        await first.done.wait()
+        await first.app.consumer.commit()
+    again = Watched(tmp_path, 4)
+
+    await again.run()
+
+    assert again.offsets == [4, 5, 6, 7, 8, 9]
+
+
+async def test_topics_cannot_change_while_the_worker_runs(appender: LocalAppender, tmp_path: Path) -> None:
+    watched = Watched(tmp_path, 0)
+
+    async with running(watched.app), asyncio.timeout(20):
+        await watched.app.consumer.subscribe([READINGS])
+        with pytest.raises(LogError, match="topics cannot change"):
+            await watched.app.consumer.subscribe([READINGS, "more"])
+    assert watched.app.consumer.assignment() == {TP(READINGS, 0)}
+
+
+async def test_headers_are_refused_because_the_log_keeps_none(appender: LocalAppender, tmp_path: Path) -> None:
+    from faust.exceptions import ProducerSendError
+
+    watched = Watched(tmp_path, 0)
+    async with running(watched.app):
+        with pytest.raises(ProducerSendError, match="no headers"):
+            await watched.app.topic(READINGS).send(value=b"x", headers={"a": b"b"})
