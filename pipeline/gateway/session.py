@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from pipeline import metrics
 from pipeline.errors import MalformedPacket
 from pipeline.gateway.admission import Refused
+from pipeline.mqtt.aliases import TopicAliases
 from pipeline.mqtt.bulk import take_publishes
 from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode, Version
 from pipeline.mqtt.connect import UnsupportedVersion
@@ -73,7 +74,7 @@ class Session(asyncio.Protocol):
         self._version = Version.V3_1_1
         self._partial: bytearray | None = None  # a packet not yet whole
         self._needed = 0  # the size at which `_partial` is worth looking at
-        self._aliases: dict[int, str] | None = None
+        self._aliases: TopicAliases | None = None  # made on first use
         self._will: Will | None = None
         self._max_sent_bytes = MAX_PACKET_BYTES
         self._unacknowledged = 0
@@ -143,11 +144,13 @@ class Session(asyncio.Protocol):
 
     # --- what the gateway calls ---
 
-    def acknowledge(self, packet_ids: list[bytes]) -> None:
-        """The messages of `packet_ids` are durable: say so to the device, if it is still there."""
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """The messages of `packet_ids` are durable: say so to the device, if it is still there. How many were told."""
         self._unacknowledged -= len(packet_ids)
-        if self._state == CONNECTED:
-            self._transport.write(pubacks(packet_ids))
+        if self._state != CONNECTED:
+            return 0
+        self._transport.write(pubacks(packet_ids))
+        return len(packet_ids)
 
     def pause(self) -> None:
         """Stop reading; harmless if it has stopped."""
@@ -292,7 +295,7 @@ class Session(asyncio.Protocol):
             metrics.connections_refused.labels("qos_2").inc()
             self.end("qos_2", ReasonCode.QOS_NOT_SUPPORTED, detail)
             return
-        mqtt_topic = publish.mqtt_topic if publish.topic_alias is None else self._resolve_alias(publish)
+        mqtt_topic = self._topic_of(publish)
         packet_ids = [publish.packet_id.to_bytes(2, "big")] if publish.qos else []
         if packet_ids:
             self._owe(1)
@@ -302,18 +305,12 @@ class Session(asyncio.Protocol):
         size_bytes = len(publish.payload) + len(mqtt_topic)
         self._gateway.stage.took(self.account, 1, size_bytes, self, packet_ids)
 
-    def _resolve_alias(self, publish: Publish) -> str:
-        """5: 3.3.2.3.4: a name sets the alias, an empty name uses it."""
-        alias, most = publish.topic_alias or 0, self._gateway.settings.topic_alias_maximum
-        if not 0 < alias <= most:
-            raise MalformedPacket("bad_topic_alias", f"topic alias {alias}; 1 to {most} are allowed")
+    def _topic_of(self, publish: Publish) -> str:
+        if publish.topic_alias is None:
+            return publish.mqtt_topic
         if self._aliases is None:
-            self._aliases = {}
-        if publish.mqtt_topic:
-            self._aliases[alias] = publish.mqtt_topic
-        elif alias not in self._aliases:
-            raise MalformedPacket("protocol_error", f"topic alias {alias} was never set")
-        return self._aliases[alias]
+            self._aliases = TopicAliases(self._gateway.settings.topic_alias_maximum)
+        return self._aliases.resolve(publish)
 
     def _owe(self, count: int) -> None:
         """Count messages to acknowledge, against the receive maximum (5: 3.3.4)."""

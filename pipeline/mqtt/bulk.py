@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def take_publishes(  # noqa: PLR0912, PLR0917  one loop without calls: a call costs as much as the packet
+def take_publishes(  # noqa: PLR0912  one loop without calls: a call costs as much as the packet
     data: bytes,
     at: int,
     known: Mapping[bytes, str],

@@ -39,8 +39,9 @@ class BatchSettings:
 class Publisher(Protocol):
     """Who published with QoS 1 and waits for PUBACKs."""
 
-    def acknowledge(self, packet_ids: list[bytes]) -> None:
-        """Send a PUBACK for each; called once a batch, in order of the PUBLISHes."""
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """Send a PUBACK for each; called once a batch, in order of the PUBLISHes. How many were sent: all or none."""
+        ...
 
 
 class AckBatch:
@@ -226,11 +227,8 @@ class MqttToReadings:
             batch = self._waiting.popleft()
             self._waiting_messages -= len(batch.arrival_ns)
             self._waiting_bytes -= len(batch.value)
-            acknowledged = 0
-            for publisher, packet_ids in batch.acks.items():
-                publisher.acknowledge(packet_ids)
-                acknowledged += len(packet_ids)
-            metrics.messages_acknowledged.inc(acknowledged)
+            sent = sum(publisher.acknowledge(packet_ids) for publisher, packet_ids in batch.acks.items())
+            metrics.messages_acknowledged.inc(sent)
 
     def _judge_pressure(self) -> None:
         share = max(

@@ -178,6 +178,9 @@ async def test_a_client_id_that_comes_again_takes_over(listener: Listener, versi
     assert (await older.closed())[2:3] == goodbye
     newer.send(b"\xc0\0")
     await newer.receive(b"\xd0\0")
+    await until(lambda: len(listener.gateway._sessions) == 1)
+    await listener.device("d", version)
+    assert (await newer.closed())[2:3] == goodbye
 
 
 async def test_the_same_client_id_in_two_accounts_is_two_devices(listen: Listen) -> None:

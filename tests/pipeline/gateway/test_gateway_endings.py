@@ -167,6 +167,25 @@ async def test_a_graceful_end_acknowledges_what_was_taken_in_and_says_goodbye(
     assert listener.payloads == [b"x"]  # and no will: nobody died
 
 
+async def test_a_gateway_that_ends_takes_in_no_more(listener: Listener) -> None:
+    listener.log.is_stalled = True
+    device = await listener.device()
+    device.send(publish("t", b"1", packet_id=1))
+    await until(lambda: listener.log.waiting_bytes > 0)
+
+    end = asyncio.create_task(listener.gateway.stop())
+    await asyncio.sleep(0)
+    device.send(publish("t", b"2", packet_id=2))
+    assert not any(session._is_reading for session in listener.gateway._sessions)
+    with pytest.raises(ConnectionRefusedError):
+        await listener.dial()
+    listener.log.let_go()
+    await end
+
+    assert await device.closed() == b"\x40\2\0\1"
+    assert listener.payloads == [b"1"]
+
+
 async def test_a_graceful_end_does_not_wait_for_ever_for_a_full_log(listen: Listen) -> None:
     listener = await listen(stop_timeout_s=0.05)
     listener.log.is_full = True
