@@ -20,10 +20,11 @@ from typing import Any
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
+from pipeline.errors import LogFull
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
-from pipeline.http.services import QueryPool, Services
+from pipeline.http.services import Busy, QueryPool, Services
 from pipeline.http.zones import Zones
 from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.limits import Limits
@@ -173,16 +174,24 @@ class Worker:
     def _http(self) -> HttpServer:
         config = self.config
         appender = open_appender(config.log_url, max_bytes=config.log.max_bytes, min_free_bytes=config.log.min_free)
+        queries = QueryPool()
+        endpoint = Endpoint(
+            self.store,
+            LogWriter(appender, self.writes, time.time_ns),
+            clock_ns=time.time_ns,
+            run=queries.run,
+            refusals=(LogFull, Busy),
+        )
         services = Services(
             store=self.store,
-            endpoint=Endpoint(self.store, LogWriter(appender, self.writes, time.time_ns), clock_ns=time.time_ns),
+            endpoint=endpoint,
             alerts=self.alerts,
             dead_letters=self.dead_letters,
             credentials=Credentials(config.http.accounts_by_token()),
             appender=appender,
             progress=self.progress,
             clock_ns=time.time_ns,
-            queries=QueryPool(),
+            queries=queries,
             zones=Zones(self.store),
         )
         return HttpServer(create_app(services), listen(*config.http.host_and_port))

@@ -27,6 +27,10 @@ QUERY_SLOTS = 2  # DuckDB and Arrow release the GIL; more slots than cores only 
 MAX_WAITING_QUERIES = 64
 
 
+class Busy(Problem):
+    """MAX_WAITING_QUERIES wait already: a 503."""
+
+
 class QueryPool:
     """Runs queries in threads, two at once; refuses when too many wait, rather than answering ever later."""
 
@@ -35,9 +39,9 @@ class QueryPool:
         self._waiting = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `function` returns. Raises Problem 503 when MAX_WAITING_QUERIES wait already."""
+        """What `function` returns. Raises Busy."""
         if self._waiting >= MAX_WAITING_QUERIES:
-            raise Problem(503, f"{self._waiting} queries wait already; try again in a moment")
+            raise Busy(503, f"{self._waiting} queries wait already; try again in a moment")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()

@@ -3,6 +3,9 @@
 EndpointError                      answered to the client with `status` and the wire name
 ├── Validation             400     the caller: the request is not one this service takes
 ├── ShapeViolation         400     the caller: members that break the service model's constraints
+├── UnknownOperation       400     the caller: no such operation in this protocol
+├── Serialization          400     the caller: a body that is not JSON
+├── AccessDenied           403     the caller: a signature of no account known here
 ├── ResourceNotFound       404     the caller: no such database, table
 ├── Conflict               409     the caller: it exists already
 ├── QueryExecution         400     the caller: the query failed on its data
@@ -21,6 +24,7 @@ from typing import ClassVar
 
 TIMESTREAM = "com.amazonaws.timestream.v20181101"
 CORAL = "com.amazon.coral.validate"
+CORAL_SERVICE = "com.amazon.coral.service"
 
 
 class DamagedPayload(Exception):
@@ -55,6 +59,29 @@ class ShapeViolation(Validation):
     """Members that are missing or break the constraints of the service model."""
 
     namespace = CORAL
+
+
+class UnknownOperation(EndpointError):
+    """No such operation in this protocol."""
+
+    status = 400
+    wire_name = "UnknownOperationException"
+    namespace = CORAL_SERVICE
+
+
+class Serialization(EndpointError):
+    """A body that is not JSON."""
+
+    status = 400
+    wire_name = "SerializationException"
+    namespace = CORAL_SERVICE
+
+
+class AccessDenied(EndpointError):
+    """The request is signed by nobody known here."""
+
+    status = 403
+    wire_name = "AccessDeniedException"
 
 
 class ResourceNotFound(EndpointError):

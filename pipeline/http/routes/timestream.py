@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from pipeline.http.services import Services, services
+from store.endpoint.errors import AccessDenied
 
 router = APIRouter(tags=["timestream"])
+
+DENIED = AccessDenied(
+    "The request is not signed with an account of this server: the access key id is the account's name, the secret "
+    "access key one of its tokens."
+)
 
 
 @router.post("/", summary="Amazon Timestream's protocol (write and query)", response_class=Response)
@@ -18,5 +24,7 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = await request.body()
     account = parts.credentials.account_of_signed(headers, body, parts.clock_ns())
+    if account is None:
+        return JSONResponse(DENIED.body(), DENIED.status, media_type="application/x-amz-json-1.0")
     answer = await parts.endpoint.handle(headers.get("x-amz-target", ""), headers, body, account)
     return Response(answer.body, answer.status, dict(answer.headers))
