@@ -46,6 +46,7 @@ class Block:
         self.index = index
         self.positions: dict[str, int] = {}
         self.mismatches: set[TypeMismatch] = set()
+        self._size = 0  # how many series there is room for
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
         watches = [(place, Watch(rule, index)) for place, rule in enumerate(rules)]
         self._watched = tuple(
@@ -129,6 +130,10 @@ class Block:
                     yield watch, series, float(watched.signals.value[series])
 
     def _grow(self, size: int) -> None:
+        """Make room in every array for the series ids below `size`."""
+        if size == self._size:
+            return
+        self._size = size
         if size > len(self._newest):
             self._newest = np.empty(size + size // 4 + 16, np.intp)
         for watched in self._watched:
