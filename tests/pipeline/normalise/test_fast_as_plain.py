@@ -1,0 +1,154 @@
+"""The columns and the plain reading of one message at a time are one definition: random messages come to the same."""
+
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
+
+from pipeline.dead_letter import Reason
+from pipeline.errors import PayloadError
+from pipeline.normalise import Normaliser, Route
+from pipeline.normalise.reading import read
+from pipeline.normalise.routes import MeasureRule, TimeField, TimeUnit
+from pipeline.normalise.templates import TopicTemplate
+from pipeline.normalise.units import conversion
+from pipeline.normalise.zones import zone_of
+from store.record import MeasureType, SeriesRegistry
+
+TS = ARRIVAL_NS // 10**6
+ROUTES = [
+    Route(
+        "agriculture",
+        "readings",
+        TopicTemplate("gh/{zone}/{sensor}"),
+        zone="{zone}",
+        time=TimeField("ts", TimeUnit.MS),
+        measure_name="climate",
+        dimensions=("device",),
+        future_ns=10**9,
+        late_ns=10**9,
+        measures={
+            "temperature": MeasureRule("temperature", MeasureType.DOUBLE),
+            "temp_f": MeasureRule("temperature", MeasureType.DOUBLE, conversion("fahrenheit", "celsius")),
+            "count": MeasureRule("count", MeasureType.BIGINT),
+            "note": MeasureRule("note"),
+        },
+    ),
+    Route("default", "readings", TopicTemplate("#")),
+]
+
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**64 - 1) | st.integers(-5, 5)
+scalars = numbers | st.booleans() | st.sampled_from(["", "on", "é" * 1_025]) | st.none()
+values = scalars | st.sampled_from([[1], {}, {"b": 1}, {"b": None, "c": {"d": "x"}}, {"b": []}])
+names = st.sampled_from(["a", "b", "a_b", "c", "count", "temperature", "temp_f", "note", "zone", "x:y"])
+times = st.sampled_from([TS, TS + 1, TS - 999, TS - 5_000, TS + 5_000, -1, None, float(TS), TS + 0.5, "x", 2**63, True])
+devices = st.sampled_from(["d-1", "d-2", "", 7, None, 1.5, True])
+
+
+def body_of(keys: tuple[str, ...], value: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    special = {"ts": times, "device": devices}
+    return st.fixed_dictionaries({key: special.get(key, value) for key in keys})
+
+
+usual = st.sampled_from([TS, TS + 1, TS - 999])
+ordinary = st.sampled_from(
+    [("ts", "temperature", "a"), ("ts", "a", "temperature"), ("ts", "device", "count", "temp_f"), ("a", "b")]
+).flatmap(lambda keys: body_of(keys, st.floats(-100, 100) | st.integers(-100, 100)))
+odd = st.lists(st.sampled_from(["ts", "device"]) | names, unique=True, max_size=4).flatmap(
+    lambda keys: body_of(tuple(keys), values)
+)
+bodies = ordinary | odd | st.lists(ordinary | odd, max_size=3) | scalars
+payloads = bodies.map(orjson.dumps) | st.sampled_from(
+    [b"", b"{", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b'{"a":1,"a":"x"}']
+)
+messages = st.tuples(
+    st.sampled_from(["default", "farm-7"]),
+    st.sampled_from(["gh/north/s-1", "gh/north/s-2", "gh//s-3", "a/b", "$SYS/x", "c/" + "x" * 2_100]),
+    payloads,
+)
+
+
+def read_alone(
+    account: str, topic: str, payload: bytes, arrival_ns: int, kinds: dict[tuple[str, str], dict[str, MeasureType]]
+) -> list[dict[str, Any]]:
+    """The rows of one message, as `normalise_frames.rows` has them but for the offset."""
+    route = next((route for route in ROUTES if route.topics.match(topic) is not None), None)
+    if route is None:
+        raise PayloadError(Reason.NO_ROUTE, f"no table takes the MQTT topic {topic!r}")
+    known = kinds.setdefault((account, route.database), {})
+    message = read(payload, route, arrival_ns, known)
+    levels = dict(route.topics.match(topic) or ())
+    if any(len(value) > 2_048 for value in levels.values()):
+        raise PayloadError(Reason.BAD_DIMENSION, "too long")
+    known.update(message.new_types)
+    found = []
+    for reading in message.readings:
+        of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
+        dimensions = levels | {name: value for name, value in of_payload if value is not None}
+        found.append(
+            {
+                "table": f"{account}/{route.database}.{route.table}",
+                "arrival_ns": arrival_ns,
+                "time_ns": reading.time_ns,
+                "dimensions": dimensions,
+                "measure_name": route.measure_name,
+                "zone": zone_of(route.zone, dimensions, topic),
+                "measures": reading.measures,
+                "types": {name: known[name].value for name in reading.measures},
+            }
+        )
+    return found
+
+
+def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]]]:
+    """What the frames become, each message by itself."""
+    kinds: dict[tuple[str, str], dict[str, MeasureType]] = {}
+    found, letters = [], []
+    for offset, its_messages in enumerate(frames):
+        for index, (account, topic, payload) in enumerate(its_messages):
+            try:
+                alone = read_alone(account, topic, payload, ARRIVAL_NS + index, kinds)
+            except PayloadError as error:
+                letters.append((f"0123456789abcdef:0:{offset}:{index}", Reason(error.reason)))
+            else:
+                found += [{**row, "offset": offset} for row in alone]
+    return found, letters
+
+
+def exact(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its measures as text: 1, 1.0 and true are equal in Python, and so are 0.0 and -0.0."""
+    return {**row, "measures": {name: repr(value) for name, value in row["measures"].items()}}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(messages, max_size=12), max_size=4), st.integers(1, 4))
+def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], together: int) -> None:
+    normaliser = Normaliser(ROUTES, SeriesRegistry(), STREAM)
+    numbered = [(offset, frame(*its_messages)) for offset, its_messages in enumerate(frames)]
+    found: dict[str, list[dict[str, Any]]] = {}
+    letters = []
+    for start in range(0, len(numbered), together):
+        normalised = normaliser.normalise_many(numbered[start : start + together])
+        letters += [(letter.id, letter.reason) for letter in normalised.dead_letters]
+        for batch in normalised.batches:
+            found.setdefault(str(batch.table), []).extend(exact(row) for row in rows(batch))
+
+    expected, expected_letters = plainly(frames)
+
+    assert letters == expected_letters
+    assert found == {
+        table: [exact(row) for row in expected if row["table"] == table] for table in {row["table"] for row in expected}
+    }
+
+
+def test_the_reference_load_is_never_read_one_by_one(monkeypatch: Any) -> None:
+    normaliser = Normaliser(ROUTES, SeriesRegistry(), STREAM)
+    payload = orjson.dumps({"ts": TS, "temperature": 21.5, "humidity": 60, "co2": 412, "soil": 0.4})
+    batch = frame(*[("default", f"gh/north/s-{number}", payload) for number in range(100)])
+    normaliser.normalise(batch, 0)
+
+    monkeypatch.setattr("pipeline.normalise.table_work.read", None)
+
+    assert len(normaliser.normalise(batch, 1).batches[0]) == 100
