@@ -1,6 +1,18 @@
 """Amazon Timestream's wire protocol, without an HTTP library: headers and body in, status, headers and body out."""
 
+from store.endpoint.context import Writer
+from store.endpoint.endpoint import Endpoint, Response
 from store.endpoint.errors import DamagedPayload
 from store.endpoint.payload import WriteRecord, decode_write, encode_write
+from store.endpoint.signature import account_of
 
-__all__ = ["DamagedPayload", "WriteRecord", "decode_write", "encode_write"]
+__all__ = [
+    "DamagedPayload",
+    "Endpoint",
+    "Response",
+    "WriteRecord",
+    "Writer",
+    "account_of",
+    "decode_write",
+    "encode_write",
+]

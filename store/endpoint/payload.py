@@ -88,7 +88,7 @@ def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> b
     )
 
 
-def decode_write(  # noqa: PLR0917 - what a log message carries, in the order every caller has it
+def decode_write(
     payload: bytes, account: str, registry: SeriesRegistry, stream: str, offset: int, arrival_ns: int
 ) -> RecordBatch:
     """The records of one request as a batch of its table, in the request's order; version rules apply to them.

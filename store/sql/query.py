@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 from sqlglot import exp
 
 from store import errors as store_errors
+from store.snapshot import Snapshot
 from store.sql.bound import Query
 from store.sql.casts import REFUSED
 from store.sql.errors import QueryFailed, QueryTimedOut
 from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
-from store.sql.show import Snapshot, describe, show_databases, show_measures, show_tables
+from store.sql.show import describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
-
-
-class SnapshotContext(Protocol):
-    """A snapshot to be entered."""
-
-    def __enter__(self) -> Snapshot: ...
-
-    def __exit__(self, *exc: object) -> None: ...
-
-
-class Store(Protocol):
-    """What a query needs of the store."""
-
-    def snapshot(self, account: str) -> SnapshotContext:
-        """A consistent view of the account's tables."""
-        ...
+from store.store import Store
 
 
 def query(

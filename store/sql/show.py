@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from store.errors import UnknownDatabase, UnknownTable
 from store.schema import TableSchema
-from store.sql.bound import Tables
+from store.snapshot import Snapshot
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.text import QueryText
@@ -30,22 +30,6 @@ _ATTRIBUTES = {
 _DIMENSIONS = ArrayType(RowType((("dimension_name", VARCHAR), ("data_type", VARCHAR))))
 _DIMENSIONS_ARROW = pa.list_(pa.struct([("dimension_name", pa.string()), ("data_type", pa.string())]))
 _SINGLE = "measure_value::"
-
-
-class Snapshot(Tables, Protocol):
-    """What these statements need of a snapshot."""
-
-    def databases(self) -> list[str]:
-        """The names of the account's databases."""
-        ...
-
-    def tables(self, database: str) -> list[str]:
-        """The names of its tables. Raises UnknownDatabase."""
-        ...
-
-    def execute(self, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
-        """The result of a query."""
-        ...
 
 
 def show_databases(snapshot: Snapshot, statement: ShowDatabases) -> ResultSet:

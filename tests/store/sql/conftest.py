@@ -1,57 +1,10 @@
-"""A store of its own for each test that asks, and a way to fill it and to ask it."""
+"""The fixtures of these tests; what they are made of is in `sql_database`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from store.catalog import TableSettings
-from store.endpoint import WriteRecord, decode_write, encode_write
-from store.record import TableId
-from store.sql import ResultSet, query
-from store.store import Store
-
-NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
-ACCOUNT = "acme"
-
-Rows = list[tuple[object, ...]]
-
-
-class Database:
-    """A store, one account, and the time it is there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now_ns = NOW_NS
-        self.store = Store.open(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=lambda: self.now_ns)
-        self._offset = 0
-
-    def write(self, database: str, table: str, records: Sequence[WriteRecord]) -> None:
-        """Store these records, making the table if need be."""
-        catalog = self.store.catalog
-        if database not in [info.name for info in catalog.databases(ACCOUNT)]:
-            catalog.create_database(ACCOUNT, database)
-        identity = TableId(ACCOUNT, database, table)
-        if catalog.find(identity) is None:
-            catalog.create_table(identity, TableSettings())
-        payload = encode_write(database, table, records)
-        self.store.apply(
-            decode_write(payload, ACCOUNT, self.store.registry, "log/readings/0", self._offset, self.now_ns)
-        )
-        self.store.advance("log/readings/0", self._offset)
-        self._offset += 1
-
-    def ask(self, text: str, **options: float) -> ResultSet:
-        """The result of a query at `now_ns`."""
-        return query(self.store, ACCOUNT, text, now_ns=self.now_ns, **options)  # type: ignore[arg-type]
-
-    def rows(self, text: str) -> Rows:
-        """Its rows, as text."""
-        return list(self.ask(text).rows())
-
-    def value(self, text: str) -> object:
-        """Its only value, as text."""
-        ((value,),) = self.rows(text)
-        return value
+from sql_database import Database
 
 
 @pytest.fixture
@@ -67,6 +20,3 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     database = Database(tmp_path_factory.mktemp("empty") / "store")
     yield database
     database.store.close()
-
-
-Ask = Callable[[str], Rows]

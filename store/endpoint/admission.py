@@ -1,0 +1,146 @@
+"""Which records of a request may be stored: by the clock, by limits, and by the columns their table has.
+
+What is refused here is answered as a rejected record, with its index and a reason; the others are stored. Version
+rules come after it, in the store. Windows: a record may be at most 15 minutes ahead, and behind by the memory
+retention; by both retentions where magnetic writes are enabled, or the table is one of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from store.catalog import TableSettings
+from store.endpoint.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
+from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
+from store.record import MeasureType
+from store.schema import Column
+
+FUTURE_LIMIT_NS = 15 * 60 * 1_000_000_000
+
+_MULTI = "multi"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that is not stored."""
+
+    index: int
+    reason: str
+    existing_version: int | None = None
+
+    def body(self) -> dict[str, object]:
+        """As the wire has it."""
+        member = {"RecordIndex": self.index, "Reason": self.reason}
+        return member if self.existing_version is None else {**member, "ExistingVersion": self.existing_version}
+
+
+@dataclass(slots=True)
+class KnownColumns:
+    """What each column of one table is, as far as this process has asked or decided. Columns never change.
+
+    A column that a request brings is taken here before the request is on its way, so that two requests at once cannot
+    bring it with two types. Used by one thread.
+    """
+
+    kinds: dict[str, str] = field(default_factory=dict)  # column → "dimension" or its type
+    measure_names: dict[str, str] = field(
+        default_factory=dict
+    )  # measure name → the type of its single measure, or multi
+
+    def learn(self, columns: Iterable[Column]) -> None:
+        """Take in what the table has."""
+        for column in columns:
+            self.kinds.setdefault(column.name, "dimension" if column.kind == "dimension" else column.type.value)
+
+    def lacks(self, records: Sequence[WriteRecord]) -> bool:
+        """Whether any of these has a column not known yet."""
+        return any(
+            name not in self.kinds
+            for record in records
+            for name in (*(name for name, _ in record.dimensions), *(column for column, _, _ in record.values))
+        )
+
+    def conflict(self, record: WriteRecord) -> str | None:
+        """Why this record does not fit the table's columns; None if it does, and then its columns are known."""
+        wanted = {name: "dimension" for name, _ in record.dimensions}
+        wanted |= {column: kind.value for column, kind, _ in record.values}
+        for name, kind in wanted.items():
+            known = self.kinds.get(name, kind)
+            if known != kind:
+                return f"The column {name} is a {known} in this table, and the record has it as a {kind}."
+        shape = _shape(record)
+        known = self.measure_names.get(record.measure_name, shape)
+        if known != shape:
+            return f"The measure name {record.measure_name} has type {known} already, and the record has it as {shape}."
+        self.kinds |= wanted
+        self.measure_names[record.measure_name] = shape
+        return None
+
+
+def _shape(record: WriteRecord) -> str:
+    column, kind, _ = record.values[0]
+    return kind.value if column.startswith(SINGLE_MEASURE_PREFIX) else _MULTI
+
+
+def window_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
+    """The times a table accepts, [from, to), and what messages call that range."""
+    memory_ns = _ns(settings.memory_retention)
+    if settings.magnetic_writes or settings.from_config:
+        return (
+            max(0, now_ns - memory_ns - _ns(settings.magnetic_retention)),
+            now_ns + FUTURE_LIMIT_NS,
+            ("data ingestion window"),
+        )
+    return now_ns - memory_ns, now_ns + FUTURE_LIMIT_NS, "memory store"
+
+
+def admit(
+    records: Sequence[WriteRecord], settings: TableSettings, known: KnownColumns, now_ns: int
+) -> tuple[list[int], list[Rejection]]:
+    """The indices of the records that go on to the store, and the rejections of the others."""
+    from_ns, to_ns, name = window_ns(settings, now_ns)
+    admitted: list[int] = []
+    rejected: list[Rejection] = []
+    for index, record in enumerate(records):
+        reason: str | None
+        if not from_ns <= record.time_ns < to_ns:
+            reason = f"The record timestamp is outside the time range [{_iso(from_ns)}, {_iso(to_ns)}) of the {name}."
+        else:
+            reason = _limit_fault(record) or known.conflict(record)
+        if reason is None:
+            admitted.append(index)
+        else:
+            rejected.append(Rejection(index, reason))
+    return admitted, rejected
+
+
+def _limit_fault(record: WriteRecord) -> str | None:
+    if len(record.dimensions) > DIMENSIONS_MAX:
+        return f"The record has {len(record.dimensions)} dimensions; {DIMENSIONS_MAX} are allowed."
+    pairs = sum(len(name.encode()) + len(value.encode()) for name, value in record.dimensions)
+    if pairs > DIMENSION_PAIRS_MAX_BYTES:
+        return f"The record's dimensions are {pairs} bytes; {DIMENSION_PAIRS_MAX_BYTES} are allowed."
+    if len(record.values) > MEASURES_MAX:
+        return f"The record has {len(record.values)} measures; {MEASURES_MAX} are allowed."
+    for name, kind, value in record.values:
+        if kind is MeasureType.VARCHAR and len(str(value).encode()) > MEASURE_VALUE_MAX_BYTES:
+            return f"The value of measure {name} is longer than {MEASURE_VALUE_MAX_BYTES} bytes."
+    return None
+
+
+def ingested(records: Sequence[WriteRecord], settings: TableSettings, now_ns: int) -> Mapping[str, int]:
+    """RecordsIngested of these: in memory if within the memory retention, else magnetic."""
+    edge_ns = now_ns - _ns(settings.memory_retention)
+    in_memory = sum(record.time_ns >= edge_ns for record in records)
+    return {"Total": len(records), "MemoryStore": in_memory, "MagneticStore": len(records) - in_memory}
+
+
+def _ns(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 1000
+
+
+def _iso(time_ns: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ns // 1_000_000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"

@@ -1,0 +1,176 @@
+"""The endpoint: one call of Timestream's protocol, from its headers and body to a status, headers and a body.
+
+A request is `POST /` with `X-Amz-Target: Timestream_20181101.<Operation>` and a JSON body; both services, write and
+query, share the target's prefix and so this door. Who asks, and whether they may, is decided before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from store.endpoint.context import Context, Run, T, Writer
+from store.endpoint.endpoints import describe_endpoints
+from store.endpoint.errors import (
+    Conflict,
+    EndpointError,
+    InternalServer,
+    ResourceNotFound,
+    Serialization,
+    Throttling,
+    UnknownOperation,
+    Validation,
+)
+from store.endpoint.queries import Queries
+from store.endpoint.shapes import REQUESTS, check
+from store.endpoint.signature import region_of
+from store.endpoint.tables import OPERATIONS
+from store.endpoint.write import WriteRecords
+from store.errors import (
+    DatabaseExists,
+    DatabaseNotEmpty,
+    RequestError,
+    TableExists,
+    UnknownDatabase,
+    UnknownTable,
+)
+from store.store import Store
+
+TARGET_PREFIX = "Timestream_20181101."
+
+# operations of the service that this server does not offer
+NOT_OFFERED = frozenset(
+    {
+        "CreateBatchLoadTask",
+        "DescribeBatchLoadTask",
+        "ListBatchLoadTasks",
+        "ResumeBatchLoadTask",
+        "UpdateDatabase",
+        "ListTagsForResource",
+        "TagResource",
+        "UntagResource",
+        "CreateScheduledQuery",
+        "DeleteScheduledQuery",
+        "DescribeScheduledQuery",
+        "ExecuteScheduledQuery",
+        "ListScheduledQueries",
+        "UpdateScheduledQuery",
+        "DescribeAccountSettings",
+        "UpdateAccountSettings",
+        "PrepareQuery",
+    }
+)
+
+_STORE_ERRORS: Mapping[type[RequestError], type[EndpointError]] = {
+    UnknownDatabase: ResourceNotFound,
+    UnknownTable: ResourceNotFound,
+    DatabaseExists: Conflict,
+    TableExists: Conflict,
+    DatabaseNotEmpty: Validation,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What to answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def run_in_thread(function: Callable[[], T], /) -> T:
+    """What `function` returns, run in a thread of the loop's default pool."""
+    return await asyncio.to_thread(function)
+
+
+class Endpoint:
+    """Timestream's protocol over a store. All calls come from one event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        *,
+        clock_ns: Callable[[], int],
+        run: Run = run_in_thread,
+        refusals: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """`run` runs what blocks (queries, the catalog). `refusals`: errors of `writer` by which it says "not now"."""
+        self._store = store
+        self._clock_ns = clock_ns
+        self._run = run
+        self._refusals = refusals
+        write, queries = WriteRecords(writer), Queries()
+        self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
+            "DescribeEndpoints": _describe_endpoints,
+            "WriteRecords": write.handle,
+            "Query": queries.query,
+            "CancelQuery": queries.cancel,
+            **dict.fromkeys(OPERATIONS, _on_catalog),
+        }
+
+    async def handle(self, target: str, headers: Mapping[str, str], body: bytes, account: str) -> Response:
+        """The answer to one request; faults of the request are answers too. Header names are in lower case."""
+        content_type = headers.get("content-type", "application/x-amz-json-1.0").partition(";")[0].strip()
+        if content_type not in {"application/x-amz-json-1.0", "application/x-amz-json-1.1"}:
+            content_type = "application/x-amz-json-1.0"
+        try:
+            status, answer = 200, await self._answer(target, headers, body, account)
+        except EndpointError as error:
+            status, answer = error.status, error.body()
+        return Response(
+            status,
+            {"Content-Type": content_type, "x-amzn-RequestId": _request_id()},
+            msgspec.json.encode(answer),
+        )
+
+    async def _answer(self, target: str, headers: Mapping[str, str], body: bytes, account: str) -> dict[str, object]:
+        prefix, name = target[: len(TARGET_PREFIX)], target[len(TARGET_PREFIX) :]
+        operation = self._operations.get(name)
+        if prefix != TARGET_PREFIX or (operation is None and name not in NOT_OFFERED):
+            raise UnknownOperation(f"Unknown operation '{target[:200]}'")
+        if operation is None:
+            raise Validation(f"The operation {name} is not supported by this server.")
+        request = _decode(body)
+        check(REQUESTS[name], request)
+        call = Context(request, headers, account, region_of(headers), self._clock_ns(), self._store, self._run, name)
+        try:
+            return await operation(call)
+        except RequestError as error:
+            kind = _STORE_ERRORS.get(type(error))
+            if kind is None:
+                raise
+            raise kind(str(error)) from error
+        except self._refusals as error:
+            raise Throttling(f"The server cannot take this in now; try again later ({error})") from error
+        except TimeoutError as error:
+            raise InternalServer("The request was not answered in time; it may yet take effect.") from error
+
+
+async def _describe_endpoints(call: Context) -> dict[str, object]:
+    return describe_endpoints(call.headers)
+
+
+async def _on_catalog(call: Context) -> dict[str, object]:
+    return await call.run(lambda: OPERATIONS[call.operation](call))
+
+
+def _decode(body: bytes) -> Any:
+    if not body.strip():
+        return {}
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Serialization(f"The request body is not JSON: {error}") from error
+
+
+def _request_id() -> str:
+    """26 characters of base 32, as the service makes them."""
+    return base64.b32encode(os.urandom(16)).decode().rstrip("=")

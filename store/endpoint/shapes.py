@@ -1,0 +1,228 @@
+"""The shapes of requests, as a table, and the check of a request against them.
+
+Constraints are those of the service model (botocore `timestream-{write,query}/2018-11-01`); clients check some of
+them, the server all. Violations are answered as the service words them: every one found, at most ten, with the path
+of the member in lower camel case and list items counted from 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from store.endpoint.errors import ShapeViolation
+
+_VIOLATIONS_MAX = 10  # of one answer, as the service does
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string of `low` to `high` characters."""
+
+    low: int = 0
+    high: int | None = None
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number from `low` to `high`."""
+
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of `low` to `high` members."""
+
+    member: Shape
+    low: int = 0
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Named members; others are ignored, as the service does."""
+
+    required: Mapping[str, Shape] = field(default_factory=dict)
+    optional: Mapping[str, Shape] = field(default_factory=dict)
+
+
+Shape: TypeAlias = Text | Number | Flag | ListOf | Structure
+
+_ANY_NAME = Text(1)
+_NEW_NAME = Text(1, 256, r"[a-zA-Z0-9_.-]+")
+_TAGS = ListOf(Structure({"Key": Text(1, 128), "Value": Text(0, 256)}), 0, 200)
+_MEASURE_TYPES = ("DOUBLE", "BIGINT", "VARCHAR", "BOOLEAN", "TIMESTAMP", "MULTI")
+_TIME_UNITS = ("MILLISECONDS", "SECONDS", "MICROSECONDS", "NANOSECONDS")
+
+_RECORD = Structure(
+    optional={
+        "Dimensions": ListOf(
+            Structure({"Name": Text(1), "Value": Text()}, {"DimensionValueType": Text(choices=("VARCHAR",))}), 0, 128
+        ),
+        "MeasureName": Text(1),
+        "MeasureValue": Text(0, 2048),
+        "MeasureValueType": Text(choices=_MEASURE_TYPES),
+        "Time": Text(1, 256),
+        "TimeUnit": Text(choices=_TIME_UNITS),
+        "Version": Number(),
+        "MeasureValues": ListOf(
+            Structure({"Name": Text(1), "Value": Text(1, 2048), "Type": Text(choices=_MEASURE_TYPES)})
+        ),
+    }
+)
+_RETENTION = Structure(
+    {
+        "MemoryStoreRetentionPeriodInHours": Number(1, 8766),
+        "MagneticStoreRetentionPeriodInDays": Number(1, 73_000),
+    }
+)
+_S3 = Structure(
+    optional={
+        "BucketName": Text(3, 63),
+        "ObjectKeyPrefix": Text(1, 928),
+        "EncryptionOption": Text(choices=("SSE_S3", "SSE_KMS")),
+        "KmsKeyId": Text(1, 2048),
+    }
+)
+_MAGNETIC_WRITES = Structure(
+    {"EnableMagneticStoreWrites": Flag()},
+    {"MagneticStoreRejectedDataLocation": Structure(optional={"S3Configuration": _S3})},
+)
+_SCHEMA = Structure(
+    optional={
+        "CompositePartitionKey": ListOf(
+            Structure(
+                {"Type": Text(choices=("DIMENSION", "MEASURE"))},
+                {"Name": Text(1), "EnforcementInRecord": Text(choices=("REQUIRED", "OPTIONAL"))},
+            ),
+            1,
+        )
+    }
+)
+_TABLE_SETTINGS: dict[str, Shape] = {
+    "RetentionProperties": _RETENTION,
+    "MagneticStoreWriteProperties": _MAGNETIC_WRITES,
+    "Schema": _SCHEMA,
+}
+_TABLE: dict[str, Shape] = {"DatabaseName": _ANY_NAME, "TableName": _ANY_NAME}
+_PAGE: dict[str, Shape] = {"NextToken": Text(1), "MaxResults": Number(1, 20)}
+
+REQUESTS: Mapping[str, Structure] = {
+    "DescribeEndpoints": Structure(),
+    "CreateDatabase": Structure({"DatabaseName": _NEW_NAME}, {"KmsKeyId": Text(1, 2048), "Tags": _TAGS}),
+    "DescribeDatabase": Structure({"DatabaseName": _ANY_NAME}),
+    "DeleteDatabase": Structure({"DatabaseName": _ANY_NAME}),
+    "ListDatabases": Structure(optional=_PAGE),
+    "CreateTable": Structure({"DatabaseName": _ANY_NAME, "TableName": _NEW_NAME}, {**_TABLE_SETTINGS, "Tags": _TAGS}),
+    "DescribeTable": Structure(_TABLE),
+    "UpdateTable": Structure(_TABLE, _TABLE_SETTINGS),
+    "DeleteTable": Structure(_TABLE),
+    "ListTables": Structure(optional={"DatabaseName": _ANY_NAME, **_PAGE}),
+    "WriteRecords": Structure(
+        {**_TABLE, "Records": ListOf(_RECORD, 1, 100)},
+        {"CommonAttributes": _RECORD},
+    ),
+    "Query": Structure(
+        {"QueryString": Text(1, 262_144)},
+        {"ClientToken": Text(32, 128), "NextToken": Text(1, 2048), "MaxRows": Number(1, 1000)},
+    ),
+    "CancelQuery": Structure({"QueryId": Text(1, 64, r"[a-zA-Z0-9]+")}),
+}
+
+
+def check(shape: Structure, request: Any) -> None:
+    """Raises ShapeViolation, with every violation found, if `request` is not of this shape."""
+    found: list[str] = []
+    for path, value, constraint in _violations(shape, request, ()):
+        shown = "null" if value is None else _shown(value)
+        found.append(f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}")
+        if len(found) == _VIOLATIONS_MAX:
+            break
+    if found:
+        plural = "error" if len(found) == 1 else "errors"
+        raise ShapeViolation(f"{len(found)} validation {plural} detected: {'; '.join(found)}")
+
+
+_Path: TypeAlias = tuple[str, ...]
+
+
+def _violations(shape: Shape, value: Any, path: _Path) -> Iterator[tuple[str, Any, str]]:
+    where = ".".join(path) or "request"
+    match shape:
+        case Text():
+            yield from ((where, value, text) for text in _text_constraints(shape, value))
+        case Number():
+            yield from ((where, value, text) for text in _number_constraints(shape, value))
+        case Flag():
+            if not isinstance(value, bool):
+                yield where, value, "Member must be a boolean"
+        case ListOf():
+            yield from _list_violations(shape, value, path)
+        case Structure():
+            if not isinstance(value, dict):
+                yield where, value, "Member must be a structure"
+                return
+            yield from _member_violations(shape, value, path)
+
+
+def _member_violations(shape: Structure, value: dict[str, Any], path: _Path) -> Iterator[tuple[str, Any, str]]:
+    for name, member in (*shape.required.items(), *shape.optional.items()):
+        inner = (*path, name[:1].lower() + name[1:])
+        if value.get(name) is not None:
+            yield from _violations(member, value[name], inner)
+        elif name in shape.required:
+            yield ".".join(inner), None, "Member must not be null"
+
+
+def _list_violations(shape: ListOf, value: Any, path: _Path) -> Iterator[tuple[str, Any, str]]:
+    where = ".".join(path)
+    if not isinstance(value, list):
+        yield where, value, "Member must be a list"
+        return
+    if len(value) < shape.low:
+        yield where, value, f"Member must have length greater than or equal to {shape.low}"
+    if shape.high is not None and len(value) > shape.high:
+        yield where, value, f"Member must have length less than or equal to {shape.high}"
+        return
+    for number, item in enumerate(value, start=1):
+        yield from _violations(shape.member, item, (*path, str(number), "member"))
+
+
+def _text_constraints(shape: Text, value: Any) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield "Member must be a string"
+        return
+    if shape.choices and value not in shape.choices:
+        yield f"Member must satisfy enum value set: [{', '.join(shape.choices)}]"
+    if len(value) < shape.low:
+        yield f"Member must have length greater than or equal to {shape.low}"
+    if shape.high is not None and len(value) > shape.high:
+        yield f"Member must have length less than or equal to {shape.high}"
+    if shape.pattern is not None and value and re.fullmatch(shape.pattern, value) is None:
+        yield f"Member must satisfy regular expression pattern: {shape.pattern}"
+
+
+def _number_constraints(shape: Number, value: Any) -> Iterator[str]:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        yield "Member must be a long"
+        return
+    if shape.low is not None and value < shape.low:
+        yield f"Member must have value greater than or equal to {shape.low}"
+    if shape.high is not None and value > shape.high:
+        yield f"Member must have value less than or equal to {shape.high}"
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return f"'{text if len(text) <= 256 else text[:256] + '…'}'"

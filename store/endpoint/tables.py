@@ -1,0 +1,151 @@
+"""Databases and tables: create, describe, list, update, delete. The catalog is durable before they return.
+
+Tables of the configuration are the configuration's: they can be described and deleted, not changed. Tags and the place
+for rejected magnetic writes are taken and have no effect: there are no tags here, and rejections are always answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from store.catalog import DatabaseInfo, TableInfo, TableSettings
+from store.endpoint.context import Context
+from store.endpoint.errors import Validation
+from store.endpoint.pages import page
+from store.endpoint.write import find_table
+from store.record import TableId
+
+Operation: TypeAlias = Callable[[Context], dict[str, object]]
+
+
+def _create_database(call: Context) -> dict[str, object]:
+    return {"Database": _database_body(call, call.store.catalog.create_database(call.account, _database(call)))}
+
+
+def _describe_database(call: Context) -> dict[str, object]:
+    return {"Database": _database_body(call, call.store.catalog.database(call.account, _database(call)))}
+
+
+def _list_databases(call: Context) -> dict[str, object]:
+    databases = call.store.catalog.databases(call.account)
+    return page(call.request, databases, lambda info: info.name, "Databases", lambda info: _database_body(call, info))
+
+
+def _delete_database(call: Context) -> dict[str, object]:
+    call.store.catalog.delete_database(call.account, _database(call))
+    return {}
+
+
+def _create_table(call: Context) -> dict[str, object]:
+    settings = _settings(call.request, TableSettings())
+    return {"Table": _table_body(call, call.store.catalog.create_table(_table(call), settings))}
+
+
+def _describe_table(call: Context) -> dict[str, object]:
+    return {"Table": _table_body(call, find_table(call.store, _table(call)))}
+
+
+def _update_table(call: Context) -> dict[str, object]:
+    info = find_table(call.store, _table(call))
+    if info.settings.from_config:
+        raise Validation(f"The table {info.table.table} is set by the server's configuration; change it there.")
+    return {
+        "Table": _table_body(
+            call, call.store.catalog.update_table(_table(call), _settings(call.request, info.settings))
+        )
+    }
+
+
+def _delete_table(call: Context) -> dict[str, object]:
+    call.store.catalog.delete_table(_table(call))
+    return {}
+
+
+def _list_tables(call: Context) -> dict[str, object]:
+    tables = call.store.catalog.tables(call.account, call.request.get("DatabaseName"))
+    return page(
+        call.request,
+        sorted(tables, key=_table_key),
+        _table_key,
+        "Tables",
+        lambda info: _table_body(call, info),
+    )
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "CreateDatabase": _create_database,
+    "DescribeDatabase": _describe_database,
+    "ListDatabases": _list_databases,
+    "DeleteDatabase": _delete_database,
+    "CreateTable": _create_table,
+    "DescribeTable": _describe_table,
+    "UpdateTable": _update_table,
+    "DeleteTable": _delete_table,
+    "ListTables": _list_tables,
+}
+
+
+def _database(call: Context) -> str:
+    return str(call.request["DatabaseName"])
+
+
+def _table(call: Context) -> TableId:
+    return TableId(call.account, call.request["DatabaseName"], call.request["TableName"])
+
+
+def _table_key(info: TableInfo) -> str:
+    return f"{info.table.database}\0{info.table.table}"
+
+
+def _settings(request: Mapping[str, Any], settings: TableSettings) -> TableSettings:
+    """`settings` with what the request changes."""
+    retention = request.get("RetentionProperties")
+    if retention is not None:
+        settings = replace(
+            settings,
+            memory_retention=timedelta(hours=retention["MemoryStoreRetentionPeriodInHours"]),
+            magnetic_retention=timedelta(days=retention["MagneticStoreRetentionPeriodInDays"]),
+        )
+    writes = request.get("MagneticStoreWriteProperties")
+    if writes is not None:
+        settings = replace(settings, magnetic_writes=writes["EnableMagneticStoreWrites"])
+    for key in (request.get("Schema") or {}).get("CompositePartitionKey") or ():
+        if key["Type"] != "MEASURE":
+            raise Validation("Partition keys of type DIMENSION are not supported; the partition key is MEASURE.")
+    return settings
+
+
+def _database_body(call: Context, info: DatabaseInfo) -> dict[str, object]:
+    return {
+        "Arn": _arn(call, info.name),
+        "DatabaseName": info.name,
+        "TableCount": len(call.store.catalog.tables(call.account, info.name)),
+        "CreationTime": info.created_ns / 1e9,
+        "LastUpdatedTime": info.updated_ns / 1e9,
+    }
+
+
+def _table_body(call: Context, info: TableInfo) -> dict[str, object]:
+    settings = info.settings
+    return {
+        "Arn": f"{_arn(call, info.table.database)}/table/{info.table.table}",
+        "TableName": info.table.table,
+        "DatabaseName": info.table.database,
+        "TableStatus": "ACTIVE",
+        "RetentionProperties": {
+            # whole units of at least one, as the service has them; a configured table may keep less
+            "MemoryStoreRetentionPeriodInHours": max(1, settings.memory_retention // timedelta(hours=1)),
+            "MagneticStoreRetentionPeriodInDays": max(1, settings.magnetic_retention // timedelta(days=1)),
+        },
+        "CreationTime": info.created_ns / 1e9,
+        "LastUpdatedTime": info.updated_ns / 1e9,
+        "MagneticStoreWriteProperties": {"EnableMagneticStoreWrites": settings.magnetic_writes or settings.from_config},
+        "Schema": {"CompositePartitionKey": [{"Type": "MEASURE"}]},
+    }
+
+
+def _arn(call: Context, database: str) -> str:
+    return f"arn:aws:timestream:{call.region}:{call.account}:database/{database}"

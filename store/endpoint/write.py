@@ -1,0 +1,86 @@
+"""WriteRecords: read, admit, hand to the writer, and answer what became of each record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store.catalog import TableInfo
+from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
+from store.endpoint.context import Context, Writer
+from store.endpoint.errors import RejectedRecords
+from store.endpoint.payload import WriteRecord, encode_write
+from store.endpoint.records import read_records
+from store.record import Outcome, TableId
+from store.schema import Column
+from store.store import Applied, Store
+
+_TABLES_KNOWN_MAX = 10_000
+
+
+class WriteRecords:
+    """The operation, with what it knows of tables' columns. One event loop."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._known: dict[tuple[TableId, int], KnownColumns] = {}
+
+    async def handle(self, call: Context) -> dict[str, object]:
+        """The answer. Raises ResourceNotFound, Validation, RejectedRecords."""
+        database, table = call.request["DatabaseName"], call.request["TableName"]
+        info = find_table(call.store, TableId(call.account, database, table))
+        records = read_records(call.request, info.settings.zone)
+        known = await self._columns(call, info, records)
+        admitted, rejected = admit(records, info.settings, known, call.now_ns)
+        accepted = [records[index] for index in admitted]
+        if accepted:
+            try:
+                applied = await self._writer.write(call.account, encode_write(database, table, accepted))
+            except BaseException:
+                self._known.clear()  # columns were taken in for records that may not be stored
+                raise
+            rejected += _rejections(admitted, accepted, applied)
+        if rejected:
+            raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
+        return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
+
+    async def _columns(self, call: Context, info: TableInfo, records: Sequence[WriteRecord]) -> KnownColumns:
+        """What is known of the table's columns; asks the store when the records bring one that is not."""
+        if len(self._known) > _TABLES_KNOWN_MAX:
+            self._known.clear()
+        known = self._known.setdefault((info.table, info.created_ns), KnownColumns())
+        if known.lacks(records):
+            known.learn(await call.run(lambda: _columns(call.store, info.table)))
+        return known
+
+
+def find_table(store: Store, table: TableId) -> TableInfo:
+    """The table, made from its template if it is one of the configuration. Raises UnknownDatabase, UnknownTable."""
+    return store.catalog.ensure(table) or store.catalog.table(table)
+
+
+def _columns(store: Store, table: TableId) -> tuple[Column, ...]:
+    with store.snapshot(table.account) as snapshot:
+        return snapshot.schema(table.database, table.table).columns
+
+
+def _rejections(admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied) -> list[Rejection]:
+    """The records the store rejected by version, in the service's words."""
+    found = []
+    for index, record, outcome, existing in zip(
+        admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True
+    ):
+        if outcome != Outcome.REJECTED:
+            continue
+        if record.version < existing:
+            reason = (
+                f"The record version {record.version} is lower than the existing version {existing}. "
+                "A higher version is required to update the measure value."
+            )
+        else:
+            reason = (
+                "A record already exists with the same time, dimensions, measure name, and record version. A higher "
+                "record version must be specified in order to update the measure value. Specifying record version is "
+                "supported by the latest SDKs."
+            )
+        found.append(Rejection(index, reason, existing))
+    return found

@@ -1,0 +1,87 @@
+"""A Timestream endpoint over a store of its own, and a writer that applies at once."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from store.endpoint import Endpoint, decode_write
+from store.store import Applied, Store
+
+NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
+ACCOUNT = "AKIDEXAMPLE"
+STREAM = "0123456789abcdef/readings/0"
+
+
+@dataclass
+class Clock:
+    now_ns: int = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@dataclass
+class DirectWriter:
+    """Applies a request to the store, as the stream would; `failure` is raised instead where there is one."""
+
+    store: Store
+    clock: Clock
+    payloads: list[bytes] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def write(self, account: str, payload: bytes) -> Applied:
+        if self.failure is not None:
+            raise self.failure
+        offset = len(self.payloads)
+        self.payloads.append(payload)
+        batch = decode_write(payload, account, self.store.registry, STREAM, offset, self.clock())
+        applied = self.store.apply(batch)
+        self.store.advance(STREAM, offset)
+        return applied
+
+
+@dataclass
+class Service:
+    """The endpoint and what it stands on."""
+
+    store: Store
+    clock: Clock
+    writer: DirectWriter
+    endpoint: Endpoint
+
+    def call(self, operation: str, request: dict[str, Any] | bytes, **headers: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of one call."""
+        body = request if isinstance(request, bytes) else json.dumps(request).encode()
+        answer = asyncio.run(self.endpoint.handle(f"Timestream_20181101.{operation}", headers, body, ACCOUNT))
+        return answer.status, json.loads(answer.body)
+
+    def ok(self, operation: str, **request: Any) -> dict[str, Any]:
+        """The body of a call that succeeds."""
+        status, body = self.call(operation, request)
+        assert status == 200, body
+        return body
+
+    def error(self, operation: str, **request: Any) -> tuple[int, str, str]:
+        """Status, name and message of a call that fails."""
+        status, body = self.call(operation, request)
+        return status, body["__type"].partition("#")[2], body["message"]
+
+
+class Refused(Exception):
+    """What the test's writer raises to say "not now"."""
+
+
+def client(service_name: str, url: str) -> Any:
+    """A boto3 client of this service with nothing of ours but the URL."""
+    return boto3.client(
+        service_name,
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key="secret",
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+    )
