@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from pipeline.files import replace_file
-from rules import Engine
+from rules import Engine, RuleSnapshotError
 from store.record import TableId
 
 FLOORS = "floors.json"
@@ -34,13 +34,21 @@ class RuleState:
         self._next: dict[str, int] = {}
 
     def load(self) -> None:
-        """Take up the saved state. A file this program cannot read is reported and its block starts afresh."""
+        """Take up the saved state. A file this program cannot read is reported, and its block starts afresh; one of a
+        block without rules goes, so that a rule which comes back later does not take up an old state.
+        """
         path = self.folder / FLOORS
         if path.exists():
             self._floors = orjson.loads(path.read_bytes())
         for file in self.folder.glob("*/*/*.state"):
             account, database = (unquote(folder.name) for folder in (file.parent.parent, file.parent))
-            self.engine.restore(TableId(account, database, unquote(file.stem)), file.read_bytes())
+            block = TableId(account, database, unquote(file.stem))
+            try:
+                self.engine.restore(block, file.read_bytes())
+            except RuleSnapshotError as error:
+                log.warning("the rules of %s start afresh: %s: %s", block, file, error)
+            if block not in self.engine.blocks():
+                file.unlink()
 
     def floor(self, stream: str) -> int:
         """Frames of `stream` below this offset are covered by what is saved."""
