@@ -114,17 +114,14 @@ class MemoryTier:
         self._open: Chunk | None = None
         self._head: list[Rows] = []
         self.head_rows = 0
-        self.head_since_ns = 0
         self.whole_from_ns = NEVER_NS
         self.uncommitted_bytes = 0
         self._retired: list[Chunk] = []
 
     # Writing
 
-    def add(self, rows: Rows, now_ns: int) -> None:
+    def add(self, rows: Rows) -> None:
         """Put rows into the head."""
-        if not self.head_rows:
-            self.head_since_ns = now_ns
         self._head.append(rows)
         self.head_rows += len(rows.series)
 

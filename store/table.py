@@ -27,8 +27,8 @@ from store.series_file import SeriesFile
 from store.series_state import SeriesState
 from store.upsert import Accepted, decide
 
-INSERT_ROWS = 4_000
-INSERT_AFTER_NS = 250_000_000
+# An insert into DuckDB costs about 1 ms however small. Whoever reads inserts the head first, so its age does not matter.
+INSERT_ROWS = 8_000
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Table:
         self.series_file = series_file
         self.columns = Columns()
         self.state = SeriesState()
-        self.superseded: dict[int, dict[str, int]] = {}  # time → by stream, the last offset that superseded a row there
+        self.superseded: dict[int, dict[str, int]] = {}  # time → stream → last offset that superseded there
         self.unflushed: dict[str, int] = {}  # by stream: the first offset with rows that the magnetic tier may lack
         self.unflushed_since_ns: int | None = None
         self.unflushed_from_row = 0  # of the store's count of rows, at the first unflushed one
@@ -73,6 +73,7 @@ class Table:
         self._born = info.born
         self._positions = positions
         self._series_known = 0
+        self._now_ns = 0  # of the batch being applied
         self._frame: dict[str, tuple[int, int]] = {}  # by stream: the last offset, and its rows so far
         self.duck = duck
         self.memory = MemoryTier(duck, self.columns, index)
@@ -86,6 +87,7 @@ class Table:
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
         """Take in a batch; what became of each record."""
         with self.lock:
+            self._now_ns = now_ns
             applied = Applied(np.zeros(len(batch), np.uint8), np.zeros(len(batch), np.int64))
             sequence = self._sequence(batch)
             rows = np.arange(len(batch))
@@ -102,9 +104,7 @@ class Table:
             applied.outcomes[rows] = first_new.outcomes
             applied.existing_version[rows] = first_new.existing_version
             self._note_unflushed(batch, first_new, now_ns, store_rows)
-            if self.memory.head_rows and (
-                self.memory.head_rows >= INSERT_ROWS or now_ns - self.memory.head_since_ns >= INSERT_AFTER_NS
-            ):
+            if self.memory.head_rows >= INSERT_ROWS:
                 self.memory.insert_head(now_ns)
             return applied
 
@@ -115,7 +115,7 @@ class Table:
         }
         number = self._positions.number_of(batch.stream)
         versions = batch.version if version is None else version
-        self.memory.add(Rows(batch.series, batch.time_ns, versions, number, sequence, measures), 0)
+        self.memory.add(Rows(batch.series, batch.time_ns, versions, number, sequence, measures))
 
     def supersede(self, time_ns: int, stream: str, offset: int) -> None:
         """Rows of this time are no longer one per key, by a row of this offset."""
@@ -132,9 +132,9 @@ class Table:
                 and all(offset <= positions.get(stream, -1) for stream, offset in offsets.items())
             )
 
-    def find_stored(self, batch: RecordBatch, now_ns: int) -> dict[tuple[int, int], tuple[int, Mapping[str, object]]]:
+    def find_stored(self, batch: RecordBatch) -> dict[tuple[int, int], tuple[int, Mapping[str, object]]]:
         """Of the keys of `batch`, those stored: (series, time) → (version, values)."""
-        self.memory.insert_head(now_ns)
+        self.memory.insert_head(self._now_ns)
         found = self.memory.find(batch.series, batch.time_ns)
         early = np.flatnonzero(batch.time_ns < self.memory.whole_from_ns)
         if len(early):

@@ -113,7 +113,7 @@ def _judge_by_digest(
 
 def _judge_by_lookup(table: Table, part: RecordBatch, rows: npt.NDArray[np.intp], judged: _Judged) -> None:
     batch = part.take(rows)
-    standing = {key: Stored(version, values) for key, (version, values) in table.find_stored(batch, 0).items()}
+    standing = {key: Stored(version, values) for key, (version, values) in table.find_stored(batch).items()}
     names = list(batch.measures)
     columns = [_plain(values) for values in batch.measures.values()]
     for i, row in enumerate(rows):
