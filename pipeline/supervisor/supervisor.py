@@ -119,8 +119,8 @@ class _Supervision:
             while not await _accepts(address):  # noqa: ASYNC110  # what is waited for is in another process
                 await asyncio.sleep(_POLL_S)
         self._is_ready = True
-        self._write_state()
         self._say(f"ready: devices connect to {self._mqtt}, questions go to http://{self._http}")
+        self._write_state()
         if watch is not None:
             await watch(self._http)
 

@@ -34,6 +34,7 @@ def start_up(tmp_path: Path) -> Iterator[Starter]:
                 [sys.executable, "-c", UP, data_dir, mqtt, http, gateway, worker, journal, str(gateway_stop_s)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                process_group=0,  # as a shell starts it
                 preexec_fn=end_with_parent,  # noqa: PLW1509  # there are no threads
             )
         started.append(Up(process, data_dir, journal, log))

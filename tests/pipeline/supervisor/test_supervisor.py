@@ -36,11 +36,13 @@ def test_the_gateway_ends_before_the_worker_and_nothing_is_left(start_up: Starte
     assert up.state() == {}
 
 
-def test_ctrl_c_ends_it_as_sigterm_does(start_up: Starter) -> None:
+def test_ctrl_c_reaches_up_alone_and_ends_it_as_sigterm_does(start_up: Starter) -> None:
     up = start_up()
     up.wait_ready()
 
-    assert up.end(signal.SIGINT) == 0
+    os.killpg(up.process.pid, signal.SIGINT)  # what a terminal does
+
+    assert up.process.wait(20) == 0
     assert up.journal.read_text().split() == ["gateway", "worker"]
 
 
