@@ -21,7 +21,7 @@ from pipeline.log import topics
 from pipeline.log.checkpoints import Checkpoints, bound_wal
 from pipeline.log.folder import open_folder
 from pipeline.log.limits import Limits
-from pipeline.log.topic_file import TopicFile
+from pipeline.log.topic_file import TopicFile, wal_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -123,16 +123,19 @@ class _Committer:
     def commit(self, topic: str, messages: list[tuple[int, bytes]]) -> list[int] | LogError:
         """The offsets of these messages, durable; or why none of them was appended."""
         size_bytes = sum(len(value) for _, value in messages)
-        held_bytes, free_bytes = self._held_bytes.get() + size_bytes, self._disk_free_bytes.get()
-        refusal = self._limits.refusal(topic, held_bytes, free_bytes)
-        if refusal is not None:
-            return LogFull(f"log {self._folder.path} is full: {refusal}")
-        file = self._file(topic)
         try:
+            held_bytes, free_bytes = self._held_bytes.get() + size_bytes, self._disk_free_bytes.get()
+            refusal = self._limits.refusal(topic, held_bytes, free_bytes)
+            if refusal is not None:
+                return LogFull(f"log {self._folder.path} is full: {refusal}")
+            file = self._file(topic)
             offsets = file.append(messages)
         except LogError as error:
             return error
+        except OSError as error:
+            return LogError(f"log {self._folder.path}: {error}")
         self._held_bytes.value += size_bytes
+        self._disk_free_bytes.value -= 2 * size_bytes  # in the WAL now, in the file soon
         self._checkpoints.appended(size_bytes)
         try:
             bound_wal(file)
@@ -155,8 +158,18 @@ class _Committer:
         return sum(file.held_bytes() for file in self._files.values())
 
     def _measure_free(self) -> int:
+        free_bytes = self._measure_free_once()
+        if free_bytes < self._limits.min_free_bytes:
+            for file in self._files.values():
+                bound_wal(file, max_bytes=0)
+            free_bytes = self._measure_free_once()
+        return free_bytes
+
+    def _measure_free_once(self) -> int:
         disk = os.statvfs(self._folder.path)
-        return disk.f_bavail * disk.f_frsize + sum(file.free_bytes() for file in self._files.values())
+        # what the WAL holds may yet make the file grow; without that room a full log could not be drained
+        own_bytes = sum(file.free_bytes() - wal_bytes(file.path) for file in self._files.values())
+        return disk.f_bavail * disk.f_frsize + own_bytes
 
 
 class _Aged:

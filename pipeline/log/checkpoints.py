@@ -23,9 +23,9 @@ EVERY_BYTES = 8 << 20  # of appends by this process
 WAL_MAX_BYTES = 64 << 20
 
 
-def bound_wal(file: TopicFile) -> None:
-    """Truncate the WAL if it is too large. For whoever has just written to this file. Raises LogError."""
-    if wal_bytes(file.path) > WAL_MAX_BYTES:
+def bound_wal(file: TopicFile, *, max_bytes: int | None = None) -> None:
+    """Truncate the WAL if it is too large. For whoever writes to this file, between commits. Raises LogError."""
+    if wal_bytes(file.path) > (WAL_MAX_BYTES if max_bytes is None else max_bytes):
         file.checkpoint("TRUNCATE")
 
 

@@ -143,12 +143,14 @@ class TopicFile:
 
     def held_bytes(self) -> int:
         """What messages take of the file, with SQLite's own share."""
-        pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
+        with self._failures():
+            pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
         return pages * self._page_bytes - self.free_bytes()
 
     def free_bytes(self) -> int:
         """What the file could take without growing."""
-        free_pages: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        with self._failures():
+            free_pages: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return free_pages * self._page_bytes
 
     def checkpoint(self, mode: str) -> int:

@@ -84,6 +84,19 @@ async def test_a_full_disk_refuses_appends_keeps_every_answered_one_and_passes(b
     assert await taken_in_the_end(appender, value) == next_offset
 
 
+async def test_a_log_that_filled_the_disk_down_to_its_reserve_can_be_drained(bench: Workbench) -> None:
+    disk = bench.log.on_small_disk()
+    appender, admin = await bench.appender(min_free_bytes=disk.SIZE_BYTES // 3), bench.admin()
+    disk.make_room(admin, READINGS)
+    value = b"x" * 200_000
+
+    _, next_offset = await fill(appender, value)
+    assert await appender.append(ALERTS, b"found while draining") == 0
+    admin.trim(READINGS, next_offset)
+
+    assert await taken_in_the_end(appender, value) == next_offset
+
+
 async def test_a_disk_at_its_reserve_refuses_readings_first(bench: Workbench) -> None:
     free_bytes = shutil.disk_usage("/").free
     plenty, short = await bench.appender(), await bench.appender(min_free_bytes=free_bytes + (1 << 40))

@@ -14,6 +14,7 @@ from pipeline import metrics
 from pipeline.errors import LogError
 from pipeline.log.admin import LocalAdmin
 from pipeline.log.appender import LocalAppender
+from pipeline.log.folder import open_folder
 from pipeline.log.limits import Limits
 from pipeline.log.topics import READINGS
 from pipeline.log.transport import LogUse
@@ -152,6 +153,34 @@ async def test_offsets_committed_by_faust_decide_nothing(appender: LocalAppender
     await again.run()
 
     assert again.offsets == [4, 5, 6, 7, 8, 9]
+
+
+async def test_every_partition_is_read_in_its_order_and_a_key_has_one_partition(tmp_path: Path) -> None:
+    open_folder(tmp_path / "log", partitions=3)
+    app = new_app(LogUse(f"local://{tmp_path}/log", lambda _: None, LIMITS))
+    topic = app.topic(READINGS)
+    done = asyncio.Event()
+    seen: dict[int, list[bytes]] = {0: [], 1: [], 2: []}
+
+    @app.agent(topic, concurrency=1)
+    async def note(stream: Any) -> None:
+        async for event in stream.events():
+            seen[event.message.partition].append(event.value)
+            if sum(map(len, seen.values())) == 60:
+                done.set()
+
+    async with running(app), asyncio.timeout(20):
+        for number in range(60):
+            key = b"zone %d" % (number % 10)
+            await (await topic.send(key=key, value=b"%s %d" % (key, number)))
+        await done.wait()
+
+    assert all(seen.values())
+    keys = {partition: {value.rpartition(b" ")[0] for value in values} for partition, values in seen.items()}
+    assert sum(map(len, keys.values())) == 10
+    for values in seen.values():
+        numbers = [int(value.rpartition(b" ")[2]) for value in values]
+        assert numbers == sorted(numbers)
 
 
 async def test_topics_cannot_change_while_the_worker_runs(appender: LocalAppender, tmp_path: Path) -> None:
