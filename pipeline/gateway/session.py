@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipeline.gateway.server import Gateway
 
 CONNECT_FIRST_BYTE = 0x10
-CLOSE_WITHIN_S = 5.0  # a device that does not read its last bytes is cut off
+CLOSE_WITHIN_S = 2.0  # then a device that does not read its last bytes, or does not close, is cut off
 
 NEW, CONNECTED, CLOSING, CLOSED = range(4)
 
@@ -138,9 +138,7 @@ class Session(asyncio.Protocol):
         self._partial = None
         self._gateway.wheel.remove(self, self._slot)
         self._gateway.left(self, was_admitted=was_admitted)
-        if self._will is not None:
-            self._gateway.take_will(self, self._will)
-            self._will = None
+        self._take_will()
 
     # --- what the gateway calls ---
 
@@ -324,6 +322,7 @@ class Session(asyncio.Protocol):
         if packet.reason_code != ReasonCode.DISCONNECT_WITH_WILL:  # 3.1.2.5
             self._will = None
         self._close()
+        self._transport.close()  # it has nothing more to say
 
     # --- endings ---
 
@@ -350,13 +349,34 @@ class Session(asyncio.Protocol):
             self._transport.write(packet)
 
     def _close(self) -> None:
+        """Send no more, and read without listening until the device has closed too.
+
+        To close with bytes unread would reset the connection, and the device might lose the last we sent (RFC 1122,
+        4.2.2.13).
+        """
         if self._state in {CLOSING, CLOSED}:
             return
         self._state = CLOSING
+        self._partial = None
+        self._take_will()
         wheel = self._gateway.wheel
         wheel.remove(self, self._slot)
         self._slot = wheel.put(self, self._gateway.turns(CLOSE_WITHIN_S))
-        self._transport.close()
+        if self._transport.is_closing():  # it was lost, and we are about to be told
+            return
+        if not self._is_reading:
+            self._is_reading = True
+            self._transport.resume_reading()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the device has reset it, and the loop has not seen that yet
+            self._transport.abort()
+
+    def _take_will(self) -> None:
+        """Take in the will, once, after all that the device has published itself."""
+        if self._will is not None:
+            self._gateway.take_will(self, self._will)
+            self._will = None
 
     def _count_ended(self, reason: str, detail: str) -> None:
         metrics.connections_ended.labels(reason).inc()

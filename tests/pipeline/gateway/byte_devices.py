@@ -52,9 +52,11 @@ class Device:
             return head + await self.reader.readexactly(head[1])
 
     async def closed(self) -> bytes:
-        """The bytes until the server closes."""
+        """The bytes until the server closes; then the device does."""
         async with asyncio.timeout(WITHIN_S):
-            return await self.reader.read()
+            rest = await self.reader.read()
+        await self.close()
+        return rest
 
     def abort(self) -> None:
         self.writer.transport.abort()
@@ -81,6 +83,12 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.is_closed = True
 
+    def write_eof(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return False
+
     def abort(self) -> None:
         self.is_aborted = True
 
@@ -94,6 +102,7 @@ class Listener:
     def __init__(self, gateway: Gateway, log: FakeAppender) -> None:
         self.gateway = gateway
         self.log = log
+        self.port = gateway.port
         self.devices: list[Device] = []
 
     @property
@@ -116,7 +125,7 @@ class Listener:
 
     async def dial(self) -> Device:
         """A connection without CONNECT."""
-        device = Device(*await asyncio.open_connection("127.0.0.1", self.gateway.port))
+        device = Device(*await asyncio.open_connection("127.0.0.1", self.port))
         self.devices.append(device)
         return device
 

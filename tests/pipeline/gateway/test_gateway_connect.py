@@ -7,6 +7,7 @@ from byte_devices import Listen, Listener, until
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from pipeline.gateway.session import NEW
 from pipeline.gateway.settings import User
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.fields import encode_binary, encode_text
@@ -163,7 +164,7 @@ async def test_who_sends_no_connect_in_time_is_closed(listen: Listen) -> None:
     await until(lambda: any(session._partial for session in listener.gateway._sessions))
     (session,) = listener.gateway._sessions
     listener.turn(listener.gateway.turns(2) - 1)
-    assert not session._transport.is_closing()
+    assert session._state == NEW
 
     listener.turn(1)
 

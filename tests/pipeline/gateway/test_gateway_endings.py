@@ -161,9 +161,9 @@ async def test_a_graceful_end_acknowledges_what_was_taken_in_and_says_goodbye(
     device.send(publish("t", b"x", packet_id=1, version=version))
     await until(lambda: len(listener.gateway.stage.batch.arrival_ns) == 1)
 
-    await listener.gateway.stop()
+    rest, _ = await asyncio.gather(device.closed(), listener.gateway.stop())
 
-    assert await device.closed() == b"\x40\2\0\1" + goodbye
+    assert rest == b"\x40\2\0\1" + goodbye
     assert listener.payloads == [b"x"]  # and no will: nobody died
 
 
@@ -180,9 +180,9 @@ async def test_a_gateway_that_ends_takes_in_no_more(listener: Listener) -> None:
     with pytest.raises(ConnectionRefusedError):
         await listener.dial()
     listener.log.let_go()
-    await end
 
     assert await device.closed() == b"\x40\2\0\1"
+    await end
     assert listener.payloads == [b"1"]
 
 
@@ -193,9 +193,9 @@ async def test_a_graceful_end_does_not_wait_for_ever_for_a_full_log(listen: List
     device.send(publish("t", b"x", packet_id=1))
     await until(lambda: listener.log.refusals > 0)
 
-    await listener.gateway.stop()
+    rest, _ = await asyncio.gather(device.closed(), listener.gateway.stop())
 
-    assert await device.closed() == b""
+    assert rest == b""
 
 
 async def test_a_log_that_fails_ends_the_server_with_its_error() -> None:
@@ -208,11 +208,11 @@ async def test_a_log_that_fails_ends_the_server_with_its_error() -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", await port)
     writer.write(connect("d") + publish("t", b"x", packet_id=1))
 
-    with pytest.raises(LogError, match="disk gone"):
-        await asyncio.wait_for(server, 10)
-
     assert await reader.read() == b"\x20\2\0\0"
     writer.close()
+
+    with pytest.raises(LogError, match="disk gone"):
+        await asyncio.wait_for(server, 10)
 
 
 async def test_two_gateways_share_a_port(listen: Listen) -> None:
@@ -238,6 +238,17 @@ async def test_a_device_that_does_not_read_its_last_bytes_is_cut_off(listener: L
 
     assert wire.is_aborted
     session.connection_lost(None)
+
+
+async def test_a_device_reads_why_it_was_ended_however_much_it_was_sending(listener: Listener) -> None:
+    """Bytes that nobody reads would make the kernel reset the connection."""
+    device = await listener.device("d", V5)
+    device.send(b"\0\0" + bytes(3_000_000))
+
+    assert (await device.closed())[:3] == b"\xe0" + bytes(
+        (len("a packet of type 0, which no client may send here") + 5, 0x81)
+    )
+    assert not listener.payloads
 
 
 async def test_nothing_is_sent_that_is_larger_than_the_device_takes(listener: Listener) -> None:
