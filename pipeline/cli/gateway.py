@@ -10,6 +10,7 @@ from pipeline.cli.options import begin_logging, settings_options
 from pipeline.cli.shared_metrics import share_metrics
 from pipeline.config.load import Loaded
 from pipeline.layout import prepare
+from pipeline.supervisor.ports import taken_ports_explained
 
 
 @click.command()
@@ -26,4 +27,5 @@ def gateway(loaded: Loaded) -> None:
     begin_logging("gateway")
     for warning in loaded.config.warnings:
         logging.getLogger(__name__).warning(warning)
-    run(loaded.config)
+    with taken_ports_explained(loaded.config.listener.address, "listener.address"):
+        run(loaded.config)

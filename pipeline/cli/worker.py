@@ -8,6 +8,7 @@ from pipeline.cli.options import begin_logging, settings_options
 from pipeline.cli.shared_metrics import share_metrics
 from pipeline.config.load import Loaded
 from pipeline.layout import prepare
+from pipeline.supervisor.ports import taken_ports_explained
 
 
 @click.command()
@@ -22,4 +23,5 @@ def worker(loaded: Loaded) -> None:
     from pipeline.worker import run  # noqa: PLC0415  # after share_metrics
 
     begin_logging("worker")
-    run(loaded.config)
+    with taken_ports_explained(loaded.config.http.address, "http.address"):
+        run(loaded.config)

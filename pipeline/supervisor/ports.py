@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.config.quantities import Address
@@ -16,6 +18,17 @@ from pipeline.errors import PortTaken
 from pipeline.process import describe
 
 _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp: include/net/tcp_states.h
+
+
+@contextmanager
+def taken_ports_explained(address: Address, setting: str) -> Iterator[None]:
+    """A server at `address` runs inside; if its port is taken, PortTaken says by whom and what `setting` to change."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTaken(_refusal(address, setting, error)) from error
 
 
 def reserve(address: Address, setting: str) -> tuple[socket.socket, Address]:

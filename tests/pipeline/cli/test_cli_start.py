@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,6 +107,17 @@ def test_init_writes_a_file_that_loads_and_never_overwrites(run: Run, tmp_path: 
         "Error: streamgauge.yaml is there already; name another file, or move it away\n",
     )
     assert file.read_text().endswith("# mine\n")
+
+
+def test_a_gateway_alone_says_who_holds_its_port_too(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+
+        ended = run("gateway", "--mqtt", f"127.0.0.1:{port}")
+
+    assert ended.returncode == 1
+    assert f"Error: listener.address: port {port} of 127.0.0.1 is taken by process {os.getpid()} (" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_rules_check_says_no_with_1_and_yes_with_0(run: Run, tmp_path: Path) -> None:
