@@ -33,7 +33,8 @@ from simulators import packets
 
 BULK_WINDOW, DEVICE_WINDOW = 2000, 16
 BULK_CONNECTIONS = 1000  # from here on they are devices
-TICK_S = 0.004
+TICK_S = 0.004  # at a given rate, messages are written this often
+READ_EVERY_S = 0.001  # and PUBACKs read so often: many at once cost less, and latencies are at most so much too long
 MOST_PER_ROUND = 4000
 
 
@@ -46,7 +47,7 @@ class Sender:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        shape = Shape(options.sensors, options.tables, options.prefix, options.ids, options.hot)
+        shape = Shape(options.sensors, options.tables, options.prefix, options.ids, options.first_id, options.hot)
         self._messages, self._templates = Messages(shape), shape.templates()
         rng = np.random.default_rng(options.seed)
         self.window = Window(
@@ -73,8 +74,14 @@ class Sender:
         self._open_all()
         self._began_s, self._began_cpu_s = time.monotonic(), time.process_time()
         while not self._stopped and not self._is_done():
-            waits = not self._send_round()
-            self._receive(TICK_S if waits else 0)
+            next_tick_s = time.monotonic() + TICK_S
+            if self._options.rate:
+                self._send_round()
+                while (left_s := next_tick_s - time.monotonic()) > 0:
+                    time.sleep(min(left_s, READ_EVERY_S))
+                    self._receive(max(0.0, next_tick_s - time.monotonic()))
+            else:
+                self._receive(0 if self._send_round() else TICK_S)
         self._ended_s = time.monotonic()
         deadline_s = self._ended_s + self._options.drain
         while self.window.in_flight and time.monotonic() < deadline_s:
@@ -108,7 +115,7 @@ class Sender:
             "peak_rss_bytes": usage.ru_maxrss * 1024,
             "payload_bytes": self._messages.payload_bytes,
             "packet_bytes": self._messages.size_bytes,
-            "first_id": FIRST_ID,
+            "first_id": self._options.first_id,
             "topic_templates": self._templates,
             "connections": self._options.connections,
             "window": self._options.window,
@@ -127,7 +134,7 @@ class Sender:
     def _is_done(self) -> bool:
         if self._options.messages is not None and self.window.numbers >= self._options.messages:
             return True
-        return time.monotonic() - self._began_s >= self._options.seconds
+        return bool(time.monotonic() - self._began_s >= self._options.seconds)
 
     def _due(self) -> int:
         elapsed_s = min(time.monotonic() - self._began_s, self._options.seconds)
@@ -144,14 +151,14 @@ class Sender:
         connections, counts = self._share(due)
         if not len(connections):
             return False
-        data = memoryview(self.window.produce(connections, counts, time.time_ns() // 1_000_000)).cast("B")
+        data = self.window.produce(connections, counts, time.time_ns() // 1_000_000).data.cast("B")
         times_s, start = [], 0
         for connection, size in zip(connections.tolist(), (counts * self._messages.size_bytes).tolist(), strict=True):
             times_s.append(time.monotonic())
             self._sockets.write(connection, data[start : start + size])
             start += size
         self.window.sent(connections, counts, np.array(times_s))
-        return bool(counts.sum() == due)
+        return int(counts.sum()) == due
 
     def _share(self, due: int) -> tuple[Ints, Ints]:
         """Who sends how many of `due` messages: in turns, as far as windows and sockets allow."""
@@ -234,7 +241,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--password", default="secret-{n}", metavar="TEMPLATE", help="(default secret-{n})")
     add("--tables", type=int, default=1, metavar="N", help="tables, by the MQTT topic's first level")
     add("--prefix", default="greenhouse", help="first level of MQTT topics; of several tables: PREFIX-00 …")
-    add("--ids", action="store_true", help=f'put a unique "id" into each message, from {FIRST_ID} on')
+    add("--ids", action="store_true", help='put a unique "id" into each message')
+    add("--first-id", type=int, default=FIRST_ID, metavar="N", help="ten digits; for several runs into one store")
     add("--late", type=float, default=0.0, metavar="RATIO", help="messages whose time is in the past")
     add("--late-by", type=float, default=600.0, metavar="S", help="how far (default 600)")
     add("--resend", type=float, default=0.0, metavar="RATIO", help="packets that repeat an earlier message")
@@ -268,17 +276,19 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         options.window = DEVICE_WINDOW if options.connections >= BULK_CONNECTIONS else BULK_WINDOW
     if not 1 <= options.window <= packets.MAX_PACKET_ID:
         parser.error(f"--window {options.window} is not from 1 to {packets.MAX_PACKET_ID}")
+    if not FIRST_ID <= options.first_id < 9 * FIRST_ID:
+        parser.error(f"--first-id {options.first_id} is not from {FIRST_ID} to {9 * FIRST_ID - 1}")
     if (options.acked_ids or options.unknown_ids) and not options.ids:
         parser.error("--acked-ids and --unknown-ids need --ids")
 
 
-def _write_ids(file: Path | None, numbers: Ints) -> None:
+def _write_ids(file: Path | None, ids: Ints) -> None:
     if file is None:
         return
     if file.suffix == ".txt":
-        file.write_text("".join(f"{number}\n" for number in (numbers + FIRST_ID).tolist()), encoding="ascii")
+        file.write_text("".join(f"{number}\n" for number in ids.tolist()), encoding="ascii")
     else:
-        np.save(file, numbers + FIRST_ID)
+        np.save(file, ids)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -294,8 +304,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unreachable, Refused, OutOfOrder) as error:
         print(f"fast_sender: {error}", file=sys.stderr)
         return 3
-    _write_ids(options.acked_ids, sender.window.acknowledged())
-    _write_ids(options.unknown_ids, sender.window.unknown())
+    _write_ids(options.acked_ids, options.first_id + sender.window.acknowledged())
+    _write_ids(options.unknown_ids, options.first_id + sender.window.unknown())
     text = json.dumps(sender.result(), indent=1) + "\n"
     if options.out is None:
         sys.stdout.write(text)

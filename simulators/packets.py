@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-PUBLISH, PUBACK, CONNACK, PINGRESP, DISCONNECT = 0x30, 0x40, 0x20, 0xD0, 0xE0
-QOS_1, DUP = 0x02, 0x08
+CONNECT, CONNACK, PUBLISH, PUBACK, PINGRESP, DISCONNECT = 0x10, 0x20, 0x30, 0x40, 0xD0, 0xE0
+DUP = 0x08
 PINGREQ_PACKET = b"\xc0\x00"
 DISCONNECT_PACKET = b"\xe0\x00"
 LEVELS = {"3.1.1": 4, "5": 5}

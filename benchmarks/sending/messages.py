@@ -48,6 +48,7 @@ class Shape:
     tables: int = 1
     prefix: str = "greenhouse"
     has_ids: bool = False
+    first_id: int = FIRST_ID
     hot: float = 0.0
 
     def templates(self) -> list[str]:
@@ -105,7 +106,7 @@ class Messages:
         out[:, self._co2 : self._co2 + 3] = _DIGITS[450 + sensor % 200 + (h >> 16) % 50, 1:]
         out[:, self._soil : self._soil + 4] = _TENTHS[300 + sensor % 60 + (h >> 20) % 20]
         if self._id is not None:
-            self._put(out, self._id, FIRST_ID + number, 10)
+            self._put(out, self._id, self._shape.first_id + number, 10)
         return out
 
     def is_hot(self, number: Ints) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sending.messages import Bytes2, Ints, Messages
 
-DUP = 0x08
+from simulators import packets
 
 
 class OutOfOrder(Exception):
@@ -60,14 +60,14 @@ class Window:
     @property
     def sensors_per_connection(self) -> int:
         """How many messages of one connection in one batch are sure to be of different sensors."""
-        return self._order.shape[1]
+        return int(self._order.shape[1])
 
     def free(self) -> Ints:
         """How many more packets each connection may send."""
         return np.asarray(self.size - (self.head - self.tail))
 
     def produce(self, connections: Ints, counts: Ints, now_ms: int) -> Bytes2:
-        """New packets as rows: `counts[i]` (1 … free, at most `sensors_per_connection`) of `connections[i]`, in turn."""
+        """New packets as rows: `counts[i]` (1 … free, at most `sensors_per_connection`) per connection."""
         n = int(counts.sum())
         c = np.repeat(connections, counts)
         first_row = np.repeat(np.cumsum(counts) - counts, counts)
@@ -116,7 +116,7 @@ class Window:
         slot = np.arange(self.tail[connection], self.head[connection]) % self.size
         ring = (self._number[connection, slot], self._sensor[connection, slot], self._ts_ms[connection, slot])
         out = self._messages.packets(*ring, slot + 1)
-        out[:, 0] |= DUP
+        out[:, 0] |= packets.DUP
         self._sent_s[connection, slot] = now_s
         self.retransmitted += len(slot)
         return out
