@@ -27,7 +27,7 @@ from store.series_file import SeriesFile
 from store.series_state import SeriesState
 from store.upsert import Accepted, decide
 
-# An insert into DuckDB costs about 1 ms however small. Whoever reads inserts the head first, so its age does not matter.
+# An insert into DuckDB costs about 1 ms however small. Readers insert the head first, so its age does not matter.
 INSERT_ROWS = 8_000
 
 

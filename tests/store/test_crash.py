@@ -1,0 +1,101 @@
+"""A process killed in the middle of upkeep loses nothing: what it had applied is there, or comes again from the log."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from store.catalog import TableSettings
+from store.record import TableId
+from store.store import Store
+from store.testing import Row, batch_of
+
+TABLES = [TableId("farm", "d", f"t{number}") for number in range(3)]
+STREAM = "0123/readings/0"
+T0 = 1_795_000_000_000_000_000
+ROWS_PER_FRAME = 20
+
+
+def frame(table: TableId, offset: int) -> list[Row]:
+    """The rows of a frame: some of them late, the last a repetition of the frame before."""
+    number = TABLES.index(table)
+    rows = [
+        Row((("s", str(i % 7)),), T0 + offset * 1_000_000 - (i % 5) * 1_500_000 + i, (("v", float(offset + number)),))
+        for i in range(ROWS_PER_FRAME)
+    ]
+    return [*rows, *(frame(table, offset - 1)[:1] if offset else [])]
+
+
+def open_store(folder: Path) -> Store:
+    return Store.open(
+        folder,
+        memory_limit_bytes=1 << 26,
+        templates={("d", table.table): TableSettings(from_config=True) for table in TABLES},
+        clock_ns=time.time_ns,
+    )
+
+
+def feed(store: Store, offset: int) -> None:
+    for table in TABLES:
+        rows = frame(table, offset)
+        store.apply(batch_of(store.registry.of(table), STREAM, [offset] * len(rows), rows))
+    store.advance(STREAM, offset)
+
+
+def run(folder: Path) -> None:
+    """What the child does: replay, then feed and maintain until it is killed; it prints each offset it has applied."""
+    from store import compaction, upkeep
+
+    upkeep.FLUSH_AFTER_NS = 1  # every pass flushes and
+    store = open_store(folder)
+    offset = store.replay_from(STREAM) or 0
+    while True:
+        feed(store, offset)
+        print(offset, flush=True)
+        offset += 1
+        store.maintain()
+        if offset % 5 == 0:  # merges
+            for table in store.all_tables():
+                files = table.magnetic.version.files
+                compaction.rewrite(table, [file for file in files if file.date == files[0].date])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_row_is_there_once_after_kills_during_upkeep(tmp_path: Path, seed: int) -> None:
+    applied = -1
+    for life in range(4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; "
+             f"from pathlib import Path; import test_crash; test_crash.run(Path({str(tmp_path)!r}))"],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        )  # fmt: skip
+        assert child.stdout is not None
+        started = None
+        for line in child.stdout:
+            applied = max(applied, int(line))
+            started = started or time.monotonic()
+            if time.monotonic() - started > 0.3 + 0.037 * ((seed * 4 + life) % 7):
+                break
+        child.send_signal(signal.SIGKILL)
+        rest = child.stdout.read()
+        child.wait()
+        child.stdout.close()
+        applied = max([applied, *(int(line) for line in rest.splitlines() if line)])
+
+    store = open_store(tmp_path)
+    floor = store.floor(STREAM)
+    for offset in range(store.replay_from(STREAM) or 0, applied + 1):
+        feed(store, offset)
+
+    assert 0 < floor <= applied + 1
+    for table in TABLES:
+        expected = {row.key: row for offset in range(applied + 1) for row in frame(table, offset)}
+        with store.snapshot("farm") as snapshot:
+            rows = snapshot.execute(f"SELECT s, time_ns, v FROM {snapshot.source(table)}").to_pylist()
+        found = sorted((row["s"], row["time_ns"], row["v"]) for row in rows)
+        assert found == sorted((r.dimensions[0][1], r.time_ns, r.values[0][1]) for r in expected.values())
+    store.close()
