@@ -57,6 +57,12 @@ def load_from(config_file: Path | None, options: Mapping[str, str]) -> Loaded:
     return load(config_file, os.environ, options)
 
 
+# Libraries that tell at INFO what concerns nobody but them: every service that starts, every request.
+_QUIET = ("aiokafka", "faust", "httpx", "mode", "uvicorn")
+
+
 def begin_logging(name: str) -> None:
     """Log lines to standard error from here on; `name` says which process they come from."""
+    for library in _QUIET:
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s")

@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Duration
-from pipeline.normalise import units
 from store.catalog import TableSettings
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
@@ -55,8 +54,9 @@ class Measure(Section):
     def _unit_fits(self) -> Self:
         found = []
         if self.unit is not None:
-            if self.unit not in units.known_units():
-                found.append(Problem(("unit",), _unknown_unit(self.unit)))
+            unknown = _unknown_unit(self.unit)
+            if unknown is not None:
+                found.append(Problem(("unit",), unknown))
             if self.type in ("boolean", "varchar"):
                 found.append(Problem(("unit",), f'a {self.type} has no unit; remove "{self.unit}" or the type'))
         refuse(found)
@@ -180,14 +180,28 @@ class Table(Section):
                 found.append(Problem(path, f'"{payload_field}" is the time field; it cannot be a measure too'))
             other = stored.get(target)
             if measure.unit is not None and other is not None:
-                try:
-                    units.conversion(measure.unit, other)
-                except ValueError as error:
-                    found.append(Problem((*path, "unit"), f'{error} (the unit of the measure "{target}")'))
+                conflict = _unit_conflict(measure.unit, other)
+                if conflict is not None:
+                    found.append(Problem((*path, "unit"), f'{conflict} (the unit of the measure "{target}")'))
         return found
 
 
-def _unknown_unit(unit: str) -> str:
+def _unit_conflict(source: str, target: str) -> str | None:
+    # The package brings much more than units with it, which a gateway has no use for.
+    from pipeline.normalise import units  # noqa: PLC0415  # only where units are configured
+
+    try:
+        units.conversion(source, target)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _unknown_unit(unit: str) -> str | None:
+    from pipeline.normalise import units  # noqa: PLC0415  # as in _unit_conflict
+
+    if unit in units.known_units():
+        return None
     near = difflib.get_close_matches(unit.lower(), units.known_units(), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f'"{unit}" is not a unit known here{hint} Known: {" ".join(units.known_units())}'
