@@ -127,7 +127,7 @@ class TableWork:
                 continue  # settled, so null in all of them
             column, suspects = measure_column(group.flat[measure.position :: plan.width], measure_type, rule.convert)
             if column is None:
-                return suspects
+                return suspects or list(range(len(group.rows)))
             if column.null_count < len(column):
                 measures[rule.name], types[rule.name] = column, measure_type
         if not measures:

@@ -219,3 +219,23 @@ def test_a_batch_has_the_types_that_the_store_expects() -> None:
     assert batch.measures["a"].type == pa.float64()
     assert batch.measures["b"].to_pylist() == [None, "x"]
     assert batch.stream == STREAM
+
+
+def test_a_measure_that_is_null_in_every_row_is_no_column() -> None:
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
+    normaliser.normalise(one({"a": 1, "b": 1}), 0)
+
+    (batch,) = normaliser.normalise(one({"a": 1, "b": None}), 1).batches
+
+    assert list(batch.measures) == ["a"]
+
+
+def test_kinds_are_decided_in_log_order_whichever_way_messages_take() -> None:
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
+    normaliser.normalise(one({"a": 1}), 0)
+
+    # The first is found among messages of a known shape, the second is read by itself from the start.
+    normalised = normaliser.normalise(frame(("default", "t", b'{"a":{"b":1}}'), ("default", "t", b'[{"a_b":"x"}]')), 1)
+
+    assert [row["measures"] for row in rows(normalised.batches[0])] == [{"a_b": 1.0}]
+    assert [x.id[-1] for x in normalised.dead_letters] == ["1"]
