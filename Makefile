@@ -18,7 +18,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@echo "Setting up .venv/ (once; about a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m pip install --disable-pip-version-check -qq --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: setup  ## see the product at work in one terminal (Ctrl-C ends it)

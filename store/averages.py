@@ -47,7 +47,7 @@ class Average:
 def zone_averages(
     snapshot: Snapshot,
     index: SeriesIndex,
-    zones: Sequence[str],
+    zones: Mapping[str, Sequence[int]],
     measures: Sequence[str],
     *,
     from_ns: int,
@@ -57,6 +57,7 @@ def zone_averages(
 ) -> Mapping[tuple[str, str], list[Average]]:
     """For each (zone, measure) its averages in ascending time; an empty list where there are no values in [from, to).
 
+    `zones` gives the ids of each zone's series in `index`.
     Raises UnknownMeasure, MeasureNotNumeric, QueryTimeout. May block: a scan of the zones' rows.
     """
     table = index.table
@@ -68,13 +69,14 @@ def zone_averages(
         return results
     source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns, dimensions=members.prunable() or None)
     sql, parameters = _select(source, members, columns, bin_ns)
+    names = list(zones)
     rows = snapshot.execute(sql, parameters, timeout_s=timeout_s)
     for number, time_ns, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         for measure, part in zip(measures, range(0, len(values), 4), strict=True):
             average, least, greatest, count = values[part : part + 4]
             if count:
                 row = Average(time_ns, average, float(least), float(greatest), count)
-                results[zones[number], measure].append(row)
+                results[names[number], measure].append(row)
     return results
 
 
@@ -129,13 +131,12 @@ class _Members:
         )
 
 
-def _members(index: SeriesIndex, zones: Sequence[str], dimensions: list[Column]) -> _Members:
-    numbers = {zone: number for number, zone in enumerate(zones)}
+def _members(index: SeriesIndex, zones: Mapping[str, Sequence[int]], dimensions: list[Column]) -> _Members:
     zone_of: dict[tuple[str | None, ...], int] = {}
-    for series, zone in enumerate(index.zones[: len(index.keys)]):
-        if zone in numbers:
-            own = dict(index.keys[series].dimensions)
-            zone_of[tuple(own.get(column.name) for column in dimensions)] = numbers[zone]
+    for number, series in enumerate(zones.values()):
+        for member in series:
+            own = dict(index.keys[member].dimensions)
+            zone_of[tuple(own.get(column.name) for column in dimensions)] = number
     return _Members(dimensions, zone_of)
 
 

@@ -1,0 +1,122 @@
+"""`/v1/zones/{zone}/averages` and `/v1/averages`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from pipeline.http.problems import Problem, bad_parameter
+from pipeline.http.services import Services, account, services
+from pipeline.http.times import duration_ns, rfc3339, time_ns
+from store.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
+from store.record import TableId
+
+router = APIRouter(prefix="/v1", tags=["averages"])
+
+Parts = Annotated[Services, Depends(services)]
+Account = Annotated[str, Depends(account)]
+From = Annotated[str, Query(alias="from", description="RFC 3339, or how long ago, as in 1h")]
+To = Annotated[str | None, Query(description="RFC 3339, or how long ago; now where absent")]
+Bin = Annotated[str | None, Query(alias="bin", description="one average per so much time, as in 5m")]
+Table = Annotated[str | None, Query(description="database.table, where several tables have the zone")]
+
+TIMEOUT_S = 30.0
+MAX_BINS = 100_000
+
+
+@router.get("/zones/{zone:path}/averages", summary="Averages of one zone")
+async def averages_of_zone(
+    parts: Parts,
+    account: Account,
+    zone: str,
+    measure: str,
+    start: From = "1h",
+    to: To = None,
+    width: Bin = None,
+    table: Table = None,
+) -> dict[str, Any]:
+    """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
+    results = await _averages(parts, account, [zone], [measure], (start, to, width), table)
+    return results[0]
+
+
+@router.get("/averages", summary="Averages of several zones and measures")
+async def averages(
+    parts: Parts,
+    account: Account,
+    zone: Annotated[list[str], Query()],
+    measure: Annotated[list[str], Query()],
+    start: From = "1h",
+    to: To = None,
+    width: Bin = None,
+    table: Table = None,
+) -> dict[str, Any]:
+    """One result a zone and measure, in the order they were named."""
+    return {"results": await _averages(parts, account, zone, measure, (start, to, width), table)}
+
+
+async def _averages(
+    parts: Services,
+    account: str,
+    zones: list[str],
+    measures: list[str],
+    times: tuple[str, str | None, str | None],
+    table: str | None,
+) -> list[dict[str, Any]]:
+    start, to, width = times
+    now_ns = parts.clock_ns()
+    from_ns = time_ns("from", start, now_ns)
+    to_ns = now_ns if to is None else time_ns("to", to, now_ns)
+    bin_ns = None if width is None else duration_ns("bin", width)
+    if from_ns >= to_ns:
+        raise bad_parameter("from", start, f"it is not before to={rfc3339(to_ns)}")
+    if bin_ns is not None and (to_ns - from_ns) // bin_ns > MAX_BINS:
+        raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
+    by_table: dict[TableId, dict[str, list[int]]] = defaultdict(dict)
+    for zone in zones:
+        found, series = parts.zones.find(account, zone, table)
+        by_table[found][zone] = series
+
+    def answer() -> dict[tuple[str, str], dict[str, Any]]:
+        shaped: dict[tuple[str, str], dict[str, Any]] = {}
+        with parts.store.snapshot(account) as snapshot:
+            for found, series in by_table.items():
+                units = snapshot.schema(found.database, found.table).settings.units
+                rows_of = zone_averages(
+                    snapshot,
+                    parts.store.registry.of(found),
+                    series,
+                    measures,
+                    from_ns=from_ns,
+                    to_ns=to_ns,
+                    bin_ns=bin_ns,
+                    timeout_s=TIMEOUT_S,
+                )
+                for (zone, measure), rows in rows_of.items():
+                    shaped[zone, measure] = {
+                        "zone": zone,
+                        "measure": measure,
+                        "unit": units.get(measure),
+                        "bin": width,
+                        "averages": [_row(row, from_ns) for row in rows],
+                    }
+        return shaped
+
+    try:
+        shaped = await parts.queries.run(answer)
+    except (UnknownMeasure, MeasureNotNumeric) as error:
+        raise Problem(400, str(error), parameter="measure") from error
+    return [shaped[zone, measure] for zone in zones for measure in measures]
+
+
+def _row(row: Average, from_ns: int) -> dict[str, Any]:
+    """Without bins, the one average's time is `from`."""
+    return {
+        "time": rfc3339(from_ns if row.time_ns is None else row.time_ns),
+        "average": row.average,
+        "min": row.min,
+        "max": row.max,
+        "count": row.count,
+    }
