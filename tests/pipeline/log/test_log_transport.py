@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -133,14 +134,15 @@ async def test_the_application_listens_nowhere_and_leaves_no_files(
 
 
 async def test_stopping_leaves_no_task_and_no_thread(appender: LocalAppender, tmp_path: Path) -> None:
-    process, tasks = psutil.Process(), asyncio.all_tasks()
-    await asyncio.to_thread(int)  # the loop's own thread pool
-    threads = process.num_threads()
+    def threads_of_the_log() -> list[str]:
+        return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("log-"))
+
+    tasks, threads = asyncio.all_tasks(), threads_of_the_log()
 
     await Watched(tmp_path, 0).run()
 
     assert asyncio.all_tasks() == tasks
-    assert process.num_threads() <= threads + 2  # the loop's pool may have grown
+    assert threads_of_the_log() == threads == ["log-appender", "log-checkpoints"], "those of the fixture"
 
 
 async def test_offsets_committed_by_faust_decide_nothing(appender: LocalAppender, tmp_path: Path) -> None:
