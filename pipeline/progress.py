@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 NS = 1_000_000_000
 
@@ -19,12 +19,26 @@ class Progress:
     clock_ns: Callable[[], int]
     applied_offset: int = -1
     newest_arrival_ns: int = 0
+    replay_to: int = field(init=False)  # what the log held at the start
+
+    def __post_init__(self) -> None:
+        self.replay_to = self.next_offset() - 1
 
     def applied(self, offset: int, newest_arrival_ns: int) -> None:
         """The store has everything up to and including `offset`."""
         self.applied_offset = offset
         if newest_arrival_ns:
             self.newest_arrival_ns = newest_arrival_ns
+
+    @property
+    def frames_to_replay(self) -> int:
+        """Frames the log held at the start that are not applied yet."""
+        return max(0, self.replay_to - self.applied_offset)
+
+    @property
+    def has_replayed(self) -> bool:
+        """Whether everything the log held at the start is applied: from then on counts do not fall."""
+        return self.applied_offset >= self.replay_to
 
     @property
     def frames_behind(self) -> int:

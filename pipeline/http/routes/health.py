@@ -28,7 +28,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
     """200 when the stream is at most 10 s behind the log, else 503; the body says how far behind."""
     lag_s = parts.progress.lag_s
-    ready = lag_s <= MAX_READY_LAG_S
+    ready = lag_s <= MAX_READY_LAG_S and parts.progress.has_replayed
     body = {
         "status": "ready" if ready else "catching up",
         "lag_seconds": round(lag_s, 3) if math.isfinite(lag_s) else None,

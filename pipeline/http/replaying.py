@@ -1,0 +1,33 @@
+"""After a start, questions about data are answered once the stream has replayed what the log held at that moment.
+
+Before that, rows that were queryable before the crash are not in the store again: a count would fall, and later rise.
+So such a request is answered 503 with Retry-After, which clients (boto3's too) take as "try again". Health, metrics and
+the API page answer at once.
+"""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pipeline.http.problems import document
+from pipeline.progress import Progress
+
+RETRY_AFTER_S = 1
+
+
+class UntilReplayed:
+    """ASGI middleware that holds back `/` and `/v1` until `progress.has_replayed`."""
+
+    def __init__(self, app: ASGIApp, progress: Progress) -> None:
+        self._app = app
+        self._progress = progress
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        is_question = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith("/v1"))
+        if not is_question or self._progress.has_replayed:
+            await self._app(scope, receive, send)
+            return
+        answer = document(503, f"replaying the log after a start: {self._progress.frames_to_replay} frames to go")
+        answer.headers["retry-after"] = str(RETRY_AFTER_S)
+        await answer(scope, receive, send)
