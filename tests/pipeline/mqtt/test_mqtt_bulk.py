@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import MalformedPacket
+from pipeline.mqtt import topics
 from pipeline.mqtt.bulk import take_publishes
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.decode import decode, header
@@ -15,15 +17,15 @@ from pipeline.mqtt.topics import TopicNames
 
 Taken = tuple[int, list[str], list[bytes], list[bytes]]
 
-names = st.sampled_from(["t", "a/b", "grün/°"])
+topic_names = st.sampled_from(["t", "a/b", "grün/°"])
 versions = st.sampled_from(Version)
 flags = st.sampled_from([0, 1])
 payloads = st.binary(max_size=300)
 
 
-def known(*topics: str) -> TopicNames:
+def known(*given: str) -> TopicNames:
     found = TopicNames()
-    for topic in topics:
+    for topic in given:
         found.name(topic.encode())
     return found
 
@@ -32,16 +34,16 @@ ALL = known("t", "a/b", "grün/°")
 
 
 def take(data: bytes, version: Version, limit: int = 1_000) -> Taken:
-    topics: list[str] = []
+    names: list[str] = []
     bodies: list[bytes] = []
     packet_ids: list[bytes] = []
     is_v5 = version is Version.V5
-    at = take_publishes(data, 0, ALL.known, topics, bodies, packet_ids, is_v5=is_v5, limit=limit)
-    return at, topics, bodies, packet_ids
+    at = take_publishes(data, 0, ALL.known, names, bodies, packet_ids, is_v5=is_v5, limit=limit)
+    return at, names, bodies, packet_ids
 
 
 def take_singly(data: bytes, version: Version, stop: int) -> Taken:
-    topics: list[str] = []
+    names: list[str] = []
     bodies: list[bytes] = []
     packet_ids: list[bytes] = []
     at = 0
@@ -50,16 +52,16 @@ def take_singly(data: bytes, version: Version, stop: int) -> Taken:
         assert found is not None
         packet = decode(data, found, version, ALL)
         assert isinstance(packet, Publish)
-        topics.append(packet.mqtt_topic)
+        names.append(packet.mqtt_topic)
         bodies.append(packet.payload)
         if packet.qos:
             packet_ids.append(packet.packet_id.to_bytes(2, "big"))
         at = found.stop
-    return at, topics, bodies, packet_ids
+    return at, names, bodies, packet_ids
 
 
 @settings(deadline=None)
-@given(version=versions, messages=st.lists(st.tuples(names, payloads, st.integers(0, 65_535), flags), max_size=8))
+@given(version=versions, messages=st.lists(st.tuples(topic_names, payloads, st.integers(0, 65_535), flags), max_size=8))
 def test_ordinary_messages_are_all_taken_and_read_as_single_packets_are(
     version: Version, messages: list[tuple[str, bytes, int, int]]
 ) -> None:
@@ -77,7 +79,7 @@ def test_ordinary_messages_are_all_taken_and_read_as_single_packets_are(
 @settings(deadline=None)
 @given(
     version=versions,
-    messages=st.lists(st.tuples(names, payloads, st.integers(0, 65_535)), min_size=1, max_size=4),
+    messages=st.lists(st.tuples(topic_names, payloads, st.integers(0, 65_535)), min_size=1, max_size=4),
     damage=st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=4),
     cut=st.integers(0, 2_000),
 )
@@ -125,3 +127,21 @@ def test_long_names_are_valid_but_not_remembered() -> None:
 
     assert remembered.name(b"t" * 257) == "t" * 257
     assert not remembered.known
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x30\x03\0\3a/b", b"\x32\x05\0\3a/b\0\1", b"\x32\x05\0\1t\0\0", b"\x34\x05\0\1t\0\1", b"\x38\x03\0\1t"],
+    ids=["a topic beyond its packet", "an identifier beyond its packet", "identifier 0", "QoS 2", "DUP with QoS 0"],
+)
+def test_what_is_not_ordinary_is_left_to_the_reader_of_single_packets(data: bytes) -> None:
+    assert take(data + publish("t", b"x"), Version.V3_1_1)[0] == 0
+
+
+def test_remembered_names_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "KNOWN_NAMES", 3)
+    remembered = TopicNames()
+
+    for i in range(100):
+        assert remembered.name(b"%d" % i) == str(i)
+        assert len(remembered.known) <= 3
