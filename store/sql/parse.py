@@ -19,7 +19,9 @@ from store.sql.errors import SqlError, SyntaxInvalid
 from store.sql.text import QueryText
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
-NESTING_MAX = 100  # parentheses and CASEs within each other; ours: deep enough for people, shallow enough for the stack
+NESTING_MAX = (
+    32  # parentheses and CASEs within each other; ours: at 43 sqlglot's descent is at Python's recursion limit
+)
 
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
 _STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'UNLOAD'"

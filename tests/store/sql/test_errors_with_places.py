@@ -1,0 +1,159 @@
+"""A wrong query is answered with what is wrong and where, in Timestream's words where they are known."""
+
+import pytest
+from sql_database import NOW_NS, Database
+
+from store.endpoint import WriteRecord
+from store.record import MeasureType
+from store.sql import SqlError, query
+from store.sql.errors import NameNotFound, NotSupported, QueryTimedOut, SyntaxInvalid, TypeMismatch
+
+FROM = 'FROM "db"."t"'
+
+
+@pytest.fixture
+def filled(db: Database) -> Database:
+    values = (("temp", MeasureType.DOUBLE, 21.5), ("n", MeasureType.BIGINT, 3), ("text", MeasureType.VARCHAR, "x"))
+    db.write("db", "t", [WriteRecord((("host", "a"), ("Region", "eu")), "m", NOW_NS, 1, values)])
+    return db
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        (f"SELECT region {FROM}", NameNotFound, "line 1:8: Column 'region' does not exist"),
+        (f"SELECT\n  host,\n    t.nothing {FROM}", NameNotFound, "line 3:5: Column 't.nothing' does not exist"),
+        (f"SELECT host {FROM} WHERE Temp > 1", NameNotFound, "line 1:33: Column 'Temp' does not exist"),
+        (
+            "SELECT * FROM abc.sampleDB",
+            NameNotFound,
+            "Requested database 'abc' not found for identifier 'abc.sampleDB' at line 1:15",
+        ),
+        (
+            'SELECT * FROM "db"."no"',
+            NameNotFound,
+            "Requested table 'no' not found for identifier 'db.no' at line 1:15",
+        ),
+        ("DESCRIBE db.no", NameNotFound, "Requested table 'no' not found for identifier 'db.no' at line 1:10"),
+        ("SELECT * FROM t", NameNotFound, 'line 1:15: Table \'t\' is not qualified; write "database"."t"'),
+        ("SELECT frobnicate(1)", NameNotFound, "line 1:8: Function 'frobnicate' does not exist"),
+        (f"SELECT host {FROM} a, db.t b", NameNotFound, "line 1:8: Column 'host' is ambiguous"),
+        (f"SELECT 1 {FROM}, db.t", SyntaxInvalid, "line 1:25: 't' stands twice in FROM; give one an alias"),
+        (f"SELECT temp + host {FROM}", TypeMismatch, "line 1:8: '+' cannot be applied to double, varchar"),
+        (f"SELECT host {FROM} WHERE time > 'soon'", TypeMismatch, "line 1:33: 'soon' is not a valid timestamp"),
+        (f"SELECT host {FROM} WHERE time > 5", TypeMismatch, "line 1:33: '>' cannot be applied to timestamp, integer"),
+        (
+            f"SELECT bin(time, 5) {FROM}",
+            TypeMismatch,
+            "line 1:8: Unexpected parameters (timestamp, integer) for function bin",
+        ),
+        (f"SELECT avg(host) {FROM}", TypeMismatch, "line 1:8: Unexpected parameters (varchar) for function avg"),
+        (
+            f"SELECT host, max(temp) {FROM}",
+            TypeMismatch,
+            "line 1:8: 'host' must be an aggregate expression or appear in GROUP BY clause",
+        ),
+        (
+            f"SELECT Region {FROM} GROUP BY Region HAVING temp > 1",
+            TypeMismatch,
+            "line 1:52: 'temp' must be an aggregate expression or appear in GROUP BY clause",
+        ),
+        (
+            f"SELECT host {FROM} WHERE max(temp) > 1",
+            SyntaxInvalid,
+            "line 1:33: WHERE clause cannot contain aggregations, window functions or grouping operations",
+        ),
+        (f"SELECT host {FROM} ORDER BY 2", TypeMismatch, "line 1:36: ORDER BY position 2 is not in select list"),
+        (f"SELECT host {FROM} WHERE temp", TypeMismatch, "line 1:33: WHERE clause needs a boolean, and this is double"),
+        (f"SELECT 5x {FROM}", SyntaxInvalid, "line 1:8: '5x' is neither a column nor an interval such as 5m or 1day"),
+        ("SELECT 99999999999999999999", TypeMismatch, "line 1:8: 99999999999999999999 is out of the range of bigint"),
+        (
+            "SELECT ago(200000d) - 200000d",
+            TypeMismatch,
+            "line 1:12: 17280000000000000000 is out of the range of interval day to second",
+        ),
+        ("SELECT 1 UNION SELECT 1, 2", TypeMismatch, "line 1:8: UNION query has different number of fields: 1, 2"),
+        ("SELECT a::double", SyntaxInvalid, "'::' is only part of a column name"),
+        ("SELECT 'abc", SyntaxInvalid, "The query cannot be read: a quote or a comment is not closed"),
+        ("SELECT 1 FRM x y", SyntaxInvalid, "line 1:14: mismatched input 'x'"),
+        ("SELECT 1; SELECT 2", SyntaxInvalid, "line 1:9: mismatched input ';'"),
+        ("", SyntaxInvalid, "line 1:1: mismatched input '<EOF>'. Expecting: 'SELECT'"),
+        ("  -- nothing\n", SyntaxInvalid, "line 2:1: mismatched input '<EOF>'"),
+        ("SHOW COLUMNS FROM db.t", SyntaxInvalid, "line 1:6: mismatched input 'COLUMNS'. Expecting: 'DATABASES'"),
+        ("SHOW TABLES FROM nowhere", NameNotFound, "Requested database 'nowhere' not found"),
+        ("UNLOAD (SELECT 1) TO 's3://b' WITH (format='CSV')", NotSupported, "line 1:1: UNLOAD is not supported yet"),
+        (f"SELECT rank() OVER (ORDER BY temp) {FROM}", NotSupported, "line 1:8: WINDOW is not supported yet"),
+        (
+            f"SELECT host {FROM} TABLESAMPLE (10)",
+            NotSupported,
+            "line 1:18: SAMPLE in a table of FROM is not supported yet",
+        ),
+        (f"SELECT host {FROM} OFFSET 1", NotSupported, "line 1:8: OFFSET in SELECT is not supported yet"),
+        (f"SELECT a.host {FROM} a JOIN db.t b USING (host)", NotSupported, "USING in a JOIN is not supported yet"),
+    ],
+)
+def test_a_wrong_query_says_what_and_where(filled: Database, text: str, kind: type[SqlError], message: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        filled.ask(text)
+
+    assert type(caught.value) is kind
+    assert message in caught.value.message
+    if message.startswith("line "):
+        assert message.startswith(f"line {caught.value.line}:{caught.value.column}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT 1/0", "Division by zero"),
+        ("SELECT n % (n - 3) FROM db.t", "Division by zero"),
+        ("SELECT CAST(text AS bigint) FROM db.t", "Cannot cast 'x' to bigint"),
+        ("SELECT CAST('5.5' AS bigint)", "Cannot cast '5.5' to bigint"),
+        ("SELECT CAST('abc' AS double)", "Cannot cast 'abc' to double"),
+        ("SELECT 9223372036854775807 + n FROM db.t", "Overflow in addition of INT64"),
+    ],
+)
+def test_a_query_that_fails_on_its_data_says_why_without_the_generated_text(
+    filled: Database, text: str, message: str
+) -> None:
+    with pytest.raises(SqlError) as caught:
+        filled.ask(text)
+
+    assert message in caught.value.message
+    assert "t0" not in caught.value.message
+
+
+def test_a_query_that_takes_too_long_is_ended(filled: Database) -> None:
+    numbers = ", ".join(["(1)"] * 300)
+    text = f"WITH a(x) AS (SELECT * FROM (VALUES {numbers}) AS v(x)) SELECT count(*) FROM a p, a q, a r, a s, a t "
+    text += "WHERE p.x + q.x + r.x + t.x > s.x"
+
+    with pytest.raises(QueryTimedOut, match="ran longer than 1 s"):
+        query(filled.store, "acme", text, now_ns=NOW_NS, timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT " + "(" * 33 + "1" + ")" * 33, "nested deeper than 32 levels"),
+        ("SELECT " + "NOT " * 200 + "true", "nested deeper than 32 levels"),
+        ("SELECT '" + "x" * 262_144 + "'", "The query is 262153 bytes long; 262144 are allowed"),
+        ("SELECT " + "bin(" * 31 + "now()" + ", 1s)" * 31, ""),
+        ("SELECT " + "bin(" * 31 + "time" + ", 1s)" * 31 + " FROM db.t", "An expression of this size is not supported"),
+        ("SELECT " + " + ".join(["1"] * 20_000), "nested too deeply"),
+    ],
+)
+def test_size_and_depth_are_limited(filled: Database, text: str, message: str) -> None:
+    if not message:
+        assert filled.rows(text)
+        return
+
+    with pytest.raises(SqlError, match=message):
+        filled.ask(text)
+
+
+def test_depth_and_size_within_the_limits_are_fine(filled: Database) -> None:
+    assert filled.value("SELECT " + "(" * 32 + "1" + ")" * 32) == "1"
+    assert filled.value("SELECT '" + "x" * 262_000 + "'") == "x" * 262_000
+    hosts = " OR ".join(f"host = '{number}'" for number in range(5_000))
+    assert filled.rows(f"SELECT n FROM db.t WHERE {hosts} OR host = 'a'") == [("3",)]
