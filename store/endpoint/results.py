@@ -44,12 +44,14 @@ class KeptResults:
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, KeptResult] = OrderedDict()
         self._by_token: dict[str, str] = {}
+        self._size_bytes = 0
 
     def keep(self, account: str, text: str, result: ResultSet, now_ns: int) -> KeptResult:
         """A result to be paged."""
         kept = KeptResult(new_query_id(), account, text, result, now_ns + TOKEN_LIFE_NS)
         self._by_id[kept.query_id] = kept
-        while len(self._by_id) > 1 and (len(self._by_id) > KEPT_MAX or self._kept_bytes() > KEPT_MAX_BYTES):
+        self._size_bytes += result.table.nbytes
+        while len(self._by_id) > 1 and (len(self._by_id) > KEPT_MAX or self._size_bytes > KEPT_MAX_BYTES):
             self._forget(next(iter(self._by_id.values())))
         return kept
 
@@ -84,12 +86,12 @@ class KeptResults:
         kept = self._by_id.get(query_id)
         if kept is not None and kept.account == account:
             kept.cancelled = True
+            self._size_bytes -= kept.result.table.nbytes
             kept.result = ResultSet(kept.result.columns, kept.result.table.slice(0, 0))
-
-    def _kept_bytes(self) -> int:
-        return sum(kept.result.table.nbytes for kept in self._by_id.values())
+            self._size_bytes += kept.result.table.nbytes
 
     def _forget(self, kept: KeptResult) -> None:
         del self._by_id[kept.query_id]
+        self._size_bytes -= kept.result.table.nbytes
         for token in kept.tokens:
             del self._by_token[token]

@@ -1,0 +1,206 @@
+"""The door itself: targets, bodies, shapes, headers, addresses, and pages."""
+
+import asyncio
+import re
+
+import pytest
+from timestream_service import NOW_NS, Service
+
+from store.endpoint import account_of
+from store.endpoint.results import KEPT_MAX, TOKEN_LIFE_NS, TOKEN_USES_MAX, KeptResults
+
+SIGNED = (
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-west-1/timestream/aws4_request, "
+    "SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=abc"
+)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "message"),
+    [
+        (
+            "WriteRecords",
+            {
+                "DatabaseName": "d",
+                "TableName": "t",
+                "Records": [{"Dimensions": [{"Name": "a", "Value": "b", "DimensionValueType": "X"}]}],
+            },
+            (
+                "1 validation error detected: Value 'X' at 'records.1.member.dimensions.1.member.dimensionValueType' "
+                "failed to satisfy constraint: Member must satisfy enum value set: [VARCHAR]"
+            ),
+        ),
+        (
+            "CreateDatabase",
+            {},
+            "Value null at 'databaseName' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            "CreateTable",
+            {"DatabaseName": "d", "TableName": "a b", "RetentionProperties": {"MemoryStoreRetentionPeriodInHours": 0}},
+            (
+                "3 validation errors detected: Value 'a b' at 'tableName' failed to satisfy constraint: Member must "
+                "satisfy regular expression pattern: [a-zA-Z0-9_.-]+; Value '0' at "
+                "'retentionProperties.memoryStoreRetentionPeriodInHours' failed to satisfy constraint: Member must "
+                "have value greater than or equal to 1; Value null at "
+                "'retentionProperties.magneticStoreRetentionPeriodInDays' failed to satisfy constraint: "
+                "Member must not be null"
+            ),
+        ),
+        (
+            "WriteRecords",
+            {"DatabaseName": "d", "TableName": "t", "Records": [{}] * 101},
+            "at 'records' failed to satisfy constraint: Member must have length less than or equal to 100",
+        ),
+        (
+            "Query",
+            {"QueryString": "SELECT 1", "MaxRows": 1001},
+            "Value '1001' at 'maxRows' failed to satisfy constraint: Member must have value less than or equal to 1000",
+        ),
+        (
+            "Query",
+            {"QueryString": 5},
+            "Value '5' at 'queryString' failed to satisfy constraint: Member must be a string",
+        ),
+        ("Query", [], "Value '[]' at 'request' failed to satisfy constraint: Member must be a structure"),
+    ],
+)
+def test_violations_of_a_shape_are_told_in_the_services_form(
+    service: Service, operation: str, request_: dict[str, object], message: str
+) -> None:
+    status, body = service.call(operation, request_)
+
+    assert (status, body["__type"]) == (400, "com.amazon.coral.validate#ValidationException")
+    assert message in body["message"]
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "message"),
+    [
+        ("Timestream_20181101.Frobnicate", "UnknownOperationException", "Unknown operation"),
+        ("DynamoDB_20120810.Query", "UnknownOperationException", "Unknown operation"),
+        ("", "UnknownOperationException", "Unknown operation ''"),
+        (
+            "Timestream_20181101.CreateScheduledQuery",
+            "ValidationException",
+            "The operation CreateScheduledQuery is not supported by this server.",
+        ),
+    ],
+)
+def test_an_operation_that_is_not_offered_is_named(service: Service, target: str, name: str, message: str) -> None:
+    answer = asyncio.run(service.endpoint.handle(target, {}, b"{}", "a"))
+
+    assert answer.status == 400
+    assert name.encode() in answer.body
+    assert message.encode() in answer.body
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
+def test_a_body_that_is_not_json_is_told(service: Service, body: bytes) -> None:
+    status, answer = service.call("Query", body)
+
+    assert (status, answer["__type"]) == (400, "com.amazon.coral.service#SerializationException")
+
+
+def test_answers_carry_a_request_id_and_the_version_of_json_they_were_asked_in(service: Service) -> None:
+    for version in ("1.0", "1.1"):
+        headers = {"content-type": f"application/x-amz-json-{version}"}
+        answer = asyncio.run(service.endpoint.handle("Timestream_20181101.ListDatabases", headers, b"", "a"))
+
+        assert answer.headers["Content-Type"] == f"application/x-amz-json-{version}"
+        assert re.fullmatch("[A-Z2-7]{26}", answer.headers["x-amzn-RequestId"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"host": "gauge:8080", "user-agent": "Boto3/1.44"}, "http://gauge:8080"),
+        ({"host": "gauge:8080", "user-agent": "aws-sdk-js/3.1"}, "gauge"),
+        ({"host": "[::1]:8080", "user-agent": "aws-sdk-js/3.1"}, "[::1]"),
+        ({"host": "gauge", "x-forwarded-proto": "https", "user-agent": "aws-sdk-go/1"}, "https://gauge"),
+    ],
+)
+def test_each_sdk_is_given_the_address_it_understands(service: Service, headers: dict[str, str], address: str) -> None:
+    _, body = service.call("DescribeEndpoints", {}, **headers)
+
+    assert body["Endpoints"][0]["Address"] == address
+
+
+@pytest.mark.parametrize(
+    ("authorization", "account"),
+    [(SIGNED, "AKIDEXAMPLE"), ("Bearer x", None), ("", None), ("AWS4-HMAC-SHA256 Credential=x", None)],
+)
+def test_the_account_is_the_access_key_of_the_credential(authorization: str, account: str | None) -> None:
+    assert account_of({"authorization": authorization}) == account
+    assert account_of({}) is None
+
+
+def values(count: int) -> str:
+    return f"SELECT * FROM (VALUES {', '.join(f'({number})' for number in range(count))}) AS v(x) ORDER BY x"
+
+
+def test_a_token_is_for_its_query_its_account_an_hour_and_five_uses(service: Service) -> None:
+    text = values(9)
+    first = service.ok("Query", QueryString=text, MaxRows=3)
+    token = first["NextToken"]
+    invalid = (400, "ValidationException", "Invalid pagination token")
+
+    assert service.error("Query", QueryString=text, NextToken="x") == invalid
+    assert service.error("Query", QueryString=text + " ", NextToken=token) == invalid
+    for _ in range(TOKEN_USES_MAX):
+        assert len(service.ok("Query", QueryString=text, NextToken=token, MaxRows=2)["Rows"]) == 2
+    assert service.error("Query", QueryString=text, NextToken=token) == invalid
+
+    token = service.ok("Query", QueryString=text, MaxRows=3)["NextToken"]
+    service.clock.now_ns = NOW_NS + TOKEN_LIFE_NS - 1
+    last = service.ok("Query", QueryString=text, NextToken=token, MaxRows=3)["NextToken"]
+    service.clock.now_ns += 1
+    assert service.error("Query", QueryString=text, NextToken=last) == invalid
+
+
+def test_using_a_token_ends_the_one_before_it(service: Service) -> None:
+    text = values(9)
+    one = service.ok("Query", QueryString=text, MaxRows=3)["NextToken"]
+    two = service.ok("Query", QueryString=text, NextToken=one, MaxRows=3)["NextToken"]
+
+    rest = service.ok("Query", QueryString=text, NextToken=two)
+
+    assert [row["Data"][0]["ScalarValue"] for row in rest["Rows"]] == ["6", "7", "8"]
+    assert "NextToken" not in rest
+    assert service.error("Query", QueryString=text, NextToken=one)[2] == "Invalid pagination token"
+
+
+def test_a_cancelled_query_is_a_conflict_to_go_on_with(service: Service) -> None:
+    text = values(9)
+    first = service.ok("Query", QueryString=text, MaxRows=3)
+
+    for _ in range(2):
+        assert service.ok("CancelQuery", QueryId=first["QueryId"]) == {
+            "CancellationMessage": f"Query {first['QueryId']} cancelled"
+        }
+
+    assert service.error("Query", QueryString=text, NextToken=first["NextToken"])[:2] == (409, "ConflictException")
+
+
+def test_a_page_holds_at_most_a_megabyte_and_a_row_more_than_that_is_an_error(service: Service) -> None:
+    wide = f"SELECT '{'x' * 200_000}' AS x FROM (VALUES 1, 2, 3, 4, 5, 6, 7) AS v(n)"
+    huge = "SELECT " + " || ".join([f"'{'x' * 50_000}'"] * 4) + " AS x"
+
+    first = service.ok("Query", QueryString=wide)
+    second = service.ok("Query", QueryString=wide, NextToken=first["NextToken"])
+    many = service.error("Query", QueryString=f"WITH w AS ({huge}) SELECT {', '.join(['x'] * 6)} FROM w")
+
+    assert [len(first["Rows"]), len(second["Rows"])] == [4, 3]
+    assert many[2] == "Query aborted as max page response size has been exceeded by the output result row"
+
+
+def test_results_nobody_fetches_make_room_for_others(service: Service) -> None:
+    from store.sql import query
+
+    kept = KeptResults()
+    result = query(service.store, "a", values(2), now_ns=0)
+    tokens = [kept.token(kept.keep("a", "text", result, 0), 1) for _ in range(KEPT_MAX + 1)]
+
+    with pytest.raises(Exception, match="Invalid pagination token"):
+        kept.take(tokens[0], "a", "text", 0)
+    assert kept.take(tokens[1], "a", "text", 0)[1] == 1
