@@ -26,7 +26,7 @@ def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns:
         if table.is_dropped:
             return False
         cut = table.cut(advanced, now_ns)
-        rows = _unflushed_rows(table, cut)
+        rows = unflushed_rows(table, cut)
         if rows.num_rows:
             columns = list(cut.columns.stored())
             table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns)
@@ -41,7 +41,8 @@ def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns:
         return bool(rows.num_rows)
 
 
-def _unflushed_rows(table: Table, cut: Cut) -> pa.Table:
+def unflushed_rows(table: Table, cut: Cut) -> pa.Table:
+    """The rows of `cut` that the magnetic tier lacks, with their dimensions, sorted by series and time."""
     with table.lock:
         behind = table.numbered(table.magnetic.version.positions)
         upto = table.numbered({stream: cut.positions[stream] for stream in table.unflushed if stream in cut.positions})

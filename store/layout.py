@@ -5,7 +5,7 @@
     lock                held (flock) by the one process that has the store open
     catalog.json        accounts ▸ databases ▸ tables, their settings and births
     positions.json      streams in the order first seen, and up to where the log may be trimmed
-    checkpoint.arrow    rows of many small tables, saved together between their magnetic commits
+    checkpoint          rows of many small tables, saved together between their magnetic commits
     series/<account>/<database>/<table>/
         keys            the table's series, appended
         state           last time per series, columns, times with superseded rows; replaced as a whole
@@ -28,7 +28,7 @@ FORMAT = "format"
 LOCK = "lock"
 CATALOG = "catalog.json"
 POSITIONS = "positions.json"
-CHECKPOINT = "checkpoint.arrow"
+CHECKPOINT = "checkpoint"
 SERIES = "series"
 SERIES_KEYS = "keys"
 SERIES_STATE = "state"

@@ -26,6 +26,7 @@ class Positions:
         self.streams: list[str] = []
         self.floors: dict[str, int] = {}  # as on disk
         self._numbers: dict[str, int] = {}
+        self._numbers_on_disk = 0
         if path.exists():
             try:
                 document = json.loads(path.read_bytes())
@@ -34,6 +35,7 @@ class Positions:
                 raise StoreFormatError(f"{path} is damaged: {error}") from error
             for stream in streams:
                 self.number_of(stream)
+            self._numbers_on_disk = len(streams)
 
     def number_of(self, stream: str) -> int:
         """The number of `stream`, given on first sight."""
@@ -43,10 +45,17 @@ class Positions:
             self.streams.append(stream)
         return number
 
+    def keep_numbers(self) -> None:
+        """Make the numbers of all streams durable: before rows that carry them are."""
+        if self._numbers_on_disk < len(self.streams):
+            self.save(self.floors)
+
     def save(self, floors: Mapping[str, int]) -> None:
         """Write the streams and these floors durably. A floor never falls."""
         raised = {stream: max(floor, self.floors.get(stream, 0)) for stream, floor in floors.items()}
         merged = {**self.floors, **raised}
-        document = {"streams": self.streams, "floors": merged}
+        streams = list(self.streams)  # the applying thread may add one meanwhile
+        document = {"streams": streams, "floors": merged}
         write_atomic(self._path, json.dumps(document).encode())
         self.floors = merged
+        self._numbers_on_disk = len(streams)

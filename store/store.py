@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from store import layout
+from store import checkpoint, layout
 from store.catalog import Catalog, TableInfo, TableSettings
 from store.duck import WORKING_MEMORY_BYTES, Duck
 from store.errors import MagneticTierError, StoreFormatError, StoreLocked
@@ -58,15 +58,18 @@ class Store:
         self._tables_lock = threading.RLock()
         self._advanced: dict[str, int] = {}
         self._rows = 0  # applied since the store was opened
-        self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes)
+        self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, folder / layout.CHECKPOINT)
         self.registry = SeriesRegistry()
         self.catalog = Catalog(folder / layout.CATALOG, templates, clock_ns, lambda: dict(self._advanced), self._delete)
         for stream, floor in self._positions.floors.items():
             self._advanced[stream] = floor - 1
         for table in self.catalog.buried():  # their deletion may have been cut short
             self._remove_files(table)
+        saved = checkpoint.load(folder / layout.CHECKPOINT)
         for info in self.catalog.all_tables():
-            self._open_table(info)
+            used = self._open_table(info)
+            if info.table in saved:
+                checkpoint.restore(used, saved[info.table], clock_ns())
 
     @classmethod
     def open(

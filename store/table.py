@@ -68,6 +68,7 @@ class Table:
         self.unflushed_from_row = 0  # of the store's count of rows, at the first unflushed one
         self.last_offset: dict[str, int] = {}
         self.is_flushed_once = False
+        self.saved: Mapping[str, int] = {}  # by stream: rows up to this offset are in the checkpoint
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `vacuum`
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
         self._born = info.born
@@ -82,7 +83,8 @@ class Table:
 
     def covered_to(self, stream: str) -> int:
         """Records of `stream` up to this offset are not to be applied again."""
-        return max(self.magnetic.version.positions.get(stream, -1), self._born.get(stream, -1))
+        positions = (self.magnetic.version.positions, self._born, self.saved)
+        return max(position.get(stream, -1) for position in positions)
 
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
         """Take in a batch; what became of each record."""
@@ -211,6 +213,24 @@ class Table:
         }
         self.is_flushed_once = True
         self.unflushed_since_ns, self.unflushed_from_row = (now_ns, store_rows) if self.unflushed else (None, 0)
+
+    def undurable(self) -> dict[str, int]:
+        """By stream, the first offset with rows that neither the magnetic tier nor the checkpoint may have."""
+        with self.lock:
+            first = {stream: max(offset, self.saved.get(stream, -1) + 1) for stream, offset in self.unflushed.items()}
+            return {stream: offset for stream, offset in first.items() if offset <= self.last_offset.get(stream, -1)}
+
+    def put_back(self, rows: Rows, stream: str, now_ns: int) -> None:
+        """Rows of the checkpoint are in RAM again, unflushed."""
+        with self.lock:
+            self._know_series()
+            offsets = rows.sequence >> OFFSET_BITS
+            self.memory.add(rows)
+            self.memory.insert_head(now_ns)
+            np.maximum.at(self.state.last_ns, rows.series, rows.time_ns)
+            np.maximum.at(self.state.known_from_ns, rows.series, rows.time_ns + 1)
+            self.unflushed[stream], self.last_offset[stream] = int(offsets.min()), int(offsets.max())
+            self.unflushed_since_ns = now_ns
 
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
         """Positions by stream number, as rows name their stream."""

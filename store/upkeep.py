@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from store import compaction, compaction_plan
+from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
 from store.flush import flush
 from store.parquet import DataFile
@@ -25,6 +25,9 @@ from store.vacuum import vacuum
 FLUSH_AFTER_NS = 25_000_000_000
 FLUSH_ROWS = 500_000  # of the whole store, since a table's first unflushed one
 FLUSH_BYTES = 64 * 1024 * 1024
+MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; with more, small ones share the checkpoint
+COMMIT_EVERY_NS = 200_000_000  # then tables are committed in turn, five a second
+SMALL_BYTES = 1024 * 1024
 POSITIONS_EVERY_NS = 5_000_000_000
 CLEAN_EVERY_NS = 600_000_000_000
 RETAIN_EVERY_NS = 3_600_000_000_000
@@ -61,13 +64,20 @@ class Upkeep:
     positions: Positions
     clock_ns: Callable[[], int]
     memory_limit_bytes: int
+    checkpoint_path: Path
+    _checkpoint_ns: int = 0
+    _checkpoint_rows: int = 0
     _saved_ns: int = 0
     _done_ns: dict[tuple[str, Table], int] = field(default_factory=dict)
 
     def run(self) -> None:
         """One pass over what is due."""
         tables = self.work.all_tables()
-        flushed = [self.flush(table) for table in tables if self._is_flush_due(table)]
+        waiting = [table for table in tables if table.unflushed_since_ns is not None]
+        if len(waiting) > MOST_FLUSHED_ALONE:
+            flushed = self._flush_in_turn(waiting)
+        else:
+            flushed = [self.flush(table) for table in waiting if self._is_flush_due(table)]
         if any(flushed) or self.clock_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
             self.save_positions()
         for table in tables:
@@ -83,8 +93,27 @@ class Upkeep:
                 vacuum(table, self.clock_ns())
         self._done_ns = {key: done for key, done in self._done_ns.items() if not key[1].is_dropped}
 
+    def _flush_in_turn(self, waiting: list[Table]) -> list[bool]:
+        """Save the rows of all in the checkpoint, and commit those that have grown or waited their turn."""
+        now_ns = self.clock_ns()
+        turn_ns = len(waiting) * COMMIT_EVERY_NS
+        flushed = [
+            self.flush(table)
+            for table in waiting
+            if table.memory.uncommitted_bytes >= SMALL_BYTES or now_ns - (table.unflushed_since_ns or 0) >= turn_ns
+        ]
+        is_due = now_ns - self._checkpoint_ns >= FLUSH_AFTER_NS
+        if is_due or self.work.rows_applied() - self._checkpoint_rows >= FLUSH_ROWS:
+            self._checkpoint_ns, self._checkpoint_rows = now_ns, self.work.rows_applied()
+            left = [table for table in waiting if table.unflushed_since_ns is not None]
+            self.positions.keep_numbers()
+            checkpoint.save(self.checkpoint_path, left, self.work.advanced(), now_ns)
+            return [True]
+        return flushed
+
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; whether there were any."""
+        self.positions.keep_numbers()
         return flush(table, self.work.advanced(), self.positions.streams, self.clock_ns(), self.work.rows_applied())
 
     def save_positions(self) -> None:
@@ -92,9 +121,8 @@ class Upkeep:
         # `advanced` is read first: rows applied while the tables are looked at come after it
         floors = {stream: offset + 1 for stream, offset in self.work.advanced().items()}
         for table in self.work.all_tables():
-            with table.lock:
-                for stream, first in table.unflushed.items():
-                    floors[stream] = min(first, floors.get(stream, first))
+            for stream, first in table.undurable().items():
+                floors[stream] = min(first, floors.get(stream, first))
         self._saved_ns = self.clock_ns()
         if floors != self.positions.floors:
             self.positions.save(floors)

@@ -55,7 +55,8 @@ def run(folder: Path) -> None:
     offset = store.replay_from(STREAM) or 0
     while True:
         feed(store, offset)
-        print(offset, flush=True)
+        sys.stdout.write(f"{offset}\n")
+        sys.stdout.flush()
         offset += 1
         store.maintain()
         if offset % 5 == 0:  # merges
@@ -68,11 +69,10 @@ def run(folder: Path) -> None:
 def test_every_row_is_there_once_after_kills_during_upkeep(tmp_path: Path, seed: int) -> None:
     applied = -1
     for life in range(4):
-        child = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; "
-             f"from pathlib import Path; import test_crash; test_crash.run(Path({str(tmp_path)!r}))"],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-        )  # fmt: skip
+        code = f"import sys; sys.path[:0] = {sys.path!r}; import pathlib, test_crash; "
+        code += f"test_crash.run(pathlib.Path({str(tmp_path)!r}))"
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environ)
         assert child.stdout is not None
         started = None
         for line in child.stdout:

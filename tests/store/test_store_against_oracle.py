@@ -1,4 +1,4 @@
-"""Whatever is written, repeated, late, flushed, merged, evicted, expired, lost, replayed: the oracle's rows are read."""
+"""Whatever is written, repeated, late, flushed, merged, evicted, expired, lost, replayed: rows are the oracle's."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 
-from store import compaction, layout, room
+from store import checkpoint, compaction, layout, room
 from store.catalog import TableSettings
 from store.record import Outcome, TableId
 from store.retention import retain
@@ -39,7 +39,21 @@ _rows = st.builds(
 )
 _writes = st.tuples(st.just("write"), st.lists(_rows, min_size=1, max_size=8), st.booleans())
 _others = st.sampled_from(
-    [(name,) for name in ("flush", "compact", "clean", "evict", "later", "retain", "vacuum", "restart", "maintain")]
+    [
+        (name,)
+        for name in (
+            "flush",
+            "compact",
+            "clean",
+            "evict",
+            "later",
+            "retain",
+            "vacuum",
+            "restart",
+            "maintain",
+            "checkpoint",
+        )
+    ]
     + [("restart_without_series",), ("restart_torn",), ("restart_empty_commit",)]
 )
 
@@ -121,6 +135,10 @@ class Bench:
 
     def flush(self) -> None:
         self.store.flush()
+
+    def checkpoint(self) -> None:
+        checkpoint.save(self.folder / layout.CHECKPOINT, [self.table], self.store.advanced(), self.now_ns)
+        self.store._upkeep.save_positions()
 
     def maintain(self) -> None:
         self.now_ns += 30_000_000_000

@@ -1,0 +1,130 @@
+"""The checkpoint: unflushed rows of many small tables in one durable file, so that they need no commits of their own.
+
+With more than about 150 tables a commit of each every 30 s would be more than five a second. Their rows are saved here
+together instead, each table's with its position, and a table is committed when it has grown or waited its turn. At the
+next start the rows come back into RAM as unflushed ones, but for those that the table's magnetic tier has by then.
+
+The file is replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.errors import StoreFormatError
+from store.files import write_atomic
+from store.flush import unflushed_rows
+from store.memory_tier import OFFSET_BITS, Rows
+from store.record import Int32s, MeasureType, SeriesKey, TableId
+from store.schema import Column
+from store.table import Table
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """What is saved of one table."""
+
+    account: str
+    database: str
+    table: str
+    columns: list[tuple[str, str, str, str]]  # name, kind, type, physical
+    positions: dict[str, int]
+    superseded_ns: bytes
+    rows: bytes
+
+    @property
+    def id(self) -> TableId:
+        """The table it is of."""
+        return TableId(self.account, self.database, self.table)
+
+
+def save(path: Path, tables: Iterable[Table], advanced: Mapping[str, int], now_ns: int) -> None:
+    """Write durably what these tables have beyond their magnetic tiers up to `advanced`; replaces the last."""
+    saved: list[tuple[Table, dict[str, int]]] = []
+    entries = []
+    for table in tables:
+        cut = table.cut(advanced, now_ns)
+        rows = unflushed_rows(table, cut)
+        saved.append((table, cut.positions))
+        if rows.num_rows:
+            columns = [(c.name, str(c.kind), c.type.value, c.physical) for c in cut.columns.stored()]
+            superseded = cut.superseded_ns.tobytes()
+            entries.append(Entry(*_parts(table.id), columns, cut.positions, superseded, _to_bytes(rows)))
+    write_atomic(path, msgspec.msgpack.encode(entries))
+    for table, positions in saved:
+        table.saved = positions
+
+
+def load(path: Path) -> dict[TableId, Entry]:
+    """What is saved, by table. Raises StoreFormatError if the file is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        entries = msgspec.msgpack.decode(path.read_bytes(), type=list[Entry])
+    except msgspec.MsgspecError as error:
+        raise StoreFormatError(f"{path} is damaged: {error}") from error
+    return {entry.id: entry for entry in entries}
+
+
+def restore(table: Table, entry: Entry, now_ns: int) -> None:
+    """Put the saved rows of `table` back, but for those it has already."""
+    rows = pa.ipc.open_stream(entry.rows).read_all()
+    covered = table.numbered({stream: table.covered_to(stream) for stream in entry.positions})
+    offsets = rows[layout.SEQUENCE].to_numpy() >> OFFSET_BITS
+    streams = rows[layout.STREAM].to_numpy()
+    beyond = np.array([offset > covered[stream] for offset, stream in zip(offsets, streams, strict=True)], np.bool_)
+    rows, streams, offsets = rows.filter(pa.array(beyond)), streams[beyond], offsets[beyond]
+    columns = [
+        Column(name, "dimension" if kind == "dimension" else "measure", MeasureType(kind_of), physical)
+        for name, kind, kind_of, physical in entry.columns
+    ]
+    for column in columns:
+        table.columns.add(column)
+    series = _series(table, rows, [column for column in columns if column.kind == "dimension"])
+    measures = [column.physical for column in columns if column.kind == "measure"]
+    for stream in entry.positions:
+        (number,) = table.numbered({stream: 0})
+        of_stream = np.flatnonzero(streams == number)
+        if len(of_stream):
+            part = rows.take(pa.array(of_stream)).combine_chunks()
+            table.put_back(
+                Rows(
+                    series[of_stream],
+                    part[layout.TIME_NS].to_numpy(),
+                    part[layout.VERSION].to_numpy(),
+                    number,
+                    part[layout.SEQUENCE].to_numpy(),
+                    {name: part[name].combine_chunks() for name in measures},
+                ),
+                stream,
+                now_ns,
+            )
+    for time_ns in np.frombuffer(entry.superseded_ns, np.int64).tolist():
+        table.superseded.setdefault(time_ns, {})
+    table.saved = dict(entry.positions)
+
+
+def _series(table: Table, rows: pa.Table, dimensions: list[Column]) -> Int32s:
+    values = [rows[column.physical].to_pylist() for column in dimensions]
+    ids = []
+    for i, measure_name in enumerate(rows[layout.MEASURE_NAME].to_pylist()):
+        pairs = [(c.name, of[i]) for c, of in zip(dimensions, values, strict=True) if of[i] is not None]
+        ids.append(table.index.id_of(SeriesKey(tuple(sorted(pairs)), measure_name)))
+    return np.array(ids, np.int32)
+
+
+def _parts(table: TableId) -> tuple[str, str, str]:
+    return table.account, table.database, table.table
+
+
+def _to_bytes(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data

@@ -1,0 +1,216 @@
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from store import checkpoint, upkeep
+from store.catalog import TableSettings
+from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
+from store.record import Outcome, TableId
+from store.store import Store
+from store.testing import Row, batch_of
+
+T0 = 1_795_000_000_000_000_000
+STREAM = "0123/readings/0"
+TABLE = TableId("farm", "d", "t0")
+Opener = Callable[[], Store]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opener]:
+    stores: list[Store] = []
+
+    def make() -> Store:
+        for store in stores:
+            store.close()
+        stores[:] = [
+            Store.open(
+                tmp_path / "store",
+                memory_limit_bytes=1 << 26,
+                templates={("d", f"t{n}"): TableSettings(timedelta(days=9), from_config=True) for n in range(200)},
+                clock_ns=lambda: T0 + 60_000_000_000,
+            )
+        ]
+        return stores[0]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def write(store: Store, offset: int, *rows: Row, table: TableId = TABLE, by_version: bool = False) -> list[int]:
+    batch = batch_of(store.registry.of(table), STREAM, [offset] * len(rows), rows, by_version=by_version)
+    outcomes: list[int] = store.apply(batch).outcomes.tolist()
+    store.advance(STREAM, offset)
+    return outcomes
+
+
+def row(time_ns: int, value: float = 1.0, series: str = "1", version: int = 1) -> Row:
+    return Row((("s", series),), T0 + time_ns, (("v", value),), version)
+
+
+def count(store: Store, table: TableId = TABLE) -> int:
+    with store.snapshot(table.account) as snapshot:
+        rows = snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(table)}").to_pylist()
+    found: int = rows[0]["n"]
+    return found
+
+
+def test_what_is_not_flushed_comes_again_from_the_log_and_what_is_flushed_is_skipped(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, row(0))
+    store.flush()
+    write(store, 1, row(1))
+    store = opened()
+    assert (count(store), store.replay_from(STREAM), store.floor(STREAM)) == (1, 1, 1)
+
+    assert write(store, 0, row(0)) == [Outcome.SKIPPED]
+    assert write(store, 1, row(1)) == [Outcome.NEW]
+    assert count(store) == 2
+
+
+def test_a_stream_never_seen_has_no_position(opened: Opener) -> None:
+    assert opened().replay_from("other/readings/0") is None
+
+
+def test_a_snapshot_does_not_move(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, row(0), row(1))
+    with store.snapshot("farm") as snapshot:
+        source = snapshot.source(TABLE)
+        write(store, 1, row(2), row(1, 5.0))
+        store.flush()
+        table = store.all_tables()[0]
+        table.memory.close_chunk()
+        upkeep.seal(table)
+        upkeep.make_room([table], lambda: 2, 1)
+
+        values = snapshot.execute(f"SELECT v FROM {source} ORDER BY time_ns")["v"].to_pylist()
+        assert values == [1.0, 1.0]
+    assert count(store) == 3
+
+
+def test_equal_dimension_values_are_pruned_exactly_in_both_tiers(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, *(row(i, series=str(i)) for i in range(400)))
+    store.flush()
+    for _ in ("RAM", "Parquet"):
+        with store.snapshot("farm") as snapshot:
+            for wanted in ([], ["7"], ["7", "it's"], [str(i) for i in range(300)]):
+                source = snapshot.source(TABLE, dimensions={"s": wanted})
+                found = snapshot.execute(f"SELECT s FROM {source}")["s"].to_pylist()
+                assert sorted(found) == sorted(set(wanted) & {str(i) for i in range(400)})
+            assert snapshot.execute(f"SELECT * FROM {snapshot.source(TABLE, dimensions={'no': ['7']})}").num_rows == 0
+        store = opened()
+
+
+def test_a_deleted_table_is_gone_with_its_files_and_stays_gone_in_a_replay(opened: Opener, tmp_path: Path) -> None:
+    store = opened()
+    write(store, 0, row(0))
+    store.flush()
+    write(store, 1, row(1))
+    store.catalog.delete_table(TABLE)
+    with store.snapshot("farm") as snapshot, pytest.raises(UnknownTable):
+        snapshot.source(TABLE)
+    assert not list((tmp_path / "store" / "magnetic").rglob("*.parquet"))
+
+    assert write(store, 2, row(2)) == [Outcome.NEW]  # its template brings it back, empty
+    store = opened()
+    assert write(store, 1, row(1)) == [Outcome.SKIPPED]
+    assert write(store, 2, row(2)) == [Outcome.NEW]
+    assert count(store) == 1
+
+
+def test_rows_of_a_table_that_is_nowhere_are_skipped(opened: Opener) -> None:
+    assert write(opened(), 0, row(0), table=TableId("farm", "d", "nowhere")) == [Outcome.SKIPPED]
+
+
+def test_a_shorter_retention_hides_old_rows_at_once(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, row(0), row(59_000_000_000))
+    settings = TableSettings(timedelta(seconds=2), timedelta(0))
+    store.catalog.update_table(TABLE, settings)
+    assert count(store) == 1
+
+
+def test_with_many_tables_rows_are_saved_together_and_come_back(opened: Opener, tmp_path: Path) -> None:
+    store = opened()
+    tables = [TableId("farm", "d", f"t{n}") for n in range(160)]
+    for offset, table in enumerate(tables):
+        write(store, offset, row(offset), row(offset, 2.0), table=table)
+    store.maintain()
+
+    assert store.floor(STREAM) == 160
+    assert not list((tmp_path / "store" / "magnetic").rglob("*.parquet"))
+    store = opened()
+    assert store.replay_from(STREAM) == 160
+    assert [count(store, table) for table in tables] == [1] * 160
+    assert write(store, 159, row(159), table=tables[159]) == [Outcome.SKIPPED]
+    assert write(store, 160, row(159, 2.0), table=tables[159]) == [Outcome.SAME]
+    store.flush()
+    store = opened()
+    assert [count(store, table) for table in tables] == [1] * 160
+    assert len(checkpoint.load(tmp_path / "store" / "checkpoint")) == 160
+
+
+def test_another_writer_of_the_magnetic_tier_is_noticed(opened: Opener, tmp_path: Path) -> None:
+    store = opened()
+    write(store, 0, row(0))
+    store.flush()
+    folder = next((tmp_path / "store" / "magnetic").rglob("_delta_log")).parent
+    from deltalake.transaction import CommitProperties, Transaction
+
+    table = DeltaTable(folder)
+    write_deltalake(
+        table,
+        table.to_pyarrow_table(),
+        mode="append",
+        commit_properties=CommitProperties(app_transactions=[Transaction(STREAM, 99)]),
+    )
+    write(store, 1, row(1))
+
+    with pytest.raises(MagneticTierError, match="another process writes"):
+        store.flush()
+
+
+def test_other_engines_read_the_history(opened: Opener, tmp_path: Path) -> None:
+    store = opened()
+    write(store, 0, row(1_234, 3.0))
+    store.flush()
+
+    found = (
+        DeltaTable(next((tmp_path / "store" / "magnetic").rglob("_delta_log")).parent).to_pyarrow_table().to_pylist()
+    )
+    assert [(r["s"], r["v"], r["time"].microsecond, r["time_ns_rest"], r["version"]) for r in found] == [
+        ("1", 3.0, 1, 234, 1)
+    ]
+
+
+def test_a_query_cannot_reach_the_machine_or_run_for_ever(opened: Opener, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.csv"
+    outside.write_text("a\n1\n")
+    with opened().snapshot("farm") as snapshot:
+        for statement in (
+            f"SELECT * FROM read_csv('{outside}')",
+            f"COPY (SELECT 1) TO '{tmp_path / 'written.csv'}'",
+            "SET enable_external_access = true",
+            "INSTALL httpfs",
+        ):
+            with pytest.raises(QueryFailed):
+                snapshot.execute(statement)
+        with pytest.raises(QueryTimeout, match=r"0\.05 s"):
+            snapshot.execute("SELECT count(*) FROM range(1000000) a, range(1000000) b", timeout_s=0.05)
+        assert snapshot.execute("SELECT ? AS x", [7]).to_pylist() == [{"x": 7}]
+
+
+def test_a_folder_has_one_process_and_a_known_format(opened: Opener, tmp_path: Path) -> None:
+    store = opened()
+    arguments = {"memory_limit_bytes": 1 << 26, "templates": {}, "clock_ns": lambda: T0}
+    with pytest.raises(StoreLocked, match="another process"):
+        Store.open(tmp_path / "store", **arguments)  # type: ignore[arg-type]
+    store.close()
+    (tmp_path / "store" / "format").write_text("2\n")
+    with pytest.raises(StoreFormatError, match="'2'"):
+        Store.open(tmp_path / "store", **arguments)  # type: ignore[arg-type]
