@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
@@ -60,8 +61,7 @@ ordinary = st.sampled_from(
 odd = st.lists(st.sampled_from(["ts", "device"]) | names, unique=True, max_size=4).flatmap(
     lambda keys: body_of(tuple(keys), values)
 )
-# One shape whose measures are known (see PRIMING), so that good messages become columns and odd ones must be noticed.
-SHAPE = ("ts", "n", "text", "flag", "count", "temp_f", "note")
+# One shape whose measures are known (see GOOD), so that good messages become columns and odd ones must be noticed.
 good: dict[str, st.SearchStrategy[Any]] = {
     "n": st.floats(-100, 100) | st.integers(-100, 100),
     "text": st.sampled_from(["", "on", "é" * 1_024]),
@@ -74,7 +74,10 @@ known = st.fixed_dictionaries(
     {"ts": usual | usual | usual | times} | {k: v | v | v | st.none() | values for k, v in good.items()}
 )
 empty = st.fixed_dictionaries({"ts": usual} | {key: st.none() for key in good})
-PRIMING = orjson.dumps({"ts": TS, "n": 1, "text": "x", "flag": True, "count": 1, "temp_f": 32, "note": "x"})
+GOOD = {"ts": TS, "n": 1, "text": "x", "flag": True, "count": 1, "temp_f": 32, "note": "x"}
+PRIMING = [
+    (account, topic, orjson.dumps(GOOD)) for account in ("default", "farm-7") for topic in ("gh/n/1", "any/1", "a")
+]
 bodies = known | known | empty | ordinary | odd | st.lists(ordinary | odd, max_size=3) | scalars
 payloads = bodies.map(orjson.dumps) | st.sampled_from(
     [b"", b"{", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b'{"a":1,"a":"x"}']
@@ -95,14 +98,12 @@ def read_alone(
         raise PayloadError(Reason.NO_ROUTE, f"no table takes the MQTT topic {topic!r}")
     known = kinds.setdefault((account, route.database), {})
     message = read(payload, route, arrival_ns, known)
-    levels = dict(route.topics.match(topic) or ())
-    if any(len(value) > 2_048 for value in levels.values()):
-        raise PayloadError(Reason.BAD_DIMENSION, "too long")
-    known.update(message.new_types)
     found = []
     for reading in message.readings:
         of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
-        dimensions = levels | {name: value for name, value in of_payload if value is not None}
+        dimensions = dict(route.topics.match(topic) or ()) | {name: value for name, value in of_payload if value}
+        if sum(len((name + value).encode()) for name, value in dimensions.items()) > 2_048:
+            raise PayloadError(Reason.BAD_DIMENSION, "too long")
         found.append(
             {
                 "table": f"{account}/{route.database}.{route.table}",
@@ -112,9 +113,10 @@ def read_alone(
                 "measure_name": route.measure_name,
                 "zone": zone_of(route.zone, dimensions, topic),
                 "measures": reading.measures,
-                "types": {name: known[name].value for name in reading.measures},
+                "types": {name: (known | message.new_types)[name].value for name in reading.measures},
             }
         )
+    known.update(message.new_types)
     return found
 
 
@@ -138,12 +140,8 @@ def exact(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "measures": {name: repr(value) for name, value in row["measures"].items()}}
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.lists(messages, max_size=12), max_size=4), st.integers(1, 4), st.booleans())
-def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], together: int, is_primed: bool) -> None:
-    if is_primed:
-        priming = [(account, topic, PRIMING) for account in ("default", "farm-7") for topic in ("gh/n/1", "any/1", "a")]
-        frames = [priming, *frames]
+def together_and_alone(frames: list[list[Message]], together: int) -> None:
+    """Assert that the frames, so many at once, become what each of their messages becomes alone."""
     normaliser = Normaliser(ROUTES, SeriesRegistry(), STREAM)
     numbered = [(offset, frame(*its_messages)) for offset, its_messages in enumerate(frames)]
     found: dict[str, list[dict[str, Any]]] = {}
@@ -160,6 +158,38 @@ def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], t
     assert found == {
         table: [exact(row) for row in expected if row["table"] == table] for table in {row["table"] for row in expected}
     }
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(messages, max_size=12), max_size=4), st.integers(1, 4), st.booleans())
+def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], together: int, is_primed: bool) -> None:
+    together_and_alone([PRIMING, *frames] if is_primed else frames, together)
+
+
+ODD = [None, True, 0, -1, 1.5, 2.0, 1e300, 2**53 + 1, 2**63, 2**64 - 1, "x", "é" * 1_025, {}, {"b": 1}, [], [1]]
+
+
+@pytest.mark.parametrize("topic", ["gh/n/1", "any/1", "a"])
+@pytest.mark.parametrize("field", ["device", *GOOD])
+def test_one_odd_value_among_good_messages_comes_to_the_same(topic: str, field: str) -> None:
+    for odd_value in ODD:
+        bodies = [GOOD, {**GOOD, field: odd_value}, GOOD]
+
+        together_and_alone([PRIMING, [("default", topic, orjson.dumps(body)) for body in bodies]], 1)
+
+
+@pytest.mark.parametrize("topic", ["gh/n/1", "any/1", "a"])
+def test_a_message_of_nulls_among_good_ones_comes_to_the_same(topic: str) -> None:
+    nulls = dict.fromkeys(GOOD, None) | {"ts": TS}
+    bodies = [GOOD, nulls, {**nulls, "n": 1}]
+
+    together_and_alone([PRIMING, [("default", topic, orjson.dumps(body)) for body in bodies]], 1)
+
+
+def test_fields_that_become_one_measure_come_to_the_same() -> None:
+    bodies = [{"ts": TS, "temperature": a, "temp_f": b} for a in (1, None) for b in (32, None)]
+
+    together_and_alone([PRIMING, [("default", "gh/n/1", orjson.dumps(body)) for body in bodies]], 1)
 
 
 def test_the_reference_load_is_never_read_one_by_one(monkeypatch: Any) -> None:

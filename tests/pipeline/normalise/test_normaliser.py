@@ -239,3 +239,12 @@ def test_kinds_are_decided_in_log_order_whichever_way_messages_take() -> None:
 
     assert [row["measures"] for row in rows(normalised.batches[0])] == [{"a_b": 1.0}]
     assert [x.id[-1] for x in normalised.dead_letters] == ["1"]
+
+
+def test_more_than_256_known_measures_are_refused_too() -> None:
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
+    many = {f"m{i}": 1 for i in range(257)}
+    normaliser.normalise(frame(("default", "t", encoded(dict(list(many.items())[:200])))), 0)
+    normaliser.normalise(frame(("default", "t", encoded(dict(list(many.items())[200:])))), 1)
+
+    assert the_letter(normaliser.normalise(one(many), 2)).reason is Reason.TOO_MANY_MEASURES
