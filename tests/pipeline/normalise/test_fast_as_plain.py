@@ -187,7 +187,7 @@ def test_a_message_of_nulls_among_good_ones_comes_to_the_same(topic: str) -> Non
 
 
 def test_fields_that_become_one_measure_come_to_the_same() -> None:
-    bodies = [{"ts": TS, "temperature": a, "temp_f": b} for a in (1, None) for b in (32, None)]
+    bodies = [{"ts": TS, "n": 1, "temperature": a, "temp_f": b} for a in (1, None) for b in (32, None)]
 
     together_and_alone([PRIMING, [("default", "gh/n/1", orjson.dumps(body)) for body in bodies]], 1)
 
