@@ -1,0 +1,141 @@
+"""What a user sees while the load runs: probes from PUBLISH to PUBACK, queryable and webhook; dashboard queries."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import paho.mqtt.client as paho
+from deployment import ACCOUNTS, WebhookReceiver, password, token, user
+from paho.mqtt.enums import CallbackAPIVersion
+
+from pipeline.client import Client
+from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.testing import Product
+
+PROBE_EVERY_S = 0.25
+PROBE_TIMEOUT_S = 60.0
+QUERIES_PER_S = 10.0
+
+
+def percentiles_ms(seconds: list[float]) -> str:
+    """`p50 / p99` in milliseconds."""
+    if not seconds:
+        return "none"
+    p50, p99 = np.percentile(np.array(seconds) * 1000, [50, 99])
+    return f"{p50:.0f} / {p99:.0f}"
+
+
+class Prober:
+    """Publishes single messages of account 0, and times until each is acknowledged, queryable, and at the webhook."""
+
+    def __init__(self, product: Product, receiver: WebhookReceiver) -> None:
+        self._receiver = receiver
+        self._client = product.client(token(0))
+        self._mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id="prober")
+        self._mqtt.username_pw_set(user(0), password(0))
+        host, _, port = product.mqtt.rpartition(":")
+        self._mqtt.connect(host, int(port))
+        self._mqtt.loop_start()
+        self._numbers = itertools.count()
+        self._sent_s: dict[str, float] = {}
+        self.puback_s: list[float] = []
+        self.queryable_s: list[float] = []
+
+    @property
+    def webhook_s(self) -> list[float]:
+        """PUBLISH to webhook, of the probes whose alert has arrived."""
+        arrived_s = self._receiver.arrived_s
+        return [arrived_s[sensor] - sent_s for sensor, sent_s in self._sent_s.items() if sensor in arrived_s]
+
+    def probe(self, timeout_s: float = PROBE_TIMEOUT_S) -> float:
+        """Publish one message; the seconds until it was queryable. Raises AssertionError after `timeout_s`."""
+        sensor = f"p-{next(self._numbers):06}"
+        payload = json.dumps({"ts": time.time_ns(), "alarm": 1.0})
+        began_s = self._sent_s[sensor] = time.monotonic()
+        self._mqtt.publish(f"probe/{sensor}", payload, qos=1).wait_for_publish(timeout_s)
+        self.puback_s.append(time.monotonic() - began_s)
+        sql = f'SELECT COUNT(*) FROM "probe"."readings" WHERE sensor = \'{sensor}\''  # our own names
+        while True:
+            if self._count(sql):
+                self.queryable_s.append(time.monotonic() - began_s)
+                return self.queryable_s[-1]
+            if time.monotonic() - began_s > timeout_s:
+                raise AssertionError(f"{sensor} not queryable within {timeout_s} s")
+            time.sleep(0.005)
+
+    def _count(self, sql: str) -> int:
+        try:
+            return int(self._client.post("v1", "query", body={"sql": sql}).json()["rows"][0][0])
+        except (ServerRefused, ServerUnreachable):  # no probe table yet, or the worker was killed
+            return 0
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._mqtt.disconnect()
+        self._mqtt.loop_stop()
+
+
+@dataclass
+class Repeated(threading.Thread):
+    """Calls a function again and again, so many times a second, until stopped; keeps how long each call took."""
+
+    function: object
+    every_s: float
+    seconds: list[float] = field(default_factory=list)
+    failures: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+        self._stopping = threading.Event()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        """Until `stop`."""
+        assert callable(self.function)
+        next_s = time.monotonic()
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            try:
+                self.function()
+                self.seconds.append(time.monotonic() - began_s)
+            except (ServerRefused, ServerUnreachable, AssertionError):
+                self.failures += 1
+            next_s += self.every_s
+            self._stopping.wait(max(0.0, next_s - time.monotonic()))
+
+    def stop(self) -> None:
+        """End after the call under way."""
+        self._stopping.set()
+        self.join()
+
+
+class Dashboard:
+    """Asks for zone averages as a dashboard does: the last five minutes of a zone, by ten seconds; accounts in turn."""
+
+    def __init__(self, product: Product) -> None:
+        self._clients = [product.client(token(number)) for number in range(ACCOUNTS)]
+        self._zones: list[list[str]] = [[] for _ in range(ACCOUNTS)]
+        self._turn = 0
+
+    def ask(self) -> None:
+        """One query."""
+        self._turn += 1
+        number = self._turn % ACCOUNTS
+        client: Client = self._clients[number]
+        zones = self._zones[number]
+        if not zones:
+            zones += [
+                zone["zone"]
+                for zone in client.get("v1", "zones", parameters=[("table", "agriculture.readings")])["zones"]
+            ]
+            return
+        zone = zones[self._turn // ACCOUNTS % len(zones)]
+        parameters = [("measure", "temperature"), ("from", "5m"), ("bin", "10s")]
+        client.get("v1", "zones", zone, "averages", parameters=parameters)
