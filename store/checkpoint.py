@@ -104,8 +104,7 @@ def restore(table: Table, entry: Entry, now_ns: int) -> None:
                 stream,
                 now_ns,
             )
-    for time_ns in np.frombuffer(entry.superseded_ns, np.int64).tolist():
-        table.superseded.setdefault(time_ns, {})
+    table.mark_superseded(np.frombuffer(entry.superseded_ns, np.int64))
     table.saved = dict(entry.positions)
 
 

@@ -68,8 +68,7 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> None:
         version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
         with table.lock:
             table.magnetic.version = version
-            for time in set(times.tolist()) & set(table.settled()):
-                del table.superseded[time]
+            table.unmark_superseded(set(times.tolist()) & set(table.settled()))
 
 
 def _write(

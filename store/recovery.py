@@ -29,7 +29,7 @@ def restore(table: Table) -> None:
         for column in persisted.columns.stored():
             table.columns.add(column)
         table.state.restore(persisted.last_ns)
-        table.superseded = {time_ns: {} for time_ns in persisted.superseded_ns.tolist()}
+        table.mark_superseded(persisted.superseded_ns)
     elif table.magnetic.version.files:
         table.series_file.restart()
         _rebuild(table)
@@ -59,4 +59,4 @@ def _rebuild(table: Table) -> None:
     last_ns = np.full(len(table.index), NEVER_NS, np.int64)
     last_ns[ids] = times
     table.state.restore(last_ns)
-    table.superseded = {time_ns: {} for time_ns in twice[layout.TIME_NS].to_pylist()}
+    table.mark_superseded(twice[layout.TIME_NS].to_numpy())

@@ -24,6 +24,5 @@ def retain(table: Table, settings: TableSettings, now_ns: int) -> int:
             table.magnetic.version = version
             for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
                 table.memory.evict(chunk)
-            for time in [time for time in table.superseded if time < oldest_ns]:
-                del table.superseded[time]
+            table.unmark_superseded([time_ns for time_ns in table.superseded if time_ns < oldest_ns])
         return len(expired)

@@ -8,14 +8,14 @@ over a write to disk.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from store.catalog import TableInfo
 from store.duck import Duck
-from store.errors import StoreError
+from store.errors import StoreError, UnknownTable
 from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import OFFSET_BITS, MemoryTier, Rows
@@ -67,6 +67,7 @@ class Table:
         self.unflushed_since_ns: int | None = None
         self.unflushed_from_row = 0  # of the store's count of rows, at the first unflushed one
         self.last_offset: dict[str, int] = {}
+        self._superseded_ns: Int64s | None = None
         self.is_flushed_once = False
         self.saved: Mapping[str, int] = {}  # by stream: rows up to this offset are in the checkpoint
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `vacuum`
@@ -91,6 +92,9 @@ class Table:
         with self.lock:
             self._now_ns = now_ns
             applied = Applied(np.zeros(len(batch), np.uint8), np.zeros(len(batch), np.int64))
+            if self.is_dropped:
+                applied.outcomes[:] = Outcome.SKIPPED
+                return applied
             sequence = self._sequence(batch)
             rows = np.arange(len(batch))
             covered = self.covered_to(batch.stream)
@@ -122,6 +126,25 @@ class Table:
     def supersede(self, time_ns: int, stream: str, offset: int) -> None:
         """Rows of this time are no longer one per key, by a row of this offset."""
         self.superseded.setdefault(time_ns, {})[stream] = offset
+        self._superseded_ns = None
+
+    def mark_superseded(self, times_ns: Int64s) -> None:
+        """Rows of these times may not be one per key: known from before."""
+        for time_ns in times_ns.tolist():
+            self.superseded.setdefault(time_ns, {})
+        self._superseded_ns = None
+
+    def unmark_superseded(self, times_ns: Collection[int]) -> None:
+        """Rows of these times are one per key again, or gone."""
+        for time_ns in times_ns:
+            del self.superseded[time_ns]
+        self._superseded_ns = None
+
+    def superseded_ns(self) -> Int64s:
+        """The times that `supersede` was told, ascending."""
+        if self._superseded_ns is None:
+            self._superseded_ns = np.array(sorted(self.superseded), np.int64)
+        return self._superseded_ns
 
     def settled(self) -> list[int]:
         """Superseded times, ascending, of which only the magnetic tier is asked and has every row applied so far."""
@@ -199,7 +222,7 @@ class Table:
             return Cut(
                 dict(advanced),
                 self.state.last_ns[:count].copy(),
-                np.array(sorted(self.superseded), np.int64),
+                self.superseded_ns(),
                 self.columns.copy(),
             )
 
@@ -244,8 +267,10 @@ class Table:
             return TableSchema(self.id, self.columns.all(), info.settings)
 
     def pin(self, info: TableInfo, now_ns: int) -> TableView:
-        """A view of everything applied so far; it stays readable until `unpin`."""
+        """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted."""
         with self.lock:
+            if self.is_dropped:
+                raise UnknownTable(f"The table {self.id.table} does not exist.")
             self.memory.insert_head(now_ns)
             version = self.magnetic.version
             views = tuple(
@@ -269,7 +294,7 @@ class Table:
                 version,
                 str(self.magnetic.folder.resolve()),
                 self.numbered(version.positions),
-                np.array(sorted(self.superseded), np.int64),
+                self.superseded_ns(),
                 now_ns - info.settings.retention_ns,
             )
 

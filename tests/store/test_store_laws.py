@@ -155,6 +155,34 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(opened: Opener, 
     assert len(checkpoint.load(tmp_path / "store" / "checkpoint")) == 160
 
 
+def test_the_memory_tier_stays_under_its_cap_and_no_row_is_missed(tmp_path: Path) -> None:
+    store = Store.open(
+        tmp_path,
+        memory_limit_bytes=1 << 20,
+        templates={("d", "t0"): TableSettings(timedelta(days=9), from_config=True)},
+        clock_ns=lambda: T0,
+    )
+    for offset in range(10):
+        write(store, offset, *(row((offset * 5_000 + i) * 1_000_007, hash(i / 7) / 3.3) for i in range(5_000)))
+        store.maintain()
+        assert count(store) == (offset + 1) * 5_000
+    assert store.table_bytes() <= 1 << 20
+    assert store.all_tables()[0].memory.whole_from_ns > T0
+    store.close()
+
+
+def test_a_batch_on_its_way_when_its_table_is_deleted_is_skipped(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, row(0))
+    table = store.all_tables()[0]
+    batch = batch_of(store.registry.of(TABLE), STREAM, [1], [row(1)])
+    store.catalog.delete_table(TABLE)
+
+    assert table.apply(batch, T0, 2).outcomes.tolist() == [Outcome.SKIPPED]
+    assert store.apply(batch).outcomes.tolist() == [Outcome.NEW]  # the template makes another table for it
+    assert count(store) == 1
+
+
 def test_another_writer_of_the_magnetic_tier_is_noticed(opened: Opener, tmp_path: Path) -> None:
     store = opened()
     write(store, 0, row(0))
