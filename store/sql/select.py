@@ -16,6 +16,7 @@ from sqlglot import exp
 from store.sql.bound import Bound, Output, Query, Tables, Withs
 from store.sql.expressions import Expressions, Rules
 from store.sql.from_clause import FromBinder
+from store.sql.nodes import NODES
 from store.sql.pruning import bounds_of
 from store.sql.scope import Scope, column_of
 from store.sql.text import QueryText
@@ -122,7 +123,7 @@ class _SelectBinder:
         self._query = binder.query
         self._withs = withs
         self._scope = Scope(binder.query, outer)
-        self._expressions = Expressions(self._scope, binder.now_ns, self._inner, binder.name)
+        self._expressions = Expressions(self._scope, binder.now_ns, self._inner, binder.name, NODES)
 
     def _inner(self, node: Query, scope: Scope | None) -> Bound:
         return self._binder.bind_query(node, scope, self._withs)

@@ -1,0 +1,38 @@
+"""What each kind of node means. Nothing that is not in this table can be in an expression."""
+
+from sqlglot import exp
+
+from store.sql.expressions import NodeBinders
+from store.sql.nodes import calls, names, operators, subqueries, syntax
+
+NODES: NodeBinders = {
+    exp.Column: names.column,
+    exp.Literal: names.literal,
+    exp.Boolean: names.boolean,
+    exp.Null: names.null,
+    exp.Interval: names.interval,
+    exp.Paren: operators.paren,
+    exp.Neg: operators.negate,
+    exp.And: operators.logical,
+    exp.Or: operators.logical,
+    exp.Not: operators.not_,
+    exp.Is: operators.is_null,
+    exp.Between: operators.between,
+    exp.In: operators.in_list,
+    exp.Like: operators.like,
+    exp.Escape: operators.like,
+    exp.Case: operators.case,
+    **dict.fromkeys(operators.SIGNS, operators.binary),
+    exp.Anonymous: calls.call,
+    exp.Cast: syntax.cast,
+    exp.TryCast: syntax.cast,
+    exp.Extract: syntax.extract,
+    exp.StrPosition: syntax.position,
+    exp.Trim: syntax.trim,
+    exp.CurrentTimestamp: syntax.current,
+    exp.CurrentDate: syntax.current,
+    exp.Subquery: subqueries.scalar_subquery,
+    exp.Exists: subqueries.exists,
+}
+
+__all__ = ["NODES"]

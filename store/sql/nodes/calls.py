@@ -1,0 +1,121 @@
+"""Calls of functions by name: those of `functions.FUNCTIONS`, and the few whose first argument is a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from sqlglot import exp
+
+from store.sql.expressions import Expressions, Rules
+from store.sql.functions import FUNCTIONS, Function, Overload
+from store.sql.functions.time import add_template, difference_template, truncate_template
+from store.sql.literals import UNIT_NS
+from store.sql.typed import Typed
+from store.sql.types import BIGINT, INTEGER, TIMESTAMP, VARCHAR, common_type
+
+
+def call(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    """A function of the table, an aggregate, or one that takes a unit."""
+    name = node.name.lower()
+    special = _SPECIAL_CALLS.get(name)
+    if special is not None:
+        return special(binder, node, rules)
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise binder.query.unknown(node, f"Function '{node.name}' does not exist")
+    if function.aggregate:
+        return _aggregate(binder, node, function, rules)
+    return binder.apply(node, function, [_argument(binder, part, rules) for part in node.expressions])
+
+
+def _argument(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
+    if isinstance(node, exp.Distinct):
+        raise binder.query.syntax(node, "DISTINCT is only allowed in an aggregate")
+    return binder.bind(node, rules)
+
+
+def _aggregate(binder: Expressions, node: exp.Anonymous, function: Function, rules: Rules) -> Typed:
+    if not rules.aggregates:
+        raise binder.query.syntax(
+            node, f"{rules.clause} cannot contain aggregations, window functions or grouping operations"
+        )
+    parts = list(node.expressions)
+    distinct = len(parts) == 1 and isinstance(parts[0], exp.Distinct)
+    if distinct:
+        binder.query.refuse_other(parts[0], "expressions", what="DISTINCT")
+        parts = parts[0].expressions
+    if function.name == "count" and len(parts) == 1 and isinstance(parts[0], exp.Star):
+        parts = []
+    inner = Rules(f"The argument of aggregate '{function.name}'")
+    typed = binder.apply(node, function, [binder.bind(part, inner) for part in parts], distinct=distinct)
+    return replace(typed, constant=None, column=None, free=(), aggregated=True)
+
+
+def _date_trunc(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    unit, (value,) = _unit_call(binder, node, rules, 2)
+    value = _as_timestamp(binder, node, value)
+    template = truncate_template(unit)
+    if template is None:
+        raise binder.query.mismatch(node, f"'{unit}' is not a valid TIMESTAMP field")
+    overload = Overload((TIMESTAMP,), TIMESTAMP, template, _truncate_fold(unit))
+    return binder.rendered(node, overload, TIMESTAMP, [value])
+
+
+def _date_add(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    unit, (amount, value) = _unit_call(binder, node, rules, 3)
+    template = add_template(unit)
+    if template is None:
+        raise binder.query.mismatch(node, f"'{unit}' is not a valid TIMESTAMP field")
+    if amount.type not in {INTEGER, BIGINT}:
+        raise binder.query.mismatch(node, f"date_add adds a whole number, and this is {amount.type.text}")
+    span = UNIT_NS.get(unit)
+    fold = None if span is None else lambda _, time, count: time + count * span
+    overload = Overload((TIMESTAMP, BIGINT), TIMESTAMP, template, fold)
+    arguments = [_as_timestamp(binder, node, value), binder.coerced(node, amount, BIGINT)]
+    return binder.rendered(node, overload, TIMESTAMP, arguments)
+
+
+def _date_diff(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    unit, values = _unit_call(binder, node, rules, 3)
+    template = difference_template(unit)
+    if template is None:
+        raise binder.query.mismatch(node, f"'{unit}' is not a valid TIMESTAMP field")
+    arguments = [_as_timestamp(binder, node, value) for value in values]
+    return binder.rendered(node, Overload((TIMESTAMP, TIMESTAMP), BIGINT, template), BIGINT, arguments)
+
+
+def _parse_duration(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    values = [binder.bind(part, rules) for part in node.expressions]
+    if len(values) != 1 or values[0].type is not VARCHAR or values[0].constant is None:
+        raise binder.query.mismatch(node, "parse_duration takes one constant text, as parse_duration('1day')")
+    return binder.interval_constant(node, str(values[0].constant).replace(" ", ""))
+
+
+def _unit_call(binder: Expressions, node: exp.Anonymous, rules: Rules, count: int) -> tuple[str, list[Typed]]:
+    parts = node.expressions
+    unit = parts[0] if parts else None
+    if len(parts) != count or not isinstance(unit, exp.Literal) or not unit.is_string:
+        raise binder.query.mismatch(
+            node, f"{node.name} takes {count} arguments, the first a unit as a constant, such as 'hour'"
+        )
+    return unit.name.lower(), [binder.bind(part, rules) for part in parts[1:]]
+
+
+def _as_timestamp(binder: Expressions, node: exp.Expr, value: Typed) -> Typed:
+    if common_type([(TIMESTAMP, False), (value.type, value.constant is not None)]) is not TIMESTAMP:
+        raise binder.query.mismatch(node, f"a timestamp is needed, and this is {value.type.text}")
+    return binder.coerced(node, value, TIMESTAMP)
+
+
+def _truncate_fold(unit: str) -> Callable[..., int] | None:
+    span = UNIT_NS.get(unit)
+    return None if span is None or unit == "week" else lambda _, time: time // span * span
+
+
+_SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed]] = {
+    "date_trunc": _date_trunc,
+    "date_add": _date_add,
+    "date_diff": _date_diff,
+    "parse_duration": _parse_duration,
+}

@@ -1,0 +1,73 @@
+"""Columns and constants."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from store.sql.expressions import Expressions, Rules
+from store.sql.literals import UNIT_MONTHS, UNIT_NS
+from store.sql.text import position
+from store.sql.typed import NULL, Typed, constant
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, VARCHAR
+
+
+def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:
+    """A column, else an interval such as `5m`, else the name of an output where `rules` allow it."""
+    binder.query.refuse_other(node, "this", "table", "db", "catalog", what="a column")
+    if not isinstance(node.this, exp.Identifier):
+        raise binder.query.syntax(node, "'*' is not a value")
+    qualifier = tuple(
+        part.name for key in ("catalog", "db", "table") if isinstance(part := node.args.get(key), exp.Identifier)
+    )
+    name, offset = node.name, position(node)
+    typed = binder.scope.resolve(qualifier, name, offset)
+    if typed is not None:
+        return typed
+    if not qualifier and not node.this.args.get("quoted") and name[0].isdigit():
+        return binder.interval_constant(node, name)
+    for alias, value in rules.aliases:
+        if not qualifier and alias == name:
+            return value
+    raise binder.scope.missing(qualifier, name, offset)
+
+
+def literal(binder: Expressions, node: exp.Literal, rules: Rules) -> Typed:
+    """A text or a number: integer or bigint by its size, double with a point or exponent."""
+    del rules
+    text = node.name
+    if node.is_string:
+        return constant(text, VARCHAR)
+    if text.isdigit():
+        number = int(text)
+        return binder.constant(node, number, INTEGER if number < 2**31 else BIGINT)
+    return constant(float(text), DOUBLE)
+
+
+def boolean(binder: Expressions, node: exp.Boolean, rules: Rules) -> Typed:
+    """A boolean constant."""
+    del binder, rules
+    return constant(bool(node.this), BOOLEAN)
+
+
+def null(binder: Expressions, node: exp.Null, rules: Rules) -> Typed:
+    """The null, of no type yet."""
+    del binder, node, rules
+    return NULL
+
+
+def interval(binder: Expressions, node: exp.Interval, rules: Rules) -> Typed:
+    """`INTERVAL '6' DAY`."""
+    del rules
+    number, unit = node.this, node.args.get("unit")
+    if not (isinstance(number, exp.Literal) and isinstance(unit, exp.Var)):
+        raise binder.query.unsupported(node, "This form of INTERVAL (use INTERVAL '6' DAY)")
+    name = unit.name.lower()
+    try:
+        count = int(number.name)
+    except ValueError:
+        raise binder.query.mismatch(node, f"Invalid interval '{number.name}': a whole number is needed") from None
+    if name in UNIT_NS:
+        return binder.constant(node, count * UNIT_NS[name], INTERVAL)
+    if name in UNIT_MONTHS:
+        return binder.constant(node, count * UNIT_MONTHS[name], MONTHS)
+    raise binder.query.mismatch(node, f"Invalid interval unit '{unit.name}'")

@@ -1,0 +1,139 @@
+"""Operators with a sign or a word: arithmetic, comparison, logic, BETWEEN, IN, LIKE, IS NULL, CASE."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlglot import exp
+
+from store.sql.expressions import Expressions, Rules, flatten, joined
+from store.sql.functions import OPERATORS
+from store.sql.typed import NULL, Typed, quote_string
+from store.sql.types import BOOLEAN, UNKNOWN, VARCHAR, common_type
+
+SIGNS: dict[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.DPipe: "||",
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
+
+
+def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
+    """What is in the parentheses."""
+    return binder.bind(node.this, rules)
+
+
+def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
+    """An operator with a sign between two operands."""
+    sign = SIGNS[type(node)]
+    operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
+    return binder.apply(node, OPERATORS[sign], operands)
+
+
+def negate(binder: Expressions, node: exp.Neg, rules: Rules) -> Typed:
+    """Minus."""
+    return binder.apply(node, OPERATORS["negate"], [binder.bind(node.this, rules)])
+
+
+def logical(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
+    """AND and OR: a chain of thousands is one flat list, not a tower of calls."""
+    word = "AND" if isinstance(node, exp.And) else "OR"
+    operands = [binder.condition(part, rules, word) for part in flatten(node)]
+    return joined(f"({f' {word} '.join(operand.sql for operand in operands)})", BOOLEAN, operands)
+
+
+def not_(binder: Expressions, node: exp.Not, rules: Rules) -> Typed:
+    """NOT."""
+    operand = binder.condition(node.this, rules, "NOT")
+    return joined(f"(NOT {operand.sql})", BOOLEAN, [operand])
+
+
+def is_null(binder: Expressions, node: exp.Is, rules: Rules) -> Typed:
+    """IS NULL; IS NOT NULL is NOT of it."""
+    if not isinstance(node.expression, exp.Null):
+        raise binder.query.unsupported(node, "IS with anything but NULL")
+    operand = binder.bind(node.this, rules)
+    return joined(f"({operand.sql} IS NULL)", BOOLEAN, [operand])
+
+
+def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
+    """BETWEEN, the three of one type."""
+    binder.query.refuse_other(node, "this", "low", "high", what="BETWEEN")
+    value, low, high = binder.unified(
+        node, "BETWEEN", [binder.bind(part, rules) for part in (node.this, node.args["low"], node.args["high"])]
+    )
+    return joined(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN, [value, low, high])
+
+
+def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
+    """IN a list, all of one type, or IN a subquery."""
+    binder.query.refuse_other(node, "this", "expressions", "query", what="IN")
+    value = binder.bind(node.this, rules)
+    if node.args.get("query") is not None:
+        return _in_query(binder, node, value)
+    choices = [binder.bind(choice, rules) for choice in node.expressions]
+    first, *others = binder.unified(node, "IN", [value, *choices])
+    return joined(f"({first.sql} IN ({', '.join(other.sql for other in others)}))", BOOLEAN, [first, *others])
+
+
+def _in_query(binder: Expressions, node: exp.In, value: Typed) -> Typed:
+    inner = binder.subselect(node.args["query"], one_column=True)
+    if common_type([(value.type, False), (inner.outputs[0].type, False)]) is None:
+        raise binder.query.mismatch(
+            node, f"IN compares {value.type.text} with the subquery's {inner.outputs[0].type.text}"
+        )
+    typed = joined(f"({value.sql} IN ({inner.sql}))", BOOLEAN, [value])
+    return replace(typed, free=typed.free + inner.outer_uses)
+
+
+def like(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
+    """LIKE and NOT LIKE, perhaps with ESCAPE."""
+    escape = None
+    if isinstance(node, exp.Escape):
+        escape = node.expression
+        node = node.this
+    if not isinstance(node, exp.Like):
+        raise binder.query.unsupported(node, "ESCAPE here")
+    binder.query.refuse_other(node, "this", "expression", "negate", what="LIKE")
+    operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
+    for operand in operands:
+        if operand.type not in {VARCHAR, UNKNOWN}:
+            raise binder.query.mismatch(node, f"LIKE needs a varchar, and this is {operand.type.text}")
+    tail = ""
+    if escape is not None:
+        if not (isinstance(escape, exp.Literal) and escape.is_string and len(escape.name) == 1):
+            raise binder.query.mismatch(escape, "Escape string must be a single character")
+        tail = f" ESCAPE {quote_string(escape.name)}"
+    word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+    return joined(f"({operands[0].sql} {word} {operands[1].sql}{tail})", BOOLEAN, operands)
+
+
+def case(binder: Expressions, node: exp.Case, rules: Rules) -> Typed:
+    """CASE in both forms; the results are of one type."""
+    binder.query.refuse_other(node, "this", "ifs", "default", what="CASE")
+    subject = node.args.get("this")
+    conditions: list[Typed] = []
+    results: list[Typed] = []
+    for branch in node.args["ifs"]:
+        if subject is None:
+            conditions.append(binder.condition(branch.this, rules, "CASE WHEN"))
+        else:
+            pair = [binder.bind(subject, rules), binder.bind(branch.this, rules)]
+            conditions.append(binder.apply(branch, OPERATORS["="], pair))
+        results.append(binder.bind(branch.args["true"], rules))
+    default = node.args.get("default")
+    results.append(NULL if default is None else binder.bind(default, rules))
+    *values, otherwise = binder.unified(node, "CASE", results)
+    whens = " ".join(f"WHEN {when.sql} THEN {then.sql}" for when, then in zip(conditions, values, strict=True))
+    return joined(f"CASE {whens} ELSE {otherwise.sql} END", otherwise.type, [*conditions, *values, otherwise])
