@@ -1,7 +1,7 @@
 """The command `simulate`: a fleet of devices that publish over MQTT, for as long as wanted.
 
-Exit codes: 0 fine (Ctrl-C too), 1 messages were left unacknowledged or unsent, 2 wrong usage or FLEET.yaml, 3 the
-broker cannot be reached.
+Exit codes: 0 fine (Ctrl-C too), 1 messages were left unacknowledged, refused or unsent, 2 wrong usage or FLEET.yaml,
+3 the broker cannot be reached.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def _run(simulation: Simulation, options: Options, console: Console) -> int:
     if options.summary is not None:
         options.summary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     console.show_summary(result)
-    return 1 if result["unacknowledged"] or result["never_sent"] else 0
+    return 1 if result["unacknowledged"] or result["refused"] or result["never_sent"] else 0
 
 
 async def _publish(simulation: Simulation, options: Options, console: Console) -> dict[str, object]:

@@ -66,6 +66,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.client_id = client_id
         self.opened: asyncio.Future[None] | None = None  # done once CONNACK says yes; made by the publisher
+        self.closed = asyncio.Event()  # no socket, or it is gone
+        self.closed.set()
         self.last_write_s = 0.0
         self.is_ready = False
         self._session, self._counts = session, counts
@@ -86,11 +88,6 @@ class Connection(asyncio.Protocol):
     def unfinished(self) -> int:
         """Messages that wait, or are neither acknowledged nor refused."""
         return len(self._waiting) + len(self._in_flight) + len(self._again)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a socket, answered or not."""
-        return self._transport is not None
 
     def offer(self, messages: Iterable[Message]) -> None:
         """Publish these as soon as window and socket allow. Never blocks; the publisher bounds what waits."""
@@ -123,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send CONNECT."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.closed.clear()
         self._transport = transport  # type: ignore[assignment]  # uvloop's TCPTransport is no asyncio.Transport
         self._is_paused, self._pings = False, 0
         self._received.clear()
@@ -151,14 +148,17 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Keep what is in flight for the next time."""
+        was_ready = self.is_ready
         self.is_ready, self._transport = False, None
+        self.closed.set()
         self._again.extendleft(reversed(self._in_flight.items()))
         self._in_flight.clear()
         if self.opened is not None and not self.opened.done():
             reason = str(exc) if exc else "it closed the connection without an answer"
             self.opened.set_exception(BrokerUnreachable(f"the server did not answer CONNECT: {reason}"))
-        else:
+        elif was_ready:
             self._on_lost()
+        self._on_progress()
 
     def pause_writing(self) -> None:
         """The socket's buffer is full."""
@@ -227,6 +227,8 @@ class Connection(asyncio.Protocol):
         self._on_progress()
 
     def _take_packets(self) -> None:
+        if not self.is_ready and self._received[0] != packets.CONNACK:
+            raise ValueError("the server does not answer CONNECT with CONNACK")
         start = 0
         while len(self._received) - start >= 2:
             found = packets.next_packet(self._received, start)

@@ -122,14 +122,14 @@ class Publisher:
                     await connection.opened
             except (OSError, BrokerUnreachable) as error:
                 connection.opened.cancel()
-                connection.close()
+                connection.abort()
+                await connection.closed.wait()
                 reason = f"no answer within {OPEN_TIMEOUT_S:g} s" if isinstance(error, TimeoutError) else str(error)
                 raise BrokerUnreachable(f"cannot publish to {self._host}:{self._port}: {reason}") from error
 
     def _lost(self, index: int) -> None:
         if not self._is_closing:
             self._spawn(self._open_again(index))
-        self._progress.set()
 
     async def _open_again(self, index: int) -> None:
         wait_s = FIRST_WAIT_S
@@ -170,8 +170,8 @@ class Publisher:
             connection.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                while any(connection.is_open for connection in self._connections):
-                    await self._next_progress()
+                for connection in self._connections:
+                    await connection.closed.wait()
         except TimeoutError:
             for connection in self._connections:
                 connection.abort()

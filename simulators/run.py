@@ -41,14 +41,14 @@ async def publish_all(
     end_ms = simulation.start_ms + duration_s * 1000 if duration_s is not None else float("inf")
     began_s = time.monotonic()
     progress = Progress(simulation.start_ms, 0.0)
-    while not stop.is_set():
-        batch = simulation.next_batch()
-        if batch.due_ms > end_ms:
-            break
+    while (due_ms := simulation.next_due_ms) <= end_ms:
         if speed is not None:
-            due_s = began_s + (batch.due_ms - simulation.start_ms) / 1000 / speed
+            due_s = began_s + (due_ms - simulation.start_ms) / 1000 / speed
             await _wait_until(due_s, stop)
             progress.behind_s = max(0.0, time.monotonic() - due_s)
+        if stop.is_set():
+            break
+        batch = simulation.next_batch()
         _publish(batch, publisher, topics, connections)
         progress.event_ms = batch.due_ms
         report(progress)

@@ -22,7 +22,7 @@ from simulators.quantities import NS_PER_MS
 from simulators.weather import Floats, Weather
 
 SLICE_S = 0.05
-CLIMATE_STEP_S = 10.0
+CLIMATE_STEP_S = 30.0
 WARM_UP_S = 86_400.0
 # What the sensors can show: temperature °C, humidity %, CO2 ppm, soil moisture %.
 RANGES = np.array([(-40.0, 85.0), (0.0, 100.0), (0.0, 5000.0), (0.0, 100.0)])
@@ -55,10 +55,7 @@ class Simulation:
         self._noise = np.array([[measure.noise] for measure in measures])
         self._quantum = np.array([[measure.quantum] for measure in measures])
         self._format = _payload_format(measures)
-        slices = max(1, round(fleet.interval_s / SLICE_S))
-        self._slice_s = fleet.interval_s / slices
-        self._bounds = np.searchsorted(self.site.phase_s, np.arange(slices + 1) * self._slice_s).tolist()
-        self._bounds[-1] = n
+        self._slices = _slices(self.site.phase_s, fleet.interval_s)
         self._cycle, self._slice = 0, 0
         self._late: list[tuple[int, int, int, bytes]] = []
         self._late_count = 0
@@ -73,18 +70,27 @@ class Simulation:
         """The labels of all faults so far; one that still lasts still grows."""
         return self._faults.labels
 
+    @property
+    def next_due_ms(self) -> int:
+        """When the next batch is to be published."""
+        due_ms = self._slice_due_ms
+        return min(due_ms, self._late[0][0]) if self._late else due_ms
+
+    @property
+    def _slice_due_ms(self) -> int:
+        end_s = self._slices[self._slice].end_s
+        return self.start_ms + round((self._cycle * self.interval_s + end_s) * 1000)
+
     def next_batch(self) -> Batch:
-        """The messages of the next slice; often none in a small fleet."""
-        first, last = self._bounds[self._slice], self._bounds[self._slice + 1]
-        cycle_s = self._cycle * self.interval_s
-        due_ms = self.start_ms + round((cycle_s + (self._slice + 1) * self._slice_s) * 1000)
-        self._slice += 1
-        if self._slice == len(self._bounds) - 1:
-            self._cycle, self._slice = self._cycle + 1, 0
-        batch = Batch(due_ms, [], [])
-        if first < last:
-            self._measure(np.arange(first, last), cycle_s, batch)
-        while self._late and self._late[0][0] <= due_ms:
+        """The messages that are due next: a slice's, or late ones that are due before it."""
+        batch = Batch(self.next_due_ms, [], [])
+        if batch.due_ms == self._slice_due_ms:
+            part, cycle_s = self._slices[self._slice], self._cycle * self.interval_s
+            self._slice += 1
+            if self._slice == len(self._slices):
+                self._cycle, self._slice = self._cycle + 1, 0
+            self._measure(np.arange(part.first, part.last), cycle_s, batch)
+        while self._late and self._late[0][0] <= batch.due_ms:
             self._publish_late(batch)
         return batch
 
@@ -121,6 +127,27 @@ class Simulation:
         _, _, sensor, payload = heapq.heappop(self._late)
         batch.sensors.append(sensor)
         batch.payloads.append(payload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """A part of the interval in which sensors first … last - 1 measure; it ends `end_s` after the interval's begin."""
+
+    first: int
+    last: int
+    end_s: float
+
+
+def _slices(phase_s: Floats, interval_s: float) -> list[_Slice]:
+    """The slices of an interval that have a sensor: a small fleet with a long interval has few."""
+    count = max(1, round(interval_s / SLICE_S))
+    length_s = interval_s / count
+    numbers = np.minimum((phase_s / length_s).astype(np.int64), count - 1)
+    used, first = np.unique(numbers, return_index=True)
+    last = [*first[1:].tolist(), len(phase_s)]
+    return [
+        _Slice(a, b, (number + 1) * length_s) for a, b, number in zip(first.tolist(), last, used.tolist(), strict=True)
+    ]
 
 
 class _Inside:

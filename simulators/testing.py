@@ -32,12 +32,14 @@ class Behaviour:
     connack_5         the same for MQTT 5; the default grants a receive maximum of 100
     acknowledges      whether PUBLISH is answered
     puback_code       reason code of PUBACKs in MQTT 5
+    puback_reversed   whether the answers to what came at once are in the wrong order
     """
 
     connack: bytes = b"\x00\x00"
     connack_5: bytes = b"\x00\x00\x03\x21\x00\x64"
     acknowledges: bool = True
     puback_code: int = 0
+    puback_reversed: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class TinyServer:
     published: list[Published] = field(default_factory=list)
     connects: list[bytes] = field(default_factory=list)  # bodies of CONNECT packets
     most_unacknowledged: int = 0  # the most that one connection had
+    pings: int = 0
     port: int = 0
     sessions: set[_Session] = field(default_factory=set)
     _server: asyncio.Server | None = None
@@ -113,9 +116,12 @@ class _Session(asyncio.Protocol):
             elif kind == packets.CONNECT:
                 out.append(self._connect(received[body:start]))
             elif kind == packets.PINGREQ_PACKET[0]:
+                self._server.pings += 1
                 out.append(bytes((packets.PINGRESP, 0)))
         self._received = received[start:]
         assert self._transport is not None
+        if self._server.behaviour.puback_reversed:
+            out.reverse()
         if answer := b"".join(out):
             self._transport.write(answer)
 

@@ -146,6 +146,8 @@ class Sockets:
             data = self._unread.pop(number) + data
         if self.state[number] == State.OPENING and len(data) >= 4:
             self._take_connack(number, data[:4])
+            if self._sockets[number] is None:
+                return b""
             data = data[4:]
         rest = len(data) % 4
         if rest:

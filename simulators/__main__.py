@@ -1,0 +1,6 @@
+"""`python -m simulators FLEET.yaml …`: the command `simulate` by itself."""
+
+from simulators.cli import simulate
+
+if __name__ == "__main__":
+    simulate(prog_name="python -m simulators")
