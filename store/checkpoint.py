@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, array_like=True):
     database: str
     table: str
     columns: list[tuple[str, str, str, str]]  # name, kind, type, physical
+    series: list[tuple[tuple[tuple[str, str], ...], str, str | None]]  # dimensions, measure name, zone
     positions: dict[str, int]
     superseded_ns: bytes
     rows: bytes
@@ -53,8 +54,12 @@ def save(path: Path, tables: Iterable[Table], advanced: Mapping[str, int], now_n
         saved.append((table, cut.positions))
         if rows.num_rows:
             columns = [(c.name, str(c.kind), c.type.value, c.physical) for c in cut.columns.stored()]
+            series = [
+                (key.dimensions, key.measure_name, zone)
+                for key, zone in zip(list(table.index.keys), list(table.index.zones), strict=False)
+            ]
             superseded = cut.superseded_ns.tobytes()
-            entries.append(Entry(*_parts(table.id), columns, cut.positions, superseded, _to_bytes(rows)))
+            entries.append(Entry(*_parts(table.id), columns, series, cut.positions, superseded, _to_bytes(rows)))
     write_atomic(path, msgspec.msgpack.encode(entries))
     for table, positions in saved:
         table.saved = positions
@@ -85,6 +90,8 @@ def restore(table: Table, entry: Entry, now_ns: int) -> None:
     ]
     for column in columns:
         table.columns.add(column)
+    for dimensions, measure_name, zone in entry.series:
+        table.index.id_of(SeriesKey(dimensions, measure_name), zone)
     series = _series(table, rows, [column for column in columns if column.kind == "dimension"])
     measures = [column.physical for column in columns if column.kind == "measure"]
     for stream in entry.positions:

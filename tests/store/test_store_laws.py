@@ -140,6 +140,7 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(opened: Opener, 
     tables = [TableId("farm", "d", f"t{n}") for n in range(160)]
     for offset, table in enumerate(tables):
         write(store, offset, row(offset), row(offset, 2.0), table=table)
+        store.registry.of(table).zones[0] = "north"
     store.maintain()
 
     assert store.floor(STREAM) == 160
@@ -147,6 +148,7 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(opened: Opener, 
     store = opened()
     assert store.replay_from(STREAM) == 160
     assert [count(store, table) for table in tables] == [1] * 160
+    assert {store.registry.of(table).zones[0] for table in tables} == {"north"}
     assert write(store, 159, row(159), table=tables[159]) == [Outcome.SKIPPED]
     assert write(store, 160, row(159, 2.0), table=tables[159]) == [Outcome.SAME]
     store.flush()
