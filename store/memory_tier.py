@@ -105,6 +105,7 @@ class MemoryTier:
         self._columns = columns
         self._index = index
         self.series_table = f"main.series_{next(_chunk_numbers)}"
+        self.series_known = 0  # series below it have their dimensions among the columns: the index may be ahead
         self._series_written = 0
         self._dimensions_written = 0
         self._writer.execute(
@@ -172,7 +173,7 @@ class MemoryTier:
         for column in dimensions[self._dimensions_written :]:
             self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
         self._dimensions_written = len(dimensions)
-        first, end = self._series_written, len(self._index)
+        first, end = self._series_written, self.series_known
         if first == end:
             return
         keys = self._index.keys[first:end]

@@ -94,8 +94,8 @@ class SeriesIndex:
         """The id of `key`, made on first sight. `zone` is the zone's name where the table has zones."""
         series = self._ids.get(key)
         if series is None:
-            self.keys.append(key)
             self.zones.append(zone)
+            self.keys.append(key)  # last: who reads in another thread goes by the number of keys
             series = self._ids[key] = len(self.keys) - 1
         elif zone is not None and self.zones[series] != zone:
             self.zones[series] = zone

@@ -33,6 +33,7 @@ def restore(table: Table) -> None:
     elif table.magnetic.version.files:
         table.series_file.restart()
         _rebuild(table)
+    table.know_series()
 
 
 def _rebuild(table: Table) -> None:

@@ -138,7 +138,10 @@ class Store:
         self._upkeep.run()
 
     def last_times(self, table: TableId) -> Int64s:
-        """The newest event time of each series of `table`, by series id; empty for a table not there. Any thread."""
+        """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
+
+        Empty for a table not there. Any thread.
+        """
         used = self._tables.get(table)
         if used is None:
             return np.zeros(0, np.int64)

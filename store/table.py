@@ -74,7 +74,6 @@ class Table:
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
         self._born = info.born
         self._positions = positions
-        self._series_known = 0
         self._now_ns = 0  # of the batch being applied
         self._frame: dict[str, tuple[int, int]] = {}  # by stream: the last offset, and its rows so far
         self.duck = duck
@@ -105,7 +104,7 @@ class Table:
                     return applied
                 batch, sequence = batch.take(rows), sequence[rows]
             batch = self._own(batch)
-            self._know_series()
+            self.know_series()
             first_new = decide(self, batch, sequence)
             applied.outcomes[rows] = first_new.outcomes
             applied.existing_version[rows] = first_new.existing_version
@@ -192,15 +191,15 @@ class Table:
             batch = replace(batch, index=self.index, series=series)
         return batch
 
-    def _know_series(self) -> None:
+    def know_series(self) -> None:
         """Make room, and columns, for series that normalise has met since the last batch."""
         count = len(self.index)
-        if count > self._series_known:
-            for key in self.index.keys[self._series_known : count]:
+        if count > self.memory.series_known:
+            for key in self.index.keys[self.memory.series_known : count]:
                 for name, _ in key.dimensions:
                     self.columns.dimension(name)
             self.state.reserve(count)
-            self._series_known = count
+            self.memory.series_known = count
 
     def _note_unflushed(self, batch: RecordBatch, accepted: Accepted, now_ns: int, store_rows: int) -> None:
         if not accepted.rows:
@@ -217,8 +216,7 @@ class Table:
         """What a flush takes now."""
         with self.lock:
             self.memory.insert_head(now_ns)
-            count = len(self.index)
-            self.state.reserve(count)
+            count = self.memory.series_known
             return Cut(
                 dict(advanced),
                 self.state.last_ns[:count].copy(),
@@ -246,7 +244,7 @@ class Table:
     def put_back(self, rows: Rows, stream: str, now_ns: int) -> None:
         """Rows of the checkpoint are in RAM again, unflushed."""
         with self.lock:
-            self._know_series()
+            self.know_series()
             offsets = rows.sequence >> OFFSET_BITS
             self.memory.add(rows)
             self.memory.insert_head(now_ns)

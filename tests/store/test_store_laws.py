@@ -8,7 +8,7 @@ from deltalake import DeltaTable, write_deltalake
 from store import checkpoint, upkeep
 from store.catalog import TableSettings
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
-from store.record import Outcome, TableId
+from store.record import Outcome, SeriesKey, TableId
 from store.store import Store
 from store.testing import Row, batch_of
 
@@ -244,3 +244,22 @@ def test_a_folder_has_one_process_and_a_known_format(opened: Opener, tmp_path: P
     (tmp_path / "store" / "format").write_text("2\n")
     with pytest.raises(StoreFormatError, match="'2'"):
         Store.open(tmp_path / "store", **arguments)  # type: ignore[arg-type]
+
+
+def test_a_series_met_before_its_first_record_is_applied_keeps_its_dimensions(opened: Opener) -> None:
+    """Normalise is ahead of the store: a query, or a flush, may come between a series' id and its first record."""
+    store = opened()
+    write(store, 0, row(0))
+    other = SeriesKey((("room", "north"), ("s", "2")), "m")
+    series = store.registry.of(TABLE).id_of(other)
+    assert count(store) == 1
+    store.flush()
+
+    known = batch_of(store.registry.of(TABLE), STREAM, [1], [Row(other.dimensions, T0 + 1, (("v", 2.0),))])
+    assert known.series.tolist() == [series]
+    store.apply(known)
+    store.advance(STREAM, 1)
+    with store.snapshot(TABLE.account) as snapshot:
+        rows = snapshot.execute(f"SELECT room, s FROM {snapshot.source(TABLE)} ORDER BY s").to_pylist()
+
+    assert rows == [{"room": None, "s": "1"}, {"room": "north", "s": "2"}]

@@ -43,6 +43,7 @@ def _newest(parts: Services, table: TableId, zone: str | None, limit: int) -> li
     numbers = np.arange(len(last_ns))
     if zone is not None:
         numbers = np.array([n for n in parts.zones.of_table(table).get(zone, ()) if n < len(last_ns)], np.intp)
+    numbers = numbers[last_ns[numbers] >= 0]  # others have no record in the store yet
     order = numbers[np.argsort(last_ns[numbers])[::-1][:limit]]
     return [(int(last_ns[number]), table, int(number)) for number in order]
 

@@ -27,7 +27,9 @@ def zones(
         keys = parts.store.registry.of(info.table).keys
         last_ns = parts.store.last_times(info.table)
         for zone, series in sorted(parts.zones.of_table(info.table).items()):
-            newest = max(int(last_ns[number]) for number in series if number < len(last_ns))
+            newest = max((int(last_ns[number]) for number in series if number < len(last_ns)), default=-1)
+            if newest < 0:  # met by normalise, and no record is in the store yet
+                continue
             found.append(
                 {
                     "zone": zone,
