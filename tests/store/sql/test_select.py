@@ -62,7 +62,7 @@ def hosts(db: Database) -> Database:
         ("SELECT count(*) FROM db.t a, db.t b", [("36",)]),
         ("SELECT x FROM (SELECT max(temp) x FROM db.t) WHERE x > 1", [("6.0",)]),
         (
-            "WITH m AS (SELECT host h, max(temp) x FROM db.t GROUP BY 1) SELECT h FROM m WHERE x = (SELECT max(x) FROM m)",
+            "WITH m AS (SELECT host h, max(n) x FROM db.t GROUP BY 1) SELECT h FROM m WHERE x = (SELECT max(x) FROM m)",
             [("c",)],
         ),
         ("WITH v(a, b) AS (SELECT 1, 'x') SELECT b, v.a FROM v", [("x", "1")]),
