@@ -57,6 +57,8 @@ _others = st.sampled_from(
     + [("restart_without_series",), ("restart_torn",), ("restart_empty_commit",)]
 )
 
+_tiering = st.sampled_from([(name,) for name in ("flush", "flush_and_evict", "compact", "compact_some", "clean")])
+
 
 class Bench:
     """A store, the log it is fed from, and the oracle beside it."""
@@ -149,6 +151,15 @@ class Bench:
         for date in sorted({file.date for file in files}):
             compaction.rewrite(self.table, [file for file in files if file.date == date])
 
+    def compact_some(self) -> None:
+        files = [file for file in self.table.magnetic.version.files if file.date == "2026-11-18"]
+        if len(files) > 1:
+            compaction.rewrite(self.table, files[: len(files) // 2 + 1][-2:])
+
+    def flush_and_evict(self) -> None:
+        self.flush()
+        self.evict()
+
     def clean(self) -> None:
         files = compaction.files_to_clean(self.table)
         if files:
@@ -205,7 +216,7 @@ def _sorted(rows: list[Row]) -> list[str]:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.one_of(_writes, _writes, _others), min_size=1, max_size=14))
+@given(st.lists(st.one_of(_writes, _others, _tiering), min_size=1, max_size=14))
 def test_any_interleaving_gives_the_oracles_rows(operations: list[tuple[Any, ...]]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="streamgauge-store-"))
     bench = Bench(folder)

@@ -71,6 +71,17 @@ def test_what_is_not_flushed_comes_again_from_the_log_and_what_is_flushed_is_ski
     assert count(store) == 2
 
 
+def test_a_late_row_written_by_version_is_known_when_a_device_repeats_it(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, row(1))
+
+    assert write(store, 1, row(0), by_version=True) == [Outcome.NEW]
+    assert write(store, 2, row(0)) == [Outcome.SAME]
+    assert write(store, 3, row(1, 2.0, version=2), by_version=True) == [Outcome.REPLACED]
+    assert write(store, 4, row(1)) == [Outcome.REPLACED]
+    assert count(store) == 2
+
+
 def test_a_stream_never_seen_has_no_position(opened: Opener) -> None:
     assert opened().replay_from("other/readings/0") is None
 
