@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from store import checkpoint, upkeep
+from store import checkpoint, compaction, upkeep
 from store.catalog import TableSettings
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
 from store.record import Outcome, SeriesKey, TableId
@@ -80,6 +80,24 @@ def test_a_late_row_written_by_version_is_known_when_a_device_repeats_it(opened:
     assert write(store, 3, row(1, 2.0, version=2), by_version=True) == [Outcome.REPLACED]
     assert write(store, 4, row(1)) == [Outcome.REPLACED]
     assert count(store) == 2
+
+
+def test_superseded_rows_leave_the_magnetic_tier_once_all_files_of_their_time_are_merged(opened: Opener) -> None:
+    store = opened()
+    for offset, value in enumerate((1.0, 2.0, 3.0)):
+        write(store, offset, row(0, value), row(10 + offset))
+        store.flush()
+    store = opened()
+    table = store.all_tables()[0]
+
+    compaction.rewrite(table, table.magnetic.version.files[:2])
+    assert count(store) == 4
+    assert table.settled() == [T0]
+
+    compaction.rewrite(table, table.magnetic.version.files)
+    assert count(store) == 4
+    assert table.settled() == []
+    assert [file.rows for file in table.magnetic.version.files] == [4]
 
 
 def test_a_stream_never_seen_has_no_position(opened: Opener) -> None:
