@@ -22,7 +22,7 @@ import uvloop
 
 from simulators import packets
 from simulators.connection import Session
-from simulators.console import Console, open_console
+from simulators.console import Console, open_console, show_summary
 from simulators.errors import BrokerRefused, BrokerUnreachable, FleetFileError
 from simulators.fleet import Fleet, parse_rates
 from simulators.fleet_file import load_fleet
@@ -165,8 +165,7 @@ def simulate(fleet_file: Path, mqtt: tuple[str, int], **given: Any) -> None:
         simulation = Simulation(fleet, seed=given["seed"], start_ns=start_ns)
     except ValueError as error:
         raise click.UsageError(f"{fleet_file}: {error}") from error
-    with open_console() as console:
-        sys.exit(_run(simulation, options, console))
+    sys.exit(_run(simulation, options))
 
 
 def _fleet(file: Path, given: Mapping[str, Any]) -> Fleet:
@@ -187,10 +186,10 @@ def _fleet(file: Path, given: Mapping[str, Any]) -> Fleet:
     return fleet.model_copy(update=changes)
 
 
-def _run(simulation: Simulation, options: Options, console: Console) -> int:
+def _run(simulation: Simulation, options: Options) -> int:
     """Publish, then write the files and the summary; the exit code."""
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with open_console() as console, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(_publish(simulation, options, console))
     except (BrokerUnreachable, BrokerRefused) as error:
         click.echo(f"Error: {error}", err=True)
@@ -200,7 +199,7 @@ def _run(simulation: Simulation, options: Options, console: Console) -> int:
             write_labels(options.labels, simulation.labels)
     if options.summary is not None:
         options.summary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    console.show_summary(result)
+    show_summary(result)
     return 1 if result["unacknowledged"] or result["refused"] or result["never_sent"] else 0
 
 

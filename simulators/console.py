@@ -49,18 +49,17 @@ class Console:
             line += f"  {progress.behind_s:.1f} s behind"
         self._show(line)
 
-    def show_summary(self, result: Mapping[str, object]) -> None:
-        """Say at the end what became of the messages."""
-        text = f"{result['sent']:,} messages sent in {result['elapsed_s']} s ({result['messages_per_s']:,}/s)"
-        if result["acknowledged"] is not None:
-            text += f", {result['acknowledged']:,} acknowledged, {result['unacknowledged']:,} not"
-        text += "".join(
-            f", {result[name]:,} {name.replace('_', ' ')}"
-            for name in ("refused", "never_sent", "resent")
-            if result[name]
-        )
-        text += f"; {result['faults']:,} faults injected; {result['cpu_s']} s of CPU"
-        print(text, file=sys.stderr)  # noqa: T201  # a command talks to its operator
+
+def show_summary(result: Mapping[str, object]) -> None:
+    """Say at the end, when the console is closed, what became of the messages."""
+    text = f"{result['sent']:,} messages sent in {result['elapsed_s']} s ({result['messages_per_s']:,}/s)"
+    if result["acknowledged"] is not None:
+        text += f", {result['acknowledged']:,} acknowledged, {result['unacknowledged']:,} not"
+    text += "".join(
+        f", {result[name]:,} {name.replace('_', ' ')}" for name in ("refused", "never_sent", "resent") if result[name]
+    )
+    text += f"; {result['faults']:,} faults injected; {result['cpu_s']} s of CPU"
+    print(text, file=sys.stderr)  # noqa: T201  # a command talks to its operator
 
 
 @contextlib.contextmanager

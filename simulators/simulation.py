@@ -3,7 +3,7 @@
 No clock and no network: whoever publishes decides when. Time moves in slices of 50 ms; a slice's readings are taken
 together (numpy over its sensors) and are to be published when the slice ends, so no message is ahead of its own time.
 
-Cost, on one core of a small virtual machine: about 2.5 µs a message for 100,000 sensors, most of it formatting JSON.
+Cost for 100,000 sensors, measured on a virtual machine of 2 cores: under 2 µs a message, most of it formatting JSON.
 """
 
 from __future__ import annotations
