@@ -58,8 +58,8 @@ groups:
     rules:
       - alert: TooHot
         measure: temperature
-        range: {max: 38}
-        clear: {max: 36}
+        range: {max: 36}
+        clear: {max: 35}
         for: 3s
         labels: {severity: warning}
         annotations: {summary: "{zone_name}: {value} °C on {sensor}"}

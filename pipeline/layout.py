@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataDirError
-from pipeline.files import replace_file
+from store.files import write_atomic
 
 FORMAT_VERSION = 1
 
@@ -95,7 +95,7 @@ def prepare(layout: Layout) -> None:
         version = _format_version(layout.format)
         if version is None:
             form = {"product": "streamgauge", "format_version": FORMAT_VERSION}
-            replace_file(layout.format, json.dumps(form).encode())
+            write_atomic(layout.format, json.dumps(form).encode())
         elif version != FORMAT_VERSION:
             raise DataDirError(
                 f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}. "

@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from pipeline.files import replace_file
 from rules import Engine, RuleSnapshotError
+from store.files import make_folders, write_atomic
 from store.record import TableId
 
 FLOORS = "floors.json"
@@ -65,9 +65,9 @@ class RuleState:
         for block in list(self.engine.blocks()):
             async with self.changing:
                 data = self.engine.snapshot(block)
-            await asyncio.to_thread(replace_file, self._file(block), data)
+            await asyncio.to_thread(_write, self._file(block), data)
         if reached != self._floors:
-            await asyncio.to_thread(replace_file, self.folder / FLOORS, orjson.dumps({**self._floors, **reached}))
+            await asyncio.to_thread(_write, self.folder / FLOORS, orjson.dumps({**self._floors, **reached}))
             self._floors |= reached
 
     def _file(self, block: TableId) -> Path:
@@ -75,3 +75,8 @@ class RuleState:
             quote(name, safe="").replace(".", "%2E") for name in (block.account, block.database, block.table)
         )
         return self.folder / account / database / f"{table}.state"
+
+
+def _write(path: Path, data: bytes) -> None:
+    make_folders(path.parent)
+    write_atomic(path, data)

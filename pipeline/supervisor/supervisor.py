@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.quantities import Address
-from pipeline.files import replace_file
 from pipeline.layout import Layout, prepare
 from pipeline.supervisor.child import Child
 from pipeline.supervisor.lock import sole
 from pipeline.supervisor.ports import reserve
+from store.files import write_atomic
 
 USAGE = 2  # exit code: wrong usage or configuration, which no restart changes
-GATEWAY_STOP_S = 15.0  # its own graceful end waits 10 s for the log
+GATEWAY_STOP_S = 25.0  # its own graceful end waits 10 s for the log, and 10 s for connections
 WORKER_STOP_S = 40.0  # its own drain takes at most 20 s, then it saves everything
 _POLL_S = 0.05
 
@@ -132,7 +132,7 @@ class _Supervision:
             "ready": self._is_ready,
             "children": {child.name: child.pid for child in self._children},
         }
-        replace_file(self._plan.layout.up_state, json.dumps(state).encode())
+        write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
 
 
 def reachable(address: Address) -> Address:
