@@ -1,7 +1,10 @@
+SHELL := /bin/bash -o pipefail
 # `make setup` builds the environment in .venv/, and again only when the lock changes; the other targets do it by themselves.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# one line that counts, instead of pip's hundreds
+PROGRESS := awk '/^Collecting/ {printf "\r  %d packages", ++n; fflush()} /^Installing/ {printf ", installing …"; fflush()} END {print ""}'
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
@@ -17,7 +20,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "Streamgauge needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another with make PYTHON=…" % (sys.executable, *v[:2]))'
 	@echo "Setting up .venv/ (once; about a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt | $(PROGRESS)
 	@$(BIN)/python -m pip install --disable-pip-version-check -qq --no-build-isolation --no-deps --editable .
 	@touch $@
 

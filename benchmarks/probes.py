@@ -17,7 +17,7 @@ from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
 from pipeline.testing import Product
 
-PROBE_EVERY_S = 0.25
+PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 60.0
 QUERIES_PER_S = 10.0
 
@@ -66,7 +66,7 @@ class Prober:
                 return self.queryable_s[-1]
             if time.monotonic() - began_s > timeout_s:
                 raise AssertionError(f"{sensor} not queryable within {timeout_s} s")
-            time.sleep(0.005)
+            time.sleep(0.01)
 
     def _count(self, sql: str) -> int:
         try:
