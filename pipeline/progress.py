@@ -1,4 +1,4 @@
-"""How far the worker has come in [readings], and how far behind it is: what /readyz, `lag` and a drain go by."""
+"""How far the worker has come in [readings], and how far behind it is: for /readyz, the lag metric, and a drain."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ NS = 1_000_000_000
 class Progress:
     """Written by the store's stage, read by any thread.
 
-    next_offset  asks the log for the offset that its next frame will have
+    next_offset       asks the log for the offset that its next frame will have
+    first_arrival_ns  asks the log when the first message of the frame at this offset arrived; None if it cannot tell
     """
 
     next_offset: Callable[[], int]
+    first_arrival_ns: Callable[[int], int | None]
     clock_ns: Callable[[], int]
     applied_offset: int = -1
     newest_arrival_ns: int = 0
@@ -27,8 +29,7 @@ class Progress:
     def applied(self, offset: int, newest_arrival_ns: int) -> None:
         """The store has everything up to and including `offset`."""
         self.applied_offset = offset
-        if newest_arrival_ns:
-            self.newest_arrival_ns = newest_arrival_ns
+        self.newest_arrival_ns = max(self.newest_arrival_ns, newest_arrival_ns)
 
     @property
     def frames_to_replay(self) -> int:
@@ -47,9 +48,12 @@ class Progress:
 
     @property
     def lag_s(self) -> float:
-        """Seconds since the arrival of the newest applied message, while newer ones wait; 0 when none does."""
-        if not self.frames_behind:
+        """Seconds since the arrival of the oldest message that is not applied; 0 when none waits.
+
+        A dead letter's replay keeps its first stamp: one earlier than what is applied counts as that.
+        """
+        waiting = self.applied_offset + 1
+        if waiting >= self.next_offset():
             return 0.0
-        if not self.newest_arrival_ns:
-            return float("inf")
-        return max(0.0, (self.clock_ns() - self.newest_arrival_ns) / NS)
+        since_ns = max(self.first_arrival_ns(waiting) or 0, self.newest_arrival_ns)
+        return max(0.0, (self.clock_ns() - since_ns) / NS) if since_ns else 0.0

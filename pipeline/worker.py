@@ -20,7 +20,8 @@ from typing import Any
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
-from pipeline.errors import LogFull
+from pipeline.errors import FrameError, LogFull
+from pipeline.frame import decode_frame
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
@@ -100,6 +101,7 @@ class Worker:
         start = self._start_offset(READINGS, 0)
         self.progress = Progress(
             lambda: self.admin.extent(READINGS).next_offset,
+            self._first_arrival_ns,
             time.time_ns,
             applied_offset=(self.admin.extent(READINGS).first if start is None else start) - 1,
         )
@@ -170,6 +172,14 @@ class Worker:
             return self.dead_letters.next_offset(stream)
         store = self.store.replay_from(stream)
         return None if store is None else min(store, self.rule_state.floor(stream))
+
+    def _first_arrival_ns(self, offset: int) -> int | None:
+        """When the first message of the frame at `offset` arrived."""
+        messages = self.admin.read(READINGS, offset, 1)
+        try:
+            return decode_frame(messages[0].value).arrival_ns[0] if messages else None
+        except FrameError:
+            return None
 
     def _http(self) -> HttpServer:
         config = self.config

@@ -22,6 +22,8 @@ from store.sql.errors import QueryTimedOut, SqlError
 
 log = logging.getLogger(__name__)
 
+SHOWN_CHARACTERS = 200  # of a value that is not possible
+
 
 class Problem(Exception):
     """Raised by a route; answered as a problem document."""
@@ -35,7 +37,8 @@ class Problem(Exception):
 
 def bad_parameter(name: str, value: object, allowed: str) -> Problem:
     """A 400 that says which parameter, its value, and what is allowed."""
-    return Problem(400, f"{name}={value!s} is not possible: {allowed}", parameter=name, value=str(value))
+    shown = str(value)[:SHOWN_CHARACTERS]
+    return Problem(400, f"{name}={shown} is not possible: {allowed}", parameter=name, value=shown)
 
 
 def document(status: int, detail: str, members: dict[str, Any] | None = None) -> JSONResponse:
@@ -57,14 +60,22 @@ def install(app: FastAPI) -> None:
         detail = str(error.detail)
         if error.status_code == http.HTTPStatus.NOT_FOUND:
             detail = f"there is nothing at {request.url.path}; /docs lists what there is"
-        return document(error.status_code, detail)
+        elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "other methods")
+            detail = f"{request.method} is not possible at {request.url.path}: it takes {allowed}"
+        answer = document(error.status_code, detail)
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def parameters(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        name = str(first["loc"][-1])
-        given = first.get("input")
-        what = "is missing" if first["type"] == "missing" else f"is {given!r}: {first['msg']}"
+        if first["type"] == "json_invalid":
+            detail = f"the body is not JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
+            return document(400, detail, {"parameter": "body"})
+        name = next(str(part) for part in reversed(first["loc"]) if isinstance(part, str))
+        given = repr(first.get("input"))
+        what = "is missing" if first["type"] == "missing" else f"is {given[:SHOWN_CHARACTERS]}: {first['msg']}"
         return document(400, f"{name} {what}", {"parameter": name})
 
     @app.exception_handler(SqlError)

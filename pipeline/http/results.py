@@ -27,15 +27,18 @@ def encode(result: ResultSet, form: str) -> bytes:
     if form == "arrow":
         return _arrow(result)
     columns = [_values(result, number) for number in range(len(result.columns))]
-    rows = zip(*columns, strict=True)
     if form == "csv":
+        truths = {True: "true", False: "false", None: None}
+        for number, column in enumerate(result.columns):
+            if column.type is ScalarType.BOOLEAN:
+                columns[number] = [truths[value] for value in columns[number]]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(column.name for column in result.columns)
-        writer.writerows(rows)
+        writer.writerows(zip(*columns, strict=True))
         return text.getvalue().encode()
     described = [{"name": column.name, "type": column.type.text} for column in result.columns]
-    return orjson.dumps({"columns": described, "rows": [list(row) for row in rows], "truncated": result.truncated})
+    return orjson.dumps({"columns": described, "rows": list(zip(*columns, strict=True)), "truncated": result.truncated})
 
 
 def _values(result: ResultSet, number: int) -> list[Any]:

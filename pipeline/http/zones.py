@@ -37,13 +37,21 @@ class Zones:
 
     def of_table(self, table: TableId) -> dict[str, list[int]]:
         """Zone → ids of its series, as of now."""
-        index = self._store.registry.of(table)
         with self._lock:
-            zones = self._tables.get(table)
-            if zones is None or zones.index is not index or zones.rezoned != index.rezoned:
-                zones = self._tables[table] = _TableZones(index, index.rezoned)
-            zones.update()
-            return zones.series
+            return {zone: list(series) for zone, series in self._up_to_date(table).items()}
+
+    def series_of(self, table: TableId, zone: str) -> list[int]:
+        """The ids of the zone's series, as of now; none of a zone that is not there."""
+        with self._lock:
+            return list(self._up_to_date(table).get(zone, ()))
+
+    def _up_to_date(self, table: TableId) -> dict[str, list[int]]:
+        index = self._store.registry.of(table)
+        zones = self._tables.get(table)
+        if zones is None or zones.index is not index or zones.rezoned != index.rezoned:
+            zones = self._tables[table] = _TableZones(index, index.rezoned)
+        zones.update()
+        return zones.series
 
     def find(self, account: str, zone: str, table: str | None) -> tuple[TableId, list[int]]:
         """The table that has the zone, and the zone's series there.
@@ -54,7 +62,7 @@ class Zones:
             (candidate, series)
             for candidate in (info.table for info in self._store.catalog.tables(account))
             if table in (None, f"{candidate.database}.{candidate.table}")
-            and (series := self.of_table(candidate).get(zone))
+            and (series := self.series_of(candidate, zone))
         ]
         if not found:
             where = "" if table is None else f" in table {table}"

@@ -55,7 +55,7 @@ def dead_letters(
 @router.get("/{letter_id}", summary="One dead letter")
 def dead_letter(parts: Parts, account: Account, letter_id: str) -> dict[str, Any]:
     """By its id."""
-    return _shown(_find(parts, account, letter_id))
+    return _shown(_find(parts, account, letter_id, "letter_id"))
 
 
 class Replay(BaseModel):
@@ -75,7 +75,7 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
     if (body.ids is None) == (body.reason is None):
         raise Problem(400, "name either ids or a reason", parameter="ids")
     if body.ids is not None:
-        found = [_find(parts, account, letter_id) for letter_id in dict.fromkeys(body.ids)]
+        found = [_find(parts, account, letter_id, "ids") for letter_id in dict.fromkeys(body.ids)]
     else:
         found = list(
             parts.dead_letters.list(account=account, reason=body.reason, is_replayed=False, limit=MAX_REPLAYED)
@@ -94,10 +94,10 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
     return {"replayed": len(letters), "more": body.ids is None and len(letters) == MAX_REPLAYED}
 
 
-def _find(parts: Services, account: str, letter_id: str) -> ArchivedLetter:
+def _find(parts: Services, account: str, letter_id: str, parameter: str) -> ArchivedLetter:
     found = parts.dead_letters.show(letter_id, account=account)
     if found is None:
-        raise Problem(404, f"no dead letter {letter_id!r}; they are kept 7 days or 256 MiB", parameter="id")
+        raise Problem(404, f"no dead letter {letter_id!r}; they are kept 7 days or 256 MiB", parameter=parameter)
     return found
 
 

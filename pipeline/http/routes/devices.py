@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from pipeline.http.services import Services, account, services
 from pipeline.http.times import rfc3339
+from store.newness import NEVER_NS
 from store.record import TableId
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
@@ -42,8 +43,10 @@ def _newest(parts: Services, table: TableId, zone: str | None, limit: int) -> li
     last_ns = parts.store.last_times(table)
     numbers = np.arange(len(last_ns))
     if zone is not None:
-        numbers = np.array([n for n in parts.zones.of_table(table).get(zone, ()) if n < len(last_ns)], np.intp)
-    numbers = numbers[last_ns[numbers] >= 0]  # others have no record in the store yet
+        in_zone = np.array(parts.zones.series_of(table, zone), np.intp)
+        numbers = in_zone[in_zone < len(last_ns)]
+    # A series whose first record is on its way from normalise to the store was not heard of yet.
+    numbers = numbers[last_ns[numbers] != NEVER_NS]
     order = numbers[np.argsort(last_ns[numbers])[::-1][:limit]]
     return [(int(last_ns[number]), table, int(number)) for number in order]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import Annotated
 
@@ -31,7 +30,7 @@ async def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
     ready = lag_s <= MAX_READY_LAG_S and parts.progress.has_replayed
     body = {
         "status": "ready" if ready else "catching up",
-        "lag_seconds": round(lag_s, 3) if math.isfinite(lag_s) else None,
+        "lag_seconds": round(lag_s, 3),
         "frames_behind": parts.progress.frames_behind,
     }
     return JSONResponse(body, 200 if ready else 503)

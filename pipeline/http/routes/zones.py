@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from pipeline.http.services import Services, account, services
 from pipeline.http.times import rfc3339
+from store.newness import NEVER_NS
 
 router = APIRouter(prefix="/v1/zones", tags=["zones"])
 
@@ -27,15 +28,10 @@ def zones(
         keys = parts.store.registry.of(info.table).keys
         last_ns = parts.store.last_times(info.table)
         for zone, series in sorted(parts.zones.of_table(info.table).items()):
-            newest = max((int(last_ns[number]) for number in series if number < len(last_ns)), default=-1)
-            if newest < 0:  # met by normalise, and no record is in the store yet
-                continue
-            found.append(
-                {
-                    "zone": zone,
-                    "table": name,
-                    "sensors": len({keys[number].dimensions for number in series}),
-                    "last_time": rfc3339(newest),
-                }
-            )
+            # A series whose first record is on its way from normalise to the store was not heard of yet.
+            heard = [number for number in series if number < len(last_ns) and last_ns[number] != NEVER_NS]
+            if heard:
+                newest = rfc3339(max(last_ns[heard]))
+                sensors = len({keys[number].dimensions for number in heard})
+                found.append({"zone": zone, "table": name, "sensors": sensors, "last_time": newest})
     return {"zones": found}

@@ -1,0 +1,159 @@
+"""The HTTP application over a real store, log and archives, with a stand-in for the stream: `take_in`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from fastapi import FastAPI
+
+from pipeline.archive.alerts import AlertArchive
+from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.config import Config
+from pipeline.frame import FrameKind, decode_frame, encode_frame
+from pipeline.http.app import create_app
+from pipeline.http.credentials import Credentials
+from pipeline.http.services import QueryPool, Services
+from pipeline.http.times import rfc3339
+from pipeline.http.zones import Zones
+from pipeline.log import open_admin, open_appender
+from pipeline.log.topics import READINGS
+from pipeline.normalise.normaliser import Normaliser
+from pipeline.normalise.routes import routes_from
+from pipeline.progress import Progress
+from pipeline.writes import LogWriter, PendingWrites
+from store.endpoint import Endpoint
+from store.store import Store
+
+NS = 1_000_000_000
+NOW_NS = 1_795_428_000 * NS  # 2026-11-23T10:00:00Z
+
+CONFIG: dict[str, Any] = {
+    "tables": [
+        {
+            "name": "farm.climate",
+            "topics": "greenhouse/{region}/{greenhouse}/{zone}/{sensor}",
+            "zone": "{greenhouse}/{zone}",
+            "time": {"field": "ts", "unit": "ns"},
+            "measure_name": "climate",
+            "measures": {"temperature": {"unit": "celsius"}},
+        },
+        {
+            "name": "farm.water",
+            "topics": "water/{greenhouse}/{zone}/{pump}",
+            "zone": "{greenhouse}/{zone}",
+            "time": {"field": "ts", "unit": "ns"},
+        },
+    ]
+}
+
+
+@dataclass
+class Clock:
+    """Time that stands still until it is moved."""
+
+    now_ns: int = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+class HttpService:
+    """Everything the application stands on, in one folder."""
+
+    def __init__(self, folder: Path, tokens: Mapping[str, str] | None = None) -> None:
+        config = Config.model_validate({**CONFIG, "data_dir": folder})
+        self.clock = Clock()
+        self.admin = open_admin(config.log_url)
+        self.store = Store.open(
+            config.layout.store, memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
+        )
+        stream = self.admin.stream(READINGS)
+        self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)
+        self.alerts = AlertArchive(config.layout.alerts)
+        self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
+        self.writes = PendingWrites()
+        self.appender = open_appender(config.log_url, max_bytes=1 << 30, min_free_bytes=0)
+        self.progress = Progress(
+            lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
+        )
+        queries = QueryPool()
+        endpoint = Endpoint(
+            self.store, LogWriter(self.appender, self.writes, self.clock), clock_ns=self.clock, run=queries.run
+        )
+        self.app: FastAPI = create_app(
+            Services(
+                store=self.store,
+                endpoint=endpoint,
+                alerts=self.alerts,
+                dead_letters=self.dead_letters,
+                credentials=Credentials(tokens or {}),
+                appender=self.appender,
+                progress=self.progress,
+                clock_ns=self.clock,
+                queries=queries,
+                zones=Zones(self.store),
+            )
+        )
+
+    async def publish(self, mqtt_topic: str, *bodies: Any, account: str = "default") -> None:
+        """Append messages to the log, one frame, and take it in. Bytes go as they are, anything else as JSON."""
+        payloads = [body if isinstance(body, bytes) else orjson.dumps(body) for body in bodies]
+        count = len(payloads)
+        stamps = [self.clock() + number for number in range(count)]
+        frame = encode_frame(FrameKind.MQTT, stamps, [account] * count, [mqtt_topic] * count, payloads)
+        await self.appender.append(READINGS, frame)
+        self.take_in()
+
+    def take_in(self) -> None:
+        """What the stream does with the frames in the log that it has not seen."""
+        for offset, value in self.admin.read(READINGS, self.progress.applied_offset + 1, 1000):
+            frame = decode_frame(value)
+            normalised = self.normaliser.normalise(frame, offset)
+            for batch in normalised.batches:
+                applied = self.store.apply(batch)
+                if batch.by_version:
+                    self.writes.applied(offset, applied)
+            if normalised.dead_letters:
+                self.dead_letters.accept(self.admin.stream("dead_letters"), offset, normalised.dead_letters)
+            self.store.advance(self.normaliser.stream, offset)
+            self.progress.applied(offset, frame.arrival_ns[-1])
+
+    def alert(
+        self, alert_id: str, status: str = "firing", *, account: str = "default", zone: str = "gh-1/north"
+    ) -> None:
+        """An alert as the rules and the stage after them make it known."""
+        time = rfc3339(self.clock())
+        data = {
+            "id": alert_id, "rule": "climate/TooHot", "status": status, "since": time, "value": 33.1,
+            "bounds": {"max": 32}, "measure": "temperature", "dimensions": {"zone": "north"},
+            "labels": {}, "annotations": {},
+        }  # fmt: skip
+        event = {"type": f"alert.{status}", "timestamp": time, "data": data}
+        known = self.alerts.next_offset(self.admin.stream("alerts")) or 0
+        self.alerts.accept(
+            self.admin.stream("alerts"),
+            known,
+            [{"account": account, "table": "farm.climate", "zone": zone, "event": event}],
+            ["growers"],
+            now_ns=self.clock(),
+        )
+
+    def client(self, token: str | None = None) -> httpx.AsyncClient:
+        """A client that asks the application without a network."""
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://streamgauge.test",
+            headers={"authorization": f"Bearer {token}"} if token else {},
+        )
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.store.close()
+        self.alerts.close()
+        self.dead_letters.close()
+        self.admin.close()

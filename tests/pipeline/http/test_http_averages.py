@@ -1,0 +1,144 @@
+"""Zone averages over HTTP: what is answered, and what is refused."""
+
+from typing import Any
+
+import httpx
+import pytest
+from http_service import NOW_NS, NS, HttpService
+
+MINUTE = 60 * NS
+
+
+async def two_zones(service: HttpService) -> None:
+    """North has 20 at -3 min and 30 at -1 min; south has 10 at -2 min."""
+    await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS - 3 * MINUTE, "temperature": 20, "co2": 400})
+    await service.publish("greenhouse/eu/gh-1/north/s2", {"ts": NOW_NS - MINUTE, "temperature": 30})
+    await service.publish("greenhouse/eu/gh-1/south/s3", {"ts": NOW_NS - 2 * MINUTE, "temperature": 10})
+
+
+async def test_one_zone_is_answered_as_documented(service: HttpService, http: httpx.AsyncClient) -> None:
+    await two_zones(service)
+
+    answer = await http.get("/v1/zones/gh-1/north/averages", params={"measure": "temperature", "from": "10m"})
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "zone": "gh-1/north",
+        "measure": "temperature",
+        "unit": "celsius",
+        "bin": None,
+        "averages": [{"time": "2026-11-23T09:50:00Z", "average": 25.0, "min": 20.0, "max": 30.0, "count": 2}],
+    }
+
+
+@pytest.mark.parametrize("path", ["gh-1/north", "gh-1%2Fnorth", "gh%2D1%2fnorth"])
+async def test_a_zones_slashes_may_be_plain_or_escaped(
+    service: HttpService, http: httpx.AsyncClient, path: str
+) -> None:
+    await two_zones(service)
+
+    answer = await http.get(f"/v1/zones/{path}/averages?measure=temperature")
+
+    assert answer.json()["zone"] == "gh-1/north"
+    assert answer.json()["averages"][0]["count"] == 2
+
+
+async def test_bins_start_at_whole_multiples_and_empty_ones_are_left_out(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await two_zones(service)
+
+    answer = await http.get("/v1/zones/gh-1/north/averages?measure=temperature&from=10m&bin=1m")
+
+    assert [(row["time"], row["average"]) for row in answer.json()["averages"]] == [
+        ("2026-11-23T09:57:00Z", 20.0),
+        ("2026-11-23T09:59:00Z", 30.0),
+    ]
+    assert answer.json()["bin"] == "1m"
+
+
+async def test_the_range_holds_its_start_and_not_its_end(service: HttpService, http: httpx.AsyncClient) -> None:
+    await two_zones(service)
+
+    answer = await http.get(
+        "/v1/zones/gh-1/north/averages?measure=temperature&from=2026-11-23T09:57:00Z&to=2026-11-23T10:59:00%2B01:00"
+    )
+
+    assert [row["count"] for row in answer.json()["averages"]] == [1]
+
+
+async def test_several_zones_and_measures_are_answered_in_the_order_asked(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await two_zones(service)
+
+    answer = await http.get(
+        "/v1/averages?zone=gh-1/south&zone=gh-1/north&measure=co2&measure=temperature&from=2026-11-23T09:00:00Z"
+    )
+
+    results = answer.json()["results"]
+    assert [(found["zone"], found["measure"]) for found in results] == [
+        ("gh-1/south", "co2"),
+        ("gh-1/south", "temperature"),
+        ("gh-1/north", "co2"),
+        ("gh-1/north", "temperature"),
+    ]
+    assert [[row["average"] for row in found["averages"]] for found in results] == [[], [10.0], [400.0], [25.0]]
+
+
+async def test_a_zone_of_several_tables_needs_the_table_and_the_answer_lists_them(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await two_zones(service)
+    await service.publish("water/gh-1/north/p1", {"ts": NOW_NS - MINUTE, "flow": 3})
+
+    asked = "/v1/zones/gh-1/north/averages?measure=temperature"
+    refused, answer = await http.get(asked), await http.get(f"{asked}&table=farm.climate")
+
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "table")
+    assert "farm.climate, farm.water" in refused.json()["detail"]
+    assert answer.json()["averages"][0]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "parameter", "words"),
+    [
+        ("zone=gh-9&measure=temperature", 404, "zone", "no zone 'gh-9'; /v1/zones lists"),
+        ("zone=gh-1/north&measure=temperature&table=farm.soil", 404, "zone", "in table farm.soil"),
+        ("zone=gh-1/north&measure=temprature", 400, "measure", "temprature"),
+        ("zone=gh-1/north&measure=state", 400, "measure", "state"),
+        ("zone=gh-1/north&measure=temperature&from=yesterday", 400, "from", "from=yesterday is not possible"),
+        ("zone=gh-1/north&measure=temperature&to=2026-11-23", 400, "to", "RFC 3339"),
+        ("zone=gh-1/north&measure=temperature&bin=0s", 400, "bin", "bin=0s"),
+        ("zone=gh-1/north&measure=temperature&bin=1y", 400, "bin", "ms, s, m, h, d or w"),
+        ("zone=gh-1/north&measure=temperature&from=1h&to=2h", 400, "from", "not before to=2026-11-23T08:00:00Z"),
+        ("zone=gh-1/north&measure=temperature&from=200d&bin=1s", 400, "bin", "at most 100,000 bins"),
+        ("zone=gh-1/north", 400, "measure", "measure is missing"),
+        ("measure=temperature", 400, "zone", "zone is missing"),
+    ],
+)
+async def test_what_cannot_be_answered_names_the_parameter_and_what_is_allowed(
+    service: HttpService, http: httpx.AsyncClient, query: str, status: int, parameter: str, words: str
+) -> None:
+    await two_zones(service)
+    await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS - MINUTE, "state": "on"})
+
+    answer = await http.get(f"/v1/averages?{query}")
+
+    problem: dict[str, Any] = answer.json()
+    assert (answer.status_code, problem["status"], problem["parameter"]) == (status, status, parameter)
+    assert words in problem["detail"]
+
+
+async def test_only_the_credentials_account_is_seen(guarded: HttpService) -> None:
+    """Two accounts have a zone of one name, and each sees its own rows."""
+    for account, value in (("farm-7", 7), ("farm-8", 8)):
+        body = {"ts": NOW_NS - MINUTE, "temperature": value}
+        await guarded.publish("greenhouse/eu/gh-1/north/s1", body, account=account)
+    seen = []
+    for token in ("token-of-farm-7", "token-of-farm-8"):
+        async with guarded.client(token) as http:
+            answer = await http.get("/v1/zones/gh-1/north/averages?measure=temperature")
+            seen += [(row["average"], row["count"]) for row in answer.json()["averages"]]
+
+    assert seen == [(7.0, 1), (8.0, 1)]
