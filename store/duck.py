@@ -24,6 +24,7 @@ Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
 # DuckDB's own need beside the memory tier: queries and compaction
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
+_INTERRUPT_EVERY_S = 0.005
 _THREADS = 2  # a query may use both cores of the reference machine; more would only take them from the gateway
 
 
@@ -72,15 +73,18 @@ def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = (), *, timeout_s: 
     """The result of a query. Raises QueryTimeout after `timeout_s`, QueryFailed on DuckDB's errors."""
     if timeout_s is None:
         return _run(cursor, sql, parameters)
-    expired = threading.Event()
+    done, expired = threading.Event(), threading.Event()
 
-    def expire() -> None:
-        expired.set()
-        cursor.interrupt()
+    def watch() -> None:
+        # DuckDB forgets an interrupt that comes before it executes (it may still be planning): repeat it
+        wait_s = timeout_s
+        while not done.wait(wait_s):
+            expired.set()
+            cursor.interrupt()
+            wait_s = _INTERRUPT_EVERY_S
 
-    timer = threading.Timer(timeout_s, expire)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=watch, name="query timeout", daemon=True)
+    watcher.start()
     try:
         return _run(cursor, sql, parameters)
     except QueryFailed as error:
@@ -88,14 +92,18 @@ def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = (), *, timeout_s: 
             raise QueryTimeout(f"the query was stopped after {timeout_s:g} s") from error
         raise
     finally:
-        timer.cancel()
-        timer.join()
+        done.set()
+        watcher.join()
 
 
 def _run(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> pa.Table:
     try:
         return cursor.sql(sql, params=list(parameters) or None).to_arrow_table()
     except duckdb.Error as error:
+        raise QueryFailed(str(error)) from error
+    except RuntimeError as error:  # so it says that it was interrupted while it made Arrow of a result
+        if "interrupted" not in str(error).lower():
+            raise
         raise QueryFailed(str(error)) from error
 
 

@@ -44,11 +44,6 @@ def query(
                     return _select(snapshot, source, statement, now_ns, timeout_s, max_rows)
     except store_errors.QueryTimeout as error:
         raise QueryTimedOut(f"The query ran longer than {timeout_s:g} s and was ended") from error
-    except RuntimeError as error:
-        if timeout_s is None or "interrupted" not in str(error).lower():
-            raise
-        # DuckDB says it so when it is interrupted while it makes Arrow of a result
-        raise QueryTimedOut(f"The query ran longer than {timeout_s:g} s and was ended") from error
     except store_errors.QueryFailed as error:
         raise QueryFailed(_plain(str(error))) from error
 
