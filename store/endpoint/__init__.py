@@ -4,7 +4,6 @@ from store.endpoint.context import Writer
 from store.endpoint.endpoint import Endpoint, Response
 from store.endpoint.errors import DamagedPayload
 from store.endpoint.payload import WriteRecord, decode_write, encode_write
-from store.endpoint.signature import account_of
 
 __all__ = [
     "DamagedPayload",
@@ -12,7 +11,6 @@ __all__ = [
     "Response",
     "WriteRecord",
     "Writer",
-    "account_of",
     "decode_write",
     "encode_write",
 ]

@@ -1,4 +1,4 @@
-"""What a SigV4 `Authorization` header says about who asks. It is read here, not verified: others do that.
+"""The region that a SigV4 `Authorization` header names. The header is read here, not verified: others do that.
 
 `AWS4-HMAC-SHA256 Credential=<access key>/<date>/<region>/timestream/aws4_request, SignedHeaders=…, Signature=…`
 """
@@ -10,18 +10,10 @@ from collections.abc import Mapping
 
 DEFAULT_REGION = "us-east-1"
 
-_CREDENTIAL = re.compile(
-    r"AWS4-HMAC-SHA256\s+(?:.*,\s*)?Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request"
-)
-
-
-def account_of(headers: Mapping[str, str]) -> str | None:
-    """The access key id a request is signed with; None if it is not signed. Header names are in lower case."""
-    match = _CREDENTIAL.match(headers.get("authorization", ""))
-    return match[1] if match else None
+_CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256\s+(?:.*,\s*)?Credential=[^/,\s]+/\d{8}/([^/,\s]+)/[^/,\s]+/aws4_request")
 
 
 def region_of(headers: Mapping[str, str]) -> str:
     """The region a request is signed for."""
     match = _CREDENTIAL.match(headers.get("authorization", ""))
-    return match[3] if match else DEFAULT_REGION
+    return match[1] if match else DEFAULT_REGION

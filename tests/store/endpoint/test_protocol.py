@@ -6,8 +6,8 @@ import re
 import pytest
 from timestream_service import NOW_NS, Service
 
-from store.endpoint import account_of
 from store.endpoint.results import KEPT_MAX, TOKEN_LIFE_NS, TOKEN_USES_MAX, KeptResults
+from store.endpoint.signature import region_of
 
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-west-1/timestream/aws4_request, "
@@ -127,12 +127,12 @@ def test_each_sdk_is_given_the_address_it_understands(service: Service, headers:
 
 
 @pytest.mark.parametrize(
-    ("authorization", "account"),
-    [(SIGNED, "AKIDEXAMPLE"), ("Bearer x", None), ("", None), ("AWS4-HMAC-SHA256 Credential=x", None)],
+    ("authorization", "region"),
+    [(SIGNED, "eu-west-1"), ("Bearer x", "us-east-1"), ("AWS4-HMAC-SHA256 Credential=x", "us-east-1")],
 )
-def test_the_account_is_the_access_key_of_the_credential(authorization: str, account: str | None) -> None:
-    assert account_of({"authorization": authorization}) == account
-    assert account_of({}) is None
+def test_the_region_is_that_of_the_credential(authorization: str, region: str) -> None:
+    assert region_of({"authorization": authorization}) == region
+    assert region_of({}) == "us-east-1"
 
 
 def values(count: int) -> str:
