@@ -1,9 +1,8 @@
 """The rules' state and its files: one per block, each with the position it covers, saved in rotation.
 
-A pass saves every block that changed. The *floor* is how far the engine had come when the last whole pass began: blocks
-that no record touched since need no new file, so every frame below the floor is covered by the files. On disk, under
-`rules/`: `<account>/<database>/<table>.state` as `Engine.snapshot` makes it, and `floors.json` ({stream: next offset}),
-each replaced atomically after an fsync.
+A pass saves every block, one at a time. The *floor* is how far the engine had come when the last whole pass began:
+every frame below it is covered by the files. On disk, under `rules/`: `<account>/<database>/<table>.state` as
+`Engine.snapshot` makes it, and `floors.json` ({stream: next offset}), each replaced atomically after an fsync.
 """
 
 from __future__ import annotations
@@ -39,7 +38,11 @@ class RuleState:
         """
         path = self.folder / FLOORS
         if path.exists():
-            self._floors = orjson.loads(path.read_bytes())
+            try:
+                self._floors = _floors(path.read_bytes())
+            except ValueError as error:
+                # Nothing is lost: the log holds what no floor covers, and each block skips what its state has seen.
+                log.warning("the rules go through all that the log holds: %s: %s", path, error)
         for file in self.folder.glob("*/*/*.state"):
             account, database = (unquote(folder.name) for folder in (file.parent.parent, file.parent))
             block = TableId(account, database, unquote(file.stem))
@@ -80,3 +83,11 @@ class RuleState:
 def _write(path: Path, data: bytes) -> None:
     make_folders(path.parent)
     write_atomic(path, data)
+
+
+def _floors(data: bytes) -> dict[str, int]:
+    """{stream: next offset}. Raises ValueError if `data` is not that."""
+    floors = orjson.loads(data)
+    if not isinstance(floors, dict) or not all(isinstance(offset, int) for offset in floors.values()):
+        raise ValueError("it does not hold an offset per stream")
+    return floors

@@ -31,6 +31,7 @@ from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.limits import Limits
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
+from pipeline.log.transport_app import App
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import routes_from
 from pipeline.progress import Progress
@@ -65,9 +66,16 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 def run(config: Config) -> None:
-    """Run a worker until SIGTERM or SIGINT. Raises ConfigError, LogLocked, RuleFileError before it starts."""
+    """Run a worker until SIGTERM or SIGINT, then end the process.
+
+    Raises ConfigError, LogLocked, RuleFileError before it starts.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     asyncio.run(Worker(config).run())
+    # Everything is saved and closed. The interpreter's own end would wait for threads in the midst of a query whose
+    # asker is gone, and DuckDB's bindings write lines about references still held in them to standard error.
+    logging.shutdown()
+    os._exit(0)
 
 
 def fail(error: BaseException) -> None:
@@ -75,6 +83,12 @@ def fail(error: BaseException) -> None:
     log.critical("the worker cannot go on and ends; started again it replays from its positions", exc_info=error)
     logging.shutdown()
     os._exit(1)
+
+
+async def _fail_with(app: App) -> None:
+    """Fail when Faust has crashed by itself (the log cannot be read, say): it only stops, and says nothing."""
+    await app.wait_until_stopped()
+    fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
 
 
 class Worker:
@@ -127,6 +141,7 @@ class Worker:
         http = self._http()
         http.start()
         await app.start()
+        watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs handlers of its own.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -139,6 +154,7 @@ class Worker:
         for task in upkeep:
             task.cancel()
         await asyncio.to_thread(http.stop)
+        watch.cancel()
         await app.stop()
         await self.sender.stop()
         await self._save()
@@ -204,7 +220,7 @@ class Worker:
             queries=queries,
             zones=Zones(self.store),
         )
-        return HttpServer(create_app(services), listen(*config.http.host_and_port))
+        return HttpServer(create_app(services), listen(*config.http.host_and_port), fail)
 
     def _upkeep(self) -> list[Any]:
         trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)

@@ -7,10 +7,11 @@ its offset, so either side may come first; outcomes nobody claims (a replay afte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
@@ -39,7 +40,9 @@ class PendingWrites:
 
     def applied(self, offset: int, outcome: Applied) -> None:
         """The stream has applied the request in the frame at `offset`."""
-        self._of(offset).set_result(outcome)
+        # The waiter gave up in this very moment: then nobody is left to tell.
+        with contextlib.suppress(InvalidStateError):
+            self._of(offset).set_result(outcome)
 
     async def outcome(self, offset: int, timeout_s: float) -> Applied:
         """What became of the request at `offset`. Raises TimeoutError if the stream does not get there in time."""

@@ -57,8 +57,12 @@ def load_from(config_file: Path | None, options: Mapping[str, str]) -> Loaded:
     return load(config_file, os.environ, options)
 
 
-# Libraries that tell at INFO what concerns nobody but them: every service that starts, every request.
-_QUIET = ("aiokafka", "faust", "httpx", "mode", "uvicorn")
+# Libraries that tell at INFO what concerns nobody but them: every service that starts, every request. Our subclasses of
+# Faust's services tell the same under the names of their own modules.
+_QUIET = (
+    *("aiokafka", "faust", "httpx", "mode", "uvicorn"),
+    *(f"pipeline.log.transport{part}" for part in ("", "_app", "_consumer", "_producer")),
+)
 
 
 def begin_logging(name: str) -> None:

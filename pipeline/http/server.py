@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,18 +29,25 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves `app` on `listener` until stopped."""
+    """Serves `app` on `listener` until stopped. `fail` is called, in its thread, if it ends before that."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket, fail: Callable[[BaseException], None]) -> None:
         config = uvicorn.Config(
             app, loop="uvloop", log_config=None, access_log=False, timeout_graceful_shutdown=5, timeout_keep_alive=30
         )
         self._server = uvicorn.Server(config)
         self._listener = listener
+        self._fail = fail
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._listener])
+        try:
+            self._server.run(sockets=[self._listener])
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # uvicorn exits at what it cannot start
+            self._fail(error)
+        else:
+            if not self._server.should_exit or not self._server.started:
+                self._fail(RuntimeError("the HTTP server ended by itself; the lines above say why"))
 
     @property
     def address(self) -> tuple[str, int]:

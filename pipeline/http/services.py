@@ -50,8 +50,8 @@ class QueryPool:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Let running queries end."""
-        self._executor.shutdown(cancel_futures=True)
+        """Take no more. Queries that run are not waited for: nobody is left to hear their answers."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
