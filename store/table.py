@@ -207,8 +207,7 @@ class Table:
         self.unflushed.setdefault(batch.stream, int(batch.offset[0]))
         self.last_offset[batch.stream] = int(batch.offset[-1])
         if self.unflushed_since_ns is None:
-            self.is_flushed_once = True
-        self.unflushed_since_ns, self.unflushed_from_row = now_ns, store_rows
+            self.unflushed_since_ns, self.unflushed_from_row = now_ns, store_rows
 
     # The maintaining thread's side
 
