@@ -1,0 +1,59 @@
+"""A worker whose stage raises at its n-th batch: `failing_worker.py CONFIG DATA_DIR STAGE N`; N = 0: never.
+
+Everything else is as in the product.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.load import load
+from pipeline.normalise.normaliser import Normaliser
+from pipeline.worker import Worker, run
+
+
+def failing(function: Callable[..., Any], at: int) -> Callable[..., Any]:
+    calls = 0
+
+    def called(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise RuntimeError("a test made this stage fail")
+        return function(*args, **options)
+
+    return called
+
+
+PARTS: dict[str, Callable[[Worker], tuple[Any, str]]] = {
+    "readings_to_records": lambda _: (Normaliser, "normalise_many"),
+    "records_to_store": lambda worker: (worker.store, "apply"),
+    "records_to_alerts": lambda worker: (worker.rule_state.engine, "evaluate"),
+    "alerts_to_webhooks": lambda worker: (worker.alerts, "accept"),
+    "dead_letters_to_archive": lambda worker: (worker.dead_letters, "accept"),
+    "maintenance": lambda worker: (worker.store, "maintain"),
+    "trim": lambda worker: (worker.admin, "trim"),
+}
+
+
+def break_part(stage: str, at: int) -> None:
+    original = Worker.__init__
+
+    def made(self: Worker, *args: Any) -> None:
+        original(self, *args)
+        owner, name = PARTS[stage](self)
+        setattr(owner, name, failing(getattr(owner, name), at))
+
+    Worker.__init__ = made  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    config_file, data_dir, part, number = sys.argv[1:]
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("pipeline.worker").setLevel(logging.INFO)  # says when it is ready
+    if int(number):
+        break_part(part, int(number))
+    run(load(Path(config_file), os.environ, {"--data-dir": data_dir, "--http": "127.0.0.1:0"}).config)

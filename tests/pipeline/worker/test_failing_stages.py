@@ -1,0 +1,188 @@
+"""A stage that fails for a reason that is not the data's ends the process; started again, nothing is missing.
+
+Faust acknowledges an event whose agent raised, and goes on (its issues #606, #316): without the answer, the process
+would live on without that stage, and its position would pass what was never processed.
+"""
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipeline.config import Config
+from pipeline.frame import FrameKind, encode_frame
+from pipeline.log import open_admin, open_appender
+from pipeline.log.topics import READINGS
+from pipeline.testing import wait_for
+from store import sql
+from store.store import Store
+
+WORKER = Path(__file__).parent / "processes" / "failing_worker.py"
+FRAMES = 60
+CONFIG = {
+    "tables": [
+        {
+            "name": "farm.climate",
+            "topics": "farm/{zone}/{sensor}",
+            "zone": "{zone}",
+            "time": {"field": "ts", "unit": "ms"},
+        }
+    ],
+    "rules": ["rules.yaml"],
+    "receivers": [],
+}
+RULES = {
+    "groups": [
+        {
+            "name": "g",
+            "table": "farm.climate",
+            "rules": [{"alert": "Odd", "measure": "value", "range": {"max": 0.5}}],
+        }
+    ]
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A log of 60 frames: each one reading that fires or resolves an alert, and one dead letter."""
+    (tmp_path / "streamgauge.yaml").write_text(json.dumps(CONFIG))
+    (tmp_path / "rules.yaml").write_text(json.dumps(RULES))
+    asyncio.run(fill(tmp_path))
+    return tmp_path
+
+
+async def fill(folder: Path) -> None:
+    appender = open_appender(config_of(folder).log_url, max_bytes=1 << 30, min_free_bytes=0)
+    await appender.start()
+    now_ms = time.time_ns() // 10**6 - FRAMES
+    for number in range(FRAMES):
+        payloads = [orjson.dumps({"ts": now_ms + number, "value": number % 2, "id": number}), b"bad"]
+        stamps = [(now_ms + number) * 10**6, (now_ms + number) * 10**6 + 1]
+        frame = encode_frame(FrameKind.MQTT, stamps, ["default"] * 2, ["farm/north/s1"] * 2, payloads)
+        await appender.append(READINGS, frame)
+    await appender.stop()
+
+
+def config_of(folder: Path) -> Config:
+    return Config.model_validate({**CONFIG, "data_dir": folder / "data", "rules": [str(folder / "rules.yaml")]})
+
+
+def start(folder: Path, stage: str, number: int) -> subprocess.Popen[str]:
+    command = [sys.executable, str(WORKER), str(folder / "streamgauge.yaml"), str(folder / "data"), stage, str(number)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder)
+
+
+def end(worker: subprocess.Popen[str]) -> str:
+    """End a worker gracefully once it is ready; what it said after that."""
+    assert worker.stderr is not None
+    assert any("worker ready" in line for line in worker.stderr)
+    worker.send_signal(signal.SIGTERM)
+    _, said = worker.communicate(timeout=30)
+    return said
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether everything that leaves the stream is in the archives; what the store has is seen after its end."""
+    return len(alerts(folder)) == FRAMES // 2 and len(letters(folder)) == FRAMES
+
+
+def rows_of(path: Path, statement: str) -> list[tuple[object, ...]]:
+    if not path.exists():
+        return []
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return db.execute(statement).fetchall()
+    except sqlite3.OperationalError:  # just being made
+        return []
+    finally:
+        db.close()
+
+
+def alerts(folder: Path) -> list[tuple[object, ...]]:
+    return rows_of(folder / "data" / "alerts.sqlite", "SELECT id FROM alerts WHERE status = 'resolved'") + rows_of(
+        folder / "data" / "alerts.sqlite", "SELECT id FROM alerts WHERE status = 'firing'"
+    )
+
+
+def letters(folder: Path) -> list[tuple[object, ...]]:
+    return rows_of(folder / "data" / "dead_letters.sqlite", "SELECT id FROM letters")
+
+
+def stored_ids(folder: Path) -> list[float]:
+    config = config_of(folder)
+    store = Store.open(
+        config.layout.store,
+        magnetic_url=config.magnetic_url,
+        memory_limit_bytes=64 << 20,
+        templates=config.templates(),
+        clock_ns=time.time_ns,
+    )
+    try:
+        found = sql.query(store, "default", 'SELECT id FROM "farm"."climate" ORDER BY id', now_ns=time.time_ns())
+        return found.table.column(0).to_pylist()
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("readings_to_records", 1),
+        ("records_to_store", 1),
+        ("records_to_alerts", 2),
+        ("alerts_to_webhooks", 1),
+        ("dead_letters_to_archive", 2),
+        ("maintenance", 1),
+        ("trim", 1),
+    ],
+)
+def test_a_part_that_fails_ends_the_process_and_after_a_restart_nothing_is_missing(
+    folder: Path, stage: str, number: int
+) -> None:
+    failing = start(folder, stage, number)
+    _, told = failing.communicate(timeout=30)
+    healthy = start(folder, stage, 0)
+    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=30)
+    said = end(healthy)
+
+    assert failing.returncode == 1
+    assert "a test made this stage fail" in told
+    assert "replays from its positions" in told
+    assert (healthy.returncode, said) == (0, "")
+    assert stored_ids(folder) == list(range(FRAMES))
+
+
+def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
+    """The store failed at its first batch: its position stays, and so does the log."""
+    failing = start(folder, "records_to_store", 1)
+    failing.communicate(timeout=30)
+    admin = open_admin(config_of(folder).log_url)
+    extent = admin.extent(READINGS)
+    admin.close()
+
+    assert (extent.first, extent.next_offset) == (0, FRAMES)
+    assert not (folder / "data" / "magnetic" / "default" / "farm").exists()
+
+
+def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folder: Path) -> None:
+    """Faust only stops when its consumer fails: the worker would answer questions for ever, and take in nothing."""
+    healthy = start(folder, "trim", 0)
+    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=30)
+    end(healthy)
+    db = sqlite3.connect(folder / "data" / "alerts.sqlite")
+    db.execute("UPDATE positions SET next_offset = next_offset + 1000")
+    db.commit()
+    db.close()
+
+    again = start(folder, "trim", 0)
+    _, told = again.communicate(timeout=30)
+
+    assert again.returncode == 1
+    assert "the log was put back to an older state. Move its folder away to begin anew" in told

@@ -1,0 +1,73 @@
+"""What a worker does beside the stream: the log is trimmed to the lowest position; failures end the process."""
+
+import asyncio
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pipeline.log import open_admin, open_appender
+from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.upkeep import StoreMaintenance, Trimmer, every
+from store.store import Store
+
+
+@pytest.mark.parametrize(("store", "rules", "first"), [(100, 70, 70), (40, 70, 40), (0, 70, 0), (100, 100, 100)])
+async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
+    tmp_path: Path, store: int, rules: int, first: int
+) -> None:
+    url = f"local://{tmp_path}/log"
+    appender, admin = open_appender(url, max_bytes=1 << 30, min_free_bytes=0), open_admin(url)
+    await appender.start()
+    for topic in (READINGS, ALERTS, DEAD_LETTERS):
+        for _ in range(100):
+            await appender.append(topic, b"x" * 1000)
+    await appender.stop()
+    parts: list[Any] = [
+        SimpleNamespace(floor=lambda _: store),
+        SimpleNamespace(floor=lambda _: rules),
+        SimpleNamespace(next_offset=lambda _: 30),
+        SimpleNamespace(next_offset=lambda _: None),
+    ]
+
+    await Trimmer(admin, *parts).trim()
+
+    kept = {topic: admin.extent(topic).first for topic in (READINGS, ALERTS, DEAD_LETTERS)}
+    admin.close()
+    assert kept == {READINGS: first, ALERTS: 30, DEAD_LETTERS: 0}
+
+
+def test_maintenance_that_fails_is_handed_to_fail_and_ends() -> None:
+    failures: list[BaseException] = []
+    failed = threading.Event()
+
+    def maintain() -> None:
+        raise OSError("no space left on device")
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        failed.set()
+
+    maintenance = StoreMaintenance(cast("Store", SimpleNamespace(maintain=maintain)), fail)
+    maintenance.start()
+    assert failed.wait(10)
+    maintenance.stop()
+
+    assert [str(error) for error in failures] == ["no space left on device"]
+
+
+async def test_repeated_work_that_fails_is_handed_to_fail_and_ends() -> None:
+    failures: list[BaseException] = []
+    calls: list[int] = []
+
+    async def work() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise ValueError("third")
+
+    async with asyncio.timeout(10):
+        await every(0.001, work, failures.append)
+
+    assert ([str(error) for error in failures], len(calls)) == (["third"], 3)
