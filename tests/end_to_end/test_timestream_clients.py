@@ -1,0 +1,156 @@
+"""boto3's Timestream clients against the running product, with nothing of ours but `endpoint_url`."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from running_product import Device, config, count, now_ms, rows
+
+from pipeline.errors import ServerRefused
+from pipeline.testing import Product, wait_for
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
+
+QUERY = """SELECT BIN(time, 5m) AS binned_time, AVG(measure_value::double) AS avg_cpu FROM "MyDatabase"."MyTable" WHERE measure_name = 'CPUUtilization' AND time > ago(6h)
+     GROUP BY binned_time ORDER BY binned_time"""  # noqa: E501  # as users have it
+TOKENS = [{"token": "secret-of-farm-7", "account": "farm-7"}, {"token": "secret-of-farm-8", "account": "farm-8"}]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A product that asks for tokens; devices have accounts, too."""
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    users = [{"username": name, "password": "p", "account": name} for name in ("farm-7", "farm-8")]
+    text = config(folder, http={"address": "127.0.0.1:0", "tokens": TOKENS})
+    text = text.replace('http: {address: "127.0.0.1:0"}\n', "", 1)
+    text = text.replace('listener: {address: "127.0.0.1:0"}\n', "", 1)
+    listener = {"address": "127.0.0.1:0", "users": users}
+    with Product(folder, text + f"listener: {listener}\n") as running:
+        yield running
+
+
+def client(product: Product, service: str, key: str = "any", secret: str = "any") -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=f"http://{product.http}",
+        region_name="eu-west-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def record(value: float, time_ms: int, **more: Any) -> dict[str, Any]:
+    return {
+        "Dimensions": [{"Name": "host", "Value": "h1"}],
+        "MeasureName": "CPUUtilization",
+        "MeasureValue": str(value),
+        "MeasureValueType": "DOUBLE",
+        "Time": str(time_ms),
+        **more,
+    }
+
+
+def write_and_ask(product: Product, **keys: str) -> None:
+    """Make a table, write to it through the log, be told of a conflict, and ask the documented question."""
+    write, query = client(product, "timestream-write", **keys), client(product, "timestream-query", **keys)
+    write.create_database(DatabaseName="MyDatabase")
+    write.create_table(DatabaseName="MyDatabase", TableName="MyTable")
+    bin_ms = now_ms() // 300_000 * 300_000 - 600_000
+    records = [record(value, bin_ms + number) for number, value in enumerate((10, 20, 60))]
+
+    ingested = write.write_records(DatabaseName="MyDatabase", TableName="MyTable", Records=records)
+    conflict = [record(99, bin_ms), record(70, bin_ms + 300_000)]
+    with pytest.raises(write.exceptions.RejectedRecordsException) as caught:
+        write.write_records(DatabaseName="MyDatabase", TableName="MyTable", Records=conflict)
+    answer = query.query(QueryString=QUERY)
+    write.close()
+    query.close()
+
+    assert ingested["RecordsIngested"]["Total"] == 3
+    (rejected,) = caught.value.response["RejectedRecords"]
+    assert (rejected["RecordIndex"], rejected["ExistingVersion"]) == (0, 1)
+    assert [column["Name"] for column in answer["ColumnInfo"]] == ["binned_time", "avg_cpu"]
+    averages = [tuple(value["ScalarValue"] for value in row["Data"]) for row in answer["Rows"]]
+    assert averages == [(bin_text(bin_ms), "30.0"), (bin_text(bin_ms + 300_000), "70.0")]
+
+
+def bin_text(time_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time_ms // 1000)) + ".000000000"
+
+
+def test_write_records_goes_through_the_log_and_the_query_is_answered_unchanged(product: Product) -> None:
+    write_and_ask(product)
+
+
+def test_what_devices_sent_is_asked_with_boto3(product: Product) -> None:
+    with Device(product) as device:
+        device.publish("farm/gh-boto/north/s1", {"ts": now_ms(), "temperature": 21.5})
+    wait_for(lambda: count(product, "WHERE greenhouse = 'gh-boto'") == 1, "the row is stored")
+    query = client(product, "timestream-query")
+
+    answer = query.query(
+        QueryString="SELECT sensor, COUNT(*), COUNT(DISTINCT zone), MAX(temperature) "
+        'FROM "farm"."climate" WHERE greenhouse = \'gh-boto\' GROUP BY sensor ORDER BY sensor LIMIT 5'
+    )
+    query.close()
+
+    assert [[value["ScalarValue"] for value in row["Data"]] for row in answer["Rows"]] == [["s1", "1", "1", "21.5"]]
+
+
+def test_what_boto3_wrote_is_there_after_the_worker_was_killed(product: Product) -> None:
+    """It is answered once it is durable, not before."""
+    write = client(product, "timestream-write")
+    write.create_database(DatabaseName="Kept")
+    write.create_table(DatabaseName="Kept", TableName="T")
+    write.write_records(DatabaseName="Kept", TableName="T", Records=[record(1, now_ms() - 1000)])
+    write.close()
+
+    product.kill("worker")
+
+    wait_for(lambda: count(product, table='"Kept"."T"') == 1, "the record is there again")
+
+
+def test_signed_with_an_accounts_token(guarded: Product) -> None:
+    write_and_ask(guarded, key="farm-7", secret="secret-of-farm-7")
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [("farm-7", "wrong"), ("farm-7", "secret-of-farm-8"), ("nobody", "secret-of-farm-7")],
+)
+def test_signed_with_another_secret_is_denied(guarded: Product, key: str, secret: str) -> None:
+    query = client(guarded, "timestream-query", key, secret)
+
+    with pytest.raises(ClientError) as caught:
+        query.query(QueryString="SELECT 1")
+    query.close()
+
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert "the access key id is the account's name" in caught.value.response["Error"]["Message"]
+
+
+def test_accounts_see_their_own_rows_by_every_way(guarded: Product) -> None:
+    """The account comes from the MQTT user, the token, or the access key: never from the payload."""
+    for number, account in enumerate(("farm-7", "farm-8")):
+        device = Device(guarded, user=(account, "p"))
+        with device:
+            device.publish("farm/gh-1/north/s1", {"ts": now_ms(), "temperature": 7 + number, "account": "farm-9"})
+    sql = 'SELECT temperature FROM "farm"."climate" WHERE greenhouse = \'gh-1\''
+    seen = {}
+    for account in ("farm-7", "farm-8"):
+        with guarded.client(f"secret-of-{account}") as http:
+            by_token = wait_for(lambda http=http: rows(http, sql), "the row is stored")  # type: ignore[misc]
+        query = client(guarded, "timestream-query", account, f"secret-of-{account}")
+        by_key = query.query(QueryString=sql)["Rows"][0]["Data"][0]["ScalarValue"]
+        query.close()
+        seen[account] = (by_token, by_key)
+
+    assert seen == {"farm-7": ([[7.0]], "7.0"), "farm-8": ([[8.0]], "8.0")}
+    with guarded.client() as nobody, pytest.raises(ServerRefused, match="asks for a token"):
+        nobody.get("v1", "zones")
