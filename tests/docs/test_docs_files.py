@@ -1,0 +1,127 @@
+"""What the documents show as files, commands and links is so."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pages import PAGES, Block, anchors, blocks, links, shell_commands, spans
+
+from pipeline.cli.group import streamgauge
+from pipeline.config.load import load
+from rules import load_rules
+from simulators.fleet_file import parse_fleet
+
+YAML = blocks("yaml", "yml")
+KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules")
+ENVIRON = {"FARM_7": "a", "DASHBOARD": "b", "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+
+def titled(title: str) -> list[Block]:
+    found = [block for block in YAML if block.title.startswith(title)]
+    assert found, title
+    return found
+
+
+def test_every_yaml_block_says_what_it_is() -> None:
+    assert [str(block) for block in YAML if not block.title.startswith(KINDS)] == []
+
+
+@pytest.mark.parametrize("block", titled("# streamgauge.yaml"), ids=str)
+def test_a_configuration_that_is_shown_loads(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "streamgauge.yaml"
+    file.write_text(block.text)
+
+    load(file, ENVIRON, {})
+
+
+@pytest.mark.parametrize("block", titled("# rules/"), ids=str)
+def test_rules_that_are_shown_pass_the_checker(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(block.text)
+
+    assert len(load_rules([file])) == block.text.count("- alert:")
+
+
+@pytest.mark.parametrize("block", titled("# fleet.yaml"), ids=str)
+def test_a_fleet_that_is_shown_is_one(block: Block) -> None:
+    parse_fleet(block.text, str(block))
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_that_is_shown_is_json(block: Block) -> None:
+    json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_that_is_shown_parses(block: Block) -> None:
+    ast.parse(block.text)
+
+
+def commands_shown() -> Iterator[tuple[str, list[str]]]:
+    for block in blocks("sh"):
+        for words in shell_commands(block):
+            yield str(block), words
+
+
+@pytest.mark.parametrize(("where", "words"), list(commands_shown()), ids=lambda value: " ".join(value)[:40])
+def test_a_command_that_is_shown_is_one_that_works(where: str, words: list[str]) -> None:
+    parse(words, click.Context(streamgauge, info_name="streamgauge"), streamgauge)
+
+
+def parse(words: list[str], parent: click.Context, command: click.Command) -> None:
+    """Let click read the words, without doing anything. Raises UsageError."""
+    context = command.make_context(command.name, list(words), parent)
+    if isinstance(command, click.Group) and (rest := [*context._protected_args, *context.args]):
+        inner = command.get_command(context, rest[0])
+        assert inner is not None, f"no command {rest[0]}"
+        parse(rest[1:], context, inner)
+
+
+def test_every_command_named_in_a_sentence_is_one_with_these_options() -> None:
+    named = [(page, span.split()[1:]) for page, span in spans() if span.startswith("streamgauge ")]
+
+    wrong = [(page, words) for page, words in named if not is_command(words)]
+
+    assert named
+    assert wrong == []
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether the words are commands one in the other, and options of the last one or of the first."""
+    context = click.Context(streamgauge)
+    command: click.Command = streamgauge
+    for word in words:
+        if word.startswith("-"):
+            if not any(word in parameter.opts for parameter in (*command.params, *streamgauge.params)) and word not in {
+                "--help",
+                "--version",
+            }:
+                return False
+        elif isinstance(command, click.Group):
+            inner = command.get_command(context, word)
+            if inner is None:
+                return False
+            command = inner
+    return True
+
+
+@pytest.mark.parametrize(("page", "target"), links(), ids=lambda value: str(value).rsplit("/", 1)[-1])
+def test_a_link_leads_somewhere(page: Path, target: str) -> None:
+    name, _, anchor = target.partition("#")
+    file = page.parent / name if name else page
+
+    assert file.exists()
+    assert not anchor or anchor in anchors(file)
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    led_to = {
+        (page.parent / target.partition("#")[0]).resolve() for page, target in links() if page.name == "README.md"
+    }
+
+    assert [page.name for page in PAGES if page.name != "README.md" and page not in led_to] == []

@@ -1,0 +1,232 @@
+"""The lists of the documents are the code's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pages import PAGES, ROOT, first_column, spans, text_of
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel
+
+from pipeline import metrics
+from pipeline.archive import alerts, dead_letters
+from pipeline.config.model import Config
+from pipeline.config.names import _RESERVED_COLUMNS
+from pipeline.dead_letter import Reason
+from pipeline.gateway.settings import ListenerSettings
+from pipeline.http.routes import alerts as alerts_routes
+from pipeline.http.routes import averages, devices, health, query, timestream, zones
+from pipeline.http.routes import dead_letters as dead_letters_routes
+from pipeline.layout import Layout
+from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode
+from pipeline.normalise.units import _TABLE as UNITS
+from simulators.cli import simulate
+from simulators.fleet import FaultKind
+from store.endpoint.endpoint import NOT_OFFERED
+from store.endpoint.shapes import REQUESTS
+from store.sql.functions import FUNCTIONS
+from store.sql.nodes.calls import _SPECIAL_CALLS
+
+
+def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The dotted path of every setting; lists and mappings of sections have their settings below them."""
+    for name, field in model.model_fields.items():
+        here = f"{path}{field.alias or name}"
+        inner = [part for part in parts_of(field.annotation) if issubclass(part, BaseModel)]
+        if not inner or here in {
+            "listener.users",
+            "http.tokens",
+            "tables",
+            "tables.time",
+            "tables.measures",
+            "receivers",
+        }:
+            yield here
+        for section in inner:
+            yield from settings_of(section, f"{here}.")
+
+
+def parts_of(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from parts_of(argument)
+
+
+def test_the_settings_are_those_of_the_configuration() -> None:
+    assert first_column(text_of("configuration.md"), "## Settings") == list(dict.fromkeys(settings_of(Config)))
+
+
+def test_the_reserved_names_are_those_that_are_refused() -> None:
+    assert {f"`{name}`" for name in _RESERVED_COLUMNS} <= set(re.findall(r"`[a-z_]+`", text_of("configuration.md")))
+
+
+def test_the_units_are_those_that_convert() -> None:
+    table = text_of("configuration.md").split("<!-- units -->")[1]
+
+    assert re.findall(r"`(\w+)`", table) == [*UNITS]
+
+
+def test_the_functions_are_those_of_sql() -> None:
+    text = text_of("sql.md").split("<!-- functions -->")[1].split("<!-- /functions -->")[0]
+
+    named = re.findall(r"`(\w+)`", text)
+
+    assert sorted(named) == sorted([*FUNCTIONS, *_SPECIAL_CALLS])
+
+
+def test_the_reasons_of_dead_letters_are_those_there_are() -> None:
+    assert first_column(text_of("payloads.md"), "## Dead letters") == [reason.value for reason in Reason]
+
+
+def test_the_operations_are_those_of_the_endpoint() -> None:
+    section = text_of("timestream.md").split("## Operations")[1].split("##")[0]
+    offered, refused = section.split("Answered with")
+
+    assert sorted(re.findall(r"`(\w+)`", offered)) == sorted(REQUESTS)
+    assert sorted(re.findall(r"`(\w+)`", refused)) == sorted(NOT_OFFERED)
+
+
+def metric_names() -> set[str]:
+    found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    return {metric._name + ("_total" if isinstance(metric, Counter) else "") for metric in found}
+
+
+def test_every_metric_named_in_the_documents_is_one() -> None:
+    named = {name for page in PAGES for name in re.findall(r"\bstreamgauge_[a-z_]+", page.read_text(encoding="utf-8"))}
+
+    assert named - metric_names() == set()
+
+
+def test_operations_names_every_metric_with_its_labels() -> None:
+    listed = first_column(text_of("operations.md"), "## What to watch")
+
+    assert {name.split("{")[0] for name in listed} == metric_names()
+    labels = {
+        metric._name: set(metric._labelnames)
+        for metric in vars(metrics).values()
+        if isinstance(metric, MetricWrapperBase)
+    }
+    for name in listed:
+        bare, _, given = name.rstrip("}").partition("{")
+        assert set(filter(None, given.split(","))) == labels[bare.removesuffix("_total")], name
+
+
+def sources(folder: str) -> str:
+    return "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / folder).rglob("*.py")))
+
+
+def test_the_reasons_of_malformed_packets_are_those_of_the_decoder() -> None:
+    raised = set(
+        re.findall(
+            r'(?:MalformedPacket\(|__init__\()\s*"(\w+)"', sources("pipeline/mqtt") + sources("pipeline/gateway")
+        )
+    )
+
+    listed = first_column(
+        text_of("mqtt.md"),
+        "`streamgauge_gateway_malformed_total{reason}`: bytes that are not MQTT as the standard has it",
+    )
+
+    assert set(listed) == raised
+
+
+def test_the_codes_of_malformed_packets_are_those_that_are_sent() -> None:
+    text = text_of("mqtt.md")
+    for reason in first_column(
+        text, "`streamgauge_gateway_malformed_total{reason}`: bytes that are not MQTT as the standard has it"
+    ):
+        code = REASON_CODE_OF.get(reason, ReasonCode.MALFORMED_PACKET)
+        row = next(row for row in text.splitlines() if row.startswith("|") and f"`{reason}`" in row)
+        assert f"0x{code:02X}" in row
+
+
+def test_the_reasons_of_refusals_and_endings_are_those_of_the_gateway() -> None:
+    code, text = sources("pipeline/gateway"), text_of("mqtt.md")
+
+    refused = set(re.findall(r'(?:_refused\(connect, |Refused\(|connections_refused\.labels\()"(\w+)"', code))
+    ended = set(re.findall(r'(?:\.end\(|_count_ended\(|connections_ended\.labels\()"(\w+)"', code))
+
+    assert set(first_column(text, "`streamgauge_gateway_refused_total{reason}`")) == refused
+    assert set(first_column(text, "`streamgauge_gateway_ended_total{reason}`")) == ended
+
+
+def test_the_limits_of_mqtt_are_the_gateways() -> None:
+    settings, text = ListenerSettings(), text_of("mqtt.md")
+
+    for told in (
+        f"| a packet | {settings.max_packet_bytes >> 10} KiB |",
+        f"| an MQTT topic | {settings.max_topic_bytes:,} bytes",
+        f"| unacknowledged messages of a connection | {settings.receive_maximum:,} ",
+        f"| topic aliases of a connection | {settings.topic_alias_maximum} |",
+        f"| time for the CONNECT | {settings.connect_timeout_s:g} s |",
+        f"after {settings.batch.close_after_s * 1000:g} ms, at {settings.batch.max_messages:,} messages or",
+        f"or at {settings.batch.max_bytes >> 20} MiB",
+        f"When {settings.batch.max_waiting_messages:,} messages or {settings.batch.max_waiting_bytes >> 20} MiB wait",
+    ):
+        assert told in text, told
+
+
+def test_the_paths_of_http_are_those_of_the_application() -> None:
+    named = set(re.findall(r"`(GET|POST) (/[^`? ]*)", text_of("http.md")))
+
+    routes = {
+        (method, re.sub(r":path", "", route.path).replace("letter_id", "id"))
+        for module in (zones, averages, alerts_routes, devices, dead_letters_routes, query, timestream, health)
+        for route in module.router.routes
+        for method in route.methods
+    }
+    assert named - {("GET", "/docs"), ("GET", "/openapi.json")} == routes
+
+
+def test_the_names_in_the_data_dir_are_those_of_the_layout() -> None:
+    tree = text_of("formats.md").split("```")[1]
+    layout = Layout(Path("data_dir"))
+    properties = [name for name, value in vars(Layout).items() if isinstance(value, property)]
+
+    names = {getattr(layout, name).name for name in properties}
+
+    assert {line.split("── ")[1].split()[0].rstrip("/") for line in tree.splitlines() if "── " in line} == names
+
+
+def test_the_faults_are_those_of_the_simulators() -> None:
+    assert first_column(text_of("simulators.md"), "## Faults") == [kind.value for kind in FaultKind]
+
+
+def test_the_options_of_simulate_are_all_explained() -> None:
+    text = text_of("simulators.md")
+
+    listed = re.findall(r"`(--[a-z]+)`", "".join(row for row in text.splitlines() if row.startswith("| `--")))
+
+    assert {option for option in listed if option != "--"} >= {
+        option for parameter in simulate.params for option in parameter.opts if option.startswith("--")
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("payloads.md", f"Kept are {dead_letters.KEEP.days} days, or {dead_letters.KEEP_BYTES >> 20} MiB"),
+        ("rules.md", f"until {alerts.KEEP.days} days after"),
+        ("webhooks.md", f"kept for {alerts.KEEP.days} days"),
+    ],
+)
+def test_what_is_told_to_be_kept_is_kept_so_long(page: str, told: str) -> None:
+    assert told in text_of(page)
+
+
+def test_every_variable_named_sets_something() -> None:
+    from pipeline.config.environment import _OF_THE_COMMAND, overrides_in
+
+    named = {name for _, span in spans() for name in re.findall(r"\bSTREAMGAUGE_[A-Z_]+[A-Z]", span)}
+    named |= {name for page in PAGES for name in re.findall(r"\bSTREAMGAUGE_[A-Z_]+[A-Z]", page.read_text())}
+
+    _, problems = overrides_in(dict.fromkeys(named - set(_OF_THE_COMMAND), "[]"))
+
+    assert named >= set(_OF_THE_COMMAND)
+    assert problems == []
