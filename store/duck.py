@@ -117,5 +117,6 @@ def load(cursor: Cursor, target: str, rows: pa.Table) -> None:
 
 
 def quote_text(text: str) -> str:
-    """`text` as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+    """`text` as an SQL string literal, or what makes it: DuckDB's parser ends at a zero character."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return quoted if "\0" not in text else "(" + quoted.replace("\0", "' || chr(0) || '") + ")"

@@ -12,7 +12,7 @@ StoreError
 ├── StoreLocked             the operator: another process has this store open
 ├── StoreFormatError        the operator: the folder was written in a format this program does not read
 ├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
-└── TypeConflict            us: a measure came with another type than the table has for it
+└── TypeConflict            us (a bug): `store.fit` let a measure pass with another type than its table has
 """
 
 from __future__ import annotations
@@ -67,4 +67,4 @@ class MagneticTierError(StoreError):
 
 
 class TypeConflict(StoreError):
-    """A measure came with another type than its table has for it: normalise and the endpoint must prevent that."""
+    """A measure came with another type than its table has for it, past `store.fit`, which prevents that."""

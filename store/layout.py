@@ -17,12 +17,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from urllib.parse import quote
 
 from store.record import TableId
 
 FORMAT_VERSION = 1
+_FOLDER_NAME_MAX = 255  # bytes of a path part: ext4, XFS, APFS, NTFS
 
 FORMAT = "format"
 LOCK = "lock"
@@ -54,14 +56,18 @@ SERIES_ID = "_series"
 
 
 def folder_name(name: str) -> str:
-    """`name` as one path part: percent-encoded but for letters, digits, `_`, `-` and inner dots.
+    """`name` as one path part: letters, digits, `_`, `-` and inner dots stand, of all else each byte is `~XX`.
 
-    Delta and object stores give `=`, `%2F`, a leading `_` or `.` and the names `.` and `..` meanings of their own.
+    Delta and object stores give `=`, `/`, a leading `_` or `.` and the names `.` and `..` meanings of their own, and
+    `deltalake` decodes `%XX`. A name too long for a file system is cut, and told apart by its hash.
     """
-    encoded = quote(name, safe="")
-    if encoded[:1] in {".", "_"}:
-        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
-    return encoded.replace("~", "%7E")
+    encoded = quote(name, safe="").replace("~", "%7E").replace("%", "~")
+    if encoded[:1] in {"", ".", "_"}:
+        encoded = f"~{ord(encoded[0]):02X}{encoded[1:]}" if encoded else "~"
+    if len(encoded) > _FOLDER_NAME_MAX:
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        encoded = f"{encoded[: _FOLDER_NAME_MAX - 65]}~{digest}"
+    return encoded
 
 
 def table_folder(root: Path, table: TableId) -> Path:

@@ -165,7 +165,8 @@ class MagneticTier:
 
     def _create(self, columns: Sequence[Column]) -> DeltaTable:
         make_folders(self.folder)
-        fields = [*(_field(column) for column in columns), *_FIXED]
+        # `time` among the first: of columns past the 32nd deltalake reads no statistics back
+        fields = [*_FIXED, *(_field(column) for column in columns)]
         self._delta = DeltaTable.create(
             self.folder, Schema(fields), partition_by=[layout.DATE], configuration=_CONFIGURATION
         )

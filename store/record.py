@@ -191,7 +191,7 @@ class Outcome(enum.IntEnum):
     NEW = 0
     SAME = 1  # the key was there with the same values (and version): nothing changed
     REPLACED = 2  # the key was there; this record's values stand now
-    REJECTED = 3  # version rules: a higher version, or the same one with other values, is stored
+    REJECTED = 3  # version rules: a higher version, or the same one with other values, is stored; or it does not fit
     SKIPPED = 4  # the table's own position covers this offset already: a replay
 
 
@@ -200,7 +200,7 @@ class Applied:
     """What the store did with each record of a batch.
 
     outcomes          uint8   an `Outcome` per record
-    existing_version  int64   of rejected records the version that stands; else 0
+    existing_version  int64   of records rejected by version the one that stands; else 0: the table cannot hold it
     """
 
     outcomes: npt.NDArray[np.uint8]

@@ -88,8 +88,8 @@ class Snapshot:
         """
         view = self._view(table)
         selection = Selection(
-            NEVER_NS if time_from_ns is None else time_from_ns,
-            END_OF_TIME_NS if time_to_ns is None else time_to_ns,
+            NEVER_NS if time_from_ns is None else max(time_from_ns, NEVER_NS),
+            END_OF_TIME_NS if time_to_ns is None else min(time_to_ns, END_OF_TIME_NS),
             None if dimensions is None else self._series(view, dimensions),
             dimensions,
         )

@@ -95,8 +95,9 @@ class Store:
         try:
             _check_format(folder / layout.FORMAT)
             magnetic = _local_folder(magnetic_url) if magnetic_url else folder / layout.MAGNETIC
+            magnetic = _without_percent(magnetic.resolve())
             make_folders(magnetic)
-            return cls(folder, magnetic.resolve(), memory_limit_bytes, templates, clock_ns, lock)
+            return cls(folder, magnetic, memory_limit_bytes, templates, clock_ns, lock)
         except BaseException:
             lock.close()
             raise
@@ -105,9 +106,10 @@ class Store:
         """Take in a batch; per record what became of it. Called by one thread, in log order; at once queryable.
 
         A table of the configuration comes to be with its first record. Records of a table that is not there any more
-        are skipped, and so are those a table's own position covers. Raises TypeConflict.
+        are skipped, and so are those a table's own position covers; what a table cannot hold (`store.fit`) is rejected.
+        Nothing that a batch holds makes it raise.
         """
-        table = self._table_to_write(batch.table)
+        table = self._table_to_write(batch.table) if len(batch) else None
         if table is None:
             return Applied(np.full(len(batch), Outcome.SKIPPED, np.uint8), np.zeros(len(batch), np.int64))
         self._rows += len(batch)
@@ -242,3 +244,10 @@ def _local_folder(url: str) -> Path:
     if url.startswith("file://"):
         return Path(url.removeprefix("file://"))
     raise MagneticTierError(f"magnetic tier at {url}: only local folders are supported")
+
+
+def _without_percent(folder: Path) -> Path:
+    """`folder`, which `deltalake` would not find if it had a percent sign: it decodes paths as URLs."""
+    if "%" in str(folder):
+        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
+    return folder

@@ -7,15 +7,18 @@ over a write to disk.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from store.catalog import TableInfo
 from store.duck import Duck
-from store.errors import StoreError, UnknownTable
+from store.errors import UnknownTable
+from store.fit import unfit, without_conflicts
 from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import OFFSET_BITS, MemoryTier, Rows
@@ -26,6 +29,8 @@ from store.schema import Columns, TableSchema
 from store.series_file import SeriesFile
 from store.series_state import SeriesState
 from store.upsert import Accepted, decide
+
+_log = logging.getLogger(__name__)
 
 # An insert into DuckDB costs about 1 ms however small. Readers insert the head first, so its age does not matter.
 INSERT_ROWS = 8_000
@@ -95,15 +100,12 @@ class Table:
                 applied.outcomes[:] = Outcome.SKIPPED
                 return applied
             sequence = self._sequence(batch)
-            rows = np.arange(len(batch))
-            covered = self.covered_to(batch.stream)
-            if int(batch.offset[0]) <= covered:
-                rows = np.flatnonzero(batch.offset > covered)
-                applied.outcomes[batch.offset <= covered] = Outcome.SKIPPED
-                if not len(rows):
-                    return applied
+            rows = np.flatnonzero(self._is_to_apply(batch, applied))
+            if not len(rows):
+                return applied
+            if len(rows) < len(batch):
                 batch, sequence = batch.take(rows), sequence[rows]
-            batch = self._own(batch)
+            batch = without_conflicts(self._own(batch), self.columns.measures)
             self.know_series()
             first_new = decide(self, batch, sequence)
             applied.outcomes[rows] = first_new.outcomes
@@ -112,6 +114,29 @@ class Table:
             if self.memory.head_rows >= INSERT_ROWS:
                 self.memory.insert_head(now_ns)
             return applied
+
+    def _is_to_apply(self, batch: RecordBatch, applied: Applied) -> npt.NDArray[np.bool_]:
+        """Which rows are neither covered already nor unfit; the outcomes of the others are set."""
+        covered = self.covered_to(batch.stream)
+        wanted = np.ones(len(batch), np.bool_)
+        if int(batch.offset[0]) <= covered:
+            wanted = batch.offset > covered
+            applied.outcomes[~wanted] = Outcome.SKIPPED
+        found = unfit(batch, self.columns.measures)
+        if found is not None:
+            refused = found.rows & wanted
+            applied.outcomes[refused] = Outcome.REJECTED
+            wanted &= ~refused
+            if refused.any():
+                _log.warning(
+                    "%s: %d records of %s up to offset %d are refused: %s",
+                    self.id,
+                    refused.sum(),
+                    batch.stream,
+                    batch.offset[-1],
+                    "; ".join(found.reasons),
+                )
+        return wanted
 
     def accept(self, batch: RecordBatch, sequence: Int64s, version: Int64s | None = None) -> None:
         """Put rows, all of them, into the memory tier."""
@@ -179,9 +204,9 @@ class Table:
         if int(offset[0]) == last_offset:
             within[offset == last_offset] += count
         self._frame[batch.stream] = (int(offset[-1]), int(within[-1]) + 1)
-        if int(within.max()) >> OFFSET_BITS:
-            raise StoreError(f"{self.id}: a frame has more than {1 << OFFSET_BITS} rows of one table")
-        return (offset << OFFSET_BITS) | within
+        # More rows than there are numbers (tiny readings in large arrays) share the last: of two with one key there
+        # either may stand
+        return (offset << OFFSET_BITS) | np.minimum(within, (1 << OFFSET_BITS) - 1)
 
     def _own(self, batch: RecordBatch) -> RecordBatch:
         """The batch with this table's series ids: it may have been made against an earlier table of the same name."""

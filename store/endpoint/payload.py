@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from store.endpoint.errors import DamagedPayload
-from store.record import Dimensions, MeasureType, RecordBatch, SeriesKey, SeriesRegistry, TableId
+from store.record import Dimensions, MeasureType, RecordBatch, SeriesIndex, SeriesKey, SeriesRegistry, TableId
 
 FORMAT_VERSION = 1
 
@@ -105,19 +105,34 @@ def decode_write(
             f"a WriteRecords request of format version {write.format_version}; this program reads {FORMAT_VERSION}"
         )
     index = registry.of(TableId(account, write.database, write.table))
+    try:
+        return _batch(write, index, stream, offset, arrival_ns)
+    except (ValueError, TypeError, OverflowError, IndexError, pa.ArrowException) as error:
+        raise DamagedPayload(f"a WriteRecords request whose parts do not fit together: {error}") from error
+
+
+def _batch(write: _Payload, index: SeriesIndex, stream: str, offset: int, arrival_ns: int) -> RecordBatch:
+    count = len(write.time_ns)
+    lengths = {len(write.series_of), len(write.version), *(len(values) for _, _, values in write.measures)}
+    if not count or lengths != {count}:
+        raise ValueError(f"{count} times beside columns of {sorted(lengths)} values")
+    if min(write.series_of) < 0 or max(write.series_of) >= len(write.series):
+        raise IndexError(f"a record of series {max(write.series_of)} where there are {len(write.series)}")
+    measures = {column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures}
+    # Arrays come first: nothing enters the index for a request that cannot be read
+    arrays = [np.array(values, dtype=np.int64) for values in (write.time_ns, write.version)]
     ids = [
         index.id_of(SeriesKey(tuple(dimensions), measure_name), zone) for measure_name, dimensions, zone in write.series
     ]
-    count = len(write.time_ns)
     return RecordBatch(
         index=index,
         stream=stream,
         series=np.array([ids[series] for series in write.series_of], dtype=np.int32),
-        time_ns=np.array(write.time_ns, dtype=np.int64),
-        version=np.array(write.version, dtype=np.int64),
+        time_ns=arrays[0],
+        version=arrays[1],
         offset=np.full(count, offset, dtype=np.int64),
         arrival_ns=np.full(count, arrival_ns, dtype=np.int64),
-        measures={column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures},
+        measures=measures,
         types={column: measure_type for column, measure_type, _ in write.measures},
         by_version=True,
     )

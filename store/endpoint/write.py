@@ -38,7 +38,10 @@ class WriteRecords:
             except BaseException:
                 self._known.clear()  # columns were taken in for records that may not be stored
                 raise
-            rejected += _rejections(admitted, accepted, applied)
+            refused = _rejections(admitted, accepted, applied)
+            if any(entry.existing_version is None for entry in refused):
+                self._known.clear()  # another writer brought a column meanwhile, with another type
+            rejected += refused
         if rejected:
             raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
         return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
@@ -64,12 +67,16 @@ def _columns(store: Store, table: TableId) -> tuple[Column, ...]:
 
 
 def _rejections(admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied) -> list[Rejection]:
-    """The records the store rejected by version, in the service's words."""
+    """The records the store rejected, in the service's words."""
     found = []
     for index, record, outcome, existing in zip(
         admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True
     ):
         if outcome != Outcome.REJECTED:
+            continue
+        if not existing:
+            reason = "A measure of the record has another type in the table, or its time cannot be stored."
+            found.append(Rejection(index, reason))
             continue
         if record.version < existing:
             reason = (

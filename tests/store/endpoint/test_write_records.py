@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
-from timestream_service import NOW_NS, Refused, Service
+from timestream_service import NOW_NS, DirectWriter, Refused, Service
+
+from store.endpoint import Endpoint, WriteRecord, encode_write
+from store.record import MeasureType
+from store.store import Applied
 
 NOW_MS = NOW_NS // 1_000_000
 DIMENSION = {"Name": "host", "Value": "h"}
@@ -239,3 +243,25 @@ def test_a_writer_that_cannot_take_more_is_throttling_and_one_that_is_late_an_er
     assert (full[0], full[1]["__type"]) == (429, "com.amazonaws.timestream.v20181101#ThrottlingException")
     assert "the log is full" in full[1]["message"]
     assert (late[0], late[1]["__type"]) == (500, "com.amazonaws.timestream.v20181101#InternalServerException")
+
+
+def test_a_column_that_a_device_brought_first_with_another_type_rejects_the_record_and_is_known_then(
+    table: Service,
+) -> None:
+    first = encode_write("db", "t", [WriteRecord((), "cpu", NOW_NS, 1, (("load", MeasureType.DOUBLE, 0.5),))])
+
+    class Overtaken(DirectWriter):
+        async def write(self, account: str, payload: bytes) -> Applied:
+            await table.writer.write(account, first)
+            return await table.writer.write(account, payload)
+
+    table.endpoint = Endpoint(table.store, Overtaken(table.store, table.clock), clock_ns=table.clock)
+    status, body = write(table, multi(load=("BIGINT", "1")), multi(users=("BIGINT", "1")))
+
+    assert (status, [entry["RecordIndex"] for entry in body["RejectedRecords"]]) == (419, [0])
+    assert "another type" in body["RejectedRecords"][0]["Reason"]
+    assert ask(table, 'SELECT load, users FROM "db"."t" ORDER BY time') == [(None, "1"), ("0.5", None)]
+    _, body = write(table, multi(load=("BIGINT", "1")))
+    assert body["RejectedRecords"][0]["Reason"] == (
+        "The column load is a double in this table, and the record has it as a bigint."
+    )
