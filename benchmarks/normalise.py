@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pipeline.frame import Frame, FrameKind
-from pipeline.normalise import Normaliser
+from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
 from store.record import MeasureType, SeriesRegistry

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Duration
+from pipeline.normalise import units
 from store.catalog import TableSettings
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
@@ -187,9 +188,6 @@ class Table(Section):
 
 
 def _unit_conflict(source: str, target: str) -> str | None:
-    # The package brings much more than units with it, which a gateway has no use for.
-    from pipeline.normalise import units  # noqa: PLC0415  # only where units are configured
-
     try:
         units.conversion(source, target)
     except ValueError as error:
@@ -198,8 +196,6 @@ def _unit_conflict(source: str, target: str) -> str | None:
 
 
 def _unknown_unit(unit: str) -> str | None:
-    from pipeline.normalise import units  # noqa: PLC0415  # as in _unit_conflict
-
     if unit in units.known_units():
         return None
     near = difflib.get_close_matches(unit.lower(), units.known_units(), n=1)

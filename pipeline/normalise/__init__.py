@@ -6,9 +6,6 @@ normaliser   frames in, batches and dead letters out: decode, find the source, s
 │   ├── plan, columns   many messages of one shape at once, where they can be proven good
 │   └── reading         one message by itself: the definition of what a payload becomes  (body, event_time, values)
 └── reasons      why a message could not become a record
+
+The package imports nothing of itself: a gateway has use for its units alone.
 """
-
-from pipeline.normalise.normaliser import Normalised, Normaliser
-from pipeline.normalise.routes import Route, routes_from
-
-__all__ = ["Normalised", "Normaliser", "Route", "routes_from"]

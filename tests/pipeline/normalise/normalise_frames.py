@@ -6,7 +6,8 @@ import orjson
 
 from pipeline.dead_letter import DeadLetter
 from pipeline.frame import Frame, FrameKind
-from pipeline.normalise import Normalised, Normaliser, Route
+from pipeline.normalise.normaliser import Normalised, Normaliser
+from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicTemplate
 from store.record import RecordBatch, SeriesRegistry
 

@@ -10,9 +10,9 @@ from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
 
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
-from pipeline.normalise import Normaliser, Route
+from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.reading import read
-from pipeline.normalise.routes import MeasureRule, TimeField, TimeUnit
+from pipeline.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
 from pipeline.normalise.units import conversion
 from pipeline.normalise.zones import zone_of

@@ -9,9 +9,9 @@ from normalise_frames import ARRIVAL_NS, EVERYTHING, STREAM, encoded, frame, nor
 
 from pipeline.dead_letter import Reason
 from pipeline.frame import Frame, FrameKind
-from pipeline.normalise import Normaliser, Route
 from pipeline.normalise import normaliser as normaliser_module
-from pipeline.normalise.routes import TimeField, TimeUnit
+from pipeline.normalise.normaliser import Normaliser
+from pipeline.normalise.routes import Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
 from store.endpoint.payload import WriteRecord, encode_write
 from store.record import MeasureType, SeriesRegistry, TableId

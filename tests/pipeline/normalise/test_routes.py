@@ -4,8 +4,7 @@ import pytest
 
 from pipeline.config.tables import Table
 from pipeline.errors import ConfigError
-from pipeline.normalise import Route, routes_from
-from pipeline.normalise.routes import TimeField, TimeUnit
+from pipeline.normalise.routes import Route, TimeField, TimeUnit, routes_from
 from pipeline.normalise.templates import TopicTemplate
 from pipeline.normalise.zones import zone_of
 from store.record import MeasureType

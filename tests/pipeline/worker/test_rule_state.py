@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.frame import Frame, FrameKind
-from pipeline.normalise import Normaliser, Route
+from pipeline.normalise.normaliser import Normaliser
+from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicTemplate
 from pipeline.rule_state import FLOORS, RuleState
 from rules import Engine, load_rules

@@ -18,7 +18,8 @@ from pipeline.log.log import Appender
 from pipeline.log.topics import DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, running
-from pipeline.normalise import Normaliser, Route
+from pipeline.normalise.normaliser import Normaliser
+from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicTemplate
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import MAX_FRAMES, readings_to_records

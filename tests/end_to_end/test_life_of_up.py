@@ -1,0 +1,264 @@
+"""`streamgauge up` from its start to every kind of end; nothing is left, and nothing acknowledged is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import duckdb
+import psutil
+import pytest
+from deltalake import DeltaTable
+from running_product import Device, command, config, count, family, now_ms, rows
+
+from pipeline.client import Client
+from pipeline.demo import Receiver
+from pipeline.testing import COMMAND, FREE_PORTS, Product, wait_for
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
+
+ROWS = 500
+ENDLESS = 'SELECT COUNT(*) FROM "farm"."climate" a, "farm"."climate" b, "farm"."climate" c WHERE a.id + b.id * c.id > 5'
+
+
+def publish(product: Product, number: int = ROWS, zone: str = "gh-1/north") -> None:
+    start_ms = now_ms()
+    with Device(product) as device:
+        device.publish(
+            f"farm/{zone}/s1", *({"ts": start_ms + n, "temperature": n % 30, "id": n} for n in range(number))
+        )
+
+
+def up(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """`up` in a process group of its own, as a shell starts it, standing in `folder`."""
+    words = [*COMMAND, "up", "--data-dir", str(folder / "data"), *options]
+    return subprocess.Popen(
+        words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True, cwd=folder
+    )
+
+
+def addresses(folder: Path) -> dict[str, str]:
+    """Where a running `up` listens, once it is ready."""
+
+    def ready() -> dict[str, str] | None:
+        try:
+            state = json.loads((folder / "data" / "run" / "up.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return state if state["ready"] else None
+
+    return wait_for(ready, "up is ready", timeout_s=60)
+
+
+def is_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def until_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [process.cmdline() for process in alive] == []
+
+
+def test_what_was_acknowledged_before_a_graceful_end_is_there_after_it_and_open_to_others(tmp_path: Path) -> None:
+    """Right after the last PUBACK; Delta Lake's and DuckDB's own readers find it in the magnetic tier."""
+    with Product(tmp_path, config(tmp_path)) as product:
+        publish(product)
+        first_end = product.stop()
+        folder = tmp_path / "data" / "magnetic" / "default" / "farm" / "climate"
+        table = DeltaTable(folder)
+        ids = sorted(table.to_pyarrow_table(columns=["id"])["id"].to_pylist())
+        files = table.file_uris()
+        (seen,) = duckdb.connect().execute("SELECT count(DISTINCT id) FROM read_parquet(?)", [files]).fetchall()
+        product.start()
+        again = count(product)
+        product.stop()
+
+    assert (first_end, ids, seen) == (0, list(range(ROWS)), (ROWS,))
+    assert again == ROWS
+    assert not (tmp_path / "data" / "run" / "up.json").exists()
+
+
+def test_a_users_output_is_quiet_and_says_what_matters(tmp_path: Path) -> None:
+    """Where it listens, and that it ends; nothing of Faust, uvicorn or DuckDB's bindings."""
+    with Product(tmp_path, config(tmp_path)) as product:
+        publish(product, 20)
+        wait_for(lambda: count(product) == 20, "the rows are stored")
+        with product.client() as client:
+            client.get("v1", "zones")
+        code = product.stop()
+    lines = product.output.read_text().splitlines()
+
+    assert code == 0
+    assert [line for line in lines if "worker ready: HTTP on" in line]
+    assert [line for line in lines if line.startswith(f"ready: devices connect to {product.mqtt}")]
+    allowed = ("listening for MQTT", "worker ready", "ready: devices", "ending: the gateway")
+    assert [line for line in lines if not any(word in line for word in allowed)] == []
+
+
+def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:
+    """With no config file at all: the defaults, a folder of its own, and nothing written beside it."""
+    standing = tmp_path / "standing"
+    standing.mkdir()
+    words = [*COMMAND, "up", "--data-dir", str(tmp_path / "data"), "--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=standing)
+    at = addresses(tmp_path)
+    processes = family(process.pid)
+    host, _, port = at["mqtt"].rpartition(":")
+    publisher = ["mosquitto_pub", "-h", host, "-p", port, "-q", "1", "-t", "hall/shelf/d1", "-m", '{"level": 4.5}']
+    subprocess.run(publisher, check=True, timeout=20)
+    sql = 'SELECT topic_1, topic_2, topic_3, measure_name, level FROM "default"."readings"'
+    with Client(f"http://{at['http']}") as client:
+        found = wait_for(lambda: rows(client, sql), "the reading is stored")
+        zones = client.get("v1", "zones")["zones"]
+
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+
+    assert found == [["hall", "shelf", "d1", "readings", 4.5]]
+    assert [zone["zone"] for zone in zones] == ["hall/shelf"]
+    assert process.returncode == 0, told
+    assert len(processes) == 3
+    until_gone(processes)
+    assert (is_free(at["mqtt"]), is_free(at["http"])) == (True, True)
+    assert list(standing.iterdir()) == []
+    assert "Traceback" not in told
+
+
+def test_a_second_up_on_the_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    with Product(tmp_path, FREE_PORTS) as product:
+        state = json.loads((tmp_path / "data" / "run" / "up.json").read_bytes())
+        second = command("up", "--config", str(product.config_file), "--data-dir", str(product.data_dir))
+
+        assert second.code == 1
+        assert second.err.startswith("Error: ")
+        assert str(state["pid"]) in second.err
+        assert product.is_answering()
+
+
+def test_an_up_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
+    with Product(tmp_path, config(tmp_path)) as product:
+        publish(product, 50)
+        parent = json.loads((tmp_path / "data" / "run" / "up.json").read_bytes())["pid"]
+        processes = family(parent)
+        product.stop(signal.SIGKILL)
+
+        until_gone(processes)
+        assert len(processes) == 3
+        product.start()
+        assert wait_for(lambda: count(product) == 50, "what was acknowledged is there")
+
+
+def delivered(product: Product) -> int:
+    with product.client() as client:
+        entries = client.get("v1", "alerts", "deliveries", parameters=[("state", "delivered")])["deliveries"]
+    return len(entries)
+
+
+def test_a_worker_that_is_killed_is_started_again_and_rules_go_on_where_they_were(tmp_path: Path) -> None:
+    """A rule pending under `for` before the kill fires after it, once; and every row is there, once."""
+    receiver = Receiver()
+    start_ms = now_ms() - 600_000
+    with Product(tmp_path, config(tmp_path, receiver)) as product:
+        with Device(product) as device:
+            device.publish("farm/gh-1/north/s1", {"ts": start_ms, "temperature": 35})
+        wait_for(lambda: count(product) == 1, "the first reading is stored")
+        for number in range(2):
+            product.kill("worker")
+            with Device(product) as device:
+                time_ms = start_ms + 20_000 + number * 30_000
+                device.publish("farm/gh-1/north/s1", {"ts": time_ms, "temperature": 35})
+            wait_for(lambda number=number: count(product) == 2 + number, "queries work again", timeout_s=60)
+        with Device(product) as device:
+            device.publish("farm/gh-1/north/s1", {"ts": start_ms + 60_000, "temperature": 35})
+        event = receiver.events.get(timeout=30)
+        wait_for(lambda: delivered(product) == 1, "the delivery is noted")  # until then it would be sent again
+        product.kill("worker")
+        wait_for(lambda: count(product) == 4, "queries work again", timeout_s=60)
+        with Device(product) as device:
+            device.publish("farm/gh-1/north/s1", {"ts": start_ms + 61_000, "temperature": 20})
+        after = receiver.events.get(timeout=30)
+    receiver.stop()
+
+    assert (event["type"], event["data"]["rule"]) == ("alert.firing", "climate/HotForLong")
+    assert (after["type"], after["data"]["id"]) == ("alert.resolved", event["data"]["id"])
+    assert receiver.events.empty()
+
+
+def test_a_query_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with Product(tmp_path, config(tmp_path)) as product:
+        publish(product, 1500)
+        wait_for(lambda: count(product) == 1500, "the rows are stored")
+        pid = product.pid("worker")
+        host, _, port = product.http.rpartition(":")
+        body = json.dumps({"sql": ENDLESS}).encode()
+        head = "POST /v1/query HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head += f"content-length: {len(body)}\r\n\r\n"
+        with socket.create_connection((host, int(port))) as asker:
+            asker.sendall(head.encode() + body)
+            before_s = psutil.Process(pid).cpu_times().user
+            wait_for(lambda: psutil.Process(pid).cpu_times().user > before_s + 0.5, "the query runs")
+            began_s = time.monotonic()
+            code = product.stop()
+            took_s = time.monotonic() - began_s
+
+    assert code == 0
+    assert took_s < 20
+    assert "killed" not in product.output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tabels: []\n", ["streamgauge.yaml:1", "tabels", "tables"]),
+        ("memory_limit: lots\n", ["streamgauge.yaml:1", "lots", "memory_limit"]),
+        ('http: {address: "0.0.0.0:8080"}\n', ["streamgauge.yaml:1", "tokens"]),
+        ("rules: [missing.yaml]\n", ["missing.yaml"]),
+    ],
+)
+def test_a_bad_configuration_is_an_error_in_words(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / "streamgauge.yaml"
+    ports = {"listener": 'listener: {address: "127.0.0.1:0"}\n', "http": 'http: {address: "127.0.0.1:0"}\n'}
+    file.write_text(text + "".join(line for name, line in ports.items() if not text.startswith(name)))
+
+    ran = command("up", "--config", str(file), "--data-dir", str(tmp_path / "data"))
+
+    assert ran.code in {1, 2}
+    assert "Error: " in ran.err
+    assert "Traceback" not in ran.err
+    for word in words:
+        assert word in ran.err
+
+
+def test_the_demo_shows_averages_and_an_alert_and_leaves_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    words = [COMMAND[0], "-m", "pipeline.demo"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    began_s = time.monotonic()
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if "the API, with a page to try it on" in line:
+            break
+    took_s = time.monotonic() - began_s
+    processes = family(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+
+    assert [line for line in lines if "averages" in line and "°C" in line]
+    assert [line for line in lines if "WEBHOOK   alert.firing  greenhouse-climate/TooHot" in line]
+    assert took_s < 60
+    assert process.returncode == 0, rest
+    assert len(processes) >= 5
+    until_gone(processes)
+    assert list(tmp_path.iterdir()) == []
