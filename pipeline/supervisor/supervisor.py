@@ -132,7 +132,10 @@ class _Supervision:
             "ready": self._is_ready,
             "children": {child.name: child.pid for child in self._children},
         }
-        write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
+        try:
+            write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
+        except OSError as error:  # a full disk must not end what keeps the children running
+            self._say(f"{self._plan.layout.up_state} tells old pids and addresses: {error.strerror}")
 
 
 def reachable(address: Address) -> Address:

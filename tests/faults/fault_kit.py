@@ -1,0 +1,213 @@
+"""What the fault tests share: a sender that keeps account of its PUBACKs, and the questions whose answers are laws.
+
+`Sender` publishes unique ids with QoS 1. An id was acknowledged, or is unknown (sent, no PUBACK seen: it may be stored
+or not). The law after every fault is `assert_nothing_lost`: all acknowledged are
+stored, each once, and nothing else but unknown ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pyarrow as pa
+
+from pipeline.client import Client
+from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.testing import FREE_PORTS, Product, wait_for
+from simulators import packets
+
+SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
+MOMENTS = Path(__file__).parent / "at_moments"
+FIRST_ID = 1_000_000_000
+HTTP_ERRORS = (ServerUnreachable, ServerRefused)
+
+
+def config(tables: int = 1, **sections: Any) -> str:
+    """A configuration on free ports, for what `Sender` publishes to so many tables; `sections` are further ones."""
+    prefixes = ["fault"] if tables == 1 else [f"fault-{n:02}" for n in range(tables)]
+    document = {
+        "tables": [
+            {
+                "name": f"faults.table_{n:02}",
+                "topics": f"{prefix}/{{region}}/{{greenhouse}}/{{zone}}/{{sensor}}",
+                "time": {"field": "ts", "unit": "ms"},
+            }
+            for n, prefix in enumerate(prefixes)
+        ],
+        **sections,
+    }
+    return FREE_PORTS + "".join(f"{key}: {json.dumps(value)}\n" for key, value in document.items())
+
+
+class Sender:
+    """The fast sender as a process, ended with the `with` block. After `result`, `acked` and `unknown` are ids."""
+
+    def __init__(
+        self,
+        product: Product,
+        *,
+        seconds: float,
+        rate: int,
+        tables: int = 1,
+        connections: int = 50,
+        sensors: int = 5_000,
+        drain_s: float = 90,
+        name: str = "sender",
+        **options: float,
+    ) -> None:
+        self._files = [product.folder / f"{name}-{what}.npy" for what in ("acked", "unknown")]
+        self._longest_s = seconds + drain_s + 60
+        words: dict[str, object] = {
+            "--mqtt": product.mqtt, "--rate": rate, "--seconds": seconds, "--connections": connections,
+            "--sensors": sensors, "--tables": tables, "--prefix": "fault", "--drain": drain_s,
+            "--acked-ids": self._files[0], "--unknown-ids": self._files[1],
+            **{f"--{option.replace('_', '-')}": value for option, value in options.items()},
+        }  # fmt: skip
+        command = [sys.executable, str(SENDER), "--ids", *(str(word) for option in words.items() for word in option)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.acked = self.unknown = np.zeros(0, np.int64)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still publishes, or waits for PUBACKs."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """Publish no more."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def result(self) -> dict[str, Any]:
+        """What it counted, once it has ended."""
+        output, _ = self._process.communicate(timeout=self._longest_s)
+        assert self._process.returncode in {0, 1}, output
+        self.acked, self.unknown = (np.load(file) for file in self._files)
+        result: dict[str, Any] = json.loads(output)
+        assert result["acknowledged"] == len(self.acked)
+        return result
+
+
+def ask(client: Client, sql: str) -> pa.Table:
+    """The rows of a query."""
+    answer = client.post("v1", "query", body={"sql": sql, "format": "arrow"})
+    return pa.ipc.open_stream(answer.content).read_all()
+
+
+def stored_ids(product: Product, tables: int = 1, token: str | None = None) -> npt.NDArray[np.int64]:
+    """The ids in all tables; none while the product does not answer, or has not the tables yet."""
+    try:
+        with product.client(token) as client:
+            found = [ask(client, f'SELECT id FROM "faults"."table_{n:02}"') for n in range(tables)]
+    except HTTP_ERRORS:
+        return np.zeros(0, np.int64)
+    return np.concatenate([table["id"].to_numpy() for table in found]).astype(np.int64)
+
+
+def assert_nothing_lost(
+    product: Product, *senders: Sender, tables: int = 1, token: str | None = None, timeout_s: float = 60
+) -> None:
+    """What was acknowledged is stored, once, and nothing else but what may be."""
+    acked = np.concatenate([sender.acked for sender in senders])
+    unknown = np.concatenate([sender.unknown for sender in senders])
+    assert len(acked) > 0
+    wait_for(product.is_answering, "the product has caught up", timeout_s=timeout_s)
+    wait_for(
+        lambda: len(stored_ids(product, tables, token)) >= len(acked),
+        f"{len(acked)} acknowledged messages are stored",
+        timeout_s=timeout_s,
+        every_s=0.5,
+    )
+    stored = stored_ids(product, tables, token)
+    assert np.setdiff1d(acked, stored).size == 0, "lost"
+    assert len(stored) == len(np.unique(stored)), "stored twice"
+    assert np.setdiff1d(stored, np.concatenate((acked, unknown))).size == 0, "stored, and never sent"
+
+
+def caught_up(product: Product) -> bool:
+    """Whether everything in the log is applied."""
+    try:
+        with product.client() as client:
+            return bool(client.get("readyz").json()["frames_behind"] == 0)
+    except HTTP_ERRORS:
+        return False
+
+
+def connect_code(product: Product) -> int | None:
+    """The return code with which a new MQTT 3.1.1 CONNECT is answered; None if there was no answer."""
+    host, _, port = product.mqtt.rpartition(":")
+    try:
+        with closing(socket.create_connection((host, int(port)), timeout=5)) as connection:
+            connection.sendall(packets.connect("fault-probe", level=4, keep_alive_s=30, username=None, password=None))
+            answer = connection.recv(4)
+    except OSError:
+        return None
+    return answer[3] if len(answer) == 4 else None
+
+
+def rss_bytes(product: Product, name: str) -> int:
+    """The resident memory of a child."""
+    return int(psutil.Process(product.pid(name)).memory_info().rss)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes below `pid`."""
+    return psutil.Process(pid).children(recursive=True)
+
+
+@contextmanager
+def stopped(product: Product, name: str) -> Iterator[int]:
+    """The child is SIGSTOPped within the block, and goes on after it; its pid."""
+    pid = wait_for(lambda: product.pid(name), f"a {name} to stop")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def hasty(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Within the block products started have upkeep every moment, and die where `die_at` says (`at_moments/`)."""
+    kept = {name: os.environ.get(name) for name in ("PYTHONPATH", "FAULT_FOLDER")}
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(MOMENTS), kept["PYTHONPATH"])))
+    os.environ["FAULT_FOLDER"] = str(folder)
+    try:
+        yield os.environ
+    finally:
+        for name, value in kept.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def die_at(product: Product, moment: str, *, timeout_s: float = 20) -> None:
+    """The process that next comes to `moment` is killed there by SIGKILL; returns when that has happened."""
+    order = product.folder / "die-at"
+    aside = product.folder / "die-at.new"
+    aside.write_text(moment)
+    aside.rename(order)
+    wait_for(lambda: not order.exists(), f"a process comes to {moment}", timeout_s=timeout_s, every_s=0.01)
+
+
+def publish_for(seconds: float) -> None:
+    """Let the load run: the duration is what is under test, not a wait for something."""
+    time.sleep(seconds)
