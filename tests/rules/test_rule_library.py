@@ -1,0 +1,47 @@
+"""The ready rule files, on what healthy sensors measure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from rule_feed import START, Feed
+
+from rules import load_rules
+from simulators.fleet import MEASURES, Fleet
+from simulators.simulation import Simulation
+from store.record import MeasureType, RecordBatch
+
+LIBRARY = sorted((Path(__file__).parents[2] / "rules" / "library").glob("*.yaml"))
+HOUR_MS = 3_600_000
+
+
+def batches(feed: Feed, interval: str) -> list[RecordBatch]:
+    """An hour of 6 healthy sensors, with the noise and the resolution that cheap ones have."""
+    simulation = Simulation(Fleet.model_validate({"sensors": 6, "interval": interval}), seed=1, start_ns=START * 10**9)
+    found = []
+    while simulation.next_due_ms < START * 1000 + HOUR_MS:
+        batch = simulation.next_batch()
+        rows = [json.loads(payload) for payload in batch.payloads]
+        if rows:
+            made = feed.batch(
+                [(f"s{n}", row["ts"] // 1000 - START, None) for n, row in zip(batch.sensors, rows, strict=True)]
+            )
+            made.measures.clear()
+            for measure in MEASURES:
+                made.measures[measure] = pa.array([float(row[measure]) for row in rows])
+                made.types[measure] = MeasureType.DOUBLE
+            found.append(made)
+    return found
+
+
+@pytest.mark.parametrize("interval", ["1s", "5s", "1m"])
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_no_ready_rule_takes_noise_for_trouble(path: Path, interval: str) -> None:
+    feed = Feed(load_rules([path]))
+
+    alerts = [found.rule for batch in batches(feed, interval) for found in feed.engine.evaluate(batch)]
+
+    assert alerts == []
