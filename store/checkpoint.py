@@ -49,8 +49,11 @@ def save(path: Path, tables: Iterable[Table], advanced: Mapping[str, int], now_n
     saved: list[tuple[Table, dict[str, int]]] = []
     entries = []
     for table in tables:
-        cut = table.cut(advanced, now_ns)
-        rows = unflushed_rows(table, cut)
+        with table.io_lock:
+            if table.is_dropped:
+                continue
+            cut = table.cut(advanced, now_ns)
+            rows = unflushed_rows(table, cut)
         saved.append((table, cut.positions))
         if rows.num_rows:
             columns = [(c.name, str(c.kind), c.type.value, c.physical) for c in cut.columns.stored()]

@@ -63,7 +63,8 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> None:
         if table.is_dropped:
             return
         times = clearable(table, files)
-        columns = table.columns.copy()
+        with table.lock:
+            columns = table.columns.copy()
         written = _write(table, files, [*columns.dimensions.values()], [*columns.measures.values()], times)
         version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
         with table.lock:

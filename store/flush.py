@@ -26,12 +26,14 @@ def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns:
         if table.is_dropped:
             return False
         cut = table.cut(advanced, now_ns)
+        with table.lock:
+            streams_with_rows = set(table.unflushed)
         rows = unflushed_rows(table, cut)
         if rows.num_rows:
             columns = list(cut.columns.stored())
             table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns)
             files = [write_file(table.magnetic.folder, date, part) for date, part in by_date(to_magnetic(rows))]
-            positions = {stream: offset for stream, offset in cut.positions.items() if stream in table.unflushed}
+            positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
             version = table.magnetic.commit(files, (), columns, positions, is_new_data=True)
         else:
             version = table.magnetic.version

@@ -271,10 +271,6 @@ class MemoryTier:
             chunk.pins -= 1
         self._drop_retired()
 
-    def discard(self, chunk: Chunk) -> None:
-        """Drop a sealed copy that was not swapped in."""
-        self._drop(chunk)
-
     def drop(self) -> None:
         """Drop everything here: the table is deleted or the store closes. Running queries keep what they read."""
         for chunk in (*self.chunks, *self._retired):

@@ -116,9 +116,8 @@ class SeriesRegistry:
     def of(self, table: TableId) -> SeriesIndex:
         """The index of `table`, made on first use."""
         index = self._tables.get(table)
-        if index is None:
-            index = self._tables[table] = SeriesIndex(table)
-        return index
+        # `setdefault` is atomic: a query may open a new table while normalise meets it
+        return index if index is not None else self._tables.setdefault(table, SeriesIndex(table))
 
     def drop(self, table: TableId) -> None:
         """Forget a deleted table; a table made anew under its name starts with no series."""

@@ -19,7 +19,9 @@ def retain(table: Table, settings: TableSettings, now_ns: int) -> int:
         expired = [file for file in table.magnetic.version.files if file.to_ns < oldest_ns]
         version = table.magnetic.version
         if expired:
-            version = table.magnetic.commit([], expired, table.columns.copy().stored(), {}, is_new_data=True)
+            with table.lock:
+                columns = table.columns.copy()
+            version = table.magnetic.commit([], expired, columns.stored(), {}, is_new_data=True)
         with table.lock:
             table.magnetic.version = version
             for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:

@@ -12,16 +12,16 @@ from store.table import Table
 
 def seal(table: Table) -> int:
     """Compress the closed chunks that the magnetic tier has; how many."""
-    with table.lock:
-        chunks = table.memory.sealable(table.numbered(table.magnetic.version.positions))
-    for chunk in chunks:
-        sealed = table.memory.seal(chunk)
+    with table.io_lock:  # which keeps the table from being dropped
+        if table.is_dropped:
+            return 0
         with table.lock:
-            if table.is_dropped:
-                table.memory.discard(sealed)
-                return 0
-            table.memory.swap(chunk, sealed)
-    return len(chunks)
+            chunks = table.memory.sealable(table.numbered(table.magnetic.version.positions))
+        for chunk in chunks:
+            sealed = table.memory.seal(chunk)
+            with table.lock:
+                table.memory.swap(chunk, sealed)
+        return len(chunks)
 
 
 def make_room(tables: Sequence[Table], used_bytes: Callable[[], int], limit_bytes: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from store import checkpoint, layout
 from store.catalog import Catalog, TableInfo, TableSettings
 from store.duck import WORKING_MEMORY_BYTES, Duck
-from store.errors import MagneticTierError, StoreFormatError, StoreLocked
+from store.errors import MagneticTierError, StoreFormatError, StoreLocked, UnknownDatabase, UnknownTable
 from store.files import make_folders, write_atomic
 from store.magnetic_tier import MagneticTier
 from store.positions import Positions
@@ -154,7 +154,10 @@ class Store:
         info = self.catalog.find(table)
         if info is None:
             return {}
-        columns = self._open_table(info).schema(info).columns
+        try:
+            columns = self._open_table(info).schema(info).columns
+        except (UnknownDatabase, UnknownTable):  # deleted at this very moment
+            return {}
         return {column.name: column.type for column in columns if column.kind == "measure"}
 
     def snapshot(self, account: str) -> Snapshot:
@@ -194,17 +197,22 @@ class Store:
         if used is not None:
             return used
         info = self.catalog.ensure(table)
-        return None if info is None else self._open_table(info)
+        try:
+            return None if info is None else self._open_table(info)
+        except (UnknownDatabase, UnknownTable):  # deleted at this very moment
+            return None
 
     def _table_to_read(self, table: TableId) -> Table:
         used = self._tables.get(table)
         return used if used is not None else self._open_table(self.catalog.table(table))
 
     def _open_table(self, info: TableInfo) -> Table:
+        """Raises UnknownTable if it has been deleted meanwhile."""
         with self._tables_lock:
             used = self._tables.get(info.table)
             if used is not None:
                 return used
+            info = self.catalog.table(info.table)  # it may have been deleted, or made anew, since it was looked up
             magnetic = MagneticTier(layout.table_folder(self._magnetic, info.table), self._positions.streams)
             series_file = SeriesFile(layout.table_folder(self._folder / layout.SERIES, info.table))
             index = self.registry.of(info.table)

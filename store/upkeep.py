@@ -106,15 +106,17 @@ class Upkeep:
         if is_due or self.work.rows_applied() - self._checkpoint_rows >= FLUSH_ROWS:
             self._checkpoint_ns, self._checkpoint_rows = now_ns, self.work.rows_applied()
             left = [table for table in waiting if table.unflushed_since_ns is not None]
+            advanced = self.work.advanced()
             self.positions.keep_numbers()
-            checkpoint.save(self.checkpoint_path, left, self.work.advanced(), now_ns)
+            checkpoint.save(self.checkpoint_path, left, advanced, now_ns)
             return [True]
         return flushed
 
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; whether there were any."""
+        advanced = self.work.advanced()  # before the numbers are kept: it names no stream that they do not have
         self.positions.keep_numbers()
-        return flush(table, self.work.advanced(), self.positions.streams, self.clock_ns(), self.work.rows_applied())
+        return flush(table, advanced, self.positions.streams, self.clock_ns(), self.work.rows_applied())
 
     def save_positions(self) -> None:
         """Raise the floors to what is durable now."""
@@ -133,7 +135,11 @@ class Upkeep:
         def written_ns(file: DataFile) -> int:
             return (Path(table.magnetic.folder) / file.path).stat().st_mtime_ns
 
-        for group in compaction_plan.plan(table.magnetic.version.files, self.clock_ns(), written_ns):
+        with table.io_lock:
+            if table.is_dropped:
+                return
+            groups = compaction_plan.plan(table.magnetic.version.files, self.clock_ns(), written_ns)
+        for group in groups:
             compaction.rewrite(table, group)
         if table.superseded and self._is_due("clean", table, CLEAN_EVERY_NS):
             files = compaction.files_to_clean(table)
@@ -163,8 +169,9 @@ class Upkeep:
             if table is None:
                 return
             with table.lock:
-                table.memory.insert_head(self.clock_ns())
-                table.memory.close_chunk()
+                if not table.is_dropped:
+                    table.memory.insert_head(self.clock_ns())
+                    table.memory.close_chunk()
             self.flush(table)
             seal(table)
 

@@ -292,3 +292,30 @@ def test_a_series_met_before_its_first_record_is_applied_keeps_its_dimensions(op
         rows = snapshot.execute(f"SELECT room, s FROM {snapshot.source(TABLE)} ORDER BY s").to_pylist()
 
     assert rows == [{"room": None, "s": "1"}, {"room": "north", "s": "2"}]
+
+
+def test_rows_of_a_frame_that_has_not_advanced_are_not_committed_with_those_before_it(opened: Opener) -> None:
+    """A frame may come in several batches, with upkeep between them: its position is not taken before its end."""
+    store = opened()
+    write(store, 0, row(0))
+    index = store.registry.of(TABLE)
+    store.apply(batch_of(index, STREAM, [1, 1], [row(1), row(2)]))
+    store.flush()
+    table = store.all_tables()[0]
+
+    assert table.magnetic.version.positions == {STREAM: 0}
+    assert [file.rows for file in table.magnetic.version.files] == [1]
+    assert store.floor(STREAM) == 1
+    store = opened()  # killed here
+    assert count(store) == 1
+    for half in ([row(1), row(2)], [row(3)]):
+        batch = batch_of(store.registry.of(TABLE), STREAM, [1] * len(half), half)
+        assert store.apply(batch).outcomes.tolist() == [Outcome.NEW] * len(half)
+        store.flush()
+    store.advance(STREAM, 1)
+    store.flush()
+    store = opened()
+
+    assert count(store) == 4
+    assert store.all_tables()[0].magnetic.version.positions == {STREAM: 1}
+    assert sum(file.rows for file in store.all_tables()[0].magnetic.version.files) == 4
