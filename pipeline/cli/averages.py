@@ -27,7 +27,7 @@ def averages(
     table: str | None,
     form: str,
 ) -> None:
-    """Averages of zones; `streamgauge query` with SELECT, or /v1/zones, tells which zones there are."""
+    """Averages of zones over time. The server lists its zones at /v1/zones, and `streamgauge devices` shows them."""
     parameters = [("zone", zone) for zone in zones] + [("measure", measure) for measure in measures]
     options = {"from": start, "to": end, "bin": width, "table": table}
     parameters += [(name, value) for name, value in options.items() if value is not None]

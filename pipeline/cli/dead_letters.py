@@ -23,7 +23,7 @@ def dead_letters() -> None:
 def list_letters(
     context: click.Context, reason: str | None, mqtt_topic: str | None, start: str | None, limit: int, form: str
 ) -> None:
-    """Newest first."""
+    """Dead letters, newest first."""
     options = {"reason": reason, "mqtt_topic": mqtt_topic, "from": start, "limit": str(limit)}
     with client(context) as server:
         answer = server.get("v1", "dead-letters", parameters=[(k, v) for k, v in options.items() if v is not None])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from pages import PAGES, Block, anchors, blocks, links, shell_commands, spans
+from pages import PAGES, ROOT, Block, anchors, blocks, links, shell_commands, spans
 
 from pipeline.cli.group import streamgauge
 from pipeline.config.load import load
@@ -18,6 +19,15 @@ from simulators.fleet_file import parse_fleet
 
 YAML = blocks("yaml", "yml")
 KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules")
+# Named as what a data_dir holds, not as files of the repository.
+IN_THE_DATA_DIR = {
+    "rules/floors.json",
+    "store/format",
+    "store/lock",
+    "store/catalog.json",
+    "store/positions.json",
+    "store/checkpoint",
+}
 ENVIRON = {"FARM_7": "a", "DASHBOARD": "b", "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
 
@@ -117,6 +127,24 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
 
     assert file.exists()
     assert not anchor or anchor in anchors(file)
+
+
+FOLDERS = ("pipeline/", "rules/", "store/", "simulators/", "tests/", "benchmarks/")
+
+
+def test_every_file_of_ours_named_in_a_sentence_is_there() -> None:
+    named = {span for _, span in spans() if span.startswith(FOLDERS) and not re.search(r"[*<{… ]", span)}
+
+    assert {"rules/library/greenhouse.yaml", "tests/test_architecture.py"} <= named
+    assert [name for name in sorted(named) if not (ROOT / name).exists() and name not in IN_THE_DATA_DIR] == []
+
+
+def test_every_target_of_make_that_is_shown_is_one() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    shown = {target for block in blocks("sh") for target in re.findall(r"\bmake ([a-z]+)", block.text)}
+
+    assert {"demo", "test", "lock"} <= shown
+    assert [target for target in sorted(shown) if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
 def test_the_readme_leads_to_every_document() -> None:
