@@ -27,12 +27,15 @@ class Positions:
         self.floors: dict[str, int] = {}  # as on disk
         self._numbers: dict[str, int] = {}
         self._numbers_on_disk = 0
+        self.is_new = not path.exists()
         if path.exists():
             try:
                 document = json.loads(path.read_bytes())
                 streams, self.floors = list(document["streams"]), dict(document["floors"])
             except (ValueError, KeyError, TypeError) as error:
-                raise StoreFormatError(f"{path} is damaged: {error}") from error
+                raise StoreFormatError(
+                    f"{path} is damaged: {error}; move it away, and all that the log holds is read again"
+                ) from error
             for stream in streams:
                 self.number_of(stream)
             self._numbers_on_disk = len(streams)
@@ -55,7 +58,14 @@ class Positions:
         raised = {stream: max(floor, self.floors.get(stream, 0)) for stream, floor in floors.items()}
         merged = {**self.floors, **raised}
         streams = list(self.streams)  # the applying thread may add one meanwhile
-        document = {"streams": streams, "floors": merged}
-        write_atomic(self._path, json.dumps(document).encode())
-        self.floors = merged
+        self._write(streams, merged)
+
+    def lower(self, floors: Mapping[str, int]) -> None:
+        """Let no floor be above these, durably: what was durable there was found damaged, and comes from the log."""
+        lowered = {stream: min(floor, floors.get(stream, floor)) for stream, floor in self.floors.items()}
+        self._write(list(self.streams), lowered)
+
+    def _write(self, streams: list[str], floors: dict[str, int]) -> None:
+        write_atomic(self._path, json.dumps({"streams": streams, "floors": floors}).encode())
+        self.floors = floors
         self._numbers_on_disk = len(streams)

@@ -30,9 +30,10 @@ def restore(table: Table) -> None:
             table.columns.add(column)
         table.state.restore(persisted.last_ns)
         table.mark_superseded(persisted.superseded_ns)
-    elif table.magnetic.version.files:
-        table.series_file.restart()
-        _rebuild(table)
+    else:
+        table.series_file.restart()  # keys without a state may be in another order than the series will come in
+        if table.magnetic.version.files:
+            _rebuild(table)
     table.know_series()
 
 

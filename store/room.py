@@ -1,4 +1,4 @@
-"""Keeping the memory tier under its cap: sealing what is committed, and dropping the oldest sealed chunks.
+"""Keeping the memory tier small: sealing what is committed, merging it, and dropping the oldest sealed chunks.
 
 Rows that the magnetic tier lacks are never dropped. Where those alone pass the cap, tables are flushed early.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from store.memory_tier import Chunk
 from store.table import Table
 
 
@@ -18,10 +19,24 @@ def seal(table: Table) -> int:
         with table.lock:
             chunks = table.memory.sealable(table.numbered(table.magnetic.version.positions))
         for chunk in chunks:
-            sealed = table.memory.seal(chunk)
-            with table.lock:
-                table.memory.swap(chunk, sealed)
+            _replace(table, [chunk])
         return len(chunks)
+
+
+def merge(table: Table, most_bytes: int) -> int:
+    """Make larger chunks of many sealed ones, none larger than `most_bytes`; how many were made."""
+    made = 0
+    with table.io_lock:
+        while not table.is_dropped and (chunks := table.memory.mergeable(most_bytes)):
+            _replace(table, chunks)
+            made += 1
+    return made
+
+
+def _replace(table: Table, chunks: Sequence[Chunk]) -> None:
+    sealed = table.memory.seal(chunks)
+    with table.lock:
+        table.memory.swap(chunks, sealed)
 
 
 def make_room(tables: Sequence[Table], used_bytes: Callable[[], int], limit_bytes: int) -> int:

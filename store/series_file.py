@@ -51,6 +51,13 @@ class SeriesFile:
         self._folder = folder
         self._written = 0
 
+    def streams(self) -> list[str]:
+        """The streams by their numbers when this was saved; none if there is nothing, or it is damaged."""
+        try:
+            return msgspec.msgpack.decode((self._folder / layout.SERIES_STATE).read_bytes(), type=_State).streams
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return []
+
     def load(self, index: SeriesIndex) -> Persisted | None:
         """Fill `index` and return the rest; None if there is nothing, or nothing that can be relied on."""
         keys, state = self._folder / layout.SERIES_KEYS, self._folder / layout.SERIES_STATE

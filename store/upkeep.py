@@ -18,7 +18,7 @@ from store.flush import flush
 from store.parquet import DataFile
 from store.positions import Positions
 from store.retention import retain
-from store.room import largest_unsealed, make_room, seal
+from store.room import largest_unsealed, make_room, merge, seal
 from store.table import Table
 from store.vacuum import vacuum
 
@@ -30,6 +30,7 @@ COMMIT_EVERY_NS = 200_000_000  # then tables are committed in turn, five a secon
 SMALL_BYTES = 1024 * 1024
 POSITIONS_EVERY_NS = 5_000_000_000
 CLEAN_EVERY_NS = 600_000_000_000
+MERGED_CHUNK_SHARE = 6  # of the memory limit is a merged chunk at most: eviction drops whole chunks
 RETAIN_EVERY_NS = 3_600_000_000_000
 VACUUM_EVERY_NS = 1_200_000_000_000
 
@@ -82,6 +83,7 @@ class Upkeep:
             self.save_positions()
         for table in tables:
             seal(table)
+            merge(table, self.memory_limit_bytes // MERGED_CHUNK_SHARE)
         self._keep_under_limit(tables)
         for table in tables:
             self.compact(table)

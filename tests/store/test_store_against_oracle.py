@@ -57,7 +57,12 @@ _others = st.sampled_from(
     + [("restart_without_series",), ("restart_torn",), ("restart_empty_commit",)]
 )
 
-_tiering = st.sampled_from([(name,) for name in ("flush", "flush_and_evict", "compact", "compact_some", "clean")])
+_tiering = st.sampled_from(
+    [
+        (name,)
+        for name in ("flush", "flush_and_evict", "compact", "compact_some", "clean", "merge_chunks", "merge_chunks")
+    ]
+)
 
 
 class Bench:
@@ -170,6 +175,14 @@ class Bench:
         self.table.memory.close_chunk()
         room.seal(self.table)
         room.make_room([self.table], lambda: 1 << 40, 0)
+
+    def merge_chunks(self) -> None:
+        self.flush()
+        self.table.memory.close_chunk()
+        room.seal(self.table)
+        sealed = [chunk for chunk in self.table.memory.chunks if chunk.sealed]
+        if len(sealed) > 1:
+            room._replace(self.table, sealed)
 
     def later(self) -> None:
         self.now_ns += DAY_NS
