@@ -210,8 +210,8 @@ def print_hints(up: dict[str, str], folder: Path) -> None:
         f"""
 While this runs, try in another terminal:
   the API, with a page to try it on   http://{up["http"]}/docs
-  a query                             .venv/bin/streamgauge --endpoint http://{up["http"]} query '{sql}'
-  the alerts                          .venv/bin/streamgauge --endpoint http://{up["http"]} alerts
+  a query                             .venv/bin/streamgauge query '{sql}' --endpoint http://{up["http"]}
+  the alerts                          .venv/bin/streamgauge alerts list --endpoint http://{up["http"]}
   Spark, DuckDB, Polars: Delta tables {folder}/data/magnetic/default/agriculture/readings
 Ctrl-C ends everything and removes the demo's data.
 """

@@ -12,7 +12,8 @@ PipelineError
 ├── MalformedPacket       the device: bytes that are not MQTT; closes its connection only
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
-└── ServerUnreachable     the caller: the server a client command asks does not answer
+├── ServerUnreachable     the caller: the server a client command asks does not answer
+└── ServerRefused         the caller: the server answered that the request is not possible
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.asking import client, format_option
+from pipeline.cli.asking import client, endpoint_option, format_option
 from pipeline.cli.output import print_json, print_rows
 
 _limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
@@ -24,6 +24,7 @@ def alerts(context: click.Context) -> None:
 @click.option("--zone", help="Only this zone.")
 @_limit
 @format_option("table", "json")
+@endpoint_option
 @click.pass_context
 def list_alerts(
     context: click.Context,
@@ -49,6 +50,7 @@ def list_alerts(
 @click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]))
 @_limit
 @format_option("table", "json")
+@endpoint_option
 @click.pass_context
 def deliveries(context: click.Context, receiver: str | None, state: str | None, limit: int, form: str) -> None:
     """What was sent to webhooks, newest first: how often it was tried, and what came of it."""

@@ -1,4 +1,4 @@
-"""What the client commands share: the client for the server that --endpoint names, and --format."""
+"""What the client commands share: the client for the server that --endpoint names, --endpoint itself, --format."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ def client(context: click.Context) -> Client:
     server = context.find_object(Server)
     assert server is not None
     return Client(server.endpoint or DEFAULT_ENDPOINT, server.token)
+
+
+def _choose(context: click.Context, _: click.Parameter, endpoint: str | None) -> None:
+    if endpoint is not None:
+        server = context.find_object(Server)
+        assert server is not None
+        context.obj = Server(endpoint, server.token)
+
+
+endpoint_option = click.option(
+    "--endpoint",
+    callback=_choose,
+    expose_value=False,
+    help="The server to ask; as before the command's name.",
+)
+"""The option --endpoint after a client command's name, where people type it too."""
 
 
 def format_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.asking import client, format_option
+from pipeline.cli.asking import client, endpoint_option, format_option
 from pipeline.cli.output import print_json, print_rows
 
 
@@ -16,6 +16,7 @@ from pipeline.cli.output import print_json, print_rows
 @click.option("--bin", "width", help="One average per so much time, as in 5m. [default: one over all]")
 @click.option("--table", help="database.table, where several tables have the zone.")
 @format_option("table", "json")
+@endpoint_option
 @click.pass_context
 def averages(
     context: click.Context,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.asking import client, format_option
+from pipeline.cli.asking import client, endpoint_option, format_option
 from pipeline.cli.output import print_json, print_rows
 
 
@@ -19,6 +19,7 @@ def dead_letters() -> None:
 @click.option("--from", "start", help="Arrived since: RFC 3339, or how long ago.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @format_option("table", "json")
+@endpoint_option
 @click.pass_context
 def list_letters(
     context: click.Context, reason: str | None, mqtt_topic: str | None, start: str | None, limit: int, form: str
@@ -36,6 +37,7 @@ def list_letters(
 
 @dead_letters.command()
 @click.argument("letter_id", metavar="ID")
+@endpoint_option
 @click.pass_context
 def show(context: click.Context, letter_id: str) -> None:
     """One dead letter with its payload."""
@@ -46,6 +48,7 @@ def show(context: click.Context, letter_id: str) -> None:
 @dead_letters.command()
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--reason", help="All of this reason that were not replayed yet, instead of naming ids.")
+@endpoint_option
 @click.pass_context
 def replay(context: click.Context, ids: tuple[str, ...], reason: str | None) -> None:
     """Put dead letters through the stream again, with their first arrival stamp.

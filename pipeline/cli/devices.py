@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.asking import client, format_option
+from pipeline.cli.asking import client, endpoint_option, format_option
 from pipeline.cli.output import print_json, print_rows
 
 
@@ -13,6 +13,7 @@ from pipeline.cli.output import print_json, print_rows
 @click.option("--zone", help="Only this zone.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @format_option("table", "json")
+@endpoint_option
 @click.pass_context
 def devices(context: click.Context, table: str | None, zone: str | None, limit: int, form: str) -> None:
     """Who sent what, when last, and how much was rejected and why."""

@@ -6,13 +6,14 @@ import sys
 
 import click
 
-from pipeline.cli.asking import client, format_option
+from pipeline.cli.asking import client, endpoint_option, format_option
 from pipeline.cli.output import print_rows
 
 
 @click.command()
 @click.argument("sql", metavar='"SELECT …"')
 @format_option("table", "csv", "json", "arrow")
+@endpoint_option
 @click.pass_context
 def query(context: click.Context, sql: str, form: str) -> None:
     """Ask in SQL, in Timestream's dialect. `-` reads the query from standard input.
