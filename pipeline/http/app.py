@@ -25,13 +25,16 @@ def create_app(services: Services) -> FastAPI:
     """The application over `services`; starting it starts the appender, stopping it stops appender and query pool."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await services.appender.start()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts: Services = app.state.services
+        await parts.appender.start()
         try:
             yield
         finally:
-            services.queries.close()
-            await services.appender.stop()
+            parts.queries.close()
+            await parts.appender.stop()
+            # FastAPI remembers what it called for as long as the process lives: not the store with it.
+            del app.state.services
 
     app: FastAPI = FastAPIOffline(
         redoc_url=None,
@@ -43,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    app.add_middleware(UntilReplayed, progress=services.progress)
+    app.add_middleware(UntilReplayed)
     for module in (zones, averages, alerts, devices, dead_letters, query, health, timestream):
         app.include_router(module.router)
     return app

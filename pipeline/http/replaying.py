@@ -16,18 +16,21 @@ RETRY_AFTER_S = 1
 
 
 class UntilReplayed:
-    """ASGI middleware that holds back `/` and `/v1` until `progress.has_replayed`."""
+    """ASGI middleware that holds back `/` and `/v1` until the services' `progress.has_replayed`."""
 
-    def __init__(self, app: ASGIApp, progress: Progress) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._progress = progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         is_question = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith("/v1"))
-        if not is_question or self._progress.has_replayed:
+        if not is_question:
             await self._app(scope, receive, send)
             return
-        answer = document(503, f"replaying the log after a start: {self._progress.frames_to_replay} frames to go")
+        progress: Progress = scope["app"].state.services.progress
+        if progress.has_replayed:
+            await self._app(scope, receive, send)
+            return
+        answer = document(503, f"replaying the log after a start: {progress.frames_to_replay} frames to go")
         answer.headers["retry-after"] = str(RETRY_AFTER_S)
         await answer(scope, receive, send)
