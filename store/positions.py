@@ -27,7 +27,7 @@ class Positions:
         self.floors: dict[str, int] = {}  # as on disk
         self._numbers: dict[str, int] = {}
         self._numbers_on_disk = 0
-        self.is_new = not path.exists()
+        self.is_on_disk = path.exists()
         if path.exists():
             try:
                 document = json.loads(path.read_bytes())
@@ -68,4 +68,5 @@ class Positions:
     def _write(self, streams: list[str], floors: dict[str, int]) -> None:
         write_atomic(self._path, json.dumps({"streams": streams, "floors": floors}).encode())
         self.floors = floors
+        self.is_on_disk = True
         self._numbers_on_disk = len(streams)

@@ -7,15 +7,22 @@ RAM is empty then, so it holds nothing whole up to the newest row of the magneti
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+
 import numpy as np
 
 from store import layout
 from store.duck import run
 from store.newness import NEVER_NS
+from store.positions import Positions
 from store.record import SeriesKey
 from store.scan import END_OF_TIME_NS, magnetic_rows
 from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
+from store.series_file import SeriesFile
 from store.table import Table
+
+log = logging.getLogger(__name__)
 
 
 def restore(table: Table) -> None:
@@ -35,6 +42,30 @@ def restore(table: Table) -> None:
         if table.magnetic.version.files:
             _rebuild(table)
     table.know_series()
+
+
+def find_streams(positions: Positions, series_files: Iterable[SeriesFile]) -> None:
+    """Where `positions` are lost, number the streams again as rows on disk have them: as the series files say."""
+    streams = max((file.streams() for file in series_files), key=len, default=[])
+    for stream in streams:
+        positions.number_of(stream)
+    if streams:
+        log.warning("positions.json is gone: all that the log holds is read again, and each table skips what it has")
+
+
+def read_again(positions: Positions, tables: Iterable[Table]) -> None:
+    """Lower the floors to what those tables have whose last commits were set aside, and say so."""
+    floors = dict(positions.floors)
+    for table in tables:
+        if table.magnetic.set_aside:
+            floors = {stream: min(floor, table.covered_to(stream) + 1) for stream, floor in floors.items()}
+            log.warning(
+                "%s: %s: damaged, and set aside; the rows come again from the log, as far back as it goes",
+                table.magnetic.folder,
+                ", ".join(table.magnetic.set_aside),
+            )
+    if floors != positions.floors:
+        positions.lower(floors)
 
 
 def _rebuild(table: Table) -> None:

@@ -23,7 +23,7 @@ from store.files import make_folders, write_atomic
 from store.magnetic_tier import MagneticTier
 from store.positions import Positions
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
-from store.recovery import restore
+from store.recovery import find_streams, read_again, restore
 from store.series_file import SeriesFile
 from store.snapshot import Snapshot
 from store.table import Table
@@ -61,15 +61,18 @@ class Store:
         self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, folder / layout.CHECKPOINT)
         self.registry = SeriesRegistry()
         self.catalog = Catalog(folder / layout.CATALOG, templates, clock_ns, lambda: dict(self._advanced), self._delete)
-        for stream, floor in self._positions.floors.items():
-            self._advanced[stream] = floor - 1
         for table in self.catalog.buried():  # their deletion may have been cut short
             self._remove_files(table)
+        tables = self.catalog.all_tables()
+        if not self._positions.is_on_disk:
+            find_streams(self._positions, [self._series_file(info.table) for info in tables])
         saved = checkpoint.load(folder / layout.CHECKPOINT)
-        for info in self.catalog.all_tables():
+        for info in tables:
             used = self._open_table(info)
             if info.table in saved:
                 checkpoint.restore(used, saved[info.table], clock_ns())
+        read_again(self._positions, self.all_tables())
+        self._advanced.update((stream, floor - 1) for stream, floor in self._positions.floors.items())
 
     @classmethod
     def open(
@@ -214,12 +217,14 @@ class Store:
                 return used
             info = self.catalog.table(info.table)  # it may have been deleted, or made anew, since it was looked up
             magnetic = MagneticTier(layout.table_folder(self._magnetic, info.table), self._positions.streams)
-            series_file = SeriesFile(layout.table_folder(self._folder / layout.SERIES, info.table))
             index = self.registry.of(info.table)
-            used = Table(info, index, self._duck, magnetic, series_file, self._positions)
+            used = Table(info, index, self._duck, magnetic, self._series_file(info.table), self._positions)
             restore(used)
             self._tables[info.table] = used
             return used
+
+    def _series_file(self, table: TableId) -> SeriesFile:
+        return SeriesFile(layout.table_folder(self._folder / layout.SERIES, table))
 
     def _delete(self, table: TableId) -> None:
         with self._tables_lock:

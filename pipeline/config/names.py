@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import re
 
+from store.names import (
+    CONTROL,
+    DIMENSION_NAME_MAX_BYTES,
+    FORBIDDEN_IN_DIMENSION,
+    FORBIDDEN_IN_MEASURE,
+    MEASURE_NAME_MAX_BYTES,
+    RESERVED,
+    RESERVED_PREFIXES,
+    is_reserved,
+)
+
 _DATABASE_OR_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,256}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
-_RESERVED_COLUMNS = frozenset({"time", "measure_value", "measure_name", "ts_non_existent_col"})
-_RESERVED_PREFIXES = ("ts_", "measure_value")
-_CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029]")
 
 
 def split_table_name(name: str) -> tuple[str, str]:
@@ -41,12 +49,12 @@ def check_account(name: str) -> str:
 
 def check_dimension(name: str) -> str:
     """`name`, if a dimension may be called so."""
-    return _check_column("dimension", name, forbidden=':"', max_bytes=60)
+    return _check_column("dimension", name, forbidden=FORBIDDEN_IN_DIMENSION, max_bytes=DIMENSION_NAME_MAX_BYTES)
 
 
 def check_measure(name: str) -> str:
     """`name`, if a measure may be called so."""
-    return _check_column("measure", name, forbidden=":", max_bytes=256)
+    return _check_column("measure", name, forbidden=FORBIDDEN_IN_MEASURE, max_bytes=MEASURE_NAME_MAX_BYTES)
 
 
 def _check_column(kind: str, name: str, *, forbidden: str, max_bytes: int) -> str:
@@ -54,12 +62,12 @@ def _check_column(kind: str, name: str, *, forbidden: str, max_bytes: int) -> st
     if not 1 <= size_bytes <= max_bytes:
         raise ValueError(f'"{name}" is {size_bytes} bytes long: the name of a {kind} has 1-{max_bytes} bytes')
     found = [character for character in forbidden if character in name]
-    if found or _CONTROL.search(name):
+    if found or CONTROL.search(name):
         bad = " ".join(found) or "a control character"
         raise ValueError(f"{name!r} holds {bad}, which the name of a {kind} may not")
-    if name in _RESERVED_COLUMNS or name.startswith(_RESERVED_PREFIXES):
+    if is_reserved(name):
         raise ValueError(
-            f'"{name}" is reserved: a {kind} is not called {" ".join(sorted(_RESERVED_COLUMNS))} '
-            f"and does not begin with {' or '.join(_RESERVED_PREFIXES)}"
+            f'"{name}" is reserved: a {kind} is not called {" ".join(sorted(RESERVED))} '
+            f"and does not begin with {' or '.join(RESERVED_PREFIXES)}"
         )
     return name

@@ -1,28 +1,21 @@
-"""Which names records may give to dimensions and measures, and how large their parts may be.
-
-Reference: AWS "Quotas", "Naming constraints" and "Default quotas".
-"""
+"""What is wrong with a name that a record gives to a dimension or measure, in the service's words."""
 
 from __future__ import annotations
 
-import re
-
-DIMENSION_NAME_MAX_BYTES = 60
-MEASURE_NAME_MAX_BYTES = 256
-DIMENSIONS_MAX = 128
-DIMENSION_PAIRS_MAX_BYTES = 2048
-MEASURE_VALUE_MAX_BYTES = 2048
-MEASURES_MAX = 256
-
-_RESERVED = {"time", "measure_name", "measure_value", "ts_non_existent_col"}
-_PREFIXES = ("ts_", "measure_value")
-_CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029]")
+from store.names import (
+    CONTROL,
+    DIMENSION_NAME_MAX_BYTES,
+    FORBIDDEN_IN_DIMENSION,
+    FORBIDDEN_IN_MEASURE,
+    MEASURE_NAME_MAX_BYTES,
+    is_reserved,
+)
 
 
 def dimension_name_fault(name: str) -> str | None:
     """What is wrong with a dimension's name; None if nothing is."""
     fault = _fault("dimension", name, DIMENSION_NAME_MAX_BYTES)
-    if fault is None and '"' in name:
+    if fault is None and any(character in name for character in FORBIDDEN_IN_DIMENSION):
         return f"The dimension name {name} must not contain a double quote."
     return fault
 
@@ -38,10 +31,10 @@ def _fault(kind: str, name: str, max_bytes: int) -> str | None:
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > max_bytes:
         return f"The {kind} name is {size} bytes long; {max_bytes} are allowed."
-    if name in _RESERVED or name.startswith(_PREFIXES):
+    if is_reserved(name):
         return f"The {kind} name {name} is reserved, or starts with a reserved prefix (ts_, measure_value)."
-    if ":" in name:
+    if any(character in name for character in FORBIDDEN_IN_MEASURE):
         return f"The {kind} name {name} must not contain a colon."
-    if _CONTROL.search(name):
+    if CONTROL.search(name):
         return f"The {kind} name {name!r} must not contain control characters."
     return None
