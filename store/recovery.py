@@ -21,12 +21,13 @@ from store.scan import END_OF_TIME_NS, magnetic_rows
 from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
 from store.series_file import SeriesFile
 from store.table import Table
+from store.zones import zone_of
 
 log = logging.getLogger(__name__)
 
 
-def restore(table: Table) -> None:
-    """Fill a newly made `table`."""
+def restore(table: Table, zone: str | None) -> None:
+    """Fill a newly made `table`; `zone` is its zone template."""
     if table.magnetic.version.files:
         table.memory.whole_from_ns = min(table.magnetic.version.to_ns, END_OF_TIME_NS - 1) + 1
     for column in table.magnetic.columns():
@@ -40,7 +41,7 @@ def restore(table: Table) -> None:
     else:
         table.series_file.restart()  # keys without a state may be in another order than the series will come in
         if table.magnetic.version.files:
-            _rebuild(table)
+            _rebuild(table, zone)
     table.know_series()
 
 
@@ -68,8 +69,11 @@ def read_again(positions: Positions, tables: Iterable[Table]) -> None:
         positions.lower(floors)
 
 
-def _rebuild(table: Table) -> None:
-    """Series and last times from all rows there are, and the times that have a key twice."""
+def _rebuild(table: Table, zone: str | None) -> None:
+    """Series and last times from all rows there are, and the times that have a key twice.
+
+    A zone that no template makes (but a device's MQTT topic) comes back with the series' next reading.
+    """
     dimensions = list(table.columns.dimensions.values())
     key: list[Column] = [*dimensions, MEASURE_NAME_COLUMN]
     listed = ", ".join(column.quoted for column in key)
@@ -87,7 +91,8 @@ def _rebuild(table: Table) -> None:
     ids, times = [], []
     for row in last.to_pylist():
         pairs = sorted((column.name, row[column.physical]) for column in dimensions if row[column.physical] is not None)
-        ids.append(table.index.id_of(SeriesKey(tuple(pairs), row[layout.MEASURE_NAME])))
+        key_of_row = SeriesKey(tuple(pairs), row[layout.MEASURE_NAME])
+        ids.append(table.index.id_of(key_of_row, zone_of(zone, dict(pairs))))
         times.append(row["last"])
     last_ns = np.full(len(table.index), NEVER_NS, np.int64)
     last_ns[ids] = times

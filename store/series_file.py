@@ -4,7 +4,8 @@ Written before every magnetic commit. To be ahead of the commit is harmless: a l
 look-up. To be behind would let a stored row in twice, so a missing or damaged file is made anew from the magnetic tier.
 
 `keys` is a sequence of blocks: length and CRC-32 of the content (little-endian uint32 each), then MessagePack
-[[dimensions, measure name, zone] …]. A block that is torn at the end was never relied upon and is cut off.
+[[dimensions, measure name, zone] …]; a series stands there again where its zone has changed. A block that is torn at
+the end was never relied upon and is cut off.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class SeriesFile:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written = 0
+        self._zones: list[str | None] = []  # of the series written
+        self._rezoned = 0  # of the index, then
 
     def streams(self) -> list[str]:
         """The streams by their numbers when this was saved; none if there is nothing, or it is damaged."""
@@ -76,7 +79,7 @@ class SeriesFile:
         if len(last_ns) > len(index) or found.series > len(index):
             return None
         os.truncate(keys, length)
-        self._written = len(index)
+        self._written, self._zones, self._rezoned = len(index), list(index.zones), index.rezoned
         return Persisted(columns, found.streams, last_ns, np.frombuffer(found.superseded_ns, np.int64))
 
     def save(
@@ -98,14 +101,17 @@ class SeriesFile:
         """Forget what is on disk; the next `save` writes every key."""
         (self._folder / layout.SERIES_KEYS).unlink(missing_ok=True)
         (self._folder / layout.SERIES_STATE).unlink(missing_ok=True)
-        self._written = 0
+        self._written, self._zones = 0, []
 
     def _append_keys(self, index: SeriesIndex, end: int) -> None:
-        if end <= self._written:
+        rezoned, zones = index.rezoned, index.zones[:end]
+        rows = list(range(self._written, end))
+        if rezoned != self._rezoned:
+            rows += [series for series, zone in enumerate(self._zones) if zone != zones[series]]
+        if not rows:
             return
-        rows = range(self._written, end)
         content = msgspec.msgpack.encode(
-            [(index.keys[i].dimensions, index.keys[i].measure_name, index.zones[i]) for i in rows]
+            [(index.keys[i].dimensions, index.keys[i].measure_name, zones[i]) for i in rows]
         )
         is_new = not (self._folder / layout.SERIES_KEYS).exists()
         with (self._folder / layout.SERIES_KEYS).open("ab") as file:
@@ -114,7 +120,7 @@ class SeriesFile:
             os.fsync(file.fileno())
         if is_new:
             fsync_folder(self._folder)
-        self._written = end
+        self._written, self._zones, self._rezoned = end, zones, rezoned
 
 
 def _load_keys(data: bytes, index: SeriesIndex) -> int:

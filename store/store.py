@@ -219,7 +219,7 @@ class Store:
             magnetic = MagneticTier(layout.table_folder(self._magnetic, info.table), self._positions.streams)
             index = self.registry.of(info.table)
             used = Table(info, index, self._duck, magnetic, self._series_file(info.table), self._positions)
-            restore(used)
+            restore(used, info.settings.zone)
             self._tables[info.table] = used
             return used
 

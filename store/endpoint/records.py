@@ -6,7 +6,6 @@ the clock, on limits or on what the table holds reject single records: see `admi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +14,7 @@ from store.endpoint.measures import parse_measure, parse_time
 from store.endpoint.names import dimension_name_fault, measure_name_fault
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Value, WriteRecord
 from store.record import Dimensions, MeasureType
-
-_PLACE = re.compile(r"\{([^{}]*)\}")
+from store.zones import zone_of
 
 
 def read_records(request: Mapping[str, Any], zone: str | None) -> list[WriteRecord]:
@@ -107,17 +105,6 @@ def _value(index: int, name: str, text: str, kind: MeasureType, unit: str) -> Va
     if value is None:
         raise _fault(index, f"has a measure {name} whose value '{text[:100]}' is not a valid {kind.value.upper()}.")
     return value
-
-
-def zone_of(template: str | None, dimensions: Mapping[str, str]) -> str | None:
-    """The name of the zone such a record is in: the template with its dimensions; None where one is missing."""
-    if template is None:
-        return None
-    if _PLACE.search(template) is None:
-        return dimensions.get(template)
-    if any(place[1] not in dimensions for place in _PLACE.finditer(template)):
-        return None
-    return _PLACE.sub(lambda place: dimensions[place[1]], template)
 
 
 def _fault(index: int, what: str) -> Validation:

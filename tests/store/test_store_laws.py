@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -319,3 +320,31 @@ def test_rows_of_a_frame_that_has_not_advanced_are_not_committed_with_those_befo
     assert count(store) == 4
     assert store.all_tables()[0].magnetic.version.positions == {STREAM: 1}
     assert sum(file.rows for file in store.all_tables()[0].magnetic.version.files) == 4
+
+
+def test_the_zone_of_a_series_is_its_last_one_after_a_restart(opened: Opener) -> None:
+    store = opened()
+    key = SeriesKey(row(0).dimensions, "m")
+    for offset, zone in enumerate(("north", "south")):
+        store.registry.of(TABLE).id_of(key, zone)
+        write(store, offset, row(offset), row(offset, series=f"other {offset}"))
+        store.flush()
+        store = opened()
+        assert store.registry.of(TABLE).zones == [zone, *[None] * (offset + 1)]
+
+
+def test_zones_come_back_from_the_template_where_the_series_file_is_lost(tmp_path: Path) -> None:
+    settings = TableSettings(timedelta(days=9), from_config=True, zone="{room}/{s}")
+    for life in range(2):
+        store = Store.open(tmp_path, memory_limit_bytes=1 << 26, templates={("d", "t0"): settings}, clock_ns=lambda: T0)
+        if life == 0:
+            write(store, 0, Row((("room", "a"), ("s", "1")), T0, (("v", 1.0),)), row(1, series="2"))
+            store.flush()
+        else:
+            index = store.registry.of(TABLE)
+            assert dict(zip((dict(key.dimensions)["s"] for key in index.keys), index.zones, strict=True)) == {
+                "1": "a/1",
+                "2": None,
+            }
+        store.close()
+        shutil.rmtree(tmp_path / "series", ignore_errors=True)
