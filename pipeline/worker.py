@@ -187,7 +187,9 @@ class Worker:
         if topic == DEAD_LETTERS:
             return self.dead_letters.next_offset(stream)
         store = self.store.replay_from(stream)
-        return None if store is None else min(store, self.rule_state.floor(stream))
+        # a floor of 0 was never saved, or is lost: the rules go through all that the log still has
+        rules = self.rule_state.floor(stream) or self.admin.extent(topic, partition).first
+        return None if store is None else min(store, rules)
 
     def _first_arrival_ns(self, offset: int) -> int | None:
         """When the first message of the frame at `offset` arrived."""

@@ -14,19 +14,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import paho.mqtt.client as mqtt
 import psutil
 import pyarrow as pa
 
 from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
-from pipeline.testing import FREE_PORTS, Product, wait_for
+from pipeline.layout import Layout
+from pipeline.testing import Product, wait_for
 from simulators import packets
 
 SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
@@ -49,7 +51,8 @@ def config(tables: int = 1, **sections: Any) -> str:
         ],
         **sections,
     }
-    return FREE_PORTS + "".join(f"{key}: {json.dumps(value)}\n" for key, value in document.items())
+    ports = {"listener": {"address": "127.0.0.1:0"}, "http": {"address": "127.0.0.1:0"}}
+    return json.dumps(ports | document)
 
 
 class Sender:
@@ -66,7 +69,7 @@ class Sender:
         sensors: int = 5_000,
         drain_s: float = 90,
         name: str = "sender",
-        **options: float,
+        **options: float | str,
     ) -> None:
         self._files = [product.folder / f"{name}-{what}.npy" for what in ("acked", "unknown")]
         self._longest_s = seconds + drain_s + 60
@@ -146,7 +149,7 @@ def caught_up(product: Product) -> bool:
     """Whether everything in the log is applied."""
     try:
         with product.client() as client:
-            return bool(client.get("readyz").json()["frames_behind"] == 0)
+            return bool(client.get("readyz")["frames_behind"] == 0)
     except HTTP_ERRORS:
         return False
 
@@ -168,6 +171,11 @@ def rss_bytes(product: Product, name: str) -> int:
     return int(psutil.Process(product.pid(name)).memory_info().rss)
 
 
+def up_pid(product: Product) -> int:
+    """The pid of `up` itself."""
+    return int(json.loads(Layout(product.data_dir).up_state.read_bytes())["pid"])
+
+
 def descendants(pid: int) -> list[psutil.Process]:
     """All processes below `pid`."""
     return psutil.Process(pid).children(recursive=True)
@@ -185,13 +193,14 @@ def stopped(product: Product, name: str) -> Iterator[int]:
 
 
 @contextmanager
-def hasty(folder: Path) -> Iterator[Mapping[str, str]]:
+def hasty(folder: Path, **settings: str) -> Iterator[None]:
     """Within the block products started have upkeep every moment, and die where `die_at` says (`at_moments/`)."""
-    kept = {name: os.environ.get(name) for name in ("PYTHONPATH", "FAULT_FOLDER")}
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(MOMENTS), kept["PYTHONPATH"])))
-    os.environ["FAULT_FOLDER"] = str(folder)
+    path = os.pathsep.join(filter(None, (str(MOMENTS), os.environ.get("PYTHONPATH"))))
+    wanted = {"PYTHONPATH": path, "FAULT_FOLDER": str(folder), **settings}
+    kept = {name: os.environ.get(name) for name in wanted}
+    os.environ |= wanted
     try:
-        yield os.environ
+        yield
     finally:
         for name, value in kept.items():
             os.environ.pop(name)
@@ -206,6 +215,27 @@ def die_at(product: Product, moment: str, *, timeout_s: float = 20) -> None:
     aside.write_text(moment)
     aside.rename(order)
     wait_for(lambda: not order.exists(), f"a process comes to {moment}", timeout_s=timeout_s, every_s=0.01)
+
+
+@contextmanager
+def device(product: Product) -> Iterator[mqtt.Client]:
+    """One device; paho connects it again after each kill of the gateway."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="fault-device")
+    client.reconnect_delay_set(min_delay=1, max_delay=1)
+    host, _, port = product.mqtt.rpartition(":")
+    client.connect(host, int(port))
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def publish(client: mqtt.Client, body: dict[str, object]) -> None:
+    """Publish with QoS 1 from sensor s-1 and return once it is acknowledged, however often the gateway dies."""
+    wait_for(client.is_connected, "the device is connected")
+    client.publish("fault/r/g/z/s-1", json.dumps(body), qos=1).wait_for_publish(20)
 
 
 def publish_for(seconds: float) -> None:

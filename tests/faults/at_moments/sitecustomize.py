@@ -89,7 +89,7 @@ def of_rule_state(module: ModuleType) -> None:
 def of_pipeline_upkeep(module: ModuleType) -> None:
     module.MAINTENANCE_EVERY_S = 0.1  # type: ignore[attr-defined]
     module.RULES_EVERY_S = 0.5  # type: ignore[attr-defined]
-    module.TRIM_EVERY_S = 0.3  # type: ignore[attr-defined]
+    module.TRIM_EVERY_S = float(os.environ.get("FAULT_TRIM_EVERY_S", "0.3"))  # type: ignore[attr-defined]
 
 
 def of_backoff(module: ModuleType) -> None:

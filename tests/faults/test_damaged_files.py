@@ -1,0 +1,102 @@
+"""Files of a data_dir that are torn, empty or gone at a start: rows come again from the log, or an error says what to do."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fault_kit import Sender, assert_nothing_lost, config, hasty, publish_for, stored_ids
+
+from pipeline.testing import Product, wait_for
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
+RULE = """
+groups:
+  - name: faults
+    table: faults.table_00
+    rules: [{alert: Hot, measure: temperature, range: {max: 21}, for: 1h}]
+"""
+
+
+def kill_all(product: Product) -> None:
+    """SIGKILL `up`; its children end with it."""
+    product.stop(signal.SIGKILL)
+
+
+def last_commit(data_dir: Path) -> Path:
+    return max(data_dir.glob("magnetic/*/*/*/_delta_log/*.json"))
+
+
+def tear(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def tear_last_commit(data_dir: Path) -> None:
+    tear(last_commit(data_dir))
+
+
+def empty_last_commit(data_dir: Path) -> None:
+    os.truncate(last_commit(data_dir), 0)
+
+
+def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None]:
+    def damage(data_dir: Path) -> None:
+        found = list(data_dir.glob(pattern))
+        assert found, pattern
+        for path in found:
+            change(path)
+
+    damage.__name__ = f"{change.__name__} {pattern}"
+    return damage
+
+
+DAMAGES = [
+    (tear_last_commit, "set aside"),
+    (empty_last_commit, "set aside"),
+    (every("store/positions.json", Path.unlink), "positions.json"),
+    (every("store/series/*/*/*/state", Path.unlink), ""),
+    (every("store/series/*/*/*/state", tear), ""),
+    (every("store/series/*/*/*/keys", tear), ""),
+    (every("rules/floors.json", tear), "floors.json"),
+    (every("rules/floors.json", Path.unlink), ""),
+    (every("rules/*/*/*.state", tear), "start afresh"),
+    (every("rules", shutil.rmtree), ""),
+]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sender]:
+    """The folder of a product that was killed under load, its log kept whole since it was started; and the sender."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "rules.yaml").write_text(RULE)
+    with hasty(folder, FAULT_TRIM_EVERY_S="3600"), Product(folder, config(rules=["rules.yaml"])) as product:
+        with Sender(product, seconds=4, rate=1_000, late=0.1, late_by=3, resend=0.02) as sender:
+            publish_for(0.1)
+            sender.result()
+        wait_for(lambda: len(stored_ids(product)) == len(sender.acked), "all is stored")
+        kill_all(product)
+    return folder, sender
+
+
+def copy_of(killed: tuple[Path, Sender], folder: Path) -> Product:
+    source, _ = killed
+    shutil.copytree(source / "data", folder / "data")
+    shutil.copy(source / "rules.yaml", folder)
+    return Product(folder, config(rules=["rules.yaml"]))
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES, ids=lambda value: getattr(value, "__name__", None))
+def test_what_the_log_still_has_comes_again(
+    killed: tuple[Path, Sender], tmp_path: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    product = copy_of(killed, tmp_path)
+    damage(product.data_dir)
+
+    with product:
+        assert_nothing_lost(product, killed[1])
+
+    assert said in product.output.read_text()
+    assert "DATA LOSS" not in product.output.read_text()
