@@ -205,26 +205,20 @@ class Normaliser:
         ):
             try:
                 batch = self._decode_write(payload, account, self._registry, self.stream, offset, arrival_ns)
-                self._learn(batch)
-            except (DamagedPayload, PayloadError) as error:
-                reason = error.reason if isinstance(error, PayloadError) else Reason.DAMAGED_FRAME
+            except DamagedPayload as error:
                 letter_id = f"{self._letter_prefix}:{offset}:{row}"
                 out.dead_letters.append(
-                    DeadLetter(letter_id, account, "", payload, Reason(reason), str(error), arrival_ns)
+                    DeadLetter(letter_id, account, "", payload, Reason.DAMAGED_FRAME, str(error), arrival_ns)
                 )
             else:
+                self._learn(batch)
                 out.batches.append(batch)
 
     def _learn(self, batch: RecordBatch) -> None:
-        """Take in the types of a WriteRecords request. Raises PayloadError if the table has other ones by now."""
+        """Take in the types of a WriteRecords request that are new; the store rejects records with other ones."""
         _, types = self._known(batch.table)
         for name, measure_type in batch.types.items():
-            known = types.get(name, measure_type)
-            if known is not measure_type:
-                raise PayloadError(
-                    Reason.WRONG_TYPE, f"{name}: the request has it as {measure_type}, {batch.table} as {known}"
-                )
-        types.update(batch.types)
+            types.setdefault(name, measure_type)
 
     def _dead_letter(self, call: Call, row: int, error: PayloadError) -> DeadLetter:
         offset, index = call.place_of(row)
