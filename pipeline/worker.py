@@ -108,6 +108,7 @@ class Worker:
             templates=config.templates(),
             clock_ns=time.time_ns,
         )
+        self._warn_of_rules_without_table()
         self.rule_state = RuleState(Engine(self.rules, self.store.registry), layout.rules)
         self.rule_state.load()
         self.alerts = AlertArchive(layout.alerts)
@@ -178,6 +179,15 @@ class Worker:
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
             ),
         )
+
+    def _warn_of_rules_without_table(self) -> None:
+        """A rule's table may come to be later, by CreateTable; a slip in its name would go unnoticed all the same."""
+        known = {table.name for table in self.config.tables}
+        known |= {f"{info.table.database}.{info.table.table}" for info in self.store.catalog.all_tables()}
+        for name in sorted(self.rules.tables - known):
+            log.warning(
+                "rules are for the table %s, which does not exist; there are: %s", name, ", ".join(sorted(known))
+            )
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
         """Where each consumer left off; the readings from the lower of store and rules, each skips what it has."""

@@ -112,6 +112,11 @@ class RuleSet:
     def __len__(self) -> int:
         return len(self.rules)
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """The tables, as database.table, that any rule is for."""
+        return frozenset(rule.table for rule in self.rules)
+
     def of(self, table: TableId) -> tuple[Rule, ...]:
         """The rules that hold for `table` in its account."""
         name = f"{table.database}.{table.table}"
