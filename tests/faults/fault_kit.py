@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -115,34 +115,39 @@ def ask(client: Client, sql: str) -> pa.Table:
     return pa.ipc.open_stream(answer.content).read_all()
 
 
-def stored_ids(product: Product, tables: int = 1, token: str | None = None) -> npt.NDArray[np.int64]:
-    """The ids in all tables; none while the product does not answer, or has not the tables yet."""
+Tokens = Sequence[str | None]
+"""Of the accounts that are asked; None asks as nobody in particular."""
+
+
+def stored_ids(product: Product, tables: int = 1, tokens: Tokens = (None,)) -> npt.NDArray[np.int64]:
+    """The ids in all tables of the accounts; none while the product does not answer, or has not the tables yet."""
+    found = []
     try:
-        with product.client(token) as client:
-            found = [ask(client, f'SELECT id FROM "faults"."table_{n:02}"') for n in range(tables)]
+        for token in tokens:
+            with product.client(token) as client:
+                found += [ask(client, f'SELECT id FROM "faults"."table_{n:02}"')["id"] for n in range(tables)]
     except HTTP_ERRORS:
         return np.zeros(0, np.int64)
-    return np.concatenate([table["id"].to_numpy() for table in found]).astype(np.int64)
+    return np.concatenate([ids.to_numpy() for ids in found]).astype(np.int64)
 
 
 def assert_nothing_lost(
-    product: Product, *senders: Sender, tables: int = 1, token: str | None = None, timeout_s: float = 60
+    product: Product, sender: Sender, *, tables: int = 1, tokens: Tokens = (None,), timeout_s: float = 60
 ) -> None:
     """What was acknowledged is stored, once, and nothing else but what may be."""
-    acked = np.concatenate([sender.acked for sender in senders])
-    unknown = np.concatenate([sender.unknown for sender in senders])
+    acked = sender.acked
     assert len(acked) > 0
     wait_for(product.is_answering, "the product has caught up", timeout_s=timeout_s)
     wait_for(
-        lambda: len(stored_ids(product, tables, token)) >= len(acked),
+        lambda: len(stored_ids(product, tables, tokens)) >= len(acked),
         f"{len(acked)} acknowledged messages are stored",
         timeout_s=timeout_s,
         every_s=0.5,
     )
-    stored = stored_ids(product, tables, token)
+    stored = stored_ids(product, tables, tokens)
     assert np.setdiff1d(acked, stored).size == 0, "lost"
     assert len(stored) == len(np.unique(stored)), "stored twice"
-    assert np.setdiff1d(stored, np.concatenate((acked, unknown))).size == 0, "stored, and never sent"
+    assert np.setdiff1d(stored, np.concatenate((acked, sender.unknown))).size == 0, "stored, and never sent"
 
 
 def caught_up(product: Product) -> bool:

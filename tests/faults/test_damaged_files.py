@@ -1,4 +1,4 @@
-"""Files of a data_dir that are torn, empty or gone at a start: rows come again from the log, or an error says what to do."""
+"""Files of a data_dir that are torn, empty or gone at a start: rows come again from the log, or an error tells."""
 
 import os
 import shutil
@@ -26,20 +26,26 @@ def kill_all(product: Product) -> None:
     product.stop(signal.SIGKILL)
 
 
-def last_commit(data_dir: Path) -> Path:
-    return max(data_dir.glob("magnetic/*/*/*/_delta_log/*.json"))
+def last_flush_on(data_dir: Path) -> list[Path]:
+    """The last commit that brought rows, and the merges after it."""
+    commits = sorted(data_dir.glob("magnetic/*/*/*/_delta_log/*.json"))
+    last = max(i for i, path in enumerate(commits) if '"dataChange":true' in path.read_text())
+    assert last > 2
+    return commits[last:]
 
 
 def tear(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def tear_last_commit(data_dir: Path) -> None:
-    tear(last_commit(data_dir))
+def tear_last_commits(data_dir: Path) -> None:
+    for path in last_flush_on(data_dir):
+        tear(path)
 
 
-def empty_last_commit(data_dir: Path) -> None:
-    os.truncate(last_commit(data_dir), 0)
+def empty_last_commits(data_dir: Path) -> None:
+    for path in last_flush_on(data_dir):
+        os.truncate(path, 0)
 
 
 def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -54,8 +60,8 @@ def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None
 
 
 DAMAGES = [
-    (tear_last_commit, "set aside"),
-    (empty_last_commit, "set aside"),
+    (tear_last_commits, "set aside"),
+    (empty_last_commits, "set aside"),
     (every("store/positions.json", Path.unlink), "positions.json"),
     (every("store/series/*/*/*/state", Path.unlink), ""),
     (every("store/series/*/*/*/state", tear), ""),
