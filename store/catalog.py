@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from store.errors import DatabaseExists, DatabaseNotEmpty, TableExists, UnknownDatabase, UnknownTable
+from store.errors import DatabaseExists, DatabaseNotEmpty, StoreFormatError, TableExists, UnknownDatabase, UnknownTable
 from store.files import write_atomic
 from store.record import TableId
 
@@ -87,7 +87,12 @@ class Catalog:
         self._tables: dict[TableId, TableInfo] = {}
         self._buried: dict[TableId, dict[str, int]] = {}  # of deleted tables: what of each stream was applied by then
         if path.exists():
-            self._load(json.loads(path.read_bytes()))
+            try:
+                self._load(json.loads(path.read_bytes()))
+            except (ValueError, KeyError, TypeError) as error:
+                raise StoreFormatError(
+                    f"{path} is damaged: {error!r}; put it back from a backup: without it no table is known"
+                ) from error
 
     # Reading
 

@@ -75,7 +75,10 @@ def load(path: Path) -> dict[TableId, Entry]:
     try:
         entries = msgspec.msgpack.decode(path.read_bytes(), type=list[Entry])
     except msgspec.MsgspecError as error:
-        raise StoreFormatError(f"{path} is damaged: {error}") from error
+        raise StoreFormatError(
+            f"{path} is damaged: {error}; put it back from a backup, or move it away: rows of small tables that only "
+            "it held are lost then"
+        ) from error
     return {entry.id: entry for entry in entries}
 
 

@@ -97,6 +97,7 @@ class Store:
             raise StoreLocked(f"{folder} is open in another process") from error
         try:
             _check_format(folder / layout.FORMAT)
+            _check_catalog(folder / layout.CATALOG)
             magnetic = _local_folder(magnetic_url) if magnetic_url else folder / layout.MAGNETIC
             magnetic = _without_percent(magnetic.resolve())
             make_folders(magnetic)
@@ -249,6 +250,15 @@ def _check_format(path: Path) -> None:
     found = path.read_text().strip()
     if found != str(layout.FORMAT_VERSION):
         raise StoreFormatError(f"{path.parent} has format {found!r}; this program reads {layout.FORMAT_VERSION}")
+
+
+def _check_catalog(path: Path) -> None:
+    """A store that has positions had a catalog, and the rows of its tables are on disk: it is not begun anew."""
+    if not path.exists() and (path.parent / layout.POSITIONS).exists():
+        raise StoreFormatError(
+            f"{path} is missing; put it back from a backup, or move {path.parent} and the magnetic tier away to begin "
+            "anew: without it no table is known"
+        )
 
 
 def _local_folder(url: str) -> Path:

@@ -32,6 +32,13 @@ class ArchiveFile:
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=FULL")
             self._prepare(schema, format_version)
+        except sqlite3.DatabaseError as error:
+            self._writer.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise DataDirError(
+                f"{path} is damaged: {error}; put it back from a backup, or move it away to begin a new one"
+            ) from error
         except BaseException:
             self._writer.close()
             raise

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fault_kit import Sender, assert_nothing_lost, config, hasty, publish_for, stored_ids
 
@@ -36,6 +37,10 @@ def last_flush_on(data_dir: Path) -> list[Path]:
 
 def tear(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"no database" * 999)
 
 
 def tear_last_commits(data_dir: Path) -> None:
@@ -106,3 +111,50 @@ def test_what_the_log_still_has_comes_again(
 
     assert said in product.output.read_text()
     assert "DATA LOSS" not in product.output.read_text()
+
+
+def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
+    killed: tuple[Path, Sender], tmp_path: Path
+) -> None:
+    """The store keeps its rows; the new log begins at offset 0, under an id of its own."""
+    product = copy_of(killed, tmp_path)
+    with product:
+        assert_nothing_lost(product, killed[1])
+    before = killed[1].acked
+    shutil.move(product.data_dir / "log", tmp_path / "log-moved-away")
+
+    with product, Sender(product, seconds=2, rate=500, first_id=2_000_000_000, name="after") as sender:
+        sender.result()
+        wait_for(
+            lambda: np.setdiff1d(sender.acked, stored_ids(product)).size == 0, "what came after the loss is stored"
+        )
+        stored = stored_ids(product)
+
+    assert np.setdiff1d(before, stored).size == 0
+    assert len(stored) == len(np.unique(stored)) == len(before) + len(sender.acked)
+
+
+@pytest.mark.parametrize(
+    ("damage", "hint"),
+    [
+        (every("store/positions.json", tear), "move it away"),
+        (every("store/catalog.json", tear), "put it back from a backup"),
+        (every("store/catalog.json", Path.unlink), "put it back from a backup"),
+        (every("log/log.json", Path.unlink), "put log.json back"),
+        (every("alerts.sqlite*", overwrite), "move it away"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_cannot_be_mended_is_an_error_that_says_what_to_do(
+    killed: tuple[Path, Sender], tmp_path: Path, damage: Callable[[Path], None], hint: str
+) -> None:
+    """One message and the end, not a traceback and endless restarts."""
+    product = copy_of(killed, tmp_path)
+    damage(product.data_dir)
+
+    with pytest.raises(AssertionError, match="up ended with 1"), product:
+        pass
+
+    said = product.output.read_text()
+    assert hint in said
+    assert "Traceback" not in said
