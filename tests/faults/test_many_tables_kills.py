@@ -22,7 +22,7 @@ def test_each_account_has_its_own_rows_once_through_kills_around_the_checkpoint(
             late_by=3,
         )  # fmt: skip
         with load as sender:
-            for moment in ("checkpoint to be saved", "checkpoint saved", "positions to be saved"):
+            for moment in ("checkpoint to be saved", "checkpoint saved", "positions saved"):
                 die_at(product, moment, timeout_s=60)
             sender.stop()
             sender.result()
