@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from pipeline import metrics
 from pipeline.archive import alerts, dead_letters
 from pipeline.config.model import Config
-from pipeline.config.names import _RESERVED_COLUMNS
 from pipeline.dead_letter import Reason
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.http.routes import alerts as alerts_routes
@@ -29,6 +28,7 @@ from simulators.cli import simulate
 from simulators.fleet import FaultKind
 from store.endpoint.endpoint import NOT_OFFERED
 from store.endpoint.shapes import REQUESTS
+from store.names import RESERVED
 from store.sql.functions import FUNCTIONS
 from store.sql.nodes.calls import _SPECIAL_CALLS
 
@@ -63,7 +63,7 @@ def test_the_settings_are_those_of_the_configuration() -> None:
 
 
 def test_the_reserved_names_are_those_that_are_refused() -> None:
-    assert {f"`{name}`" for name in _RESERVED_COLUMNS} <= set(re.findall(r"`[a-z_]+`", text_of("configuration.md")))
+    assert {f"`{name}`" for name in RESERVED} <= set(re.findall(r"`[a-z_]+`", text_of("configuration.md")))
 
 
 def test_the_units_are_those_that_convert() -> None:

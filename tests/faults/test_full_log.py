@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
 def fill(disk: Path, leave_bytes: int) -> Path:
     """Somebody else's file, so large that the disk has only `leave_bytes` left; what it had may be in use already."""
     ballast = disk / "ballast"
-    with ballast.open("wb") as file, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), ballast.open("wb") as file:
         while shutil.disk_usage(disk).free > leave_bytes:
             file.write(bytes(MIB // 64))
             file.flush()
