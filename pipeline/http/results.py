@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from pipeline.http.times import rfc3339
+from rules.transition import rfc3339
 from store.sql import ResultSet, ScalarType, SqlType
 
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}

@@ -48,10 +48,3 @@ def time_ns(name: str, text: str, now_ns: int) -> int:
     if not 0 <= nanoseconds <= _LAST_NS:
         raise bad_parameter(name, text, "times are between 1970-01-01 and 2262-04-11")
     return nanoseconds
-
-
-def rfc3339(time: int) -> str:
-    """`time` (ns) as RFC 3339 in UTC, with as many digits of the second as it needs."""
-    seconds, rest = divmod(int(time), NS)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    return text + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"

@@ -10,7 +10,7 @@ from pipeline.archive.alerts import Alert
 from pipeline.archive.delivery import Delivery, DeliveryState
 from pipeline.http.problems import bad_parameter
 from pipeline.http.services import Services, account, services
-from pipeline.http.times import rfc3339
+from rules.transition import rfc3339
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 

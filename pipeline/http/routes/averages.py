@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query
 
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services
-from pipeline.http.times import duration_ns, rfc3339, time_ns
+from pipeline.http.times import duration_ns, time_ns
+from rules.transition import rfc3339
 from store.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
 from store.record import TableId
 

@@ -13,8 +13,9 @@ from pipeline.dead_letter import Reason
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services
-from pipeline.http.times import rfc3339, time_ns
+from pipeline.http.times import time_ns
 from pipeline.log.topics import READINGS
+from rules.transition import rfc3339
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query
 
 from pipeline.http.services import Services, account, services
-from pipeline.http.times import rfc3339
+from rules.transition import rfc3339
 from store.newness import NEVER_NS
 from store.record import TableId
 

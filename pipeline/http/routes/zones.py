@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from pipeline.http.services import Services, account, services
-from pipeline.http.times import rfc3339
+from rules.transition import rfc3339
 from store.newness import NEVER_NS
 
 router = APIRouter(prefix="/v1/zones", tags=["zones"])

@@ -18,7 +18,6 @@ from pipeline.frame import FrameKind, decode_frame, encode_frame
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.services import QueryPool, Services
-from pipeline.http.times import rfc3339
 from pipeline.http.zones import Zones
 from pipeline.log import open_admin, open_appender
 from pipeline.log.topics import READINGS
@@ -26,6 +25,7 @@ from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import routes_from
 from pipeline.progress import Progress
 from pipeline.writes import LogWriter, PendingWrites
+from rules.transition import rfc3339
 from store.endpoint import Endpoint
 from store.store import Store
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.http.problems import Problem
-from pipeline.http.times import duration_ns, rfc3339, time_ns
+from pipeline.http.times import duration_ns, time_ns
+from rules.transition import rfc3339
 
 NOW = 1_700_000_000_000_000_000
 
