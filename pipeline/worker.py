@@ -20,22 +20,19 @@ from typing import Any
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
-from pipeline.errors import FrameError, LogFull
-from pipeline.frame import decode_frame
+from pipeline.directory.stores import StoreDirectory
+from pipeline.errors import LogFull
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
 from pipeline.http.services import Busy, QueryPool, Services
-from pipeline.http.zones import Zones
 from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.limits import Limits
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App
-from pipeline.normalise.normaliser import Normaliser
-from pipeline.normalise.routes import routes_from
-from pipeline.progress import Progress
-from pipeline.rule_state import RuleState
+from pipeline.partitions.embedded import EmbeddedPartitions
+from pipeline.partitions.keeper import store_tables
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import readings_to_records
@@ -53,10 +50,10 @@ from pipeline.upkeep import (
     set_gauges,
 )
 from pipeline.webhooks import WebhookSender
-from pipeline.writes import LogWriter, PendingWrites
-from rules import Engine, load_rules
+from pipeline.writes import ANSWER_TIMEOUT_S, LogWriter
+from rules import load_rules
 from store.endpoint import Endpoint
-from store.store import Store
+from store.store import Applied
 
 log = logging.getLogger(__name__)
 
@@ -99,35 +96,18 @@ class Worker:
         self.config = config
         self.lock = lock_worker(config.log_url)
         self.admin = open_admin(config.log_url)
-        self.stream = self.admin.stream(READINGS)
         self.rules = load_rules(config.rule_files)
-        self.store = Store.open(
-            layout.store,
-            magnetic_url=config.magnetic_url,
-            memory_limit_bytes=config.memory_limit,
-            templates=config.templates(),
-            clock_ns=time.time_ns,
-        )
+        self.partitions = EmbeddedPartitions(config, self.admin, self.rules)
         self._warn_of_rules_without_table()
-        self.rule_state = RuleState(Engine(self.rules, self.store.registry), layout.rules)
-        self.rule_state.load()
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
-        start = self._start_offset(READINGS, 0)
-        self.progress = Progress(
-            lambda: self.admin.extent(READINGS).next_offset,
-            self._first_arrival_ns,
-            time.time_ns,
-            applied_offset=(self.admin.extent(READINGS).first if start is None else start) - 1,
-        )
-        self.writes = PendingWrites()
         self.sender = WebhookSender(
             config.receivers,
             self.alerts,
             clock_ns=time.time_ns,
             rng=random.Random(),  # noqa: S311  # jitter
         )
-        self.maintenance = StoreMaintenance(self.store, fail)
+        self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
 
     async def run(self) -> None:
         """Start everything, wait for a signal, drain, end."""
@@ -161,14 +141,12 @@ class Worker:
         await self._save()
 
     def _stages(self) -> Stages:
-        routes = routes_from(self.config.tables)
-        normaliser = Normaliser(routes, self.store.registry, self.stream, self.store.measure_types)
         return Stages(
             readings_to_records=lambda stream, outlets: readings_to_records(
-                stream, normaliser, outlets.dead_letters, outlets.records
+                stream, self.partitions.owned, outlets.dead_letters, outlets.records
             ),
-            records_to_store=partial(records_to_store, store=self.store, writes=self.writes, progress=self.progress),
-            records_to_alerts=lambda stream, outlets: records_to_alerts(stream, self.rule_state, outlets.alerts),
+            records_to_store=records_to_store,
+            records_to_alerts=lambda stream, outlets: records_to_alerts(stream, outlets.alerts),
             alerts_to_webhooks=partial(
                 alerts_to_webhooks,
                 archive=self.alerts,
@@ -183,59 +161,60 @@ class Worker:
     def _warn_of_rules_without_table(self) -> None:
         """A rule's table may come to be later, by CreateTable; a slip in its name would go unnoticed all the same."""
         known = {table.name for table in self.config.tables}
-        known |= {f"{info.table.database}.{info.table.table}" for info in self.store.catalog.all_tables()}
+        known |= store_tables(self.partitions)
         for name in sorted(self.rules.tables - known):
             log.warning(
                 "rules are for the table %s, which does not exist; there are: %s", name, ", ".join(sorted(known))
             )
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
-        """Where each consumer left off; the readings from the lower of store and rules, each skips what it has."""
+        """Where each consumer left off."""
+        if topic == READINGS:
+            return self.partitions.start_offset(partition)
         stream = self.admin.stream(topic, partition)
-        if topic == ALERTS:
-            return self.alerts.next_offset(stream)
-        if topic == DEAD_LETTERS:
-            return self.dead_letters.next_offset(stream)
-        store = self.store.replay_from(stream)
-        # a floor of 0 was never saved, or is lost: the rules go through all that the log still has
-        rules = self.rule_state.floor(stream) or self.admin.extent(topic, partition).first
-        return None if store is None else min(store, rules)
-
-    def _first_arrival_ns(self, offset: int) -> int | None:
-        """When the first message of the frame at `offset` arrived."""
-        messages = self.admin.read(READINGS, offset, 1)
-        try:
-            return decode_frame(messages[0].value).arrival_ns[0] if messages else None
-        except FrameError:
-            return None
+        return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
 
     def _http(self) -> HttpServer:
         config = self.config
         appender = open_appender(config.log_url, max_bytes=config.log.max_bytes, min_free_bytes=config.log.min_free)
         queries = QueryPool()
         endpoint = Endpoint(
-            self.store,
-            LogWriter(appender, self.writes, time.time_ns),
+            self.partitions.store,
+            LogWriter(appender, self._outcome, lambda *_: 0, time.time_ns),
             clock_ns=time.time_ns,
             run=queries.run,
             refusals=(LogFull, Busy),
         )
         services = Services(
-            store=self.store,
+            store=self.partitions.store,
             endpoint=endpoint,
             alerts=self.alerts,
             dead_letters=self.dead_letters,
             credentials=Credentials(config.http.accounts_by_token()),
             appender=appender,
-            progress=self.progress,
+            progress=self.partitions.owned,
             clock_ns=time.time_ns,
             queries=queries,
-            zones=Zones(self.store),
+            directory=StoreDirectory(self.partitions.catalog, lambda: [p.store for p in self.partitions.owned]),
+            partition_of=lambda *_: 0,
         )
         return HttpServer(create_app(services), listen(*config.http.host_and_port), fail)
 
+    async def _outcome(self, number: int, offset: int) -> Applied:
+        """What became of the WriteRecords request in this frame. Raises TimeoutError."""
+        partition = self.partitions.owned.get(number)
+        assert partition is not None
+        return await partition.writes.outcome(offset, ANSWER_TIMEOUT_S)
+
+    def _trimmer(self) -> Trimmer:
+        return Trimmer(self.admin, self.partitions.owned, {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters})
+
     def _upkeep(self) -> list[Any]:
-        trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)
+        trimmer = self._trimmer()
+
+        async def rules() -> None:
+            for partition in self.partitions.owned:
+                await partition.rules.save_pass()
 
         async def archives() -> None:
             now_ns = time.time_ns()
@@ -243,28 +222,31 @@ class Worker:
             await asyncio.to_thread(self.alerts.retain, now_ns)
 
         return [
-            every(RULES_EVERY_S, self.rule_state.save_pass, fail),
+            every(RULES_EVERY_S, rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
-            every(GAUGES_EVERY_S, lambda: set_gauges(self.progress), fail),
+            every(GAUGES_EVERY_S, lambda: set_gauges(self.partitions.owned), fail),
             every(ARCHIVES_EVERY_S, archives, fail),
         ]
 
     async def _drain(self) -> None:
         """Work off what the log holds at this moment."""
-        target = self.progress.next_offset() - 1
+        owned = self.partitions.owned
+        targets = [(of.progress, of.progress.next_offset() - 1) for of in owned]
         deadline = time.monotonic() + DRAIN_TIMEOUT_S
-        while self.progress.applied_offset < target and time.monotonic() < deadline:  # noqa: ASYNC110  # an event
+
+        def is_done() -> bool:
+            return all(progress.applied_offset >= target for progress, target in targets)
+
+        while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110  # an event
             await asyncio.sleep(0.02)  # would cost the stage a check at every batch, for this one moment
-        if self.progress.applied_offset < target:
-            log.warning("ended with %d frames to go; they are applied at the next start", self.progress.frames_behind)
+        if not is_done():
+            log.warning("ended with %d frames to go; they are applied at the next start", owned.frames_behind)
 
     async def _save(self) -> None:
         self.maintenance.stop()
-        await asyncio.to_thread(self.store.flush)
-        await self.rule_state.save_pass()
-        trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)
-        await trimmer.trim()
-        self.store.close()
+        await self.partitions.save()
+        await self._trimmer().trim()
+        self.partitions.close()
         self.alerts.close()
         self.dead_letters.close()
         self.admin.close()

@@ -12,11 +12,11 @@ from fastapi import Request
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.directory.directory import Directory
 from pipeline.http.credentials import Credentials
 from pipeline.http.problems import Problem
-from pipeline.http.zones import Zones
 from pipeline.log.log import Appender
-from pipeline.progress import Progress
+from pipeline.progress import HowFar
 from store.endpoint import Endpoint
 from store.store import Store
 
@@ -64,10 +64,11 @@ class Services:
     dead_letters: DeadLetterArchive
     credentials: Credentials
     appender: Appender  # belongs to the HTTP thread's event loop
-    progress: Progress
+    progress: HowFar
     clock_ns: Callable[[], int]
     queries: QueryPool
-    zones: Zones
+    directory: Directory
+    partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
 
 
 def services(request: Request) -> Services:

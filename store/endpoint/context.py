@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from store.endpoint.payload import WriteRecord
+from store.record import TableId
 from store.store import Applied, Store
 
 T = TypeVar("T")
@@ -14,8 +16,8 @@ T = TypeVar("T")
 class Writer(Protocol):
     """Takes a validated WriteRecords request to the store, by way of the log."""
 
-    async def write(self, account: str, payload: bytes) -> Applied:
-        """What became of each record of `payload` (see `payload.encode_write`), once it is durable and applied.
+    async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
+        """What became of each of `records` of `table`, n ≥ 1, once it is durable and applied.
 
         Raises TimeoutError if that is not known in time.
         """

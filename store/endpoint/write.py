@@ -8,7 +8,7 @@ from store.catalog import TableInfo
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
 from store.endpoint.errors import RejectedRecords
-from store.endpoint.payload import WriteRecord, encode_write
+from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
 from store.record import Outcome, TableId
 from store.schema import Column
@@ -34,7 +34,7 @@ class WriteRecords:
         accepted = [records[index] for index in admitted]
         if accepted:
             try:
-                applied = await self._writer.write(call.account, encode_write(database, table, accepted))
+                applied = await self._writer.write(info.table, accepted)
             except BaseException:
                 self._known.clear()  # columns were taken in for records that may not be stored
                 raise

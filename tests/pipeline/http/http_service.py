@@ -14,11 +14,11 @@ from fastapi import FastAPI
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
+from pipeline.directory.stores import StoreDirectory
 from pipeline.frame import FrameKind, decode_frame, encode_frame
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.services import QueryPool, Services
-from pipeline.http.zones import Zones
 from pipeline.log import open_admin, open_appender
 from pipeline.log.topics import READINGS
 from pipeline.normalise.normaliser import Normaliser
@@ -27,7 +27,7 @@ from pipeline.progress import Progress
 from pipeline.writes import LogWriter, PendingWrites
 from rules.transition import rfc3339
 from store.endpoint import Endpoint
-from store.store import Store
+from store.store import Applied, Store
 
 NS = 1_000_000_000
 NOW_NS = 1_795_428_000 * NS  # 2026-11-23T10:00:00Z
@@ -83,7 +83,10 @@ class HttpService:
         )
         queries = QueryPool()
         endpoint = Endpoint(
-            self.store, LogWriter(self.appender, self.writes, self.clock), clock_ns=self.clock, run=queries.run
+            self.store,
+            LogWriter(self.appender, self.outcome, lambda *_: 0, self.clock),
+            clock_ns=self.clock,
+            run=queries.run,
         )
         self.app: FastAPI = create_app(
             Services(
@@ -96,7 +99,8 @@ class HttpService:
                 progress=self.progress,
                 clock_ns=self.clock,
                 queries=queries,
-                zones=Zones(self.store),
+                directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
+                partition_of=lambda *_: 0,
             )
         )
 
@@ -108,6 +112,10 @@ class HttpService:
         frame = encode_frame(FrameKind.MQTT, stamps, [account] * count, [mqtt_topic] * count, payloads)
         await self.appender.append(READINGS, frame)
         self.take_in()
+
+    async def outcome(self, _: int, offset: int) -> Applied:
+        """What became of a WriteRecords request."""
+        return await self.writes.outcome(offset, 30)
 
     def take_in(self) -> None:
         """What the stream does with the frames in the log that it has not seen."""

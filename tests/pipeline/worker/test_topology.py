@@ -21,6 +21,8 @@ from pipeline.log.transport_app import App, running
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicTemplate
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.partitions.partition import Partition
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import MAX_FRAMES, readings_to_records
 from pipeline.topology import BUFFERED_WORK_BATCHES, Outlets, Stages, build
@@ -57,8 +59,11 @@ class Workbench:
             self.works.append(work)
 
     def app(self, alerts: Callable[[Any, Outlets], Awaitable[None]] = lambda stream, _: ignore(stream)) -> App:
-        normaliser = Normaliser(
-            [Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, self.admin.stream(READINGS)
+        stream_name = self.admin.stream(READINGS)
+        normaliser = Normaliser([Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, stream_name)
+        nothing: Any = None  # store and rules are stand-ins here
+        owned = OwnedPartitions(
+            [Partition(0, stream_name, nothing, normaliser, nothing, nothing, next_offset=self.start or 0)]
         )
 
         def counted(stream: Any, outlets: Outlets) -> Awaitable[None]:
@@ -66,7 +71,7 @@ class Workbench:
                 self.normalised = work.offset + 1
                 await outlets.records(work)
 
-            return readings_to_records(stream, normaliser, outlets.dead_letters, put)
+            return readings_to_records(stream, owned, outlets.dead_letters, put)
 
         stages = Stages(
             readings_to_records=counted,

@@ -4,14 +4,14 @@ import asyncio
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from pipeline.log import open_admin, open_appender
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.partitions.owned import OwnedPartitions
 from pipeline.upkeep import StoreMaintenance, Trimmer, every
-from store.store import Store
 
 
 @pytest.mark.parametrize(("store", "rules", "first"), [(100, 70, 70), (40, 70, 40), (0, 70, 0), (100, 100, 100)])
@@ -25,14 +25,18 @@ async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
         for _ in range(100):
             await appender.append(topic, b"x" * 1000)
     await appender.stop()
-    parts: list[Any] = [
-        SimpleNamespace(floor=lambda _: store),
-        SimpleNamespace(floor=lambda _: rules),
-        SimpleNamespace(next_offset=lambda _: 30),
-        SimpleNamespace(next_offset=lambda _: None),
-    ]
+    partition: Any = SimpleNamespace(
+        number=0,
+        stream=admin.stream(READINGS),
+        store=SimpleNamespace(floor=lambda _: store),
+        rules=SimpleNamespace(floor=lambda _: rules),
+    )
+    archives: Any = {
+        ALERTS: SimpleNamespace(next_offset=lambda _: 30),
+        DEAD_LETTERS: SimpleNamespace(next_offset=lambda _: None),
+    }
 
-    await Trimmer(admin, *parts).trim()
+    await Trimmer(admin, OwnedPartitions([partition]), archives).trim()
 
     kept = {topic: admin.extent(topic).first for topic in (READINGS, ALERTS, DEAD_LETTERS)}
     admin.close()
@@ -50,7 +54,7 @@ def test_maintenance_that_fails_is_handed_to_fail_and_ends() -> None:
         failures.append(error)
         failed.set()
 
-    maintenance = StoreMaintenance(cast("Store", SimpleNamespace(maintain=maintain)), fail)
+    maintenance = StoreMaintenance(maintain, fail)
     maintenance.start()
     assert failed.wait(10)
     maintenance.stop()
