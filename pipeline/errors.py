@@ -12,6 +12,8 @@ PipelineError
 ├── MalformedPacket       the device: bytes that are not MQTT; closes its connection only
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
+├── PeerUnavailable       passes, or the operator: another worker, or a partition without one, does not answer in time
+│   └── NotOwned          it answered that what was asked for is not, or not yet, its own
 ├── ServerUnreachable     the caller: the server a client command asks does not answer
 └── ServerRefused         the caller: the server answered that the request is not possible
 """
@@ -73,6 +75,14 @@ class PayloadError(PipelineError):
 
 class FrameError(PipelineError):
     """A log message that is not a frame of a known version."""
+
+
+class PeerUnavailable(PipelineError):
+    """An answer would lack what another worker has; the message names it. Asked again later it may be whole."""
+
+
+class NotOwned(PeerUnavailable):
+    """The worker that was asked does not have what was asked for (any more, or yet)."""
 
 
 class ServerUnreachable(PipelineError):

@@ -20,6 +20,7 @@ from typing import Any
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
+from pipeline.directory.rejected import rejected_messages
 from pipeline.directory.stores import StoreDirectory
 from pipeline.errors import LogFull
 from pipeline.http.app import create_app
@@ -196,6 +197,7 @@ class Worker:
             clock_ns=time.time_ns,
             queries=queries,
             directory=StoreDirectory(self.partitions.catalog, lambda: [p.store for p in self.partitions.owned]),
+            rejected=partial(rejected_messages, self.dead_letters),
             partition_of=lambda *_: 0,
         )
         return HttpServer(create_app(services), listen(*config.http.host_and_port), fail)

@@ -39,7 +39,7 @@ IMPORT_SITES = {
     "starlette": ("pipeline/http/*.py",),
     "uvicorn": ("pipeline/http/*.py",),
     "sqlite3": ("pipeline/log/*.py", "pipeline/archive/*.py"),
-    "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py"),
+    "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py", "pipeline/peers/client.py"),
     "aiomqtt": ("simulators/*.py",),
     "paho": ("simulators/*.py",),
     "click": ("pipeline/cli/*.py", "simulators/*.py"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from pipeline.directory.directory import Device
+from pipeline.directory.rejected import RejectedMessages
 from pipeline.http.services import Services, account, services
 from rules.transition import rfc3339
 
@@ -27,7 +28,7 @@ def devices(
     """
     return {
         "devices": [_device(device) for device in parts.directory.devices(account, table, zone, limit)],
-        "rejected": [_rejected(parts, account, *entry) for entry in _rejections(parts, account)[:limit]],
+        "rejected": [_rejected(rejected) for rejected in parts.rejected(account, limit)],
     }
 
 
@@ -41,20 +42,11 @@ def _device(device: Device) -> dict[str, Any]:
     }
 
 
-def _rejections(parts: Services, account: str) -> list[tuple[int, str, str, int]]:
-    """(last arrival, MQTT topic, reason, count), newest first."""
-    rejected = parts.dead_letters.rejected(account=account)
-    return sorted(((r.last_arrival_ns, r.mqtt_topic, r.reason.value, r.count) for r in rejected), reverse=True)
-
-
-def _rejected(
-    parts: Services, account: str, last_arrival_ns: int, mqtt_topic: str, reason: str, count: int
-) -> dict[str, Any]:
-    newest = parts.dead_letters.list(account=account, mqtt_topic=mqtt_topic, reason=reason, limit=1)
+def _rejected(rejected: RejectedMessages) -> dict[str, Any]:
     return {
-        "mqtt_topic": mqtt_topic,
-        "reason": reason,
-        "count": count,
-        "last_arrival": rfc3339(last_arrival_ns),
-        "detail": newest[0].letter.detail if newest else None,
+        "mqtt_topic": rejected.mqtt_topic,
+        "reason": rejected.reason,
+        "count": rejected.count,
+        "last_arrival": rfc3339(rejected.last_arrival_ns),
+        "detail": rejected.detail,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
+from pipeline.directory.rejected import rejected_messages
 from pipeline.directory.stores import StoreDirectory
 from pipeline.frame import FrameKind, decode_frame, encode_frame
 from pipeline.http.app import create_app
@@ -100,6 +102,7 @@ class HttpService:
                 clock_ns=self.clock,
                 queries=queries,
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
+                rejected=partial(rejected_messages, self.dead_letters),
                 partition_of=lambda *_: 0,
             )
         )
