@@ -8,7 +8,8 @@ PipelineError
 ├── LogError              the operator: the log cannot be used
 │   ├── LogLocked         another process owns this log folder
 │   ├── LogFormatError    the folder's format version is not one this program reads
-│   └── LogFull           `log.max_bytes` or `min_free` is reached; passes when consumers catch up
+│   ├── LogFull           `log.max_bytes` or `min_free` is reached; passes when consumers catch up
+│   └── LogUnavailable    Kafka does not answer, or too few brokers do; passes when they are back
 ├── MalformedPacket       the device: bytes that are not MQTT; closes its connection only
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
@@ -55,6 +56,12 @@ class LogFormatError(LogError):
 
 class LogFull(LogError):
     """The log's cap or the disk's reserve is reached; the append was not made. Passes when consumers catch up."""
+
+
+class LogUnavailable(LogError):
+    """Kafka does not answer, or too few of its brokers do. An append may have been made or not. Passes when the brokers
+    are back.
+    """
 
 
 class MalformedPacket(PipelineError):

@@ -22,13 +22,12 @@ from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
 from pipeline.directory.rejected import rejected_messages
 from pipeline.directory.stores import StoreDirectory
-from pipeline.errors import LogFull
+from pipeline.errors import LogFull, LogUnavailable
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
 from pipeline.http.services import Busy, QueryPool, Services
 from pipeline.log import lock_worker, open_admin, open_appender
-from pipeline.log.limits import Limits
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App
@@ -95,8 +94,8 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
-        self.lock = lock_worker(config.log_url)
-        self.admin = open_admin(config.log_url)
+        self.lock = lock_worker(config.log_settings)
+        self.admin = open_admin(config.log_settings)
         self.rules = load_rules(config.rule_files)
         self.partitions = EmbeddedPartitions(config, self.admin, self.rules)
         self._warn_of_rules_without_table()
@@ -114,11 +113,7 @@ class Worker:
         """Start everything, wait for a signal, drain, end."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        use = LogUse(
-            self.config.log_url,
-            lambda tp: self._start_offset(tp.topic, tp.partition),
-            Limits(self.config.log.max_bytes, self.config.log.min_free),
-        )
+        use = LogUse(self.config.log_settings, lambda tp: self._start_offset(tp.topic, tp.partition))
         app = build(use, self._stages(), fail)
         http = self._http()
         http.start()
@@ -177,14 +172,14 @@ class Worker:
 
     def _http(self) -> HttpServer:
         config = self.config
-        appender = open_appender(config.log_url, max_bytes=config.log.max_bytes, min_free_bytes=config.log.min_free)
+        appender = open_appender(config.log_settings)
         queries = QueryPool()
         endpoint = Endpoint(
             self.partitions.store,
             LogWriter(appender, self._outcome, lambda *_: 0, time.time_ns),
             clock_ns=time.time_ns,
             run=queries.run,
-            refusals=(LogFull, Busy),
+            refusals=(LogFull, LogUnavailable, Busy),
         )
         services = Services(
             store=self.partitions.store,

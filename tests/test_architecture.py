@@ -31,7 +31,7 @@ EXCEPTIONS = {"simulators": ("pipeline/cli/*.py",)}
 IMPORT_SITES = {
     "faust": ("pipeline/topology.py", "pipeline/log/transport*.py"),
     "mode": ("pipeline/topology.py", "pipeline/log/transport*.py"),
-    "aiokafka": (),
+    "aiokafka": ("pipeline/log/kafka/*.py",),
     "duckdb": ("store/duck.py",),
     "deltalake": ("store/magnetic_tier.py",),
     "sqlglot": ("store/sql/*.py",),

@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from pipeline.config import names
+from pipeline.config.log import Log
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.layout import Layout
+from pipeline.log.settings import LogSettings
 from store.catalog import TableSettings
 from store.record import DEFAULT_ACCOUNT
 
@@ -71,26 +73,6 @@ class Listener(Section):
             found.append(Problem(("address",), message))
         refuse(found)
         return self
-
-
-class Log(Section):
-    """The durable log."""
-
-    url: str = Field(default="local", description="local: the embedded log, in the data_dir")
-    max_bytes: SizeBytes = Field(default=8 * GIB, description="at this size the gateway takes in no more")
-    min_free: SizeBytes = Field(default=GIB, description="with less than this free on the disk, the same")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_url(cls, value: object) -> object:
-        return {"url": value} if isinstance(value, str) else value
-
-    @field_validator("url")
-    @classmethod
-    def _is_embedded(cls, url: str) -> str:
-        if url != "local":
-            raise ValueError(f'"{url}" is not supported by this version, whose log is embedded; write local')
-        return url
 
 
 class Magnetic(Section):
@@ -211,9 +193,9 @@ class Config(Section):
         return Layout(self.data_dir)
 
     @property
-    def log_url(self) -> str:
-        """The log's URL with its folder: local:///absolute/folder."""
-        return f"local://{self.layout.log}"
+    def log_settings(self) -> LogSettings:
+        """What the log is told: its url with its folder, and what it may hold, or how to speak to Kafka."""
+        return self.log.settings(self.layout.log)
 
     @property
     def magnetic_url(self) -> str:

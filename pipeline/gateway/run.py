@@ -38,7 +38,7 @@ async def _run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    appender = open_appender(config.log_url, max_bytes=config.log.max_bytes, min_free_bytes=config.log.min_free)
+    appender = open_appender(config.log_settings)
     await appender.start()
     # What is here now stays: the collector need not look at it again with every thousand sessions that come.
     gc.freeze()

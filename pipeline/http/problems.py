@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import LogError, LogFull, PeerUnavailable
+from pipeline.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
 from store.errors import QueryTimeout, StoreError, UnknownDatabase, UnknownTable
 from store.sql.errors import QueryTimedOut, SqlError
 
@@ -93,7 +93,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(LogError)
     async def durable_log(_: Request, error: LogError) -> JSONResponse:
-        return document(503 if isinstance(error, LogFull) else 500, str(error))
+        return document(503 if isinstance(error, LogFull | LogUnavailable) else 500, str(error))
 
     @app.exception_handler(PeerUnavailable)
     async def peer(_: Request, error: PeerUnavailable) -> JSONResponse:

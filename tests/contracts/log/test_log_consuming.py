@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from log_workbench import Workbench, killed, lines_of, process, until
+from log_workbench import Workbench, killed, lines_of, until
 
 from pipeline.log.topics import ALERTS, READINGS
 from pipeline.log.transport_app import App, running
@@ -44,7 +44,7 @@ async def test_an_application_sees_what_other_processes_append_while_it_runs(ben
     seen = collect(app, READINGS)
 
     async with running(app):
-        with process("writer", bench.url, 7, 300) as writer:
+        with bench.writer(7, 300) as writer:
             lines_of(writer, 300)
         await until(lambda: len(seen) == 300)
 
@@ -53,13 +53,13 @@ async def test_an_application_sees_what_other_processes_append_while_it_runs(ben
 
 async def test_a_reader_that_is_killed_goes_on_from_its_own_position(bench: Workbench, tmp_path: Path) -> None:
     journal = tmp_path / "positions"
-    with process("writer", bench.url, 0, 2000) as writer:
+    with bench.writer(0, 2000) as writer:
         for attempt in range(3):
-            with process("reader", bench.url, journal) as reader:
+            with bench.reader(journal) as reader:
                 lines_of(reader, 100 + 51 * attempt)
                 killed(reader)
         lines_of(writer, 2000)
-        with process("reader", bench.url, journal):
+        with bench.reader(journal):
             await until(lambda: journal.read_text().endswith("\n1999 1999\n"))
 
     assert journal.read_text() == "".join(f"{number} {number}\n" for number in range(2000))
@@ -67,8 +67,8 @@ async def test_a_reader_that_is_killed_goes_on_from_its_own_position(bench: Work
 
 async def test_readers_in_several_processes_each_see_everything(bench: Workbench, tmp_path: Path) -> None:
     journals = [tmp_path / "one", tmp_path / "two"]
-    with process("reader", bench.url, journals[0]) as one, process("reader", bench.url, journals[1]) as two:
-        with process("writer", bench.url, 0, 300) as a, process("writer", bench.url, 1, 300) as b:
+    with bench.reader(journals[0]) as one, bench.reader(journals[1]) as two:
+        with bench.writer(0, 300) as a, bench.writer(1, 300) as b:
             lines_of(a, 300)
             lines_of(b, 300)
         seen = [lines_of(one, 600), lines_of(two, 600)]

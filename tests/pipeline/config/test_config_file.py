@@ -71,7 +71,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, loads: Loads) -
     config = loads("data_dir: here\nmagnetic: {url: ./cold}\nrules: ['rules/*.yaml', gone.yaml, rules/a.yaml]")
 
     assert config.data_dir == tmp_path / "here"
-    assert config.log_url == f"local://{tmp_path}/here/log"
+    assert config.log_settings.url == f"local://{tmp_path}/here/log"
     assert config.magnetic_url == f"{tmp_path}/cold"
     rules = tmp_path / "rules"
     assert config.rule_files == [rules / "a.yaml", rules / "b.yaml", tmp_path / "gone.yaml"]

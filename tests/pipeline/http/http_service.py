@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class HttpService:
     def __init__(self, folder: Path, tokens: Mapping[str, str] | None = None) -> None:
         config = Config.model_validate({**CONFIG, "data_dir": folder})
         self.clock = Clock()
-        self.admin = open_admin(config.log_url)
+        self.admin = open_admin(config.log_settings)
         self.store = Store.open(
             config.layout.store, memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
         )
@@ -79,7 +79,7 @@ class HttpService:
         self.alerts = AlertArchive(config.layout.alerts)
         self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
         self.writes = PendingWrites()
-        self.appender = open_appender(config.log_url, max_bytes=1 << 30, min_free_bytes=0)
+        self.appender = open_appender(replace(config.log_settings, max_bytes=1 << 30, min_free_bytes=0))
         self.progress = Progress(
             lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
         )

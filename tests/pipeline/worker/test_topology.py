@@ -13,8 +13,8 @@ from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.dead_letter import Reason
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log import open_admin, open_appender
-from pipeline.log.limits import Limits
 from pipeline.log.log import Appender
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, running
@@ -46,8 +46,8 @@ class Workbench:
     normalised: int = 0
 
     def __post_init__(self) -> None:
-        self.url = f"local://{self.folder}/log"
-        self.admin = open_admin(self.url)
+        self.log = LogSettings(f"local://{self.folder}/log", 1 << 30, 0)
+        self.admin = open_admin(self.log)
         self.registry = SeriesRegistry()
         self.dead_letters = DeadLetterArchive(self.folder / "dead_letters.sqlite")
         self.may_store = asyncio.Event()
@@ -82,7 +82,7 @@ class Workbench:
                 stream, self.dead_letters, self.admin.stream(DEAD_LETTERS)
             ),
         )
-        use = LogUse(self.url, lambda tp: self.start if tp.topic == READINGS else None, Limits(1 << 30, 0))
+        use = LogUse(self.log, lambda tp: self.start if tp.topic == READINGS else None)
         return build(use, stages, self.failures.append)
 
     @property
@@ -115,7 +115,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Workbench]:
 
 @pytest.fixture
 async def appender(bench: Workbench) -> AsyncIterator[Appender]:
-    made = open_appender(bench.url, max_bytes=1 << 30, min_free_bytes=0)
+    made = open_appender(bench.log)
     await made.start()
     yield made
     await made.stop()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.log import open_admin, open_appender
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.partitions.owned import OwnedPartitions
 from pipeline.upkeep import StoreMaintenance, Trimmer, every
@@ -18,8 +19,8 @@ from pipeline.upkeep import StoreMaintenance, Trimmer, every
 async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
     tmp_path: Path, store: int, rules: int, first: int
 ) -> None:
-    url = f"local://{tmp_path}/log"
-    appender, admin = open_appender(url, max_bytes=1 << 30, min_free_bytes=0), open_admin(url)
+    log = LogSettings(f"local://{tmp_path}/log", 1 << 30, 0)
+    appender, admin = open_appender(log), open_admin(log)
     await appender.start()
     for topic in (READINGS, ALERTS, DEAD_LETTERS):
         for _ in range(100):
