@@ -11,6 +11,7 @@ data_dir/
 └── run/                 true only while something runs
     ├── up.lock          held by `up`
     ├── up.json          pid and addresses of a running `up`
+    ├── worker.lock      held by the one worker of this data_dir
     └── metrics/         what the processes count together
 """
 
@@ -81,6 +82,11 @@ class Layout:
     def up_state(self) -> Path:
         """The pid and the addresses of a running `up`."""
         return self.run / "up.json"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the worker: the archives have one writer."""
+        return self.run / "worker.lock"
 
     @property
     def metrics(self) -> Path:

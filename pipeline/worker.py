@@ -8,36 +8,41 @@ is not the data's fault, the process ends at once, as by SIGKILL; starting again
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-import random
 import signal
+import socket
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from faust.types import TP
+
+from pipeline.answering import PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
-from pipeline.config import Config
-from pipeline.directory.rejected import rejected_messages
-from pipeline.directory.stores import StoreDirectory
-from pipeline.errors import LogFull, LogUnavailable
+from pipeline.config import Address, Config
+from pipeline.group import Group
 from pipeline.http.app import create_app
-from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
-from pipeline.http.services import Busy, QueryPool, Services
-from pipeline.log import lock_worker, open_admin, open_appender
+from pipeline.http.services import Services
+from pipeline.log import lock_worker, open_admin
+from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App
 from pipeline.partitions.embedded import EmbeddedPartitions
 from pipeline.partitions.keeper import store_tables
+from pipeline.partitions.shared import SharedPartitions
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import readings_to_records
 from pipeline.stages.records_to_alerts import records_to_alerts
 from pipeline.stages.records_to_store import records_to_store
+from pipeline.supervisor.lock import sole
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
@@ -49,11 +54,8 @@ from pipeline.upkeep import (
     every,
     set_gauges,
 )
-from pipeline.webhooks import WebhookSender
-from pipeline.writes import ANSWER_TIMEOUT_S, LogWriter
-from rules import load_rules
-from store.endpoint import Endpoint
-from store.store import Applied
+from pipeline.webhooks import AlertKeeping
+from rules import RuleSet, load_rules
 
 log = logging.getLogger(__name__)
 
@@ -94,47 +96,67 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
-        self.lock = lock_worker(config.log_settings)
+        self.held = contextlib.ExitStack()
+        self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
+        self.held.enter_context(lock_worker(config.log_settings))
         self.admin = open_admin(config.log_settings)
         self.rules = load_rules(config.rule_files)
-        self.partitions = EmbeddedPartitions(config, self.admin, self.rules)
+        self.partitions = _partitions(config, self.admin, self.rules)
         self._warn_of_rules_without_table()
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
-        self.sender = WebhookSender(
-            config.receivers,
-            self.alerts,
-            clock_ns=time.time_ns,
-            rng=random.Random(),  # noqa: S311  # jitter
-        )
+        self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
 
     async def run(self) -> None:
         """Start everything, wait for a signal, drain, end."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        use = LogUse(self.config.log_settings, lambda tp: self._start_offset(tp.topic, tp.partition))
+        listener = listen(*self.config.http.host_and_port)
+        group = self._group(listener)
+        use = LogUse(
+            self.config.log_settings,
+            lambda tp: self._start_offset(tp.topic, tp.partition),
+            self._on_assigned,
+            self._on_revoked,
+            "streamgauge" if group is None else group.own,
+        )
         app = build(use, self._stages(), fail)
-        http = self._http()
+        http = HttpServer(create_app(self._services(group)), listener, fail)
         http.start()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs handlers of its own.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await self.sender.start()
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep()]
         log.info("worker ready: HTTP on %s:%d", *http.address)
         await stop.wait()
-        await self._drain()
         for task in upkeep:
             task.cancel()
-        await asyncio.to_thread(http.stop)
         watch.cancel()
-        await app.stop()
-        await self.sender.stop()
+        if group is None:
+            await self._drain()
+            await asyncio.to_thread(http.stop)
+            await app.stop()
+        else:  # others take over what the log holds: the sooner the better, and they still ask meanwhile
+            await app.stop()
+            await asyncio.to_thread(http.stop)
+            group.close()
         await self._save()
+
+    async def _on_assigned(self, assigned: set[TP]) -> None:
+        """These, and no others, are this worker's from here on."""
+        await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
+        if any(tp.topic == ALERTS for tp in assigned):
+            extent = await asyncio.to_thread(self.admin.extent, ALERTS)
+            self.alert_keeping.take(extent.next_offset)
+
+    async def _on_revoked(self, _: set[TP]) -> None:
+        """Everything may be another worker's in a moment."""
+        await self.partitions.revoked()
+        await self.alert_keeping.let_go()
 
     def _stages(self) -> Stages:
         return Stages(
@@ -143,11 +165,8 @@ class Worker:
             ),
             records_to_store=records_to_store,
             records_to_alerts=lambda stream, outlets: records_to_alerts(stream, outlets.alerts),
-            alerts_to_webhooks=partial(
-                alerts_to_webhooks,
-                archive=self.alerts,
-                sender=self.sender,
-                name=self.admin.stream(ALERTS),
+            alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
+                stream, self.alert_keeping, outlets.alerts, is_shared=self.config.log_settings.is_kafka
             ),
             dead_letters_to_archive=partial(
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
@@ -170,41 +189,26 @@ class Worker:
         stream = self.admin.stream(topic, partition)
         return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
 
-    def _http(self) -> HttpServer:
-        config = self.config
-        appender = open_appender(config.log_settings)
-        queries = QueryPool()
-        endpoint = Endpoint(
-            self.partitions.store,
-            LogWriter(appender, self._outcome, lambda *_: 0, time.time_ns),
-            clock_ns=time.time_ns,
-            run=queries.run,
-            refusals=(LogFull, LogUnavailable, Busy),
-        )
-        services = Services(
-            store=self.partitions.store,
-            endpoint=endpoint,
-            alerts=self.alerts,
-            dead_letters=self.dead_letters,
-            credentials=Credentials(config.http.accounts_by_token()),
-            appender=appender,
-            progress=self.partitions.owned,
-            clock_ns=time.time_ns,
-            queries=queries,
-            directory=StoreDirectory(self.partitions.catalog, lambda: [p.store for p in self.partitions.owned]),
-            rejected=partial(rejected_messages, self.dead_letters),
-            partition_of=lambda *_: 0,
-        )
-        return HttpServer(create_app(services), listen(*config.http.host_and_port), fail)
+    def _group(self, listener: socket.socket) -> Group | None:
+        """The other workers, where the log may have several."""
+        if not isinstance(self.partitions, SharedPartitions):
+            return None
+        host, port = listener.getsockname()[:2]
+        return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
-    async def _outcome(self, number: int, offset: int) -> Applied:
-        """What became of the WriteRecords request in this frame. Raises TimeoutError."""
-        partition = self.partitions.owned.get(number)
-        assert partition is not None
-        return await partition.writes.outcome(offset, ANSWER_TIMEOUT_S)
+    def _services(self, group: Group | None) -> Services:
+        if isinstance(self.partitions, EmbeddedPartitions):
+            return services_alone(self.config, self.partitions, self.alerts, self.dead_letters)
+        assert group is not None
+        choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
+        return services_in_group(self.config, group, choice, self.alerts, self.dead_letters)
 
     def _trimmer(self) -> Trimmer:
-        return Trimmer(self.admin, self.partitions.owned, {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters})
+        # In a group, whoever keeps the archives next makes its own from the topics: those keep what they hold.
+        is_alone = isinstance(self.partitions, EmbeddedPartitions)
+        archives: Mapping[str, AlertArchive | DeadLetterArchive]
+        archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if is_alone else {}
+        return Trimmer(self.admin, self.partitions.owned, archives)
 
     def _upkeep(self) -> list[Any]:
         trimmer = self._trimmer()
@@ -247,3 +251,10 @@ class Worker:
         self.alerts.close()
         self.dead_letters.close()
         self.admin.close()
+        self.held.close()
+
+
+def _partitions(config: Config, admin: LogAdmin, rules: RuleSet) -> EmbeddedPartitions | SharedPartitions:
+    if config.log_settings.is_kafka:
+        return SharedPartitions(config, admin, rules)
+    return EmbeddedPartitions(config, admin, rules)

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from pipeline.config import names
 from pipeline.config.log import Log
+from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
@@ -172,6 +173,7 @@ class Config(Section):
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
+    peers: PeerSettings = PeerSettings()
     publish_records: Literal[False] = Field(default=False, description="true is not supported by this version")
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")
     rules: tuple[str, ...] = Field(default=(), description="files, with * and ? and **")
