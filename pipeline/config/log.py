@@ -1,7 +1,7 @@
 """The section `log` of a streamgauge.yaml: the embedded log, or Kafka.
 
-Refuses settings of the one beside the url of the other, by name: they would be without effect. A user and password in the
-url become `sasl`, so that the url can be shown.
+Refuses settings of the one beside the url of the other, by name: they would be without effect. A user and password in
+the url become `sasl`, so that the url can be shown.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import time
+from dataclasses import replace
 
 import uvloop
 
@@ -13,6 +14,9 @@ from pipeline.config import Config
 from pipeline.gateway.serve import serve
 from pipeline.gateway.settings import ListenerSettings, User
 from pipeline.log import open_appender
+from pipeline.log.topics import READINGS
+from pipeline.partitioning import partitioner_of
+from pipeline.stages.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
 
 
 def run(config: Config) -> None:
@@ -44,6 +48,10 @@ async def _run(config: Config) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        await serve(listener_settings(config), appender, clock_ns=time.time_ns, stop=stop)
+        settings = listener_settings(config)
+        partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
+        if partition_of is not None:
+            settings = replace(settings, batch=replace(settings.batch, close_after_s=PARTITIONED_CLOSE_AFTER_S))
+        await serve(settings, appender, clock_ns=time.time_ns, stop=stop, partition_of=partition_of)
     finally:
         await appender.stop()

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.log import Appender
+from pipeline.partitioning import Partitioner
 
 
 async def serve(
@@ -18,13 +19,14 @@ async def serve(
     clock_ns: Callable[[], int],
     stop: asyncio.Event,
     on_listening: Callable[[int], None] | None = None,
+    partition_of: Partitioner | None = None,
 ) -> None:
     """Take in what devices publish until `stop` is set, then end gracefully. `on_listening` is told the port.
 
-    `appender` is started, and stays so. Raises LogError if the log fails (a full one does not), OSError if the address
-    cannot be had.
+    `appender` is started, and stays so. Raises LogError if the log fails (a full one does not, nor an absent Kafka),
+    OSError if the address cannot be had.
     """
-    gateway = Gateway(settings, appender, clock_ns=clock_ns)
+    gateway = Gateway(settings, appender, clock_ns=clock_ns, partition_of=partition_of)
     await gateway.start()
     if on_listening is not None:
         on_listening(gateway.port)

@@ -26,6 +26,7 @@ from pipeline.log.log import Appender
 from pipeline.mqtt.codes import ReasonCode
 from pipeline.mqtt.packets import Connect, Will
 from pipeline.mqtt.topics import TopicNames
+from pipeline.partitioning import Partitioner
 from pipeline.stages.mqtt_to_readings import MqttToReadings
 
 logger = logging.getLogger(__name__)
@@ -36,12 +37,21 @@ TURN_S = 0.5  # how finely keep-alives are watched
 class Gateway:
     """A listener. `start` binds, `stop` ends it; `failed` of its stage raises if the log fails."""
 
-    def __init__(self, settings: ListenerSettings, appender: Appender, *, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        appender: Appender,
+        *,
+        clock_ns: Callable[[], int],
+        partition_of: Partitioner | None = None,
+    ) -> None:
         self.settings = settings
         self.names = TopicNames(settings.max_topic_bytes)
         self.wheel: Wheel[Session] = Wheel()
         self.complaints = Complaints()
-        self.stage = MqttToReadings(appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure)
+        self.stage = MqttToReadings(
+            appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure, partition_of=partition_of
+        )
         self._accounts = Accounts(settings.users)
         self._sessions: set[Session] = set()
         self._by_client_id: dict[tuple[str, str], Session] = {}

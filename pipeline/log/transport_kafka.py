@@ -1,8 +1,8 @@
 """Kafka's log as a transport of Faust: the consumer, whose partitions come and go with the group.
 
 Faust's own driver is not used: it reads on from committed offsets, and one full stream holds back all partitions. As on
-the embedded log each partition is read by a task of its own. These tasks live while messages flow and only for partitions
-whose position the application has told, so nothing is read from anywhere else, whatever Faust does in between.
+the embedded log each partition is read by a task of its own. These tasks live while messages flow, and only for
+partitions whose position the application has told: nothing is read from anywhere else, whatever Faust does in between.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class KafkaConsumer(base.Consumer):
             return first
         if wanted > next_offset:
             raise LogError(
-                f"Kafka's {tp.topic}/{tp.partition} ends at offset {next_offset}, but offset {wanted} is asked for: the "
-                "topic lost what it had acknowledged. Delete it to begin anew"
+                f"Kafka's {tp.topic}/{tp.partition} ends at offset {next_offset}, but offset {wanted} is asked for: "
+                "the topic lost what it had acknowledged. Delete it to begin anew"
             )
         if wanted < first:
             self._report_loss(tp, wanted, first)
@@ -201,8 +201,8 @@ class KafkaConsumer(base.Consumer):
             return True
         if offset < wanted:
             raise LogError(
-                f"Kafka's {tp.topic}/{tp.partition} begins at offset {offset} again, after {wanted - 1}: it was replaced, "
-                "or lost what it had acknowledged"
+                f"Kafka's {tp.topic}/{tp.partition} begins at offset {offset} again, after {wanted - 1}: it was "
+                "replaced, or lost what it had acknowledged"
             )
         one = tp.topic, tp.partition
         first, _ = (await self._reader.extents({one}))[one]

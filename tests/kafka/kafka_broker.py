@@ -1,7 +1,7 @@
 """A real Kafka for tests: one broker (KRaft) on free ports of loopback, ended by its id.
 
-Its jars come from Maven Central once per machine, into .jars beside this file. It listens in the clear, and with TLS and
-SASL (PLAIN, SCRAM); certificates are made for the run.
+Its jars come from Maven Central once per machine, into .jars beside this file. It listens in the clear, and also with
+TLS and SASL (PLAIN, SCRAM); certificates are made for the run.
 """
 
 from __future__ import annotations

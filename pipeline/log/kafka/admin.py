@@ -25,7 +25,7 @@ from pipeline.errors import LogError
 from pipeline.log.kafka.connection import as_log_error, client_arguments
 from pipeline.log.kafka.loop_thread import LoopThread
 from pipeline.log.kafka.protocol import DescribeLogDirsRequest, sizes_in
-from pipeline.log.kafka.topics import ensure_topics
+from pipeline.log.kafka.topics import TopicState, ensure_topics
 from pipeline.log.log import Extent, Message
 from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings
 from pipeline.log.topics import READINGS
@@ -126,7 +126,7 @@ class _Clients:
         self._admin: AIOKafkaAdminClient | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
-    async def open(self) -> Mapping[str, Any]:
+    async def open(self) -> Mapping[str, TopicState]:
         arguments = client_arguments(self._settings)
         self._admin = AIOKafkaAdminClient(**arguments)
         await self._admin.start()
@@ -212,11 +212,12 @@ class _Clients:
             (response,) = await self.admin.describe_consumer_groups([group])
         except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
             return {}  # the group has never been, or moves to another broker
+        answer: Any = response
         owned: dict[TopicPartition, str] = {}
-        for _code, _group, state, _type, _protocol, members, *_ in response.groups:
+        for _code, _group, state, _type, _protocol, members, *_rest in answer.groups:
             if state != "Stable":  # who has what is being decided
                 continue
-            for _member, client_id, _host, _metadata, assignment, *_ in members:
+            for _member, client_id, _host, _metadata, assignment in members:
                 if assignment:
                     for tp in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
                         owned[tp] = client_id

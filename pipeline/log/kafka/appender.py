@@ -2,8 +2,8 @@
 
 So each partition has one batch under way, which keeps the order of calls whatever fails, and the number of requests
 follows the brokers, not the number of appends. A batch that was not answered in time is given up together with all that
-wait behind it, and the producer with it: its sequence numbers no longer fit what the brokers have, and it would go on to
-write that batch behind our back.
+wait behind it, and the producer with it: its sequence numbers no longer fit what the brokers have, and it would go on
+to write that batch behind our back.
 """
 
 from __future__ import annotations
@@ -96,10 +96,9 @@ class KafkaAppender:
         partitions = self.partitions_of(topic)
         if not 0 <= partition < partitions:
             return LogError(f"topic {topic} has partitions 0 to {partitions - 1}, not {partition}")
-        if len(value) > MAX_MESSAGE_BYTES - OVERHEAD_BYTES:
-            return LogError(
-                f"a message of {len(value)} bytes for {topic}; Kafka takes {MAX_MESSAGE_BYTES} with its head"
-            )
+        most = MAX_MESSAGE_BYTES - OVERHEAD_BYTES
+        if len(value) > most:
+            return LogError(f"a message of {len(value)} bytes for {topic}; Kafka is given at most {most}")
         return None
 
     async def _send(self, topic: str, partition: int, part: _Partition) -> None:

@@ -1,7 +1,7 @@
 """Requests of Kafka's protocol that aiokafka does not know, written with its types.
 
-Metadata v12 (topics with their ids, which change when a topic is deleted and made anew) and DescribeLogDirs v1 (how much
-a partition takes on disk). Source: Kafka's MetadataRequest.json, MetadataResponse.json, DescribeLogDirsRequest.json.
+Metadata v12: topics with their ids, which change when a topic is deleted and made anew. DescribeLogDirs v1: how much a
+partition takes on disk. Source: Kafka's MetadataRequest.json, MetadataResponse.json, DescribeLogDirsRequest.json.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
-    AbstractType,
     Array,
     Boolean,
     CompactArray,
@@ -116,7 +116,7 @@ class MetadataRequestWithIds(Request[MetadataRequestWithIds_v12]):
 
     def build(self, request_struct_class: type[MetadataRequestWithIds_v12]) -> MetadataRequestWithIds_v12:
         """The request."""
-        return request_struct_class([(NO_ID, name, {}) for name in self._topics], False, False, {})  # noqa: FBT003
+        return request_struct_class([(NO_ID, name, {}) for name in self._topics], False, False, {})
 
 
 class DescribeLogDirsResponse_v1(Response):  # noqa: N801  aiokafka's way of naming

@@ -105,7 +105,7 @@ def configuration(settings: LogSettings, topic: str) -> dict[str, str]:
 
 async def _make(client: AIOKafkaAdminClient, settings: LogSettings, missing: list[str]) -> None:
     replication = _BROKER_DEFAULT if settings.replication is None else settings.replication
-    wanted = [
+    wanted: list[Any] = [
         (
             settings.kafka_topic(topic),
             settings.partitions_wanted(topic),

@@ -1,5 +1,5 @@
-"""The logs that the contract is asked of: `bench` is each of them in turn, `local_bench` the embedded one alone, for laws
-about disks and caps, which Kafka has of its own.
+"""The logs that the contract is asked of: `bench` is each of them in turn; `local_bench` is the embedded one alone, for
+laws about disks and caps, which Kafka has of its own.
 """
 
 from __future__ import annotations
