@@ -82,6 +82,7 @@ class Services:
     credentials: Credentials
     appender: Appender  # belongs to the HTTP thread's event loop
     progress: HowFar
+    partitions: Callable[[], list[int]]  # of [readings], that are this worker's
     clock_ns: Callable[[], int]
     queries: QueryPool
     directory: Directory

@@ -32,6 +32,7 @@ async def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
         "status": "ready" if ready else "catching up",
         "lag_seconds": round(lag_s, 3),
         "frames_behind": parts.progress.frames_behind,
+        "partitions": parts.partitions(),
     }
     return JSONResponse(body, 200 if ready else 503)
 

@@ -99,6 +99,7 @@ class HttpService:
                 credentials=Credentials(tokens or {}),
                 appender=self.appender,
                 progress=self.progress,
+                partitions=lambda: [0],
                 clock_ns=self.clock,
                 queries=queries,
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),

@@ -7,33 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
 from pipeline.layout import Layout
-
-T = TypeVar("T")
+from pipeline.testing.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "pipeline.cli")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
 FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}\n'
-
-
-def wait_for(condition: Callable[[], T], what: str, *, timeout_s: float = 30.0, every_s: float = 0.05) -> T:
-    """The first truthy answer of `condition`. Raises AssertionError saying `what` did not come, and the last answer."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout_s:g} s; the last answer was {answer!r}")
-        time.sleep(every_s)
 
 
 class Product:
