@@ -111,8 +111,8 @@ def test_timestream_clients_write_and_query_through_any_worker(start: Any) -> No
     written = writers[1].write_records(DatabaseName="db", TableName="t", Records=records)
     sql = 'SELECT COUNT(*) AS n, SUM(measure_value::double) AS s FROM "db"."t"'
     found = [query.query(QueryString=sql)["Rows"][0]["Data"] for query in queries]
+    other = [{**record, "MeasureValue": "99"} for record in records]
     with pytest.raises(writers[0].exceptions.RejectedRecordsException) as refused:
-        other = [{**record, "MeasureValue": "99"} for record in records]
         writers[0].write_records(DatabaseName="db", TableName="t", Records=other)
     writers[1].delete_table(DatabaseName="db", TableName="t")
 
