@@ -189,6 +189,14 @@ class Config(Section):
         )
         return self
 
+    @model_validator(mode="after")
+    def _peers_are_guarded(self) -> Self:
+        """With HTTP tokens, what one worker tells another must not be had without one."""
+        if self.log_settings.is_kafka and self.http.tokens and self.peers.token is None:
+            message = "is needed: http has tokens, and workers ask each other for what these guard; the same for all"
+            refuse([Problem(("peers", "token"), message)])
+        return self
+
     @property
     def layout(self) -> Layout:
         """Where things are in the data_dir."""

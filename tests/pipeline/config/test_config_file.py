@@ -13,7 +13,12 @@ from pipeline.config.load import load
 from pipeline.config.show import show_config
 
 GOOD = Path(__file__).parent / "good" / "everything.yaml"
-ENVIRON = {"FARM_7": "hush-farm", "DASHBOARD": "hush-dashboard", "HOOK_SECRET": "whsec_" + "QUJD" * 8}
+ENVIRON = {
+    "PEER_TOKEN": "known-to-workers-only",
+    "FARM_7": "hush-farm",
+    "DASHBOARD": "hush-dashboard",
+    "HOOK_SECRET": "whsec_" + "QUJD" * 8,
+}
 
 Loads = Callable[..., Config]
 Refuses = Callable[..., list[str]]
