@@ -155,11 +155,14 @@ class KafkaConsumer(base.Consumer):
     # --- delivery ---
 
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ARG002  Faust's signature
-        # Takes the place of Faust's loop, which makes two tasks per message. It is ended by cancelling it.
+        # Takes the place of Faust's loop, which makes two tasks per message and waits for full streams.
         self._draining = asyncio.get_running_loop().create_future()
         try:
             self._adjust_pumps()
             await self._draining
+        except asyncio.CancelledError:
+            # The end. Faust's fetcher takes being cancelled during a rebalance for a crash of its own.
+            pass
         finally:
             self._draining = None
             self._stop_pumps()

@@ -192,6 +192,7 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     for batch in [*accumulator._pending_batches, *(one for more in accumulator._batches.values() for one in more)]:  # noqa: SLF001
         if not batch.future.done():
             batch.future.set_exception(KafkaError("its producer was given up"))
+            batch.future.exception()  # who waits for it is told all the same; some have ceased to wait
     sender: Any = producer._sender  # noqa: SLF001  as above
     task = sender.sender_task
     with contextlib.suppress(KafkaError, OSError, TimeoutError):

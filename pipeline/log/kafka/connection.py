@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+import time
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -10,11 +12,21 @@ from aiokafka.errors import KafkaError
 from pipeline.errors import LogError, LogUnavailable
 from pipeline.log.settings import LogSettings, Tls
 
-LOOPBACK_NAME = "streamgauge"  # the client id of what is not a worker
+NO_WORKER = "streamgauge"  # the client id of what reads no partitions of the group
+
+_REPEAT_AFTER_S = 30.0
+_TALKATIVE = tuple(
+    f"aiokafka{name}"
+    for name in (
+        *("", ".conn", ".cluster", ".consumer.consumer", ".consumer.fetcher", ".consumer.group_coordinator"),
+        *(".producer.producer", ".producer.sender", ".producer.message_accumulator", ".admin.client"),
+    )
+)
 
 
-def client_arguments(settings: LogSettings, client_id: str = LOOPBACK_NAME) -> dict[str, Any]:
+def client_arguments(settings: LogSettings, client_id: str = NO_WORKER) -> dict[str, Any]:
     """The arguments that every client of aiokafka takes. Raises LogError if a TLS file cannot be used."""
+    _quieten()
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.servers,
         "client_id": client_id,
@@ -60,3 +72,26 @@ def as_log_error(settings: LogSettings, doing: str, error: KafkaError | OSError 
 def is_of_connection(error: KafkaError) -> bool:
     """Whether the error is about reaching brokers, not about what was asked of them."""
     return type(error).__name__ in ("KafkaConnectionError", "NodeNotReadyError", "NoBrokersAvailable", "StaleMetadata")
+
+
+class _Rarely(logging.Filter):
+    """Lets the same complaint through now and then: while brokers are away there are thirty a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_s: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._told_s.get(record.msg, -_REPEAT_AFTER_S) < _REPEAT_AFTER_S:
+            return False
+        self._told_s[record.msg] = now_s
+        return True
+
+
+def _quieten() -> None:
+    """See `_Rarely`; once a process."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, _Rarely) for one in logger.filters):
+            logger.addFilter(_Rarely())

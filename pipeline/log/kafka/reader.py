@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FETCH_WAIT_S = 1.0
 TROUBLED_WAIT_S = 0.2
+METADATA_MAX_AGE_S = 10.0  # so soon a topic that was made anew is noticed
 STOP_S = 5.0  # a broker that does not answer must not keep the worker from ending
 _NEVER_MS = 2**31 - 1  # a worker that is held back by its store is not dead
 
@@ -61,6 +62,7 @@ class KafkaReader:
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             max_poll_interval_ms=_NEVER_MS,
+            metadata_max_age_ms=int(METADATA_MAX_AGE_S * 1000),
             session_timeout_ms=int(settings.session_s * 1000),
             heartbeat_interval_ms=int(settings.heartbeat_s * 1000),
             rebalance_timeout_ms=int(settings.rebalance_s * 1000),
