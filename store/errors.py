@@ -12,6 +12,8 @@ StoreError
 ├── StoreLocked             the operator: another process has this store open
 ├── StoreFormatError        the operator: the folder was written in a format this program does not read
 ├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
+│   ├── Overtaken           another worker has committed the stream that was ours; nothing of ours was written
+│   └── MagneticConflict    another worker has removed what we meant to remove
 └── TypeConflict            us (a bug): `store.fit` let a measure pass with another type than its table has
 """
 
@@ -68,3 +70,11 @@ class MagneticTierError(StoreError):
 
 class TypeConflict(StoreError):
     """A measure came with another type than its table has for it, past `store.fit`, which prevents that."""
+
+
+class Overtaken(MagneticTierError):
+    """Another worker has committed rows of the stream that was ours: nothing of ours was written."""
+
+
+class MagneticConflict(MagneticTierError):
+    """Files that were to be removed are not there any more: another worker has removed them."""
