@@ -315,11 +315,12 @@ class Store:
         return used
 
     def _delete(self, info: TableInfo) -> None:
-        used = self._tables.get(info.table)
+        with self._tables_lock:  # whoever is opening it is done first
+            used = self._tables.get(info.table)
+            if used is None:
+                self.registry.drop(info.table)
         if used is not None:
             self._drop(used)
-        else:
-            self.registry.drop(info.table)
         self._home.remove_files(info.table)
 
     def _drop(self, used: Table) -> None:
