@@ -12,8 +12,9 @@ StoreError
 ├── StoreLocked             the operator: another process has this store open
 ├── StoreFormatError        the operator: the folder was written in a format this program does not read
 ├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
-│   ├── Overtaken           another worker has committed the stream that was ours; nothing of ours was written
-│   └── MagneticConflict    another worker has removed what we meant to remove
+│   ├── MagneticUnavailable its storage does not answer now: the same may succeed later
+│   ├── MagneticConflict    another writer was faster: what was asked does not fit the table any more
+│   └── Overtaken           another process writes our stream: nothing more of it is ours to write
 └── TypeConflict            us (a bug): `store.fit` let a measure pass with another type than its table has
 """
 
@@ -68,13 +69,17 @@ class MagneticTierError(StoreError):
     """The magnetic tier cannot be used, or someone else wrote to it."""
 
 
-class TypeConflict(StoreError):
-    """A measure came with another type than its table has for it, past `store.fit`, which prevents that."""
-
-
-class Overtaken(MagneticTierError):
-    """Another worker has committed rows of the stream that was ours: nothing of ours was written."""
+class MagneticUnavailable(MagneticTierError):
+    """The magnetic tier's storage does not answer now. Whether what was asked has been done is not known."""
 
 
 class MagneticConflict(MagneticTierError):
-    """Files that were to be removed are not there any more: another worker has removed them."""
+    """Another writer was faster: what was asked does not fit the table any more, and nothing was written."""
+
+
+class Overtaken(MagneticTierError):
+    """Another process writes the stream that this one wrote: it has been taken over, and nothing was written."""
+
+
+class TypeConflict(StoreError):
+    """A measure came with another type than its table has for it, past `store.fit`, which prevents that."""

@@ -34,6 +34,7 @@ IMPORT_SITES = {
     "aiokafka": (),
     "duckdb": ("store/duck.py",),
     "deltalake": ("store/magnetic_tier.py",),
+    "obstore": ("store/s3_objects.py",),
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/http/*.py",),
     "starlette": ("pipeline/http/*.py",),
