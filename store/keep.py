@@ -48,16 +48,16 @@ class StreamKeep:
                 return offset, _unpack(path, data)
 
     def kinds(self, prefix: str = "") -> list[str]:
-        """The kinds that are kept and begin so."""
-        found = (path.removeprefix(self._root) for path in self._objects.list(self._root + prefix))
+        """The kinds that are kept, those below `prefix` (whole parts of their paths), ascending."""
+        found = (path.removeprefix(self._root) for path in self._objects.list(f"{self._root}{prefix}".rstrip("/")))
         return sorted({path.rsplit("/", 1)[0] for path in found if "/" in path})
 
     def _path(self, kind: str, offset: int) -> str:
         return f"{self._root}{kind}/{offset:0{_OFFSET_DIGITS}d}"
 
     def _offsets(self, kind: str) -> list[tuple[str, int]]:
-        prefix = f"{self._root}{kind}/"
-        names = ((path, path.removeprefix(prefix)) for path in self._objects.list(prefix))
+        prefix = f"{self._root}{kind}"
+        names = ((path, path.removeprefix(f"{prefix}/")) for path in self._objects.list(prefix))
         return [(path, int(name)) for path, name in names if len(name) == _OFFSET_DIGITS and name.isdigit()]
 
 

@@ -64,7 +64,7 @@ class SharedKeeping:
         return True
 
     def _numbers(self) -> list[int]:
-        names = (path.rsplit("/", 1)[-1] for path in self._objects.list(f"{layout.SHARED_CATALOG}/"))
+        names = (path.rsplit("/", 1)[-1] for path in self._objects.list(layout.SHARED_CATALOG))
         return [int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdigit()]
 
 
