@@ -61,7 +61,8 @@ class Home(Protocol):
 
     def fate_of(self, info: TableInfo, *, now: bool) -> tuple[bool, Mapping[str, int] | None]:
         """Whether `info` is still the table of its name, and if not, up to where records were its, or None if records
-        beyond are nobody's. `now`: ask whoever may have deleted it."""
+        beyond are nobody's. `now`: ask whoever may have deleted it.
+        """
         ...
 
     def remove_files(self, table: TableId) -> None:

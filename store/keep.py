@@ -52,6 +52,11 @@ class StreamKeep:
         found = (path.removeprefix(self._root) for path in self._objects.list(f"{self._root}{prefix}".rstrip("/")))
         return sorted({path.rsplit("/", 1)[0] for path in found if "/" in path})
 
+    def forget(self, kind: str) -> None:
+        """Let go of all that is kept of `kind`."""
+        for path, _ in self._offsets(kind):
+            self._objects.delete(path)
+
     def _path(self, kind: str, offset: int) -> str:
         return f"{self._root}{kind}/{offset:0{_OFFSET_DIGITS}d}"
 

@@ -28,6 +28,7 @@ from urllib.parse import quote
 from store.record import TableId
 
 FORMAT_VERSION = 1
+SHARED_FORMAT_VERSION = 1
 _FOLDER_NAME_MAX = 255  # bytes of a path part: ext4, XFS, APFS, NTFS
 
 FORMAT = "format"

@@ -112,7 +112,12 @@ class SharedCatalog(Catalog):
         self.refresh(now=True)  # what it refuses, it refuses for what is there now
         return super()._change(decide)
 
-    def buried_folders(self) -> list[TableInfo]:
+    def buried_to(self, table: TableId) -> Mapping[str, int]:
+        """Of a deleted table: the last offset per stream that was its, as of the last refresh."""
+        buried = self._document.buried.get(table)
+        return {} if buried is None else buried.born
+
+    def buried_tables(self) -> list[TableInfo]:
         """Tables that were deleted last under their names, for their files to be removed if that was cut short."""
         return [
             TableInfo(table, TableSettings(), 0, 0, buried.born, buried.incarnation)

@@ -32,7 +32,7 @@ from store.files import make_folders, write_atomic
 from store.home import Home, PrivateHome
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.recovery import find_streams, read_again, restore
-from store.snapshot import Snapshot
+from store.snapshot import Snapshot, StoreSnapshot
 from store.table import Table
 from store.upkeep import Upkeep
 
@@ -177,7 +177,12 @@ class Store:
 
     def snapshot(self, account: str) -> Snapshot:
         """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
-        return Snapshot(account, self.catalog, self._duck, self._clock_ns, self.table_to_read)
+        return StoreSnapshot(account, self.catalog, self._duck, self._clock_ns, self.table_to_read)
+
+    @property
+    def own(self) -> str | None:
+        """Of a store of a partition: its only stream."""
+        return self._home.own
 
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
@@ -185,6 +190,10 @@ class Store:
             for table in self.all_tables():
                 table.drop()
             self._home.close()
+
+    def now_ns(self) -> int:
+        """The time, by the store's clock."""
+        return self._clock_ns()
 
     # What upkeep asks
 
@@ -259,6 +268,10 @@ class Store:
         """The tables there are now."""
         with self._tables_lock:
             return list(self._tables.values())
+
+    def opened(self, table: TableId) -> Table | None:
+        """The table, if it is open."""
+        return self._tables.get(table)
 
     def open_kept(self) -> None:
         """Open the tables, made by whomever, whose files are this store's to look after."""

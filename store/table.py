@@ -25,7 +25,7 @@ from store.memory_tier import OFFSET_BITS, Chunk, MemoryTier, Rows
 from store.positions import StreamPositions
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.scan import ChunkView, TableView
-from store.schema import Columns, TableSchema
+from store.schema import Column, Columns, TableSchema
 from store.series_file import SeriesKeeping
 from store.series_state import SeriesState
 from store.upsert import Accepted, decide
@@ -361,13 +361,21 @@ class Table:
 
     # The readers' side
 
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The dimensions and measures now."""
+        with self.lock:
+            return self.columns.stored()
+
     def schema(self, info: TableInfo) -> TableSchema:
         """The columns now."""
         with self.lock:
             return TableSchema(self.id, self.columns.all(), info.settings)
 
-    def pin(self, info: TableInfo, now_ns: int) -> TableView:
-        """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted."""
+    def pin(self, info: TableInfo, now_ns: int, positions: Mapping[int, int] | None = None) -> TableView:
+        """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted.
+
+        `positions`, by stream number, are those of another version that the view is to be read beside.
+        """
         with self.lock:
             if self.is_dropped:
                 raise UnknownTable(f"The table {self.id.table} does not exist.")
@@ -381,6 +389,7 @@ class Table:
                     chunk.to_ns,
                     dict(chunk.measures),
                     tuple(chunk.last_sequence),
+                    max(chunk.last_sequence.values(), default=-1),
                 )
                 for chunk in self.memory.chunks
             )
@@ -393,7 +402,7 @@ class Table:
                 self.memory.whole_from_ns,
                 version,
                 str(self.magnetic.folder.resolve()),
-                self.numbered(version.positions),
+                self.numbered(version.positions) if positions is None else positions,
                 self.superseded_ns(),
                 now_ns - info.settings.retention_ns,
             )

@@ -162,9 +162,7 @@ class Upkeep:
         self.positions.keep_numbers()
         streams, rows = self.positions.streams, self.work.rows_applied()
         is_there = functools.partial(self.work.is_there, table)
-        return bool(
-            self.work.attempt(table, lambda: flush(table, advanced, streams, self.clock_ns(), rows, is_there))
-        )
+        return bool(self.work.attempt(table, lambda: flush(table, advanced, streams, self.clock_ns(), rows, is_there)))
 
     def save_positions(self) -> None:
         """Raise the floors to what is durable now."""
@@ -194,7 +192,8 @@ class Upkeep:
                 return
             if table.own is not None and (is_to_clean or (is_keeper and self._is_due("merge", table, MERGE_EVERY_NS))):
                 self._catch_up(table)
-            groups = compaction_plan.plan(table.magnetic.version.files, self.clock_ns(), written_ns) if is_keeper else []
+            kept = table.magnetic.version.files if is_keeper else ()
+            groups = compaction_plan.plan(kept, self.clock_ns(), written_ns)
         for group in groups:
             compaction.rewrite(table, group)
         if is_to_clean:
