@@ -69,7 +69,7 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> None:
         version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
         with table.lock:
             table.magnetic.version = version
-            table.unmark_superseded(set(times.tolist()) & set(table.settled()))
+            table.clear_superseded(set(times.tolist()) & set(table.settled()), version.number)
 
 
 def _write(

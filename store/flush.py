@@ -8,7 +8,7 @@ version and the floor of the log may move. `apply` goes on meanwhile; rows it ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
@@ -20,8 +20,18 @@ from store.schema import Columns
 from store.table import Cut, Table
 
 
-def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns: int, store_rows: int) -> bool:
-    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything."""
+def flush(
+    table: Table,
+    advanced: Mapping[str, int],
+    streams: list[str],
+    now_ns: int,
+    store_rows: int,
+    is_there: Callable[[], bool],
+) -> bool:
+    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything.
+
+    `is_there` tells at the last moment whether the table has not been deleted.
+    """
     with table.io_lock:
         if table.is_dropped:
             return False
@@ -31,9 +41,11 @@ def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns:
         rows = unflushed_rows(table, cut)
         if rows.num_rows:
             columns = list(cut.columns.stored())
-            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns)
+            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
             files = [write_file(table.magnetic.folder, date, part) for date, part in by_date(to_magnetic(rows))]
             positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
+            if not is_there():
+                return False
             version = table.magnetic.commit(files, (), columns, positions, is_new_data=True)
         else:
             version = table.magnetic.version

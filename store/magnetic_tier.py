@@ -30,12 +30,12 @@ from deltalake.transaction import (
 )
 
 from store import delta_log, layout
-from store.errors import MagneticTierError
+from store.errors import MagneticConflict, MagneticTierError, Overtaken
 from store.files import make_folders
 from store.newness import NEVER_NS
 from store.parquet import DataFile
 from store.record import MeasureType
-from store.schema import Column
+from store.schema import Column, Columns
 
 CHECKPOINT_COMMITS = 50  # how many commits a reader has to replay at most
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 1 days", "delta.enableExpiredLogCleanup": "false"}
@@ -79,9 +79,11 @@ EMPTY = Version(-1, (), {})
 class MagneticTier:
     """The Delta table in one folder; made with the first commit."""
 
-    def __init__(self, folder: Path, streams: Sequence[str]) -> None:
+    def __init__(self, folder: Path, streams: Sequence[str], own: str | None = None) -> None:
         """Open it, setting damaged last commits aside. Raises MagneticTierError if it cannot be read."""
         self.folder = folder
+        self._streams = streams
+        self._own = own
         self.version = EMPTY
         self.set_aside = delta_log.mend(folder)
         self._delta: DeltaTable | None = None
@@ -89,6 +91,64 @@ class MagneticTier:
         self._since_checkpoint = 0
         if any((folder / layout.DELTA_LOG).glob("*.json")):
             self._load(streams)
+
+    def refresh(self) -> Version:
+        """Stand-in."""
+        if any((self.folder / layout.DELTA_LOG).glob("*.json")):
+            kept = self.version
+            self._load(list(self._streams))
+            self.version, newest = kept, self.version
+            return newest
+        return self.version
+
+    def register(self, columns: Sequence[Column]) -> list[Column]:
+        """Stand-in."""
+        while True:
+            newest = self.refresh()
+            try:
+                if self._delta is None:
+                    kept = self.version
+                    self._create(())
+                    self.version = kept
+                known = Columns.of(self.columns())
+                missing = []
+                for column in columns:
+                    mine = known.dimensions if column.kind == "dimension" else known.measures
+                    if column.name not in mine:
+                        if column.kind == "dimension":
+                            missing.append(known.dimension(column.name))
+                        else:
+                            missing.append(known.measure(column.name, column.type))
+                if missing:
+                    self._add_columns(self._delta, missing)
+                self.refresh()
+                return self.columns()
+            except DeltaError:
+                continue
+
+    def _commit_own(self, added, removed, columns, positions, *, is_new_data):
+        own = self._own
+        if columns:
+            self.register(columns)
+        while True:
+            newest = self.refresh()
+            if newest.positions.get(own) != self.version.positions.get(own):
+                raise Overtaken(f"{self.folder}: {own}")
+            there = {file.path for file in newest.files}
+            if not all(file.path in there for file in removed):
+                raise MagneticConflict(f"{self.folder}")
+            try:
+                self._delta.create_write_transaction(
+                    [*(_add(file, is_new_data) for file in added), *(_remove(file, is_new_data) for file in removed)],
+                    "append", self._delta.schema(), [layout.DATE],
+                    commit_properties=CommitProperties(
+                        app_transactions=[Transaction(own, positions[own])] if positions.get(own, -1) > newest.positions.get(own, -1) else [],
+                        max_commit_retries=0),
+                    post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False))
+            except DeltaError:
+                continue
+            delta_log.sync(self.folder, newest.number + 1)
+            return self.refresh()
 
     def columns(self) -> list[Column]:
         """The dimensions and measures that the Delta schema records."""
@@ -121,6 +181,8 @@ class MagneticTier:
 
         Returns the new version; readers see it when the caller, under the table's lock, makes it `version`.
         """
+        if self._own is not None:
+            return self._commit_own(added, removed, columns, positions, is_new_data=is_new_data)
         try:
             delta = self._delta or self._create(columns)
             self._add_columns(delta, columns)

@@ -10,13 +10,17 @@ from store.catalog import TableSettings
 from store.table import Table
 
 
-def retain(table: Table, settings: TableSettings, now_ns: int) -> int:
-    """Take files and sealed chunks without a visible row out of the table; how many files went."""
+def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
+    """Take files and sealed chunks without a visible row out of the table; how many files went.
+
+    Files are left alone by whoever is not their keeper.
+    """
     oldest_ns = now_ns - settings.retention_ns
     with table.io_lock:
         if table.is_dropped:
             return 0
-        expired = [file for file in table.magnetic.version.files if file.to_ns < oldest_ns]
+        files = table.magnetic.version.files if is_keeper else ()
+        expired = [file for file in files if file.to_ns < oldest_ns]
         version = table.magnetic.version
         if expired:
             with table.lock:
@@ -25,6 +29,6 @@ def retain(table: Table, settings: TableSettings, now_ns: int) -> int:
         with table.lock:
             table.magnetic.version = version
             for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
-                table.memory.evict(chunk)
+                table.evict(chunk)
             table.unmark_superseded([time_ns for time_ns in table.superseded if time_ns < oldest_ns])
         return len(expired)

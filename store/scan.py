@@ -35,6 +35,16 @@ class ChunkView:
     to_ns: int
     measures: Mapping[str, Column]
     streams: tuple[int, ...]
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class TailView:
+    """Rows beyond the version that a partition's owner gave, as a DuckDB view with all of `_EXTRA`."""
+
+    name: str
+    physical: frozenset[str]  # the columns it has
+    to_sequence: int  # rows beyond were applied after the snapshot began
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,20 @@ class TableView:
     positions: Mapping[int, int]  # of `version`, by stream number
     superseded_ns: Int64s  # ascending
     visible_from_ns: int  # older rows are past their retention
+    tails: tuple[TailView, ...] = ()
+
+    @classmethod
+    def of_shared(
+        cls,
+        schema: TableSchema,
+        version: Version,
+        folder: str,
+        superseded_ns: Int64s,
+        visible_from_ns: int,
+        tails: tuple[TailView, ...],
+    ) -> TableView:
+        """A table of which nothing is in this process's RAM but what the owners of its partitions have given."""
+        return cls(schema, "", (), END_OF_TIME_NS, version, folder, {}, superseded_ns, visible_from_ns, tails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +138,7 @@ def _rows(view: TableView, selection: Selection, *, extra: bool) -> str:
     parts = [_memory_rows(view, selection, from_ns, extra=extra)]
     if from_ns < view.whole_from_ns:
         parts.append(_magnetic_rows(view, selection, from_ns, extra=extra))
+    parts += [_tail_rows(view, tail, extra=extra) for tail in view.tails]
     return " UNION ALL ".join(part for part in parts if part) or _no_rows(view, extra=extra)
 
 
@@ -123,21 +148,51 @@ def _no_rows(view: TableView, *, extra: bool) -> str:
     return f"SELECT {', '.join(typed)} WHERE false"
 
 
+def beyond(view: TableView, selection: Selection) -> str:
+    """The query for the rows in RAM beyond the version's positions, in whatever chunk, with all of `_EXTRA`."""
+    parts = []
+    for chunk in view.chunks:
+        if chunk.to_ns < selection.from_ns or chunk.from_ns >= selection.to_ns:
+            continue
+        lacked = " OR ".join(_beyond(view, chunk)) or "false"
+        conditions = [*_within(chunk, selection, selection.from_ns), f"({lacked})"]
+        parts.append(_chunk_rows(view, chunk, conditions, extra=True))
+    return _with_series(view, parts, extra=True) or _no_rows(view, extra=True)
+
+
+def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
+    values = [
+        column.quoted if column.physical in tail.physical else f"NULL::{column.duck_type} AS {column.quoted}"
+        for column in view.schema.columns
+    ]
+    listed = ", ".join([*values, *([_quoted(_EXTRA)] if extra else [])])
+    return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
+
+
 def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:
-    measures = [column for column in view.schema.columns if column.kind == "measure"]
     parts = []
     for chunk in view.chunks:
         if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
             continue
         if chunk.chunk.sealed and chunk.to_ns < view.whole_from_ns:
             continue
-        values = [
-            column.quoted if column.name in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
-            for column in measures
-        ]
-        fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
-        where = " AND ".join(_chunk_conditions(view, chunk, selection, from_ns)) or "true"
-        parts.append(f"SELECT {', '.join([*fixed, *values])} FROM {chunk.chunk.name} WHERE {where}")
+        parts.append(_chunk_rows(view, chunk, _chunk_conditions(view, chunk, selection, from_ns), extra=extra))
+    return _with_series(view, parts, extra=extra)
+
+
+def _chunk_rows(view: TableView, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:
+    values = [
+        column.quoted if column.name in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
+        for column in view.schema.columns
+        if column.kind == "measure"
+    ]
+    fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
+    where = " AND ".join(conditions) or "true"
+    return f"SELECT {', '.join([*fixed, *values])} FROM {chunk.chunk.name} WHERE {where}"
+
+
+def _with_series(view: TableView, parts: Sequence[str], *, extra: bool) -> str:
+    """Rows of chunks with the dimensions of their series; empty where there is no part."""
     if not parts:
         return ""
     select = ", ".join(
@@ -153,6 +208,15 @@ def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: 
 
 
 def _chunk_conditions(view: TableView, chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
+    conditions = _within(chunk, selection, from_ns)
+    if max(chunk.from_ns, from_ns) < view.whole_from_ns:
+        whole = f'"{layout.TIME_NS}" >= {view.whole_from_ns}'
+        conditions.append(f"({' OR '.join([whole, *([] if chunk.chunk.sealed else _beyond(view, chunk))])})")
+    return conditions
+
+
+def _within(chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
+    """Conditions for the rows of a chunk as it was pinned that are selected."""
     conditions = []
     if chunk.from_ns < from_ns:
         conditions.append(f'"{layout.TIME_NS}" >= {from_ns}')
@@ -162,19 +226,16 @@ def _chunk_conditions(view: TableView, chunk: ChunkView, selection: Selection, f
         conditions.append(f"rowid < {chunk.rows}")
     if selection.series is not None:
         conditions.append(f'"{layout.SERIES_ID}" IN ({selection.series})')
-    if max(chunk.from_ns, from_ns) < view.whole_from_ns:
-        whole = f'"{layout.TIME_NS}" >= {view.whole_from_ns}'
-        beyond = (
-            ""
-            if chunk.chunk.sealed
-            else "".join(
-                f' OR ("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= '
-                f"{(view.positions.get(stream, -1) + 1) << OFFSET_BITS})"
-                for stream in chunk.streams
-            )
-        )
-        conditions.append(f"({whole}{beyond})")
     return conditions
+
+
+def _beyond(view: TableView, chunk: ChunkView) -> list[str]:
+    """Conditions, any of them, for the rows of a chunk that the version lacks."""
+    return [
+        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= '
+        f"{(view.positions.get(stream, -1) + 1) << OFFSET_BITS})"
+        for stream in chunk.streams
+    ]
 
 
 def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:

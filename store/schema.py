@@ -124,6 +124,11 @@ class Columns:
         """Dimensions and measures: what is persisted."""
         return (*self.dimensions.values(), *self.measures.values())
 
+    def stored_beside(self, known: Columns) -> list[Column]:
+        """What is persisted here and not there."""
+        have = {(column.kind, column.name) for column in known.stored()}
+        return [column for column in self.stored() if (column.kind, column.name) not in have]
+
     def _free(self, name: str) -> str:
         plain = re.sub(r"[^a-z0-9_]", "_", name.lower()) or "_"
         if plain[0].isdigit() or plain[0] == "_":

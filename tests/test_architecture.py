@@ -34,6 +34,7 @@ IMPORT_SITES = {
     "aiokafka": ("pipeline/log/kafka/*.py",),
     "duckdb": ("store/duck.py",),
     "deltalake": ("store/magnetic_tier.py",),
+    "obstore": ("store/s3_objects.py",),
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/http/*.py",),
     "starlette": ("pipeline/http/*.py",),
