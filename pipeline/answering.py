@@ -80,8 +80,8 @@ def services_in_group(
     appender, queries = open_appender(config.log_settings), QueryPool()
     writer = LogWriter(appender, group.outcome_of, choice.of_record, time.time_ns)
     return Services(
-        store=group.store,
-        endpoint=Endpoint(group.store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW),
+        store=group.tables,
+        endpoint=Endpoint(group.tables, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW),
         alerts=alerts,
         dead_letters=dead_letters,
         credentials=Credentials(config.http.accounts_by_token()),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -28,20 +26,26 @@ from pipeline.peers.client import Answered, AsyncPeerClient, Forwarded, PeerAcce
 from pipeline.peers.owners import Owners
 from pipeline.peers.peers import ANSWER_WITHIN_S, Peers
 from pipeline.peers.tails import Tails
+from store.catalog import Catalog
 from store.objects import Objects
-from store.shared_catalog import SharedCatalog
+from store.shared import SharedStore
 from store.snapshot import Snapshot
 
 TIER_ID = "id"  # an object beside the tables: which magnetic tier this is
 INTERNAL_THREADS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class GroupStore:
-    """The tables of all workers together: what the SQL and Timestream's protocol are asked over."""
+class GroupTables:
+    """The tables of all workers together."""
 
-    catalog: SharedCatalog
-    snapshot: Callable[[str], Snapshot]
+    def __init__(self, shared: SharedStore, tails: Tails) -> None:
+        self.catalog: Catalog = shared.catalog
+        self._shared = shared
+        self._tails = tails
+
+    def snapshot(self, account: str) -> Snapshot:
+        """A view over the rows of all workers."""
+        return self._shared.snapshot(account, self._tails.gather)
 
 
 class Group:
@@ -67,9 +71,8 @@ class Group:
         self._dead_letters = dead_letters
         self._peers = Peers(self.own, admin.partitions_of(READINGS), Owners(admin.owners), PeerClient(access))
         self._client = AsyncPeerClient(access)
-        tails_of_all = Tails(partitions.owned, self._peers)
         own_directory = StoreDirectory(partitions.catalog, lambda: [of.store for of in partitions.owned])
-        self.store = GroupStore(shared.catalog, lambda account: shared.snapshot(account, tails_of_all.gather))
+        self.tables = GroupTables(shared, Tails(partitions.owned, self._peers))
         self.directory = SharedDirectory(own_directory, self._peers)
         self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
         self.internal = _internal(access, partitions.owned, own_directory, dead_letters)

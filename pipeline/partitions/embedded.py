@@ -12,6 +12,7 @@ from pipeline.partitions.making import partition_over, start_offset
 from pipeline.partitions.owned import OwnedPartitions
 from pipeline.rule_state import RuleFiles, RuleState
 from rules import Engine, RuleSet
+from store.catalog import Catalog
 from store.store import Store
 
 
@@ -28,12 +29,16 @@ class EmbeddedPartitions:
             templates=config.templates(),
             clock_ns=time.time_ns,
         )
-        self.catalog = self.store.catalog
         self.rule_state = RuleState(Engine(rules, self.store.registry), RuleFiles(config.layout.rules))
         self.rule_state.load()
         self.owned = OwnedPartitions(
             [partition_over(self.store, self.rule_state, routes_from(config.tables), admin, 0)]
         )
+
+    @property
+    def catalog(self) -> Catalog:
+        """See `PartitionKeeper`."""
+        return self.store.catalog
 
     async def assigned(self, numbers: set[int]) -> None:
         """See `PartitionKeeper`: it never changes."""

@@ -12,7 +12,11 @@ class PartitionKeeper(Protocol):
     """Opens, saves and closes partitions. Methods without `async` may block for milliseconds."""
 
     owned: OwnedPartitions
-    catalog: Catalog
+
+    @property
+    def catalog(self) -> Catalog:
+        """Of the tables of all partitions, this worker's and others'."""
+        ...
 
     async def assigned(self, numbers: set[int]) -> None:
         """These partitions of [readings], and no others, are this worker's from here on."""

@@ -23,6 +23,7 @@ from pipeline.partitions.partition import Partition
 from pipeline.rule_state import RuleState
 from pipeline.rule_state.shared import RuleObjects
 from rules import Engine, RuleSet
+from store.catalog import Catalog
 from store.errors import StoreError
 from store.shared import SharedStore
 
@@ -48,8 +49,12 @@ class SharedPartitions:
             clock_ns=time.time_ns,
             log_end=self._log_end,
         )
-        self.catalog = self.store.catalog
         self.owned = OwnedPartitions()
+
+    @property
+    def catalog(self) -> Catalog:
+        """See `PartitionKeeper`."""
+        return self.store.catalog
 
     async def assigned(self, numbers: set[int]) -> None:
         """See `PartitionKeeper`."""

@@ -44,7 +44,7 @@ class RuleObjects:
 
     def remove(self, block: TableId) -> None:
         """See `RuleKeep`."""
-        self._keep.remove(_kind(block))
+        self._keep.forget(_kind(block))
 
     def save_floors(self, floors: dict[str, int]) -> None:
         """See `RuleKeep`."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from store.endpoint.payload import WriteRecord
-from store.record import TableId
-from store.store import Applied, Store
+from store.record import Applied, TableId
+from store.tables import Tables
 
 T = TypeVar("T")
 
@@ -41,6 +41,6 @@ class Context:
     account: str
     region: str
     now_ns: int
-    store: Store
+    store: Tables
     run: Run
     operation: str

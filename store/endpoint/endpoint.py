@@ -40,7 +40,7 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
-from store.store import Store
+from store.tables import Tables
 
 TARGET_PREFIX = "Timestream_20181101."
 
@@ -95,7 +95,7 @@ class Endpoint:
 
     def __init__(
         self,
-        store: Store,
+        store: Tables,
         writer: Writer,
         *,
         clock_ns: Callable[[], int],
