@@ -10,7 +10,7 @@ from store import errors as store_errors
 from store.snapshot import Snapshot
 from store.sql.bound import Query
 from store.sql.casts import REFUSED
-from store.sql.errors import QueryFailed, QueryTimedOut
+from store.sql.errors import NameNotFound, QueryFailed, QueryTimedOut
 from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
@@ -42,6 +42,8 @@ def query(
                     return show_measures(snapshot, source, statement, timeout_s)
                 case _:
                     return _select(snapshot, source, statement, now_ns, timeout_s, max_rows)
+    except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
+        raise NameNotFound(str(error)) from error  # deleted by somebody else while it was asked
     except store_errors.QueryTimeout as error:
         raise QueryTimedOut(f"The query ran longer than {timeout_s:g} s and was ended") from error
     except store_errors.QueryFailed as error:
