@@ -27,7 +27,7 @@ def validity_of(der: bytes) -> Validity:
     certificate = _item(der, 0, _SEQUENCE)
     fields = _item(der, certificate.start, _SEQUENCE)
     at = fields.start
-    if der[at] == _VERSION:  # absent in version 1
+    if der[at : at + 1] == bytes((_VERSION,)):  # absent in version 1
         at = _item(der, at, _VERSION).stop
     for _ in ("serialNumber", "signature", "issuer"):
         at = _item(der, at).stop
