@@ -13,6 +13,7 @@ PipelineError
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
 ├── ServerUnreachable     the caller: the server a client command asks does not answer
+│   └── ServerNotTrusted  the caller: its certificate is not good for this caller and this address
 └── ServerRefused         the caller: the server answered that the request is not possible
 """
 
@@ -77,6 +78,10 @@ class FrameError(PipelineError):
 
 class ServerUnreachable(PipelineError):
     """The server that a client command asks does not answer."""
+
+
+class ServerNotTrusted(ServerUnreachable):
+    """The server that a client command asks has a certificate that this caller does not trust."""
 
 
 class ServerRefused(PipelineError):

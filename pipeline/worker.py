@@ -41,6 +41,7 @@ from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import readings_to_records
 from pipeline.stages.records_to_alerts import records_to_alerts
 from pipeline.stages.records_to_store import records_to_store
+from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
@@ -97,6 +98,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
+        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http")
         self.lock = lock_worker(config.log_url)
         self.admin = open_admin(config.log_url)
         self.stream = self.admin.stream(READINGS)
@@ -146,6 +148,8 @@ class Worker:
         # After Faust, which installs handlers of its own.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        # A terminal that is closed, or the operator's word that there are new certificates.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
         await self.sender.start()
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep()]
@@ -232,7 +236,11 @@ class Worker:
             queries=queries,
             zones=Zones(self.store),
         )
-        return HttpServer(create_app(services), listen(*config.http.host_and_port), fail)
+        return HttpServer(create_app(services), listen(*config.http.host_and_port), fail, self.http_tls)
+
+    def _reload_certificates(self) -> None:
+        if self.http_tls is not None:
+            self.http_tls.reload()
 
     def _upkeep(self) -> list[Any]:
         trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)
@@ -242,7 +250,12 @@ class Worker:
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
             await asyncio.to_thread(self.alerts.retain, now_ns)
 
+        async def certificates() -> None:
+            if self.http_tls is not None:
+                self.http_tls.poll()
+
         return [
+            every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, self.rule_state.save_pass, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(GAUGES_EVERY_S, lambda: set_gauges(self.progress), fail),

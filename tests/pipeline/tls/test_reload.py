@@ -1,4 +1,4 @@
-"""New certificate files while the listener runs: new handshakes see them, open connections stay, bad ones are refused."""
+"""New certificate files at run time: new handshakes see them, open connections stay, bad ones are refused."""
 
 from __future__ import annotations
 
