@@ -33,7 +33,6 @@ class Authority:
         kind = trustme.KeyType.RSA if is_rsa else trustme.KeyType.ECDSA
         issued = self._ca.issue_cert(
             "127.0.0.1",
-            "localhost",
             common_name=common_name,
             key_type=kind,
             not_before=not_before or datetime.now(UTC) - timedelta(days=1),
