@@ -54,22 +54,20 @@ class SecureServer:
             self._spawn(self._accept(listener))
 
     def close(self) -> None:
-        """Accept no more, and give up the handshakes under way."""
+        """Accept no more, and give up the handshakes under way; the sockets close as the loop goes on."""
         for task in self._tasks:
             task.cancel()
-        for listener in self.sockets:
-            self._loop.remove_reader(listener)
-            listener.close()
 
     async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, address = await self._loop.sock_accept(listener)
-            except OSError as error:
-                self._complaints.warn("accept failed", f"{error.strerror or error}; the device waits")
-                await asyncio.sleep(ACCEPT_AGAIN_S)
-            else:
-                self._spawn(self._shake_hands(connection, address))
+        with listener:
+            while True:
+                try:
+                    connection, address = await self._loop.sock_accept(listener)
+                except OSError as error:
+                    self._complaints.warn("accept failed", f"{error.strerror or error}; the device waits")
+                    await asyncio.sleep(ACCEPT_AGAIN_S)
+                else:
+                    self._spawn(self._shake_hands(connection, address))
 
     async def _shake_hands(self, connection: socket.socket, address: Any) -> None:
         try:

@@ -7,13 +7,16 @@ import logging
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
+from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
 from certificate_files import Authority
 from secure_devices import WITHIN_S, count, listening, on_uvloop, until
 
+from pipeline.gateway.secure_server import SecureServer
 from pipeline.gateway.settings import User
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.encode import pubacks
@@ -117,6 +120,30 @@ async def test_who_only_looks_whether_somebody_listens_is_counted_and_not_compla
 
         await until(lambda: count(FAILED, reason="lost") == before + 1)
     assert not caplog.records
+
+
+@on_uvloop
+async def test_connections_that_break_in_the_midst_of_the_handshake_leave_nothing_behind(authority: Authority) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        authority.trusting().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1").do_handshake()
+    hello = outgoing.read()
+
+    def break_off(port: int) -> None:
+        for size in (0, 1, 5, 60, len(hello)):
+            for linger in (struct.pack("ii", 0, 0), struct.pack("ii", 1, 0)):  # the second resets
+                with socket.create_connection(("127.0.0.1", port)) as device:
+                    device.sendall(hello[:size])
+                    device.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    async with listening(authority.files()) as listener:
+        before, files = count(FAILED, reason="lost"), len(list(Path("/proc/self/fd").iterdir()))
+        await asyncio.to_thread(break_off, listener.port)
+
+        await until(lambda: count(FAILED, reason="lost") == before + 10)
+        assert isinstance(listener.gateway._server, SecureServer)
+        assert len(listener.gateway._server._tasks) == 1
+        await until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= files)
 
 
 @on_uvloop
