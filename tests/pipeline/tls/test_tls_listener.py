@@ -212,7 +212,8 @@ async def test_backpressure_holds_with_tls_and_nothing_is_dropped(authority: Aut
 
 @on_uvloop
 async def test_with_tls_too_who_does_not_read_its_pubacks_is_not_read(authority: Authority) -> None:
-    async with listening(authority.files()) as listener:
+    never_pressed = BatchSettings(max_waiting_messages=1 << 40, max_waiting_bytes=1 << 40)
+    async with listening(authority.files(), batch=never_pressed) as listener:
         device = await listener.device(authority.trusting(), receive_buffer_bytes=8_192)
         transport = device.writer.transport
         transport.pause_reading()  # type: ignore[attr-defined]
