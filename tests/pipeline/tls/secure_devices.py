@@ -23,7 +23,7 @@ from pipeline.mqtt.fields import encode_binary, encode_text
 from pipeline.mqtt.testing import connect
 from pipeline.tls.files import TlsFiles
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 
 
 def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

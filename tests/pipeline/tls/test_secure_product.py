@@ -60,7 +60,7 @@ class Site(Product):
         """The certificate that a new connection to this address sees."""
         host, _, port = address.rpartition(":")
         with (
-            socket.create_connection((host, int(port)), timeout=10) as plain,
+            socket.create_connection((host, int(port)), timeout=60) as plain,
             self.authority.trusting().wrap_socket(plain, server_hostname=host) as connection,
         ):
             return connection.getpeercert(binary_form=True) or b""
@@ -73,7 +73,7 @@ class Site(Product):
         host, _, port = self.mqtt.rpartition(":")
         device.connect(host, int(port))
         device.loop_start()
-        wait_for(device.is_connected, "the device is connected")
+        wait_for(device.is_connected, "the device is connected", timeout_s=60)
         return device
 
     def ask(self, sql: str) -> list[list[Any]]:
@@ -167,7 +167,7 @@ def test_tls_1_1_is_not_spoken(site: Site) -> None:
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
 
-    with socket.create_connection((host, int(port)), timeout=10) as plain, pytest.raises(ssl.SSLError):
+    with socket.create_connection((host, int(port)), timeout=60) as plain, pytest.raises(ssl.SSLError):
         old.wrap_socket(plain)
 
 
@@ -256,7 +256,7 @@ def test_at_sighup_all_servers_show_the_new_certificates_and_no_connection_ends(
     told = "listener.tls: new certificate, valid until 2041-01-01T00:00:00Z"
     wait_for(lambda: site.output.read_text().count(told) >= 2, "both gateways have it")
     assert site.shown(site.mqtt) == new["mqtt"]
-    device.publish("stays/here", "1", qos=1).wait_for_publish(20)
+    device.publish("stays/here", "1", qos=1).wait_for_publish(60)
     assert device.is_connected()
     device.disconnect()
     device.loop_stop()
