@@ -43,6 +43,7 @@ from pipeline.stages.readings_to_records import readings_to_records
 from pipeline.stages.records_to_alerts import records_to_alerts
 from pipeline.stages.records_to_store import records_to_store
 from pipeline.supervisor.lock import sole
+from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
@@ -96,6 +97,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
+        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http")
         self.held = contextlib.ExitStack()
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
         self.held.enter_context(lock_worker(config.log_settings))
@@ -122,13 +124,15 @@ class Worker:
             "streamgauge" if group is None else group.own,
         )
         app = build(use, self._stages(), fail)
-        http = HttpServer(create_app(self._services(group)), listener, fail)
+        http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs handlers of its own.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        # A terminal that is closed, or the operator's word that there are new certificates.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep()]
         log.info("worker ready: HTTP on %s:%d", *http.address)
@@ -210,6 +214,10 @@ class Worker:
         archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if is_alone else {}
         return Trimmer(self.admin, self.partitions.owned, archives)
 
+    def _reload_certificates(self) -> None:
+        if self.http_tls is not None:
+            self.http_tls.reload()
+
     def _upkeep(self) -> list[Any]:
         trimmer = self._trimmer()
 
@@ -222,7 +230,12 @@ class Worker:
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
             await asyncio.to_thread(self.alerts.retain, now_ns)
 
+        async def certificates() -> None:
+            if self.http_tls is not None:
+                self.http_tls.poll()
+
         return [
+            every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(GAUGES_EVERY_S, lambda: set_gauges(self.partitions.owned), fail),

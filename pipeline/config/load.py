@@ -18,6 +18,7 @@ from pipeline.config.environment import overrides_in
 from pipeline.config.explain import problems_of
 from pipeline.config.model import Config
 from pipeline.config.problems import KeyPath, Problem, show_path
+from pipeline.config.tls import PATHS as TLS_PATHS
 from pipeline.errors import ConfigError
 
 OPTIONS: Mapping[str, KeyPath] = {
@@ -124,6 +125,10 @@ def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
     magnetic = tree.get("magnetic")
     if isinstance(magnetic, dict) and isinstance(magnetic.get("url"), str) and "://" not in magnetic["url"]:
         magnetic["url"] = str(folder / magnetic["url"])
+    for section in (tree.get("listener"), tree.get("http")):
+        tls = section.get("tls") if isinstance(section, dict) else None
+        if isinstance(tls, dict):
+            tls.update({key: str(folder / tls[key]) for key in TLS_PATHS if isinstance(tls.get(key), str)})
     rules = tree.get("rules")
     if isinstance(rules, list):
         tree["rules"] = [str(folder / rule) if isinstance(rule, str) else rule for rule in rules]

@@ -31,6 +31,25 @@ ONE_PROBLEM = {
     "listener: {users: [{username: a, password: b, account: ../x}]}": (
         '1: listener.users[0].account: "../x" is not an account name'
     ),
+    "listener: {users: [{username: a}]}": (
+        "1: listener.users[0].password: is required, unless certificate: true takes its place"
+    ),
+    "listener: {users: [{username: a, password: '', account: b}]}": "1: listener.users[0].password: it is empty",
+    "listener: {users: [{username: a, certificate: true}]}": (
+        "1: listener.users[0].certificate: is true, and listener.tls has no client_ca"
+    ),
+    "listener: {tls: {certificate: c, key: k, client_ca: a}, users: [{username: a, password: b, certificate: true}]}": (
+        "1: listener.users[0].certificate: is true, and there is a password too"
+    ),
+    "listener: {tls: {certificate: c, key: k, require_client_certificate: true}}": (
+        "1: listener.tls.require_client_certificate: is true, and there is no client_ca"
+    ),
+    "listener: {tls: {certificate: c}}": "1: listener.tls.key: is required",
+    "listener: {address: '0.0.0.0:1', tls: {certificate: c, key: k, client_ca: a}}": (
+        "1: listener.address: 0.0.0.0:1 can be reached from other machines"
+    ),
+    "http: {tls: {certificate: 1, key: k}}": "1: http.tls.certificate: is 1; it is a path",
+    "listener: {gateways: 0}": "1: listener.gateways: is 0",
     "tables: []": "1: tables: is empty; leave tables out for the default, or list one",
     "tables: {a: b}": "1: tables: is a mapping; it is a list",
     "rules: a.yaml": '1: rules: is "a.yaml"; it is a list',
