@@ -27,7 +27,7 @@ from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 1 << 20  # uncompressed; a single message may be larger
-OVERHEAD_BYTES = 1_024  # of a batch of one message, generously
+OVERHEAD_BYTES = 64 << 10  # of a batch of one message that lz4 cannot make smaller: 1/255 of it and a head
 # What will not pass by itself: everything else may.
 _FOR_GOOD = (MessageSizeTooLargeError, TopicAuthorizationFailedError)
 
