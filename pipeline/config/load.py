@@ -124,6 +124,10 @@ def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
     magnetic = tree.get("magnetic")
     if isinstance(magnetic, dict) and isinstance(magnetic.get("url"), str) and "://" not in magnetic["url"]:
         magnetic["url"] = str(folder / magnetic["url"])
+    log = tree.get("log")
+    if isinstance(log, dict) and isinstance(log.get("tls"), dict):
+        files = log["tls"].items()
+        log["tls"] = {key: str(folder / path) if isinstance(path, str) else path for key, path in files}
     rules = tree.get("rules")
     if isinstance(rules, list):
         tree["rules"] = [str(folder / rule) if isinstance(rule, str) else rule for rule in rules]
