@@ -47,8 +47,7 @@ async def test_after_kafka_was_killed_and_came_back_appending_and_consuming_go_o
             await asyncio.sleep(0.002)
 
     async with appending(settings) as appender, running(worker.app), asyncio.TaskGroup() as tasks:
-        for partition in range(PARTITIONS):
-            tasks.create_task(write(appender, partition))
+        writers = [tasks.create_task(write(appender, partition)) for partition in range(PARTITIONS)]
         await until(lambda: len(worker.events) > 100)
         await asyncio.to_thread(kafka.kill)
         with pytest.raises(LogUnavailable, match=r"Kafka at 127\.0\.0\.1:\d+ did not take an append to readings"):
@@ -59,6 +58,7 @@ async def test_after_kafka_was_killed_and_came_back_appending_and_consuming_go_o
         count = len(answered)
         await until(lambda: len(answered) > count + 100)
         ended.set()
+        await asyncio.wait(writers)
         sent = await (await sending)
         await until(lambda: set(answered) <= {value for _, _, value in worker.events})
 
