@@ -19,8 +19,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from faust.types import TP
-
 from pipeline.answering import PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
@@ -32,7 +30,7 @@ from pipeline.http.services import Services
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.log.transport import LogUse
+from pipeline.log.transport import LogUse, TopicPartitions
 from pipeline.log.transport_app import App
 from pipeline.partitions.embedded import EmbeddedPartitions
 from pipeline.partitions.keeper import store_tables
@@ -150,14 +148,14 @@ class Worker:
             group.close()
         await self._save()
 
-    async def _on_assigned(self, assigned: set[TP]) -> None:
+    async def _on_assigned(self, assigned: TopicPartitions) -> None:
         """These, and no others, are this worker's from here on."""
         await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
         if any(tp.topic == ALERTS for tp in assigned):
             extent = await asyncio.to_thread(self.admin.extent, ALERTS)
             self.alert_keeping.take(extent.next_offset)
 
-    async def _on_revoked(self, _: set[TP]) -> None:
+    async def _on_revoked(self, _: TopicPartitions) -> None:
         """Everything may be another worker's in a moment."""
         await self.partitions.revoked()
         await self.alert_keeping.let_go()

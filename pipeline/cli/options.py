@@ -32,7 +32,7 @@ _SETTINGS = (
     ("--data-dir", "DIR", "Where everything is kept. [default: ./data; env: STREAMGAUGE_DATA_DIR]"),
     ("--mqtt", "HOST:PORT", "Where devices connect. [default: 127.0.0.1:1883; env: STREAMGAUGE_LISTENER__ADDRESS]"),
     ("--http", "HOST:PORT", "Where questions are asked. [default: 127.0.0.1:8080; env: STREAMGAUGE_HTTP__ADDRESS]"),
-    ("--log", "URL", "The durable log; this version has the embedded one. [default: local; env: STREAMGAUGE_LOG]"),
+    ("--log", "URL", "The durable log: local (embedded) or kafka://host:port. [default: local; env: STREAMGAUGE_LOG]"),
 )
 
 

@@ -44,7 +44,8 @@ def up(loaded: Loaded) -> int:
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
     """The command of a child. -P: a folder `rules` or `store` where the user stands must not be taken for ours."""
     file = () if loaded.path is None else ("--config", str(loaded.path.absolute()))
-    options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http))
+    log = ("--log", loaded.config.log.whole_url) if loaded.origins.get(("log", "url")) == "--log" else ()
+    options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http), *log)
     return (sys.executable, "-P", "-m", "pipeline.cli", name, *options)
 
 

@@ -12,9 +12,6 @@ from pipeline.config.tables import Section
 
 FilePath = Annotated[Path, AfterValidator(Path.absolute)]
 
-PATHS = ("certificate", "key", "client_ca")
-"""The keys here whose values are paths."""
-
 
 class Tls(Section):
     """What a server shows who connects."""

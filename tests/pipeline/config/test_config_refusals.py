@@ -16,7 +16,20 @@ ONE_PROBLEM = {
     "tables:\n- name: farm.air": "2: tables[0].topics: is required",
     "brokers: []": "1: brokers: subscribing to brokers is not supported by this version; remove brokers",
     "publish_records: true": "1: publish_records: is true; allowed: false",
-    "log: kafka://host:9092": '1: log.url: "kafka://host:9092" is not supported by this version, whose log is embedded',
+    "log: redis://host": '1: log.url: "redis://host" is no log; write local, or kafka://host:port[,host:port]',
+    "log: kafka://": '1: log.url: "kafka://" is no log',
+    "log: kafka://a b:9092": '1: log.url: "kafka://a b:9092" is no log',
+    "log: {url: kafka://h, max_bytes: 1GiB}": "1: log.max_bytes: means nothing to Kafka, which has its own limits",
+    "log: {partitions: 8}": "1: log.partitions: means nothing to the embedded log; it is for kafka://",
+    "log: {tls: {}}": "1: log.tls: means nothing to the embedded log",
+    "log: {url: kafka://h, partitions: 0}": "1: log.partitions: is 0: Input should be greater than or equal to 1",
+    "log: {url: kafka://h, prefix: 'a b'}": '1: log.prefix: "a b" cannot begin a topic\'s name; it has at most 200 of',
+    "log: {url: kafka://h, group: ''}": '1: log.group: "" is no name of a group here; it has 1-200 of',
+    "log: {url: kafka://h, tls: {key: a.pem}}": "1: log.tls.key: there is no certificate that it belongs to",
+    "log: {url: kafka://h, sasl: {username: a, password: b, mechanism: OAUTH}}": (
+        "1: log.sasl.mechanism: is \"OAUTH\"; allowed: 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"
+    ),
+    "log: {url: kafka://h, sasl: {username: a}}": "1: log.sasl.password: is required",
     "\nmagnetic: {url: s3://bucket}": '2: magnetic.url: "s3://bucket" is not supported by this version; write the path',
     "memory_limit: 2 GiBs": '1: memory_limit: "2 GiBs" is not a size; write a whole number of bytes, or one with KiB',
     "http: {address: nowhere}": '1: http.address: "nowhere" is not an address; write host:port with a port of 0-65535',
@@ -159,7 +172,7 @@ ENVIRONMENT = {
     "STREAMGAUGE_TABLES__0__NAME": ("a.b", "sets nothing: tables is a single value or given whole; it has no 0"),
     "STREAMGAUGE_RULES": ('{"a": 1}', "rules: is a mapping; it is a list"),
     "STREAMGAUGE_MEMORY_LIMIT": ("lots", 'memory_limit: "lots" is not a size'),
-    "STREAMGAUGE_LOG": ("kafka://x", 'log.url: "kafka://x" is not supported by this version'),
+    "STREAMGAUGE_LOG": ("kafka:x", 'log.url: "kafka:x" is no log; write local, or kafka://host:port'),
 }
 
 
@@ -186,6 +199,8 @@ def test_a_bad_option_is_told_with_its_name(refuses: Refuses) -> None:
         "http: {tokens: [5551234x, {a: 5551234}]}",
         "listener: {users: [{username: a, password: 5551234}]}",
         "receivers: [{name: g, webhook: {url: 'http://x/', secret: 'sk_5551234'}}]",
+        "log: kafka://user:5551234@not a host",
+        "log: {url: kafka://h, sasl: {username: '', password: 5551234x}}",
         "receivers: [{name: g, webhook: {url: 'http://x/', secret: '${SECRET}'}}]",
     ],
 )
