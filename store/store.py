@@ -187,9 +187,10 @@ class Store:
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
         with self._tables_lock:
-            for table in self.all_tables():
-                table.drop()
-            self._home.close()
+            tables, self._tables = self.all_tables(), {}
+        for table in tables:
+            table.drop()
+        self._home.close()
 
     def now_ns(self) -> int:
         """The time, by the store's clock."""
