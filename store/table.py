@@ -38,9 +38,10 @@ INSERT_ROWS = 8_000
 
 @dataclass(slots=True)
 class Cut:
-    """What a flush takes: rows up to `positions`, and what of the table's state goes with them."""
+    """What a flush takes: rows beyond `behind` up to `positions`, and what of the table's state goes with them."""
 
     positions: dict[str, int]
+    behind: Mapping[str, int]  # of the magnetic tier
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
@@ -243,6 +244,7 @@ class Table:
             count = self.memory.series_known
             return Cut(
                 dict(advanced),
+                self.magnetic.version.positions,
                 self.state.last_ns[:count].copy(),
                 self.superseded_ns(),
                 self.columns.copy(),
@@ -276,6 +278,12 @@ class Table:
             np.maximum.at(self.state.known_from_ns, rows.series, rows.time_ns + 1)
             self.unflushed[stream], self.last_offset[stream] = int(offsets.min()), int(offsets.max())
             self.unflushed_since_ns = now_ns
+
+    def refresh_magnetic(self) -> None:
+        """Let readers have the magnetic tier as other writers, or commits that went unanswered, have left it."""
+        version = self.magnetic.refresh()
+        with self.lock:
+            self.magnetic.version = version
 
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
         """Positions by stream number, as rows name their stream."""
