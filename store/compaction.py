@@ -12,6 +12,7 @@ that RAM still holds whole is left: RAM has both rows, and readers need the mark
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,11 +20,14 @@ import pyarrow as pa
 
 from store import layout
 from store.duck import Cursor
+from store.errors import MagneticConflict
 from store.parquet import DataFile, FileWriter, to_magnetic
 from store.record import Int64s
 from store.scan import magnetic_rows
 from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, names
 from store.table import Table
+
+log = logging.getLogger(__name__)
 
 SORT_ROWS = 2_000_000
 _BATCH_ROWS = 122_880
@@ -57,19 +61,28 @@ def files_to_clean(table: Table) -> list[DataFile]:
     return []
 
 
-def rewrite(table: Table, files: Sequence[DataFile]) -> None:
-    """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good."""
+def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
+    """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good.
+
+    False where another writer had taken one of them out: nothing is changed then, and `vacuum` takes what was written.
+    """
     with table.io_lock:
         if table.is_dropped:
-            return
+            return False
         times = clearable(table, files)
         with table.lock:
             columns = table.columns.copy()
         written = _write(table, files, [*columns.dimensions.values()], [*columns.measures.values()], times)
-        version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
+        try:
+            version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
+        except MagneticConflict as conflict:
+            log.info("%s: not merged this time: %s", table.id, conflict)
+            table.refresh_magnetic()
+            return False
         with table.lock:
             table.magnetic.version = version
             table.clear_superseded(set(times.tolist()) & set(table.settled()), version.number)
+        return True
 
 
 def _write(
@@ -83,7 +96,7 @@ def _write(
         for query in _queries(table, files, columns, dimensions):
             for rows in _stream(cursor, query):
                 part = to_magnetic(rows)
-                writer = writer or FileWriter(table.magnetic.folder, files[0].date, part.schema)
+                writer = writer or FileWriter(table.magnetic.location, files[0].date, part.schema)
                 writer.write(part)
     finally:
         cursor.close()

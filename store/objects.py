@@ -16,7 +16,7 @@ from typing import Protocol
 
 from store.errors import MagneticTierError
 from store.files import fsync_folder, make_folders
-from store.object_store import locate
+from store.object_store import S3Location, locate
 
 ASIDE = ".aside"  # in the root of a local folder: what is being written
 _ABANDONED_S = 86_400
@@ -53,7 +53,11 @@ def open_objects(url: str, environment: Mapping[str, str] | None = None) -> Obje
 
     `environment` is the process's own unless given. Asks nothing of a bucket yet. Raises MagneticTierError.
     """
-    location = locate(url, os.environ if environment is None else environment)
+    return open_at(locate(url, os.environ if environment is None else environment))
+
+
+def open_at(location: Path | S3Location) -> Objects:
+    """The objects at a place that `locate` found."""
     if isinstance(location, Path):
         return LocalObjects(location)
     from store.s3_objects import S3Objects  # noqa: PLC0415 - a local store does without the S3 client

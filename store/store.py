@@ -22,6 +22,7 @@ from store.catalog import Catalog, TableInfo, TableSettings
 from store.errors import (
     MagneticConflict,
     MagneticTierError,
+    MagneticUnavailable,
     Overtaken,
     StoreFormatError,
     StoreLocked,
@@ -235,6 +236,10 @@ class Store:
             log.info("%s: left to another worker: %s", table.id, error)
         except Overtaken as error:
             self._is_overtaken_by(str(error))
+        except MagneticUnavailable as error:
+            if self._home.own is None:
+                raise
+            log.warning("%s: is tried again: %s", table.id, error)
         except Exception:
             if self.is_there(table):
                 raise

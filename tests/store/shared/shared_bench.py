@@ -116,7 +116,9 @@ class Bench:
         asked = TailRequest.decode(request.encode())
         return [TailReply.decode(tail(store, asked).encode()) for store in self.owners.values()]
 
-    def found(self, worker: int, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None) -> list[str]:
+    def found(
+        self, worker: int, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None
+    ) -> list[str]:
         """What a query on `worker` finds."""
         with self.workers[worker].snapshot(table.account, self.gather) as snapshot:
             columns = snapshot.schema(table.database, table.table).columns

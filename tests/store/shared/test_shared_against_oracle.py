@@ -100,7 +100,7 @@ class Workers(Bench):
 def _rewrite(store: Store) -> None:
     for table in store.all_tables():
         if store.is_keeper_of(table):
-            store.attempt(table, lambda table=table: store._upkeep._catch_up(table))
+            store.attempt(table, table.refresh_magnetic)
             files = table.magnetic.version.files
             for date in sorted({file.date for file in files}):
                 group = [file for file in files if file.date == date]
@@ -109,7 +109,7 @@ def _rewrite(store: Store) -> None:
 
 def _clean(store: Store) -> None:
     for table in store.all_tables():
-        store.attempt(table, lambda table=table: store._upkeep._catch_up(table))
+        store.attempt(table, table.refresh_magnetic)
         files = compaction.files_to_clean(table)
         if files:
             store.attempt(table, lambda table=table, files=files: compaction.rewrite(table, files))
