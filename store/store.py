@@ -262,6 +262,7 @@ class Store:
                 return
             log.info("%s was deleted by another worker", used.id)
             self._drop(used)
+            self._home.remove_late_files(used.info)
 
     def _is_overtaken_by(self, what: str) -> None:
         if not self.is_overtaken:
