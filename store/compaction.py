@@ -71,6 +71,7 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
             return False
         times = clearable(table, files)
         with table.lock:
+            table.take_in_columns()  # what is not known would not be written again
             columns = table.columns.copy()
         written = _write(table, files, [*columns.dimensions.values()], [*columns.measures.values()], times)
         try:

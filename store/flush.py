@@ -30,7 +30,7 @@ def flush(
 ) -> bool:
     """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything.
 
-    `is_there` tells at the last moment whether the table has not been deleted.
+    `is_there` tells, when there are rows to write, whether the table has not been deleted.
     """
     with table.io_lock:
         if table.is_dropped:
@@ -42,12 +42,12 @@ def flush(
             streams_with_rows = set(table.unflushed)
         rows = unflushed_rows(table, cut)
         if rows.num_rows:
+            if not is_there():
+                return False
             columns = list(cut.columns.stored())
             table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
             files = [write_file(table.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
             positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
-            if not is_there():
-                return False
             version = table.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
         else:
             version = table.magnetic.version

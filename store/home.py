@@ -71,6 +71,10 @@ class Home(Protocol):
         """Remove a deleted table's files, as far as they are this store's to remove."""
         ...
 
+    def remove_late_files(self, info: TableInfo) -> None:
+        """Remove what this store may have written of a table after another worker had deleted it."""
+        ...
+
     def tables_for_room(self) -> list[Table]:
         """The tables of all stores that share the memory tier; empty if nobody else does."""
         ...
@@ -139,6 +143,9 @@ class PrivateHome:
         folder = layout.table_folder(self._folder / layout.SERIES, table)
         if folder.exists():
             shutil.rmtree(folder)
+
+    def remove_late_files(self, info: TableInfo) -> None:
+        """No other worker deletes."""
 
     def tables_for_room(self) -> list[Table]:
         """Nobody else shares it."""

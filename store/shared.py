@@ -58,7 +58,7 @@ class SharedStore:
         self.catalog = SharedCatalog(objects, templates, clock_ns, log_end, self._remove)
         self.catalog.number_streams(self.streams)
         for deleted in self.catalog.buried_tables():  # their deletion may have been cut short
-            self._remove_files(deleted)
+            self.remove_files(deleted)
         self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._versions = Versions(lambda info: self.open_tier(info, self.streams[0]))
 
@@ -156,9 +156,10 @@ class SharedStore:
     def _remove(self, info: TableInfo) -> None:
         for store in self.stores():
             store.drop_deleted()
-        self._remove_files(info)
+        self.remove_files(info)
 
-    def _remove_files(self, info: TableInfo) -> None:
+    def remove_files(self, info: TableInfo) -> None:
+        """Remove the files of a deleted table, and what is kept of its series."""
         data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table(is_shared=True)
         kind = f"{layout.SERIES}/{layout.table_path(info.table, info.incarnation)}"
         for stream in self.catalog.streams:

@@ -77,6 +77,7 @@ class Store:
         self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, home.checkpoint)
         self.is_overtaken = False
         self.outage = Outage()
+        self.is_closed = False
         self.registry = SeriesRegistry()
         self.catalog = home.open_catalog(templates, clock_ns, lambda: dict(self._advanced), self._delete)
         tables = self.catalog.all_tables()
@@ -195,6 +196,7 @@ class Store:
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
         with self._tables_lock:
+            self.is_closed = True
             tables, self._tables = self.all_tables(), {}
         for table in tables:
             table.drop()
@@ -242,7 +244,7 @@ class Store:
         except MagneticConflict as error:
             log.info("%s: left to another worker: %s", table.id, error)
         except Overtaken as error:
-            self._is_overtaken_by(str(error))
+            self.is_overtaken_by(str(error))
         except MagneticUnavailable as error:
             self.outage.failed(self._clock_ns(), error)
         except Exception:
@@ -267,12 +269,14 @@ class Store:
             if is_there:
                 continue
             if born is not None and any(offset > born.get(stream, -1) for stream, offset in used.applied_to.items()):
-                self._is_overtaken_by(f"{used.id} was deleted by another worker, and records came since")
+                self.is_overtaken_by(f"{used.id} was deleted by another worker, and records came since")
                 return
             log.info("%s was deleted by another worker", used.id)
             self._drop(used)
+            self._home.remove_late_files(used.info)
 
-    def _is_overtaken_by(self, what: str) -> None:
+    def is_overtaken_by(self, what: str) -> None:
+        """What is applied here does not stand any more: nothing is written from now on."""
         if not self.is_overtaken:
             log.warning("%s is not this process's any more, or has to be read again: %s", self._home.own, what)
         self.is_overtaken = True
@@ -330,6 +334,8 @@ class Store:
         """Raises UnknownTable if it has been deleted meanwhile."""
         with self._tables_lock:
             used = self._tables.get(info.table)
+            if self.is_closed:
+                raise UnknownTable(f"The table {info.table.table} is not open any more.")
             if used is None:
                 # It may have been deleted, or made anew, since it was looked up
                 used = self._tables[info.table] = self._make_table(self.catalog.table(info.table))

@@ -310,7 +310,7 @@ class Table:
         self.gone_to = max(self.gone_to, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)
 
     def take_in_columns(self) -> None:
-        """Know the columns that other workers have brought."""
+        """Know the columns that other workers have brought, those of all files of `magnetic.version` at least."""
         with self.lock:
             for column in self.magnetic.columns():
                 self.columns.add(column)

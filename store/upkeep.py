@@ -187,7 +187,6 @@ class Upkeep:
                 return
             if table.own is not None and (is_to_clean or (is_keeper and self._is_due("merge", table, MERGE_EVERY_NS))):
                 table.refresh_magnetic()
-                table.take_in_columns()
             kept = table.magnetic.version.files if is_keeper else ()
             groups = compaction_plan.plan(kept, self.clock_ns(), table.magnetic.data.written_ns)
         for group in groups:

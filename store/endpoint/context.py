@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from store.store import Applied, Store
+from store.reader import Reader
+from store.record import Applied
 
 T = TypeVar("T")
 
@@ -39,6 +40,6 @@ class Context:
     account: str
     region: str
     now_ns: int
-    store: Store
+    store: Reader
     run: Run
     operation: str

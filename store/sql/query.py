@@ -7,6 +7,7 @@ import re
 from sqlglot import exp
 
 from store import errors as store_errors
+from store.reader import Reader
 from store.snapshot import Snapshot
 from store.sql.bound import Query
 from store.sql.casts import REFUSED
@@ -16,11 +17,10 @@ from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
 from store.sql.show import describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
-from store.store import Store
 
 
 def query(
-    store: Store, account: str, text: str, *, now_ns: int, timeout_s: float | None = None, max_rows: int | None = None
+    store: Reader, account: str, text: str, *, now_ns: int, timeout_s: float | None = None, max_rows: int | None = None
 ) -> ResultSet:
     """The result of `text` over what `account` has. May block for `timeout_s`: call it on a thread of its own.
 

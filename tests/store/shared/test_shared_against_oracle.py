@@ -1,4 +1,4 @@
-"""Whatever is written, moved between workers, lost, repeated, flushed, merged, evicted: every worker answers the same."""
+"""Whatever is written, moved, lost, repeated, flushed, merged, evicted: every worker finds the rows of the oracle."""
 
 import shutil
 import tempfile
@@ -84,10 +84,10 @@ class Workers(Bench):
             room.make_room([table], lambda: 1 << 40, 0)
 
     def compact(self) -> None:
-        self.each(lambda store: _rewrite(store))
+        self.each(_rewrite)
 
     def clean(self) -> None:
-        self.each(lambda store: _clean(store))
+        self.each(_clean)
 
     def maintain(self) -> None:
         self.now_ns += 30_000_000_000
