@@ -24,7 +24,10 @@ def filesystem(location: S3Location) -> fs.FileSystem:
 
 @lru_cache(maxsize=8)
 def _filesystem(_bucket: str, options: tuple[tuple[str, object], ...]) -> fs.FileSystem:
-    return fs.S3FileSystem(**dict(options), retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3))
+    # `allow_delayed_open`: a file that fits into a part is one request, not the three of a multi-part upload
+    return fs.S3FileSystem(
+        **dict(options), retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3), allow_delayed_open=True
+    )
 
 
 @contextmanager
