@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from store import layout
-from store.duck import Cursor
+from store.duck import Cursor, stream
 from store.errors import MagneticConflict
 from store.parquet import DataFile, FileWriter, to_magnetic
 from store.record import Int64s
@@ -94,9 +94,9 @@ def _write(
     cursor = table.duck.cursor()
     try:
         cursor.register("superseded_times", pa.table({layout.TIME_NS: times}))
-        for query in _queries(table, files, columns, dimensions):
-            for rows in _stream(cursor, query):
-                part = to_magnetic(rows)
+        for query in _queries(table, files, columns, dimensions, cursor):
+            for batch in stream(cursor, query, _BATCH_ROWS):
+                part = to_magnetic(pa.Table.from_batches([batch]))
                 writer = writer or FileWriter(table.magnetic.location, files[0].date, part.schema)
                 writer.write(part)
     finally:
@@ -105,22 +105,18 @@ def _write(
     return writer.finish()
 
 
-def _queries(table: Table, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column]) -> Iterator[str]:
+def _queries(
+    table: Table, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], cursor: Cursor
+) -> Iterator[str]:
     series = names([*dimensions, MEASURE_NAME_COLUMN])
     is_superseded = f'"{layout.TIME_NS}" IN (SELECT "{layout.TIME_NS}" FROM superseded_times)'
     groups = [files] if sum(file.rows for file in files) <= SORT_ROWS else [[file] for file in files]
     for group in groups:
-        rows = magnetic_rows(table.magnetic.paths(group), columns, "true")
+        rows = magnetic_rows(table.magnetic.data.relation(cursor, group, columns), columns, "true")
         order = f' ORDER BY {series}, "{layout.TIME_NS}"' if len(groups) == 1 else ""
         yield f"SELECT * FROM ({rows}) WHERE NOT ({is_superseded}){order}"
-    rows = magnetic_rows(table.magnetic.paths(files), columns, "true")
+    rows = magnetic_rows(table.magnetic.data.relation(cursor, files, columns), columns, "true")
     yield (
         f'SELECT * EXCLUDE ("_rank") FROM (SELECT *, row_number() OVER (PARTITION BY {series}, "{layout.TIME_NS}" '
         f'ORDER BY {_NEWEST_FIRST}) AS "_rank" FROM ({rows}) WHERE {is_superseded}) WHERE "_rank" = 1'
     )
-
-
-def _stream(cursor: Cursor, query: str) -> Iterator[pa.Table]:
-    for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
-        if batch.num_rows:
-            yield pa.Table.from_batches([batch])

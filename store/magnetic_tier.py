@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store import delta_log
+from store.data_files import data_files
 from store.delta_table import DeltaHandle, Raced
 from store.errors import MagneticConflict, MagneticTierError, MagneticUnavailable, Overtaken
 from store.files import make_folders
@@ -78,6 +79,7 @@ class MagneticTier:
         `streams` is read anew at each refresh. `own`: the stream that this process writes, None for all of them.
         """
         self.location = location
+        self.data = data_files(location)
         self.own = own
         self.set_aside = delta_log.mend(location) if isinstance(location, Path) else []
         self._streams = streams
@@ -118,10 +120,6 @@ class MagneticTier:
         """The dimensions and measures that the Delta schema records, as of the last refresh."""
         with self._lock:
             return [column for column in self._columns.values() if column is not None]
-
-    def paths(self, files: Sequence[DataFile]) -> list[str]:
-        """Where these files are."""
-        return [str(self.folder / file.path) for file in files]
 
     @property
     def is_unsure(self) -> bool:

@@ -65,6 +65,18 @@ def open_at(location: Path | S3Location) -> Objects:
     return S3Objects(location)
 
 
+def open_root(url: str) -> Path | S3Location:
+    """Where the tables of a magnetic tier at `url` lie; a folder is made if it is missing. Raises MagneticTierError."""
+    location = locate(url, os.environ)
+    if not isinstance(location, Path):
+        return location
+    folder = location.resolve()
+    if "%" in str(folder):  # `deltalake` would not find it: it decodes paths as URLs
+        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
+    make_folders(folder)
+    return folder
+
+
 def check_path(path: str) -> str:
     """`path` if it names an object. Raises ValueError: paths are ours, not a user's."""
     if any(part in {"", ".", "..", ASIDE} for part in path.split("/")):

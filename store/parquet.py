@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,14 +72,8 @@ class FileWriter:
         """Create the file; it is no part of the table until it is committed."""
         self._location = location
         self._path = f"{layout.partition_folder(date)}/{secrets.token_hex(12)}.parquet"
-        if isinstance(location, Path):
-            make_folders((location / self._path).parent)
         with self._errors():
-            self._sink = (
-                pa.OSFile(str(location / self._path), "wb")
-                if isinstance(location, Path)
-                else s3_files.filesystem(location).open_output_stream(location.key(self._path))
-            )
+            self._sink = self._open()
             # `store_schema=False`: other engines read the plain Parquet types, as Delta's schema has them
             self._writer = pq.ParquetWriter(
                 self._sink, schema, compression="zstd", compression_level=1, store_schema=False
@@ -106,6 +100,15 @@ class FileWriter:
             fsync_file(path)
             fsync_folder(path.parent)
         return DataFile(self._path, size_bytes, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
+
+    def _open(self) -> pa.NativeFile:
+        if not isinstance(self._location, Path):
+            return s3_files.filesystem(self._location).open_output_stream(self._location.key(self._path))
+        path = self._location / self._path
+        while True:
+            make_folders(path.parent)
+            with suppress(FileNotFoundError):  # another process has just removed the empty folder of an old date
+                return pa.OSFile(str(path), "wb")
 
     def _errors(self) -> AbstractContextManager[None]:
         if isinstance(self._location, Path):

@@ -153,7 +153,7 @@ class SharedSnapshot(Snapshot):
         return TableView.of_shared(
             self._schema(pinned),
             pinned.newest.version,
-            pinned.newest.folder,
+            pinned.newest.data,
             superseded_ns,
             self._visible_from_ns(pinned),
             tails,

@@ -21,7 +21,6 @@ from store import checkpoint, layout
 from store.catalog import Catalog, TableInfo, TableSettings
 from store.errors import (
     MagneticConflict,
-    MagneticTierError,
     MagneticUnavailable,
     Overtaken,
     StoreFormatError,
@@ -31,6 +30,8 @@ from store.errors import (
 )
 from store.files import make_folders, write_atomic
 from store.home import Home, PrivateHome
+from store.objects import open_root
+from store.outage import Outage
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.recovery import find_streams, read_again, restore
 from store.snapshot import Snapshot, StoreSnapshot
@@ -55,6 +56,7 @@ class Store:
     registry: SeriesRegistry
     catalog: Catalog
     is_overtaken: bool
+    outage: Outage
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class Store:
         self._rows = 0  # applied since the store was opened
         self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, home.checkpoint)
         self.is_overtaken = False
+        self.outage = Outage()
         self.is_closed = False
         self.registry = SeriesRegistry()
         self.catalog = home.open_catalog(templates, clock_ns, lambda: dict(self._advanced), self._delete)
@@ -110,9 +113,7 @@ class Store:
         try:
             _check_format(folder / layout.FORMAT)
             _check_catalog(folder / layout.CATALOG)
-            magnetic = _local_folder(magnetic_url) if magnetic_url else folder / layout.MAGNETIC
-            magnetic = _without_percent(magnetic.resolve())
-            make_folders(magnetic)
+            magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
             home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
             return cls(home, memory_limit_bytes, templates, clock_ns)
         except BaseException:
@@ -153,8 +154,14 @@ class Store:
         self._upkeep.save_positions()
 
     def maintain(self) -> None:
-        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here."""
-        self._upkeep.run()
+        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
+
+        Storage of the magnetic tier that is away is asked again later (`outage`).
+        """
+        try:
+            self._upkeep.run()
+        except MagneticUnavailable as error:
+            self.outage.failed(self._clock_ns(), error)
 
     def last_times(self, table: TableId) -> Int64s:
         """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
@@ -226,26 +233,28 @@ class Store:
         return self._home.tables_for_room() or self.all_tables()
 
     def attempt(self, table: Table, work: Callable[[], T]) -> T | None:
-        """What `work` on the table's files returns; None if another worker came before.
+        """What `work` on the table's files returns; None if another worker came before, or if storage is away.
 
         Another may have deleted the table, removed the same files, or become the owner of the stream: that stops us.
         """
-        if self.is_overtaken:
+        if self.is_overtaken or self.outage.is_waiting(self._clock_ns()):
             return None
         try:
-            return work()
+            result = work()
         except MagneticConflict as error:
             log.info("%s: left to another worker: %s", table.id, error)
         except Overtaken as error:
             self.is_overtaken_by(str(error))
         except MagneticUnavailable as error:
-            if self._home.own is None:
-                raise
-            log.warning("%s: is tried again: %s", table.id, error)
+            self.outage.failed(self._clock_ns(), error)
         except Exception:
             if self.is_there(table):
                 raise
             self.drop_deleted()
+        else:
+            if result:
+                self.outage.answered(self._clock_ns())
+            return result
         return None
 
     def drop_deleted(self, *, now: bool = False) -> None:
@@ -373,18 +382,3 @@ def _check_catalog(path: Path) -> None:
             f"{path} is missing; put it back from a backup, or move {path.parent} and the magnetic tier away to begin "
             "anew: without it no table is known"
         )
-
-
-def _local_folder(url: str) -> Path:
-    if "://" not in url:
-        return Path(url)
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    raise MagneticTierError(f"magnetic tier at {url}: only local folders are supported")
-
-
-def _without_percent(folder: Path) -> Path:
-    """`folder`, which `deltalake` would not find if it had a percent sign: it decodes paths as URLs."""
-    if "%" in str(folder):
-        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
-    return folder

@@ -417,7 +417,7 @@ class Table:
                 views,
                 self.memory.whole_from_ns,
                 version,
-                str(self.magnetic.folder.resolve()),
+                self.magnetic.data,
                 self.numbered(version.positions) if positions is None else positions,
                 self.superseded_ns(),
                 now_ns - info.settings.retention_ns,

@@ -17,7 +17,6 @@ from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
 from store.errors import MagneticConflict, Overtaken
 from store.flush import flush
-from store.parquet import DataFile
 from store.positions import StreamPositions
 from store.retention import retain
 from store.room import largest_unsealed, make_room, merge, seal
@@ -181,10 +180,6 @@ class Upkeep:
 
     def compact(self, table: Table) -> None:
         """Merge what is to be merged, and clean superseded rows out now and then."""
-
-        def written_ns(file: DataFile) -> int:
-            return (Path(table.magnetic.folder) / file.path).stat().st_mtime_ns
-
         is_keeper = self.work.is_keeper_of(table)
         is_to_clean = bool(table.superseded) and self._is_due("clean", table, CLEAN_EVERY_NS)
         with table.io_lock:
@@ -193,7 +188,7 @@ class Upkeep:
             if table.own is not None and (is_to_clean or (is_keeper and self._is_due("merge", table, MERGE_EVERY_NS))):
                 table.refresh_magnetic()
             kept = table.magnetic.version.files if is_keeper else ()
-            groups = compaction_plan.plan(kept, self.clock_ns(), written_ns)
+            groups = compaction_plan.plan(kept, self.clock_ns(), table.magnetic.data.written_ns)
         for group in groups:
             compaction.rewrite(table, group)
         if is_to_clean:
