@@ -65,8 +65,8 @@ class KeptPositions:
 
     def save(self, floors: Mapping[str, int]) -> None:
         """Raise the floor, durably."""
-        floor = floors.get(self._own, 0)
-        if floor > self.floors.get(self._own, -1):
+        floor = floors.get(self._own)
+        if floor is not None and floor > self.floors.get(self._own, -1):
             self._keep.save(layout.FLOOR, floor, b"")
             self.floors = {self._own: floor}
 

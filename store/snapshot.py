@@ -63,6 +63,10 @@ class Snapshot(ABC):
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
 
+    def renew(self) -> bool:
+        """Look for columns that tables asked about have got by now, and whether there are any: before one is missed."""
+        return False
+
     @abstractmethod
     def source(
         self,

@@ -439,5 +439,6 @@ class Table:
     def drop(self) -> None:
         """The table is deleted: nothing of it is applied or flushed any more."""
         with self.lock:
-            self.is_dropped = True
-            self.memory.drop()
+            if not self.is_dropped:
+                self.is_dropped = True
+                self.memory.drop()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from store.catalog import TableSettings
+from store.errors import Behind
 from store.record import Outcome, TableId
 from store.series_state import SeriesState
 from store.shared import SharedStore
@@ -114,7 +115,11 @@ class Bench:
     def gather(self, request: TailRequest) -> list[TailReply]:
         """The owners' replies, as over the wire."""
         asked = TailRequest.decode(request.encode())
-        return [TailReply.decode(tail(store, asked).encode()) for store in self.owners.values()]
+        try:
+            return [TailReply.decode(tail(store, asked).encode()) for store in self.owners.values()]
+        except Behind:
+            self.settle()  # an owner may have found out just now
+            raise
 
     def found(
         self, worker: int, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None

@@ -6,6 +6,7 @@ then, and merges whatever there is to merge. Prints the offset of each frame onc
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
 from pathlib import Path
@@ -47,7 +48,7 @@ def merge(store: Store) -> None:
         store.attempt(table, table.refresh_magnetic)
         files = table.magnetic.version.files
         if len(files) > 1:
-            store.attempt(table, lambda table=table, files=files: compaction.rewrite(table, files))  # type: ignore[misc]
+            store.attempt(table, functools.partial(compaction.rewrite, table, files))
 
 
 def main(magnetic: str, stream: str, last: int) -> None:

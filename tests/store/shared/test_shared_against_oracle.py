@@ -1,5 +1,6 @@
 """Whatever is written, moved, lost, repeated, flushed, merged, evicted: every worker finds the rows of the oracle."""
 
+import functools
 import shutil
 import tempfile
 from pathlib import Path
@@ -104,7 +105,7 @@ def _rewrite(store: Store) -> None:
             files = table.magnetic.version.files
             for date in sorted({file.date for file in files}):
                 group = [file for file in files if file.date == date]
-                store.attempt(table, lambda table=table, group=group: compaction.rewrite(table, group))
+                store.attempt(table, functools.partial(compaction.rewrite, table, group))
 
 
 def _clean(store: Store) -> None:
@@ -112,7 +113,7 @@ def _clean(store: Store) -> None:
         store.attempt(table, table.refresh_magnetic)
         files = compaction.files_to_clean(table)
         if files:
-            store.attempt(table, lambda table=table, files=files: compaction.rewrite(table, files))
+            store.attempt(table, functools.partial(compaction.rewrite, table, files))
 
 
 ALL_COLUMNS = Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,7 @@ class Busy:
                     store.attempt(table, table.refresh_magnetic)
                     files = table.magnetic.version.files
                     if len(files) > 1:
-                        store.attempt(table, lambda table=table, files=files: compaction.rewrite(table, files))  # type: ignore[misc]
+                        store.attempt(table, functools.partial(compaction.rewrite, table, files))
                     with table.lock:
                         table.memory.close_chunk()
                     room.seal(table)
