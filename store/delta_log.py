@@ -8,7 +8,10 @@ same.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,13 +19,27 @@ import pyarrow.parquet as pq
 
 from store import layout
 from store.files import fsync_file, fsync_folder, make_folders
+from store.object_store import S3Location
+from store.objects import open_at
 
 
 def mend(folder: Path) -> list[str]:
-    """Set aside torn or empty last commits and damaged checkpoints of the table in `folder`; their names."""
+    """Set aside torn or empty last commits and damaged checkpoints of the table in `folder`; their names.
+
+    One process at a time: what one has set aside the next may have committed anew.
+    """
     log = folder / layout.DELTA_LOG
     if not log.is_dir():
         return []
+    descriptor = os.open(log, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return _mend(folder, log)
+    finally:
+        os.close(descriptor)
+
+
+def _mend(folder: Path, log: Path) -> list[str]:
     damaged = []
     for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
         if is_whole_commit(commit.read_bytes()):
@@ -48,10 +65,17 @@ def is_whole_commit(data: bytes) -> bool:
 
 
 def sync(folder: Path, version: int) -> None:
-    """Commit `version` of the table in `folder` survives a power failure."""
+    """Commit `version` of the table in `folder` survives a power failure; one that a checkpoint replaced is gone."""
     log = folder / layout.DELTA_LOG
-    fsync_file(log / f"{version:020d}.json")
+    with suppress(FileNotFoundError):
+        fsync_file(log / _name(version))
     fsync_folder(log)
+
+
+def read(location: Path | S3Location, version: int) -> str:
+    """The text of commit `version`; empty where a checkpoint has replaced it."""
+    path = f"{layout.DELTA_LOG}/{_name(version)}"
+    return (open_at(location).get(path) or b"").decode()
 
 
 def sync_checkpoint(folder: Path, version: int) -> None:
@@ -60,6 +84,10 @@ def sync_checkpoint(folder: Path, version: int) -> None:
     for path in (*log.glob(f"{version:020d}.checkpoint*.parquet"), log / layout.LAST_CHECKPOINT):
         fsync_file(path)
     fsync_folder(log)
+
+
+def _name(version: int) -> str:
+    return f"{version:020d}.json"
 
 
 def _is_json(line: bytes) -> bool:

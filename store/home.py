@@ -13,8 +13,10 @@ from typing import IO, Protocol
 
 from store import layout
 from store.catalog import Catalog, FileKeeping, TableInfo, TableSettings
+from store.data_files import data_files
 from store.duck import WORKING_MEMORY_BYTES, Duck
 from store.magnetic_tier import MagneticTier, Version
+from store.object_store import S3Location
 from store.positions import Positions, StreamPositions
 from store.record import TableId
 from store.series_file import SeriesFile, SeriesKeeping
@@ -69,6 +71,10 @@ class Home(Protocol):
         """Remove a deleted table's files, as far as they are this store's to remove."""
         ...
 
+    def remove_late_files(self, info: TableInfo) -> None:
+        """Remove what this store may have written of a table after another worker had deleted it."""
+        ...
+
     def tables_for_room(self) -> list[Table]:
         """The tables of all stores that share the memory tier; empty if nobody else does."""
         ...
@@ -83,11 +89,11 @@ class PrivateHome:
 
     own: str | None = None
 
-    def __init__(self, folder: Path, magnetic: Path, memory_limit_bytes: int, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, magnetic: Path | S3Location, memory_limit_bytes: int, lock: IO[str]) -> None:
         self._folder = folder
         self._magnetic = magnetic
         self._lock = lock
-        self.duck = Duck(magnetic, memory_limit_bytes + WORKING_MEMORY_BYTES)
+        self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._positions = Positions(folder / layout.POSITIONS)
         self.positions: StreamPositions = self._positions
         self.checkpoint: Path | None = folder / layout.CHECKPOINT
@@ -133,10 +139,13 @@ class PrivateHome:
 
     def remove_files(self, table: TableId) -> None:
         """Remove the Delta table and the series files."""
-        for root in (self._magnetic, self._folder / layout.SERIES):
-            folder = layout.table_folder(root, table)
-            if folder.exists():
-                shutil.rmtree(folder)
+        data_files(layout.table_folder(self._magnetic, table)).delete_table()
+        folder = layout.table_folder(self._folder / layout.SERIES, table)
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def remove_late_files(self, info: TableInfo) -> None:
+        """No other worker deletes."""
 
     def tables_for_room(self) -> list[Table]:
         """Nobody else shares it."""

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import overload
 from urllib.parse import quote
 
+from store.object_store import S3Location
 from store.record import TableId
 
 FORMAT_VERSION = 1
@@ -90,9 +92,14 @@ def table_path(table: TableId, incarnation: int = 1) -> str:
     return f"{folder_name(table.account)}/{folder_name(table.database)}/{folder_name(table.table, anew)}"
 
 
-def table_folder(root: Path, table: TableId, incarnation: int = 1) -> Path:
+@overload
+def table_folder(root: Path, table: TableId, incarnation: int = 1) -> Path: ...
+@overload
+def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) -> Path | S3Location: ...
+def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) -> Path | S3Location:
     """Where `table` lies below `root`."""
-    return root / table_path(table, incarnation)
+    path = table_path(table, incarnation)
+    return root / path if isinstance(root, Path) else root.at(path)
 
 
 def partition_folder(date: str) -> str:

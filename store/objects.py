@@ -16,7 +16,7 @@ from typing import Protocol
 
 from store.errors import MagneticTierError
 from store.files import fsync_folder, make_folders
-from store.object_store import locate
+from store.object_store import S3Location, locate
 
 ASIDE = ".aside"  # in the root of a local folder: what is being written
 _ABANDONED_S = 86_400
@@ -53,12 +53,28 @@ def open_objects(url: str, environment: Mapping[str, str] | None = None) -> Obje
 
     `environment` is the process's own unless given. Asks nothing of a bucket yet. Raises MagneticTierError.
     """
-    location = locate(url, os.environ if environment is None else environment)
+    return open_at(locate(url, os.environ if environment is None else environment))
+
+
+def open_at(location: Path | S3Location) -> Objects:
+    """The objects at a place that `locate` found."""
     if isinstance(location, Path):
         return LocalObjects(location)
     from store.s3_objects import S3Objects  # noqa: PLC0415 - a local store does without the S3 client
 
     return S3Objects(location)
+
+
+def open_root(url: str) -> Path | S3Location:
+    """Where the tables of a magnetic tier at `url` lie; a folder is made if it is missing. Raises MagneticTierError."""
+    location = locate(url, os.environ)
+    if not isinstance(location, Path):
+        return location
+    folder = location.resolve()
+    if "%" in str(folder):  # `deltalake` would not find it: it decodes paths as URLs
+        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
+    make_folders(folder)
+    return folder
 
 
 def check_path(path: str) -> str:

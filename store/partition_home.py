@@ -39,6 +39,10 @@ class Neighbourhood(Protocol):
         """The tables of all the stores."""
         ...
 
+    def remove_files(self, info: TableInfo) -> None:
+        """Remove the files of a deleted table."""
+        ...
+
 
 class KeptPositions:
     """The floor of one stream, kept with it; the numbers of the streams are the catalog's."""
@@ -61,8 +65,8 @@ class KeptPositions:
 
     def save(self, floors: Mapping[str, int]) -> None:
         """Raise the floor, durably."""
-        floor = floors.get(self._own, 0)
-        if floor > self.floors.get(self._own, -1):
+        floor = floors.get(self._own)
+        if floor is not None and floor > self.floors.get(self._own, -1):
             self._keep.save(layout.FLOOR, floor, b"")
             self.floors = {self._own: floor}
 
@@ -134,6 +138,10 @@ class PartitionHome:
 
     def remove_files(self, table: TableId) -> None:
         """Whoever deletes a table has removed its files."""
+
+    def remove_late_files(self, info: TableInfo) -> None:
+        """Remove all of it again: no other table has its folder."""
+        self._shared.remove_files(info)
 
     def tables_for_room(self) -> list[Table]:
         """The tables of all stores of the process."""

@@ -66,7 +66,7 @@ def read_again(positions: StreamPositions, tables: Iterable[Table]) -> None:
             floors = {stream: min(floor, table.covered_to(stream) + 1) for stream, floor in floors.items()}
             log.warning(
                 "%s: %s: damaged, and set aside; the rows come again from the log, as far back as it goes",
-                table.magnetic.folder,
+                table.magnetic,
                 ", ".join(table.magnetic.set_aside),
             )
     if floors != positions.floors:
@@ -103,9 +103,11 @@ def _rebuild(table: Table, zone: str | None) -> None:
     dimensions = list(table.columns.dimensions.values())
     key: list[Column] = [*dimensions, MEASURE_NAME_COLUMN]
     listed = ", ".join(column.quoted for column in key)
-    rows = magnetic_rows(table.magnetic.paths(table.magnetic.version.files), [*key, TIME_COLUMN], "true")
+    columns = [*key, TIME_COLUMN]
     cursor = table.duck.cursor()
     try:
+        files = table.magnetic.data.relation(cursor, table.magnetic.version.files, columns)
+        rows = magnetic_rows(files, columns, "true")
         last = run(cursor, f'SELECT {listed}, max("{layout.TIME_NS}") AS "last" FROM ({rows}) GROUP BY {listed}')
         twice = run(
             cursor,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from store import layout
@@ -111,6 +111,20 @@ class Columns:
         elif column.type is not kind:
             raise TypeConflict(f"measure {name!r} is {column.type.value} in its table; a batch has it as {kind.value}")
         return column
+
+    def claim(self, column: Column) -> Column:
+        """`column` as it can be added: the one of its kind and name that is there, else under a name that is free."""
+        found = (self.dimensions if column.kind == "dimension" else self.measures).get(column.name)
+        if found is not None:
+            return found
+        is_free = column.physical not in self._taken
+        claimed = column if is_free else replace(column, physical=self._free(column.name))
+        self.add(claimed)
+        return claimed
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Give none of these names to a column: others have them, in upper or lower case."""
+        self._taken.update(name.lower() for name in names)
 
     def all(self) -> tuple[Column, ...]:
         """Every column in the order of `SELECT *`."""

@@ -10,19 +10,19 @@ A query on any worker reads the newest version of a table and asks the owners of
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from store import layout
 from store.catalog import TableInfo, TableSettings
+from store.data_files import data_files
 from store.duck import WORKING_MEMORY_BYTES, Duck
 from store.errors import StoreFormatError
-from store.files import make_folders
 from store.keep import StreamKeep
 from store.magnetic_tier import MagneticTier
-from store.objects import Objects, open_objects
+from store.object_store import S3Location
+from store.objects import Objects, open_objects, open_root
 from store.partition_home import PartitionHome
 from store.record import TableId
 from store.shared_catalog import SharedCatalog
@@ -38,7 +38,7 @@ class SharedStore:
 
     def __init__(
         self,
-        magnetic: Path,
+        magnetic: Path | S3Location,
         objects: Objects,
         streams: Sequence[str],
         memory_limit_bytes: int,
@@ -58,8 +58,8 @@ class SharedStore:
         self.catalog = SharedCatalog(objects, templates, clock_ns, log_end, self._remove)
         self.catalog.number_streams(self.streams)
         for deleted in self.catalog.buried_tables():  # their deletion may have been cut short
-            self._remove_files(deleted)
-        self.duck = Duck(magnetic, memory_limit_bytes + WORKING_MEMORY_BYTES)
+            self.remove_files(deleted)
+        self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._versions = Versions(lambda info: self.open_tier(info, self.streams[0]))
 
     @classmethod
@@ -80,11 +80,10 @@ class SharedStore:
         that is deleted takes with it what was acknowledged before.
         Raises StoreFormatError if it is of another format, MagneticTierError.
         """
-        magnetic = Path(magnetic_url.removeprefix("file://"))
-        make_folders(magnetic)
+        magnetic = open_root(magnetic_url)
         objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.SHARED}", os.environ)
         _check_format(objects)
-        return cls(magnetic.resolve(), objects, streams, memory_limit_bytes, templates, clock_ns, log_end)
+        return cls(magnetic, objects, streams, memory_limit_bytes, templates, clock_ns, log_end)
 
     def keep(self, stream: str) -> StreamKeep:
         """What the owner of `stream` leaves for its successor."""
@@ -157,11 +156,11 @@ class SharedStore:
     def _remove(self, info: TableInfo) -> None:
         for store in self.stores():
             store.drop_deleted()
-        self._remove_files(info)
+        self.remove_files(info)
 
-    def _remove_files(self, info: TableInfo) -> None:
-        folder = layout.table_folder(self._magnetic, info.table, info.incarnation)
-        shutil.rmtree(folder, ignore_errors=True)
+    def remove_files(self, info: TableInfo) -> None:
+        """Remove the files of a deleted table, and what is kept of its series."""
+        data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table(is_shared=True)
         kind = f"{layout.SERIES}/{layout.table_path(info.table, info.incarnation)}"
         for stream in self.catalog.streams:
             self.keep(stream).forget(kind)

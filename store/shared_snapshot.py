@@ -64,6 +64,13 @@ class SharedSnapshot(Snapshot):
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
         return self._schema(self._pin(TableId(self._account, database, table)))
 
+    def renew(self) -> bool:
+        """A column that another worker has brought less than a second ago may not be known here."""
+        known = {table: pinned.newest for table, pinned in self._pinned.items()}
+        for table in known:
+            self._pin_newer(table)
+        return any(self._pinned[table].newest.columns != newest.columns for table, newest in known.items())
+
     def source(
         self,
         table: TableId,
@@ -153,7 +160,7 @@ class SharedSnapshot(Snapshot):
         return TableView.of_shared(
             self._schema(pinned),
             pinned.newest.version,
-            pinned.newest.folder,
+            pinned.newest.data,
             superseded_ns,
             self._visible_from_ns(pinned),
             tails,

@@ -7,6 +7,7 @@ Each table is pinned when it is first asked for. Used by one thread; several sna
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -62,6 +63,10 @@ class Snapshot(ABC):
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
 
+    def renew(self) -> bool:
+        """Look for columns that tables asked about have got by now, and whether there are any: before one is missed."""
+        return False
+
     @abstractmethod
     def source(
         self,
@@ -92,12 +97,13 @@ class Snapshot(ABC):
         """The subquery for the selected rows of `view`."""
         times = view.superseded_ns
         times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
+        relation = functools.partial(view.data.relation, self._cursor)
         if not len(times):
-            return text(view, selection, None)
+            return text(view, selection, None, relation)
         if len(times) <= _LISTED:
-            return text(view, selection, ", ".join(map(str, times.tolist())))
+            return text(view, selection, ", ".join(map(str, times.tolist())), relation)
         name = self._register("superseded", pa.table({layout.TIME_NS: times}))
-        return text(view, selection, f'SELECT "{layout.TIME_NS}" FROM {name}')
+        return text(view, selection, f'SELECT "{layout.TIME_NS}" FROM {name}', relation)
 
 
 class StoreSnapshot(Snapshot):

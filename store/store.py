@@ -21,7 +21,7 @@ from store import checkpoint, layout
 from store.catalog import Catalog, TableInfo, TableSettings
 from store.errors import (
     MagneticConflict,
-    MagneticTierError,
+    MagneticUnavailable,
     Overtaken,
     StoreFormatError,
     StoreLocked,
@@ -30,6 +30,8 @@ from store.errors import (
 )
 from store.files import make_folders, write_atomic
 from store.home import Home, PrivateHome
+from store.objects import open_root
+from store.outage import Outage
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.recovery import find_streams, read_again, restore
 from store.snapshot import Snapshot, StoreSnapshot
@@ -54,6 +56,7 @@ class Store:
     registry: SeriesRegistry
     catalog: Catalog
     is_overtaken: bool
+    outage: Outage
 
     def __init__(
         self,
@@ -73,6 +76,8 @@ class Store:
         self._rows = 0  # applied since the store was opened
         self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, home.checkpoint)
         self.is_overtaken = False
+        self.outage = Outage()
+        self.is_closed = False
         self.registry = SeriesRegistry()
         self.catalog = home.open_catalog(templates, clock_ns, lambda: dict(self._advanced), self._delete)
         tables = self.catalog.all_tables()
@@ -108,9 +113,7 @@ class Store:
         try:
             _check_format(folder / layout.FORMAT)
             _check_catalog(folder / layout.CATALOG)
-            magnetic = _local_folder(magnetic_url) if magnetic_url else folder / layout.MAGNETIC
-            magnetic = _without_percent(magnetic.resolve())
-            make_folders(magnetic)
+            magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
             home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
             return cls(home, memory_limit_bytes, templates, clock_ns)
         except BaseException:
@@ -151,8 +154,14 @@ class Store:
         self._upkeep.save_positions()
 
     def maintain(self) -> None:
-        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here."""
-        self._upkeep.run()
+        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
+
+        Storage of the magnetic tier that is away is asked again later (`outage`).
+        """
+        try:
+            self._upkeep.run()
+        except MagneticUnavailable as error:
+            self.outage.failed(self._clock_ns(), error)
 
     def last_times(self, table: TableId) -> Int64s:
         """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
@@ -187,9 +196,11 @@ class Store:
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
         with self._tables_lock:
-            for table in self.all_tables():
-                table.drop()
-            self._home.close()
+            self.is_closed = True
+            tables, self._tables = self.all_tables(), {}
+        for table in tables:
+            table.drop()
+        self._home.close()
 
     def now_ns(self) -> int:
         """The time, by the store's clock."""
@@ -222,22 +233,28 @@ class Store:
         return self._home.tables_for_room() or self.all_tables()
 
     def attempt(self, table: Table, work: Callable[[], T]) -> T | None:
-        """What `work` on the table's files returns; None if another worker came before.
+        """What `work` on the table's files returns; None if another worker came before, or if storage is away.
 
         Another may have deleted the table, removed the same files, or become the owner of the stream: that stops us.
         """
-        if self.is_overtaken:
+        if self.is_overtaken or self.outage.is_waiting(self._clock_ns()):
             return None
         try:
-            return work()
+            result = work()
         except MagneticConflict as error:
             log.info("%s: left to another worker: %s", table.id, error)
         except Overtaken as error:
-            self._is_overtaken_by(str(error))
+            self.is_overtaken_by(str(error))
+        except MagneticUnavailable as error:
+            self.outage.failed(self._clock_ns(), error)
         except Exception:
             if self.is_there(table):
                 raise
             self.drop_deleted()
+        else:
+            if result:
+                self.outage.answered(self._clock_ns())
+            return result
         return None
 
     def drop_deleted(self, *, now: bool = False) -> None:
@@ -252,12 +269,14 @@ class Store:
             if is_there:
                 continue
             if born is not None and any(offset > born.get(stream, -1) for stream, offset in used.applied_to.items()):
-                self._is_overtaken_by(f"{used.id} was deleted by another worker, and records came since")
+                self.is_overtaken_by(f"{used.id} was deleted by another worker, and records came since")
                 return
             log.info("%s was deleted by another worker", used.id)
             self._drop(used)
+            self._home.remove_late_files(used.info)
 
-    def _is_overtaken_by(self, what: str) -> None:
+    def is_overtaken_by(self, what: str) -> None:
+        """What is applied here does not stand any more: nothing is written from now on."""
         if not self.is_overtaken:
             log.warning("%s is not this process's any more, or has to be read again: %s", self._home.own, what)
         self.is_overtaken = True
@@ -315,6 +334,8 @@ class Store:
         """Raises UnknownTable if it has been deleted meanwhile."""
         with self._tables_lock:
             used = self._tables.get(info.table)
+            if self.is_closed:
+                raise UnknownTable(f"The table {info.table.table} is not open any more.")
             if used is None:
                 # It may have been deleted, or made anew, since it was looked up
                 used = self._tables[info.table] = self._make_table(self.catalog.table(info.table))
@@ -361,18 +382,3 @@ def _check_catalog(path: Path) -> None:
             f"{path} is missing; put it back from a backup, or move {path.parent} and the magnetic tier away to begin "
             "anew: without it no table is known"
         )
-
-
-def _local_folder(url: str) -> Path:
-    if "://" not in url:
-        return Path(url)
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    raise MagneticTierError(f"magnetic tier at {url}: only local folders are supported")
-
-
-def _without_percent(folder: Path) -> Path:
-    """`folder`, which `deltalake` would not find if it had a percent sign: it decodes paths as URLs."""
-    if "%" in str(folder):
-        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
-    return folder

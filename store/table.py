@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from store.catalog import TableInfo
 from store.duck import Duck
-from store.errors import UnknownTable
+from store.errors import Overtaken, UnknownTable
 from store.fit import unfit, without_conflicts
 from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
@@ -39,9 +39,10 @@ _CLEARINGS_KNOWN = 64  # each is of one merge
 
 @dataclass(slots=True)
 class Cut:
-    """What a flush takes: rows up to `positions`, and what of the table's state goes with them."""
+    """What a flush takes: rows beyond `behind` up to `positions`, and what of the table's state goes with them."""
 
     positions: dict[str, int]
+    behind: Mapping[str, int]  # of the magnetic tier
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
@@ -309,7 +310,7 @@ class Table:
         self.gone_to = max(self.gone_to, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)
 
     def take_in_columns(self) -> None:
-        """Know the columns that other workers have brought."""
+        """Know the columns that other workers have brought, those of all files of `magnetic.version` at least."""
         with self.lock:
             for column in self.magnetic.columns():
                 self.columns.add(column)
@@ -321,6 +322,7 @@ class Table:
             count = self.memory.series_known
             return Cut(
                 dict(advanced),
+                self.magnetic.version.positions,
                 self.state.last_ns[:count].copy(),
                 self.superseded_ns(),
                 self.columns.copy(),
@@ -354,6 +356,20 @@ class Table:
             np.maximum.at(self.state.known_from_ns, rows.series, rows.time_ns + 1)
             self.unflushed[stream], self.last_offset[stream] = int(offsets.min()), int(offsets.max())
             self.unflushed_since_ns = now_ns
+
+    def refresh_magnetic(self) -> None:
+        """Let readers have the magnetic tier as other writers, or commits that went unanswered, have left it.
+
+        Raises Overtaken if there are rows of `own` that were not known to be there: what is known of its series, and
+        which of their rows are superseded, does not go with that version.
+        """
+        version = self.magnetic.refresh()
+        if self.own is not None:
+            found, known = (of.positions.get(self.own) for of in (version, self.magnetic.version))
+            if found != known:
+                raise Overtaken(f"{self.id}: position of {self.own} is {found} in the table and {known} here")
+        with self.lock:
+            self.magnetic.version = version
 
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
         """Positions by stream number, as rows name their stream."""
@@ -401,7 +417,7 @@ class Table:
                 views,
                 self.memory.whole_from_ns,
                 version,
-                str(self.magnetic.folder.resolve()),
+                self.magnetic.data,
                 self.numbered(version.positions) if positions is None else positions,
                 self.superseded_ns(),
                 now_ns - info.settings.retention_ns,
@@ -423,5 +439,6 @@ class Table:
     def drop(self) -> None:
         """The table is deleted: nothing of it is applied or flushed any more."""
         with self.lock:
-            self.is_dropped = True
-            self.memory.drop()
+            if not self.is_dropped:
+                self.is_dropped = True
+                self.memory.drop()

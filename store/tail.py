@@ -103,6 +103,7 @@ def tail(store: Store, request: TailRequest) -> TailReply:
     assert store.own is not None, "a store that shares nothing has no tail"
     table = _table(store, request)
     asked = request.positions.get(store.own, -1)
+    _is_ours(store, table, store.own, asked)
     (number,) = table.numbered({store.own: 0})
     cursor = table.duck.cursor()
     try:
@@ -129,6 +130,17 @@ def tail(store: Store, request: TailRequest) -> TailReply:
     return TailReply(store.own, to_sequence, within, rows)
 
 
+def _is_ours(store: Store, table: Table, own: str, asked: int) -> None:
+    """Raises Behind if the version has rows of our stream that we have not written: another worker's it is then."""
+    if asked <= table.magnetic.version.positions.get(own, -1):
+        return
+    with table.io_lock:  # or a commit of ours is made, and not yet published
+        known = table.magnetic.version.positions.get(own, -1)
+    if asked > known:
+        store.is_overtaken_by(f"position of {own} is {asked} in {table.id} and {known} here")
+        raise Behind(f"{own} is another worker's by now")
+
+
 def _table(store: Store, request: TailRequest) -> Table:
     try:
         table = store.table_to_read(request.table)
@@ -137,6 +149,6 @@ def _table(store: Store, request: TailRequest) -> Table:
             table = store.table_to_read(request.table)
     except RequestError as error:
         raise Behind(f"{request.table} is not there any more") from error
-    if store.is_overtaken or table.info.incarnation != request.incarnation:
+    if store.is_closed or store.is_overtaken or table.info.incarnation != request.incarnation:
         raise Behind(f"{request.table} is another table by now, or {store.own} another worker's")
     return table

@@ -15,9 +15,8 @@ from typing import Protocol, TypeVar
 
 from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
-from store.errors import Overtaken
+from store.errors import MagneticConflict, Overtaken
 from store.flush import flush
-from store.parquet import DataFile
 from store.positions import StreamPositions
 from store.retention import retain
 from store.room import largest_unsealed, make_room, merge, seal
@@ -181,36 +180,21 @@ class Upkeep:
 
     def compact(self, table: Table) -> None:
         """Merge what is to be merged, and clean superseded rows out now and then."""
-
-        def written_ns(file: DataFile) -> int:
-            return (Path(table.magnetic.folder) / file.path).stat().st_mtime_ns
-
         is_keeper = self.work.is_keeper_of(table)
         is_to_clean = bool(table.superseded) and self._is_due("clean", table, CLEAN_EVERY_NS)
         with table.io_lock:
             if table.is_dropped:
                 return
             if table.own is not None and (is_to_clean or (is_keeper and self._is_due("merge", table, MERGE_EVERY_NS))):
-                self._catch_up(table)
+                table.refresh_magnetic()
             kept = table.magnetic.version.files if is_keeper else ()
-            groups = compaction_plan.plan(kept, self.clock_ns(), written_ns)
+            groups = compaction_plan.plan(kept, self.clock_ns(), table.magnetic.data.written_ns)
         for group in groups:
             compaction.rewrite(table, group)
         if is_to_clean:
             files = compaction.files_to_clean(table)
             if files:
                 compaction.rewrite(table, files)
-
-    def _catch_up(self, table: Table) -> None:
-        """Know the files that others have added. Raises Overtaken if there are some of our stream among them."""
-        version = table.magnetic.refresh()
-        own = table.own or ""
-        found, known = version.positions.get(own), table.magnetic.version.positions.get(own)
-        if found != known:
-            raise Overtaken(f"{table.magnetic.folder}: position of {own} is {found} in the table and {known} here")
-        with table.lock:
-            table.magnetic.version = version
-        table.take_in_columns()
 
     def _is_flush_due(self, table: Table) -> bool:
         since_ns = table.unflushed_since_ns
@@ -248,3 +232,17 @@ class Upkeep:
             return False
         self._done_ns[what, table] = now_ns
         return True
+
+
+def _flush(
+    table: Table,
+    advanced: Mapping[str, int],
+    streams: list[str],
+    now_ns: int,
+    store_rows: int,
+    is_there: Callable[[], bool],
+) -> bool:
+    try:
+        return flush(table, advanced, streams, now_ns, store_rows, is_there)
+    except MagneticConflict as error:  # the table is not as it was left: a commit that seemed to fail was made
+        raise (error if table.own is None else Overtaken(str(error))) from error

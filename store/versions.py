@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from store.catalog import TableInfo
+from store.data_files import DataFiles
 from store.magnetic_tier import MagneticTier, Version
 from store.record import TableId
 from store.schema import Column, Columns
@@ -25,7 +26,7 @@ class Newest:
 
     version: Version
     columns: tuple[Column, ...]
-    folder: str
+    data: DataFiles
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Versions:
         version = handle.tier.refresh()
         handle.tier.version = version
         columns = Columns.of(handle.tier.columns()).all()
-        handle.newest = Newest(version, columns, str(handle.tier.folder.resolve()))
+        handle.newest = Newest(version, columns, handle.tier.data)
         handle.refreshed_s = began_s
         return handle.newest
 

@@ -33,7 +33,7 @@ IMPORT_SITES = {
     "mode": ("pipeline/topology.py", "pipeline/log/transport*.py"),
     "aiokafka": ("pipeline/log/kafka/*.py",),
     "duckdb": ("store/duck.py",),
-    "deltalake": ("store/magnetic_tier.py",),
+    "deltalake": ("store/delta_table.py",),
     "obstore": ("store/s3_objects.py",),
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/http/*.py",),

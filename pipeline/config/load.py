@@ -126,8 +126,9 @@ def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
     if isinstance(tree.get("data_dir"), str):
         tree["data_dir"] = str(folder / tree["data_dir"])
     magnetic = tree.get("magnetic")
-    if isinstance(magnetic, dict) and isinstance(magnetic.get("url"), str) and "://" not in magnetic["url"]:
-        magnetic["url"] = str(folder / magnetic["url"])
+    url = magnetic.get("url") if isinstance(magnetic, dict) else None
+    if isinstance(magnetic, dict) and isinstance(url, str) and url and "://" not in url:
+        magnetic["url"] = str(folder / url)
     for tls in _tls_sections(tree):
         tls.update({key: str(folder / tls[key]) for key in FILES if isinstance(tls.get(key), str)})
     rules = tree.get("rules")

@@ -27,6 +27,8 @@ from pipeline.layout import Layout
 from pipeline.log.settings import LogSettings
 from pipeline.tls.files import TlsFiles
 from store.catalog import TableSettings
+from store.errors import MagneticTierError
+from store.object_store import locate
 from store.record import DEFAULT_ACCOUNT
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]
@@ -104,13 +106,20 @@ class Listener(Section):
 class Magnetic(Section):
     """The magnetic tier."""
 
-    url: str | None = Field(default=None, description="a local folder; by default magnetic in the data_dir")
+    url: str | None = Field(
+        default=None, description="a local folder or s3://bucket/prefix; by default magnetic in the data_dir"
+    )
 
     @field_validator("url")
     @classmethod
-    def _is_folder(cls, url: str | None) -> str | None:
-        if url is not None and (not url or "://" in url):
-            raise ValueError(f'"{url}" is not supported by this version; write the path of a local folder')
+    def _is_somewhere(cls, url: str | None) -> str | None:
+        if url == "":
+            raise ValueError("it is empty; write the path of a local folder, or s3://bucket/prefix")
+        if url is not None:
+            try:
+                locate(url, {})  # how a bucket is reached is read from the environment when it is opened
+            except MagneticTierError as error:
+                raise ValueError(str(error)) from error
         return url
 
 
@@ -235,8 +244,9 @@ class Config(Section):
 
     @property
     def magnetic_url(self) -> str:
-        """The absolute folder of the magnetic tier."""
-        return str(self.layout.magnetic if self.magnetic.url is None else Path(self.magnetic.url).absolute())
+        """The absolute folder of the magnetic tier, or its place in a bucket as s3://bucket/prefix."""
+        place = self.layout.magnetic if self.magnetic.url is None else locate(self.magnetic.url, {})
+        return str(place.absolute()) if isinstance(place, Path) else place.url
 
     @property
     def rule_files(self) -> list[Path]:

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pipeline.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
-from store.errors import QueryTimeout, StoreError, UnknownDatabase, UnknownTable
+from store.errors import MagneticUnavailable, QueryTimeout, StoreError, UnknownDatabase, UnknownTable
 from store.sql.errors import QueryTimedOut, SqlError
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,9 @@ def install(app: FastAPI) -> None:
             return document(504, str(error))
         if isinstance(error, UnknownDatabase | UnknownTable):
             return document(404, str(error))
+        if isinstance(error, MagneticUnavailable):
+            log.error("a query needs files of the magnetic tier, whose storage is away: %s", error)
+            return document(503, "the storage of older rows does not answer now; try again later")
         log.error("the store failed: %s", error, exc_info=error)
         return document(500, "the store failed; the server's log says how")
 

@@ -23,7 +23,7 @@ from pipeline.partitions.owned import OwnedPartitions
 from pipeline.peers.client import PeerAccess
 from pipeline.progress import HowFar
 from store.endpoint import Endpoint
-from store.tables import Tables
+from store.reader import Reader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Internal:
 class Services:
     """The worker's parts, as far as HTTP needs them."""
 
-    store: Tables
+    store: Reader
     endpoint: Endpoint
     alerts: AlertArchive
     dead_letters: DeadLetterArchive

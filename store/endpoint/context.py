@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from store.endpoint.payload import WriteRecord
+from store.reader import Reader
 from store.record import Applied, TableId
-from store.tables import Tables
 
 T = TypeVar("T")
 
@@ -41,6 +41,6 @@ class Context:
     account: str
     region: str
     now_ns: int
-    store: Tables
+    store: Reader
     run: Run
     operation: str

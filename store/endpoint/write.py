@@ -10,9 +10,9 @@ from store.endpoint.context import Context, Writer
 from store.endpoint.errors import RejectedRecords
 from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
+from store.reader import Reader
 from store.record import Applied, Outcome, TableId
 from store.schema import Column
-from store.tables import Tables
 
 _TABLES_KNOWN_MAX = 10_000
 
@@ -56,12 +56,12 @@ class WriteRecords:
         return known
 
 
-def find_table(store: Tables, table: TableId) -> TableInfo:
+def find_table(store: Reader, table: TableId) -> TableInfo:
     """The table, made from its template if it is one of the configuration. Raises UnknownDatabase, UnknownTable."""
     return store.catalog.ensure(table) or store.catalog.table(table)
 
 
-def _columns(store: Tables, table: TableId) -> tuple[Column, ...]:
+def _columns(store: Reader, table: TableId) -> tuple[Column, ...]:
     with store.snapshot(table.account) as snapshot:
         return snapshot.schema(table.database, table.table).columns
 

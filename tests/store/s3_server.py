@@ -9,11 +9,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 REGION = "eu-central-1"
+REQUESTS = "/requests-so-far"
+AWAY = "/away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,20 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": REGION,
         }
+
+    def requests(self) -> list[str]:
+        """What was asked so far: method, path, range."""
+        with urllib.request.urlopen(self.endpoint + REQUESTS) as answer:
+            return answer.read().decode().splitlines()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Meanwhile every request is answered by "503 Service Unavailable"."""
+        urllib.request.urlopen(f"{self.endpoint}{AWAY}/now").close()
+        try:
+            yield
+        finally:
+            urllib.request.urlopen(f"{self.endpoint}{AWAY}").close()
 
     def make_bucket(self, name: str) -> None:
         import boto3
@@ -70,9 +87,23 @@ def serve(port: int) -> None:
 
     app = DomainDispatcherApplication(create_backend_app)
     one_at_a_time = threading.Lock()
+    requests: list[str] = []
+    away: set[str] = set()
 
     def locked(environ, start_response):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        if environ["PATH_INFO"] == REQUESTS:
+            start_response("200 OK", [])
+            return ["\n".join(requests).encode()]
+        if environ["PATH_INFO"].startswith(AWAY):
+            away.clear()
+            away.update({environ["PATH_INFO"].removeprefix(AWAY)} - {""})
+            start_response("200 OK", [])
+            return []
+        if away:
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return []
         with one_at_a_time:
+            requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {environ.get('HTTP_RANGE', '')}")
             return app(environ, start_response)
 
     server = make_server("127.0.0.1", port, locked, threaded=True)

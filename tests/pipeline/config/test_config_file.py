@@ -111,6 +111,11 @@ def test_the_magnetic_tier_is_in_the_data_dir_unless_told_otherwise(tmp_path: Pa
     assert loads("data_dir: here").magnetic_url == f"{tmp_path}/here/magnetic"
 
 
+def test_the_magnetic_tier_may_be_in_a_bucket_or_a_folder_by_its_url(loads: Loads) -> None:
+    assert loads("magnetic: {url: 's3://bucket/a/b/'}").magnetic_url == "s3://bucket/a/b"
+    assert loads("magnetic: {url: 'file:///some/folder'}").magnetic_url == "/some/folder"
+
+
 def test_log_may_be_its_bare_url(loads: Loads) -> None:
     assert loads("log: local") == loads("log: {url: local}") == loads("")
 
