@@ -122,6 +122,8 @@ class Worker:
             "streamgauge" if group is None else group.own,
         )
         app = build(use, self._stages(), fail)
+        if isinstance(self.partitions, SharedPartitions):
+            self.partitions.on_overtaken = partial(loop.call_soon_threadsafe, self._take_up_anew, app)
         http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
@@ -147,6 +149,9 @@ class Worker:
             await asyncio.to_thread(http.stop)
             group.close()
         await self._save()
+
+    def _take_up_anew(self, app: App) -> None:
+        self._rejoining = asyncio.create_task(app.consumer.rejoin())
 
     async def _on_assigned(self, assigned: TopicPartitions) -> None:
         """These, and no others, are this worker's from here on."""

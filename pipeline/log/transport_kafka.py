@@ -122,6 +122,10 @@ class KafkaConsumer(base.Consumer):
         if self._taking_up is not None:
             await asyncio.wait([self._taking_up])
 
+    async def rejoin(self) -> None:
+        """Have all partitions revoked and assigned again: they are taken up anew."""
+        await self._reader.rejoin()
+
     async def perform_seek(self) -> None:
         """Wait until every partition is where the application wants it."""
         if self._taking_up is not None:

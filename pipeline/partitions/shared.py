@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pipeline.config import Config
 from pipeline.errors import LogError
@@ -50,6 +50,8 @@ class SharedPartitions:
             log_end=self._log_end,
         )
         self.owned = OwnedPartitions()
+        self.on_overtaken: Callable[[], None] = lambda: None
+        self._overtaken: Partition | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -58,14 +60,13 @@ class SharedPartitions:
 
     async def assigned(self, numbers: set[int]) -> None:
         """See `PartitionKeeper`."""
-        for number in sorted(numbers):
-            began_s = time.monotonic()
-            partition = await asyncio.to_thread(self._take, number)
+        began_s = time.monotonic()
+        taken = await asyncio.gather(*(asyncio.to_thread(self._take, number) for number in sorted(numbers)))
+        for partition in taken:
             self.owned.add(partition)
-            log.info(
-                "took partition %d of [%s] in %.2f s; %d frames to replay",
-                *(number, READINGS, time.monotonic() - began_s, partition.progress.frames_to_replay),
-            )
+            to_replay = partition.progress.frames_to_replay
+            log.info("took partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay)
+        log.info("took %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
 
     async def revoked(self) -> None:
         """See `PartitionKeeper`. What cannot be saved now comes again from the log."""
@@ -87,11 +88,19 @@ class SharedPartitions:
         return start_offset(partition.store, partition.rules, self._admin, number)
 
     def maintain(self) -> None:
-        """See `PartitionKeeper`."""
+        """See `PartitionKeeper`.
+
+        A store that was overtaken (another worker wrote in its place, or a table was deleted under it) saves nothing any
+        more: `on_overtaken` is to have all partitions taken up anew.
+        """
         for partition in self.owned:
             with self._saving:
                 if partition.is_open:
                     partition.store.maintain()
+            if partition.store.is_overtaken and self._overtaken is not partition:
+                self._overtaken = partition
+                log.warning("partition %d of [%s] was overtaken: it is taken up anew", partition.number, READINGS)
+                self.on_overtaken()
 
     async def save(self) -> None:
         """See `PartitionKeeper`: leaving the group has given everything back."""

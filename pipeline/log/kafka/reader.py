@@ -134,6 +134,14 @@ class KafkaReader:
 
         return await self._thread.call(seek())
 
+    async def rejoin(self) -> None:
+        """Have the group share out its partitions anew: what is ours is revoked, and assigned again."""
+
+        async def rejoin() -> None:
+            self._consumer._coordinator.request_rejoin()  # noqa: SLF001  aiokafka has no other way; it is pinned
+
+        await self._thread.call(rejoin())
+
     def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Tell Kafka how far we are, for its own tools to show; we never ask for it. Nothing waits, nothing fails."""
         if self._committing is None or self._committing.done():
