@@ -123,7 +123,11 @@ class Worker:
         )
         app = build(use, self._stages(), fail)
         if isinstance(self.partitions, SharedPartitions):
-            self.partitions.on_overtaken = partial(loop.call_soon_threadsafe, self._take_up_anew, app)
+
+            def take_up_anew() -> None:
+                loop.call_soon_threadsafe(self._take_up_anew, app)
+
+            self.partitions.on_overtaken = take_up_anew
         http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
@@ -150,7 +154,7 @@ class Worker:
             group.close()
         await self._save()
 
-    def _take_up_anew(self, app: App) -> None:
+    def _take_up_anew(self, app: Any) -> None:
         self._rejoining = asyncio.create_task(app.consumer.rejoin())
 
     async def _on_assigned(self, assigned: TopicPartitions) -> None:

@@ -90,8 +90,8 @@ class SharedPartitions:
     def maintain(self) -> None:
         """See `PartitionKeeper`.
 
-        A store that was overtaken (another worker wrote in its place, or a table was deleted under it) saves nothing any
-        more: `on_overtaken` is to have all partitions taken up anew.
+        A store that was overtaken (another worker wrote in its place, or a table was deleted under it) saves nothing
+        any more: `on_overtaken` is to have all partitions taken up anew.
         """
         for partition in self.owned:
             with self._saving:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from fault_options import pytest_addoption
 from group_kit import group_config
-from kafka_broker import Broker, kafka, mortal_kafka
+from kafka_broker import Broker, kafka
 
 from pipeline.testing import GroupProduct
 
-__all__ = ["kafka", "mortal_kafka", "pytest_addoption"]
+__all__ = ["kafka", "pytest_addoption"]
 
 Start = Callable[..., GroupProduct]
 
@@ -24,8 +24,8 @@ def start(kafka: Broker, tmp_path: Path) -> Iterator[Start]:
     """Starts a group on the shared broker; everything of it is ended after the test."""
     with ExitStack() as stack:
 
-        def started(*, broker: Broker | None = None, sections: dict[str, Any] | None = None, **options: Any) -> Any:
-            config = group_config(broker or kafka, tmp_path, **(sections or {}))
+        def started(*, sections: dict[str, Any] | None = None, **options: Any) -> Any:
+            config = group_config(kafka, tmp_path, **(sections or {}))
             return stack.enter_context(GroupProduct(tmp_path, config, **options))
 
         yield started

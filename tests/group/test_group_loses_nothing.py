@@ -17,11 +17,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 
 def test_nothing_is_lost_while_gateways_workers_and_kafka_are_killed(
-    start: Any, mortal_kafka: Broker, request: pytest.FixtureRequest
+    start: Any, kafka: Broker, request: pytest.FixtureRequest
 ) -> None:
     """Two gateways, two workers; 5 % late, 1 % sent again; each is killed in turn, Kafka once in the middle."""
     kills, rate = request.config.getoption("--fault-kills"), request.config.getoption("--fault-rate")
-    product: GroupProduct = start(broker=mortal_kafka)
+    product: GroupProduct = start()
     wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
     rng = random.Random(kills)
     victims = [*product.parts, *rng.choices(product.parts, k=max(0, kills - 3))]
@@ -32,8 +32,8 @@ def test_nothing_is_lost_while_gateways_workers_and_kafka_are_killed(
             time.sleep(rng.uniform(1, 4))  # the randomness under test, not a wait for something
             product.restart(victim)
             if number == len(victims) // 2:
-                mortal_kafka.kill()
-                mortal_kafka.start()
+                kafka.kill()
+                kafka.start()
         sender.result()
         assert_nothing_lost(product, sender, timeout_s=120)
 
