@@ -123,7 +123,7 @@ ALL_COLUMNS = Row(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
 def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
     is_fresh: bool, operations: list[tuple[Any, ...]]
