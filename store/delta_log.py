@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from store import layout
 from store.files import fsync_file, fsync_folder, make_folders
 from store.object_store import S3Location
-from store.objects import open_at
+from store.objects import Objects, open_at
 
 
 def mend(folder: Path) -> list[str]:
@@ -74,8 +75,23 @@ def sync(folder: Path, version: int) -> None:
 
 def read(location: Path | S3Location, version: int) -> str:
     """The text of commit `version`; empty where a checkpoint has replaced it."""
-    path = f"{layout.DELTA_LOG}/{_name(version)}"
-    return (open_at(location).get(path) or b"").decode()
+    if not isinstance(location, Path):
+        return (_objects(location).get(f"{layout.DELTA_LOG}/{_name(version)}") or b"").decode()
+    try:
+        return (location / layout.DELTA_LOG / _name(version)).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def transactions(commit: str) -> dict[str, int]:
+    """The application transactions in the text of a commit: version by app id."""
+    found = (json.loads(line).get("txn") for line in commit.splitlines() if '"txn"' in line)
+    return {txn["appId"]: txn["version"] for txn in found if txn}
+
+
+@lru_cache(maxsize=64)
+def _objects(location: S3Location) -> Objects:
+    return open_at(location)
 
 
 def sync_checkpoint(folder: Path, version: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from deltalake.transaction import (
     Transaction,
 )
 
-from store import layout
+from store import delta_log, layout
 from store.errors import MagneticTierError, MagneticUnavailable
 from store.object_store import S3Location
 from store.parquet import DataFile
@@ -36,6 +36,7 @@ from store.record import MeasureType
 from store.schema import Column
 
 TOKEN = "streamgauge.commit"  # noqa: S105 - a key of Delta's commit info: which commit of whom it was
+MOST_COMMITS_READ = 50  # for positions; about as many as there are since the last checkpoint
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 1 days", "delta.enableExpiredLogCleanup": "false"}
 _META_NAME, _META_KIND, _META_TYPE = "streamgauge.name", "streamgauge.kind", "streamgauge.type"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +65,10 @@ class Raced(Exception):
     """Another writer made the version that this change was to be. Nothing was written."""
 
 
+class _Absent(MagneticTierError):
+    """There is no table at the location."""
+
+
 class DeltaHandle:
     """The table at one location, at the version last read."""
 
@@ -80,7 +85,7 @@ class DeltaHandle:
         try:
             with _errors(location):
                 return cls(location, DeltaTable(_uri(location), storage_options=_options(location)))
-        except TableNotFoundError:
+        except _Absent:
             return None
 
     @classmethod
@@ -120,9 +125,28 @@ class DeltaHandle:
         """The version last read."""
         return self._table.version()
 
-    def position(self, stream: str) -> int | None:
-        """The application transaction of `stream`."""
-        return self._table.transaction_version(stream)
+    def positions(self, streams: Collection[str], since: int = -1) -> dict[str, int]:
+        """The application transactions of `streams`; with `since`, those that commits after that version changed.
+
+        Costs a read per commit, from the newest on, until all are found. `deltalake` reads every commit since the
+        checkpoint for each stream, so it is asked only for what these do not tell.
+        """
+        found: dict[str, int] = {}
+        missing = set(streams)
+        oldest = max(since, self.version - MOST_COMMITS_READ)
+        for version in range(self.version, oldest, -1):
+            commit = delta_log.read(self._location, version) if missing else ""
+            if not commit:
+                break
+            here = delta_log.transactions(commit)
+            found |= {stream: here[stream] for stream in missing & here.keys()}
+            missing -= here.keys()
+        else:
+            if oldest == since:
+                return found
+        with _errors(self._location):
+            told = {stream: self._table.transaction_version(stream) for stream in missing}
+        return found | {stream: offset for stream, offset in told.items() if offset is not None}
 
     def columns(self) -> list[Column]:
         """The dimensions and measures that the schema records."""
@@ -217,8 +241,8 @@ def _no_hooks() -> PostCommitHookProperties:
 def _errors(location: Path | S3Location) -> Iterator[None]:
     try:
         yield
-    except TableNotFoundError:
-        raise
+    except TableNotFoundError as error:
+        raise _Absent(f"{_uri(location)}: there is no table any more") from error
     except (DeltaError, OSError) as error:
         text = " ".join(_COLOUR.sub("", str(error)).split())
         if isinstance(error, CommitFailedError) and not _OF_STORAGE.search(text):

@@ -89,7 +89,7 @@ class MagneticTier:
         self._mine: dict[str, int] = {}  # what this writer left in the table, or found at its start
         self._attempts: list[_Attempt] = []
         self._columns: dict[str, Column | None] = {}  # by physical name in lower case; None: not ours
-        self._streams_known = 0
+        self._asked: set[str] = set()  # streams whose positions are in `_newest`, if they have any
         self._synced = -1
         try:
             self._version = self._refresh()
@@ -206,15 +206,17 @@ class MagneticTier:
                 return self._newest
         number, streams = self._delta.version, {*self._streams, *self._newest.positions}
         self._settle(number)
-        if number != self._newest.number or len(streams) != self._streams_known:
+        unasked = streams - self._asked
+        if number != self._newest.number or unasked:
             files = self._newest.files
             if number != self._newest.number:
                 files = self._delta.files()
                 self._columns = dict.fromkeys(name.lower() for name in self._delta.field_names())
                 self._columns |= {column.physical: column for column in self._delta.columns()}
-            found = {stream: self._delta.position(stream) for stream in streams}
-            positions = {stream: offset for stream, offset in found.items() if offset is not None}
-            self._newest, self._streams_known = Version(number, files, positions), len(streams)
+            since = self._newest.number
+            positions = {**self._newest.positions, **self._delta.positions(self._asked, since)} if self._asked else {}
+            positions |= self._delta.positions(unasked)
+            self._newest, self._asked = Version(number, files, positions), streams
             if self.own is None:  # a stream that was not asked about before
                 self._mine = {**positions, **self._mine}
         return self._newest

@@ -16,7 +16,7 @@ from delta_writer import DATE, ROWS, STREAMS, append, columns_of, merge, place, 
 from deltalake import DeltaTable
 
 from store import layout
-from store.delta_table import DeltaHandle, Raced
+from store.delta_table import MOST_COMMITS_READ, DeltaHandle, Raced
 from store.errors import MagneticConflict, MagneticTierError, MagneticUnavailable, Overtaken
 from store.magnetic_tier import CHECKPOINT_COMMITS, MagneticTier
 from store.object_store import S3Location
@@ -258,6 +258,21 @@ def test_a_refresh_sees_what_others_committed_and_readers_only_what_they_are_giv
     assert reader.version is found
 
 
+def test_a_commit_does_not_bring_a_deleted_table_back(opened: Opener) -> None:
+    """Another worker may delete it at any moment."""
+    tier, other = opened(A), opened(B)
+    columns = tier.register(columns_of(A))
+    append(tier, A, columns)
+    other.refresh()
+    other.data.delete_table()
+
+    with pytest.raises(MagneticTierError) as caught:
+        append(tier, A, columns)
+
+    assert not isinstance(caught.value, (MagneticConflict, MagneticUnavailable, Overtaken))
+    assert opened(A).version.number == -1
+
+
 def test_a_stream_that_was_not_known_before_is_asked_about(url: str) -> None:
     streams = [A]
     reader = MagneticTier(place(url), streams, A)
@@ -339,7 +354,13 @@ def test_readers_have_few_commits_to_replay_whoever_makes_them(tmp_path: Path) -
 
     checkpoints = list((tmp_path / "t" / layout.DELTA_LOG).glob(layout.CHECKPOINT_GLOB))
     assert len(checkpoints) == 1
-    assert MagneticTier(tmp_path / "t", STREAMS, C).version.positions == {A: 25, B: 25}
+    for number in range(5):  # as if cleaned away: a checkpoint has what they said
+        (tmp_path / "t" / layout.DELTA_LOG / f"{number:020d}.json").unlink()
+    tiers[0].version = tiers[0].commit([], [], columns, {A: 26}, is_new_data=True)
+    for number in range(MOST_COMMITS_READ):
+        tiers[0].version = tiers[0].commit([], [], columns, {A: 27 + number}, is_new_data=True)
+    assert tiers[1].refresh().positions == {A: 26 + MOST_COMMITS_READ, B: 25}
+    assert MagneticTier(tmp_path / "t", STREAMS, C).version.positions == tiers[1].refresh().positions
 
 
 def test_a_sole_writer_still_notices_another(url: str) -> None:
