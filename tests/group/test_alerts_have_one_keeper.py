@@ -42,6 +42,13 @@ def delivered(worker: Part) -> int:
     return len(answer["deliveries"])
 
 
+def wait_until_posted(product: GroupProduct, zones: set[str]) -> None:
+    """Return once every worker tells that the alerts of these zones fire, and are delivered."""
+    for worker in product.workers:
+        wait_for(lambda worker=worker: firing(worker) == zones, "it knows of all", timeout_s=60)  # type: ignore[misc]
+        wait_for(lambda worker=worker: delivered(worker) == len(zones), "all are posted", timeout_s=60)  # type: ignore[misc]
+
+
 def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(start: Any, receiver: Receiver) -> None:
     """Each worker is killed once: the alerts' keeper among them. What was delivered is in the log, so not sent anew."""
     webhook = {"url": f"http://127.0.0.1:{receiver.port}/", "secret": receiver.secret, "allow_private": True}
@@ -56,9 +63,7 @@ def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(start: An
             hot = ZONES[4 * number : 4 * number + 4]
             publish(sensor, hot, temperature=40.0)
             expected |= {f"g/{zone}" for zone in hot}
-            for worker in product.workers:
-                wait_for(lambda worker=worker: firing(worker) == expected, "both know of all", timeout_s=60)  # type: ignore[misc]
-                wait_for(lambda worker=worker: delivered(worker) == len(expected), "all are posted", timeout_s=60)  # type: ignore[misc]
+            wait_until_posted(product, expected)
     posted: Counter[str] = Counter()
     while not receiver.events.empty():
         posted[receiver.events.get()["data"]["id"]] += 1
@@ -88,7 +93,7 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
     replayed = []
     for worker in product.workers:
         with worker.client() as client:
-            answer = client.post("v1", "dead-letters", "replay", body={"reason": "not_json"}).json()
+            answer = client.post("v1", "dead-letters", "replay", body={"reason": "invalid_json"}).json()
             replayed.append(answer["replayed"])
 
     assert replayed == [len(ZONES), 0]
