@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from pipeline.config import brokers as broker_section
 from pipeline.config import names
+from pipeline.config.brokers import Broker
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
@@ -169,6 +171,7 @@ class Config(Section):
 
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
     listener: Listener = Listener()
+    brokers: tuple[Broker, ...] = Field(default=(), description="existing MQTT brokers to subscribe to")
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
@@ -186,6 +189,7 @@ class Config(Section):
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
+            + broker_section.same_sessions(self.brokers)
         )
         return self
 
@@ -231,9 +235,11 @@ class Config(Section):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but should be known: one sentence each, for the log at start."""
+        of_brokers = broker_section.warnings_of(self.brokers)
         if self.listener.address.is_loopback:
-            return ()
+            return of_brokers
         where = f"listener.address: {self.listener.address}"
         return (
             f"{where} can be reached from other machines, and this version has no TLS: passwords travel in the clear",
+            *of_brokers,
         )
