@@ -108,7 +108,6 @@ async def _gateway(port: int, count: int, folder: Path, tell: Connection) -> Non
 
     watching = asyncio.create_task(watch())
     settings = ListenerSettings(port=0)
-    folder.mkdir(exist_ok=True)
     await serve(settings, appender, clock_ns=time.time_ns, stop=stop, brokers=[broker], brokers_folder=folder / "who")
     await watching
     await appender.stop()
@@ -190,10 +189,16 @@ def show(rounds: list[dict[str, Taken]], count: int) -> None:
     """The medians, and their ratios to the baseline."""
     rate = {who: statistics.median(one[who].messages_s for one in rounds) for who in (BARE, GATEWAY)}
     cpu = {who: statistics.median(one[who].cpu_s for one in rounds) * 100_000 / count for who in (BARE, GATEWAY)}
-    table = Table("", "messages/s", "ratio", "CPU s per 100,000", "ratio", title=f"{count:,} messages through Mosquitto")
+    table = Table(
+        "", "messages/s", "ratio", "CPU s per 100,000", "ratio", title=f"{count:,} messages through Mosquitto"
+    )
     for who, words in ((BARE, "bare paho subscriber, counts only"), (GATEWAY, "gateway: in the log, acknowledged")):
         table.add_row(
-            words, f"{rate[who]:,.0f}", f"{rate[who] / rate[BARE]:.2f}", f"{cpu[who]:.2f}", f"{cpu[who] / cpu[BARE]:.2f}"
+            words,
+            f"{rate[who]:,.0f}",
+            f"{rate[who] / rate[BARE]:.2f}",
+            f"{cpu[who]:.2f}",
+            f"{cpu[who] / cpu[BARE]:.2f}",
         )
     Console().print(table)
     print(json.dumps({who: {"messages_s": rate[who], "cpu_s_per_100k": cpu[who]} for who in rate}))

@@ -7,6 +7,7 @@ that we do not read on purpose.
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -61,11 +62,23 @@ def subscribe(client: mqtt.Client, settings: BrokerSettings, filters: tuple[str,
         client.subscribe([(topic, 1) for topic in filters])
 
 
+class _Context(ssl.SSLContext):
+    """Shakes hands while it wraps, since then a socket whose handshake fails is closed; paho would leave it open."""
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        """As the base, within the timeout of the socket."""
+        return super().wrap_socket(*arguments, **{**options, "do_handshake_on_connect": True})
+
+
 def _ssl_context(settings: BrokerSettings) -> ssl.SSLContext:
     tls = settings.tls
     assert tls is not None
     try:
-        context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
+        context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+        if tls.ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(tls.ca)
         if tls.certificate is not None:
             context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:

@@ -1,4 +1,4 @@
-"""A real Mosquitto for tests: on free ports of loopback, restarted, paused or cut off as a test says, ended by its id."""
+"""A real Mosquitto for tests: on free ports of loopback, restarted, paused or cut off as tests say."""
 
 from __future__ import annotations
 
