@@ -28,7 +28,12 @@ IN_THE_DATA_DIR = {
     "store/positions.json",
     "store/checkpoint",
 }
-ENVIRON = {"FARM_7": "a", "DASHBOARD": "b", "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+ENVIRON = {
+    "BROKER_PASSWORD": "c",
+    "FARM_7": "a",
+    "DASHBOARD": "b",
+    "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
 
 
 def titled(title: str) -> list[Block]:
