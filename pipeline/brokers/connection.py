@@ -261,7 +261,10 @@ class Connection:
         if error is not None and not granted:
             self._end(error)
             return
-        self._identity.remember_filters(self._client_id, granted)
+        try:
+            self._identity.remember_filters(self._client_id, granted)
+        except OSError as error:  # then all is subscribed to again next time
+            logger.warning("what %s is subscribed to cannot be kept: %s", self._client_id, error)
         self._be_ready()
 
     def _be_ready(self) -> None:

@@ -83,7 +83,7 @@ class Subscription:
                 lambda: paho_client.connect(connection.client, self._settings),
                 undo=lambda: _close_socket(connection),
             )
-        except (OSError, ValueError, BrokerError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is told, and tried again
             return cause_of(self._settings, error)
         self._connection = connection
         connection.attach()

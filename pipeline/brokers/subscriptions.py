@@ -53,11 +53,14 @@ class Subscriptions:
             subscription.pause()
 
     async def stop(self) -> None:
-        """Leave all brokers."""
+        """Leave all brokers. Raises what ended a subscription before its time."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
         for subscription in self._subscriptions:
             subscription.stop()
         if self._identity is not None:
             self._identity.release()
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Take, counted, until
 from mosquitto import PASSWORD, USER, Mosquitto, free_port, publisher, running
+from takers import Take, counted, until
 
 from pipeline import metrics
 from pipeline.brokers.reachability import check_broker

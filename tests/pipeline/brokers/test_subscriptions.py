@@ -11,8 +11,8 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from conftest import Take, counted, until
 from mosquitto import PASSWORD, USER, Mosquitto, Wire, publisher, running
+from takers import Take, counted, until
 
 from pipeline import metrics
 from pipeline.brokers.settings import BrokerSettings
@@ -195,6 +195,29 @@ async def test_a_full_log_stops_the_reading_and_nothing_is_lost(broker: Mosquitt
         await until(lambda: len(taker.payloads()) >= 500, "all have come")
 
     assert [int(payload) for payload in taker.payloads()] == list(range(500))
+
+
+@VERSIONS
+async def test_a_connection_that_is_not_read_for_longer_than_its_keep_alive_is_kept(
+    broker: Mosquitto, take: Take, topic: str, is_v5: bool
+) -> None:
+    taker = take(settings(broker.port, topic, is_v5=is_v5, keep_alive_s=1))
+    name = taker.brokers[0].name
+    await until(taker.connected, "subscribed")
+    lost_before = counted(metrics.broker_reconnects, name)
+    taker.log.is_full = True
+
+    with publisher(broker.port) as client:
+        client.publish(f"{topic}/a", "1", qos=1)
+        await until(lambda: taker.stage.is_pressed, "pressed")
+        await asyncio.sleep(2.5)  # the duration is what is under test: both sides allow 1.5 s of silence
+        client.publish(f"{topic}/a", "2", qos=1)
+        taker.log.is_full = False
+        await until(lambda: len(taker.payloads()) >= 2, "all have come")
+
+    assert taker.payloads() == [b"1", b"2"]
+    assert taker.connected()
+    assert counted(metrics.broker_reconnects, name) == lost_before
 
 
 async def test_tls_with_a_client_certificate_and_a_password(tmp_path: Path, take: Take, topic: str) -> None:
