@@ -16,6 +16,7 @@ PipelineError
 ├── PeerUnavailable       passes, or the operator: another worker, or a partition without one, does not answer in time
 │   └── NotOwned          it answered that what was asked for is not, or not yet, its own
 ├── ServerUnreachable     the caller: the server a client command asks does not answer
+│   └── ServerNotTrusted  the caller: its certificate is not good for this caller and this address
 └── ServerRefused         the caller: the server answered that the request is not possible
 """
 
@@ -94,6 +95,10 @@ class NotOwned(PeerUnavailable):
 
 class ServerUnreachable(PipelineError):
     """The server that a client command asks does not answer."""
+
+
+class ServerNotTrusted(ServerUnreachable):
+    """The server that a client command asks has a certificate that this caller does not trust."""
 
 
 class ServerRefused(PipelineError):

@@ -106,7 +106,7 @@ def address_of(config: Config, own: Address) -> str:
     address = config.peers.advertise or own
     if address.host in {"0.0.0.0", "::"}:  # noqa: S104  # read, not bound
         address = Address(socket.getfqdn(), address.port)
-    scheme = "https" if getattr(config.http, "tls", None) else "http"
+    scheme = "http" if config.http.tls is None else "https"
     return f"{scheme}://{address}"
 
 

@@ -19,8 +19,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from faust.types import TP
-
 from pipeline.answering import PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
@@ -32,7 +30,7 @@ from pipeline.http.services import Services
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.log.transport import LogUse
+from pipeline.log.transport import LogUse, TopicPartitions
 from pipeline.log.transport_app import App
 from pipeline.partitions.embedded import EmbeddedPartitions
 from pipeline.partitions.keeper import store_tables
@@ -43,6 +41,7 @@ from pipeline.stages.readings_to_records import readings_to_records
 from pipeline.stages.records_to_alerts import records_to_alerts
 from pipeline.stages.records_to_store import records_to_store
 from pipeline.supervisor.lock import sole
+from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
@@ -96,6 +95,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
+        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http")
         self.held = contextlib.ExitStack()
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
         self.held.enter_context(lock_worker(config.log_settings))
@@ -122,13 +122,15 @@ class Worker:
             "streamgauge" if group is None else group.own,
         )
         app = build(use, self._stages(), fail)
-        http = HttpServer(create_app(self._services(group)), listener, fail)
+        http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs handlers of its own.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        # A terminal that is closed, or the operator's word that there are new certificates.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep()]
         log.info("worker ready: HTTP on %s:%d", *http.address)
@@ -146,14 +148,14 @@ class Worker:
             group.close()
         await self._save()
 
-    async def _on_assigned(self, assigned: set[TP]) -> None:
+    async def _on_assigned(self, assigned: TopicPartitions) -> None:
         """These, and no others, are this worker's from here on."""
         await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
         if any(tp.topic == ALERTS for tp in assigned):
             extent = await asyncio.to_thread(self.admin.extent, ALERTS)
             self.alert_keeping.take(extent.next_offset)
 
-    async def _on_revoked(self, _: set[TP]) -> None:
+    async def _on_revoked(self, _: TopicPartitions) -> None:
         """Everything may be another worker's in a moment."""
         await self.partitions.revoked()
         await self.alert_keeping.let_go()
@@ -210,6 +212,10 @@ class Worker:
         archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if is_alone else {}
         return Trimmer(self.admin, self.partitions.owned, archives)
 
+    def _reload_certificates(self) -> None:
+        if self.http_tls is not None:
+            self.http_tls.reload()
+
     def _upkeep(self) -> list[Any]:
         trimmer = self._trimmer()
 
@@ -222,7 +228,12 @@ class Worker:
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
             await asyncio.to_thread(self.alerts.retain, now_ns)
 
+        async def certificates() -> None:
+            if self.http_tls is not None:
+                self.http_tls.poll()
+
         return [
+            every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(GAUGES_EVERY_S, lambda: set_gauges(self.partitions.owned), fail),

@@ -181,11 +181,3 @@ def warnings_of(brokers: Sequence[Broker]) -> tuple[str, ...]:
         for index, broker in enumerate(brokers)
         if broker.password is not None and not broker.is_secure and not broker.address.is_loopback
     )
-
-
-def resolve_paths(brokers: object, folder: Path) -> None:
-    """Make the TLS files of the section absolute; what is not as it should be is left for validation to refuse."""
-    for broker in brokers if isinstance(brokers, list) else ():
-        tls = broker.get("tls") if isinstance(broker, dict) else None
-        if isinstance(tls, dict):
-            tls.update({key: str(folder / tls[key]) for key in LogTls.model_fields if isinstance(tls.get(key), str)})

@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -29,6 +29,7 @@ _OF_LOCAL = ("max_bytes", "min_free")
 _OF_KAFKA = ("partitions", "replication", "retention", "prefix", "group", "tls", "sasl")
 _SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka: at most 249 characters for a topic's name
+File = Annotated[Path, AfterValidator(Path.absolute)]
 _GROUP = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -47,9 +48,9 @@ def _check_group(group: str) -> str:
 class LogTls(Section):
     """TLS to the brokers."""
 
-    ca: Path | None = Field(default=None, description="PEM; none: the authorities of this system")
-    certificate: Path | None = Field(default=None, description="PEM; ours, where the brokers want one")
-    key: Path | None = Field(default=None, description="PEM; none: it is in the certificate's file")
+    ca: File | None = Field(default=None, description="PEM; none: the authorities of this system")
+    certificate: File | None = Field(default=None, description="PEM; ours, where the brokers want one")
+    key: File | None = Field(default=None, description="PEM; none: it is in the certificate's file")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -123,6 +124,14 @@ class Log(Section):
     def is_kafka(self) -> bool:
         """Whether the log is Kafka."""
         return self.url.startswith(KAFKA_SCHEME)
+
+    @property
+    def whole_url(self) -> str:
+        """The url with the user and password that it may have been given with, for a command's own children."""
+        if self.sasl is None:
+            return self.url
+        credentials = f"{quote(self.sasl.username, safe='')}:{quote(self.sasl.password.get_secret_value(), safe='')}"
+        return self.url.replace("://", f"://{credentials}@", 1)
 
     def _names_brokers(self) -> bool:
         servers = self.url.removeprefix(KAFKA_SCHEME).removesuffix("/").split(",")

@@ -24,8 +24,10 @@ from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
+from pipeline.config.tls import ListenerTls, Tls
 from pipeline.layout import Layout
 from pipeline.log.settings import LogSettings
+from pipeline.tls.files import TlsFiles
 from store.catalog import TableSettings
 from store.record import DEFAULT_ACCOUNT
 
@@ -56,8 +58,23 @@ class User(Section):
     """Who may publish to the listener, and as which account."""
 
     username: str = Field(min_length=1, max_length=_MAX_USERNAME_BYTES)
-    password: Secret
+    password: SecretStr | None = Field(default=None, description="needed, unless certificate is true")
+    certificate: bool = Field(default=False, description="true: known by a client certificate with this common name")
     account: AccountName = DEFAULT_ACCOUNT
+
+    @field_validator("password")
+    @classmethod
+    def _is_not_empty(cls, password: SecretStr | None) -> SecretStr | None:
+        return None if password is None else _non_empty(password)
+
+    @model_validator(mode="after")
+    def _has_one_proof(self) -> Self:
+        if self.password is None and not self.certificate:
+            refuse([Problem(("password",), "is required, unless certificate: true takes its place")])
+        if self.password is not None and self.certificate:
+            message = "is true, and there is a password too; a user is known by the one or by the other"
+            refuse([Problem(("certificate",), message)])
+        return self
 
 
 class Listener(Section):
@@ -65,11 +82,19 @@ class Listener(Section):
 
     address: HostPort = Address("127.0.0.1", 1883)
     users: tuple[User, ...] = Field(default=(), description="none: anonymous, on loopback only")
+    tls: ListenerTls | None = Field(default=None, description="none: passwords travel in the clear")
+    gateways: int = Field(default=1, ge=1, le=64, description="processes that share the port; `up` starts so many")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         found = _repeated([user.username for user in self.users], "users", "username")
-        if not self.users and not self.address.is_loopback:
+        found += [
+            Problem(("users", index, "certificate"), "is true, and listener.tls has no client_ca to verify it with")
+            for index, user in enumerate(self.users)
+            if user.certificate and (self.tls is None or self.tls.client_ca is None)
+        ]
+        is_guarded = self.users or (self.tls is not None and self.tls.require_client_certificate)
+        if not is_guarded and not self.address.is_loopback:
             message = (
                 f"{self.address} can be reached from other machines; give the listener users, or a loopback address"
             )
@@ -103,6 +128,7 @@ class Http(Section):
 
     address: HostPort = Address("127.0.0.1", 8080)
     tokens: tuple[Token, ...] = Field(default=(), description="none: loopback only")
+    tls: Tls | None = Field(default=None, description="none: tokens travel in the clear")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -228,6 +254,20 @@ class Config(Section):
             found.update((Path(match).absolute(), None) for match in matches)
         return list(found)
 
+    @property
+    def listener_tls(self) -> TlsFiles | None:
+        """The files of the listener's TLS."""
+        tls = self.listener.tls
+        if tls is None:
+            return None
+        return TlsFiles("listener.tls", tls.certificate, tls.key, tls.client_ca, tls.require_client_certificate)
+
+    @property
+    def http_tls(self) -> TlsFiles | None:
+        """The files of TLS on HTTP."""
+        tls = self.http.tls
+        return None if tls is None else TlsFiles("http.tls", tls.certificate, tls.key)
+
     def templates(self) -> dict[tuple[str, str], TableSettings]:
         """The settings of every table here, by (database, table)."""
         return {table.database_and_table: table.settings for table in self.tables}
@@ -235,11 +275,12 @@ class Config(Section):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but should be known: one sentence each, for the log at start."""
-        of_brokers = broker_section.warnings_of(self.brokers)
-        if self.listener.address.is_loopback:
-            return of_brokers
-        where = f"listener.address: {self.listener.address}"
-        return (
-            f"{where} can be reached from other machines, and this version has no TLS: passwords travel in the clear",
-            *of_brokers,
-        )
+        reachable = "can be reached from other machines, and there is no"
+        found = []
+        if not self.listener.address.is_loopback and self.listener.tls is None:
+            where = f"listener.address: {self.listener.address}"
+            found.append(f"{where} {reachable} listener.tls: passwords travel in the clear")
+        if not self.http.address.is_loopback and self.http.tls is None:
+            where = f"http.address: {self.http.address}"
+            found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
+        return *found, *broker_section.warnings_of(self.brokers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import time
 from dataclasses import replace
 
@@ -20,9 +21,10 @@ from pipeline.stages.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
 
 
 def run(config: Config) -> None:
-    """Take in what devices publish, until SIGTERM or SIGINT; then end gracefully.
+    """Take in what devices publish, until SIGTERM or SIGINT; then end gracefully. SIGHUP loads the certificates again.
 
-    Raises LogError if the log cannot be used or fails, OSError if the address cannot be had.
+    Raises ConfigError if the certificates cannot be used, LogError if the log cannot be used or fails, OSError if the
+    address cannot be had.
     """
     uvloop.run(_run(config))
 
@@ -33,7 +35,11 @@ def listener_settings(config: Config) -> ListenerSettings:
     return ListenerSettings(
         host=listener.address.host,
         port=listener.address.port,
-        users=tuple(User(user.username, user.password.get_secret_value(), user.account) for user in listener.users),
+        users=tuple(
+            User(user.username, None if user.password is None else user.password.get_secret_value(), user.account)
+            for user in listener.users
+        ),
+        tls=config.listener_tls,
     )
 
 
@@ -42,6 +48,9 @@ async def _run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    reload = asyncio.Event()
+    hangup = stop if sys.stderr.isatty() else reload  # a terminal that is closed, or an operator's word
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
     appender = open_appender(config.log_settings)
     await appender.start()
     # What is here now stays: the collector need not look at it again with every thousand sessions that come.
@@ -57,6 +66,7 @@ async def _run(config: Config) -> None:
             appender,
             clock_ns=time.time_ns,
             stop=stop,
+            reload=reload,
             partition_of=partition_of,
             brokers=[broker.settings for broker in config.brokers],
             brokers_folder=config.layout.brokers,

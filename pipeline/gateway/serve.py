@@ -21,6 +21,7 @@ async def serve(
     *,
     clock_ns: Callable[[], int],
     stop: asyncio.Event,
+    reload: asyncio.Event | None = None,
     on_listening: Callable[[int], None] | None = None,
     partition_of: Partitioner | None = None,
     brokers: Sequence[BrokerSettings] = (),
@@ -29,8 +30,9 @@ async def serve(
     """Take in what devices publish, here and at `brokers`, until `stop` is set, then end gracefully. `on_listening` is
     told the port; who we are to the brokers is kept in `brokers_folder`.
 
-    `appender` is started, and stays so. Raises LogError if the log fails (a full one does not, nor an absent Kafka),
-    OSError if the address cannot be had.
+    `appender` is started, and stays so. Setting `reload` loads the certificates again. Raises ConfigError if they
+    cannot be used at the start, LogError if the log fails (a full one does not, nor an absent Kafka), OSError if the
+    address cannot be had.
     """
     gateway = Gateway(settings, appender, clock_ns=clock_ns, partition_of=partition_of)
     await gateway.start()
@@ -39,15 +41,24 @@ async def serve(
     subscriptions.start()
     if on_listening is not None:
         on_listening(gateway.port)
+    reloading = asyncio.create_task(_reload(gateway, reload or asyncio.Event()))
     stopped = asyncio.create_task(stop.wait())
     try:
         ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed, *subscriptions.ends}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
+        reloading.cancel()
         gateway.on_pressure.clear()
         subscriptions.pause()
         await gateway.stop()
         await subscriptions.stop()
     if gateway.stage.failed.done():
         gateway.stage.failed.result()
+
+
+async def _reload(gateway: Gateway, reload: asyncio.Event) -> None:
+    while True:
+        await reload.wait()
+        reload.clear()
+        gateway.reload_certificates()

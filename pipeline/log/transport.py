@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from faust.transport import base
 from faust.types import TP
@@ -19,6 +19,8 @@ from faust.types import TP
 from pipeline.log.settings import LogSettings
 from pipeline.log.transport_consumer import Consumer
 from pipeline.log.transport_producer import Producer
+
+TopicPartitions: TypeAlias = set[TP]
 
 
 async def _nothing(_partitions: set[TP]) -> None:

@@ -82,9 +82,10 @@ class KafkaConsumer(base.Consumer):
         try:
             self.app.on_rebalance_start()
             await self._end_taking_up()
+            self._next_offset.clear()  # from here on nothing is read, even if Faust now ends its last rebalance
+            self._adjust_pumps()
             await self.on_partitions_revoked(revoked)  # ends the flow; what agents have in hand is finished
             self._assigned = set()
-            self._next_offset.clear()
             await self.transport.use.on_revoked(revoked)
         except Exception as error:  # noqa: BLE001  # Kafka's client would log it and go on
             await self.crash(error)

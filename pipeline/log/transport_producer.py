@@ -1,6 +1,7 @@
 """Faust's producer on the log: what `send` returns is done when the message is durable.
 
-While Kafka does not answer, what was sent waits and is appended again: an agent has nowhere else to put it.
+While Kafka does not answer, what was sent waits and is appended again, as an agent has nowhere else to put it; only an
+application that is ending gives it up.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Producer(base.Producer):
             error = append.exception()
             if sent.done():
                 return
-            if isinstance(error, LogUnavailable) and not self.should_stop:
+            if isinstance(error, LogUnavailable) and not self.app.should_stop:
                 asyncio.get_running_loop().call_later(RETRY_S, _append)
             elif error is not None:
                 sent.set_exception(error)

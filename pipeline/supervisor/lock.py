@@ -15,6 +15,7 @@ from pipeline.process import describe
 @contextmanager
 def sole(path: Path, what: str = "streamgauge up") -> Iterator[None]:
     """Hold the lock at `path`, which is in a data_dir's run folder. Raises DataDirLocked, naming who has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

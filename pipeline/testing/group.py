@@ -1,4 +1,4 @@
-"""Gateways and workers on one Kafka, each a process of its own as on several machines, and started again when killed.
+"""Gateways and workers on one Kafka, each a process of its own as on several machines, started again when they end.
 
 The gateways share a port. Each worker has a data_dir of its own; the magnetic tier is one folder, or what the
 configuration says.
@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,8 @@ from pipeline.supervisor.ports import reserve
 from pipeline.testing.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
 from pipeline.testing.waiting import wait_for
 
+RESTART_AFTER_S = 0.2
+
 
 class Part:
     """One gateway or worker; its output goes to `folder`/`name`.log."""
@@ -30,6 +33,7 @@ class Part:
         self.name = name
         self.http = http
         self.output = folder / f"{name}.log"
+        self.is_wanted = False
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,16 +44,18 @@ class Part:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it; returns at once."""
+        """Start it; returns at once. From here on it is started again whenever it ends by itself."""
+        self.is_wanted = True
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL; it stays dead until `start`."""
         self.end(signal.SIGKILL)
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """End it; its exit code."""
+        """End it for good; its exit code."""
+        self.is_wanted = False
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
@@ -104,16 +110,28 @@ class GroupProduct:
         self._overrides = overrides or {}
         self.gateways = [self._gateway(number) for number in range(gateways)]
         self.workers = [self._worker(number) for number in range(workers)]
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._start_again, daemon=True)
+        self._watch.start()
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
         for part in self.parts:
             if part.is_running():
                 part.kill()
         self._stack.close()
+
+    def _start_again(self) -> None:
+        """As systemd does with Restart=always."""
+        while not self._ended.wait(RESTART_AFTER_S):
+            for part in self.parts:
+                if part.is_wanted and not part.is_running():
+                    part.start()
 
     @property
     def parts(self) -> list[Part]:
@@ -133,13 +151,14 @@ class GroupProduct:
 
     def wait_until_ready(self) -> None:
         """Return once every worker answers that it is ready, and a gateway listens."""
-        wait_for(self.is_answering, f"the workers in {self.folder} answer", timeout_s=START_TIMEOUT_S)
+        try:
+            wait_for(self.is_answering, f"the workers in {self.folder} answer", timeout_s=START_TIMEOUT_S)
+        except AssertionError as error:
+            outputs = [f"{part.name}:\n{part.output.read_text()[-2000:]}" for part in self.parts]
+            raise AssertionError("\n".join([str(error), *outputs])) from error
 
     def is_answering(self) -> bool:
         """Whether every worker answers that it is ready."""
-        for part in self.parts:
-            if not part.is_running():
-                raise AssertionError(f"{part.name} ended:\n{part.output.read_text()[-4000:]}")
         return all(worker.is_answering() for worker in self.workers)
 
     def client(self, token: str | None = None) -> Client:

@@ -24,13 +24,15 @@ FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}
 class Product:
     """`streamgauge up` with its data in `folder`/data and its output in `folder`/up.log. A context manager."""
 
-    def __init__(self, folder: Path, config: str = FREE_PORTS) -> None:
+    def __init__(self, folder: Path, config: str = FREE_PORTS, *, ca: Path | None = None) -> None:
+        """With `ca` its HTTP is HTTPS, and its certificate is of that authority."""
         self.folder = folder
         self.data_dir = folder / "data"
         self.output = folder / "up.log"
         self.config_file = folder / "streamgauge.yaml"
         self.config_file.write_text(config)
         self._process: subprocess.Popen[bytes] | None = None
+        self._ca = ca
         self.mqtt = self.http = ""
 
     def __enter__(self) -> Self:
@@ -70,10 +72,10 @@ class Product:
 
     def client(self, token: str | None = None) -> Client:
         """A client for its HTTP."""
-        return Client(f"http://{self.http}", token)
+        return Client(f"{'https' if self._ca else 'http'}://{self.http}", token, self._ca)
 
     def pid(self, name: str) -> int:
-        """The pid of `up`'s child `gateway` or `worker`, which may just have died."""
+        """The pid of `up`'s child `gateway` (`gateway-1` …) or `worker`, which may just have died."""
         state = json.loads(Layout(self.data_dir).up_state.read_bytes())
         return int(state["children"][name] or 0)
 

@@ -167,6 +167,12 @@ def test_the_reasons_of_errors_of_brokers_are_those_of_the_code() -> None:
     assert set(first_column(text_of("brokers.md"), "## When it is not there")) == raised
 
 
+def test_the_reasons_of_failed_handshakes_are_those_of_the_gateway() -> None:
+    told = first_column(text_of("tls.md"), "`streamgauge_gateway_handshakes_failed_total{reason}`")
+
+    assert set(told) == set(re.findall(r'return "(\w+)", ', sources("pipeline/gateway")))
+
+
 def test_the_limits_of_mqtt_are_the_gateways() -> None:
     settings, text = ListenerSettings(), text_of("mqtt.md")
 
@@ -176,6 +182,7 @@ def test_the_limits_of_mqtt_are_the_gateways() -> None:
         f"| unacknowledged messages of a connection | {settings.receive_maximum:,} ",
         f"| topic aliases of a connection | {settings.topic_alias_maximum} |",
         f"| time for the CONNECT | {settings.connect_timeout_s:g} s |",
+        f"| time for the handshake of TLS, before that | {settings.handshake_timeout_s:g} s |",
         f"after {settings.batch.close_after_s * 1000:g} ms, at {settings.batch.max_messages:,} messages or",
         f"or at {settings.batch.max_bytes >> 20} MiB",
         f"When {settings.batch.max_waiting_messages:,} messages or {settings.batch.max_waiting_bytes >> 20} MiB wait",
@@ -212,7 +219,7 @@ def test_the_faults_are_those_of_the_simulators() -> None:
 def test_the_options_of_simulate_are_all_explained() -> None:
     text = text_of("simulators.md")
 
-    listed = re.findall(r"`(--[a-z]+)`", "".join(row for row in text.splitlines() if row.startswith("| `--")))
+    listed = re.findall(r"`(--[a-z-]+)`", "".join(row for row in text.splitlines() if row.startswith("| `--")))
 
     assert {option for option in listed if option != "--"} >= {
         option for parameter in simulate.params for option in parameter.opts if option.startswith("--")

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_options import pytest_addoption
 from group_kit import group_config
 from kafka_broker import Broker, kafka, mortal_kafka
 
 from pipeline.testing import GroupProduct
 
-__all__ = ["kafka", "mortal_kafka"]
+__all__ = ["kafka", "mortal_kafka", "pytest_addoption"]
 
 Start = Callable[..., GroupProduct]
 

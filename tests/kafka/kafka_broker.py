@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 import trustme
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from cryptography.hazmat.primitives import serialization
 
 from pipeline.log import topics
@@ -29,6 +31,7 @@ from pipeline.log.settings import LogSettings, Sasl, Tls
 
 HERE = Path(__file__).parent
 JARS = HERE / ".jars"
+CLUSTER_ID = "xtzWWN4bTjitpL3kfd9s5g"
 USER, PASSWORD = "streamgauge", "kept-secret"
 _STARTS = 5  # ports can be taken between choosing and binding
 _START_S = 60.0
@@ -39,14 +42,39 @@ _prefixes = itertools.count()
 
 def jars() -> str:
     """Kafka's class path; fetched if it is not there, by one process at a time."""
-    with (HERE / ".jars.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone():
         stamp = JARS / f"complete-{(HERE / 'pom.xml').stat().st_size}"
         if not stamp.exists():
             goal = ("dependency:copy-dependencies", f"-DoutputDirectory={JARS}", "-DincludeScope=runtime")
             subprocess.run(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal], check=True)
             stamp.touch()
     return f"{JARS}/*"
+
+
+def _formatted(properties: Path) -> Path:
+    """The data of a broker that has never run, which knows our user; made once, as a Java takes seconds to start."""
+    with _alone():
+        data = JARS / "formatted"
+        if not data.exists():
+            scram = [f"SCRAM-SHA-{size}=[name={USER},password={PASSWORD}]" for size in (256, 512)]
+            adds = [word for one in scram for word in ("--add-scram", one)]
+            unfinished = JARS / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            settings = JARS / "format.properties"
+            lines = properties.read_text().splitlines()
+            dirs = [f"log.dirs={unfinished}" if line.startswith("log.dirs=") else line for line in lines]
+            settings.write_text("\n".join(dirs))
+            tool = (*_JAVA, "-cp", f"{JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID)
+            subprocess.run([*tool, "-c", str(settings), *adds], check=True, capture_output=True)
+            unfinished.rename(data)
+        return data
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    with (HERE / ".jars.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,7 +93,6 @@ class Broker:
         self.folder = folder
         self.port, self.secure_port, self._controller_port = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_formatted = False
         self._make_certificates()
 
     # --- what clients are told ---
@@ -86,15 +113,25 @@ class Broker:
         object.__setattr__(plain, "url", f"kafka://localhost:{self.secure_port}")
         return plain
 
+    async def alter_topic(self, kafka_topic: str, configuration: dict[str, str]) -> None:
+        """Change how a topic is kept."""
+        client = AIOKafkaAdminClient(bootstrap_servers=[f"127.0.0.1:{self.port}"])
+        await client.start()
+        try:
+            await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, kafka_topic, configuration)])
+        finally:
+            await client.close()
+
     # --- its life ---
 
     def start(self) -> None:
         """Start and wait until it answers; on the same ports and data after `stop` or `kill`."""
+        class_path = jars()
         for _ in range(_STARTS):
             self._configure()
             output = (self.folder / "output").open("ab")
             memory = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-            command = (*_JAVA, *memory, "-cp", jars(), "kafka.Kafka", str(self.folder / "server.properties"))
+            command = (*_JAVA, *memory, "-cp", class_path, "kafka.Kafka", str(self.folder / "server.properties"))
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
             output.close()
             if self._is_up():
@@ -188,13 +225,8 @@ broker.heartbeat.interval.ms=500
 log.cleaner.dedupe.buffer.size=16777216
 """
         (self.folder / "server.properties").write_text(lines)
-        if not self._is_formatted:
-            scram = [f"SCRAM-SHA-{size}=[name={USER},password={PASSWORD}]" for size in (256, 512)]
-            adds = [word for one in scram for word in ("--add-scram", one)]
-            command = [*_JAVA, "-cp", jars(), "kafka.tools.StorageTool", "format", "-t", "xtzWWN4bTjitpL3kfd9s5g"]
-            formatting = [*command, "-c", str(self.folder / "server.properties"), *adds]
-            subprocess.run(formatting, check=True, capture_output=True)
-            self._is_formatted = True
+        if not (self.folder / "data").exists():
+            shutil.copytree(_formatted(self.folder / "server.properties"), self.folder / "data")
 
     def _make_certificates(self) -> None:
         authority = trustme.CA()
@@ -243,13 +275,8 @@ def running_broker() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Broker]:
-    """The broker that the tests of this process share; it is never stopped: topics are told apart by a prefix."""
-    with running_broker() as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def mortal_kafka() -> Iterator[Broker]:
-    """A broker for tests that stop it; each leaves it running."""
+    """The broker that the tests of this process share: topics are told apart by a prefix. A test that kills or stops it
+    leaves it running.
+    """
     with running_broker() as broker:
         yield broker

@@ -27,7 +27,7 @@ from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 1 << 20  # uncompressed; a single message may be larger
-OVERHEAD_BYTES = 1_024  # of a batch of one message, generously
+OVERHEAD_BYTES = 64 << 10  # of a batch of one message that lz4 cannot make smaller: 1/255 of it and a head
 # What will not pass by itself: everything else may.
 _FOR_GOOD = (MessageSizeTooLargeError, TopicAuthorizationFailedError)
 
@@ -181,8 +181,24 @@ class KafkaAppender:
                 except BaseException:
                     await _abandon(producer)
                     raise
+                _watch(producer)
                 self._producer = producer
             return self._producer
+
+
+def _watch(producer: AIOKafkaProducer) -> None:
+    """When the producer's own task ends of an error, tell that to all who wait: aiokafka's way works only within
+    transactions.
+    """
+    sender: Any = producer._sender  # noqa: SLF001  there is no public way
+
+    def _ended(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            producer._message_accumulator.fail_all(error)  # noqa: SLF001  as above
+
+    sender.sender_task.remove_done_callback(sender._fail_all)  # noqa: SLF001  as above
+    sender.sender_task.add_done_callback(_ended)
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:

@@ -53,7 +53,7 @@ async def ensure_topics(client: AIOKafkaAdminClient, settings: LogSettings) -> M
     found = await topic_states(client, settings)
     missing = [topic for topic in topics.ALL if topic not in found]
     if missing:
-        await _make(client, settings, missing)
+        await make_topics(client, settings, missing)
         while len(found) < len(topics.ALL):  # brokers learn of a new topic one after another
             await asyncio.sleep(LOOK_EVERY_S)
             found = await topic_states(client, settings)
@@ -103,7 +103,10 @@ def configuration(settings: LogSettings, topic: str) -> dict[str, str]:
     return chosen
 
 
-async def _make(client: AIOKafkaAdminClient, settings: LogSettings, missing: list[str]) -> None:
+async def make_topics(
+    client: AIOKafkaAdminClient, settings: LogSettings, missing: list[str], *, only_ask: bool = False
+) -> None:
+    """Make these topics, or only ask whether they can be made. Raises LogError if not, and aiokafka's errors."""
     replication = _BROKER_DEFAULT if settings.replication is None else settings.replication
     wanted: list[Any] = [
         (
@@ -116,7 +119,7 @@ async def _make(client: AIOKafkaAdminClient, settings: LogSettings, missing: lis
         for topic in missing
     ]
     # aiokafka's NewTopic does not know the brokers' default
-    request = CreateTopicsRequest(wanted, int(settings.request_s * 1000), validate_only=False)
+    request = CreateTopicsRequest(wanted, int(settings.request_s * 1000), validate_only=only_ask)
     answer: Any = await client._send_to_controller(request)  # noqa: SLF001  as above
     for name, code, message, *_ in answer.topic_errors:
         error = for_code(code)

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka_broker import Broker, delete_topics
@@ -122,8 +123,8 @@ class Workbench:
         self._stack.callback(admin.close)
         return admin
 
-    def app(self, start_offset: Callable[[object], int | None], name: str = "contract") -> App:
-        return new_app(LogUse(self.log.for_reader(name), start_offset), name=name)
+    def app(self, start_offset: Callable[[object], int | None], name: str = "contract", **others: Any) -> App:
+        return new_app(LogUse(self.log.for_reader(name), start_offset, **others), name=name)
 
     def writer(self, *arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
         """The script `writer`, running on this log."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faust.types import TP
 from log_workbench import Workbench, killed, lines_of, until
 
 from pipeline.log.topics import ALERTS, READINGS
@@ -37,6 +38,32 @@ async def test_reading_begins_where_the_application_says(bench: Workbench, start
         await until(lambda: bool(seen) and seen[-1][0] == 300)
 
     assert seen == [(number, b"%d" % number) for number in range(first, 301)]
+
+
+async def test_partitions_are_taken_up_before_positions_are_asked_and_let_go_at_the_end(bench: Workbench) -> None:
+    calls: list[tuple[str, set[tuple[str, int]]]] = []
+
+    async def assigned(partitions: set[TP]) -> None:
+        calls.append(("assigned", {*map(tuple, partitions)}))
+
+    async def revoked(partitions: set[TP]) -> None:
+        calls.append(("revoked", {*map(tuple, partitions)}))
+
+    def start(tp: TP) -> None:
+        calls.append(("start", {tuple(tp)}))
+
+    app = bench.app(start, on_assigned=assigned, on_revoked=revoked)
+    seen, appender = collect(app, READINGS), await bench.appender()
+    collect(app, ALERTS)
+
+    async with running(app):
+        await appender.append(READINGS, b"x")
+        await until(lambda: bool(seen))
+
+    both = {(READINGS, 0), (ALERTS, 0)}
+    assert calls[0] == ("assigned", both)
+    assert sorted(map(str, calls[1:3])) == sorted(str(("start", {one})) for one in both)
+    assert calls[3:] == [("revoked", both)]
 
 
 async def test_an_application_sees_what_other_processes_append_while_it_runs(bench: Workbench) -> None:

@@ -59,6 +59,31 @@ def test_every_setting_of_a_full_file_is_taken_over() -> None:
     assert receiver.webhook.secret.get_secret_value() == ENVIRON["HOOK_SECRET"]
 
 
+def test_secrets_in_the_clear_are_warned_of_and_with_tls_are_not() -> None:
+    users, tokens = [{"username": "a", "password": "b"}], [{"token": "t"}]
+    plain = {
+        "listener": {"address": "0.0.0.0:1883", "users": users},
+        "http": {"address": "0.0.0.0:8080", "tokens": tokens},
+    }
+    files = {"certificate": "c.pem", "key": "k.pem"}
+    secure = {name: {**section, "tls": files} for name, section in plain.items()}
+
+    assert [warning.partition(" can be")[0] for warning in Config.model_validate(plain).warnings] == [
+        "listener.address: 0.0.0.0:1883",
+        "http.address: 0.0.0.0:8080",
+    ]
+    assert Config.model_validate(secure).warnings == ()
+
+
+def test_required_client_certificates_count_as_users() -> None:
+    tls = {"certificate": "c.pem", "key": "k.pem", "client_ca": "ca.pem", "require_client_certificate": True}
+
+    config = Config.model_validate({"listener": {"address": "0.0.0.0:8883", "tls": tls}})
+
+    assert config.listener_tls is not None
+    assert config.listener_tls.requires_client_certificate
+
+
 def test_the_store_is_told_what_it_needs_of_a_table() -> None:
     settings = load_config(GOOD, ENVIRON).templates()["agriculture", "readings"]
 

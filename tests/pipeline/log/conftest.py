@@ -1,3 +1,3 @@
-from kafka_broker import kafka, mortal_kafka
+from kafka_broker import kafka
 
-__all__ = ["kafka", "mortal_kafka"]
+__all__ = ["kafka"]

@@ -77,7 +77,7 @@ class Workbench:
             readings_to_records=counted,
             records_to_store=self.store,
             records_to_alerts=alerts,
-            alerts_to_webhooks=ignore,
+            alerts_to_webhooks=lambda stream, _: ignore(stream),
             dead_letters_to_archive=lambda stream: dead_letters_to_archive(
                 stream, self.dead_letters, self.admin.stream(DEAD_LETTERS)
             ),

@@ -1,4 +1,4 @@
-"""A worker of the group that reads READINGS from the beginning: prints `assigned <count>` and `<partition> <offset>`."""
+"""A worker that reads READINGS from the beginning: prints `assigned <count>` and `<partition> <offset>`."""
 
 import asyncio
 import pickle
