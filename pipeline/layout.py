@@ -5,6 +5,7 @@ data_dir/
 ├── log/                 the durable log (pipeline.log)
 ├── store/               the catalog and checkpoints (store)
 ├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise (store)
+├── brokers/             who the gateways are to brokers (pipeline.brokers)
 ├── rules/               state of the rules (pipeline.rule_state)
 ├── alerts.sqlite        alerts and deliveries (pipeline.archive)
 ├── dead_letters.sqlite  what could not be processed (pipeline.archive)
@@ -57,6 +58,11 @@ class Layout:
     def rules(self) -> Path:
         """The rules' saved state."""
         return self.data_dir / "rules"
+
+    @property
+    def brokers(self) -> Path:
+        """Who the gateways are to brokers."""
+        return self.data_dir / "brokers"
 
     @property
     def alerts(self) -> Path:

@@ -66,3 +66,19 @@ webhook_seconds = Histogram(
     "From connecting to a receiver until its answer, or the lack of one",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
+
+# Brokers that we subscribe to, each by host:port.
+broker_connected = Gauge(
+    "streamgauge_brokers_connected", "Whether we are subscribed there now", ["broker"], multiprocess_mode="livesum"
+)
+broker_reconnects = Counter("streamgauge_brokers_reconnects_total", "Attempts after the first", ["broker"])
+broker_messages = Counter("streamgauge_brokers_messages_total", "Messages taken in", ["broker"])
+broker_acks = Counter("streamgauge_brokers_acknowledged_total", "Sent to it, each after the log's fsync", ["broker"])
+broker_stale_acks = Counter(
+    "streamgauge_brokers_stale_acks_total", "Not sent, as their connection had gone: it sends again", ["broker"]
+)
+broker_unacked = Gauge(
+    "streamgauge_brokers_unacknowledged", "Messages it waits for us to acknowledge", ["broker"],
+    multiprocess_mode="livesum",
+)  # fmt: skip
+broker_errors = Counter("streamgauge_brokers_errors_total", "What went wrong with it", ["broker", "reason"])

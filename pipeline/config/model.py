@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from pipeline.config import brokers as broker_section
 from pipeline.config import names
+from pipeline.config.brokers import Broker
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
@@ -204,6 +206,7 @@ class Config(Section):
 
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
     listener: Listener = Listener()
+    brokers: tuple[Broker, ...] = Field(default=(), description="existing MQTT brokers to subscribe to")
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
@@ -221,6 +224,7 @@ class Config(Section):
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
+            + broker_section.same_sessions(self.brokers)
         )
         return self
 
@@ -289,4 +293,4 @@ class Config(Section):
         if not self.http.address.is_loopback and self.http.tls is None:
             where = f"http.address: {self.http.address}"
             found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
-        return tuple(found)
+        return *found, *broker_section.warnings_of(self.brokers)

@@ -61,6 +61,15 @@ async def _run(config: Config) -> None:
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
         if partition_of is not None:
             settings = replace(settings, batch=replace(settings.batch, close_after_s=PARTITIONED_CLOSE_AFTER_S))
-        await serve(settings, appender, clock_ns=time.time_ns, stop=stop, reload=reload, partition_of=partition_of)
+        await serve(
+            settings,
+            appender,
+            clock_ns=time.time_ns,
+            stop=stop,
+            reload=reload,
+            partition_of=partition_of,
+            brokers=[broker.settings for broker in config.brokers],
+            brokers_folder=config.layout.brokers,
+        )
     finally:
         await appender.stop()

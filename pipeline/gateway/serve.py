@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from pipeline.brokers.settings import BrokerSettings
+from pipeline.brokers.subscriptions import Subscriptions
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.log import Appender
@@ -21,8 +24,11 @@ async def serve(
     reload: asyncio.Event | None = None,
     on_listening: Callable[[int], None] | None = None,
     partition_of: Partitioner | None = None,
+    brokers: Sequence[BrokerSettings] = (),
+    brokers_folder: Path = Path(),
 ) -> None:
-    """Take in what devices publish until `stop` is set, then end gracefully. `on_listening` is told the port.
+    """Take in what devices publish, here and at `brokers`, until `stop` is set, then end gracefully. `on_listening` is
+    told the port; who we are to the brokers is kept in `brokers_folder`.
 
     `appender` is started, and stays so. Setting `reload` loads the certificates again. Raises ConfigError if they
     cannot be used at the start, LogError if the log fails (a full one does not, nor an absent Kafka), OSError if the
@@ -30,17 +36,23 @@ async def serve(
     """
     gateway = Gateway(settings, appender, clock_ns=clock_ns, partition_of=partition_of)
     await gateway.start()
+    subscriptions = Subscriptions(brokers, gateway.stage, brokers_folder)
+    gateway.on_pressure.append(subscriptions.on_pressure)
+    subscriptions.start()
     if on_listening is not None:
         on_listening(gateway.port)
     reloading = asyncio.create_task(_reload(gateway, reload or asyncio.Event()))
     stopped = asyncio.create_task(stop.wait())
     try:
-        ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed}
+        ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed, *subscriptions.ends}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
         reloading.cancel()
+        gateway.on_pressure.clear()
+        subscriptions.pause()
         await gateway.stop()
+        await subscriptions.stop()
     if gateway.stage.failed.done():
         gateway.stage.failed.result()
 

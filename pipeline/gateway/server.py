@@ -66,6 +66,7 @@ class Gateway:
         self._server: asyncio.Server | SecureServer | None = None
         self._most_connections = 0
         self._gone = asyncio.Event()
+        self.on_pressure: list[Callable[[bool], None]] = []  # others that feed the stage
 
     @property
     def is_pressed(self) -> bool:
@@ -216,6 +217,8 @@ class Gateway:
             )
         else:
             self._count_pause()
+        for tell in self.on_pressure:
+            tell(is_pressed)
         for session in self._sessions:
             if not is_pressed:
                 session.resume()

@@ -29,6 +29,7 @@ IN_THE_DATA_DIR = {
     "store/checkpoint",
 }
 ENVIRON = {
+    "BROKER_PASSWORD": "d",
     "FARM_7": "a",
     "DASHBOARD": "b",
     "KAFKA_PASSWORD": "c",

@@ -40,6 +40,7 @@ def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
         inner = [part for part in parts_of(field.annotation) if issubclass(part, BaseModel)]
         if not inner or here in {
             "listener.users",
+            "brokers",
             "http.tokens",
             "tables",
             "tables.time",
@@ -154,6 +155,16 @@ def test_the_reasons_of_refusals_and_endings_are_those_of_the_gateway() -> None:
 
     assert set(first_column(text, "`streamgauge_gateway_refused_total{reason}`")) == refused
     assert set(first_column(text, "`streamgauge_gateway_ended_total{reason}`")) == ended
+
+
+def test_the_reasons_of_errors_of_brokers_are_those_of_the_code() -> None:
+    code = sources("pipeline/brokers")
+    raised = set(re.findall(r'(?:Broker(?:Error|Refused)\(\s*|broker_errors\.labels\([^"]*)"(\w+)"', code)) - {
+        "stopped",
+        "error",
+    }
+
+    assert set(first_column(text_of("brokers.md"), "## When it is not there")) == raised
 
 
 def test_the_reasons_of_failed_handshakes_are_those_of_the_gateway() -> None:

@@ -16,6 +16,7 @@ GOOD = Path(__file__).parent / "good" / "everything.yaml"
 ENVIRON = {
     "PEER_TOKEN": "known-to-workers-only",
     "FARM_7": "hush-farm",
+    "BROKER_PASSWORD": "hush-broker",
     "DASHBOARD": "hush-dashboard",
     "HOOK_SECRET": "whsec_" + "QUJD" * 8,
 }
