@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from pipeline.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
 from store.errors import MagneticUnavailable, QueryTimeout, StoreError, UnknownDatabase, UnknownTable
@@ -103,6 +104,10 @@ def install(app: FastAPI) -> None:
         answer = document(503, str(error))
         answer.headers["retry-after"] = "1"
         return answer
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:  # noqa: ARG001  # nobody is left to be answered
+        return document(400, "the request was not sent whole")
 
     @app.exception_handler(Exception)
     async def anything(_: Request, error: Exception) -> JSONResponse:
