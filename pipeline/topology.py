@@ -16,9 +16,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from faust.channels import Channel
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
+
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, new_app
+from pipeline.work import WorkBatch
 
 Stage = Callable[[Any], Awaitable[None]]
 BUFFERED_WORK_BATCHES = 4  # each holds up to 32 frames
@@ -44,6 +48,21 @@ class Stages:
     dead_letters_to_archive: Stage
 
 
+class RecordsChannel(Channel[WorkBatch]):
+    """A channel that goes on while Faust holds back its topics.
+
+    At a rebalance Faust suspends every queue of its own and then waits until agents have finished what they have in
+    hand: the first stage could never hand its batch on, and the partitions would be taken from us as from a dead one.
+    """
+
+    @property
+    def queue(self) -> ThrowableQueue[Any]:
+        """The queue of one subscriber."""
+        if self._queue is None:
+            self._queue = ThrowableQueue(maxsize=self.maxsize, flow_control=FlowControlEvent(initially_suspended=False))
+        return self._queue
+
+
 def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]) -> App:
     """The Faust application, not started.
 
@@ -51,7 +70,7 @@ def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]
     """
     app = new_app(log_use)
     topics = {name: app.topic(name, value_serializer="raw", partitions=1) for name in (READINGS, ALERTS, DEAD_LETTERS)}
-    records = app.channel(maxsize=BUFFERED_WORK_BATCHES)
+    records = RecordsChannel(app, maxsize=BUFFERED_WORK_BATCHES)
     outlets = Outlets(
         dead_letters=lambda value: _append(topics[DEAD_LETTERS], value),
         records=lambda work: records.send(value=work),
