@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.config.brokers import resolve_broker_paths
 from pipeline.config.document import Document, read_document
 from pipeline.config.environment import overrides_in
 from pipeline.config.explain import problems_of
@@ -124,6 +125,7 @@ def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
     magnetic = tree.get("magnetic")
     if isinstance(magnetic, dict) and isinstance(magnetic.get("url"), str) and "://" not in magnetic["url"]:
         magnetic["url"] = str(folder / magnetic["url"])
+    resolve_broker_paths(tree, folder)
     rules = tree.get("rules")
     if isinstance(rules, list):
         tree["rules"] = [str(folder / rule) if isinstance(rule, str) else rule for rule in rules]

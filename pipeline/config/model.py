@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from pipeline.config import names
+from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
@@ -186,6 +187,7 @@ class Config(Section):
 
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
     listener: Listener = Listener()
+    brokers: Brokers = Field(default=(), description="whom to subscribe to")
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
@@ -202,6 +204,7 @@ class Config(Section):
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
+            + check_brokers(self.brokers)
         )
         return self
 
@@ -240,8 +243,9 @@ class Config(Section):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but should be known: one sentence each, for the log at start."""
         if self.listener.address.is_loopback:
-            return ()
+            return broker_warnings(self.brokers)
         where = f"listener.address: {self.listener.address}"
         return (
             f"{where} can be reached from other machines, and this version has no TLS: passwords travel in the clear",
+            *broker_warnings(self.brokers),
         )

@@ -12,9 +12,6 @@ from pydantic.fields import FieldInfo
 from pipeline.config.model import Config
 from pipeline.config.problems import KeyPath, show_path
 
-# What a streamgauge.yaml may hold one day.
-_LATER = {"brokers": "subscribing to brokers"}
-
 
 def unknown_key(path: KeyPath) -> str | None:
     """Why `path` names no setting, with the nearest valid key; None if it names one."""
@@ -31,8 +28,6 @@ def unknown_key(path: KeyPath) -> str | None:
 
 def wrong_key(key: str, section: KeyPath, keys: tuple[str, ...]) -> str:
     """What to say of a `key` that the section at this path does not have."""
-    if not section and key in _LATER:
-        return f"{_LATER[key]} is not supported by this version; remove {key}"
     near = difflib.get_close_matches(key.lower(), keys, n=1)
     where = f"{show_path(section)} has" if section else "there are"
     hint = f"did you mean {near[0]}? " if near else ""
