@@ -5,6 +5,7 @@ data_dir/
 ├── log/                 the durable log (pipeline.log)
 ├── store/               the catalog and checkpoints (store)
 ├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise (store)
+├── brokers/             who a gateway is to brokers (pipeline.brokers.identity)
 ├── rules/               state of the rules (pipeline.rule_state)
 ├── alerts.sqlite        alerts and deliveries (pipeline.archive)
 ├── dead_letters.sqlite  what could not be processed (pipeline.archive)
@@ -51,6 +52,11 @@ class Layout:
     def magnetic(self) -> Path:
         """The magnetic tier's folder, where no other is configured."""
         return self.data_dir / "magnetic"
+
+    @property
+    def brokers(self) -> Path:
+        """Who this gateway is to brokers."""
+        return self.data_dir / "brokers"
 
     @property
     def rules(self) -> Path:

@@ -25,6 +25,36 @@ paused_seconds = Counter(
     "streamgauge_gateway_paused_seconds_total", "Time without reading, because the log was slow or full"
 )
 
+# Brokers that the gateway subscribes to, by host:port.
+broker_connected = Gauge(
+    "streamgauge_brokers_connected",
+    "Connections to it that are up and subscribed",
+    ["broker"],
+    multiprocess_mode="livesum",
+)
+broker_reconnects = Counter("streamgauge_brokers_reconnects_total", "Connections after the first", ["broker"])
+broker_messages = Counter("streamgauge_brokers_messages_total", "Messages taken in from it", ["broker"])
+broker_acknowledged = Counter(
+    "streamgauge_brokers_acknowledged_total", "PUBACKs sent to it, each after the log's fsync", ["broker"]
+)
+broker_stale_acks = Counter(
+    "streamgauge_brokers_stale_acks_total",
+    "Messages durable only after their connection had ended, which it sends again",
+    ["broker"],
+)
+broker_unacknowledged = Gauge(
+    "streamgauge_brokers_unacknowledged",
+    "Messages taken in whose PUBACK waits for the log",
+    ["broker"],
+    multiprocess_mode="livesum",
+)
+broker_cut_messages = Counter(
+    "streamgauge_brokers_cut_messages_total", "Messages too large to keep whole, which become dead letters", ["broker"]
+)
+broker_errors = Counter(
+    "streamgauge_brokers_errors_total", "Connections, attempts and subscriptions that failed", ["broker", "kind"]
+)
+
 # The stream: what became of it.
 messages_normalised = Counter("streamgauge_stream_messages_total", "Messages taken out of the log and normalised")
 dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])

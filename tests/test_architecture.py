@@ -41,7 +41,7 @@ IMPORT_SITES = {
     "sqlite3": ("pipeline/log/*.py", "pipeline/archive/*.py"),
     "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py"),
     "aiomqtt": ("simulators/*.py",),
-    "paho": ("simulators/*.py",),
+    "paho": ("simulators/*.py", "pipeline/brokers/*.py"),
     "click": ("pipeline/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/cli/*.py", "simulators/*.py"),
     "boto3": (),

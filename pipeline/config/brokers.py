@@ -233,6 +233,6 @@ def resolve_broker_paths(tree: dict[str, Any], folder: Path) -> None:
     brokers = tree.get("brokers")
     for broker in brokers if isinstance(brokers, list) else ():
         tls = broker.get("tls") if isinstance(broker, dict) else None
-        for key in ("ca", "certificate", "key") if isinstance(tls, dict) else ():
-            if isinstance(tls.get(key), str):
-                tls[key] = str(folder / tls[key])
+        if isinstance(tls, dict):
+            paths = [key for key in ("ca", "certificate", "key") if isinstance(tls.get(key), str)]
+            tls.update({key: str(folder / tls[key]) for key in paths})

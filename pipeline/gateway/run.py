@@ -44,6 +44,13 @@ async def _run(config: Config) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        await serve(listener_settings(config), appender, clock_ns=time.time_ns, stop=stop)
+        await serve(
+            listener_settings(config),
+            appender,
+            clock_ns=time.time_ns,
+            stop=stop,
+            brokers=config.brokers,
+            brokers_folder=config.layout.brokers,
+        )
     finally:
         await appender.stop()

@@ -41,6 +41,7 @@ class Gateway:
         self.names = TopicNames(settings.max_topic_bytes)
         self.wheel: Wheel[Session] = Wheel()
         self.complaints = Complaints()
+        self.also_on_pressure: Callable[[bool], None] = lambda _is_pressed: None  # who else takes in for the stage
         self.stage = MqttToReadings(appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure)
         self._accounts = Accounts(settings.users)
         self._sessions: set[Session] = set()
@@ -185,6 +186,7 @@ class Gateway:
                 session.resume()
             elif session.is_connected:
                 session.pause()
+        self.also_on_pressure(is_pressed)
 
     def _count_pause(self) -> None:
         now_s = time.monotonic()

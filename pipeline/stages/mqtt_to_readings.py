@@ -134,6 +134,11 @@ class MqttToReadings:
         elif self._timer is None:
             self._timer = self._loop.call_later(self._settings.close_after_s, self._on_due)
 
+    def hurry(self) -> None:
+        """Close the open batch as soon as no flight is under way: who publishes waits for PUBACKs to send more."""
+        self._is_due = True
+        self._send()
+
     async def drain(self) -> None:
         """Close the open batch, and wait until all is durable and acknowledged. Nothing may be taken in any more."""
         self._is_due = True

@@ -1,0 +1,327 @@
+"""One connection to a broker, from CONNECT to its end: PUBLISHes go to the stage, and PUBACKs come back from it.
+
+The connection itself is the stage's `Publisher`. So a batch that becomes durable after its connection has ended says so
+to a connection that is over, which counts it and sends nothing: packet identifiers mean nothing on the next one, where
+the broker sends those messages again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from pipeline.brokers import trouble
+from pipeline.brokers.figures import Figures
+from pipeline.brokers.publish import Published, read_publish
+from pipeline.brokers.session import QOS, Session
+from pipeline.brokers.trouble import Kind, Trouble
+from pipeline.brokers.wire import Wire
+from pipeline.config.brokers import Broker
+from pipeline.errors import MalformedPacket
+from pipeline.mqtt.bulk import take_publishes
+from pipeline.mqtt.codes import PacketType
+from pipeline.mqtt.decode import header
+from pipeline.mqtt.encode import pubacks
+from pipeline.mqtt.packets import MAX_PACKET_BYTES
+from pipeline.mqtt.topics import TopicNames
+from pipeline.stages.mqtt_to_readings import MqttToReadings, Publisher
+
+logger = logging.getLogger(__name__)
+
+PINGREQ = bytes((PacketType.PINGREQ << 4, 0))
+DISCONNECT = bytes((PacketType.DISCONNECT << 4, 0))
+RETRY_REFUSED_S = 30.0  # how long a refused filter waits until it is asked for again
+
+
+class Connection:
+    """Made with a wire that is connected; `begin` sends the CONNECT.
+
+    ready  once the broker has let us in: whether it had kept our session; cancelled if it never did
+    lost   once the connection has ended: why
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        wire: Callable[[Callable[[bytes], None], Callable[[OSError], None]], Wire],
+        stage: MqttToReadings,
+        names: TopicNames,
+        figures: Figures,
+        *,
+        subscribed: frozenset[str],
+        on_subscribed: Callable[[Sequence[str]], None],
+        ask_all: bool,
+    ) -> None:
+        """`subscribed` are the filters of the session that the broker may have kept. `ask_all` asks for all, also with
+        3.1.1, where that brings retained messages once more.
+        """
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[bool] = loop.create_future()
+        self.lost: asyncio.Future[Trouble] = loop.create_future()
+        self._broker = broker
+        self._wire = wire(self._on_data, self._on_error)
+        self._client = Session(broker, client_id, self._wire)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
+        self._stage = stage
+        self._names = names
+        self._figures = figures
+        self._subscribed = subscribed
+        self._on_subscribed = on_subscribed
+        self._is_v5 = broker.version == "5"
+        self._ask_all = ask_all or self._is_v5
+        self._receipts = _Receipts(self)
+        self._half_window = max(1, broker.window // 2)
+        self._keep_alive_s = broker.keep_alive.total_seconds()
+        self._is_connected = False
+        self._partial: bytearray | None = None
+        self._needed = 0
+        self._unacknowledged = 0
+        self._asked: dict[int, tuple[str, ...]] = {}  # filters by the packet identifier of their SUBSCRIBE
+        self._refused: tuple[str, ...] = ()
+        self._ask_again_s = 0.0
+        self._said_s = time.monotonic()  # when we last sent something while not reading
+        self._trust_until_s = 0.0
+
+    def begin(self) -> None:
+        """Send the CONNECT, and read."""
+        self._client.begin()
+        self._wire.resume()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.lost.done()
+
+    # --- what the stage calls ---
+
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """These messages are durable: send their PUBACKs, unless the connection that they came on is over."""
+        return self.send_acks(pubacks(packet_ids), len(packet_ids))
+
+    def send_acks(self, packets: bytes, count: int) -> int:
+        """Send these, which acknowledge so many messages, unless the connection is over. How many were."""
+        if self.is_over:
+            self._figures.stale.inc(count)
+            return 0
+        self._unacknowledged -= count
+        self._figures.unacknowledged.dec(count)
+        self._figures.acknowledged.inc(count)
+        self._wire.send(packets)
+        return count
+
+    # --- what the subscriber calls ---
+
+    def pause(self) -> None:
+        """Stop reading: the broker's window fills up, and it keeps the rest. What it says to our CONNECT is read."""
+        if self._is_connected:
+            self._wire.pause()
+
+    def resume(self) -> None:
+        """Read on; answers to our pings may lie behind what has piled up."""
+        self._trust_until_s = time.monotonic() + self._keep_alive_s
+        if not self.is_over:
+            self._wire.resume()
+
+    def turn(self) -> None:
+        """Once a second: keep alive, and ask again for refused filters."""
+        now_s = time.monotonic()
+        if self._stage.is_pressed:  # not read, so paho would miss the broker's answers
+            if now_s - self._said_s >= self._keep_alive_s / 2:
+                self._said_s = now_s
+                self._wire.send(PINGREQ)
+            return
+        if now_s >= self._trust_until_s:
+            self._client.loop_misc()
+        if self._refused and now_s >= self._ask_again_s:
+            self._subscribe(self._refused)
+
+    async def end(self) -> None:
+        """Say goodbye and close. The broker keeps the session."""
+        if not self.is_over:
+            if self._is_connected:
+                self._wire.send(DISCONNECT)
+            self._lose(Trouble(Kind.OURS, "ended by us"), close=False)
+            await self._wire.close_gracefully()
+
+    def give_up(self, why: Trouble) -> None:
+        """End it at once."""
+        self._lose(why)
+
+    # --- bytes ---
+
+    def _on_data(self, data: bytes) -> None:
+        if not data:
+            self._lose(Trouble(Kind.LOST, f"{self._broker.label} has closed the connection"))
+            return
+        if self._partial is not None:
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return
+            data = bytes(self._partial)
+            self._partial = None
+        try:
+            self._take(data)
+        except MalformedPacket as error:
+            self._lose(Trouble(Kind.BAD_PACKET, f"{self._broker.label} sent bytes that are not MQTT: {error}"))
+        except Exception as error:
+            # whatever it was, only this connection ends, and what it brought is sent again
+            logger.exception("broker %s: the connection failed", self._broker.label)
+            self._lose(Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this with the log"))
+
+    def _take(self, data: bytes) -> None:
+        """Take in all whole packets of `data`, and keep the rest."""
+        at = 0
+        while at < len(data) and not self.is_over:
+            if self._is_connected:
+                at = self._take_publishes(data, at)
+                if at == len(data):
+                    return
+            found = header(data, at, MAX_PACKET_BYTES)
+            if found is None or found.stop > len(data):
+                self._partial = bytearray(data[at:])
+                self._needed = 0 if found is None else found.stop - at
+                return
+            kind = found.first >> 4
+            if kind == PacketType.PUBLISH:
+                self._take_one(read_publish(data, found, self._names, is_v5=self._is_v5))
+            elif kind == PacketType.PUBREL:
+                self._wire.send(bytes((PacketType.PUBCOMP << 4, 2)) + data[found.body : found.body + 2])
+            else:
+                self._client.read_packet(data[at : found.stop])
+            at = found.stop
+
+    def _take_publishes(self, data: bytes, at: int) -> int:
+        """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
+        stage, is_v5 = self._stage, self._is_v5
+        while True:
+            batch = stage.batch
+            payloads = batch.payloads
+            before = len(payloads)
+            ids: list[bytes] = []
+            stop = take_publishes(
+                data, at, self._names.known, batch.mqtt_topics, payloads, ids, is_v5=is_v5, limit=stage.room
+            )
+            if stop == at:
+                return at
+            self._took(len(payloads) - before, stop - at, self, ids)
+            at = stop
+
+    def _take_one(self, message: Published) -> None:
+        if message.is_cut:
+            self._figures.cut.inc()
+            logger.warning(
+                "broker %s: a message of %d bytes on %r is cut to %d: it becomes a dead letter",
+                self._broker.label, message.size_bytes, message.mqtt_topic[:200], len(message.payload),
+            )  # fmt: skip
+        batch = self._stage.batch
+        batch.mqtt_topics.append(message.mqtt_topic)
+        batch.payloads.append(message.payload)
+        publisher = self._receipts if message.qos == 2 else self
+        ids = [message.packet_id] if message.qos else []
+        self._took(1, len(message.payload) + len(message.mqtt_topic), publisher, ids)
+
+    def _took(self, count: int, size_bytes: int, publisher: Publisher, packet_ids: list[bytes]) -> None:
+        """The last `count` messages of the open batch came from here."""
+        self._figures.messages.inc(count)
+        self._figures.unacknowledged.inc(len(packet_ids))
+        self._unacknowledged += len(packet_ids)
+        self._stage.took(self._broker.account, count, size_bytes, publisher, packet_ids)
+        if self._unacknowledged >= self._half_window:
+            self._stage.hurry()  # the broker must not come to the end of its window, and wait for us
+
+    # --- what paho calls; it lets no exception of ours pass (`_on_data`) ---
+
+    def _on_connect(
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            where = f"{self._broker.label} refuses the connection"
+            self._lose(trouble.of_reason(reason.value, str(reason), during=where))
+            return
+        self._is_connected = True
+        if self._stage.is_pressed:
+            self._wire.pause()
+        self.ready.set_result(flags.session_present)
+        wanted = self._broker.filters
+        known = self._subscribed if flags.session_present else frozenset()
+        gone = sorted(known - set(wanted))
+        if gone:
+            self._client.unsubscribe(gone)
+        missing = [topic for topic in wanted if self._ask_all or topic not in known]
+        if missing:
+            self._subscribe(missing)
+
+    def _subscribe(self, filters: Sequence[str]) -> None:
+        self._refused = ()
+        packet_id = self._client.subscribe_to(filters)
+        if packet_id is not None:
+            self._asked[packet_id] = tuple(filters)
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        filters = self._asked.pop(packet_id, ())
+        for topic, reason in zip(filters, reasons, strict=False):
+            if reason.is_failure:
+                where = f"{self._broker.label} refuses the subscription to {topic!r}"
+                found = trouble.of_reason(reason.value, str(reason), during=where)
+                self._figures.count_error(found.kind)
+                logger.error("broker %s; asked again in %g s", found, RETRY_REFUSED_S)
+                self._refused = (*self._refused, topic)
+                self._ask_again_s = time.monotonic() + RETRY_REFUSED_S
+            elif reason.value < QOS:
+                logger.warning(
+                    "broker %s grants %r with QoS 0 only: what is on its way when a connection ends is lost",
+                    self._broker.label, topic,
+                )  # fmt: skip
+        self._on_subscribed([topic for topic in self._broker.filters if topic not in self._refused])
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            found = trouble.of_reason(reason.value, str(reason), during=f"{self._broker.label} ends the connection")
+        else:
+            found = Trouble(Kind.LOST, f"the connection to {self._broker.label} ended: {reason}")
+        self._lose(found)
+
+    # --- endings ---
+
+    def _on_error(self, error: OSError) -> None:
+        self._lose(trouble.of_error(error, self._broker.label))
+
+    def _lose(self, why: Trouble, *, close: bool = True) -> None:
+        if self.is_over:
+            return
+        self.lost.set_result(why)
+        self._figures.unacknowledged.dec(self._unacknowledged)
+        if not self.ready.done():
+            self.ready.cancel()
+        if close:
+            self._wire.close()
+
+
+class _Receipts:
+    """Who waits for the PUBRECs of messages of QoS 2.
+
+    We ask for QoS 1, so these are of a session that another program began under our client id. PUBREC makes a message
+    ours as PUBACK does with QoS 1; what is sent again before it is an ordinary message.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """These messages are durable: send their PUBRECs."""
+        head = bytes((PacketType.PUBREC << 4, 2))
+        return self._connection.send_acks(head + head.join(packet_ids), len(packet_ids))

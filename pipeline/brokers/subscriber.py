@@ -1,0 +1,145 @@
+"""The life of one broker entry: connect, be subscribed, take in, and again, for as long as the gateway runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from pipeline.brokers import trouble
+from pipeline.brokers.backoff import Backoff
+from pipeline.brokers.connection import Connection
+from pipeline.brokers.dial import dial
+from pipeline.brokers.figures import Figures
+from pipeline.brokers.identity import Identity
+from pipeline.brokers.trouble import Kind, Trouble
+from pipeline.brokers.wire import Wire
+from pipeline.config.brokers import Broker
+from pipeline.errors import ConfigError
+from pipeline.mqtt.topics import TopicNames
+from pipeline.stages.mqtt_to_readings import MqttToReadings
+
+logger = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 10.0  # for the CONNACK
+TURN_S = 1.0
+
+
+class Subscriber:
+    """`run` never returns by itself; `pause` and `resume` may be called at any time, `end` once."""
+
+    def __init__(
+        self, broker: Broker, client_id: str, identity: Identity, stage: MqttToReadings, names: TopicNames
+    ) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._identity = identity
+        self._stage = stage
+        self._names = names
+        self._figures = Figures(broker.label)
+        self._backoff = Backoff(random.Random())  # noqa: S311  no secret: when to try again
+        self._connection: Connection | None = None
+        self._is_stopping = False
+        self._connections = 0
+        self._stood_s = 0.0  # how long the last connection stood
+
+    async def run(self) -> None:
+        """Connect, again and again."""
+        while True:
+            self._stood_s = 0.0
+            why = await self._connect_and_take()
+            self._connection = None
+            if self._is_stopping:
+                return
+            self._figures.count_error(why.kind)
+            wait_s = self._backoff.wait_s(self._stood_s)
+            logger.warning("broker %s; trying again in %.1f s", why, wait_s)
+            await asyncio.sleep(wait_s)
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._connection is not None and not self._is_stopping:
+            self._connection.resume()
+
+    def stop_reading(self) -> None:
+        """Read no more for good; PUBACKs are still sent."""
+        self._is_stopping = True
+        self.pause()
+
+    async def end(self) -> None:
+        """Say goodbye."""
+        self._is_stopping = True
+        if self._connection is not None:
+            await self._connection.end()
+
+    async def _connect_and_take(self) -> Trouble:
+        """Why the connection ended, or why there was none."""
+        where = self._broker.label
+        try:
+            plain = await dial(self._broker)
+        except OSError as error:
+            return trouble.of_error(error, where)
+        except ConfigError as error:
+            return Trouble(Kind.TLS, f"{where}: {error}", "mend the file")
+        connection = self._connection = Connection(
+            self._broker,
+            self._client_id,
+            partial(Wire, plain),
+            self._stage,
+            self._names,
+            self._figures,
+            subscribed=self._identity.subscribed(self._client_id),
+            on_subscribed=self._on_subscribed,
+            ask_all=self._connections == 0,
+        )
+        try:
+            connection.begin()
+            return await self._take(connection)
+        finally:
+            connection.give_up(Trouble(Kind.OURS, f"{where}: given up"))
+
+    async def _take(self, connection: Connection) -> Trouble:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(connection.ready)
+                had_session = connection.ready.result() if not connection.ready.cancelled() else None
+        except TimeoutError:
+            what = f"{self._broker.label} takes the connection and does not answer the CONNECT in {READY_TIMEOUT_S:g} s"
+            return Trouble(Kind.TIMEOUT, what, "see that an MQTT broker listens there")
+        if had_session is None:
+            return await connection.lost
+        self._welcome(connection, had_session=had_session)
+        began_s = time.monotonic()
+        try:
+            while not connection.is_over:
+                await asyncio.wait({connection.lost}, timeout=TURN_S)
+                if not connection.is_over:
+                    connection.turn()
+            return connection.lost.result()
+        finally:
+            self._stood_s = time.monotonic() - began_s
+            self._figures.connected.dec()
+
+    def _welcome(self, connection: Connection, *, had_session: bool) -> None:
+        self._connections += 1
+        if self._connections > 1:
+            self._figures.reconnects.inc()
+        self._figures.connected.inc()
+        if self._is_stopping:
+            connection.pause()
+        kept = "it has kept our session" if had_session else "with a new session"
+        logger.info("broker %s: connected as %s, %s", self._broker.label, self._client_id, kept)
+
+    def _on_subscribed(self, filters: Sequence[str]) -> None:
+        self._identity.remember(self._client_id, filters)
+        logger.info("broker %s: subscribed to %s", self._broker.label, ", ".join(filters) or "nothing")
