@@ -57,7 +57,7 @@ class Connection:
         figures: Figures,
         *,
         subscribed: frozenset[str],
-        on_subscribed: Callable[[Sequence[str]], None],
+        on_subscribed: Callable[[Connection, Sequence[str]], None],
         ask_all: bool,
     ) -> None:
         """`subscribed` are the filters of the session that the broker may have kept. `ask_all` asks for all, also with
@@ -260,6 +260,8 @@ class Connection:
         missing = [topic for topic in wanted if self._ask_all or topic not in known]
         if missing:
             self._subscribe(missing)
+        else:
+            self._on_subscribed(self, wanted)
 
     def _subscribe(self, filters: Sequence[str]) -> None:
         self._refused = ()
@@ -284,7 +286,7 @@ class Connection:
                     "broker %s grants %r with QoS 0 only: what is on its way when a connection ends is lost",
                     self._broker.label, topic,
                 )  # fmt: skip
-        self._on_subscribed([topic for topic in self._broker.filters if topic not in self._refused])
+        self._on_subscribed(self, [topic for topic in self._broker.filters if topic not in self._refused])
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from pipeline.brokers import trouble
 from pipeline.brokers.backoff import Backoff
@@ -108,17 +108,19 @@ class Subscriber:
             connection.give_up(Trouble(Kind.OURS, f"{where}: given up"))
 
     async def _take(self, connection: Connection) -> Trouble:
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.shield(connection.ready)
-                had_session = connection.ready.result() if not connection.ready.cancelled() else None
-        except TimeoutError:
+        ends: set[asyncio.Future[Any]] = {connection.ready, connection.lost}
+        await asyncio.wait(ends, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        if connection.is_over:
+            return connection.lost.result()
+        if not connection.ready.done():
             what = f"{self._broker.label} takes the connection and does not answer the CONNECT in {READY_TIMEOUT_S:g} s"
             return Trouble(Kind.TIMEOUT, what, "see that an MQTT broker listens there")
-        if had_session is None:
-            return await connection.lost
-        self._welcome(connection, had_session=had_session)
+        self._connections += 1
+        if self._connections > 1:
+            self._figures.reconnects.inc()
+        self._figures.connected.inc()
+        if self._is_stopping:
+            connection.pause()
         began_s = time.monotonic()
         try:
             while not connection.is_over:
@@ -130,16 +132,12 @@ class Subscriber:
             self._stood_s = time.monotonic() - began_s
             self._figures.connected.dec()
 
-    def _welcome(self, connection: Connection, *, had_session: bool) -> None:
-        self._connections += 1
-        if self._connections > 1:
-            self._figures.reconnects.inc()
-        self._figures.connected.inc()
-        if self._is_stopping:
-            connection.pause()
-        kept = "it has kept our session" if had_session else "with a new session"
-        logger.info("broker %s: connected as %s, %s", self._broker.label, self._client_id, kept)
-
-    def _on_subscribed(self, filters: Sequence[str]) -> None:
+    def _on_subscribed(self, connection: Connection, filters: Sequence[str]) -> None:
         self._identity.remember(self._client_id, filters)
-        logger.info("broker %s: subscribed to %s", self._broker.label, ", ".join(filters) or "nothing")
+        logger.info(
+            "broker %s: connected as %s, %s, subscribed to %s",
+            self._broker.label,
+            self._client_id,
+            "with the session that it has kept" if connection.ready.result() else "with a new session",
+            ", ".join(filters) or "nothing",
+        )

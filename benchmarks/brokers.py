@@ -1,0 +1,138 @@
+"""Messages/s and CPU through Mosquitto into our gateway, beside a bare paho subscriber that only counts.
+
+    .venv/bin/python benchmarks/brokers.py [-s SECONDS]
+
+Both take what the fast sender publishes to Mosquitto flat out (QoS 1), one after the other in the same run, on a
+Mosquitto of their own. The gateway writes to its log and acknowledges after the fsync; the bare subscriber acknowledges
+at once. The rate is that of the subscriber, from its first thousand messages to its last; `cores` says who used the
+machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployment import Usage, mosquitto
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from pipeline.layout import Layout
+from pipeline.testing import COMMAND, wait_for
+
+HERE = Path(__file__).parent
+VERSIONS = ("5", "3.1.1")
+STEP = 1000
+Count = Callable[[], int | None]
+
+
+@contextmanager
+def bare(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]]:
+    """The bare subscriber: its pid, and what it has counted (None: it is not subscribed yet)."""
+    counted = folder / "counted"
+
+    def count() -> int | None:
+        text = counted.read_text() if counted.exists() else ""
+        return int(text) if text else None
+
+    with _process([sys.executable, str(HERE / "bare_subscriber.py"), address, version, str(counted)], folder) as pid:
+        yield pid, count
+
+
+@contextmanager
+def gateway(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]]:
+    """Our gateway with its log on disk: its pid, and what it has acknowledged."""
+    config = folder / "streamgauge.yaml"
+    broker = {"url": f"mqtt://{address}", "topics": ["#"], "version": version}
+    config.write_text(json.dumps({"listener": {"address": "127.0.0.1:0"}, "brokers": [broker]}))
+    layout = Layout(folder / "data")
+
+    def count() -> int | None:
+        found = [
+            sample.value
+            for metric in _collected(layout.metrics)
+            for sample in metric.samples
+            if sample.name == "streamgauge_brokers_acknowledged_total"
+        ]
+        is_subscribed = "subscribed to" in (folder / "output").read_text()
+        return int(sum(found)) if is_subscribed else None
+
+    options = ["--config", str(config), "--data-dir", str(layout.data_dir)]
+    with _process([*COMMAND, "gateway", *options], folder) as pid:
+        yield pid, count
+
+
+def _collected(folder: Path) -> list[object]:
+    if not folder.is_dir():
+        return []
+    return list(MultiProcessCollector(CollectorRegistry(), path=str(folder)).collect())
+
+
+@contextmanager
+def _process(command: list[str], folder: Path) -> Iterator[int]:
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def measure(subscriber: Callable[..., object], version: str, seconds: float) -> dict[str, float]:
+    """The figures of one subscriber."""
+    with tempfile.TemporaryDirectory() as name, mosquitto(Path(name), "max_queued_messages 0\n") as broker:
+        if broker is None:
+            sys.exit("Mosquitto is not installed")
+        address, broker_pid = broker
+        with subscriber(Path(name), address, version) as (pid, count):
+            wait_for(lambda: count() is not None, "the subscriber is subscribed")
+            usage = Usage({"subscriber": pid, "mosquitto": broker_pid})
+            sending = subprocess.Popen(
+                [sys.executable, str(HERE / "fast_sender.py"), "--mqtt", address, "--rate", "0",
+                 "--seconds", str(seconds), "--connections", "20", "--sensors", "10000"],
+                stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            wait_for(lambda: (count() or 0) >= STEP, "the first messages", every_s=0.01)
+            began_s, first = time.monotonic(), count() or 0
+            sent = json.loads(sending.communicate()[0])["acknowledged"]
+            last = wait_for(lambda: _done(count(), sent), f"all of {sent} messages", timeout_s=600, every_s=0.02)
+            elapsed_s = time.monotonic() - began_s
+            usage.stop()
+    return {
+        "messages": last,
+        "messages/s": (last - first) / elapsed_s,
+        "CPU s per 100,000": usage.cpu_s["subscriber"] / last * 100_000,
+        "cores of it": usage.cpu_s["subscriber"] / elapsed_s,
+        "cores of Mosquitto": usage.cpu_s["mosquitto"] / elapsed_s,
+        "peak RSS, MiB": usage.peak_rss["subscriber"] / 2**20,
+    }
+
+
+def _done(count: int | None, sent: int) -> int:
+    return count if count and count >= sent // STEP * STEP else 0
+
+
+def main() -> None:
+    """Measure both with both versions, and print them side by side."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-s", "--seconds", type=float, default=5.0, help="how long the sender publishes")
+    options = parser.parse_args()
+    for version in VERSIONS:
+        baseline = measure(bare, version, options.seconds)
+        ours = measure(gateway, version, options.seconds)
+        print(f"\nMQTT {version}, flat out through Mosquitto")
+        print(f"  {'':24}{'streamgauge':>14}{'bare paho':>14}{'ratio':>8}")
+        for figure, value in ours.items():
+            print(f"  {figure:24}{value:14,.2f}{baseline[figure]:14,.2f}{value / baseline[figure]:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
