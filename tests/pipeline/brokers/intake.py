@@ -1,0 +1,97 @@
+"""A gateway that subscribes, with a fake log, and a device that publishes to a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from pipeline.brokers.brokers import Brokers
+from pipeline.frame import decode_frame
+from pipeline.gateway.server import Gateway
+from pipeline.log.testing import FakeAppender
+
+WITHIN_S = 30.0
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Poll; the test fails if it is not so in time."""
+    async with asyncio.timeout(WITHIN_S):
+        while not is_so():  # noqa: ASYNC110  what is waited for is also in other processes
+            await asyncio.sleep(0.01)
+
+
+class Intake:
+    """What came in."""
+
+    def __init__(self, gateway: Gateway, brokers: Brokers, log: FakeAppender) -> None:
+        self.gateway = gateway
+        self.brokers = brokers
+        self.log = log
+        self._is_stopped = False
+
+    @property
+    def messages(self) -> list[tuple[str, str, bytes]]:
+        """(account, MQTT topic, payload) of everything in the log."""
+        frames = [decode_frame(value) for _, value in self.log.appended]
+        return [
+            message
+            for frame in frames
+            for message in zip(frame.accounts, frame.mqtt_topics, frame.payloads, strict=True)
+        ]
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [payload for _, _, payload in self.messages]
+
+    async def has(self, payloads: Iterable[bytes]) -> None:
+        """Wait until these are in the log."""
+        wanted = set(payloads)
+        try:
+            await until(lambda: wanted <= set(self.payloads))
+        except TimeoutError:
+            missing = sorted(wanted - set(self.payloads))
+            raise AssertionError(f"{len(missing)} of {len(wanted)} did not arrive: {missing[:5]}") from None
+
+    async def stop(self) -> None:
+        """End it gracefully, as `serve` does."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self.log.is_stalled = self.log.is_full = False
+        self.log.let_go()
+        self.brokers.stop_reading()
+        await self.gateway.stop()
+        await self.brokers.stop()
+        self.gateway.stage.failed.cancel()
+
+
+Take = Callable[..., Coroutine[Any, Any, Intake]]
+
+
+class Publisher:
+    """One device on paho's own thread. Calling it publishes."""
+
+    def __init__(self, port: int) -> None:
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "device", protocol=paho.MQTTv5)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def send(self, payload: bytes, mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any) -> paho.MQTTMessageInfo:
+        """Publish without waiting."""
+        return self._client.publish(mqtt_topic, payload, qos, **options)
+
+    async def __call__(
+        self, payloads: Iterable[bytes], mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any
+    ) -> None:
+        """Publish, and return once the broker has acknowledged."""
+        sent = [self.send(payload, mqtt_topic, qos=qos, **options) for payload in payloads]
+        await until(lambda: all(info.is_published() for info in sent))
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
