@@ -244,6 +244,8 @@ class Connection:
     def _on_connect(
         self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
+        if self._is_connected:
+            raise MalformedPacket("protocol_error", "a second CONNACK on one connection")
         if reason.is_failure:
             where = f"{self._broker.label} refuses the connection"
             self._lose(trouble.of_reason(reason.value, str(reason), during=where))

@@ -78,19 +78,30 @@ class Publisher:
     def __init__(self, port: int) -> None:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "device", protocol=paho.MQTTv5)
         self._client.reconnect_delay_set(1, 1)
+        self._client.on_publish = self._on_publish
+        self._sent = self._published = 0
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def send(self, payload: bytes, mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any) -> paho.MQTTMessageInfo:
-        """Publish without waiting."""
-        return self._client.publish(mqtt_topic, payload, qos, **options)
+    def _on_publish(self, *_: Any) -> None:
+        self._published += 1
+
+    def send(self, payload: bytes, mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any) -> None:
+        """Publish without waiting; what a lost connection has not acknowledged is sent again on the next."""
+        self._sent += 1
+        self._client.publish(mqtt_topic, payload, qos, **options)
+
+    async def all_acknowledged(self) -> None:
+        """Wait until the broker has taken all."""
+        await until(lambda: self._published == self._sent)
 
     async def __call__(
         self, payloads: Iterable[bytes], mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any
     ) -> None:
         """Publish, and return once the broker has acknowledged."""
-        sent = [self.send(payload, mqtt_topic, qos=qos, **options) for payload in payloads]
-        await until(lambda: all(info.is_published() for info in sent))
+        for payload in payloads:
+            self.send(payload, mqtt_topic, qos=qos, **options)
+        await self.all_acknowledged()
 
     def close(self) -> None:
         self._client.disconnect()
