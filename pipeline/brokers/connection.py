@@ -307,6 +307,8 @@ class Connection:
     def _lose(self, why: Trouble, *, close: bool = True) -> None:
         if self.is_over:
             return
+        if why.kind is Kind.LOST and not self._is_connected:
+            why = trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure)
         self.lost.set_result(why)
         self._figures.unacknowledged.dec(self._unacknowledged)
         if not self.ready.done():

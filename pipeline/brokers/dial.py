@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 
+from pipeline.brokers.trouble import HandshakeCut
 from pipeline.config.brokers import Broker, BrokerTls
 from pipeline.errors import ConfigError
 
@@ -98,6 +99,9 @@ async def _secure(plain: socket.socket, context: ssl.SSLContext, host: str) -> s
                 await _until(partial(loop.add_writer, secure.fileno()), partial(loop.remove_writer, secure.fileno()))
             else:
                 return secure
+    except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
+        secure.close()
+        raise HandshakeCut from error
     except BaseException:
         secure.close()
         raise

@@ -97,7 +97,7 @@ class _Look:
 
     def _on_data(self, data: bytes) -> None:
         if not data:
-            self._tell(Trouble(Kind.LOST, f"{self._broker.label} closes the connection without an answer"))
+            self._tell(trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure))
             self._wire.close()
             return
         self._partial += data
@@ -110,7 +110,10 @@ class _Look:
             self._tell(Trouble(Kind.BAD_PACKET, f"{self._broker.label} does not speak MQTT: {error}"))
 
     def _on_error(self, error: OSError) -> None:
-        self._tell(trouble.of_error(error, self._broker.label))
+        found = trouble.of_error(error, self._broker.label)
+        if found.kind is Kind.LOST:
+            found = trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure)
+        self._tell(found)
 
     def _on_connect(
         self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None

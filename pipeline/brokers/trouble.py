@@ -39,6 +39,10 @@ class Trouble:
         return f"{self.what}: {self.mend}" if self.mend else self.what
 
 
+class HandshakeCut(OSError):
+    """The broker closed the connection in the middle of the TLS handshake."""
+
+
 _CREDENTIALS = (Kind.CREDENTIALS, "set the user name and password that it knows us by, in the url or beside it")
 _NOT_AUTHORISED = (  # Mosquitto says so of a wrong password too
     Kind.NOT_AUTHORISED,
@@ -73,6 +77,18 @@ _OF_REASON_CODE = {
 }
 
 
+_NOT_TLS = "the port does not speak TLS, it seems; write mqtt://, or the broker's port for TLS"
+_WANTS_CERTIFICATE = "the broker wants a client certificate that it believes; set tls.certificate and tls.key"
+
+
+def unanswered(where: str, *, is_secure: bool) -> Trouble:
+    """Of a connection that ended before the CONNACK. With TLS 1.3 that is how a broker refuses our certificate."""
+    what = f"{where} closes the connection without an answer to the CONNECT"
+    if is_secure:
+        return Trouble(Kind.TLS, what, _WANTS_CERTIFICATE)
+    return Trouble(Kind.LOST, what, "if the port speaks TLS, write mqtts://")
+
+
 def of_reason(code: int, name: str, *, during: str) -> Trouble:
     """Of a reason code in a CONNACK, SUBACK or DISCONNECT."""
     kind, mend = _OF_REASON_CODE.get(code, (Kind.REFUSED, ""))
@@ -90,6 +106,9 @@ def of_error(error: BaseException, where: str) -> Trouble:
         case ConnectionRefusedError():
             mend = "start the broker, or mend the port in the url"
             return Trouble(Kind.UNREACHABLE, f"{where}: nothing listens there (connection refused)", mend)
+        case HandshakeCut():
+            what = f"{where} closes the connection in the middle of the TLS handshake"
+            return Trouble(Kind.TLS, what, _NOT_TLS)
         case ssl.SSLCertVerificationError():
             what = f"{where}: its certificate is not believed: {error.verify_message or error.reason}"
             return Trouble(Kind.TLS, what, _mend_certificate(error.verify_message or ""))
@@ -115,7 +134,7 @@ def _mend_certificate(message: str) -> str:
 
 def _mend_tls(reason: str) -> str:
     if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
-        return "the port does not speak TLS; write mqtt://, or the broker's port for TLS"
+        return _NOT_TLS
     if any(word in reason for word in ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "UNKNOWN_CA", "BAD_CERTIFICATE")):
-        return "the broker wants a client certificate that it believes; set tls.certificate and tls.key"
+        return _WANTS_CERTIFICATE
     return ""

@@ -14,7 +14,6 @@ ONE_PROBLEM = {
     "data_dri: x": '1: data_dri: "data_dri" is not a key known here; did you mean data_dir? there are data_dir',
     "http: {adress: x}": '1: http.adress: "adress" is not a key known here; did you mean address? http has address',
     "tables:\n- name: farm.air": "2: tables[0].topics: is required",
-    "brokers: []": "1: brokers: subscribing to brokers is not supported by this version; remove brokers",
     "publish_records: true": "1: publish_records: is true; allowed: false",
     "log: kafka://host:9092": '1: log.url: "kafka://host:9092" is not supported by this version, whose log is embedded',
     "\nmagnetic: {url: s3://bucket}": '2: magnetic.url: "s3://bucket" is not supported by this version; write the path',
