@@ -49,14 +49,14 @@ class Scripted:
         self._taken.append(connection)
         self._waiting.put_nowait(connection)
 
-    async def accept(self, connack: bytes = CONNACK, granted: bytes = b"\x01") -> Connection:
-        """The next connection, let in and subscribed as `granted` says, unless `connack` refuses it."""
+    async def accept(self, connack: bytes = CONNACK, granted: bytes | None = b"\x01") -> Connection:
+        """The next connection, let in unless `connack` refuses it; subscribed as `granted` says (None: not at all)."""
         async with asyncio.timeout(WITHIN_S):
             connection = await self._waiting.get()
         connection.connect = await connection.packet()
         assert connection.connect[0] == 0x10
         connection.send(connack)
-        if connack[3] == 0:
+        if connack[3] == 0 and granted is not None:
             subscribe = await connection.packet()
             assert subscribe[0] == 0x82
             connection.send(bytes((0x90, 3 + len(granted))) + subscribe[2:4] + b"\x00" + granted)
