@@ -22,13 +22,19 @@ KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules")
 # Named as what a data_dir holds, not as files of the repository.
 IN_THE_DATA_DIR = {
     "rules/floors.json",
+    "brokers/",
     "store/format",
     "store/lock",
     "store/catalog.json",
     "store/positions.json",
     "store/checkpoint",
 }
-ENVIRON = {"FARM_7": "a", "DASHBOARD": "b", "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+ENVIRON = {
+    "FARM_7": "a",
+    "DASHBOARD": "b",
+    "BROKER_PASSWORD": "c",
+    "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
 
 
 def titled(title: str) -> list[Block]:

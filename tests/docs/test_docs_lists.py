@@ -15,6 +15,11 @@ from pydantic import BaseModel
 
 from pipeline import metrics
 from pipeline.archive import alerts, dead_letters
+from pipeline.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S
+from pipeline.brokers.connection import RETRY_REFUSED_S
+from pipeline.brokers.publish import MAX_PAYLOAD_BYTES
+from pipeline.brokers.trouble import Kind
+from pipeline.config.brokers import DEFAULT_WINDOW
 from pipeline.config.model import Config
 from pipeline.dead_letter import Reason
 from pipeline.gateway.settings import ListenerSettings
@@ -40,6 +45,8 @@ def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
         inner = [part for part in parts_of(field.annotation) if issubclass(part, BaseModel)]
         if not inner or here in {
             "listener.users",
+            "brokers",
+            "brokers.tls",
             "http.tokens",
             "tables",
             "tables.time",
@@ -168,6 +175,22 @@ def test_the_limits_of_mqtt_are_the_gateways() -> None:
         f"after {settings.batch.close_after_s * 1000:g} ms, at {settings.batch.max_messages:,} messages or",
         f"or at {settings.batch.max_bytes >> 20} MiB",
         f"When {settings.batch.max_waiting_messages:,} messages or {settings.batch.max_waiting_bytes >> 20} MiB wait",
+    ):
+        assert told in text, told
+
+
+def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> None:
+    text = text_of("brokers.md")
+
+    assert first_column(text, "`streamgauge_brokers_errors_total{broker,kind}`:") == [kind.value for kind in Kind]
+    assert FIRST_WAIT_S == 0.5
+    for told in (
+        "at first after half a second",
+        f"up to {LONGEST_WAIT_S:g} s",
+        f"again every {RETRY_REFUSED_S:g} s",
+        f"above {MAX_PAYLOAD_BYTES >> 10} KiB is cut",
+        f"ask for {DEFAULT_WINDOW['5']:,}",
+        f"Mosquitto allows {DEFAULT_WINDOW['3.1.1']} unless",
     ):
         assert told in text, told
 

@@ -13,7 +13,12 @@ from pipeline.config.load import load
 from pipeline.config.show import show_config
 
 GOOD = Path(__file__).parent / "good" / "everything.yaml"
-ENVIRON = {"FARM_7": "hush-farm", "DASHBOARD": "hush-dashboard", "HOOK_SECRET": "whsec_" + "QUJD" * 8}
+ENVIRON = {
+    "FARM_7": "hush-farm",
+    "BROKER_PASSWORD": "hush-broker",
+    "DASHBOARD": "hush-dashboard",
+    "HOOK_SECRET": "whsec_" + "QUJD" * 8,
+}
 
 Loads = Callable[..., Config]
 Refuses = Callable[..., list[str]]
@@ -183,3 +188,4 @@ def test_everything_the_example_has_commented_out_loads_too(loads: Loads) -> Non
     assert [user.username for user in config.listener.users] == ["farm-7"]
     assert [receiver.name for receiver in config.receivers] == ["growers"]
     assert config.tables[0].measures["count"].type == "bigint"
+    assert [broker.label for broker in config.brokers] == ["broker.example:8883"]
