@@ -1,11 +1,11 @@
 """Messages/s and CPU through Mosquitto into our gateway, beside a bare paho subscriber that only counts.
 
-    .venv/bin/python benchmarks/brokers.py [-s SECONDS]
+    .venv/bin/python benchmarks/brokers.py [-s SECONDS] [--rate N]
 
-Both take what the fast sender publishes to Mosquitto flat out (QoS 1), one after the other in the same run, on a
-Mosquitto of their own. The gateway writes to its log and acknowledges after the fsync; the bare subscriber acknowledges
-at once. The rate is that of the subscriber, from its first thousand messages to its last; `cores` says who used the
-machine meanwhile.
+Both take what the fast sender publishes to Mosquitto (QoS 1), flat out or at a rate, one after the other in the same
+run, on a Mosquitto of their own. The gateway writes to its log and acknowledges after the fsync; the bare subscriber
+acknowledges at once. The rate is that of the subscriber, from its first thousand messages to its last; `cores` says who
+used the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -55,24 +55,19 @@ def gateway(folder: Path, address: str, version: str) -> Iterator[tuple[int, Cou
     layout = Layout(folder / "data")
 
     def count() -> int | None:
+        if "subscribed to" not in (folder / "output").read_text():
+            return None
         found = [
             sample.value
-            for metric in _collected(layout.metrics)
+            for metric in MultiProcessCollector(CollectorRegistry(), path=str(layout.metrics)).collect()
             for sample in metric.samples
             if sample.name == "streamgauge_brokers_acknowledged_total"
         ]
-        is_subscribed = "subscribed to" in (folder / "output").read_text()
-        return int(sum(found)) if is_subscribed else None
+        return int(sum(found))
 
     options = ["--config", str(config), "--data-dir", str(layout.data_dir)]
     with _process([*COMMAND, "gateway", *options], folder) as pid:
         yield pid, count
-
-
-def _collected(folder: Path) -> list[object]:
-    if not folder.is_dir():
-        return []
-    return list(MultiProcessCollector(CollectorRegistry(), path=str(folder)).collect())
 
 
 @contextmanager
@@ -86,7 +81,7 @@ def _process(command: list[str], folder: Path) -> Iterator[int]:
         process.wait(30)
 
 
-def measure(subscriber: Callable[..., object], version: str, seconds: float) -> dict[str, float]:
+def measure(subscriber: Callable[..., object], version: str, seconds: float, rate: int) -> dict[str, float]:
     """The figures of one subscriber."""
     with tempfile.TemporaryDirectory() as name, mosquitto(Path(name), "max_queued_messages 0\n") as broker:
         if broker is None:
@@ -96,14 +91,14 @@ def measure(subscriber: Callable[..., object], version: str, seconds: float) -> 
             wait_for(lambda: count() is not None, "the subscriber is subscribed")
             usage = Usage({"subscriber": pid, "mosquitto": broker_pid})
             sending = subprocess.Popen(
-                [sys.executable, str(HERE / "fast_sender.py"), "--mqtt", address, "--rate", "0",
+                [sys.executable, str(HERE / "fast_sender.py"), "--mqtt", address, "--rate", str(rate),
                  "--seconds", str(seconds), "--connections", "20", "--sensors", "10000"],
                 stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
             wait_for(lambda: (count() or 0) >= STEP, "the first messages", every_s=0.01)
             began_s, first = time.monotonic(), count() or 0
             sent = json.loads(sending.communicate()[0])["acknowledged"]
-            last = wait_for(lambda: _done(count(), sent), f"all of {sent} messages", timeout_s=600, every_s=0.02)
+            last = wait_for(lambda: _done(count(), sent), f"all of {sent} messages", timeout_s=600)
             elapsed_s = time.monotonic() - began_s
             usage.stop()
     return {
@@ -124,11 +119,14 @@ def main() -> None:
     """Measure both with both versions, and print them side by side."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-s", "--seconds", type=float, default=5.0, help="how long the sender publishes")
+    parser.add_argument("--rate", type=int, default=0, help="messages/s; 0: flat out")
+    parser.add_argument("--version", action="append", choices=VERSIONS, help="of MQTT; by default both")
     options = parser.parse_args()
-    for version in VERSIONS:
-        baseline = measure(bare, version, options.seconds)
-        ours = measure(gateway, version, options.seconds)
-        print(f"\nMQTT {version}, flat out through Mosquitto")
+    how = f"{options.rate:,} messages/s" if options.rate else "flat out"
+    for version in options.version or VERSIONS:
+        baseline = measure(bare, version, options.seconds, options.rate)
+        ours = measure(gateway, version, options.seconds, options.rate)
+        print(f"\nMQTT {version}, {how} through Mosquitto")
         print(f"  {'':24}{'streamgauge':>14}{'bare paho':>14}{'ratio':>8}")
         for figure, value in ours.items():
             print(f"  {figure:24}{value:14,.2f}{baseline[figure]:14,.2f}{value / baseline[figure]:8.2f}")

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # for the CONNACK
 TURN_S = 1.0
+REST_S = 0.002  # a tenth of what an ack batch may take
+WIDE_WINDOW = 1_000  # with a smaller one the broker would wait for us meanwhile
 
 
 class Subscriber:
@@ -93,7 +95,7 @@ class Subscriber:
         connection = self._connection = Connection(
             self._broker,
             self._client_id,
-            partial(Wire, plain),
+            partial(Wire, plain, rest_s=REST_S if self._broker.window >= WIDE_WINDOW else 0),
             self._stage,
             self._names,
             self._figures,
@@ -123,11 +125,11 @@ class Subscriber:
             connection.pause()
         began_s = time.monotonic()
         try:
-            while not connection.is_over:
+            while True:
                 await asyncio.wait({connection.lost}, timeout=TURN_S)
-                if not connection.is_over:
-                    connection.turn()
-            return connection.lost.result()
+                if connection.lost.done():
+                    return connection.lost.result()
+                connection.turn()
         finally:
             self._stood_s = time.monotonic() - began_s
             self._figures.connected.dec()

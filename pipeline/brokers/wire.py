@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 
 CHUNK_BYTES = 256 * 1024  # of one reading: about 2 ms of parsing, so that the listener's devices are not held up
+SMALL_BYTES = 16 * 1024  # after a smaller reading, the next one waits for more to come
 CLOSE_WITHIN_S = 2.0
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -20,11 +21,18 @@ _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Wire:
     """A connected socket in the event loop. `on_data` is given bytes as they come, b"" at the end; `on_error` an error.
 
-    Both are called by the event loop, never from within a method of this class.
+    Both are called by the event loop, never from within a method of this class. A broker writes message by message: to
+    wake up for each would cost several times what the message itself costs. So after a small reading the next one waits
+    for `rest_s`.
     """
 
     def __init__(
-        self, connection: socket.socket, on_data: Callable[[bytes], None], on_error: Callable[[OSError], None]
+        self,
+        connection: socket.socket,
+        on_data: Callable[[bytes], None],
+        on_error: Callable[[OSError], None],
+        *,
+        rest_s: float = 0,
     ) -> None:
         self._socket = connection
         self._fd = connection.fileno()
@@ -40,6 +48,8 @@ class Wire:
         self._is_writing = False
         self._is_open = True
         self._again: asyncio.Handle | None = None
+        self._rest_s = rest_s
+        self._is_watching = False
 
     # --- what paho calls ---
 
@@ -85,7 +95,7 @@ class Wire:
         """Read; harmless if it does."""
         if self._is_open and not self._is_reading:
             self._is_reading = True
-            self._loop.add_reader(self._fd, self._readable)
+            self._watch()
             self._again = self._loop.call_soon(self._readable)  # TLS may hold decrypted bytes that no socket tells of
 
     def pause(self) -> None:
@@ -138,8 +148,12 @@ class Wire:
         except OSError as error:
             self._on_error(error)
             return
-        if data is not None:
-            self._on_data(data)
+        if data is None:
+            return
+        self._on_data(data)
+        if self._rest_s and len(data) < SMALL_BYTES and self._is_reading:
+            self._unwatch()
+            self._again = self._loop.call_later(self._rest_s, self._watch)
 
     def _read(self) -> bytes | None:
         """What is there, up to a chunk; None if nothing is, b"" at the end."""
@@ -187,8 +201,17 @@ class Wire:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        if self._is_reading:
-            self._is_reading = False
+        self._is_reading = False
+        self._unwatch()
+
+    def _watch(self) -> None:
+        if not self._is_watching:
+            self._is_watching = True
+            self._loop.add_reader(self._fd, self._readable)
+
+    def _unwatch(self) -> None:
+        if self._is_watching:
+            self._is_watching = False
             self._loop.remove_reader(self._fd)
 
     def _stop_writing(self) -> None:
