@@ -81,7 +81,6 @@ class Connection:
         self._ask_all = ask_all or self._is_v5
         self._receipts = _Receipts(self)
         self._half_window = max(1, broker.window // 2)
-        self._keep_alive_s = broker.keep_alive.total_seconds()
         self._is_connected = False
         self._partial: bytearray | None = None
         self._needed = 0
@@ -128,7 +127,7 @@ class Connection:
 
     def resume(self) -> None:
         """Read on; answers to our pings may lie behind what has piled up."""
-        self._trust_until_s = time.monotonic() + self._keep_alive_s
+        self._trust_until_s = time.monotonic() + self._client.keepalive
         if not self.is_over:
             self._wire.resume()
 
@@ -136,7 +135,7 @@ class Connection:
         """Once a second: keep alive, and ask again for refused filters."""
         now_s = time.monotonic()
         if self._stage.is_pressed:  # not read, so paho would miss the broker's answers
-            if now_s - self._said_s >= self._keep_alive_s / 2:
+            if now_s - self._said_s >= self._client.keepalive / 2:  # the broker may have set another than ours
                 self._said_s = now_s
                 self._wire.send(PINGREQ)
             return

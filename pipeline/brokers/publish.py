@@ -34,7 +34,7 @@ class Published(NamedTuple):
 def read_publish(data: bytes, header: Header, names: TopicNames, *, is_v5: bool) -> Published:
     """The message of the PUBLISH at `header`, which is whole.
 
-    Raises MalformedPacket if its lengths contradict each other: then nobody knows what it says.
+    Raises MalformedPacket if its lengths contradict each other or it has no MQTT topic: nobody knows what it says then.
     """
     at, stop = header.body, header.stop
     start = at + 2 + int.from_bytes(data[at : at + 2], "big")
@@ -48,6 +48,8 @@ def read_publish(data: bytes, header: Header, names: TopicNames, *, is_v5: bool)
         start = _behind_properties(data, start, stop)
     if start > stop:
         raise MalformedPacket("truncated", f"a PUBLISH of {stop - at} bytes whose parts take more")
+    if not raw_name:
+        raise MalformedPacket("bad_topic", "a PUBLISH without an MQTT topic; an alias for one was not allowed")
     payload = data[start:stop]
     return Published(_name(raw_name, names), payload[:MAX_PAYLOAD_BYTES], qos, packet_id, len(payload))
 

@@ -53,7 +53,12 @@ class Subscriber:
         """Connect, again and again."""
         while True:
             self._stood_s = 0.0
-            why = await self._connect_and_take()
+            try:
+                why = await self._connect_and_take()
+            except Exception as error:
+                # whatever it was, the broker is not given up
+                logger.exception("broker %s: the subscription failed", self._broker.label)
+                why = Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this with the log")
             self._connection = None
             if self._is_stopping:
                 return

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from intake import Intake, Publisher, Take
+from intake import Intake, Publisher, Take, start_intake
 
-from pipeline.brokers.brokers import Brokers
 from pipeline.brokers.testing import Mosquitto
 from pipeline.config.brokers import Broker
-from pipeline.gateway.server import Gateway
-from pipeline.gateway.settings import ListenerSettings
-from pipeline.log.testing import FakeAppender
-from pipeline.stages.mqtt_to_readings import BatchSettings
 
 
 @pytest.fixture
@@ -33,15 +26,7 @@ async def take(tmp_path: Path) -> AsyncIterator[Take]:
     intakes: list[Intake] = []
 
     async def start(*brokers: dict[str, Any] | Broker, folder: str = "gateway", **batch: Any) -> Intake:
-        log = FakeAppender()
-        settings = replace(ListenerSettings(port=0, stop_timeout_s=5), batch=replace(BatchSettings(), **batch))
-        gateway = Gateway(settings, log, clock_ns=time.time_ns)
-        entries = [broker if isinstance(broker, Broker) else Broker(**broker) for broker in brokers]
-        subscriptions = Brokers(entries, tmp_path / folder, gateway.stage, gateway.names)
-        gateway.also_on_pressure = subscriptions.on_pressure
-        await gateway.start()
-        subscriptions.start()
-        intakes.append(Intake(gateway, subscriptions, log))
+        intakes.append(await start_intake(tmp_path / folder, *brokers, **batch))
         return intakes[-1]
 
     yield start

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.brokers.brokers import Brokers
+from pipeline.config.brokers import Broker
 from pipeline.frame import decode_frame
 from pipeline.gateway.server import Gateway
+from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.testing import FakeAppender
+from pipeline.stages.mqtt_to_readings import BatchSettings
 
 WITHIN_S = 30.0
 
@@ -67,6 +73,19 @@ class Intake:
         await self.gateway.stop()
         await self.brokers.stop()
         self.gateway.stage.failed.cancel()
+
+
+async def start_intake(folder: Path, *brokers: dict[str, Any] | Broker, **batch: Any) -> Intake:
+    """A gateway that has begun to subscribe to `brokers`; `folder` keeps who it is, `batch` are settings of batches."""
+    log = FakeAppender()
+    settings = replace(ListenerSettings(port=0, stop_timeout_s=5), batch=replace(BatchSettings(), **batch))
+    gateway = Gateway(settings, log, clock_ns=time.time_ns)
+    entries = [broker if isinstance(broker, Broker) else Broker(**broker) for broker in brokers]
+    subscriptions = Brokers(entries, folder, gateway.stage, gateway.names)
+    gateway.also_on_pressure = subscriptions.on_pressure
+    await gateway.start()
+    subscriptions.start()
+    return Intake(gateway, subscriptions, log)
 
 
 Take = Callable[..., Coroutine[Any, Any, Intake]]

@@ -108,13 +108,14 @@ async def test_a_message_of_qos_2_is_received_once_it_is_durable(take: Take) -> 
     ("bad", "kind"),
     [
         (b"\x32\x04\x00\xff\x00\x00", "bad_packet"),  # a PUBLISH whose topic ends behind it
+        (b"\x32\x05\x00\x00\x00\x01\x00", "bad_packet"),  # no topic
         (b"\x30\xff\xff\xff\xff\x01", "bad_packet"),  # a length of five bytes
         (CONNACK, "bad_packet"),  # a second one
         (b"\xf0\x00", "lost"),  # AUTH, which nobody asked for
         (b"\xe0\x01\x8e", "taken_over"),
         (b"\xe0\x00", "refused"),
     ],
-    ids=["lengths", "long length", "connack", "auth", "taken over", "goodbye"],
+    ids=["lengths", "no topic", "long length", "connack", "auth", "taken over", "goodbye"],
 )
 async def test_a_connection_that_goes_wrong_ends_alone_and_another_is_made(
     take: Take, bad: bytes, kind: str, caplog: pytest.LogCaptureFixture
@@ -212,3 +213,19 @@ async def test_while_the_log_takes_nothing_the_broker_keeps_the_rest_and_hears_f
         await connection.receive(puback(*range(1, 1001)))
         assert len(intake.payloads) == 1000
         assert value(metrics.broker_reconnects, broker) == 0
+
+
+async def test_a_broker_that_hangs_is_noticed_by_its_keep_alive_and_left(take: Take) -> None:
+    """It takes our ping, and says nothing; another connection finds it well again."""
+    async with Scripted() as broker:
+        settings = Broker(**entry(broker))
+        intake = await take(settings.model_copy(update={"keep_alive": settings.keep_alive / 60}))
+        hanging = await broker.accept()
+        assert await hanging.rest() == b"\xc0\x00"
+
+        well = await broker.accept()
+        well.send(publish(b"well again", packet_id=1))
+
+        await well.receive(puback(1))
+        assert intake.payloads == [b"well again"]
+        assert value(metrics.broker_errors, broker, "lost") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 import trustme
-from intake import Take, until
+import uvloop
+from intake import Take, start_intake, until
 from paho.mqtt.enums import CallbackAPIVersion
 from scripted import Scripted
 
@@ -52,12 +53,13 @@ class Secured:
         names = {"ca": "ca.pem", "certificate": "client.pem", "key": "client.pem"} | changed
         return {name: self.folder / file for name, file in names.items() if file is not None}
 
-    def publish(self, payload: bytes) -> None:
+    def publish(self, *payloads: bytes) -> None:
         client = paho.Client(CallbackAPIVersion.VERSION2)
         client.username_pw_set("device", "secret")
         client.connect("127.0.0.1", self.mosquitto.port)
         client.loop_start()
-        client.publish("a/b", payload, 1).wait_for_publish(20)
+        for sent in [client.publish("a/b", payload, 1) for payload in payloads]:
+            sent.wait_for_publish(20)
         client.disconnect()
         client.loop_stop()
 
@@ -96,24 +98,23 @@ async def test_messages_come_over_tls_with_a_client_certificate_and_with_a_passw
     await plain.has([b"x" * 100_000])
 
 
-async def test_much_over_tls_comes_whole(secured: Secured, take: Take) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_much_over_tls_comes_whole_on_either_loop(
+    secured: Secured, tmp_path: Path, run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
     """More than a TLS record, and than one reading, at once."""
     before = secured.mosquitto.log.count("Sending SUBACK to streamgauge-")
     entry = {"url": f"mqtts://localhost:{secured.secure_port}", "topics": ["a/#"], "tls": secured.tls()}
-    intake = await take(entry, folder="much")
-    await until(lambda: secured.mosquitto.log.count("Sending SUBACK to streamgauge-") > before)
-    client = paho.Client(CallbackAPIVersion.VERSION2)
-    client.username_pw_set("device", "secret")
-    client.connect("127.0.0.1", secured.mosquitto.port)
-    client.loop_start()
-
     payloads = [f"{number} ".encode() * 2_000 for number in range(200)]
-    for payload in payloads:
-        client.publish("a/b", payload, 1)
 
-    await intake.has(payloads)
-    client.disconnect()
-    client.loop_stop()
+    async def take_in() -> None:
+        intake = await start_intake(tmp_path / "gateway", entry)
+        await until(lambda: secured.mosquitto.log.count("Sending SUBACK to streamgauge-") > before)
+        await asyncio.to_thread(secured.publish, *payloads)
+        await intake.has(payloads)
+        await intake.stop()
+
+    run(take_in())
 
 
 async def test_a_broker_that_can_be_used_is_said_to_be(secured: Secured) -> None:
