@@ -168,6 +168,23 @@ async def test_two_gateways_of_a_group_divide_the_messages(
     assert count_of(metrics.broker_reconnects, mosquitto) == 0
 
 
+async def test_a_member_of_a_group_that_goes_and_comes_back_finds_its_share(
+    mosquitto: Mosquitto, take: Take, publish: Publisher
+) -> None:
+    stays = await take(entry(mosquitto, group="g"), folder="one")
+    goes = await take(entry(mosquitto, group="g"), folder="two")
+    await subscribed(mosquitto, 2)
+    await publish(numbered(100, "both"))
+    await goes.stop()
+
+    await publish(numbered(200, "one"))
+    back = await take(entry(mosquitto, group="g"), folder="two")
+
+    wanted = numbered(100, "both") + numbered(200, "one")
+    await until(lambda: len(stays.payloads + goes.payloads + back.payloads) >= 300)
+    assert sorted(stays.payloads + goes.payloads + back.payloads) == sorted(wanted)
+
+
 async def test_without_a_group_one_gateway_of_a_data_dir_takes_in_and_not_all(
     mosquitto: Mosquitto, take: Take, publish: Publisher
 ) -> None:
