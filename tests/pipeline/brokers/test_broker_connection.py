@@ -28,6 +28,8 @@ async def test_a_puback_waits_for_the_log_and_pubacks_keep_the_order(take: Take)
         intake.log.is_stalled = True
         connection.send(publish(b"1", packet_id=7) + publish(b"2", packet_id=3) + publish(b"0", qos=0))
         await until(lambda: intake.log.waiting_bytes)
+        connection.send(bytes.fromhex("62 02 00 63"))
+        await connection.receive(bytes.fromhex("70 02 00 63"))  # of the PUBREL, and nothing before it
         assert value(metrics.broker_unacknowledged, broker) == 2
         assert value(metrics.broker_acknowledged, broker) == 0
 

@@ -41,9 +41,14 @@ async def test_what_the_broker_took_arrives_and_what_we_acknowledged_is_in_the_l
         for round_ in range(3):
             for payload in payloads[round_ * 300 : (round_ + 1) * 300]:
                 publisher.send(payload)
-            await until(lambda: len(set(intake.payloads)) >= round_ * 300 + 100)  # noqa: B023  it is over by then
+            await until(lambda: len(set(intake.payloads)) >= round_ * 300 + 50)  # noqa: B023  it is over by then
+            intake.log.is_stalled = True
+            publisher.send(b"one more")
+            await until(lambda: intake.log.waiting_bytes)
             await fault(mosquitto, relay)
             check(relay, intake, version)
+            intake.log.is_stalled = False
+            intake.log.let_go()
         await publisher.all_acknowledged()
         await intake.has(payloads)
         publisher.close()
