@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.log.admin import LocalAdmin
 from pipeline.log.appender import LocalAppender
 from pipeline.log.limits import Limits
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import new_app, running
@@ -67,7 +68,7 @@ async def paced(appender: LocalAppender) -> None:
 
 async def consume(appender: LocalAppender, url: str, end: int) -> None:
     """An agent that catches up, then waits, then sees single appends."""
-    app = new_app(LogUse(url, lambda _: 0, LIMITS))
+    app = new_app(LogUse(LogSettings(url), lambda _: 0))
     caught_up = asyncio.Event()
     visible_ms: list[float] = []
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.errors import ConfigError, ServerNotTrusted, ServerRefused, ServerUnreachable
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 TIMEOUT_S = 120.0
@@ -19,10 +21,12 @@ Parameters = Iterable[tuple[str, str]]
 class Client:
     """Asks one server. Close it, or use it as a context manager."""
 
-    def __init__(self, endpoint: str, token: str | None = None) -> None:
+    def __init__(self, endpoint: str, token: str | None = None, ca: Path | None = None) -> None:
+        """`ca` is a file of certificates (PEM) to trust in place of the usual ones. Raises ConfigError if it is not."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._endpoint = endpoint
-        self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S)
+        verify = True if ca is None else _trusting(ca)
+        self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -43,6 +47,7 @@ class Client:
         try:
             response = self._http.request(method, url, **options)
         except (httpx.TransportError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            _refuse_certificate(self._endpoint, error)
             raise ServerUnreachable(
                 f"no server answers at {self._endpoint} ({error}); start one with `streamgauge up`, or name another "
                 "with --endpoint or STREAMGAUGE_ENDPOINT"
@@ -50,6 +55,27 @@ class Client:
         if response.is_error:
             raise ServerRefused(_detail(response))
         return response
+
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise ConfigError(f"--ca {ca}: no certificates in PEM are in it") from error
+    except OSError as error:
+        raise ConfigError(f"--ca {ca}: cannot be read: {error.strerror}") from error
+
+
+def _refuse_certificate(endpoint: str, error: BaseException) -> None:
+    """Raise ServerNotTrusted if that is what is behind `error`: httpx has OpenSSL's word further down the chain."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            raise ServerNotTrusted(
+                f"the certificate of {endpoint} is not trusted: {cause.verify_message}; name the file of the authority "
+                "that issued it with --ca or STREAMGAUGE_CA, and the server as its certificate does"
+            ) from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def _detail(response: httpx.Response) -> str:

@@ -8,11 +8,15 @@ PipelineError
 ├── LogError              the operator: the log cannot be used
 │   ├── LogLocked         another process owns this log folder
 │   ├── LogFormatError    the folder's format version is not one this program reads
-│   └── LogFull           `log.max_bytes` or `min_free` is reached; passes when consumers catch up
+│   ├── LogFull           `log.max_bytes` or `min_free` is reached; passes when consumers catch up
+│   └── LogUnavailable    Kafka does not answer, or too few brokers do; passes when they are back
 ├── MalformedPacket       the device: bytes that are not MQTT; closes its connection only
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
+├── PeerUnavailable       passes, or the operator: another worker, or a partition without one, does not answer in time
+│   └── NotOwned          it answered that what was asked for is not, or not yet, its own
 ├── ServerUnreachable     the caller: the server a client command asks does not answer
+│   └── ServerNotTrusted  the caller: its certificate is not good for this caller and this address
 └── ServerRefused         the caller: the server answered that the request is not possible
 """
 
@@ -55,6 +59,12 @@ class LogFull(LogError):
     """The log's cap or the disk's reserve is reached; the append was not made. Passes when consumers catch up."""
 
 
+class LogUnavailable(LogError):
+    """Kafka does not answer, or too few of its brokers do. An append may have been made or not. Passes when the brokers
+    are back.
+    """
+
+
 class MalformedPacket(PipelineError):
     """Bytes that are not MQTT as the specification has it; `reason` is a metric label."""
 
@@ -75,8 +85,20 @@ class FrameError(PipelineError):
     """A log message that is not a frame of a known version."""
 
 
+class PeerUnavailable(PipelineError):
+    """An answer would lack what another worker has; the message names it. Asked again later it may be whole."""
+
+
+class NotOwned(PeerUnavailable):
+    """The worker that was asked does not have what was asked for (any more, or yet)."""
+
+
 class ServerUnreachable(PipelineError):
     """The server that a client command asks does not answer."""
+
+
+class ServerNotTrusted(ServerUnreachable):
+    """The server that a client command asks has a certificate that this caller does not trust."""
 
 
 class ServerRefused(PipelineError):

@@ -5,13 +5,14 @@ data_dir/
 ├── log/                 the durable log (pipeline.log)
 ├── store/               the catalog and checkpoints (store)
 ├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise (store)
-├── brokers/             who a gateway is to brokers (pipeline.brokers.identity)
+├── brokers/             who the gateways are to brokers (pipeline.brokers)
 ├── rules/               state of the rules (pipeline.rule_state)
 ├── alerts.sqlite        alerts and deliveries (pipeline.archive)
 ├── dead_letters.sqlite  what could not be processed (pipeline.archive)
 └── run/                 true only while something runs
     ├── up.lock          held by `up`
     ├── up.json          pid and addresses of a running `up`
+    ├── worker.lock      held by the one worker of this data_dir
     └── metrics/         what the processes count together
 """
 
@@ -54,14 +55,14 @@ class Layout:
         return self.data_dir / "magnetic"
 
     @property
-    def brokers(self) -> Path:
-        """Who this gateway is to brokers."""
-        return self.data_dir / "brokers"
-
-    @property
     def rules(self) -> Path:
         """The rules' saved state."""
         return self.data_dir / "rules"
+
+    @property
+    def brokers(self) -> Path:
+        """Who the gateways are to brokers."""
+        return self.data_dir / "brokers"
 
     @property
     def alerts(self) -> Path:
@@ -87,6 +88,11 @@ class Layout:
     def up_state(self) -> Path:
         """The pid and the addresses of a running `up`."""
         return self.run / "up.json"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the worker: the archives have one writer."""
+        return self.run / "worker.lock"
 
     @property
     def metrics(self) -> Path:

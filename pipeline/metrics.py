@@ -24,6 +24,18 @@ packets_malformed = Counter("streamgauge_gateway_malformed_total", "Connections 
 paused_seconds = Counter(
     "streamgauge_gateway_paused_seconds_total", "Time without reading, because the log was slow or full"
 )
+handshakes_failed = Counter(
+    "streamgauge_gateway_handshakes_failed_total", "Connections that did not get through the TLS handshake", ["reason"]
+)
+
+# TLS, of the gateway and of HTTP.
+certificate_expiry = Gauge(
+    "streamgauge_tls_certificate_expiry_timestamp_seconds",
+    "When the certificate in use expires",
+    ["server"],
+    multiprocess_mode="livemin",
+)
+tls_reloads = Counter("streamgauge_tls_reloads_total", "Changed certificate files", ["server", "outcome"])
 
 # Brokers that the gateway subscribes to, by host:port.
 broker_connected = Gauge(

@@ -1,11 +1,36 @@
-"""How far the worker has come in [readings], and how far behind it is: for /readyz, the lag metric, and a drain."""
+"""How far the worker has come in a partition of [readings], and how far behind it is: for /readyz, metrics, a drain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 NS = 1_000_000_000
+
+
+class HowFar(Protocol):
+    """How far a worker has come, in one partition or in all it has."""
+
+    @property
+    def frames_to_replay(self) -> int:
+        """Frames the log held at the start that are not applied yet."""
+        ...
+
+    @property
+    def has_replayed(self) -> bool:
+        """Whether everything the log held at the start is applied: from then on counts do not fall."""
+        ...
+
+    @property
+    def frames_behind(self) -> int:
+        """Frames in the log that are not applied yet."""
+        ...
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds that the oldest message has waited which is not applied; 0 when none waits."""
+        ...
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ class Stages:
     readings_to_records: Callable[[Any, Outlets], Awaitable[None]]
     records_to_store: Stage
     records_to_alerts: Callable[[Any, Outlets], Awaitable[None]]
-    alerts_to_webhooks: Stage
+    alerts_to_webhooks: Callable[[Any, Outlets], Awaitable[None]]
     dead_letters_to_archive: Stage
 
 
@@ -70,7 +70,7 @@ def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]
     agent(topics[READINGS], "readings_to_records", lambda stream: stages.readings_to_records(stream, outlets))
     agent(records, "records_to_store", stages.records_to_store)
     agent(records, "records_to_alerts", lambda stream: stages.records_to_alerts(stream, outlets))
-    agent(topics[ALERTS], "alerts_to_webhooks", stages.alerts_to_webhooks)
+    agent(topics[ALERTS], "alerts_to_webhooks", lambda stream: stages.alerts_to_webhooks(stream, outlets))
     agent(topics[DEAD_LETTERS], "dead_letters_to_archive", stages.dead_letters_to_archive)
     return app
 

@@ -10,16 +10,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from pipeline import metrics
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.log.log import LogAdmin
-from pipeline.log.topics import ALERTS, ALL, DEAD_LETTERS, READINGS
-from pipeline.progress import Progress
-from pipeline.rule_state import RuleState
-from store.store import Store
+from pipeline.log.topics import READINGS
+from pipeline.partitions.owned import OwnedPartitions
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +29,10 @@ ARCHIVES_EVERY_S = 60.0
 
 
 class StoreMaintenance:
-    """Calls `Store.maintain` again and again in a thread until stopped."""
+    """Calls `maintain` (of the stores there are) again and again in a thread until stopped."""
 
-    def __init__(self, store: Store, fail: Callable[[BaseException], None]) -> None:
-        self._store = store
+    def __init__(self, maintain: Callable[[], None], fail: Callable[[BaseException], None]) -> None:
+        self._maintain = maintain
         self._fail = fail
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
@@ -52,7 +50,7 @@ class StoreMaintenance:
         while not self._stop.wait(MAINTENANCE_EVERY_S):
             began = time.perf_counter()
             try:
-                self._store.maintain()
+                self._maintain()
             except Exception as error:  # noqa: BLE001  # whatever it is, the process must not go on without it
                 self._fail(error)
                 return
@@ -74,24 +72,33 @@ class Trimmer:
     """Removes from the log what every consumer has behind its own position."""
 
     def __init__(
-        self, admin: LogAdmin, store: Store, rules: RuleState, alerts: AlertArchive, dead_letters: DeadLetterArchive
+        self,
+        admin: LogAdmin,
+        partitions: OwnedPartitions,
+        archives: Mapping[str, AlertArchive | DeadLetterArchive],
     ) -> None:
+        """`archives`: by topic, those that are this worker's to fill."""
         self._admin = admin
-        self._floors: dict[str, Callable[[str], int]] = {
-            READINGS: lambda stream: min(store.floor(stream), rules.floor(stream)),
-            ALERTS: lambda stream: alerts.next_offset(stream) or 0,
-            DEAD_LETTERS: lambda stream: dead_letters.next_offset(stream) or 0,
-        }
+        self._partitions = partitions
+        self._archives = archives
 
     async def trim(self) -> None:
-        """One pass over all topics."""
-        for topic in ALL:
-            below = self._floors[topic](self._admin.stream(topic))
-            await asyncio.to_thread(self._admin.trim, topic, below)
-            extent = await asyncio.to_thread(self._admin.extent, topic)
-            metrics.log_bytes.labels(topic).set(extent.size_bytes)
+        """One pass over everything that is this worker's."""
+        held = dict.fromkeys((READINGS, *self._archives), 0)
+        for partition in self._partitions:
+            below = min(partition.store.floor(partition.stream), partition.rules.floor(partition.stream))
+            held[READINGS] += await self._trim(READINGS, partition.number, below)
+        for topic, archive in self._archives.items():
+            held[topic] += await self._trim(topic, 0, archive.next_offset(self._admin.stream(topic)) or 0)
+        for topic, size_bytes in held.items():
+            metrics.log_bytes.labels(topic).set(size_bytes)
+
+    async def _trim(self, topic: str, partition: int, below: int) -> int:
+        """Trim one partition; how many bytes it holds then."""
+        await asyncio.to_thread(self._admin.trim, topic, below, partition)
+        return (await asyncio.to_thread(self._admin.extent, topic, partition)).size_bytes
 
 
-async def set_gauges(progress: Progress) -> None:
+async def set_gauges(progress: OwnedPartitions) -> None:
     """Bring the gauges up to date."""
     metrics.lag_s.set(progress.lag_s)

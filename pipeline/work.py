@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.partitions.partition import Partition
 from store.record import RecordBatch
 
 
 @dataclass(frozen=True, slots=True)
 class WorkBatch:
-    """The records of all frames of `stream` up to and including `offset` that came after the batch before.
+    """The records of all frames of `partition` up to and including `offset` that came after the batch before.
 
     batches            a batch per table and request, in log order; may be empty (all dead letters)
     newest_arrival_ns  when the gateway took in the newest of these messages
     """
 
-    stream: str
+    partition: Partition
     offset: int
     batches: tuple[RecordBatch, ...]
     newest_arrival_ns: int

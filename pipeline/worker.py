@@ -8,39 +8,40 @@ is not the data's fault, the process ends at once, as by SIGKILL; starting again
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-import random
 import signal
+import socket
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from pipeline.answering import PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
-from pipeline.config import Config
-from pipeline.errors import FrameError, LogFull
-from pipeline.frame import decode_frame
+from pipeline.config import Address, Config
+from pipeline.group import Group
 from pipeline.http.app import create_app
-from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
-from pipeline.http.services import Busy, QueryPool, Services
-from pipeline.http.zones import Zones
-from pipeline.log import lock_worker, open_admin, open_appender
-from pipeline.log.limits import Limits
+from pipeline.http.services import Services
+from pipeline.log import lock_worker, open_admin
+from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.log.transport import LogUse
+from pipeline.log.transport import LogUse, TopicPartitions
 from pipeline.log.transport_app import App
-from pipeline.normalise.normaliser import Normaliser
-from pipeline.normalise.routes import routes_from
-from pipeline.progress import Progress
-from pipeline.rule_state import RuleState
+from pipeline.partitions.embedded import EmbeddedPartitions
+from pipeline.partitions.keeper import store_tables
+from pipeline.partitions.shared import SharedPartitions
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import readings_to_records
 from pipeline.stages.records_to_alerts import records_to_alerts
 from pipeline.stages.records_to_store import records_to_store
+from pipeline.supervisor.lock import sole
+from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
@@ -52,11 +53,8 @@ from pipeline.upkeep import (
     every,
     set_gauges,
 )
-from pipeline.webhooks import WebhookSender
-from pipeline.writes import LogWriter, PendingWrites
-from rules import Engine, load_rules
-from store.endpoint import Endpoint
-from store.store import Store
+from pipeline.webhooks import AlertKeeping
+from rules import RuleSet, load_rules
 
 log = logging.getLogger(__name__)
 
@@ -97,83 +95,89 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
-        self.lock = lock_worker(config.log_url)
-        self.admin = open_admin(config.log_url)
-        self.stream = self.admin.stream(READINGS)
+        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http")
+        self.held = contextlib.ExitStack()
+        self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
+        self.held.enter_context(lock_worker(config.log_settings))
+        self.admin = open_admin(config.log_settings)
         self.rules = load_rules(config.rule_files)
-        self.store = Store.open(
-            layout.store,
-            magnetic_url=config.magnetic_url,
-            memory_limit_bytes=config.memory_limit,
-            templates=config.templates(),
-            clock_ns=time.time_ns,
-        )
+        self.partitions = _partitions(config, self.admin, self.rules)
         self._warn_of_rules_without_table()
-        self.rule_state = RuleState(Engine(self.rules, self.store.registry), layout.rules)
-        self.rule_state.load()
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
-        start = self._start_offset(READINGS, 0)
-        self.progress = Progress(
-            lambda: self.admin.extent(READINGS).next_offset,
-            self._first_arrival_ns,
-            time.time_ns,
-            applied_offset=(self.admin.extent(READINGS).first if start is None else start) - 1,
-        )
-        self.writes = PendingWrites()
-        self.sender = WebhookSender(
-            config.receivers,
-            self.alerts,
-            clock_ns=time.time_ns,
-            rng=random.Random(),  # noqa: S311  # jitter
-        )
-        self.maintenance = StoreMaintenance(self.store, fail)
+        self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
+        self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
 
     async def run(self) -> None:
         """Start everything, wait for a signal, drain, end."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        listener = listen(*self.config.http.host_and_port)
+        group = self._group(listener)
         use = LogUse(
-            self.config.log_url,
+            self.config.log_settings,
             lambda tp: self._start_offset(tp.topic, tp.partition),
-            Limits(self.config.log.max_bytes, self.config.log.min_free),
+            self._on_assigned,
+            self._on_revoked,
+            "streamgauge" if group is None else group.own,
         )
         app = build(use, self._stages(), fail)
-        http = self._http()
+        if isinstance(self.partitions, SharedPartitions):
+
+            def take_up_anew() -> None:
+                loop.call_soon_threadsafe(self._take_up_anew, app)
+
+            self.partitions.on_overtaken = take_up_anew
+        http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs handlers of its own.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await self.sender.start()
+        # A terminal that is closed, or the operator's word that there are new certificates.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep()]
         log.info("worker ready: HTTP on %s:%d", *http.address)
         await stop.wait()
-        await self._drain()
         for task in upkeep:
             task.cancel()
-        await asyncio.to_thread(http.stop)
         watch.cancel()
-        await app.stop()
-        await self.sender.stop()
+        if group is None:
+            await self._drain()
+            await asyncio.to_thread(http.stop)
+            await app.stop()
+        else:  # others take over what the log holds: the sooner the better, and they still ask meanwhile
+            await app.stop()
+            await asyncio.to_thread(http.stop)
+            group.close()
         await self._save()
 
+    def _take_up_anew(self, app: Any) -> None:
+        self._rejoining = asyncio.create_task(app.consumer.rejoin())
+
+    async def _on_assigned(self, assigned: TopicPartitions) -> None:
+        """These, and no others, are this worker's from here on."""
+        await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
+        if any(tp.topic == ALERTS for tp in assigned):
+            extent = await asyncio.to_thread(self.admin.extent, ALERTS)
+            self.alert_keeping.take(extent.next_offset)
+
+    async def _on_revoked(self, _: TopicPartitions) -> None:
+        """Everything may be another worker's in a moment."""
+        await self.partitions.revoked()
+        await self.alert_keeping.let_go()
+
     def _stages(self) -> Stages:
-        routes = routes_from(self.config.tables)
-        normaliser = Normaliser(routes, self.store.registry, self.stream, self.store.measure_types)
         return Stages(
             readings_to_records=lambda stream, outlets: readings_to_records(
-                stream, normaliser, outlets.dead_letters, outlets.records
+                stream, self.partitions.owned, outlets.dead_letters, outlets.records
             ),
-            records_to_store=partial(records_to_store, store=self.store, writes=self.writes, progress=self.progress),
-            records_to_alerts=lambda stream, outlets: records_to_alerts(stream, self.rule_state, outlets.alerts),
-            alerts_to_webhooks=partial(
-                alerts_to_webhooks,
-                archive=self.alerts,
-                sender=self.sender,
-                name=self.admin.stream(ALERTS),
+            records_to_store=records_to_store,
+            records_to_alerts=lambda stream, outlets: records_to_alerts(stream, outlets.alerts),
+            alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
+                stream, self.alert_keeping, outlets.alerts, is_shared=self.config.log_settings.is_kafka
             ),
             dead_letters_to_archive=partial(
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
@@ -183,88 +187,94 @@ class Worker:
     def _warn_of_rules_without_table(self) -> None:
         """A rule's table may come to be later, by CreateTable; a slip in its name would go unnoticed all the same."""
         known = {table.name for table in self.config.tables}
-        known |= {f"{info.table.database}.{info.table.table}" for info in self.store.catalog.all_tables()}
+        known |= store_tables(self.partitions)
         for name in sorted(self.rules.tables - known):
             log.warning(
                 "rules are for the table %s, which does not exist; there are: %s", name, ", ".join(sorted(known))
             )
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
-        """Where each consumer left off; the readings from the lower of store and rules, each skips what it has."""
+        """Where each consumer left off."""
+        if topic == READINGS:
+            return self.partitions.start_offset(partition)
         stream = self.admin.stream(topic, partition)
-        if topic == ALERTS:
-            return self.alerts.next_offset(stream)
-        if topic == DEAD_LETTERS:
-            return self.dead_letters.next_offset(stream)
-        store = self.store.replay_from(stream)
-        # a floor of 0 was never saved, or is lost: the rules go through all that the log still has
-        rules = self.rule_state.floor(stream) or self.admin.extent(topic, partition).first
-        return None if store is None else min(store, rules)
+        return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
 
-    def _first_arrival_ns(self, offset: int) -> int | None:
-        """When the first message of the frame at `offset` arrived."""
-        messages = self.admin.read(READINGS, offset, 1)
-        try:
-            return decode_frame(messages[0].value).arrival_ns[0] if messages else None
-        except FrameError:
+    def _group(self, listener: socket.socket) -> Group | None:
+        """The other workers, where the log may have several."""
+        if not isinstance(self.partitions, SharedPartitions):
             return None
+        host, port = listener.getsockname()[:2]
+        return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
-    def _http(self) -> HttpServer:
-        config = self.config
-        appender = open_appender(config.log_url, max_bytes=config.log.max_bytes, min_free_bytes=config.log.min_free)
-        queries = QueryPool()
-        endpoint = Endpoint(
-            self.store,
-            LogWriter(appender, self.writes, time.time_ns),
-            clock_ns=time.time_ns,
-            run=queries.run,
-            refusals=(LogFull, Busy),
-        )
-        services = Services(
-            store=self.store,
-            endpoint=endpoint,
-            alerts=self.alerts,
-            dead_letters=self.dead_letters,
-            credentials=Credentials(config.http.accounts_by_token()),
-            appender=appender,
-            progress=self.progress,
-            clock_ns=time.time_ns,
-            queries=queries,
-            zones=Zones(self.store),
-        )
-        return HttpServer(create_app(services), listen(*config.http.host_and_port), fail)
+    def _services(self, group: Group | None) -> Services:
+        if isinstance(self.partitions, EmbeddedPartitions):
+            return services_alone(self.config, self.partitions, self.alerts, self.dead_letters)
+        assert group is not None
+        choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
+        return services_in_group(self.config, group, choice, self.alerts, self.dead_letters)
+
+    def _trimmer(self) -> Trimmer:
+        # In a group, whoever keeps the archives next makes its own from the topics: those keep what they hold.
+        is_alone = isinstance(self.partitions, EmbeddedPartitions)
+        archives: Mapping[str, AlertArchive | DeadLetterArchive]
+        archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if is_alone else {}
+        return Trimmer(self.admin, self.partitions.owned, archives)
+
+    def _reload_certificates(self) -> None:
+        if self.http_tls is not None:
+            self.http_tls.reload()
 
     def _upkeep(self) -> list[Any]:
-        trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)
+        trimmer = self._trimmer()
+
+        async def rules() -> None:
+            for partition in self.partitions.owned:
+                await partition.rules.save_pass()
 
         async def archives() -> None:
             now_ns = time.time_ns()
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
             await asyncio.to_thread(self.alerts.retain, now_ns)
 
+        async def certificates() -> None:
+            if self.http_tls is not None:
+                self.http_tls.poll()
+
         return [
-            every(RULES_EVERY_S, self.rule_state.save_pass, fail),
+            every(POLL_S, certificates, fail),
+            every(RULES_EVERY_S, rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
-            every(GAUGES_EVERY_S, lambda: set_gauges(self.progress), fail),
+            every(GAUGES_EVERY_S, lambda: set_gauges(self.partitions.owned), fail),
             every(ARCHIVES_EVERY_S, archives, fail),
         ]
 
     async def _drain(self) -> None:
         """Work off what the log holds at this moment."""
-        target = self.progress.next_offset() - 1
+        owned = self.partitions.owned
+        targets = [(of.progress, of.progress.next_offset() - 1) for of in owned]
         deadline = time.monotonic() + DRAIN_TIMEOUT_S
-        while self.progress.applied_offset < target and time.monotonic() < deadline:  # noqa: ASYNC110  # an event
+
+        def is_done() -> bool:
+            return all(progress.applied_offset >= target for progress, target in targets)
+
+        while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110  # an event
             await asyncio.sleep(0.02)  # would cost the stage a check at every batch, for this one moment
-        if self.progress.applied_offset < target:
-            log.warning("ended with %d frames to go; they are applied at the next start", self.progress.frames_behind)
+        if not is_done():
+            log.warning("ended with %d frames to go; they are applied at the next start", owned.frames_behind)
 
     async def _save(self) -> None:
         self.maintenance.stop()
-        await asyncio.to_thread(self.store.flush)
-        await self.rule_state.save_pass()
-        trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)
-        await trimmer.trim()
-        self.store.close()
+        await self.partitions.save()
+        await self._trimmer().trim()
+        self.partitions.close()
         self.alerts.close()
         self.dead_letters.close()
         self.admin.close()
+        self.held.close()
+
+
+def _partitions(config: Config, admin: LogAdmin, rules: RuleSet) -> EmbeddedPartitions | SharedPartitions:
+    if config.log_settings.is_kafka:
+        return SharedPartitions(config, admin, rules)
+    return EmbeddedPartitions(config, admin, rules)

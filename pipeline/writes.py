@@ -1,7 +1,8 @@
 """WriteRecords on its way: appended to the log by the HTTP thread, applied by the stream, answered to the client.
 
-One request is one frame, so its offset names it. The stream may apply a frame before the appending thread has learned
-its offset, so either side may come first; outcomes nobody claims (a replay after a crash) are forgotten by age.
+The records of a request go to the partitions that their series belong to: a frame for each, so partition and offset
+name it. The stream may apply a frame before the appending thread has learned its offset, so either side may come
+first; outcomes nobody claims (a replay after a crash) are forgotten by age.
 """
 
 from __future__ import annotations
@@ -10,20 +11,27 @@ import asyncio
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+
+import numpy as np
 
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
+from store.endpoint.payload import WriteRecord, encode_write
+from store.record import TableId
 from store.store import Applied
 
 UNCLAIMED_MAX = 10_000
 ANSWER_TIMEOUT_S = 30.0
 
+PartitionOf = Callable[[TableId, WriteRecord], int]
+OutcomeOf = Callable[[int, int], Awaitable[Applied]]
+
 
 class PendingWrites:
-    """Outcomes by offset, handed from the stream's thread to the HTTP thread."""
+    """Outcomes by offset in one partition, handed from the stream's thread to the HTTP thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,13 +64,31 @@ class PendingWrites:
 class LogWriter:
     """The `store.endpoint.Writer` of this process: through the log, answered when durable and applied."""
 
-    def __init__(self, appender: Appender, pending: PendingWrites, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, appender: Appender, outcome_of: OutcomeOf, partition_of: PartitionOf, clock_ns: Callable[[], int]
+    ) -> None:
+        """`outcome_of` waits for what became of the request in the frame at (partition, offset)."""
         self._appender = appender
-        self._pending = pending
+        self._outcome_of = outcome_of
+        self._partition_of = partition_of
         self._clock_ns = clock_ns
 
-    async def write(self, account: str, payload: bytes) -> Applied:
-        """Append one WriteRecords request and wait for its outcome. Raises LogFull, LogError, TimeoutError."""
-        frame = encode_frame(FrameKind.WRITE_RECORDS, [self._clock_ns()], [account], [""], [payload])
-        offset = await self._appender.append(READINGS, frame)
-        return await self._pending.outcome(offset, ANSWER_TIMEOUT_S)
+    async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
+        """Append the records of one request and wait for their outcomes. Raises LogFull, LogError, TimeoutError."""
+        rows: dict[int, list[int]] = {}
+        for row, record in enumerate(records):
+            rows.setdefault(self._partition_of(table, record), []).append(row)
+        parts = await asyncio.gather(
+            *(self._write(table, [records[row] for row in of], partition) for partition, of in rows.items())
+        )
+        applied = Applied(np.zeros(len(records), np.uint8), np.zeros(len(records), np.int64))
+        for of, part in zip(rows.values(), parts, strict=True):
+            applied.outcomes[of] = part.outcomes
+            applied.existing_version[of] = part.existing_version
+        return applied
+
+    async def _write(self, table: TableId, records: Sequence[WriteRecord], partition: int) -> Applied:
+        payload = encode_write(table.database, table.table, records)
+        frame = encode_frame(FrameKind.WRITE_RECORDS, [self._clock_ns()], [table.account], [""], [payload])
+        offset = await self._appender.append(READINGS, frame, partition)
+        return await self._outcome_of(partition, offset)

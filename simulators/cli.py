@@ -10,6 +10,7 @@ import asyncio
 import json
 import resource
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ class Options:
     port: int
     connections: int
     session: Session
+    tls: ssl.SSLContext | None
     speed: float | None
     duration_s: float | None
     labels: Path | None
@@ -104,6 +106,17 @@ def _speed(text: str) -> float | None:
 @click.option("--username", help="MQTT user name.")
 @click.option("--password", envvar="STREAMGAUGE_SIMULATE_PASSWORD", show_envvar=True, help="MQTT password.")
 @click.option(
+    "--tls-ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Speak TLS with a server whose certificate is of these authorities (PEM).",
+)
+@click.option(
+    "--tls-certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Client certificate (PEM), of all connections.",
+)
+@click.option("--tls-key", type=click.Path(path_type=Path, dir_okay=False), help="Its key (PEM).")
+@click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
     help="Messages per second of event time, over all sensors; instead of the fleet's interval.",
@@ -157,7 +170,14 @@ def simulate(fleet_file: Path, mqtt: tuple[str, int], **given: Any) -> None:
         password=given["password"],
     )
     options = Options(
-        *mqtt, connections, session, given["speed"], given["duration"], given["labels"], given["summary_file"]
+        *mqtt,
+        connections,
+        session,
+        _tls(given["tls_ca"], given["tls_certificate"], given["tls_key"]),
+        given["speed"],
+        given["duration"],
+        given["labels"],
+        given["summary_file"],
     )
     _allow_open_files(connections + SPARE_FILES)
     try:
@@ -184,6 +204,22 @@ def _fleet(file: Path, given: Mapping[str, Any]) -> Fleet:
     if given["faults"] is not None:
         changes["faults"] = fleet.faults.model_copy(update={"rates": {**fleet.faults.rates, **given["faults"]}})
     return fleet.model_copy(update=changes)
+
+
+def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """How to speak TLS; None: not at all."""
+    if (certificate is None) != (key is None) or (certificate is not None and ca is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together, and with --tls-ca")
+    if ca is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        files = ", ".join(str(file) for file in (ca, certificate, key) if file is not None)
+        raise click.UsageError(f"{files}: not what TLS needs: {error}") from error
+    return context
 
 
 def _run(simulation: Simulation, options: Options) -> int:
@@ -218,7 +254,7 @@ async def _publish(simulation: Simulation, options: Options, console: Console) -
         progress.event_ms = now.event_ms
         console.show_progress(publisher.counts, now)
 
-    async with Publisher(options.host, options.port, ids, options.session) as publisher:
+    async with Publisher(options.host, options.port, ids, options.session, options.tls) as publisher:
         began_s = time.monotonic()
         await publish_all(
             simulation,

@@ -62,6 +62,8 @@ def zone_averages(
     """
     table = index.table
     schema = snapshot.schema(table.database, table.table)
+    if not {column.name for column in schema.columns}.issuperset(measures) and snapshot.renew():
+        schema = snapshot.schema(table.database, table.table)
     columns = [_numeric(schema, measure) for measure in measures]
     results: dict[tuple[str, str], list[Average]] = {(zone, measure): [] for zone in zones for measure in measures}
     members = _members(index, zones, _zone_dimensions(schema))

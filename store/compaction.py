@@ -12,18 +12,22 @@ that RAM still holds whole is left: RAM has both rows, and readers need the mark
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from store import layout
-from store.duck import Cursor
+from store.duck import Cursor, stream
+from store.errors import MagneticConflict
 from store.parquet import DataFile, FileWriter, to_magnetic
 from store.record import Int64s
 from store.scan import magnetic_rows
 from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, names
 from store.table import Table
+
+log = logging.getLogger(__name__)
 
 SORT_ROWS = 2_000_000
 _BATCH_ROWS = 122_880
@@ -57,19 +61,29 @@ def files_to_clean(table: Table) -> list[DataFile]:
     return []
 
 
-def rewrite(table: Table, files: Sequence[DataFile]) -> None:
-    """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good."""
+def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
+    """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good.
+
+    False where another writer had taken one of them out: nothing is changed then, and `vacuum` takes what was written.
+    """
     with table.io_lock:
         if table.is_dropped:
-            return
+            return False
         times = clearable(table, files)
         with table.lock:
+            table.take_in_columns()  # what is not known would not be written again
             columns = table.columns.copy()
         written = _write(table, files, [*columns.dimensions.values()], [*columns.measures.values()], times)
-        version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
+        try:
+            version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
+        except MagneticConflict as conflict:
+            log.info("%s: not merged this time: %s", table.id, conflict)
+            table.refresh_magnetic()
+            return False
         with table.lock:
             table.magnetic.version = version
-            table.unmark_superseded(set(times.tolist()) & set(table.settled()))
+            table.clear_superseded(set(times.tolist()) & set(table.settled()), version.number)
+        return True
 
 
 def _write(
@@ -80,10 +94,10 @@ def _write(
     cursor = table.duck.cursor()
     try:
         cursor.register("superseded_times", pa.table({layout.TIME_NS: times}))
-        for query in _queries(table, files, columns, dimensions):
-            for rows in _stream(cursor, query):
-                part = to_magnetic(rows)
-                writer = writer or FileWriter(table.magnetic.folder, files[0].date, part.schema)
+        for query in _queries(table, files, columns, dimensions, cursor):
+            for batch in stream(cursor, query, _BATCH_ROWS):
+                part = to_magnetic(pa.Table.from_batches([batch]))
+                writer = writer or FileWriter(table.magnetic.location, files[0].date, part.schema)
                 writer.write(part)
     finally:
         cursor.close()
@@ -91,22 +105,18 @@ def _write(
     return writer.finish()
 
 
-def _queries(table: Table, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column]) -> Iterator[str]:
+def _queries(
+    table: Table, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], cursor: Cursor
+) -> Iterator[str]:
     series = names([*dimensions, MEASURE_NAME_COLUMN])
     is_superseded = f'"{layout.TIME_NS}" IN (SELECT "{layout.TIME_NS}" FROM superseded_times)'
     groups = [files] if sum(file.rows for file in files) <= SORT_ROWS else [[file] for file in files]
     for group in groups:
-        rows = magnetic_rows(table.magnetic.paths(group), columns, "true")
+        rows = magnetic_rows(table.magnetic.data.relation(cursor, group, columns), columns, "true")
         order = f' ORDER BY {series}, "{layout.TIME_NS}"' if len(groups) == 1 else ""
         yield f"SELECT * FROM ({rows}) WHERE NOT ({is_superseded}){order}"
-    rows = magnetic_rows(table.magnetic.paths(files), columns, "true")
+    rows = magnetic_rows(table.magnetic.data.relation(cursor, files, columns), columns, "true")
     yield (
         f'SELECT * EXCLUDE ("_rank") FROM (SELECT *, row_number() OVER (PARTITION BY {series}, "{layout.TIME_NS}" '
         f'ORDER BY {_NEWEST_FIRST}) AS "_rank" FROM ({rows}) WHERE {is_superseded}) WHERE "_rank" = 1'
     )
-
-
-def _stream(cursor: Cursor, query: str) -> Iterator[pa.Table]:
-    for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
-        if batch.num_rows:
-            yield pa.Table.from_batches([batch])

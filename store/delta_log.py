@@ -8,7 +8,11 @@ same.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,13 +20,27 @@ import pyarrow.parquet as pq
 
 from store import layout
 from store.files import fsync_file, fsync_folder, make_folders
+from store.object_store import S3Location
+from store.objects import Objects, open_at
 
 
 def mend(folder: Path) -> list[str]:
-    """Set aside torn or empty last commits and damaged checkpoints of the table in `folder`; their names."""
+    """Set aside torn or empty last commits and damaged checkpoints of the table in `folder`; their names.
+
+    One process at a time: what one has set aside the next may have committed anew.
+    """
     log = folder / layout.DELTA_LOG
     if not log.is_dir():
         return []
+    descriptor = os.open(log, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return _mend(folder, log)
+    finally:
+        os.close(descriptor)
+
+
+def _mend(folder: Path, log: Path) -> list[str]:
     damaged = []
     for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
         if is_whole_commit(commit.read_bytes()):
@@ -48,10 +66,32 @@ def is_whole_commit(data: bytes) -> bool:
 
 
 def sync(folder: Path, version: int) -> None:
-    """Commit `version` of the table in `folder` survives a power failure."""
+    """Commit `version` of the table in `folder` survives a power failure; one that a checkpoint replaced is gone."""
     log = folder / layout.DELTA_LOG
-    fsync_file(log / f"{version:020d}.json")
+    with suppress(FileNotFoundError):
+        fsync_file(log / _name(version))
     fsync_folder(log)
+
+
+def read(location: Path | S3Location, version: int) -> str:
+    """The text of commit `version`; empty where a checkpoint has replaced it."""
+    if not isinstance(location, Path):
+        return (_objects(location).get(f"{layout.DELTA_LOG}/{_name(version)}") or b"").decode()
+    try:
+        return (location / layout.DELTA_LOG / _name(version)).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def transactions(commit: str) -> dict[str, int]:
+    """The application transactions in the text of a commit: version by app id."""
+    found = (json.loads(line).get("txn") for line in commit.splitlines() if '"txn"' in line)
+    return {txn["appId"]: txn["version"] for txn in found if txn}
+
+
+@lru_cache(maxsize=64)
+def _objects(location: S3Location) -> Objects:
+    return open_at(location)
 
 
 def sync_checkpoint(folder: Path, version: int) -> None:
@@ -60,6 +100,10 @@ def sync_checkpoint(folder: Path, version: int) -> None:
     for path in (*log.glob(f"{version:020d}.checkpoint*.parquet"), log / layout.LAST_CHECKPOINT):
         fsync_file(path)
     fsync_folder(log)
+
+
+def _name(version: int) -> str:
+    return f"{version:020d}.json"
 
 
 def _is_json(line: bytes) -> bool:

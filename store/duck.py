@@ -10,29 +10,33 @@ one thread at a time, so each user takes a cursor (36 µs).
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import duckdb
 import pyarrow as pa
 
-from store.errors import QueryFailed, QueryTimeout
+from store.errors import MagneticUnavailable, QueryFailed, QueryTimeout
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
 # DuckDB's own need beside the memory tier: queries and compaction
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
 _INTERRUPT_EVERY_S = 0.005
+_OF_STORAGE = "AWS Error"  # so pyarrow begins to say what a bucket answered
+_OF_REQUEST = re.compile(r"ACCESS_DENIED|NO_SUCH|NOT_FOUND|HTTP status 4\d\d")
 _THREADS = 2  # a query may use both cores of the reference machine; more would only take them from the gateway
 
 
 class Duck:
     """One in-memory DuckDB database."""
 
-    def __init__(self, readable: Path, memory_bytes: int) -> None:
-        """Open it: files below `readable` can be read, nothing else; no more than `memory_bytes` is taken."""
+    def __init__(self, readable: Path | None, memory_bytes: int) -> None:
+        """Open it: files below `readable`, if any, can be read, nothing else; `memory_bytes` is the most it takes."""
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -46,7 +50,8 @@ class Duck:
                 "preserve_insertion_order": False,
             },
         )
-        self._connection.execute(f"SET allowed_directories = [{quote_text(str(readable.resolve()) + '/')}]")
+        if readable is not None:
+            self._connection.execute(f"SET allowed_directories = [{quote_text(str(readable.resolve()) + '/')}]")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET parquet_metadata_cache = true")
         self._connection.execute("SET enable_external_access = false")
@@ -70,7 +75,10 @@ class Duck:
 
 
 def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
-    """The result of a query. Raises QueryTimeout after `timeout_s`, QueryFailed on DuckDB's errors."""
+    """The result of a query. Raises QueryTimeout after `timeout_s`, QueryFailed on DuckDB's errors.
+
+    MagneticUnavailable where the storage of the files that it reads is away.
+    """
     if timeout_s is None:
         return _run(cursor, sql, parameters)
     done, expired = threading.Event(), threading.Event()
@@ -97,10 +105,26 @@ def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = (), *, timeout_s: 
 
 
 def _run(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> pa.Table:
-    try:
+    with _errors():
         return cursor.sql(sql, params=list(parameters) or None).to_arrow_table()
-    except duckdb.Error as error:
-        raise QueryFailed(str(error)) from error
+
+
+def stream(cursor: Cursor, sql: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """The result of a query batch by batch, none of them empty. Raises QueryFailed, MagneticUnavailable."""
+    with _errors():
+        for batch in cursor.sql(sql).to_arrow_reader(batch_rows):
+            if batch.num_rows:
+                yield batch
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        text = str(error)
+        is_away = _OF_STORAGE in text and not _OF_REQUEST.search(text)
+        raise (MagneticUnavailable if is_away else QueryFailed)(text) from error
     except RuntimeError as error:  # so it says that it was interrupted while it made Arrow of a result
         if "interrupted" not in str(error).lower():
             raise

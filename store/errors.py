@@ -12,6 +12,11 @@ StoreError
 ├── StoreLocked             the operator: another process has this store open
 ├── StoreFormatError        the operator: the folder was written in a format this program does not read
 ├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
+│   ├── MagneticUnavailable its storage does not answer now: the same may succeed later
+│   ├── MagneticConflict    another writer was faster: what was asked does not fit the table any more
+│   └── Overtaken           another process writes our stream: nothing more of it is ours to write
+├── PartitionSilent         the operator: the owner of a partition does not answer, so no query can be answered whole
+├── Behind                  the snapshot that asked: a partition's rows are asked for beyond an outdated version
 └── TypeConflict            us (a bug): `store.fit` let a measure pass with another type than its table has
 """
 
@@ -64,6 +69,26 @@ class StoreFormatError(StoreError):
 
 class MagneticTierError(StoreError):
     """The magnetic tier cannot be used, or someone else wrote to it."""
+
+
+class MagneticUnavailable(MagneticTierError):
+    """The magnetic tier's storage does not answer now. Whether what was asked has been done is not known."""
+
+
+class MagneticConflict(MagneticTierError):
+    """Another writer was faster: what was asked does not fit the table any more, and nothing was written."""
+
+
+class Overtaken(MagneticTierError):
+    """Another process writes the stream that this one wrote: it has been taken over, and nothing was written."""
+
+
+class PartitionSilent(StoreError):
+    """The owner of a partition does not answer: what it has in RAM would be missing from the answer."""
+
+
+class Behind(StoreError):
+    """Not all rows beyond the version that was asked about are in RAM any more: ask again with a newer one."""
 
 
 class TypeConflict(StoreError):

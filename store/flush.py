@@ -8,7 +8,7 @@ version and the floor of the log may move. `apply` goes on meanwhile; rows it ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
@@ -20,21 +20,35 @@ from store.schema import Columns
 from store.table import Cut, Table
 
 
-def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns: int, store_rows: int) -> bool:
-    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything."""
+def flush(
+    table: Table,
+    advanced: Mapping[str, int],
+    streams: list[str],
+    now_ns: int,
+    store_rows: int,
+    is_there: Callable[[], bool],
+) -> bool:
+    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything.
+
+    `is_there` tells, when there are rows to write, whether the table has not been deleted.
+    """
     with table.io_lock:
         if table.is_dropped:
             return False
+        if table.magnetic.is_unsure:
+            table.refresh_magnetic()
         cut = table.cut(advanced, now_ns)
         with table.lock:
             streams_with_rows = set(table.unflushed)
         rows = unflushed_rows(table, cut)
         if rows.num_rows:
+            if not is_there():
+                return False
             columns = list(cut.columns.stored())
-            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns)
-            files = [write_file(table.magnetic.folder, date, part) for date, part in by_date(to_magnetic(rows))]
+            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
+            files = [write_file(table.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
             positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
-            version = table.magnetic.commit(files, (), columns, positions, is_new_data=True)
+            version = table.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
         else:
             version = table.magnetic.version
         with table.lock:
@@ -46,7 +60,7 @@ def flush(table: Table, advanced: Mapping[str, int], streams: list[str], now_ns:
 def unflushed_rows(table: Table, cut: Cut) -> pa.Table:
     """The rows of `cut` that the magnetic tier lacks, with their dimensions, sorted by series and time."""
     with table.lock:
-        behind = table.numbered(table.magnetic.version.positions)
+        behind = table.numbered(cut.behind)
         upto = table.numbered({stream: cut.positions[stream] for stream in table.unflushed if stream in cut.positions})
         chunks = [(chunk.name, dict(chunk.measures)) for chunk in table.memory.beyond(behind)]
         table_series = table.memory.series_table

@@ -13,17 +13,24 @@
     _delta_log/         Delta Lake's own
     date=YYYY-MM-DD/    Parquet files
     _set_aside/         torn or empty last commits, found when the table was opened
+<magnetic>/_streamgauge/    only where several workers share the magnetic tier; the objects of all of them
+    format              format version of what is here, a decimal number
+    catalog/<number>.json   versions of the catalog, which also numbers the streams; the highest counts
+    state/<log id>/<topic>/<partition>/<kind>/<offset>  what a stream's owner leaves for its successor (`store.keep`)
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import overload
 from urllib.parse import quote
 
+from store.object_store import S3Location
 from store.record import TableId
 
 FORMAT_VERSION = 1
+SHARED_FORMAT_VERSION = 1
 _FOLDER_NAME_MAX = 255  # bytes of a path part: ext4, XFS, APFS, NTFS
 
 FORMAT = "format"
@@ -35,6 +42,10 @@ SERIES = "series"
 SERIES_KEYS = "keys"
 SERIES_STATE = "state"
 MAGNETIC = "magnetic"
+SHARED = "_streamgauge"
+SHARED_CATALOG = "catalog"
+SHARED_STATE = "state"
+FLOOR = "floor"
 DELTA_LOG = "_delta_log"
 SET_ASIDE = "_set_aside"
 
@@ -55,24 +66,40 @@ SEQUENCE = "_sequence"
 SERIES_ID = "_series"
 
 
-def folder_name(name: str) -> str:
+def folder_name(name: str, suffix: str = "") -> str:
     """`name` as one path part: letters, digits, `_`, `-` and inner dots stand, of all else each byte is `~XX`.
 
     Delta and object stores give `=`, `/`, a leading `_` or `.` and the names `.` and `..` meanings of their own, and
-    `deltalake` decodes `%XX`. A name too long for a file system is cut, and told apart by its hash.
+    `deltalake` decodes `%XX`. A name too long for a file system is cut, and told apart by its hash. `suffix` comes
+    after it as it is.
     """
     encoded = quote(name, safe="").replace("~", "%7E").replace("%", "~")
     if encoded[:1] in {"", ".", "_"}:
         encoded = f"~{ord(encoded[0]):02X}{encoded[1:]}" if encoded else "~"
-    if len(encoded) > _FOLDER_NAME_MAX:
+    most = _FOLDER_NAME_MAX - len(suffix)
+    if len(encoded) > most:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        encoded = f"{encoded[: _FOLDER_NAME_MAX - 65]}~{digest}"
-    return encoded
+        encoded = f"{encoded[: most - 65]}~{digest}"
+    return encoded + suffix
 
 
-def table_folder(root: Path, table: TableId) -> Path:
+def table_path(table: TableId, incarnation: int = 1) -> str:
+    """Where `table` lies below a root; one made anew where workers share the root has a folder of its own.
+
+    `~r` is no encoding of a name, so no other table has such a folder.
+    """
+    anew = f"~r{incarnation}" if incarnation > 1 else ""
+    return f"{folder_name(table.account)}/{folder_name(table.database)}/{folder_name(table.table, anew)}"
+
+
+@overload
+def table_folder(root: Path, table: TableId, incarnation: int = 1) -> Path: ...
+@overload
+def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) -> Path | S3Location: ...
+def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) -> Path | S3Location:
     """Where `table` lies below `root`."""
-    return root / folder_name(table.account) / folder_name(table.database) / folder_name(table.table)
+    path = table_path(table, incarnation)
+    return root / path if isinstance(root, Path) else root.at(path)
 
 
 def partition_folder(date: str) -> str:

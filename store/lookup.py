@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from store import layout
-from store.duck import Duck, run
+from store.duck import run
 from store.record import Int32s, Int64s, SeriesKey
 from store.scan import magnetic_rows, magnetic_times
 from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN
@@ -38,8 +38,13 @@ def find_magnetic(table: Table, series: Int32s, time_ns: Int64s) -> list[Found]:
     columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *measures]
     listed = ", ".join(str(int(t)) for t in times)
     exact = f'(epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}") IN ({listed})'
-    paths = [str((magnetic.folder / file.path).resolve()) for file in files]
-    rows = _rows(table.duck, magnetic_rows(paths, columns, " AND ".join([*magnetic_times(from_ns, to_ns), exact])))
+    where = " AND ".join([*magnetic_times(from_ns, to_ns), exact])
+    cursor = table.duck.cursor()
+    try:
+        sql = magnetic_rows(magnetic.data.relation(cursor, files, columns), columns, where)
+        rows: list[dict[str, Any]] = run(cursor, sql).to_pylist()
+    finally:
+        cursor.close()
     found: list[Found] = []
     for row in rows:
         pairs = sorted((c.name, row[c.physical]) for c in dimensions if row[c.physical] is not None)
@@ -50,15 +55,6 @@ def find_magnetic(table: Table, series: Int32s, time_ns: Int64s) -> list[Found]:
                 (known, row[layout.TIME_NS], row[layout.VERSION], row[layout.STREAM], row[layout.SEQUENCE], values)
             )
     return found
-
-
-def _rows(duck: Duck, sql: str) -> list[dict[str, Any]]:
-    cursor = duck.cursor()
-    try:
-        rows: list[dict[str, Any]] = run(cursor, sql).to_pylist()
-        return rows
-    finally:
-        cursor.close()
 
 
 def _any_within(times: Int64s, from_ns: int, to_ns: int) -> bool:

@@ -1,4 +1,4 @@
-"""One Parquet file of a table's rows: written, fsync'ed, and described with the statistics that prune it.
+"""One Parquet file of a table's rows: written durably, and described with the statistics that prune it.
 
 Rows are in the magnetic form: time cut to microseconds (Delta knows no nanoseconds) with the rest beside it. All rows
 of a file are of one date, which is its folder.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from store import layout
+from store import layout, s3_files
 from store.files import fsync_file, fsync_folder, make_folders
+from store.object_store import S3Location
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's own, so that it reads them in parallel
 _DAY_US = 86_400_000_000
@@ -66,36 +68,56 @@ def date_text(day: int) -> str:
 class FileWriter:
     """Writes one file of one date, part by part."""
 
-    def __init__(self, folder: Path, date: str, schema: pa.Schema) -> None:
+    def __init__(self, location: Path | S3Location, date: str, schema: pa.Schema) -> None:
         """Create the file; it is no part of the table until it is committed."""
-        self._folder = folder
+        self._location = location
         self._path = f"{layout.partition_folder(date)}/{secrets.token_hex(12)}.parquet"
-        make_folders((folder / self._path).parent)
-        # `store_schema=False`: other engines read the plain Parquet types, as Delta's schema has them
-        self._writer = pq.ParquetWriter(
-            folder / self._path, schema, compression="zstd", compression_level=1, store_schema=False
-        )
+        with self._errors():
+            self._sink = self._open()
+            # `store_schema=False`: other engines read the plain Parquet types, as Delta's schema has them
+            self._writer = pq.ParquetWriter(
+                self._sink, schema, compression="zstd", compression_level=1, store_schema=False
+            )
         self._rows = 0
         self._from_us, self._to_us = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
     def write(self, rows: pa.Table) -> None:
         """Append `rows`, which have the schema that was announced."""
-        self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        with self._errors():
+            self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
         times = pc.min_max(rows[layout.TIME].cast(pa.int64())).as_py()
         self._from_us, self._to_us = min(self._from_us, times["min"]), max(self._to_us, times["max"])
         self._rows += rows.num_rows
 
     def finish(self) -> DataFile:
         """The file, durable under its name."""
-        self._writer.close()
-        path = self._folder / self._path
-        fsync_file(path)
-        fsync_folder(path.parent)
-        return DataFile(self._path, path.stat().st_size, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
+        with self._errors():
+            self._writer.close()
+            size_bytes = self._sink.tell()
+            self._sink.close()
+        if isinstance(self._location, Path):
+            path = self._location / self._path
+            fsync_file(path)
+            fsync_folder(path.parent)
+        return DataFile(self._path, size_bytes, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
+
+    def _open(self) -> pa.NativeFile:
+        if not isinstance(self._location, Path):
+            return s3_files.filesystem(self._location).open_output_stream(self._location.key(self._path))
+        path = self._location / self._path
+        while True:
+            make_folders(path.parent)
+            with suppress(FileNotFoundError):  # another process has just removed the empty folder of an old date
+                return pa.OSFile(str(path), "wb")
+
+    def _errors(self) -> AbstractContextManager[None]:
+        if isinstance(self._location, Path):
+            return nullcontext()
+        return s3_files.errors(self._location, self._path, "written")
 
 
-def write_file(folder: Path, date: str, rows: pa.Table) -> DataFile:
+def write_file(location: Path | S3Location, date: str, rows: pa.Table) -> DataFile:
     """The durable file of these rows."""
-    writer = FileWriter(folder, date, rows.schema)
+    writer = FileWriter(location, date, rows.schema)
     writer.write(rows)
     return writer.finish()

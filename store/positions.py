@@ -12,9 +12,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from store.errors import StoreFormatError
 from store.files import write_atomic
+
+
+class StreamPositions(Protocol):
+    """The streams by their numbers, and up to where of each everything is durable."""
+
+    streams: list[str]
+    floors: dict[str, int]
+
+    def number_of(self, stream: str) -> int:
+        """The number of `stream`."""
+        ...
+
+    def keep_numbers(self) -> None:
+        """Make the numbers of all streams durable: before rows that carry them are."""
+        ...
+
+    def save(self, floors: Mapping[str, int]) -> None:
+        """Raise the floors, durably."""
+        ...
+
+    def lower(self, floors: Mapping[str, int]) -> None:
+        """Let no floor be above these."""
+        ...
 
 
 class Positions:

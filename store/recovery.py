@@ -8,31 +8,33 @@ RAM is empty then, so it holds nothing whole up to the newest row of the magneti
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from store import layout
 from store.duck import run
+from store.magnetic_tier import Version
 from store.newness import NEVER_NS
-from store.positions import Positions
+from store.positions import StreamPositions
 from store.record import SeriesKey
 from store.scan import END_OF_TIME_NS, magnetic_rows
 from store.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
-from store.series_file import SeriesFile
+from store.series_file import Persisted
 from store.table import Table
 from store.zones import zone_of
 
 log = logging.getLogger(__name__)
 
+_TRIES = 3  # a former owner may write while we look
 
-def restore(table: Table, zone: str | None) -> None:
+
+def restore(table: Table, zone: str | None, may_hold_unknown_series: Callable[[Version], bool]) -> None:
     """Fill a newly made `table`; `zone` is its zone template."""
-    if table.magnetic.version.files:
-        table.memory.whole_from_ns = min(table.magnetic.version.to_ns, END_OF_TIME_NS - 1) + 1
+    persisted = table.series_file.load(table.index) if table.own is None else _load_newest(table, table.own)
+    table.memory.whole_from_ns = _whole_from_ns(table)
     for column in table.magnetic.columns():
         table.columns.add(column)
-    persisted = table.series_file.load(table.index)
     if persisted is not None:
         for column in persisted.columns.stored():
             table.columns.add(column)
@@ -40,21 +42,23 @@ def restore(table: Table, zone: str | None) -> None:
         table.mark_superseded(persisted.superseded_ns)
     else:
         table.series_file.restart()  # keys without a state may be in another order than the series will come in
-        if table.magnetic.version.files:
+        if may_hold_unknown_series(table.magnetic.version):
             _rebuild(table, zone)
+    if table.own is not None:
+        table.register_columns({})  # normalise may have met series before the table was opened
     table.know_series()
+    table.has_opened()
 
 
-def find_streams(positions: Positions, series_files: Iterable[SeriesFile]) -> None:
+def find_streams(positions: StreamPositions, streams: Sequence[str]) -> None:
     """Where `positions` are lost, number the streams again as rows on disk have them: as the series files say."""
-    streams = max((file.streams() for file in series_files), key=len, default=[])
     for stream in streams:
         positions.number_of(stream)
     if streams:
         log.warning("positions.json is gone: all that the log holds is read again, and each table skips what it has")
 
 
-def read_again(positions: Positions, tables: Iterable[Table]) -> None:
+def read_again(positions: StreamPositions, tables: Iterable[Table]) -> None:
     """Lower the floors to what those tables have whose last commits were set aside, and say so."""
     floors = dict(positions.floors)
     for table in tables:
@@ -62,11 +66,33 @@ def read_again(positions: Positions, tables: Iterable[Table]) -> None:
             floors = {stream: min(floor, table.covered_to(stream) + 1) for stream, floor in floors.items()}
             log.warning(
                 "%s: %s: damaged, and set aside; the rows come again from the log, as far back as it goes",
-                table.magnetic.folder,
+                table.magnetic,
                 ", ".join(table.magnetic.set_aside),
             )
     if floors != positions.floors:
         positions.lower(floors)
+
+
+def _whole_from_ns(table: Table) -> int:
+    if table.own is not None:
+        return END_OF_TIME_NS  # other workers' rows never come here
+    if table.magnetic.version.files:
+        return min(table.magnetic.version.to_ns, END_OF_TIME_NS - 1) + 1
+    return table.memory.whole_from_ns
+
+
+def _load_newest(table: Table, own: str) -> Persisted | None:
+    """What is kept of the series, if it is good for what the magnetic tier has by now; both of one table at rest.
+
+    The tier is looked at after it: a time that is no longer marked as superseded here has been cleaned there.
+    """
+    for _ in range(_TRIES):
+        persisted = table.series_file.load(table.index)
+        table.magnetic.version = table.magnetic.refresh()
+        position = table.magnetic.version.positions.get(own, -1)
+        if persisted is not None and (persisted.offset or 0) >= position:
+            return persisted
+    return None
 
 
 def _rebuild(table: Table, zone: str | None) -> None:
@@ -77,9 +103,11 @@ def _rebuild(table: Table, zone: str | None) -> None:
     dimensions = list(table.columns.dimensions.values())
     key: list[Column] = [*dimensions, MEASURE_NAME_COLUMN]
     listed = ", ".join(column.quoted for column in key)
-    rows = magnetic_rows(table.magnetic.paths(table.magnetic.version.files), [*key, TIME_COLUMN], "true")
+    columns = [*key, TIME_COLUMN]
     cursor = table.duck.cursor()
     try:
+        files = table.magnetic.data.relation(cursor, table.magnetic.version.files, columns)
+        rows = magnetic_rows(files, columns, "true")
         last = run(cursor, f'SELECT {listed}, max("{layout.TIME_NS}") AS "last" FROM ({rows}) GROUP BY {listed}')
         twice = run(
             cursor,

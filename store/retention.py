@@ -6,25 +6,40 @@ chunks at a time.
 
 from __future__ import annotations
 
+import logging
+
 from store.catalog import TableSettings
+from store.errors import MagneticConflict
 from store.table import Table
 
+log = logging.getLogger(__name__)
 
-def retain(table: Table, settings: TableSettings, now_ns: int) -> int:
-    """Take files and sealed chunks without a visible row out of the table; how many files went."""
+
+def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
+    """Take files and sealed chunks without a visible row out of the table; how many files went.
+
+    Files are left alone by whoever is not their keeper.
+    None where another writer takes files out too: the next pass sees what is left.
+    """
     oldest_ns = now_ns - settings.retention_ns
     with table.io_lock:
         if table.is_dropped:
             return 0
-        expired = [file for file in table.magnetic.version.files if file.to_ns < oldest_ns]
+        files = table.magnetic.version.files if is_keeper else ()
+        expired = [file for file in files if file.to_ns < oldest_ns]
         version = table.magnetic.version
         if expired:
             with table.lock:
                 columns = table.columns.copy()
-            version = table.magnetic.commit([], expired, columns.stored(), {}, is_new_data=True)
+            try:
+                version = table.magnetic.commit([], expired, columns.stored(), {}, is_new_data=True)
+            except MagneticConflict as conflict:
+                log.info("%s: nothing retired this time: %s", table.id, conflict)
+                table.refresh_magnetic()
+                return 0
         with table.lock:
             table.magnetic.version = version
             for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
-                table.memory.evict(chunk)
+                table.evict(chunk)
             table.unmark_superseded([time_ns for time_ns in table.superseded if time_ns < oldest_ns])
         return len(expired)

@@ -52,11 +52,16 @@ def make_room(tables: Sequence[Table], used_bytes: Callable[[], int], limit_byte
     for chunk, table in oldest_first:
         if excess <= 0:
             break
-        with table.lock:
-            if chunk in table.memory.chunks:
-                table.memory.evict(chunk)
-                excess -= chunk.size_bytes
-                dropped += 1
+        if not table.io_lock.acquire(blocking=False):
+            continue  # another store's upkeep is at it: of a table that shares the memory tier
+        try:
+            with table.lock:
+                if chunk in table.memory.chunks:
+                    table.evict(chunk)
+                    excess -= chunk.size_bytes
+                    dropped += 1
+        finally:
+            table.io_lock.release()
     return dropped
 
 

@@ -10,18 +10,22 @@ the store has superseded a row are looked at for that.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from store import layout
+from store.data_files import DataFiles
 from store.duck import quote_text
 from store.magnetic_tier import Version
 from store.memory_tier import OFFSET_BITS, Chunk
 from store.newness import NEVER_NS
+from store.parquet import DataFile
 from store.record import Int64s
 from store.schema import Column, TableSchema, names
 
 END_OF_TIME_NS = 2**63 - 1
+Relation: TypeAlias = Callable[[Sequence[DataFile], Sequence[Column]], str]
 _EXTRA = (layout.VERSION, layout.STREAM, layout.SEQUENCE)
 
 
@@ -35,6 +39,16 @@ class ChunkView:
     to_ns: int
     measures: Mapping[str, Column]
     streams: tuple[int, ...]
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class TailView:
+    """Rows beyond the version that a partition's owner gave, as a DuckDB view with all of `_EXTRA`."""
+
+    name: str
+    physical: frozenset[str]  # the columns it has
+    to_sequence: int  # rows beyond were applied after the snapshot began
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +60,24 @@ class TableView:
     chunks: tuple[ChunkView, ...]
     whole_from_ns: int
     version: Version
-    folder: str
+    data: DataFiles
     positions: Mapping[int, int]  # of `version`, by stream number
     superseded_ns: Int64s  # ascending
     visible_from_ns: int  # older rows are past their retention
+    tails: tuple[TailView, ...] = ()
+
+    @classmethod
+    def of_shared(
+        cls,
+        schema: TableSchema,
+        version: Version,
+        data: DataFiles,
+        superseded_ns: Int64s,
+        visible_from_ns: int,
+        tails: tuple[TailView, ...],
+    ) -> TableView:
+        """A table of which nothing is in this process's RAM but what the owners of its partitions have given."""
+        return cls(schema, "", (), END_OF_TIME_NS, version, data, {}, superseded_ns, visible_from_ns, tails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +90,15 @@ class Selection:
     dimensions: Mapping[str, Collection[str]] | None = None
 
 
-def text(view: TableView, selection: Selection, superseded: str | None) -> str:
-    """The parenthesised query. `superseded` is the text of an IN list of superseded times, None if none is in range."""
+def text(view: TableView, selection: Selection, superseded: str | None, relation: Relation) -> str:
+    """The parenthesised query. `superseded` is the text of an IN list of superseded times, None if none is in range.
+
+    `relation` gives what the rows of files are selected from, on the cursor that will run it.
+    """
     columns = view.schema.columns
     if superseded is None:
-        return f"({_rows(view, selection, extra=False)})"
-    rows = _rows(view, selection, extra=True)
+        return f"({_rows(view, selection, relation, extra=False)})"
+    rows = _rows(view, selection, relation, extra=True)
     key = [column for column in columns if column.kind != "measure"]
     order = ", ".join(f'"{name}" DESC' for name in _EXTRA)
     return (
@@ -77,16 +108,10 @@ def text(view: TableView, selection: Selection, superseded: str | None) -> str:
     )
 
 
-def magnetic_rows(files: Sequence[str], columns: Sequence[Column], where: str) -> str:
-    """The query over Parquet files: `columns`, version, stream, sequence; what a file lacks is null."""
-    physical = [column for column in columns if column.kind in {"dimension", "measure"}]
-    typed = ", ".join(f"NULL::{column.duck_type} AS {column.quoted}" for column in physical)
-    listed = ", ".join(quote_text(file) for file in files)
-    return (
-        f"SELECT {', '.join(_magnetic_column(column) for column in columns)}, {_quoted(_EXTRA)} FROM "
-        f'(SELECT {typed}{", " if typed else ""}NULL::VARCHAR AS "{layout.MEASURE_NAME}" WHERE false UNION ALL BY NAME '
-        f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)) WHERE {where}"
-    )
+def magnetic_rows(relation: str, columns: Sequence[Column], where: str) -> str:
+    """The query over Parquet files (`store.data_files`): `columns`, version, stream, sequence."""
+    selected = ", ".join(_magnetic_column(column) for column in columns)
+    return f"SELECT {selected}, {_quoted(_EXTRA)} FROM {relation} WHERE {where}"
 
 
 def magnetic_times(from_ns: int, to_ns: int) -> list[str]:
@@ -104,16 +129,17 @@ def magnetic_times(from_ns: int, to_ns: int) -> list[str]:
     return conditions
 
 
-def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[str]:
-    """Paths of the files of the pinned version that may hold rows with times in [from_ns, to_ns)."""
-    return [f"{view.folder}/{f.path}" for f in view.version.files if f.to_ns >= from_ns and f.from_ns < to_ns]
+def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[DataFile]:
+    """The files of the pinned version that may hold rows with times in [from_ns, to_ns)."""
+    return [file for file in view.version.files if file.to_ns >= from_ns and file.from_ns < to_ns]
 
 
-def _rows(view: TableView, selection: Selection, *, extra: bool) -> str:
+def _rows(view: TableView, selection: Selection, relation: Relation, *, extra: bool) -> str:
     from_ns = max(selection.from_ns, view.visible_from_ns)
     parts = [_memory_rows(view, selection, from_ns, extra=extra)]
     if from_ns < view.whole_from_ns:
-        parts.append(_magnetic_rows(view, selection, from_ns, extra=extra))
+        parts.append(_magnetic_rows(view, selection, from_ns, relation, extra=extra))
+    parts += [_tail_rows(view, tail, extra=extra) for tail in view.tails]
     return " UNION ALL ".join(part for part in parts if part) or _no_rows(view, extra=extra)
 
 
@@ -123,21 +149,51 @@ def _no_rows(view: TableView, *, extra: bool) -> str:
     return f"SELECT {', '.join(typed)} WHERE false"
 
 
+def beyond(view: TableView, selection: Selection) -> str:
+    """The query for the rows in RAM beyond the version's positions, in whatever chunk, with all of `_EXTRA`."""
+    parts = []
+    for chunk in view.chunks:
+        if chunk.to_ns < selection.from_ns or chunk.from_ns >= selection.to_ns:
+            continue
+        lacked = " OR ".join(_beyond(view, chunk)) or "false"
+        conditions = [*_within(chunk, selection, selection.from_ns), f"({lacked})"]
+        parts.append(_chunk_rows(view, chunk, conditions, extra=True))
+    return _with_series(view, parts, extra=True) or _no_rows(view, extra=True)
+
+
+def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
+    values = [
+        column.quoted if column.physical in tail.physical else f"NULL::{column.duck_type} AS {column.quoted}"
+        for column in view.schema.columns
+    ]
+    listed = ", ".join([*values, *([_quoted(_EXTRA)] if extra else [])])
+    return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
+
+
 def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:
-    measures = [column for column in view.schema.columns if column.kind == "measure"]
     parts = []
     for chunk in view.chunks:
         if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
             continue
         if chunk.chunk.sealed and chunk.to_ns < view.whole_from_ns:
             continue
-        values = [
-            column.quoted if column.name in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
-            for column in measures
-        ]
-        fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
-        where = " AND ".join(_chunk_conditions(view, chunk, selection, from_ns)) or "true"
-        parts.append(f"SELECT {', '.join([*fixed, *values])} FROM {chunk.chunk.name} WHERE {where}")
+        parts.append(_chunk_rows(view, chunk, _chunk_conditions(view, chunk, selection, from_ns), extra=extra))
+    return _with_series(view, parts, extra=extra)
+
+
+def _chunk_rows(view: TableView, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:
+    values = [
+        column.quoted if column.name in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
+        for column in view.schema.columns
+        if column.kind == "measure"
+    ]
+    fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
+    where = " AND ".join(conditions) or "true"
+    return f"SELECT {', '.join([*fixed, *values])} FROM {chunk.chunk.name} WHERE {where}"
+
+
+def _with_series(view: TableView, parts: Sequence[str], *, extra: bool) -> str:
+    """Rows of chunks with the dimensions of their series; empty where there is no part."""
     if not parts:
         return ""
     select = ", ".join(
@@ -153,6 +209,15 @@ def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: 
 
 
 def _chunk_conditions(view: TableView, chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
+    conditions = _within(chunk, selection, from_ns)
+    if max(chunk.from_ns, from_ns) < view.whole_from_ns:
+        whole = f'"{layout.TIME_NS}" >= {view.whole_from_ns}'
+        conditions.append(f"({' OR '.join([whole, *([] if chunk.chunk.sealed else _beyond(view, chunk))])})")
+    return conditions
+
+
+def _within(chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
+    """Conditions for the rows of a chunk as it was pinned that are selected."""
     conditions = []
     if chunk.from_ns < from_ns:
         conditions.append(f'"{layout.TIME_NS}" >= {from_ns}')
@@ -162,22 +227,19 @@ def _chunk_conditions(view: TableView, chunk: ChunkView, selection: Selection, f
         conditions.append(f"rowid < {chunk.rows}")
     if selection.series is not None:
         conditions.append(f'"{layout.SERIES_ID}" IN ({selection.series})')
-    if max(chunk.from_ns, from_ns) < view.whole_from_ns:
-        whole = f'"{layout.TIME_NS}" >= {view.whole_from_ns}'
-        beyond = (
-            ""
-            if chunk.chunk.sealed
-            else "".join(
-                f' OR ("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= '
-                f"{(view.positions.get(stream, -1) + 1) << OFFSET_BITS})"
-                for stream in chunk.streams
-            )
-        )
-        conditions.append(f"({whole}{beyond})")
     return conditions
 
 
-def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:
+def _beyond(view: TableView, chunk: ChunkView) -> list[str]:
+    """Conditions, any of them, for the rows of a chunk that the version lacks."""
+    return [
+        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= '
+        f"{(view.positions.get(stream, -1) + 1) << OFFSET_BITS})"
+        for stream in chunk.streams
+    ]
+
+
+def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, relation: Relation, *, extra: bool) -> str:
     to_ns = min(selection.to_ns, view.whole_from_ns)
     files = files_in_range(view, from_ns, to_ns)
     if not files:
@@ -187,7 +249,8 @@ def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, *, extra
     for name, values in (selection.dimensions or {}).items():
         listed = ", ".join(quote_text(value) for value in sorted(values))
         conditions.append(f"{by_name[name].quoted} IN ({listed})" if name in by_name and values else "false")
-    rows = magnetic_rows(files, view.schema.columns, " AND ".join(conditions) or "true")
+    columns = view.schema.columns
+    rows = magnetic_rows(relation(files, columns), columns, " AND ".join(conditions) or "true")
     return rows if extra else f"SELECT {names(view.schema.columns)} FROM ({rows})"
 
 

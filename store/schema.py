@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from store import layout
@@ -112,6 +112,20 @@ class Columns:
             raise TypeConflict(f"measure {name!r} is {column.type.value} in its table; a batch has it as {kind.value}")
         return column
 
+    def claim(self, column: Column) -> Column:
+        """`column` as it can be added: the one of its kind and name that is there, else under a name that is free."""
+        found = (self.dimensions if column.kind == "dimension" else self.measures).get(column.name)
+        if found is not None:
+            return found
+        is_free = column.physical not in self._taken
+        claimed = column if is_free else replace(column, physical=self._free(column.name))
+        self.add(claimed)
+        return claimed
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Give none of these names to a column: others have them, in upper or lower case."""
+        self._taken.update(name.lower() for name in names)
+
     def all(self) -> tuple[Column, ...]:
         """Every column in the order of `SELECT *`."""
         return (*self.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
@@ -123,6 +137,11 @@ class Columns:
     def stored(self) -> tuple[Column, ...]:
         """Dimensions and measures: what is persisted."""
         return (*self.dimensions.values(), *self.measures.values())
+
+    def stored_beside(self, known: Columns) -> list[Column]:
+        """What is persisted here and not there."""
+        have = {(column.kind, column.name) for column in known.stored()}
+        return [column for column in self.stored() if (column.kind, column.name) not in have]
 
     def _free(self, name: str) -> str:
         plain = re.sub(r"[^a-z0-9_]", "_", name.lower()) or "_"

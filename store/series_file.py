@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -43,6 +45,31 @@ class Persisted:
     streams: list[str]
     last_ns: Int64s
     superseded_ns: Int64s
+    offset: int | None = None  # of a store of a partition: up to which it is good
+
+
+class SeriesKeeping(Protocol):
+    """What is kept of a table's series. One thread writes."""
+
+    def load(self, index: SeriesIndex) -> Persisted | None:
+        """Fill `index` and return the rest; None if there is nothing, or nothing that can be relied on."""
+        ...
+
+    def save(
+        self,
+        index: SeriesIndex,
+        columns: list[Column],
+        streams: list[str],
+        last_ns: Int64s,
+        superseded_ns: Int64s,
+        positions: Mapping[str, int],
+    ) -> None:
+        """Write all of it durably: it is good for rows up to `positions`."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what is kept; the next `save` writes every key."""
+        ...
 
 
 class SeriesFile:
@@ -83,7 +110,13 @@ class SeriesFile:
         return Persisted(columns, found.streams, last_ns, np.frombuffer(found.superseded_ns, np.int64))
 
     def save(
-        self, index: SeriesIndex, columns: list[Column], streams: list[str], last_ns: Int64s, superseded_ns: Int64s
+        self,
+        index: SeriesIndex,
+        columns: list[Column],
+        streams: list[str],
+        last_ns: Int64s,
+        superseded_ns: Int64s,
+        positions: Mapping[str, int],  # noqa: ARG002  # the commit that follows has them
     ) -> None:
         """Write all of it durably; `last_ns` has one entry for each series that counts."""
         make_folders(self._folder)

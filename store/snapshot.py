@@ -7,6 +7,8 @@ Each table is pinned when it is first asked for. Used by one thread; several sna
 
 from __future__ import annotations
 
+import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -26,24 +28,15 @@ from store.table import Table
 _LISTED = 256  # longer lists are joined as tables: DuckDB plans long IN lists slowly
 
 
-class Snapshot:
+class Snapshot(ABC):
     """Reads the tables of one account. A context manager."""
 
-    def __init__(
-        self,
-        account: str,
-        catalog: Catalog,
-        duck: Duck,
-        clock_ns: Callable[[], int],
-        table_of: Callable[[TableId], Table],
-    ) -> None:
-        """Made by `Store.snapshot`."""
+    def __init__(self, account: str, catalog: Catalog, duck: Duck, clock_ns: Callable[[], int]) -> None:
+        """Made by the store."""
         self._account = account
         self._catalog = catalog
         self._cursor: Cursor = duck.cursor()
         self._clock_ns = clock_ns
-        self._table_of = table_of
-        self._views: dict[TableId, tuple[Table, TableView]] = {}
         self._registered = 0
 
     def __enter__(self) -> Self:
@@ -55,10 +48,7 @@ class Snapshot:
         self.close()
 
     def close(self) -> None:
-        """Unpin every table."""
-        for table, view in self._views.values():
-            table.unpin(view)
-        self._views.clear()
+        """Let go of what it reads from."""
         self._cursor.close()
 
     def databases(self) -> list[str]:
@@ -69,10 +59,15 @@ class Snapshot:
         """Names of the database's tables. Raises UnknownDatabase."""
         return [info.table.table for info in self._catalog.tables(self._account, database)]
 
+    @abstractmethod
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
-        return self._view(TableId(self._account, database, table)).schema
 
+    def renew(self) -> bool:
+        """Look for columns that tables asked about have got by now, and whether there are any: before one is missed."""
+        return False
+
+    @abstractmethod
     def source(
         self,
         table: TableId,
@@ -86,18 +81,70 @@ class Snapshot:
         Columns have their physical names. `dimensions` keeps the rows whose dimension has one of the values, exactly.
         Run it with `execute` of this snapshot only. Raises UnknownDatabase, UnknownTable.
         """
-        view = self._view(table)
-        selection = Selection(
-            NEVER_NS if time_from_ns is None else max(time_from_ns, NEVER_NS),
-            END_OF_TIME_NS if time_to_ns is None else min(time_to_ns, END_OF_TIME_NS),
-            None if dimensions is None else self._series(view, dimensions),
-            dimensions,
-        )
-        return text(view, selection, self._superseded(view, selection))
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises QueryTimeout, QueryFailed."""
         return run(self._cursor, sql, parameters, timeout_s=timeout_s)
+
+    def _register(self, kind: str, rows: pa.Table) -> str:
+        """The name under which queries of this snapshot find `rows`."""
+        name = f"{kind}_{self._registered}"
+        self._registered += 1
+        self._cursor.register(name, rows)
+        return name
+
+    def _text(self, view: TableView, selection: Selection) -> str:
+        """The subquery for the selected rows of `view`."""
+        times = view.superseded_ns
+        times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
+        relation = functools.partial(view.data.relation, self._cursor)
+        if not len(times):
+            return text(view, selection, None, relation)
+        if len(times) <= _LISTED:
+            return text(view, selection, ", ".join(map(str, times.tolist())), relation)
+        name = self._register("superseded", pa.table({layout.TIME_NS: times}))
+        return text(view, selection, f'SELECT "{layout.TIME_NS}" FROM {name}', relation)
+
+
+class StoreSnapshot(Snapshot):
+    """Reads tables whose tiers are all in this process."""
+
+    def __init__(
+        self,
+        account: str,
+        catalog: Catalog,
+        duck: Duck,
+        clock_ns: Callable[[], int],
+        table_of: Callable[[TableId], Table],
+    ) -> None:
+        """Made by `Store.snapshot`."""
+        super().__init__(account, catalog, duck, clock_ns)
+        self._table_of = table_of
+        self._views: dict[TableId, tuple[Table, TableView]] = {}
+
+    def close(self) -> None:
+        """Unpin every table."""
+        for table, view in self._views.values():
+            table.unpin(view)
+        self._views.clear()
+        super().close()
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
+        return self._view(TableId(self._account, database, table)).schema
+
+    def source(
+        self,
+        table: TableId,
+        *,
+        time_from_ns: int | None = None,
+        time_to_ns: int | None = None,
+        dimensions: Mapping[str, Collection[str]] | None = None,
+    ) -> str:
+        """See `Snapshot`."""
+        view = self._view(table)
+        series = None if dimensions is None else series_of(self._cursor, view, dimensions)
+        return self._text(view, Selection(*bounds(time_from_ns, time_to_ns), series, dimensions))
 
     def _view(self, table: TableId) -> TableView:
         pinned = self._views.get(table)
@@ -107,30 +154,27 @@ class Snapshot:
             pinned = self._views[table] = (used, used.pin(info, self._clock_ns()))
         return pinned[1]
 
-    def _series(self, view: TableView, dimensions: Mapping[str, Collection[str]]) -> str:
-        """The series with such dimensions, as the text of an IN list, or of a subquery where they are many."""
-        by_name = {column.name: column for column in view.schema.columns if column.kind == "dimension"}
-        conditions = [
-            f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"
-            if name in by_name and values
-            else "false"
-            for name, values in dimensions.items()
-        ]
-        where = " AND ".join(conditions) or "true"
-        ids = f'SELECT "{layout.SERIES_ID}" FROM {view.series_table} WHERE {where}'
-        found = run(self._cursor, f"{ids} LIMIT {_LISTED + 1}")[layout.SERIES_ID].to_pylist()
-        if len(found) > _LISTED:
-            return ids
-        return ", ".join(map(str, found)) or "-1"
 
-    def _superseded(self, view: TableView, selection: Selection) -> str | None:
-        times = view.superseded_ns
-        times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
-        if not len(times):
-            return None
-        if len(times) <= _LISTED:
-            return ", ".join(map(str, times.tolist()))
-        name = f"superseded_{self._registered}"
-        self._registered += 1
-        self._cursor.register(name, pa.table({layout.TIME_NS: times}))
-        return f'SELECT "{layout.TIME_NS}" FROM {name}'
+def bounds(from_ns: int | None, to_ns: int | None) -> tuple[int, int]:
+    """The times in [from, to) as they can be stored; None is no bound."""
+    return (
+        NEVER_NS if from_ns is None else max(from_ns, NEVER_NS),
+        END_OF_TIME_NS if to_ns is None else min(to_ns, END_OF_TIME_NS),
+    )
+
+
+def series_of(cursor: Cursor, view: TableView, dimensions: Mapping[str, Collection[str]]) -> str:
+    """The series with such dimensions, as the text of an IN list, or of a subquery where they are many."""
+    by_name = {column.name: column for column in view.schema.columns if column.kind == "dimension"}
+    conditions = [
+        f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"
+        if name in by_name and values
+        else "false"
+        for name, values in dimensions.items()
+    ]
+    where = " AND ".join(conditions) or "true"
+    ids = f'SELECT "{layout.SERIES_ID}" FROM {view.series_table} WHERE {where}'
+    found = run(cursor, f"{ids} LIMIT {_LISTED + 1}")[layout.SERIES_ID].to_pylist()
+    if len(found) > _LISTED:
+        return ids
+    return ", ".join(map(str, found)) or "-1"

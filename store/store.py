@@ -6,71 +6,86 @@ The log is its write-ahead log: what is applied and not yet flushed is lost with
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import shutil
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import TypeVar
 
 import numpy as np
 
 from store import checkpoint, layout
 from store.catalog import Catalog, TableInfo, TableSettings
-from store.duck import WORKING_MEMORY_BYTES, Duck
-from store.errors import MagneticTierError, StoreFormatError, StoreLocked, UnknownDatabase, UnknownTable
+from store.errors import (
+    MagneticConflict,
+    MagneticUnavailable,
+    Overtaken,
+    StoreFormatError,
+    StoreLocked,
+    UnknownDatabase,
+    UnknownTable,
+)
 from store.files import make_folders, write_atomic
-from store.magnetic_tier import MagneticTier
-from store.positions import Positions
+from store.home import Home, PrivateHome
+from store.objects import open_root
+from store.outage import Outage
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.recovery import find_streams, read_again, restore
-from store.series_file import SeriesFile
-from store.snapshot import Snapshot
+from store.snapshot import Snapshot, StoreSnapshot
 from store.table import Table
 from store.upkeep import Upkeep
 
 __all__ = ["Applied", "Store"]
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_OPENED_AT_ONCE = 4
+
 
 class Store:
-    """One folder of tables, opened by one process."""
+    """Tables fed from the log: those of one folder, opened by one process, or what one partition has of shared ones.
+
+    `is_overtaken`, of a store of a partition: another worker has the partition, or what was applied here does not stand
+    any more. Nothing is applied or written any more; close it, and take it again if the partition is still ours.
+    """
 
     registry: SeriesRegistry
     catalog: Catalog
+    is_overtaken: bool
+    outage: Outage
 
     def __init__(
         self,
-        folder: Path,
-        magnetic: Path,
+        home: Home,
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
-        lock: IO[str],
     ) -> None:
-        """Use `Store.open`."""
-        self._folder = folder
-        self._magnetic = magnetic
+        """Use `Store.open`, or `SharedStore.take`."""
+        self._home = home
         self._clock_ns = clock_ns
-        self._lock_file = lock
-        self._duck = Duck(magnetic, memory_limit_bytes + WORKING_MEMORY_BYTES)
-        self._positions = Positions(folder / layout.POSITIONS)
+        self._duck = home.duck
+        self._positions = home.positions
         self._tables: dict[TableId, Table] = {}
         self._tables_lock = threading.RLock()
         self._advanced: dict[str, int] = {}
         self._rows = 0  # applied since the store was opened
-        self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, folder / layout.CHECKPOINT)
+        self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, home.checkpoint)
+        self.is_overtaken = False
+        self.outage = Outage()
+        self.is_closed = False
         self.registry = SeriesRegistry()
-        self.catalog = Catalog(folder / layout.CATALOG, templates, clock_ns, lambda: dict(self._advanced), self._delete)
-        for table in self.catalog.buried():  # their deletion may have been cut short
-            self._remove_files(table)
+        self.catalog = home.open_catalog(templates, clock_ns, lambda: dict(self._advanced), self._delete)
         tables = self.catalog.all_tables()
-        if not self._positions.is_on_disk:
-            find_streams(self._positions, [self._series_file(info.table) for info in tables])
-        saved = checkpoint.load(folder / layout.CHECKPOINT)
-        for info in tables:
-            used = self._open_table(info)
-            if info.table in saved:
-                checkpoint.restore(used, saved[info.table], clock_ns())
+        find_streams(self._positions, home.find_streams(tables))
+        saved = checkpoint.load(home.checkpoint) if home.checkpoint else {}
+        for used in self._open_tables(tables):
+            if used.id in saved:
+                checkpoint.restore(used, saved[used.id], clock_ns())
         read_again(self._positions, self.all_tables())
         self._advanced.update((stream, floor - 1) for stream, floor in self._positions.floors.items())
 
@@ -98,10 +113,9 @@ class Store:
         try:
             _check_format(folder / layout.FORMAT)
             _check_catalog(folder / layout.CATALOG)
-            magnetic = _local_folder(magnetic_url) if magnetic_url else folder / layout.MAGNETIC
-            magnetic = _without_percent(magnetic.resolve())
-            make_folders(magnetic)
-            return cls(folder, magnetic, memory_limit_bytes, templates, clock_ns, lock)
+            magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
+            home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
+            return cls(home, memory_limit_bytes, templates, clock_ns)
         except BaseException:
             lock.close()
             raise
@@ -113,7 +127,7 @@ class Store:
         are skipped, and so are those a table's own position covers; what a table cannot hold (`store.fit`) is rejected.
         Nothing that a batch holds makes it raise.
         """
-        table = self._table_to_write(batch.table) if len(batch) else None
+        table = None if self.is_overtaken or not len(batch) else self._table_to_write(batch.table)
         if table is None:
             return Applied(np.full(len(batch), Outcome.SKIPPED, np.uint8), np.zeros(len(batch), np.int64))
         self._rows += len(batch)
@@ -134,14 +148,20 @@ class Store:
         return self._positions.floors.get(stream, 0)
 
     def flush(self) -> None:
-        """Make everything applied and advanced durable: for a graceful end."""
+        """Make everything applied and advanced durable: for a graceful end. Nothing if another worker took over."""
         for table in self.all_tables():
             self._upkeep.flush(table)
         self._upkeep.save_positions()
 
     def maintain(self) -> None:
-        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here."""
-        self._upkeep.run()
+        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
+
+        Storage of the magnetic tier that is away is asked again later (`outage`).
+        """
+        try:
+            self._upkeep.run()
+        except MagneticUnavailable as error:
+            self.outage.failed(self._clock_ns(), error)
 
     def last_times(self, table: TableId) -> Int64s:
         """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
@@ -166,14 +186,25 @@ class Store:
 
     def snapshot(self, account: str) -> Snapshot:
         """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
-        return Snapshot(account, self.catalog, self._duck, self._clock_ns, self._table_to_read)
+        return StoreSnapshot(account, self.catalog, self._duck, self._clock_ns, self.table_to_read)
+
+    @property
+    def own(self) -> str | None:
+        """Of a store of a partition: its only stream."""
+        return self._home.own
 
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
-        for table in self.all_tables():
+        with self._tables_lock:
+            self.is_closed = True
+            tables, self._tables = self.all_tables(), {}
+        for table in tables:
             table.drop()
-        self._duck.close()
-        self._lock_file.close()
+        self._home.close()
+
+    def now_ns(self) -> int:
+        """The time, by the store's clock."""
+        return self._clock_ns()
 
     # What upkeep asks
 
@@ -189,12 +220,89 @@ class Store:
         """What the memory tier takes."""
         return self._duck.table_bytes()
 
+    def is_keeper_of(self, table: Table) -> bool:
+        """Whether the table's files are this store's to merge, vacuum and retain."""
+        return self._home.is_keeper_of(table.id)
+
+    def is_there(self, table: Table) -> bool:
+        """Whether the table has not been deleted, by whomever, up to now."""
+        return self._home.fate_of(table.info, now=True)[0]
+
+    def tables_for_room(self) -> list[Table]:
+        """The tables whose chunks may be dropped to make room: all that share the memory tier."""
+        return self._home.tables_for_room() or self.all_tables()
+
+    def attempt(self, table: Table, work: Callable[[], T]) -> T | None:
+        """What `work` on the table's files returns; None if another worker came before, or if storage is away.
+
+        Another may have deleted the table, removed the same files, or become the owner of the stream: that stops us.
+        """
+        if self.is_overtaken or self.outage.is_waiting(self._clock_ns()):
+            return None
+        try:
+            result = work()
+        except MagneticConflict as error:
+            log.info("%s: left to another worker: %s", table.id, error)
+        except Overtaken as error:
+            self.is_overtaken_by(str(error))
+        except MagneticUnavailable as error:
+            self.outage.failed(self._clock_ns(), error)
+        except Exception:
+            if self.is_there(table):
+                raise
+            self.drop_deleted()
+        else:
+            if result:
+                self.outage.answered(self._clock_ns())
+            return result
+        return None
+
+    def drop_deleted(self, *, now: bool = False) -> None:
+        """Let go of tables that other workers have deleted. `now`: of all that were deleted up to now.
+
+        Where a record was applied to one that belongs to the table made anew in its place, this store is of no use
+        any more: the log has to be read again, from the floor, which has not passed the record.
+        """
+        for used in self.all_tables():
+            is_there, born = self._home.fate_of(used.info, now=now)
+            now = False  # once for all of them
+            if is_there:
+                continue
+            if born is not None and any(offset > born.get(stream, -1) for stream, offset in used.applied_to.items()):
+                self.is_overtaken_by(f"{used.id} was deleted by another worker, and records came since")
+                return
+            log.info("%s was deleted by another worker", used.id)
+            self._drop(used)
+            self._home.remove_late_files(used.info)
+
+    def is_overtaken_by(self, what: str) -> None:
+        """What is applied here does not stand any more: nothing is written from now on."""
+        if not self.is_overtaken:
+            log.warning("%s is not this process's any more, or has to be read again: %s", self._home.own, what)
+        self.is_overtaken = True
+
     # Tables
 
     def all_tables(self) -> list[Table]:
         """The tables there are now."""
         with self._tables_lock:
             return list(self._tables.values())
+
+    def opened(self, table: TableId) -> Table | None:
+        """The table, if it is open."""
+        return self._tables.get(table)
+
+    def open_kept(self) -> None:
+        """Open the tables, made by whomever, whose files are this store's to look after."""
+        for info in self.catalog.all_tables():
+            if info.table not in self._tables and self._home.is_keeper_of(info.table):
+                with contextlib.suppress(UnknownDatabase, UnknownTable):  # deleted at this very moment
+                    self._open_table(info)
+
+    def table_to_read(self, table: TableId) -> Table:
+        """The table, opened if it is not yet. Raises UnknownDatabase, UnknownTable."""
+        used = self._tables.get(table)
+        return used if used is not None else self._open_table(self.catalog.table(table))
 
     def _table_to_write(self, table: TableId) -> Table | None:
         used = self._tables.get(table)
@@ -206,41 +314,56 @@ class Store:
         except (UnknownDatabase, UnknownTable):  # deleted at this very moment
             return None
 
-    def _table_to_read(self, table: TableId) -> Table:
-        used = self._tables.get(table)
-        return used if used is not None else self._open_table(self.catalog.table(table))
+    def _open_tables(self, tables: Sequence[TableInfo]) -> list[Table]:
+        if self._home.own is None:
+            return [self._open_table(info) for info in tables]
+        with ThreadPoolExecutor(_OPENED_AT_ONCE, "open table") as threads:  # most of it is waiting for object stores
+            opened = [used for used in threads.map(self._make_unless_deleted, tables) if used is not None]
+        self._tables.update((used.id, used) for used in opened)
+        return opened
+
+    def _make_unless_deleted(self, info: TableInfo) -> Table | None:
+        try:
+            return self._make_table(info)
+        except Exception:
+            if self._home.fate_of(info, now=True)[0]:
+                raise
+            return None  # another worker has deleted it at this very moment
 
     def _open_table(self, info: TableInfo) -> Table:
         """Raises UnknownTable if it has been deleted meanwhile."""
         with self._tables_lock:
             used = self._tables.get(info.table)
-            if used is not None:
-                return used
-            info = self.catalog.table(info.table)  # it may have been deleted, or made anew, since it was looked up
-            magnetic = MagneticTier(layout.table_folder(self._magnetic, info.table), self._positions.streams)
-            index = self.registry.of(info.table)
-            used = Table(info, index, self._duck, magnetic, self._series_file(info.table), self._positions)
-            restore(used, info.settings.zone)
-            self._tables[info.table] = used
+            if self.is_closed:
+                raise UnknownTable(f"The table {info.table.table} is not open any more.")
+            if used is None:
+                # It may have been deleted, or made anew, since it was looked up
+                used = self._tables[info.table] = self._make_table(self.catalog.table(info.table))
             return used
 
-    def _series_file(self, table: TableId) -> SeriesFile:
-        return SeriesFile(layout.table_folder(self._folder / layout.SERIES, table))
+    def _make_table(self, info: TableInfo) -> Table:
+        magnetic = self._home.open_magnetic(info)
+        index, series = self.registry.of(info.table), self._home.series_of(info)
+        used = Table(info, index, self._duck, magnetic, series, self._positions, self._home.own)
+        restore(used, info.settings.zone, self._home.may_hold_unknown_series)
+        return used
 
-    def _delete(self, table: TableId) -> None:
-        with self._tables_lock:
-            used = self._tables.pop(table, None)
-            self.registry.drop(table)
+    def _delete(self, info: TableInfo) -> None:
+        with self._tables_lock:  # whoever is opening it is done first
+            used = self._tables.get(info.table)
+            if used is None:
+                self.registry.drop(info.table)
         if used is not None:
-            with used.io_lock:
-                used.drop()
-        self._remove_files(table)
+            self._drop(used)
+        self._home.remove_files(info.table)
 
-    def _remove_files(self, table: TableId) -> None:
-        for root in (self._magnetic, self._folder / layout.SERIES):
-            folder = layout.table_folder(root, table)
-            if folder.exists():
-                shutil.rmtree(folder)
+    def _drop(self, used: Table) -> None:
+        with self._tables_lock:
+            if self._tables.get(used.id) is used:
+                del self._tables[used.id]
+                self.registry.drop(used.id)
+        with used.io_lock:
+            used.drop()
 
 
 def _check_format(path: Path) -> None:
@@ -259,18 +382,3 @@ def _check_catalog(path: Path) -> None:
             f"{path} is missing; put it back from a backup, or move {path.parent} and the magnetic tier away to begin "
             "anew: without it no table is known"
         )
-
-
-def _local_folder(url: str) -> Path:
-    if "://" not in url:
-        return Path(url)
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    raise MagneticTierError(f"magnetic tier at {url}: only local folders are supported")
-
-
-def _without_percent(folder: Path) -> Path:
-    """`folder`, which `deltalake` would not find if it had a percent sign: it decodes paths as URLs."""
-    if "%" in str(folder):
-        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
-    return folder

@@ -17,16 +17,16 @@ import numpy.typing as npt
 
 from store.catalog import TableInfo
 from store.duck import Duck
-from store.errors import UnknownTable
+from store.errors import Overtaken, UnknownTable
 from store.fit import unfit, without_conflicts
 from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
-from store.memory_tier import OFFSET_BITS, MemoryTier, Rows
-from store.positions import Positions
-from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex
+from store.memory_tier import OFFSET_BITS, Chunk, MemoryTier, Rows
+from store.positions import StreamPositions
+from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.scan import ChunkView, TableView
-from store.schema import Columns, TableSchema
-from store.series_file import SeriesFile
+from store.schema import Column, Columns, TableSchema
+from store.series_file import SeriesKeeping
 from store.series_state import SeriesState
 from store.upsert import Accepted, decide
 
@@ -34,13 +34,15 @@ _log = logging.getLogger(__name__)
 
 # An insert into DuckDB costs about 1 ms however small. Readers insert the head first, so its age does not matter.
 INSERT_ROWS = 8_000
+_CLEARINGS_KNOWN = 64  # each is of one merge
 
 
 @dataclass(slots=True)
 class Cut:
-    """What a flush takes: rows up to `positions`, and what of the table's state goes with them."""
+    """What a flush takes: rows beyond `behind` up to `positions`, and what of the table's state goes with them."""
 
     positions: dict[str, int]
+    behind: Mapping[str, int]  # of the magnetic tier
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
@@ -55,10 +57,14 @@ class Table:
         index: SeriesIndex,
         duck: Duck,
         magnetic: MagneticTier,
-        series_file: SeriesFile,
-        positions: Positions,
+        series_file: SeriesKeeping,
+        positions: StreamPositions,
+        own: str | None = None,
     ) -> None:
+        """Empty; `store.recovery` fills it. `own` is the only stream of a store of a partition."""
         self.id = info.table
+        self.info = info  # as it was opened
+        self.own = own
         self.index = index
         self.lock = threading.RLock()
         self.io_lock = threading.Lock()  # held by whoever writes this table's files; taken before `lock`
@@ -77,6 +83,11 @@ class Table:
         self.saved: Mapping[str, int] = {}  # by stream: rows up to this offset are in the checkpoint
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `vacuum`
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
+        self.applied_to: dict[str, int] = {}  # by stream: the last record that was not skipped
+        self.gone_to = -1  # of `own`: rows up to this offset may be in RAM no more
+        self._cleared: list[tuple[int, Int64s]] = []  # version from which times are superseded no more, and the times
+        self._series_registered = 0  # their dimensions are columns of the magnetic tier, where `own` has to see to that
+        self._marked_from = -1  # for earlier versions some of those are forgotten
         self._born = info.born
         self._positions = positions
         self._now_ns = 0  # of the batch being applied
@@ -93,6 +104,8 @@ class Table:
 
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
         """Take in a batch; what became of each record."""
+        if self.own is not None:
+            batch = self._register(batch)
         with self.lock:
             self._now_ns = now_ns
             applied = Applied(np.zeros(len(batch), np.uint8), np.zeros(len(batch), np.int64))
@@ -105,6 +118,7 @@ class Table:
                 return applied
             if len(rows) < len(batch):
                 batch, sequence = batch.take(rows), sequence[rows]
+            self.applied_to[batch.stream] = int(batch.offset[-1])
             batch = without_conflicts(self._own(batch), self.columns.measures)
             self.know_series()
             first_new = decide(self, batch, sequence)
@@ -114,6 +128,39 @@ class Table:
             if self.memory.head_rows >= INSERT_ROWS:
                 self.memory.insert_head(now_ns)
             return applied
+
+    def _register(self, batch: RecordBatch) -> RecordBatch:
+        """Have the magnetic tier know what columns these records bring, before a row has them; blocks if they do.
+
+        Whoever is first gives a column its type and physical name, and all workers have the same.
+        """
+        if int(batch.offset[-1]) <= self.covered_to(batch.stream):
+            return batch
+        batch = self._own(batch)
+        names = [name for name in batch.measures if name not in self.columns.measures]
+        if names or len(self.index) > self._series_registered:
+            self.register_columns({name: batch.types[name] for name in names})
+        return batch
+
+    def register_columns(self, measures: Mapping[str, MeasureType]) -> None:
+        """Have the magnetic tier know these measures, and the dimensions of all series there are."""
+        count = len(self.index)
+        proposed = self.columns.copy()
+        for key in self.index.keys[self._series_registered : count]:
+            for name, _ in key.dimensions:
+                proposed.dimension(name)
+        for name, kind in measures.items():
+            proposed.measure(name, kind)
+        missing = proposed.stored_beside(self.columns)
+        if missing:
+            with self.io_lock:
+                if self.is_dropped:
+                    return
+                columns = self.magnetic.register(missing)
+                with self.lock:
+                    for column in columns:
+                        self.columns.add(column)
+        self._series_registered = count
 
     def _is_to_apply(self, batch: RecordBatch, applied: Applied) -> npt.NDArray[np.bool_]:
         """Which rows are neither covered already nor unfit; the outcomes of the others are set."""
@@ -163,6 +210,21 @@ class Table:
         for time_ns in times_ns:
             del self.superseded[time_ns]
         self._superseded_ns = None
+
+    def clear_superseded(self, times_ns: Collection[int], version: int) -> None:
+        """Rows of these times are one per key from `version` on."""
+        self.unmark_superseded(times_ns)
+        if times_ns and self.own is not None:
+            self._cleared.append((version, np.array(sorted(times_ns), np.int64)))
+            while len(self._cleared) > _CLEARINGS_KNOWN:
+                self._marked_from = max(self._marked_from, self._cleared.pop(0)[0])
+
+    def superseded_in(self, version: int) -> Int64s | None:
+        """The times, ascending, at which `version` or RAM may have a key twice; None if that is not known any more."""
+        if version < self._marked_from:
+            return None
+        cleared = [times for since, times in self._cleared if version < since]
+        return np.unique(np.concatenate([self.superseded_ns(), *cleared])) if cleared else self.superseded_ns()
 
     def superseded_ns(self) -> Int64s:
         """The times that `supersede` was told, ascending."""
@@ -218,7 +280,7 @@ class Table:
 
     def know_series(self) -> None:
         """Make room, and columns, for series that normalise has met since the last batch."""
-        count = len(self.index)
+        count = len(self.index) if self.own is None else self._series_registered
         if count > self.memory.series_known:
             for key in self.index.keys[self.memory.series_known : count]:
                 for name, _ in key.dimensions:
@@ -234,7 +296,24 @@ class Table:
         if self.unflushed_since_ns is None:
             self.unflushed_since_ns, self.unflushed_from_row = now_ns, store_rows
 
+    def has_opened(self) -> None:
+        """It is filled with what is known of it."""
+        if self.own is not None:
+            self.gone_to = self.magnetic.version.positions.get(self.own, -1)
+            self._marked_from = self.magnetic.version.number
+
     # The maintaining thread's side
+
+    def evict(self, chunk: Chunk) -> None:
+        """Drop a sealed chunk."""
+        self.memory.evict(chunk)
+        self.gone_to = max(self.gone_to, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)
+
+    def take_in_columns(self) -> None:
+        """Know the columns that other workers have brought, those of all files of `magnetic.version` at least."""
+        with self.lock:
+            for column in self.magnetic.columns():
+                self.columns.add(column)
 
     def cut(self, advanced: Mapping[str, int], now_ns: int) -> Cut:
         """What a flush takes now."""
@@ -243,6 +322,7 @@ class Table:
             count = self.memory.series_known
             return Cut(
                 dict(advanced),
+                self.magnetic.version.positions,
                 self.state.last_ns[:count].copy(),
                 self.superseded_ns(),
                 self.columns.copy(),
@@ -277,19 +357,41 @@ class Table:
             self.unflushed[stream], self.last_offset[stream] = int(offsets.min()), int(offsets.max())
             self.unflushed_since_ns = now_ns
 
+    def refresh_magnetic(self) -> None:
+        """Let readers have the magnetic tier as other writers, or commits that went unanswered, have left it.
+
+        Raises Overtaken if there are rows of `own` that were not known to be there: what is known of its series, and
+        which of their rows are superseded, does not go with that version.
+        """
+        version = self.magnetic.refresh()
+        if self.own is not None:
+            found, known = (of.positions.get(self.own) for of in (version, self.magnetic.version))
+            if found != known:
+                raise Overtaken(f"{self.id}: position of {self.own} is {found} in the table and {known} here")
+        with self.lock:
+            self.magnetic.version = version
+
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
         """Positions by stream number, as rows name their stream."""
         return {self._positions.number_of(stream): offset for stream, offset in positions.items()}
 
     # The readers' side
 
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The dimensions and measures now."""
+        with self.lock:
+            return self.columns.stored()
+
     def schema(self, info: TableInfo) -> TableSchema:
         """The columns now."""
         with self.lock:
             return TableSchema(self.id, self.columns.all(), info.settings)
 
-    def pin(self, info: TableInfo, now_ns: int) -> TableView:
-        """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted."""
+    def pin(self, info: TableInfo, now_ns: int, positions: Mapping[int, int] | None = None) -> TableView:
+        """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted.
+
+        `positions`, by stream number, are those of another version that the view is to be read beside.
+        """
         with self.lock:
             if self.is_dropped:
                 raise UnknownTable(f"The table {self.id.table} does not exist.")
@@ -303,6 +405,7 @@ class Table:
                     chunk.to_ns,
                     dict(chunk.measures),
                     tuple(chunk.last_sequence),
+                    max(chunk.last_sequence.values(), default=-1),
                 )
                 for chunk in self.memory.chunks
             )
@@ -314,8 +417,8 @@ class Table:
                 views,
                 self.memory.whole_from_ns,
                 version,
-                str(self.magnetic.folder.resolve()),
-                self.numbered(version.positions),
+                self.magnetic.data,
+                self.numbered(version.positions) if positions is None else positions,
                 self.superseded_ns(),
                 now_ns - info.settings.retention_ns,
             )
@@ -336,5 +439,6 @@ class Table:
     def drop(self) -> None:
         """The table is deleted: nothing of it is applied or flushed any more."""
         with self.lock:
-            self.is_dropped = True
-            self.memory.drop()
+            if not self.is_dropped:
+                self.is_dropped = True
+                self.memory.drop()

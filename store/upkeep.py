@@ -6,22 +6,27 @@ messages behind; the first flush of each comes at another moment, and so do all 
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
+from store.errors import MagneticConflict, Overtaken
 from store.flush import flush
-from store.parquet import DataFile
-from store.positions import Positions
+from store.positions import StreamPositions
 from store.retention import retain
 from store.room import largest_unsealed, make_room, merge, seal
 from store.table import Table
 from store.vacuum import vacuum
 
+T = TypeVar("T")
+
+LOOK_EVERY_NS = 1_000_000_000  # for what other workers did
+MERGE_EVERY_NS = 10_000_000_000  # shared files are looked at; our own we know
 FLUSH_AFTER_NS = 25_000_000_000
 FLUSH_ROWS = 500_000  # of the whole store, since a table's first unflushed one
 FLUSH_BYTES = 64 * 1024 * 1024
@@ -40,8 +45,34 @@ class Work(Protocol):
 
     catalog: Catalog
 
+    is_overtaken: bool
+
     def all_tables(self) -> list[Table]:
         """The tables there are now."""
+        ...
+
+    def tables_for_room(self) -> list[Table]:
+        """The tables whose chunks may be dropped to make room: all that share the memory tier."""
+        ...
+
+    def open_kept(self) -> None:
+        """Open the tables, made by whomever, whose files are this store's to look after."""
+        ...
+
+    def drop_deleted(self, *, now: bool = False) -> None:
+        """Let go of tables that other workers have deleted; `now`: of all that were deleted up to now."""
+        ...
+
+    def is_keeper_of(self, table: Table) -> bool:
+        """Whether the table's files are this store's to merge, vacuum and retain."""
+        ...
+
+    def is_there(self, table: Table) -> bool:
+        """Whether the table has not been deleted, by whomever, up to now."""
+        ...
+
+    def attempt(self, table: Table, work: Callable[[], T]) -> T | None:
+        """What `work` on the table's files returns; None if another worker came before."""
         ...
 
     def advanced(self) -> Mapping[str, int]:
@@ -62,21 +93,26 @@ class Upkeep:
     """When what was done last."""
 
     work: Work
-    positions: Positions
+    positions: StreamPositions
     clock_ns: Callable[[], int]
     memory_limit_bytes: int
-    checkpoint_path: Path
+    checkpoint_path: Path | None
     _checkpoint_ns: int = 0
     _checkpoint_rows: int = 0
     _saved_ns: int = 0
-    _done_ns: dict[tuple[str, Table], int] = field(default_factory=dict)
+    _done_ns: dict[tuple[str, Table | None], int] = field(default_factory=dict)
 
     def run(self) -> None:
         """One pass over what is due."""
+        if self._is_due("look", None, LOOK_EVERY_NS):
+            self.work.drop_deleted()
+            self.work.open_kept()
+        if self.work.is_overtaken:
+            return
         tables = self.work.all_tables()
         waiting = [table for table in tables if table.unflushed_since_ns is not None]
-        if len(waiting) > MOST_FLUSHED_ALONE:
-            flushed = self._flush_in_turn(waiting)
+        if self.checkpoint_path is not None and len(waiting) > MOST_FLUSHED_ALONE:
+            flushed = self._flush_in_turn(waiting, self.checkpoint_path)
         else:
             flushed = [self.flush(table) for table in waiting if self._is_flush_due(table)]
         if any(flushed) or self.clock_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
@@ -86,16 +122,21 @@ class Upkeep:
             merge(table, self.memory_limit_bytes // MERGED_CHUNK_SHARE)
         self._keep_under_limit(tables)
         for table in tables:
-            self.compact(table)
-            if self._is_due("retain", table, RETAIN_EVERY_NS):
-                info = self.work.catalog.find(table.id)
-                if info is not None:
-                    retain(table, info.settings, self.clock_ns())
-            if self._is_due("vacuum", table, VACUUM_EVERY_NS):
-                vacuum(table, self.clock_ns())
-        self._done_ns = {key: done for key, done in self._done_ns.items() if not key[1].is_dropped}
+            self.work.attempt(table, functools.partial(self._look_after, table))
+        self._done_ns = {key: done for key, done in self._done_ns.items() if key[1] is None or not key[1].is_dropped}
 
-    def _flush_in_turn(self, waiting: list[Table]) -> list[bool]:
+    def _look_after(self, table: Table) -> None:
+        """Merge, retain and vacuum; of shared files what falls to us."""
+        self.compact(table)
+        is_keeper = self.work.is_keeper_of(table)
+        if self._is_due("retain", table, RETAIN_EVERY_NS):
+            info = self.work.catalog.find(table.id)
+            if info is not None:
+                retain(table, info.settings, self.clock_ns(), is_keeper=is_keeper)
+        if is_keeper and self._is_due("vacuum", table, VACUUM_EVERY_NS):
+            vacuum(table, self.clock_ns())
+
+    def _flush_in_turn(self, waiting: list[Table], checkpoint_path: Path) -> list[bool]:
         """Save the rows of all in the checkpoint, and commit those that have grown or waited their turn."""
         now_ns = self.clock_ns()
         turn_ns = len(waiting) * COMMIT_EVERY_NS
@@ -110,7 +151,7 @@ class Upkeep:
             left = [table for table in waiting if table.unflushed_since_ns is not None]
             advanced = self.work.advanced()
             self.positions.keep_numbers()
-            checkpoint.save(self.checkpoint_path, left, advanced, now_ns)
+            checkpoint.save(checkpoint_path, left, advanced, now_ns)
             return [True]
         return flushed
 
@@ -118,12 +159,18 @@ class Upkeep:
         """Commit the unflushed rows of `table`; whether there were any."""
         advanced = self.work.advanced()  # before the numbers are kept: it names no stream that they do not have
         self.positions.keep_numbers()
-        return flush(table, advanced, self.positions.streams, self.clock_ns(), self.work.rows_applied())
+        streams, rows = self.positions.streams, self.work.rows_applied()
+        is_there = functools.partial(self.work.is_there, table)
+        return bool(self.work.attempt(table, lambda: flush(table, advanced, streams, self.clock_ns(), rows, is_there)))
 
     def save_positions(self) -> None:
         """Raise the floors to what is durable now."""
         # `advanced` is read first: rows applied while the tables are looked at come after it
         floors = {stream: offset + 1 for stream, offset in self.work.advanced().items()}
+        # and then what was deleted: a record that came to a table which is another by now must be read again
+        self.work.drop_deleted(now=True)
+        if self.work.is_overtaken:
+            return
         for table in self.work.all_tables():
             for stream, first in table.undurable().items():
                 floors[stream] = min(first, floors.get(stream, first))
@@ -133,17 +180,18 @@ class Upkeep:
 
     def compact(self, table: Table) -> None:
         """Merge what is to be merged, and clean superseded rows out now and then."""
-
-        def written_ns(file: DataFile) -> int:
-            return (Path(table.magnetic.folder) / file.path).stat().st_mtime_ns
-
+        is_keeper = self.work.is_keeper_of(table)
+        is_to_clean = bool(table.superseded) and self._is_due("clean", table, CLEAN_EVERY_NS)
         with table.io_lock:
             if table.is_dropped:
                 return
-            groups = compaction_plan.plan(table.magnetic.version.files, self.clock_ns(), written_ns)
+            if table.own is not None and (is_to_clean or (is_keeper and self._is_due("merge", table, MERGE_EVERY_NS))):
+                table.refresh_magnetic()
+            kept = table.magnetic.version.files if is_keeper else ()
+            groups = compaction_plan.plan(kept, self.clock_ns(), table.magnetic.data.written_ns)
         for group in groups:
             compaction.rewrite(table, group)
-        if table.superseded and self._is_due("clean", table, CLEAN_EVERY_NS):
+        if is_to_clean:
             files = compaction.files_to_clean(table)
             if files:
                 compaction.rewrite(table, files)
@@ -164,7 +212,7 @@ class Upkeep:
     def _keep_under_limit(self, tables: list[Table]) -> None:
         """Drop what the magnetic tier has; where that is not enough, flush and seal the table with most to seal."""
         for _ in range(len(tables) + 1):
-            make_room(tables, self.work.table_bytes, self.memory_limit_bytes)
+            make_room(self.work.tables_for_room(), self.work.table_bytes, self.memory_limit_bytes)
             if self.work.table_bytes() <= self.memory_limit_bytes:
                 return
             table = largest_unsealed(tables)
@@ -177,10 +225,24 @@ class Upkeep:
             self.flush(table)
             seal(table)
 
-    def _is_due(self, what: str, table: Table, every_ns: int) -> bool:
+    def _is_due(self, what: str, table: Table | None, every_ns: int) -> bool:
         now_ns = self.clock_ns()
         last_ns = self._done_ns.setdefault((what, table), now_ns)
         if now_ns - last_ns < every_ns:
             return False
         self._done_ns[what, table] = now_ns
         return True
+
+
+def _flush(
+    table: Table,
+    advanced: Mapping[str, int],
+    streams: list[str],
+    now_ns: int,
+    store_rows: int,
+    is_there: Callable[[], bool],
+) -> bool:
+    try:
+        return flush(table, advanced, streams, now_ns, store_rows, is_there)
+    except MagneticConflict as error:  # the table is not as it was left: a commit that seemed to fail was made
+        raise (error if table.own is None else Overtaken(str(error))) from error

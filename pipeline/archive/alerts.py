@@ -78,6 +78,7 @@ class AlertArchive:
     ) -> int:
         """Take in the alert events of one log message and queue a delivery of each to every receiver, due at once.
 
+        An event may also be the note of a settled delivery (`settlement`): then that one is not to be sent any more.
         Returns how many deliveries were queued. What the position covers, or is known by its id, changes nothing.
         """
         names = tuple(receivers)
@@ -85,6 +86,9 @@ class AlertArchive:
         with self._file.writing() as db:
             if advance(db, stream, offset):
                 for event in events:
+                    if "settled" in event:
+                        _settle(db, event["settled"])
+                        continue
                     _store(db, event, now_ns)
                     queued += sum(_queue(db, event, name, now_ns) for name in names)
         return queued
@@ -175,6 +179,28 @@ class AlertArchive:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+
+def settlement(delivery: Delivery, state: DeliveryState, now_ns: int, error: str | None) -> Mapping[str, Any]:
+    """The note that a delivery was settled, for the log: whoever keeps the alerts next does not send it again."""
+    return {
+        "settled": {
+            "id": delivery.id,
+            "receiver": delivery.receiver,
+            "state": state.value,
+            "attempts": delivery.attempts + 1,
+            "at_ns": now_ns,
+            "error": error,
+        }
+    }
+
+
+def _settle(db: sqlite3.Connection, note: Mapping[str, Any]) -> None:
+    db.execute(
+        "UPDATE deliveries SET attempts = ?, state = ?, settled_ns = ?, error = ? "
+        "WHERE id = ? AND receiver = ? AND state = 'queued'",
+        (note["attempts"], note["state"], note["at_ns"], note["error"], note["id"], note["receiver"]),
+    )
 
 
 def _store(db: sqlite3.Connection, event: Mapping[str, Any], now_ns: int) -> None:

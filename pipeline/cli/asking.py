@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,23 +17,35 @@ def client(context: click.Context) -> Client:
     """A client for the server this command is to ask."""
     server = context.find_object(Server)
     assert server is not None
-    return Client(server.endpoint or DEFAULT_ENDPOINT, server.token)
+    return Client(server.endpoint or DEFAULT_ENDPOINT, server.token, server.ca)
 
 
-def _choose(context: click.Context, _: click.Parameter, endpoint: str | None) -> None:
-    if endpoint is not None:
+def _choose(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value is not None:
         server = context.find_object(Server)
         assert server is not None
-        context.obj = Server(endpoint, server.token)
+        assert parameter.name is not None
+        changed: dict[str, Any] = {parameter.name: value}
+        context.obj = dataclasses.replace(server, **changed)
 
 
-endpoint_option = click.option(
-    "--endpoint",
-    callback=_choose,
-    expose_value=False,
-    help="The server to ask; as before the command's name.",
-)
-"""The option --endpoint after a client command's name, where people type it too."""
+def endpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options --endpoint and --ca after a client command's name, where people type them too."""
+    ca = click.option(
+        "--ca",
+        callback=_choose,
+        expose_value=False,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Certificates to trust; as before the command's name.",
+    )
+    endpoint = click.option(
+        "--endpoint",
+        callback=_choose,
+        expose_value=False,
+        help="The server to ask; as before the command's name.",
+    )
+    return endpoint(ca(command))
 
 
 def format_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -27,6 +28,7 @@ class Server:
 
     endpoint: str | None
     token: str | None
+    ca: Path | None = None
 
 
 class LazyGroup(click.Group):
@@ -57,10 +59,18 @@ class LazyGroup(click.Group):
 @click.option(
     "--endpoint", envvar="STREAMGAUGE_ENDPOINT", show_envvar=True, help="The server that client commands ask."
 )
+@click.option(
+    "--ca",
+    envvar="STREAMGAUGE_CA",
+    show_envvar=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Certificates to trust (PEM), for https.",
+)
 @click.pass_context
-def streamgauge(context: click.Context, endpoint: str | None) -> None:
+def streamgauge(context: click.Context, endpoint: str | None, ca: Path | None) -> None:
     """Takes in readings of devices over MQTT, watches them, keeps them, and answers questions about them."""
-    context.obj = Server(endpoint, os.environ.get("STREAMGAUGE_TOKEN"))
+    context.obj = Server(endpoint, os.environ.get("STREAMGAUGE_TOKEN"), ca)
 
 
 def main() -> NoReturn:

@@ -32,17 +32,21 @@ _SETTINGS = (
     ("--data-dir", "DIR", "Where everything is kept. [default: ./data; env: STREAMGAUGE_DATA_DIR]"),
     ("--mqtt", "HOST:PORT", "Where devices connect. [default: 127.0.0.1:1883; env: STREAMGAUGE_LISTENER__ADDRESS]"),
     ("--http", "HOST:PORT", "Where questions are asked. [default: 127.0.0.1:8080; env: STREAMGAUGE_HTTP__ADDRESS]"),
-    ("--log", "URL", "The durable log; this version has the embedded one. [default: local; env: STREAMGAUGE_LOG]"),
+    ("--log", "URL", "The durable log: local (embedded) or kafka://host:port. [default: local; env: STREAMGAUGE_LOG]"),
 )
 
 
 def settings_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give `command` --config and the settings' options; it is called with what they say, as one `Loaded`."""
+    """Give `command` --config and the settings' options; it is called with what they say, as one `Loaded`, and with its
+    own options by name.
+    """
+    settings = {name.removeprefix("--").replace("-", "_"): name for name, _, _ in _SETTINGS}
 
     @functools.wraps(command)
     def called(config_file: Path | None, **values: str | None) -> object:
-        options = {f"--{name.replace('_', '-')}": value for name, value in values.items() if value is not None}
-        return command(load_from(config_file, options))
+        options = {settings[name]: value for name, value in values.items() if value is not None and name in settings}
+        own = {name: value for name, value in values.items() if name not in settings}
+        return command(load_from(config_file, options), **own)
 
     decorated: Callable[..., object] = called
     for name, metavar, text in reversed(_SETTINGS):

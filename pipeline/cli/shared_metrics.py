@@ -14,17 +14,25 @@ from pipeline.layout import Layout
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # As prometheus_client names the files of gauges that count only while their process lives: its mark_process_dead does
 # the same, but only for one process that somebody saw end.
-_LIVE_GAUGE = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
+_LIVE_GAUGE = re.compile(r"gauge_live[a-z]*_(?:[a-z0-9-]+\.)?(\d+)\.db")
 
 
-def share_metrics(layout: Layout) -> None:
-    """Count in the data_dir from here on, without what processes that have ended left there as if they lived."""
+def share_metrics(layout: Layout, gateway: str | None = None) -> None:
+    """Count in the data_dir from here on, without what processes that have ended left there as if they lived. The files
+    of a `gateway` that is one of several bear its name: gauge_livesum_gateway-1.4711.db (`pipeline.http.gateways`).
+    """
     assert "prometheus_client" not in sys.modules, "too late: prometheus_client has chosen"
     for file in layout.metrics.iterdir():
         match = _LIVE_GAUGE.fullmatch(file.name)
         if match is not None and not _is_alive(int(match.group(1))):
             file.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(layout.metrics)
+    if gateway is not None:
+        from prometheus_client import values  # noqa: PLC0415  # now that it is told where
+
+        values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # ships no types for it
+            lambda: f"{gateway}.{os.getpid()}"
+        )
 
 
 def _is_alive(pid: int) -> bool:

@@ -14,6 +14,7 @@ from pipeline.config.load import Loaded
 from pipeline.config.quantities import Address
 from pipeline.supervisor.figures import Figures, ask
 from pipeline.supervisor.supervisor import Plan, reachable, supervise
+from pipeline.tls.files import load as load_certificates
 
 REFRESH_S = 2.0
 
@@ -21,34 +22,41 @@ REFRESH_S = 2.0
 @click.command()
 @settings_options
 def up(loaded: Loaded) -> int:
-    """Run everything on this machine: a gateway and a worker, restarted when they fail. Ctrl-C ends it."""
+    """Run everything on this machine: gateways and a worker, restarted when they fail. Ctrl-C ends it."""
     config = loaded.config
+    for files in (config.listener_tls, config.http_tls):
+        if files is not None:  # told once, and not by every child
+            load_certificates(files, time.time())
     plan = Plan(
         config.layout,
         config.listener.address,
         config.http.address,
         gateway=lambda mqtt, http: child_command("gateway", loaded, mqtt, http),
         worker=lambda mqtt, http: child_command("worker", loaded, mqtt, http),
+        gateways=config.listener.gateways,
+        is_secure=config.http.tls is not None,
     )
     if sys.stderr.isatty():
-        return StatusLine().run(plan)
+        return StatusLine(is_secure=plan.is_secure).run(plan)
     return supervise(plan, lambda line: click.echo(line, err=True))
 
 
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
     """The command of a child. -P: a folder `rules` or `store` where the user stands must not be taken for ours."""
     file = () if loaded.path is None else ("--config", str(loaded.path.absolute()))
-    options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http))
+    log = ("--log", loaded.config.log.whole_url) if loaded.origins.get(("log", "url")) == "--log" else ()
+    options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http), *log)
     return (sys.executable, "-P", "-m", "pipeline.cli", name, *options)
 
 
 class StatusLine:
     """A line at the bottom of the terminal that says how it goes; everything else scrolls above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_secure: bool = False) -> None:
         from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
         from rich.live import Live  # noqa: PLC0415  # as above
 
+        self._is_secure = is_secure
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
@@ -62,10 +70,10 @@ class StatusLine:
 
     async def _watch(self, http: Address) -> None:
         target = reachable(http)
-        before, before_s = await ask(target), time.monotonic()
+        before, before_s = await ask(target, is_secure=self._is_secure), time.monotonic()
         while True:
             await asyncio.sleep(REFRESH_S)
-            now, now_s = await ask(target), time.monotonic()
+            now, now_s = await ask(target, is_secure=self._is_secure), time.monotonic()
             self._live.update(status(before, now, now_s - before_s), refresh=True)
             before, before_s = now, now_s
 

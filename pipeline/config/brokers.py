@@ -226,13 +226,3 @@ def broker_warnings(brokers: Sequence[Broker]) -> tuple[str, ...]:
         for index, broker in enumerate(brokers)
         if broker.credentials[1] is not None and not broker.url.is_secure and not broker.url.address.is_loopback
     )
-
-
-def resolve_broker_paths(tree: dict[str, Any], folder: Path) -> None:
-    """Make the paths of TLS files in a file's `brokers` absolute; what is not text is left for validation to refuse."""
-    brokers = tree.get("brokers")
-    for broker in brokers if isinstance(brokers, list) else ():
-        tls = broker.get("tls") if isinstance(broker, dict) else None
-        if isinstance(tls, dict):
-            paths = [key for key in ("ca", "certificate", "key") if isinstance(tls.get(key), str)]
-            tls.update({key: str(folder / tls[key]) for key in paths})

@@ -17,7 +17,7 @@ _EXPECTED = {
     "dict_type": "a mapping",
     "mapping_type": "a mapping",
     "model_type": "a mapping of its settings",
-    "path_type": "the path of a folder",
+    "path_type": "a path",
     "string_type": "text; put a number, true, false or a date in quotes to make it text",
     "tuple_type": "a list",
 }

@@ -6,14 +6,13 @@ All problems are told at once, each as `file:line: key.path: what is wrong`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.config.brokers import resolve_broker_paths
 from pipeline.config.document import Document, read_document
 from pipeline.config.environment import overrides_in
 from pipeline.config.explain import problems_of
@@ -28,6 +27,10 @@ OPTIONS: Mapping[str, KeyPath] = {
     "--log": ("log", "url"),
 }
 """The command's options that are settings, and which."""
+
+
+FILES = ("ca", "certificate", "key", "client_ca")
+"""The keys of sections about TLS whose values are paths of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +126,25 @@ def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
     if isinstance(tree.get("data_dir"), str):
         tree["data_dir"] = str(folder / tree["data_dir"])
     magnetic = tree.get("magnetic")
-    if isinstance(magnetic, dict) and isinstance(magnetic.get("url"), str) and "://" not in magnetic["url"]:
-        magnetic["url"] = str(folder / magnetic["url"])
-    resolve_broker_paths(tree, folder)
+    url = magnetic.get("url") if isinstance(magnetic, dict) else None
+    if isinstance(magnetic, dict) and isinstance(url, str) and url and "://" not in url:
+        magnetic["url"] = str(folder / url)
+    for tls in _tls_sections(tree):
+        tls.update({key: str(folder / tls[key]) for key in FILES if isinstance(tls.get(key), str)})
     rules = tree.get("rules")
     if isinstance(rules, list):
         tree["rules"] = [str(folder / rule) if isinstance(rule, str) else rule for rule in rules]
+
+
+def _tls_sections(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Those sections whose keys `FILES` name files."""
+    sections = [tree.get(name) for name in ("listener", "http", "log")]
+    brokers = tree.get("brokers")
+    sections += brokers if isinstance(brokers, list) else []
+    within = [section.get("tls") for section in sections if isinstance(section, dict)]
+    for found in (*within, tree.get("peers")):
+        if isinstance(found, dict):
+            yield found
 
 
 def _put(tree: dict[str, Any], path: KeyPath, value: object) -> None:

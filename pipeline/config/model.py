@@ -18,11 +18,18 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from pipeline.config import names
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
+from pipeline.config.log import Log
+from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
+from pipeline.config.tls import ListenerTls, Tls
 from pipeline.layout import Layout
+from pipeline.log.settings import LogSettings
+from pipeline.tls.files import TlsFiles
 from store.catalog import TableSettings
+from store.errors import MagneticTierError
+from store.object_store import locate
 from store.record import DEFAULT_ACCOUNT
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]
@@ -52,8 +59,23 @@ class User(Section):
     """Who may publish to the listener, and as which account."""
 
     username: str = Field(min_length=1, max_length=_MAX_USERNAME_BYTES)
-    password: Secret
+    password: SecretStr | None = Field(default=None, description="needed, unless certificate is true")
+    certificate: bool = Field(default=False, description="true: known by a client certificate with this common name")
     account: AccountName = DEFAULT_ACCOUNT
+
+    @field_validator("password")
+    @classmethod
+    def _is_not_empty(cls, password: SecretStr | None) -> SecretStr | None:
+        return None if password is None else _non_empty(password)
+
+    @model_validator(mode="after")
+    def _has_one_proof(self) -> Self:
+        if self.password is None and not self.certificate:
+            refuse([Problem(("password",), "is required, unless certificate: true takes its place")])
+        if self.password is not None and self.certificate:
+            message = "is true, and there is a password too; a user is known by the one or by the other"
+            refuse([Problem(("certificate",), message)])
+        return self
 
 
 class Listener(Section):
@@ -61,11 +83,19 @@ class Listener(Section):
 
     address: HostPort = Address("127.0.0.1", 1883)
     users: tuple[User, ...] = Field(default=(), description="none: anonymous, on loopback only")
+    tls: ListenerTls | None = Field(default=None, description="none: passwords travel in the clear")
+    gateways: int = Field(default=1, ge=1, le=64, description="processes that share the port; `up` starts so many")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         found = _repeated([user.username for user in self.users], "users", "username")
-        if not self.users and not self.address.is_loopback:
+        found += [
+            Problem(("users", index, "certificate"), "is true, and listener.tls has no client_ca to verify it with")
+            for index, user in enumerate(self.users)
+            if user.certificate and (self.tls is None or self.tls.client_ca is None)
+        ]
+        is_guarded = self.users or (self.tls is not None and self.tls.require_client_certificate)
+        if not is_guarded and not self.address.is_loopback:
             message = (
                 f"{self.address} can be reached from other machines; give the listener users, or a loopback address"
             )
@@ -74,36 +104,23 @@ class Listener(Section):
         return self
 
 
-class Log(Section):
-    """The durable log."""
-
-    url: str = Field(default="local", description="local: the embedded log, in the data_dir")
-    max_bytes: SizeBytes = Field(default=8 * GIB, description="at this size the gateway takes in no more")
-    min_free: SizeBytes = Field(default=GIB, description="with less than this free on the disk, the same")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_url(cls, value: object) -> object:
-        return {"url": value} if isinstance(value, str) else value
-
-    @field_validator("url")
-    @classmethod
-    def _is_embedded(cls, url: str) -> str:
-        if url != "local":
-            raise ValueError(f'"{url}" is not supported by this version, whose log is embedded; write local')
-        return url
-
-
 class Magnetic(Section):
     """The magnetic tier."""
 
-    url: str | None = Field(default=None, description="a local folder; by default magnetic in the data_dir")
+    url: str | None = Field(
+        default=None, description="a local folder or s3://bucket/prefix; by default magnetic in the data_dir"
+    )
 
     @field_validator("url")
     @classmethod
-    def _is_folder(cls, url: str | None) -> str | None:
-        if url is not None and (not url or "://" in url):
-            raise ValueError(f'"{url}" is not supported by this version; write the path of a local folder')
+    def _is_somewhere(cls, url: str | None) -> str | None:
+        if url == "":
+            raise ValueError("it is empty; write the path of a local folder, or s3://bucket/prefix")
+        if url is not None:
+            try:
+                locate(url, {})  # how a bucket is reached is read from the environment when it is opened
+            except MagneticTierError as error:
+                raise ValueError(str(error)) from error
         return url
 
 
@@ -119,6 +136,7 @@ class Http(Section):
 
     address: HostPort = Address("127.0.0.1", 8080)
     tokens: tuple[Token, ...] = Field(default=(), description="none: loopback only")
+    tls: Tls | None = Field(default=None, description="none: tokens travel in the clear")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -187,11 +205,12 @@ class Config(Section):
 
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
     listener: Listener = Listener()
-    brokers: Brokers = Field(default=(), description="whom to subscribe to")
+    brokers: Brokers = Field(default=(), description="existing MQTT brokers to subscribe to")
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
+    peers: PeerSettings = PeerSettings()
     publish_records: Literal[False] = Field(default=False, description="true is not supported by this version")
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")
     rules: tuple[str, ...] = Field(default=(), description="files, with * and ? and **")
@@ -208,20 +227,29 @@ class Config(Section):
         )
         return self
 
+    @model_validator(mode="after")
+    def _peers_are_guarded(self) -> Self:
+        """With HTTP tokens, what one worker tells another must not be had without one."""
+        if self.log_settings.is_kafka and self.http.tokens and self.peers.token is None:
+            message = "is needed: http has tokens, and workers ask each other for what these guard; the same for all"
+            refuse([Problem(("peers", "token"), message)])
+        return self
+
     @property
     def layout(self) -> Layout:
         """Where things are in the data_dir."""
         return Layout(self.data_dir)
 
     @property
-    def log_url(self) -> str:
-        """The log's URL with its folder: local:///absolute/folder."""
-        return f"local://{self.layout.log}"
+    def log_settings(self) -> LogSettings:
+        """What the log is told: its url with its folder, and what it may hold, or how to speak to Kafka."""
+        return self.log.settings(self.layout.log)
 
     @property
     def magnetic_url(self) -> str:
-        """The absolute folder of the magnetic tier."""
-        return str(self.layout.magnetic if self.magnetic.url is None else Path(self.magnetic.url).absolute())
+        """The absolute folder of the magnetic tier, or its place in a bucket as s3://bucket/prefix."""
+        place = self.layout.magnetic if self.magnetic.url is None else locate(self.magnetic.url, {})
+        return str(place.absolute()) if isinstance(place, Path) else place.url
 
     @property
     def rule_files(self) -> list[Path]:
@@ -235,6 +263,20 @@ class Config(Section):
             found.update((Path(match).absolute(), None) for match in matches)
         return list(found)
 
+    @property
+    def listener_tls(self) -> TlsFiles | None:
+        """The files of the listener's TLS."""
+        tls = self.listener.tls
+        if tls is None:
+            return None
+        return TlsFiles("listener.tls", tls.certificate, tls.key, tls.client_ca, tls.require_client_certificate)
+
+    @property
+    def http_tls(self) -> TlsFiles | None:
+        """The files of TLS on HTTP."""
+        tls = self.http.tls
+        return None if tls is None else TlsFiles("http.tls", tls.certificate, tls.key)
+
     def templates(self) -> dict[tuple[str, str], TableSettings]:
         """The settings of every table here, by (database, table)."""
         return {table.database_and_table: table.settings for table in self.tables}
@@ -242,10 +284,12 @@ class Config(Section):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but should be known: one sentence each, for the log at start."""
-        if self.listener.address.is_loopback:
-            return broker_warnings(self.brokers)
-        where = f"listener.address: {self.listener.address}"
-        return (
-            f"{where} can be reached from other machines, and this version has no TLS: passwords travel in the clear",
-            *broker_warnings(self.brokers),
-        )
+        reachable = "can be reached from other machines, and there is no"
+        found = []
+        if not self.listener.address.is_loopback and self.listener.tls is None:
+            where = f"listener.address: {self.listener.address}"
+            found.append(f"{where} {reachable} listener.tls: passwords travel in the clear")
+        if not self.http.address.is_loopback and self.http.tls is None:
+            where = f"http.address: {self.http.address}"
+            found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
+        return *found, *broker_warnings(self.brokers)

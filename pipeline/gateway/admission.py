@@ -31,9 +31,17 @@ class Refused:
 
 
 def admit(
-    connect: Connect, accounts: Accounts, settings: ListenerSettings, *, is_busy: bool, fresh_id: str
+    connect: Connect,
+    accounts: Accounts,
+    settings: ListenerSettings,
+    *,
+    is_busy: bool,
+    fresh_id: str,
+    certified: str | None = None,
 ) -> Admitted | Refused:
-    """The answer to `connect`. `fresh_id` becomes the client id of a client that brings none."""
+    """The answer to `connect`. `fresh_id` becomes the client id of a client that brings none; `certified` is the common
+    name of its verified certificate.
+    """
     if is_busy:
         return _refused(connect, "busy", ReasonCode.SERVER_BUSY, "the log is full or slow; try again later")
     if connect.authentication_method is not None:
@@ -50,8 +58,11 @@ def admit(
         if size > settings.max_topic_bytes:
             detail = f"a will's topic of {size} bytes; {settings.max_topic_bytes} are allowed"
             return _refused(connect, "will_topic", ReasonCode.TOPIC_NAME_INVALID, detail)
-    account = accounts.account_of(connect.username, connect.password)
+    account = accounts.account_of(connect.username, connect.password, certified)
     if account is None:
+        if certified is not None and connect.username in {None, "", certified} and connect.password is None:
+            detail = f"no user with certificate: true is called {certified[:80]!r}, its certificate's common name"
+            return _refused(connect, "certificate", ReasonCode.BAD_USER_NAME_OR_PASSWORD, detail)
         if connect.username is None:
             detail = "no user name; this listener has users"
             return _refused(connect, "anonymous", ReasonCode.NOT_AUTHORIZED, detail)

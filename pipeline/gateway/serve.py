@@ -1,4 +1,4 @@
-"""`serve`: the listener, and the brokers, until it is told to stop, or the log fails."""
+"""`serve`: the listener until it is told to stop, or the log fails."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.config.brokers import Broker
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.log import Appender
+from pipeline.partitioning import Partitioner
 
 
 async def serve(
@@ -20,31 +21,44 @@ async def serve(
     *,
     clock_ns: Callable[[], int],
     stop: asyncio.Event,
+    reload: asyncio.Event | None = None,
     on_listening: Callable[[int], None] | None = None,
+    partition_of: Partitioner | None = None,
     brokers: Sequence[Broker] = (),
     brokers_folder: Path = Path("brokers"),
 ) -> None:
     """Take in what devices publish, here and at `brokers`, until `stop` is set, then end gracefully. `on_listening` is
-    told the port; `brokers_folder` keeps who we are to brokers.
+    told the port; who we are to the brokers is kept in `brokers_folder`.
 
-    `appender` is started, and stays so. Raises LogError if the log fails (a full one does not), OSError if the address
-    cannot be had, ConfigError or DataDirError for brokers that cannot even be tried.
+    `appender` is started, and stays so. Setting `reload` loads the certificates again. Raises ConfigError if they, or
+    those for brokers, cannot be used at the start, DataDirError if `brokers_folder` cannot, LogError if the log fails
+    (a full one does not, nor an absent Kafka), OSError if the address cannot be had.
     """
-    gateway = Gateway(settings, appender, clock_ns=clock_ns)
+    gateway = Gateway(settings, appender, clock_ns=clock_ns, partition_of=partition_of)
     subscriptions = Brokers(brokers, brokers_folder, gateway.stage, gateway.names)
-    gateway.also_on_pressure = subscriptions.on_pressure
     await gateway.start()
+    gateway.on_pressure.append(subscriptions.on_pressure)
     subscriptions.start()
     if on_listening is not None:
         on_listening(gateway.port)
+    reloading = asyncio.create_task(_reload(gateway, reload or asyncio.Event()))
     stopped = asyncio.create_task(stop.wait())
     try:
         ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
+        reloading.cancel()
+        gateway.on_pressure.clear()
         subscriptions.stop_reading()
         await gateway.stop()
         await subscriptions.stop()
     if gateway.stage.failed.done():
         gateway.stage.failed.result()
+
+
+async def _reload(gateway: Gateway, reload: asyncio.Event) -> None:
+    while True:
+        await reload.wait()
+        reload.clear()
+        gateway.reload_certificates()

@@ -19,6 +19,7 @@ from pipeline.gateway.accounts import Accounts
 from pipeline.gateway.admission import Admitted, Refused, admit
 from pipeline.gateway.complaints import Complaints
 from pipeline.gateway.open_files import raise_limit
+from pipeline.gateway.secure_server import SecureServer
 from pipeline.gateway.session import Session
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.gateway.wheel import Wheel
@@ -26,32 +27,46 @@ from pipeline.log.log import Appender
 from pipeline.mqtt.codes import ReasonCode
 from pipeline.mqtt.packets import Connect, Will
 from pipeline.mqtt.topics import TopicNames
+from pipeline.partitioning import Partitioner
 from pipeline.stages.mqtt_to_readings import MqttToReadings
+from pipeline.tls.peers import common_name
+from pipeline.tls.switch import POLL_S, Switch
 
 logger = logging.getLogger(__name__)
 
 TURN_S = 0.5  # how finely keep-alives are watched
+POLL_TURNS = math.ceil(POLL_S / TURN_S)
 
 
 class Gateway:
     """A listener. `start` binds, `stop` ends it; `failed` of its stage raises if the log fails."""
 
-    def __init__(self, settings: ListenerSettings, appender: Appender, *, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        appender: Appender,
+        *,
+        clock_ns: Callable[[], int],
+        partition_of: Partitioner | None = None,
+    ) -> None:
         self.settings = settings
         self.names = TopicNames(settings.max_topic_bytes)
         self.wheel: Wheel[Session] = Wheel()
         self.complaints = Complaints()
-        self.also_on_pressure: Callable[[bool], None] = lambda _is_pressed: None  # who else takes in for the stage
-        self.stage = MqttToReadings(appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure)
+        self.stage = MqttToReadings(
+            appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure, partition_of=partition_of
+        )
+        self.tls = None if settings.tls is None else Switch(settings.tls, "mqtt")
         self._accounts = Accounts(settings.users)
         self._sessions: set[Session] = set()
         self._by_client_id: dict[tuple[str, str], Session] = {}
         self._pressed_since_s = self._paused_since_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._ticker: asyncio.TimerHandle | None = None
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | SecureServer | None = None
         self._most_connections = 0
         self._gone = asyncio.Event()
+        self.on_pressure: list[Callable[[bool], None]] = []  # others that feed the stage
 
     @property
     def is_pressed(self) -> bool:
@@ -75,14 +90,7 @@ class Gateway:
     async def start(self) -> None:
         """Listen. Raises OSError if the address cannot be had."""
         self._most_connections = raise_limit()
-        self._server = await self._loop.create_server(
-            lambda: Session(self),
-            self.settings.host,
-            self.settings.port,
-            backlog=self.settings.backlog,
-            reuse_address=True,
-            reuse_port=True,  # several gateways share the port
-        )
+        self._server = await (self._listen() if self.tls is None else self._listen_securely(self.tls))
         self._ticker = self._loop.call_later(TURN_S, self._tick)
         logger.info("listening for MQTT on %s port %d", self.settings.host, self.port)
 
@@ -111,6 +119,21 @@ class Gateway:
         if self._ticker is not None:
             self._ticker.cancel()
 
+    async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(
+            lambda: Session(self),
+            self.settings.host,
+            self.settings.port,
+            backlog=self.settings.backlog,
+            reuse_address=True,
+            reuse_port=True,  # several gateways share the port
+        )
+
+    async def _listen_securely(self, tls: Switch) -> SecureServer:
+        server = SecureServer(lambda: Session(self), tls, self.settings.handshake_timeout_s, self.complaints)
+        await server.start(self.settings.host, self.settings.port, self.settings.backlog)
+        return server
+
     # --- what sessions call ---
 
     def turns(self, seconds: float) -> int:
@@ -126,10 +149,16 @@ class Gateway:
                 f"{len(self._sessions)} connections of at most {self._most_connections}; raise `ulimit -n`",
             )
 
-    def admit(self, connect: Connect) -> Admitted | Refused:
+    def admit(self, connect: Connect, transport: asyncio.BaseTransport) -> Admitted | Refused:
         """Whether this CONNECT is let in."""
-        fresh_id = f"auto-{secrets.token_hex(8)}"
-        return admit(connect, self._accounts, self.settings, is_busy=self.is_busy, fresh_id=fresh_id)
+        return admit(
+            connect,
+            self._accounts,
+            self.settings,
+            is_busy=self.is_busy,
+            fresh_id=f"auto-{secrets.token_hex(8)}",
+            certified=None if self.tls is None else common_name(transport.get_extra_info("peercert")),
+        )
 
     def admitted(self, session: Session) -> None:
         """A CONNECT was let in: an older connection of that client id ends (3.1.4)."""
@@ -171,6 +200,13 @@ class Gateway:
             self._count_pause()
         for session in self.wheel.turn():
             session.on_due()
+        if self.tls is not None and self.wheel.now % POLL_TURNS == 0:
+            self.tls.poll()
+
+    def reload_certificates(self) -> None:
+        """Load the certificate files now, whether or not they have changed."""
+        if self.tls is not None:
+            self.tls.reload()
 
     def _on_pressure(self, is_pressed: bool) -> None:
         if is_pressed:
@@ -181,12 +217,13 @@ class Gateway:
             )
         else:
             self._count_pause()
+        for tell in self.on_pressure:
+            tell(is_pressed)
         for session in self._sessions:
             if not is_pressed:
                 session.resume()
             elif session.is_connected:
                 session.pause()
-        self.also_on_pressure(is_pressed)
 
     def _count_pause(self) -> None:
         now_s = time.monotonic()

@@ -267,7 +267,7 @@ class Session(asyncio.Protocol):
         if self._state == CONNECTED:
             raise MalformedPacket("protocol_error", "a second CONNECT on one connection")
         self._version, self._max_sent_bytes = connect.version, connect.max_packet_bytes
-        answer = self._gateway.admit(connect)
+        answer = self._gateway.admit(connect, self._transport)
         if isinstance(answer, Refused):
             metrics.connections_refused.labels(answer.reason).inc()
             if answer.reason != "busy":
@@ -369,6 +369,8 @@ class Session(asyncio.Protocol):
             self._transport.resume_reading()
         try:
             self._transport.write_eof()
+        except NotImplementedError:  # TLS has no half-close; its close sends all, and waits for the device's as well
+            self._transport.close()
         except OSError:  # the device has reset it, and the loop has not seen that yet
             self._transport.abort()
 

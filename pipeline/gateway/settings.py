@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.stages.mqtt_to_readings import BatchSettings
+from pipeline.tls.files import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class User:
     """Credentials, and the account that what they publish belongs to."""
 
     username: str
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)  # None: a client certificate with this common name is the proof
     account: str
 
 
@@ -23,8 +24,10 @@ class ListenerSettings:
     host: str = "127.0.0.1"
     port: int = 1883  # 0: any free one
     users: tuple[User, ...] = ()
+    tls: TlsFiles | None = None
     batch: BatchSettings = field(default_factory=BatchSettings)
     connect_timeout_s: float = 10.0
+    handshake_timeout_s: float = 10.0  # of TLS, before the time for the CONNECT begins
     max_packet_bytes: int = 256 * 1024
     max_topic_bytes: int = 2_048  # a Timestream dimension value's most; bounds the memory of topic aliases
     receive_maximum: int = 4_096  # MQTT 5: unacknowledged messages per connection: 100,000/s at 40 ms a PUBACK

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from pipeline.errors import NotOwned
 from pipeline.http import problems
+from pipeline.http.forwarding import ToKeeper
 from pipeline.http.replaying import UntilReplayed
-from pipeline.http.routes import alerts, averages, dead_letters, devices, health, query, timestream, zones
+from pipeline.http.routes import alerts, averages, dead_letters, devices, health, internal, query, timestream, zones
 from pipeline.http.services import Services
 
 DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
@@ -47,6 +49,11 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     app.add_middleware(UntilReplayed)
+    app.add_middleware(ToKeeper)
+    app.add_exception_handler(internal.Refused, internal.refused)  # type: ignore[arg-type]  # starlette: Exception
+    app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
+    if services.internal is not None:
+        app.include_router(internal.router)
     for module in (zones, averages, alerts, devices, dead_letters, query, health, timestream):
         app.include_router(module.router)
     return app

@@ -16,8 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import LogError, LogFull
-from store.errors import QueryTimeout, StoreError, UnknownDatabase, UnknownTable
+from pipeline.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
+from store.errors import MagneticUnavailable, QueryTimeout, StoreError, UnknownDatabase, UnknownTable
 from store.sql.errors import QueryTimedOut, SqlError
 
 log = logging.getLogger(__name__)
@@ -88,12 +88,21 @@ def install(app: FastAPI) -> None:
             return document(504, str(error))
         if isinstance(error, UnknownDatabase | UnknownTable):
             return document(404, str(error))
+        if isinstance(error, MagneticUnavailable):
+            log.error("a query needs files of the magnetic tier, whose storage is away: %s", error)
+            return document(503, "the storage of older rows does not answer now; try again later")
         log.error("the store failed: %s", error, exc_info=error)
         return document(500, "the store failed; the server's log says how")
 
     @app.exception_handler(LogError)
     async def durable_log(_: Request, error: LogError) -> JSONResponse:
-        return document(503 if isinstance(error, LogFull) else 500, str(error))
+        return document(503 if isinstance(error, LogFull | LogUnavailable) else 500, str(error))
+
+    @app.exception_handler(PeerUnavailable)
+    async def peer(_: Request, error: PeerUnavailable) -> JSONResponse:
+        answer = document(503, str(error))
+        answer.headers["retry-after"] = "1"
+        return answer
 
     @app.exception_handler(Exception)
     async def anything(_: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.http.problems import document
-from pipeline.progress import Progress
+from pipeline.progress import HowFar
 
 RETRY_AFTER_S = 1
 
@@ -27,7 +27,7 @@ class UntilReplayed:
         if not is_question:
             await self._app(scope, receive, send)
             return
-        progress: Progress = scope["app"].state.services.progress
+        progress: HowFar = scope["app"].state.services.progress
         if progress.has_replayed:
             await self._app(scope, receive, send)
             return

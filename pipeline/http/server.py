@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -29,11 +30,25 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves `app` on `listener` until stopped. `fail` is called, in its thread, if it ends before that."""
+    """Serves `app` on `listener` until stopped, by HTTPS if it is given a context. `fail` is called, in its thread, if
+    it ends before that.
+    """
 
-    def __init__(self, app: FastAPI, listener: socket.socket, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        listener: socket.socket,
+        fail: Callable[[BaseException], None],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         config = uvicorn.Config(
-            app, loop="uvloop", log_config=None, access_log=False, timeout_graceful_shutdown=5, timeout_keep_alive=30
+            app,
+            loop="uvloop",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=30,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
         self._server = uvicorn.Server(config)
         self._listener = listener

@@ -12,13 +12,18 @@ from fastapi import Request
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.directory.directory import Directory
+from pipeline.directory.rejected import RejectedMessages
+from pipeline.directory.stores import StoreDirectory
 from pipeline.http.credentials import Credentials
+from pipeline.http.forwarding import Keepers
 from pipeline.http.problems import Problem
-from pipeline.http.zones import Zones
 from pipeline.log.log import Appender
-from pipeline.progress import Progress
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.peers.client import PeerAccess
+from pipeline.progress import HowFar
 from store.endpoint import Endpoint
-from store.store import Store
+from store.reader import Reader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,19 +60,36 @@ class QueryPool:
 
 
 @dataclass(frozen=True, slots=True)
+class Internal:
+    """What other workers of a group may ask of this one. The functions may block, and run in `threads`."""
+
+    access: PeerAccess
+    owned: OwnedPartitions
+    directory: StoreDirectory
+    tails: Callable[[bytes], bytes]
+    rejected: Callable[[str, int], list[RejectedMessages]]
+    threads: ThreadPoolExecutor
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The worker's parts, as far as HTTP needs them."""
 
-    store: Store
+    store: Reader
     endpoint: Endpoint
     alerts: AlertArchive
     dead_letters: DeadLetterArchive
     credentials: Credentials
     appender: Appender  # belongs to the HTTP thread's event loop
-    progress: Progress
+    progress: HowFar
+    partitions: Callable[[], list[int]]  # of [readings], that are this worker's
     clock_ns: Callable[[], int]
     queries: QueryPool
-    zones: Zones
+    directory: Directory
+    rejected: Callable[[str, int], list[RejectedMessages]]  # of an account, at most so many
+    partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
+    keepers: Keepers | None = None  # where there are other workers
+    internal: Internal | None = None  # the same
 
 
 def services(request: Request) -> Services:

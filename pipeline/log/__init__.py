@@ -1,4 +1,4 @@
-"""The durable log that the stream reads and writes: embedded (SQLite) by default.
+"""The durable log that the stream reads and writes: embedded (SQLite) by default, or Kafka.
 
 The factories choose the implementation by the url's scheme; it is imported only then.
 """
@@ -8,44 +8,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LogError
+from pipeline.log.settings import KAFKA_SCHEME, LOCAL_SCHEME, LogSettings
 
 if TYPE_CHECKING:
-    from pipeline.log.folder import WorkerLock
-    from pipeline.log.log import Appender, LogAdmin
-
-LOCAL = "local://"
+    from pipeline.log.log import Appender, LogAdmin, WorkerRight
 
 
-def open_appender(url: str, *, max_bytes: int, min_free_bytes: int) -> Appender:
-    """An appender to the log at `url`, not started. Raises LogError."""
-    _check(url)
-    from pipeline.log.appender import LocalAppender  # noqa: PLC0415  only the log in use is imported
+def open_appender(settings: LogSettings) -> Appender:
+    """An appender to the log, not started. Raises LogError."""
+    _check(settings.url)
+    if settings.is_kafka:
+        from pipeline.log.kafka.appender import KafkaAppender  # noqa: PLC0415  only the log in use is imported
+
+        return KafkaAppender(settings)
+    from pipeline.log.appender import LocalAppender  # noqa: PLC0415  as above
     from pipeline.log.folder import folder_of  # noqa: PLC0415
     from pipeline.log.limits import Limits  # noqa: PLC0415
 
-    return LocalAppender(folder_of(url), Limits(max_bytes, min_free_bytes))
+    return LocalAppender(folder_of(settings.url), Limits(settings.max_bytes, settings.min_free_bytes))
 
 
-def open_admin(url: str) -> LogAdmin:
-    """The administration of the log at `url`; an embedded log that is not there is made. Raises LogError."""
-    _check(url)
-    from pipeline.log.admin import LocalAdmin  # noqa: PLC0415  only the log in use is imported
+def open_admin(settings: LogSettings) -> LogAdmin:
+    """The administration of the log; an embedded log or topics that are not there are made. Raises LogError."""
+    _check(settings.url)
+    if settings.is_kafka:
+        from pipeline.log.kafka.admin import KafkaAdmin  # noqa: PLC0415  only the log in use is imported
+
+        return KafkaAdmin(settings)
+    from pipeline.log.admin import LocalAdmin  # noqa: PLC0415  as above
     from pipeline.log.folder import folder_of  # noqa: PLC0415
 
-    return LocalAdmin(folder_of(url))
+    return LocalAdmin(folder_of(settings.url))
 
 
-def lock_worker(url: str) -> WorkerLock:
-    """The right to be the one worker of the embedded log at `url`, until released or the process ends.
+def lock_worker(settings: LogSettings) -> WorkerRight:
+    """The right to be a worker of the log, until released or the process ends; on Kafka there may be several.
 
-    Raises LogLocked, naming the process that has it. The worker takes it before it opens anything else.
+    Raises LogLocked, naming the process that has the embedded log. The worker takes it before it opens anything else.
     """
-    _check(url)
-    from pipeline.log.folder import WorkerLock, folder_of  # noqa: PLC0415  only the log in use is imported
+    _check(settings.url)
+    if settings.is_kafka:
+        from pipeline.log.kafka import AnyWorker  # noqa: PLC0415  only the log in use is imported
 
-    return WorkerLock(folder_of(url))
+        return AnyWorker()
+    from pipeline.log.folder import WorkerLock, folder_of  # noqa: PLC0415  as above
+
+    return WorkerLock(folder_of(settings.url))
 
 
 def _check(url: str) -> None:
-    if not url.startswith(LOCAL):
-        raise LogError(f"log url {url!r}: known is {LOCAL}/absolute/folder")
+    if not url.startswith((LOCAL_SCHEME, KAFKA_SCHEME)):
+        raise LogError(f"log url {url!r}: known are {LOCAL_SCHEME}/absolute/folder and {KAFKA_SCHEME}host:port")

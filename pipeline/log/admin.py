@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.log.checkpoints import bound_wal
@@ -22,6 +23,10 @@ class LocalAdmin:
         self._lock = threading.Lock()
         self.log_id = self._folder.log_id
         self.partitions = self._folder.partitions
+
+    def partitions_of(self, topic: str) -> int:  # noqa: ARG002  all topics have the same
+        """The number of partitions of a topic."""
+        return self.partitions
 
     def stream(self, topic: str, partition: int = 0) -> str:
         """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
@@ -44,6 +49,10 @@ class LocalAdmin:
             with self._lock:
                 more = self._file(topic).trim_step(partition, below)
         self._tidy(topic)
+
+    def owners(self) -> Mapping[tuple[str, int], str]:
+        """Empty: there is one worker."""
+        return {}
 
     def close(self) -> None:
         """Let go of the log."""

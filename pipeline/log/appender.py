@@ -47,11 +47,13 @@ class LocalAppender:
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._partitions = 1
 
     async def start(self) -> None:
         """Open the log. Raises LogError."""
         self._loop = asyncio.get_running_loop()
         committer = await asyncio.to_thread(_Committer, self._path, self._limits)
+        self._partitions = committer.partitions
         self._thread = threading.Thread(target=self._run, args=(committer,), name="log-appender", daemon=True)
         self._thread.start()
 
@@ -61,6 +63,10 @@ class LocalAppender:
         if thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
+
+    def partitions_of(self, topic: str) -> int:  # noqa: ARG002  all topics have the same
+        """The number of partitions of a topic."""
+        return self._partitions
 
     def append(self, topic: str, value: bytes, partition: int = 0) -> asyncio.Future[int]:
         """See `Appender`. Raises LogError before `start` and after `stop`."""
@@ -113,6 +119,7 @@ class _Committer:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._folder = open_folder(path)
+        self.partitions = self._folder.partitions
         self._limits = limits
         self._files = {topic: TopicFile(self._folder, topic) for topic in topics.ALL}
         self._held_bytes = _Aged(HELD_MAX_AGE_S, self._measure_held)

@@ -8,13 +8,18 @@ when they are durable, trimming, sizes, and the log's identity.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What a partition holds: offsets in [first, next_offset), `size_bytes` of values. Empty if both are equal."""
+    """What a partition holds: offsets in [first, next_offset), `size_bytes` of values. Empty if both are equal.
+
+    On Kafka `size_bytes` is what the partition takes on the leader's disk (0 where it does not say), some seconds old.
+    """
 
     first: int
     next_offset: int
@@ -37,9 +42,15 @@ class Appender(Protocol):
     async def stop(self) -> None:
         """Finish what was appended, then close."""
 
+    def partitions_of(self, topic: str) -> int:
+        """The number of partitions of a topic, once started."""
+        ...
+
     def append(self, topic: str, value: bytes, partition: int = 0) -> asyncio.Future[int]:
         """A future of the message's offset, done once it is durable. It raises LogFull if the log is at its cap, and
-        then nothing was written; LogError if the log failed. Order of calls is order in the partition. Does not block.
+        then nothing was written; LogUnavailable if no broker answered in time, and then it may be in the log or not;
+        LogError if the log failed. Order of calls is order in the partition: when an append is LogUnavailable, so are
+        those of its partition that were handed in after it and are not answered. Does not block.
         """
         ...
 
@@ -48,10 +59,17 @@ class LogAdmin(Protocol):
     """The log seen from outside the stream. Methods may block for milliseconds: not for an event loop's hot path."""
 
     log_id: str
-    partitions: int  # of every topic
+    partitions: int  # of [readings]
+
+    def partitions_of(self, topic: str) -> int:
+        """The number of partitions of a topic."""
+        ...
 
     def stream(self, topic: str, partition: int = 0) -> str:
-        """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
+        """`<log id>/<topic>/<partition>`: the name under which positions in it are kept.
+
+        The log id is the topic's own where a topic can be deleted and made anew without the others (Kafka).
+        """
         ...
 
     def extent(self, topic: str, partition: int = 0) -> Extent:
@@ -66,5 +84,24 @@ class LogAdmin(Protocol):
         """Remove messages with offsets < `below`; may remove fewer. Offsets are never used again."""
         ...
 
+    def owners(self) -> Mapping[tuple[str, int], str]:
+        """Which worker reads each (topic, partition) now, by the client id it gave itself; without those that nobody
+        reads at this moment. Empty on the embedded log, which has one worker.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the log."""
+
+
+class WorkerRight(Protocol):
+    """The right to be a worker of the log; a context that ends it."""
+
+    def release(self) -> None:
+        """Let another worker have it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...

@@ -1,39 +1,53 @@
-"""The embedded log as a transport of Faust.
+"""The log as a transport of Faust: what an application says about its use, and the transport of the embedded log.
 
-Faust's own positions ("committed offsets") are not kept: they may pass a message that was never processed. Where
+Faust's own positions ("committed offsets") decide nothing: they may pass a message that was never processed. Where
 reading starts is asked of the application at every assignment (`LogUse.start_offset`), which keeps its positions with
 its data.
-What of Faust's driver interface serves consumer groups, transactions and changelogs has no meaning here.
+What of Faust's driver interface serves transactions and changelogs has no meaning here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from faust.transport import base
 from faust.types import TP
 
-from pipeline.log.limits import Limits
+from pipeline.log.settings import LogSettings
 from pipeline.log.transport_consumer import Consumer
 from pipeline.log.transport_producer import Producer
+
+TopicPartitions: TypeAlias = set[TP]
+
+
+async def _nothing(_partitions: set[TP]) -> None:
+    """Nothing to take up or to let go."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogUse:
-    """How an application uses its log.
+    """How an application uses its log. Topics have their bare names here.
 
-    url            `local:///absolute/folder`; text, because yarl would take it apart and lower-case parts of it
+    settings       where the log is, and what its appends are held to
     start_offset   where to begin to read a partition: the first offset not yet processed, or None if nothing ever was.
-                   Called for each partition at assignment, just before its messages flow; may block for milliseconds.
-    limits         what the application's own appends (alerts, dead letters) are held to
+                   Called for each partition at assignment, just before its messages flow; may block for milliseconds on
+                   the embedded log, and for seconds on Kafka, where a thread of its own asks.
+    on_assigned    takes these partitions up, before `start_offset` is asked: all that the application has from now on,
+                   those it had before too. May take longer than a rebalance: the others of the group do not wait.
+    on_revoked     lets these partitions go: at the start of each rebalance all of them, and at a graceful end. What
+                   agents had in hand of them is finished, and nobody else has them until this returns; it must within
+                   `LogSettings.rebalance_s`, or they are given away.
+    client_id      what `LogAdmin.owners` calls this application: the address at which its peers reach it
     """
 
-    url: str
+    settings: LogSettings
     start_offset: Callable[[TP], int | None]
-    limits: Limits
+    on_assigned: Callable[[set[TP]], Awaitable[None]] = _nothing
+    on_revoked: Callable[[set[TP]], Awaitable[None]] = _nothing
+    client_id: str = "streamgauge"
 
 
 class Transport(base.Transport):

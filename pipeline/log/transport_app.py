@@ -3,7 +3,7 @@
 What Faust would do by itself and must not here: listen on port 6066, make folders in the working directory, elect a
 leader through a topic, scan modules for agents. Start and stop it within a running event loop:
 
-    app = new_app(LogUse(url, start_offset, limits))
+    app = new_app(LogUse(settings, start_offset))
     @app.agent(app.topic(READINGS), concurrency=1) …
     async with running(app):
         await app.wait_until_stopped()  # ends when it has crashed: see `app.crash_reason`
@@ -24,6 +24,7 @@ from faust.tables import TableManager
 from pipeline.log.transport import LogUse, Transport
 
 STREAM_BUFFER_EVENTS = 64  # each event is a batch of readings
+NOT_USED = "local:///log"  # Faust wants a broker's url; ours is in the settings of the log's use
 
 
 class _NoTables(TableManager):
@@ -46,7 +47,7 @@ def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
     """An application on the log `use`; `settings` are further settings of Faust. Call it where the event loop runs."""
     app = App(
         name,
-        broker=use.url,
+        broker=NOT_USED,
         autodiscover=False,
         TableManager=_NoTables,
         value_serializer="raw",
@@ -58,9 +59,17 @@ def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
         **settings,
     )
     app.log_use = use
-    app.transport = Transport([use.url], app)
+    app.transport = _transport(use)([NOT_USED], app)
     app.finalize()
     return app
+
+
+def _transport(use: LogUse) -> type[Any]:
+    if use.settings.is_kafka:
+        from pipeline.log.transport_kafka import KafkaTransport  # noqa: PLC0415  only the log in use is imported
+
+        return KafkaTransport
+    return Transport
 
 
 @asynccontextmanager

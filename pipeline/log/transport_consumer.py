@@ -46,11 +46,13 @@ class Consumer(base.Consumer):
     async def on_start(self) -> None:
         """Open the log. Raises LogError."""
         await super().on_start()
-        self._folder = await asyncio.to_thread(open_folder, folder_of(self.transport.use.url))
+        self._folder = await asyncio.to_thread(open_folder, folder_of(self.transport.use.settings.url))
 
     async def on_stop(self) -> None:
         """Let go of the log."""
         await super().on_stop()
+        if self._next_offset:
+            await self.transport.use.on_revoked(self.assignment())
         self.close()
 
     def close(self) -> None:
@@ -72,6 +74,7 @@ class Consumer(base.Consumer):
             raise LogError(f"topics cannot change while the worker runs: {sorted(assigned)}")
 
     async def _assign(self, assigned: set[TP]) -> None:
+        await self.transport.use.on_assigned(set(assigned))
         self.app.on_rebalance_start()
         self.app.consumer_generation_id += 1  # streams drop messages that carry another generation
         await self.on_partitions_assigned(assigned, self.app.consumer_generation_id)

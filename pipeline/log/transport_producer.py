@@ -1,4 +1,8 @@
-"""Faust's producer on the embedded log: what `send` returns is done when the message is durable."""
+"""Faust's producer on the log: what `send` returns is done when the message is durable.
+
+While Kafka does not answer, what was sent waits and is appended again, as an agent has nowhere else to put it; only an
+application that is ending gives it up.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,11 @@ from faust.exceptions import ProducerSendError
 from faust.transport import base
 from faust.types import TP, RecordMetadata
 
-from pipeline.log.appender import LocalAppender
-from pipeline.log.folder import folder_of, open_folder
+from pipeline.errors import LogUnavailable
+from pipeline.log import open_appender
+from pipeline.log.log import Appender
+
+RETRY_S = 0.25
 
 
 def partition_of(key: bytes | None, partitions: int) -> int:
@@ -22,17 +29,14 @@ def partition_of(key: bytes | None, partitions: int) -> int:
 class Producer(base.Producer):
     """Appends by group commit. Keys choose the partition and are not kept; there are no headers."""
 
-    appender: LocalAppender
+    appender: Appender
     transport: Any
 
     async def on_start(self) -> None:
         """Open the log. Raises LogError."""
         await super().on_start()
-        use = self.transport.use
-        folder = folder_of(use.url)
-        self._partitions = open_folder(folder).partitions
         self._unfinished: set[asyncio.Future[RecordMetadata]] = set()
-        self.appender = LocalAppender(folder, use.limits)
+        self.appender = open_appender(self.transport.use.settings)
         await self.appender.start()
 
     async def on_stop(self) -> None:
@@ -55,21 +59,27 @@ class Producer(base.Producer):
         if value is None or headers or transactional_id:
             raise ProducerSendError(f"topic {topic}: the log keeps values only, no headers and no transactions")
         if partition is None:
-            partition = partition_of(key, self._partitions)
+            partition = partition_of(key, self.appender.partitions_of(topic))
         sent: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         self._unfinished.add(sent)
         sent.add_done_callback(self._unfinished.discard)
+
+        def _append() -> None:
+            if not sent.done():
+                self.appender.append(topic, value, partition).add_done_callback(_appended)
 
         def _appended(append: asyncio.Future[int]) -> None:
             error = append.exception()
             if sent.done():
                 return
-            if error is not None:
+            if isinstance(error, LogUnavailable) and not self.app.should_stop:
+                asyncio.get_running_loop().call_later(RETRY_S, _append)
+            elif error is not None:
                 sent.set_exception(error)
             else:
                 sent.set_result(RecordMetadata(topic, partition, TP(topic, partition), append.result(), timestamp, 0))
 
-        self.appender.append(topic, value, partition).add_done_callback(_appended)
+        _append()
         return sent
 
     async def send_and_wait(self, *arguments: Any, **options: Any) -> RecordMetadata:
@@ -87,4 +97,4 @@ class Producer(base.Producer):
 
     def key_partition(self, topic: str, key: bytes) -> TP:
         """Where messages of this key go."""
-        return TP(topic, partition_of(key, self._partitions))
+        return TP(topic, partition_of(key, self.appender.partitions_of(topic)))

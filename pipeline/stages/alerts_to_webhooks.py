@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 
-from pipeline.archive.alerts import AlertArchive
-from pipeline.webhooks import WebhookSender
+from pipeline.webhooks import AlertKeeping
 
 
-async def alerts_to_webhooks(stream: Any, archive: AlertArchive, sender: WebhookSender, name: str) -> None:
-    """Run until the Faust stream ends. `name` is the log stream's: `<log id>/alerts/0`."""
+async def alerts_to_webhooks(
+    stream: Any, keeping: AlertKeeping, append: Callable[[bytes], Awaitable[Any]], *, is_shared: bool
+) -> None:
+    """Run until the Faust stream ends. `is_shared`: others may take over, and are told what was delivered."""
+
+    async def note(settlement: Mapping[str, Any]) -> None:
+        await append(orjson.dumps([settlement]))
+
+    if is_shared:
+        keeping.note = note
     async for event in stream.events():
         events = orjson.loads(event.value)
-        now_ns = time.time_ns()
-        await asyncio.to_thread(archive.accept, name, event.message.offset, events, sender.receivers, now_ns=now_ns)
-        sender.wake()
+        offset, now_ns = event.message.offset, time.time_ns()
+        archive, receivers = keeping.archive, keeping.receivers
+        await asyncio.to_thread(archive.accept, keeping.stream, offset, events, receivers, now_ns=now_ns)
+        keeping.wake()

@@ -1,9 +1,11 @@
 """What devices publish → [readings]: the messages of one *ack batch* become one frame, one append, and then PUBACKs.
 
-The rules: a PUBACK leaves only when its frame and all before it are durable, so PUBACKs keep the order of PUBLISHes.
-One *flight* of appends is under way at a time; what arrives meanwhile is the next one. So a frame the log refused
-(LogFull) is offered again before any later one, nothing is dropped, and what waits for the log is bounded: past
-`max_waiting_*` the gateway is told to stop reading (`is_pressed`), and told again when half of it has gone.
+On a log with several partitions they become a frame for each partition that some of them belong to.
+The rules: a PUBACK leaves only when all frames of its batch and of those before it are durable, so PUBACKs keep the
+order of PUBLISHes. One *flight* of appends is under way at a time; what arrives meanwhile is the next one. So a frame
+the log did not take (LogFull, LogUnavailable) is offered again before any later one of its partition, nothing is
+dropped, and what waits for the log is bounded: past `max_waiting_*` the gateway is told to stop reading (`is_pressed`),
+and told again when half of it has gone.
 """
 
 from __future__ import annotations
@@ -17,12 +19,16 @@ from functools import partial
 from typing import Protocol
 
 from pipeline import metrics
-from pipeline.errors import LogError, LogFull
+from pipeline.errors import LogError, LogFull, LogUnavailable
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
+from pipeline.partitioning import Partitioner
 
 RETRY_S = 0.25  # how long a refused frame waits for the log to drain before it is offered again
+PARTITIONED_CLOSE_AFTER_S = 0.1  # partitions divide batches: a longer wait keeps their frames worth an append
+
+Refusal = LogFull | LogUnavailable  # what passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +50,23 @@ class Publisher(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Append:
+    """One frame on its way into one partition."""
+
+    partition: int
+    value: bytes
+    is_durable: bool = False
+
+
 class AckBatch:
-    """The messages that become one frame.
+    """The messages that are acknowledged together.
 
     Who takes in messages appends to `mqtt_topics` and `payloads` and then calls `MqttToReadings.took`: that is the bulk
     path, without an object or a call a message.
     """
 
-    __slots__ = ("accounts", "acks", "arrival_ns", "is_durable", "mqtt_topics", "payloads", "size_bytes", "value")
+    __slots__ = ("accounts", "acks", "appends", "arrival_ns", "mqtt_topics", "payloads", "size_bytes")
 
     def __init__(self) -> None:
         self.arrival_ns: list[int] = []
@@ -60,8 +75,17 @@ class AckBatch:
         self.payloads: list[bytes] = []
         self.acks: dict[Publisher, list[bytes]] = {}
         self.size_bytes = 0
-        self.value = b""
-        self.is_durable = False
+        self.appends: list[_Append] = []  # once it is closed
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether all of it is."""
+        return all(append.is_durable for append in self.appends)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The size of its frames."""
+        return sum(len(append.value) for append in self.appends)
 
 
 class MqttToReadings:
@@ -74,15 +98,17 @@ class MqttToReadings:
         *,
         clock_ns: Callable[[], int],
         on_pressure: Callable[[bool], None],
+        partition_of: Partitioner | None = None,
     ) -> None:
         self.batch = AckBatch()
         self.is_pressed = False
-        self.refusal: LogFull | None = None  # what the log last said, if it was that it is full
+        self.refusal: Refusal | None = None  # what the log last said, if it did not take something
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._appender = appender
         self._settings = settings
         self._clock_ns = clock_ns
         self._on_pressure = on_pressure
+        self._partition_of = partition_of  # None: there is one
         self._last_ns = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -92,7 +118,7 @@ class MqttToReadings:
         self._waiting_messages = 0
         self._waiting_bytes = 0
         self._in_flight = 0
-        self._new_refusal: LogFull | None = None  # of the flight under way
+        self._new_refusal: Refusal | None = None  # of the flight under way
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -135,9 +161,10 @@ class MqttToReadings:
             self._timer = self._loop.call_later(self._settings.close_after_s, self._on_due)
 
     def hurry(self) -> None:
-        """Close the open batch as soon as no flight is under way: who publishes waits for PUBACKs to send more."""
-        self._is_due = True
-        self._send()
+        """Close the open batch as soon as the log is free, due or not: its publishers wait for PUBACKs."""
+        if self.batch.arrival_ns:
+            self._is_due = True
+            self._send()
 
     async def drain(self) -> None:
         """Close the open batch, and wait until all is durable and acknowledged. Nothing may be taken in any more."""
@@ -164,12 +191,12 @@ class MqttToReadings:
             self._timer = None
         self._is_due = False
         batch, self.batch = self.batch, AckBatch()
-        batch.value = encode_frame(FrameKind.MQTT, batch.arrival_ns, batch.accounts, batch.mqtt_topics, batch.payloads)
+        batch.appends = _appends_of(batch, self._partition_of)
         _count_received(batch)
         batch.accounts, batch.mqtt_topics, batch.payloads = [], [], []  # the frame has them
         self._waiting.append(batch)
         self._waiting_messages += len(batch.arrival_ns)
-        self._waiting_bytes += len(batch.value)
+        self._waiting_bytes += batch.waiting_bytes
         self._drained.clear()
         self._judge_pressure()
         self._send()
@@ -181,30 +208,30 @@ class MqttToReadings:
         if self._is_due and self.batch.arrival_ns:
             self._close_batch()  # comes back here
             return
-        # A log that was full is asked with one frame: a smaller one behind it must not slip in before it.
-        frames = [batch for batch in self._waiting if not batch.is_durable]
+        appends = [append for batch in self._waiting for append in batch.appends if not append.is_durable]
         if self.refusal is not None:
-            del frames[1:]
-        self._in_flight = len(frames)
+            # A log that was full is asked with one frame: a smaller one behind it must not slip in before it.
+            appends = list({append.partition: append for append in reversed(appends)}.values())
+        self._in_flight = len(appends)
         began_s = time.monotonic()
-        for batch in frames:
+        for append in appends:
             try:
-                future = self._appender.append(READINGS, batch.value)
+                future = self._appender.append(READINGS, append.value, append.partition)
             except LogError as error:
                 self._fail(error)
                 return
-            future.add_done_callback(partial(self._answered, batch, began_s))
+            future.add_done_callback(partial(self._answered, append, began_s))
 
-    def _answered(self, batch: AckBatch, began_s: float, future: asyncio.Future[int]) -> None:
+    def _answered(self, append: _Append, began_s: float, future: asyncio.Future[int]) -> None:
         self._in_flight -= 1
         if future.cancelled():
             self._fail(LogError("the log gave up an append"))
             return
         error = future.exception()
         if error is None:
-            batch.is_durable = True
+            append.is_durable = True
             metrics.append_seconds.observe(time.monotonic() - began_s)
-        elif not isinstance(error, LogFull):
+        elif not isinstance(error, Refusal):
             self._fail(error)
             return
         else:
@@ -231,7 +258,7 @@ class MqttToReadings:
         while self._waiting and self._waiting[0].is_durable:
             batch = self._waiting.popleft()
             self._waiting_messages -= len(batch.arrival_ns)
-            self._waiting_bytes -= len(batch.value)
+            self._waiting_bytes -= batch.waiting_bytes
             sent = sum(publisher.acknowledge(packet_ids) for publisher, packet_ids in batch.acks.items())
             metrics.messages_acknowledged.inc(sent)
 
@@ -249,6 +276,24 @@ class MqttToReadings:
         if not self.failed.done():
             self.failed.set_exception(error)
         self._drained.set()
+
+
+def _appends_of(batch: AckBatch, partition_of: Partitioner | None) -> list[_Append]:
+    """The frames of a batch, one for each partition that some of its messages belong to."""
+    columns = batch.arrival_ns, batch.accounts, batch.mqtt_topics, batch.payloads
+    if partition_of is None:
+        return [_Append(0, encode_frame(FrameKind.MQTT, *columns))]
+    parts: dict[int, tuple[list[int], list[str], list[str], list[bytes]]] = {}
+    for arrival_ns, account, mqtt_topic, payload in zip(*columns, strict=True):
+        partition = partition_of(account, mqtt_topic)
+        part = parts.get(partition)
+        if part is None:
+            part = parts[partition] = [], [], [], []
+        part[0].append(arrival_ns)
+        part[1].append(account)
+        part[2].append(mqtt_topic)
+        part[3].append(payload)
+    return [_Append(partition, encode_frame(FrameKind.MQTT, *part)) for partition, part in parts.items()]
 
 
 def _count_received(batch: AckBatch) -> None:

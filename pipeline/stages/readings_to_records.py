@@ -7,14 +7,15 @@ would make its dead letters again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from pipeline import metrics
 from pipeline.dead_letter import DeadLetter, Reason, encode_dead_letters
 from pipeline.errors import FrameError
 from pipeline.frame import Frame, decode_frame
-from pipeline.normalise.normaliser import Normaliser
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.partitions.partition import Partition
 from pipeline.work import WorkBatch
 
 # A work batch closes when either is reached: large enough that a batch's fixed costs vanish, small beside the second
@@ -26,25 +27,42 @@ Append = Callable[[bytes], Awaitable[Any]]
 Put = Callable[[WorkBatch], Awaitable[Any]]
 
 
-async def readings_to_records(stream: Any, normaliser: Normaliser, append_dead_letters: Append, put: Put) -> None:
+async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_dead_letters: Append, put: Put) -> None:
     """Run until the Faust stream ends."""
     async for events in stream.take_events(MAX_FRAMES, within=WITHIN_S):
-        frames: list[tuple[int, Frame]] = []
-        letters: list[DeadLetter] = []
+        by_partition: dict[int, list[Any]] = {}
         for event in events:
-            try:
-                frames.append((event.message.offset, decode_frame(event.value)))
-            except FrameError as error:
-                letters.append(normaliser.damaged_frame(event.message.offset, event.value, str(error)))
-        normalised = normaliser.normalise_many(frames)
-        letters += normalised.dead_letters
-        if letters:
-            await append_dead_letters(encode_dead_letters(letters))
-            _count(letters)
-        newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
-        await put(WorkBatch(normaliser.stream, events[-1].message.offset, tuple(normalised.batches), newest))
-        metrics.messages_normalised.inc(sum(len(frame) for _, frame in frames))
+            by_partition.setdefault(event.message.partition, []).append(event.message)
+        for number, messages in by_partition.items():
+            partition = partitions.get(number)
+            if partition is not None:  # else it was let go meanwhile: its next owner reads these again
+                await _normalise(partition, messages, append_dead_letters, put)
         await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
+
+
+async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_letters: Append, put: Put) -> None:
+    normaliser = partition.normaliser
+    frames: list[tuple[int, Frame]] = []
+    letters: list[DeadLetter] = []
+    for message in messages:
+        if message.offset < partition.next_offset:
+            continue
+        partition.next_offset = message.offset + 1
+        try:
+            frames.append((message.offset, decode_frame(message.value)))
+        except FrameError as error:
+            letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
+    if not frames and not letters:
+        return
+    upto = partition.next_offset - 1
+    normalised = normaliser.normalise_many(frames)
+    letters += normalised.dead_letters
+    if letters:
+        await append_dead_letters(encode_dead_letters(letters))
+        _count(letters)
+    newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
+    await put(WorkBatch(partition, upto, tuple(normalised.batches), newest))
+    metrics.messages_normalised.inc(sum(len(frame) for _, frame in frames))
 
 
 def _count(letters: list[DeadLetter]) -> None:

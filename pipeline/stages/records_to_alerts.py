@@ -8,17 +8,19 @@ from typing import Any
 import orjson
 
 from pipeline import metrics
-from pipeline.rule_state import RuleState
 from rules import to_event
 
 
-async def records_to_alerts(stream: Any, rules: RuleState, append: Callable[[bytes], Awaitable[Any]]) -> None:
+async def records_to_alerts(stream: Any, append: Callable[[bytes], Awaitable[Any]]) -> None:
     """Run until the Faust stream ends."""
     async for work in stream:
+        rules = work.partition.rules
+        if not work.partition.is_open:
+            continue
         async with rules.changing:
             transitions = [transition for batch in work.batches for transition in rules.engine.evaluate(batch)]
             if transitions:
                 await append(orjson.dumps([to_event(transition) for transition in transitions]))
-            rules.evaluated(work.stream, work.offset)
+            rules.evaluated(work.partition.stream, work.offset)
         for transition in transitions:
             metrics.alerts.labels(transition.status).inc()

@@ -80,6 +80,10 @@ class Child:
             self.kill()
             await self._ended.wait()
 
+    def hang_up(self) -> None:
+        """Send it SIGHUP: load the certificates again."""
+        self._signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it now."""
         self.let_end()
@@ -98,7 +102,7 @@ class Child:
             stdout=PIPE,
             stderr=STDOUT,
             process_group=0,
-            preexec_fn=partial(end_with_parent, os.getpid()),
+            preexec_fn=partial(_begin, os.getpid()),
         )
         self._process = process
         self._on_start()
@@ -122,6 +126,12 @@ class Child:
                 self._say(line.decode(errors="replace"))
         if rest:
             self._say(rest.decode(errors="replace"))
+
+
+def _begin(parent_pid: int) -> None:
+    """In the child, before its program begins: SIGHUP must not end one that does not listen to it yet."""
+    end_with_parent(parent_pid)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _ending(code: int) -> str:

@@ -1,4 +1,4 @@
-"""One `up` per data_dir: a lock that the kernel lets go when its process ends, however it ends."""
+"""One `up`, and one worker, per data_dir: locks that the kernel lets go when their process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pipeline.process import describe
 
 
 @contextmanager
-def sole(path: Path) -> Iterator[None]:
+def sole(path: Path, what: str = "streamgauge up") -> Iterator[None]:
     """Hold the lock at `path`, which is in a data_dir's run folder. Raises DataDirLocked, naming who has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -23,7 +24,7 @@ def sole(path: Path) -> Iterator[None]:
             holder = os.pread(file, 32, 0).decode()
             who = describe(int(holder)) if holder.isdigit() else "another process"
             raise DataDirLocked(
-                f"{path.parent.parent} is in use: {who} runs `streamgauge up` on it; end that one, or name another "
+                f"{path.parent.parent} is in use: {who} runs `{what}` on it; end that one, or name another "
                 "folder with --data-dir"
             ) from None
         os.ftruncate(file, 0)

@@ -1,8 +1,8 @@
 """The life of `up`: lock, ports, children, ready, and an orderly end.
 
-Order of the end: gateway first, so that nothing new comes in, then the worker, which works off what the log holds. What
-is wrong from the start is the operator's to mend: a child that fails before everything was ready ends `up` with its
-exit code. Later failures, and every death by a signal, are answered by a restart.
+Order of the end: gateways first, so that nothing new comes in, then the worker, which works off what the log holds.
+What is wrong from the start is the operator's to mend: a child that fails before everything was ready ends `up` with
+its exit code. Later failures, and every death by a signal, are answered by a restart.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Plan:
     http: Address
     gateway: Callable[[Address, Address], Sequence[str]]
     worker: Callable[[Address, Address], Sequence[str]]
+    gateways: int = 1
+    is_secure: bool = False  # HTTP is HTTPS
     gateway_stop_s: float = GATEWAY_STOP_S
     worker_stop_s: float = WORKER_STOP_S
 
@@ -77,15 +79,19 @@ class _Supervision:
         self._is_ready = False
         self._signals = 0
         self._stop = asyncio.Event()
-        self._children = [
-            Child(name, command(mqtt, http), say=say, is_final=self._is_final, on_start=self._write_state)
-            for name, command in (("gateway", plan.gateway), ("worker", plan.worker))
-        ]
+        self._gateways = [self._child(*named) for named in _gateways(plan, plan.gateway(mqtt, http))]
+        self._worker = self._child("worker", plan.worker(mqtt, http))
+        self._children = [*self._gateways, self._worker]
+
+    def _child(self, name: str, command: Sequence[str]) -> Child:
+        return Child(name, command, say=self._say, is_final=self._is_final, on_start=self._write_state)
 
     async def run(self, watch: Watch | None) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        # A terminal that is closed ends what runs in it; else SIGHUP is the operator's word, and passed on.
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on_hangup if watch is None else self._on_signal)
         runs = [asyncio.create_task(child.keep_running()) for child in self._children]
         for task in runs:
             task.add_done_callback(lambda _: self._stop.set())
@@ -95,8 +101,8 @@ class _Supervision:
         background.cancel()
         for child in self._children:
             child.let_end()
-        for child, timeout_s in zip(self._children, (self._plan.gateway_stop_s, self._plan.worker_stop_s), strict=True):
-            await child.stop(timeout_s)
+        await asyncio.gather(*(gateway.stop(self._plan.gateway_stop_s) for gateway in self._gateways))
+        await self._worker.stop(self._plan.worker_stop_s)
         await asyncio.gather(*runs)
         with contextlib.suppress(asyncio.CancelledError):
             await background
@@ -106,10 +112,15 @@ class _Supervision:
         self._signals += 1
         self._stop.set()
         if self._signals == 1:
-            self._say("ending: the gateway, then the worker (again to kill them)")
+            gateways = "the gateway" if len(self._gateways) == 1 else "the gateways"
+            self._say(f"ending: {gateways}, then the worker (again to kill them)")
         else:
             for child in self._children:
                 child.kill()
+
+    def _pass_on_hangup(self) -> None:
+        for child in self._children:
+            child.hang_up()
 
     def _is_final(self, code: int) -> bool:
         return code == USAGE or (code > 0 and not self._is_ready)
@@ -119,7 +130,8 @@ class _Supervision:
             while not await _accepts(address):  # noqa: ASYNC110  # what is waited for is in another process
                 await asyncio.sleep(_POLL_S)
         self._is_ready = True
-        self._say(f"ready: devices connect to {self._mqtt}, questions go to http://{self._http}")
+        scheme = "https" if self._plan.is_secure else "http"
+        self._say(f"ready: devices connect to {self._mqtt}, questions go to {scheme}://{self._http}")
         self._write_state()
         if watch is not None:
             await watch(self._http)
@@ -136,6 +148,14 @@ class _Supervision:
             write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
         except OSError as error:  # a full disk must not end what keeps the children running
             self._say(f"{self._plan.layout.up_state} tells old pids and addresses: {error.strerror}")
+
+
+def _gateways(plan: Plan, command: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    """Name and command of each gateway; one alone is called gateway, and needs no --name."""
+    if plan.gateways == 1:
+        return [("gateway", command)]
+    names = [f"gateway-{number}" for number in range(1, plan.gateways + 1)]
+    return [(name, [*command, "--name", name]) for name in names]
 
 
 def reachable(address: Address) -> Address:

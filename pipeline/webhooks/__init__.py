@@ -3,6 +3,7 @@
 https://www.standardwebhooks.com: the specification that headers, signature and retries follow.
 """
 
+from pipeline.webhooks.keeping import AlertKeeping
 from pipeline.webhooks.sender import WebhookSender
 
-__all__ = ["WebhookSender"]
+__all__ = ["AlertKeeping", "WebhookSender"]

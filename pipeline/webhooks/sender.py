@@ -1,5 +1,8 @@
 """Posts what waits in the queue of deliveries, receiver by receiver.
 
+Where another worker may take the alerts over, what was settled is noted in the log too (`note`), so that it does not
+send again what was delivered.
+
 Each receiver has a task, a connection pool and a few concurrent requests of its own, so a slow endpoint delays nobody
 else. The queue is the archive's and durable: what was not noted as delivered is sent again after a crash, under the
 same webhook-id (at least once). The archive hands out an alert's resolved only after its firing is settled, so a
@@ -12,15 +15,15 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Callable, Iterable
-from typing import assert_never
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, assert_never
 
 import httpx
 from standardwebhooks import Webhook
 
 from pipeline import metrics
-from pipeline.archive.alerts import AlertArchive
-from pipeline.archive.delivery import Delivery
+from pipeline.archive.alerts import AlertArchive, settlement
+from pipeline.archive.delivery import Delivery, DeliveryState
 from pipeline.config.model import Receiver
 from pipeline.webhooks.policy import SECOND_NS, Delivered, GiveUp, TryAgain, Verdict, judge
 from pipeline.webhooks.post import TIMEOUT_S, post
@@ -33,6 +36,8 @@ GRACE_S = 3.0
 # of the archive.
 LOOK_AGAIN_S = 1.0
 LONGEST_SLEEP_S = 60.0
+
+Note = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +58,10 @@ class WebhookSender:
         rng: random.Random,
         ssl_context: ssl.SSLContext | None = None,
         resolve: Resolve = resolve,
+        note: Note | None = None,
     ) -> None:
         context = ssl_context or httpx.create_ssl_context()
-        self._lines = [_Line(receiver, archive, clock_ns, rng, context, resolve) for receiver in receivers]
+        self._lines = [_Line(receiver, archive, clock_ns, rng, context, resolve, note) for receiver in receivers]
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -93,8 +99,10 @@ class _Line:
         rng: random.Random,
         ssl_context: ssl.SSLContext,
         resolve: Resolve,
+        note: Note | None,
     ) -> None:
         self.receiver = receiver
+        self._note_in_log = note
         self.look = asyncio.Event()
         self._archive = archive
         self._clock_ns = clock_ns
@@ -170,10 +178,12 @@ class _Line:
 
     async def _note(self, delivery: Delivery, verdict: Verdict) -> None:
         name, now_ns = self.receiver.name, self._clock_ns()
+        settled: Mapping[str, Any] | None = None
         match verdict:
             case Delivered():
                 await asyncio.to_thread(self._archive.delivered, delivery, now_ns)
                 outcome = "delivered"
+                settled = settlement(delivery, DeliveryState.DELIVERED, now_ns, None)
             case TryAgain(at_ns, error):
                 await asyncio.to_thread(self._archive.failed, delivery, at_ns, error)
                 outcome = "failed"
@@ -181,6 +191,9 @@ class _Line:
                 await asyncio.to_thread(self._archive.given_up, delivery, now_ns, error)
                 log.warning("gave up delivering %s to %s: %s", delivery.id, name, error)
                 outcome = "given_up"
+                settled = settlement(delivery, DeliveryState.GIVEN_UP, now_ns, error)
             case _:
                 assert_never(verdict)
         metrics.webhook_attempts.labels(name, outcome).inc()
+        if settled is not None and self._note_in_log is not None:
+            await self._note_in_log(settled)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from store.store import Applied, Store
+from store.endpoint.payload import WriteRecord
+from store.reader import Reader
+from store.record import Applied, TableId
 
 T = TypeVar("T")
 
@@ -14,8 +16,8 @@ T = TypeVar("T")
 class Writer(Protocol):
     """Takes a validated WriteRecords request to the store, by way of the log."""
 
-    async def write(self, account: str, payload: bytes) -> Applied:
-        """What became of each record of `payload` (see `payload.encode_write`), once it is durable and applied.
+    async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
+        """What became of each of `records` of `table`, n ≥ 1, once it is durable and applied.
 
         Raises TimeoutError if that is not known in time.
         """
@@ -39,6 +41,6 @@ class Context:
     account: str
     region: str
     now_ns: int
-    store: Store
+    store: Reader
     run: Run
     operation: str

@@ -40,7 +40,7 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
-from store.store import Store
+from store.reader import Reader
 
 TARGET_PREFIX = "Timestream_20181101."
 
@@ -95,7 +95,7 @@ class Endpoint:
 
     def __init__(
         self,
-        store: Store,
+        store: Reader,
         writer: Writer,
         *,
         clock_ns: Callable[[], int],

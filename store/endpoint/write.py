@@ -8,11 +8,11 @@ from store.catalog import TableInfo
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
 from store.endpoint.errors import RejectedRecords
-from store.endpoint.payload import WriteRecord, encode_write
+from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
-from store.record import Outcome, TableId
+from store.reader import Reader
+from store.record import Applied, Outcome, TableId
 from store.schema import Column
-from store.store import Applied, Store
 
 _TABLES_KNOWN_MAX = 10_000
 
@@ -34,7 +34,7 @@ class WriteRecords:
         accepted = [records[index] for index in admitted]
         if accepted:
             try:
-                applied = await self._writer.write(call.account, encode_write(database, table, accepted))
+                applied = await self._writer.write(info.table, accepted)
             except BaseException:
                 self._known.clear()  # columns were taken in for records that may not be stored
                 raise
@@ -56,12 +56,12 @@ class WriteRecords:
         return known
 
 
-def find_table(store: Store, table: TableId) -> TableInfo:
+def find_table(store: Reader, table: TableId) -> TableInfo:
     """The table, made from its template if it is one of the configuration. Raises UnknownDatabase, UnknownTable."""
     return store.catalog.ensure(table) or store.catalog.table(table)
 
 
-def _columns(store: Store, table: TableId) -> tuple[Column, ...]:
+def _columns(store: Reader, table: TableId) -> tuple[Column, ...]:
     with store.snapshot(table.account) as snapshot:
         return snapshot.schema(table.database, table.table).columns
 

@@ -7,20 +7,20 @@ import re
 from sqlglot import exp
 
 from store import errors as store_errors
+from store.reader import Reader
 from store.snapshot import Snapshot
-from store.sql.bound import Query
+from store.sql.bound import Bound, Query
 from store.sql.casts import REFUSED
-from store.sql.errors import QueryFailed, QueryTimedOut
+from store.sql.errors import NameNotFound, QueryFailed, QueryTimedOut
 from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
 from store.sql.show import describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
-from store.store import Store
 
 
 def query(
-    store: Store, account: str, text: str, *, now_ns: int, timeout_s: float | None = None, max_rows: int | None = None
+    store: Reader, account: str, text: str, *, now_ns: int, timeout_s: float | None = None, max_rows: int | None = None
 ) -> ResultSet:
     """The result of `text` over what `account` has. May block for `timeout_s`: call it on a thread of its own.
 
@@ -42,6 +42,8 @@ def query(
                     return show_measures(snapshot, source, statement, timeout_s)
                 case _:
                     return _select(snapshot, source, statement, now_ns, timeout_s, max_rows)
+    except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
+        raise NameNotFound(str(error)) from error  # deleted by somebody else while it was asked
     except store_errors.QueryTimeout as error:
         raise QueryTimedOut(f"The query ran longer than {timeout_s:g} s and was ended") from error
     except store_errors.QueryFailed as error:
@@ -56,16 +58,25 @@ def _select(
     timeout_s: float | None,
     max_rows: int | None,
 ) -> ResultSet:
-    if max_rows is not None:
-        _cap(statement, max_rows + 1)
-    try:
-        bound = Binder(source, snapshot, now_ns).bind(statement)
-    except RecursionError:
-        raise source.syntax(None, "The query is nested too deeply") from None
+    bound = _bind(snapshot, source, statement, now_ns, max_rows)
     table = snapshot.execute(bound.sql, timeout_s=timeout_s)
     truncated = max_rows is not None and table.num_rows > max_rows
     columns = tuple(ResultColumn(output.name, output.type) for output in bound.outputs)
     return ResultSet(columns, table.slice(0, max_rows) if truncated else table, truncated)
+
+
+def _bind(snapshot: Snapshot, source: QueryText, statement: Query, now_ns: int, max_rows: int | None) -> Bound:
+    if max_rows is not None:
+        _cap(statement, max_rows + 1)
+    try:
+        return Binder(source, snapshot, now_ns).bind(statement)
+    except RecursionError:
+        raise source.syntax(None, "The query is nested too deeply") from None
+    except NameNotFound:
+        again = parse(source) if snapshot.renew() else None  # binding has changed the statement
+        if not isinstance(again, (exp.Query, exp.Values)):
+            raise
+    return _bind(snapshot, source, again, now_ns, max_rows)
 
 
 def _cap(statement: Query, count: int) -> None:

@@ -30,9 +30,10 @@ IN_THE_DATA_DIR = {
     "store/checkpoint",
 }
 ENVIRON = {
+    "BROKER_PASSWORD": "d",
     "FARM_7": "a",
     "DASHBOARD": "b",
-    "BROKER_PASSWORD": "c",
+    "KAFKA_PASSWORD": "c",
     "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 

@@ -46,7 +46,6 @@ def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
         if not inner or here in {
             "listener.users",
             "brokers",
-            "brokers.tls",
             "http.tokens",
             "tables",
             "tables.time",
@@ -163,22 +162,6 @@ def test_the_reasons_of_refusals_and_endings_are_those_of_the_gateway() -> None:
     assert set(first_column(text, "`streamgauge_gateway_ended_total{reason}`")) == ended
 
 
-def test_the_limits_of_mqtt_are_the_gateways() -> None:
-    settings, text = ListenerSettings(), text_of("mqtt.md")
-
-    for told in (
-        f"| a packet | {settings.max_packet_bytes >> 10} KiB |",
-        f"| an MQTT topic | {settings.max_topic_bytes:,} bytes",
-        f"| unacknowledged messages of a connection | {settings.receive_maximum:,} ",
-        f"| topic aliases of a connection | {settings.topic_alias_maximum} |",
-        f"| time for the CONNECT | {settings.connect_timeout_s:g} s |",
-        f"after {settings.batch.close_after_s * 1000:g} ms, at {settings.batch.max_messages:,} messages or",
-        f"or at {settings.batch.max_bytes >> 20} MiB",
-        f"When {settings.batch.max_waiting_messages:,} messages or {settings.batch.max_waiting_bytes >> 20} MiB wait",
-    ):
-        assert told in text, told
-
-
 def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> None:
     text = text_of("brokers.md")
 
@@ -191,6 +174,29 @@ def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> N
         f"above {MAX_PAYLOAD_BYTES >> 10} KiB is cut",
         f"ask for {DEFAULT_WINDOW['5']:,}",
         f"Mosquitto allows {DEFAULT_WINDOW['3.1.1']} unless",
+    ):
+        assert told in text, told
+
+
+def test_the_reasons_of_failed_handshakes_are_those_of_the_gateway() -> None:
+    told = first_column(text_of("tls.md"), "`streamgauge_gateway_handshakes_failed_total{reason}`")
+
+    assert set(told) == set(re.findall(r'return "(\w+)", ', sources("pipeline/gateway")))
+
+
+def test_the_limits_of_mqtt_are_the_gateways() -> None:
+    settings, text = ListenerSettings(), text_of("mqtt.md")
+
+    for told in (
+        f"| a packet | {settings.max_packet_bytes >> 10} KiB |",
+        f"| an MQTT topic | {settings.max_topic_bytes:,} bytes",
+        f"| unacknowledged messages of a connection | {settings.receive_maximum:,} ",
+        f"| topic aliases of a connection | {settings.topic_alias_maximum} |",
+        f"| time for the CONNECT | {settings.connect_timeout_s:g} s |",
+        f"| time for the handshake of TLS, before that | {settings.handshake_timeout_s:g} s |",
+        f"after {settings.batch.close_after_s * 1000:g} ms, at {settings.batch.max_messages:,} messages or",
+        f"or at {settings.batch.max_bytes >> 20} MiB",
+        f"When {settings.batch.max_waiting_messages:,} messages or {settings.batch.max_waiting_bytes >> 20} MiB wait",
     ):
         assert told in text, told
 
@@ -224,7 +230,7 @@ def test_the_faults_are_those_of_the_simulators() -> None:
 def test_the_options_of_simulate_are_all_explained() -> None:
     text = text_of("simulators.md")
 
-    listed = re.findall(r"`(--[a-z]+)`", "".join(row for row in text.splitlines() if row.startswith("| `--")))
+    listed = re.findall(r"`(--[a-z-]+)`", "".join(row for row in text.splitlines() if row.startswith("| `--")))
 
     assert {option for option in listed if option != "--"} >= {
         option for parameter in simulate.params for option in parameter.opts if option.startswith("--")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from store.catalog import Catalog, TableSettings
+from store.catalog import Catalog, FileKeeping, TableSettings
 from store.errors import DatabaseExists, DatabaseNotEmpty, TableExists, UnknownDatabase, UnknownTable
 from store.record import TableId
 
@@ -12,7 +12,9 @@ TEMPLATE = TableSettings(timedelta(hours=1), timedelta(days=365), from_config=Tr
 
 
 def make(path: Path) -> Catalog:
-    return Catalog(path, {("agri", "readings"): TEMPLATE}, lambda: 42, lambda: {"s": 7}, lambda table: None)
+    return Catalog(
+        FileKeeping(path), {("agri", "readings"): TEMPLATE}, lambda: 42, lambda: {"s": 7}, lambda table: None
+    )
 
 
 def test_what_was_made_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from pipeline.directory.stores import by_table
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services
 from pipeline.http.times import duration_ns, time_ns
 from rules.transition import rfc3339
 from store.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
-from store.record import TableId
 
 router = APIRouter(prefix="/v1", tags=["averages"])
 
@@ -75,19 +74,17 @@ async def _averages(
         raise bad_parameter("from", start, f"it is not before to={rfc3339(to_ns)}")
     if bin_ns is not None and (to_ns - from_ns) // bin_ns > MAX_BINS:
         raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
-    by_table: dict[TableId, dict[str, list[int]]] = defaultdict(dict)
-    for zone in zones:
-        found, series = parts.zones.find(account, zone, table)
-        by_table[found][zone] = series
 
     def answer() -> dict[tuple[str, str], dict[str, Any]]:
+        members = {zone: parts.directory.members(account, zone, table) for zone in zones}
         shaped: dict[tuple[str, str], dict[str, Any]] = {}
         with parts.store.snapshot(account) as snapshot:
-            for found, series in by_table.items():
+            for index, series in by_table(members):
+                found = index.table
                 units = snapshot.schema(found.database, found.table).settings.units
                 rows_of = zone_averages(
                     snapshot,
-                    parts.store.registry.of(found),
+                    index,
                     series,
                     measures,
                     from_ns=from_ns,

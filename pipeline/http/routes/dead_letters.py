@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.archive.dead_letters import ArchivedLetter
-from pipeline.dead_letter import Reason
+from pipeline.dead_letter import DeadLetter, Reason
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services
@@ -83,16 +84,23 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
         )
     letters = [entry.letter for entry in reversed(found)]
     if letters:
-        frame = encode_frame(
-            FrameKind.MQTT,
-            [letter.arrival_ns for letter in letters],
-            [letter.account for letter in letters],
-            [letter.mqtt_topic for letter in letters],
-            [letter.payload for letter in letters],
-        )
-        await parts.appender.append(READINGS, frame)
+        by_partition: dict[int, list[DeadLetter]] = {}
+        for letter in letters:
+            by_partition.setdefault(parts.partition_of(letter.account, letter.mqtt_topic), []).append(letter)
+        for partition, of in by_partition.items():
+            await parts.appender.append(READINGS, _frame(of), partition)
         parts.dead_letters.mark_replayed([letter.id for letter in letters], parts.clock_ns())
     return {"replayed": len(letters), "more": body.ids is None and len(letters) == MAX_REPLAYED}
+
+
+def _frame(letters: Sequence[DeadLetter]) -> bytes:
+    return encode_frame(
+        FrameKind.MQTT,
+        [letter.arrival_ns for letter in letters],
+        [letter.account for letter in letters],
+        [letter.mqtt_topic for letter in letters],
+        [letter.payload for letter in letters],
+    )
 
 
 def _find(parts: Services, account: str, letter_id: str, parameter: str) -> ArchivedLetter:

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
+from pipeline.http.gateways import CollectorByGateway
 from pipeline.http.services import Services, services
 
 router = APIRouter(tags=["operations"])
@@ -32,6 +32,7 @@ async def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
         "status": "ready" if ready else "catching up",
         "lag_seconds": round(lag_s, 3),
         "frames_behind": parts.progress.frames_behind,
+        "partitions": parts.partitions(),
     }
     return JSONResponse(body, 200 if ready else 503)
 
@@ -42,5 +43,5 @@ def metrics() -> Response:
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # ships no types for it
+        CollectorByGateway(registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,3 +1,4 @@
-from log_workbench import bench
+from kafka_broker import kafka
+from log_workbench import bench, kafka_bench, local_bench
 
-__all__ = ["bench"]
+__all__ = ["bench", "kafka", "kafka_bench", "local_bench"]

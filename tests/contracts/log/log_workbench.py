@@ -1,23 +1,29 @@
-"""The logs that the contract is asked of. Another implementation adds a class like `LocalLog` to `LOGS`."""
+"""The logs that the contract is asked of: `bench` is each of them in turn; `local_bench` is the embedded one alone, for
+laws about disks and caps, which Kafka has of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka_broker import Broker, delete_topics
 
 from pipeline.log import open_admin, open_appender, topic_file
-from pipeline.log.limits import Limits
-from pipeline.log.log import Appender, LogAdmin
+from pipeline.log.log import Appender, Extent, LogAdmin
+from pipeline.log.settings import LogSettings
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, new_app
 
@@ -33,15 +39,34 @@ class LocalLog:
         self._folder = folder
         self._stack = stack
         self._patch = patch
-        self.url = f"local://{folder}"
+        self.settings = LogSettings(f"local://{folder}", ROOMY_BYTES, 0)
 
     def on_small_disk(self) -> SmallDisk:
         """Put the log, not yet opened, on a small disk."""
         return SmallDisk(self._folder, self._stack, self._patch)
 
-    def replace(self) -> None:
+    def for_reader(self, _name: str) -> LogSettings:
+        """Settings of a reader that sees everything, whoever else reads."""
+        return self.settings
+
+    async def replace(self) -> None:
         """Put an empty log in the place of this one."""
         shutil.rmtree(self._folder)
+
+
+class KafkaLog:
+    """Topics of its own on the tests' broker; one partition, as the laws speak of one."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.settings = broker.settings(partitions=1, session_s=1.5, heartbeat_s=0.3)
+
+    def for_reader(self, name: str) -> LogSettings:
+        """Settings of a reader that sees everything: those of one group would share it."""
+        return replace(self.settings, group=self.settings.prefix + name)
+
+    async def replace(self) -> None:
+        """Put empty topics in the place of these."""
+        await delete_topics(self.settings)
 
 
 class SmallDisk:
@@ -80,38 +105,59 @@ class SmallDisk:
             admin.trim(topic, admin.extent(topic).next_offset // 2)
 
 
-LOGS = [LocalLog]
-
-
 class Workbench:
     """What the tests do with a log; everything opened here is closed at the end."""
 
-    def __init__(self, log: LocalLog, stack: AsyncExitStack) -> None:
+    def __init__(self, log: LocalLog | KafkaLog, stack: AsyncExitStack) -> None:
         self.log = log
-        self.url = log.url
         self._stack = stack
 
     async def appender(self, *, max_bytes: int = ROOMY_BYTES, min_free_bytes: int = 0) -> Appender:
-        appender = open_appender(self.url, max_bytes=max_bytes, min_free_bytes=min_free_bytes)
+        appender = open_appender(replace(self.log.settings, max_bytes=max_bytes, min_free_bytes=min_free_bytes))
         await appender.start()
         self._stack.push_async_callback(appender.stop)
         return appender
 
     def admin(self) -> LogAdmin:
-        admin = open_admin(self.url)
+        admin = open_admin(self.log.settings)
         self._stack.callback(admin.close)
         return admin
 
-    def app(self, start_offset: Callable[[object], int | None], name: str = "contract") -> App:
-        return new_app(LogUse(self.url, start_offset, Limits(ROOMY_BYTES, 0)), name=name)
+    def app(self, start_offset: Callable[[object], int | None], name: str = "contract", **others: Any) -> App:
+        return new_app(LogUse(self.log.for_reader(name), start_offset, **others), name=name)
+
+    def writer(self, *arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
+        """The script `writer`, running on this log."""
+        return process("writer", pickle.dumps(self.log.settings).hex(), *arguments)
+
+    def reader(self, journal: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+        """The script `reader`, running on this log."""
+        return process("reader", pickle.dumps(self.log.for_reader(journal.stem)).hex(), journal)
 
 
-@pytest.fixture(params=LOGS)
-async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Workbench]:
+class LocalBench(Workbench):
+    """The same on the embedded log."""
+
+    log: LocalLog
+
+
+@pytest.fixture
+async def local_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalBench]:
     async with AsyncExitStack() as stack:
-        yield Workbench(request.param(tmp_path / "Data Dir" / "log", stack, monkeypatch), stack)
+        yield LocalBench(LocalLog(tmp_path / "Data Dir" / "log", stack, monkeypatch), stack)
+
+
+@pytest.fixture
+async def kafka_bench(kafka: Broker) -> AsyncIterator[Workbench]:
+    async with AsyncExitStack() as stack:
+        yield Workbench(KafkaLog(kafka), stack)
+
+
+@pytest.fixture(params=["local_bench", "kafka_bench"], ids=["local", "kafka"])
+def bench(request: pytest.FixtureRequest) -> Workbench:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Workbench)
+    return found
 
 
 @contextmanager
@@ -138,6 +184,11 @@ def killed(child: subprocess.Popen[str]) -> list[list[int]]:
     rest = child.stdout.read()
     child.wait()
     return [[int(word) for word in line.split()] for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def span(extent: Extent) -> tuple[int, int]:
+    """The offsets of an extent: sizes are each log's own."""
+    return extent.first, extent.next_offset
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 
 import pytest
-from log_workbench import Workbench, killed, lines_of, process
+from log_workbench import LocalBench, Workbench, killed, lines_of, span
 
 from pipeline.errors import LogError
 from pipeline.log.log import Extent
@@ -38,9 +38,18 @@ async def test_topics_do_not_mix_and_the_extent_tells_what_each_holds(bench: Wor
         appender.append(READINGS, b"12345"), appender.append(READINGS, b""), appender.append(ALERTS, b"a")
     )
 
-    assert admin.extent(READINGS) == Extent(first=0, next_offset=2, size_bytes=5)
+    assert span(admin.extent(READINGS)) == (0, 2)
     assert admin.read(ALERTS, 0, 10) == [(0, b"a")]
     assert admin.read(READINGS, 1, 10) == [(1, b"")]
+
+
+async def test_the_embedded_log_counts_the_bytes_of_its_values(local_bench: LocalBench) -> None:
+    appender, admin = await local_bench.appender(), local_bench.admin()
+
+    await asyncio.gather(*[appender.append(READINGS, value) for value in (b"12345", b"", b"123")])
+    admin.trim(READINGS, 1)
+
+    assert admin.extent(READINGS) == Extent(first=1, next_offset=3, size_bytes=3)
 
 
 async def test_stop_finishes_what_was_appended(bench: Workbench) -> None:
@@ -73,7 +82,7 @@ async def test_a_partition_that_is_not_there_is_refused_by_name(bench: Workbench
 async def test_every_append_that_was_answered_survives_sigkill_of_the_writer(bench: Workbench) -> None:
     answered: dict[int, int] = {}
     for attempt in range(3):
-        with process("writer", bench.url, attempt, 1_000_000) as writer:
+        with bench.writer(attempt, 1_000_000) as writer:
             lines = lines_of(writer, 200 + 77 * attempt) + killed(writer)
         answered |= {offset: attempt * 1_000_000 + number for number, offset in lines}
 
@@ -87,7 +96,7 @@ async def test_every_append_that_was_answered_survives_sigkill_of_the_writer(ben
 
 async def test_writers_in_several_processes_keep_their_own_order_and_share_no_offset(bench: Workbench) -> None:
     appender = await bench.appender()
-    with process("writer", bench.url, 1, 400) as one, process("writer", bench.url, 2, 400) as two:
+    with bench.writer(1, 400) as one, bench.writer(2, 400) as two:
         own = [await appender.append(READINGS, b"0 %d" % number) for number in range(200)]
         offsets = {1: [line[1] for line in lines_of(one, 400)], 2: [line[1] for line in lines_of(two, 400)], 0: own}
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from log_workbench import Workbench, killed, lines_of, process, until
+from faust.types import TP
+from log_workbench import Workbench, killed, lines_of, until
 
 from pipeline.log.topics import ALERTS, READINGS
 from pipeline.log.transport_app import App, running
@@ -39,12 +40,38 @@ async def test_reading_begins_where_the_application_says(bench: Workbench, start
     assert seen == [(number, b"%d" % number) for number in range(first, 301)]
 
 
+async def test_partitions_are_taken_up_before_positions_are_asked_and_let_go_at_the_end(bench: Workbench) -> None:
+    calls: list[tuple[str, set[tuple[str, int]]]] = []
+
+    async def assigned(partitions: set[TP]) -> None:
+        calls.append(("assigned", {*map(tuple, partitions)}))
+
+    async def revoked(partitions: set[TP]) -> None:
+        calls.append(("revoked", {*map(tuple, partitions)}))
+
+    def start(tp: TP) -> None:
+        calls.append(("start", {tuple(tp)}))
+
+    app = bench.app(start, on_assigned=assigned, on_revoked=revoked)
+    seen, appender = collect(app, READINGS), await bench.appender()
+    collect(app, ALERTS)
+
+    async with running(app):
+        await appender.append(READINGS, b"x")
+        await until(lambda: bool(seen))
+
+    both = {(READINGS, 0), (ALERTS, 0)}
+    assert calls[0] == ("assigned", both)
+    assert sorted(map(str, calls[1:3])) == sorted(str(("start", {one})) for one in both)
+    assert calls[3:] == [("revoked", both)]
+
+
 async def test_an_application_sees_what_other_processes_append_while_it_runs(bench: Workbench) -> None:
     app = bench.app(lambda _: None)
     seen = collect(app, READINGS)
 
     async with running(app):
-        with process("writer", bench.url, 7, 300) as writer:
+        with bench.writer(7, 300) as writer:
             lines_of(writer, 300)
         await until(lambda: len(seen) == 300)
 
@@ -53,13 +80,13 @@ async def test_an_application_sees_what_other_processes_append_while_it_runs(ben
 
 async def test_a_reader_that_is_killed_goes_on_from_its_own_position(bench: Workbench, tmp_path: Path) -> None:
     journal = tmp_path / "positions"
-    with process("writer", bench.url, 0, 2000) as writer:
+    with bench.writer(0, 2000) as writer:
         for attempt in range(3):
-            with process("reader", bench.url, journal) as reader:
+            with bench.reader(journal) as reader:
                 lines_of(reader, 100 + 51 * attempt)
                 killed(reader)
         lines_of(writer, 2000)
-        with process("reader", bench.url, journal):
+        with bench.reader(journal):
             await until(lambda: journal.read_text().endswith("\n1999 1999\n"))
 
     assert journal.read_text() == "".join(f"{number} {number}\n" for number in range(2000))
@@ -67,8 +94,8 @@ async def test_a_reader_that_is_killed_goes_on_from_its_own_position(bench: Work
 
 async def test_readers_in_several_processes_each_see_everything(bench: Workbench, tmp_path: Path) -> None:
     journals = [tmp_path / "one", tmp_path / "two"]
-    with process("reader", bench.url, journals[0]) as one, process("reader", bench.url, journals[1]) as two:
-        with process("writer", bench.url, 0, 300) as a, process("writer", bench.url, 1, 300) as b:
+    with bench.reader(journals[0]) as one, bench.reader(journals[1]) as two:
+        with bench.writer(0, 300) as a, bench.writer(1, 300) as b:
             lines_of(a, 300)
             lines_of(b, 300)
         seen = [lines_of(one, 600), lines_of(two, 600)]

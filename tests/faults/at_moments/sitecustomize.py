@@ -108,7 +108,7 @@ PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "store.magnetic_tier": of_magnetic_tier,
     "store.series_file": of_series_file,
     "store.positions": of_positions,
-    "pipeline.rule_state": of_rule_state,
+    "pipeline.rule_state.files": of_rule_state,
     "pipeline.upkeep": of_pipeline_upkeep,
     "pipeline.supervisor.backoff": of_backoff,
     "pipeline.log.topic_file": of_topic_file,

@@ -82,7 +82,7 @@ async def start_intake(folder: Path, *brokers: dict[str, Any] | Broker, **batch:
     gateway = Gateway(settings, log, clock_ns=time.time_ns)
     entries = [broker if isinstance(broker, Broker) else Broker(**broker) for broker in brokers]
     subscriptions = Brokers(entries, folder, gateway.stage, gateway.names)
-    gateway.also_on_pressure = subscriptions.on_pressure
+    gateway.on_pressure.append(subscriptions.on_pressure)
     await gateway.start()
     subscriptions.start()
     return Intake(gateway, subscriptions, log)

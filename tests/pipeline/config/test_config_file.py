@@ -14,6 +14,7 @@ from pipeline.config.show import show_config
 
 GOOD = Path(__file__).parent / "good" / "everything.yaml"
 ENVIRON = {
+    "PEER_TOKEN": "known-to-workers-only",
     "FARM_7": "hush-farm",
     "BROKER_PASSWORD": "hush-broker",
     "DASHBOARD": "hush-dashboard",
@@ -58,6 +59,31 @@ def test_every_setting_of_a_full_file_is_taken_over() -> None:
     assert receiver.webhook.secret.get_secret_value() == ENVIRON["HOOK_SECRET"]
 
 
+def test_secrets_in_the_clear_are_warned_of_and_with_tls_are_not() -> None:
+    users, tokens = [{"username": "a", "password": "b"}], [{"token": "t"}]
+    plain = {
+        "listener": {"address": "0.0.0.0:1883", "users": users},
+        "http": {"address": "0.0.0.0:8080", "tokens": tokens},
+    }
+    files = {"certificate": "c.pem", "key": "k.pem"}
+    secure = {name: {**section, "tls": files} for name, section in plain.items()}
+
+    assert [warning.partition(" can be")[0] for warning in Config.model_validate(plain).warnings] == [
+        "listener.address: 0.0.0.0:1883",
+        "http.address: 0.0.0.0:8080",
+    ]
+    assert Config.model_validate(secure).warnings == ()
+
+
+def test_required_client_certificates_count_as_users() -> None:
+    tls = {"certificate": "c.pem", "key": "k.pem", "client_ca": "ca.pem", "require_client_certificate": True}
+
+    config = Config.model_validate({"listener": {"address": "0.0.0.0:8883", "tls": tls}})
+
+    assert config.listener_tls is not None
+    assert config.listener_tls.requires_client_certificate
+
+
 def test_the_store_is_told_what_it_needs_of_a_table() -> None:
     settings = load_config(GOOD, ENVIRON).templates()["agriculture", "readings"]
 
@@ -76,7 +102,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, loads: Loads) -
     config = loads("data_dir: here\nmagnetic: {url: ./cold}\nrules: ['rules/*.yaml', gone.yaml, rules/a.yaml]")
 
     assert config.data_dir == tmp_path / "here"
-    assert config.log_url == f"local://{tmp_path}/here/log"
+    assert config.log_settings.url == f"local://{tmp_path}/here/log"
     assert config.magnetic_url == f"{tmp_path}/cold"
     rules = tmp_path / "rules"
     assert config.rule_files == [rules / "a.yaml", rules / "b.yaml", tmp_path / "gone.yaml"]
@@ -84,6 +110,11 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, loads: Loads) -
 
 def test_the_magnetic_tier_is_in_the_data_dir_unless_told_otherwise(tmp_path: Path, loads: Loads) -> None:
     assert loads("data_dir: here").magnetic_url == f"{tmp_path}/here/magnetic"
+
+
+def test_the_magnetic_tier_may_be_in_a_bucket_or_a_folder_by_its_url(loads: Loads) -> None:
+    assert loads("magnetic: {url: 's3://bucket/a/b/'}").magnetic_url == "s3://bucket/a/b"
+    assert loads("magnetic: {url: 'file:///some/folder'}").magnetic_url == "/some/folder"
 
 
 def test_log_may_be_its_bare_url(loads: Loads) -> None:
@@ -188,4 +219,3 @@ def test_everything_the_example_has_commented_out_loads_too(loads: Loads) -> Non
     assert [user.username for user in config.listener.users] == ["farm-7"]
     assert [receiver.name for receiver in config.receivers] == ["growers"]
     assert config.tables[0].measures["count"].type == "bigint"
-    assert [broker.label for broker in config.brokers] == ["broker.example:8883"]

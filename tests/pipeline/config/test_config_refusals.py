@@ -15,8 +15,25 @@ ONE_PROBLEM = {
     "http: {adress: x}": '1: http.adress: "adress" is not a key known here; did you mean address? http has address',
     "tables:\n- name: farm.air": "2: tables[0].topics: is required",
     "publish_records: true": "1: publish_records: is true; allowed: false",
-    "log: kafka://host:9092": '1: log.url: "kafka://host:9092" is not supported by this version, whose log is embedded',
-    "\nmagnetic: {url: s3://bucket}": '2: magnetic.url: "s3://bucket" is not supported by this version; write the path',
+    "log: redis://host": '1: log.url: "redis://host" is no log; write local, or kafka://host:port[,host:port]',
+    "log: kafka://": '1: log.url: "kafka://" is no log',
+    "log: kafka://a b:9092": '1: log.url: "kafka://a b:9092" is no log',
+    "log: {url: kafka://h, max_bytes: 1GiB}": "1: log.max_bytes: means nothing to Kafka, which has its own limits",
+    "log: {partitions: 8}": "1: log.partitions: means nothing to the embedded log; it is for kafka://",
+    "log: {tls: {}}": "1: log.tls: means nothing to the embedded log",
+    "log: {url: kafka://h, partitions: 0}": "1: log.partitions: is 0: Input should be greater than or equal to 1",
+    "log: {url: kafka://h, prefix: 'a b'}": '1: log.prefix: "a b" cannot begin a topic\'s name; it has at most 200 of',
+    "log: {url: kafka://h, group: ''}": '1: log.group: "" is no name of a group here; it has 1-200 of',
+    "log: {url: kafka://h, tls: {key: a.pem}}": "1: log.tls.key: there is no certificate that it belongs to",
+    "log: {url: kafka://h, sasl: {username: a, password: b, mechanism: OAUTH}}": (
+        "1: log.sasl.mechanism: is \"OAUTH\"; allowed: 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"
+    ),
+    "log: {url: kafka://h, sasl: {username: a}}": "1: log.sasl.password: is required",
+    "\nmagnetic: {url: gs://bucket}": (
+        "2: magnetic.url: gs://bucket: gs:// is not supported; a folder, file:///folder or s3://bucket/prefix is"
+    ),
+    "\nmagnetic: {url: s3://Bucket/x}": "2: magnetic.url: s3://Bucket/x: 'Bucket' is no bucket's name",
+    "\nmagnetic: {url: ''}": "2: magnetic.url: it is empty; write the path of a local folder, or s3://bucket/prefix",
     "memory_limit: 2 GiBs": '1: memory_limit: "2 GiBs" is not a size; write a whole number of bytes, or one with KiB',
     "http: {address: nowhere}": '1: http.address: "nowhere" is not an address; write host:port with a port of 0-65535',
     "http: {address: '1.2.3.4:65536'}": '1: http.address: "1.2.3.4:65536" is not an address',
@@ -30,6 +47,25 @@ ONE_PROBLEM = {
     "listener: {users: [{username: a, password: b, account: ../x}]}": (
         '1: listener.users[0].account: "../x" is not an account name'
     ),
+    "listener: {users: [{username: a}]}": (
+        "1: listener.users[0].password: is required, unless certificate: true takes its place"
+    ),
+    "listener: {users: [{username: a, password: '', account: b}]}": "1: listener.users[0].password: it is empty",
+    "listener: {users: [{username: a, certificate: true}]}": (
+        "1: listener.users[0].certificate: is true, and listener.tls has no client_ca"
+    ),
+    "listener: {tls: {certificate: c, key: k, client_ca: a}, users: [{username: a, password: b, certificate: true}]}": (
+        "1: listener.users[0].certificate: is true, and there is a password too"
+    ),
+    "listener: {tls: {certificate: c, key: k, require_client_certificate: true}}": (
+        "1: listener.tls.require_client_certificate: is true, and there is no client_ca"
+    ),
+    "listener: {tls: {certificate: c}}": "1: listener.tls.key: is required",
+    "listener: {address: '0.0.0.0:1', tls: {certificate: c, key: k, client_ca: a}}": (
+        "1: listener.address: 0.0.0.0:1 can be reached from other machines"
+    ),
+    "http: {tls: {certificate: 1, key: k}}": "1: http.tls.certificate: is 1; it is a path",
+    "listener: {gateways: 0}": "1: listener.gateways: is 0",
     "tables: []": "1: tables: is empty; leave tables out for the default, or list one",
     "tables: {a: b}": "1: tables: is a mapping; it is a list",
     "rules: a.yaml": '1: rules: is "a.yaml"; it is a list',
@@ -139,7 +175,7 @@ ENVIRONMENT = {
     "STREAMGAUGE_TABLES__0__NAME": ("a.b", "sets nothing: tables is a single value or given whole; it has no 0"),
     "STREAMGAUGE_RULES": ('{"a": 1}', "rules: is a mapping; it is a list"),
     "STREAMGAUGE_MEMORY_LIMIT": ("lots", 'memory_limit: "lots" is not a size'),
-    "STREAMGAUGE_LOG": ("kafka://x", 'log.url: "kafka://x" is not supported by this version'),
+    "STREAMGAUGE_LOG": ("kafka:x", 'log.url: "kafka:x" is no log; write local, or kafka://host:port'),
 }
 
 
@@ -166,6 +202,8 @@ def test_a_bad_option_is_told_with_its_name(refuses: Refuses) -> None:
         "http: {tokens: [5551234x, {a: 5551234}]}",
         "listener: {users: [{username: a, password: 5551234}]}",
         "receivers: [{name: g, webhook: {url: 'http://x/', secret: 'sk_5551234'}}]",
+        "log: kafka://user:5551234@not a host",
+        "log: {url: kafka://h, sasl: {username: '', password: 5551234x}}",
         "receivers: [{name: g, webhook: {url: 'http://x/', secret: '${SECRET}'}}]",
     ],
 )

@@ -30,4 +30,6 @@ def test_the_log_may_be_bare_text() -> None:
 
 
 def test_secrets_are_marked_as_such() -> None:
-    assert config_schema()["$defs"]["User"]["properties"]["password"]["writeOnly"] is True
+    password = config_schema()["$defs"]["User"]["properties"]["password"]
+
+    assert password["anyOf"][0]["writeOnly"] is True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from fastapi import FastAPI
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
+from pipeline.directory.rejected import rejected_messages
+from pipeline.directory.stores import StoreDirectory
 from pipeline.frame import FrameKind, decode_frame, encode_frame
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.services import QueryPool, Services
-from pipeline.http.zones import Zones
 from pipeline.log import open_admin, open_appender
 from pipeline.log.topics import READINGS
 from pipeline.normalise.normaliser import Normaliser
@@ -27,7 +29,7 @@ from pipeline.progress import Progress
 from pipeline.writes import LogWriter, PendingWrites
 from rules.transition import rfc3339
 from store.endpoint import Endpoint
-from store.store import Store
+from store.store import Applied, Store
 
 NS = 1_000_000_000
 NOW_NS = 1_795_428_000 * NS  # 2026-11-23T10:00:00Z
@@ -68,7 +70,7 @@ class HttpService:
     def __init__(self, folder: Path, tokens: Mapping[str, str] | None = None) -> None:
         config = Config.model_validate({**CONFIG, "data_dir": folder})
         self.clock = Clock()
-        self.admin = open_admin(config.log_url)
+        self.admin = open_admin(config.log_settings)
         self.store = Store.open(
             config.layout.store, memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
         )
@@ -77,13 +79,16 @@ class HttpService:
         self.alerts = AlertArchive(config.layout.alerts)
         self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
         self.writes = PendingWrites()
-        self.appender = open_appender(config.log_url, max_bytes=1 << 30, min_free_bytes=0)
+        self.appender = open_appender(replace(config.log_settings, max_bytes=1 << 30, min_free_bytes=0))
         self.progress = Progress(
             lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
         )
         queries = QueryPool()
         endpoint = Endpoint(
-            self.store, LogWriter(self.appender, self.writes, self.clock), clock_ns=self.clock, run=queries.run
+            self.store,
+            LogWriter(self.appender, self.outcome, lambda *_: 0, self.clock),
+            clock_ns=self.clock,
+            run=queries.run,
         )
         self.app: FastAPI = create_app(
             Services(
@@ -94,9 +99,12 @@ class HttpService:
                 credentials=Credentials(tokens or {}),
                 appender=self.appender,
                 progress=self.progress,
+                partitions=lambda: [0],
                 clock_ns=self.clock,
                 queries=queries,
-                zones=Zones(self.store),
+                directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
+                rejected=partial(rejected_messages, self.dead_letters),
+                partition_of=lambda *_: 0,
             )
         )
 
@@ -108,6 +116,10 @@ class HttpService:
         frame = encode_frame(FrameKind.MQTT, stamps, [account] * count, [mqtt_topic] * count, payloads)
         await self.appender.append(READINGS, frame)
         self.take_in()
+
+    async def outcome(self, _: int, offset: int) -> Applied:
+        """What became of a WriteRecords request."""
+        return await self.writes.outcome(offset, 30)
 
     def take_in(self) -> None:
         """What the stream does with the frames in the log that it has not seen."""

@@ -17,7 +17,7 @@ async def test_supervisors_and_scrapers_need_no_token(guarded: HttpService) -> N
 
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
     assert answers["/healthz"].json() == {"status": "ok"}
-    assert answers["/readyz"].json() == {"status": "ready", "lag_seconds": 0.0, "frames_behind": 0}
+    assert answers["/readyz"].json() == {"status": "ready", "lag_seconds": 0.0, "frames_behind": 0, "partitions": [0]}
 
 
 async def test_metrics_are_prometheus_text(http: httpx.AsyncClient) -> None:
@@ -39,7 +39,7 @@ async def test_not_ready_says_how_far_behind(service: HttpService, http: httpx.A
     answer = await http.get("/readyz")
 
     assert answer.status_code == 503
-    assert answer.json() == {"status": "catching up", "lag_seconds": 11.0, "frames_behind": 3}
+    assert answer.json() == {"status": "catching up", "lag_seconds": 11.0, "frames_behind": 3, "partitions": [0]}
 
 
 async def test_questions_wait_until_the_log_of_the_start_is_replayed(

@@ -5,7 +5,7 @@ import pytest
 from http_service import HttpService
 
 from pipeline.errors import LogError, LogFull
-from store.errors import MagneticTierError, QueryTimeout, UnknownTable
+from store.errors import MagneticTierError, MagneticUnavailable, QueryTimeout, UnknownTable
 
 MEMBERS = {"type", "title", "status", "detail"}
 
@@ -78,6 +78,7 @@ async def test_without_its_token_sql_and_a_replay_are_401s(guarded: HttpService)
         (QueryTimeout("the query was stopped after 60 s"), 504, "the query was stopped after 60 s"),
         (UnknownTable("no table t"), 404, "no table t"),
         (MagneticTierError("a secret path"), 500, "the store failed; the server's log says how"),
+        (MagneticUnavailable("a secret path"), 503, "the storage of older rows does not answer now; try again later"),
         (LogFull("the log holds 8 GiB, its cap"), 503, "the log holds 8 GiB, its cap"),
         (LogError("the disk is gone"), 500, "the disk is gone"),
         (ZeroDivisionError("a secret of ours"), 500, "the server failed at this request; its log says how"),

@@ -17,6 +17,7 @@ from pipeline.log.admin import LocalAdmin
 from pipeline.log.appender import LocalAppender
 from pipeline.log.folder import open_folder
 from pipeline.log.limits import Limits
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, new_app, running
@@ -38,7 +39,7 @@ class Watched:
     """An application that notes the offsets it gets, up to 9."""
 
     def __init__(self, tmp_path: Path, start: int | None) -> None:
-        self.app: App = new_app(LogUse(f"local://{tmp_path}/LOG", lambda _: start, LIMITS))
+        self.app: App = new_app(LogUse(LogSettings(f"local://{tmp_path}/LOG"), lambda _: start))
         self.offsets: list[int] = []
         self.done = asyncio.Event()
 
@@ -159,7 +160,7 @@ async def test_offsets_committed_by_faust_decide_nothing(appender: LocalAppender
 
 async def test_every_partition_is_read_in_its_order_and_a_key_has_one_partition(tmp_path: Path) -> None:
     open_folder(tmp_path / "log", partitions=3)
-    app = new_app(LogUse(f"local://{tmp_path}/log", lambda _: None, LIMITS))
+    app = new_app(LogUse(LogSettings(f"local://{tmp_path}/log", 1 << 30, 0), lambda _: None))
     topic = app.topic(READINGS)
     done = asyncio.Event()
     seen: dict[int, list[bytes]] = {0: [], 1: [], 2: []}

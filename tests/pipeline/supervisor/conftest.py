@@ -26,12 +26,16 @@ def start_up(tmp_path: Path) -> Iterator[Starter]:
         gateway: str = CHILD,
         worker: str = CHILD,
         gateway_stop_s: float = 0.5,
+        gateways: int = 1,
     ) -> Up:
         data_dir = data_dir or tmp_path / "data"
         journal, log = tmp_path / "journal", tmp_path / f"log-{len(started)}"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", UP, data_dir, mqtt, http, gateway, worker, journal, str(gateway_stop_s)],
+                [
+                    *(sys.executable, "-c", UP, data_dir, mqtt, http, gateway, worker, journal),
+                    *(str(gateway_stop_s), str(gateways)),
+                ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # as a shell starts it

@@ -17,7 +17,8 @@ DEADLINE_S = 20.0
 # A child: says its name, listens with SO_REUSEPORT, and at SIGTERM writes when it ended and goes.
 CHILD = """
 import signal, socket, sys, time
-name, host, port, journal = sys.argv[1:]
+name, host, port, journal, *more = sys.argv[1:]
+name = more[1] if more else name  # --name NAME
 server = socket.create_server((host, int(port)), reuse_port=True)
 def end(*_):
     with open(journal, "a") as file:
@@ -36,7 +37,7 @@ from pipeline.config.quantities import parse_address
 from pipeline.layout import Layout
 from pipeline.supervisor.supervisor import Plan, supervise
 from pipeline.errors import PipelineError
-data_dir, mqtt, http, gateway, worker, journal, gateway_stop_s = sys.argv[1:]
+data_dir, mqtt, http, gateway, worker, journal, gateway_stop_s, gateways = sys.argv[1:]
 def command(name, code, address):
     return (sys.executable, "-c", code, name, address.host, str(address.port), journal)
 plan = Plan(
@@ -44,6 +45,7 @@ plan = Plan(
     gateway=lambda mqtt, http: command("gateway", gateway, mqtt),
     worker=lambda mqtt, http: command("worker", worker, http),
     gateway_stop_s=float(gateway_stop_s),
+    gateways=int(gateways),
 )
 try:
     sys.exit(supervise(plan, lambda line: print(line, flush=True)))

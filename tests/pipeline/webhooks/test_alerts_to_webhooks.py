@@ -25,14 +25,21 @@ class Messages:
             yield SimpleNamespace(value=value, message=SimpleNamespace(offset=offset))
 
 
+async def append(_: bytes) -> None:
+    raise AssertionError("nobody else could take over: nothing is noted in the log")
+
+
 async def test_alerts_of_the_log_are_kept_and_delivered_once(office: Any, alert_event: Any) -> None:
     """A log that is read again from its start changes nothing."""
     values = [orjson.dumps([alert_event("a1", "firing"), alert_event("a2", "firing")]), b"[]"]
     async with endpoint() as hook:
         sender = await office.send_to({"growers": hook})
 
-        await alerts_to_webhooks(Messages(*values), office.archive, sender, NAME)
-        await alerts_to_webhooks(Messages(*values), office.archive, sender, NAME)
+        keeping = SimpleNamespace(
+            archive=office.archive, stream=NAME, receivers=sender.receivers, wake=sender.wake, note=None
+        )
+        await alerts_to_webhooks(Messages(*values), keeping, append, is_shared=False)
+        await alerts_to_webhooks(Messages(*values), keeping, append, is_shared=False)
         office.clock.forward(1)
         sender.wake()
         await until(lambda: set(office.states().values()) == {"delivered"})

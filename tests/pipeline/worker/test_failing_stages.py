@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -59,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def fill(folder: Path) -> None:
-    appender = open_appender(config_of(folder).log_url, max_bytes=1 << 30, min_free_bytes=0)
+    appender = open_appender(replace(config_of(folder).log_settings, max_bytes=1 << 30, min_free_bytes=0))
     await appender.start()
     now_ms = time.time_ns() // 10**6 - FRAMES
     for number in range(FRAMES):
@@ -163,7 +164,7 @@ def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
     """The store failed at its first batch: its position stays, and so does the log."""
     failing = start(folder, "records_to_store", 1)
     failing.communicate(timeout=30)
-    admin = open_admin(config_of(folder).log_url)
+    admin = open_admin(config_of(folder).log_settings)
     extent = admin.extent(READINGS)
     admin.close()
 

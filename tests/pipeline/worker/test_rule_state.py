@@ -8,7 +8,8 @@ from pipeline.frame import Frame, FrameKind
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicTemplate
-from pipeline.rule_state import FLOORS, RuleState
+from pipeline.rule_state import RuleFiles, RuleState
+from pipeline.rule_state.files import FLOORS
 from rules import Engine, load_rules
 from rules.transition import Transition
 from store.record import SeriesRegistry
@@ -34,7 +35,7 @@ class Rules:
         file = folder / "rules.yaml"
         file.write_text(rules)
         registry = SeriesRegistry()
-        self.state = RuleState(Engine(load_rules([file]), registry), folder / "state")
+        self.state = RuleState(Engine(load_rules([file]), registry), RuleFiles(folder / "state"))
         self.state.load()
         route = Route("farm", "cli/mate", TopicTemplate("farm/{sensor}"))
         self._normaliser = Normaliser([route], registry, STREAM)

@@ -13,14 +13,16 @@ from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.dead_letter import Reason
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log import open_admin, open_appender
-from pipeline.log.limits import Limits
 from pipeline.log.log import Appender
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import DEAD_LETTERS, READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, running
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicTemplate
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.partitions.partition import Partition
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import MAX_FRAMES, readings_to_records
 from pipeline.topology import BUFFERED_WORK_BATCHES, Outlets, Stages, build
@@ -44,8 +46,8 @@ class Workbench:
     normalised: int = 0
 
     def __post_init__(self) -> None:
-        self.url = f"local://{self.folder}/log"
-        self.admin = open_admin(self.url)
+        self.log = LogSettings(f"local://{self.folder}/log", 1 << 30, 0)
+        self.admin = open_admin(self.log)
         self.registry = SeriesRegistry()
         self.dead_letters = DeadLetterArchive(self.folder / "dead_letters.sqlite")
         self.may_store = asyncio.Event()
@@ -57,8 +59,11 @@ class Workbench:
             self.works.append(work)
 
     def app(self, alerts: Callable[[Any, Outlets], Awaitable[None]] = lambda stream, _: ignore(stream)) -> App:
-        normaliser = Normaliser(
-            [Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, self.admin.stream(READINGS)
+        stream_name = self.admin.stream(READINGS)
+        normaliser = Normaliser([Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, stream_name)
+        nothing: Any = None  # store and rules are stand-ins here
+        owned = OwnedPartitions(
+            [Partition(0, stream_name, nothing, normaliser, nothing, nothing, next_offset=self.start or 0)]
         )
 
         def counted(stream: Any, outlets: Outlets) -> Awaitable[None]:
@@ -66,18 +71,18 @@ class Workbench:
                 self.normalised = work.offset + 1
                 await outlets.records(work)
 
-            return readings_to_records(stream, normaliser, outlets.dead_letters, put)
+            return readings_to_records(stream, owned, outlets.dead_letters, put)
 
         stages = Stages(
             readings_to_records=counted,
             records_to_store=self.store,
             records_to_alerts=alerts,
-            alerts_to_webhooks=ignore,
+            alerts_to_webhooks=lambda stream, _: ignore(stream),
             dead_letters_to_archive=lambda stream: dead_letters_to_archive(
                 stream, self.dead_letters, self.admin.stream(DEAD_LETTERS)
             ),
         )
-        use = LogUse(self.url, lambda tp: self.start if tp.topic == READINGS else None, Limits(1 << 30, 0))
+        use = LogUse(self.log, lambda tp: self.start if tp.topic == READINGS else None)
         return build(use, stages, self.failures.append)
 
     @property
@@ -110,7 +115,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Workbench]:
 
 @pytest.fixture
 async def appender(bench: Workbench) -> AsyncIterator[Appender]:
-    made = open_appender(bench.url, max_bytes=1 << 30, min_free_bytes=0)
+    made = open_appender(bench.log)
     await made.start()
     yield made
     await made.stop()

@@ -4,35 +4,40 @@ import asyncio
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from pipeline.log import open_admin, open_appender
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.partitions.owned import OwnedPartitions
 from pipeline.upkeep import StoreMaintenance, Trimmer, every
-from store.store import Store
 
 
 @pytest.mark.parametrize(("store", "rules", "first"), [(100, 70, 70), (40, 70, 40), (0, 70, 0), (100, 100, 100)])
 async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
     tmp_path: Path, store: int, rules: int, first: int
 ) -> None:
-    url = f"local://{tmp_path}/log"
-    appender, admin = open_appender(url, max_bytes=1 << 30, min_free_bytes=0), open_admin(url)
+    log = LogSettings(f"local://{tmp_path}/log", 1 << 30, 0)
+    appender, admin = open_appender(log), open_admin(log)
     await appender.start()
     for topic in (READINGS, ALERTS, DEAD_LETTERS):
         for _ in range(100):
             await appender.append(topic, b"x" * 1000)
     await appender.stop()
-    parts: list[Any] = [
-        SimpleNamespace(floor=lambda _: store),
-        SimpleNamespace(floor=lambda _: rules),
-        SimpleNamespace(next_offset=lambda _: 30),
-        SimpleNamespace(next_offset=lambda _: None),
-    ]
+    partition: Any = SimpleNamespace(
+        number=0,
+        stream=admin.stream(READINGS),
+        store=SimpleNamespace(floor=lambda _: store),
+        rules=SimpleNamespace(floor=lambda _: rules),
+    )
+    archives: Any = {
+        ALERTS: SimpleNamespace(next_offset=lambda _: 30),
+        DEAD_LETTERS: SimpleNamespace(next_offset=lambda _: None),
+    }
 
-    await Trimmer(admin, *parts).trim()
+    await Trimmer(admin, OwnedPartitions([partition]), archives).trim()
 
     kept = {topic: admin.extent(topic).first for topic in (READINGS, ALERTS, DEAD_LETTERS)}
     admin.close()
@@ -50,7 +55,7 @@ def test_maintenance_that_fails_is_handed_to_fail_and_ends() -> None:
         failures.append(error)
         failed.set()
 
-    maintenance = StoreMaintenance(cast("Store", SimpleNamespace(maintain=maintain)), fail)
+    maintenance = StoreMaintenance(maintain, fail)
     maintenance.start()
     assert failed.wait(10)
     maintenance.stop()

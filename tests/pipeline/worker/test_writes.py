@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from pipeline.frame import FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.writes import UNCLAIMED_MAX, LogWriter, PendingWrites
+from store.endpoint.payload import WriteRecord, encode_write
+from store.record import MeasureType, TableId
 from store.store import Applied
 
 
@@ -63,7 +66,13 @@ async def test_outcomes_that_nobody_claims_are_forgotten_by_age() -> None:
 
 async def test_a_request_is_one_frame_and_answered_once_it_is_applied() -> None:
     appender, pending = FakeAppender(), PendingWrites()
-    writing = asyncio.create_task(LogWriter(appender, pending, lambda: 123).write("farm-7", b"request"))
+    records = [WriteRecord((), "cpu", 7, 1, (("load", MeasureType.DOUBLE, 0.5),))]
+
+    def outcome_of(_: int, offset: int) -> Awaitable[Applied]:
+        return pending.outcome(offset, 5)
+
+    writer = LogWriter(appender, outcome_of, lambda *_: 0, lambda: 123)
+    writing = asyncio.create_task(writer.write(TableId("farm-7", "db", "t"), records))
     await asyncio.sleep(0.01)
     is_answered_before = writing.done()
     pending.applied(0, outcome(5))
@@ -77,5 +86,5 @@ async def test_a_request_is_one_frame_and_answered_once_it_is_applied() -> None:
         FrameKind.WRITE_RECORDS,
         [123],
         ["farm-7"],
-        [b"request"],
+        [encode_write("db", "t", records)],
     )

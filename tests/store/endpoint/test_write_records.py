@@ -1,12 +1,13 @@
 """WriteRecords: what is refused whole, what is rejected by record, and what is stored."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from timestream_service import NOW_NS, DirectWriter, Refused, Service
 
-from store.endpoint import Endpoint, WriteRecord, encode_write
-from store.record import MeasureType
+from store.endpoint import Endpoint, WriteRecord
+from store.record import MeasureType, TableId
 from store.store import Applied
 
 NOW_MS = NOW_NS // 1_000_000
@@ -248,12 +249,12 @@ def test_a_writer_that_cannot_take_more_is_throttling_and_one_that_is_late_an_er
 def test_a_column_that_a_device_brought_first_with_another_type_rejects_the_record_and_is_known_then(
     table: Service,
 ) -> None:
-    first = encode_write("db", "t", [WriteRecord((), "cpu", NOW_NS, 1, (("load", MeasureType.DOUBLE, 0.5),))])
+    first = [WriteRecord((), "cpu", NOW_NS, 1, (("load", MeasureType.DOUBLE, 0.5),))]
 
     class Overtaken(DirectWriter):
-        async def write(self, account: str, payload: bytes) -> Applied:
-            await table.writer.write(account, first)
-            return await table.writer.write(account, payload)
+        async def write(self, to: TableId, records: Sequence[WriteRecord]) -> Applied:
+            await table.writer.write(to, first)
+            return await table.writer.write(to, records)
 
     table.endpoint = Endpoint(table.store, Overtaken(table.store, table.clock), clock_ns=table.clock)
     status, body = write(table, multi(load=("BIGINT", "1")), multi(users=("BIGINT", "1")))

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from store.endpoint import Endpoint, decode_write
+from store.endpoint import Endpoint, WriteRecord, decode_write, encode_write
+from store.record import TableId
 from store.store import Applied, Store
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
@@ -33,12 +35,13 @@ class DirectWriter:
     payloads: list[bytes] = field(default_factory=list)
     failure: Exception | None = None
 
-    async def write(self, account: str, payload: bytes) -> Applied:
+    async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
         if self.failure is not None:
             raise self.failure
         offset = len(self.payloads)
+        payload = encode_write(table.database, table.table, records)
         self.payloads.append(payload)
-        batch = decode_write(payload, account, self.store.registry, STREAM, offset, self.clock())
+        batch = decode_write(payload, table.account, self.store.registry, STREAM, offset, self.clock())
         applied = self.store.apply(batch)
         self.store.advance(STREAM, offset)
         return applied

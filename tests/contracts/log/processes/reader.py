@@ -5,11 +5,12 @@ Prints `<offset> <number in the message>` for each event it has written down.
 
 import asyncio
 import os
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.log.limits import Limits
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import new_app, running
@@ -23,8 +24,8 @@ def position(journal: Path) -> int | None:
     return int(text.rpartition("\n")[2].split()[0]) + 1 if text else None
 
 
-async def main(url: str, journal: Path) -> None:
-    app = new_app(LogUse(url, lambda _: position(journal), Limits(1 << 30, 0)), name=journal.stem)
+async def main(settings: LogSettings, journal: Path) -> None:
+    app = new_app(LogUse(settings, lambda _: position(journal)), name=journal.stem)
     file = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     @app.agent(app.topic(READINGS), concurrency=1)
@@ -38,4 +39,4 @@ async def main(url: str, journal: Path) -> None:
         await app.wait_until_stopped()
 
 
-asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+asyncio.run(main(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2])))

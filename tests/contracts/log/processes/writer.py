@@ -2,14 +2,16 @@
 
 import asyncio
 import itertools
+import pickle
 import sys
 
 from pipeline.log import open_appender
+from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
 
 
-async def main(url: str, writer: str, count: int) -> None:
-    appender = open_appender(url, max_bytes=1 << 30, min_free_bytes=0)
+async def main(settings: LogSettings, writer: str, count: int) -> None:
+    appender = open_appender(settings)
     await appender.start()
     numbers = iter(range(count))
     while batch := list(itertools.islice(numbers, 20)):
@@ -20,4 +22,4 @@ async def main(url: str, writer: str, count: int) -> None:
     await appender.stop()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+asyncio.run(main(pickle.loads(bytes.fromhex(sys.argv[1])), sys.argv[2], int(sys.argv[3])))

@@ -30,11 +30,11 @@ def failing(function: Callable[..., Any], at: int) -> Callable[..., Any]:
 
 PARTS: dict[str, Callable[[Worker], tuple[Any, str]]] = {
     "readings_to_records": lambda _: (Normaliser, "normalise_many"),
-    "records_to_store": lambda worker: (worker.store, "apply"),
-    "records_to_alerts": lambda worker: (worker.rule_state.engine, "evaluate"),
+    "records_to_store": lambda worker: (worker.partitions.store, "apply"),
+    "records_to_alerts": lambda worker: (worker.partitions.rule_state.engine, "evaluate"),
     "alerts_to_webhooks": lambda worker: (worker.alerts, "accept"),
     "dead_letters_to_archive": lambda worker: (worker.dead_letters, "accept"),
-    "maintenance": lambda worker: (worker.store, "maintain"),
+    "maintenance": lambda worker: (worker.partitions.store, "maintain"),
     "trim": lambda worker: (worker.admin, "trim"),
 }
 

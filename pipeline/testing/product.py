@@ -7,16 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
 from pipeline.layout import Layout
-
-T = TypeVar("T")
+from pipeline.testing.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "pipeline.cli")
 START_TIMEOUT_S = 60.0
@@ -24,28 +21,18 @@ STOP_TIMEOUT_S = 60.0
 FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}\n'
 
 
-def wait_for(condition: Callable[[], T], what: str, *, timeout_s: float = 30.0, every_s: float = 0.05) -> T:
-    """The first truthy answer of `condition`. Raises AssertionError saying `what` did not come, and the last answer."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout_s:g} s; the last answer was {answer!r}")
-        time.sleep(every_s)
-
-
 class Product:
     """`streamgauge up` with its data in `folder`/data and its output in `folder`/up.log. A context manager."""
 
-    def __init__(self, folder: Path, config: str = FREE_PORTS) -> None:
+    def __init__(self, folder: Path, config: str = FREE_PORTS, *, ca: Path | None = None) -> None:
+        """With `ca` its HTTP is HTTPS, and its certificate is of that authority."""
         self.folder = folder
         self.data_dir = folder / "data"
         self.output = folder / "up.log"
         self.config_file = folder / "streamgauge.yaml"
         self.config_file.write_text(config)
         self._process: subprocess.Popen[bytes] | None = None
+        self._ca = ca
         self.mqtt = self.http = ""
 
     def __enter__(self) -> Self:
@@ -85,10 +72,10 @@ class Product:
 
     def client(self, token: str | None = None) -> Client:
         """A client for its HTTP."""
-        return Client(f"http://{self.http}", token)
+        return Client(f"{'https' if self._ca else 'http'}://{self.http}", token, self._ca)
 
     def pid(self, name: str) -> int:
-        """The pid of `up`'s child `gateway` or `worker`, which may just have died."""
+        """The pid of `up`'s child `gateway` (`gateway-1` …) or `worker`, which may just have died."""
         state = json.loads(Layout(self.data_dir).up_state.read_bytes())
         return int(state["children"][name] or 0)
 

@@ -1,4 +1,4 @@
-"""Which series are in which zone: derived from the series indexes, brought up to date by what is new in them."""
+"""Which series of one store are in which zone: derived from its indexes, brought up to date by what is new in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from pipeline.http.problems import Problem
 from store.record import SeriesIndex, TableId
 from store.store import Store
 
@@ -28,7 +27,7 @@ class _TableZones:
 
 
 class Zones:
-    """Zone → series, per table. Any thread."""
+    """Zone → series, per table of a store. Any thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,22 +51,3 @@ class Zones:
             zones = self._tables[table] = _TableZones(index, index.rezoned)
         zones.update()
         return zones.series
-
-    def find(self, account: str, zone: str, table: str | None) -> tuple[TableId, list[int]]:
-        """The table that has the zone, and the zone's series there.
-
-        `table` as `database.table` or None. Raises Problem 404 if no table has it, 400 naming the tables if several do.
-        """
-        found = [
-            (candidate, series)
-            for candidate in (info.table for info in self._store.catalog.tables(account))
-            if table in (None, f"{candidate.database}.{candidate.table}")
-            and (series := self.series_of(candidate, zone))
-        ]
-        if not found:
-            where = "" if table is None else f" in table {table}"
-            raise Problem(404, f"no zone {zone!r}{where}; /v1/zones lists the zones", parameter="zone")
-        if len(found) > 1:
-            names = ", ".join(f"{candidate.database}.{candidate.table}" for candidate, _ in found)
-            raise Problem(400, f"zone {zone!r} is in several tables: add table=, one of {names}", parameter="table")
-        return found[0]

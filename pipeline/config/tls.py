@@ -1,0 +1,36 @@
+"""The TLS sections of a streamgauge.yaml. Paths only: whether the files are good is found out when they are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pipeline.config.problems import Problem, refuse
+from pipeline.config.tables import Section
+
+FilePath = Annotated[Path, AfterValidator(Path.absolute)]
+
+
+class Tls(Section):
+    """What a server shows who connects."""
+
+    certificate: FilePath = Field(description="PEM; the server's own first, then those up to its root")
+    key: FilePath = Field(description="PEM, without a passphrase")
+
+
+class ListenerTls(Section):
+    """As above, and which client certificates are good."""
+
+    certificate: FilePath = Field(description="PEM; the server's own first, then those up to its root")
+    key: FilePath = Field(description="PEM, without a passphrase")
+    client_ca: FilePath | None = Field(default=None, description="PEM: asks devices for certificates of these")
+    require_client_certificate: bool = Field(default=False, description="true: devices without one are refused")
+
+    @model_validator(mode="after")
+    def _can_be_verified(self) -> Self:
+        if self.require_client_certificate and self.client_ca is None:
+            message = "is true, and there is no client_ca to verify certificates with; name its file"
+            refuse([Problem(("require_client_certificate",), message)])
+        return self

@@ -1,0 +1,131 @@
+"""A worker among others on one log: who the others are, and everything that is asked of them, put together."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import msgspec
+
+from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.config import Config
+from pipeline.config.quantities import Address
+from pipeline.directory.rejected import RejectedMessages, rejected_messages
+from pipeline.directory.shared import Asked, SharedDirectory
+from pipeline.directory.stores import StoreDirectory
+from pipeline.http.services import Internal
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import DEAD_LETTERS, READINGS
+from pipeline.partitions.outcomes import Outcomes
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.partitions.shared import SharedPartitions
+from pipeline.peers import tails
+from pipeline.peers.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient
+from pipeline.peers.owners import Owners
+from pipeline.peers.peers import ANSWER_WITHIN_S, Peers
+from pipeline.peers.tails import Tails
+from store.catalog import Catalog
+from store.objects import Objects
+from store.shared import SharedStore
+from store.snapshot import Snapshot
+
+TIER_ID = "id"  # an object beside the tables: which magnetic tier this is
+INTERNAL_THREADS = 4
+
+
+class GroupTables:
+    """The tables of all workers together."""
+
+    def __init__(self, shared: SharedStore, tails: Tails) -> None:
+        self.catalog: Catalog = shared.catalog
+        self._shared = shared
+        self._tails = tails
+
+    def snapshot(self, account: str) -> Snapshot:
+        """A view over the rows of all workers."""
+        return self._shared.snapshot(account, self._tails.gather)
+
+
+class Group:
+    """What one worker needs of the others. Made in the worker's event loop; used by the HTTP server and its threads."""
+
+    def __init__(
+        self,
+        config: Config,
+        own: Address,
+        admin: LogAdmin,
+        partitions: SharedPartitions,
+        dead_letters: DeadLetterArchive,
+    ) -> None:
+        """`own`: where this worker's HTTP server listens."""
+        self.own = address_of(config, own)
+        shared = partitions.store
+        access = PeerAccess(
+            None if config.peers.token is None else config.peers.token.get_secret_value(),
+            tier_id(shared.objects),
+            config.peers.ca,
+        )
+        self.owned = partitions.owned
+        self._dead_letters = dead_letters
+        self._peers = Peers(self.own, admin.partitions_of(READINGS), Owners(admin.owners), PeerClient(access))
+        self._client = AsyncPeerClient(access)
+        own_directory = StoreDirectory(partitions.catalog, lambda: [of.store for of in partitions.owned])
+        self.tables = GroupTables(shared, Tails(partitions.owned, self._peers))
+        self.directory = SharedDirectory(own_directory, self._peers)
+        self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
+        self.internal = _internal(access, partitions.owned, own_directory, dead_letters)
+
+    def keeper_of(self, topic: str) -> str | None:
+        """See `pipeline.http.forwarding.Keepers`."""
+        owner = self._peers.owner_of(topic, 0)
+        return None if owner == self.own else owner
+
+    async def forward(self, address: str, asked: Forwarded) -> Answered:
+        """See `pipeline.http.forwarding.Keepers`."""
+        return await self._client.forward(address, asked)
+
+    def rejected(self, account: str, limit: int) -> list[RejectedMessages]:
+        """What was rejected, from whoever keeps the dead letters. Raises PeerUnavailable."""
+        keeper = self.keeper_of(DEAD_LETTERS)
+        if keeper is None:
+            return rejected_messages(self._dead_letters, account, limit)
+        body = msgspec.msgpack.encode(Asked(account, limit=limit))
+        answer = self._peers.client.post(keeper, "rejected", body, ANSWER_WITHIN_S)
+        return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._peers.close()
+        self.internal.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def address_of(config: Config, own: Address) -> str:
+    """The address under which the others reach this worker: as configured, else where it listens."""
+    address = config.peers.advertise or own
+    if address.host in {"0.0.0.0", "::"}:  # noqa: S104  # read, not bound
+        address = Address(socket.getfqdn(), address.port)
+    scheme = "http" if config.http.tls is None else "https"
+    return f"{scheme}://{address}"
+
+
+def tier_id(objects: Objects) -> str:
+    """The id of the magnetic tier, given by whoever asks first."""
+    objects.create(TIER_ID, secrets.token_hex(8).encode())
+    found = objects.get(TIER_ID)
+    assert found is not None
+    return found.decode()
+
+
+def _internal(
+    access: PeerAccess, owned: OwnedPartitions, directory: StoreDirectory, dead_letters: DeadLetterArchive
+) -> Internal:
+    return Internal(
+        access,
+        owned,
+        directory,
+        partial(tails.answer, owned),
+        partial(rejected_messages, dead_letters),
+        ThreadPoolExecutor(INTERNAL_THREADS, thread_name_prefix="internal"),
+    )

@@ -1,0 +1,97 @@
+"""How a client of aiokafka is told what the settings say, and what its errors mean to us."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import LogError, LogUnavailable
+from pipeline.log.settings import LogSettings, Tls
+
+NO_WORKER = "streamgauge"  # the client id of what reads no partitions of the group
+
+_REPEAT_AFTER_S = 30.0
+_TALKATIVE = tuple(
+    f"aiokafka{name}"
+    for name in (
+        *("", ".conn", ".cluster", ".consumer.consumer", ".consumer.fetcher", ".consumer.group_coordinator"),
+        *(".producer.producer", ".producer.sender", ".producer.message_accumulator", ".admin.client"),
+    )
+)
+
+
+def client_arguments(settings: LogSettings, client_id: str = NO_WORKER) -> dict[str, Any]:
+    """The arguments that every client of aiokafka takes. Raises LogError if a TLS file cannot be used."""
+    _quieten()
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.servers,
+        "client_id": client_id,
+        "request_timeout_ms": int(settings.request_s * 1000),
+        "security_protocol": ("SASL_" if settings.sasl else "") + ("SSL" if settings.tls else "PLAINTEXT"),
+    }
+    if not settings.sasl and not settings.tls:
+        arguments["security_protocol"] = "PLAINTEXT"
+    if settings.tls is not None:
+        arguments["ssl_context"] = ssl_context(settings.tls)
+    if settings.sasl is not None:
+        arguments["sasl_mechanism"] = settings.sasl.mechanism
+        arguments["sasl_plain_username"] = settings.sasl.username
+        arguments["sasl_plain_password"] = settings.sasl.password
+    return arguments
+
+
+def ssl_context(tls: Tls) -> ssl.SSLContext:
+    """A context that knows the brokers, and shows them our certificate if there is one. Raises LogError."""
+    try:
+        context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(str(path) for path in (tls.ca, tls.certificate, tls.key) if path is not None)
+        raise LogError(f"log.tls: {files}: {error}") from error
+    return context
+
+
+def unavailable(settings: LogSettings, doing: str, error: BaseException) -> LogUnavailable:
+    """What to raise when Kafka did not do something that it may do later."""
+    reason = str(error) or type(error).__name__
+    return LogUnavailable(f"Kafka at {','.join(settings.servers)} did not {doing}: {reason}")
+
+
+def as_log_error(settings: LogSettings, doing: str, error: KafkaError | OSError | TimeoutError) -> LogError:
+    """The error of ours for one of aiokafka's: LogUnavailable if it may pass by itself."""
+    if not isinstance(error, KafkaError) or error.retriable or type(error) is KafkaError or is_of_connection(error):
+        return unavailable(settings, doing, error)
+    return LogError(f"Kafka at {','.join(settings.servers)} refused to {doing}: {error}")
+
+
+def is_of_connection(error: KafkaError) -> bool:
+    """Whether the error is about reaching brokers, not about what was asked of them."""
+    return type(error).__name__ in ("KafkaConnectionError", "NodeNotReadyError", "NoBrokersAvailable", "StaleMetadata")
+
+
+class _Rarely(logging.Filter):
+    """Lets the same complaint through now and then: while brokers are away there are thirty a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_s: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._told_s.get(record.msg, -_REPEAT_AFTER_S) < _REPEAT_AFTER_S:
+            return False
+        self._told_s[record.msg] = now_s
+        return True
+
+
+def _quieten() -> None:
+    """See `_Rarely`; once a process."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, _Rarely) for one in logger.filters):
+            logger.addFilter(_Rarely())

@@ -1,0 +1,195 @@
+"""Gateways and workers on one Kafka, each a process of its own as on several machines, started again when they end.
+
+The gateways share a port. Each worker has a data_dir of its own; the magnetic tier is one folder, or what the
+configuration says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.client import Client
+from pipeline.config.quantities import Address
+from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.supervisor.ports import reserve
+from pipeline.testing.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
+from pipeline.testing.waiting import wait_for
+
+RESTART_AFTER_S = 0.2
+
+
+class Part:
+    """One gateway or worker; its output goes to `folder`/`name`.log."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, http: str = "") -> None:
+        self.name = name
+        self.http = http
+        self.output = folder / f"{name}.log"
+        self.is_wanted = False
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it; returns at once. From here on it is started again whenever it ends by itself."""
+        self.is_wanted = True
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
+
+    def kill(self) -> None:
+        """SIGKILL; it stays dead until `start`."""
+        self.end(signal.SIGKILL)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """End it for good; its exit code."""
+        self.is_wanted = False
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(STOP_TIMEOUT_S)
+
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def pause(self) -> None:
+        """SIGSTOP: it keeps its connections and does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def client(self, token: str | None = None) -> Client:
+        """A client for a worker's HTTP."""
+        return Client(f"http://{self.http}", token)
+
+    def is_answering(self) -> bool:
+        """Whether a worker answers that it is ready."""
+        try:
+            with self.client() as client:
+                client.get("readyz")
+        except (ServerUnreachable, ServerRefused):
+            return False
+        return True
+
+
+class GroupProduct:
+    """The parts of one configuration. A context manager; `mqtt` is the gateways' address."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        *,
+        gateways: int = 2,
+        workers: int = 2,
+        overrides: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`config` lacks only addresses and folders; `overrides` are further sections of single workers."""
+        self.folder = folder
+        self._stack = ExitStack()
+        mqtt, address = reserve(Address("127.0.0.1", 0), "listener.address")
+        self._stack.enter_context(mqtt)
+        self.mqtt = str(address)
+        listener = {**config.get("listener", {}), "address": self.mqtt}
+        self._config = {"magnetic": {"url": str(folder / "magnetic")}, **config, "listener": listener}
+        self._overrides = overrides or {}
+        self.gateways = [self._gateway(number) for number in range(gateways)]
+        self.workers = [self._worker(number) for number in range(workers)]
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._start_again, daemon=True)
+        self._watch.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
+        for part in self.parts:
+            if part.is_running():
+                part.kill()
+        self._stack.close()
+
+    def _start_again(self) -> None:
+        """As systemd does with Restart=always."""
+        while not self._ended.wait(RESTART_AFTER_S):
+            for part in self.parts:
+                if part.is_wanted and not part.is_running():
+                    part.start()
+
+    @property
+    def parts(self) -> list[Part]:
+        """Gateways, then workers."""
+        return [*self.gateways, *self.workers]
+
+    @property
+    def http(self) -> str:
+        """The first worker's address."""
+        return self.workers[0].http
+
+    def start(self) -> None:
+        """Start everything and wait until every worker answers."""
+        for part in self.parts:
+            part.start()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Return once every worker answers that it is ready, and a gateway listens."""
+        try:
+            wait_for(self.is_answering, f"the workers in {self.folder} answer", timeout_s=START_TIMEOUT_S)
+        except AssertionError as error:
+            outputs = [f"{part.name}:\n{part.output.read_text()[-2000:]}" for part in self.parts]
+            raise AssertionError("\n".join([str(error), *outputs])) from error
+
+    def is_answering(self) -> bool:
+        """Whether every worker answers that it is ready."""
+        return all(worker.is_answering() for worker in self.workers)
+
+    def client(self, token: str | None = None) -> Client:
+        """A client for the first worker's HTTP."""
+        return self.workers[0].client(token)
+
+    def add_worker(self) -> Part:
+        """One more worker, started; returns at once."""
+        worker = self._worker(len(self.workers))
+        self.workers.append(worker)
+        worker.start()
+        return worker
+
+    def restart(self, part: Part) -> None:
+        """SIGKILL it and start it again."""
+        part.kill()
+        part.start()
+
+    def _gateway(self, number: int) -> Part:
+        name = f"gateway-{number}"
+        return Part(name, self._command("gateway", name, {}), self.folder)
+
+    def _worker(self, number: int) -> Part:
+        name = f"worker-{number}"
+        keeper, address = reserve(Address("127.0.0.1", 0), "http.address")
+        self._stack.enter_context(keeper)
+        override = self._overrides.get(number, {})
+        http = {**self._config.get("http", {}), "address": str(address)}
+        return Part(name, self._command("worker", name, {"http": http, **override}), self.folder, str(address))
+
+    def _command(self, kind: str, name: str, sections: Mapping[str, Any]) -> Sequence[str]:
+        file = self.folder / f"{name}.yaml"
+        file.write_text(json.dumps({**self._config, **sections}))
+        return (*COMMAND, kind, "--config", str(file), "--data-dir", str(self.folder / name))

@@ -1,0 +1,21 @@
+"""What those who ask the store stand on, whether one process has all of it or several share it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from store.catalog import Catalog
+from store.snapshot import Snapshot
+
+
+class Reader(Protocol):
+    """The catalog, and snapshots."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """What there is; tables are made and deleted here too."""
+        ...
+
+    def snapshot(self, account: str) -> Snapshot:
+        """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
+        ...

@@ -1,0 +1,178 @@
+"""The store of a worker that shares the magnetic tier with others: one `Store` for each partition that it owns.
+
+What all share lies beside the Delta tables in `_streamgauge/`: the catalog, the numbers of the streams, and what the
+owner of each stream leaves for its successor. Who owns which stream is decided elsewhere; two that believe it of one
+stream do no harm, since a commit says which position it goes on from, and one of them is told `Overtaken`.
+
+A query on any worker reads the newest version of a table and asks the owners of all streams for their rows beyond it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from store import layout
+from store.catalog import TableInfo, TableSettings
+from store.data_files import data_files
+from store.duck import WORKING_MEMORY_BYTES, Duck
+from store.errors import StoreFormatError
+from store.keep import StreamKeep
+from store.magnetic_tier import MagneticTier
+from store.object_store import S3Location
+from store.objects import Objects, open_objects, open_root
+from store.partition_home import PartitionHome
+from store.record import TableId
+from store.shared_catalog import SharedCatalog
+from store.shared_snapshot import Gather, SharedSnapshot
+from store.snapshot import Snapshot
+from store.store import Store
+from store.table import Table
+from store.versions import Versions
+
+
+class SharedStore:
+    """What one process has of shared tables. Any thread, but each `Store` as its own documentation says."""
+
+    def __init__(
+        self,
+        magnetic: Path | S3Location,
+        objects: Objects,
+        streams: Sequence[str],
+        memory_limit_bytes: int,
+        templates: Mapping[tuple[str, str], TableSettings],
+        clock_ns: Callable[[], int],
+        log_end: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """Use `SharedStore.open`."""
+        self.objects = objects
+        self.streams: Sequence[str] = tuple(streams)
+        self.templates = templates
+        self._magnetic = magnetic
+        self._clock_ns = clock_ns
+        self._memory_limit_bytes = memory_limit_bytes
+        self._lock = threading.Lock()
+        self._stores: dict[str, Store] = {}
+        self.catalog = SharedCatalog(objects, templates, clock_ns, log_end, self._remove)
+        self.catalog.number_streams(self.streams)
+        for deleted in self.catalog.buried_tables():  # their deletion may have been cut short
+            self.remove_files(deleted)
+        self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
+        self._versions = Versions(lambda info: self.open_tier(info, self.streams[0]))
+
+    @classmethod
+    def open(
+        cls,
+        magnetic_url: str,
+        folder: Path,  # noqa: ARG003  # local scratch
+        *,
+        streams: Sequence[str],
+        memory_limit_bytes: int,
+        templates: Mapping[tuple[str, str], TableSettings],
+        clock_ns: Callable[[], int],
+        log_end: Callable[[], Mapping[str, int]],
+    ) -> SharedStore:
+        """What is shared at `magnetic_url`, made if there is nothing.
+
+        `streams` are all partitions of the log's readings, in order. `log_end` tells the next offset of each: a table
+        that is deleted takes with it what was acknowledged before.
+        Raises StoreFormatError if it is of another format, MagneticTierError.
+        """
+        magnetic = open_root(magnetic_url)
+        objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.SHARED}", os.environ)
+        _check_format(objects)
+        return cls(magnetic, objects, streams, memory_limit_bytes, templates, clock_ns, log_end)
+
+    def keep(self, stream: str) -> StreamKeep:
+        """What the owner of `stream` leaves for its successor."""
+        return StreamKeep(self.objects, stream)
+
+    def take(self, stream: str) -> Store:
+        """The store of `stream`, to be fed from its `replay_from`. Blocks: reads what is kept of every table.
+
+        Raises MagneticTierError, StoreFormatError.
+        """
+        store = Store(PartitionHome(self, stream), self._memory_limit_bytes, self.templates, self._clock_ns)
+        with self._lock:
+            self._stores[stream] = store
+        return store
+
+    def give_back(self, store: Store) -> None:
+        """Close the store of a stream that is another worker's now; what it has not flushed comes again from the log.
+
+        Tails it is asked for from now on are refused.
+        """
+        with self._lock:
+            if store.own is not None and self._stores.get(store.own) is store:
+                del self._stores[store.own]
+        store.close()
+
+    def stores(self) -> list[Store]:
+        """The stores this process has."""
+        with self._lock:
+            return list(self._stores.values())
+
+    def snapshot(self, account: str, gather: Gather) -> Snapshot:
+        """A view of the account's tables for queries, whoever owns what. From any thread; close it.
+
+        `gather` returns one `TailReply` for each stream, by asking `store.tail.tail` of its owner; it passes on
+        `Behind` of any of them, and raises (PartitionSilent, say) if an owner does not answer.
+        """
+        return SharedSnapshot(
+            account,
+            self.catalog,
+            self.duck,
+            self._clock_ns,
+            self._versions,
+            self.streams,
+            self._known_columns,
+            gather,
+        )
+
+    def close(self) -> None:
+        """Close all stores. Does not flush."""
+        for store in self.stores():
+            self.give_back(store)
+        self.duck.close()
+
+    # What the stores of partitions have in common
+
+    def open_tier(self, info: TableInfo, own: str) -> MagneticTier:
+        """The Delta table of `info`, to be written for `own`."""
+        folder = layout.table_folder(self._magnetic, info.table, info.incarnation)
+        return MagneticTier(folder, self.catalog.streams, own)
+
+    def all_tables(self) -> list[Table]:
+        """The tables of all stores."""
+        return [table for store in self.stores() for table in store.all_tables()]
+
+    def _known_columns(self, table: TableId) -> set[str]:
+        """Physical names of the columns that our own stores have: they were registered before any row had them."""
+        tables = [found for store in self.stores() if (found := store.opened(table)) is not None]
+        return {column.physical for found in tables for column in found.stored_columns()}
+
+    def _remove(self, info: TableInfo) -> None:
+        for store in self.stores():
+            store.drop_deleted()
+        self.remove_files(info)
+
+    def remove_files(self, info: TableInfo) -> None:
+        """Remove the files of a deleted table, and what is kept of its series."""
+        data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table(is_shared=True)
+        kind = f"{layout.SERIES}/{layout.table_path(info.table, info.incarnation)}"
+        for stream in self.catalog.streams:
+            self.keep(stream).forget(kind)
+
+
+def _check_format(objects: Objects) -> None:
+    version = f"{layout.SHARED_FORMAT_VERSION}\n".encode()
+    if objects.create(layout.FORMAT, version):
+        return
+    found = objects.get(layout.FORMAT)
+    if found != version:
+        raise StoreFormatError(
+            f"{layout.SHARED}/{layout.FORMAT} of the magnetic tier is {found!r}; this program reads "
+            f"{layout.SHARED_FORMAT_VERSION}"
+        )

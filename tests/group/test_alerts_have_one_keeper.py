@@ -1,0 +1,99 @@
+"""Alerts, dead letters and webhooks of a group: kept by one worker, asked of any, and taken over without repetition."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from group_kit import ZONES, device, publish, shared_out
+
+from pipeline.demo import Receiver
+from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.testing import GroupProduct, Part, wait_for
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    hook = Receiver()
+    yield hook
+    hook.stop()
+
+
+def asked(worker: Part, *path: str, **parameters: str) -> Any:
+    """What this worker answers; None while it cannot."""
+    try:
+        with worker.client() as client:
+            return client.get("v1", *path, parameters=parameters.items())
+    except (ServerRefused, ServerUnreachable):
+        return None
+
+
+def firing(worker: Part) -> set[str]:
+    answer = asked(worker, "alerts", status="firing") or {"alerts": []}
+    return {alert["zone"] for alert in answer["alerts"]}
+
+
+def delivered(worker: Part) -> int:
+    answer = asked(worker, "alerts", "deliveries", state="delivered") or {"deliveries": []}
+    return len(answer["deliveries"])
+
+
+def wait_until_posted(product: GroupProduct, zones: set[str]) -> None:
+    """Return once every worker tells that the alerts of these zones fire, and are delivered."""
+    for worker in product.workers:
+        wait_for(lambda worker=worker: firing(worker) == zones, "it knows of all", timeout_s=60)  # type: ignore[misc]
+        wait_for(lambda worker=worker: delivered(worker) == len(zones), "all are posted", timeout_s=60)  # type: ignore[misc]
+
+
+def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(start: Any, receiver: Receiver) -> None:
+    """Each worker is killed once: the alerts' keeper among them. What was delivered is in the log, so not sent anew."""
+    webhook = {"url": f"http://127.0.0.1:{receiver.port}/", "secret": receiver.secret, "allow_private": True}
+    product: GroupProduct = start(sections={"receivers": [{"name": "growers", "webhook": webhook}]})
+    wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
+    expected: set[str] = set()
+    with device(product) as sensor:
+        publish(sensor, temperature=20.0)
+        for number, victim in enumerate([None, *product.workers]):
+            if victim is not None:
+                product.restart(victim)
+            hot = ZONES[4 * number : 4 * number + 4]
+            publish(sensor, hot, temperature=40.0)
+            expected |= {f"g/{zone}" for zone in hot}
+            wait_until_posted(product, expected)
+    posted: Counter[str] = Counter()
+    while not receiver.events.empty():
+        posted[receiver.events.get()["data"]["id"]] += 1
+
+    assert len(posted) == len(expected)
+    assert set(posted.values()) == {1}
+
+
+def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
+    """Whoever keeps them: questions go there."""
+    product: GroupProduct = start()
+    wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
+    with device(product) as sensor:
+        for zone in ZONES:
+            sensor.publish(f"fault/r/g/{zone}/s", b"no json", qos=1).wait_for_publish(30)
+    for worker in product.workers:
+        wait_for(
+            lambda worker=worker: (
+                len((asked(worker, "dead-letters") or {"dead_letters": []})["dead_letters"])  # type: ignore[misc]
+                == len(ZONES)
+            ),
+            "all dead letters are listed",
+        )
+        rejected = asked(worker, "devices")["rejected"]
+        assert sum(entry["count"] for entry in rejected) == len(ZONES)
+
+    replayed = []
+    for worker in product.workers:
+        with worker.client() as client:
+            answer = client.post("v1", "dead-letters", "replay", body={"reason": "invalid_json"}).json()
+            replayed.append(answer["replayed"])
+
+    assert replayed == [len(ZONES), 0]

@@ -1,0 +1,282 @@
+"""A real Kafka for tests: one broker (KRaft) on free ports of loopback, ended by its id.
+
+Its jars come from Maven Central once per machine, into .jars beside this file. It listens in the clear, and also with
+TLS and SASL (PLAIN, SCRAM); certificates are made for the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from cryptography.hazmat.primitives import serialization
+
+from pipeline.log import topics
+from pipeline.log.settings import LogSettings, Sasl, Tls
+
+HERE = Path(__file__).parent
+JARS = HERE / ".jars"
+CLUSTER_ID = "xtzWWN4bTjitpL3kfd9s5g"
+USER, PASSWORD = "streamgauge", "kept-secret"
+_STARTS = 5  # ports can be taken between choosing and binding
+_START_S = 60.0
+_JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+
+_prefixes = itertools.count()
+
+
+def jars() -> str:
+    """Kafka's class path; fetched if it is not there, by one process at a time."""
+    with _alone():
+        stamp = JARS / f"complete-{(HERE / 'pom.xml').stat().st_size}"
+        if not stamp.exists():
+            goal = ("dependency:copy-dependencies", f"-DoutputDirectory={JARS}", "-DincludeScope=runtime")
+            subprocess.run(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal], check=True)
+            stamp.touch()
+    return f"{JARS}/*"
+
+
+def _formatted(properties: Path) -> Path:
+    """The data of a broker that has never run, which knows our user; made once, as a Java takes seconds to start."""
+    with _alone():
+        data = JARS / "formatted"
+        if not data.exists():
+            scram = [f"SCRAM-SHA-{size}=[name={USER},password={PASSWORD}]" for size in (256, 512)]
+            adds = [word for one in scram for word in ("--add-scram", one)]
+            unfinished = JARS / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            settings = JARS / "format.properties"
+            lines = properties.read_text().splitlines()
+            dirs = [f"log.dirs={unfinished}" if line.startswith("log.dirs=") else line for line in lines]
+            settings.write_text("\n".join(dirs))
+            tool = (*_JAVA, "-cp", f"{JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID)
+            subprocess.run([*tool, "-c", str(settings), *adds], check=True, capture_output=True)
+            unfinished.rename(data)
+        return data
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    with (HERE / ".jars.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody has at this moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+class Broker:
+    """One broker with its data in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.secure_port, self._controller_port = free_ports(3)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._make_certificates()
+
+    # --- what clients are told ---
+
+    @property
+    def url(self) -> str:
+        return f"kafka://127.0.0.1:{self.port}"
+
+    def settings(self, prefix: str | None = None, **others: object) -> LogSettings:
+        """Settings of a log of its own on this broker."""
+        prefix = prefix or f"t{os.getpid()}-{next(_prefixes)}."
+        return LogSettings(self.url, **{"prefix": prefix, "group": prefix + "workers", **others})  # type: ignore[arg-type]
+
+    def secure_settings(self, mechanism: str, **others: object) -> LogSettings:
+        """The same by TLS and SASL."""
+        tls, sasl = Tls(ca=self.ca), Sasl(USER, PASSWORD, mechanism)
+        plain = self.settings(**{"tls": tls, "sasl": sasl, **others})
+        object.__setattr__(plain, "url", f"kafka://localhost:{self.secure_port}")
+        return plain
+
+    async def alter_topic(self, kafka_topic: str, configuration: dict[str, str]) -> None:
+        """Change how a topic is kept."""
+        client = AIOKafkaAdminClient(bootstrap_servers=[f"127.0.0.1:{self.port}"])
+        await client.start()
+        try:
+            await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, kafka_topic, configuration)])
+        finally:
+            await client.close()
+
+    # --- its life ---
+
+    def start(self) -> None:
+        """Start and wait until it answers; on the same ports and data after `stop` or `kill`."""
+        class_path = jars()
+        for _ in range(_STARTS):
+            self._configure()
+            output = (self.folder / "output").open("ab")
+            memory = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+            command = (*_JAVA, *memory, "-cp", class_path, "kafka.Kafka", str(self.folder / "server.properties"))
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+            output.close()
+            if self._is_up():
+                return
+            self.kill()
+            if self._is_formatted_and_used():
+                continue  # clients know the ports
+            self.port, self.secure_port, self._controller_port = free_ports(3)
+        raise AssertionError("Kafka does not start:\n" + (self.folder / "output").read_text()[-4000:])
+
+    def stop(self) -> None:
+        """SIGTERM, and wait."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _is_formatted_and_used(self) -> bool:
+        return (self.folder / "used").exists()
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        deadline_s = time.monotonic() + _START_S
+        while time.monotonic() < deadline_s and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection(("127.0.0.1", self.secure_port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                (self.folder / "used").touch()
+                return True
+        return False
+
+    def _configure(self) -> None:
+        jaas = "org.apache.kafka.common.security"
+        lines = f"""
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{self._controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{self.port},SECURE://127.0.0.1:{self.secure_port},CONTROLLER://127.0.0.1:{self._controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{self.port},SECURE://localhost:{self.secure_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.location={self.folder}/broker.pem
+listener.name.secure.ssl.truststore.type=PEM
+listener.name.secure.ssl.truststore.location={self.ca}
+listener.name.secure.ssl.client.auth=requested
+listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.secure.plain.sasl.jaas.config={jaas}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";
+listener.name.secure.scram-sha-256.sasl.jaas.config={jaas}.scram.ScramLoginModule required;
+listener.name.secure.scram-sha-512.sasl.jaas.config={jaas}.scram.ScramLoginModule required;
+log.dirs={self.folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+auto.create.topics.enable=false
+message.max.bytes=8388608
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+log.cleaner.dedupe.buffer.size=16777216
+"""
+        (self.folder / "server.properties").write_text(lines)
+        if not (self.folder / "data").exists():
+            shutil.copytree(_formatted(self.folder / "server.properties"), self.folder / "data")
+
+    def _make_certificates(self) -> None:
+        authority = trustme.CA()
+        self.ca = self.folder / "ca.pem"
+        authority.cert_pem.write_to_path(self.ca)
+        broker = authority.issue_cert("localhost", "127.0.0.1")
+        pem = _as_pkcs8(broker.private_key_pem.bytes()) + b"".join(blob.bytes() for blob in broker.cert_chain_pems)
+        (self.folder / "broker.pem").write_bytes(pem)
+        client = authority.issue_cert("client")
+        self.certificate, self.key = self.folder / "client.pem", self.folder / "client-key.pem"
+        client.private_key_pem.write_to_path(self.key)
+        self.certificate.write_bytes(b"".join(blob.bytes() for blob in client.cert_chain_pems))
+
+
+def _as_pkcs8(key_pem: bytes) -> bytes:
+    """The key in the only form that Java reads."""
+    key = serialization.load_pem_private_key(key_pem, None)
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+async def delete_topics(settings: LogSettings) -> None:
+    """Delete the topics of a log, and wait until they have gone."""
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.servers)
+    await client.start()
+    try:
+        ours = [settings.kafka_topic(topic) for topic in topics.ALL]
+        await client.delete_topics(ours)
+        while set(ours) & set(await client.list_topics()):  # noqa: ASYNC110  # Kafka tells nobody
+            await asyncio.sleep(0.05)
+    finally:
+        await client.close()
+
+
+@contextmanager
+def running_broker() -> Iterator[Broker]:
+    """A broker of one's own, ended at the end."""
+    with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
+        broker = Broker(Path(folder))
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.kill()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """The broker that the tests of this process share: topics are told apart by a prefix. A test that kills or stops it
+    leaves it running.
+    """
+    with running_broker() as broker:
+        yield broker

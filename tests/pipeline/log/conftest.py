@@ -1,0 +1,3 @@
+from kafka_broker import kafka
+
+__all__ = ["kafka"]

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from s3_server import S3Server, s3_server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_url(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of an empty bucket, with the environment set as for AWS's clients."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"test-{secrets.token_hex(6)}"
+    s3.make_bucket(bucket)
+    return f"s3://{bucket}/some/prefix"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each kind of storage that the magnetic tier can be on, empty."""
+    if request.param == "folder":
+        return str(tmp_path / "root")
+    found: str = request.getfixturevalue("s3_url")
+    return found

@@ -1,0 +1,177 @@
+"""Several workers in one process on one magnetic tier, the log they are fed from, and the oracle beside them."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from store.catalog import TableSettings
+from store.errors import Behind
+from store.record import Outcome, TableId
+from store.series_state import SeriesState
+from store.shared import SharedStore
+from store.store import Store
+from store.tail import TailReply, TailRequest, tail
+from store.testing import Oracle, Row, batch_of
+
+TABLE = TableId("farm", "d", "t")
+STREAMS = [f"0123456789abcdef/readings/{partition}" for partition in range(3)]
+T0 = 1_795_000_000_000_000_000
+RETENTION = timedelta(days=3)
+TEMPLATES = {("d", "t"): TableSettings(RETENTION, timedelta(0), from_config=True)}
+
+
+def stream_of(row: Row) -> str:
+    """The partition of a key."""
+    return STREAMS[zlib.crc32(repr((row.dimensions, row.measure_name)).encode()) % len(STREAMS)]
+
+
+class Bench:
+    """Workers by number; each stream is owned by one, and read by all."""
+
+    def __init__(self, magnetic: str, scratch: Path, workers: int = 2) -> None:
+        self.now_ns = T0
+        self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {stream: [] for stream in STREAMS}
+        self.oracles: dict[TableId, Oracle] = {TABLE: Oracle()}
+        self.workers = [
+            SharedStore.open(
+                magnetic,
+                scratch / str(number),
+                streams=STREAMS,
+                memory_limit_bytes=1 << 26,
+                templates=TEMPLATES,
+                clock_ns=lambda: self.now_ns,
+                log_end=lambda: {stream: len(frames) for stream, frames in self.log.items()},
+            )
+            for number in range(workers)
+        ]
+        self.owners: dict[str, Store] = {}
+        self.worker_of: dict[str, int] = {}
+        self.zombies: list[Store] = []
+        for number, stream in enumerate(STREAMS):
+            self.take(stream, number % workers)
+
+    def take(self, stream: str, worker: int) -> None:
+        """`worker` becomes the owner, and reads what is not durable again."""
+        store = self.workers[worker].take(stream)
+        self.owners[stream], self.worker_of[stream] = store, worker
+        for offset in range(store.replay_from(stream) or 0, len(self.log[stream])):
+            self.apply(stream, offset)
+
+    def write(self, rows: Sequence[Row], by_version: bool = False, table: TableId = TABLE) -> None:
+        """One frame to each partition that these rows belong to."""
+        for stream in STREAMS:
+            mine = [row for row in rows if stream_of(row) == stream]
+            if mine:
+                self.log[stream].append((table, mine, by_version))
+                oracle = self.oracles.setdefault(table, Oracle())
+                expected = [oracle.apply(row, by_version=by_version) for row in mine]
+                found = self.apply(stream, len(self.log[stream]) - 1)
+                visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
+                for row, outcome, other in zip(mine, found, expected, strict=True):
+                    assert outcome == other or row.time_ns < visible_from, (row, Outcome(outcome), other)
+
+    def apply(self, stream: str, offset: int) -> list[int]:
+        """Give the owner one frame; one that was overtaken is opened anew and given all that it lacks."""
+        store = self.owners[stream]
+        outcomes = self.feed(store, stream, offset)
+        if store.is_overtaken:
+            self.retake(stream)
+        return outcomes
+
+    def feed(self, store: Store, stream: str, offset: int) -> list[int]:
+        table, rows, by_version = self.log[stream][offset]
+        half = len(rows) // 2
+        outcomes: list[int] = []
+        for part in (rows[:half], rows[half:]):  # a frame may come in several batches
+            if part:
+                index = store.registry.of(table)
+                batch = batch_of(index, stream, [offset] * len(part), part, by_version=by_version)
+                outcomes += store.apply(batch).outcomes.tolist()
+        store.advance(stream, offset)
+        return outcomes
+
+    def retake(self, stream: str) -> None:
+        """The owner lets go and takes the stream again."""
+        worker = self.worker_of[stream]
+        self.workers[worker].give_back(self.owners[stream])
+        self.take(stream, worker)
+
+    def settle(self) -> None:
+        """Open anew who was overtaken, as a worker does."""
+        for stream, store in list(self.owners.items()):
+            if store.is_overtaken:
+                self.retake(stream)
+
+    def each(self, work: Callable[[Store], object]) -> None:
+        """Do `work` on every owner's store."""
+        for store in list(self.owners.values()):
+            work(store)
+        self.settle()
+
+    def gather(self, request: TailRequest) -> list[TailReply]:
+        """The owners' replies, as over the wire."""
+        asked = TailRequest.decode(request.encode())
+        try:
+            return [TailReply.decode(tail(store, asked).encode()) for store in self.owners.values()]
+        except Behind:
+            self.settle()  # an owner may have found out just now
+            raise
+
+    def found(
+        self, worker: int, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None
+    ) -> list[str]:
+        """What a query on `worker` finds."""
+        with self.workers[worker].snapshot(table.account, self.gather) as snapshot:
+            columns = snapshot.schema(table.database, table.table).columns
+            source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns)
+            rows = snapshot.execute(f"SELECT * FROM {source}").to_pylist()
+        kinds = {kind: [c for c in columns if c.kind == kind] for kind in ("dimension", "measure")}
+        return plain(
+            Row(
+                tuple((c.name, r[c.physical]) for c in kinds["dimension"] if r[c.physical] is not None),
+                r["time_ns"],
+                tuple((c.name, r[c.physical]) for c in kinds["measure"] if r[c.physical] is not None),
+                measure_name=r["measure_name"],
+            )
+            for r in rows
+        )
+
+    def expected(self, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None) -> list[str]:
+        """What it must find."""
+        visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
+        least = visible_from if from_ns is None else max(visible_from, from_ns)
+        return plain(self.oracles[table].visible(least, to_ns))
+
+    def check(self) -> None:
+        """Every worker finds the oracle's rows."""
+        for worker in range(len(self.workers)):
+            for from_ns, to_ns in ((None, None), (T0 + 1, T0 + 1_001)):
+                assert self.found(worker, TABLE, from_ns, to_ns) == self.expected(TABLE, from_ns, to_ns)
+
+    def close(self) -> None:
+        """End all workers."""
+        for store in self.zombies:
+            store.close()
+        for worker in self.workers:
+            worker.close()
+
+
+def plain(rows: object) -> list[str]:
+    """Rows as sorted text."""
+    return sorted(
+        json.dumps([sorted(row.dimensions), row.measure_name, row.time_ns, sorted(row.values)])
+        for row in rows  # type: ignore[attr-defined]
+    )
+
+
+def shallow(store: Store, table: TableId = TABLE) -> None:
+    """Have the store remember only two rows of a series, so that look-ups are needed."""
+    used = store.opened(table)
+    if used is not None and used.state.depth != 2:
+        known = used.state.last_ns[: len(used.index)].copy()
+        used.state = SeriesState(depth=2)
+        used.state.restore(known)

@@ -1,0 +1,80 @@
+"""A worker with one partition, as a program: `shared_worker.py MAGNETIC STREAM LAST`.
+
+Reads the frames of the stream, each made from its offset, from where its store wants them up to LAST; flushes now and
+then, and merges whatever there is to merge. Prints the offset of each frame once it is applied.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import tempfile
+from pathlib import Path
+
+from shared_bench import STREAMS, T0, TABLE, TEMPLATES, stream_of
+
+from store import compaction, upkeep
+from store.shared import SharedStore
+from store.store import Store
+from store.testing import Row, batch_of
+
+
+def frame(stream: str, offset: int) -> list[Row]:
+    """New rows, one that was there, and one that corrects another; a column comes in the middle."""
+    sensors = [sensor for sensor in map(str, range(60)) if stream_of(_row(sensor, 0, 0.0)) == stream][:4]
+    rows = [_row(sensor, offset * 10, float(offset)) for sensor in sensors]
+    if offset:
+        rows.append(_row(sensors[0], offset * 10 - 10, float(offset - 1)))
+        rows.append(_row(sensors[1], offset * 10 - 10, offset + 0.5))
+    if offset > 8:
+        rows.append(Row((("s", sensors[2]), ("site", stream[-1])), T0 + offset, (("late", True),)))
+    return rows
+
+
+def _row(sensor: str, number: int, value: float) -> Row:
+    return Row((("s", sensor),), T0 + number, (("v", value),))
+
+
+def feed(store: Store, stream: str, offset: int) -> None:
+    """One frame."""
+    rows = frame(stream, offset)
+    store.apply(batch_of(store.registry.of(TABLE), stream, [offset] * len(rows), rows))
+    store.advance(stream, offset)
+
+
+def merge(store: Store) -> None:
+    """Put each date's files together, whoever else does so."""
+    for table in store.all_tables():
+        store.attempt(table, table.refresh_magnetic)
+        files = table.magnetic.version.files
+        if len(files) > 1:
+            store.attempt(table, functools.partial(compaction.rewrite, table, files))
+
+
+def main(magnetic: str, stream: str, last: int) -> None:
+    """Until LAST is applied and flushed."""
+    upkeep.LOOK_EVERY_NS = 0
+    shared = SharedStore.open(
+        magnetic,
+        Path(tempfile.gettempdir()),
+        streams=STREAMS,
+        memory_limit_bytes=1 << 26,
+        templates=TEMPLATES,
+        clock_ns=lambda: T0,
+        log_end=dict,
+    )
+    store = shared.take(stream)
+    for offset in range(store.replay_from(stream) or 0, last + 1):
+        feed(store, stream, offset)
+        print(offset, flush=True)  # noqa: T201  # read by the test
+        if offset % 3 == 2:
+            store.flush()
+        if offset % 5 == 4:
+            merge(store)
+        assert not store.is_overtaken
+    store.flush()
+    shared.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

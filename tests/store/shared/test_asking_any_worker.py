@@ -1,0 +1,97 @@
+"""SQL and averages ask a worker that owns none of the rows, as they would ask one that has all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from shared_bench import STREAMS, T0, TABLE, Bench
+
+from store.averages import zone_averages
+from store.catalog import Catalog, TableSettings
+from store.record import TableId
+from store.snapshot import Snapshot
+from store.sql import query
+from store.sql.errors import NameNotFound
+from store.testing import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A worker's store as queries see it: `store.reader.Reader`."""
+
+    bench: Bench
+    worker: int
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.bench.workers[self.worker].catalog
+
+    def snapshot(self, account: str) -> Snapshot:
+        return self.bench.workers[self.worker].snapshot(account, self.bench.gather)
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Asked]:
+    bench = Bench(str(tmp_path / "magnetic"), tmp_path, workers=3)
+    for stream in STREAMS:
+        bench.workers[bench.worker_of[stream]].give_back(bench.owners[stream])
+        bench.take(stream, 0)
+    for number in range(4):
+        bench.write([Row((("s", f"{n}"), ("zone", f"z{n % 2}")), T0 + number, (("v", float(n)),)) for n in range(6)])
+        if number == 1:
+            bench.each(lambda store: store.flush())
+    bench.write([Row((("s", "5"), ("zone", "z1")), T0, (("v", 50.0),))])
+    yield Asked(bench, 2)
+    bench.close()
+
+
+def test_sql_is_answered_whole_by_a_worker_that_owns_nothing(asked: Asked) -> None:
+    text = 'SELECT zone, count(*) AS n, sum(v) AS total FROM "d"."t" GROUP BY zone ORDER BY zone'
+
+    found = query(asked, "farm", text, now_ns=T0 + 10)
+
+    assert [column.to_pylist() for column in found.table.columns] == [["z0", "z1"], [12, 12], [24.0, 81.0]]
+    assert query(asked, "farm", "SHOW TABLES FROM d", now_ns=T0).table.num_rows == 1
+    assert query(asked, "farm", "DESCRIBE d.t", now_ns=T0).table.num_rows == 5
+    assert query(asked, "farm", "SHOW MEASURES FROM d.t", now_ns=T0).table.num_rows == 1
+
+
+def test_a_column_that_came_just_now_is_found_when_it_is_asked_for(asked: Asked) -> None:
+    text = 'SELECT sum("new") AS total FROM d.t'
+    with pytest.raises(NameNotFound):
+        query(asked, "farm", text, now_ns=T0 + 10)
+
+    asked.bench.write([Row((("s", "1"), ("zone", "z1")), T0 + 5, (("new", 7.0), ("newer", 8.0)))])
+
+    assert query(asked, "farm", text, now_ns=T0 + 10).table.columns[0].to_pylist() == [7.0]
+    index = next(store.registry.of(TABLE) for store in asked.bench.owners.values() if len(store.registry.of(TABLE)))
+    asked.bench.write([Row((("s", "1"), ("zone", "z1")), T0 + 6, (("newest", 9.0),))])
+    with asked.snapshot("farm") as snapshot:
+        zone_averages(snapshot, index, {"all": range(len(index))}, ["newest"], from_ns=T0, to_ns=T0 + 10)
+
+
+def test_averages_are_those_of_the_owner(asked: Asked) -> None:
+    by_stream = {stream: store.registry.of(TABLE) for stream, store in asked.bench.owners.items()}
+    for index in by_stream.values():
+        if not len(index):
+            continue
+        sensors = {dict(key.dimensions)["s"]: [number] for number, key in enumerate(index.keys)}
+        with asked.snapshot("farm") as snapshot:
+            found = zone_averages(snapshot, index, sensors, ["v"], from_ns=T0, to_ns=T0 + 10)
+        for sensor in sensors:
+            (average,) = found[sensor, "v"]
+            assert average.count == 4
+            assert average.average == (float(sensor) if sensor != "5" else 65.0 / 4)
+
+
+def test_a_table_without_a_row_has_its_schema_everywhere(asked: Asked) -> None:
+    empty = TableId("farm", "d", "empty")
+    asked.bench.workers[0].catalog.create_table(empty, TableSettings())
+
+    with asked.snapshot("farm") as snapshot:
+        assert [column.name for column in snapshot.schema("d", "empty").columns] == ["measure_name", "time"]
+        source = snapshot.source(empty)
+        assert snapshot.execute(f"SELECT * FROM {source}").num_rows == 0

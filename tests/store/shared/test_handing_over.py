@@ -1,0 +1,265 @@
+"""Partitions change hands, in good order or not: nothing is lost or counted twice, and who slept does no harm."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
+
+from store import compaction, room, tail, versions
+from store.errors import Behind, PartitionSilent, QueryFailed
+from store.record import MeasureType, Outcome
+from store.tail import TailReply, TailRequest
+from store.testing import Row, batch_of
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(str(tmp_path / "magnetic"), tmp_path)
+    yield made
+    made.close()
+
+
+def row(number: int, value: float = 1.0, sensor: str = "1", name: str = "v") -> Row:
+    return Row((("s", sensor),), T0 + number, ((name, value),))
+
+
+STREAM = stream_of(row(0))
+
+
+def test_a_successor_counts_late_repeated_and_corrected_rows_once(bench: Bench) -> None:
+    for number in range(6):
+        bench.write([row(number * 10)])
+        if number == 3:
+            bench.owners[STREAM].flush()
+    bench.write([row(50), row(5), row(20, 2.0), row(50, 3.0)])
+    old = bench.worker_of[STREAM]
+
+    bench.workers[old].give_back(bench.owners[STREAM])  # unflushed, as at a death
+    bench.take(STREAM, 1 - old)
+    bench.write([row(5), row(20, 2.0), row(50, 3.0), row(30, 4.0)])
+
+    bench.check()
+
+
+def test_one_that_slept_while_its_partition_was_taken_over_writes_nothing(bench: Bench) -> None:
+    bench.write([row(0)])
+    sleeper = bench.owners[STREAM]
+    bench.zombies.append(sleeper)
+    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.write([row(10)])
+    bench.owners[STREAM].flush()
+    table = bench.owners[STREAM].opened(TABLE)
+    assert table is not None
+    before = table.magnetic.refresh()
+
+    sleeper.flush()
+
+    assert sleeper.is_overtaken
+    assert table.magnetic.refresh().number == before.number
+    assert sleeper.apply(batch_of(sleeper.registry.of(TABLE), STREAM, [9], [row(9)])).outcomes.tolist() == [
+        Outcome.SKIPPED
+    ]
+    bench.check()
+
+
+def test_what_a_sleeper_saves_is_no_more_than_its_successor_needs(bench: Bench) -> None:
+    bench.write([row(0)])
+    bench.zombies.append(bench.owners[STREAM])
+    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    for number in range(1, 4):
+        bench.write([row(number * 10)])
+    bench.owners[STREAM].flush()
+    floor = bench.owners[STREAM].floor(STREAM)
+
+    bench.zombies[0].flush()
+    bench.zombies[0].maintain()
+
+    bench.retake(STREAM)
+    assert bench.owners[STREAM].floor(STREAM) == floor == 4
+    bench.write([row(10), row(15)])
+    bench.check()
+
+
+@pytest.mark.parametrize("is_asked_first", [True, False])
+def test_a_sleeper_that_commits_first_is_not_counted_beside_its_successor(bench: Bench, is_asked_first: bool) -> None:
+    bench.write([row(0), row(10)])
+    bench.zombies.append(bench.owners[STREAM])
+    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.write([row(20)])
+
+    bench.zombies[0].flush()
+    if is_asked_first:
+        bench.check()
+    successor = bench.owners[STREAM]
+    successor.flush()
+
+    assert successor.is_overtaken is not is_asked_first
+    bench.settle()
+    bench.check()
+    bench.write([row(10), row(30)])
+    bench.check()
+
+
+def test_where_nothing_is_kept_of_the_series_they_are_found_in_the_magnetic_tier(bench: Bench) -> None:
+    bench.write([row(0), row(10), row(10, 2.0)])
+    bench.owners[STREAM].flush()
+    keep = bench.workers[0].keep(STREAM)
+    for kind in keep.kinds("series"):
+        keep.forget(kind)
+
+    bench.retake(STREAM)
+    bench.write([row(0), row(5), row(10, 2.0)])
+
+    bench.check()
+
+
+def test_rows_that_left_memory_are_read_from_a_newer_version(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "REFRESH_EVERY_S", 3600.0)
+    bench.write([row(0)])
+    bench.check()  # both workers know the version without rows
+    bench.owners[STREAM].flush()
+    table = bench.owners[STREAM].opened(TABLE)
+    assert table is not None
+    table.memory.close_chunk()
+    room.seal(table)
+    assert room.make_room([table], lambda: 1 << 40, 0) == 1
+
+    bench.check()
+
+    behind = TailRequest("farm", "d", "t", 1, table.magnetic.version.number, {STREAM: -1}, T0, T0 + 1, None)
+    with pytest.raises(Behind, match="are not all in RAM"):
+        tail.tail(bench.owners[STREAM], behind)
+
+
+def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> None:
+    bench.write([row(0)])
+    silent = STREAMS[1]
+
+    with (
+        bench.workers[0].snapshot(
+            "farm", lambda request: [r for r in bench.gather(request) if r.stream != silent]
+        ) as s,
+        pytest.raises(PartitionSilent, match=silent),
+    ):
+        s.source(TABLE)
+
+
+def test_an_owner_that_is_always_behind_fails_the_query(bench: Bench) -> None:
+    def gather(_: TailRequest) -> list[TailReply]:
+        raise Behind("gone")
+
+    bench.write([row(0)])
+    with bench.workers[0].snapshot("farm", gather) as snapshot, pytest.raises(QueryFailed, match="after 5 tries: gone"):
+        snapshot.source(TABLE)
+
+
+def test_a_table_read_twice_in_one_query_is_the_same_in_both(bench: Bench) -> None:
+    bench.write([row(0), row(10)])
+
+    with bench.workers[1].snapshot("farm", bench.gather) as snapshot:
+        first = snapshot.source(TABLE)
+        bench.write([row(20), row(10, 5.0)])
+        second = snapshot.source(TABLE, time_from_ns=T0)
+        counted = snapshot.execute(f"SELECT (SELECT sum(v) FROM {first}) AS a, (SELECT sum(v) FROM {second}) AS b")
+
+    assert counted.to_pylist() == [{"a": 2.0, "b": 2.0}]
+    bench.check()
+
+
+def test_dimensions_and_times_are_selected_in_files_and_in_memory_alike(bench: Bench) -> None:
+    bench.write([row(0, sensor="a"), row(0, sensor="b"), row(10, sensor="a")])
+    for store in bench.owners.values():
+        store.flush()
+    bench.write([row(20, sensor="a"), row(20, sensor="b"), row(30, sensor="a")])
+
+    with bench.workers[1].snapshot("farm", bench.gather) as snapshot:
+        source = snapshot.source(TABLE, time_from_ns=T0 + 10, time_to_ns=T0 + 30, dimensions={"s": ["a"]})
+        found = snapshot.execute(f"SELECT s, time_ns FROM {source} ORDER BY 2").to_pylist()
+
+    assert found == [{"s": "a", "time_ns": T0 + 10}, {"s": "a", "time_ns": T0 + 20}]
+
+
+def test_one_that_slept_answers_no_query_once_its_successor_has_committed(bench: Bench) -> None:
+    bench.write([row(0)])
+    sleeper = bench.owners[STREAM]
+    bench.zombies.append(sleeper)
+    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.write([row(10)])
+    bench.owners[STREAM].flush()
+
+    asked = TailRequest("farm", "d", "t", 1, 99, {STREAM: 1}, T0, T0 + 99, None)
+    assert tail.tail(bench.owners[STREAM], asked).rows.num_rows == 0
+    with pytest.raises(Behind, match="another worker's"):
+        tail.tail(sleeper, asked)
+    assert sleeper.is_overtaken
+
+
+def test_a_store_that_was_given_back_answers_no_query(bench: Bench) -> None:
+    bench.write([row(0)])
+    store = bench.owners[STREAM]
+    bench.retake(STREAM)
+
+    with pytest.raises(Behind):
+        tail.tail(store, TailRequest("farm", "d", "t", 1, 99, {STREAM: -1}, T0, T0 + 99, None))
+
+
+def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
+    sensors = [next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == stream) for stream in STREAMS[:2]]
+    bench.write([row(0, sensor=sensors[0])])
+    bench.owners[STREAMS[0]].flush()
+    bench.write([Row((("s", sensors[1]), ("site", "x")), T0 + 1, (("humidity", 5.0),))])
+    bench.write([row(2, sensor=sensors[1], name="humidity")])
+    bench.each(lambda store: store.flush())
+    bench.write([row(3, sensor=sensors[0])])
+    merging = bench.owners[STREAMS[0]]
+    merging.flush()  # which makes it know all files
+    table = merging.opened(TABLE)
+    assert table is not None
+
+    assert compaction.rewrite(table, table.magnetic.version.files)
+
+    assert len(table.magnetic.version.files) == 1
+    bench.check()
+
+
+@pytest.mark.parametrize("kinds", [(1.5, 2.5), (1.5, "text")], ids=["same type", "different types"])
+def test_two_that_meet_a_new_column_at_once_agree_on_it(bench: Bench, kinds: tuple[float | str, ...]) -> None:
+    sensors = [next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == stream) for stream in STREAMS[:2]]
+    bench.write([row(0, sensor=sensor) for sensor in sensors])
+    barrier = threading.Barrier(2)
+    outcomes: list[int] = [-1, -1]
+
+    def meet(number: int) -> None:
+        store, stream = bench.owners[STREAMS[number]], STREAMS[number]
+        new = Row((("s", sensors[number]),), T0 + 1, (("new", kinds[number]),))
+        batch = batch_of(store.registry.of(TABLE), stream, [1], [new])
+        barrier.wait(10)
+        outcomes[number] = int(store.apply(batch).outcomes[0])
+        store.advance(stream, 1)
+
+    threads = [threading.Thread(target=meet, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    types = {kind for store in bench.owners.values() if (kind := store.measure_types(TABLE).get("new"))}
+    assert len(types) == 1
+    if len(set(map(type, kinds))) == 1:
+        assert outcomes == [Outcome.NEW, Outcome.NEW]
+    else:
+        first = 0 if types == {MeasureType.DOUBLE} else 1
+        assert outcomes[first] == Outcome.NEW
+        assert outcomes[1 - first] == Outcome.REJECTED
+    for store in bench.owners.values():
+        store.flush()
+    with bench.workers[0].snapshot("farm", bench.gather) as snapshot:
+        found = snapshot.execute(f"SELECT count(new) AS n FROM {snapshot.source(TABLE)}").to_pylist()
+    assert found == [{"n": outcomes.count(Outcome.NEW)}]

@@ -1,0 +1,143 @@
+"""Whatever is written, moved, lost, repeated, flushed, merged, evicted: every worker finds the rows of the oracle."""
+
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+from shared_bench import STREAMS, T0, Bench, shallow
+
+from store import compaction, room, versions
+from store.store import Store
+from store.testing import Row
+
+DAY_NS = 86_400_000_000_000
+
+_times = st.one_of(
+    st.integers(0, 6), st.integers(0, 3).map(lambda n: n * 1_000), st.integers(-2, 2).map(lambda n: n * DAY_NS + 5)
+)
+_dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), ("s", "1")), (("S", "1"),), ()])
+_values = st.one_of(
+    st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
+    st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
+)
+_rows = st.builds(
+    Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
+)
+_writes = st.tuples(st.just("write"), st.lists(_rows, min_size=1, max_size=8), st.booleans())
+_moves = st.tuples(
+    st.sampled_from(["move", "die", "doze", "flush", "evict"]), st.integers(0, len(STREAMS) - 1), st.integers(0, 1)
+)
+_others = st.sampled_from([("wake",), ("compact",), ("clean",), ("maintain",), ("later",)])
+
+
+class Workers(Bench):
+    """What may happen to them."""
+
+    def rows(self, rows: list[Row], by_version: bool) -> None:
+        for store in self.owners.values():
+            shallow(store)
+        self.write(
+            rows if by_version else [Row(r.dimensions, r.time_ns, r.values, 1, r.measure_name) for r in rows],
+            by_version,
+        )
+
+    def move(self, stream: int, worker: int) -> None:
+        """The owner gives the stream to a worker in good order."""
+        name = STREAMS[stream]
+        store = self.owners[name]
+        store.flush()
+        self.workers[self.worker_of[name]].give_back(store)
+        self.take(name, worker)
+
+    def die(self, stream: int, worker: int) -> None:
+        """The owner is gone without a word."""
+        name = STREAMS[stream]
+        self.workers[self.worker_of[name]].give_back(self.owners[name])
+        self.take(name, worker)
+
+    def doze(self, stream: int, worker: int) -> None:
+        """The owner sleeps, and another takes its stream."""
+        name = STREAMS[stream]
+        self.zombies.append(self.owners[name])
+        self.take(name, worker)
+
+    def wake(self) -> None:
+        """Those that slept go on as if nothing had happened."""
+        for store in self.zombies:
+            store.flush()
+        self.settle()
+
+    def flush(self, stream: int, _worker: int) -> None:
+        self.owners[STREAMS[stream]].flush()
+        self.settle()
+
+    def evict(self, stream: int, _worker: int) -> None:
+        store = self.owners[STREAMS[stream]]
+        for table in store.all_tables():
+            table.memory.insert_head(self.now_ns)
+            table.memory.close_chunk()
+            room.seal(table)
+            room.make_room([table], lambda: 1 << 40, 0)
+
+    def compact(self) -> None:
+        self.each(_rewrite)
+
+    def clean(self) -> None:
+        self.each(_clean)
+
+    def maintain(self) -> None:
+        self.now_ns += 30_000_000_000
+        self.each(lambda store: store.maintain())
+
+    def later(self) -> None:
+        self.now_ns += DAY_NS
+
+
+def _rewrite(store: Store) -> None:
+    for table in store.all_tables():
+        if store.is_keeper_of(table):
+            store.attempt(table, table.refresh_magnetic)
+            files = table.magnetic.version.files
+            for date in sorted({file.date for file in files}):
+                group = [file for file in files if file.date == date]
+                store.attempt(table, functools.partial(compaction.rewrite, table, group))
+
+
+def _clean(store: Store) -> None:
+    for table in store.all_tables():
+        store.attempt(table, table.refresh_magnetic)
+        files = compaction.files_to_clean(table)
+        if files:
+            store.attempt(table, functools.partial(compaction.rewrite, table, files))
+
+
+ALL_COLUMNS = Row(
+    (("S", "1"), ("Zone", "a b"), ("s", "1")),
+    T0 - 1,
+    (("v", 1.0), ("V", 2), ("measure_value::double", 1.0), ("text", "it's"), ("on", True)),
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
+def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
+    is_fresh: bool, operations: list[tuple[Any, ...]]
+) -> None:
+    """Whether a query looks for the newest version each time, or only where the one it knows does not do."""
+    folder = Path(tempfile.mkdtemp(prefix="streamgauge-shared-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "REFRESH_EVERY_S", 0.0 if is_fresh else 3600.0)
+        bench = Workers(str(folder / "magnetic"), folder)
+        try:
+            bench.rows([ALL_COLUMNS], False)
+            for name, *arguments in operations:
+                getattr(bench, "rows" if name == "write" else name)(*arguments)
+                bench.check()
+        finally:
+            bench.close()
+            shutil.rmtree(folder)

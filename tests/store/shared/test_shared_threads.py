@@ -1,0 +1,108 @@
+"""Records, upkeep, moves and queries of several workers go on at once, and no query misses a row or has one twice."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
+
+from store import compaction, room
+from store.tail import TailReply, TailRequest, tail
+from store.testing import Row, batch_of
+
+FRAMES = 60
+
+
+class Busy:
+    """A bench whose stores are used by several threads; each stream's store is replaced under its own lock."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.applied = dict.fromkeys(STREAMS, 0)
+        self.begun = dict.fromkeys(STREAMS, 0)
+        self.locks = {stream: threading.Lock() for stream in STREAMS}
+        self.is_over = threading.Event()
+        self.errors: list[BaseException] = []
+
+    def write(self, stream: str) -> None:
+        sensor = next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == stream)
+        first = len(self.bench.log[stream])
+        for offset in range(first, first + FRAMES):
+            rows = [Row((("s", sensor),), T0 + offset * 10 + n, (("v", 1.0),)) for n in range(5)]
+            if offset > first:  # repeated, and corrected to the same sum
+                rows += [Row((("s", sensor),), T0 + offset * 10 - 10, (("v", 1.0),))]
+            self.bench.log[stream].append((TABLE, rows, False))
+            with self.locks[stream]:
+                store = self.bench.owners[stream]
+                self.begun[stream] += 5
+                store.apply(batch_of(store.registry.of(TABLE), stream, [offset] * len(rows), rows))
+                store.advance(stream, offset)
+                self.applied[stream] += 5
+
+    def look_after(self, worker: int) -> None:
+        while not self.is_over.is_set():
+            for store in self.bench.workers[worker].stores():
+                store.flush()
+                store.maintain()
+                for table in store.all_tables():
+                    store.attempt(table, table.refresh_magnetic)
+                    files = table.magnetic.version.files
+                    if len(files) > 1:
+                        store.attempt(table, functools.partial(compaction.rewrite, table, files))
+                    with table.lock:
+                        table.memory.close_chunk()
+                    room.seal(table)
+                room.make_room(self.bench.workers[worker].all_tables(), lambda: 1 << 40, 0)
+
+    def query(self, worker: int) -> None:
+        while not self.is_over.is_set():
+            least = 1 + sum(self.applied.values())
+            with self.bench.workers[worker].snapshot("farm", self.gather) as snapshot:
+                source = snapshot.source(TABLE)
+                most = 1 + sum(self.begun.values())
+                found = snapshot.execute(f"SELECT count(*) AS n, count(DISTINCT (s, time_ns)) AS d FROM {source}")
+            (row,) = found.to_pylist()
+            assert row["n"] == row["d"]
+            assert least <= row["n"] <= most
+
+    def gather(self, request: TailRequest) -> list[TailReply]:
+        replies = []
+        for stream in STREAMS:
+            with self.locks[stream]:
+                replies.append(tail(self.bench.owners[stream], request))
+        return replies
+
+    def run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # told by the test
+            self.errors.append(error)
+
+
+def test_queries_are_whole_whatever_goes_on_meanwhile(tmp_path: Path) -> None:
+    bench = Bench(str(tmp_path / "magnetic"), tmp_path)
+    bench.write([Row((("s", "first"),), T0 - 1, (("v", 1.0),))])
+    for worker in range(2):
+        assert bench.found(worker) == bench.expected()  # and knows the columns now
+    busy = Busy(bench)
+    sensor_rows = [lambda stream=stream: busy.write(stream) for stream in STREAMS]
+    others = [lambda worker=worker: busy.look_after(worker) for worker in range(2)]
+    others += [lambda worker=worker: busy.query(worker) for worker in range(2)]
+    threads = [threading.Thread(target=busy.run, args=(work,)) for work in (*sensor_rows, *others)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads[: len(STREAMS)]:
+            thread.join(60)
+        busy.is_over.set()
+        for thread in threads:
+            thread.join(30)
+
+        assert not any(thread.is_alive() for thread in threads)
+        assert busy.errors == []
+        assert len(bench.found(0)) == len(bench.found(1)) == 1 + len(STREAMS) * FRAMES * 5
+    finally:
+        bench.close()
