@@ -66,6 +66,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.lost: asyncio.Future[Trouble] = loop.create_future()
+        self.has_subscribed = False  # and the subscriber was told
         self._broker = broker
         self._wire = wire(self._on_data, self._on_error)
         self._client = Session(broker, client_id, self._wire)

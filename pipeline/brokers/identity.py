@@ -48,7 +48,7 @@ class Identity:
         except OSError as error:
             raise DataDirError(f"{folder} cannot be used: {error.strerror or error}") from error
         self._file = folder / f"slot-{self.slot}.json"
-        self._filters = _read_filters(self._file)
+        self._filters, self._asked = _read_filters(self._file)
 
     def client_ids(self, brokers: Sequence[Broker]) -> list[str]:
         """One for each of `brokers`; they depend on who they are and as whom we come, not on their order or topics."""
@@ -67,16 +67,30 @@ class Identity:
         return broker.client_id if self.slot == 0 else f"{broker.client_id}-{self.slot + 1}"
 
     def subscribed(self, client_id: str) -> frozenset[str]:
-        """The filters that the broker may have in the session of `client_id`."""
+        """The filters that the broker has granted in the session of `client_id`."""
         return frozenset(self._filters.get(client_id, ()))
+
+    def may_have(self, client_id: str) -> frozenset[str]:
+        """As `subscribed`, with those that were asked for, and whose answer may have been lost."""
+        return self.subscribed(client_id) | frozenset(self._asked.get(client_id, ()))
+
+    def ask(self, client_id: str, filters: Sequence[str]) -> None:
+        """These filters are about to be asked for."""
+        if not set(filters) <= self.may_have(client_id):
+            self._asked[client_id] = sorted({*self._asked.get(client_id, ()), *filters})
+            self._save()
 
     def remember(self, client_id: str, filters: Sequence[str]) -> None:
         """The session of `client_id` has these filters, and no others."""
-        if self._filters.get(client_id) == list(filters):
-            return
-        self._filters[client_id] = list(filters)
+        if self._filters.get(client_id) != list(filters) or client_id in self._asked:
+            self._filters[client_id] = list(filters)
+            self._asked.pop(client_id, None)
+            self._save()
+
+    def _save(self) -> None:
+        state = {"format_version": FORMAT_VERSION, "filters": self._filters, "asked": self._asked}
         try:
-            write_atomic(self._file, json.dumps({"format_version": FORMAT_VERSION, "filters": self._filters}).encode())
+            write_atomic(self._file, json.dumps(state).encode())
         except OSError as error:  # a full disk: then a filter that is removed later stays subscribed
             logger.warning("%s cannot be written: %s", self._file, error.strerror)
 
@@ -119,12 +133,14 @@ def _take_slot(folder: Path) -> tuple[int, IO[str]]:
     raise DataDirError(f"{folder}: {_MOST_GATEWAYS} gateways run on this data_dir already")
 
 
-def _read_filters(path: Path) -> dict[str, list[str]]:
+def _read_filters(path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """By client id, the filters that were granted, and those that were only asked for."""
     try:
-        filters: dict[str, list[str]] = json.loads(path.read_bytes())["filters"]
+        state = json.loads(path.read_bytes())
+        found = state["filters"], state["asked"]
     except FileNotFoundError:
-        return {}
+        return {}, {}
     except (ValueError, KeyError, TypeError):
         logger.warning("%s is damaged: filters that were removed from the configuration may stay subscribed", path)
-        return {}
-    return filters
+        return {}, {}
+    return found

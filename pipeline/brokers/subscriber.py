@@ -97,6 +97,9 @@ class Subscriber:
             return trouble.of_error(error, where)
         except ConfigError as error:
             return Trouble(Kind.TLS, f"{where}: {error}", "mend the file")
+        may_have = self._identity.may_have(self._client_id)
+        is_granted = set(self._broker.filters) <= self._identity.subscribed(self._client_id)
+        self._identity.ask(self._client_id, self._broker.filters)
         connection = self._connection = Connection(
             self._broker,
             self._client_id,
@@ -104,9 +107,9 @@ class Subscriber:
             self._stage,
             self._names,
             self._figures,
-            subscribed=self._identity.subscribed(self._client_id),
+            subscribed=may_have,
             on_subscribed=self._on_subscribed,
-            ask_all=self._connections == 0,
+            ask_all=self._connections == 0 or not is_granted,
         )
         try:
             connection.begin()
@@ -140,11 +143,20 @@ class Subscriber:
             self._figures.connected.dec()
 
     def _on_subscribed(self, connection: Connection, filters: Sequence[str]) -> None:
+        had_session = connection.ready.result()
+        if self._identity.subscribed(self._client_id) and not had_session and not connection.has_subscribed:
+            self._figures.count_error(Kind.SESSION_LOST)
+            logger.warning(
+                "broker %s has forgotten our session, and what it held for us: one of us was away for too long, or it "
+                "keeps nothing on disk",
+                self._broker.label,
+            )
+        connection.has_subscribed = True
         self._identity.remember(self._client_id, filters)
         logger.info(
             "broker %s: connected as %s, %s, subscribed to %s",
             self._broker.label,
             self._client_id,
-            "with the session that it has kept" if connection.ready.result() else "with a new session",
+            "with the session that it has kept" if had_session else "with a new session",
             ", ".join(filters) or "nothing",
         )

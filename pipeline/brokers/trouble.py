@@ -22,6 +22,7 @@ class Kind(StrEnum):
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
     TAKEN_OVER = "taken_over"
+    SESSION_LOST = "session_lost"
     LOST = "lost"
     BAD_PACKET = "bad_packet"
     OURS = "ours"

@@ -231,3 +231,16 @@ async def test_a_broker_that_hangs_is_noticed_by_its_keep_alive_and_left(take: T
         await well.receive(puback(1))
         assert intake.payloads == [b"well again"]
         assert value(metrics.broker_errors, broker, "lost") == 1
+
+
+async def test_a_subscription_whose_answer_was_lost_is_asked_for_again(take: Take) -> None:
+    """With 3.1.1 too, where a subscription that was granted is not."""
+    async with Scripted() as broker:
+        await take(entry(broker, version="3.1.1"))
+        first = await broker.accept(bytes.fromhex("20 02 00 00"), granted=None)
+        assert (await first.packet())[0] == 0x82
+        first.cut()
+
+        second = await broker.accept(bytes.fromhex("20 02 01 00"), granted=None)
+
+        assert (await second.packet())[0] == 0x82

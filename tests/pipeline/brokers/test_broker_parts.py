@@ -83,11 +83,20 @@ def test_what_is_subscribed_is_remembered_and_a_torn_memory_is_no_obstacle(tmp_p
     assert second.subscribed("c") == {"a/#", "b"}
     second.release()
 
-    (tmp_path / "slot-0.json").write_text('{"filters": ')
     third = Identity(tmp_path)
-
-    assert third.subscribed("c") == frozenset()
+    third.ask("c", ["a/#", "c"])
     third.release()
+    fourth = Identity(tmp_path)
+    assert (fourth.subscribed("c"), fourth.may_have("c")) == ({"a/#", "b"}, {"a/#", "b", "c"})
+    fourth.remember("c", ["c"])
+    assert fourth.may_have("c") == {"c"}
+    fourth.release()
+
+    (tmp_path / "slot-0.json").write_text('{"filters": ')
+    last = Identity(tmp_path)
+
+    assert last.may_have("c") == frozenset()
+    last.release()
 
 
 @pytest.mark.parametrize("text", ["", "{}", json.dumps({"format_version": 2, "id": "x"})])
