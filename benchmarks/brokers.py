@@ -1,224 +1,135 @@
-"""Messages/s and CPU through Mosquitto: our gateway beside a bare paho subscriber that only counts.
+"""Messages/s and CPU through Mosquitto into our gateway, beside a bare paho subscriber that only counts.
 
-    .venv/bin/python benchmarks/brokers.py [-n MESSAGES] [-r ROUNDS]
+    .venv/bin/python benchmarks/brokers.py [-s SECONDS] [--rate N]
 
-Each round publishes the same messages while the subscriber is away, so that
-they wait in Mosquitto, and then measures how fast they are taken: the publisher costs nothing meanwhile. The bare
-subscriber (the baseline) is paho's own `loop_forever`, which acknowledges by itself and keeps nothing; the gateway
-writes all to its log first. Only the gateway runs, with no worker, so that the figure is the subscriber's alone.
+Both take what the fast sender publishes to Mosquitto (QoS 1), flat out or at a rate, one after the other in the same
+run, on a Mosquitto of their own. The gateway writes to its log and acknowledges after the fsync; the bare subscriber
+acknowledges at once. The rate is that of the subscriber, from its first thousand messages to its last; `cores` says who
+used the machine meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import multiprocessing
-import shutil
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
-import uvloop
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from rich.console import Console
-from rich.table import Table
+from deployment import Usage, mosquitto
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
-from pipeline import metrics
-from pipeline.brokers.settings import RECEIVE_MAXIMUM, BrokerSettings
-from pipeline.gateway.serve import serve
-from pipeline.gateway.settings import ListenerSettings
-from pipeline.log import open_appender
-from pipeline.log.settings import LogSettings
-from pipeline.testing import wait_for
+from pipeline.layout import Layout
+from pipeline.testing import COMMAND, wait_for
 
-BARE, GATEWAY = "bare", "gateway"
-PAYLOAD = b'{"ts": 1795466522826, "temperature": 21.4, "humidity": 61.2, "co2": 560, "soil_moisture": 0.31}'
+HERE = Path(__file__).parent
+VERSIONS = ("5", "3.1.1")
+STEP = 1000
+Count = Callable[[], int | None]
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What a subscriber did with the messages of one round."""
+@contextmanager
+def bare(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]]:
+    """The bare subscriber: its pid, and what it has counted (None: it is not subscribed yet)."""
+    counted = folder / "counted"
 
-    messages_s: float
-    cpu_s: float
+    def count() -> int | None:
+        text = counted.read_text() if counted.exists() else ""
+        return int(text) if text else None
 
-
-def properties() -> Properties:
-    """Of both subscribers' sessions."""
-    wanted = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    wanted.ReceiveMaximum = RECEIVE_MAXIMUM
-    wanted.SessionExpiryInterval = 3_600
-    return wanted
+    with _process([sys.executable, str(HERE / "bare_subscriber.py"), address, version, str(counted)], folder) as pid:
+        yield pid, count
 
 
-def subscriber(port: int) -> mqtt.Client:
-    """A bare client with a session of its own, connected."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=BARE, protocol=mqtt.MQTTv5)
-    client.connect("127.0.0.1", port, clean_start=False, properties=properties())
-    return client
+@contextmanager
+def gateway(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]]:
+    """Our gateway with its log on disk: its pid, and what it has acknowledged."""
+    config = folder / "streamgauge.yaml"
+    broker = {"url": f"mqtt://{address}", "topics": ["#"], "version": version}
+    config.write_text(json.dumps({"listener": {"address": "127.0.0.1:0"}, "brokers": [broker]}))
+    layout = Layout(folder / "data")
+
+    def count() -> int | None:
+        if "subscribed to" not in (folder / "output").read_text():
+            return None
+        found = [
+            sample.value
+            for metric in MultiProcessCollector(CollectorRegistry(), path=str(layout.metrics)).collect()
+            for sample in metric.samples
+            if sample.name == "streamgauge_brokers_acknowledged_total"
+        ]
+        return int(sum(found))
+
+    options = ["--config", str(config), "--data-dir", str(layout.data_dir)]
+    with _process([*COMMAND, "gateway", *options], folder) as pid:
+        yield pid, count
 
 
-def take_bare(port: int, count: int, tell: Connection) -> None:
-    """Count `count` messages with paho alone, as its manual shows it."""
-    client = subscriber(port)
-    left = count
-    began_s = time.monotonic()
-
-    def on_message(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            client.disconnect()
-
-    client.on_message = on_message
-    cpu_s = time.process_time()
-    client.loop_forever()
-    tell.send(Taken(count / (time.monotonic() - began_s), time.process_time() - cpu_s))
-
-
-def take_by_gateway(port: int, count: int, folder: Path, tell: Connection) -> None:
-    """Take `count` messages into a log, and acknowledge them."""
-    uvloop.run(_gateway(port, count, folder, tell))
-
-
-async def _gateway(port: int, count: int, folder: Path, tell: Connection) -> None:
-    appender = open_appender(LogSettings(f"local://{folder / 'log'}"))
-    await appender.start()
-    stop = asyncio.Event()
-    broker = BrokerSettings("127.0.0.1", port, ("greenhouse/#",), client_id=GATEWAY)
-    acks = metrics.broker_acks.labels(broker.name)
-    began_s, cpu_s = time.monotonic(), time.process_time()
-
-    async def watch() -> None:
-        while acks._value.get() < count:  # noqa: ASYNC110, SLF001  # the counter tells nobody
-            await asyncio.sleep(0.005)
-        tell.send(Taken(count / (time.monotonic() - began_s), time.process_time() - cpu_s))
-        stop.set()
-
-    watching = asyncio.create_task(watch())
-    settings = ListenerSettings(port=0)
-    await serve(settings, appender, clock_ns=time.time_ns, stop=stop, brokers=[broker], brokers_folder=folder / "who")
-    await watching
-    await appender.stop()
-
-
-def in_process(target: object, *arguments: object) -> Taken:
-    """What `target` tells at its end, run in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(*arguments, theirs))  # type: ignore[arg-type]
-    process.start()
+@contextmanager
+def _process(command: list[str], folder: Path) -> Iterator[int]:
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        if not ours.poll(300):
-            raise TimeoutError(f"{target}: no result within 300 s")
-        taken: Taken = ours.recv()
-        process.join(30)
-        return taken
+        yield process.pid
     finally:
-        process.kill()
+        process.terminate()
+        process.wait(30)
 
 
-def subscribe(port: int, client_id: str) -> None:
-    """Make a session that waits for messages."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5)
-    granted: list[object] = []
-    client.on_subscribe = lambda *_: granted.append(1)
-    client.connect("127.0.0.1", port, clean_start=False, properties=properties())
-    client.subscribe("greenhouse/#", 1)
-    while not granted:
-        client.loop(0.1)
-    client.disconnect()
-
-
-def fill(port: int, count: int) -> None:
-    """Publish `count` messages and wait until the broker has acknowledged all."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-    client.max_inflight_messages_set(1_000)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    sent = [client.publish(f"greenhouse/eu/gh-1/north/s-{n % 5_000}", PAYLOAD, qos=1) for n in range(count)]
-    for message in sent:
-        message.wait_for_publish(120)
-    client.disconnect()
-    client.loop_stop()
-
-
-def measure(port: int, count: int, folder: Path) -> dict[str, Taken]:
-    """One round of both."""
-    for client_id in (BARE, GATEWAY):
-        subscribe(port, client_id)
-    fill(port, count)
+def measure(subscriber: Callable[..., object], version: str, seconds: float, rate: int) -> dict[str, float]:
+    """The figures of one subscriber."""
+    with tempfile.TemporaryDirectory() as name, mosquitto(Path(name), "max_queued_messages 0\n") as broker:
+        if broker is None:
+            sys.exit("Mosquitto is not installed")
+        address, broker_pid = broker
+        with subscriber(Path(name), address, version) as (pid, count):
+            wait_for(lambda: count() is not None, "the subscriber is subscribed")
+            usage = Usage({"subscriber": pid, "mosquitto": broker_pid})
+            sending = subprocess.Popen(
+                [sys.executable, str(HERE / "fast_sender.py"), "--mqtt", address, "--rate", str(rate),
+                 "--seconds", str(seconds), "--connections", "20", "--sensors", "10000"],
+                stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            wait_for(lambda: (count() or 0) >= STEP, "the first messages", every_s=0.01)
+            began_s, first = time.monotonic(), count() or 0
+            sent = json.loads(sending.communicate()[0])["acknowledged"]
+            last = wait_for(lambda: _done(count(), sent), f"all of {sent} messages", timeout_s=600)
+            elapsed_s = time.monotonic() - began_s
+            usage.stop()
     return {
-        BARE: in_process(take_bare, port, count),
-        GATEWAY: in_process(take_by_gateway, port, count, folder),
+        "messages": last,
+        "messages/s": (last - first) / elapsed_s,
+        "CPU s per 100,000": usage.cpu_s["subscriber"] / last * 100_000,
+        "cores of it": usage.cpu_s["subscriber"] / elapsed_s,
+        "cores of Mosquitto": usage.cpu_s["mosquitto"] / elapsed_s,
+        "peak RSS, MiB": usage.peak_rss["subscriber"] / 2**20,
     }
 
 
-def mosquitto(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """Mosquitto without limits of its own, and its port."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        sys.exit("Mosquitto is not installed")
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    file = folder / "mosquitto.conf"
-    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-    process = subprocess.Popen([program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: _accepts(port), "mosquitto accepts connections")
-    return process, port
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def show(rounds: list[dict[str, Taken]], count: int) -> None:
-    """The medians, and their ratios to the baseline."""
-    rate = {who: statistics.median(one[who].messages_s for one in rounds) for who in (BARE, GATEWAY)}
-    cpu = {who: statistics.median(one[who].cpu_s for one in rounds) * 100_000 / count for who in (BARE, GATEWAY)}
-    table = Table(
-        "", "messages/s", "ratio", "CPU s per 100,000", "ratio", title=f"{count:,} messages through Mosquitto"
-    )
-    for who, words in ((BARE, "bare paho subscriber, counts only"), (GATEWAY, "gateway: in the log, acknowledged")):
-        table.add_row(
-            words,
-            f"{rate[who]:,.0f}",
-            f"{rate[who] / rate[BARE]:.2f}",
-            f"{cpu[who]:.2f}",
-            f"{cpu[who] / cpu[BARE]:.2f}",
-        )
-    Console().print(table)
-    print(json.dumps({who: {"messages_s": rate[who], "cpu_s_per_100k": cpu[who]} for who in rate}))
+def _done(count: int | None, sent: int) -> int:
+    return count if count and count >= sent // STEP * STEP else 0
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("-n", "--messages", type=int, default=50_000)
-    parser.add_argument("-r", "--rounds", type=int, default=3)
+    """Measure both with both versions, and print them side by side."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-s", "--seconds", type=float, default=5.0, help="how long the sender publishes")
+    parser.add_argument("--rate", type=int, default=0, help="messages/s; 0: flat out")
+    parser.add_argument("--version", action="append", choices=VERSIONS, help="of MQTT; by default both")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="brokers-") as name:
-        folder = Path(name)
-        process, port = mosquitto(folder)
-        try:
-            rounds = [measure(port, options.messages, folder / f"{n}") for n in range(options.rounds)]
-        finally:
-            process.terminate()
-            process.wait()
-    show(rounds, options.messages)
+    how = f"{options.rate:,} messages/s" if options.rate else "flat out"
+    for version in options.version or VERSIONS:
+        baseline = measure(bare, version, options.seconds, options.rate)
+        ours = measure(gateway, version, options.seconds, options.rate)
+        print(f"\nMQTT {version}, {how} through Mosquitto")
+        print(f"  {'':24}{'streamgauge':>14}{'bare paho':>14}{'ratio':>8}")
+        for figure, value in ours.items():
+            print(f"  {figure:24}{value:14,.2f}{baseline[figure]:14,.2f}{value / baseline[figure]:8.2f}")
 
 
 if __name__ == "__main__":

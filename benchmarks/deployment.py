@@ -156,7 +156,7 @@ def product(folder: Path, receiver: WebhookReceiver) -> Iterator[Product]:
 
 
 @contextmanager
-def mosquitto(folder: Path) -> Iterator[tuple[str, int] | None]:
+def mosquitto(folder: Path, settings: str = "") -> Iterator[tuple[str, int] | None]:
     """Mosquitto on a free port, as (address, pid); None where it is not installed."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
@@ -166,7 +166,7 @@ def mosquitto(folder: Path) -> Iterator[tuple[str, int] | None]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     file = folder / "mosquitto.conf"
-    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n")
+    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n{settings}")
     process = subprocess.Popen([program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: _accepts(port), "mosquitto accepts connections")

@@ -37,6 +37,36 @@ certificate_expiry = Gauge(
 )
 tls_reloads = Counter("streamgauge_tls_reloads_total", "Changed certificate files", ["server", "outcome"])
 
+# Brokers that the gateway subscribes to, by host:port.
+broker_connected = Gauge(
+    "streamgauge_brokers_connected",
+    "Connections to it that are up and subscribed",
+    ["broker"],
+    multiprocess_mode="livesum",
+)
+broker_reconnects = Counter("streamgauge_brokers_reconnects_total", "Connections after the first", ["broker"])
+broker_messages = Counter("streamgauge_brokers_messages_total", "Messages taken in from it", ["broker"])
+broker_acknowledged = Counter(
+    "streamgauge_brokers_acknowledged_total", "PUBACKs sent to it, each after the log's fsync", ["broker"]
+)
+broker_stale_acks = Counter(
+    "streamgauge_brokers_stale_acks_total",
+    "Messages durable only after their connection had ended, which it sends again",
+    ["broker"],
+)
+broker_unacknowledged = Gauge(
+    "streamgauge_brokers_unacknowledged",
+    "Messages taken in whose PUBACK waits for the log",
+    ["broker"],
+    multiprocess_mode="livesum",
+)
+broker_cut_messages = Counter(
+    "streamgauge_brokers_cut_messages_total", "Messages too large to keep whole, which become dead letters", ["broker"]
+)
+broker_errors = Counter(
+    "streamgauge_brokers_errors_total", "Connections, attempts and subscriptions that failed", ["broker", "kind"]
+)
+
 # The stream: what became of it.
 messages_normalised = Counter("streamgauge_stream_messages_total", "Messages taken out of the log and normalised")
 dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])
@@ -66,19 +96,3 @@ webhook_seconds = Histogram(
     "From connecting to a receiver until its answer, or the lack of one",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
-
-# Brokers that we subscribe to, each by host:port.
-broker_connected = Gauge(
-    "streamgauge_brokers_connected", "Whether we are subscribed there now", ["broker"], multiprocess_mode="livesum"
-)
-broker_reconnects = Counter("streamgauge_brokers_reconnects_total", "Attempts after the first", ["broker"])
-broker_messages = Counter("streamgauge_brokers_messages_total", "Messages taken in", ["broker"])
-broker_acks = Counter("streamgauge_brokers_acknowledged_total", "Sent to it, each after the log's fsync", ["broker"])
-broker_stale_acks = Counter(
-    "streamgauge_brokers_stale_acks_total", "Not sent, as their connection had gone: it sends again", ["broker"]
-)
-broker_unacked = Gauge(
-    "streamgauge_brokers_unacknowledged", "Messages it waits for us to acknowledge", ["broker"],
-    multiprocess_mode="livesum",
-)  # fmt: skip
-broker_errors = Counter("streamgauge_brokers_errors_total", "What went wrong with it", ["broker", "reason"])

@@ -1,27 +1,27 @@
-"""How long to wait before connecting to a broker again: twice as long each time, with jitter. Values in, values out."""
+"""How long to wait before a broker is tried again. Values in, values out."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
-STEADY_AFTER_S = 10.0  # a connection that held so long was a good one
+STEADY_AFTER_S = 10.0  # of being connected: two clients that take over each other's session are not
 
 
 @dataclass(slots=True)
 class Backoff:
-    """The waits of one subscription. Jitter is half of the wait: gateways that were cut off together do not all come
-    back in one moment.
+    """Each wait is twice as long as the one before, until a connection was steady; a half of it is left to chance, so
+    that gateways whose broker comes back do not all come at once.
     """
 
-    rng: random.Random = field(default_factory=random.Random)
+    rng: random.Random
     _in_a_row: int = 0
 
-    def wait_s(self, held_s: float) -> float:
-        """The wait after a connection that held for `held_s` (0: it never came to be)."""
-        if held_s >= STEADY_AFTER_S:
+    def wait_s(self, connected_s: float) -> float:
+        """The wait after a connection that stood for `connected_s` seconds. Called once for each end."""
+        if connected_s >= STEADY_AFTER_S:
             self._in_a_row = 0
         longest_s = min(FIRST_WAIT_S * 2.0 ** min(self._in_a_row, 16), LONGEST_WAIT_S)
         self._in_a_row += 1

@@ -1,321 +1,333 @@
-"""One TCP connection to a broker: messages in, to the ack batch; acknowledgements out, once the log has the batch.
+"""One connection to a broker, from CONNECT to its end: PUBLISHes go to the stage, and PUBACKs come back from it.
 
-paho speaks MQTT; the gateway's event loop drives it (its sockets, its keep-alive), so that a burst of messages goes to
-the batch in one step and their acknowledgements to the broker in one write.
-The rules: an acknowledgement belongs to the connection that its message came by. On another one the same packet
-identifier may be another message, so what comes back when this one has gone is counted and dropped: the broker sends
-that message again. Nothing that a broker sends raises out of here: it ends the connection, or is a message.
+The connection itself is the stage's `Publisher`. So a batch that becomes durable after its connection has ended says so
+to a connection that is over, which counts it and sends nothing: packet identifiers mean nothing on the next one, where
+the broker sends those messages again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import ssl
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import paho.mqtt.client as mqtt
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from pipeline import metrics
-from pipeline.brokers import causes, paho_client
-from pipeline.brokers.errors import BrokerError
-from pipeline.brokers.identity import Identity
-from pipeline.brokers.settings import BrokerSettings
-from pipeline.brokers.texts import readable_payload, readable_topic
+from pipeline.brokers import trouble
+from pipeline.brokers.figures import Figures
+from pipeline.brokers.publish import Published, read_publish
+from pipeline.brokers.session import QOS, Session
+from pipeline.brokers.trouble import Kind, Trouble
+from pipeline.brokers.wire import Wire
+from pipeline.config.brokers import Broker
+from pipeline.errors import MalformedPacket
+from pipeline.mqtt.bulk import take_publishes
+from pipeline.mqtt.codes import PacketType
+from pipeline.mqtt.decode import header
 from pipeline.mqtt.encode import pubacks
-from pipeline.stages.mqtt_to_readings import MqttToReadings
+from pipeline.mqtt.packets import MAX_PACKET_BYTES
+from pipeline.mqtt.topics import TopicNames
+from pipeline.stages.mqtt_to_readings import MqttToReadings, Publisher
 
 logger = logging.getLogger(__name__)
 
-BURST = 500  # messages; then devices and other brokers have their turn
-PINGREQ = b"\xc0\x00"
-TICK_S = 0.5
-STALLED_S = 3.0  # a tick that comes so late says that we were not running, not that the broker was silent
+PINGREQ = bytes((PacketType.PINGREQ << 4, 0))
+DISCONNECT = bytes((PacketType.DISCONNECT << 4, 0))
+RETRY_REFUSED_S = 30.0  # how long a refused filter waits until it is asked for again
 
 
 class Connection:
-    """A connection from `attach` until `lost` has its reason. All in the gateway's event loop."""
+    """Made with a wire that is connected; `begin` sends the CONNECT.
 
-    def __init__(self, settings: BrokerSettings, client_id: str, stage: MqttToReadings, identity: Identity) -> None:
-        self.client = paho_client.make_client(settings, client_id)
-        self._loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[BrokerError] = self._loop.create_future()
-        self.is_ready = False  # subscribed
-        self._settings = settings
-        self._client_id = client_id
+    ready  once the broker has let us in: whether it had kept our session; cancelled if it never did
+    lost   once the connection has ended: why
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        wire: Callable[[Callable[[bytes], None], Callable[[OSError], None]], Wire],
+        stage: MqttToReadings,
+        names: TopicNames,
+        figures: Figures,
+        *,
+        subscribed: frozenset[str],
+        on_subscribed: Callable[[Connection, Sequence[str]], None],
+        ask_all: bool,
+    ) -> None:
+        """`subscribed` are the filters of the session that the broker may have kept. `ask_all` asks for all, also with
+        3.1.1, where that brings retained messages once more.
+        """
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[bool] = loop.create_future()
+        self.lost: asyncio.Future[Trouble] = loop.create_future()
+        self.has_subscribed = False  # and the subscriber was told
+        self._broker = broker
+        self._wire = wire(self._on_data, self._on_error)
+        self._client = Session(broker, client_id, self._wire)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
         self._stage = stage
-        self._identity = identity
-        self._socket: Any = None  # as paho has it: of socket or of ssl
-        self._is_reading = False
-        self._is_paused = False
-        self._is_writing = False
-        self._unsent = b""
-        self._is_cut = False  # a part of `_unsent` has gone: nothing may come between
-        self._began_s = self._heard_s = self._ticked_s = self._pinged_s = time.monotonic()
-        self._ticker: asyncio.TimerHandle | None = None
-        self._unacked = 0
-        self._taken = 0
-        self._topics: list[str] = []
-        self._payloads: list[bytes] = []
-        self._packet_ids: list[bytes] = []
-        self._size_bytes = 0
-        self.client.on_message = self._on_message
-        self.client.on_connect = self._on_connect
-        self.client.on_subscribe = self._on_subscribe
-        self.client.on_disconnect = self._on_disconnect
-        self.client.on_socket_close = self._on_socket_close
-        # With this paho writes only when it is told to.
-        self.client.on_socket_register_write = lambda *_: None
+        self._names = names
+        self._figures = figures
+        self._subscribed = subscribed
+        self._on_subscribed = on_subscribed
+        self._is_v5 = broker.version == "5"
+        self._ask_all = ask_all or self._is_v5
+        self._receipts = _Receipts(self)
+        self._half_window = max(1, broker.window // 2)
+        self._is_connected = False
+        self._partial: bytearray | None = None
+        self._needed = 0
+        self._unacknowledged = 0
+        self._asked: dict[int, tuple[str, ...]] = {}  # filters by the packet identifier of their SUBSCRIBE
+        self._refused: tuple[str, ...] = ()
+        self._ask_again_s = 0.0
+        self._said_s = time.monotonic()  # when we last sent something while not reading
+        self._trust_until_s = 0.0
 
-    # --- its life ---
+    def begin(self) -> None:
+        """Send the CONNECT, and read."""
+        self._client.begin()
+        self._wire.resume()
 
-    def attach(self) -> None:
-        """The socket is there, and the CONNECT in the queue: take over."""
-        self._socket = self.client.socket()
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._began_s = self._heard_s = self._ticked_s = self._pinged_s = time.monotonic()
-        self._listen()
-        self._flush()
-        self._ticker = self._loop.call_later(TICK_S, self._tick)
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.lost.done()
 
-    def pause(self) -> None:
-        """Read no more: too much waits for the log. The broker keeps what we do not take."""
-        self._is_paused = True
-        if self.is_ready and self._is_reading:
-            self._loop.remove_reader(self._socket)
-            self._is_reading = False
-
-    def resume(self) -> None:
-        """Read again."""
-        self._is_paused = False
-        if self._socket is not None and not self._is_reading:
-            self._heard_s = time.monotonic()
-            self._listen()
-            self._loop.call_soon(self._on_readable)  # what TLS has decrypted already wakes nobody
-
-    def close(self) -> None:
-        """Say goodbye; the session stays at the broker."""
-        if self._socket is not None and not self.lost.done():
-            self.client.disconnect()
-            self._flush()
-        self._end(BrokerError("stopped", f"{self._settings.name} was left"))
+    # --- what the stage calls ---
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """The messages are durable: say so to the broker, unless this connection has gone. How many were told."""
-        count = len(packet_ids)
-        if self.lost.done():
-            metrics.broker_stale_acks.labels(self._settings.name).inc(count)
+        """These messages are durable: send their PUBACKs, unless the connection that they came on is over."""
+        return self.send_acks(pubacks(packet_ids), len(packet_ids))
+
+    def send_acks(self, packets: bytes, count: int) -> int:
+        """Send these, which acknowledge so many messages, unless the connection is over. How many were."""
+        if self.is_over:
+            self._figures.stale.inc(count)
             return 0
-        self._unacked -= count
-        self._unsent += pubacks(packet_ids)
-        self._flush()
-        metrics.broker_acks.labels(self._settings.name).inc(count)
-        self._show_window()
+        self._unacknowledged -= count
+        self._figures.unacknowledged.dec(count)
+        self._figures.acknowledged.inc(count)
+        self._wire.send(packets)
         return count
 
-    # --- reading ---
+    # --- what the subscriber calls ---
 
-    def _listen(self) -> None:
-        self._is_reading = True
-        self._loop.add_reader(self._socket, self._on_readable)
+    def pause(self) -> None:
+        """Stop reading: the broker's window fills up, and it keeps the rest. What it says to our CONNECT is read."""
+        if self._is_connected:
+            self._wire.pause()
 
-    def _on_readable(self) -> None:
-        if self._has_stopped():
+    def resume(self) -> None:
+        """Read on; answers to our pings may lie behind what has piled up."""
+        self._trust_until_s = time.monotonic() + self._client.keepalive
+        if not self.is_over:
+            self._wire.resume()
+
+    def turn(self) -> None:
+        """Once a second: keep alive, and ask again for refused filters."""
+        now_s = time.monotonic()
+        if self._stage.is_pressed:  # not read, so paho would miss the broker's answers
+            if now_s - self._said_s >= self._client.keepalive / 2:  # the broker may have set another than ours
+                self._said_s = now_s
+                self._wire.send(PINGREQ)
             return
-        self._heard_s = time.monotonic()
-        try:
-            self._take_burst()
-        except Exception as error:  # noqa: BLE001  # paho's decoder raises anything when bytes are not MQTT
-            self._hand_over()
-            self._end(BrokerError("protocol", f"{self._settings.name} sent what is no MQTT: {error!r}"))
-            return
-        self._hand_over()
-        self._flush()
+        if now_s >= self._trust_until_s:
+            self._client.loop_misc()
+        if self._refused and now_s >= self._ask_again_s:
+            self._subscribe(self._refused)
 
-    def _take_burst(self) -> None:
-        """Let paho decode what has come, up to `BURST` messages; the last look finds nothing more."""
-        loop_read = self.client.loop_read
-        for _ in range(BURST):
-            if self._has_stopped():
+    async def end(self) -> None:
+        """Say goodbye and close. The broker keeps the session."""
+        if not self.is_over:
+            if self._is_connected:
+                self._wire.send(DISCONNECT)
+            self._lose(Trouble(Kind.OURS, "ended by us"), close=False)
+            await self._wire.close_gracefully()
+
+    def give_up(self, why: Trouble) -> None:
+        """End it at once."""
+        self._lose(why)
+
+    # --- bytes ---
+
+    def _on_data(self, data: bytes) -> None:
+        if not data:
+            self._lose(Trouble(Kind.LOST, f"{self._broker.label} has closed the connection"))
+            return
+        if self._partial is not None:
+            self._partial += data
+            if len(self._partial) < self._needed:
                 return
-            before = self._taken
-            loop_read()
-            if self._taken == before and not self._is_pending():
-                return
-            if len(self._topics) >= self._stage.room:
-                self._hand_over()  # which may pause us
-        if self._is_pending():
-            self._loop.call_soon(self._on_readable)
-
-    def _has_stopped(self) -> bool:
-        return self.lost.done() or not self._is_reading
-
-    def _is_pending(self) -> bool:
-        """Whether TLS holds bytes that the loop does not see."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-
-    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        """One message: nothing that it holds is refused here."""
-        self._taken += 1
+            data = bytes(self._partial)
+            self._partial = None
         try:
-            topic = message.topic
-        except UnicodeDecodeError as error:
-            topic = error.object.decode("utf-8", "backslashreplace")
-        self._topics.append(readable_topic(topic))
-        payload = readable_payload(bytes(message.payload))
-        self._payloads.append(payload)
-        self._size_bytes += len(payload) + len(topic)
-        if message.qos:
-            self._packet_ids.append(message.mid.to_bytes(2, "big"))
+            self._take(data)
+        except MalformedPacket as error:
+            self._lose(Trouble(Kind.BAD_PACKET, f"{self._broker.label} sent bytes that are not MQTT: {error}"))
+        except Exception as error:
+            # whatever it was, only this connection ends, and what it brought is sent again
+            logger.exception("broker %s: the connection failed", self._broker.label)
+            self._lose(Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this with the log"))
 
-    def _hand_over(self) -> None:
-        """Put what was decoded into the ack batch."""
-        count = len(self._topics)
-        if not count:
-            return
+    def _take(self, data: bytes) -> None:
+        """Take in all whole packets of `data`, and keep the rest."""
+        at = 0
+        while at < len(data) and not self.is_over:
+            if self._is_connected:
+                at = self._take_publishes(data, at)
+                if at == len(data):
+                    return
+            found = header(data, at, MAX_PACKET_BYTES)
+            if found is None or found.stop > len(data):
+                self._partial = bytearray(data[at:])
+                self._needed = 0 if found is None else found.stop - at
+                return
+            kind = found.first >> 4
+            if kind == PacketType.PUBLISH:
+                self._take_one(read_publish(data, found, self._names, is_v5=self._is_v5))
+            elif kind == PacketType.PUBREL:
+                self._wire.send(bytes((PacketType.PUBCOMP << 4, 2)) + data[found.body : found.body + 2])
+            else:
+                self._client.read_packet(data[at : found.stop])
+            at = found.stop
+
+    def _take_publishes(self, data: bytes, at: int) -> int:
+        """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
+        stage, is_v5 = self._stage, self._is_v5
+        while True:
+            batch = stage.batch
+            payloads = batch.payloads
+            before = len(payloads)
+            ids: list[bytes] = []
+            stop = take_publishes(
+                data, at, self._names.known, batch.mqtt_topics, payloads, ids, is_v5=is_v5, limit=stage.room
+            )
+            if stop == at:
+                return at
+            self._took(len(payloads) - before, stop - at, self, ids)
+            at = stop
+
+    def _take_one(self, message: Published) -> None:
+        if message.is_cut:
+            self._figures.cut.inc()
+            logger.warning(
+                "broker %s: a message of %d bytes on %r is cut to %d: it becomes a dead letter",
+                self._broker.label, message.size_bytes, message.mqtt_topic[:200], len(message.payload),
+            )  # fmt: skip
         batch = self._stage.batch
-        batch.mqtt_topics += self._topics
-        batch.payloads += self._payloads
-        packet_ids, size_bytes = self._packet_ids, self._size_bytes
-        self._topics, self._payloads, self._packet_ids, self._size_bytes = [], [], [], 0
-        self._unacked += len(packet_ids)
-        self._stage.took(self._settings.account, count, size_bytes, self, packet_ids)
-        if self._unacked * 2 >= self._settings.window:
-            self._stage.hurry()  # else the broker would stand still until the batch is due
-        metrics.broker_messages.labels(self._settings.name).inc(count)
-        self._show_window()
+        batch.mqtt_topics.append(message.mqtt_topic)
+        batch.payloads.append(message.payload)
+        publisher = self._receipts if message.qos == 2 else self
+        ids = [message.packet_id] if message.qos else []
+        self._took(1, len(message.payload) + len(message.mqtt_topic), publisher, ids)
 
-    def _show_window(self) -> None:
-        metrics.broker_unacked.labels(self._settings.name).set(self._unacked)
+    def _took(self, count: int, size_bytes: int, publisher: Publisher, packet_ids: list[bytes]) -> None:
+        """The last `count` messages of the open batch came from here."""
+        self._figures.messages.inc(count)
+        self._figures.unacknowledged.inc(len(packet_ids))
+        self._unacknowledged += len(packet_ids)
+        self._stage.took(self._broker.account, count, size_bytes, publisher, packet_ids)
+        if self._unacknowledged >= self._half_window:
+            self._stage.hurry()  # the broker must not come to the end of its window, and wait for us
 
-    # --- writing ---
-
-    def _flush(self) -> None:
-        """Send what waits: paho's packets, and our acknowledgements, none within another."""
-        try:
-            while not self.lost.done() and self._socket is not None:
-                if self.client.want_write() and not self._is_cut:
-                    self.client.loop_write()
-                    if self.client.want_write():
-                        break
-                elif self._unsent:
-                    sent = self._socket.send(self._unsent)
-                    self._unsent = self._unsent[sent:]
-                    self._is_cut = bool(self._unsent)
-                else:
-                    break
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._is_cut = True  # TLS wants the same bytes again
-        except OSError as error:
-            self._end(causes.cause_of(self._settings, error))
-            return
-        wants_to_write = not self.lost.done() and bool(self._unsent or self.client.want_write())
-        if wants_to_write and not self._is_writing and self._socket is not None:
-            self._loop.add_writer(self._socket, self._flush)
-        elif not wants_to_write and self._is_writing and self._socket is not None:
-            self._loop.remove_writer(self._socket)
-        self._is_writing = wants_to_write
-
-    # --- what paho tells ---
+    # --- what paho calls; it lets no exception of ours pass (`_on_data`) ---
 
     def _on_connect(
-        self, _client: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, code: ReasonCode, _more: Properties | None
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if code.is_failure:
-            self._end(causes.refused_connect(self._settings, code))
+        if self._is_connected:
+            raise MalformedPacket("protocol_error", "a second CONNACK on one connection")
+        if reason.is_failure:
+            where = f"{self._broker.label} refuses the connection"
+            self._lose(trouble.of_reason(reason.value, str(reason), during=where))
             return
-        known, wanted = self._identity.filters_of(self._client_id), self._settings.filters
-        logger.info(
-            "connected to %s as %s; %s",
-            self._settings.name,
-            self._client_id,
-            "it kept our session" if flags.session_present else "a new session",
-        )
-        if flags.session_present and set(known) == set(wanted):
-            self._be_ready()
-            return
-        if known and not flags.session_present:
-            metrics.broker_errors.labels(self._settings.name, "session_lost").inc()
-            logger.warning("%s has forgotten our session, and with it what it held for us", self._settings.name)
-        stale = [topic for topic in known if topic not in wanted]
-        if flags.session_present and stale:
-            self.client.unsubscribe(stale)
-        paho_client.subscribe(self.client, self._settings, wanted, paho_client.ONLY_IF_NEW)
+        self._is_connected = True
+        if self._stage.is_pressed:
+            self._wire.pause()
+        self.ready.set_result(flags.session_present)
+        wanted = self._broker.filters
+        known = self._subscribed if flags.session_present else frozenset()
+        gone = sorted(known - set(wanted))
+        if gone:
+            self._client.unsubscribe(gone)
+        missing = [topic for topic in wanted if self._ask_all or topic not in known]
+        if missing:
+            self._subscribe(missing)
+        else:
+            self._on_subscribed(self, wanted)
+
+    def _subscribe(self, filters: Sequence[str]) -> None:
+        self._refused = ()
+        packet_id = self._client.subscribe_to(filters)
+        if packet_id is not None:
+            self._asked[packet_id] = tuple(filters)
 
     def _on_subscribe(
-        self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _more: Properties | None
+        self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        granted = []
-        error: BrokerError | None = None
-        for topic, code in zip(self._settings.filters, codes, strict=False):
-            if causes.is_granted(code):
-                granted.append(topic)
-                continue
-            error = causes.refused_filter(self._settings, topic, code)
-            metrics.broker_errors.labels(self._settings.name, error.reason).inc()
-            logger.error("%s", error)
-        if error is not None and not granted:
-            self._end(error)
-            return
-        try:
-            self._identity.remember_filters(self._client_id, granted)
-        except OSError as error:  # then all is subscribed to again next time
-            logger.warning("what %s is subscribed to cannot be kept: %s", self._client_id, error)
-        self._be_ready()
-
-    def _be_ready(self) -> None:
-        self.is_ready = True
-        metrics.broker_connected.labels(self._settings.name).set(1)
-        if self._is_paused or self._stage.is_pressed:
-            self.pause()
+        filters = self._asked.pop(packet_id, ())
+        for topic, reason in zip(filters, reasons, strict=False):
+            if reason.is_failure:
+                where = f"{self._broker.label} refuses the subscription to {topic!r}"
+                found = trouble.of_reason(reason.value, str(reason), during=where)
+                self._figures.count_error(found.kind)
+                logger.error("broker %s; asked again in %g s", found, RETRY_REFUSED_S)
+                self._refused = (*self._refused, topic)
+                self._ask_again_s = time.monotonic() + RETRY_REFUSED_S
+            elif reason.value < QOS:
+                logger.warning(
+                    "broker %s grants %r with QoS 0 only: what is on its way when a connection ends is lost",
+                    self._broker.label, topic,
+                )  # fmt: skip
+        self._on_subscribed(self, [topic for topic in self._broker.filters if topic not in self._refused])
 
     def _on_disconnect(
-        self, _client: mqtt.Client, _data: object, flags: mqtt.DisconnectFlags, code: ReasonCode, _more: object
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        by_broker = flags.is_disconnect_packet_from_server
-        self._end(causes.lost(self._settings, code, by_broker=by_broker))
+        if flags.is_disconnect_packet_from_server:
+            found = trouble.of_reason(reason.value, str(reason), during=f"{self._broker.label} ends the connection")
+        else:
+            found = Trouble(Kind.LOST, f"the connection to {self._broker.label} ended: {reason}")
+        self._lose(found)
 
-    def _on_socket_close(self, _client: mqtt.Client, _data: object, closing: Any) -> None:
-        """The loop must forget the socket while its number is still ours."""
-        if closing is self._socket and self._socket is not None:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-            self._socket = None
-            self._is_reading = self._is_writing = False
+    # --- endings ---
 
-    # --- time, and the end ---
+    def _on_error(self, error: OSError) -> None:
+        self._lose(trouble.of_error(error, self._broker.label))
 
-    def _tick(self) -> None:
-        self._ticker = self._loop.call_later(TICK_S, self._tick)
-        now_s = time.monotonic()
-        if now_s - self._ticked_s > STALLED_S:
-            self._heard_s = now_s
-        self._ticked_s = now_s
-        if not self.is_ready and now_s - self._began_s > self._settings.connect_timeout_s:
-            self._end(causes.no_answer(self._settings))
-        elif self._is_reading and now_s - self._heard_s > self._settings.keep_alive_s * 1.5:
-            self._end(causes.silent(self._settings, now_s - self._heard_s))
-        elif self.is_ready and now_s - self._pinged_s >= self._settings.keep_alive_s / 2:
-            self._pinged_s = now_s
-            self._unsent += PINGREQ
-            self._flush()
-
-    def _end(self, error: BrokerError) -> None:
-        """The connection has ended, whoever ended it; the first reason is the one."""
-        if self.lost.done():
+    def _lose(self, why: Trouble, *, close: bool = True) -> None:
+        if self.is_over:
             return
-        self.lost.set_result(error)
-        if self._ticker is not None:
-            self._ticker.cancel()
-        if self.is_ready:
-            metrics.broker_connected.labels(self._settings.name).set(0)
-        self._unacked = 0
-        self._show_window()
-        sock = self._socket
-        if sock is not None:
-            self._on_socket_close(self.client, None, sock)
-            sock.close()
+        if why.kind is Kind.LOST and not self._is_connected:
+            why = trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure)
+        self.lost.set_result(why)
+        self._figures.unacknowledged.dec(self._unacknowledged)
+        if not self.ready.done():
+            self.ready.cancel()
+        if close:
+            self._wire.close()
+
+
+class _Receipts:
+    """Who waits for the PUBRECs of messages of QoS 2.
+
+    We ask for QoS 1, so these are of a session that another program began under our client id. PUBREC makes a message
+    ours as PUBACK does with QoS 1; what is sent again before it is an ordinary message.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """These messages are durable: send their PUBRECs."""
+        head = bytes((PacketType.PUBREC << 4, 2))
+        return self._connection.send_acks(head + head.join(packet_ids), len(packet_ids))

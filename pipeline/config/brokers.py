@@ -1,126 +1,172 @@
-"""The section `brokers` of a streamgauge.yaml: MQTT brokers that the gateway subscribes to, beside the listener.
+"""The brokers of a streamgauge.yaml: which to subscribe to, as whom, and to what.
 
-Refuses TLS files beside a url that is not mqtts://, and topics that are no filters, by name. A user and password in the
-url become `username` and `password`, so that the url can be shown.
+A password is shown nowhere: not in messages, not by `config show`, not in a repr, also where it stands within the url.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
 
-from pipeline.brokers.settings import BrokerSettings
 from pipeline.config import names
-from pipeline.config.log import LogTls
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, Duration
 from pipeline.config.tables import Section
-from pipeline.log.settings import Tls
 from store.record import DEFAULT_ACCOUNT
 
-PLAIN, SECURE = "mqtt", "mqtts"
-DEFAULT_PORTS = {PLAIN: 1883, SECURE: 8883}
-_URL = re.compile(r"(mqtts?)://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?/?")
-_MAX_TEXT_BYTES = 65_535  # MQTT, 1.5.3: the length of a text is two bytes
-_MAX_KEEP_ALIVE = timedelta(seconds=65_535)  # MQTT, 3.1.2.10
+MASK = "**********"
+_URL = re.compile(
+    r"(?P<scheme>mqtts?)://(?:(?P<user>.*)@)?(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?/?",
+    re.DOTALL,
+)
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_MAX_TEXT_BYTES = 65_535  # MQTT 5, 1.5.4
+_MAX_KEEP_ALIVE = timedelta(seconds=65_535)  # MQTT 5, 3.1.2.10
+_MAX_SESSION_EXPIRY = timedelta(seconds=0xFFFFFFFE)  # 3.1.2.11.2: one second more is for ever
+DEFAULT_WINDOW = {"5": 10_000, "3.1.1": 20}  # 3.1.1 cannot ask for one; 20 is what Mosquitto allows by default
 
 
-def _check_filter(topic: str) -> str:
-    levels = topic.split("/")
-    is_well_formed = (
-        0 < len(topic.encode()) <= _MAX_TEXT_BYTES
-        and "\0" not in topic
-        and all(level == "+" or "+" not in level for level in levels)
-        and all("#" not in level for level in levels[:-1])
-        and levels[-1].count("#") == (levels[-1] == "#")
+@dataclass(frozen=True, slots=True)
+class BrokerUrl:
+    """Where a broker is, and what the url says about who we are. Text and repr have the password masked."""
+
+    is_secure: bool
+    address: Address
+    username: str | None = None
+    password: SecretStr | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        user = "" if self.username is None else self.username
+        if self.password is not None:
+            user += f":{MASK}"
+        return f"{'mqtts' if self.is_secure else 'mqtt'}://{user + '@' if user else ''}{self.address}"
+
+
+def parse_broker_url(value: object) -> BrokerUrl:
+    """The url that `value` writes. Raises ValueError, whose message does not hold the value: it may hold a password."""
+    if isinstance(value, BrokerUrl):
+        return value
+    match = _URL.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not 0 < int(match["port"] or 1) <= 65_535:
+        raise ValueError(
+            "it is not a broker's address; write mqtt://host:port, or mqtts:// for TLS, with user:password@ before the "
+            "host where the broker wants them"
+        )
+    username, is_followed, password = (match["user"] or "").partition(":")
+    address = Address(match["six"] or match["host"], int(match["port"] or _PORTS[match["scheme"]]))
+    return BrokerUrl(
+        match["scheme"] == "mqtts",
+        address,
+        unquote(username) or None,
+        SecretStr(unquote(password)) if is_followed else None,
     )
-    if not is_well_formed:
-        raise ValueError(f'"{topic}" is no topic filter; + stands for one whole level, and # for all that follow')
-    if topic.startswith("$share/"):
-        raise ValueError(f'"{topic}" is a shared subscription; write the filter alone, and the name as group')
-    return topic
 
 
-def _check_text(text: str) -> str:
-    if not 0 < len(text.encode()) <= _MAX_TEXT_BYTES or "\0" in text:
-        raise ValueError(f'"{text[:80]}" cannot be sent in MQTT; it has 1-{_MAX_TEXT_BYTES} bytes and no NUL')
+def check_filter(text: str) -> str:
+    """`text`, if it is an MQTT topic filter (MQTT 5, 4.7) that is no shared subscription. Raises ValueError."""
+    if text.startswith("$share/"):
+        raise ValueError(f'"{text}" is a shared subscription; write its group as group, and the filter alone here')
+    levels = text.split("/")
+    is_wild_wrongly = any(("+" in level or "#" in level) and len(level) > 1 for level in levels) or "#" in levels[:-1]
+    if not text or "\0" in text or is_wild_wrongly or len(text.encode()) > _MAX_TEXT_BYTES:
+        raise ValueError(
+            f'"{text[:80]}" is not a topic filter; + stands for one level and # for the rest, as in greenhouse/+/gh-1/#'
+        )
     return text
 
 
-def _check_group(group: str) -> str:
-    """MQTT 5, 4.8.2: the name of a share has no / + #."""
-    if not group or set(group) & set("/+#\0"):
-        raise ValueError(f'"{group}" is no name of a group; it is not empty and has no / + #')
-    return group
+def _check_group(text: str) -> str:
+    if not text or set(text) & set("/+#\0"):
+        raise ValueError(f'"{text}" is not the name of a group; it has at least one character, and none of / + #')
+    return text
 
 
-def _check_keep_alive(keep_alive: timedelta) -> timedelta:
-    if not timedelta(seconds=1) <= keep_alive <= _MAX_KEEP_ALIVE or keep_alive % timedelta(seconds=1):
-        raise ValueError("it is whole seconds, 1s to 65535s")
-    return keep_alive
-
-
-def _as_version(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class Broker(Section):
-    """A broker that we subscribe to."""
+Url = Annotated[
+    InstanceOf[BrokerUrl],
+    BeforeValidator(parse_broker_url),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["mqtts://ingest:${BROKER_PASSWORD}@broker.example:8883"]}),
+]
+TopicFilter = Annotated[str, AfterValidator(check_filter)]
+AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
-    url: str = Field(description="mqtt://host:port or mqtts://host:port; may hold user:password@")
-    topics: tuple[Annotated[str, AfterValidator(_check_filter)], ...] = Field(
-        min_length=1, description="topic filters, as MQTT has them"
-    )
-    account: Annotated[str, AfterValidator(names.check_account)] = Field(
-        default=DEFAULT_ACCOUNT, description="of what is published there"
-    )
-    username: Annotated[str, AfterValidator(_check_text)] | None = None
-    password: SecretStr | None = None
-    version: Annotated[Literal["5", "3.1.1"], BeforeValidator(_as_version)] = Field(default="5", description="of MQTT")
-    client_id: Annotated[str, AfterValidator(_check_text)] | None = Field(
-        default=None, description="none: one for each gateway, kept in the data_dir"
-    )
-    group: Annotated[str, AfterValidator(_check_group)] | None = Field(
-        default=None, description="several gateways of one group share the messages ($share)"
-    )
-    receive_maximum: int | None = Field(
-        default=None, ge=1, le=65_535, description="messages without acknowledgement; none: 10000, and 20 for 3.1.1"
-    )
-    keep_alive: Annotated[Duration, AfterValidator(_check_keep_alive)] = timedelta(seconds=60)
-    session_expiry: Duration = Field(default=timedelta(days=7), description="MQTT 5: how long it keeps what we missed")
-    tls: LogTls | None = Field(default=None, description="mqtts: other files than the authorities of this system")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _take_credentials_out(cls, value: Any) -> Any:
-        """What is in front of the @ must not stay in a url that is shown."""
-        if not isinstance(value, dict) or not isinstance(value.get("url"), str):
-            return value
-        scheme, separator, rest = value["url"].partition("://")
-        if not separator:  # wrong, and shown: without the credentials all the same
-            scheme, rest = "", value["url"]
-        credentials, at, place = rest.rpartition("@")
-        if not at:
-            return value
-        username, colon, password = credentials.partition(":")
-        of_url = {"username": unquote(username)} | ({"password": unquote(password)} if colon else {})
-        return {**of_url, **value, "url": scheme + separator + place}
+class BrokerTls(Section):
+    """What TLS stands on."""
+
+    ca: AbsolutePath | None = Field(default=None, description="PEM file of who is believed; none: the system's")
+    certificate: AbsolutePath | None = Field(default=None, description="PEM file of our own certificate")
+    key: AbsolutePath | None = Field(default=None, description="PEM file of its key, without a passphrase")
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        found: list[Problem] = []
-        match = _URL.fullmatch(self.url)
-        if match is None or not 0 < int(match[4] or 1) <= 65_535:
-            found.append(Problem(("url",), f'"{self.url}" is no broker; write mqtt://host:port or mqtts://host:port'))
-        elif self.tls is not None and match[1] == PLAIN:
-            found.append(Problem(("tls",), "means nothing to mqtt://; write mqtts://"))
-        if self.password is not None and self.username is None:
-            found.append(Problem(("password",), "there is no username that it belongs to"))
+    def _is_a_pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            missing = "key" if self.key is None else "certificate"
+            refuse([Problem((missing,), "is required: a certificate and its key go together")])
+        return self
+
+
+class Broker(Section):
+    """A broker to subscribe to."""
+
+    url: Url = Field(description="mqtt:// or, for TLS, mqtts://")
+    topics: tuple[TopicFilter, ...] = Field(min_length=1, description="MQTT topic filters")
+    account: Annotated[str, AfterValidator(names.check_account)] = DEFAULT_ACCOUNT
+    username: str | None = Field(default=None, min_length=1, description="instead of one in the url")
+    password: SecretStr | None = Field(default=None, description="instead of one in the url, taken as it is")
+    version: Annotated[Literal["5", "3.1.1"], BeforeValidator(_as_text)] = Field(default="5", description="of MQTT")
+    client_id: str | None = Field(
+        default=None, min_length=1, max_length=_MAX_TEXT_BYTES, description="none: one of this data_dir's own"
+    )
+    group: Annotated[str, AfterValidator(_check_group)] | None = Field(
+        default=None, description="of a shared subscription: gateways in it divide the messages"
+    )
+    receive_maximum: int | None = Field(
+        default=None, ge=1, le=65_535, description="unacknowledged messages; none: 10000, and 20 with version 3.1.1"
+    )
+    keep_alive: Duration = timedelta(seconds=60)
+    session_expiry: Duration = Field(
+        default=timedelta(days=7), description="how long the broker keeps messages for us while we are away"
+    )
+    tls: BrokerTls | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        found = []
+        if self.tls is not None and not self.url.is_secure:
+            found.append(Problem(("tls",), "is for a url that begins with mqtts://"))
+        if self.username is not None and self.url.username is not None:
+            found.append(Problem(("username",), "stands in the url too; write it once"))
+        if self.password is not None and self.url.password is not None:
+            found.append(Problem(("password",), "stands in the url too; write it once"))
+        username, password = self.credentials
+        if password is not None and username is None:
+            found.append(Problem(("username",), "is required where there is a password"))
+        if not timedelta(seconds=5) <= self.keep_alive <= _MAX_KEEP_ALIVE:
+            found.append(Problem(("keep_alive",), "is out of range; 5s to 65535s"))
+        if not timedelta(seconds=1) <= self.session_expiry <= _MAX_SESSION_EXPIRY:
+            found.append(Problem(("session_expiry",), "is out of range; 1s to 49710d"))
         found += [
             Problem(("topics", index), f'"{topic}" is listed before')
             for index, topic in enumerate(self.topics)
@@ -130,53 +176,53 @@ class Broker(Section):
         return self
 
     @property
-    def is_secure(self) -> bool:
-        """Whether by TLS."""
-        return self.url.startswith(SECURE + "://")
+    def label(self) -> str:
+        """What it is called in metrics and log lines: host:port."""
+        return str(self.url.address)
 
     @property
-    def address(self) -> Address:
-        """Where it is."""
-        match = _URL.fullmatch(self.url)
-        assert match is not None
-        return Address(match[2] or match[3], int(match[4] or DEFAULT_PORTS[match[1]]))
+    def credentials(self) -> tuple[str | None, str | None]:
+        """User name and password, in the clear."""
+        password = self.password if self.password is not None else self.url.password
+        username = self.username if self.username is not None else self.url.username
+        return username, None if password is None else password.get_secret_value()
 
     @property
-    def settings(self) -> BrokerSettings:
-        """As a subscription takes it."""
-        tls = self.tls or LogTls()
-        address = self.address
-        return BrokerSettings(
-            host=address.host,
-            port=address.port,
-            topics=self.topics,
-            account=self.account,
-            username=self.username,
-            password=None if self.password is None else self.password.get_secret_value(),
-            is_v5=self.version == "5",
-            client_id=self.client_id,
-            group=self.group,
-            receive_maximum=self.receive_maximum,
-            keep_alive_s=int(self.keep_alive.total_seconds()),
-            session_expiry_s=int(self.session_expiry.total_seconds()),
-            tls=Tls(tls.ca, tls.certificate, tls.key) if self.is_secure else None,
-        )
+    def window(self) -> int:
+        """How many unacknowledged messages the broker lets stand."""
+        return self.receive_maximum or DEFAULT_WINDOW[self.version]
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What is subscribed to, with the group."""
+        prefix = "" if self.group is None else f"$share/{self.group}/"
+        return tuple(prefix + topic for topic in self.topics)
 
 
-def same_sessions(brokers: Sequence[Broker]) -> list[Problem]:
-    """Entries that would throw each other out: one client id twice at one broker."""
-    named = [(broker.url, broker.client_id) if broker.client_id else None for broker in brokers]
+def _is_list(value: object) -> object:
+    # before pydantic shows the value, which may hold a password
+    if not isinstance(value, list | tuple):
+        raise ValueError("it is a list of brokers, each with its url and topics")  # noqa: TRY004  pydantic's contract
+    return value
+
+
+Brokers = Annotated[tuple[Broker, ...], BeforeValidator(_is_list)]
+
+
+def check_brokers(brokers: Sequence[Broker]) -> list[Problem]:
+    """What is wrong with them together: two that are one client would end each other's connections for ever."""
+    ids = [(broker.label, broker.client_id) for broker in brokers]
     return [
-        Problem(("brokers", index, "client_id"), f'"{name[1]}" is that of an earlier entry for this broker')
-        for index, name in enumerate(named)
-        if name is not None and name in named[:index]
+        Problem(("brokers", index, "client_id"), f'"{client_id}" is a client of {label} before')
+        for index, (label, client_id) in enumerate(ids)
+        if client_id is not None and ids.index((label, client_id)) < index
     ]
 
 
-def warnings_of(brokers: Sequence[Broker]) -> tuple[str, ...]:
+def broker_warnings(brokers: Sequence[Broker]) -> tuple[str, ...]:
     """What is allowed but should be known."""
     return tuple(
-        f"brokers[{index}]: {broker.address} is spoken to without TLS: the password travels in the clear"
+        f"brokers[{index}].url: {broker.url} has no TLS: the password travels in the clear; mqtts:// has it"
         for index, broker in enumerate(brokers)
-        if broker.password is not None and not broker.is_secure and not broker.address.is_loopback
+        if broker.credentials[1] is not None and not broker.url.is_secure and not broker.url.address.is_loopback
     )

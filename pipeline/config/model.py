@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from pipeline.config import brokers as broker_section
 from pipeline.config import names
-from pipeline.config.brokers import Broker
+from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
@@ -206,7 +205,7 @@ class Config(Section):
 
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
     listener: Listener = Listener()
-    brokers: tuple[Broker, ...] = Field(default=(), description="existing MQTT brokers to subscribe to")
+    brokers: Brokers = Field(default=(), description="existing MQTT brokers to subscribe to")
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
@@ -224,7 +223,7 @@ class Config(Section):
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
-            + broker_section.same_sessions(self.brokers)
+            + check_brokers(self.brokers)
         )
         return self
 
@@ -293,4 +292,4 @@ class Config(Section):
         if not self.http.address.is_loopback and self.http.tls is None:
             where = f"http.address: {self.http.address}"
             found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
-        return *found, *broker_section.warnings_of(self.brokers)
+        return *found, *broker_warnings(self.brokers)

@@ -68,7 +68,7 @@ async def _run(config: Config) -> None:
             stop=stop,
             reload=reload,
             partition_of=partition_of,
-            brokers=[broker.settings for broker in config.brokers],
+            brokers=config.brokers,
             brokers_folder=config.layout.brokers,
         )
     finally:

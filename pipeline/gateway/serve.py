@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.brokers.settings import BrokerSettings
-from pipeline.brokers.subscriptions import Subscriptions
+from pipeline.brokers.brokers import Brokers
+from pipeline.config.brokers import Broker
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.log import Appender
@@ -24,19 +24,19 @@ async def serve(
     reload: asyncio.Event | None = None,
     on_listening: Callable[[int], None] | None = None,
     partition_of: Partitioner | None = None,
-    brokers: Sequence[BrokerSettings] = (),
-    brokers_folder: Path = Path(),
+    brokers: Sequence[Broker] = (),
+    brokers_folder: Path = Path("brokers"),
 ) -> None:
     """Take in what devices publish, here and at `brokers`, until `stop` is set, then end gracefully. `on_listening` is
     told the port; who we are to the brokers is kept in `brokers_folder`.
 
-    `appender` is started, and stays so. Setting `reload` loads the certificates again. Raises ConfigError if they
-    cannot be used at the start, LogError if the log fails (a full one does not, nor an absent Kafka), OSError if the
-    address cannot be had.
+    `appender` is started, and stays so. Setting `reload` loads the certificates again. Raises ConfigError if they, or
+    those for brokers, cannot be used at the start, DataDirError if `brokers_folder` cannot, LogError if the log fails
+    (a full one does not, nor an absent Kafka), OSError if the address cannot be had.
     """
     gateway = Gateway(settings, appender, clock_ns=clock_ns, partition_of=partition_of)
+    subscriptions = Brokers(brokers, brokers_folder, gateway.stage, gateway.names)
     await gateway.start()
-    subscriptions = Subscriptions(brokers, gateway.stage, brokers_folder)
     gateway.on_pressure.append(subscriptions.on_pressure)
     subscriptions.start()
     if on_listening is not None:
@@ -44,13 +44,13 @@ async def serve(
     reloading = asyncio.create_task(_reload(gateway, reload or asyncio.Event()))
     stopped = asyncio.create_task(stop.wait())
     try:
-        ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed, *subscriptions.ends}
+        ends: set[asyncio.Future[Any]] = {stopped, gateway.stage.failed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
         reloading.cancel()
         gateway.on_pressure.clear()
-        subscriptions.pause()
+        subscriptions.stop_reading()
         await gateway.stop()
         await subscriptions.stop()
     if gateway.stage.failed.done():

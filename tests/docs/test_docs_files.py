@@ -22,6 +22,7 @@ KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules")
 # Named as what a data_dir holds, not as files of the repository.
 IN_THE_DATA_DIR = {
     "rules/floors.json",
+    "brokers/",
     "store/format",
     "store/lock",
     "store/catalog.json",

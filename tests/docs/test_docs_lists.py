@@ -15,6 +15,11 @@ from pydantic import BaseModel
 
 from pipeline import metrics
 from pipeline.archive import alerts, dead_letters
+from pipeline.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S
+from pipeline.brokers.connection import RETRY_REFUSED_S
+from pipeline.brokers.publish import MAX_PAYLOAD_BYTES
+from pipeline.brokers.trouble import Kind
+from pipeline.config.brokers import DEFAULT_WINDOW
 from pipeline.config.model import Config
 from pipeline.dead_letter import Reason
 from pipeline.gateway.settings import ListenerSettings
@@ -157,14 +162,20 @@ def test_the_reasons_of_refusals_and_endings_are_those_of_the_gateway() -> None:
     assert set(first_column(text, "`streamgauge_gateway_ended_total{reason}`")) == ended
 
 
-def test_the_reasons_of_errors_of_brokers_are_those_of_the_code() -> None:
-    code = sources("pipeline/brokers")
-    raised = set(re.findall(r'(?:Broker(?:Error|Refused)\(\s*|broker_errors\.labels\([^"]*)"(\w+)"', code)) - {
-        "stopped",
-        "error",
-    }
+def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> None:
+    text = text_of("brokers.md")
 
-    assert set(first_column(text_of("brokers.md"), "## When it is not there")) == raised
+    assert first_column(text, "`streamgauge_brokers_errors_total{broker,kind}`:") == [kind.value for kind in Kind]
+    assert FIRST_WAIT_S == 0.5
+    for told in (
+        "at first after half a second",
+        f"up to {LONGEST_WAIT_S:g} s",
+        f"again every {RETRY_REFUSED_S:g} s",
+        f"above {MAX_PAYLOAD_BYTES >> 10} KiB is cut",
+        f"ask for {DEFAULT_WINDOW['5']:,}",
+        f"Mosquitto allows {DEFAULT_WINDOW['3.1.1']} unless",
+    ):
+        assert told in text, told
 
 
 def test_the_reasons_of_failed_handshakes_are_those_of_the_gateway() -> None:

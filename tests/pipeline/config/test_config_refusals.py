@@ -14,33 +14,6 @@ ONE_PROBLEM = {
     "data_dri: x": '1: data_dri: "data_dri" is not a key known here; did you mean data_dir? there are data_dir',
     "http: {adress: x}": '1: http.adress: "adress" is not a key known here; did you mean address? http has address',
     "tables:\n- name: farm.air": "2: tables[0].topics: is required",
-    "brokers: [{url: 'mqtt://u:pass@b:x', topics: [a]}]": (
-        '1: brokers[0].url: "mqtt://b:x" is no broker; write mqtt://host:port or mqtts://host:port'
-    ),
-    "brokers: [{url: 'u:pass@b', topics: [a]}]": '1: brokers[0].url: "b" is no broker; write mqtt://host:port',
-    "brokers: [{url: 'mqtt://b'}]": "1: brokers[0].topics: is required",
-    "brokers: [{url: 'mqtt://b', topics: []}]": "1: brokers[0].topics: is empty; it has at least one entry",
-    "brokers: [{url: 'mqtt://b', topics: ['a/#/b']}]": '1: brokers[0].topics[0]: "a/#/b" is no topic filter; +',
-    "brokers: [{url: 'mqtt://b', topics: ['a+']}]": '1: brokers[0].topics[0]: "a+" is no topic filter; +',
-    "brokers: [{url: 'mqtt://b', topics: [a, a]}]": '1: brokers[0].topics[1]: "a" is listed before',
-    "brokers: [{url: 'mqtt://b', topics: ['$share/g/a']}]": (
-        '1: brokers[0].topics[0]: "$share/g/a" is a shared subscription; write the filter alone, and the name as group'
-    ),
-    "brokers: [{url: 'mqtt://b', topics: [a], group: a/b}]": '1: brokers[0].group: "a/b" is no name of a group',
-    "brokers: [{url: 'mqtt://b', topics: [a], version: 4}]": (
-        "1: brokers[0].version: is \"4\"; allowed: '5' or '3.1.1'"
-    ),
-    "brokers: [{url: 'mqtt://b', topics: [a], keep_alive: 10ms}]": "1: brokers[0].keep_alive: it is whole seconds",
-    "brokers: [{url: 'mqtt://b', topics: [a], tls: {ca: x}}]": "1: brokers[0].tls: means nothing to mqtt://; write",
-    "brokers: [{url: 'mqtts://b', topics: [a], tls: {key: x}}]": "1: brokers[0].tls.key: there is no certificate",
-    "brokers: [{url: 'mqtt://b', topics: [a], password: x}]": "1: brokers[0].password: there is no username",
-    "brokers: [{url: 'mqtt://b', topics: [a], receive_maximum: 0}]": "1: brokers[0].receive_maximum: ",
-    "brokers: [{url: 'mqtt://b', topics: [a], topik: 1}]": (
-        '1: brokers[0].topik: "topik" is not a key known here; did you mean topics?'
-    ),
-    "brokers: [{url: 'mqtt://b', topics: [a], client_id: x}, {url: 'mqtt://b', topics: [b], client_id: x}]": (
-        '1: brokers[1].client_id: "x" is that of an earlier entry for this broker'
-    ),
     "publish_records: true": "1: publish_records: is true; allowed: false",
     "log: redis://host": '1: log.url: "redis://host" is no log; write local, or kafka://host:port[,host:port]',
     "log: kafka://": '1: log.url: "kafka://" is no log',

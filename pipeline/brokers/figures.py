@@ -1,0 +1,24 @@
+"""What is counted of one broker, each with its label looked up once."""
+
+from __future__ import annotations
+
+from pipeline import metrics
+from pipeline.brokers.trouble import Kind
+
+
+class Figures:
+    """The metrics of the broker `label` (host:port)."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self.connected = metrics.broker_connected.labels(label)
+        self.reconnects = metrics.broker_reconnects.labels(label)
+        self.messages = metrics.broker_messages.labels(label)
+        self.acknowledged = metrics.broker_acknowledged.labels(label)
+        self.stale = metrics.broker_stale_acks.labels(label)
+        self.unacknowledged = metrics.broker_unacknowledged.labels(label)
+        self.cut = metrics.broker_cut_messages.labels(label)
+
+    def count_error(self, kind: Kind) -> None:
+        """A connection, or an attempt at one, ended so."""
+        metrics.broker_errors.labels(self._label, kind.value).inc()

@@ -1,0 +1,141 @@
+"""What went wrong with a broker → its kind, what happened, and how to mend it. Values in, values out."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The kinds of trouble: a label of metrics, so they are few."""
+
+    DNS = "dns"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    CREDENTIALS = "credentials"
+    NOT_AUTHORISED = "not_authorised"
+    CLIENT_ID = "client_id"
+    VERSION = "version"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    TAKEN_OVER = "taken_over"
+    SESSION_LOST = "session_lost"
+    LOST = "lost"
+    BAD_PACKET = "bad_packet"
+    OURS = "ours"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happened, for people, and how to mend it, where that is known."""
+
+    kind: Kind
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.mend}" if self.mend else self.what
+
+
+class HandshakeCut(OSError):
+    """The broker closed the connection in the middle of the TLS handshake."""
+
+
+_CREDENTIALS = (Kind.CREDENTIALS, "set the user name and password that it knows us by, in the url or beside it")
+_NOT_AUTHORISED = (  # Mosquitto says so of a wrong password too
+    Kind.NOT_AUTHORISED,
+    "set the user name and password that it knows us by, and let this user connect and subscribe in its access rules",
+)
+_CLIENT_ID = (Kind.CLIENT_ID, "set a client_id that the broker takes")
+_UNAVAILABLE = (Kind.UNAVAILABLE, "it is tried again; look at the broker's own log if that lasts")
+_VERSION = (Kind.VERSION, 'the broker does not speak this version of MQTT; set version: "3.1.1", or 5')
+_TAKEN_OVER = (
+    Kind.TAKEN_OVER,
+    "another client has our client id: a copy of this data_dir, or the same client_id in another configuration",
+)
+
+# MQTT 5, 2.4. paho translates the return codes of 3.1.1 into these.
+_OF_REASON_CODE = {
+    0x84: _VERSION,
+    0x85: _CLIENT_ID,
+    0x86: _CREDENTIALS,
+    0x87: _NOT_AUTHORISED,
+    0x88: _UNAVAILABLE,
+    0x89: _UNAVAILABLE,
+    0x8A: _NOT_AUTHORISED,
+    0x8B: _UNAVAILABLE,
+    0x8C: (Kind.CREDENTIALS, "the broker wants an authentication method; only user name, password and certificates"),
+    0x8E: _TAKEN_OVER,
+    0x97: _UNAVAILABLE,
+    0x9C: (Kind.REFUSED, "the broker wants us to use another server; set its url"),
+    0x9D: (Kind.REFUSED, "the broker has moved for good; set its new url"),
+    0x9E: (Kind.REFUSED, "this broker has no shared subscriptions; leave out group, and run one gateway"),
+    0x9F: _UNAVAILABLE,
+    0xA2: (Kind.REFUSED, "this broker takes no wildcards; list the MQTT topics"),
+}
+
+
+_NOT_TLS = "the port does not speak TLS, it seems; write mqtt://, or the broker's port for TLS"
+_WANTS_CERTIFICATE = "the broker wants a client certificate that it believes; set tls.certificate and tls.key"
+
+
+def unanswered(where: str, *, is_secure: bool) -> Trouble:
+    """Of a connection that ended before the CONNACK. With TLS 1.3 that is how a broker refuses our certificate."""
+    what = f"{where} closes the connection without an answer to the CONNECT"
+    if is_secure:
+        return Trouble(Kind.TLS, what, _WANTS_CERTIFICATE)
+    return Trouble(Kind.LOST, what, "if the port speaks TLS, write mqtts://")
+
+
+def of_reason(code: int, name: str, *, during: str) -> Trouble:
+    """Of a reason code in a CONNACK, SUBACK or DISCONNECT."""
+    kind, mend = _OF_REASON_CODE.get(code, (Kind.REFUSED, ""))
+    return Trouble(kind, f"{during}: {name} (0x{code:02X})", mend)
+
+
+def of_error(error: BaseException, where: str) -> Trouble:
+    """Of what went wrong on the way to `where` (host:port), or on the connection."""
+    match error:
+        case socket.gaierror():
+            return Trouble(Kind.DNS, f"{where}: the name is not known ({error.strerror})", "mend the host in the url")
+        case TimeoutError():
+            mend = "see that the broker runs, and that no firewall swallows the connection"
+            return Trouble(Kind.TIMEOUT, f"{where} does not answer in time", mend)
+        case ConnectionRefusedError():
+            mend = "start the broker, or mend the port in the url"
+            return Trouble(Kind.UNREACHABLE, f"{where}: nothing listens there (connection refused)", mend)
+        case HandshakeCut():
+            what = f"{where} closes the connection in the middle of the TLS handshake"
+            return Trouble(Kind.TLS, what, _NOT_TLS)
+        case ssl.SSLCertVerificationError():
+            what = f"{where}: its certificate is not believed: {error.verify_message or error.reason}"
+            return Trouble(Kind.TLS, what, _mend_certificate(error.verify_message or ""))
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return Trouble(Kind.LOST, f"{where} has closed the connection")
+        case ssl.SSLError():
+            return Trouble(Kind.TLS, f"{where}: TLS failed: {error.reason or error}", _mend_tls(error.reason or ""))
+        case ConnectionResetError() | BrokenPipeError():
+            return Trouble(Kind.LOST, f"{where} has cut the connection")
+        case OSError():
+            return Trouble(Kind.UNREACHABLE, f"{where}: {error.strerror or error}", "see that the network leads there")
+        case _:
+            return Trouble(Kind.OURS, f"{where}: {error!r}", "report this with the log")
+
+
+def _mend_certificate(message: str) -> str:
+    if "mismatch" in message or "not valid for" in message:
+        return "write the host in the url as the broker's certificate names it"
+    if "expired" in message or "not yet valid" in message:
+        return "renew the broker's certificate, or set the clock right"
+    return "name the authority that signed it as tls.ca"
+
+
+def _mend_tls(reason: str) -> str:
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        return _NOT_TLS
+    if any(word in reason for word in ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "UNKNOWN_CA", "BAD_CERTIFICATE")):
+        return _WANTS_CERTIFICATE
+    return ""
