@@ -42,6 +42,7 @@ IMPORT_SITES = {
     "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py"),
     "aiomqtt": ("simulators/*.py",),
     "paho": ("simulators/*.py",),
+    "structlog": ("pipeline/logs.py",),
     "click": ("pipeline/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/cli/*.py", "simulators/*.py"),
     "boto3": (),

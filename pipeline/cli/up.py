@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
 
 import click
 
-from pipeline.cli.options import settings_options
+from pipeline.cli.options import begin_logging, settings_options
 from pipeline.config.load import Loaded
 from pipeline.config.quantities import Address
+from pipeline.logs import VARIABLE, Form, is_json_line
 from pipeline.supervisor.figures import Figures, ask
 from pipeline.supervisor.supervisor import Plan, reachable, supervise
 
 REFRESH_S = 2.0
+OUTPUT = "output"  # the logger's name of what a child wrote that is no log line: a library's complaint, say
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -30,9 +36,29 @@ def up(loaded: Loaded) -> int:
         gateway=lambda mqtt, http: child_command("gateway", loaded, mqtt, http),
         worker=lambda mqtt, http: child_command("worker", loaded, mqtt, http),
     )
-    if sys.stderr.isatty():
+    return run(plan)
+
+
+def run(plan: Plan) -> int:
+    """Supervise, with a line of status at a terminal, and log lines as they are wanted; the exit code."""
+    form = begin_logging("up")
+    os.environ[VARIABLE] = form  # for the children, whose standard error is a pipe
+    if sys.stderr.isatty() and form is not Form.JSON:
         return StatusLine().run(plan)
-    return supervise(plan, lambda line: click.echo(line, err=True))
+    return supervise(plan, log.info, warn=log.warning, pass_on=log_line if form is Form.JSON else write_line)
+
+
+def log_line(name: str, pid: int, line: str) -> None:
+    """Pass on what a child wrote as a line of JSON: as it is, or, if it is something else, as an event of the child."""
+    if is_json_line(line):
+        write_line(name, pid, line)
+    elif line.strip():
+        logging.getLogger(OUTPUT).warning("%s", line, extra={"of_process": name, "of_pid": pid})
+
+
+def write_line(_name: str, _pid: int, line: str) -> None:
+    """Pass on what a child wrote as it is."""
+    click.echo(line, err=True)
 
 
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
@@ -48,7 +74,9 @@ class StatusLine:
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
         from rich.live import Live  # noqa: PLC0415  # as above
+        from rich.text import Text  # noqa: PLC0415  # as above
 
+        self._text = Text
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
@@ -58,7 +86,7 @@ class StatusLine:
             return supervise(plan, self._say, self._watch)
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(self._text.from_ansi(line), soft_wrap=True)  # children's lines have colours
 
     async def _watch(self, http: Address) -> None:
         target = reachable(http)

@@ -15,7 +15,10 @@ from pipeline.config.problems import KeyPath, Problem, show_path
 
 PREFIX = "STREAMGAUGE_"
 # Read by the command itself, not settings of the file.
-_OF_THE_COMMAND = ("STREAMGAUGE_CONFIG", "STREAMGAUGE_ENDPOINT", "STREAMGAUGE_TOKEN", "STREAMGAUGE_SIMULATE_PASSWORD")
+_OF_THE_COMMAND = (
+    *("STREAMGAUGE_CONFIG", "STREAMGAUGE_ENDPOINT", "STREAMGAUGE_TOKEN", "STREAMGAUGE_SIMULATE_PASSWORD"),
+    "STREAMGAUGE_LOG_FORMAT",
+)
 # Kubernetes puts these into every container beside a service called streamgauge: kubernetes.io, "Service", "Discovering
 # services", "Environment variables".
 _OF_KUBERNETES = ("STREAMGAUGE_SERVICE_", "STREAMGAUGE_PORT")
