@@ -38,12 +38,16 @@ _SETTINGS = (
 
 
 def settings_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give `command` --config and the settings' options; it is called with what they say, as one `Loaded`."""
+    """Give `command` --config and the settings' options; it is called with what they say, as one `Loaded`, and with its
+    own options by name.
+    """
+    settings = {name.removeprefix("--").replace("-", "_"): name for name, _, _ in _SETTINGS}
 
     @functools.wraps(command)
     def called(config_file: Path | None, **values: str | None) -> object:
-        options = {f"--{name.replace('_', '-')}": value for name, value in values.items() if value is not None}
-        return command(load_from(config_file, options))
+        options = {settings[name]: value for name, value in values.items() if value is not None and name in settings}
+        own = {name: value for name, value in values.items() if name not in settings}
+        return command(load_from(config_file, options), **own)
 
     decorated: Callable[..., object] = called
     for name, metavar, text in reversed(_SETTINGS):

@@ -87,7 +87,14 @@ class _Supervision:
         self._signals = 0
         self._stop = asyncio.Event()
         self._children = [
-            Child(name, command(mqtt, http), say=warn, pass_on=on_line, is_final=self._is_final, on_start=self._write_state)
+            Child(
+                name,
+                command(mqtt, http),
+                say=warn,
+                pass_on=on_line,
+                is_final=self._is_final,
+                on_start=self._write_state,
+            )
             for name, command in (("gateway", plan.gateway), ("worker", plan.worker))
         ]
 

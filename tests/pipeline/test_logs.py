@@ -123,7 +123,13 @@ def test_another_form_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("line", "is_ours"),
-    [('{"process": "worker", "event": "x"}', True), ('{"a": 1}', False), ("{no", False), ("Error: x", False), ("", False)],
+    [
+        ('{"process": "worker", "event": "x"}', True),
+        ('{"a": 1}', False),
+        ("{no", False),
+        ("Error: x", False),
+        ("", False),
+    ],
 )
 def test_only_our_own_lines_of_json_are_passed_on_as_they_are(line: str, is_ours: bool) -> None:
     assert is_json_line(line) is is_ours
