@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import orjson
 
+from pipeline import metrics
 from rules import Engine, RuleSnapshotError
 from store.files import make_folders, write_atomic
 from store.record import TableId
@@ -64,6 +66,7 @@ class RuleState:
 
     async def save_pass(self) -> None:
         """Save every block once, a block at a time, then move the floor."""
+        began_s = time.perf_counter()
         reached = dict(self._next)
         for block in list(self.engine.blocks()):
             async with self.changing:
@@ -72,6 +75,7 @@ class RuleState:
         if reached != self._floors:
             await asyncio.to_thread(_write, self.folder / FLOORS, orjson.dumps({**self._floors, **reached}))
             self._floors |= reached
+        metrics.rules_save_seconds.observe(time.perf_counter() - began_s)
 
     def _file(self, block: TableId) -> Path:
         account, database, table = (

@@ -1,4 +1,4 @@
-"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log, gauges.
+"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log.
 
 The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in
 the worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's does.
@@ -17,7 +17,6 @@ from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, ALL, DEAD_LETTERS, READINGS
-from pipeline.progress import Progress
 from pipeline.rule_state import RuleState
 from store.store import Store
 
@@ -26,7 +25,6 @@ log = logging.getLogger(__name__)
 MAINTENANCE_EVERY_S = 0.5
 RULES_EVERY_S = 15.0  # a whole pass within 30 s, with room for a slow disk
 TRIM_EVERY_S = 2.0
-GAUGES_EVERY_S = 1.0
 ARCHIVES_EVERY_S = 60.0
 
 
@@ -90,8 +88,3 @@ class Trimmer:
             await asyncio.to_thread(self._admin.trim, topic, below)
             extent = await asyncio.to_thread(self._admin.extent, topic)
             metrics.log_bytes.labels(topic).set(extent.size_bytes)
-
-
-async def set_gauges(progress: Progress) -> None:
-    """Bring the gauges up to date."""
-    metrics.lag_s.set(progress.lag_s)

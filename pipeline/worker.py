@@ -17,11 +17,13 @@ import time
 from functools import partial
 from typing import Any
 
+from pipeline import metrics
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
 from pipeline.errors import FrameError, LogFull
 from pipeline.frame import decode_frame
+from pipeline.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
 from pipeline.http.server import HttpServer, listen
@@ -34,6 +36,7 @@ from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import routes_from
+from pipeline.process_figures import ProcessFigures
 from pipeline.progress import Progress
 from pipeline.rule_state import RuleState
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
@@ -44,13 +47,11 @@ from pipeline.stages.records_to_store import records_to_store
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
-    GAUGES_EVERY_S,
     RULES_EVERY_S,
     TRIM_EVERY_S,
     StoreMaintenance,
     Trimmer,
     every,
-    set_gauges,
 )
 from pipeline.webhooks import WebhookSender
 from pipeline.writes import LogWriter, PendingWrites
@@ -80,6 +81,7 @@ def run(config: Config) -> None:
 
 def fail(error: BaseException) -> None:
     """End this process now: nothing may be saved after a failure that nobody understood."""
+    metrics.worker_failures.inc()
     log.critical("the worker cannot go on and ends; started again it replays from its positions", exc_info=error)
     logging.shutdown()
     os._exit(1)
@@ -237,6 +239,8 @@ class Worker:
     def _upkeep(self) -> list[Any]:
         trimmer = Trimmer(self.admin, self.store, self.rule_state, self.alerts, self.dead_letters)
 
+        gauges = Gauges(self.config, self.progress, self.store, self.alerts)
+
         async def archives() -> None:
             now_ns = time.time_ns()
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
@@ -245,7 +249,9 @@ class Worker:
         return [
             every(RULES_EVERY_S, self.rule_state.save_pass, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
-            every(GAUGES_EVERY_S, lambda: set_gauges(self.progress), fail),
+            every(OFTEN_S, gauges.often, fail),
+            every(SELDOM_S, gauges.seldom, fail),
+            ProcessFigures("worker").keep_updated(),
             every(ARCHIVES_EVERY_S, archives, fail),
         ]
 

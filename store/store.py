@@ -175,6 +175,10 @@ class Store:
         self._duck.close()
         self._lock_file.close()
 
+    def observe(self, observer: Callable[[str, float], None]) -> None:
+        """Have `observer` told of each "flush" and "compaction", and how many seconds it took. In upkeep's thread."""
+        self._upkeep.observe = observer
+
     # What upkeep asks
 
     def advanced(self) -> Mapping[str, int]:

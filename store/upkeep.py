@@ -6,8 +6,9 @@ messages behind; the first flush of each comes at another moment, and so do all 
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -66,6 +67,7 @@ class Upkeep:
     clock_ns: Callable[[], int]
     memory_limit_bytes: int
     checkpoint_path: Path
+    observe: Callable[[str, float], None] = lambda _work, _took_s: None  # is told "flush" and "compaction", in seconds
     _checkpoint_ns: int = 0
     _checkpoint_rows: int = 0
     _saved_ns: int = 0
@@ -118,7 +120,11 @@ class Upkeep:
         """Commit the unflushed rows of `table`; whether there were any."""
         advanced = self.work.advanced()  # before the numbers are kept: it names no stream that they do not have
         self.positions.keep_numbers()
-        return flush(table, advanced, self.positions.streams, self.clock_ns(), self.work.rows_applied())
+        began_s = time.perf_counter()
+        flushed = flush(table, advanced, self.positions.streams, self.clock_ns(), self.work.rows_applied())
+        if flushed:
+            self.observe("flush", time.perf_counter() - began_s)
+        return flushed
 
     def save_positions(self) -> None:
         """Raise the floors to what is durable now."""
@@ -142,11 +148,16 @@ class Upkeep:
                 return
             groups = compaction_plan.plan(table.magnetic.version.files, self.clock_ns(), written_ns)
         for group in groups:
-            compaction.rewrite(table, group)
+            self._rewrite(table, group)
         if table.superseded and self._is_due("clean", table, CLEAN_EVERY_NS):
             files = compaction.files_to_clean(table)
             if files:
-                compaction.rewrite(table, files)
+                self._rewrite(table, files)
+
+    def _rewrite(self, table: Table, files: Sequence[DataFile]) -> None:
+        began_s = time.perf_counter()
+        compaction.rewrite(table, files)
+        self.observe("compaction", time.perf_counter() - began_s)
 
     def _is_flush_due(self, table: Table) -> bool:
         since_ns = table.unflushed_since_ns

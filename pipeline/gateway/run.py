@@ -13,6 +13,7 @@ from pipeline.config import Config
 from pipeline.gateway.serve import serve
 from pipeline.gateway.settings import ListenerSettings, User
 from pipeline.log import open_appender
+from pipeline.process_figures import ProcessFigures
 
 
 def run(config: Config) -> None:
@@ -43,7 +44,9 @@ async def _run(config: Config) -> None:
     # What is here now stays: the collector need not look at it again with every thousand sessions that come.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    figures = asyncio.create_task(ProcessFigures("gateway").keep_updated())
     try:
         await serve(listener_settings(config), appender, clock_ns=time.time_ns, stop=stop)
     finally:
+        figures.cancel()
         await appender.stop()

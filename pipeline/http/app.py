@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from pipeline.http import problems
+from pipeline.http.counting import Counting
 from pipeline.http.replaying import UntilReplayed
 from pipeline.http.routes import alerts, averages, dead_letters, devices, health, query, timestream, zones
 from pipeline.http.services import Services
@@ -47,6 +48,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     app.add_middleware(UntilReplayed)
+    app.add_middleware(Counting)
     for module in (zones, averages, alerts, devices, dead_letters, query, health, timestream):
         app.include_router(module.router)
     return app

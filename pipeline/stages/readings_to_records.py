@@ -7,6 +7,7 @@ would make its dead letters again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ Put = Callable[[WorkBatch], Awaitable[Any]]
 async def readings_to_records(stream: Any, normaliser: Normaliser, append_dead_letters: Append, put: Put) -> None:
     """Run until the Faust stream ends."""
     async for events in stream.take_events(MAX_FRAMES, within=WITHIN_S):
+        began_s = time.perf_counter()
         frames: list[tuple[int, Frame]] = []
         letters: list[DeadLetter] = []
         for event in events:
@@ -37,13 +39,16 @@ async def readings_to_records(stream: Any, normaliser: Normaliser, append_dead_l
             except FrameError as error:
                 letters.append(normaliser.damaged_frame(event.message.offset, event.value, str(error)))
         normalised = normaliser.normalise_many(frames)
+        metrics.stage_seconds.labels("normalise").observe(time.perf_counter() - began_s)
         letters += normalised.dead_letters
         if letters:
             await append_dead_letters(encode_dead_letters(letters))
             _count(letters)
         newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
         await put(WorkBatch(normaliser.stream, events[-1].message.offset, tuple(normalised.batches), newest))
-        metrics.messages_normalised.inc(sum(len(frame) for _, frame in frames))
+        messages = sum(len(frame) for _, frame in frames)
+        metrics.messages_normalised.inc(messages)
+        metrics.work_batch_messages.observe(messages)
         await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
 
 
