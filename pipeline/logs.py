@@ -78,11 +78,11 @@ def begin(process: str, form: Form, stream: TextIO | None = None) -> None:
 def _formatter(process: str, form: Form) -> logging.Formatter:
     def told(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         record = event["_record"]
-        first = {"time": event.pop("timestamp"), "level": event.pop("level")}
+        first: dict[str, Any] = {"time": event.pop("timestamp"), "level": event.pop("level")}
         first |= {"process": getattr(record, "of_process", process), "pid": getattr(record, "of_pid", record.process)}
-        return first | {"logger": event.pop("logger"), "event": event.pop("event")} | event
+        return {**first, "logger": event.pop("logger"), "event": event.pop("event"), **event}
 
-    common = [
+    common: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper("iso", utc=True, key="timestamp"),
@@ -108,8 +108,11 @@ def _text(is_colored: bool) -> structlog.dev.ConsoleRenderer:
         on, off = (_ANSI[style], _RESET) if style and is_colored else ("", "")
         return KeyValueColumnFormatter(None, on, off, str, postfix=postfix)
 
-    def level(_: str, value: object) -> str:
+    def level(key: str, value: object) -> str:  # noqa: ARG001  # structlog calls it by these names
         return f"{_ANSI[_LEVELS[str(value)]]}{value}{_RESET}" if is_colored else str(value)
+
+    def nothing(key: str, value: object) -> str:  # noqa: ARG001  # as above
+        return ""
 
     return structlog.dev.ConsoleRenderer(
         columns=[
@@ -118,7 +121,7 @@ def _text(is_colored: bool) -> structlog.dev.ConsoleRenderer:
             Column("level", level),
             Column("logger", column("dim", ":")),
             Column("event", column()),
-            Column("pid", lambda *_: ""),
+            Column("pid", nothing),
             Column("", KeyValueColumnFormatter("", "", "", str)),
         ],
         exception_formatter=structlog.dev.plain_traceback,

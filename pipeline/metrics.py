@@ -138,14 +138,20 @@ timestream_requests = Counter(
 # Each process.
 build_info = Gauge("streamgauge_process_build_info", "1", ["version", "python"], multiprocess_mode="livemax")
 process_start = Gauge(
-    "streamgauge_process_start_time_seconds", "When the newest of them started", ["process"], multiprocess_mode="livemax"
+    "streamgauge_process_start_time_seconds",
+    "When the newest of them started",
+    ["process"],
+    multiprocess_mode="livemax",
 )
 process_cpu = Counter("streamgauge_process_cpu_seconds_total", "Processor time, user and system", ["process"])
 process_memory = Gauge(
     "streamgauge_process_resident_bytes", "Resident memory", ["process"], multiprocess_mode="livesum"
 )
 process_open_files = Gauge(
-    "streamgauge_process_open_files", "Open files, of which each connection is one", ["process"], multiprocess_mode="livemax"
+    "streamgauge_process_open_files",
+    "Open files, of which each connection is one",
+    ["process"],
+    multiprocess_mode="livemax",
 )
 process_max_open_files = Gauge(
     "streamgauge_process_max_open_files", "The limit of open files", ["process"], multiprocess_mode="livemin"

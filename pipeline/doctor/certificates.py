@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ssl
 import time
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def check_certificates(config: Config) -> Iterator[Finding]:
 
 def judge(where: str, expires_s: float, now_s: float) -> Finding:
     """Whether it is valid, and for how long."""
-    day = datetime.datetime.fromtimestamp(expires_s, datetime.UTC).date().isoformat()
+    day = dt.datetime.fromtimestamp(expires_s, dt.UTC).date().isoformat()
     if expires_s <= now_s:
         return fail(NAME, f"{where} has expired on {day}", "renew it")
     if expires_s < now_s + SOON_S:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import datetime
+import datetime as dt
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pipeline.doctor.finding import Finding, fail, ok, warn
 
 NAME = "clock"
 # The year of this program. A machine without a battery for its clock starts in 1970.
-BEGAN_S = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()
+BEGAN_S = dt.datetime(2026, 1, 1, tzinfo=dt.UTC).timestamp()
 AHEAD_S = 2.0  # of a file just written; file systems round
 _STA_UNSYNC = 0x0040  # linux/timex.h
 
@@ -44,7 +44,7 @@ def check_clock(config: Config) -> Iterator[Finding]:
 
 def judge(now_s: float, newest_s: float | None) -> Finding:
     """`newest_s` is when the newest file of the data_dir was written; None: there is none."""
-    told = datetime.datetime.fromtimestamp(now_s, datetime.UTC).isoformat(timespec="seconds")
+    told = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(timespec="seconds")
     mend = "set the clock by NTP (systemd-timesyncd, chrony) before streamgauge starts: arrivals are stamped with it"
     if now_s < BEGAN_S:
         return fail(NAME, f"it says {told}, before this program was written", mend)

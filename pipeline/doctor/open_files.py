@@ -15,8 +15,9 @@ FEW = 16_384
 _MEND = "LimitNOFILE= in the unit, `ulimits: nofile:` in compose, /etc/security/limits.conf for a login"
 
 
-def check_open_files(_: Config) -> Iterator[Finding]:
+def check_open_files(config: Config) -> Iterator[Finding]:
     """Of this process, which is that of a gateway started from here: it raises its own limit to the hard one."""
+    del config  # it says nothing of them
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield judge(None if hard == resource.RLIM_INFINITY else hard)
 

@@ -23,7 +23,7 @@ class Reached:
 
 
 def reach(host: str, port: int, context: ssl.SSLContext | None = None, *, timeout_s: float = TIMEOUT_S) -> Reached:
-    """Connect, with TLS where there is a `context`, and close. Blocks for at most about `timeout_s` for each address."""
+    """Connect, with TLS where there is a `context`, and close. Blocks for at most `timeout_s` for each address."""
     began_s = time.monotonic()
 
     def failed(wrong: str, mend: str) -> Reached:

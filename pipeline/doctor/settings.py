@@ -1,4 +1,4 @@
-"""The settings load, or the command would have ended with what is wrong; here is what is allowed but should be known."""
+"""What the settings allow but should be known; one that is wrong has ended the command before any check."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ import importlib.metadata
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pipeline
@@ -48,7 +49,7 @@ def judge_kernel(release: str) -> Finding:
     return ok(NAME, f"Linux {release}")
 
 
-def judge_packages(tested: Mapping[str, Set[str]], installed: Mapping[str, str | None]) -> Finding:
+def judge_packages(tested: Mapping[str, AbstractSet[str]], installed: Mapping[str, str | None]) -> Finding:
     """Versions by name; None: not installed."""
     missing = [name for name in tested if installed[name] is None]
     other = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import threading
@@ -143,10 +143,10 @@ class Section(BaseModel):
 
 def test_certificates_are_found_in_every_section_and_judged_by_their_end(tmp_path: Path) -> None:
     authority = trustme.CA()
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     for name, days in (("good", 20), ("soon", 13), ("gone", -1)):
         issued = authority.issue_cert(
-            "localhost", not_before=now - datetime.timedelta(30), not_after=now + datetime.timedelta(days)
+            "localhost", not_before=now - dt.timedelta(30), not_after=now + dt.timedelta(days)
         )
         issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
     (tmp_path / "none.pem").write_text("no certificate")
