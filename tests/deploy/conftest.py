@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SOURCES = Path(__file__).parent / "tools" / "checks"
 CACHE = ROOT / ".cache"
-GO_PLACES = ("/usr/local/go/bin/go", str(CACHE / "go" / "bin" / "go"))  # where tests/install_packages puts one
+GO_PLACES = ("/usr/local/go/bin/go", str(CACHE / "go" / "go" / "bin" / "go"))  # where tests/install_packages puts one
 
 Checks = Callable[..., Any]
 
