@@ -8,19 +8,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_files import ROOT, Checks
 
-ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
 SOURCES = Path(__file__).parent / "tools" / "checks"
 CACHE = ROOT / ".cache"
 GO_PLACES = ("/usr/local/go/bin/go", str(CACHE / "go" / "go" / "bin" / "go"))  # where tests/install_packages puts one
-
-Checks = Callable[..., Any]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import DEPLOY, Checks
+from deploy_files import DEPLOY, Checks
 
 CHART = DEPLOY / "helm" / "streamgauge"
 EVERYTHING = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DEPLOY, Checks
+from deploy_files import DEPLOY, Checks
 
 from pipeline.process import end_with_parent
 from pipeline.testing import wait_for

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import DEPLOY, Checks
+from deploy_files import DEPLOY, Checks
 
 from pipeline.config import Config
 from pipeline.config.load import load

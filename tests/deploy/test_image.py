@@ -9,7 +9,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
-from conftest import DEPLOY, ROOT
+from deploy_files import DEPLOY, ROOT
 
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 INSTRUCTIONS = re.sub(r"\\\n\s*", " ", DOCKERFILE).splitlines()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import DEPLOY, Checks
+from deploy_files import DEPLOY, Checks
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 

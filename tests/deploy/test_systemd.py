@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import DEPLOY
+from deploy_files import DEPLOY
 
 from pipeline.cli.group import streamgauge
 from pipeline.supervisor.supervisor import GATEWAY_STOP_S, USAGE, WORKER_STOP_S
