@@ -58,7 +58,7 @@ def log_line(name: str, pid: int, line: str) -> None:
 
 def write_line(_name: str, _pid: int, line: str) -> None:
     """Pass on what a child wrote as it is."""
-    click.echo(line, err=True)
+    click.echo(line, err=True, color=True)  # with the colours it has, if any
 
 
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:

@@ -82,7 +82,7 @@ class _Supervision:
         self._http = http
         self._say = say
         self._warn = warn
-        on_line = pass_on or (lambda _name, _pid, line: say(line))
+        self._pass_on: PassOn = pass_on or (lambda _name, _pid, line: say(line))
         self._is_ready = False
         self._signals = 0
         self._stop = asyncio.Event()
@@ -90,8 +90,8 @@ class _Supervision:
             Child(
                 name,
                 command(mqtt, http),
-                say=warn,
-                pass_on=on_line,
+                say=self._warn,
+                pass_on=self._pass_on,
                 is_final=self._is_final,
                 on_start=self._write_state,
             )
