@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -32,7 +33,8 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
         return
     refusal = _refusal_to_write(folder)
     if refusal is not None:
-        yield fail(NAME, f"{folder} cannot be written by this user: {refusal}", f"chown -R USER {folder}")
+        mend = "make room on its disk" if refusal.errno == errno.ENOSPC else f"chown -R USER {folder}"
+        yield fail(NAME, f"{folder} cannot be written by this user: {refusal.strerror}", mend)
         return
     wrong = list(_wrong_formats(layout))
     yield from wrong
@@ -55,13 +57,13 @@ def nearest_existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _refusal_to_write(folder: Path) -> str | None:
+def _refusal_to_write(folder: Path) -> OSError | None:
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:  # its name is gone before anything is written
             probe.write(b"probe")
             probe.flush()
     except OSError as error:
-        return error.strerror
+        return error
     return None
 
 
