@@ -51,5 +51,5 @@ lock: setup  ## make the requirements files anew from pyproject.toml
 	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
 
 clean:  ## remove the environment and all caches (never data)
-	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import queue
 import secrets
 import shutil
@@ -27,6 +28,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.logs import VARIABLE, Form
 from pipeline.process import end_with_parent
 
 START_TIMEOUT_S = 30.0
@@ -141,6 +143,7 @@ def run(command: list[str], output: BinaryIO) -> subprocess.Popen[bytes]:
         command,
         stdout=output,
         stderr=output,
+        env={**os.environ, VARIABLE: Form.TEXT},  # it is shown to a person, if anything fails
         preexec_fn=end_with_parent,  # noqa: PLW1509  # one prctl, and no lock of ours is held at the fork
     )
 

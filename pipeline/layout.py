@@ -104,21 +104,27 @@ def prepare(layout: Layout) -> None:
     """Make the data_dir if it is not there, and see that its format is ours. Raises DataDirError."""
     try:
         layout.data_dir.mkdir(parents=True, exist_ok=True)
-        version = _format_version(layout.format)
-        if version is None:
+        refuse_other_format(layout)
+        if format_version_of(layout.format) is None:
             form = {"product": "streamgauge", "format_version": FORMAT_VERSION}
             write_atomic(layout.format, json.dumps(form).encode())
-        elif version != FORMAT_VERSION:
-            raise DataDirError(
-                f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}. "
-                "A newer one wrote it: run that one, or name another data_dir"
-            )
         layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
 
 
-def _format_version(path: Path) -> int | None:
+def refuse_other_format(layout: Layout) -> None:
+    """Raise DataDirError if the data_dir says a format version, and it is not ours."""
+    version = format_version_of(layout.format)
+    if version not in (None, FORMAT_VERSION):
+        raise DataDirError(
+            f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}. "
+            "A newer one wrote it: run that one, or name another data_dir"
+        )
+
+
+def format_version_of(path: Path) -> int | None:
+    """What a format.json says; None if it is not there. Raises DataDirError if it says nothing."""
     if not path.exists():
         return None
     try:

@@ -17,6 +17,11 @@ append_seconds = Histogram(
     "From handing a frame to the log until it is durable",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3),
 )
+batch_messages = Histogram(
+    "streamgauge_gateway_batch_messages",
+    "Messages of an ack batch: of one frame, and one append",
+    buckets=(1, 3, 10, 30, 100, 300, 1_000),
+)
 connections = Gauge("streamgauge_gateway_connections", "Devices connected now", multiprocess_mode="livesum")
 connections_refused = Counter("streamgauge_gateway_refused_total", "CONNECTs and packets refused", ["reason"])
 connections_ended = Counter("streamgauge_gateway_ended_total", "Connections that devices did not end well", ["reason"])
@@ -69,15 +74,66 @@ broker_errors = Counter(
 
 # The stream: what became of it.
 messages_normalised = Counter("streamgauge_stream_messages_total", "Messages taken out of the log and normalised")
+work_batch_messages = Histogram(
+    "streamgauge_stream_batch_messages",
+    "Messages of a work batch, which the stages take at once",
+    buckets=(1, 10, 100, 300, 1_000, 3_000, 10_000, 30_000),
+)
+stage_seconds = Histogram(
+    "streamgauge_stream_stage_seconds",
+    "Time that a stage takes for a work batch",
+    ["stage"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
+)
 dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])
 records_applied = Counter("streamgauge_store_records_total", "Records the store was given", ["outcome"])
 alerts = Counter("streamgauge_rules_alerts_total", "Alert transitions", ["status"])
+alerts_firing = Gauge("streamgauge_rules_firing_alerts", "Alerts that fire now", multiprocess_mode="livemax")
+rules_save_seconds = Histogram(
+    "streamgauge_rules_save_seconds",
+    "Time of one pass that saves the state of all rules",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
 lag_s = Gauge(
     "streamgauge_stream_lag_seconds",
     "How long the oldest message that is not queryable yet has waited",
     multiprocess_mode="livemax",
 )
 log_bytes = Gauge("streamgauge_log_bytes", "Bytes of values in the log", ["topic"], multiprocess_mode="livemax")
+log_max_bytes = Gauge("streamgauge_log_max_bytes", "log.max_bytes: the cap of all topics", multiprocess_mode="livemax")
+log_disk_free_bytes = Gauge(
+    "streamgauge_log_disk_free_bytes", "Free on the disk of the log", multiprocess_mode="livemax"
+)
+log_min_free_bytes = Gauge(
+    "streamgauge_log_min_free_bytes", "log.min_free: the log leaves so much", multiprocess_mode="livemax"
+)
+worker_failures = Counter("streamgauge_worker_failures_total", "Failures that ended a worker; it is started again")
+
+# The store.
+memory_bytes = Gauge("streamgauge_store_memory_bytes", "What the memory tier takes", multiprocess_mode="livemax")
+memory_limit_bytes = Gauge("streamgauge_store_memory_limit_bytes", "memory_limit", multiprocess_mode="livemax")
+uncommitted_bytes = Gauge(
+    "streamgauge_store_uncommitted_bytes",
+    "Rows in memory that the magnetic tier does not have yet",
+    multiprocess_mode="livemax",
+)
+chunks = Gauge("streamgauge_store_chunks", "Chunks of the memory tier", multiprocess_mode="livemax")
+tables = Gauge("streamgauge_store_tables", "Tables that are open", multiprocess_mode="livemax")
+magnetic_files = Gauge(
+    "streamgauge_store_magnetic_files",
+    "Live files of a table in the magnetic tier; past a hundred tables, (others) is the rest together",
+    ["table"],
+    multiprocess_mode="livemax",
+)
+magnetic_disk_free_bytes = Gauge(
+    "streamgauge_store_disk_free_bytes", "Free on the disk of a local magnetic tier", multiprocess_mode="livemax"
+)
+upkeep_seconds = Histogram(
+    "streamgauge_store_upkeep_seconds",
+    "Time of one piece of the store's upkeep: the flush of a table, the compaction of some of its files",
+    ["work"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
 maintenance_seconds = Histogram(
     "streamgauge_store_maintenance_seconds",
     "Time of one maintenance pass of the store (flush, compaction, retention, eviction)",
@@ -95,4 +151,50 @@ webhook_seconds = Histogram(
     "streamgauge_webhooks_request_seconds",
     "From connecting to a receiver until its answer, or the lack of one",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
+webhooks_queued = Gauge(
+    "streamgauge_webhooks_queued", "Deliveries that wait, or are tried again", ["receiver"], multiprocess_mode="livemax"
+)
+
+# HTTP.
+http_requests = Counter("streamgauge_http_requests_total", "Requests answered", ["method", "route", "status"])
+http_seconds = Histogram(
+    "streamgauge_http_request_seconds",
+    "From a request until its answer is sent",
+    ["route"],
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
+)
+http_queries_waiting = Gauge(
+    "streamgauge_http_queries", "Queries that run or wait for a slot", multiprocess_mode="livesum"
+)
+http_query_seconds = Histogram(
+    "streamgauge_http_query_seconds",
+    "Time of a query in its slot, without the time it waited for one",
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
+)
+http_query_failures = Counter("streamgauge_http_query_failures_total", "Queries without an answer", ["reason"])
+timestream_requests = Counter(
+    "streamgauge_timestream_requests_total", "Requests of Timestream's protocol", ["operation", "outcome"]
+)
+
+# Each process.
+build_info = Gauge("streamgauge_process_build_info", "1", ["version", "python"], multiprocess_mode="livemax")
+process_start = Gauge(
+    "streamgauge_process_start_time_seconds",
+    "When the newest of them started",
+    ["process"],
+    multiprocess_mode="livemax",
+)
+process_cpu = Counter("streamgauge_process_cpu_seconds_total", "Processor time, user and system", ["process"])
+process_memory = Gauge(
+    "streamgauge_process_resident_bytes", "Resident memory", ["process"], multiprocess_mode="livesum"
+)
+process_open_files = Gauge(
+    "streamgauge_process_open_files",
+    "Open files, of which each connection is one",
+    ["process"],
+    multiprocess_mode="livemax",
+)
+process_max_open_files = Gauge(
+    "streamgauge_process_max_open_files", "The limit of open files", ["process"], multiprocess_mode="livemin"
 )

@@ -1,4 +1,4 @@
-"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log, gauges.
+"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log.
 
 The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in
 the worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's does.
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 MAINTENANCE_EVERY_S = 0.5
 RULES_EVERY_S = 15.0  # a whole pass within 30 s, with room for a slow disk
 TRIM_EVERY_S = 2.0
-GAUGES_EVERY_S = 1.0
 ARCHIVES_EVERY_S = 60.0
 
 
@@ -97,8 +96,3 @@ class Trimmer:
         """Trim one partition; how many bytes it holds then."""
         await asyncio.to_thread(self._admin.trim, topic, below, partition)
         return (await asyncio.to_thread(self._admin.extent, topic, partition)).size_bytes
-
-
-async def set_gauges(progress: OwnedPartitions) -> None:
-    """Bring the gauges up to date."""
-    metrics.lag_s.set(progress.lag_s)

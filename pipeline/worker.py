@@ -19,10 +19,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from pipeline import metrics
 from pipeline.answering import PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Address, Config
+from pipeline.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.group import Group
 from pipeline.http.app import create_app
 from pipeline.http.server import HttpServer, listen
@@ -35,6 +37,7 @@ from pipeline.log.transport_app import App
 from pipeline.partitions.embedded import EmbeddedPartitions
 from pipeline.partitions.keeper import store_tables
 from pipeline.partitions.shared import SharedPartitions
+from pipeline.process_figures import ProcessFigures
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import readings_to_records
@@ -45,13 +48,11 @@ from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
-    GAUGES_EVERY_S,
     RULES_EVERY_S,
     TRIM_EVERY_S,
     StoreMaintenance,
     Trimmer,
     every,
-    set_gauges,
 )
 from pipeline.webhooks import AlertKeeping
 from rules import RuleSet, load_rules
@@ -78,6 +79,7 @@ def run(config: Config) -> None:
 
 def fail(error: BaseException) -> None:
     """End this process now: nothing may be saved after a failure that nobody understood."""
+    metrics.worker_failures.inc()
     log.critical("the worker cannot go on and ends; started again it replays from its positions", exc_info=error)
     logging.shutdown()
     os._exit(1)
@@ -232,6 +234,8 @@ class Worker:
             for partition in self.partitions.owned:
                 await partition.rules.save_pass()
 
+        gauges = Gauges(self.config, self.partitions.owned, self.alerts)
+
         async def archives() -> None:
             now_ns = time.time_ns()
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
@@ -245,7 +249,9 @@ class Worker:
             every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
-            every(GAUGES_EVERY_S, lambda: set_gauges(self.partitions.owned), fail),
+            every(OFTEN_S, gauges.often, fail),
+            every(SELDOM_S, gauges.seldom, fail),
+            ProcessFigures("worker").keep_updated(),
             every(ARCHIVES_EVERY_S, archives, fail),
         ]
 

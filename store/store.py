@@ -206,6 +206,10 @@ class Store:
         """The time, by the store's clock."""
         return self._clock_ns()
 
+    def observe(self, observer: Callable[[str, float], None]) -> None:
+        """Have `observer` told of each "flush" and "compaction", and how many seconds it took. In upkeep's thread."""
+        self._upkeep.observe = observer
+
     # What upkeep asks
 
     def advanced(self) -> Mapping[str, int]:

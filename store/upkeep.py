@@ -7,8 +7,9 @@ messages behind; the first flush of each comes at another moment, and so do all 
 from __future__ import annotations
 
 import functools
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,6 +18,7 @@ from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
 from store.errors import MagneticConflict, Overtaken
 from store.flush import flush
+from store.parquet import DataFile
 from store.positions import StreamPositions
 from store.retention import retain
 from store.room import largest_unsealed, make_room, merge, seal
@@ -97,6 +99,7 @@ class Upkeep:
     clock_ns: Callable[[], int]
     memory_limit_bytes: int
     checkpoint_path: Path | None
+    observe: Callable[[str, float], None] = lambda _work, _took_s: None  # is told "flush" and "compaction", in seconds
     _checkpoint_ns: int = 0
     _checkpoint_rows: int = 0
     _saved_ns: int = 0
@@ -161,7 +164,11 @@ class Upkeep:
         self.positions.keep_numbers()
         streams, rows = self.positions.streams, self.work.rows_applied()
         is_there = functools.partial(self.work.is_there, table)
-        return bool(self.work.attempt(table, lambda: flush(table, advanced, streams, self.clock_ns(), rows, is_there)))
+        began_s = time.perf_counter()
+        flushed = self.work.attempt(table, lambda: flush(table, advanced, streams, self.clock_ns(), rows, is_there))
+        if flushed:
+            self.observe("flush", time.perf_counter() - began_s)
+        return bool(flushed)
 
     def save_positions(self) -> None:
         """Raise the floors to what is durable now."""
@@ -190,11 +197,16 @@ class Upkeep:
             kept = table.magnetic.version.files if is_keeper else ()
             groups = compaction_plan.plan(kept, self.clock_ns(), table.magnetic.data.written_ns)
         for group in groups:
-            compaction.rewrite(table, group)
+            self._rewrite(table, group)
         if is_to_clean:
             files = compaction.files_to_clean(table)
             if files:
-                compaction.rewrite(table, files)
+                self._rewrite(table, files)
+
+    def _rewrite(self, table: Table, files: Sequence[DataFile]) -> None:
+        began_s = time.perf_counter()
+        compaction.rewrite(table, files)
+        self.observe("compaction", time.perf_counter() - began_s)
 
     def _is_flush_due(self, table: Table) -> bool:
         since_ns = table.unflushed_since_ns

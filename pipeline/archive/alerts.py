@@ -144,6 +144,16 @@ class AlertArchive:
         )
         return None if rows[0][0] is None else int(rows[0][0])
 
+    def firing(self) -> int:
+        """How many alerts fire now."""
+        rows = self._file.read("SELECT count(*) FROM alerts WHERE status = 'firing'", ())
+        return int(rows[0][0])
+
+    def queued(self) -> dict[str, int]:
+        """How many deliveries wait, by receiver."""
+        rows = self._file.read("SELECT receiver, count(*) FROM deliveries WHERE state = 'queued' GROUP BY receiver", ())
+        return {str(row[0]): int(row[1]) for row in rows}
+
     def delivered(self, delivery: Delivery, now_ns: int) -> None:
         """Note that its receiver took it."""
         self._settle(delivery, DeliveryState.DELIVERED, now_ns, None)

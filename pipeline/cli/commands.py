@@ -25,5 +25,6 @@ COMMANDS: Mapping[str, Entry] = {
     "devices": Entry("pipeline.cli.devices:devices", "Who sent what, when last, and what was rejected."),
     "dead-letters": Entry("pipeline.cli.dead_letters:dead_letters", "What could not be processed: list, show, replay."),
     "rules": Entry("pipeline.cli.rules:rules", "Check rule files."),
+    "doctor": Entry("pipeline.cli.doctor:doctor", "What is wrong here, and how to mend it."),
     "config": Entry("pipeline.cli.config:config", "Show, describe or begin a streamgauge.yaml."),
 }

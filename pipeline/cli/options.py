@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
 from pipeline.config.load import Loaded, load
+from pipeline.logs import Form, begin, form_of
 
 DEFAULT_FILE = "streamgauge.yaml"
 
@@ -61,16 +62,8 @@ def load_from(config_file: Path | None, options: Mapping[str, str]) -> Loaded:
     return load(config_file, os.environ, options)
 
 
-# Libraries that tell at INFO what concerns nobody but them: every service that starts, every request. Our subclasses of
-# Faust's services tell the same under the names of their own modules.
-_QUIET = (
-    *("aiokafka", "faust", "httpx", "mode", "uvicorn"),
-    *(f"pipeline.log.transport{part}" for part in ("", "_app", "_consumer", "_producer")),
-)
-
-
-def begin_logging(name: str) -> None:
-    """Log lines to standard error from here on; `name` says which process they come from."""
-    for library in _QUIET:
-        logging.getLogger(library).setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s")
+def begin_logging(name: str) -> Form:
+    """Log lines to standard error from here on; `name` says which process they come from. Raises ConfigError."""
+    form = form_of(os.environ, is_terminal=sys.stderr.isatty())
+    begin(name, form)
+    return form

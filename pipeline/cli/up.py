@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
 
 import click
 
-from pipeline.cli.options import settings_options
+from pipeline.cli.options import begin_logging, settings_options
 from pipeline.config.load import Loaded
 from pipeline.config.quantities import Address
+from pipeline.logs import VARIABLE, Form, is_json_line
 from pipeline.supervisor.figures import Figures, ask
 from pipeline.supervisor.supervisor import Plan, reachable, supervise
 from pipeline.tls.files import load as load_certificates
 
 REFRESH_S = 2.0
+OUTPUT = "output"  # the logger's name of what a child wrote that is no log line: a library's complaint, say
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -36,9 +42,29 @@ def up(loaded: Loaded) -> int:
         gateways=config.listener.gateways,
         is_secure=config.http.tls is not None,
     )
-    if sys.stderr.isatty():
+    return run(plan)
+
+
+def run(plan: Plan) -> int:
+    """Supervise, with a line of status at a terminal, and log lines as they are wanted; the exit code."""
+    form = begin_logging("up")
+    os.environ[VARIABLE] = form  # for the children, whose standard error is a pipe
+    if sys.stderr.isatty() and form is not Form.JSON:
         return StatusLine(is_secure=plan.is_secure).run(plan)
-    return supervise(plan, lambda line: click.echo(line, err=True))
+    return supervise(plan, log.info, warn=log.warning, pass_on=log_line if form is Form.JSON else write_line)
+
+
+def log_line(name: str, pid: int, line: str) -> None:
+    """Pass on what a child wrote as a line of JSON: as it is, or, if it is something else, as an event of the child."""
+    if is_json_line(line):
+        write_line(name, pid, line)
+    elif line.strip():
+        logging.getLogger(OUTPUT).warning("%s", line, extra={"of_process": name, "of_pid": pid})
+
+
+def write_line(_name: str, _pid: int, line: str) -> None:
+    """Pass on what a child wrote as it is."""
+    click.echo(line, err=True, color=True)  # with the colours it has, if any
 
 
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
@@ -55,8 +81,10 @@ class StatusLine:
     def __init__(self, *, is_secure: bool = False) -> None:
         from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
         from rich.live import Live  # noqa: PLC0415  # as above
+        from rich.text import Text  # noqa: PLC0415  # as above
 
         self._is_secure = is_secure
+        self._text = Text
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
@@ -66,7 +94,7 @@ class StatusLine:
             return supervise(plan, self._say, self._watch)
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(self._text.from_ansi(line), soft_wrap=True)  # children's lines have colours
 
     async def _watch(self, http: Address) -> None:
         target = reachable(http)

@@ -18,6 +18,7 @@ PREFIX = "STREAMGAUGE_"
 _OF_THE_COMMAND = (
     *("STREAMGAUGE_CONFIG", "STREAMGAUGE_ENDPOINT", "STREAMGAUGE_TOKEN", "STREAMGAUGE_CA"),
     "STREAMGAUGE_SIMULATE_PASSWORD",
+    "STREAMGAUGE_LOG_FORMAT",
 )
 # Kubernetes puts these into every container beside a service called streamgauge: kubernetes.io, "Service", "Discovering
 # services", "Environment variables".

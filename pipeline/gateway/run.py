@@ -17,6 +17,7 @@ from pipeline.gateway.settings import ListenerSettings, User
 from pipeline.log import open_appender
 from pipeline.log.topics import READINGS
 from pipeline.partitioning import partitioner_of
+from pipeline.process_figures import ProcessFigures
 from pipeline.stages.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
 
 
@@ -56,6 +57,7 @@ async def _run(config: Config) -> None:
     # What is here now stays: the collector need not look at it again with every thousand sessions that come.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    figures = asyncio.create_task(ProcessFigures("gateway").keep_updated())
     try:
         settings = listener_settings(config)
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
@@ -72,4 +74,5 @@ async def _run(config: Config) -> None:
             brokers_folder=config.layout.brokers,
         )
     finally:
+        figures.cancel()
         await appender.stop()

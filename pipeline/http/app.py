@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from pipeline.errors import NotOwned
 from pipeline.http import problems
+from pipeline.http.counting import Counting
 from pipeline.http.forwarding import ToKeeper
 from pipeline.http.replaying import UntilReplayed
 from pipeline.http.routes import alerts, averages, dead_letters, devices, health, internal, query, timestream, zones
@@ -54,6 +55,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
     if services.internal is not None:
         app.include_router(internal.router)
+    app.add_middleware(Counting)
     for module in (zones, averages, alerts, devices, dead_letters, query, health, timestream):
         app.include_router(module.router)
     return app

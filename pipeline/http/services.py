@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from fastapi import Request
 
+from pipeline import metrics
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.directory.directory import Directory
@@ -23,7 +24,10 @@ from pipeline.partitions.owned import OwnedPartitions
 from pipeline.peers.client import PeerAccess
 from pipeline.progress import HowFar
 from store.endpoint import Endpoint
+from store.endpoint.errors import EndpointError, InternalServer
+from store.errors import QueryTimeout, RequestError
 from store.reader import Reader
+from store.sql.errors import QueryTimedOut, SqlError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,17 +50,35 @@ class QueryPool:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` returns. Raises Busy."""
         if self._waiting >= MAX_WAITING_QUERIES:
+            metrics.http_query_failures.labels("busy").inc()
             raise Busy(503, f"{self._waiting} queries wait already; try again in a moment")
         self._waiting += 1
+        metrics.http_queries_waiting.set(self._waiting)
+
+        def timed() -> T:
+            with metrics.http_query_seconds.time():
+                return function(*args, **kwargs)
+
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
+        except Exception as error:
+            metrics.http_query_failures.labels(_reason(error)).inc()
+            raise
         finally:
             self._waiting -= 1
+            metrics.http_queries_waiting.set(self._waiting)
 
     def close(self) -> None:
         """Take no more. Queries that run are not waited for: nobody is left to hear their answers."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _reason(error: Exception) -> str:
+    """Whose fault it was: it took too long, the question is not possible, or ours."""
+    if isinstance(error, QueryTimeout | QueryTimedOut):
+        return "timeout"
+    ours = isinstance(error, InternalServer)
+    return "refused" if isinstance(error, SqlError | RequestError | Problem | EndpointError) and not ours else "failed"
 
 
 @dataclass(frozen=True, slots=True)

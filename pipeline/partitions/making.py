@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from pipeline import metrics
 from pipeline.errors import FrameError
 from pipeline.frame import decode_frame
 from pipeline.log.log import LogAdmin
@@ -37,6 +38,7 @@ def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admi
         time.time_ns,
         applied_offset=(extent.first if start is None else start) - 1,
     )
+    store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
     normaliser = Normaliser(routes, store.registry, stream, store.measure_types)
     return Partition(number, stream, store, normaliser, rules, progress, extent.first if start is None else start)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from pipeline import metrics
 from rules import Engine, RuleSnapshotError
 from store.record import TableId
 
@@ -75,6 +77,7 @@ class RuleState:
 
     async def save_pass(self) -> None:
         """Save every block once, a block at a time, then move the floor."""
+        began_s = time.perf_counter()
         reached = dict(self._next)
         for block in list(self.engine.blocks()):
             async with self.changing:
@@ -84,3 +87,4 @@ class RuleState:
         if reached != self._floors:
             await asyncio.to_thread(self._keep.save_floors, {**self._floors, **reached})
             self._floors |= reached
+        metrics.rules_save_seconds.observe(time.perf_counter() - began_s)

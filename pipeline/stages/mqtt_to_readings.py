@@ -301,3 +301,4 @@ def _count_received(batch: AckBatch) -> None:
     metrics.messages_received.labels("1").inc(of_qos_1)
     metrics.messages_received.labels("0").inc(len(batch.arrival_ns) - of_qos_1)
     metrics.bytes_received.inc(batch.size_bytes)
+    metrics.batch_messages.observe(len(batch.arrival_ns))

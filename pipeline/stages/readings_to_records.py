@@ -7,6 +7,7 @@ would make its dead letters again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -41,6 +42,7 @@ async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_d
 
 
 async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_letters: Append, put: Put) -> None:
+    began_s = time.perf_counter()
     normaliser = partition.normaliser
     frames: list[tuple[int, Frame]] = []
     letters: list[DeadLetter] = []
@@ -56,13 +58,16 @@ async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_
         return
     upto = partition.next_offset - 1
     normalised = normaliser.normalise_many(frames)
+    metrics.stage_seconds.labels("normalise").observe(time.perf_counter() - began_s)
     letters += normalised.dead_letters
     if letters:
         await append_dead_letters(encode_dead_letters(letters))
         _count(letters)
     newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
     await put(WorkBatch(partition, upto, tuple(normalised.batches), newest))
-    metrics.messages_normalised.inc(sum(len(frame) for _, frame in frames))
+    count = sum(len(frame) for _, frame in frames)
+    metrics.messages_normalised.inc(count)
+    metrics.work_batch_messages.observe(count)
 
 
 def _count(letters: list[DeadLetter]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,7 +19,9 @@ async def records_to_alerts(stream: Any, append: Callable[[bytes], Awaitable[Any
         if not work.partition.is_open:
             continue
         async with rules.changing:
+            began_s = time.perf_counter()
             transitions = [transition for batch in work.batches for transition in rules.engine.evaluate(batch)]
+            metrics.stage_seconds.labels("rules").observe(time.perf_counter() - began_s)
             if transitions:
                 await append(orjson.dumps([to_event(transition) for transition in transitions]))
             rules.evaluated(work.partition.stream, work.offset)

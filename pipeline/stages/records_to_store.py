@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ async def records_to_store(stream: Any) -> None:
         partition = work.partition
         if not partition.is_open:
             continue
+        began_s = time.perf_counter()
         outcomes = np.zeros(len(Outcome), np.int64)
         for batch in work.batches:
             applied = partition.store.apply(batch)
             outcomes += np.bincount(applied.outcomes, minlength=len(Outcome))
             if batch.by_version:
                 partition.writes.applied(int(batch.offset[0]), applied)
+        metrics.stage_seconds.labels("store").observe(time.perf_counter() - began_s)
         partition.store.advance(partition.stream, work.offset)
         partition.progress.applied(work.offset, work.newest_arrival_ns)
         for outcome in Outcome:

@@ -14,6 +14,9 @@ from functools import partial
 from pipeline.process import end_with_parent
 from pipeline.supervisor.backoff import Backoff
 
+PassOn = Callable[[str, int, str], None]
+"""Takes a child's output: its name, its pid, a line."""
+
 _LAST_WORDS_TIMEOUT_S = 1.0  # a grandchild may hold the pipe open after the child has ended
 _LONGEST_LINE_BYTES = 64 * 1024
 
@@ -27,15 +30,17 @@ class Child:
         command: Sequence[str],
         *,
         say: Callable[[str], None],
+        pass_on: PassOn,
         is_final: Callable[[int], bool],
         on_start: Callable[[], None],
     ) -> None:
-        """`say` takes its output, line by line; `is_final` tells of an exit code that no restart would change;
-        `on_start` is called after every start.
+        """`say` takes what is told of it, `pass_on` its output, line by line; `is_final` tells of an exit code that no
+        restart would change; `on_start` is called after every start.
         """
         self.name = name
         self._command = command
         self._say = say
+        self._pass_on = pass_on
         self._is_final = is_final
         self._on_start = on_start
         self._process: Process | None = None
@@ -109,23 +114,23 @@ class Child:
         if self._stopping.is_set():  # stopped while it was being started
             self._signal(signal.SIGTERM)
         assert process.stdout is not None
-        output = asyncio.create_task(self._pass_on(process.stdout))
+        output = asyncio.create_task(self._read(process.pid, process.stdout))
         code = await process.wait()
         self._process = None
         await asyncio.wait({output}, timeout=_LAST_WORDS_TIMEOUT_S)
         output.cancel()
         return code
 
-    async def _pass_on(self, output: asyncio.StreamReader) -> None:
+    async def _read(self, pid: int, output: asyncio.StreamReader) -> None:
         rest = b""
         while chunk := await output.read(_LONGEST_LINE_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > _LONGEST_LINE_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._say(line.decode(errors="replace"))
+                self._pass_on(self.name, pid, line.decode(errors="replace"))
         if rest:
-            self._say(rest.decode(errors="replace"))
+            self._pass_on(self.name, pid, rest.decode(errors="replace"))
 
 
 def _begin(parent_pid: int) -> None:

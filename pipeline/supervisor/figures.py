@@ -29,14 +29,15 @@ class Figures:
 def figures_in(metrics: str) -> Figures:
     """The figures of a page of metrics; what it does not hold is 0."""
     return Figures(
-        messages=_sum(metrics, MESSAGES),
-        alerts=_sum(metrics, ALERTS, 'status="firing"'),
-        lag_s=_sum(metrics, LAG),
-        connections=_sum(metrics, CONNECTIONS),
+        messages=sum_of(metrics, MESSAGES),
+        alerts=sum_of(metrics, ALERTS, 'status="firing"'),
+        lag_s=sum_of(metrics, LAG),
+        connections=sum_of(metrics, CONNECTIONS),
     )
 
 
-def _sum(metrics: str, name: str, label: str = "") -> float:
+def sum_of(metrics: str, name: str, label: str = "") -> float:
+    """The sum of a metric's samples in a page of metrics, of those with this label; 0 if there is none."""
     total = 0.0
     for line in metrics.splitlines():
         if line.startswith((name + "{", name + " ")) and label in line:

@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.config.quantities import Address
 from pipeline.layout import Layout, prepare
-from pipeline.supervisor.child import Child
+from pipeline.supervisor.child import Child, PassOn
 from pipeline.supervisor.lock import sole
 from pipeline.supervisor.ports import reserve
 from store.files import write_atomic
@@ -50,8 +50,15 @@ Watch = Callable[[Address], Coroutine[Any, Any, None]]
 """Runs from ready to the end, with the HTTP address: the status line."""
 
 
-def supervise(plan: Plan, say: Callable[[str], None], watch: Watch | None = None) -> int:
+Say = Callable[[str], None]
+
+
+def supervise(
+    plan: Plan, say: Say, watch: Watch | None = None, *, warn: Say | None = None, pass_on: PassOn | None = None
+) -> int:
     """Run everything until SIGTERM or SIGINT (a second one kills at once); the exit code. Blocks.
+
+    `warn` is told when a child has ended or is killed, `pass_on` what children write; without them, `say` is.
 
     Raises DataDirError, DataDirLocked or PortTaken before anything is started. Call it from the main thread.
     """
@@ -65,17 +72,19 @@ def supervise(plan: Plan, say: Callable[[str], None], watch: Watch | None = None
         _empty(plan.layout.metrics)
         plan.layout.up_state.unlink(missing_ok=True)  # of one that was killed
         held.callback(plan.layout.up_state.unlink, missing_ok=True)
-        return asyncio.run(_Supervision(plan, mqtt, http, say).run(watch))
+        return asyncio.run(_Supervision(plan, mqtt, http, say, warn or say, pass_on).run(watch))
 
 
 class _Supervision:
     """One run of `up`, within its event loop."""
 
-    def __init__(self, plan: Plan, mqtt: Address, http: Address, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, mqtt: Address, http: Address, say: Say, warn: Say, pass_on: PassOn | None) -> None:
         self._plan = plan
         self._mqtt = mqtt
         self._http = http
         self._say = say
+        self._warn = warn
+        self._pass_on: PassOn = pass_on or (lambda _name, _pid, line: say(line))
         self._is_ready = False
         self._signals = 0
         self._stop = asyncio.Event()
@@ -84,7 +93,14 @@ class _Supervision:
         self._children = [*self._gateways, self._worker]
 
     def _child(self, name: str, command: Sequence[str]) -> Child:
-        return Child(name, command, say=self._say, is_final=self._is_final, on_start=self._write_state)
+        return Child(
+            name,
+            command,
+            say=self._warn,
+            pass_on=self._pass_on,
+            is_final=self._is_final,
+            on_start=self._write_state,
+        )
 
     async def run(self, watch: Watch | None) -> int:
         loop = asyncio.get_running_loop()

@@ -96,13 +96,16 @@ def test_a_users_output_is_quiet_and_says_what_matters(tmp_path: Path) -> None:
         with product.client() as client:
             client.get("v1", "zones")
         code = product.stop()
-    lines = product.output.read_text().splitlines()
+    lines = [json.loads(line) for line in product.output.read_text().splitlines()]
+    told = {line["event"]: (line["process"], line["level"]) for line in lines}
 
     assert code == 0
-    assert [line for line in lines if "worker ready: HTTP on" in line]
-    assert [line for line in lines if line.startswith(f"ready: devices connect to {product.mqtt}")]
+    assert [who for event, who in told.items() if "worker ready: HTTP on" in event] == [("worker", "info")]
+    assert [who for event, who in told.items() if event.startswith(f"ready: devices connect to {product.mqtt}")] == [
+        ("up", "info")
+    ]
     allowed = ("listening for MQTT", "worker ready", "ready: devices", "ending: the gateway")
-    assert [line for line in lines if not any(word in line for word in allowed)] == []
+    assert [event for event in told if not any(word in event for word in allowed)] == []
 
 
 def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from pipeline import metrics
 from pipeline.http.services import Services, services
 from store.endpoint.errors import AccessDenied
+from store.endpoint.shapes import REQUESTS
 
 router = APIRouter(tags=["timestream"])
 
@@ -26,5 +28,9 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
     account = parts.credentials.account_of_signed(headers, body, parts.clock_ns())
     if account is None:
         return JSONResponse(DENIED.body(), DENIED.status, media_type="application/x-amz-json-1.0")
-    answer = await parts.endpoint.handle(headers.get("x-amz-target", ""), headers, body, account)
+    target = headers.get("x-amz-target", "")
+    answer = await parts.endpoint.handle(target, headers, body, account)
+    operation = target.rpartition(".")[2]
+    outcome = "answered" if answer.status < 400 else "refused" if answer.status < 500 else "failed"
+    metrics.timestream_requests.labels(operation if operation in REQUESTS else "other", outcome).inc()
     return Response(answer.body, answer.status, dict(answer.headers))

@@ -1,0 +1,46 @@
+"""One line of what the doctor says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.config import Config
+
+
+class Level(StrEnum):
+    """How bad it is: nothing to do; works, but should be known; does not work."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: where it looked, what is so, and, unless all is well, what to do."""
+
+    check: str
+    level: Level
+    what: str
+    mend: str = ""
+
+
+Check = Callable[[Config], Iterable[Finding]]
+"""Looks at one matter within a second or two, and changes nothing. What it raises becomes a finding."""
+
+
+def ok(check: str, what: str) -> Finding:
+    """Nothing to do."""
+    return Finding(check, Level.OK, what)
+
+
+def warn(check: str, what: str, mend: str) -> Finding:
+    """It works, but should be known."""
+    return Finding(check, Level.WARN, what, mend)
+
+
+def fail(check: str, what: str, mend: str) -> Finding:
+    """It does not work."""
+    return Finding(check, Level.FAIL, what, mend)

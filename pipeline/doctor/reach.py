@@ -1,0 +1,48 @@
+"""Whether a server on the network is there: its name resolves, its port accepts, and its TLS can be trusted.
+
+For checks of what streamgauge depends on (brokers, Kafka, object stores). Speaks no protocol above TLS.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+
+TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What came of it: how long it took until the connection (with TLS) stood, or what was wrong and how to mend it."""
+
+    took_s: float
+    wrong: str = ""
+    mend: str = ""
+
+
+def reach(host: str, port: int, context: ssl.SSLContext | None = None, *, timeout_s: float = TIMEOUT_S) -> Reached:
+    """Connect, with TLS where there is a `context`, and close. Blocks for at most `timeout_s` for each address."""
+    began_s = time.monotonic()
+
+    def failed(wrong: str, mend: str) -> Reached:
+        return Reached(time.monotonic() - began_s, f"{host}:{port}: {wrong}", mend)
+
+    try:
+        with socket.create_connection((host, port), timeout_s) as plain:
+            if context is not None:
+                context.wrap_socket(plain, server_hostname=host).close()
+    except socket.gaierror as error:
+        return failed(f"the name is not known: {error.strerror}", "see the spelling, and this machine's DNS")
+    except ssl.SSLCertVerificationError as error:
+        return failed(f"its certificate is not trusted: {error.verify_message}", "name its authority in tls: {ca: …}")
+    except ssl.SSLError as error:
+        return failed(f"it does not speak TLS as we do: {error.reason or error}", "see the port and the URL's scheme")
+    except ConnectionRefusedError:
+        return failed("nothing listens there", "start it, or see the port")
+    except TimeoutError:
+        return failed(f"no answer within {timeout_s:g} s", "see firewalls, and whether it runs")
+    except OSError as error:
+        return failed(error.strerror or str(error), "see this machine's network")
+    return Reached(time.monotonic() - began_s)
