@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 
 from pipeline.config.quantities import HostPort
 from pipeline.config.tables import Section
+
+
+LEAST_TOKEN = 16  # characters: it opens every account
+
+
+def _long_enough(token: SecretStr) -> SecretStr:
+    count = len(token.get_secret_value())
+    if count < LEAST_TOKEN:
+        raise ValueError(f"it has {count} characters; a token that opens every account has at least {LEAST_TOKEN}")
+    return token
 
 
 class PeerSettings(Section):
@@ -14,7 +26,7 @@ class PeerSettings(Section):
     advertise: HostPort | None = Field(
         default=None, description="where the others reach this worker's HTTP; by default http.address"
     )
-    token: SecretStr | None = Field(
-        default=None, min_length=16, description="the same for all workers; needed where http has tokens"
+    token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
+        default=None, description="the same for all workers; needed where http has tokens"
     )
     ca: str | None = Field(default=None, description="file: who signed the others' certificates, where http has tls")

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from deploy_files import DEPLOY, Checks
 
-from pipeline.config import Config
 from pipeline.config.load import load
-from pipeline.config.model import Log, Magnetic
 
-SECRETS = {"DEVICE_PASSWORD": "one", "DASHBOARD_TOKEN": "two", "PEER_TOKEN": "three"}
+SECRETS = {"DEVICE_PASSWORD": "one", "DASHBOARD_TOKEN": "two", "PEER_TOKEN": "three-for-workers"}
 SINGLE = DEPLOY / "systemd" / "streamgauge.yaml"
-
-
-def of_this_version(tree: dict[str, Any]) -> dict[str, Any]:
-    """`tree` without the sections that `Config` does not have, and without a log and a magnetic tier it refuses."""
-    kept = {name: value for name, value in tree.items() if name in Config.model_fields}
-    for name, section in (("log", Log), ("magnetic", Magnetic)):
-        try:
-            section.model_validate(kept.get(name, {}))
-        except ValueError:
-            del kept[name]
-    return kept
 
 
 @pytest.mark.parametrize("source", ["systemd", "compose", "chart"])
@@ -38,7 +24,7 @@ def test_a_configuration_of_deploy_loads(checks: Checks, tmp_path: Path, source:
         path = SINGLE if source == "systemd" else DEPLOY / "compose" / "streamgauge.yaml"
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     file = tmp_path / "streamgauge.yaml"
-    file.write_text(yaml.safe_dump(of_this_version(tree)))
+    file.write_text(yaml.safe_dump(tree))
 
     config = load(file, SECRETS, {}).config
 

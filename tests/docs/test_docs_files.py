@@ -32,6 +32,7 @@ IN_THE_DATA_DIR = {
 ENVIRON = {
     "BROKER_PASSWORD": "d",
     "FARM_7": "a",
+    "PEER_TOKEN": "known-to-workers-only",
     "DASHBOARD": "b",
     "KAFKA_PASSWORD": "c",
     "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",

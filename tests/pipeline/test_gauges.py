@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY
 from pipeline.archive.alerts import AlertArchive
 from pipeline.config import Config
 from pipeline.gauges import MOST_TABLES, OTHERS, Gauges, by_label
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.partitions.partition import Partition
 from pipeline.process_figures import ProcessFigures
 from pipeline.progress import Progress
 from store.store import Store
@@ -56,7 +58,10 @@ async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> Non
     )
     progress = Progress(lambda: 1, lambda _: None, time.time_ns, applied_offset=0)
 
-    gauges = Gauges(config, progress, store, archive)
+    nothing: Any = None  # normalise and rules are not looked at
+    partitions = OwnedPartitions([Partition(0, "log/readings/0", store, nothing, nothing, progress, 0)])
+
+    gauges = Gauges(config, partitions, archive)
     await gauges.often()
     await gauges.seldom()
     store.close()

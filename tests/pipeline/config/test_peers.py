@@ -35,3 +35,5 @@ def test_a_short_token_is_refused(refuses: Callable[..., list[str]]) -> None:
     (line,) = refuses('peers: {token: "short"}\n')
 
     assert "peers.token" in line
+    assert "at least 16" in line
+    assert "short" not in line.split("peers.token")[1]
