@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, SecretStr
 from pipeline.config.quantities import HostPort
 from pipeline.config.tables import Section
 
-
 LEAST_TOKEN = 16  # characters: it opens every account
 
 
