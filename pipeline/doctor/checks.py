@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pipeline.doctor.brokers import check_brokers
 from pipeline.doctor.certificates import check_certificates
 from pipeline.doctor.clock import check_clock
 from pipeline.doctor.data_dir import check_data_dir
 from pipeline.doctor.disk import check_disk
 from pipeline.doctor.finding import Check
+from pipeline.doctor.kafka import check_kafka
 from pipeline.doctor.memory import check_memory
+from pipeline.doctor.object_store import check_object_store
 from pipeline.doctor.open_files import check_open_files
 from pipeline.doctor.ports import check_ports
 from pipeline.doctor.rule_files import check_rule_files
@@ -25,6 +28,9 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("clock", check_clock),
     ("memory", check_memory),
     ("certificates", check_certificates),
+    ("brokers", check_brokers),
+    ("kafka", check_kafka),
+    ("bucket", check_object_store),
     ("versions", check_versions),
     ("server", check_server),
 )

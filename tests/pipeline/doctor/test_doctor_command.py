@@ -56,7 +56,7 @@ def test_a_machine_without_a_data_dir_is_fine_and_none_is_made(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["streamgauge.yaml"]
     assert {found["check"] for found in said.findings} == {
         *("settings", "rules", "data_dir", "ports", "disk", "open files", "clock", "memory", "certificates"),
-        *("versions", "server"),
+        *("brokers", "kafka", "bucket", "versions", "server"),
     }
     assert all(found["mend"] for found in said.findings if found["level"] != "ok")
 
@@ -217,3 +217,25 @@ def test_into_a_pipe_it_prints_one_line_a_finding(tmp_path: Path) -> None:
     assert header.split("\t") == ["level", "check", "what", "mend"]
     assert {line.split("\t")[0] for line in lines} <= {"ok", "warn"}
     assert {len(line.split("\t")) for line in lines} == {4}
+
+
+def test_brokers_kafka_and_a_bucket_that_are_not_there_fail_with_what_to_do(tmp_path: Path) -> None:
+    """Each by its address; nothing is said of them where they are not configured."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, and does not listen: connections are refused
+        port = nobody.getsockname()[1]
+        config = (
+            f"{FREE_PORTS}log: kafka://127.0.0.1:{port}\n"
+            f'brokers: [{{url: "mqtt://127.0.0.1:{port}", topics: ["a/#"]}}]\n'
+            "magnetic: {url: s3://nobody/x}\n"
+        )
+        keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-central-1"}
+        environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        said = doctor(tmp_path, config, env=environment)
+
+    failed = {found["check"]: found for found in said.failed}
+    assert said.code == 1
+    assert {"brokers", "kafka", "bucket"} <= set(failed)
+    assert str(port) in failed["brokers"]["what"]
+    assert str(port) in failed["kafka"]["what"]
+    assert all(failed[check]["mend"] for check in ("brokers", "kafka", "bucket"))
