@@ -21,10 +21,11 @@ from pipeline.partitions.embedded import EmbeddedPartitions
 from pipeline.writes import ANSWER_TIMEOUT_S, LogWriter
 from store.endpoint import Endpoint
 from store.endpoint.payload import WriteRecord
+from store.errors import Behind, MagneticUnavailable, PartitionSilent
 from store.record import TableId
 from store.store import Applied
 
-NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, Busy)
+NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
 
 
 def services_alone(

@@ -30,7 +30,7 @@ VARIABLE = "STREAMGAUGE_LOG_FORMAT"
 # Faust's services tell the same under the names of their own modules.
 _QUIET = (
     *("aiokafka", "faust", "httpx", "mode", "uvicorn"),
-    *(f"pipeline.log.transport{part}" for part in ("", "_app", "_consumer", "_producer")),
+    *(f"pipeline.log.transport{part}" for part in ("", "_app", "_consumer", "_kafka", "_producer")),
 )
 _LEVELS = {"debug": "dim", "info": "green", "warning": "yellow", "error": "red", "critical": "bold red"}
 _ANSI = {"dim": "\x1b[2m", "green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m", "bold red": "\x1b[1;31m"}

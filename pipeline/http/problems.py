@@ -18,7 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from pipeline.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
-from store.errors import MagneticUnavailable, QueryTimeout, StoreError, UnknownDatabase, UnknownTable
+from store.errors import (
+    Behind,
+    MagneticUnavailable,
+    PartitionSilent,
+    QueryTimeout,
+    StoreError,
+    UnknownDatabase,
+    UnknownTable,
+)
 from store.sql.errors import QueryTimedOut, SqlError
 
 log = logging.getLogger(__name__)
@@ -92,6 +100,8 @@ def install(app: FastAPI) -> None:
         if isinstance(error, MagneticUnavailable):
             log.error("a query needs files of the magnetic tier, whose storage is away: %s", error)
             return document(503, "the storage of older rows does not answer now; try again later")
+        if isinstance(error, PartitionSilent | Behind):
+            return document(503, str(error))
         log.error("the store failed: %s", error, exc_info=error)
         return document(500, "the store failed; the server's log says how")
 
