@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config, Table
-from pipeline.directory.rejected import rejected_messages
+from pipeline.directory.directory import Directory
+from pipeline.directory.rejected import RejectedMessages, rejected_messages
 from pipeline.directory.stores import StoreDirectory
 from pipeline.errors import LogFull, LogUnavailable, PeerUnavailable
 from pipeline.group import Group
@@ -18,43 +20,16 @@ from pipeline.http.services import Busy, QueryPool, Services
 from pipeline.log import open_appender
 from pipeline.partitioning import partition_of_message, partition_of_record, zonings_from
 from pipeline.partitions.embedded import EmbeddedPartitions
-from pipeline.writes import ANSWER_TIMEOUT_S, LogWriter
+from pipeline.partitions.owned import OwnedPartitions
+from pipeline.writes import ANSWER_TIMEOUT_S, LogWriter, OutcomeOf
 from store.endpoint import Endpoint
 from store.endpoint.payload import WriteRecord
 from store.errors import Behind, MagneticUnavailable, PartitionSilent
+from store.reader import Reader
 from store.record import TableId
 from store.store import Applied
 
 NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
-
-
-def services_alone(
-    config: Config, partitions: EmbeddedPartitions, alerts: AlertArchive, dead_letters: DeadLetterArchive
-) -> Services:
-    """Everything is this worker's."""
-    appender, queries = open_appender(config.log_settings), QueryPool()
-
-    async def outcome_of(number: int, offset: int) -> Applied:
-        partition = partitions.owned.get(number)
-        assert partition is not None
-        return await partition.writes.outcome(offset, ANSWER_TIMEOUT_S)
-
-    writer = LogWriter(appender, outcome_of, lambda *_: 0, time.time_ns)
-    return Services(
-        store=partitions.store,
-        endpoint=Endpoint(partitions.store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW),
-        alerts=alerts,
-        dead_letters=dead_letters,
-        credentials=Credentials(config.http.accounts_by_token()),
-        appender=appender,
-        progress=partitions.owned,
-        partitions=lambda: [0],
-        clock_ns=time.time_ns,
-        queries=queries,
-        directory=StoreDirectory(partitions.catalog, lambda: [partitions.store]),
-        rejected=partial(rejected_messages, dead_letters),
-        partition_of=lambda *_: 0,
-    )
 
 
 class PartitionChoice:
@@ -70,30 +45,72 @@ class PartitionChoice:
 
     def of_record(self, table: TableId, record: WriteRecord) -> int:
         """The partition of a record."""
+        if self._partitions == 1:
+            return 0
         where = table.account, table.database, table.table
         return partition_of_record(self._partitions, *where, record.zone, dict(record.dimensions))
 
 
-def services_in_group(
-    config: Config, group: Group, choice: PartitionChoice, alerts: AlertArchive, dead_letters: DeadLetterArchive
-) -> Services:
+@dataclass(frozen=True, slots=True)
+class Archives:
+    """What this worker keeps of alerts and dead letters."""
+
+    alerts: AlertArchive
+    dead_letters: DeadLetterArchive
+
+
+def services_alone(config: Config, partitions: EmbeddedPartitions, archives: Archives) -> Services:
+    """Everything is this worker's."""
+
+    async def outcome_of(number: int, offset: int) -> Applied:
+        partition = partitions.owned.get(number)
+        assert partition is not None
+        return await partition.writes.outcome(offset, ANSWER_TIMEOUT_S)
+
+    return _services(
+        config,
+        archives,
+        partitions.owned,
+        PartitionChoice(config.tables, 1),
+        outcome_of,
+        partitions.store,
+        StoreDirectory(partitions.catalog, lambda: [partitions.store]),
+        partial(rejected_messages, archives.dead_letters),
+    )
+
+
+def services_in_group(config: Config, group: Group, choice: PartitionChoice, archives: Archives) -> Services:
     """What other workers have is asked of them."""
+    alone = _services(
+        config, archives, group.owned, choice, group.outcome_of, group.tables, group.directory, group.rejected
+    )
+    return replace(alone, keepers=group, internal=group.internal)
+
+
+def _services(
+    config: Config,
+    archives: Archives,
+    owned: OwnedPartitions,
+    choice: PartitionChoice,
+    outcome_of: OutcomeOf,
+    store: Reader,
+    directory: Directory,
+    rejected: Callable[[str, int], list[RejectedMessages]],
+) -> Services:
     appender, queries = open_appender(config.log_settings), QueryPool()
-    writer = LogWriter(appender, group.outcome_of, choice.of_record, time.time_ns)
+    writer = LogWriter(appender, outcome_of, choice.of_record, time.time_ns)
     return Services(
-        store=group.tables,
-        endpoint=Endpoint(group.tables, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW),
-        alerts=alerts,
-        dead_letters=dead_letters,
+        store=store,
+        endpoint=Endpoint(store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW),
+        alerts=archives.alerts,
+        dead_letters=archives.dead_letters,
         credentials=Credentials(config.http.accounts_by_token()),
         appender=appender,
-        progress=group.owned,
-        partitions=lambda: sorted(partition.number for partition in group.owned),
+        progress=owned,
+        partitions=lambda: sorted(partition.number for partition in owned),
         clock_ns=time.time_ns,
         queries=queries,
-        directory=group.directory,
-        rejected=group.rejected,
+        directory=directory,
+        rejected=rejected,
         partition_of=choice.of_message,
-        keepers=group,
-        internal=group.internal,
     )

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from pipeline import metrics
-from pipeline.answering import PartitionChoice, services_alone, services_in_group
+from pipeline.answering import Archives, PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Address, Config
@@ -210,11 +210,12 @@ class Worker:
         return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
     def _services(self, group: Group | None) -> Services:
+        archives = Archives(self.alerts, self.dead_letters)
         if isinstance(self.partitions, EmbeddedPartitions):
-            return services_alone(self.config, self.partitions, self.alerts, self.dead_letters)
+            return services_alone(self.config, self.partitions, archives)
         assert group is not None
         choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
-        return services_in_group(self.config, group, choice, self.alerts, self.dead_letters)
+        return services_in_group(self.config, group, choice, archives)
 
     def _trimmer(self) -> Trimmer:
         # In a group, whoever keeps the archives next makes its own from the topics: those keep what they hold.

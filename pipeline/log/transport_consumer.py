@@ -12,25 +12,22 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from faust.transport import base
-from faust.types import TP, ConsumerMessage
+from faust.types import TP
 
-from pipeline import metrics
 from pipeline.errors import LogError
 from pipeline.log.folder import LogFolder, folder_of, open_folder
 from pipeline.log.log import Message
 from pipeline.log.topic_file import TopicFile
+from pipeline.log.transport_partitions import READ_MESSAGES, PartitionConsumer
 from pipeline.log.transport_producer import partition_of
 
-READ_MESSAGES = 64
 READ_BYTES = 4 << 20
 LOOK_EVERY_S = 0.002
 LOOK_EVERY_IDLE_S = 0.01
 IDLE_AFTER_S = 1.0
-TIMESTAMP_UNKNOWN = 0  # the log stamps nothing; frames carry their own times
 
 
-class Consumer(base.Consumer):
+class Consumer(PartitionConsumer):
     """Reads from where the application says (`LogUse.start_offset`)."""
 
     transport: Any
@@ -39,8 +36,6 @@ class Consumer(base.Consumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._files: dict[str, TopicFile] = {}
-        self._next_offset: dict[TP, int] = {}
-        self._flow_changed = asyncio.Event()
         self._appended: dict[str, asyncio.Event] = {}
 
     async def on_start(self) -> None:
@@ -98,20 +93,6 @@ class Consumer(base.Consumer):
             self._report_loss(tp, wanted, extent.first)
         return max(wanted, extent.first)
 
-    def _report_loss(self, tp: TP, wanted: int, first: int) -> None:
-        lost = first - wanted
-        metrics.log_messages_lost.labels(tp.topic).inc(lost)
-        self.log.error(
-            "DATA LOSS: %s messages of %s/%s were removed before they were processed: offsets %s to %s",
-            *(lost, tp.topic, tp.partition, wanted, first - 1),
-        )
-
-    def _move(self, tp: TP, offset: int) -> None:
-        self._next_offset[tp] = offset
-        self._committed_offset[tp] = offset or None
-        for kept in (self._acked, self._acked_index, self._gap):
-            kept.pop(tp, None)
-
     # --- delivery ---
 
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ARG002  Faust's signature
@@ -160,43 +141,6 @@ class Consumer(base.Consumer):
             self._next_offset[tp] = message.offset + 1
             await self.callback(self._to_message(tp, message))
 
-    def _to_message(self, tp: TP, record: Message) -> ConsumerMessage:
-        return ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            time.time(),
-            TIMESTAMP_UNKNOWN,
-            None,
-            None,
-            record.value,
-            None,
-            serialized_key_size=0,
-            serialized_value_size=len(record.value),
-            tp=tp,
-            generation_id=self.app.consumer_generation_id,
-        )
-
-    async def _until_flowing(self, tp: TP) -> None:
-        while not (self.flow_active and tp in self._active_partitions):
-            self._flow_changed.clear()
-            await self._flow_changed.wait()
-
-    def on_buffer_drop(self, tp: TP) -> None:
-        """A stream that was full has room again."""
-        super().on_buffer_drop(tp)
-        self._flow_changed.set()
-
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Let these partitions flow."""
-        super().resume_partitions(set(tps))
-        self._flow_changed.set()
-
-    def resume_flow(self) -> None:
-        """Let everything flow."""
-        super().resume_flow()
-        self._flow_changed.set()
-
     # --- what else Faust asks of a consumer ---
 
     def assignment(self) -> set[TP]:
@@ -211,15 +155,6 @@ class Consumer(base.Consumer):
         """Where messages of this key go."""
         return partition_of(key, self._folder.partitions) if partition is None else partition
 
-    async def position(self, tp: TP) -> int | None:
-        """The next offset to be delivered."""
-        return self._next_offset.get(tp)
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """See `perform_seek`."""
-        await self.perform_seek()
-        return dict(self._next_offset)
-
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Read on from these offsets."""
         for tp, offset in partitions.items():
@@ -230,12 +165,6 @@ class Consumer(base.Consumer):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002  Faust's signature
         return True
-
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Message]]:  # noqa: ASYNC109  Faust's signature
-        raise NotImplementedError("messages are delivered by _drain_messages")
-
-    def _new_topicpartition(self, topic: str, partition: int) -> TP:
-        return TP(topic, partition)
 
     def highwater(self, tp: TP) -> int:
         """The offset that the next message appended will get."""

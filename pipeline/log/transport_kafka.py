@@ -8,25 +8,20 @@ partitions whose position the application has told: nothing is read from anywher
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faust.transport import base
-from faust.types import TP, ConsumerMessage
+from faust.types import TP
 
-from pipeline import metrics
 from pipeline.errors import LogError
 from pipeline.log.kafka.reader import KafkaReader, Partitions
-from pipeline.log.log import Message
 from pipeline.log.transport import LogUse
+from pipeline.log.transport_partitions import READ_MESSAGES, PartitionConsumer
 from pipeline.log.transport_producer import Producer, partition_of
 
-READ_MESSAGES = 64
-TIMESTAMP_UNKNOWN = 0  # frames carry their own times
 
-
-class KafkaConsumer(base.Consumer):
+class KafkaConsumer(PartitionConsumer):
     """Reads from where the application says (`LogUse.start_offset`)."""
 
     transport: Any
@@ -34,11 +29,9 @@ class KafkaConsumer(base.Consumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._assigned: set[TP] = set()
-        self._next_offset: dict[TP, int] = {}  # of the partitions taken up
         self._pumps: dict[TP, asyncio.Task[None]] = {}
         self._taking_up: asyncio.Task[None] | None = None
         self._draining: asyncio.Future[None] | None = None
-        self._flow_changed = asyncio.Event()
         self._partitions: dict[str, int] = {}
         self._reader: KafkaReader
 
@@ -143,20 +136,6 @@ class KafkaConsumer(base.Consumer):
             self._report_loss(tp, wanted, first)
         return max(wanted, first)
 
-    def _report_loss(self, tp: TP, wanted: int, first: int) -> None:
-        lost = first - wanted
-        metrics.log_messages_lost.labels(tp.topic).inc(lost)
-        self.log.error(
-            "DATA LOSS: %s messages of %s/%s were removed before they were processed: offsets %s to %s",
-            *(lost, tp.topic, tp.partition, wanted, first - 1),
-        )
-
-    def _move(self, tp: TP, offset: int) -> None:
-        self._next_offset[tp] = offset
-        self._committed_offset[tp] = offset or None
-        for kept in (self._acked, self._acked_index, self._gap):
-            kept.pop(tp, None)
-
     # --- delivery ---
 
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ARG002  Faust's signature
@@ -222,42 +201,9 @@ class KafkaConsumer(base.Consumer):
         await self._reader.seek({one: self._next_offset[tp]})
         return False
 
-    def _to_message(self, tp: TP, record: Message) -> ConsumerMessage:
-        return ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            time.time(),
-            TIMESTAMP_UNKNOWN,
-            None,
-            None,
-            record.value,
-            None,
-            serialized_key_size=0,
-            serialized_value_size=len(record.value),
-            tp=tp,
-            generation_id=self.app.consumer_generation_id,
-        )
-
-    async def _until_flowing(self, tp: TP) -> None:
-        while not (self.flow_active and tp in self._active_partitions):
-            self._flow_changed.clear()
-            await self._flow_changed.wait()
-
-    def on_buffer_drop(self, tp: TP) -> None:
-        """A stream that was full has room again."""
-        super().on_buffer_drop(tp)
-        self._flow_changed.set()
-
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Let these partitions flow."""
-        super().resume_partitions(set(tps))
-        self._flow_changed.set()
-
     def resume_flow(self) -> None:
         """Let everything flow."""
         super().resume_flow()
-        self._flow_changed.set()
         self._adjust_pumps()
 
     def stop_flow(self) -> None:
@@ -279,15 +225,6 @@ class KafkaConsumer(base.Consumer):
         """Where messages of this key go."""
         return partition_of(key, self._partitions[topic]) if partition is None else partition
 
-    async def position(self, tp: TP) -> int | None:
-        """The next offset to be delivered."""
-        return self._next_offset.get(tp)
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """See `perform_seek`."""
-        await self.perform_seek()
-        return dict(self._next_offset)
-
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Read on from these offsets."""
         await self._reader.seek({(tp.topic, tp.partition): offset for tp, offset in partitions.items()})
@@ -300,12 +237,6 @@ class KafkaConsumer(base.Consumer):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         self._reader.commit({(tp.topic, tp.partition): offset for tp, offset in offsets.items()})
         return True
-
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Message]]:  # noqa: ASYNC109  Faust's signature
-        raise NotImplementedError("messages are delivered by _drain_messages")
-
-    def _new_topicpartition(self, topic: str, partition: int) -> TP:
-        return TP(topic, partition)
 
     def highwater(self, tp: TP) -> int:
         """Not known here; Faust asks for it where it reads messages itself."""
