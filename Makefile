@@ -41,8 +41,15 @@ test: setup lint types  ## lint, types, and every test; installs what the tests 
 	@tests/install_packages
 	$(BIN)/pytest -n $(JOBS)
 
-bench: setup  ## the benchmarks: a table with ratios (BENCH="-s 30" for more seconds)
+bench: setup  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
+ifeq ($(BENCH),)
+	@tests/install_packages
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/brokers.py
+	$(BIN)/python benchmarks/group.py
+else
 	$(BIN)/python benchmarks/run.py $(BENCH)
+endif
 
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
