@@ -33,6 +33,7 @@ from pipeline.process import end_with_parent
 
 START_TIMEOUT_S = 30.0
 REFRESH_S = 3.0
+ENDED_BY_CTRL_C = (0, 130)  # exit codes
 SHOWN_ZONES = 6
 COMMAND = (sys.executable, "-m", "pipeline.cli")
 
@@ -173,6 +174,8 @@ def show(
     with Client(f"http://{up['http']}") as client:
         while time.monotonic() < deadline:
             for child in children:
+                if child.poll() in ENDED_BY_CTRL_C:
+                    raise KeyboardInterrupt  # it reached the child first
                 if child.poll() is not None:
                     raise SystemExit(f"{child.args!r} ended; see {folder}")
             print_averages(client)

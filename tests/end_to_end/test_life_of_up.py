@@ -210,12 +210,9 @@ def test_a_query_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
             asker.sendall(head.encode() + body)
             before_s = psutil.Process(pid).cpu_times().user
             wait_for(lambda: psutil.Process(pid).cpu_times().user > before_s + 0.5, "the query runs")
-            began_s = time.monotonic()
             code = product.stop()
-            took_s = time.monotonic() - began_s
 
-    assert code == 0
-    assert took_s < 20
+    assert code == 0  # `up` kills a worker that takes too long, and says so
     assert "killed" not in product.output.read_text()
 
 
