@@ -52,7 +52,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "climate.yaml").write_text(shown("yaml", "# rules/climate.yaml"))
     (tmp_path / "fleet.yaml").write_text(FLEET)
-    config = shown("yaml", "# streamgauge.yaml")
+    config = shown("yaml", "# streamgauge.yaml\ndata_dir")
     with Site(tmp_path, config.replace(":1883", ":0").replace(":8080", ":0")) as started:
         yield started
 
