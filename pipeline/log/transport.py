@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from faust.transport import base
 from faust.types import TP
 
 from pipeline.log.settings import LogSettings
-from pipeline.log.transport_consumer import Consumer
+from pipeline.log.transport_consumer import Consumer as LocalConsumer
+from pipeline.log.transport_partitions import PartitionConsumer
 from pipeline.log.transport_producer import Producer
 
 TopicPartitions: TypeAlias = set[TP]
@@ -53,7 +54,7 @@ class LogUse:
 class Transport(base.Transport):
     """Found by Faust under the scheme `local`. Its application has the attribute `log_use`."""
 
-    Consumer = Consumer
+    Consumer: ClassVar[type[PartitionConsumer]] = LocalConsumer
     Producer = Producer
     default_port = 0
     driver_version = "streamgauge"

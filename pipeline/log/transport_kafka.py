@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from faust.transport import base
 from faust.types import TP
 
 from pipeline.errors import LogError
 from pipeline.log.kafka.reader import KafkaReader, Partitions
-from pipeline.log.transport import LogUse
+from pipeline.log.transport import LogUse, Transport
 from pipeline.log.transport_partitions import READ_MESSAGES, PartitionConsumer
-from pipeline.log.transport_producer import Producer, partition_of
+from pipeline.log.transport_producer import partition_of
 
 
 class KafkaConsumer(PartitionConsumer):
@@ -256,14 +255,7 @@ class KafkaConsumer(PartitionConsumer):
         """Nothing: the topics are made when the log is opened."""
 
 
-class KafkaTransport(base.Transport):
+class KafkaTransport(Transport):
     """Not found by a scheme, but given by `pipeline.log.transport_app`. Its application has the attribute `log_use`."""
 
-    Consumer = KafkaConsumer
-    Producer = Producer
-    default_port = 0
-    driver_version = "streamgauge"
-
-    def __init__(self, url: list[Any], app: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        super().__init__(url, app, loop)
-        self.use: LogUse = app.log_use
+    Consumer: ClassVar[type[PartitionConsumer]] = KafkaConsumer
