@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from pipeline import metrics
@@ -19,9 +19,10 @@ from pipeline.partitions.owned import OwnedPartitions
 from pipeline.partitions.partition import Partition
 from pipeline.work import WorkBatch
 
-# A work batch closes when either is reached: large enough that a batch's fixed costs vanish, small beside the second
-# within which a reading is to be queryable.
-MAX_FRAMES = 32
+# A work batch closes when one of these is reached: large enough that its fixed costs vanish (small frames of many tables
+# are few rows a table), small beside the second within which a reading is to be queryable.
+MAX_FRAMES = 512
+MAX_BYTES = 2 << 20
 WITHIN_S = 0.1
 
 Append = Callable[[bytes], Awaitable[Any]]
@@ -35,10 +36,25 @@ async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_d
         for event in events:
             by_partition.setdefault(event.message.partition, []).append(event.message)
         for number, messages in by_partition.items():
-            partition = partitions.get(number)
-            if partition is not None:  # else it was let go meanwhile: its next owner reads these again
-                await _normalise(partition, messages, append_dead_letters, put)
-        await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
+            for portion in _portions(messages):
+                partition = partitions.get(number)
+                if partition is not None:  # else it was let go meanwhile: its next owner reads these again
+                    await _normalise(partition, portion, append_dead_letters, put)
+                await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
+
+
+def _portions(messages: list[Any]) -> Iterator[list[Any]]:
+    """The messages in order, cut where `MAX_BYTES` are reached."""
+    portion: list[Any] = []
+    size = 0
+    for message in messages:
+        portion.append(message)
+        size += len(message.value)
+        if size >= MAX_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_letters: Append, put: Put) -> None:

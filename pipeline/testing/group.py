@@ -36,6 +36,7 @@ class Part:
         self.is_wanted = False
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
 
     @property
     def pid(self) -> int:
@@ -44,8 +45,18 @@ class Part:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it; returns at once. From here on it is started again whenever it ends by itself."""
-        self.is_wanted = True
+        """Start it; returns at once. From here on `start_again` starts it whenever it has ended by itself."""
+        with self._starting:
+            self.is_wanted = True
+            self._start()
+
+    def start_again(self) -> None:
+        """Start it if it is to run and does not; from another thread than the others."""
+        with self._starting:
+            if self.is_wanted and not self.is_running():
+                self._start()
+
+    def _start(self) -> None:
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
 
@@ -55,7 +66,8 @@ class Part:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it for good; its exit code."""
-        self.is_wanted = False
+        with self._starting:
+            self.is_wanted = False
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
@@ -130,8 +142,7 @@ class GroupProduct:
         """As systemd does with Restart=always."""
         while not self._ended.wait(RESTART_AFTER_S):
             for part in self.parts:
-                if part.is_wanted and not part.is_running():
-                    part.start()
+                part.start_again()
 
     @property
     def parts(self) -> list[Part]:

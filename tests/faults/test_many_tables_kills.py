@@ -18,15 +18,15 @@ def test_each_account_has_its_own_rows_once_through_kills_around_the_checkpoint(
     settings = config(TABLES, http={"address": "127.0.0.1:0", "tokens": tokens()}, listener=listener())
     with hasty(tmp_path, FAULT_FLUSH_AFTER_S="2"), Product(tmp_path, settings) as product:
         load = Sender(
-            product, seconds=3600, rate=800, tables=TABLES, connections=30, sensors=2_400, accounts=ACCOUNTS, late=0.05,
+            product, seconds=3600, rate=300, tables=TABLES, connections=30, sensors=2_400, accounts=ACCOUNTS, late=0.05,
             late_by=3,
         )  # fmt: skip
         with load as sender:
             for moment in ("checkpoint to be saved", "checkpoint saved", "positions saved"):
-                die_at(product, moment, timeout_s=60)
+                die_at(product, moment, timeout_s=120)
             sender.stop()
             sender.result()
-        assert_nothing_lost(product, sender, tables=TABLES, tokens=TOKENS, timeout_s=120)
+        assert_nothing_lost(product, sender, tables=TABLES, tokens=TOKENS, timeout_s=300)
 
         assert (product.data_dir / "store" / "checkpoint").stat().st_size > 0
         for number, token in enumerate(TOKENS):
