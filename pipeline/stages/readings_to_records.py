@@ -19,8 +19,8 @@ from pipeline.partitions.owned import OwnedPartitions
 from pipeline.partitions.partition import Partition
 from pipeline.work import WorkBatch
 
-# A work batch closes when one of these is reached: large enough that its fixed costs vanish (small frames of many tables
-# are few rows a table), small beside the second within which a reading is to be queryable.
+# A work batch closes when one of these is reached: large enough that its fixed costs vanish (of small frames of many
+# tables, each table has a few rows), small beside the second within which a reading is to be queryable.
 MAX_FRAMES = 512
 MAX_BYTES = 2 << 20
 WITHIN_S = 0.1
