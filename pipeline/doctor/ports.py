@@ -18,8 +18,12 @@ NAME = "ports"
 def check_ports(config: Config) -> Iterator[Finding]:
     """One finding an address."""
     ours = _pids_of_up(config.layout)
-    for section, setting in ((config.listener, "listener.address"), (config.http, "http.address")):
-        address = getattr(section, "address", None)
+    addresses = {
+        "listener.address": config.listener.address,
+        "listener.metrics": config.listener.metrics,
+        "http.address": config.http.address,
+    }
+    for setting, address in addresses.items():
         if address is not None:
             yield _check(address, setting, ours)
 

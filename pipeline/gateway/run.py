@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import uvloop
 
 from pipeline.config import Config
+from pipeline.config.quantities import Address
 from pipeline.gateway.serve import serve
 from pipeline.gateway.settings import ListenerSettings, User
 from pipeline.log import open_appender
@@ -19,6 +23,9 @@ from pipeline.log.topics import READINGS
 from pipeline.partitioning import partitioner_of
 from pipeline.process_figures import ProcessFigures
 from pipeline.stages.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
+from pipeline.supervisor.ports import taken_ports_explained
+
+log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
@@ -44,6 +51,35 @@ def listener_settings(config: Config) -> ListenerSettings:
     )
 
 
+@contextmanager
+def _answering(address: Address | None, stop: asyncio.Event) -> Iterator[None]:
+    """/metrics and /healthz are answered at `address`, if there is one; if that ends by itself, `stop` is set.
+
+    Raises PortTaken if another has the port, and at the end what ended it.
+    """
+    if address is None:
+        yield
+        return
+    from pipeline.http.metrics_server import metrics_server  # noqa: PLC0415  # slow to import, and seldom wanted
+
+    loop, failures = asyncio.get_running_loop(), []
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        loop.call_soon_threadsafe(stop.set)
+
+    with taken_ports_explained(address, "listener.metrics"):
+        server = metrics_server(address, fail)
+    server.start()
+    log.info("metrics at http://%s/metrics", Address(*server.address))
+    try:
+        yield
+    finally:
+        server.stop()
+    if failures:
+        raise failures[0]
+
+
 async def _run(config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -63,16 +99,17 @@ async def _run(config: Config) -> None:
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
         if partition_of is not None:
             settings = replace(settings, batch=replace(settings.batch, close_after_s=PARTITIONED_CLOSE_AFTER_S))
-        await serve(
-            settings,
-            appender,
-            clock_ns=time.time_ns,
-            stop=stop,
-            reload=reload,
-            partition_of=partition_of,
-            brokers=config.brokers,
-            brokers_folder=config.layout.brokers,
-        )
+        with _answering(config.listener.metrics, stop):
+            await serve(
+                settings,
+                appender,
+                clock_ns=time.time_ns,
+                stop=stop,
+                reload=reload,
+                partition_of=partition_of,
+                brokers=config.brokers,
+                brokers_folder=config.layout.brokers,
+            )
     finally:
         figures.cancel()
         await appender.stop()

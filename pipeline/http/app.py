@@ -14,7 +14,18 @@ from pipeline.http import problems
 from pipeline.http.counting import Counting
 from pipeline.http.forwarding import ToKeeper
 from pipeline.http.replaying import UntilReplayed
-from pipeline.http.routes import alerts, averages, dead_letters, devices, health, internal, query, timestream, zones
+from pipeline.http.routes import (
+    alerts,
+    averages,
+    dead_letters,
+    devices,
+    internal,
+    process,
+    query,
+    ready,
+    timestream,
+    zones,
+)
 from pipeline.http.services import Services
 
 DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
@@ -56,6 +67,6 @@ def create_app(services: Services) -> FastAPI:
     if services.internal is not None:
         app.include_router(internal.router)
     app.add_middleware(Counting)
-    for module in (zones, averages, alerts, devices, dead_letters, query, health, timestream):
+    for module in (zones, averages, alerts, devices, dead_letters, query, process, ready, timestream):
         app.include_router(module.router)
     return app

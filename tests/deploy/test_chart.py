@@ -45,6 +45,7 @@ def test_the_defaults_make_workers_gateways_and_what_they_need(checks: Checks, t
         ("Deployment", "farm-streamgauge-gateways"),
         ("PodDisruptionBudget", "farm-streamgauge-gateways"),
         ("PodDisruptionBudget", "farm-streamgauge-workers"),
+        ("Service", "farm-streamgauge-gateway-metrics"),
         ("Service", "farm-streamgauge-http"),
         ("Service", "farm-streamgauge-mqtt"),
         ("Service", "farm-streamgauge-workers"),
@@ -100,7 +101,8 @@ def test_everything_that_can_be_asked_for_is_made(checks: Checks, tmp_path: Path
     worker = workers["template"]["spec"]["containers"][0]
     mounts = {mount["mountPath"] for mount in worker["volumeMounts"]}
 
-    assert made["ServiceMonitor", "farm-streamgauge"]["spec"]["endpoints"][0]["scheme"] == "https"
+    endpoints = made["ServiceMonitor", "farm-streamgauge"]["spec"]["endpoints"]
+    assert {endpoint["port"]: endpoint.get("scheme") for endpoint in endpoints} == {"http": "https", "metrics": None}
     assert workers["replicas"] == 3
     assert workers["volumeClaimTemplates"][0]["spec"]["storageClassName"] == "fast"
     assert worker["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
@@ -119,6 +121,7 @@ def test_everything_that_can_be_asked_for_is_made(checks: Checks, tmp_path: Path
         ({"gateways": {"service": {"type": "Balancer"}}}, "type"),
         ({"config": {"data_dir": "/data"}}, "config"),
         ({"config": {"http": {"address": "0.0.0.0:1"}}}, "http"),
+        ({"config": {"listener": {"metrics": "0.0.0.0:1"}}}, "listener"),
         ({"secret": ""}, "secret"),
         ({"imageTag": "1"}, "imageTag"),
     ],

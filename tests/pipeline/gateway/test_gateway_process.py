@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from pipeline.config.quantities import Address
 from pipeline.frame import decode_frame
 from pipeline.log.admin import LocalAdmin
 from pipeline.log.topics import READINGS
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.encode import pubacks
 from pipeline.mqtt.testing import connect, publish
+from pipeline.supervisor.ports import reserve
 
 pytestmark = pytest.mark.end_to_end
 
@@ -27,11 +33,14 @@ COUNT = 3_000
 class Process:
     """`streamgauge gateway` on a data_dir of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *options: str, **variables: str) -> None:
         self.data_dir = data_dir
-        arguments = ["gateway", "--data-dir", str(data_dir), "--mqtt", "127.0.0.1:0"]
+        arguments = ["gateway", "--data-dir", str(data_dir), "--mqtt", "127.0.0.1:0", *options]
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.cli", *arguments], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-P", "-m", "pipeline.cli", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | variables,
         )
         assert self.process.stderr is not None
         for line in self.process.stderr:
@@ -110,6 +119,56 @@ def test_a_gateway_that_is_told_to_end_stores_and_acknowledges_what_it_took_in(
     assert rest[-3:] == b"\xe0\1\x8b"
     acknowledged = 1 + (len(rest) - 3) // 4
     assert len(process.stored()) == acknowledged
+
+
+def test_gateways_without_a_worker_tell_their_metrics_at_an_address_they_share(tmp_path: Path) -> None:
+    keeper, address = reserve(Address("127.0.0.1", 0), "listener.metrics")
+    with keeper, ExitStack() as stack:
+        for name, count in (("a", 3), ("b", 1)):
+            process = Process(tmp_path, "--name", name, STREAMGAUGE_LISTENER__METRICS=str(address))
+            stack.callback(process.end, signal.SIGKILL)
+            with process.dial(Version.V5) as device:
+                device.sendall(b"".join(publish("t", b"1", packet_id=i + 1, version=Version.V5) for i in range(count)))
+                receive(device, 4 * count)
+        page = get(f"http://{address}/metrics")
+        health = get(f"http://{address}/healthz")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(f"http://{address}/readyz")
+
+    assert 'streamgauge_gateway_acknowledged_total{gateway="a"} 3.0' in page
+    assert 'streamgauge_gateway_acknowledged_total{gateway="b"} 1.0' in page
+    assert health == '{"status":"ok"}'
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_metrics_port_that_is_taken_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "pipeline.cli",
+                "gateway",
+                "--data-dir",
+                str(tmp_path),
+                "--mqtt",
+                "127.0.0.1:0",
+            ],
+            env=os.environ | {"STREAMGAUGE_LISTENER__METRICS": address},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert "listener.metrics: port" in ended.stderr
 
 
 def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $config "data_dir" "/var/lib/streamgauge" }}
 {{- $listener := default (dict) $config.listener }}
 {{- $_ := set $listener "address" "0.0.0.0:1883" }}
+{{- $_ := set $listener "metrics" "0.0.0.0:9464" }}
 {{- $http := default (dict) $config.http }}
 {{- $_ := set $http "address" "0.0.0.0:8080" }}
 {{- if .Values.tls.listener }}
