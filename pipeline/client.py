@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
-from pipeline.errors import ConfigError, ServerNotTrusted, ServerRefused, ServerUnreachable
+from pipeline.errors import ServerNotTrusted, ServerRefused, ServerUnreachable
+from pipeline.tls.trust import trusting
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 TIMEOUT_S = 120.0
@@ -25,7 +26,7 @@ class Client:
         """`ca` is a file of certificates (PEM) to trust in place of the usual ones. Raises ConfigError if it is not."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._endpoint = endpoint
-        verify = True if ca is None else _trusting(ca)
+        verify = True if ca is None else trusting(ca, "--ca")
         self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S, verify=verify)
 
     def __enter__(self) -> Self:
@@ -55,15 +56,6 @@ class Client:
         if response.is_error:
             raise ServerRefused(_detail(response))
         return response
-
-
-def _trusting(ca: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except ssl.SSLError as error:
-        raise ConfigError(f"--ca {ca}: no certificates in PEM are in it") from error
-    except OSError as error:
-        raise ConfigError(f"--ca {ca}: cannot be read: {error.strerror}") from error
 
 
 def _refuse_certificate(endpoint: str, error: BaseException) -> None:

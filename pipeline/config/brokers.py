@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
@@ -26,7 +25,7 @@ from pydantic import (
 
 from pipeline.config import names
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import Address, Duration
+from pipeline.config.quantities import Address, Duration, FilePath
 from pipeline.config.tables import Section
 from store.record import DEFAULT_ACCOUNT
 
@@ -109,15 +108,14 @@ Url = Annotated[
     WithJsonSchema({"type": "string", "examples": ["mqtts://ingest:${BROKER_PASSWORD}@broker.example:8883"]}),
 ]
 TopicFilter = Annotated[str, AfterValidator(check_filter)]
-AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class BrokerTls(Section):
     """What TLS stands on."""
 
-    ca: AbsolutePath | None = Field(default=None, description="PEM file of who is believed; none: the system's")
-    certificate: AbsolutePath | None = Field(default=None, description="PEM file of our own certificate")
-    key: AbsolutePath | None = Field(default=None, description="PEM file of its key, without a passphrase")
+    ca: FilePath | None = Field(default=None, description="PEM file of who is believed; none: the system's")
+    certificate: FilePath | None = Field(default=None, description="PEM file of our own certificate")
+    key: FilePath | None = Field(default=None, description="PEM file of its key, without a passphrase")
 
     @model_validator(mode="after")
     def _is_a_pair(self) -> Self:

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import Duration, SizeBytes
+from pipeline.config.quantities import Duration, FilePath, SizeBytes
 from pipeline.config.tables import Section
 from pipeline.log import topics
 from pipeline.log.settings import KAFKA_SCHEME, LogSettings, Retention, Sasl, Tls
@@ -29,7 +29,6 @@ _OF_LOCAL = ("max_bytes", "min_free")
 _OF_KAFKA = ("partitions", "replication", "retention", "prefix", "group", "tls", "sasl")
 _SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka: at most 249 characters for a topic's name
-File = Annotated[Path, AfterValidator(Path.absolute)]
 _GROUP = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -48,9 +47,9 @@ def _check_group(group: str) -> str:
 class LogTls(Section):
     """TLS to the brokers."""
 
-    ca: File | None = Field(default=None, description="PEM; none: the authorities of this system")
-    certificate: File | None = Field(default=None, description="PEM; ours, where the brokers want one")
-    key: File | None = Field(default=None, description="PEM; none: it is in the certificate's file")
+    ca: FilePath | None = Field(default=None, description="PEM; none: the authorities of this system")
+    certificate: FilePath | None = Field(default=None, description="PEM; ours, where the brokers want one")
+    key: FilePath | None = Field(default=None, description="PEM; none: it is in the certificate's file")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

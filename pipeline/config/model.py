@@ -21,7 +21,7 @@ from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import Address, HostPort, SizeBytes
+from pipeline.config.quantities import Address, FilePath, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
 from pipeline.layout import Layout
@@ -204,7 +204,7 @@ class Receiver(Section):
 class Config(Section):
     """Everything a streamgauge.yaml says."""
 
-    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
+    data_dir: FilePath = Field(default=Path("data"), validate_default=True)
     listener: Listener = Listener()
     brokers: Brokers = Field(default=(), description="existing MQTT brokers to subscribe to")
     log: Log = Log()

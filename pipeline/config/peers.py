@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from pipeline.config.quantities import HostPort
+from pipeline.config.quantities import FilePath, HostPort
 from pipeline.config.tables import Section
 
 LEAST_TOKEN = 16  # characters: it opens every account
@@ -28,4 +28,6 @@ class PeerSettings(Section):
     token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
         default=None, description="the same for all workers; needed where http has tokens"
     )
-    ca: str | None = Field(default=None, description="file: who signed the others' certificates, where http has tls")
+    ca: FilePath | None = Field(
+        default=None, description="PEM: who signed the others' certificates"
+    )

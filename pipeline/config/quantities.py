@@ -1,4 +1,4 @@
-"""Durations, sizes and addresses as people write them: `90s`, `2GiB`, `127.0.0.1:1883`. Text in, values out.
+"""Durations, sizes, addresses and paths as people write them: `90s`, `2GiB`, `127.0.0.1:1883`. Text in, values out.
 
 A number always carries its unit (a bare `90` could be seconds or minutes), except that a size may be a plain count of
 bytes. Every refusal holds the value and what is allowed.
@@ -10,9 +10,12 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+
+FilePath = Annotated[Path, AfterValidator(Path.absolute)]
 
 _DURATION_UNITS = {
     "ms": timedelta(milliseconds=1),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config.problems import Problem, refuse
+from pipeline.config.quantities import FilePath
 from pipeline.config.tables import Section
-
-FilePath = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class Tls(Section):

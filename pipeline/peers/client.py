@@ -9,10 +9,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
 from pipeline.errors import NotOwned, PeerUnavailable
+from pipeline.tls.trust import trusting
 
 CONNECT_TIMEOUT_S = 1.0
 FORWARD_TIMEOUT_S = 30.0
@@ -26,7 +28,7 @@ class PeerAccess:
 
     token: str | None = field(repr=False)
     tier_id: str
-    ca_file: str | None = None
+    ca: Path | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -36,7 +38,7 @@ class PeerAccess:
     @property
     def verify(self) -> ssl.SSLContext | bool:
         """As httpx takes it."""
-        return ssl.create_default_context(cafile=self.ca_file) if self.ca_file else True
+        return trusting(self.ca, "peers.ca:") if self.ca else True
 
 
 @dataclass(frozen=True, slots=True)

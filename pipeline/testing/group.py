@@ -29,11 +29,13 @@ RESTART_AFTER_S = 0.2
 class Part:
     """One gateway or worker; its output goes to `folder`/`name`.log."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, http: str = "") -> None:
+    def __init__(self, name: str, command: Sequence[str], folder: Path, http: str = "", ca: Path | None = None) -> None:
+        """`http`: a worker's address; with `ca` it is HTTPS, and its certificate is of that authority."""
         self.name = name
         self.http = http
         self.output = folder / f"{name}.log"
         self.is_wanted = False
+        self._ca = ca
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
@@ -87,7 +89,7 @@ class Part:
 
     def client(self, token: str | None = None) -> Client:
         """A client for a worker's HTTP."""
-        return Client(f"http://{self.http}", token)
+        return Client(f"{'https' if self._ca else 'http'}://{self.http}", token, self._ca)
 
     def is_answering(self) -> bool:
         """Whether a worker answers that it is ready."""
@@ -110,8 +112,12 @@ class GroupProduct:
         gateways: int = 2,
         workers: int = 2,
         overrides: Mapping[int, Mapping[str, Any]] | None = None,
+        ca: Path | None = None,
     ) -> None:
-        """`config` lacks only addresses and folders; `overrides` are further sections of single workers."""
+        """`config` lacks only addresses and folders; `overrides` are further sections of single workers.
+
+        With `ca` the workers' HTTP is HTTPS, and their certificates are of that authority.
+        """
         self.folder = folder
         self._stack = ExitStack()
         mqtt, address = reserve(Address("127.0.0.1", 0), "listener.address")
@@ -120,6 +126,7 @@ class GroupProduct:
         listener = {**config.get("listener", {}), "address": self.mqtt}
         self._config = {"magnetic": {"url": str(folder / "magnetic")}, **config, "listener": listener}
         self._overrides = overrides or {}
+        self._ca = ca
         self.gateways = [self._gateway(number) for number in range(gateways)]
         self.workers = [self._worker(number) for number in range(workers)]
         self._ended = threading.Event()
@@ -198,7 +205,8 @@ class GroupProduct:
         self._stack.enter_context(keeper)
         override = self._overrides.get(number, {})
         http = {**self._config.get("http", {}), "address": str(address)}
-        return Part(name, self._command("worker", name, {"http": http, **override}), self.folder, str(address))
+        command = self._command("worker", name, {"http": http, **override})
+        return Part(name, command, self.folder, str(address), self._ca)
 
     def _command(self, kind: str, name: str, sections: Mapping[str, Any]) -> Sequence[str]:
         file = self.folder / f"{name}.yaml"
