@@ -24,7 +24,7 @@ from pipeline.config.model import Config
 from pipeline.dead_letter import Reason
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.http.routes import alerts as alerts_routes
-from pipeline.http.routes import averages, devices, health, query, timestream, zones
+from pipeline.http.routes import averages, devices, query, ready, timestream, zones
 from pipeline.http.routes import dead_letters as dead_letters_routes
 from pipeline.layout import Layout
 from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode
