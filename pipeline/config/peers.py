@@ -28,6 +28,4 @@ class PeerSettings(Section):
     token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
         default=None, description="the same for all workers; needed where http has tokens"
     )
-    ca: FilePath | None = Field(
-        default=None, description="PEM: who signed the others' certificates"
-    )
+    ca: FilePath | None = Field(default=None, description="PEM: who signed the others' certificates")
