@@ -132,6 +132,13 @@ class Log(Section):
         credentials = f"{quote(self.sasl.username, safe='')}:{quote(self.sasl.password.get_secret_value(), safe='')}"
         return self.url.replace("://", f"://{credentials}@", 1)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but should be known."""
+        if self.sasl is None or self.sasl.mechanism != "PLAIN" or self.tls is not None:
+            return ()
+        return (f"log.url: {self.url} has no log.tls: the password of PLAIN travels in the clear",)
+
     def _names_brokers(self) -> bool:
         servers = self.url.removeprefix(KAFKA_SCHEME).removesuffix("/").split(",")
         return self.is_kafka and all(_SERVER.fullmatch(server) for server in servers)

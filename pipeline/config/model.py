@@ -293,4 +293,4 @@ class Config(Section):
         if not self.http.address.is_loopback and self.http.tls is None:
             where = f"http.address: {self.http.address}"
             found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
-        return *found, *broker_warnings(self.brokers)
+        return *found, *broker_warnings(self.brokers), *self.log.warnings

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pipeline.config import Address, Config, load_config
 from pipeline.config.load import load
@@ -73,6 +76,22 @@ def test_secrets_in_the_clear_are_warned_of_and_with_tls_are_not() -> None:
         "http.address: 0.0.0.0:8080",
     ]
     assert Config.model_validate(secure).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("log", "count"),
+    [
+        ({"url": "kafka://we:secret@h:1"}, 1),
+        ({"url": "kafka://we:secret@h:1", "tls": {}}, 0),
+        ({"url": "kafka://we:secret@h:1", "sasl": {"mechanism": "SCRAM-SHA-256"}}, 0),
+        ({"url": "kafka://h:1"}, 0),
+    ],
+)
+def test_a_password_that_kafka_is_told_in_the_clear_is_warned_of_and_not_shown(log: dict[str, Any], count: int) -> None:
+    warnings = Config.model_validate({"log": log}).warnings
+
+    assert len(warnings) == count
+    assert "secret" not in "".join(warnings)
 
 
 def test_required_client_certificates_count_as_users() -> None:
