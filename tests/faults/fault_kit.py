@@ -16,8 +16,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +56,30 @@ def config(tables: int = 1, **sections: Any) -> str:
     return json.dumps(ports | document)
 
 
+class Target(Protocol):
+    """What `Sender` asks of a product: where it listens, and where files may be left."""
+
+    @property
+    def mqtt(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class At:
+    """A broker that is published to in place of the product."""
+
+    mqtt: str
+    folder: Path
+
+
 class Sender:
     """The fast sender as a process, ended with the `with` block. After `result`, `acked` and `unknown` are ids."""
 
     def __init__(
         self,
-        product: Product,
+        target: Target,
         *,
         seconds: float,
         rate: int,
@@ -71,10 +90,10 @@ class Sender:
         name: str = "sender",
         **options: float | str,
     ) -> None:
-        self._files = [product.folder / f"{name}-{what}.npy" for what in ("acked", "unknown")]
+        self._files = [target.folder / f"{name}-{what}.npy" for what in ("acked", "unknown")]
         self._longest_s = seconds + drain_s + 60
         words: dict[str, object] = {
-            "--mqtt": product.mqtt, "--rate": rate, "--seconds": seconds, "--connections": connections,
+            "--mqtt": target.mqtt, "--rate": rate, "--seconds": seconds, "--connections": connections,
             "--sensors": sensors, "--tables": tables, "--prefix": "fault", "--drain": drain_s,
             "--acked-ids": self._files[0], "--unknown-ids": self._files[1],
             **{f"--{option.replace('_', '-')}": value for option, value in options.items()},

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from fault_kit import FIRST_ID, Sender, assert_nothing_lost, caught_up, config, publish_for, stored_ids
+from fault_kit import FIRST_ID, At, Sender, assert_nothing_lost, caught_up, config, publish_for, stored_ids
 
 from pipeline.brokers.testing import Mosquitto, Relay
 from pipeline.testing import Product, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
-
-
-@dataclass
-class At:
-    """Where `Sender` publishes, and leaves its files."""
-
-    mqtt: str
-    folder: Path
 
 
 def acknowledged_ids(relay: Relay) -> set[int]:
@@ -32,8 +22,7 @@ def acknowledged_ids(relay: Relay) -> set[int]:
 
 
 def publishing(at: At, name: str, first_id: int, seconds: float) -> Sender:
-    options: dict[str, Any] = {"rate": 1_000, "connections": 10, "sensors": 1_000, "first_id": first_id}
-    return Sender(at, seconds=seconds, name=name, **options)  # type: ignore[arg-type]  # all it takes of a product
+    return Sender(at, seconds=seconds, name=name, rate=1_000, connections=10, sensors=1_000, first_id=first_id)
 
 
 def test_what_came_through_a_broker_is_stored_once_whatever_is_cut_paused_restarted_or_killed(tmp_path: Path) -> None:
