@@ -1,6 +1,6 @@
 """A worker whose stage raises at its n-th batch: `failing_worker.py CONFIG DATA_DIR STAGE N`; N = 0: never.
 
-Everything else is as in the product.
+Everything else is as in the product, but that work batches are small, so that there is a second one.
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.config.load import load
 from pipeline.normalise.normaliser import Normaliser
+from pipeline.stages import readings_to_records
 from pipeline.worker import Worker, run
 
 
@@ -54,6 +55,7 @@ if __name__ == "__main__":
     config_file, data_dir, part, number = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("pipeline.worker").setLevel(logging.INFO)  # says when it is ready
+    readings_to_records.MAX_FRAMES = 32
     if int(number):
         break_part(part, int(number))
     run(load(Path(config_file), os.environ, {"--data-dir": data_dir, "--http": "127.0.0.1:0"}).config)
