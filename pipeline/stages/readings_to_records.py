@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from pipeline import metrics
+from pipeline.batching import take
 from pipeline.dead_letter import DeadLetter, Reason, encode_dead_letters
 from pipeline.errors import FrameError
 from pipeline.frame import Frame, decode_frame
@@ -22,7 +23,7 @@ from pipeline.work import WorkBatch
 # A work batch closes when one of these is reached: large enough that its fixed costs vanish (of small frames of many
 # tables, each table has a few rows), small beside the second within which a reading is to be queryable.
 MAX_FRAMES = 512
-MAX_BYTES = 2 << 20
+MAX_BYTES = 1_500_000
 WITHIN_S = 0.1
 
 Append = Callable[[bytes], Awaitable[Any]]
@@ -31,30 +32,15 @@ Put = Callable[[WorkBatch], Awaitable[Any]]
 
 async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_dead_letters: Append, put: Put) -> None:
     """Run until the Faust stream ends."""
-    async for events in stream.take_events(MAX_FRAMES, within=WITHIN_S):
+    async for events in take(stream, max_events=MAX_FRAMES, max_bytes=MAX_BYTES, within_s=WITHIN_S):
         by_partition: dict[int, list[Any]] = {}
         for event in events:
             by_partition.setdefault(event.message.partition, []).append(event.message)
         for number, messages in by_partition.items():
-            for portion in _portions(messages):
-                partition = partitions.get(number)
-                if partition is not None:  # else it was let go meanwhile: its next owner reads these again
-                    await _normalise(partition, portion, append_dead_letters, put)
-                await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
-
-
-def _portions(messages: list[Any]) -> Iterator[list[Any]]:
-    """The messages in order, cut where `MAX_BYTES` are reached."""
-    portion: list[Any] = []
-    size = 0
-    for message in messages:
-        portion.append(message)
-        size += len(message.value)
-        if size >= MAX_BYTES:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion
+            partition = partitions.get(number)
+            if partition is not None:  # else it was let go meanwhile: its next owner reads these again
+                await _normalise(partition, messages, append_dead_letters, put)
+        await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
 
 
 async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_letters: Append, put: Put) -> None:
