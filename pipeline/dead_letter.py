@@ -58,26 +58,41 @@ class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
     arrival_ns: int
 
 
-class _Value(msgspec.Struct, array_like=True, frozen=True):
+class Replayed(msgspec.Struct, array_like=True, frozen=True):
+    """A note that dead letters of these ids were appended to [readings] again."""
+
+    ids: list[str]
+    at_ns: int
+
+
+class DeadLetterEntry(msgspec.Struct, array_like=True, frozen=True):
+    """What one message of [dead_letters] holds: letters, or the note that earlier ones were replayed."""
+
     format_version: int
     letters: list[DeadLetter]
+    replayed: Replayed | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Value)
+_decoder = msgspec.msgpack.Decoder(DeadLetterEntry)
 
 
 def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
     """The bytes for the log of these dead letters."""
-    return _encoder.encode(_Value(FORMAT_VERSION, list(letters)))
+    return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, list(letters)))
 
 
-def decode_dead_letters(data: bytes) -> list[DeadLetter]:
-    """The dead letters in `data`. Raises FrameError if `encode_dead_letters` of a known version did not write it."""
+def encode_replayed(ids: Sequence[str], at_ns: int) -> bytes:
+    """The bytes for the log of the note: whoever makes the archive anew from the log knows of the replay too."""
+    return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, [], Replayed(list(ids), at_ns)))
+
+
+def decode_dead_letters(data: bytes) -> DeadLetterEntry:
+    """What is in `data`. Raises FrameError if nothing here of a known version wrote it."""
     try:
         value = _decoder.decode(data)
     except msgspec.MsgspecError as error:
         raise FrameError(f"{len(data)} bytes that are not dead letters: {error}") from error
     if value.format_version != FORMAT_VERSION:
         raise FrameError(f"dead letters of format version {value.format_version}; this program reads {FORMAT_VERSION}")
-    return value.letters
+    return value

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.archive.database import ArchiveFile, Filter, advance
-from pipeline.dead_letter import DeadLetter, Reason
+from pipeline.dead_letter import DeadLetter, Reason, Replayed
 
 FORMAT_VERSION = 1
 KEEP = timedelta(days=7)
@@ -63,8 +63,8 @@ class DeadLetterArchive:
         """The first offset of `stream` not taken in, durably; None for a stream never seen."""
         return self._file.next_offset(stream)
 
-    def accept(self, stream: str, offset: int, letters: Iterable[DeadLetter]) -> None:
-        """Take in the dead letters of one log message; one that the position covers changes nothing."""
+    def accept(self, stream: str, offset: int, letters: Iterable[DeadLetter], replayed: Replayed | None = None) -> None:
+        """Take in what one log message holds; one that the position covers changes nothing."""
         with self._file.writing() as db:
             if advance(db, stream, offset):
                 db.executemany(
@@ -76,6 +76,8 @@ class DeadLetterArchive:
                         for x in letters
                     ],
                 )  # fmt: skip
+                if replayed is not None:
+                    _mark(db, replayed)
 
     def list(
         self,
@@ -131,7 +133,7 @@ class DeadLetterArchive:
     def mark_replayed(self, letter_ids: Iterable[str], now_ns: int) -> None:
         """Note that these were appended to [readings] again."""
         with self._file.writing() as db:
-            db.executemany("UPDATE letters SET replayed_ns = ? WHERE id = ?", [(now_ns, key) for key in letter_ids])
+            _mark(db, Replayed(list(letter_ids), now_ns))
 
     def retain(self, now_ns: int) -> None:
         """Remove what arrived before the retention, and the oldest of what is more than `keep_bytes`."""
@@ -144,6 +146,11 @@ class DeadLetterArchive:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+
+def _mark(db: sqlite3.Connection, replayed: Replayed) -> None:
+    rows = [(replayed.at_ns, letter_id) for letter_id in replayed.ids]
+    db.executemany("UPDATE letters SET replayed_ns = ? WHERE id = ?", rows)
 
 
 def _last_beyond(db: sqlite3.Connection, keep_bytes: int) -> int | None:

@@ -11,4 +11,5 @@ from pipeline.dead_letter import decode_dead_letters
 async def dead_letters_to_archive(stream: Any, archive: DeadLetterArchive, name: str) -> None:
     """Run until the Faust stream ends. `name` is the log stream's: `<log id>/dead_letters/0`."""
     async for event in stream.events():
-        archive.accept(name, event.message.offset, decode_dead_letters(event.value))
+        entry = decode_dead_letters(event.value)
+        archive.accept(name, event.message.offset, entry.letters, entry.replayed)

@@ -97,3 +97,15 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
     for worker in product.workers:  # they failed again, and the first ones are marked
         again = asked(worker, "dead-letters", replayed="true")
         assert len(again["dead_letters"]) == len(ZONES)
+
+    for killed, other in (product.workers, reversed(product.workers)):  # one of them keeps them
+        killed.kill()
+        wait_for(lambda of=other: marks(of) == {True: len(ZONES), False: len(ZONES)}, "the other knows", timeout_s=60)  # type: ignore[misc]
+        killed.start()
+        wait_for(lambda: shared_out(product), "both have partitions again", timeout_s=60)
+
+
+def marks(worker: Part) -> dict[bool, int]:
+    """How many dead letters were replayed, and how many were not."""
+    found = (asked(worker, "dead-letters") or {"dead_letters": []})["dead_letters"]
+    return Counter(entry["replayed"] is not None for entry in found)

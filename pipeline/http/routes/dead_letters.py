@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.archive.dead_letters import ArchivedLetter
-from pipeline.dead_letter import DeadLetter, Reason
+from pipeline.dead_letter import DeadLetter, Reason, encode_replayed
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services
 from pipeline.http.times import time_ns
-from pipeline.log.topics import READINGS
+from pipeline.log.topics import DEAD_LETTERS, READINGS
 from rules.transition import rfc3339
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
@@ -89,7 +89,9 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
             by_partition.setdefault(parts.partition_of(letter.account, letter.mqtt_topic), []).append(letter)
         for partition, of in by_partition.items():
             await parts.appender.append(READINGS, _frame(of), partition)
-        parts.dead_letters.mark_replayed([letter.id for letter in letters], parts.clock_ns())
+        ids, now_ns = [letter.id for letter in letters], parts.clock_ns()
+        parts.dead_letters.mark_replayed(ids, now_ns)
+        await parts.appender.append(DEAD_LETTERS, encode_replayed(ids, now_ns), 0)
     return {"replayed": len(letters), "more": body.ids is None and len(letters) == MAX_REPLAYED}
 
 

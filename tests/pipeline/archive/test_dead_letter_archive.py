@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive.dead_letters import ROW_BYTES, DeadLetterArchive
-from pipeline.dead_letter import DeadLetter, Reason, decode_dead_letters, encode_dead_letters
+from pipeline.dead_letter import DeadLetter, Reason, decode_dead_letters, encode_dead_letters, encode_replayed
 from pipeline.errors import DataDirError, FrameError
 
 STREAM = "0123456789abcdef/dead_letters/0"
@@ -39,7 +39,18 @@ def ids(archive: DeadLetterArchive, **filters: object) -> list[str]:
 def test_letters_come_back_from_bytes_as_they_went() -> None:
     letters = [letter(1), letter(2, payload=b"\xff\x00", reason=Reason.NO_ROUTE)]
 
-    assert decode_dead_letters(encode_dead_letters(letters)) == letters
+    assert decode_dead_letters(encode_dead_letters(letters)).letters == letters
+
+
+def test_an_archive_made_anew_from_the_log_knows_what_was_replayed(archive: DeadLetterArchive) -> None:
+    log = [encode_dead_letters([letter(1), letter(2)]), encode_replayed(["log:0:1:0"], 99)]
+
+    for offset, entry in enumerate(map(decode_dead_letters, log)):
+        archive.accept(STREAM, offset, entry.letters, entry.replayed)
+
+    assert ids(archive, is_replayed=True) == ["log:0:1:0"]
+    assert archive.list(is_replayed=True)[0].replayed_ns == 99
+    assert archive.next_offset(STREAM) == 2
 
 
 def test_other_bytes_are_refused() -> None:
