@@ -16,7 +16,6 @@ from typing import Protocol, TypeVar
 
 from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
-from store.errors import MagneticConflict, Overtaken
 from store.flush import flush
 from store.parquet import DataFile
 from store.positions import StreamPositions
@@ -244,17 +243,3 @@ class Upkeep:
             return False
         self._done_ns[what, table] = now_ns
         return True
-
-
-def _flush(
-    table: Table,
-    advanced: Mapping[str, int],
-    streams: list[str],
-    now_ns: int,
-    store_rows: int,
-    is_there: Callable[[], bool],
-) -> bool:
-    try:
-        return flush(table, advanced, streams, now_ns, store_rows, is_there)
-    except MagneticConflict as error:  # the table is not as it was left: a commit that seemed to fail was made
-        raise (error if table.own is None else Overtaken(str(error))) from error
