@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], what: str, *, timeout_s: float = 30.0, every_s: float = 0.05) -> T:
+def wait_for(condition: Callable[[], T], what: str, *, timeout_s: float = 60.0, every_s: float = 0.05) -> T:
     """The first truthy answer of `condition`. Raises AssertionError saying `what` did not come, and the last answer."""
     deadline = time.monotonic() + timeout_s
     while True:

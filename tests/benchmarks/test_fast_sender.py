@@ -39,7 +39,7 @@ async def result_of(process: asyncio.subprocess.Process, code: int = 0) -> dict[
 
 
 async def until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not is_true():  # noqa: ASYNC110  # what is awaited happens in another process
             await asyncio.sleep(0.01)
 

@@ -97,4 +97,4 @@ def test_mosquitto_starts_with_its_configuration_and_takes_messages(tmp_path: Pa
         wait_for(lambda: subprocess.run(publish, check=False, capture_output=True).returncode == 0, "it takes one")
     finally:
         broker.terminate()
-        broker.wait(20)
+        broker.wait(60)

@@ -59,7 +59,7 @@ def test_mosquitto_pub_publishes(product: Product, zone: str, version: str) -> N
     host, _, port = product.mqtt.rpartition(":")
     lines = "".join(json.dumps({"ts": now_ms() + number, "temperature": number}) + "\n" for number in range(20))
     words = ["mosquitto_pub", "-h", host, "-p", port, "-V", version, "-q", "1", "-t", f"farm/{zone}/s1", "-l"]
-    subprocess.run(words, input=lines.encode(), check=True, timeout=30)
+    subprocess.run(words, input=lines.encode(), check=True, timeout=60)
 
     until_stored(product, zone, 20)
 
@@ -143,7 +143,7 @@ def test_an_alert_fires_and_resolves_at_the_webhook_and_is_listed(
         for number, value in enumerate((30, 39.5, 37, 35)):
             device.publish(f"farm/{zone}/s1", {"ts": now_ms() + number, "temperature": value})
 
-    events = [receiver.events.get(timeout=20), receiver.events.get(timeout=20)]
+    events = [receiver.events.get(timeout=60), receiver.events.get(timeout=60)]
     listed = ask(product, "alerts", "list", "--zone", zone, "--format", "json")
     text = ask(product, "alerts")
     deliveries = wait_for(lambda: _delivered(product, events[0]["data"]["id"]), "both deliveries are noted")

@@ -65,7 +65,7 @@ def is_free(address: str) -> bool:
 
 
 def until_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert [process.cmdline() for process in alive] == []
 
 
@@ -118,7 +118,7 @@ def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:
     processes = family(process.pid)
     host, _, port = at["mqtt"].rpartition(":")
     publisher = ["mosquitto_pub", "-h", host, "-p", port, "-q", "1", "-t", "hall/shelf/d1", "-m", '{"level": 4.5}']
-    subprocess.run(publisher, check=True, timeout=20)
+    subprocess.run(publisher, check=True, timeout=60)
     sql = 'SELECT topic_1, topic_2, topic_3, measure_name, level FROM "default"."readings"'
     with Client(f"http://{at['http']}") as client:
         found = wait_for(lambda: rows(client, sql), "the reading is stored")
@@ -183,13 +183,13 @@ def test_a_worker_that_is_killed_is_started_again_and_rules_go_on_where_they_wer
             wait_for(lambda number=number: count(product) == 2 + number, "queries work again", timeout_s=60)
         with Device(product) as device:
             device.publish("farm/gh-1/north/s1", {"ts": start_ms + 60_000, "temperature": 35})
-        event = receiver.events.get(timeout=30)
+        event = receiver.events.get(timeout=60)
         wait_for(lambda: delivered(product) == 1, "the delivery is noted")  # until then it would be sent again
         product.kill("worker")
         wait_for(lambda: count(product) == 4, "queries work again", timeout_s=60)
         with Device(product) as device:
             device.publish("farm/gh-1/north/s1", {"ts": start_ms + 61_000, "temperature": 20})
-        after = receiver.events.get(timeout=30)
+        after = receiver.events.get(timeout=60)
     receiver.stop()
 
     assert (event["type"], event["data"]["rule"]) == ("alert.firing", "climate/HotForLong")

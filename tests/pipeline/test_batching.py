@@ -64,7 +64,7 @@ async def test_what_there_is_comes_after_a_while_though_nothing_follows() -> Non
     stream = Stream([1, 2], is_silent=True)
     taking = take(stream, max_events=100, max_bytes=100, within_s=0.05)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         first = await anext(taking)
     await taking.aclose()
 

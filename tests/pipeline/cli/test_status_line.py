@@ -67,7 +67,7 @@ def test_a_terminal_shows_the_rate_below_what_the_children_say(tmp_path: Path) -
         process.send_signal(signal.SIGINT)
         shown += _read_until(terminal, None)
 
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

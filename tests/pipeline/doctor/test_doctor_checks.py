@@ -241,7 +241,7 @@ def test_a_check_that_fails_or_does_not_end_is_a_finding_and_hides_no_other(tmp_
         raise ValueError("a fault")
 
     def waits(_: Config) -> list[Finding]:
-        over.wait(30)
+        over.wait(60)
         return []
 
     checks = (("a", raises), ("b", breaks), ("c", waits), ("d", lambda _: [ok("d", "fine")]))

@@ -52,14 +52,14 @@ class Process:
             raise AssertionError("the gateway ended before it listened")
 
     def dial(self, version: Version) -> socket.socket:
-        device = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        device = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         device.sendall(connect("d", version))
         assert device.recv(100)[:1] == b"\x20"
         return device
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
@@ -141,7 +141,7 @@ def test_gateways_without_a_worker_tell_their_metrics_at_an_address_they_share(t
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return str(answer.read().decode())
 
 

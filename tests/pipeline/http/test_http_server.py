@@ -52,7 +52,7 @@ def test_an_application_that_cannot_start_is_handed_to_fail() -> None:
     server = HttpServer(FastAPI(lifespan=lifespan), listen("127.0.0.1", 0), failures)
     server.start()
 
-    assert failures.came.wait(10)
+    assert failures.came.wait(60)
     server.stop()
     assert len(failures) == 1
 

@@ -210,7 +210,7 @@ async def test_a_position_beyond_the_end_of_the_log_ends_the_application(kafka: 
     worker = Worker(settings, {0: 11})
 
     async def run() -> None:
-        async with running(worker.app), asyncio.timeout(20):
+        async with running(worker.app), asyncio.timeout(60):
             await worker.app.wait_until_stopped()
 
     with pytest.raises(LogError, match=r"readings/0 ends at offset 0, but offset 11 is asked for"):
@@ -244,7 +244,7 @@ async def test_what_takes_up_partitions_and_fails_ends_the_application(kafka: Br
             pass
 
     async def run() -> None:
-        async with running(app), asyncio.timeout(20):
+        async with running(app), asyncio.timeout(60):
             await app.wait_until_stopped()
 
     with pytest.raises(RuntimeError, match="cannot be opened"):

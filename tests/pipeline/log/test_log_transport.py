@@ -51,7 +51,7 @@ class Watched:
                     self.done.set()
 
     async def run(self) -> None:
-        async with running(self.app), asyncio.timeout(20):
+        async with running(self.app), asyncio.timeout(60):
             await self.done.wait()
 
 
@@ -95,7 +95,7 @@ async def test_a_position_beyond_the_end_of_the_log_ends_the_application(
     watched = Watched(tmp_path, 11)
 
     async def run() -> None:
-        async with running(watched.app), asyncio.timeout(20):
+        async with running(watched.app), asyncio.timeout(60):
             await watched.app.wait_until_stopped()
 
     with pytest.raises(LogError, match=r"readings/0 ends at offset 10, but offset 11 is asked for.*older state"):
@@ -108,7 +108,7 @@ async def test_a_log_that_fails_while_it_is_read_ends_the_application(appender: 
     watched = Watched(tmp_path, 0)
 
     async def run() -> None:
-        async with running(watched.app), asyncio.timeout(20):
+        async with running(watched.app), asyncio.timeout(60):
             await watched.done.wait()
             watched.app.consumer._file(READINGS).close()
             await watched.app.wait_until_stopped()
@@ -126,7 +126,7 @@ async def test_the_application_listens_nowhere_and_leaves_no_files(
     process = psutil.Process()
     before = {connection.laddr for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}
 
-    async with running(watched.app), asyncio.timeout(20):
+    async with running(watched.app), asyncio.timeout(60):
         await watched.done.wait()
         now = {connection.laddr for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}
 
@@ -148,7 +148,7 @@ async def test_stopping_leaves_no_task_and_no_thread(appender: LocalAppender, tm
 
 async def test_offsets_committed_by_faust_decide_nothing(appender: LocalAppender, tmp_path: Path) -> None:
     first = Watched(tmp_path, 0)
-    async with running(first.app), asyncio.timeout(20):
+    async with running(first.app), asyncio.timeout(60):
         await first.done.wait()
         await first.app.consumer.commit()
     again = Watched(tmp_path, 4)
@@ -172,7 +172,7 @@ async def test_every_partition_is_read_in_its_order_and_a_key_has_one_partition(
             if sum(map(len, seen.values())) == 60:
                 done.set()
 
-    async with running(app), asyncio.timeout(20):
+    async with running(app), asyncio.timeout(60):
         for number in range(60):
             key = b"zone %d" % (number % 10)
             await (await topic.send(key=key, value=b"%s %d" % (key, number)))
@@ -189,7 +189,7 @@ async def test_every_partition_is_read_in_its_order_and_a_key_has_one_partition(
 async def test_topics_cannot_change_while_the_worker_runs(appender: LocalAppender, tmp_path: Path) -> None:
     watched = Watched(tmp_path, 0)
 
-    async with running(watched.app), asyncio.timeout(20):
+    async with running(watched.app), asyncio.timeout(60):
         await watched.app.consumer.subscribe([READINGS])
         with pytest.raises(LogError, match="topics cannot change"):
             await watched.app.consumer.subscribe([READINGS, "more"])

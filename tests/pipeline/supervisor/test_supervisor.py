@@ -42,7 +42,7 @@ def test_ctrl_c_reaches_up_alone_and_ends_it_as_sigterm_does(start_up: Starter) 
 
     os.killpg(up.process.pid, signal.SIGINT)  # what a terminal does
 
-    assert up.process.wait(20) == 0
+    assert up.process.wait(60) == 0
     assert up.journal.read_text().split() == ["gateway", "worker"]
 
 
@@ -82,7 +82,7 @@ def test_a_child_that_keeps_failing_waits_longer_each_time(start_up: Starter) ->
 def test_a_child_that_fails_from_the_start_ends_up_with_its_exit_code_and_its_words(start_up: Starter) -> None:
     up = start_up(worker=FAILS)
 
-    assert up.process.wait(20) == 7
+    assert up.process.wait(60) == 7
     assert "no such thing" in up.log.read_text()
     assert up.state() == {}
 
@@ -105,7 +105,7 @@ def test_a_worker_that_ends_while_the_gateway_is_being_stopped_is_not_started_ag
     until(lambda: "ending: " in up.log.read_text())
     os.kill(worker, signal.SIGTERM)
 
-    assert up.process.wait(20) == 0
+    assert up.process.wait(60) == 0
     assert up.journal.read_text().split() == ["worker"]
     assert "again\n" not in up.log.read_text()
 
@@ -126,7 +126,7 @@ def test_a_second_up_on_a_folder_is_refused_and_told_who_has_it(start_up: Starte
 
     second = start_up(first.data_dir)
 
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     assert f"DataDirLocked: {first.data_dir} is in use: process {first.process.pid} (" in second.log.read_text()
     assert first.state()["pid"] == first.process.pid
 
@@ -146,7 +146,7 @@ def test_a_taken_port_is_refused_and_told_who_holds_it(start_up: Starter) -> Non
         port = holder.getsockname()[1]
         up = start_up(mqtt=f"127.0.0.1:{port}")
 
-        assert up.process.wait(20) == 1
+        assert up.process.wait(60) == 1
 
     message = f"PortTaken: listener.address: port {port} of 127.0.0.1 is taken by process {os.getpid()} ("
     assert message in up.log.read_text()
@@ -158,7 +158,7 @@ def test_a_port_that_another_up_keeps_is_taken_though_both_would_share_it(start_
 
     second = start_up(tmp_path / "other", http=state["http"])
 
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     assert f"is taken by process {state['children']['worker']} (" in second.log.read_text()
 
 

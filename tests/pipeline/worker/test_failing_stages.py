@@ -85,7 +85,7 @@ def end(worker: subprocess.Popen[str]) -> str:
     assert worker.stderr is not None
     assert any("worker ready" in line for line in worker.stderr)
     worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=60)
     return said
 
 
@@ -148,9 +148,9 @@ def test_a_part_that_fails_ends_the_process_and_after_a_restart_nothing_is_missi
     folder: Path, stage: str, number: int
 ) -> None:
     failing = start(folder, stage, number)
-    _, told = failing.communicate(timeout=30)
+    _, told = failing.communicate(timeout=60)
     healthy = start(folder, stage, 0)
-    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=30)
+    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=60)
     said = end(healthy)
 
     assert failing.returncode == 1
@@ -163,7 +163,7 @@ def test_a_part_that_fails_ends_the_process_and_after_a_restart_nothing_is_missi
 def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
     """The store failed at its first batch: its position stays, and so does the log."""
     failing = start(folder, "records_to_store", 1)
-    failing.communicate(timeout=30)
+    failing.communicate(timeout=60)
     admin = open_admin(config_of(folder).log_settings)
     extent = admin.extent(READINGS)
     admin.close()
@@ -175,7 +175,7 @@ def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
 def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folder: Path) -> None:
     """Faust only stops when its consumer fails: the worker would answer questions for ever, and take in nothing."""
     healthy = start(folder, "trim", 0)
-    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=30)
+    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=60)
     end(healthy)
     db = sqlite3.connect(folder / "data" / "alerts.sqlite")
     db.execute("UPDATE positions SET next_offset = next_offset + 1000")
@@ -183,7 +183,7 @@ def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folde
     db.close()
 
     again = start(folder, "trim", 0)
-    _, told = again.communicate(timeout=30)
+    _, told = again.communicate(timeout=60)
 
     assert again.returncode == 1
     assert "the log was put back to an older state. Move its folder away to begin anew" in told

@@ -240,7 +240,7 @@ def test_two_that_meet_a_new_column_at_once_agree_on_it(bench: Bench, kinds: tup
         store, stream = bench.owners[STREAMS[number]], STREAMS[number]
         new = Row((("s", sensors[number]),), T0 + 1, (("new", kinds[number]),))
         batch = batch_of(store.registry.of(TABLE), stream, [1], [new])
-        barrier.wait(10)
+        barrier.wait(60)
         outcomes[number] = int(store.apply(batch).outcomes[0])
         store.advance(stream, 1)
 
