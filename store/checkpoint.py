@@ -20,9 +20,10 @@ from store import layout
 from store.errors import StoreFormatError
 from store.files import write_atomic
 from store.flush import unflushed_rows
-from store.memory_tier import OFFSET_BITS, Rows
+from store.memory_tier import Rows
 from store.record import Int32s, MeasureType, SeriesKey, TableId
 from store.schema import Column
+from store.sequencer import OFFSET_BITS
 from store.table import Table
 
 
@@ -117,7 +118,7 @@ def restore(table: Table, entry: Entry, now_ns: int) -> None:
                 stream,
                 now_ns,
             )
-    table.mark_superseded(np.frombuffer(entry.superseded_ns, np.int64))
+    table.superseded.mark(np.frombuffer(entry.superseded_ns, np.int64))
     table.saved = dict(entry.positions)
 
 

@@ -82,7 +82,7 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
             return False
         with table.lock:
             table.magnetic.version = version
-            table.clear_superseded(set(times.tolist()) & set(table.settled()), version.number)
+            table.superseded.clear(set(times.tolist()) & set(table.settled()), version.number)
         return True
 
 

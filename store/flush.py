@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from store import layout
 from store.duck import run
-from store.memory_tier import OFFSET_BITS
 from store.parquet import by_date, to_magnetic, write_file
 from store.schema import Columns
+from store.sequencer import OFFSET_BITS
 from store.table import Cut, Table
 
 

@@ -28,12 +28,12 @@ from store.duck import Cursor, Duck, load
 from store.newness import NEVER_NS
 from store.record import Int32s, Int64s, SeriesIndex
 from store.schema import Column, Columns
+from store.sequencer import OFFSET_BITS
 
 CHUNK_ROWS = 200_000
 _MERGED_CHUNKS = 8  # of one size become one
 _LEVELS = ((0, 4), (4, 32))  # sizes of chunks that are merged with each other, in `CHUNK_ROWS`; larger ones stay
 SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 MB
-OFFSET_BITS = 20  # `_sequence` is offset << 20 | number of the row within its frame
 
 _FIXED = (
     f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '

@@ -39,7 +39,7 @@ def restore(table: Table, zone: str | None, may_hold_unknown_series: Callable[[V
         for column in persisted.columns.stored():
             table.columns.add(column)
         table.state.restore(persisted.last_ns)
-        table.mark_superseded(persisted.superseded_ns)
+        table.superseded.mark(persisted.superseded_ns)
     else:
         table.series_file.restart()  # keys without a state may be in another order than the series will come in
         if may_hold_unknown_series(table.magnetic.version):
@@ -125,4 +125,4 @@ def _rebuild(table: Table, zone: str | None) -> None:
     last_ns = np.full(len(table.index), NEVER_NS, np.int64)
     last_ns[ids] = times
     table.state.restore(last_ns)
-    table.mark_superseded(twice[layout.TIME_NS].to_numpy())
+    table.superseded.mark(twice[layout.TIME_NS].to_numpy())

@@ -41,5 +41,5 @@ def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: boo
             table.magnetic.version = version
             for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
                 table.evict(chunk)
-            table.unmark_superseded([time_ns for time_ns in table.superseded if time_ns < oldest_ns])
+            table.superseded.forget_before(oldest_ns)
         return len(expired)

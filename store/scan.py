@@ -18,11 +18,12 @@ from store import layout
 from store.data_files import DataFiles
 from store.duck import quote_text
 from store.magnetic_tier import Version
-from store.memory_tier import OFFSET_BITS, Chunk
+from store.memory_tier import Chunk
 from store.newness import NEVER_NS
 from store.parquet import DataFile
 from store.record import Int64s
 from store.schema import Column, TableSchema, names
+from store.sequencer import OFFSET_BITS
 
 END_OF_TIME_NS = 2**63 - 1
 Relation: TypeAlias = Callable[[Sequence[DataFile], Sequence[Column]], str]

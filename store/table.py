@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,20 +21,21 @@ from store.errors import Overtaken, UnknownTable
 from store.fit import unfit, without_conflicts
 from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
-from store.memory_tier import OFFSET_BITS, Chunk, MemoryTier, Rows
+from store.memory_tier import Chunk, MemoryTier, Rows
 from store.positions import StreamPositions
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.scan import ChunkView, TableView
 from store.schema import Column, Columns, TableSchema
+from store.sequencer import OFFSET_BITS, Sequencer
 from store.series_file import SeriesKeeping
 from store.series_state import SeriesState
+from store.superseded import SupersededTimes
 from store.upsert import Accepted, decide
 
 _log = logging.getLogger(__name__)
 
 # An insert into DuckDB costs about 1 ms however small. Readers insert the head first, so its age does not matter.
 INSERT_ROWS = 8_000
-_CLEARINGS_KNOWN = 64  # each is of one merge
 
 
 @dataclass(slots=True)
@@ -73,25 +74,22 @@ class Table:
         self.series_file = series_file
         self.columns = Columns()
         self.state = SeriesState()
-        self.superseded: dict[int, dict[str, int]] = {}  # time → stream → last offset that superseded there
+        self.superseded = SupersededTimes(keeps_clearings=own is not None)
         self.unflushed: dict[str, int] = {}  # by stream: the first offset with rows that the magnetic tier may lack
         self.unflushed_since_ns: int | None = None
         self.unflushed_from_row = 0  # of the store's count of rows, at the first unflushed one
         self.last_offset: dict[str, int] = {}
-        self._superseded_ns: Int64s | None = None
         self.is_flushed_once = False
         self.saved: Mapping[str, int] = {}  # by stream: rows up to this offset are in the checkpoint
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `vacuum`
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
         self.applied_to: dict[str, int] = {}  # by stream: the last record that was not skipped
         self.gone_to = -1  # of `own`: rows up to this offset may be in RAM no more
-        self._cleared: list[tuple[int, Int64s]] = []  # version from which times are superseded no more, and the times
         self._series_registered = 0  # their dimensions are columns of the magnetic tier, where `own` has to see to that
-        self._marked_from = -1  # for earlier versions some of those are forgotten
         self._born = info.born
         self._positions = positions
         self._now_ns = 0  # of the batch being applied
-        self._frame: dict[str, tuple[int, int]] = {}  # by stream: the last offset, and its rows so far
+        self._sequencer = Sequencer()
         self.duck = duck
         self.memory = MemoryTier(duck, self.columns, index)
 
@@ -112,7 +110,7 @@ class Table:
             if self.is_dropped:
                 applied.outcomes[:] = Outcome.SKIPPED
                 return applied
-            sequence = self._sequence(batch)
+            sequence = self._sequencer.number(batch.stream, batch.offset)
             rows = np.flatnonzero(self._is_to_apply(batch, applied))
             if not len(rows):
                 return applied
@@ -194,54 +192,10 @@ class Table:
         versions = batch.version if version is None else version
         self.memory.add(Rows(batch.series, batch.time_ns, versions, number, sequence, measures))
 
-    def supersede(self, time_ns: int, stream: str, offset: int) -> None:
-        """Rows of this time are no longer one per key, by a row of this offset."""
-        self.superseded.setdefault(time_ns, {})[stream] = offset
-        self._superseded_ns = None
-
-    def mark_superseded(self, times_ns: Int64s) -> None:
-        """Rows of these times may not be one per key: known from before."""
-        for time_ns in times_ns.tolist():
-            self.superseded.setdefault(time_ns, {})
-        self._superseded_ns = None
-
-    def unmark_superseded(self, times_ns: Collection[int]) -> None:
-        """Rows of these times are one per key again, or gone."""
-        for time_ns in times_ns:
-            del self.superseded[time_ns]
-        self._superseded_ns = None
-
-    def clear_superseded(self, times_ns: Collection[int], version: int) -> None:
-        """Rows of these times are one per key from `version` on."""
-        self.unmark_superseded(times_ns)
-        if times_ns and self.own is not None:
-            self._cleared.append((version, np.array(sorted(times_ns), np.int64)))
-            while len(self._cleared) > _CLEARINGS_KNOWN:
-                self._marked_from = max(self._marked_from, self._cleared.pop(0)[0])
-
-    def superseded_in(self, version: int) -> Int64s | None:
-        """The times, ascending, at which `version` or RAM may have a key twice; None if that is not known any more."""
-        if version < self._marked_from:
-            return None
-        cleared = [times for since, times in self._cleared if version < since]
-        return np.unique(np.concatenate([self.superseded_ns(), *cleared])) if cleared else self.superseded_ns()
-
-    def superseded_ns(self) -> Int64s:
-        """The times that `supersede` was told, ascending."""
-        if self._superseded_ns is None:
-            self._superseded_ns = np.array(sorted(self.superseded), np.int64)
-        return self._superseded_ns
-
     def settled(self) -> list[int]:
         """Superseded times, ascending, of which only the magnetic tier is asked and has every row applied so far."""
         with self.lock:
-            positions, whole_from_ns = self.magnetic.version.positions, self.memory.whole_from_ns
-            return sorted(
-                time_ns
-                for time_ns, offsets in self.superseded.items()
-                if time_ns < whole_from_ns
-                and all(offset <= positions.get(stream, -1) for stream, offset in offsets.items())
-            )
+            return self.superseded.settled(self.magnetic.version.positions, self.memory.whole_from_ns)
 
     def find_stored(self, batch: RecordBatch) -> dict[tuple[int, int], tuple[int, Mapping[str, object]]]:
         """Of the keys of `batch`, those stored: (series, time) → (version, values)."""
@@ -256,19 +210,6 @@ class Table:
             if known is None or (version, stream, sequence) > known[:3]:
                 best[series, time_ns] = (version, stream, sequence, values)
         return {key: (row[0], row[3]) for key, row in best.items()}
-
-    def _sequence(self, batch: RecordBatch) -> Int64s:
-        """Per row offset << 20 | its number among this table's rows of the frame: the same in every replay."""
-        offset = batch.offset
-        starts = np.flatnonzero(np.concatenate(([True], offset[1:] != offset[:-1])))
-        within = np.arange(len(offset)) - np.repeat(starts, np.diff(np.append(starts, len(offset))))
-        last_offset, count = self._frame.get(batch.stream, (-1, 0))
-        if int(offset[0]) == last_offset:
-            within[offset == last_offset] += count
-        self._frame[batch.stream] = (int(offset[-1]), int(within[-1]) + 1)
-        # More rows than there are numbers (tiny readings in large arrays) share the last: of two with one key there
-        # either may stand
-        return (offset << OFFSET_BITS) | np.minimum(within, (1 << OFFSET_BITS) - 1)
 
     def _own(self, batch: RecordBatch) -> RecordBatch:
         """The batch with this table's series ids: it may have been made against an earlier table of the same name."""
@@ -300,7 +241,7 @@ class Table:
         """It is filled with what is known of it."""
         if self.own is not None:
             self.gone_to = self.magnetic.version.positions.get(self.own, -1)
-            self._marked_from = self.magnetic.version.number
+            self.superseded.start_at(self.magnetic.version.number)
 
     # The maintaining thread's side
 
@@ -324,7 +265,7 @@ class Table:
                 dict(advanced),
                 self.magnetic.version.positions,
                 self.state.last_ns[:count].copy(),
-                self.superseded_ns(),
+                self.superseded.now(),
                 self.columns.copy(),
             )
 
@@ -419,7 +360,7 @@ class Table:
                 version,
                 self.magnetic.data,
                 self.numbered(version.positions) if positions is None else positions,
-                self.superseded_ns(),
+                self.superseded.now(),
                 now_ns - info.settings.retention_ns,
             )
 

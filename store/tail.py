@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from store.duck import run
 from store.errors import Behind, QueryFailed, RequestError
-from store.memory_tier import OFFSET_BITS
 from store.record import Int64s, TableId
 from store.scan import Selection, beyond
+from store.sequencer import OFFSET_BITS
 from store.snapshot import series_of
 from store.store import Store
 from store.table import Table
@@ -108,7 +108,7 @@ def tail(store: Store, request: TailRequest) -> TailReply:
     cursor = table.duck.cursor()
     try:
         with table.lock:  # what is superseded, what is gone, and the rows: of one moment
-            superseded_ns = table.superseded_in(request.version)
+            superseded_ns = table.superseded.in_version(request.version)
             if table.is_dropped or superseded_ns is None or asked < table.gone_to:
                 raise Behind(f"{table.id}: rows of {store.own} beyond {asked} are not all in RAM: {table.gone_to} is")
             view = table.pin(table.info, store.now_ns(), {number: asked})

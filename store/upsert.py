@@ -58,7 +58,7 @@ def decide(table: Table, batch: RecordBatch, sequence: Int64s) -> Accepted:
         if digests is None:  # the recent rows of these series do not have them
             np.maximum.at(table.state.known_from_ns, part.series[stored], part.time_ns[stored] + 1)
         for i in stored[judged.outcomes[stored] == Outcome.REPLACED]:
-            table.supersede(int(part.time_ns[i]), part.stream, int(part.offset[i]))
+            table.superseded.add(int(part.time_ns[i]), part.stream, int(part.offset[i]))
     accepted.rows = len(rows) + len(stored)
     return accepted
 

@@ -9,6 +9,7 @@ import pytest
 from store import memory_tier, room
 from store.catalog import TableSettings
 from store.record import TableId
+from store.sequencer import OFFSET_BITS
 from store.store import Store
 from store.table import Table
 from store.testing import Row, batch_of
@@ -67,7 +68,7 @@ def test_merged_chunks_have_the_rows_of_all(store: Store, monkeypatch: pytest.Mo
     assert [chunk.rows // ROWS for chunk in table.memory.chunks] == [64, 8, 1, 1, 1]
     assert rows_in(store) == before
     assert all(
-        chunk.created_ns == T0 and chunk.last_sequence == {0: (last << memory_tier.OFFSET_BITS) + ROWS - 1}
+        chunk.created_ns == T0 and chunk.last_sequence == {0: (last << OFFSET_BITS) + ROWS - 1}
         for chunk, last in zip(table.memory.chunks, [63, 71, 72, 73, 74], strict=True)
     )
 

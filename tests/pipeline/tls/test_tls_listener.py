@@ -147,7 +147,8 @@ async def test_connections_that_break_in_the_midst_of_the_handshake_leave_nothin
 
         await until(lambda: count(FAILED, reason="lost") == before + 10)
         assert isinstance(listener.gateway._server, SecureServer)
-        assert len(listener.gateway._server._tasks) == 1
+        tasks = listener.gateway._server._tasks
+        await until(lambda: len(tasks) == 1)
         await until(lambda: open_sockets() == open_before)
 
 
