@@ -64,7 +64,7 @@ def test_it_may_do_little_more_than_it_needs(unit: Path) -> None:
 @pytest.mark.parametrize("path", UNITS, ids=lambda unit: unit.name)
 def test_its_end_its_reload_and_its_restarts_are_the_commands(path: Path) -> None:
     settings = settings_of(path)
-    command, *options = settings["ExecStart"][0].removeprefix(INSTALLED).split()
+    command, *options = settings["ExecStart"][0].removeprefix(INSTALLED).replace("%i", "1").split()
     context = streamgauge.make_context("streamgauge", ["--help"], resilient_parsing=True)
     found = streamgauge.get_command(context, command)
 
@@ -72,7 +72,7 @@ def test_its_end_its_reload_and_its_restarts_are_the_commands(path: Path) -> Non
     found.make_context(command, options)
     assert int(settings["TimeoutStopSec"][0]) > GATEWAY_STOP_S + WORKER_STOP_S
     assert settings["RestartPreventExitStatus"] == [str(USAGE)]
-    assert settings["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert settings["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
     assert int(settings["LimitNOFILE"][0]) >= 1 << 20
     assert settings["User"] == ["streamgauge"]
 
