@@ -12,6 +12,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pyarrow as pa
 from kafka_broker import Broker
+from kafka_cluster import Cluster
 
 from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
@@ -35,7 +36,7 @@ groups:
 """
 
 
-def group_config(broker: Broker, folder: Path, **sections: Any) -> dict[str, Any]:
+def group_config(broker: Broker | Cluster, folder: Path, **sections: Any) -> dict[str, Any]:
     """The configuration of a group with a log of its own on `broker`."""
     (folder / "rules.yaml").write_text(RULES)
     settings = broker.settings()

@@ -36,6 +36,7 @@ USER, PASSWORD = "streamgauge", "kept-secret"
 _STARTS = 5  # ports can be taken between choosing and binding
 _START_S = 60.0
 _JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+_JAVA_OPTIONS = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 
 _prefixes = itertools.count()
 
@@ -49,6 +50,11 @@ def jars() -> str:
             subprocess.run(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal], check=True)
             stamp.touch()
     return f"{JARS}/*"
+
+
+def java(folder: Path) -> tuple[str, ...]:
+    """The command that runs a class of Kafka's; its passing files go to `folder`."""
+    return (*_JAVA, *_JAVA_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", jars())
 
 
 def _formatted(properties: Path) -> Path:
@@ -126,12 +132,10 @@ class Broker:
 
     def start(self) -> None:
         """Start and wait until it answers; on the same ports and data after `stop` or `kill`."""
-        class_path = jars()
         for _ in range(_STARTS):
             self._configure()
             output = (self.folder / "output").open("ab")
-            memory = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-            command = (*_JAVA, *memory, "-cp", class_path, "kafka.Kafka", str(self.folder / "server.properties"))
+            command = (*java(self.folder), "kafka.Kafka", str(self.folder / "server.properties"))
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
             output.close()
             if self._is_up():

@@ -50,6 +50,7 @@ def mortal(owner: Any, name: str, before: str | None = None, after: str | None =
 
 def of_upkeep(module: ModuleType) -> None:
     module.FLUSH_AFTER_NS = int(float(os.environ.get("FAULT_FLUSH_AFTER_S", "0.5")) * SECOND_NS)  # type: ignore[attr-defined]
+    module.MOST_FLUSHED_ALONE = int(os.environ.get("FAULT_MOST_FLUSHED_ALONE", "150"))  # type: ignore[attr-defined]
     module.POSITIONS_EVERY_NS = SECOND_NS // 2  # type: ignore[attr-defined]
     module.CLEAN_EVERY_NS = SECOND_NS  # type: ignore[attr-defined]
     module.VACUUM_EVERY_NS = 2 * SECOND_NS  # type: ignore[attr-defined]

@@ -1,0 +1,31 @@
+"""A Kafka of three brokers, with three copies: each of them is killed once, and whatever it led moves to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fault_kit import Sender, assert_nothing_lost, publish_for
+from group_kit import group_config, shared_out
+from kafka_cluster import running_cluster
+
+from pipeline.testing import GroupProduct, wait_for
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+
+def test_nothing_is_lost_while_each_broker_dies_and_comes_back(tmp_path: Path) -> None:
+    with running_cluster() as cluster:
+        config = group_config(cluster, tmp_path)
+        config["log"]["replication"] = 3
+        with GroupProduct(tmp_path, config) as product:
+            wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
+            with Sender(product, seconds=30, rate=1_000, drain_s=120) as sender:
+                for node in cluster.nodes:
+                    publish_for(3)
+                    node.kill()
+                    publish_for(3)
+                    node.start()
+                    cluster.wait_until_up()
+                sender.result()
+            assert_nothing_lost(product, sender, timeout_s=120)
