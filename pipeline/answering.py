@@ -82,7 +82,15 @@ def services_alone(config: Config, partitions: EmbeddedPartitions, archives: Arc
 def services_in_group(config: Config, group: Group, choice: PartitionChoice, archives: Archives) -> Services:
     """What other workers have is asked of them."""
     alone = _services(
-        config, archives, group.owned, choice, group.outcome_of, group.tables, group.directory, group.rejected
+        config,
+        archives,
+        group.owned,
+        choice,
+        group.outcome_of,
+        group.tables,
+        group.directory,
+        group.rejected,
+        group.pages.prefix,
     )
     return replace(alone, keepers=group, internal=group.internal)
 
@@ -96,12 +104,16 @@ def _services(
     store: Reader,
     directory: Directory,
     rejected: Callable[[str, int], list[RejectedMessages]],
+    page_prefix: str = "",
 ) -> Services:
     appender, queries = open_appender(config.log_settings), QueryPool()
     writer = LogWriter(appender, outcome_of, choice.of_record, time.time_ns)
+    endpoint = Endpoint(
+        store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW, page_prefix=page_prefix
+    )
     return Services(
         store=store,
-        endpoint=Endpoint(store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW),
+        endpoint=endpoint,
         alerts=archives.alerts,
         dead_letters=archives.dead_letters,
         credentials=Credentials(config.http.accounts_by_token()),

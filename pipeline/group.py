@@ -24,6 +24,7 @@ from pipeline.partitions.shared import SharedPartitions
 from pipeline.peers import tails
 from pipeline.peers.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient
 from pipeline.peers.owners import Owners
+from pipeline.peers.pages import PageTokens
 from pipeline.peers.peers import ANSWER_WITHIN_S, Peers
 from pipeline.peers.tails import Tails
 from store.catalog import Catalog
@@ -67,6 +68,7 @@ class Group:
             tier_id(shared.objects),
             config.peers.ca,
         )
+        self.pages = PageTokens(self.own, f"{access.token} {access.tier_id}")
         self.owned = partitions.owned
         self._dead_letters = dead_letters
         self._peers = Peers(self.own, admin.partitions_of(READINGS), Owners(admin.owners), PeerClient(access))
@@ -81,6 +83,10 @@ class Group:
         """See `pipeline.http.forwarding.Keepers`."""
         owner = self._peers.owner_of(topic, 0)
         return None if owner == self.own else owner
+
+    def page_keeper(self, token: str) -> str | None:
+        """See `pipeline.http.forwarding.Keepers`."""
+        return self.pages.keeper_of(token)
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:
         """See `pipeline.http.forwarding.Keepers`."""

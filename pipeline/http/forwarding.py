@@ -1,7 +1,8 @@
-"""Alerts and dead letters are kept by one worker of a group each: questions about them go to that one, as they came.
+"""What one worker of a group keeps for all: questions about it go to that one, as they came.
 
-So lists and their pages are the same whichever worker is asked. Who forwards says so in a header, and is not forwarded
-to in turn: while they pass from one worker to another, the answer is 503, try again.
+Alerts and dead letters are kept by one each, so lists and their pages are the same whichever worker is asked; a query's
+result by the worker that gave its first page. Who forwards says so in a header, and is not forwarded to in turn: while
+alerts and dead letters pass from one worker to another, the answer is 503, try again.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ from pipeline.peers.client import Answered, Forwarded
 
 FORWARDED = "x-streamgauge-forwarded"
 KEPT = {"/v1/alerts": ALERTS, "/v1/dead-letters": DEAD_LETTERS}
-_OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
+_OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Keepers(Protocol):
-    """Who keeps the archive of a topic, and the way there."""
+    """Who keeps what, and the way there."""
 
     def keeper_of(self, topic: str) -> str | None:
         """The address of the other worker that keeps it; None where it is this one. Raises PeerUnavailable."""
+        ...
+
+    def page_keeper(self, token: str) -> str | None:
+        """The address of the other worker that gave this token for a further page; None where it is this one's."""
         ...
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:
@@ -57,7 +62,7 @@ class ToKeeper:
             if FORWARDED in Headers(scope=scope):
                 answer = _later(f"[{topic}] goes from one worker to another at this moment")
             else:
-                answer = await _forwarded(keepers, keeper, Request(scope, receive))
+                answer = await forwarded(keepers, keeper, Request(scope, receive))
         except PeerUnavailable as error:
             answer = _later(str(error))
         await answer(scope, receive, send)
@@ -76,12 +81,14 @@ def _topic(scope: Scope) -> str | None:
     return next((topic for prefix, topic in KEPT.items() if path == prefix or path.startswith(f"{prefix}/")), None)
 
 
-async def _forwarded(keepers: Keepers, keeper: str, request: Request) -> Response:
+async def forwarded(keepers: Keepers, keeper: str, request: Request) -> Response:
+    """What the worker at `keeper` answers to the request, whose signature stays good. Raises PeerUnavailable."""
     headers = {name: value for name, value in request.headers.items() if name not in _OF_ONE_CONNECTION}
     query = f"?{request.url.query}" if request.url.query else ""
     target = f"{request.url.path}{query}"
     answer = await keepers.forward(
         keeper, Forwarded(request.method, target, headers | {FORWARDED: "1"}, await request.body())
     )
-    kept = {name: value for name, value in answer.headers.items() if name not in _OF_ONE_CONNECTION}
+    of_body = {*_OF_ONE_CONNECTION, "content-encoding"}  # it comes decoded
+    kept = {name: value for name, value in answer.headers.items() if name not in of_body}
     return Response(answer.body, answer.status, kept)

@@ -101,13 +101,17 @@ class Endpoint:
         clock_ns: Callable[[], int],
         run: Run = run_in_thread,
         refusals: tuple[type[Exception], ...] = (),
+        page_prefix: str = "",
     ) -> None:
-        """`run` runs what blocks (queries, the catalog). `refusals`: errors of `writer` by which it says "not now"."""
+        """`run` runs what blocks (queries, the catalog). `refusals`: errors of `writer` by which it says "not now".
+
+        `page_prefix`: what tokens of further pages of a query begin with.
+        """
         self._store = store
         self._clock_ns = clock_ns
         self._run = run
         self._refusals = refusals
-        write, queries = WriteRecords(writer), Queries()
+        write, queries = WriteRecords(writer), Queries(page_prefix)
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
             "WriteRecords": write.handle,

@@ -22,8 +22,8 @@ _encoder = msgspec.json.Encoder()
 class Queries:
     """The operations on queries, with the results being fetched. One event loop."""
 
-    def __init__(self) -> None:
-        self._kept = KeptResults()
+    def __init__(self, token_prefix: str) -> None:
+        self._kept = KeptResults(token_prefix)
 
     async def query(self, call: Context) -> dict[str, object]:
         """A first page, or with NextToken a further one. Raises Validation, QueryExecution, Conflict."""

@@ -41,7 +41,9 @@ class KeptResult:
 class KeptResults:
     """The results being fetched. One event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, token_prefix: str = "") -> None:
+        """`token_prefix`: what the tokens begin with."""
+        self._token_prefix = token_prefix
         self._by_id: OrderedDict[str, KeptResult] = OrderedDict()
         self._by_token: dict[str, str] = {}
         self._size_bytes = 0
@@ -60,7 +62,7 @@ class KeptResults:
         for token, (start, _) in kept.tokens.items():
             if start == first:
                 return token
-        token = base64.urlsafe_b64encode(os.urandom(48)).decode()
+        token = self._token_prefix + base64.urlsafe_b64encode(os.urandom(48)).decode()
         kept.tokens[token] = [first, TOKEN_USES_MAX]
         self._by_token[token] = kept.query_id
         return token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -121,6 +122,42 @@ def test_timestream_clients_write_and_query_through_any_worker(start: Any) -> No
     assert len(refused.value.response["RejectedRecords"]) == 20
     with pytest.raises(queries[0].exceptions.ValidationException):
         wait_for(lambda: not queries[0].query(QueryString=sql), "the table has gone")
+
+
+def test_pages_of_a_query_are_had_from_any_worker(start: Any) -> None:
+    """The first one keeps the result; the request, signed for where it was sent, is passed on to it."""
+    http, peers = {"tokens": [{"token": "secret", "account": "farm-7"}]}, {"token": "a token of the workers'"}
+    product = started(start, sections={"http": http, "peers": peers})
+    options: dict[str, Any] = {
+        "region_name": "us-east-1",
+        "aws_access_key_id": "farm-7",
+        "aws_secret_access_key": "secret",
+        "config": Config(retries={"max_attempts": 10, "mode": "standard"}),
+    }
+    urls = [f"http://{worker.http}" for worker in product.workers]
+    writer = boto3.client("timestream-write", endpoint_url=urls[0], **options)
+    queries = [boto3.client("timestream-query", endpoint_url=url, **options) for url in urls]
+    writer.create_database(DatabaseName="db")
+    writer.create_table(DatabaseName="db", TableName="t")
+    now_ms = str(time.time_ns() // 10**6)
+    hosts = [f"h{number:02}" for number in range(20)]
+    common = {"MeasureName": "cpu", "MeasureValue": "1", "MeasureValueType": "DOUBLE", "Time": now_ms}
+    records = [{"Dimensions": [{"Name": "host", "Value": host}]} for host in hosts]
+    writer.write_records(DatabaseName="db", TableName="t", Records=records, CommonAttributes=common)
+
+    asked: dict[str, Any] = {"QueryString": 'SELECT host FROM "db"."t" ORDER BY host', "MaxRows": 3}
+    found, turns = [], itertools.cycle(queries)
+    while True:
+        page = next(turns).query(**asked)
+        found += [row["Data"][0]["ScalarValue"] for row in page["Rows"]]
+        if "NextToken" not in page:
+            break
+        asked["NextToken"] = page["NextToken"]
+    asked["NextToken"] = "x" + asked["NextToken"]
+
+    assert found == hosts
+    with pytest.raises(queries[0].exceptions.ValidationException, match="Invalid pagination token"):
+        queries[0].query(**asked)
 
 
 def test_workers_on_different_magnetic_tiers_do_not_answer_for_each_other(start: Any, tmp_path: Any) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from pipeline import metrics
+from pipeline.errors import PeerUnavailable
+from pipeline.http.forwarding import FORWARDED, Keepers, forwarded
 from pipeline.http.services import Services, services
-from store.endpoint.errors import AccessDenied
+from store.endpoint.errors import AccessDenied, EndpointError, Throttling
 from store.endpoint.shapes import REQUESTS
 
 router = APIRouter(tags=["timestream"])
@@ -27,10 +30,34 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
     body = await request.body()
     account = parts.credentials.account_of_signed(headers, body, parts.clock_ns())
     if account is None:
-        return JSONResponse(DENIED.body(), DENIED.status, media_type="application/x-amz-json-1.0")
+        return _told(DENIED)
     target = headers.get("x-amz-target", "")
+    keeper = None if FORWARDED in headers else _page_keeper(parts.keepers, target, body)
+    if parts.keepers is not None and keeper is not None:
+        try:
+            return await forwarded(parts.keepers, keeper, request)
+        except PeerUnavailable as error:
+            return _told(Throttling(f"The further pages are not to be had now; try again later ({error})"))
     answer = await parts.endpoint.handle(target, headers, body, account)
     operation = target.rpartition(".")[2]
     outcome = "answered" if answer.status < 400 else "refused" if answer.status < 500 else "failed"
     metrics.timestream_requests.labels(operation if operation in REQUESTS else "other", outcome).inc()
     return Response(answer.body, answer.status, dict(answer.headers))
+
+
+class _Page(msgspec.Struct):
+    NextToken: str = ""
+
+
+def _page_keeper(keepers: Keepers | None, target: str, body: bytes) -> str | None:
+    """The other worker that keeps the result of which a further page is asked for."""
+    if keepers is None or not target.endswith(".Query") or b'"NextToken"' not in body:
+        return None
+    try:
+        return keepers.page_keeper(msgspec.json.decode(body, type=_Page).NextToken)
+    except msgspec.MsgspecError:
+        return None  # the endpoint says what is wrong with it
+
+
+def _told(error: EndpointError) -> Response:
+    return JSONResponse(error.body(), error.status, media_type="application/x-amz-json-1.0")

@@ -127,6 +127,9 @@ class Keepers:
     def keeper_of(self, topic: str) -> str | None:
         return "http://keeper:1" if topic == "alerts" else None
 
+    def page_keeper(self, token: str) -> str | None:
+        return "http://keeper:1" if token == "theirs" else None
+
     async def forward(self, address: str, asked: Forwarded) -> Answered:
         self.asked.append((address, asked))
         return Answered(200, {"content-type": "application/json"}, b'{"answered": "there"}')
