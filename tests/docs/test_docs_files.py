@@ -143,7 +143,7 @@ FOLDERS = ("pipeline/", "rules/", "store/", "simulators/", "tests/", "benchmarks
 def test_every_file_of_ours_named_in_a_sentence_is_there() -> None:
     named = {span for _, span in spans() if span.startswith(FOLDERS) and not re.search(r"[*<{… ]", span)}
 
-    assert {"rules/library/greenhouse.yaml", "tests/test_architecture.py"} <= named
+    assert {"rules/library/greenhouse.yaml", "tests/architecture/test_architecture.py"} <= named
     assert [name for name in sorted(named) if not (ROOT / name).exists() and name not in IN_THE_DATA_DIR] == []
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "store", "rules", "simulators")
 
 # What a module of each package may import of the other three (prefixes of dotted names).
