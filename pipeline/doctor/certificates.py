@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from pipeline.config import Config
 from pipeline.doctor.finding import Finding, fail, ok, warn
+from pipeline.tls.validity import validity_of_pem
 
 NAME = "certificates"
 DAY_S = 86_400.0
@@ -26,9 +26,8 @@ def check_certificates(config: Config) -> Iterator[Finding]:
         yield ok(NAME, "the configuration names none")
     for setting, path in found:
         try:
-            text = path.read_text(encoding="ascii")
-            expires_s = _expiry_s(path, text)
-        except (OSError, ValueError, ssl.SSLError) as error:
+            expires_s = validity_of_pem(path.read_bytes()).not_after_s
+        except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             yield fail(NAME, f"{setting}: {path}: {why}", "put a certificate there that this user may read, in PEM")
             continue
@@ -58,11 +57,3 @@ def _named(section: Any, path: str) -> Iterator[tuple[str, Path]]:
             yield f"{path}{name}", Path(value)
         else:
             yield from _named(value, f"{path}{name}.")
-
-
-def _expiry_s(path: Path, text: str) -> float:
-    """When the first certificate of the file expires. Raises ValueError or ssl.SSLError if there is none."""
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise ValueError("there is no certificate in it")
-    decoded: dict[str, str] = ssl._ssl._test_decode_cert(str(path))  # type: ignore[attr-defined]  # noqa: SLF001  # the standard library decodes a certificate nowhere else
-    return float(ssl.cert_time_to_seconds(decoded["notAfter"]))

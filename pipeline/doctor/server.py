@@ -21,7 +21,7 @@ NEARLY_FULL = 0.5
 def check_server(config: Config) -> Iterator[Finding]:
     """What /readyz and /metrics say."""
     address = reachable(config.http.address)
-    is_secure = getattr(config.http, "tls", None) is not None
+    is_secure = config.http.tls is not None
     if not address.port:
         yield ok(NAME, "http.address has no port of its own, so a server that runs is not looked for")
         return

@@ -5,19 +5,16 @@ TLS 1.2 at least. A key that needs a passphrase is refused: nobody is there to t
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.tls.validity import Validity, validity_of
+from pipeline.tls.validity import Validity, validity_of_pem
 
 Signature = tuple[tuple[int, ...] | None, ...]
 """What tells a changed file from an unchanged one, file by file; None for one that is not there."""
-
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +69,9 @@ def _load_own(context: ssl.SSLContext, files: TlsFiles) -> None:
 
 
 def _validity(where: str, certificate: Path) -> Validity:
-    found = _PEM.search(_read(where, certificate))
-    if found is None:
-        raise ConfigError(f"{where}: no certificate in PEM is in it")
+    pem = _read(where, certificate)
     try:
-        return validity_of(ssl.PEM_cert_to_DER_cert(found.group().decode("ascii")))
+        return validity_of_pem(pem)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
 

@@ -7,11 +7,14 @@ nothing.
 from __future__ import annotations
 
 import calendar
+import re
+import ssl
 import time
 from dataclasses import dataclass
 
 _SEQUENCE, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0xA0, 0x17, 0x18  # X.690, 8.1.2; [0] of TBSCertificate
 _FORMATS = {_UTC_TIME: "%y%m%d%H%M%SZ", _GENERALIZED_TIME: "%Y%m%d%H%M%SZ"}
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,14 @@ class Validity:
 
     not_before_s: int
     not_after_s: int
+
+
+def validity_of_pem(pem: bytes) -> Validity:
+    """What the first certificate in a PEM file says. Raises ValueError if there is none."""
+    found = _PEM.search(pem)
+    if found is None:
+        raise ValueError("no certificate in PEM is in it")
+    return validity_of(ssl.PEM_cert_to_DER_cert(found.group().decode("ascii")))
 
 
 def validity_of(der: bytes) -> Validity:

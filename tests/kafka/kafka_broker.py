@@ -38,6 +38,20 @@ _START_S = 60.0
 _JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 _JAVA_OPTIONS = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 
+# Of every broker here: quick to notice who has gone, and no topic that was not asked for.
+EVERY_BROKER = """\
+process.roles=broker,controller
+controller.listener.names=CONTROLLER
+offsets.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+auto.create.topics.enable=false
+message.max.bytes=8388608
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
 _prefixes = itertools.count()
 
 
@@ -193,11 +207,9 @@ class Broker:
 
     def _configure(self) -> None:
         jaas = "org.apache.kafka.common.security"
-        lines = f"""
-process.roles=broker,controller
+        lines = f"""{EVERY_BROKER}
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{self._controller_port}
-controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{self.port},SECURE://127.0.0.1:{self.secure_port},CONTROLLER://127.0.0.1:{self._controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{self.port},SECURE://localhost:{self.secure_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
@@ -213,20 +225,12 @@ listener.name.secure.scram-sha-256.sasl.jaas.config={jaas}.scram.ScramLoginModul
 listener.name.secure.scram-sha-512.sasl.jaas.config={jaas}.scram.ScramLoginModule required;
 log.dirs={self.folder}/data
 offsets.topic.replication.factor=1
-offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-auto.create.topics.enable=false
-message.max.bytes=8388608
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=500
-log.cleaner.dedupe.buffer.size=16777216
 """
         (self.folder / "server.properties").write_text(lines)
         if not (self.folder / "data").exists():

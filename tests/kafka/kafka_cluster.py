@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kafka_broker import CLUSTER_ID, free_ports, jars, java
+from kafka_broker import CLUSTER_ID, EVERY_BROKER, free_ports, java
 
 from pipeline.log.settings import LogSettings
 from pipeline.testing import wait_for
@@ -59,25 +59,15 @@ class Node:
 
     def _properties(self, number: int, controllers: dict[int, int]) -> str:
         voters = ",".join(f"{each}@127.0.0.1:{port}" for each, port in controllers.items())
-        return f"""
-process.roles=broker,controller
+        return f"""{EVERY_BROKER}
 node.id={number}
 controller.quorum.voters={voters}
-controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controllers[number]}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={self._folder}/data
 offsets.topic.replication.factor=3
-offsets.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-auto.create.topics.enable=false
-message.max.bytes=8388608
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=5000
 controlled.shutdown.enable=false
-log.cleaner.dedupe.buffer.size=16777216
 """
 
 
@@ -103,7 +93,6 @@ class Cluster:
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """A cluster, ended at the end."""
-    jars()
     with tempfile.TemporaryDirectory(prefix="kafka-cluster-") as folder:
         cluster = Cluster(Path(folder))
         try:
