@@ -73,6 +73,7 @@ def java(folder: Path) -> tuple[str, ...]:
 
 def _formatted(properties: Path) -> Path:
     """The data of a broker that has never run, which knows our user; made once, as a Java takes seconds to start."""
+    class_path = jars()
     with _alone():
         data = JARS / "formatted"
         if not data.exists():
@@ -84,7 +85,7 @@ def _formatted(properties: Path) -> Path:
             lines = properties.read_text().splitlines()
             dirs = [f"log.dirs={unfinished}" if line.startswith("log.dirs=") else line for line in lines]
             settings.write_text("\n".join(dirs))
-            tool = (*_JAVA, "-cp", f"{JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID)
+            tool = (*_JAVA, "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID)
             subprocess.run([*tool, "-c", str(settings), *adds], check=True, capture_output=True)
             unfinished.rename(data)
         return data
