@@ -89,6 +89,9 @@ class Catalog:
         self._lock = threading.RLock()
         self._document = self._decode(keeping.load())  # replaced as a whole, so that it can be read without the lock
 
+    def refresh(self, *, now: bool = False) -> None:
+        """Take in what others have changed: `now`, or where that is not long ago. Nobody else changes this one."""
+
     # Reading
 
     def databases(self, account: str) -> list[DatabaseInfo]:

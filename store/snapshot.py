@@ -51,6 +51,10 @@ class Snapshot(ABC):
         """Let go of what it reads from."""
         self._cursor.close()
 
+    def look_anew(self) -> None:
+        """Have every database, table and column there is at this moment, whoever made it: before they are listed."""
+        self._catalog.refresh(now=True)
+
     def databases(self) -> list[str]:
         """Names of the account's databases."""
         return [database.name for database in self._catalog.databases(self._account)]

@@ -46,8 +46,15 @@ class Versions:
         self._lock = threading.Lock()
         self._handles: dict[TableId, _Handle] = {}
 
-    def newest(self, info: TableInfo, *, after: Newest | None = None, known: Collection[str] = ()) -> Newest:
-        """A version of `info` not older than a second; with `after`, newer than that unless there is none.
+    def newest(
+        self,
+        info: TableInfo,
+        *,
+        after: Newest | None = None,
+        known: Collection[str] = (),
+        max_age_s: float = REFRESH_EVERY_S,
+    ) -> Newest:
+        """A version of `info` that was the newest `max_age_s` ago; with `after`, newer than that unless there is none.
 
         A version that lacks a column of `known` (physical names) is out of date too. Raises MagneticTierError.
         """
@@ -56,7 +63,7 @@ class Versions:
             if handle is None or not info.is_same_table(handle.info):
                 handle = self._handles[info.table] = _Handle(info)
         with handle.lock:
-            newest, is_old = handle.newest, time.monotonic() - handle.refreshed_s >= REFRESH_EVERY_S
+            newest, is_old = handle.newest, time.monotonic() - handle.refreshed_s >= max_age_s
             if newest is None or newest is after or is_old or not _has(newest, known):
                 newest = self._refresh(handle)
             return newest

@@ -163,7 +163,11 @@ async def _describe_endpoints(call: Context) -> dict[str, object]:
 
 
 async def _on_catalog(call: Context) -> dict[str, object]:
-    return await call.run(lambda: OPERATIONS[call.operation](call))
+    def run() -> dict[str, object]:
+        call.store.catalog.refresh(now=True)
+        return OPERATIONS[call.operation](call)
+
+    return await call.run(run)
 
 
 def _decode(body: bytes) -> Any:

@@ -12,7 +12,7 @@ from store.snapshot import Snapshot
 from store.sql.bound import Bound, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import NameNotFound, QueryFailed, QueryTimedOut
-from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, parse
+from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
 from store.sql.show import describe, show_databases, show_measures, show_tables
@@ -31,6 +31,8 @@ def query(
     statement = parse(source)
     try:
         with store.snapshot(account) as snapshot:
+            if _lists_what_is_there(statement):
+                snapshot.look_anew()
             match statement:
                 case ShowDatabases():
                     return show_databases(snapshot, statement)
@@ -48,6 +50,11 @@ def query(
         raise QueryTimedOut(f"The query ran longer than {timeout_s:g} s and was ended") from error
     except store_errors.QueryFailed as error:
         raise QueryFailed(_plain(str(error))) from error
+
+
+def _lists_what_is_there(statement: Statement) -> bool:
+    """Whether the answer has tables or columns that the statement does not name: SHOW, DESCRIBE, `SELECT *`."""
+    return not isinstance(statement, exp.Expr) or any(select.is_star for select in statement.find_all(exp.Select))
 
 
 def _select(

@@ -73,6 +73,27 @@ def test_a_column_that_came_just_now_is_found_when_it_is_asked_for(asked: Asked)
         zone_averages(snapshot, index, {"all": range(len(index))}, ["newest"], from_ns=T0, to_ns=T0 + 10)
 
 
+@pytest.mark.parametrize("text", ["SELECT * FROM d.t", "SELECT * FROM (SELECT t.* FROM d.t)", "DESCRIBE d.t"])
+def test_a_column_that_came_just_now_is_in_every_list(asked: Asked, text: str) -> None:
+    def listed() -> set[str]:
+        found = query(asked, "farm", text, now_ns=T0 + 10)
+        return set(found.table.columns[0].to_pylist() if "DESCRIBE" in text else (one.name for one in found.columns))
+
+    before = listed()
+    asked.bench.write([Row((("s", "1"), ("zone", "z1")), T0 + 5, (("new", 7.0),))])
+
+    assert listed() - before == {"new"}
+
+
+def test_a_table_that_came_just_now_is_in_every_list(asked: Asked) -> None:
+    tables = "SHOW TABLES FROM d"
+    assert query(asked, "farm", tables, now_ns=T0).table.columns[0].to_pylist() == ["t"]
+
+    asked.bench.workers[0].catalog.create_table(TableId("farm", "d", "made"), TableSettings())
+
+    assert query(asked, "farm", tables, now_ns=T0).table.columns[0].to_pylist() == ["made", "t"]
+
+
 def test_averages_are_those_of_the_owner(asked: Asked) -> None:
     by_stream = {stream: store.registry.of(TABLE) for stream, store in asked.bench.owners.items()}
     for index in by_stream.values():
