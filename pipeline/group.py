@@ -88,6 +88,10 @@ class Group:
         """See `pipeline.http.forwarding.Keepers`."""
         return self.pages.keeper_of(token)
 
+    def others(self) -> list[str]:
+        """See `pipeline.http.forwarding.Keepers`."""
+        return self._peers.others()
+
     async def forward(self, address: str, asked: Forwarded) -> Answered:
         """See `pipeline.http.forwarding.Keepers`."""
         return await self._client.forward(address, asked)

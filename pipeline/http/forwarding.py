@@ -36,6 +36,10 @@ class Keepers(Protocol):
         """The address of the other worker that gave this token for a further page; None where it is this one's."""
         ...
 
+    def others(self) -> list[str]:
+        """The addresses of the other workers that have partitions. Raises PeerUnavailable."""
+        ...
+
     async def forward(self, address: str, asked: Forwarded) -> Answered:
         """The answer of the worker at `address`. Raises PeerUnavailable."""
         ...

@@ -124,8 +124,8 @@ def test_timestream_clients_write_and_query_through_any_worker(start: Any) -> No
         wait_for(lambda: not queries[0].query(QueryString=sql), "the table has gone")
 
 
-def test_pages_of_a_query_are_had_from_any_worker(start: Any) -> None:
-    """The first one keeps the result; the request, signed for where it was sent, is passed on to it."""
+def test_pages_of_a_query_are_had_and_cancelled_at_any_worker(start: Any) -> None:
+    """The first one keeps the result; requests, signed for where they were sent, are passed on to it."""
     http, peers = {"tokens": [{"token": "secret", "account": "farm-7"}]}, {"token": "a token of the workers'"}
     product = started(start, sections={"http": http, "peers": peers})
     options: dict[str, Any] = {
@@ -158,6 +158,11 @@ def test_pages_of_a_query_are_had_from_any_worker(start: Any) -> None:
     assert found == hosts
     with pytest.raises(queries[0].exceptions.ValidationException, match="Invalid pagination token"):
         queries[0].query(**asked)
+    del asked["NextToken"]
+    first = queries[0].query(**asked)
+    queries[1].cancel_query(QueryId=first["QueryId"])
+    with pytest.raises(queries[0].exceptions.ConflictException, match="cancelled"):
+        queries[0].query(**asked, NextToken=first["NextToken"])
 
 
 def test_workers_on_different_magnetic_tiers_do_not_answer_for_each_other(start: Any, tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -32,12 +33,16 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
     if account is None:
         return _told(DENIED)
     target = headers.get("x-amz-target", "")
-    keeper = None if FORWARDED in headers else _page_keeper(parts.keepers, target, body)
-    if parts.keepers is not None and keeper is not None:
+    if parts.keepers is not None and FORWARDED not in headers:
         try:
-            return await forwarded(parts.keepers, keeper, request)
+            keeper = _page_keeper(parts.keepers, target, body)
+            if keeper is not None:
+                return await forwarded(parts.keepers, keeper, request)
+            if target.endswith(".CancelQuery"):  # an id does not tell who keeps the result
+                for other in await asyncio.to_thread(parts.keepers.others):
+                    await forwarded(parts.keepers, other, request)
         except PeerUnavailable as error:
-            return _told(Throttling(f"The further pages are not to be had now; try again later ({error})"))
+            return _told(Throttling(f"The query's result is not within reach now; try again later ({error})"))
     answer = await parts.endpoint.handle(target, headers, body, account)
     operation = target.rpartition(".")[2]
     outcome = "answered" if answer.status < 400 else "refused" if answer.status < 500 else "failed"
@@ -49,9 +54,9 @@ class _Page(msgspec.Struct):
     NextToken: str = ""
 
 
-def _page_keeper(keepers: Keepers | None, target: str, body: bytes) -> str | None:
+def _page_keeper(keepers: Keepers, target: str, body: bytes) -> str | None:
     """The other worker that keeps the result of which a further page is asked for."""
-    if keepers is None or not target.endswith(".Query") or b'"NextToken"' not in body:
+    if not target.endswith(".Query") or b'"NextToken"' not in body:
         return None
     try:
         return keepers.page_keeper(msgspec.json.decode(body, type=_Page).NextToken)
