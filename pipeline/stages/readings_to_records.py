@@ -23,7 +23,7 @@ from pipeline.work import WorkBatch
 # A work batch closes when one of these is reached: large enough that its fixed costs vanish (of small frames of many
 # tables, each table has a few rows), small beside the second within which a reading is to be queryable.
 MAX_FRAMES = 512
-MAX_BYTES = 1_500_000
+MAX_BYTES = 4_000_000
 WITHIN_S = 0.1
 
 Append = Callable[[bytes], Awaitable[Any]]
