@@ -25,7 +25,7 @@ from pipeline.log.transport_app import App, new_app
 from pipeline.work import WorkBatch
 
 Stage = Callable[[Any], Awaitable[None]]
-BUFFERED_WORK_BATCHES = 4  # each holds frames of up to about 1.5 MB
+BUFFERED_WORK_BATCHES = 4  # each holds frames of up to about 4 MB
 
 
 @dataclass(frozen=True, slots=True)
