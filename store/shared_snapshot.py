@@ -22,7 +22,7 @@ from store.schema import TableSchema
 from store.shared_catalog import SharedCatalog
 from store.snapshot import Snapshot, bounds
 from store.tail import TailReply, TailRequest
-from store.versions import REFRESH_EVERY_S, Newest, Versions
+from store.versions import Newest, Versions
 
 Gather: TypeAlias = Callable[[TailRequest], Sequence[TailReply]]
 
@@ -58,13 +58,13 @@ class SharedSnapshot(Snapshot):
         self._known_columns = known_columns
         self._gather = gather
         self._pinned: dict[TableId, _Pinned] = {}
-        self._max_age_s = REFRESH_EVERY_S
+        self._looks_anew = False
         catalog.refresh()
 
     def look_anew(self) -> None:
         """See `Snapshot`: what other workers made in the last second may not be known here."""
         super().look_anew()
-        self._max_age_s = 0.0
+        self._looks_anew = True
 
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
@@ -108,7 +108,7 @@ class SharedSnapshot(Snapshot):
         pinned = self._pinned.get(table)
         if pinned is None:
             info = self._catalog.table(table)
-            newest = self._versions.newest(info, known=self._known_columns(table), max_age_s=self._max_age_s)
+            newest = self._versions.newest(info, now=self._looks_anew, known=self._known_columns(table))
             pinned = self._pinned[table] = _Pinned(info, newest)
         return pinned
 

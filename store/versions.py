@@ -47,14 +47,9 @@ class Versions:
         self._handles: dict[TableId, _Handle] = {}
 
     def newest(
-        self,
-        info: TableInfo,
-        *,
-        after: Newest | None = None,
-        known: Collection[str] = (),
-        max_age_s: float = REFRESH_EVERY_S,
+        self, info: TableInfo, *, now: bool = False, after: Newest | None = None, known: Collection[str] = ()
     ) -> Newest:
-        """A version of `info` that was the newest `max_age_s` ago; with `after`, newer than that unless there is none.
+        """The newest version of `info`, `now` or not longer than a second ago; with `after`, newer than that if there is.
 
         A version that lacks a column of `known` (physical names) is out of date too. Raises MagneticTierError.
         """
@@ -63,7 +58,7 @@ class Versions:
             if handle is None or not info.is_same_table(handle.info):
                 handle = self._handles[info.table] = _Handle(info)
         with handle.lock:
-            newest, is_old = handle.newest, time.monotonic() - handle.refreshed_s >= max_age_s
+            newest, is_old = handle.newest, now or time.monotonic() - handle.refreshed_s >= REFRESH_EVERY_S
             if newest is None or newest is after or is_old or not _has(newest, known):
                 newest = self._refresh(handle)
             return newest
