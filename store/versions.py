@@ -49,7 +49,7 @@ class Versions:
     def newest(
         self, info: TableInfo, *, now: bool = False, after: Newest | None = None, known: Collection[str] = ()
     ) -> Newest:
-        """The newest version of `info`, `now` or not longer than a second ago; with `after`, newer than that if there is.
+        """The newest version of `info`, `now` or within the last second; with `after`, newer than that if there is one.
 
         A version that lacks a column of `known` (physical names) is out of date too. Raises MagneticTierError.
         """
