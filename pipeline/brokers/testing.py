@@ -22,7 +22,7 @@ from pipeline.mqtt.codes import PacketType
 from pipeline.mqtt.decode import header
 from pipeline.mqtt.packets import MAX_PACKET_BYTES
 from pipeline.mqtt.topics import TopicNames
-from pipeline.testing import wait_for
+from pipeline.testing import stand_still, wait_for
 
 BASE = """\
 user root
@@ -101,7 +101,7 @@ class Mosquitto:
     def pause(self) -> None:
         """SIGSTOP."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
+        stand_still(self._process.pid)
 
     def go_on(self) -> None:
         """SIGCONT."""

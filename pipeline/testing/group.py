@@ -21,6 +21,7 @@ from pipeline.config.quantities import Address
 from pipeline.errors import ServerRefused, ServerUnreachable
 from pipeline.supervisor.ports import reserve
 from pipeline.testing.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
+from pipeline.testing.stopping import stand_still
 from pipeline.testing.waiting import wait_for
 
 RESTART_AFTER_S = 0.2
@@ -81,7 +82,7 @@ class Part:
 
     def pause(self) -> None:
         """SIGSTOP: it keeps its connections and does nothing."""
-        os.kill(self.pid, signal.SIGSTOP)
+        stand_still(self.pid)
 
     def go_on(self) -> None:
         """SIGCONT."""

@@ -29,7 +29,7 @@ import pyarrow as pa
 from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
 from pipeline.layout import Layout
-from pipeline.testing import Product, wait_for
+from pipeline.testing import Product, stand_still, wait_for
 from simulators import packets
 
 SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
@@ -209,7 +209,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 def stopped(product: Product, name: str) -> Iterator[int]:
     """The child is SIGSTOPped within the block, and goes on after it; its pid."""
     pid = wait_for(lambda: product.pid(name), f"a {name} to stop")
-    os.kill(pid, signal.SIGSTOP)
+    stand_still(pid)
     try:
         yield pid
     finally:

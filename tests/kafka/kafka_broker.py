@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import serialization
 
 from pipeline.log import topics
 from pipeline.log.settings import LogSettings, Sasl, Tls
+from pipeline.testing import stand_still
 
 HERE = Path(__file__).parent
 JARS = HERE / ".jars"
@@ -172,7 +173,7 @@ class Broker:
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        stand_still(self._process.pid)
 
     def go_on(self) -> None:
         """SIGCONT."""
