@@ -15,6 +15,7 @@ from pipeline.config.quantities import Address
 from pipeline.directory.rejected import RejectedMessages, rejected_messages
 from pipeline.directory.shared import Asked, SharedDirectory
 from pipeline.directory.stores import StoreDirectory
+from pipeline.errors import LogError, PeerUnavailable
 from pipeline.http.services import Internal
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import DEAD_LETTERS, READINGS
@@ -70,6 +71,7 @@ class Group:
         )
         self.pages = PageTokens(self.own, f"{access.token} {access.tier_id}")
         self.owned = partitions.owned
+        self._admin = admin
         self._dead_letters = dead_letters
         self._peers = Peers(self.own, admin.partitions_of(READINGS), Owners(admin.owners), PeerClient(access))
         self._client = AsyncPeerClient(access)
@@ -90,7 +92,11 @@ class Group:
 
     def others(self) -> list[str]:
         """See `pipeline.http.forwarding.Keepers`."""
-        return self._peers.others()
+        try:
+            members = self._admin.members()
+        except LogError as error:
+            raise PeerUnavailable(f"the log does not say who the other workers are: {error}") from error
+        return sorted(members - {self.own})
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:
         """See `pipeline.http.forwarding.Keepers`."""

@@ -29,9 +29,6 @@ packets_malformed = Counter("streamgauge_gateway_malformed_total", "Connections 
 paused_seconds = Counter(
     "streamgauge_gateway_paused_seconds_total", "Time without reading, because the log was slow or full"
 )
-handshakes_failed = Counter(
-    "streamgauge_gateway_handshakes_failed_total", "Connections that did not get through the TLS handshake", ["reason"]
-)
 
 # TLS, of the gateway and of HTTP.
 certificate_expiry = Gauge(
@@ -41,6 +38,11 @@ certificate_expiry = Gauge(
     multiprocess_mode="livemin",
 )
 tls_reloads = Counter("streamgauge_tls_reloads_total", "Changed certificate files", ["server", "outcome"])
+handshakes_failed = Counter(
+    "streamgauge_tls_handshakes_failed_total",
+    "Connections that did not get through the TLS handshake",
+    ["server", "reason"],
+)
 
 # Brokers that the gateway subscribes to, by host:port.
 broker_connected = Gauge(

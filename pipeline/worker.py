@@ -44,6 +44,7 @@ from pipeline.stages.readings_to_records import readings_to_records
 from pipeline.stages.records_to_alerts import records_to_alerts
 from pipeline.stages.records_to_store import records_to_store
 from pipeline.supervisor.lock import sole
+from pipeline.tls.handshakes import Counted
 from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Stages, build
 from pipeline.upkeep import (
@@ -97,7 +98,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
-        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http")
+        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http", Counted)
         self.held = contextlib.ExitStack()
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
         self.held.enter_context(lock_worker(config.log_settings))

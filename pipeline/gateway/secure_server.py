@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline import metrics
 from pipeline.gateway.complaints import Complaints
-from pipeline.gateway.handshakes import why
+from pipeline.tls.handshakes import why
 
 ACCEPT_AGAIN_S = 0.1  # after an accept that failed: as a rule all open files are in use
 GOODBYE_S = 5.0  # for the peer's close_notify; a session cuts off sooner
@@ -81,7 +81,7 @@ class SecureServer:
             )
         except OSError as error:
             reason, detail = why(error)
-            metrics.handshakes_failed.labels(reason).inc()
+            metrics.handshakes_failed.labels("mqtt", reason).inc()
             if reason != "lost":  # as probes do, which only look whether somebody listens
                 self._complaints.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
         except asyncio.CancelledError:

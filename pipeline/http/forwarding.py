@@ -37,7 +37,7 @@ class Keepers(Protocol):
         ...
 
     def others(self) -> list[str]:
-        """The addresses of the other workers that have partitions. Raises PeerUnavailable."""
+        """The addresses of the other workers of the group. Raises PeerUnavailable."""
         ...
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:

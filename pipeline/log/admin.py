@@ -54,6 +54,10 @@ class LocalAdmin:
         """Empty: there is one worker."""
         return {}
 
+    def members(self) -> frozenset[str]:
+        """Empty, as above."""
+        return frozenset()
+
     def close(self) -> None:
         """Let go of the log."""
         with self._lock:

@@ -90,6 +90,10 @@ class LogAdmin(Protocol):
         """
         ...
 
+    def members(self) -> frozenset[str]:
+        """The workers of the log now by their client ids, those that read nothing too. Empty on the embedded log."""
+        ...
+
     def close(self) -> None:
         """Let go of the log."""
 

@@ -74,10 +74,6 @@ class Peers:
             raise PeerUnavailable(f"partition {partition} of [{topic}] has no worker at the moment")
         return owner
 
-    def others(self) -> list[str]:
-        """The addresses of all others that have a partition of any topic. Raises PeerUnavailable."""
-        return sorted(set(self.owners.known().values()) - {self.own})
-
     def _ask_once(
         self,
         owned: Owned,

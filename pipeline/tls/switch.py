@@ -12,7 +12,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from pipeline import metrics
 from pipeline.errors import ConfigError
@@ -24,23 +24,29 @@ POLL_S = 2.0  # how often to look for new files
 
 
 class Switch(ssl.SSLContext):
-    """For `create_server(ssl=…)` and its like. `server` is a metric label: mqtt or http.
+    """For `create_server(ssl=…)` and its like. `server` is a metric label, mqtt or http; `kind` the connections' class.
 
     Raises ConfigError if the files cannot be used now; later ones that cannot be are refused, and the last good ones
     stay. `poll` is called every `POLL_S`, `reload` when the operator says so; neither raises.
     """
 
-    def __new__(cls, files: TlsFiles, server: str, clock_s: Callable[[], float] = time.time) -> Self:  # noqa: ARG004  # as __init__
+    def __new__(cls, *_: Any, **__: Any) -> Self:
         """An SSLContext has its protocol from here."""
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
-    def __init__(self, files: TlsFiles, server: str, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        files: TlsFiles,
+        server: str,
+        kind: type[ssl.SSLObject] = ssl.SSLObject,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
         self._files = files
         self._server = server
+        self._kind = kind
         self._clock_s = clock_s
         self._tried = self._seen = files.signature()
-        self._current, self._validity = load(files, clock_s())
-        self._tell_expiry()
+        self._load()
 
     def wrap_bio(
         self,
@@ -64,16 +70,17 @@ class Switch(ssl.SSLContext):
         """Load the files now."""
         self._tried = self._files.signature()
         try:
-            self._current, self._validity = load(self._files, self._clock_s())
+            self._load()
         except ConfigError as error:
             metrics.tls_reloads.labels(self._server, "failed").inc()
             until = rfc_3339(self._validity.not_after_s)
             logger.error("%s; the certificate before, valid until %s, stays in use", error, until)  # noqa: TRY400  # it says it all
             return
         metrics.tls_reloads.labels(self._server, "loaded").inc()
-        self._tell_expiry()
         until = rfc_3339(self._validity.not_after_s)
         logger.info("%s: new certificate, valid until %s: %s", self._files.setting, until, self._files.certificate)
 
-    def _tell_expiry(self) -> None:
+    def _load(self) -> None:
+        self._current, self._validity = load(self._files, self._clock_s())
+        self._current.sslobject_class = self._kind
         metrics.certificate_expiry.labels(self._server).set(self._validity.not_after_s)

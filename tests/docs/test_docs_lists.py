@@ -178,10 +178,10 @@ def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> N
         assert told in text, told
 
 
-def test_the_reasons_of_failed_handshakes_are_those_of_the_gateway() -> None:
-    told = first_column(text_of("tls.md"), "`streamgauge_gateway_handshakes_failed_total{reason}`")
+def test_the_reasons_of_failed_handshakes_are_those_of_the_code() -> None:
+    told = first_column(text_of("tls.md"), "`streamgauge_tls_handshakes_failed_total{server,reason}`")
 
-    assert set(told) == set(re.findall(r'return "(\w+)", ', sources("pipeline/gateway")))
+    assert set(told) == set(re.findall(r'return "(\w+)", ', sources("pipeline/tls")))
 
 
 def test_the_limits_of_mqtt_are_the_gateways() -> None:

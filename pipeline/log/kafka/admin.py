@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -90,6 +90,11 @@ class KafkaAdmin:
         ours = {settings.kafka_topic(topic): topic for topic in self._states}
         return {(ours[tp.topic], tp.partition): who for tp, who in owned.items() if tp.topic in ours}
 
+    def members(self) -> frozenset[str]:
+        """The client ids of the group's members now."""
+        members = self._do("tell who is in the group", self._clients.members(self._settings.group))
+        return frozenset(member.client_id for member in members)
+
     def close(self) -> None:
         """Let go of the log."""
         if self._is_open:
@@ -114,6 +119,13 @@ class KafkaAdmin:
             return self._thread.run(bounded())
         except (KafkaError, OSError, TimeoutError) as error:
             raise as_log_error(self._settings, what, error) from error
+
+
+class _Member(NamedTuple):
+    """One consumer of the group; its assignment is empty while who has what is being decided."""
+
+    client_id: str
+    assignment: bytes
 
 
 class _Clients:
@@ -208,17 +220,21 @@ class _Clients:
             await self.admin.delete_records({tp: RecordsToDelete(below)})
 
     async def owners(self, group: str) -> dict[TopicPartition, str]:
+        return {
+            tp: member.client_id
+            for member in await self.members(group)
+            if member.assignment
+            for tp in ConsumerProtocolMemberAssignment.decode(member.assignment).partitions()
+        }
+
+    async def members(self, group: str) -> list[_Member]:
         try:
             (response,) = await self.admin.describe_consumer_groups([group])
         except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
-            return {}  # the group has never been, or moves to another broker
+            return []  # the group has never been, or moves to another broker
         answer: Any = response
-        owned: dict[TopicPartition, str] = {}
-        for _code, _group, state, _type, _protocol, members, *_rest in answer.groups:
-            if state != "Stable":  # who has what is being decided
-                continue
-            for _member, client_id, _host, _metadata, assignment in members:
-                if assignment:
-                    for tp in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
-                        owned[tp] = client_id
-        return owned
+        return [
+            _Member(client_id, assignment if state == "Stable" else b"")
+            for _code, _group, state, _type, _protocol, members, *_rest in answer.groups
+            for _member, client_id, _host, _metadata, assignment in members
+        ]

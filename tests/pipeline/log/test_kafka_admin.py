@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipeline.log import lock_worker, open_admin
 from pipeline.log.kafka.reachability import Reachability, look_at
 from pipeline.log.settings import LogSettings, Sasl, Tls
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.testing import wait_for
 
 
 def test_topics_are_made_once_and_their_own_number_of_partitions_counts(
@@ -55,6 +57,20 @@ def test_several_processes_may_make_the_topics_at_once(kafka: Broker) -> None:
 
     assert len(found) == 4
     assert len(set(found)) == 1
+
+
+async def test_the_group_s_members_are_known_also_those_that_have_no_partition(kafka: Broker) -> None:
+    settings = kafka.settings(partitions=1)
+    with closing(await asyncio.to_thread(open_admin, settings)) as admin:
+        assert await asyncio.to_thread(admin.members) == frozenset()
+        names = ["http://first:1", "http://second:2"]
+        workers = [Worker(settings, {}, name) for name in names]
+        async with running(workers[0].app), running(workers[1].app):
+            await asyncio.to_thread(wait_for, lambda: admin.members() == set(names), "both are members")
+            owners = await asyncio.to_thread(wait_for, admin.owners, "they have agreed")
+
+    assert list(owners) == [(READINGS, 0)]
+    assert set(owners.values()) < set(names)
 
 
 def test_each_topic_has_an_identity_of_its_own(kafka: Broker) -> None:

@@ -18,7 +18,7 @@ from pipeline.mqtt.encode import pubacks
 from pipeline.mqtt.testing import publish
 
 USERS = (User("farm-7", None, "seven"), User("ada", "hush", "lovelace"))
-FAILED = "gateway_handshakes_failed_total"
+FAILED = "tls_handshakes_failed_total"
 
 
 def bearer(authority: Authority, common_name: str | None, issuer: Authority | None = None) -> ssl.SSLContext:
@@ -83,14 +83,14 @@ async def test_an_unknown_common_name_is_counted_and_complained_of(
 
 async def is_cut_off(listener: Listener, context: ssl.SSLContext, reason: str) -> None:
     """In TLS 1.3 a client is through before the server has looked at its certificate."""
-    before = count(FAILED, reason=reason)
+    before = count(FAILED, server="mqtt", reason=reason)
     device: Device | None = None
     try:
         device = await listener.dial(context)
         assert await device.closed() == b""
     except OSError:
         pass
-    await until(lambda: count(FAILED, reason=reason) == before + 1)
+    await until(lambda: count(FAILED, server="mqtt", reason=reason) == before + 1)
 
 
 @on_uvloop

@@ -122,11 +122,11 @@ async def test_a_client_authority_that_was_replaced_is_trusted_no_more(authority
         listener.gateway.reload_certificates()
 
         await listener.device(theirs, "theirs")
-        failed = count("gateway_handshakes_failed_total", reason="client_certificate")
+        failed = count("tls_handshakes_failed_total", server="mqtt", reason="client_certificate")
         device = await listener.dial(ours)
         with pytest.raises((OSError, EOFError)):
             await device.packet()
         await until(
-            lambda: count("gateway_handshakes_failed_total", reason="client_certificate") == failed + 1,
+            lambda: count("tls_handshakes_failed_total", server="mqtt", reason="client_certificate") == failed + 1,
         )
         await is_heard(before, 1)

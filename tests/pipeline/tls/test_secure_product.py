@@ -171,6 +171,21 @@ def test_tls_1_1_is_not_spoken(site: Site) -> None:
         old.wrap_socket(plain)
 
 
+@pytest.mark.parametrize("reason", ["not_tls", "refused_by_client"])
+def test_handshakes_of_http_that_fail_are_counted_with_their_reason(site: Site, reason: str) -> None:
+    host, _, port = site.http.rpartition(":")
+    series = f'streamgauge_tls_handshakes_failed_total{{reason="{reason}",server="http"}}'
+    before = value_in(site.metrics(), series)
+
+    with socket.create_connection((host, int(port)), timeout=60) as plain:
+        if reason == "not_tls":
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        wait_for(lambda: value_in(site.metrics(), series) == before + 1, "it is counted")
+
+
 def test_boto3_writes_and_asks_over_https(site: Site) -> None:
     def client(service: str, verify: str | None) -> Any:
         return boto3.client(

@@ -24,7 +24,7 @@ from pipeline.mqtt.testing import connect, publish
 from pipeline.stages.mqtt_to_readings import BatchSettings
 
 LIMIT = 300_000
-FAILED = "gateway_handshakes_failed_total"
+FAILED = "tls_handshakes_failed_total"
 
 
 def open_sockets() -> int:
@@ -74,7 +74,7 @@ async def test_mosquitto_pub_publishes_over_tls(authority: Authority) -> None:
 @on_uvloop
 async def test_a_client_that_does_not_trust_the_certificate_is_counted(authority: Authority) -> None:
     async with listening(authority.files()) as listener:
-        before = count(FAILED, reason="refused_by_device")
+        before = count(FAILED, server="mqtt", reason="refused_by_client")
 
         def dial() -> None:
             with (
@@ -84,7 +84,7 @@ async def test_a_client_that_does_not_trust_the_certificate_is_counted(authority
                 ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
 
         await asyncio.to_thread(dial)
-        await until(lambda: count(FAILED, reason="refused_by_device") == before + 1)
+        await until(lambda: count(FAILED, server="mqtt", reason="refused_by_client") == before + 1)
 
 
 @on_uvloop
@@ -92,12 +92,12 @@ async def test_a_plain_client_is_cut_off_counted_and_complained_of(
     authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with listening(authority.files(), handshake_timeout_s=3600) as listener:
-        before = count(FAILED, reason="not_tls")
+        before = count(FAILED, server="mqtt", reason="not_tls")
         device = await listener.dial(None)
         device.writer.write(connect("d", Version.V3_1_1))
 
         assert b"\x20\x02\x00\x00" not in await device.closed()
-        await until(lambda: count(FAILED, reason="not_tls") == before + 1)
+        await until(lambda: count(FAILED, server="mqtt", reason="not_tls") == before + 1)
         address = "{}:{}".format(*device.writer.get_extra_info("sockname"))
         assert f"TLS handshake, not_tls: {address}: it does not speak TLS" in caplog.text
 
@@ -106,12 +106,12 @@ async def test_a_plain_client_is_cut_off_counted_and_complained_of(
 @on_uvloop
 async def test_a_handshake_that_stalls_is_cut_off_and_counted(authority: Authority, first: bytes) -> None:
     async with listening(authority.files(), handshake_timeout_s=0.2) as listener:
-        before = count(FAILED, reason="timeout")
+        before = count(FAILED, server="mqtt", reason="timeout")
         device = await listener.dial(None)
         device.writer.write(first)
 
         await device.closed()
-        await until(lambda: count(FAILED, reason="timeout") == before + 1)
+        await until(lambda: count(FAILED, server="mqtt", reason="timeout") == before + 1)
 
 
 @on_uvloop
@@ -120,10 +120,10 @@ async def test_who_only_looks_whether_somebody_listens_is_counted_and_not_compla
 ) -> None:
     caplog.set_level(logging.WARNING)
     async with listening(authority.files()) as listener:
-        before = count(FAILED, reason="lost")
+        before = count(FAILED, server="mqtt", reason="lost")
         await (await listener.dial(None)).close()
 
-        await until(lambda: count(FAILED, reason="lost") == before + 1)
+        await until(lambda: count(FAILED, server="mqtt", reason="lost") == before + 1)
     assert not caplog.records
 
 
@@ -142,10 +142,10 @@ async def test_connections_that_break_in_the_midst_of_the_handshake_leave_nothin
                     device.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     async with listening(authority.files()) as listener:
-        before, open_before = count(FAILED, reason="lost"), open_sockets()
+        before, open_before = count(FAILED, server="mqtt", reason="lost"), open_sockets()
         await asyncio.to_thread(break_off, listener.port)
 
-        await until(lambda: count(FAILED, reason="lost") == before + 10)
+        await until(lambda: count(FAILED, server="mqtt", reason="lost") == before + 10)
         assert isinstance(listener.gateway._server, SecureServer)
         tasks = listener.gateway._server._tasks
         await until(lambda: len(tasks) == 1)
