@@ -1,16 +1,18 @@
-"""The checkpoint: unflushed rows of many small tables in one durable file, so that they need no commits of their own.
+"""The checkpoint: unflushed rows of many small tables saved as one, so that they need no commits of their own.
 
 With more than about 150 tables a commit of each every 30 s would be more than five a second. Their rows are saved here
 together instead, each table's with its position, and a table is committed when it has grown or waited its turn. At the
 next start the rows come back into RAM as unflushed ones, but for those that the table's magnetic tier has by then.
 
-The file is replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream.
+It is replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream. In a folder it is a file;
+a partition's lies with what else its owner leaves for its successor (`store.keep`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -45,8 +47,38 @@ class Entry(msgspec.Struct, array_like=True):
         return TableId(self.account, self.database, self.table)
 
 
-def save(path: Path, tables: Iterable[Table], advanced: Mapping[str, int], now_ns: int) -> None:
-    """Write durably what these tables have beyond their magnetic tiers up to `advanced`; replaces the last."""
+class CheckpointKeeping(Protocol):
+    """Where a checkpoint is kept."""
+
+    name: str  # for messages
+
+    def load(self) -> bytes | None:
+        """What was kept last; None if nothing was. Raises StoreFormatError if it is damaged."""
+        ...
+
+    def save(self, data: bytes, advanced: Mapping[str, int]) -> None:
+        """Keep it durably in place of the last. It has all rows up to `advanced` that no magnetic tier has."""
+        ...
+
+
+class CheckpointFile:
+    """A file."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+
+    def load(self) -> bytes | None:
+        """See `CheckpointKeeping`."""
+        return self._path.read_bytes() if self._path.exists() else None
+
+    def save(self, data: bytes, advanced: Mapping[str, int]) -> None:  # noqa: ARG002  # its entries say it
+        """See `CheckpointKeeping`."""
+        write_atomic(self._path, data)
+
+
+def save(keeping: CheckpointKeeping, tables: Iterable[Table], advanced: Mapping[str, int], now_ns: int) -> None:
+    """Save durably what these tables have beyond their magnetic tiers up to `advanced`; replaces the last."""
     saved: list[tuple[Table, dict[str, int]]] = []
     entries = []
     for table in tables:
@@ -64,21 +96,20 @@ def save(path: Path, tables: Iterable[Table], advanced: Mapping[str, int], now_n
             ]
             superseded = cut.superseded_ns.tobytes()
             entries.append(Entry(*_parts(table.id), columns, series, cut.positions, superseded, _to_bytes(rows)))
-    write_atomic(path, msgspec.msgpack.encode(entries))
+    keeping.save(msgspec.msgpack.encode(entries), advanced)
     for table, positions in saved:
         table.saved = positions
 
 
-def load(path: Path) -> dict[TableId, Entry]:
-    """What is saved, by table. Raises StoreFormatError if the file is damaged."""
-    if not path.exists():
-        return {}
+def load(keeping: CheckpointKeeping) -> dict[TableId, Entry]:
+    """What is saved, by table. Raises StoreFormatError if it is damaged."""
     try:
-        entries = msgspec.msgpack.decode(path.read_bytes(), type=list[Entry])
-    except msgspec.MsgspecError as error:
+        data = keeping.load()
+        entries = [] if data is None else msgspec.msgpack.decode(data, type=list[Entry])
+    except (msgspec.MsgspecError, StoreFormatError) as error:
         raise StoreFormatError(
-            f"{path} is damaged: {error}; put it back from a backup, or move it away: rows of small tables that only "
-            "it held are lost then"
+            f"{keeping.name} is damaged: {error}; put it back from a backup, or move it away: rows of small tables "
+            "that only it held are lost then"
         ) from error
     return {entry.id: entry for entry in entries}
 
@@ -99,6 +130,8 @@ def restore(table: Table, entry: Entry, now_ns: int) -> None:
         table.columns.add(column)
     for dimensions, measure_name, zone in entry.series:
         table.index.id_of(SeriesKey(dimensions, measure_name), zone)
+    if table.own is not None:
+        table.register_columns({})
     series = _series(table, rows, [column for column in columns if column.kind == "dimension"])
     measures = [column.physical for column in columns if column.kind == "measure"]
     for stream in entry.positions:

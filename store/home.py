@@ -13,6 +13,7 @@ from typing import IO, Protocol
 
 from store import layout
 from store.catalog import Catalog, FileKeeping, TableInfo, TableSettings
+from store.checkpoint import CheckpointFile, CheckpointKeeping
 from store.data_files import data_files
 from store.duck import WORKING_MEMORY_BYTES, Duck
 from store.magnetic_tier import MagneticTier, Version
@@ -29,7 +30,7 @@ class Home(Protocol):
     own: str | None  # the only stream of a store of a partition
     duck: Duck
     positions: StreamPositions
-    checkpoint: Path | None
+    checkpoint: CheckpointKeeping
 
     def open_catalog(
         self,
@@ -75,8 +76,8 @@ class Home(Protocol):
         """Remove what this store may have written of a table after another worker had deleted it."""
         ...
 
-    def tables_for_room(self) -> list[Table]:
-        """The tables of all stores that share the memory tier; empty if nobody else does."""
+    def tables_beside(self) -> list[Table]:
+        """The tables of all stores of the process, which share its memory tier; empty if there is no other store."""
         ...
 
     def close(self) -> None:
@@ -96,7 +97,7 @@ class PrivateHome:
         self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._positions = Positions(folder / layout.POSITIONS)
         self.positions: StreamPositions = self._positions
-        self.checkpoint: Path | None = folder / layout.CHECKPOINT
+        self.checkpoint: CheckpointKeeping = CheckpointFile(folder / layout.CHECKPOINT)
 
     def open_catalog(
         self,
@@ -147,8 +148,8 @@ class PrivateHome:
     def remove_late_files(self, info: TableInfo) -> None:
         """No other worker deletes."""
 
-    def tables_for_room(self) -> list[Table]:
-        """Nobody else shares it."""
+    def tables_beside(self) -> list[Table]:
+        """There is no other."""
         return []
 
     def close(self) -> None:

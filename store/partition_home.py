@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from store import layout
 from store.catalog import Catalog, TableInfo, TableSettings
+from store.checkpoint import CheckpointKeeping
 from store.duck import Duck
 from store.keep import StreamKeep
 from store.magnetic_tier import MagneticTier, Version
@@ -75,10 +75,30 @@ class KeptPositions:
         self.floors = {stream: min(floor, floors.get(stream, floor)) for stream, floor in self.floors.items()}
 
 
+class KeptCheckpoint:
+    """The checkpoint of one stream, kept with it at the position it is good for.
+
+    What a former owner saves late is true of the log up to there, and so it may be what counts.
+    """
+
+    def __init__(self, keep: StreamKeep, own: str) -> None:
+        self.name = f"the checkpoint of {own} in the magnetic tier"
+        self._keep = keep
+        self._own = own
+
+    def load(self) -> bytes | None:
+        """See `CheckpointKeeping`."""
+        kept = self._keep.latest(layout.CHECKPOINT)
+        return None if kept is None else kept[1]
+
+    def save(self, data: bytes, advanced: Mapping[str, int]) -> None:
+        """See `CheckpointKeeping`."""
+        if self._own in advanced:  # else no row is whole yet
+            self._keep.save(layout.CHECKPOINT, advanced[self._own], data)
+
+
 class PartitionHome:
     """The place of one stream on a shared magnetic tier."""
-
-    checkpoint: Path | None = None  # each table is committed by itself
 
     def __init__(self, shared: Neighbourhood, own: str) -> None:
         self._shared = shared
@@ -87,6 +107,7 @@ class PartitionHome:
         self.own: str | None = own
         self.duck = shared.duck
         self.positions: StreamPositions = KeptPositions(shared.catalog, self._keep, own)
+        self.checkpoint: CheckpointKeeping = KeptCheckpoint(self._keep, own)
 
     def open_catalog(
         self,
@@ -143,7 +164,7 @@ class PartitionHome:
         """Remove all of it again: no other table has its folder."""
         self._shared.remove_files(info)
 
-    def tables_for_room(self) -> list[Table]:
+    def tables_beside(self) -> list[Table]:
         """The tables of all stores of the process."""
         return self._shared.all_tables()
 

@@ -82,7 +82,7 @@ class Store:
         self.catalog = home.open_catalog(templates, clock_ns, lambda: dict(self._advanced), self._delete)
         tables = self.catalog.all_tables()
         find_streams(self._positions, home.find_streams(tables))
-        saved = checkpoint.load(home.checkpoint) if home.checkpoint else {}
+        saved = checkpoint.load(home.checkpoint)
         for used in self._open_tables(tables):
             if used.id in saved:
                 checkpoint.restore(used, saved[used.id], clock_ns())
@@ -149,9 +149,7 @@ class Store:
 
     def flush(self) -> None:
         """Make everything applied and advanced durable: for a graceful end. Nothing if another worker took over."""
-        for table in self.all_tables():
-            self._upkeep.flush(table)
-        self._upkeep.save_positions()
+        self._upkeep.flush_all()
 
     def maintain(self) -> None:
         """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
@@ -232,9 +230,9 @@ class Store:
         """Whether the table has not been deleted, by whomever, up to now."""
         return self._home.fate_of(table.info, now=True)[0]
 
-    def tables_for_room(self) -> list[Table]:
-        """The tables whose chunks may be dropped to make room: all that share the memory tier."""
-        return self._home.tables_for_room() or self.all_tables()
+    def tables_beside(self) -> list[Table]:
+        """The tables of all stores of the process, which share its memory tier."""
+        return self._home.tables_beside() or self.all_tables()
 
     def attempt(self, table: Table, work: Callable[[], T]) -> T | None:
         """What `work` on the table's files returns; None if another worker came before, or if storage is away.

@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
+from store.checkpoint import CheckpointKeeping
 from store.flush import flush
 from store.parquet import DataFile
 from store.positions import StreamPositions
@@ -52,8 +52,8 @@ class Work(Protocol):
         """The tables there are now."""
         ...
 
-    def tables_for_room(self) -> list[Table]:
-        """The tables whose chunks may be dropped to make room: all that share the memory tier."""
+    def tables_beside(self) -> list[Table]:
+        """The tables of all stores of the process, which share its memory tier."""
         ...
 
     def open_kept(self) -> None:
@@ -89,6 +89,11 @@ class Work(Protocol):
         ...
 
 
+def waiting_of(tables: Iterable[Table]) -> list[Table]:
+    """Those that have rows to flush."""
+    return [table for table in tables if table.unflushed_since_ns is not None]
+
+
 @dataclass(slots=True)
 class Upkeep:
     """When what was done last."""
@@ -97,7 +102,7 @@ class Upkeep:
     positions: StreamPositions
     clock_ns: Callable[[], int]
     memory_limit_bytes: int
-    checkpoint_path: Path | None
+    checkpoint: CheckpointKeeping
     observe: Callable[[str, float], None] = lambda _work, _took_s: None  # is told "flush" and "compaction", in seconds
     _checkpoint_ns: int = 0
     _checkpoint_rows: int = 0
@@ -112,9 +117,9 @@ class Upkeep:
         if self.work.is_overtaken:
             return
         tables = self.work.all_tables()
-        waiting = [table for table in tables if table.unflushed_since_ns is not None]
-        if self.checkpoint_path is not None and len(waiting) > MOST_FLUSHED_ALONE:
-            flushed = self._flush_in_turn(waiting, self.checkpoint_path)
+        waiting = waiting_of(tables)
+        if (beside := self._waiting_beside()) > MOST_FLUSHED_ALONE:
+            flushed = self._flush_in_turn(waiting, beside * COMMIT_EVERY_NS)
         else:
             flushed = [self.flush(table) for table in waiting if self._is_flush_due(table)]
         if any(flushed) or self.clock_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
@@ -138,10 +143,22 @@ class Upkeep:
         if is_keeper and self._is_due("vacuum", table, VACUUM_EVERY_NS):
             vacuum(table, self.clock_ns())
 
-    def _flush_in_turn(self, waiting: list[Table], checkpoint_path: Path) -> list[bool]:
+    def flush_all(self) -> None:
+        """Make everything durable that is applied and advanced: at the end, when moments count."""
+        if self._waiting_beside() > MOST_FLUSHED_ALONE:
+            self._save_checkpoint()
+        else:
+            for table in self.work.all_tables():
+                self.flush(table)
+        self.save_positions()
+
+    def _waiting_beside(self) -> int:
+        """How many tables of the process have rows to flush: what few stores may commit alone is too much for many."""
+        return len(waiting_of(self.work.tables_beside()))
+
+    def _flush_in_turn(self, waiting: list[Table], turn_ns: int) -> list[bool]:
         """Save the rows of all in the checkpoint, and commit those that have grown or waited their turn."""
         now_ns = self.clock_ns()
-        turn_ns = len(waiting) * COMMIT_EVERY_NS
         flushed = [
             self.flush(table)
             for table in waiting
@@ -150,12 +167,18 @@ class Upkeep:
         is_due = now_ns - self._checkpoint_ns >= FLUSH_AFTER_NS
         if is_due or self.work.rows_applied() - self._checkpoint_rows >= FLUSH_ROWS:
             self._checkpoint_ns, self._checkpoint_rows = now_ns, self.work.rows_applied()
-            left = [table for table in waiting if table.unflushed_since_ns is not None]
-            advanced = self.work.advanced()
-            self.positions.keep_numbers()
-            checkpoint.save(checkpoint_path, left, advanced, now_ns)
+            self._save_checkpoint()
             return [True]
         return flushed
+
+    def _save_checkpoint(self) -> None:
+        # Before the numbers are kept: it names no stream that they do not have. Before deletions are looked for: what
+        # is deleted later is deleted with all records up to here. And before tables are: no row up to here is left out.
+        advanced = self.work.advanced()
+        self.positions.keep_numbers()
+        self.work.drop_deleted(now=True)
+        if not self.work.is_overtaken:
+            checkpoint.save(self.checkpoint, waiting_of(self.work.all_tables()), advanced, self.clock_ns())
 
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; whether there were any."""
@@ -223,7 +246,7 @@ class Upkeep:
     def _keep_under_limit(self, tables: list[Table]) -> None:
         """Drop what the magnetic tier has; where that is not enough, flush and seal the table with most to seal."""
         for _ in range(len(tables) + 1):
-            make_room(self.work.tables_for_room(), self.work.table_bytes, self.memory_limit_bytes)
+            make_room(self.work.tables_beside(), self.work.table_bytes, self.memory_limit_bytes)
             if self.work.table_bytes() <= self.memory_limit_bytes:
                 return
             table = largest_unsealed(tables)

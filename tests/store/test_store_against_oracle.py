@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from store import checkpoint, compaction, layout, room
 from store.catalog import TableSettings
+from store.checkpoint import CheckpointFile
 from store.record import Outcome, TableId
 from store.retention import retain
 from store.series_state import SeriesState
@@ -144,7 +145,9 @@ class Bench:
         self.store.flush()
 
     def checkpoint(self) -> None:
-        checkpoint.save(self.folder / layout.CHECKPOINT, [self.table], self.store.advanced(), self.now_ns)
+        checkpoint.save(
+            CheckpointFile(self.folder / layout.CHECKPOINT), [self.table], self.store.advanced(), self.now_ns
+        )
         self.store._upkeep.save_positions()
 
     def maintain(self) -> None:

@@ -8,6 +8,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from store import checkpoint, compaction, upkeep
 from store.catalog import TableSettings
+from store.checkpoint import CheckpointFile
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
 from store.record import Outcome, SeriesKey, TableId
 from store.store import Store
@@ -184,7 +185,7 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(opened: Opener, 
     store.flush()
     store = opened()
     assert [count(store, table) for table in tables] == [1] * 160
-    assert len(checkpoint.load(tmp_path / "store" / "checkpoint")) == 160
+    assert len(checkpoint.load(CheckpointFile(tmp_path / "store" / "checkpoint"))) == 160
 
 
 def test_the_memory_tier_stays_under_its_cap_and_no_row_is_missed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from store import checkpoint, compaction, layout, memory_tier, room, upkeep
 from store.catalog import TableSettings
+from store.checkpoint import CheckpointFile
 from store.errors import QueryFailed, UnknownTable
 from store.record import SeriesKey, TableId
 from store.retention import retain
@@ -161,8 +162,8 @@ def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: Store, 
 
     def maintain() -> None:
         store.maintain()
-        path = tmp_path / "store" / layout.CHECKPOINT
-        checkpoint.save(path, store.all_tables(), store.advanced(), T0)
+        keeping = CheckpointFile(tmp_path / "store" / layout.CHECKPOINT)
+        checkpoint.save(keeping, store.all_tables(), store.advanced(), T0)
         for table in store.all_tables():
             with table.lock:
                 table.memory.close_chunk()

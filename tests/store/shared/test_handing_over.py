@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store import compaction, room, tail, versions
+from store import compaction, room, tail, upkeep, versions
+from store.catalog import TableSettings
 from store.errors import Behind, PartitionSilent, QueryFailed
-from store.record import MeasureType, Outcome
+from store.record import MeasureType, Outcome, TableId
 from store.tail import TailReply, TailRequest
 from store.testing import Row, batch_of
 
@@ -102,6 +103,37 @@ def test_a_sleeper_that_commits_first_is_not_counted_beside_its_successor(bench:
     bench.check()
     bench.write([row(10), row(30)])
     bench.check()
+
+
+def test_of_many_tables_rows_are_saved_together_for_the_successor(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Six tables wait in each of two partitions of a worker: together they are many."""
+    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 9)
+    monkeypatch.setattr(upkeep, "COMMIT_EVERY_NS", 10_000_000_000)  # no table's turn comes
+    streams = [stream for stream in STREAMS if bench.worker_of[stream] == 0]
+    sensors = [next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == stream) for stream in streams]
+    tables = [TableId("farm", "d", f"made {number}") for number in range(6)]
+    bench.workers[0].catalog.create_database("farm", "d")
+    for table in tables:
+        bench.workers[0].catalog.create_table(table, TableSettings())
+        bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)
+    bench.now_ns += 26_000_000_000
+
+    for stream in streams:
+        bench.owners[stream].maintain()
+
+    assert not list((tmp_path / "magnetic").rglob("*.parquet"))
+    assert [bench.owners[stream].floor(stream) for stream in streams] == [6, 6]
+    for stream in streams:
+        bench.workers[0].give_back(bench.owners[stream])  # unflushed, as at a death
+        bench.take(stream, 1)
+        assert bench.owners[stream].replay_from(stream) == 6
+    for table in tables:
+        assert bench.found(0, table) == bench.found(1, table) == bench.expected(table) != []
+        bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)  # sent again
+        bench.write([row(1, 2.0, sensor) for sensor in sensors], table=table)
+        assert bench.found(0, table) == bench.expected(table)
 
 
 def test_where_nothing_is_kept_of_the_series_they_are_found_in_the_magnetic_tier(bench: Bench) -> None:

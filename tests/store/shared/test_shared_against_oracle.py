@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from shared_bench import STREAMS, T0, Bench, shallow
 
-from store import compaction, room, versions
+from store import compaction, room, upkeep, versions
 from store.store import Store
 from store.testing import Row
 
 DAY_NS = 86_400_000_000_000
+TURN_NS = 45_000_000_000  # a table is committed at every second `maintain`
 
 _times = st.one_of(
     st.integers(0, 6), st.integers(0, 3).map(lambda n: n * 1_000), st.integers(-2, 2).map(lambda n: n * DAY_NS + 5)
@@ -124,14 +125,19 @@ ALL_COLUMNS = Row(
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
+@given(st.booleans(), st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
 def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
-    is_fresh: bool, operations: list[tuple[Any, ...]]
+    is_fresh: bool, are_many_tables: bool, operations: list[tuple[Any, ...]]
 ) -> None:
-    """Whether a query looks for the newest version each time, or only where the one it knows does not do."""
+    """Whether a query looks for the newest version each time, or only where the one it knows does not do; whether
+    owners commit what they have or save it in a checkpoint, as if there were many tables.
+    """
     folder = Path(tempfile.mkdtemp(prefix="streamgauge-shared-"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "REFRESH_EVERY_S", 0.0 if is_fresh else 3600.0)
+        if are_many_tables:
+            patch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
+            patch.setattr(upkeep, "COMMIT_EVERY_NS", TURN_NS)
         bench = Workers(str(folder / "magnetic"), folder)
         try:
             bench.rows([ALL_COLUMNS], False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store import layout, shared_catalog, versions
+from store import layout, shared_catalog, upkeep, versions
 from store.catalog import TableSettings
 from store.errors import DatabaseExists, StoreFormatError, TableExists, UnknownTable
 from store.objects import open_objects
@@ -23,9 +23,12 @@ OTHER = TableId("farm", "d", "other")
 MADE = TableId("farm", "d", "made")
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+@pytest.fixture(params=["commits", "checkpoint"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """Rows are made durable by a commit of each table, or in the checkpoint of each partition."""
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
+    if request.param == "checkpoint":
+        monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
     made = Bench(str(tmp_path / "magnetic"), tmp_path)
     made.workers[0].catalog.create_database("farm", "d")
     yield made
@@ -78,6 +81,7 @@ def test_a_table_deleted_by_another_worker_is_gone_and_no_flush_brings_it_back(
             bench.found(worker, MADE)
 
 
+@pytest.mark.parametrize("bench", ["commits"], indirect=True)
 def test_a_flush_that_is_too_late_to_hear_of_a_deletion_writes_where_nobody_reads(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
