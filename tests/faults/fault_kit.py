@@ -57,7 +57,7 @@ def config(tables: int = 1, **sections: Any) -> str:
 
 
 class Target(Protocol):
-    """What `Sender` asks of a product: where it listens, and where files may be left."""
+    """What `Sender` and `die_at` ask of a product: where it listens, and where files may be left."""
 
     @property
     def mqtt(self) -> str: ...
@@ -232,7 +232,7 @@ def hasty(folder: Path, **settings: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def die_at(product: Product, moment: str, *, timeout_s: float = 20) -> None:
+def die_at(product: Target, moment: str, *, timeout_s: float = 20) -> None:
     """The process that next comes to `moment` is killed there by SIGKILL; returns when that has happened."""
     order = product.folder / "die-at"
     aside = product.folder / "die-at.new"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_kit import Sender, assert_nothing_lost
-from group_kit import shared_out
+from fault_kit import Sender, assert_nothing_lost, config, die_at, hasty
+from group_kit import PARTITIONS, shared_out
 from kafka_broker import Broker
 
 from pipeline.testing import GroupProduct, wait_for
@@ -36,6 +38,25 @@ def test_nothing_is_lost_while_gateways_workers_and_kafka_are_killed(
                 kafka.start()
         sender.result()
         assert_nothing_lost(product, sender, timeout_s=120)
+
+
+def test_many_tables_rows_that_were_saved_together_are_there_after_kills_around_the_checkpoint(
+    start: Any, tmp_path: Path
+) -> None:
+    """Eight tables in two partitions of each worker are many here: sixteen, where ten may be committed alone."""
+    sections = {"tables": json.loads(config(8))["tables"]}
+    with hasty(tmp_path, FAULT_FLUSH_AFTER_S="2", FAULT_MOST_FLUSHED_ALONE="10"):
+        product: GroupProduct = start(sections=sections)
+        wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
+        with Sender(product, seconds=3600, rate=300, tables=8, sensors=2_400, late=0.05, drain_s=120) as sender:
+            for moment in ("checkpoint to be saved", "checkpoint saved", "positions saved"):
+                die_at(product, moment, timeout_s=120)
+            sender.stop()
+            sender.result()
+            assert_nothing_lost(product, sender, tables=8, timeout_s=300)
+
+    kept = (tmp_path / "magnetic" / "_streamgauge" / "state").rglob("checkpoint/*")
+    assert len({path.parent for path in kept}) == PARTITIONS
 
 
 def test_workers_that_come_and_go_lose_and_double_nothing(start: Any) -> None:

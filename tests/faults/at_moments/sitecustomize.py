@@ -82,6 +82,10 @@ def of_positions(module: ModuleType) -> None:
     mortal(module.Positions, "save", before="positions to be saved", after="positions saved")
 
 
+def of_partition_home(module: ModuleType) -> None:
+    mortal(module.KeptPositions, "save", before="positions to be saved", after="positions saved")
+
+
 def of_rule_state(module: ModuleType) -> None:
     mortal(module, "_write", before="rules to be saved", after="rules saved")
 
@@ -109,6 +113,7 @@ PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "store.magnetic_tier": of_magnetic_tier,
     "store.series_file": of_series_file,
     "store.positions": of_positions,
+    "store.partition_home": of_partition_home,
     "pipeline.rule_state.files": of_rule_state,
     "pipeline.upkeep": of_pipeline_upkeep,
     "pipeline.supervisor.backoff": of_backoff,
