@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -56,7 +57,9 @@ class Mosquitto:
         self.address = f"127.0.0.1:{self.port}"
         self._folder = folder
         self._config = folder / "mosquitto.conf"
-        self._config.write_text((base + settings).format(port=self.port, folder=folder))
+        text = (base + settings).format(port=self.port, folder=folder)
+        self._config.write_text(text)
+        self._ports = [int(port) for port in re.findall(r"^listener (\d+)", text, re.MULTILINE)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -73,25 +76,28 @@ class Mosquitto:
         return file.read_text() if file.exists() else ""
 
     def start(self) -> None:
-        """Start it, and return once it listens."""
+        """Start it, and return once it listens on all its ports."""
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         assert program is not None, "mosquitto is not installed"
         with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen([program, "-c", str(self._config)], stdout=output, stderr=output)
-        wait_for(self._listens, f"mosquitto listens on port {self.port}", timeout_s=30, every_s=0.02)
+        wait_for(self._listens, f"mosquitto listens on {self._ports}", every_s=0.02)
 
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self._folder / "output").read_text() + self.log
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
+        for port in self._ports:
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) != 0:
+                    return False
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it: gracefully, with all it holds on disk, or by SIGKILL, with nothing."""
         assert self._process is not None
         self.go_on()
         self._process.send_signal(number)
-        self._process.wait(30)
+        self._process.wait(60)
 
     def restart(self, number: int = signal.SIGTERM) -> None:
         """`stop` and `start`."""

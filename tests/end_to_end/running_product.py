@@ -124,7 +124,8 @@ class Device:
         """Publish all of these (bytes as they are, anything else as JSON), then wait."""
         payloads = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
         for waiting in [self.client.publish(mqtt_topic, payload, qos=qos) for payload in payloads]:
-            waiting.wait_for_publish(20)
+            waiting.wait_for_publish(60)
+            assert waiting.is_published(), mqtt_topic
 
 
 def now_ms() -> int:

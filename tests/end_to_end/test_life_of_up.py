@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import duckdb
@@ -15,7 +14,7 @@ from deltalake import DeltaTable
 from running_product import Device, command, config, count, family, now_ms, rows
 
 from pipeline.client import Client
-from pipeline.demo import Receiver
+from pipeline.demo import REFRESH_S, Receiver
 from pipeline.testing import COMMAND, FREE_PORTS, Product, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
@@ -243,21 +242,19 @@ def test_the_demo_shows_averages_and_an_alert_and_leaves_nothing(tmp_path: Path)
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     words = [COMMAND[0], "-m", "pipeline.demo"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    began_s = time.monotonic()
     lines: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
         lines.append(line)
         if "the API, with a page to try it on" in line:
             break
-    took_s = time.monotonic() - began_s
     processes = family(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=60)
 
-    assert [line for line in lines if "averages" in line and "°C" in line]
+    # one line in REFRESH_S: the alert comes within a minute of them, however busy the machine is
+    assert 0 < len([line for line in lines if "averages" in line and "°C" in line]) <= 60 / REFRESH_S
     assert [line for line in lines if "WEBHOOK   alert.firing  greenhouse-climate/TooHot" in line]
-    assert took_s < 60
     assert process.returncode == 0, rest
     assert len(processes) >= 5
     until_gone(processes)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-from fault_kit import Sender, assert_nothing_lost, config, hasty, publish_for, stored_ids
+from fault_kit import Sender, assert_nothing_lost, config, descendants, hasty, publish_for, stored_ids, up_pid
 
 from pipeline.testing import Product, wait_for
 
@@ -23,16 +24,30 @@ groups:
 
 
 def kill_all(product: Product) -> None:
-    """SIGKILL `up`; its children end with it."""
+    """SIGKILL `up`; its children end with it, and write no more when this returns."""
+    children = descendants(up_pid(product))
     product.stop(signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+
+
+def commits_in(data_dir: Path) -> tuple[list[Path], int]:
+    """All commits, and which is the last that brought rows."""
+    commits = sorted(data_dir.glob("magnetic/*/*/*/_delta_log/*.json"))
+    return commits, max((i for i, path in enumerate(commits) if '"dataChange":true' in path.read_text()), default=0)
 
 
 def last_flush_on(data_dir: Path) -> list[Path]:
     """The last commit that brought rows, and the merges after it."""
-    commits = sorted(data_dir.glob("magnetic/*/*/*/_delta_log/*.json"))
-    last = max(i for i, path in enumerate(commits) if '"dataChange":true' in path.read_text())
+    commits, last = commits_in(data_dir)
     assert last > 2
     return commits[last:]
+
+
+def has_saved_everything(data_dir: Path) -> bool:
+    """Whether there are commits before the last one, and all files that are damaged below."""
+    files = ("store/positions.json", "store/series/*/*/*/state", "rules/floors.json", "rules/*/*/*.state")
+    return commits_in(data_dir)[1] > 2 and all(any(data_dir.glob(pattern)) for pattern in files)
 
 
 def tear(path: Path) -> None:
@@ -84,8 +99,10 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sender]:
     folder = tmp_path_factory.mktemp("killed")
     (folder / "rules.yaml").write_text(RULE)
     with hasty(folder, FAULT_TRIM_EVERY_S="3600"), Product(folder, config(rules=["rules.yaml"])) as product:
-        with Sender(product, seconds=4, rate=1_000, late=0.1, late_by=3, resend=0.02) as sender:
-            publish_for(0.1)
+        with Sender(product, seconds=3600, rate=1_000, late=0.1, late_by=3, resend=0.02) as sender:
+            publish_for(4)
+            wait_for(lambda: has_saved_everything(product.data_dir), "all is saved that is to be damaged")
+            sender.stop()
             sender.result()
         wait_for(lambda: len(stored_ids(product)) == len(sender.acked), "all is stored")
         kill_all(product)

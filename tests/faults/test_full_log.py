@@ -95,7 +95,9 @@ def test_a_log_at_its_cap_bounds_the_gateways_memory_and_drains(tmp_path: Path) 
     """The worker stands still (SIGSTOP) until `log.max_bytes` is reached and longer; then it goes on."""
     settings = config(log={"max_bytes": "8MiB", "min_free": "1B"})
     with hasty(tmp_path), Product(tmp_path, settings) as product:
-        with Sender(product, seconds=8, rate=10_000, connections=100, sensors=10_000) as sender:
+        # more than the log may hold, however fast they are sent
+        load = Sender(product, seconds=3600, messages=80_000, rate=10_000, connections=100, sensors=10_000)
+        with load as sender:
             publish_for(1)
             with stopped(product, "worker"):
                 wait_for(lambda: is_busy(product), "new connections are answered: server busy")

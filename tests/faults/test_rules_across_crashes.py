@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +28,9 @@ MINUTE_MS = 60_000
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """A webhook endpoint on a free port; nothing listens there but within `up`."""
+    """A webhook endpoint."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.posted: list[tuple[str, dict[str, Any]]] = []
 
@@ -45,6 +46,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that is kept from others; nothing listens there but within `receiving`."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the endpoint does, which may share it then
+        keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
 
 
 @contextmanager
@@ -78,10 +88,8 @@ def alerts(product: Product) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_rule_pending_at_a_kill_fires_once_and_its_webhooks_arrive_in_order(tmp_path: Path) -> None:
+def test_a_rule_pending_at_a_kill_fires_once_and_its_webhooks_arrive_in_order(tmp_path: Path, port: int) -> None:
     """The endpoint is down from before the firing until after the kills; firing and resolved come then, in order."""
-    with Receiver() as unused:
-        port = unused.server_address[1]
     (tmp_path / "rules.yaml").write_text(RULE)
     webhook = {"url": f"http://127.0.0.1:{port}/hook", "allow_private": True}
     settings = config(rules=["rules.yaml"], receivers=[{"name": "growers", "webhook": webhook}])

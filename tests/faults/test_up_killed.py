@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from fault_kit import Sender, assert_nothing_lost, config, descendants, publish_for, up_pid
+from fault_kit import FIRST_ID, Sender, assert_nothing_lost, config, descendants, publish_for, stored_ids, up_pid
 
 from pipeline.testing import Product, wait_for
 
@@ -32,6 +32,7 @@ def test_up_killed_under_load_leaves_no_process_and_loses_nothing(
     product = Product(tmp_path, config())
     acked, unknown = [], []
     for number in range(request.config.getoption("--fault-kills")):
+        first_id = FIRST_ID + number * 10_000_000
         with (
             started(product),
             Sender(
@@ -39,10 +40,11 @@ def test_up_killed_under_load_leaves_no_process_and_loses_nothing(
                 seconds=60,
                 rate=3_000,
                 drain_s=1,
-                first_id=1_000_000_000 + number * 10_000_000,
+                first_id=first_id,
                 name=f"s{number}",
             ) as sender,
         ):
+            wait_for(lambda first_id=first_id: (stored_ids(product) >= first_id).any(), "the load has begun")  # type: ignore[misc]
             publish_for(1.0 + number / 3)
             children = descendants(up_pid(product))
             product.stop(signal.SIGKILL)

@@ -53,6 +53,7 @@ def device(product: GroupProduct) -> Iterator[mqtt.Client]:
     wait_for(lambda: _connected(client, host, int(port)), "a gateway listens")
     client.loop_start()
     try:
+        wait_for(client.is_connected, "the device is connected")
         yield client
     finally:
         client.disconnect()
@@ -72,6 +73,7 @@ def publish(client: mqtt.Client, zones: tuple[str, ...] = ZONES, **measures: Any
     wait_for(client.is_connected, "the device is connected")
     for waiting in [client.publish(f"fault/r/g/{zone}/s-{zone}", body, qos=1) for zone in zones]:
         waiting.wait_for_publish(60)
+        assert waiting.is_published()
 
 
 def ask(client: Client, sql: str) -> pa.Table:

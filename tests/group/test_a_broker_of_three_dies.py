@@ -20,12 +20,13 @@ def test_nothing_is_lost_while_each_broker_dies_and_comes_back(tmp_path: Path) -
         config["log"]["replication"] = 3
         with GroupProduct(tmp_path, config) as product:
             wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
-            with Sender(product, seconds=30, rate=1_000, drain_s=120) as sender:
+            with Sender(product, seconds=3600, rate=1_000, drain_s=120) as sender:
                 for node in cluster.nodes:
                     publish_for(3)
                     node.kill()
                     publish_for(3)
                     node.start()
                     cluster.wait_until_up()
+                sender.stop()
                 sender.result()
             assert_nothing_lost(product, sender, timeout_s=120)

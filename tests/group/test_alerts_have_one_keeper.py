@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,6 +13,9 @@ from group_kit import ZONES, device, publish, shared_out
 
 from pipeline.demo import Receiver
 from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.log import open_admin
+from pipeline.log.settings import LogSettings
+from pipeline.log.topics import ALERTS
 from pipeline.testing import GroupProduct, Part, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
@@ -42,11 +47,21 @@ def delivered(worker: Part) -> int:
     return len(answer["deliveries"])
 
 
+def settled(product: GroupProduct) -> int:
+    """How many deliveries the log says were settled: who keeps the alerts next goes by that."""
+    told = json.loads((product.folder / f"{product.workers[0].name}.yaml").read_text())["log"]
+    settings = LogSettings(told["url"], prefix=told["prefix"], partitions=told["partitions"])
+    with closing(open_admin(settings)) as admin:
+        messages = admin.read(ALERTS, 0, 1000)
+    return sum("settled" in event for message in messages for event in json.loads(message.value))
+
+
 def wait_until_posted(product: GroupProduct, zones: set[str]) -> None:
-    """Return once every worker tells that the alerts of these zones fire, and are delivered."""
+    """Return once every worker tells that the alerts of these zones fire and are delivered, and the log too."""
     for worker in product.workers:
         wait_for(lambda worker=worker: firing(worker) == zones, "it knows of all", timeout_s=60)  # type: ignore[misc]
         wait_for(lambda worker=worker: delivered(worker) == len(zones), "all are posted", timeout_s=60)  # type: ignore[misc]
+    wait_for(lambda: settled(product) == len(zones), "that is noted in the log")
 
 
 def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(start: Any, receiver: Receiver) -> None:
@@ -78,7 +93,9 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
     wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
     with device(product) as sensor:
         for zone in ZONES:
-            sensor.publish(f"fault/r/g/{zone}/s", b"no json", qos=1).wait_for_publish(30)
+            letter = sensor.publish(f"fault/r/g/{zone}/s", b"no json", qos=1)
+            letter.wait_for_publish(60)
+            assert letter.is_published()
     for worker in product.workers:
         wait_for(
             lambda worker=worker: (
@@ -87,15 +104,15 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
             ),
             "all dead letters are listed",
         )
-        rejected = asked(worker, "devices")["rejected"]
-        assert sum(entry["count"] for entry in rejected) == len(ZONES)
+        devices = wait_for(lambda worker=worker: asked(worker, "devices"), "it tells of devices")  # type: ignore[misc]
+        assert sum(entry["count"] for entry in devices["rejected"]) == len(ZONES)
 
     with product.workers[1].client() as client:
         answer = client.post("v1", "dead-letters", "replay", body={"reason": "invalid_json"}).json()
 
     assert answer["replayed"] == len(ZONES)
     for worker in product.workers:  # they failed again, and the first ones are marked
-        again = asked(worker, "dead-letters", replayed="true")
+        again = wait_for(lambda worker=worker: asked(worker, "dead-letters", replayed="true"), "it answers")  # type: ignore[misc]
         assert len(again["dead_letters"]) == len(ZONES)
 
     for killed, other in (product.workers, reversed(product.workers)):  # one of them keeps them

@@ -1,4 +1,4 @@
-"""A real Kafka for tests: one broker (KRaft) on free ports of loopback, ended by its id.
+"""A real Kafka for tests: one broker (KRaft) on ports of loopback that are kept for it, ended by its id.
 
 Its jars come from Maven Central once per machine, into .jars beside this file. It listens in the clear, and also with
 TLS and SASL (PLAIN, SCRAM); certificates are made for the run.
@@ -15,8 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,13 +27,12 @@ from cryptography.hazmat.primitives import serialization
 
 from pipeline.log import topics
 from pipeline.log.settings import LogSettings, Sasl, Tls
-from pipeline.testing import stand_still
+from pipeline.testing import stand_still, wait_for
 
 HERE = Path(__file__).parent
 JARS = HERE / ".jars"
 CLUSTER_ID = "xtzWWN4bTjitpL3kfd9s5g"
 USER, PASSWORD = "streamgauge", "kept-secret"
-_STARTS = 5  # ports can be taken between choosing and binding
 _START_S = 60.0
 _JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 _JAVA_OPTIONS = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
@@ -99,21 +97,27 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody has at this moment."""
+@contextmanager
+def kept_ports(count: int) -> Iterator[list[int]]:
+    """Ports of loopback that nobody else is given within the block, also while no broker listens there.
+
+    Who binds with SO_REUSEADDR, as Java does, can listen on a port that is bound with it and not listened on.
+    """
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        yield [one.getsockname()[1] for one in sockets]
 
 
 class Broker:
     """One broker with its data in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ports: Sequence[int]) -> None:
+        """`ports`: three of `kept_ports`."""
         self.folder = folder
-        self.port, self.secure_port, self._controller_port = free_ports(3)
+        self.port, self.secure_port, self._controller_port = ports
         self._process: subprocess.Popen[bytes] | None = None
         self._make_certificates()
 
@@ -148,19 +152,11 @@ class Broker:
 
     def start(self) -> None:
         """Start and wait until it answers; on the same ports and data after `stop` or `kill`."""
-        for _ in range(_STARTS):
-            self._configure()
-            output = (self.folder / "output").open("ab")
+        self._configure()
+        with (self.folder / "output").open("ab") as output:
             command = (*java(self.folder), "kafka.Kafka", str(self.folder / "server.properties"))
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
-            output.close()
-            if self._is_up():
-                return
-            self.kill()
-            if self._is_formatted_and_used():
-                continue  # clients know the ports
-            self.port, self.secure_port, self._controller_port = free_ports(3)
-        raise AssertionError("Kafka does not start:\n" + (self.folder / "output").read_text()[-4000:])
+        wait_for(self._is_up, "Kafka is up", timeout_s=_START_S)
 
     def stop(self) -> None:
         """SIGTERM, and wait."""
@@ -190,22 +186,15 @@ class Broker:
                 self._process.wait()
             self._process = None
 
-    def _is_formatted_and_used(self) -> bool:
-        return (self.folder / "used").exists()
-
     def _is_up(self) -> bool:
         assert self._process is not None
-        deadline_s = time.monotonic() + _START_S
-        while time.monotonic() < deadline_s and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                socket.create_connection(("127.0.0.1", self.secure_port), 1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                (self.folder / "used").touch()
-                return True
-        return False
+        assert self._process.poll() is None, (self.folder / "output").read_text()[-4000:]
+        try:
+            for port in (self.port, self.secure_port):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return False
+        return True
 
     def _configure(self) -> None:
         jaas = "org.apache.kafka.common.security"
@@ -274,10 +263,10 @@ async def delete_topics(settings: LogSettings) -> None:
 @contextmanager
 def running_broker() -> Iterator[Broker]:
     """A broker of one's own, ended at the end."""
-    with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
-        broker = Broker(Path(folder))
-        broker.start()
+    with tempfile.TemporaryDirectory(prefix="kafka-") as folder, kept_ports(3) as ports:
+        broker = Broker(Path(folder), ports)
         try:
+            broker.start()
             yield broker
         finally:
             broker.kill()

@@ -1,4 +1,4 @@
-"""Three real Kafka brokers that keep copies for each other, on free ports of loopback: any one of them may die."""
+"""Three real Kafka brokers that keep copies for each other, on ports of loopback kept for them: any one may die."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kafka_broker import CLUSTER_ID, EVERY_BROKER, free_ports, java
+from kafka_broker import CLUSTER_ID, EVERY_BROKER, java, kept_ports
 
 from pipeline.log.settings import LogSettings
 from pipeline.testing import wait_for
@@ -74,8 +74,8 @@ controlled.shutdown.enable=false
 class Cluster:
     """What clients are told, and its brokers."""
 
-    def __init__(self, folder: Path) -> None:
-        ports = free_ports(2 * len(NODES))
+    def __init__(self, folder: Path, ports: Sequence[int]) -> None:
+        """`ports`: two of `kept_ports` for each."""
         controllers = dict(zip(NODES, ports[len(NODES) :], strict=True))
         self.nodes = [Node(folder, number, port, controllers) for number, port in zip(NODES, ports, strict=False)]
         self.url = "kafka://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
@@ -93,8 +93,8 @@ class Cluster:
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """A cluster, ended at the end."""
-    with tempfile.TemporaryDirectory(prefix="kafka-cluster-") as folder:
-        cluster = Cluster(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="kafka-cluster-") as folder, kept_ports(2 * len(NODES)) as ports:
+        cluster = Cluster(Path(folder), ports)
         try:
             for node in cluster.nodes:
                 node.format()

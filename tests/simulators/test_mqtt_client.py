@@ -44,7 +44,7 @@ def level(request: pytest.FixtureRequest) -> int:
 async def test_every_message_arrives_in_order_and_is_counted(server: TinyServer, level: int) -> None:
     async with publisher(server, level=level) as client:
         client.publish(0, some(5000))
-        await client.finish(10)
+        await client.finish(60)
 
         assert client.counts.offered == client.counts.sent == client.counts.acknowledged == 5000
         assert client.unfinished == 0
@@ -55,7 +55,7 @@ async def test_every_message_arrives_in_order_and_is_counted(server: TinyServer,
 async def test_qos_0_is_sent_and_not_acknowledged(server: TinyServer, level: int) -> None:
     async with publisher(server, qos=0, level=level) as client:
         client.publish(0, some(3000))
-        await client.finish(10)
+        await client.finish(60)
 
         assert (client.counts.sent, client.counts.acknowledged) == (3000, 0)
     await until(lambda: len(server.published) == 3000)
@@ -66,7 +66,7 @@ async def test_each_connection_has_its_client_id_and_its_own_messages(server: Ti
     async with publisher(server, connections=50) as client:
         for number in range(50):
             client.publish(number, some(3, first=number * 100))
-        await client.finish(10)
+        await client.finish(60)
 
         assert client.open_connections == 50
     sent = {(message.client_id, int(message.payload)) for message in server.published}
@@ -105,7 +105,7 @@ async def test_what_was_not_acknowledged_is_sent_again_marked_dup_before_anythin
         await until(lambda: client.open_connections == 0)
         client.publish(0, some(10, first=30))
         await server.listen()
-        await client.finish(10)
+        await client.finish(60)
         counts = client.counts
 
     assert (counts.sent, counts.acknowledged, counts.resent, counts.reconnects) == (40, 40, 10, 1)
@@ -128,7 +128,7 @@ async def test_a_refusing_puback_is_no_acknowledgement(server: TinyServer) -> No
     server.behaviour.puback_code = 0x97
     async with publisher(server, level=5) as client:
         client.publish(0, some(20))
-        await client.finish(10)
+        await client.finish(60)
 
         assert (client.counts.refused, client.counts.acknowledged, client.unfinished) == (20, 0, 0)
 
@@ -197,7 +197,7 @@ async def test_a_busy_server_is_tried_again(server: TinyServer) -> None:
         await until(lambda: len(server.connects) >= 3)
         server.behaviour.connack = b"\x00\x00"
         client.publish(0, some(10))
-        await client.finish(10)
+        await client.finish(60)
 
         assert (client.counts.acknowledged, client.counts.reconnects) == (10, 1)
 

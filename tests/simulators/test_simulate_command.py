@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,12 +132,14 @@ async def test_messages_that_were_not_acknowledged_end_it_with_1(
     assert summary["refused"] == summary["sent"]
 
 
-async def test_no_broker_is_3_and_says_where(server: TinyServer, fleet: Path) -> None:
-    server.stop()
-    ended = await simulate(fleet, server.port, "--duration", "1s")
+async def test_no_broker_is_3_and_says_where(fleet: Path) -> None:
+    with socket.socket() as nobody:  # has the port, so that nobody else gets it, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        ended = await simulate(fleet, port, "--duration", "1s")
 
     assert ended.code == 3
-    assert f"Error: cannot publish to 127.0.0.1:{server.port}: " in ended.err
+    assert f"Error: cannot publish to 127.0.0.1:{port}: " in ended.err
     assert "Traceback" not in ended.err
 
 

@@ -103,6 +103,7 @@ def found(store: Store, table: TableId) -> list[str]:
     )
 
 
+@pytest.mark.timeout(300)
 @settings(
     max_examples=25,
     deadline=None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from store import checkpoint, compaction, layout, room
@@ -231,6 +232,7 @@ def _sorted(rows: list[Row]) -> list[str]:
     )
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(_writes, _others, _tiering), min_size=1, max_size=14))
 def test_any_interleaving_gives_the_oracles_rows(operations: list[tuple[Any, ...]]) -> None:

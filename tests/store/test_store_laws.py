@@ -166,6 +166,7 @@ def test_a_shorter_retention_hides_old_rows_at_once(opened: Opener) -> None:
     assert count(store) == 1
 
 
+@pytest.mark.timeout(300)
 def test_with_many_tables_rows_are_saved_together_and_come_back(opened: Opener, tmp_path: Path) -> None:
     store = opened()
     tables = [TableId("farm", "d", f"t{n}") for n in range(160)]

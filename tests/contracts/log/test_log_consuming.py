@@ -72,7 +72,7 @@ async def test_an_application_sees_what_other_processes_append_while_it_runs(ben
 
     async with running(app):
         with bench.writer(7, 300) as writer:
-            lines_of(writer, 300)
+            await asyncio.to_thread(lines_of, writer, 300)  # the application runs meanwhile
         await until(lambda: len(seen) == 300)
 
     assert seen == [(number, b"7 %d" % number) for number in range(300)]

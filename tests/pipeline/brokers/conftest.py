@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 from intake import Intake, Publisher, Take, start_intake
+from prometheus_client.metrics import MetricWrapperBase
 
+from pipeline import metrics
 from pipeline.brokers.testing import Mosquitto
 from pipeline.config.brokers import Broker
+
+
+@pytest.fixture(autouse=True)
+def _counted_from_zero() -> None:
+    """Brokers are counted by their address, and a free port may be one that a broker of an earlier test had."""
+    for name, metric in vars(metrics).items():
+        if name.startswith("broker_") and isinstance(metric, MetricWrapperBase):
+            metric.clear()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.testing import FakeAppender
 from pipeline.stages.mqtt_to_readings import BatchSettings
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 async def until(is_so: Callable[[], object]) -> None:

@@ -8,9 +8,10 @@ from typing import Self
 from pipeline.mqtt.decode import header
 from pipeline.mqtt.fields import encode_varint
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 CONNACK = bytes.fromhex("20 03 00 00 00")
 CONNACK_WITH_SESSION = bytes.fromhex("20 03 01 00 00")
+PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 
 def publish(payload: bytes, *, packet_id: int = 0, qos: int = 1, topic: bytes = b"a/b", flags: int = 0) -> bytes:

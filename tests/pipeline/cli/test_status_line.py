@@ -80,7 +80,7 @@ def test_a_terminal_shows_the_rate_below_what_the_children_say(tmp_path: Path) -
 
 def _read_until(terminal: int, wanted: bytes | None) -> bytes:
     """What the terminal shows until `wanted` is in it; None: until its program has ended."""
-    shown, deadline_s = b"", time.monotonic() + 30
+    shown, deadline_s = b"", time.monotonic() + 60
     with contextlib.suppress(OSError):  # Linux ends a pty's output so
         while (wanted is None or wanted not in shown) and time.monotonic() < deadline_s:
             shown += os.read(terminal, 4096)

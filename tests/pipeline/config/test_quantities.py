@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.quantities import (
@@ -49,6 +49,7 @@ def test_durations_of_nothing_and_beyond_timestreams_longest_are_out_of_range(te
         parse_duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(1, MAX_DURATION // timedelta(milliseconds=1)))
 def test_a_formatted_duration_reads_as_itself(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
@@ -78,6 +79,7 @@ def test_sizes_of_nothing_and_beyond_any_disk_are_out_of_range(value: object) ->
         parse_size(value)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2**50))
 def test_a_formatted_size_reads_as_itself(size_bytes: int) -> None:
     assert parse_size(format_size(size_bytes)) == size_bytes

@@ -15,7 +15,7 @@ from pipeline.log.topics import READINGS
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.testing import connect
 
-WITHIN_S = 10.0
+WITHIN_S = 60.0
 
 
 async def until(is_so: Callable[[], bool]) -> None:

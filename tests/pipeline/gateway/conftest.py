@@ -24,6 +24,8 @@ async def listen() -> AsyncIterator[Listen]:
         log = FakeAppender()
         gateway = Gateway(replace(ListenerSettings(port=0, stop_timeout_s=5), **settings), log, clock_ns=clock_ns)
         await gateway.start()
+        assert gateway._ticker is not None
+        gateway._ticker.cancel()  # tests turn the wheel, and nobody else
         listeners.append(Listener(gateway, log))
         return listeners[-1]
 

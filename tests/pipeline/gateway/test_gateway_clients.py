@@ -21,7 +21,7 @@ from pipeline.gateway.settings import ListenerSettings, User
 from pipeline.log.testing import FakeAppender
 
 PROTOCOLS = [paho.MQTTv311, paho.MQTTv5]
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 class Served:

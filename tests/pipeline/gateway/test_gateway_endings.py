@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from byte_devices import Listen, Listener, Wire, until
+from byte_devices import WITHIN_S, Listen, Listener, Wire, until
 
 from pipeline.errors import LogError
 from pipeline.gateway.serve import serve
@@ -212,7 +212,7 @@ async def test_a_log_that_fails_ends_the_server_with_its_error() -> None:
     writer.close()
 
     with pytest.raises(LogError, match="disk gone"):
-        await asyncio.wait_for(server, 10)
+        await asyncio.wait_for(server, WITHIN_S)
 
 
 async def test_two_gateways_share_a_port(listen: Listen) -> None:

@@ -24,6 +24,7 @@ from pipeline.mqtt.codes import Version
 from pipeline.mqtt.encode import pubacks
 from pipeline.mqtt.testing import connect, publish
 from pipeline.supervisor.ports import reserve
+from pipeline.testing import wait_for
 
 pytestmark = pytest.mark.end_to_end
 
@@ -130,13 +131,16 @@ def test_gateways_without_a_worker_tell_their_metrics_at_an_address_they_share(t
             with process.dial(Version.V5) as device:
                 device.sendall(b"".join(publish("t", b"1", packet_id=i + 1, version=Version.V5) for i in range(count)))
                 receive(device, 4 * count)
-        page = get(f"http://{address}/metrics")
+        counted = {
+            'streamgauge_gateway_acknowledged_total{gateway="a"} 3.0',
+            'streamgauge_gateway_acknowledged_total{gateway="b"} 1.0',
+        }
+        # a PUBACK is counted once it is sent
+        wait_for(lambda: counted <= set(get(f"http://{address}/metrics").splitlines()), "both have counted")
         health = get(f"http://{address}/healthz")
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(f"http://{address}/readyz")
 
-    assert 'streamgauge_gateway_acknowledged_total{gateway="a"} 3.0' in page
-    assert 'streamgauge_gateway_acknowledged_total{gateway="b"} 1.0' in page
     assert health == '{"status":"ok"}'
 
 

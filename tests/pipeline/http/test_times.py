@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.http.problems import Problem
@@ -54,6 +54,7 @@ def test_a_duration_is_a_positive_whole_number_and_a_unit(text: str) -> None:
         duration_ns("bin", text)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=2**62))
 def test_a_written_time_reads_back(time: int) -> None:
     assert time_ns("from", rfc3339(time), NOW) == time

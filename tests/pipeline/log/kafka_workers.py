@@ -21,7 +21,7 @@ from pipeline.log.topics import READINGS
 from pipeline.log.transport import LogUse
 from pipeline.log.transport_app import App, new_app, running
 
-DEADLINE_S = 40.0
+DEADLINE_S = 60.0
 SCRIPT = Path(__file__).parent / "processes" / "kafka_worker.py"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 
 import pytest
@@ -50,7 +51,9 @@ async def test_after_kafka_was_killed_and_came_back_appending_and_consuming_go_o
         writers = [tasks.create_task(write(appender, partition)) for partition in range(PARTITIONS)]
         await until(lambda: len(worker.events) > 100)
         await asyncio.to_thread(kafka.kill)
-        with pytest.raises(LogUnavailable, match=r"Kafka at 127\.0\.0\.1:\d+ did not take an append to readings"):
+        with pytest.raises(
+            LogUnavailable, match=r"at 127\.0\.0\.1:\d+ did not (take an append to readings|let us connect)"
+        ):
             await appender.append(READINGS, b"unanswered")
         # an agent's send waits instead
         sending = asyncio.create_task(worker.app.topic(ALERTS).send(value=b"alert"))
@@ -75,9 +78,9 @@ async def test_after_kafka_was_killed_and_came_back_appending_and_consuming_go_o
 async def test_an_append_that_a_silent_kafka_does_not_answer_fails_in_time_with_all_behind_it(
     kafka: Broker,
 ) -> None:
-    settings = kafka.settings(partitions=1, append_s=0.5)
+    settings = kafka.settings(partitions=1, append_s=2.0)
     async with appending(settings) as appender:
-        await appender.append(READINGS, b"before")
+        await append(appender, b"before", 0)
         kafka.pause()
         try:
             appends = [appender.append(READINGS, b"%d" % number) for number in range(3)]
@@ -86,11 +89,12 @@ async def test_an_append_that_a_silent_kafka_does_not_answer_fails_in_time_with_
             kafka.go_on()
         await append(appender, b"after", 0)
         admin = await asyncio.to_thread(open_admin, settings)
-        kept = [message.value for message in await asyncio.to_thread(admin.read, READINGS, 0, 100)]
+        read = [message.value for message in await asyncio.to_thread(admin.read, READINGS, 0, 100)]
         admin.close()
+    kept = [value for value, _ in itertools.groupby(read)]  # what took several attempts may be there for each
 
     assert [type(answer) for answer in answers] == [LogUnavailable] * 3
-    assert "no answer within 0.5 s" in str(answers[0])
+    assert "no answer within 2 s" in str(answers[0])
     assert kept[0] == b"before"
     assert kept[-1] == b"after", "what was given up does not come in later"
     assert kept[1:-1] in ([], [b"0"], [b"0", b"1"], [b"0", b"1", b"2"])

@@ -77,13 +77,13 @@ async def test_the_wal_stays_bounded_while_appends_never_pause(tmp_path: Path, m
     value = os.urandom(100_000)
     largest = 0
 
-    appends = [appender.append(READINGS, value) for _ in range(300)]
+    appends = [appender.append(READINGS, value) for _ in range(600)]
     for append in appends:
         await append
         largest = max(largest, wal_bytes(topic_path(tmp_path, READINGS)))
     await appender.stop()
 
-    assert largest < 8 << 20, "30 MB were appended"
+    assert largest < 24 << 20, "60 MB were appended"  # it grows while another checkpoint is under way
 
 
 async def test_a_log_that_cannot_be_used_is_told_at_start(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ async def test_the_application_listens_nowhere_and_leaves_no_files(
         await watched.done.wait()
         now = {connection.laddr for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}
 
-    assert now == before
+    assert now <= before, "what an earlier test left may end"
     assert list((tmp_path / "cwd").iterdir()) == []
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.normalise.units import conversion, dimension_of, known_units
@@ -47,6 +47,7 @@ same_dimension = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(same_dimension, st.floats(-1e6, 1e6))
 def test_there_and_back_is_the_same_value(pair: tuple[str, str], value: float) -> None:
     there, back = conversion(*pair), conversion(pair[1], pair[0])

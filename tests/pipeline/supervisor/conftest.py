@@ -25,7 +25,7 @@ def start_up(tmp_path: Path) -> Iterator[Starter]:
         http: str = "127.0.0.1:0",
         gateway: str = CHILD,
         worker: str = CHILD,
-        gateway_stop_s: float = 0.5,
+        gateway_stop_s: float = 60.0,
         gateways: int = 1,
     ) -> Up:
         data_dir = data_dir or tmp_path / "data"

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
-# A child: says its name, listens with SO_REUSEPORT, and at SIGTERM writes when it ended and goes.
+# A child: listens with SO_REUSEPORT, says its name, and at SIGTERM writes when it ended and goes. What it does at a
+# signal is settled before it listens, by which `up` knows that it is ready.
 CHILD = """
-import signal, socket, sys, time
+import os, signal, socket, sys, time
 name, host, port, journal, *more = sys.argv[1:]
 name = more[1] if more else name  # --name NAME
-server = socket.create_server((host, int(port)), reuse_port=True)
 def end(*_):
     with open(journal, "a") as file:
         file.write(name + "\\n")
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
+server = socket.create_server((host, int(port)), reuse_port=True)
 print(name, "listens", flush=True)
 while True:
     time.sleep(60)

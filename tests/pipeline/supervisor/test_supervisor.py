@@ -9,7 +9,10 @@ import pytest
 from supervised import CHILD, Starter, is_alive, until
 
 FAILS = "import sys; print('no such thing', flush=True); sys.exit(7)"
-FAILS_ONCE_READY = CHILD.replace("time.sleep(60)", "time.sleep(0.3); sys.exit(7)")
+# Fails once there is a journal, and then each time it is started again.
+FAILS_WHEN_TOLD = CHILD.replace("while True:", "while not os.path.exists(journal):").replace(
+    "time.sleep(60)", "time.sleep(0.02)\nsys.exit(7)"
+)
 STUBBORN = CHILD.replace("signal.signal(signal.SIGTERM, end)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
 
 
@@ -72,8 +75,10 @@ def test_a_killed_child_is_started_again_at_once_on_its_old_port(start_up: Start
 
 
 def test_a_child_that_keeps_failing_waits_longer_each_time(start_up: Starter) -> None:
-    up = start_up(worker=FAILS_ONCE_READY)
+    up = start_up(worker=FAILS_WHEN_TOLD)
     up.wait_ready()
+
+    up.journal.touch()
 
     until(lambda: "starting it again in 0.5 s" in up.log.read_text())
     assert up.log.read_text().count("worker ended with exit code 7; starting it again\n") == 1
@@ -88,7 +93,7 @@ def test_a_child_that_fails_from_the_start_ends_up_with_its_exit_code_and_its_wo
 
 
 def test_a_child_that_does_not_end_in_time_is_killed(start_up: Starter) -> None:
-    up = start_up(gateway=STUBBORN)
+    up = start_up(gateway=STUBBORN, gateway_stop_s=0.5)
     gateway = up.wait_ready()["children"]["gateway"]
 
     assert up.end() == 0
@@ -98,7 +103,7 @@ def test_a_child_that_does_not_end_in_time_is_killed(start_up: Starter) -> None:
 
 def test_a_worker_that_ends_while_the_gateway_is_being_stopped_is_not_started_again(start_up: Starter) -> None:
     """A service manager sends SIGTERM to every process of the service at once."""
-    up = start_up(gateway=STUBBORN)
+    up = start_up(gateway=STUBBORN, gateway_stop_s=3.0)
     worker = up.wait_ready()["children"]["worker"]
 
     up.process.send_signal(signal.SIGTERM)
@@ -111,7 +116,7 @@ def test_a_worker_that_ends_while_the_gateway_is_being_stopped_is_not_started_ag
 
 
 def test_a_second_signal_kills_at_once(start_up: Starter) -> None:
-    up = start_up(gateway=STUBBORN.replace("60", "61"), worker=STUBBORN, gateway_stop_s=60.0)
+    up = start_up(gateway=STUBBORN.replace("60", "61"), worker=STUBBORN)
     up.wait_ready()
 
     up.process.send_signal(signal.SIGINT)

@@ -128,7 +128,7 @@ def frame(number: int, sensors: int = 1) -> bytes:
     return encode_frame(FrameKind.MQTT, stamps, ["default"] * sensors, topics, payloads)
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  # what is waited for has no event
             await asyncio.sleep(0.005)

@@ -39,6 +39,7 @@ def read_to(process: subprocess.Popen[str], offset: int) -> None:
     raise AssertionError(f"the worker ended before {offset}, with {process.wait()}")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("url", "killed_at"), [("folder", (4, 11)), ("s3", (5, 8))], indirect=["url"])
 def test_what_killed_workers_leave_is_whole_for_their_successors(
     url: str, tmp_path: Path, killed_at: tuple[int, int]

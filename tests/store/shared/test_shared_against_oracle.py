@@ -124,6 +124,7 @@ ALL_COLUMNS = Row(
 )
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.booleans(), st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
 def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
