@@ -157,14 +157,14 @@ def assert_nothing_lost(
     acked = sender.acked
     assert len(acked) > 0
     wait_for(product.is_answering, "the product has caught up", timeout_s=timeout_s)
-    wait_for(  # for each of them: unknown ones may be stored before the last
-        lambda: np.setdiff1d(acked, stored_ids(product, tables, tokens)).size == 0,
-        f"all {len(acked)} acknowledged messages are stored",
-        timeout_s=timeout_s,
-        every_s=0.5,
-    )
-    stored = stored_ids(product, tables, tokens)
-    assert np.setdiff1d(acked, stored).size == 0, "lost"
+
+    def all_stored() -> list[npt.NDArray[np.int64]]:
+        """What is stored, once each of them is: unknown ones may be stored before the last."""
+        found = stored_ids(product, tables, tokens)
+        return [found] if np.setdiff1d(acked, found).size == 0 else []
+
+    what = f"all {len(acked)} acknowledged messages are stored"
+    (stored,) = wait_for(all_stored, what, timeout_s=timeout_s, every_s=0.5)
     assert len(stored) == len(np.unique(stored)), "stored twice"
     assert np.setdiff1d(stored, np.concatenate((acked, sender.unknown))).size == 0, "stored, and never sent"
 

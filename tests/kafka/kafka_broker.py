@@ -279,3 +279,7 @@ def kafka() -> Iterator[Broker]:
     """
     with running_broker() as broker:
         yield broker
+
+
+if __name__ == "__main__":  # before the tests, whose time is limited
+    jars()

@@ -18,6 +18,8 @@ from pipeline.log.log import Appender
 from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 
+pytestmark = pytest.mark.timeout(300)  # Kafka starts twice
+
 PARTITIONS = 2
 
 
