@@ -30,8 +30,10 @@ from pipeline.client import Client
 from pipeline.errors import ServerRefused, ServerUnreachable
 from pipeline.logs import VARIABLE, Form
 from pipeline.process import end_with_parent
+from pipeline.supervisor.supervisor import GATEWAY_STOP_S, WORKER_STOP_S
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = GATEWAY_STOP_S + WORKER_STOP_S + 5  # what `up` itself may take
 REFRESH_S = 3.0
 ENDED_BY_CTRL_C = (0, 130)  # exit codes
 SHOWN_ZONES = 6
@@ -229,7 +231,7 @@ def stop(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         try:
-            child.wait(20)
+            child.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
