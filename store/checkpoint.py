@@ -28,6 +28,8 @@ from store.schema import Column
 from store.sequencer import OFFSET_BITS
 from store.table import Table
 
+REMEDY = "put it back from a backup, or move it away: rows of small tables that only it held are lost then"
+
 
 class Entry(msgspec.Struct, array_like=True):
     """What is saved of one table."""
@@ -103,14 +105,11 @@ def save(keeping: CheckpointKeeping, tables: Iterable[Table], advanced: Mapping[
 
 def load(keeping: CheckpointKeeping) -> dict[TableId, Entry]:
     """What is saved, by table. Raises StoreFormatError if it is damaged."""
+    data = keeping.load()
     try:
-        data = keeping.load()
         entries = [] if data is None else msgspec.msgpack.decode(data, type=list[Entry])
-    except (msgspec.MsgspecError, StoreFormatError) as error:
-        raise StoreFormatError(
-            f"{keeping.name} is damaged: {error}; put it back from a backup, or move it away: rows of small tables "
-            "that only it held are lost then"
-        ) from error
+    except msgspec.MsgspecError as error:
+        raise StoreFormatError(f"{keeping.name} is damaged: {error}; {REMEDY}") from error
     return {entry.id: entry for entry in entries}
 
 

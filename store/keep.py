@@ -17,6 +17,7 @@ from store.objects import Objects
 _PLAIN, _ZSTD = b"\0", b"\1"
 _COMPRESSED_FROM = 512  # bytes
 _OFFSET_DIGITS = 20
+_MADE_ANEW = "delete it, and it is made anew"
 
 
 class StreamKeep:
@@ -36,8 +37,11 @@ class StreamKeep:
             if kept < offset:
                 self._objects.delete(path)
 
-    def latest(self, kind: str) -> tuple[int, bytes] | None:
-        """What is good for the highest offset; None if nothing is kept. Raises StoreFormatError if it is damaged."""
+    def latest(self, kind: str, remedy: str = _MADE_ANEW) -> tuple[int, bytes] | None:
+        """What is good for the highest offset; None if nothing is kept.
+
+        Raises StoreFormatError if it is damaged; `remedy` is its last words.
+        """
         while True:
             kept = self._offsets(kind)
             if not kept:
@@ -45,7 +49,7 @@ class StreamKeep:
             path, offset = max(kept, key=lambda entry: entry[1])
             data = self._objects.get(path)
             if data is not None:  # else a higher one has come meanwhile
-                return offset, _unpack(path, data)
+                return offset, _unpack(path, data, remedy)
 
     def kinds(self, prefix: str = "") -> list[str]:
         """The kinds that are kept, those below `prefix` (whole parts of their paths), ascending."""
@@ -73,7 +77,7 @@ def _pack(data: bytes) -> bytes:
     return _ZSTD + len(data).to_bytes(8, "little") + packed
 
 
-def _unpack(path: str, data: bytes) -> bytes:
+def _unpack(path: str, data: bytes, remedy: str) -> bytes:
     try:
         if data[:1] == _PLAIN:
             return data[1:]
@@ -82,5 +86,5 @@ def _unpack(path: str, data: bytes) -> bytes:
             unpacked: bytes = pa.decompress(data[9:], decompressed_size=size, codec="zstd", asbytes=True)
             return unpacked
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreFormatError(f"{path} is damaged: {error}; delete it, and it is made anew") from error
-    raise StoreFormatError(f"{path} is damaged: it begins with {data[:1]!r}; delete it, and it is made anew")
+        raise StoreFormatError(f"{path} is damaged: {error}; {remedy}") from error
+    raise StoreFormatError(f"{path} is damaged: it begins with {data[:1]!r}; {remedy}")

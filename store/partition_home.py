@@ -8,7 +8,7 @@ from typing import Protocol
 
 from store import layout
 from store.catalog import Catalog, TableInfo, TableSettings
-from store.checkpoint import CheckpointKeeping
+from store.checkpoint import REMEDY, CheckpointKeeping
 from store.duck import Duck
 from store.keep import StreamKeep
 from store.magnetic_tier import MagneticTier, Version
@@ -88,7 +88,7 @@ class KeptCheckpoint:
 
     def load(self) -> bytes | None:
         """See `CheckpointKeeping`."""
-        kept = self._keep.latest(layout.CHECKPOINT)
+        kept = self._keep.latest(layout.CHECKPOINT, REMEDY)
         return None if kept is None else kept[1]
 
     def save(self, data: bytes, advanced: Mapping[str, int]) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store import compaction, room, tail, upkeep, versions
+from store import compaction, layout, room, tail, upkeep, versions
 from store.catalog import TableSettings
-from store.errors import Behind, PartitionSilent, QueryFailed
+from store.errors import Behind, PartitionSilent, QueryFailed, StoreFormatError
 from store.record import MeasureType, Outcome, TableId
 from store.tail import TailReply, TailRequest
 from store.testing import Row, batch_of
@@ -134,6 +134,20 @@ def test_of_many_tables_rows_are_saved_together_for_the_successor(
         bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)  # sent again
         bench.write([row(1, 2.0, sensor) for sensor in sensors], table=table)
         assert bench.found(0, table) == bench.expected(table)
+
+
+@pytest.mark.parametrize("data", [b"?", b"\0\x91\x93"], ids=["no object of ours", "cut off"])
+def test_a_damaged_checkpoint_is_refused_with_what_to_do(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: bytes
+) -> None:
+    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
+    bench.write([row(0)])
+    bench.owners[STREAM].flush()
+    (kept,) = (tmp_path / "magnetic" / layout.SHARED).rglob(f"{layout.CHECKPOINT}/*")
+    kept.write_bytes(data)
+
+    with pytest.raises(StoreFormatError, match=rf"{STREAM}.* is damaged: .*; put it back from a backup"):
+        bench.workers[1 - bench.worker_of[STREAM]].take(STREAM)
 
 
 def test_where_nothing_is_kept_of_the_series_they_are_found_in_the_magnetic_tier(bench: Bench) -> None:
