@@ -105,7 +105,7 @@ def found(store: Store, table: TableId) -> list[str]:
 
 @pytest.mark.timeout(300)
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
