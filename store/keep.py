@@ -1,9 +1,10 @@
 """What the owner of a stream leaves for its successor: objects named by the position they are good for.
 
 `state/<stream>/<kind>/<offset>` is written once and never changed, and of a kind the highest offset counts. So a former
-owner that was paused, wakes up and saves what it knew then adds something lower that nobody reads; nobody has to find
-out first whether it is still the owner. What is saved at an offset must do for every later reader that goes on from
-that offset or below: a successor replays the log from there.
+owner that was paused, wakes up and saves what it knew then adds something lower that nobody reads, or something higher
+that is as true of the log up to there as what its successor saves; nobody has to find out first whether it is still the
+owner. What is saved at an offset must do for every later reader that goes on from that offset or below: a successor
+replays the log from there.
 """
 
 from __future__ import annotations
