@@ -1,10 +1,12 @@
 SHELL := /bin/bash -o pipefail
-# `make setup` builds the environment in .venv/, and again only when the lock changes; the other targets do it by themselves.
+# `make setup` builds the environment in .venv/ with uv, and again only when the lock changes; the other targets do it by
+# themselves, and add what they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# one line that counts, instead of pip's hundreds
-PROGRESS := awk '/^Collecting/ {printf "\r  %d packages", ++n; fflush()} /^Installing/ {printf ", installing …"; fflush()} END {print ""}'
+UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
+# what runs the product; and, beside it, what its tests need
+RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
@@ -14,34 +16,39 @@ JOBS ?= 2
 help:  ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
-setup: $(STAMP)  ## build the environment in .venv/
+setup: $(RUNTIME)  ## build the environment in .venv/
 
-$(STAMP): requirements-dev.txt pyproject.toml
+$(RUNTIME): requirements.txt requirements-uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "Streamgauge needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another with make PYTHON=…" % (sys.executable, *v[:2]))'
-	@echo "Setting up .venv/ (once; about a minute) …"
+	@echo "Setting up .venv/ (once) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt | $(PROGRESS)
-	@$(BIN)/python -m pip install --disable-pip-version-check -qq --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m pip install --disable-pip-version-check -qq --require-hashes -r requirements-uv.txt
+	@$(UV) pip install --require-hashes -r requirements.txt
+	@$(UV) pip install -q --no-deps --editable .
+	@touch $@
+
+$(STAMP): $(RUNTIME) requirements-dev.txt
+	@$(UV) pip install --require-hashes -r requirements-dev.txt
 	@touch $@
 
 demo: setup  ## see the product at work in one terminal (Ctrl-C ends it)
 	@$(BIN)/python -m pipeline.demo
 
-lint: setup  ## ruff
+lint: $(STAMP)  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup  ## mypy, strict
+types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
-unit: setup  ## the tests that start no process of ours
+unit: $(STAMP)  ## the tests that start no process of ours
 	$(BIN)/pytest -n $(JOBS) -m "not end_to_end and not faults"
 
-test: setup lint types  ## lint, types, and every test; installs what the tests need
+test: $(STAMP) lint types  ## lint, types, and every test; installs what the tests need
 	@tests/install_packages
 	$(BIN)/pytest -n $(JOBS)
 
-bench: setup  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
+bench: $(STAMP)  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
 ifeq ($(BENCH),)
 	@tests/install_packages
 	$(BIN)/python benchmarks/run.py
@@ -51,11 +58,11 @@ else
 	$(BIN)/python benchmarks/run.py $(BENCH)
 endif
 
-LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+LOCK := $(UV) pip compile --quiet --generate-hashes --no-header
 lock: setup  ## make the requirements files anew from pyproject.toml
-	$(LOCK) --output-file requirements.txt pyproject.toml
-	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
+	echo uv | $(LOCK) - --output-file requirements-uv.txt
 
 clean:  ## remove the environment and all caches (never data)
 	rm -rf $(VENV) .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

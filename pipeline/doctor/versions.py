@@ -7,7 +7,6 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pipeline
@@ -19,7 +18,7 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)  # as `requires-python` in pypro
 OLDEST_KERNEL = (4, 18)  # of the oldest distribution in support (RHEL 8)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?:\s*;.*)?", re.MULTILINE)
 _ROOT = Path(pipeline.__file__).parents[1]
-_LOCKS = ("requirements.txt", "requirements-dev.txt")  # the second pins a few packages otherwise, for the tests' sake
+_LOCK = _ROOT / "requirements.txt"
 
 
 def check_versions(_: Config) -> Iterator[Finding]:
@@ -27,9 +26,8 @@ def check_versions(_: Config) -> Iterator[Finding]:
     yield judge_python(sys.version_info[:2])
     if sys.platform == "linux":
         yield judge_kernel(platform.release())
-    pinned = [dict(_PIN.findall((_ROOT / lock).read_text("utf-8"))) for lock in _LOCKS if (_ROOT / lock).exists()]
-    if pinned:
-        tested = {name: {lock[name] for lock in pinned if name in lock} for name in pinned[0]}
+    if _LOCK.exists():
+        tested = dict(_PIN.findall(_LOCK.read_text("utf-8")))
         yield judge_packages(tested, {name: _installed(name) for name in tested})
 
 
@@ -49,13 +47,13 @@ def judge_kernel(release: str) -> Finding:
     return ok(NAME, f"Linux {release}")
 
 
-def judge_packages(tested: Mapping[str, AbstractSet[str]], installed: Mapping[str, str | None]) -> Finding:
+def judge_packages(tested: Mapping[str, str], installed: Mapping[str, str | None]) -> Finding:
     """Versions by name; None: not installed."""
     missing = [name for name in tested if installed[name] is None]
     other = [
-        f"{name} {installed[name]} (tested: {' and '.join(sorted(versions))})"
-        for name, versions in tested.items()
-        if installed[name] not in {None, *versions}
+        f"{name} {installed[name]} (tested: {version})"
+        for name, version in tested.items()
+        if installed[name] not in {None, version}
     ]
     if missing:
         return fail(NAME, f"not installed: {', '.join(missing)}", "make setup, or pip install -r requirements.txt")

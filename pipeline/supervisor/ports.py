@@ -17,6 +17,8 @@ from pipeline.config.quantities import Address
 from pipeline.errors import PortTaken
 from pipeline.process import describe
 
+_OPTIONS = {"listener.address": "--mqtt", "http.address": "--http"}  # of `up`
+_TRIED = 20  # ports after one that is taken
 _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp: include/net/tcp_states.h
 
 
@@ -85,8 +87,30 @@ def _refusal(address: Address, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         holders = [describe(pid) for pid in holders_of(address.port)]
         who = " and ".join(holders) or "a process that this user may not look at"
-        return f"{setting}: port {address.port} of {address.host} is taken by {who}; end it, or choose another port"
+        taken = f"{setting}: port {address.port} of {address.host} is taken by {who}"
+        return f"{taken}; end it, or use {_instead(address, setting)}"
     return f"{setting}: cannot listen on {address}: {error.strerror or error}"
+
+
+def _instead(address: Address, setting: str) -> str:
+    """What to start with: an address whose port is free, as the option that sets it if there is one."""
+    free = next((other for other in _next_to(address) if _is_free(other)), None)
+    if free is None:
+        return "another port"
+    return f"{_OPTIONS[setting]} {free}" if setting in _OPTIONS else str(free)
+
+
+def _next_to(address: Address) -> Iterator[Address]:
+    for port in range(address.port + 1, min(address.port + _TRIED, 65_535) + 1):
+        yield Address(address.host, port)
+
+
+def _is_free(address: Address) -> bool:
+    try:
+        _probe(*_resolve(address))
+    except OSError:
+        return False
+    return True
 
 
 def holders_of(port: int) -> list[int]:

@@ -92,7 +92,7 @@ def test_memory_holds_the_memory_tier_and_the_rest(has: int, level: Level) -> No
     ],
 )
 def test_packages_are_those_that_were_tested(installed: str | None, level: Level, told: str) -> None:
-    found = versions.judge_packages({"a": {"1.0"}}, {"a": installed})
+    found = versions.judge_packages({"a": "1.0"}, {"a": installed})
 
     assert (found.level, told in found.what) == (level, True)
 
