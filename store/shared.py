@@ -20,6 +20,7 @@ from store.data_files import data_files
 from store.duck import WORKING_MEMORY_BYTES, Duck
 from store.errors import StoreFormatError
 from store.keep import StreamKeep
+from store.lost_catalog import refuse_lost_shared_catalog
 from store.magnetic_tier import MagneticTier
 from store.object_store import S3Location
 from store.objects import Objects, open_objects, open_root
@@ -83,6 +84,7 @@ class SharedStore:
         magnetic = open_root(magnetic_url)
         objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.SHARED}", os.environ)
         _check_format(objects)
+        refuse_lost_shared_catalog(objects)
         return cls(magnetic, objects, streams, memory_limit_bytes, templates, clock_ns, log_end)
 
     def keep(self, stream: str) -> StreamKeep:

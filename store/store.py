@@ -30,6 +30,7 @@ from store.errors import (
 )
 from store.files import make_folders, write_atomic
 from store.home import Home, PrivateHome
+from store.lost_catalog import refuse_lost_catalog
 from store.objects import open_root
 from store.outage import Outage
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
@@ -112,8 +113,8 @@ class Store:
             raise StoreLocked(f"{folder} is open in another process") from error
         try:
             _check_format(folder / layout.FORMAT)
-            _check_catalog(folder / layout.CATALOG)
             magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
+            refuse_lost_catalog(folder, magnetic)
             home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
             return cls(home, memory_limit_bytes, templates, clock_ns)
         except BaseException:
@@ -375,12 +376,3 @@ def _check_format(path: Path) -> None:
     found = path.read_text().strip()
     if found != str(layout.FORMAT_VERSION):
         raise StoreFormatError(f"{path.parent} has format {found!r}; this program reads {layout.FORMAT_VERSION}")
-
-
-def _check_catalog(path: Path) -> None:
-    """A store that has positions had a catalog, and the rows of its tables are on disk: it is not begun anew."""
-    if not path.exists() and (path.parent / layout.POSITIONS).exists():
-        raise StoreFormatError(
-            f"{path} is missing; put it back from a backup, or move {path.parent} and the magnetic tier away to begin "
-            "anew: without it no table is known"
-        )

@@ -49,6 +49,16 @@ def test_live_gauges_of_running_processes_stay(tmp_path: Path) -> None:
     assert not other.exists()
 
 
+def test_a_file_that_was_only_just_made_by_a_process_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "run" / "metrics").mkdir(parents=True)
+    (tmp_path / "run" / "metrics" / "counter_4194304.db").touch()
+    (tmp_path / "run" / "metrics" / "histogram_gateway-1.4194304.db").touch()
+
+    page = _run(tmp_path)
+
+    assert "streamgauge_gateway_acknowledged_total 5.0" in page
+
+
 def test_it_is_refused_once_prometheus_has_chosen(tmp_path: Path) -> None:
     script = "import prometheus_client" + COUNT
 

@@ -1,0 +1,119 @@
+"""However far workers that share a magnetic tier have come when they are killed, they start again and have all rows."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from stopped_states import StoppedStates
+
+from store import checkpoint, compaction
+from store.catalog import TableSettings
+from store.record import TableId
+from store.shared import SharedStore
+from store.store import Store
+from store.tail import tail
+from store.testing import Row, batch_of
+
+TABLE, MADE = TableId("default", "d", "t"), TableId("default", "made", "by_hand")
+STREAMS = ["0123456789abcdef/readings/0", "0123456789abcdef/readings/1"]
+TEMPLATES = {("d", "t"): TableSettings(timedelta(days=3), timedelta(0), from_config=True)}
+T0 = 1_795_000_000_000_000_000
+
+
+class Life:
+    """One worker with both partitions, and their log."""
+
+    def __init__(self, folder: Path, log: dict[str, list[Row]]) -> None:
+        self.log = log
+        self.shared = SharedStore.open(
+            str(folder),
+            folder,
+            streams=STREAMS,
+            memory_limit_bytes=1 << 26,
+            templates=TEMPLATES,
+            clock_ns=lambda: T0,
+            log_end=lambda: {stream: len(rows) for stream, rows in self.log.items()},
+        )
+        self.stores: dict[str, Store] = {}
+        for stream in STREAMS:
+            store = self.stores[stream] = self.shared.take(stream)
+            for offset in range(store.replay_from(stream) or 0, len(log[stream])):
+                self._apply(stream, offset)
+
+    def publish(self, partition: int, row: Row) -> None:
+        stream = STREAMS[partition]
+        self.log[stream].append(row)
+        self._apply(stream, len(self.log[stream]) - 1)
+
+    def _apply(self, stream: str, offset: int) -> None:
+        store = self.stores[stream]
+        store.apply(batch_of(store.registry.of(TABLE), stream, [offset], [self.log[stream][offset]]))
+        store.advance(stream, offset)
+
+    def each_flushes(self) -> None:
+        for store in self.stores.values():
+            store.flush()
+
+    def found(self) -> list[float]:
+        if self.shared.catalog.find(TABLE) is None:
+            return []
+        with self.shared.snapshot(
+            TABLE.account, lambda request: [tail(store, request) for store in self.stores.values()]
+        ) as snapshot:
+            return sorted(snapshot.execute(f"SELECT v FROM {snapshot.source(TABLE)}")["v"].to_pylist())
+
+
+def reading(sensor: str, number: int) -> Row:
+    return Row((("s", sensor),), T0 + number, (("v", float(number)),))
+
+
+@pytest.mark.timeout(600)
+def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: Path) -> None:
+    log: dict[str, list[Row]] = {stream: [] for stream in STREAMS}
+    root = tmp_path / "magnetic"
+    watcher = StoppedStates(root, tmp_path / "states", lambda: {stream: list(rows) for stream, rows in log.items()})
+    with watcher.watching():
+        life = Life(root, log)
+        life.each_flushes()
+        life.publish(0, reading("a", 1))
+        life.publish(1, reading("b", 2))
+        life.each_flushes()
+        watcher.take("flushed")
+        life.publish(0, reading("c", 3))
+        store = life.stores[STREAMS[0]]
+        checkpoint.save(store._home.checkpoint, store.all_tables(), store.advanced(), T0)
+        store._upkeep.save_positions()
+        life.publish(0, reading("a", 4))
+        life.each_flushes()
+        (table,) = store.all_tables()
+        table.refresh_magnetic()
+        compaction.rewrite(table, table.magnetic.version.files)
+        watcher.take("merged")
+        table.magnetic._checkpoint()
+        watcher.take("checkpoint of Delta")
+        life.shared.catalog.create_database("default", "made")
+        life.shared.catalog.create_table(MADE, TableSettings())
+        life.shared.catalog.delete_table(MADE)
+        life.publish(1, reading("d", 5))
+        life.each_flushes()
+        life.shared.close()
+    assert len(watcher.states) > 50
+
+    failures = []
+    for state in watcher.states:
+        shutil.rmtree(root)
+        state.folder.rename(root)
+        assert isinstance(state.note, dict)
+        try:
+            again = Life(root, state.note)
+            found = again.found()
+            again.each_flushes()
+            again.shared.close()
+            assert found == sorted(value for rows in state.note.values() for row in rows for _, value in row.values)
+        except Exception as error:  # noqa: BLE001  # all of them are told
+            failures.append(f"{state.what}: {type(error).__name__}: {error}")
+
+    assert failures == []

@@ -1,0 +1,129 @@
+"""Every state in which a stop may leave a folder: copies of it, before each step that changes the file system.
+
+Python's audit events tell of each file that is opened to be written, renamed, linked or removed, before it is. What
+native code writes meanwhile is seen at the next one: where several new files of the magnetic tier came at once, the
+states between are made from them in the order in which they were written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_CHANGES = {
+    "os.rename",
+    "os.mkdir",
+    "os.remove",
+    "os.rmdir",
+    "os.truncate",
+    "os.link",
+    "shutil.rmtree",
+    "sqlite3.connect",
+}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_TORN = ("keys", ".parquet")  # written in place, in more than one step
+
+Signature = dict[str, tuple[int, int]]
+
+
+@dataclass
+class State:
+    """A copy of the folder, and what was true when it was taken."""
+
+    folder: Path
+    note: object
+    what: str
+
+
+@dataclass
+class StoppedStates:
+    """Takes copies of `watched` into `copies` while it is `watching`."""
+
+    watched: Path
+    copies: Path
+    note: Callable[[], object]
+    states: list[State] = field(default_factory=list)
+    _last: Signature = field(default_factory=dict)
+    _is_on: bool = False
+
+    @contextmanager
+    def watching(self) -> Iterator[StoppedStates]:
+        _watchers.append(self)
+        if len(_watchers) == 1 and not _hooked:
+            sys.addaudithook(_hear)
+            _hooked.append(True)
+        self._is_on = True
+        try:
+            yield self
+            self.take("the end")
+        finally:
+            _watchers.remove(self)
+
+    def hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        is_change = event in _CHANGES or (
+            event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & _WRITING)
+        )
+        if self._is_on and is_change and str(self.watched) in str(arguments[0]):
+            self.take(f"before {event} {Path(str(arguments[0])).name}")
+
+    def take(self, what: str) -> None:
+        self._is_on = False
+        try:
+            found = _signature(self.watched)
+            if found == self._last:
+                return
+            self._between(found)
+            self._copy(what)
+            self._last = found
+        finally:
+            self._is_on = True
+
+    def _between(self, found: Signature) -> None:
+        """The new files of the magnetic tier one by one, and each half written."""
+        new = sorted(
+            (name for name in found if name not in self._last and ("magnetic" in name or name.endswith("keys"))),
+            key=lambda name: found[name][1],
+        )
+        for count, name in enumerate(new):
+            later = new[count + 1 :]
+            if name.endswith(_TORN) and ".checkpoint" not in name:
+                for part in (0, 2):
+                    torn = self._copy(f"{name} cut to 1/{part}" if part else f"{name} empty", without=later)
+                    os.truncate(torn / name, found[name][0] // part if part else 0)
+            if later:
+                self._copy(f"{name} written", without=later)
+
+    def _copy(self, what: str, without: list[str] | None = None) -> Path:
+        copy = self.copies / f"{len(self.states):04d}"
+        if self.watched.exists():
+            shutil.copytree(self.watched, copy)
+        else:
+            copy.mkdir(parents=True)
+        for name in without or ():
+            (copy / name).unlink()
+        self.states.append(State(copy, self.note(), what))
+        return copy
+
+
+_watchers: list[StoppedStates] = []
+_hooked: list[bool] = []
+
+
+def _hear(event: str, arguments: tuple[object, ...]) -> None:
+    for watcher in _watchers:
+        watcher.hear(event, arguments)
+
+
+def _signature(folder: Path) -> Signature:
+    found: Signature = {}
+    for path in folder.rglob("*") if folder.exists() else ():
+        stat = path.lstat()
+        found[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns) if path.is_file() else (0, 0)
+    return {name: what for name, what in found.items() if not (folder / name).is_dir()} | {
+        f"{name}/": what for name, what in found.items() if (folder / name).is_dir()
+    }
