@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
+from pipeline.arrival import host_stamps
 from pipeline.gateway.open_files import raise_limit
 from pipeline.gateway.serve import serve
 from pipeline.gateway.settings import ListenerSettings
@@ -63,7 +64,7 @@ def gateway(pipe: Connection) -> None:
 
         loop.add_reader(pipe.fileno(), answer)
         settings = ListenerSettings(port=0, receive_maximum=65_535)
-        await serve(settings, NullAppender(), clock_ns=time.time_ns, stop=stop, on_listening=pipe.send)
+        await serve(settings, NullAppender(), stamps=host_stamps(), stop=stop, on_listening=pipe.send)
 
     uvloop.run(main())
 

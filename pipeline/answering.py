@@ -9,6 +9,7 @@ from functools import partial
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.arrival import host_stamps
 from pipeline.config import Config, Table
 from pipeline.directory.directory import Directory
 from pipeline.directory.rejected import RejectedMessages, rejected_messages
@@ -107,7 +108,7 @@ def _services(
     page_prefix: str = "",
 ) -> Services:
     appender, queries = open_appender(config.log_settings), QueryPool()
-    writer = LogWriter(appender, outcome_of, choice.of_record, time.time_ns)
+    writer = LogWriter(appender, outcome_of, choice.of_record, host_stamps())
     endpoint = Endpoint(
         store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW, page_prefix=page_prefix
     )

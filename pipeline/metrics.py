@@ -179,6 +179,25 @@ timestream_requests = Counter(
     "streamgauge_timestream_requests_total", "Requests of Timestream's protocol", ["operation", "outcome"]
 )
 
+# The host's clock, as each process sees it.
+clock_steps = Counter(
+    "streamgauge_clock_steps_total", "Times the host's clock was set by more than a second", ["process", "direction"]
+)
+clock_is_set = Gauge(
+    "streamgauge_clock_is_set",
+    "1; 0 while the host's clock stands before this program was written",
+    ["process"],
+    multiprocess_mode="livemin",
+)
+clock_unset_messages = Counter(
+    "streamgauge_clock_unset_messages_total", "Messages stamped while the host's clock was not set"
+)
+clock_is_believed = Gauge(
+    "streamgauge_clock_is_believed",
+    "1; 0 while nothing is deleted for its age, because the host's clock went far ahead some hours ago",
+    multiprocess_mode="livemin",
+)
+
 # Each process.
 build_info = Gauge("streamgauge_process_build_info", "1", ["version", "python"], multiprocess_mode="livemax")
 process_start = Gauge(

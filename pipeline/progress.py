@@ -75,10 +75,13 @@ class Progress:
     def lag_s(self) -> float:
         """Seconds since the arrival of the oldest message that is not applied; 0 when none waits.
 
-        A dead letter's replay keeps its first stamp: one earlier than what is applied counts as that.
+        A dead letter's replay keeps its first stamp: one earlier than what is applied counts as that. What was applied
+        before the host's clock was set back may bear a stamp of the future, which says nothing.
         """
         waiting = self.applied_offset + 1
         if waiting >= self.next_offset():
             return 0.0
-        since_ns = max(self.first_arrival_ns(waiting) or 0, self.newest_arrival_ns)
-        return max(0.0, (self.clock_ns() - since_ns) / NS) if since_ns else 0.0
+        now_ns = self.clock_ns()
+        newest_ns = self.newest_arrival_ns if self.newest_arrival_ns <= now_ns else 0
+        since_ns = max(self.first_arrival_ns(waiting) or 0, newest_ns)
+        return max(0.0, (now_ns - since_ns) / NS) if since_ns else 0.0

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipeline import metrics
 from pipeline.answering import Archives, PartitionChoice, services_alone, services_in_group
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.clock import Steps
 from pipeline.config import Address, Config
 from pipeline.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.group import Group
@@ -109,6 +111,7 @@ class Worker:
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
         self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
+        self.steps = Steps("worker")
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
 
     async def run(self) -> None:
@@ -211,6 +214,9 @@ class Worker:
         return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
     def _services(self, group: Group | None) -> Services:
+        return replace(self._answering(group), steps=self.steps)
+
+    def _answering(self, group: Group | None) -> Services:
         archives = Archives(self.alerts, self.dead_letters)
         if isinstance(self.partitions, EmbeddedPartitions):
             return services_alone(self.config, self.partitions, archives)
@@ -254,6 +260,7 @@ class Worker:
             every(OFTEN_S, gauges.often, fail),
             every(SELDOM_S, gauges.seldom, fail),
             ProcessFigures("worker").keep_updated(),
+            self.steps.watch(),
             every(ARCHIVES_EVERY_S, archives, fail),
         ]
 

@@ -16,6 +16,7 @@ from concurrent.futures import Future, InvalidStateError
 
 import numpy as np
 
+from pipeline.arrival import ArrivalStamps
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
@@ -65,13 +66,13 @@ class LogWriter:
     """The `store.endpoint.Writer` of this process: through the log, answered when durable and applied."""
 
     def __init__(
-        self, appender: Appender, outcome_of: OutcomeOf, partition_of: PartitionOf, clock_ns: Callable[[], int]
+        self, appender: Appender, outcome_of: OutcomeOf, partition_of: PartitionOf, stamps: ArrivalStamps
     ) -> None:
         """`outcome_of` waits for what became of the request in the frame at (partition, offset)."""
         self._appender = appender
         self._outcome_of = outcome_of
         self._partition_of = partition_of
-        self._clock_ns = clock_ns
+        self._stamps = stamps
 
     async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
         """Append the records of one request and wait for their outcomes. Raises LogFull, LogError, TimeoutError."""
@@ -89,6 +90,6 @@ class LogWriter:
 
     async def _write(self, table: TableId, records: Sequence[WriteRecord], partition: int) -> Applied:
         payload = encode_write(table.database, table.table, records)
-        frame = encode_frame(FrameKind.WRITE_RECORDS, [self._clock_ns()], [table.account], [""], [payload])
+        frame = encode_frame(FrameKind.WRITE_RECORDS, [self._stamps.take()], [table.account], [""], [payload])
         offset = await self._appender.append(READINGS, frame, partition)
         return await self._outcome_of(partition, offset)

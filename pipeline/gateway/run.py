@@ -7,13 +7,14 @@ import gc
 import logging
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import uvloop
 
+from pipeline.arrival import host_stamps
+from pipeline.clock import Steps
 from pipeline.config import Config
 from pipeline.config.quantities import Address
 from pipeline.gateway.serve import serve
@@ -93,7 +94,7 @@ async def _run(config: Config) -> None:
     # What is here now stays: the collector need not look at it again with every thousand sessions that come.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    figures = asyncio.create_task(ProcessFigures("gateway").keep_updated())
+    beside = [asyncio.create_task(job) for job in (ProcessFigures("gateway").keep_updated(), Steps("gateway").watch())]
     try:
         settings = listener_settings(config)
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
@@ -103,7 +104,7 @@ async def _run(config: Config) -> None:
             await serve(
                 settings,
                 appender,
-                clock_ns=time.time_ns,
+                stamps=host_stamps(),
                 stop=stop,
                 reload=reload,
                 partition_of=partition_of,
@@ -111,5 +112,6 @@ async def _run(config: Config) -> None:
                 brokers_folder=config.layout.brokers,
             )
     finally:
-        figures.cancel()
+        for task in beside:
+            task.cancel()
         await appender.stop()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.arrival import ArrivalStamps
 from pipeline.brokers.brokers import Brokers
 from pipeline.config.brokers import Broker
 from pipeline.gateway.server import Gateway
@@ -19,7 +20,7 @@ async def serve(
     settings: ListenerSettings,
     appender: Appender,
     *,
-    clock_ns: Callable[[], int],
+    stamps: ArrivalStamps,
     stop: asyncio.Event,
     reload: asyncio.Event | None = None,
     on_listening: Callable[[int], None] | None = None,
@@ -34,7 +35,7 @@ async def serve(
     those for brokers, cannot be used at the start, DataDirError if `brokers_folder` cannot, LogError if the log fails
     (a full one does not, nor an absent Kafka), OSError if the address cannot be had.
     """
-    gateway = Gateway(settings, appender, clock_ns=clock_ns, partition_of=partition_of)
+    gateway = Gateway(settings, appender, stamps=stamps, partition_of=partition_of)
     subscriptions = Brokers(brokers, brokers_folder, gateway.stage, gateway.names)
     await gateway.start()
     gateway.on_pressure.append(subscriptions.on_pressure)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from pipeline import metrics
+from pipeline.arrival import ArrivalStamps
 from pipeline.gateway.accounts import Accounts
 from pipeline.gateway.admission import Admitted, Refused, admit
 from pipeline.gateway.complaints import Complaints
@@ -46,7 +47,7 @@ class Gateway:
         settings: ListenerSettings,
         appender: Appender,
         *,
-        clock_ns: Callable[[], int],
+        stamps: ArrivalStamps,
         partition_of: Partitioner | None = None,
     ) -> None:
         self.settings = settings
@@ -54,7 +55,7 @@ class Gateway:
         self.wheel: Wheel[Session] = Wheel()
         self.complaints = Complaints()
         self.stage = MqttToReadings(
-            appender, settings.batch, clock_ns=clock_ns, on_pressure=self._on_pressure, partition_of=partition_of
+            appender, settings.batch, stamps=stamps, on_pressure=self._on_pressure, partition_of=partition_of
         )
         self.tls = None if settings.tls is None else Switch(settings.tls, "mqtt")
         self._accounts = Accounts(settings.users)

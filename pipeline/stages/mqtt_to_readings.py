@@ -19,6 +19,7 @@ from functools import partial
 from typing import Protocol
 
 from pipeline import metrics
+from pipeline.arrival import SPACING_NS, ArrivalStamps
 from pipeline.errors import LogError, LogFull, LogUnavailable
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
@@ -96,7 +97,7 @@ class MqttToReadings:
         appender: Appender,
         settings: BatchSettings,
         *,
-        clock_ns: Callable[[], int],
+        stamps: ArrivalStamps,
         on_pressure: Callable[[bool], None],
         partition_of: Partitioner | None = None,
     ) -> None:
@@ -106,10 +107,9 @@ class MqttToReadings:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._appender = appender
         self._settings = settings
-        self._clock_ns = clock_ns
+        self._stamps = stamps
         self._on_pressure = on_pressure
         self._partition_of = partition_of  # None: there is one
-        self._last_ns = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -137,17 +137,13 @@ class MqttToReadings:
     def took(self, account: str, count: int, size_bytes: int, publisher: Publisher | None, ids: list[bytes]) -> None:
         """The last `count` ≥ 1 messages of `batch` came from `account`; `ids` are the packet identifiers of QoS 1."""
         batch = self.batch
-        now_ns = self._clock_ns()
-        if now_ns <= self._last_ns:
-            now_ns = self._last_ns + 1
+        stamp_ns = self._stamps.take(count)
         if count == 1:
-            batch.arrival_ns.append(now_ns)
+            batch.arrival_ns.append(stamp_ns)
             batch.accounts.append(account)
-            self._last_ns = now_ns
         else:
-            batch.arrival_ns.extend(range(now_ns, now_ns + count))
+            batch.arrival_ns.extend(range(stamp_ns, stamp_ns + count * SPACING_NS, SPACING_NS))
             batch.accounts.extend([account] * count)
-            self._last_ns = now_ns + count - 1
         batch.size_bytes += size_bytes
         if publisher is not None and ids:
             acks = batch.acks.get(publisher)

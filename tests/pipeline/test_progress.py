@@ -45,3 +45,10 @@ def test_a_damaged_frame_counts_from_the_newest_message_applied() -> None:
     upto.applied(5, 0)
 
     assert upto.lag_s == 10.0
+
+
+def test_stamps_of_before_the_clock_was_set_back_do_not_hide_the_lag() -> None:
+    upto = progress(next_offset=8, applied_offset=3, waiting_since_s=95)
+    upto.applied(4, 1_300 * NS)
+
+    assert upto.lag_s == 5.0

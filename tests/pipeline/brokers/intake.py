@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from pipeline.arrival import host_stamps
 from pipeline.brokers.brokers import Brokers
 from pipeline.config.brokers import Broker
 from pipeline.frame import decode_frame
@@ -79,7 +79,7 @@ async def start_intake(folder: Path, *brokers: dict[str, Any] | Broker, **batch:
     """A gateway that has begun to subscribe to `brokers`; `folder` keeps who it is, `batch` are settings of batches."""
     log = FakeAppender()
     settings = replace(ListenerSettings(port=0, stop_timeout_s=5), batch=replace(BatchSettings(), **batch))
-    gateway = Gateway(settings, log, clock_ns=time.time_ns)
+    gateway = Gateway(settings, log, stamps=host_stamps())
     entries = [broker if isinstance(broker, Broker) else Broker(**broker) for broker in brokers]
     subscriptions = Brokers(entries, folder, gateway.stage, gateway.names)
     gateway.on_pressure.append(subscriptions.on_pressure)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from byte_devices import Listen, Listener
 
+from pipeline.arrival import host_stamps
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.testing import FakeAppender
@@ -20,9 +20,9 @@ async def listen() -> AsyncIterator[Listen]:
     """Starts listeners with the settings that a test names."""
     listeners: list[Listener] = []
 
-    async def start(clock_ns: Callable[[], int] = time.time_ns, **settings: Any) -> Listener:
+    async def start(**settings: Any) -> Listener:
         log = FakeAppender()
-        gateway = Gateway(replace(ListenerSettings(port=0, stop_timeout_s=5), **settings), log, clock_ns=clock_ns)
+        gateway = Gateway(replace(ListenerSettings(port=0, stop_timeout_s=5), **settings), log, stamps=host_stamps())
         await gateway.start()
         assert gateway._ticker is not None
         gateway._ticker.cancel()  # tests turn the wheel, and nobody else

@@ -15,6 +15,7 @@ from pipeline.mqtt.codes import Version
 from pipeline.mqtt.encode import pubacks
 from pipeline.mqtt.testing import connect, publish
 from pipeline.stages.mqtt_to_readings import BatchSettings, MqttToReadings
+from pipeline.testing.clock import stamps_by
 
 V3, V5 = Version.V3_1_1, Version.V5
 LIMIT = 300_000
@@ -175,7 +176,7 @@ async def test_a_small_frame_does_not_slip_into_a_full_log_before_a_large_one() 
         stage.took("default", 1, len(payload), None, [])
 
     log = NearlyFull()
-    stage = MqttToReadings(log, BatchSettings(max_messages=1), clock_ns=lambda: 1, on_pressure=lambda _: None)
+    stage = MqttToReadings(log, BatchSettings(max_messages=1), stamps=stamps_by(lambda: 1), on_pressure=lambda _: None)
     take(bytes(1_000))
     await until(lambda: log.refusals == 1)
     take(b"small")

@@ -17,6 +17,7 @@ from pipeline.log.testing import FakeAppender
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.testing import connect, packet, publish
 from pipeline.stages.mqtt_to_readings import BatchSettings
+from pipeline.testing.clock import stamps_by
 
 
 async def talk(chunks: list[bytes]) -> tuple[bytes, bool, list[tuple[str, bytes]]]:
@@ -24,7 +25,7 @@ async def talk(chunks: list[bytes]) -> tuple[bytes, bool, list[tuple[str, bytes]
     log = FakeAppender()
     tick = iter(range(1, 1 << 40))
     limits = ListenerSettings(max_packet_bytes=2_000, batch=BatchSettings(max_messages=4))
-    gateway = Gateway(limits, log, clock_ns=lambda: next(tick))
+    gateway = Gateway(limits, log, stamps=stamps_by(lambda: next(tick)))
     session = Session(gateway)
     wire = Wire()
     session.connection_made(wire)

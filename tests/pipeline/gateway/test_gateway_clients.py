@@ -15,6 +15,7 @@ import uvloop
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from pipeline.arrival import host_stamps
 from pipeline.frame import decode_frame
 from pipeline.gateway.serve import serve
 from pipeline.gateway.settings import ListenerSettings, User
@@ -42,7 +43,7 @@ class Served:
             self.port = port
             self._listening.set()
 
-        await serve(self._settings, self.log, clock_ns=time.time_ns, stop=self._stop, on_listening=on_listening)
+        await serve(self._settings, self.log, stamps=host_stamps(), stop=self._stop, on_listening=on_listening)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from byte_devices import WITHIN_S, Listen, Listener, Wire, until
 
+from pipeline.arrival import host_stamps
 from pipeline.errors import LogError
 from pipeline.gateway.serve import serve
 from pipeline.gateway.session import CLOSE_WITHIN_S, Session
@@ -203,7 +203,7 @@ async def test_a_log_that_fails_ends_the_server_with_its_error() -> None:
     log.broken = LogError("disk gone")
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(
-        serve(ListenerSettings(port=0), log, clock_ns=time.time_ns, stop=asyncio.Event(), on_listening=port.set_result)
+        serve(ListenerSettings(port=0), log, stamps=host_stamps(), stop=asyncio.Event(), on_listening=port.set_result)
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", await port)
     writer.write(connect("d") + publish("t", b"x", packet_id=1))

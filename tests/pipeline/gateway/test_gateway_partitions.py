@@ -13,6 +13,7 @@ from pipeline.frame import decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.partitioning import Partitioner, zonings_from
 from pipeline.stages.mqtt_to_readings import BatchSettings, MqttToReadings
+from pipeline.testing.clock import stamps_by
 
 PARTITIONS = 3
 TOPICS = [f"zone-{number}/sensor" for number in range(12)]
@@ -39,7 +40,7 @@ class Bench:
         self.stage = MqttToReadings(
             self.log,
             BatchSettings(close_after_s=0.001),
-            clock_ns=lambda: 1,
+            stamps=stamps_by(lambda: 1),
             on_pressure=self.pressed.append,
             partition_of=self.partition_of,
         )

@@ -26,6 +26,7 @@ from pipeline.log.topics import READINGS
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.routes import routes_from
 from pipeline.progress import Progress
+from pipeline.testing.clock import stamps_by
 from pipeline.writes import LogWriter, PendingWrites
 from rules.transition import rfc3339
 from store.endpoint import Endpoint
@@ -86,7 +87,7 @@ class HttpService:
         queries = QueryPool()
         endpoint = Endpoint(
             self.store,
-            LogWriter(self.appender, self.outcome, lambda *_: 0, self.clock),
+            LogWriter(self.appender, self.outcome, lambda *_: 0, stamps_by(self.clock)),
             clock_ns=self.clock,
             run=queries.run,
         )

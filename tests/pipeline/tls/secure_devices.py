@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 from prometheus_client import REGISTRY
 
+from pipeline.arrival import host_stamps
 from pipeline.frame import decode_frame
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
@@ -143,7 +144,7 @@ class Listener:
 async def listening(files: TlsFiles, **settings: Any) -> AsyncIterator[Listener]:
     """A listener that runs as long as the context."""
     log = FakeAppender()
-    gateway = Gateway(ListenerSettings(port=0, stop_timeout_s=5, tls=files, **settings), log, clock_ns=time.time_ns)
+    gateway = Gateway(ListenerSettings(port=0, stop_timeout_s=5, tls=files, **settings), log, stamps=host_stamps())
     await gateway.start()
     listener = Listener(gateway, log)
     try:

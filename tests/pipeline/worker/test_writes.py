@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.frame import FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
+from pipeline.testing.clock import stamps_by
 from pipeline.writes import UNCLAIMED_MAX, LogWriter, PendingWrites
 from store.endpoint.payload import WriteRecord, encode_write
 from store.record import MeasureType, TableId
@@ -71,7 +72,7 @@ async def test_a_request_is_one_frame_and_answered_once_it_is_applied() -> None:
     def outcome_of(_: int, offset: int) -> Awaitable[Applied]:
         return pending.outcome(offset, 5)
 
-    writer = LogWriter(appender, outcome_of, lambda *_: 0, lambda: 123)
+    writer = LogWriter(appender, outcome_of, lambda *_: 0, stamps_by(lambda: 123_000))
     writing = asyncio.create_task(writer.write(TableId("farm-7", "db", "t"), records))
     await asyncio.sleep(0.01)
     is_answered_before = writing.done()
@@ -84,7 +85,7 @@ async def test_a_request_is_one_frame_and_answered_once_it_is_applied() -> None:
     assert answer.existing_version[0] == 5
     assert (frame.kind, frame.arrival_ns, frame.accounts, frame.payloads) == (
         FrameKind.WRITE_RECORDS,
-        [123],
+        [123_000],
         ["farm-7"],
         [encode_write("db", "t", records)],
     )
