@@ -23,6 +23,7 @@ class FrameKind(enum.StrEnum):
     """What the payloads of a frame are."""
 
     MQTT = "mqtt"  # as published by devices; decoded by normalise
+    MQTT_AGAIN = "mqtt_again"  # the same, of dead letters that are put through again with their first stamps
     WRITE_RECORDS = "write_records"  # one validated WriteRecords request each, as `store.endpoint` encodes it
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rules.ahead import Marks
+from rules.arrays import Indices
 from rules.columns import NUMBERS, MeasureReader
 from rules.rule import RateOfChange, Rule, Side
-from rules.samples import Indices, Samples, Signals
-from rules.snapshot import BlockState, PhaseState, SignalState, encode_state, packed, unpacked
+from rules.samples import Rows, Samples, Signals
+from rules.snapshot import BlockState, MarkState, PhaseState, SignalState, encode_state, packed, unpacked
 from rules.transition import Status, Transition, alert_id, render_annotations
 from rules.watch import Change, Phase, Watch
 from store.record import MeasureType, RecordBatch, SeriesIndex
@@ -90,7 +92,9 @@ class Block:
         for watched in self._watched:
             newest = watched.signals
             signals[watched.reader.measure] = SignalState(
-                packed(newest.time_ns[:size], np.int64), packed(newest.value[:size], np.float64)
+                packed(newest.time_ns[:size], np.int64),
+                packed(newest.value[:size], np.float64),
+                _marks_of(newest.marks),
             )
             for _, watch in watched.watches:
                 active = watch.active()
@@ -112,6 +116,7 @@ class Block:
             if signals is not None:
                 watched.signals.time_ns[ids] = unpacked(signals.time_ns, np.int64)
                 watched.signals.value[ids] = unpacked(signals.value, np.float64)
+                _set_marks(watched.signals.marks, ids, signals.marks)
             for _, watch in watched.watches:
                 phases = state.phases.get(watch.rule.definition)
                 if phases is not None:
@@ -151,12 +156,12 @@ class Block:
         values = watched.reader.read(batch)
         if values is None:
             return None
-        values = values[rows[0] :]
-        time_ns = batch.time_ns[rows[0] :]
-        there = np.isfinite(values)
+        first = rows[0]
+        given = Rows(rows, series, batch.time_ns[first:], batch.arrival_ns[first:], values[first:])
+        there = np.isfinite(given.value)
         if not there.all():
-            rows, series, time_ns, values = rows[there], series[there], time_ns[there], values[there]
-        return watched.signals.take_in(rows, series, time_ns, values, repeats=repeats)
+            given = given.of(there)
+        return watched.signals.take_in(given, repeats=repeats, again=batch.again)
 
     def _note_mismatch(self, watched: Watched, kind: MeasureType) -> None:
         for _, watch in watched.watches:
@@ -184,3 +189,16 @@ class Block:
             labels=rule.labels,
             annotations=render_annotations(rule, table, zone, dimensions, value),
         )
+
+
+def _marks_of(marks: Marks) -> MarkState:
+    series = marks.series()
+    return MarkState(
+        packed(series, np.uint32), packed(marks.ahead_ns[series], np.int64), packed(marks.sound_ns[series], np.int64)
+    )
+
+
+def _set_marks(marks: Marks, ids: Indices, state: MarkState) -> None:
+    marks.set(
+        ids[unpacked(state.series, np.uint32)], unpacked(state.ahead_ns, np.int64), unpacked(state.sound_ns, np.int64)
+    )

@@ -3,26 +3,20 @@
 A *signal* is one measure of one series. A sample not later than the newest of its signal is not a sample to rules: that
 is what makes a repeated message, or a replay over state that has seen it, change nothing. A value that is null, NaN or
 infinite is no sample either. Signals are kept in arrays over series ids, so a batch costs a dozen passes of numpy.
+
+What was ahead of its time may not silence what comes after it (`rules.ahead`); such signals, and only they, are looked
+at sample by sample.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from rules.ahead import Marks, latest_sound_ns
+from rules.arrays import NEVER, Bools, Float64s, Indices, grown
 from store.record import Int64s
-
-Float64s: TypeAlias = npt.NDArray[np.float64]
-Indices: TypeAlias = npt.NDArray[np.intp]
-Bools: TypeAlias = npt.NDArray[np.bool_]
-
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-NEVER = int(np.iinfo(np.int64).min)
-"""The time of a signal that has had no sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +26,9 @@ class Samples:
     row                its row in the batch
     series             the signal's series id
     time_ns, value     the sample
-    before_ns, before  the sample of the same signal before it; NEVER and NaN if it is the first
+    before_ns, before  the sample of the same signal before it; NEVER and NaN if it is the first, or starts anew
     repeats            whether a signal may be in it more than once
+    anew               which of them start their signal anew, being *not* later than the one before; None: none does
     """
 
     row: Indices
@@ -43,9 +38,34 @@ class Samples:
     before_ns: Int64s
     before: Float64s
     repeats: bool
+    anew: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.row)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows of a batch in log order that have a finite value. All of one length."""
+
+    row: Indices
+    series: Indices
+    time_ns: Int64s
+    arrival_ns: Int64s
+    value: Float64s
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def of(self, chosen: Bools | Indices) -> Rows:
+        """These of them."""
+        return Rows(
+            self.row[chosen],
+            self.series[chosen],
+            self.time_ns[chosen],
+            self.arrival_ns[chosen],
+            self.value[chosen],
+        )
 
 
 class Signals:
@@ -54,29 +74,57 @@ class Signals:
     def __init__(self) -> None:
         self.time_ns: Int64s = np.empty(0, np.int64)
         self.value: Float64s = np.empty(0, np.float64)
+        self.marks = Marks()
 
     def grow(self, size: int) -> None:
         """Make room for series ids below `size`."""
         self.time_ns = grown(self.time_ns, size, NEVER)
         self.value = grown(self.value, size, np.nan)
+        self.marks.grow(size)
 
-    def take_in(self, row: Indices, series: Indices, time_ns: Int64s, value: Float64s, *, repeats: bool) -> Samples:
-        """The samples among these rows (in log order, values finite), remembered as the newest of their signals."""
-        fresh = time_ns > self.time_ns[series]
-        if not fresh.all():
-            row, series, time_ns, value = row[fresh], series[fresh], time_ns[fresh], value[fresh]
+    def take_in(self, rows: Rows, *, repeats: bool, again: bool = False) -> Samples:
+        """The samples among these rows, remembered as the newest of their signals.
+
+        repeats: a signal may be in them more than once. again: they are dead letters put through again.
+        """
+        odd = self._odd(rows, repeats=repeats)
+        if odd is None:
+            return self._take_in_order(rows, repeats=repeats)
+        usual = self._take_in_order(rows.of(~odd), repeats=repeats)
+        return _joined(usual, self._take_one_by_one(rows.of(odd), repeats=repeats, again=again))
+
+    def _odd(self, rows: Rows, *, repeats: bool) -> Bools | None:
+        """The rows of signals for which something was, or is, ahead of its time; None: there are none."""
+        if not len(rows):
+            return None
+        newest = self.time_ns[rows.series]
+        late_ns = latest_sound_ns(rows.arrival_ns)
+        if not self.marks.some and max(rows.time_ns.max(), newest.max()) <= late_ns.min():
+            return None  # nearly always
+        odd: Bools = (rows.time_ns > late_ns) | (newest > late_ns) | self.marks.has(rows.series)
         if repeats:
-            return self._take_in_repeats(row, series, time_ns, value)
-        samples = Samples(row, series, time_ns, value, self.time_ns[series], self.value[series], repeats=False)
-        self.time_ns[series] = time_ns
-        self.value[series] = value
-        return samples
+            order = np.argsort(rows.series, kind="stable")
+            odd[order] |= _highest_before(rows.series[order], rows.time_ns[order]) > late_ns[order]
+            odd = np.isin(rows.series, rows.series[odd])
+        return odd if odd.any() else None
 
-    def _take_in_repeats(self, row: Indices, series: Indices, time_ns: Int64s, value: Float64s) -> Samples:
+    def _take_in_order(self, rows: Rows, *, repeats: bool) -> Samples:
+        fresh = rows.time_ns > self.time_ns[rows.series]
+        if not fresh.all():
+            rows = rows.of(fresh)
+        if repeats:
+            return self._take_in_repeats(rows)
+        series = rows.series
+        before_ns, before = self.time_ns[series], self.value[series]
+        self.time_ns[series] = rows.time_ns
+        self.value[series] = rows.value
+        return Samples(rows.row, series, rows.time_ns, rows.value, before_ns, before, repeats=False)
+
+    def _take_in_repeats(self, rows: Rows) -> Samples:
         """The same where a signal may occur several times: in parts, one a signal, each in log order."""
-        order = np.argsort(series, kind="stable")
-        order = order[_record_highs(series[order], time_ns[order])]
-        series, time_ns, value = series[order], time_ns[order], value[order]
+        order = np.argsort(rows.series, kind="stable")
+        order = order[rows.time_ns[order] > _highest_before(rows.series[order], rows.time_ns[order])]
+        series, time_ns, value = rows.series[order], rows.time_ns[order], rows.value[order]
         first = np.ones(len(order), np.bool_)
         first[1:] = series[1:] != series[:-1]
         last = np.ones(len(order), np.bool_)
@@ -86,30 +134,66 @@ class Signals:
         before[first] = self.value[series[first]]
         self.time_ns[series[last]] = time_ns[last]
         self.value[series[last]] = value[last]
-        return Samples(row[order], series, time_ns, value, before_ns, before, repeats=True)
+        return Samples(rows.row[order], series, time_ns, value, before_ns, before, repeats=True)
+
+    def _take_one_by_one(self, rows: Rows, *, repeats: bool, again: bool) -> Samples:
+        """The same for signals with something ahead of its time: in rounds, in each of which a signal occurs once."""
+        rounds = _rounds(rows.series) if repeats else [np.arange(len(rows))]
+        taken = [self._take_round(rows.of(chosen), repeats=repeats, again=again) for chosen in rounds]
+        self.marks.recount()
+        samples = taken[0]
+        return samples if len(taken) == 1 else _joined(*taken)
+
+    def _take_round(self, rows: Rows, *, repeats: bool, again: bool) -> Samples:
+        newest_ns = self.time_ns[rows.series]
+        rows = rows.of(self.marks.pass_by(newest_ns, rows.series, rows.time_ns, rows.arrival_ns, again=again))
+        series = rows.series
+        before_ns, before = self.time_ns[series], self.value[series]
+        anew = rows.time_ns <= before_ns
+        before_ns[anew], before[anew] = NEVER, np.nan
+        self.time_ns[series] = rows.time_ns
+        self.value[series] = rows.value
+        return Samples(rows.row, series, rows.time_ns, rows.value, before_ns, before, repeats, anew)
 
 
-def _record_highs(series: Indices, time_ns: Int64s) -> Bools:
-    """Which rows are later than all rows of the same series before them; equal series stand together.
+def _joined(*parts: Samples) -> Samples:
+    anew = [np.zeros(len(part), np.bool_) if part.anew is None else part.anew for part in parts]
+    return Samples(
+        np.concatenate([part.row for part in parts]),
+        np.concatenate([part.series for part in parts]),
+        np.concatenate([part.time_ns for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.before_ns for part in parts]),
+        np.concatenate([part.before for part in parts]),
+        any(part.repeats for part in parts),
+        np.concatenate(anew),
+    )
+
+
+def _rounds(series: Indices) -> list[Indices]:
+    """The positions of the first occurrences of each series, of the second ones, and so on."""
+    order = np.argsort(series, kind="stable")
+    first = np.ones(len(order), np.bool_)
+    first[1:] = series[order][1:] != series[order][:-1]
+    place = np.arange(len(order))
+    nth = place - np.maximum.accumulate(np.where(first, place, 0))
+    by_round = np.argsort(nth, kind="stable")
+    return np.split(order[by_round], np.cumsum(np.bincount(nth))[:-1])
+
+
+def _highest_before(series: Indices, time_ns: Int64s) -> Int64s:
+    """The latest time of the rows of the same series before each; NEVER if there is none. Equal series stand together.
 
     Times are replaced by their ranks, raised by the number of ranks with each new series, so that one running maximum
     over everything starts anew with each series.
     """
+    highest = np.full(len(series), NEVER, np.int64)
     if not len(series):
-        return np.zeros(0, np.bool_)
+        return highest
     times, rank = np.unique(time_ns, return_inverse=True)
     part = np.zeros(len(series), np.int64)
     np.cumsum(series[1:] != series[:-1], out=part[1:])
-    height = part * len(times) + rank
-    high = np.ones(len(series), np.bool_)
-    high[1:] = height[1:] > np.maximum.accumulate(height)[:-1]
-    return high
-
-
-def grown(array: npt.NDArray[Scalar], size: int, fill: float) -> npt.NDArray[Scalar]:
-    """`array` with room for `size` elements, new ones being `fill`; with some to spare, so that growing is rare."""
-    if len(array) >= size:
-        return array
-    larger = np.full(size + size // 4 + 16, fill, array.dtype)
-    larger[: len(array)] = array
-    return larger
+    height = np.maximum.accumulate(part * len(times) + rank)
+    same = part[1:] == part[:-1]
+    highest[1:][same] = times[height[:-1][same] % len(times)]
+    return highest

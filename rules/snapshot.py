@@ -3,9 +3,11 @@
     [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: phases}]
 
 Series are named by their keys and, in the arrays, by their place in the list of keys: ids mean something only inside
-one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8)], one each per key; phases, of series
-that are pending or firing only, are [series (u4), phase (i1), bound (i1), onset (i8)]. A rule's phases stand under the
-hash of its definition, so that a rule that was changed starts afresh and every other keeps its state.
+one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks], times and values one each per
+key, the marks (absent in older files) [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`);
+phases, of series that are pending or firing only, are [series (u4), phase (i1), bound (i1), onset (i8)]. A rule's
+phases stand under the hash of its definition, so that a rule that was changed starts afresh and every other keeps its
+state.
 """
 
 from __future__ import annotations
@@ -16,11 +18,19 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rules.arrays import Scalar
 from rules.errors import RuleSnapshotError
-from rules.samples import Scalar
 from store.record import Dimensions, SeriesKey
 
 FORMAT_VERSION = 1
+
+
+class MarkState(msgspec.Struct, array_like=True, frozen=True):
+    """The signals of one measure of which a sample was ahead of its time."""
+
+    series: bytes = b""
+    ahead_ns: bytes = b""
+    sound_ns: bytes = b""
 
 
 class SignalState(msgspec.Struct, array_like=True, frozen=True):
@@ -28,6 +38,7 @@ class SignalState(msgspec.Struct, array_like=True, frozen=True):
 
     time_ns: bytes
     value: bytes
+    marks: MarkState = MarkState()
 
 
 class PhaseState(msgspec.Struct, array_like=True, frozen=True):
@@ -104,9 +115,18 @@ def _check_lengths(state: BlockState) -> None:
     for measure, signals in state.signals.items():
         if len(signals.time_ns) != 8 * keys or len(signals.value) != 8 * keys:
             raise RuleSnapshotError(f"rule state has {keys} series, but not as many signals of {measure}")
+        marks = signals.marks
+        count = len(marks.series) // 4
+        if (len(marks.series), len(marks.ahead_ns), len(marks.sound_ns)) != (4 * count, 8 * count, 8 * count):
+            raise RuleSnapshotError(f"rule state has marks of {measure} whose arrays differ in length")
+        _check_series(marks.series, keys)
     for phases in state.phases.values():
         count = len(phases.phase)
         if (len(phases.series), len(phases.side), len(phases.onset_ns)) != (4 * count, count, 8 * count):
             raise RuleSnapshotError("rule state has phases whose arrays differ in length")
-        if count and int(np.frombuffer(phases.series, "<u4").max()) >= keys:
-            raise RuleSnapshotError(f"rule state has phases of a series beyond its {keys}")
+        _check_series(phases.series, keys)
+
+
+def _check_series(series: bytes, keys: int) -> None:
+    if series and int(np.frombuffer(series, "<u4").max()) >= keys:
+        raise RuleSnapshotError(f"rule state has something of a series beyond its {keys}")

@@ -4,7 +4,8 @@
                                         └────────figure inside the bounds────────▶ ok
 
 Most samples change nothing, so a batch is judged in two steps: numpy finds the signals whose phase changes, and only
-these are stepped one by one through the state machine above. A silent signal keeps its phase.
+these are stepped one by one through the state machine above. A silent signal keeps its phase. A sample that starts its
+signal anew (`rules.ahead`) ends what is pending, whose onset lies in its future; what fires stays, and is judged by it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rules.arrays import Bools, Float64s, Indices, grown
 from rules.duration import duration_ns
 from rules.figures import figures_of
 from rules.rule import ACCOUNT, Rule, Side
-from rules.samples import Bools, Float64s, Indices, Samples, grown
+from rules.samples import Samples
 from store.record import Int64s, SeriesIndex, SeriesKey
 
 
@@ -92,12 +94,14 @@ class Watch:
         if not self._active and not beyond.any():
             return []
         changing = self._changing(samples, figures, beyond) & eligible
+        if samples.anew is not None:
+            changing |= samples.anew
         if not changing.any():
             return []
         if samples.repeats:
             # What a signal's later samples do depends on the change: all of its samples are stepped.
-            changing = np.isin(samples.series, samples.series[changing]) & eligible
-        return self._step_each(samples, figures, np.flatnonzero(changing))
+            changing = np.isin(samples.series, samples.series[changing]) & (eligible | changing)
+        return self._step_each(samples, figures, eligible, np.flatnonzero(changing))
 
     def _changing(self, samples: Samples, figures: Float64s, beyond: Bools) -> Bools:
         """Which samples leave the phase that their signal has now."""
@@ -107,18 +111,24 @@ class Watch:
         changing: Bools = np.where(phase == Phase.OK, beyond, np.where(phase == Phase.FIRING, clear, ~beyond | due))
         return changing
 
-    def _step_each(self, samples: Samples, figures: Float64s, chosen: Indices) -> list[Change]:
-        stepped = (
-            self._step(*sample)
-            for sample in zip(
-                samples.row[chosen].tolist(),
-                samples.series[chosen].tolist(),
-                samples.time_ns[chosen].tolist(),
-                figures[chosen].tolist(),
-                strict=True,
-            )
-        )
-        return [change for change in stepped if change is not None]
+    def _step_each(self, samples: Samples, figures: Float64s, eligible: Bools, chosen: Indices) -> list[Change]:
+        anew = np.zeros(len(samples), np.bool_) if samples.anew is None else samples.anew
+        changes = []
+        for row, series, time_ns, figure, starts_anew, is_eligible in zip(
+            samples.row[chosen].tolist(),
+            samples.series[chosen].tolist(),
+            samples.time_ns[chosen].tolist(),
+            figures[chosen].tolist(),
+            anew[chosen].tolist(),
+            eligible[chosen].tolist(),
+            strict=True,
+        ):
+            if starts_anew and self.phase[series] == Phase.PENDING:
+                self._enter(series, Phase.OK, Side.NONE)
+            change = self._step(row, series, time_ns, figure) if is_eligible else None
+            if change is not None:
+                changes.append(change)
+        return changes
 
     def _step(self, row: int, series: int, time_ns: int, figure: float) -> Change | None:
         """One sample through the state machine; what it changed for the world, if anything."""

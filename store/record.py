@@ -145,6 +145,8 @@ class RecordBatch:
                 measure. A single-measure record (Timestream) has its value under "measure_value::<type>".
     by_version  whether Timestream's version rules decide between two records of one key (WriteRecords); otherwise the
                 later offset wins (MQTT)
+    again       whether these were dead letters and are put through again: they keep their first arrival stamp, which is
+                older than their place in the log
     """
 
     index: SeriesIndex
@@ -157,6 +159,7 @@ class RecordBatch:
     measures: Mapping[str, pa.Array]
     types: Mapping[str, MeasureType]
     by_version: bool = False
+    again: bool = False
 
     @property
     def table(self) -> TableId:
@@ -181,6 +184,7 @@ class RecordBatch:
             {name: values.take(arrow) for name, values in self.measures.items()},
             self.types,
             self.by_version,
+            self.again,
         )
 
 

@@ -80,8 +80,8 @@ class Normaliser:
         self._forget_dropped_tables()
         out = Normalised()
         for kind, run in groupby(frames, key=lambda item: item[1].kind):
-            if kind is FrameKind.MQTT:
-                self._mqtt(list(run), out)
+            if kind is not FrameKind.WRITE_RECORDS:
+                self._mqtt(list(run), out, again=kind is FrameKind.MQTT_AGAIN)
             else:
                 for offset, frame in run:
                     self._writes(frame, offset, out)
@@ -99,7 +99,7 @@ class Normaliser:
             self._newest_arrival_ns,
         )
 
-    def _mqtt(self, frames: list[tuple[int, Frame]], out: Normalised) -> None:
+    def _mqtt(self, frames: list[tuple[int, Frame]], out: Normalised, *, again: bool) -> None:
         call = Call.of(frames)
         works, refused = self._collect(call)
         for work in works:
@@ -107,11 +107,11 @@ class Normaliser:
             refused += work.refused
             if work.pieces:
                 table = work.table
-                out.batches.append(batch_of(work.pieces, table.index, table.types, self.stream, call))
+                out.batches.append(batch_of(work.pieces, table.index, table.types, self.stream, call, again=again))
         out.dead_letters += [
             self._dead_letter(call, row, error) for row, error in sorted(refused, key=lambda item: item[0])
         ]
-        if call.payloads:
+        if call.payloads and not again:
             self._newest_arrival_ns = int(call.arrivals[-1])
 
     def _collect(self, call: Call) -> tuple[Iterable[TableWork], list[tuple[int, PayloadError]]]:

@@ -56,6 +56,8 @@ def batch_of(
     types: Mapping[str, MeasureType],
     stream: str,
     call: Call,
+    *,
+    again: bool,
 ) -> RecordBatch:
     """The batch of these pieces (n ≥ 1), in order of their messages."""
     piece = pieces[0] if len(pieces) == 1 else _merged(pieces, types)
@@ -69,6 +71,7 @@ def batch_of(
         arrival_ns=call.arrivals[piece.rows],
         measures=piece.measures,
         types={name: types[name] for name in piece.measures},
+        again=again,
     )
 
 

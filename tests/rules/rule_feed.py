@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +54,7 @@ class Feed:
             np.array([(START + seconds) * SECOND for _, seconds, _ in rows], np.int64),
             np.ones(len(rows), np.int64),
             np.arange(first, self.offset, dtype=np.int64),
-            np.zeros(len(rows), np.int64),
+            np.array([(START + seconds) * SECOND for _, seconds, _ in rows], np.int64),
             {measure: pa.array([value for _, _, value in rows], kind.arrow)},
             {measure: kind},
         )
@@ -65,6 +66,11 @@ class Feed:
     def send(self, *rows: Row) -> list[tuple[str, str, int, float]]:
         """What one batch of these rows changes: (sensor, status, seconds, value)."""
         return brief(self.engine.evaluate(self.batch(rows)))
+
+    def arrives(self, seconds: int, *rows: Row, again: bool = False) -> list[tuple[str, str, int, float]]:
+        """The same for rows that arrive so many seconds after START."""
+        arrival_ns = np.full(len(rows), (START + seconds) * SECOND, np.int64)
+        return brief(self.engine.evaluate(replace(self.batch(rows), arrival_ns=arrival_ns, again=again)))
 
     def phases(self) -> list[tuple[str, str, str]]:
         """(sensor, rule, phase) of all that is active."""

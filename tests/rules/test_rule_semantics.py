@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from rule_feed import TABLE, Feed, rules_of
+from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
 from rules.duration import parse_duration
 from rules.template import parse_template
@@ -290,3 +290,88 @@ def test_zone_in_a_template_is_the_dimension_and_else_the_zones_name() -> None:
     assert label_too == with_dimension
     assert with_dimension == {"summary": "north gh-7/north"}
     assert without == {"summary": "gh-7/north gh-7/north"}
+
+
+MINUTE = 60
+AHEAD = 14 * MINUTE
+"""Within `limits.future`, so it is stored and judged."""
+
+
+def test_one_reading_ahead_of_its_time_does_not_blind_a_signal() -> None:
+    feed = Feed(rules_of("alert: Hot, measure: temperature, range: {max: 32}"))
+    feed.arrives(0, ("a", AHEAD, 20))
+
+    found = feed.arrives(5, ("a", 5, 33))
+
+    assert found == [("a", "firing", 5, 33)]
+
+
+@pytest.mark.parametrize("lead", [0, 9, 10, 11, 2 * MINUTE])
+def test_a_clock_that_is_corrected_to_somewhat_ahead_is_believed_too(lead: int) -> None:
+    feed = Feed(rules_of("alert: Hot, measure: temperature, range: {max: 32}"))
+    feed.arrives(0, ("a", AHEAD, 20))
+
+    assert feed.arrives(5, ("a", 5 + lead, 33)) == [("a", "firing", 5 + lead, 33)]
+    assert feed.arrives(10, ("a", 10 + lead, 20)) == [("a", "resolved", 10 + lead, 20)]
+
+
+@pytest.mark.parametrize(("seconds", "judged"), [(9, False), (10, False), (11, True)])
+def test_clocks_of_host_and_device_may_differ_by_ten_seconds(seconds: int, judged: bool) -> None:
+    """Nearer than that an earlier time is late, as in any disorder on the way."""
+    feed = Feed(rules_of("alert: Hot, measure: temperature, range: {max: 32}"))
+    feed.arrives(0, ("a", seconds, 20))
+
+    assert bool(feed.arrives(0, ("a", -1, 33))) is judged
+
+
+def test_a_host_clock_that_is_set_back_does_not_blind_a_signal() -> None:
+    feed = Feed(rules_of(HOT_FOR))
+    feed.arrives(3600, ("a", 3600, 33))
+
+    found = [feed.arrives(seconds, ("a", seconds, 34)) for seconds in (5, 124, 125)]
+
+    assert found == [[], [], [("a", "firing", 125, 34)]]
+
+
+def test_a_signal_that_starts_anew_has_no_onset_and_no_rate_from_before() -> None:
+    feed = Feed(rules_of(HOT_FOR, FAST))
+    feed.arrives(0, ("a", AHEAD, 50))
+
+    feed.arrives(5, ("a", 5, 33))
+
+    assert feed.phases() == [("a", "g/Hot", "PENDING")]
+    assert [alert.since_ns for alert in feed.engine.active()] == [(START + 5) * SECOND]
+
+
+def test_an_alert_that_fires_is_judged_by_the_sample_after_one_ahead() -> None:
+    feed = Feed(rules_of(HOT))
+    feed.arrives(0, ("a", AHEAD, 33))
+
+    assert feed.arrives(5, ("a", 5, 33)) == []
+    assert feed.arrives(10, ("a", 10, 20)) == [("a", "resolved", 10, 20)]
+
+
+def test_what_is_sent_again_around_a_reading_ahead_changes_nothing() -> None:
+    feed = Feed(rules_of(HOT))
+    sent = [(0, ("a", 0, 20)), (5, ("a", AHEAD, 33)), (10, ("a", 10, 34)), (15, ("a", 15, 20))]
+    for arrival, row in sent:
+        feed.arrives(arrival, row)
+
+    assert [feed.arrives(20 + arrival, row) for arrival, row in sent] == [[], [], [], []]
+
+
+def test_a_device_that_is_always_ahead_is_judged_in_the_order_of_its_own_times() -> None:
+    feed = Feed(rules_of(HOT))
+    feed.arrives(0, ("a", AHEAD, 20))
+    feed.arrives(10, ("a", AHEAD + 10, 20))
+
+    assert feed.arrives(20, ("a", AHEAD + 5, 33)) == []
+    assert feed.arrives(20, ("a", AHEAD + 11, 33)) == [("a", "firing", AHEAD + 11, 33)]
+
+
+def test_a_dead_letter_put_through_again_does_not_start_a_signal_anew() -> None:
+    feed = Feed(rules_of(HOT))
+    feed.arrives(3600, ("a", 3600, 20))
+
+    assert feed.arrives(0, ("a", 0, 33), again=True) == []
+    assert feed.arrives(0, ("b", 0, 33), again=True) == [("b", "firing", 0, 33)]

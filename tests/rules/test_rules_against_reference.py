@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +19,8 @@ from rules.transition import Transition
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 
 Values: TypeAlias = dict[str, float | None]
-Row: TypeAlias = tuple[str, int, Values]
+Row: TypeAlias = tuple[str, int, int, Values]
+"""Sensor, its time, the arrival, values."""
 Told: TypeAlias = tuple[str, str, str, int, int, float, tuple[tuple[str, float], ...]]
 
 RULES = rules_of(
@@ -31,16 +33,45 @@ RULES = rules_of(
 
 
 @dataclass
+class Newest:
+    """What makes the samples of a signal late."""
+
+    time: float = -inf
+    sound: float = -inf
+    ahead: float = -inf
+
+    def takes(self, time: int, arrival: int) -> bool:
+        """Whether a sample is not late, which then is the newest."""
+        is_ahead = time > arrival + 10
+        mark = max(self.sound, self.ahead) if is_ahead else self.sound
+        is_wrong = mark > arrival + 10 and mark - arrival > 2 * max(time - arrival, 0)
+        if time <= mark and not is_wrong:
+            return False
+        if is_ahead:
+            self.ahead = time
+            self.sound = -inf if self.sound > time else self.sound
+        else:
+            self.sound = time
+            self.ahead = -inf if self.ahead <= time else self.ahead
+        self.time = time
+        return True
+
+
+@dataclass
 class Reference:
     """One signal and one rule, written for reading."""
 
     rule: Rule
+    newest: Newest = field(default_factory=Newest)
     time: int | None = None
     value: float = 0.0
     onset: int | None = None
     fired: str | None = None
 
     def sample(self, time: int, value: float) -> tuple[str, int, float, str] | None:
+        if self.time is not None and time <= self.time:
+            self.time = None
+            self.onset = self.onset if self.fired else None
         before, self.time, self.value = (self.time, self.value), time, value
         figure = value
         if isinstance(self.rule.condition, RateOfChange):
@@ -71,11 +102,11 @@ class Reference:
 def expected(rows: list[Row]) -> list[Told]:
     signals: dict[tuple[str, int], Reference] = {}
     told: list[Told] = []
-    for sensor, time, values in rows:
+    for sensor, time, arrival, values in rows:
         for place, rule in enumerate(RULES.rules):
             value = values.get(rule.measure)
             signal = signals.setdefault((sensor, place), Reference(rule))
-            if value is None or (signal.time is not None and time <= signal.time):
+            if value is None or not signal.newest.takes(time, arrival):
                 continue
             if sensor not in rule.where.get("sensor", {sensor}):
                 continue
@@ -104,16 +135,16 @@ def told(transitions: list[Transition]) -> list[Told]:
 
 def batch(registry: SeriesRegistry, rows: list[Row], offset: int) -> RecordBatch:
     index = registry.of(TABLE)
-    series = [index.id_of(Feed.key(sensor)) for sensor, _, _ in rows]
-    measures = {name: pa.array([values.get(name) for _, _, values in rows], pa.float64()) for name in ("x", "y")}
+    series = [index.id_of(Feed.key(sensor)) for sensor, *_ in rows]
+    measures = {name: pa.array([values.get(name) for *_, values in rows], pa.float64()) for name in ("x", "y")}
     return RecordBatch(
         index,
         STREAM,
         np.array(series, np.int32),
-        np.array([time * SECOND for _, time, _ in rows], np.int64),
+        np.array([time * SECOND for _, time, _, _ in rows], np.int64),
         np.ones(len(rows), np.int64),
         np.arange(offset, offset + len(rows), dtype=np.int64),
-        np.zeros(len(rows), np.int64),
+        np.array([arrival * SECOND for _, _, arrival, _ in rows], np.int64),
         measures,
         dict.fromkeys(measures, MeasureType.DOUBLE),
     )
@@ -123,14 +154,18 @@ values = st.none() | st.integers(-4, 4).map(float)
 
 
 def dense(seed: int) -> list[Row]:
-    """Many samples of few signals, mostly in order, some late or repeated."""
+    """Many samples of few signals, mostly in order, some late or repeated; clocks of devices and host jump at times."""
     rng = random.Random(seed)
-    clock = dict.fromkeys(("a1", "a2", "b1"), 0)
+    clock = dict.fromkeys(("a1", "a2", "b1"), 200)
+    arrival = 200
+    steps = rng.choice([[0], [0, 0, 0, 0, 0, -100, 100, 20, -20, 40]])
     rows: list[Row] = []
     for _ in range(rng.randint(50, 150)):
         sensor = rng.choice(list(clock))
         clock[sensor] += rng.choice([0, 1, 1, 1, 2, 11, -2])
-        rows.append((sensor, clock[sensor], {name: rng.choice([None, *map(float, range(-4, 5))]) for name in "xy"}))
+        arrival += rng.choice([0, 1, 1]) + rng.choice(steps) * rng.choice([0, 0, 0, 1])
+        time = clock[sensor] + rng.choice(steps)
+        rows.append((sensor, time, arrival, {name: rng.choice([None, *map(float, range(-4, 5))]) for name in "xy"}))
     return rows
 
 
@@ -139,7 +174,9 @@ sparse = st.lists(
         st.sampled_from(["a1", "a2", "b1"]), st.integers(0, 40), st.fixed_dictionaries({"x": values, "y": values})
     ),
     max_size=60,
-).map(lambda rows: [(sensor, time // 2 + place // 2, values) for place, (sensor, time, values) in enumerate(rows)])
+).map(
+    lambda rows: [(sensor, time // 2 + place // 2, place, values) for place, (sensor, time, values) in enumerate(rows)]
+)
 rows_strategy = sparse | st.integers(0, 2**32).map(dense)
 cuts_strategy = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 8)), min_size=1)
 

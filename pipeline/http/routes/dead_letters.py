@@ -97,7 +97,7 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
 
 def _frame(letters: Sequence[DeadLetter]) -> bytes:
     return encode_frame(
-        FrameKind.MQTT,
+        FrameKind.MQTT_AGAIN,
         [letter.arrival_ns for letter in letters],
         [letter.account for letter in letters],
         [letter.mqtt_topic for letter in letters],

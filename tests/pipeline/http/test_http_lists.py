@@ -7,7 +7,7 @@ import httpx
 import pytest
 from http_service import NOW_NS, NS, HttpService
 
-from pipeline.frame import decode_frame
+from pipeline.frame import FrameKind, decode_frame
 from pipeline.log.topics import READINGS
 from store.record import SeriesKey, TableId
 
@@ -155,7 +155,7 @@ async def test_dead_letters_are_filtered(service: HttpService, http: httpx.Async
 
 
 async def test_a_replay_appends_the_message_with_its_first_stamp(service: HttpService, http: httpx.AsyncClient) -> None:
-    """What still fails is a new dead letter."""
+    """What still fails is a new dead letter. The frame says that its stamps are older than its place in the log."""
     await service.publish("greenhouse/eu/gh-1/north/s1", b"not json")
     (letter,) = await letters_of(http)
     service.clock.now_ns += MINUTE
@@ -166,6 +166,7 @@ async def test_a_replay_appends_the_message_with_its_first_stamp(service: HttpSe
     frame = decode_frame(value)
     assert answer.json() == {"replayed": 1, "more": False}
     assert (offset, frame.arrival_ns, frame.payloads) == (1, [NOW_NS], [b"not json"])
+    assert frame.kind is FrameKind.MQTT_AGAIN
     assert (await letters_of(http))[0]["replayed"] == "2026-11-23T10:01:00Z"
     service.take_in()
     assert [found["replayed"] for found in await letters_of(http)] == [None, "2026-11-23T10:01:00Z"]

@@ -1,0 +1,26 @@
+"""The numpy arrays over series ids that rules keep their state in."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Float64s: TypeAlias = npt.NDArray[np.float64]
+Indices: TypeAlias = npt.NDArray[np.intp]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+NEVER = int(np.iinfo(np.int64).min)
+"""The time of a signal that has had no sample."""
+
+
+def grown(array: npt.NDArray[Scalar], size: int, fill: float) -> npt.NDArray[Scalar]:
+    """`array` with room for `size` elements, new ones being `fill`; with some to spare, so that growing is rare."""
+    if len(array) >= size:
+        return array
+    larger = np.full(size + size // 4 + 16, fill, array.dtype)
+    larger[: len(array)] = array
+    return larger
