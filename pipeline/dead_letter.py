@@ -37,6 +37,10 @@ class Reason(enum.StrEnum):
     TIME_OUT_OF_RANGE = "time_out_of_range"  # before 1970 or after 2262-04-11
     TOO_FAR_AHEAD = "too_far_ahead"  # later than its arrival by more than the table's future limit
     TOO_LATE = "too_late"  # earlier than its arrival by more than the table's retention
+    TOO_LARGE = "too_large"  # a message above the gateway's limit: its head alone is kept
+    BAD_PUBLISH = (
+        "bad_publish"  # a message as MQTT forbids it: a wildcard in its topic, an alias that stands for nothing
+    )
     DAMAGED_FRAME = "damaged_frame"  # a log message that cannot be read
 
 
@@ -58,6 +62,14 @@ class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
     arrival_ns: int
 
 
+class Rejection(msgspec.Struct, array_like=True, frozen=True):
+    """A message that the gateway knows to be no reading, as a frame of [readings] holds it: why, and what is kept."""
+
+    reason: Reason
+    detail: str
+    payload: bytes
+
+
 class Replayed(msgspec.Struct, array_like=True, frozen=True):
     """A note that dead letters of these ids were appended to [readings] again."""
 
@@ -75,6 +87,7 @@ class DeadLetterEntry(msgspec.Struct, array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(DeadLetterEntry)
+_rejection_decoder = msgspec.msgpack.Decoder(Rejection)
 
 
 def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
@@ -96,3 +109,16 @@ def decode_dead_letters(data: bytes) -> DeadLetterEntry:
     if value.format_version != FORMAT_VERSION:
         raise FrameError(f"dead letters of format version {value.format_version}; this program reads {FORMAT_VERSION}")
     return value
+
+
+def encode_rejection(rejection: Rejection) -> bytes:
+    """The payload of its frame."""
+    return _encoder.encode(rejection)
+
+
+def decode_rejection(data: bytes) -> Rejection:
+    """What is in `data`. Raises FrameError."""
+    try:
+        return _rejection_decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise FrameError(f"{len(data)} bytes that are not a rejected message: {error}") from error

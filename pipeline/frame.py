@@ -24,6 +24,7 @@ class FrameKind(enum.StrEnum):
 
     MQTT = "mqtt"  # as published by devices; decoded by normalise
     MQTT_AGAIN = "mqtt_again"  # the same, of dead letters that are put through again with their first stamps
+    REJECTED = "rejected"  # as the gateway knows already that they are no readings: a `dead_letter.Rejection` each
     WRITE_RECORDS = "write_records"  # one validated WriteRecords request each, as `store.endpoint` encodes it
 
 

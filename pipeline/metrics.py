@@ -10,7 +10,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 # The gateway: what devices sent.
 messages_received = Counter("streamgauge_gateway_messages_total", "PUBLISH packets taken in", ["qos"])
-messages_acknowledged = Counter("streamgauge_gateway_acknowledged_total", "PUBACKs sent, each after the log's fsync")
+messages_acknowledged = Counter(
+    "streamgauge_gateway_acknowledged_total", "PUBACKs and PUBRECs sent, each after the log's fsync"
+)
 bytes_received = Counter("streamgauge_gateway_received_bytes_total", "Bytes of the PUBLISH packets taken in")
 append_seconds = Histogram(
     "streamgauge_gateway_append_seconds",
@@ -26,6 +28,15 @@ connections = Gauge("streamgauge_gateway_connections", "Devices connected now", 
 connections_refused = Counter("streamgauge_gateway_refused_total", "CONNECTs and packets refused", ["reason"])
 connections_ended = Counter("streamgauge_gateway_ended_total", "Connections that devices did not end well", ["reason"])
 packets_malformed = Counter("streamgauge_gateway_malformed_total", "Connections closed for bad packets", ["reason"])
+messages_cleared = Counter(
+    "streamgauge_gateway_cleared_total", "Empty messages that clear a retained one, and are nothing to keep"
+)
+messages_repeated = Counter(
+    "streamgauge_gateway_repeated_total", "Messages of QoS 2 sent again on their connection, and taken in once"
+)
+bridge_states = Counter(
+    "streamgauge_gateway_bridge_states_total", "What bridges of brokers said of themselves", ["state"]
+)
 paused_seconds = Counter(
     "streamgauge_gateway_paused_seconds_total", "Time without reading, because the log was slow or full"
 )

@@ -47,6 +47,8 @@ class Connection:
     lost   once the connection has ended: why
     """
 
+    qos = QOS  # of what it acknowledges itself
+
     def __init__(
         self,
         broker: Broker,
@@ -323,6 +325,8 @@ class _Receipts:
     We ask for QoS 1, so these are of a session that another program began under our client id. PUBREC makes a message
     ours as PUBACK does with QoS 1; what is sent again before it is an ordinary message.
     """
+
+    qos = 2
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -51,9 +51,6 @@ def admit(
         detail = "an empty client id, and clean session 0"
         return _refused(connect, "client_id", ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, detail)
     if connect.will is not None:
-        if connect.will.qos > 1 and connect.version is Version.V5:  # 5: 3.2.2.3.4
-            detail = "a will of QoS 2; 0 and 1 are supported"
-            return _refused(connect, "will_qos", ReasonCode.QOS_NOT_SUPPORTED, detail)
         size = len(connect.will.mqtt_topic.encode())
         if size > settings.max_topic_bytes:
             detail = f"a will's topic of {size} bytes; {settings.max_topic_bytes} are allowed"
@@ -78,9 +75,8 @@ def _refused(connect: Connect, reason: str, code: ReasonCode, detail: str) -> Re
 
 def _limits(connect: Connect, settings: ListenerSettings, client_id: str) -> dict[Property, int | str]:
     limits: dict[Property, int | str] = {
+        # No maximum QoS means 2. No maximum packet size: told one, a client would drop what we keep as a dead letter.
         Property.RECEIVE_MAXIMUM: settings.receive_maximum,
-        Property.MAXIMUM_QOS: 1,
-        Property.MAXIMUM_PACKET_SIZE: settings.max_packet_bytes,
         Property.TOPIC_ALIAS_MAXIMUM: settings.topic_alias_maximum,
     }
     if connect.session_expiry_s:  # 5: 3.2.2.3.2: a session ends with its connection, and with it a will's delay

@@ -19,12 +19,14 @@ from pipeline.arrival import ArrivalStamps
 from pipeline.gateway.accounts import Accounts
 from pipeline.gateway.admission import Admitted, Refused, admit
 from pipeline.gateway.complaints import Complaints
+from pipeline.gateway.offenders import Offenders
 from pipeline.gateway.open_files import raise_limit
 from pipeline.gateway.secure_server import SecureServer
 from pipeline.gateway.session import Session
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.gateway.wheel import Wheel
 from pipeline.log.log import Appender
+from pipeline.mqtt.bridges import bridge_state
 from pipeline.mqtt.codes import ReasonCode
 from pipeline.mqtt.packets import Connect, Will
 from pipeline.mqtt.topics import TopicNames
@@ -54,6 +56,7 @@ class Gateway:
         self.names = TopicNames(settings.max_topic_bytes)
         self.wheel: Wheel[Session] = Wheel()
         self.complaints = Complaints()
+        self.offenders = Offenders()
         self.stage = MqttToReadings(
             appender, settings.batch, stamps=stamps, on_pressure=self._on_pressure, partition_of=partition_of
         )
@@ -184,10 +187,23 @@ class Gateway:
 
     def take_will(self, session: Session, will: Will) -> None:
         """The will of a device that went without a word: a message like any other, but nobody waits for its PUBACK."""
-        batch = self.stage.batch
-        batch.mqtt_topics.append(will.mqtt_topic)
-        batch.payloads.append(will.payload)
-        self.stage.took(session.account, 1, len(will.payload) + len(will.mqtt_topic), None, [])
+        if not self.is_news(will.mqtt_topic, will.payload, is_retained=will.is_retained):
+            self.stage.take(session.account, will.mqtt_topic, will.payload, None, [])
+
+    def is_news(self, mqtt_topic: str, payload: bytes, *, is_retained: bool) -> bool:
+        """Whether a message is no reading, and nothing to keep: it clears a retained one, which we do not have, or is
+        what a bridge says of itself. It is counted.
+        """
+        if not payload and is_retained:  # 3.3.1.3
+            metrics.messages_cleared.inc()
+            return True
+        state = bridge_state(mqtt_topic, payload)
+        if state is None:
+            return False
+        name, is_connected = state
+        metrics.bridge_states.labels("connected" if is_connected else "gone").inc()
+        logger.info("the bridge %r says that it is %s", name[:64], "connected" if is_connected else "gone")
+        return True
 
     # --- the loop's timer, and pressure ---
 

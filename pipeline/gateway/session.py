@@ -1,7 +1,8 @@
 """One device's connection: bytes in, messages to the ack batch; acknowledgements and answers out.
 
 The rules: what is wrong on a connection ends that connection and no other. What it holds in memory is bounded: one
-packet not yet whole, its will, its topic aliases, and PUBACKs that it does not read (then it is not read either).
+packet not yet whole, or the head of one too large, its will, its topic aliases, the packet identifiers of QoS 2, and
+acknowledgements that it does not read (then it is not read either).
 """
 
 from __future__ import annotations
@@ -13,24 +14,34 @@ from typing import TYPE_CHECKING, cast
 from pipeline import metrics
 from pipeline.errors import MalformedPacket
 from pipeline.gateway.admission import Refused
-from pipeline.mqtt.aliases import TopicAliases
+from pipeline.gateway.publishes import Publishes
 from pipeline.mqtt.bulk import take_publishes
-from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode, Version
+from pipeline.mqtt.codes import REASON_CODE_OF, PacketType, ReasonCode, Version
 from pipeline.mqtt.connect import UnsupportedVersion
-from pipeline.mqtt.decode import decode, header
-from pipeline.mqtt.encode import PINGRESP, connack, disconnect, pubacks, pubcomp, suback_refused, unsuback
+from pipeline.mqtt.decode import Header, decode, header
+from pipeline.mqtt.encode import (
+    PINGRESP,
+    connack,
+    disconnect,
+    pubacks,
+    pubcomp,
+    pubrel_unknown,
+    suback_refused,
+    unsuback,
+)
 from pipeline.mqtt.packets import (
     MAX_PACKET_BYTES,
     Connect,
     Disconnect,
     Packet,
     Pingreq,
-    Publish,
     Pubrel,
+    Stray,
     Subscribe,
     Unsubscribe,
     Will,
 )
+from pipeline.mqtt.passing import Passing, head_stop
 
 if TYPE_CHECKING:
     from pipeline.gateway.server import Gateway
@@ -45,13 +56,13 @@ class Session(asyncio.Protocol):
     """The protocol of one connection. All methods run in the gateway's event loop."""
 
     __slots__ = (
-        "_aliases",
         "_can_write",
-        "_gateway",
         "_is_reading",
         "_max_sent_bytes",
         "_needed",
         "_partial",
+        "_passing",
+        "_publishes",
         "_slot",
         "_state",
         "_transport",
@@ -61,20 +72,25 @@ class Session(asyncio.Protocol):
         "_will",
         "account",
         "client_id",
+        "gateway",
+        "known_as",
         "seen",
     )
     _transport: asyncio.Transport
+    qos = 1  # of what it acknowledges itself
 
     def __init__(self, gateway: Gateway) -> None:
         self.account = ""
         self.client_id = ""
+        self.known_as = ""  # its own client id, or its host where it brings none
         self.seen = gateway.wheel.now  # the turn in which it was heard last
-        self._gateway = gateway
+        self.gateway = gateway
         self._state = NEW
         self._version = Version.V3_1_1
         self._partial: bytearray | None = None  # a packet not yet whole
         self._needed = 0  # the size at which `_partial` is worth looking at
-        self._aliases: TopicAliases | None = None  # made on first use
+        self._passing: Passing | None = None  # a packet that is too large
+        self._publishes: Publishes | None = None  # made on first use
         self._will: Will | None = None
         self._max_sent_bytes = MAX_PACKET_BYTES
         self._unacknowledged = 0
@@ -100,13 +116,13 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A device has come; it has `connect_timeout_s` for its CONNECT."""
         self._transport = cast(asyncio.Transport, transport)
-        turns = self._gateway.turns(self._gateway.settings.connect_timeout_s)
-        self._slot = self._gateway.wheel.put(self, turns)
-        self._gateway.joined(self)
+        turns = self.gateway.turns(self.gateway.settings.connect_timeout_s)
+        self._slot = self.gateway.wheel.put(self, turns)
+        self.gateway.joined(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come, cut anywhere."""
-        self.seen = self._gateway.wheel.now
+        self.seen = self.gateway.wheel.now
         if self._partial is not None:
             self._partial += data
             if len(self._partial) < self._needed:
@@ -126,7 +142,7 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._can_write = True
-        if not self._gateway.is_pressed:
+        if not self.gateway.is_pressed:
             self.resume()
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -135,9 +151,9 @@ class Session(asyncio.Protocol):
             metrics.connections_ended.labels("lost").inc()
         was_admitted = bool(self.client_id)
         self._state = CLOSED
-        self._partial = None
-        self._gateway.wheel.remove(self, self._slot)
-        self._gateway.left(self, was_admitted=was_admitted)
+        self._partial = self._passing = None
+        self.gateway.wheel.remove(self, self._slot)
+        self.gateway.left(self, was_admitted=was_admitted)
         self._take_will()
 
     # --- what the gateway calls ---
@@ -145,10 +161,22 @@ class Session(asyncio.Protocol):
     def acknowledge(self, packet_ids: list[bytes]) -> int:
         """The messages of `packet_ids` are durable: say so to the device, if it is still there. How many were told."""
         self._unacknowledged -= len(packet_ids)
+        return len(packet_ids) if self.send_if_connected(pubacks(packet_ids)) else 0
+
+    def send_if_connected(self, packets: bytes) -> bool:
+        """Send these, if the device is still there. Whether it is."""
         if self._state != CONNECTED:
-            return 0
-        self._transport.write(pubacks(packet_ids))
-        return len(packet_ids)
+            return False
+        self._transport.write(packets)
+        return True
+
+    def owe(self, count: int) -> None:
+        """Count messages to acknowledge, against the receive maximum (5: 3.3.4). Raises MalformedPacket."""
+        self._unacknowledged += count
+        most = self.gateway.settings.receive_maximum
+        if self._unacknowledged > most and self._version is Version.V5:
+            detail = f"{self._unacknowledged} messages without acknowledgement; {most} are allowed"
+            raise MalformedPacket("receive_maximum_exceeded", detail)
 
     def pause(self) -> None:
         """Stop reading; harmless if it has stopped."""
@@ -160,7 +188,7 @@ class Session(asyncio.Protocol):
         """Read again, with a whole keep-alive ahead, unless the device does not take its PUBACKs."""
         if not self._is_reading and self._can_write and self._state in {NEW, CONNECTED}:
             self._is_reading = True
-            self.seen = self._gateway.wheel.now
+            self.seen = self.gateway.wheel.now
             self._transport.resume_reading()
 
     def on_due(self) -> None:
@@ -172,11 +200,11 @@ class Session(asyncio.Protocol):
             self._count_ended("connect_timeout", "no CONNECT in time")
             self._close()
             return
-        if self._gateway.is_pressed:  # it is not read: it cannot be heard
-            self.seen = self._gateway.wheel.now
-        left = self._turns - (self._gateway.wheel.now - self.seen)
+        if self.gateway.is_pressed:  # it is not read: it cannot be heard
+            self.seen = self.gateway.wheel.now
+        left = self._turns - (self.gateway.wheel.now - self.seen)
         if left > 0:
-            self._slot = self._gateway.wheel.put(self, left)
+            self._slot = self.gateway.wheel.put(self, left)
         else:
             self.end("keep_alive", ReasonCode.KEEP_ALIVE_TIMEOUT, "silent for 1.5 times its keep-alive")
 
@@ -198,7 +226,7 @@ class Session(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Take in all whole packets of `data`, and keep the rest."""
-        at = 0
+        at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
         while at < len(data):
             if self._state == CONNECTED:
                 at = self._take_publishes(data, at)
@@ -208,17 +236,42 @@ class Session(asyncio.Protocol):
                 return
             elif data[at] != CONNECT_FIRST_BYTE:
                 raise MalformedPacket("not_connect", f"{data[at : at + 16]!r} where a connection begins with CONNECT")
-            found = header(data, at, self._gateway.settings.max_packet_bytes)
-            if found is None or found.stop > len(data):
+            found = header(data, at, self.gateway.settings.max_packet_bytes)
+            is_large = found is not None and found.stop - at > self.gateway.settings.max_packet_bytes
+            stop = 0 if found is None else head_stop(found, at) if is_large else found.stop
+            if found is None or stop > len(data):
                 self._partial = bytearray(data[at:])
-                self._needed = 0 if found is None else found.stop - at
+                self._needed = stop - at
                 return
-            self._on_packet(decode(data, found, self._version, self._gateway.names))
-            at = found.stop
+            if is_large:
+                stop = self._let_by(Passing(data, found, at), data, stop)
+            elif found.first >> 4 == PacketType.PUBLISH:
+                self._take_publish(data, found)
+            else:
+                self._on_packet(decode(data, found, self._version, self.gateway.names))
+            at = stop
+
+    def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
+        """Let a packet that is too large go by, which goes on at `at`; the position behind what there is of it."""
+        at = passing.take(data, at)
+        self._passing = None if passing.is_through else passing
+        if passing.is_through and self._state == CONNECTED:
+            self._rare().take_head(passing)
+        return at
+
+    def _take_publish(self, data: bytes, found: Header) -> None:
+        """Take in one PUBLISH that is not ordinary."""
+        if self._state == CONNECTED:
+            self._rare().take(data, found)
+
+    def _rare(self) -> Publishes:
+        if self._publishes is None:
+            self._publishes = Publishes(self, self._version)
+        return self._publishes
 
     def _take_publishes(self, data: bytes, at: int) -> int:
         """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
-        stage = self._gateway.stage
+        stage = self.gateway.stage
         is_v5 = self._version is Version.V5
         while True:
             batch = stage.batch
@@ -228,7 +281,7 @@ class Session(asyncio.Protocol):
             stop = take_publishes(
                 data,
                 at,
-                self._gateway.names.known,
+                self.gateway.names.known,
                 batch.mqtt_topics,
                 payloads,
                 packet_ids,
@@ -239,7 +292,7 @@ class Session(asyncio.Protocol):
                 return at
             stage.took(self.account, len(payloads) - before, stop - at, self, packet_ids)
             if packet_ids:
-                self._owe(len(packet_ids))
+                self.owe(len(packet_ids))
             at = stop
 
     def _on_packet(self, packet: Packet) -> None:
@@ -249,8 +302,6 @@ class Session(asyncio.Protocol):
         if self._state != CONNECTED:
             return
         match packet:
-            case Publish():
-                self._on_publish(packet)
             case Pingreq():
                 self._send(PINGRESP)
             case Disconnect():
@@ -261,62 +312,42 @@ class Session(asyncio.Protocol):
             case Unsubscribe(packet_id, filters):
                 self._send(unsuback(self._version, packet_id, len(filters)))
             case Pubrel(packet_id):
-                self._send(pubcomp(self._version, packet_id))
+                self._on_pubrel(packet_id)
+            case Stray(kind, packet_id):
+                metrics.connections_refused.labels("stray").inc()
+                if kind is PacketType.PUBREC:
+                    self._send(pubrel_unknown(self._version, packet_id))
 
     def _on_connect(self, connect: Connect) -> None:
         if self._state == CONNECTED:
             raise MalformedPacket("protocol_error", "a second CONNECT on one connection")
         self._version, self._max_sent_bytes = connect.version, connect.max_packet_bytes
-        answer = self._gateway.admit(connect, self._transport)
+        answer = self.gateway.admit(connect, self._transport)
         if isinstance(answer, Refused):
             metrics.connections_refused.labels(answer.reason).inc()
             if answer.reason != "busy":
-                self._gateway.complaints.warn(f"refused, {answer.reason}", f"{self.name}: {answer.detail}")
+                self.gateway.complaints.warn(f"refused, {answer.reason}", f"{self.name}: {answer.detail}")
             self._send(answer.connack)
             self._close()
             return
         self.account, self.client_id = answer.account, answer.client_id
+        self.known_as = connect.client_id or str((self._transport.get_extra_info("peername") or ("",))[0])
         self._will = connect.will
         self._state = CONNECTED
-        self._gateway.wheel.remove(self, self._slot)
+        self.gateway.wheel.remove(self, self._slot)
         if connect.keep_alive_s:
-            self._turns = self._gateway.turns(connect.keep_alive_s * 1.5)  # 3.1.2.10
-            self._slot = self._gateway.wheel.put(self, self._turns)
+            self._turns = self.gateway.turns(connect.keep_alive_s * 1.5)  # 3.1.2.10
+            self._slot = self.gateway.wheel.put(self, self._turns)
         else:  # then only TCP can find out that it is gone
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._gateway.admitted(self)
+        self.gateway.admitted(self)
         self._send(answer.connack)
 
-    def _on_publish(self, publish: Publish) -> None:
-        if publish.qos > 1:
-            detail = "a message of QoS 2; 0 and 1 are supported"
-            metrics.connections_refused.labels("qos_2").inc()
-            self.end("qos_2", ReasonCode.QOS_NOT_SUPPORTED, detail)
-            return
-        mqtt_topic = self._topic_of(publish)
-        packet_ids = [publish.packet_id.to_bytes(2, "big")] if publish.qos else []
-        if packet_ids:
-            self._owe(1)
-        batch = self._gateway.stage.batch
-        batch.mqtt_topics.append(mqtt_topic)
-        batch.payloads.append(publish.payload)
-        size_bytes = len(publish.payload) + len(mqtt_topic)
-        self._gateway.stage.took(self.account, 1, size_bytes, self, packet_ids)
-
-    def _topic_of(self, publish: Publish) -> str:
-        if publish.topic_alias is None:
-            return publish.mqtt_topic
-        if self._aliases is None:
-            self._aliases = TopicAliases(self._gateway.settings.topic_alias_maximum)
-        return self._aliases.resolve(publish)
-
-    def _owe(self, count: int) -> None:
-        """Count messages to acknowledge, against the receive maximum (5: 3.3.4)."""
-        self._unacknowledged += count
-        most = self._gateway.settings.receive_maximum
-        if self._unacknowledged > most and self._version is Version.V5:
-            detail = f"{self._unacknowledged} messages without PUBACK; {most} are allowed"
-            raise MalformedPacket("receive_maximum_exceeded", detail)
+    def _on_pubrel(self, packet_id: int) -> None:
+        is_known = self._publishes is not None and self._publishes.release(packet_id.to_bytes(2, "big"))
+        if is_known:
+            self._unacknowledged -= 1
+        self._send(pubcomp(self._version, packet_id, is_known=is_known))
 
     def _on_disconnect(self, packet: Disconnect) -> None:
         if packet.reason_code != ReasonCode.DISCONNECT_WITH_WILL:  # 3.1.2.5
@@ -328,7 +359,7 @@ class Session(asyncio.Protocol):
 
     def _refuse_bytes(self, error: MalformedPacket) -> None:
         metrics.packets_malformed.labels(error.reason).inc()
-        self._gateway.complaints.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
+        self.gateway.complaints.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
         code = REASON_CODE_OF.get(error.reason, ReasonCode.MALFORMED_PACKET)
         if self._state == NEW and isinstance(error, UnsupportedVersion):
             version = Version.V5 if error.level > Version.V5 else Version.V3_1_1
@@ -357,11 +388,11 @@ class Session(asyncio.Protocol):
         if self._state in {CLOSING, CLOSED}:
             return
         self._state = CLOSING
-        self._partial = None
+        self._partial = self._passing = None
         self._take_will()
-        wheel = self._gateway.wheel
+        wheel = self.gateway.wheel
         wheel.remove(self, self._slot)
-        self._slot = wheel.put(self, self._gateway.turns(CLOSE_WITHIN_S))
+        self._slot = wheel.put(self, self.gateway.turns(CLOSE_WITHIN_S))
         if self._transport.is_closing():  # it was lost, and we are about to be told
             return
         if not self._is_reading:
@@ -377,9 +408,9 @@ class Session(asyncio.Protocol):
     def _take_will(self) -> None:
         """Take in the will, once, after all that the device has published itself."""
         if self._will is not None:
-            self._gateway.take_will(self, self._will)
+            self.gateway.take_will(self, self._will)
             self._will = None
 
     def _count_ended(self, reason: str, detail: str) -> None:
         metrics.connections_ended.labels(reason).inc()
-        self._gateway.complaints.warn(f"ended, {reason}", f"{self.name}: {detail}")
+        self.gateway.complaints.warn(f"ended, {reason}", f"{self.name}: {detail}")

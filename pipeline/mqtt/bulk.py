@@ -2,8 +2,8 @@
 
 `take_publishes` reads as many whole, ordinary PUBLISH packets as stand one after another and makes no object but what
 leaves it: the payload, the packet identifier's two bytes. *Ordinary* is QoS 0 or 1, a body below 16 KiB, a topic name
-seen before, and no properties. It stops in front of anything else and judges nothing: `decode` reads that packet, and
-raises if it must.
+seen before, a payload that is not empty, and no properties. It stops in front of anything else and judges nothing:
+`decode` reads that packet, and raises if it must.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ def take_publishes(  # noqa: PLR0912  one loop without calls: a call costs as mu
     *,
     is_v5: bool,
     limit: int,
+    takes_retained: bool = True,
 ) -> int:
     """The position behind the last packet taken from `data[at:]`; at most `limit` are.
 
     Topics and payloads are appended to their lists, and of QoS 1 the packet identifiers; `known` is `TopicNames.known`.
+    Messages with RETAIN are ordinary only where `takes_retained`.
     """
+    mask_1, mask_0 = (0b1111_0110, 0b1111_1110) if takes_retained else (0b1111_0111, 0b1111_1111)
     end = len(data)
     while limit and at + 4 < end:  # 4: the shortest packet has five bytes
         first = data[at]
@@ -44,22 +47,22 @@ def take_publishes(  # noqa: PLR0912  one loop without calls: a call costs as mu
         name = known.get(data[body + 2 : start])
         if name is None:
             break
-        if first & 0b1111_0110 == 0b0011_0010:  # PUBLISH of QoS 1; DUP and RETAIN may be set
+        if first & mask_1 == 0b0011_0010:  # PUBLISH of QoS 1; DUP may be set
             packet_id = data[start : start + 2]
             start += 2
             if is_v5:
                 if start >= stop or data[start]:
                     break
                 start += 1
-            if start > stop or packet_id == b"\0\0":
+            if start >= stop or packet_id == b"\0\0":
                 break
             packet_ids.append(packet_id)
-        elif first | 1 == 0b0011_0001:  # QoS 0; RETAIN may be set
+        elif first & mask_0 == 0b0011_0000:  # QoS 0
             if is_v5:
                 if start >= stop or data[start]:
                     break
                 start += 1
-            elif start > stop:
+            if start >= stop:
                 break
         else:
             break

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from pipeline.errors import MalformedPacket
 from pipeline.mqtt.codes import Version
 from pipeline.mqtt.fields import Fields
@@ -13,11 +16,28 @@ USERNAME, PASSWORD, WILL_RETAIN, WILL_QOS, WILL, CLEAN_START, RESERVED = 0x80, 0
 """3.1.2.3: the connect flags."""
 
 
+BRIDGE = 0x80
+"""In the protocol level, by custom (Mosquitto's `try_private`): this client is the bridge of a broker. It means nothing
+to who sends no messages, and a bridge that is refused for it may never try without."""
+
+_VERSIONS: Mapping[tuple[bytes, int], Version] = MappingProxyType(
+    {
+        (b"MQIsdp", 3): Version.V3_1_1,  # MQTT 3.1: what a client that publishes sends is the same
+        (b"MQIsdp", 3 | BRIDGE): Version.V3_1_1,
+        (b"MQTT", 4): Version.V3_1_1,
+        (b"MQTT", 4 | BRIDGE): Version.V3_1_1,
+        (b"MQTT", 5): Version.V5,
+    }
+)
+
+
 class UnsupportedVersion(MalformedPacket):
     """A CONNECT of a protocol `level` that is not spoken here; the refusal is written in the version nearest to it."""
 
     def __init__(self, level: int) -> None:
-        super().__init__("unsupported_version", f"MQTT protocol level {level}; 4 (MQTT 3.1.1) and 5 are spoken here")
+        super().__init__(
+            "unsupported_version", f"MQTT protocol level {level}; 3 (MQTT 3.1), 4 (3.1.1) and 5 are spoken here"
+        )
         self.level = level
 
 
@@ -50,12 +70,13 @@ def decode_connect(fields: Fields) -> Connect:
 
 def _version(fields: Fields) -> Version:
     name = fields.binary()
-    if name not in {b"MQTT", b"MQIsdp"}:  # MQIsdp is MQTT 3.1, refused by its level
+    if name not in {b"MQTT", b"MQIsdp"}:
         raise MalformedPacket("bad_protocol_name", f"protocol name {name[:20]!r} in CONNECT; it must be b'MQTT'")
     level = fields.byte()
-    if name == b"MQIsdp" or level not in {Version.V3_1_1, Version.V5}:
+    version = _VERSIONS.get((name, level))
+    if version is None:
         raise UnsupportedVersion(level)
-    return Version(level)
+    return version
 
 
 def _check_flags(flags: int, version: Version) -> None:
@@ -72,7 +93,12 @@ def _check_flags(flags: int, version: Version) -> None:
 def _will(fields: Fields, flags: int, version: Version) -> Will:
     if version is Version.V5:
         read_properties(fields, Place.WILL)
-    return Will(mqtt_topic=validate_name(fields.binary()), payload=fields.binary(), qos=(flags & WILL_QOS) >> 3)
+    return Will(
+        mqtt_topic=validate_name(fields.binary()),
+        payload=fields.binary(),
+        qos=(flags & WILL_QOS) >> 3,
+        is_retained=bool(flags & WILL_RETAIN),
+    )
 
 
 def _integer(properties: Properties, key: Property, default: int) -> int:

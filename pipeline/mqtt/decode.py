@@ -16,7 +16,7 @@ from pipeline.errors import MalformedPacket
 from pipeline.mqtt.codes import FIXED_FLAGS, PacketType, Version
 from pipeline.mqtt.connect import decode_connect
 from pipeline.mqtt.fields import Fields
-from pipeline.mqtt.packets import Disconnect, Packet, Pingreq, Publish, Pubrel, Subscribe, Unsubscribe
+from pipeline.mqtt.packets import Disconnect, Packet, Pingreq, Publish, Pubrel, Stray, Subscribe, Unsubscribe
 from pipeline.mqtt.properties import Place, Property, read_properties
 from pipeline.mqtt.topics import TopicNames
 
@@ -30,8 +30,9 @@ class Header(NamedTuple):
 
 
 def header(data: bytes | bytearray, at: int, max_bytes: int) -> Header | None:
-    """The header at `at`; None if more bytes are needed to know. Raises MalformedPacket, also for a
-    packet of more than `max_bytes`.
+    """The header at `at`; None if more bytes are needed to know.
+
+    Raises MalformedPacket, also for a packet of more than `max_bytes`, unless it is a PUBLISH: who reads that cuts it.
     """
     size = 0
     for i in range(4):
@@ -41,7 +42,7 @@ def header(data: bytes | bytearray, at: int, max_bytes: int) -> Header | None:
         byte = data[body - 1]
         size |= (byte & 0x7F) << (7 * i)
         if byte < 0x80:
-            if body + size - at > max_bytes:
+            if body + size - at > max_bytes and data[at] >> 4 != PacketType.PUBLISH:
                 detail = f"a packet of {body + size - at} bytes; {max_bytes} are allowed"
                 raise MalformedPacket("packet_too_large", detail)
             return Header(data[at], body, body + size)
@@ -75,8 +76,6 @@ def _publish(first: int, fields: Fields, version: Version, names: TopicNames) ->
     qos = first >> 1 & 0b11
     if qos == 3:
         raise MalformedPacket("bad_flags", "PUBLISH with QoS 3; 0, 1 and 2 exist")
-    if qos == 0 and first & 0b1000:
-        raise MalformedPacket("bad_flags", "PUBLISH with QoS 0 and DUP set")
     raw_name = fields.binary()
     packet_id = fields.packet_id() if qos else 0
     alias = None
@@ -87,7 +86,7 @@ def _publish(first: int, fields: Fields, version: Version, names: TopicNames) ->
         _check_response_topic(properties.get(Property.RESPONSE_TOPIC))
     # 5: 3.3.2.1: the name may be empty where an alias stands for it.
     name = "" if alias is not None and not raw_name else names.name(raw_name)
-    return Publish(name, fields.rest(), qos, packet_id, alias)
+    return Publish(name, fields.rest(), qos, packet_id, alias, bool(first & 1))
 
 
 def _check_response_topic(name: object) -> None:
@@ -102,6 +101,15 @@ def _pubrel(fields: Fields, version: Version) -> Pubrel:
         if len(fields):
             read_properties(fields, Place.PUBREL)
     return Pubrel(packet_id)
+
+
+def _stray(kind: PacketType) -> Callable[[Fields, Version], Stray]:
+    def read(fields: Fields, _version: Version) -> Stray:
+        packet_id = fields.packet_id()
+        fields.rest()  # a reason code and properties, of no interest
+        return Stray(kind, packet_id)
+
+    return read
 
 
 def _subscribe(fields: Fields, version: Version) -> Subscribe:
@@ -157,6 +165,9 @@ def _disconnect(fields: Fields, version: Version) -> Disconnect:
 _DECODERS: Mapping[int, Callable[[Fields, Version], Packet]] = MappingProxyType(
     {
         PacketType.CONNECT: lambda fields, _version: decode_connect(fields),
+        PacketType.PUBACK: _stray(PacketType.PUBACK),
+        PacketType.PUBREC: _stray(PacketType.PUBREC),
+        PacketType.PUBCOMP: _stray(PacketType.PUBCOMP),
         PacketType.PUBREL: _pubrel,
         PacketType.SUBSCRIBE: _subscribe,
         PacketType.UNSUBSCRIBE: _unsubscribe,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.mqtt.codes import CONNECT_RETURN_CODE, SUBACK_FAILURE, PacketType, ReasonCode, Version
+from pipeline.mqtt.codes import CONNECT_RETURN_CODE, FIXED_FLAGS, SUBACK_FAILURE, PacketType, ReasonCode, Version
 from pipeline.mqtt.fields import encode_varint
 from pipeline.mqtt.properties import Property, encode_properties
 
 PINGRESP = bytes((PacketType.PINGRESP << 4, 0))
+_PUBREC = bytes((PacketType.PUBREC << 4, 2))
 _PUBACK = bytes((PacketType.PUBACK << 4, 2))  # 3.4; 5: 3.4.2.1: without a reason code it says success
 
 
@@ -25,12 +26,25 @@ def pubacks(packet_ids: Sequence[bytes]) -> bytes:
     return _PUBACK + _PUBACK.join(packet_ids)
 
 
-def pubcomp(version: Version, packet_id: int) -> bytes:
-    """3.7, to a PUBREL of a message that we do not know."""
+def pubrecs(packet_ids: Sequence[bytes]) -> bytes:
+    """3.5: as `pubacks`, of QoS 2."""
+    return _PUBREC + _PUBREC.join(packet_ids)
+
+
+def pubcomp(version: Version, packet_id: int, *, is_known: bool) -> bytes:
+    """3.7, to a PUBREL; `is_known`: of a message that we have in this session."""
+    body = packet_id.to_bytes(2, "big")
+    if version is Version.V5 and not is_known:
+        body += bytes((ReasonCode.PACKET_IDENTIFIER_NOT_FOUND,))
+    return _packet(PacketType.PUBCOMP, body)
+
+
+def pubrel_unknown(version: Version, packet_id: int) -> bytes:
+    """3.6, to the PUBREC of a message that we never sent: so the client lets go of it."""
     body = packet_id.to_bytes(2, "big")
     if version is Version.V5:
         body += bytes((ReasonCode.PACKET_IDENTIFIER_NOT_FOUND,))
-    return _packet(PacketType.PUBCOMP, body)
+    return bytes((PacketType.PUBREL << 4 | FIXED_FLAGS[PacketType.PUBREL],)) + encode_varint(len(body)) + body
 
 
 def suback_refused(version: Version, packet_id: int, count: int) -> bytes:

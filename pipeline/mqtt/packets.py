@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pipeline.mqtt.codes import Version
+from pipeline.mqtt.codes import PacketType, Version
 
 MAX_PACKET_BYTES = 268_435_460  # a fixed header of five bytes and the largest body (2.2.3)
 
@@ -17,6 +17,7 @@ class Will:
     mqtt_topic: str
     payload: bytes
     qos: int
+    is_retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,21 @@ class Publish:
     qos: int
     packet_id: int
     topic_alias: int | None = None
+    is_retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pubrel:
-    """3.6. Belongs to QoS 2."""
+    """3.6. The client knows that we have its message of QoS 2."""
 
+    packet_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """PUBACK, PUBREC or PUBCOMP (`kind`): an answer to a message that we never sent."""
+
+    kind: PacketType
     packet_id: int
 
 
@@ -81,4 +91,4 @@ class Disconnect:
     reason_code: int
 
 
-Packet: TypeAlias = Connect | Publish | Pubrel | Subscribe | Unsubscribe | Pingreq | Disconnect
+Packet: TypeAlias = Connect | Publish | Pubrel | Stray | Subscribe | Unsubscribe | Pingreq | Disconnect

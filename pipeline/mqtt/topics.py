@@ -9,6 +9,7 @@ from __future__ import annotations
 from pipeline.errors import MalformedPacket
 from pipeline.mqtt.fields import decode_text
 
+BRIDGE_STATE = b"$SYS/broker/connection/"  # where a bridge says whether it is connected: `bridges` looks at each one
 KNOWN_NAMES = 200_000  # twice the 100,000 devices of the reference load; about 40 MB of names of 50 bytes
 KNOWN_NAME_BYTES = 256  # longer ones are valid but not remembered, so that no device fills our memory with them
 
@@ -27,7 +28,7 @@ class TopicNames:
         name = self.known.get(raw)
         if name is None:
             name = validate_name(raw, self._max_bytes)
-            if len(raw) <= KNOWN_NAME_BYTES:
+            if len(raw) <= KNOWN_NAME_BYTES and not raw.startswith(BRIDGE_STATE):
                 if len(self.known) >= KNOWN_NAMES:
                     self.known.clear()
                 self.known[raw] = name

@@ -12,8 +12,8 @@ from itertools import groupby
 
 import orjson
 
-from pipeline.dead_letter import DeadLetter, Reason
-from pipeline.errors import PayloadError
+from pipeline.dead_letter import DeadLetter, Reason, decode_rejection
+from pipeline.errors import FrameError, PayloadError
 from pipeline.frame import Frame, FrameKind
 from pipeline.normalise.body import shown
 from pipeline.normalise.call import Call
@@ -80,11 +80,12 @@ class Normaliser:
         self._forget_dropped_tables()
         out = Normalised()
         for kind, run in groupby(frames, key=lambda item: item[1].kind):
-            if kind is not FrameKind.WRITE_RECORDS:
+            if kind in {FrameKind.MQTT, FrameKind.MQTT_AGAIN}:
                 self._mqtt(list(run), out, again=kind is FrameKind.MQTT_AGAIN)
-            else:
-                for offset, frame in run:
-                    self._writes(frame, offset, out)
+                continue
+            take = self._rejected if kind is FrameKind.REJECTED else self._writes
+            for offset, frame in run:
+                take(frame, offset, out)
         return out
 
     def damaged_frame(self, offset: int, value: bytes, detail: str) -> DeadLetter:
@@ -213,6 +214,19 @@ class Normaliser:
             else:
                 self._learn(batch)
                 out.batches.append(batch)
+
+    def _rejected(self, frame: Frame, offset: int, out: Normalised) -> None:
+        """The dead letters of messages that the gateway rejected, and acknowledged."""
+        for row, (account, mqtt_topic, payload, arrival_ns) in enumerate(
+            zip(frame.accounts, frame.mqtt_topics, frame.payloads, frame.arrival_ns, strict=True)
+        ):
+            try:
+                found = decode_rejection(payload)
+                reason, detail, payload = found.reason, found.detail, found.payload  # noqa: PLW2901
+            except FrameError as error:
+                reason, detail = Reason.DAMAGED_FRAME, str(error)
+            letter_id = f"{self._letter_prefix}:{offset}:{row}"
+            out.dead_letters.append(DeadLetter(letter_id, account, mqtt_topic, payload, reason, detail, arrival_ns))
 
     def _learn(self, batch: RecordBatch) -> None:
         """Take in the types of a WriteRecords request that are new; the store rejects records with other ones."""

@@ -1,5 +1,6 @@
 """What devices publish → [readings]: the messages of one *ack batch* become one frame, one append, and then PUBACKs.
 
+What a gateway knows to be no reading (`reject`) travels in a frame of its own, beside that of the others.
 On a log with several partitions they become a frame for each partition that some of them belong to.
 The rules: a PUBACK leaves only when all frames of its batch and of those before it are durable, so PUBACKs keep the
 order of PUBLISHes. One *flight* of appends is under way at a time; what arrives meanwhile is the next one. So a frame
@@ -20,6 +21,7 @@ from typing import Protocol
 
 from pipeline import metrics
 from pipeline.arrival import SPACING_NS, ArrivalStamps
+from pipeline.dead_letter import Rejection, encode_rejection
 from pipeline.errors import LogError, LogFull, LogUnavailable
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
@@ -44,10 +46,15 @@ class BatchSettings:
 
 
 class Publisher(Protocol):
-    """Who published with QoS 1 and waits for PUBACKs."""
+    """Who published with `qos` 1 or 2, and waits for PUBACKs or PUBRECs."""
+
+    @property
+    def qos(self) -> int:
+        """1 or 2."""
+        ...
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """Send a PUBACK for each; called once a batch, in order of the PUBLISHes. How many were sent: all or none."""
+        """Send one for each; called once a batch, in order of the PUBLISHes. How many were sent: all or none."""
         ...
 
 
@@ -67,7 +74,17 @@ class AckBatch:
     path, without an object or a call a message.
     """
 
-    __slots__ = ("accounts", "acks", "appends", "arrival_ns", "mqtt_topics", "payloads", "size_bytes")
+    __slots__ = (
+        "accounts",
+        "acks",
+        "appends",
+        "arrival_ns",
+        "mqtt_topics",
+        "of_qos",
+        "payloads",
+        "rejected",
+        "size_bytes",
+    )
 
     def __init__(self) -> None:
         self.arrival_ns: list[int] = []
@@ -75,6 +92,8 @@ class AckBatch:
         self.mqtt_topics: list[str] = []
         self.payloads: list[bytes] = []
         self.acks: dict[Publisher, list[bytes]] = {}
+        self.of_qos = [0, 0, 0]  # how many wait for an acknowledgement, by QoS
+        self.rejected: set[int] = set()  # the places of messages that are no readings
         self.size_bytes = 0
         self.appends: list[_Append] = []  # once it is closed
 
@@ -135,7 +154,7 @@ class MqttToReadings:
         return self._settings.max_messages - len(self.batch.arrival_ns)
 
     def took(self, account: str, count: int, size_bytes: int, publisher: Publisher | None, ids: list[bytes]) -> None:
-        """The last `count` ≥ 1 messages of `batch` came from `account`; `ids` are the packet identifiers of QoS 1."""
+        """The last `count` ≥ 1 messages of `batch` came from `account`; `ids` are their packet identifiers, if any."""
         batch = self.batch
         stamp_ns = self._stamps.take(count)
         if count == 1:
@@ -146,6 +165,7 @@ class MqttToReadings:
             batch.accounts.extend([account] * count)
         batch.size_bytes += size_bytes
         if publisher is not None and ids:
+            batch.of_qos[publisher.qos] += len(ids)
             acks = batch.acks.get(publisher)
             if acks is None:
                 batch.acks[publisher] = ids
@@ -155,6 +175,33 @@ class MqttToReadings:
             self._close_batch()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._settings.close_after_s, self._on_due)
+
+    def take(
+        self, account: str, mqtt_topic: str, payload: bytes, publisher: Publisher | None, ids: list[bytes]
+    ) -> None:
+        """Take in one message of `account`."""
+        batch = self.batch
+        batch.mqtt_topics.append(mqtt_topic)
+        batch.payloads.append(payload)
+        self.took(account, 1, len(payload) + len(mqtt_topic), publisher, ids)
+
+    def reject(
+        self, account: str, mqtt_topic: str, rejection: Rejection, publisher: Publisher | None, ids: list[bytes]
+    ) -> None:
+        """One message of `account` is no reading, and becomes a dead letter; it is acknowledged as others are."""
+        self.batch.rejected.add(len(self.batch.payloads))
+        self.take(account, mqtt_topic, encode_rejection(rejection), publisher, ids)
+
+    def acknowledge_in_turn(self, publisher: Publisher, ids: list[bytes]) -> None:
+        """Acknowledge messages that leave nothing to keep, behind all that was taken in before them."""
+        if self.batch.arrival_ns:
+            acks = self.batch.acks
+        elif self._waiting:
+            acks = self._waiting[-1].acks
+        else:
+            metrics.messages_acknowledged.inc(publisher.acknowledge(ids))
+            return
+        acks.setdefault(publisher, []).extend(ids)
 
     def hurry(self) -> None:
         """Close the open batch as soon as the log is free, due or not: its publishers wait for PUBACKs."""
@@ -274,12 +321,36 @@ class MqttToReadings:
         self._drained.set()
 
 
+Columns = tuple[list[int], list[str], list[str], list[bytes]]
+
+
 def _appends_of(batch: AckBatch, partition_of: Partitioner | None) -> list[_Append]:
-    """The frames of a batch, one for each partition that some of its messages belong to."""
+    """The frames of a batch: of each kind, one for each partition that some of its messages belong to."""
     columns = batch.arrival_ns, batch.accounts, batch.mqtt_topics, batch.payloads
+    if not batch.rejected:
+        return _frames(FrameKind.MQTT, columns, partition_of)
+    rejected = sorted(batch.rejected)
+    kept = [row for row in range(len(batch.payloads)) if row not in batch.rejected]
+    return [
+        *(_frames(FrameKind.MQTT, _rows(columns, kept), partition_of) if kept else ()),
+        *_frames(FrameKind.REJECTED, _rows(columns, rejected), partition_of),
+    ]
+
+
+def _rows(columns: Columns, rows: list[int]) -> Columns:
+    arrival_ns, accounts, mqtt_topics, payloads = columns
+    return (
+        [arrival_ns[row] for row in rows],
+        [accounts[row] for row in rows],
+        [mqtt_topics[row] for row in rows],
+        [payloads[row] for row in rows],
+    )
+
+
+def _frames(kind: FrameKind, columns: Columns, partition_of: Partitioner | None) -> list[_Append]:
     if partition_of is None:
-        return [_Append(0, encode_frame(FrameKind.MQTT, *columns))]
-    parts: dict[int, tuple[list[int], list[str], list[str], list[bytes]]] = {}
+        return [_Append(0, encode_frame(kind, *columns))]
+    parts: dict[int, Columns] = {}
     for arrival_ns, account, mqtt_topic, payload in zip(*columns, strict=True):
         partition = partition_of(account, mqtt_topic)
         part = parts.get(partition)
@@ -289,12 +360,12 @@ def _appends_of(batch: AckBatch, partition_of: Partitioner | None) -> list[_Appe
         part[1].append(account)
         part[2].append(mqtt_topic)
         part[3].append(payload)
-    return [_Append(partition, encode_frame(FrameKind.MQTT, *part)) for partition, part in parts.items()]
+    return [_Append(partition, encode_frame(kind, *part)) for partition, part in parts.items()]
 
 
 def _count_received(batch: AckBatch) -> None:
-    of_qos_1 = sum(map(len, batch.acks.values()))
-    metrics.messages_received.labels("1").inc(of_qos_1)
-    metrics.messages_received.labels("0").inc(len(batch.arrival_ns) - of_qos_1)
+    of_qos = [len(batch.arrival_ns) - sum(batch.of_qos), *batch.of_qos[1:]]
+    for qos, count in enumerate(of_qos):
+        metrics.messages_received.labels(str(qos)).inc(count)
     metrics.bytes_received.inc(batch.size_bytes)
     metrics.batch_messages.observe(len(batch.arrival_ns))

@@ -82,6 +82,13 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
         found = list(
             parts.dead_letters.list(account=account, reason=body.reason, is_replayed=False, limit=MAX_REPLAYED)
         )
+    cut = next((entry.letter.id for entry in found if entry.letter.reason is Reason.TOO_LARGE), None)
+    if cut is not None:
+        raise Problem(
+            400,
+            f"the dead letter {cut!r} is too_large: its head alone is kept, which is no message to replay",
+            parameter="ids" if body.ids else "reason",
+        )
     letters = [entry.letter for entry in reversed(found)]
     if letters:
         by_partition: dict[int, list[DeadLetter]] = {}

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pipeline.frame import Frame, decode_frame
+from pipeline.dead_letter import Rejection, decode_rejection
+from pipeline.frame import Frame, FrameKind, decode_frame
 from pipeline.gateway.server import Gateway
 from pipeline.log.testing import FakeAppender
 from pipeline.log.topics import READINGS
@@ -112,16 +113,27 @@ class Listener:
 
     @property
     def messages(self) -> list[tuple[str, str, bytes]]:
-        """(account, MQTT topic, payload) of all that is durable."""
+        """(account, MQTT topic, payload) of all readings that are durable."""
         return [
             message
             for frame in self.frames
+            if frame.kind is FrameKind.MQTT
             for message in zip(frame.accounts, frame.mqtt_topics, frame.payloads, strict=True)
         ]
 
     @property
     def payloads(self) -> list[bytes]:
         return [payload for _, _, payload in self.messages]
+
+    @property
+    def rejected(self) -> list[tuple[str, Rejection]]:
+        """MQTT topics, and what was rejected there."""
+        return [
+            (mqtt_topic, decode_rejection(payload))
+            for frame in self.frames
+            if frame.kind is FrameKind.REJECTED
+            for mqtt_topic, payload in zip(frame.mqtt_topics, frame.payloads, strict=True)
+        ]
 
     async def dial(self) -> Device:
         """A connection without CONNECT."""

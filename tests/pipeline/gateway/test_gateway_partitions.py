@@ -22,6 +22,8 @@ TOPICS = [f"zone-{number}/sensor" for number in range(12)]
 class Device:
     """Notes its PUBACKs."""
 
+    qos = 1
+
     def __init__(self) -> None:
         self.acknowledged: list[int] = []
 

@@ -20,7 +20,7 @@ Taken = tuple[int, list[str], list[bytes], list[bytes]]
 topic_names = st.sampled_from(["t", "a/b", "grün/°"])
 versions = st.sampled_from(Version)
 flags = st.sampled_from([0, 1])
-payloads = st.binary(max_size=300)
+payloads = st.binary(min_size=1, max_size=300)
 
 
 def known(*given: str) -> TopicNames:
@@ -131,8 +131,22 @@ def test_long_names_are_valid_but_not_remembered() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x30\x03\0\3a/b", b"\x32\x05\0\3a/b\0\1", b"\x32\x05\0\1t\0\0", b"\x34\x05\0\1t\0\1", b"\x38\x03\0\1t"],
-    ids=["a topic beyond its packet", "an identifier beyond its packet", "identifier 0", "QoS 2", "DUP with QoS 0"],
+    [
+        b"\x30\x03\0\3a/b",
+        b"\x32\x05\0\3a/b\0\1",
+        b"\x32\x05\0\1t\0\0",
+        b"\x34\x05\0\1t\0\1",
+        b"\x38\x03\0\1t",
+        b"\x30\x03\0\1t",
+    ],
+    ids=[
+        "a topic beyond its packet",
+        "an identifier beyond its packet",
+        "identifier 0",
+        "QoS 2",
+        "DUP with QoS 0",
+        "an empty payload",
+    ],
 )
 def test_what_is_not_ordinary_is_left_to_the_reader_of_single_packets(data: bytes) -> None:
     assert take(data + publish("t", b"x"), Version.V3_1_1)[0] == 0
@@ -145,3 +159,15 @@ def test_remembered_names_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch)
     for i in range(100):
         assert remembered.name(b"%d" % i) == str(i)
         assert len(remembered.known) <= 3
+
+
+def test_retained_messages_are_left_where_they_are_not_ordinary() -> None:
+    bodies: list[bytes] = []
+
+    def take_into(data: bytes) -> int:
+        return take_publishes(data, 0, ALL.known, [], bodies, [], is_v5=False, limit=9, takes_retained=False)
+
+    assert take_into(publish("t", b"x", packet_id=1, flags=0x08)) > 0
+    assert take_into(publish("t", b"x")) > 0
+    assert take_into(publish("t", b"x", packet_id=1, flags=0x01)) == 0
+    assert take_into(publish("t", b"x", flags=0x01)) == 0

@@ -32,7 +32,7 @@ GOOD = {
     "3.1 all fields": (
         V3,
         packet(0x10, MQTT + b"\x04\xec\0\x05\0\1d\0\2w/\0\3bye\0\1u\0\2pw"),
-        Connect(V3, "d", False, 5, "u", b"pw", Will("w/", b"bye", 1)),
+        Connect(V3, "d", False, 5, "u", b"pw", Will("w/", b"bye", 1, True)),
     ),
     "3.1.3.5 a password of zero bytes": (
         V3,
@@ -55,7 +55,8 @@ GOOD = {
         Connect(V5, "d", True, 0, None, None, Will("w", b"", 1)),
     ),
     "3.3 QoS 0": (V3, b"\x30\x05\0\3a/b", Publish("a/b", b"", 0, 0)),
-    "3.3 QoS 1, DUP, RETAIN": (V3, packet(0x3B, b"\0\1t\0\7{}"), Publish("t", b"{}", 1, 7)),
+    "3.3 QoS 1, DUP, RETAIN": (V3, packet(0x3B, b"\0\1t\0\7{}"), Publish("t", b"{}", 1, 7, None, True)),
+    "3.3 DUP with QoS 0, as old clients set it": (V3, packet(0x38, b"\0\1tx"), Publish("t", b"x", 0, 0)),
     "3.3 QoS 2": (V3, packet(0x34, b"\0\1t\0\7"), Publish("t", b"", 2, 7)),
     "5: 3.3 no properties": (V5, packet(0x32, b"\0\1t\0\7\0x"), Publish("t", b"x", 1, 7)),
     "5: 3.3.2.3 properties": (
@@ -79,7 +80,6 @@ GOOD = {
 BAD = {
     "2.2.1 type 0": (V3, b"\0\0", "unexpected_packet"),
     "2.2.1 what only servers send": (V3, b"\x20\2\0\0", "unexpected_packet"),
-    "2.2.1 PUBACK, for nothing was published to the client": (V3, b"\x40\2\0\1", "unexpected_packet"),
     "5: 4.12 AUTH without enhanced authentication": (V5, b"\xf0\0", "unexpected_packet"),
     "2.2.2 flags of PINGREQ": (V3, b"\xc1\0", "bad_flags"),
     "2.2.2 flags of SUBSCRIBE": (V3, packet(0x80, b"\0\1\0\1a\0"), "bad_flags"),
@@ -114,7 +114,6 @@ BAD = {
     "5: 1.5.5 a length in five bytes": (V5, packet(0x32, b"\0\1t\0\7\x80\x80\x80\x80\0"), "bad_length"),
     "5: 1.5.5 a length not in its shortest form": (V5, packet(0x32, b"\0\1t\0\7\x80\0"), "bad_length"),
     "3.3.1.2 QoS 3": (V3, packet(0x36, b"\0\1t\0\7"), "bad_flags"),
-    "3.3.1.1 DUP with QoS 0": (V3, packet(0x38, b"\0\1t"), "bad_flags"),
     "3.3.2.1 no topic": (V3, packet(0x30, b"\0"), "truncated"),
     "3.3.2.1 an empty topic": (V3, packet(0x30, b"\0\0x"), "bad_topic"),
     "5: 3.3.2.1 an empty topic and no alias": (V5, packet(0x30, b"\0\0\0x"), "bad_topic"),
@@ -171,7 +170,7 @@ def test_a_remaining_length_of_five_bytes_is_refused() -> None:
 
 @pytest.mark.parametrize(("most", "is_refused"), [(130, True), (131, False), (132, False)])
 def test_a_packet_larger_than_allowed_is_refused_by_its_header_alone(most: int, is_refused: bool) -> None:
-    data = publish("t", bytes(125))  # 131 bytes: header 3, topic 3
+    data = packet(0x82, bytes(128))
     assert len(data) == 131
 
     if is_refused:
@@ -183,9 +182,22 @@ def test_a_packet_larger_than_allowed_is_refused_by_its_header_alone(most: int, 
         assert found.stop == 131
 
 
-def test_mqtt_3_1_is_an_unsupported_version() -> None:
-    with pytest.raises(UnsupportedVersion, match="level 3; 4"):
-        read(packet(0x10, b"\0\6MQIsdp\x03\x02\0\0\0\0"))
+def test_a_publish_larger_than_allowed_is_not_refused_by_its_header() -> None:
+    assert header(publish("t", bytes(125)), 0, 100) == (0x30, 3, 131)
+
+
+@pytest.mark.parametrize("start", [b"\0\6MQIsdp\x03", b"\0\6MQIsdp\x83", b"\0\4MQTT\x84"])
+def test_mqtt_3_1_and_bridges_with_their_bit_in_the_level_speak_3_1_1(start: bytes) -> None:
+    connect = read(packet(0x10, start + b"\x02\0\0\0\0"))
+
+    assert isinstance(connect, Connect)
+    assert connect.version is V3
+
+
+@pytest.mark.parametrize("start", [b"\0\6MQIsdp\x04", b"\0\4MQTT\x03", b"\0\4MQTT\x83", b"\0\4MQTT\x85", b"\0\4MQTT\6"])
+def test_other_levels_are_unsupported_versions(start: bytes) -> None:
+    with pytest.raises(UnsupportedVersion, match=f"level {start[-1]}; 3"):
+        read(packet(0x10, start + b"\x02\0\0\0\0"))
 
 
 @pytest.mark.parametrize(("size", "is_good"), [(9, True), (10, True), (11, False)])

@@ -74,7 +74,7 @@ def tap(request: pytest.FixtureRequest) -> Iterator[Tap]:
 def test_connect(tap: Tap) -> None:
     version = tap._version
     session_expiry_s, max_packet_bytes = (99, 5_000) if version is V5 else (0, 268_435_460)
-    will = Will("a/will", b"\0\xff", 1)
+    will = Will("a/will", b"\0\xff", 1, True)
     expected = Connect(
         version, "grün", False, 77, "user", "pässword".encode(), will, session_expiry_s, max_packet_bytes
     )
@@ -88,7 +88,7 @@ def test_publish(tap: Tap, qos: int) -> None:
     tap.accept()
     mid = tap.client.publish("topic/°", b"payload", qos=qos, retain=True).mid
 
-    assert tap.packet() == Publish("topic/°", b"payload", qos, mid if qos else 0)
+    assert tap.packet() == Publish("topic/°", b"payload", qos, mid if qos else 0, None, True)
 
 
 def test_publish_with_properties() -> None:

@@ -208,6 +208,8 @@ def test_every_reason_has_a_test() -> None:
         Reason.TOO_FAR_AHEAD,
         Reason.TOO_LATE,
         Reason.DAMAGED_FRAME,
+        Reason.TOO_LARGE,  # the gateway's
+        Reason.BAD_PUBLISH,
     }
 
     assert {reason for _, reason, _ in BAD} | elsewhere == set(Reason)

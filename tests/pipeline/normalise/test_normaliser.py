@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from normalise_frames import ARRIVAL_NS, EVERYTHING, STREAM, encoded, frame, normalise, rows, the_letter
 
-from pipeline.dead_letter import Reason
+from pipeline.dead_letter import DeadLetter, Reason, Rejection, encode_rejection
 from pipeline.frame import Frame, FrameKind
 from pipeline.normalise import normaliser as normaliser_module
 from pipeline.normalise.normaliser import Normaliser
@@ -171,6 +171,21 @@ def test_damaged_write_records_and_frames_are_dead_letters() -> None:
     assert (letter.reason, letter.account) == (Reason.DAMAGED_FRAME, "farm-7")
     assert (of_frame.id, of_frame.payload) == ("0123456789abcdef:0:2:0", b"\x00")
     assert (of_frame.reason, of_frame.detail, of_frame.arrival_ns) == (Reason.DAMAGED_FRAME, "no frame", ARRIVAL_NS)
+
+
+def test_what_the_gateway_rejected_is_a_dead_letter_as_it_says() -> None:
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
+    payloads = [encode_rejection(Rejection(Reason.TOO_LARGE, "5 MiB", b"{head")), b"\xc1"]
+    rejected = Frame(1, FrameKind.REJECTED, [ARRIVAL_NS, ARRIVAL_NS + 1], ["farm-7"] * 2, ["cam/1"] * 2, payloads)
+
+    normalised = normaliser.normalise_many([(0, one({"a": 1})), (1, rejected), (2, one({"a": 2}))])
+
+    assert len(normalised.batches) == 2
+    good, damaged = normalised.dead_letters
+    assert good == DeadLetter(
+        "0123456789abcdef:0:1:0", "farm-7", "cam/1", b"{head", Reason.TOO_LARGE, "5 MiB", ARRIVAL_NS
+    )
+    assert (damaged.id, damaged.reason) == ("0123456789abcdef:0:1:1", Reason.DAMAGED_FRAME)
 
 
 def test_a_table_made_anew_starts_with_no_series_and_no_kinds() -> None:
