@@ -101,7 +101,7 @@ def _named(table: TableId) -> str:
 def _zone_dimensions(schema: TableSchema) -> list[Column]:
     """The dimensions that make the zone: those its template names, else all of the table."""
     template = schema.settings.zone
-    dimensions = [column for column in schema.columns if column.kind == "dimension"]
+    dimensions = [column for column in schema.scanned if column.kind == "dimension"]
     if template is None:
         return dimensions
     names = _PLACE.findall(template) or [template]

@@ -20,6 +20,7 @@ from store.catalog_document import (
     TableInfo,
     TableSettings,
 )
+from store.changes import ColumnChanges
 from store.errors import StoreFormatError
 from store.files import write_atomic
 from store.record import TableId
@@ -124,6 +125,10 @@ class Catalog:
         """The table, or None."""
         return self._document.tables.get(table)
 
+    def now_ns(self) -> int:
+        """The time, by the store's clock."""
+        return self._clock_ns()
+
     # Changing
 
     def create_database(self, account: str, name: str) -> DatabaseInfo:
@@ -141,6 +146,10 @@ class Catalog:
     def update_table(self, table: TableId, settings: TableSettings) -> TableInfo:
         """Change a table's settings. Raises UnknownDatabase, UnknownTable."""
         return self._change(lambda document: document.update_table(table, settings, self._clock_ns()))
+
+    def change_columns(self, decide: Mapping[TableId, Callable[[TableInfo], ColumnChanges]]) -> None:
+        """Decide about tables' columns, given what was decided before; not of tables that are not there any more."""
+        self._change(lambda document: document.change_columns(decide, self._clock_ns()))
 
     def delete_table(self, table: TableId) -> None:
         """Delete a table and all its rows, in both tiers. Raises UnknownDatabase, UnknownTable."""

@@ -9,13 +9,14 @@ writes where nobody reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from store.changes import ColumnChanges
 from store.errors import DatabaseExists, DatabaseNotEmpty, TableExists, UnknownDatabase, UnknownTable
-from store.record import TableId
+from store.record import MeasureType, TableId
 
 # Timestream's defaults (CreateTable): 6 hours in memory, 73,000 days in the magnetic store
 DEFAULT_MEMORY_RETENTION = timedelta(hours=6)
@@ -24,7 +25,11 @@ DEFAULT_MAGNETIC_RETENTION = timedelta(days=73_000)
 
 @dataclass(frozen=True, slots=True)
 class TableSettings:
-    """How long a table keeps its rows, what it accepts, and what its zones and units are."""
+    """How long a table keeps its rows, what it accepts, and what its zones and units are.
+
+    types, dimensions  of a table of the configuration, which alone says them: the type of measures, and the names
+                       that are dimensions
+    """
 
     memory_retention: timedelta = DEFAULT_MEMORY_RETENTION
     magnetic_retention: timedelta = DEFAULT_MAGNETIC_RETENTION
@@ -32,6 +37,8 @@ class TableSettings:
     from_config: bool = False
     zone: str | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, MeasureType] = field(default_factory=dict)
+    dimensions: tuple[str, ...] = ()
 
     @property
     def retention_ns(self) -> int:
@@ -59,6 +66,7 @@ class TableInfo:
     updated_ns: int
     born: Mapping[str, int]
     incarnation: int = 1
+    changes: ColumnChanges = field(default_factory=ColumnChanges)
 
     def is_same_table(self, other: TableInfo | None) -> bool:
         """Whether `other` is this table, perhaps with other settings, and not one made anew under its name."""
@@ -140,6 +148,13 @@ class Document:
         self.tables[table] = info = replace(self.table(table), settings=settings, updated_ns=now_ns)
         return info
 
+    def change_columns(self, decide: Mapping[TableId, Callable[[TableInfo], ColumnChanges]], now_ns: int) -> None:
+        """Decide about tables' columns, given what was decided before; not of tables that are not there any more."""
+        for table, of_table in decide.items():
+            info = self.tables.get(table)
+            if info is not None and (changes := of_table(info)) != info.changes:
+                self.tables[table] = replace(info, changes=changes, updated_ns=now_ns)
+
     def delete_table(self, table: TableId, applied: Mapping[str, int]) -> TableInfo:
         """Bury a table; rows up to `applied` are its. Raises UnknownDatabase, UnknownTable."""
         info = self.table(table)
@@ -165,7 +180,8 @@ class Document:
         born: Mapping[str, int] = {} if earlier is None else earlier.born
         # Only where folders are shared do they differ; elsewhere a deletion is over before a table is made anew
         incarnation = earlier.incarnation + 1 if earlier is not None and self.streams else 1
-        self.tables[table] = info = TableInfo(table, settings, now_ns, now_ns, born, incarnation)
+        changes = ColumnChanges(dimensions=settings.dimensions, units=settings.units)
+        self.tables[table] = info = TableInfo(table, settings, now_ns, now_ns, born, incarnation, changes)
         return info
 
     # As bytes
@@ -200,9 +216,12 @@ def _table_to_json(info: TableInfo) -> dict[str, Any]:
     settings = asdict(info.settings)
     settings["memory_retention"] = info.settings.memory_retention.total_seconds()
     settings["magnetic_retention"] = info.settings.magnetic_retention.total_seconds()
-    document = {**asdict(info), "settings": settings}
+    del settings["types"], settings["dimensions"]
+    document = {**asdict(info), "settings": settings, "changes": info.changes.to_json()}
     if info.incarnation == 1:
         del document["incarnation"]
+    if info.changes == ColumnChanges():
+        del document["changes"]
     return document
 
 
@@ -217,6 +236,8 @@ def _table_from_json(table: dict[str, Any]) -> TableInfo:
         table["updated_ns"],
         table["born"],
         table.get("incarnation", 1),
+        # Catalogs of earlier programs tell nothing of dimensions
+        ColumnChanges.from_json(table["changes"]) if "changes" in table else ColumnChanges(units=settings["units"]),
     )
 
 

@@ -16,8 +16,7 @@ StoreError
 │   ├── MagneticConflict    another writer was faster: what was asked does not fit the table any more
 │   └── Overtaken           another process writes our stream: nothing more of it is ours to write
 ├── PartitionSilent         the operator: the owner of a partition does not answer, so no query can be answered whole
-├── Behind                  the snapshot that asked: a partition's rows are asked for beyond an outdated version
-└── TypeConflict            us (a bug): `store.fit` let a measure pass with another type than its table has
+└── Behind                  the snapshot that asked: a partition's rows are asked for beyond an outdated version
 """
 
 from __future__ import annotations
@@ -89,7 +88,3 @@ class PartitionSilent(StoreError):
 
 class Behind(StoreError):
     """Not all rows beyond the version that was asked about are in RAM any more: ask again with a newer one."""
-
-
-class TypeConflict(StoreError):
-    """A measure came with another type than its table has for it, past `store.fit`, which prevents that."""

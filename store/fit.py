@@ -2,8 +2,9 @@
 
 Normalise and the endpoint refuse at the door what does not fit, where its sender can be told. But they look ahead of
 the store: two writers can bring one new measure with two types, and the table can be deleted and made anew meanwhile.
-So log order decides, here: the first type of a measure stands, and a record with a value of another is refused. A
-frame must never make `apply` raise, or every restart would meet it again.
+So log order decides, here: of WriteRecords the first type of a measure stands, and a record with a value of another is
+refused. A device's value of another type is kept in a column of that type. A frame must never make `apply` raise, or
+every restart would meet it again.
 
 Times are kept one second away from the ends of 64-bit nanoseconds (1677-09-21 to 2262-04-11), so that "just after",
 and rounding to microseconds, stay within them.
@@ -11,14 +12,13 @@ and rounding to microseconds, stay within them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from store.record import MeasureType, RecordBatch
-from store.schema import Column
+from store.schema import Columns
 
 _SECOND_NS = 1_000_000_000
 EARLIEST_NS = -(2**63) + _SECOND_NS
@@ -33,27 +33,30 @@ class Unfit:
     reasons: tuple[str, ...]
 
 
-def unfit(batch: RecordBatch, measures: Mapping[str, Column]) -> Unfit | None:
-    """The records that a table with these measures cannot hold; None if it can hold them all."""
+def unfit(batch: RecordBatch, columns: Columns) -> Unfit | None:
+    """The records that a table with these columns cannot hold; None if it can hold them all."""
     rows = (batch.time_ns < EARLIEST_NS) | (batch.time_ns > LATEST_NS)
     reasons = ["a time is beyond what can be stored"] if rows.any() else []
-    for name, column, kind in _conflicts(batch, measures):
+    for name, kind in _conflicts(batch, columns):
         has_value = batch.measures[name].is_valid().to_numpy(zero_copy_only=False)
         if has_value.any():
             rows |= has_value
-            reasons.append(f"measure {name!r} is {column.type.value} in the table, and came as {kind.value}")
+            reasons.append(f"measure {name!r} has another type in the table, and came as {kind.value}")
     return Unfit(rows, tuple(reasons)) if reasons else None
 
 
-def without_conflicts(batch: RecordBatch, measures: Mapping[str, Column]) -> RecordBatch:
+def without_conflicts(batch: RecordBatch, columns: Columns) -> RecordBatch:
     """`batch` without the measures that have another type in the table: nobody has a value of them any more."""
-    gone = {name for name, _, _ in _conflicts(batch, measures)}
+    gone = {name for name, _ in _conflicts(batch, columns)}
     if not gone:
         return batch
     kept = {name: values for name, values in batch.measures.items() if name not in gone}
     return replace(batch, measures=kept, types={name: batch.types[name] for name in kept})
 
 
-def _conflicts(batch: RecordBatch, measures: Mapping[str, Column]) -> list[tuple[str, Column, MeasureType]]:
-    known = ((name, measures.get(name), kind) for name, kind in batch.types.items() if name in batch.measures)
-    return [(name, column, kind) for name, column, kind in known if column is not None and column.type is not kind]
+def _conflicts(batch: RecordBatch, columns: Columns) -> list[tuple[str, MeasureType]]:
+    """Measures of WriteRecords of which the table has other types, and not this one."""
+    if not batch.by_version:
+        return []
+    named = [(name, kind) for name, kind in batch.types.items() if name in batch.measures]
+    return [(name, kind) for name, kind in named if columns.has_measure(name) and not columns.has_measure(name, kind)]

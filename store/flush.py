@@ -88,7 +88,7 @@ def _select(name: str, series_table: str, columns: Columns, measures: Mapping[st
         f's."{layout.MEASURE_NAME}"',
         f'r."{layout.TIME_NS}"',
         *(
-            f"r.{column.quoted}" if column.name in measures else f"NULL::{column.duck_type} AS {column.quoted}"
+            f"r.{column.quoted}" if column.physical in measures else f"NULL::{column.duck_type} AS {column.quoted}"
             for column in columns.measures.values()
         ),
         *(f'r."{physical}"' for physical in (layout.VERSION, layout.STREAM, layout.SEQUENCE)),

@@ -3,6 +3,8 @@
 Parquet files name a series by its dimensions, so rows are fetched by time and matched to series here.
 """
 
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -34,14 +36,16 @@ def find_magnetic(table: Table, series: Int32s, time_ns: Int64s) -> list[Found]:
     ]
     if not files:
         return []
-    dimensions, measures = list(table.columns.dimensions.values()), list(table.columns.measures.values())
-    columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *measures]
+    dimensions, measures = list(table.columns.dimensions.values()), table.measures_now()
+    columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *table.columns.measures.values()]
     listed = ", ".join(str(int(t)) for t in times)
     exact = f'(epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}") IN ({listed})'
     where = " AND ".join([*magnetic_times(from_ns, to_ns), exact])
     cursor = table.duck.cursor()
     try:
         sql = magnetic_rows(magnetic.data.relation(cursor, files, columns), columns, where)
+        made = "".join(f", {column.expression} AS {column.quoted}" for column in measures if column.expression)
+        sql = f"SELECT *{made} FROM ({sql})" if made else sql
         rows: list[dict[str, Any]] = run(cursor, sql).to_pylist()
     finally:
         cursor.close()

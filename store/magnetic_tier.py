@@ -211,8 +211,8 @@ class MagneticTier:
             files = self._newest.files
             if number != self._newest.number:
                 files = self._delta.files()
-                self._columns = dict.fromkeys(name.lower() for name in self._delta.field_names())
-                self._columns |= {column.physical: column for column in self._delta.columns()}
+                ours = {column.physical: column for column in self._delta.columns()}  # in the order they came
+                self._columns = {**ours, **dict.fromkeys({n.lower() for n in self._delta.field_names()} - set(ours))}
             since = self._newest.number
             positions = {**self._newest.positions, **self._delta.positions(self._asked, since)} if self._asked else {}
             positions |= self._delta.positions(unasked)

@@ -52,7 +52,7 @@ class Chunk:
     name: str  # as in SQL
     database: str | None  # of a sealed chunk: its own database, detached to drop it
     created_ns: int
-    measures: dict[str, Column] = field(default_factory=dict)
+    measures: dict[str, Column] = field(default_factory=dict)  # by physical name
     rows: int = 0
     from_ns: int = np.iinfo(np.int64).max
     to_ns: int = NEVER_NS  # inclusive
@@ -200,8 +200,13 @@ class MemoryTier:
 
     # Reading
 
-    def find(self, series: Int32s, time_ns: Int64s) -> list[tuple[int, int, int, int, int, dict[str, object]]]:
-        """Rows here at any of these keys: (series, time, version, stream, sequence, present measures by name)."""
+    def find(
+        self, series: Int32s, time_ns: Int64s, given: Sequence[Column]
+    ) -> list[tuple[int, int, int, int, int, dict[str, object]]]:
+        """Rows here at any of these keys: (series, time, version, stream, sequence, present measures by name).
+
+        `given` are the measures as readers have them.
+        """
         probe = pa.table({layout.SERIES_ID: series, layout.TIME_NS: time_ns})
         first_ns, last_ns = int(time_ns.min()), int(time_ns.max())
         found: list[tuple[int, int, int, int, int, dict[str, object]]] = []
@@ -210,9 +215,9 @@ class MemoryTier:
             for chunk in self.chunks:
                 if chunk.to_ns < first_ns or chunk.from_ns > last_ns:
                     continue
-                measures = list(chunk.measures.values())
+                measures = [column for column in given if column.expression or column.physical in chunk.measures]
                 cursor = self._writer.execute(
-                    f"SELECT {_columns_of_row('r', measures)} FROM {chunk.name} r JOIN keys_to_find k "
+                    f"SELECT {_columns_of_row('r', measures)} FROM {self._with(chunk, measures)} r JOIN keys_to_find k "
                     f'USING ("{layout.SERIES_ID}", "{layout.TIME_NS}") '
                     f'WHERE r."{layout.TIME_NS}" BETWEEN {first_ns} AND {last_ns}'
                 )
@@ -220,6 +225,16 @@ class MemoryTier:
         finally:
             self._writer.unregister("keys_to_find")
         return found
+
+    def _with(self, chunk: Chunk, measures: Sequence[Column]) -> str:
+        """The chunk, and these measures of which it may have what they are made of."""
+        made = [column for column in measures if column.expression]
+        if not made:
+            return chunk.name
+        lacking = [column for name, column in self._columns.measures.items() if name not in chunk.measures]
+        nulls = "".join(f", NULL::{column.duck_type} AS {column.quoted}" for column in lacking)
+        given = "".join(f", {column.expression} AS {column.quoted}" for column in made)
+        return f"(SELECT *{given} FROM (SELECT *{nulls} FROM {chunk.name}))"
 
     def beyond(self, positions: dict[int, int]) -> list[Chunk]:
         """The chunks with rows that the magnetic tier lacks, given its position per stream."""

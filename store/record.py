@@ -84,6 +84,7 @@ class SeriesIndex:
     table: TableId
     keys: list[SeriesKey] = field(default_factory=list)
     zones: list[str | None] = field(default_factory=list)
+    retyped: int = 0  # how often what its columns are was changed: what was derived from their types is stale then
     rezoned: int = 0  # how often a known series changed its zone: what was derived from `zones` is stale then
     _ids: dict[SeriesKey, int] = field(default_factory=dict)
 

@@ -96,15 +96,25 @@ def text(view: TableView, selection: Selection, superseded: str | None, relation
 
     `relation` gives what the rows of files are selected from, on the cursor that will run it.
     """
-    columns = view.schema.columns
+    if not view.schema.stored:
+        return _standing(view, selection, superseded, relation, extra=False)
+    rows = _standing(view, selection, superseded, relation, extra=True)
+    given = ", ".join(f"{column.expression} AS {column.quoted}" for column in view.schema.columns if column.expression)
+    return f"(SELECT *{', ' if given else ''}{given} FROM {rows})"
+
+
+def _standing(view: TableView, selection: Selection, superseded: str | None, relation: Relation, *, extra: bool) -> str:
+    """The rows that stand, with their stored columns, and `_EXTRA` where that is wanted."""
     if superseded is None:
-        return f"({_rows(view, selection, relation, extra=False)})"
+        return f"({_rows(view, selection, relation, extra=extra)})"
     rows = _rows(view, selection, relation, extra=True)
+    columns = view.schema.scanned
     key = [column for column in columns if column.kind != "measure"]
     order = ", ".join(f'"{name}" DESC' for name in _EXTRA)
+    listed = names(columns) + (f", {_quoted(_EXTRA)}" if extra else "")
     return (
-        f'(SELECT {names(columns)} FROM ({rows}) WHERE "{layout.TIME_NS}" NOT IN ({superseded}) UNION ALL '
-        f"SELECT {names(columns)} FROM (SELECT *, row_number() OVER (PARTITION BY {names(key)} ORDER BY {order}) "
+        f'(SELECT {listed} FROM ({rows}) WHERE "{layout.TIME_NS}" NOT IN ({superseded}) UNION ALL '
+        f"SELECT {listed} FROM (SELECT *, row_number() OVER (PARTITION BY {names(key)} ORDER BY {order}) "
         f'AS "_rank" FROM ({rows}) WHERE "{layout.TIME_NS}" IN ({superseded})) WHERE "_rank" = 1)'
     )
 
@@ -145,7 +155,7 @@ def _rows(view: TableView, selection: Selection, relation: Relation, *, extra: b
 
 
 def _no_rows(view: TableView, *, extra: bool) -> str:
-    typed = [f"NULL::{column.duck_type} AS {column.quoted}" for column in view.schema.columns]
+    typed = [f"NULL::{column.duck_type} AS {column.quoted}" for column in view.schema.scanned]
     typed += [f'NULL::BIGINT AS "{name}"' for name in _EXTRA] if extra else []
     return f"SELECT {', '.join(typed)} WHERE false"
 
@@ -165,7 +175,7 @@ def beyond(view: TableView, selection: Selection) -> str:
 def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
     values = [
         column.quoted if column.physical in tail.physical else f"NULL::{column.duck_type} AS {column.quoted}"
-        for column in view.schema.columns
+        for column in view.schema.scanned
     ]
     listed = ", ".join([*values, *([_quoted(_EXTRA)] if extra else [])])
     return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
@@ -184,8 +194,8 @@ def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: 
 
 def _chunk_rows(view: TableView, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:
     values = [
-        column.quoted if column.name in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
-        for column in view.schema.columns
+        column.quoted if column.physical in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
+        for column in view.schema.scanned
         if column.kind == "measure"
     ]
     fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
@@ -199,7 +209,7 @@ def _with_series(view: TableView, parts: Sequence[str], *, extra: bool) -> str:
         return ""
     select = ", ".join(
         f"{'s' if column.kind in {'dimension', 'measure_name'} else 'r'}.{column.quoted}"
-        for column in view.schema.columns
+        for column in view.schema.scanned
     )
     if extra:
         select += ", " + ", ".join(f'r."{name}"' for name in _EXTRA)
@@ -246,13 +256,13 @@ def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, relation
     if not files:
         return ""
     conditions = magnetic_times(from_ns, to_ns)
-    by_name = {column.name: column for column in view.schema.columns if column.kind == "dimension"}
+    by_name = {column.name: column for column in view.schema.scanned if column.kind == "dimension"}
     for name, values in (selection.dimensions or {}).items():
         listed = ", ".join(quote_text(value) for value in sorted(values))
         conditions.append(f"{by_name[name].quoted} IN ({listed})" if name in by_name and values else "false")
-    columns = view.schema.columns
+    columns = view.schema.scanned
     rows = magnetic_rows(relation(files, columns), columns, " AND ".join(conditions) or "true")
-    return rows if extra else f"SELECT {names(view.schema.columns)} FROM ({rows})"
+    return rows if extra else f"SELECT {names(view.schema.scanned)} FROM ({rows})"
 
 
 def _magnetic_column(column: Column) -> str:

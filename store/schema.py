@@ -3,6 +3,9 @@
 A column's *physical* name is its own in lower case with every character but [a-z0-9_] replaced by `_`, and a number
 where that is taken: Delta forbids some characters, and most engines do not tell upper from lower case. The mapping is
 part of the table's persisted state and of the Delta schema's field metadata. Columns only ever come; none goes.
+
+A name may have several stored columns: a dimension, and measures of different types, one for each type. What readers
+are given has each name once: `store.present` says what it means.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ from typing import Literal, TypeAlias
 
 from store import layout
 from store.catalog import TableSettings
-from store.errors import TypeConflict
 from store.record import MeasureType, TableId
 
 ColumnKind: TypeAlias = Literal["dimension", "measure_name", "time", "measure"]
@@ -42,12 +44,16 @@ _DUCK_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as users name it, and `physical`, its name in DuckDB (of time: "time_ns", BIGINT nanoseconds)."""
+    """A column as users name it, and `physical`, its name in DuckDB (of time: "time_ns", BIGINT nanoseconds).
+
+    expression  of a column that readers are given and no row has as it is: its value, as SQL over stored columns
+    """
 
     name: str
     kind: ColumnKind
     type: MeasureType
     physical: str
+    expression: str | None = None
 
     @property
     def duck_type(self) -> str:
@@ -66,19 +72,36 @@ TIME_COLUMN = Column(layout.TIME, "time", MeasureType.TIMESTAMP, layout.TIME_NS)
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """What `DESCRIBE` shows: `columns` in the order of Timestream's `SELECT *`."""
+    """What `DESCRIBE` shows: `columns`, each name once, in the order of Timestream's `SELECT *`.
+
+    stored  what rows have, where that is not what `columns` are
+    """
 
     table: TableId
     columns: tuple[Column, ...]
     settings: TableSettings
+    stored: tuple[Column, ...] = ()
+
+    @property
+    def scanned(self) -> tuple[Column, ...]:
+        """The columns that rows have."""
+        return self.stored or self.columns
 
 
 @dataclass(slots=True)
 class Columns:
-    """The dimensions and measures of one table, each in the order first seen."""
+    """The dimensions and measures that rows of one table have, each in the order first seen.
+
+    dimensions   by name
+    measures     by physical name
+    has_changed  whether a name has several
+    """
 
     dimensions: dict[str, Column] = field(default_factory=dict)
     measures: dict[str, Column] = field(default_factory=dict)
+    has_changed: bool = False
+    _measures: dict[tuple[str, MeasureType], Column] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)  # of measures
     _taken: set[str] = field(default_factory=lambda: set(_RESERVED))
 
     @classmethod
@@ -91,34 +114,51 @@ class Columns:
 
     def add(self, column: Column) -> None:
         """Take in a column that has its physical name already."""
-        (self.dimensions if column.kind == "dimension" else self.measures)[column.name] = column
+        if column.kind == "dimension":
+            self.dimensions[column.name] = column
+            self.has_changed |= column.name in self._names
+        else:
+            known = self._measures.get((column.name, column.type))
+            if known is None:
+                self.has_changed |= column.name in self._names or column.name in self.dimensions
+            self._measures[column.name, column.type] = self.measures[column.physical] = column
+            self._names.add(column.name)
         self._taken.add(column.physical)
 
     def dimension(self, name: str) -> Column:
         """The dimension `name`, made on first sight."""
         column = self.dimensions.get(name)
         if column is None:
-            column = Column(name, "dimension", MeasureType.VARCHAR, self._free(name))
+            column = Column(name, "dimension", MeasureType.VARCHAR, self._free(name, "dimension"))
             self.add(column)
         return column
 
     def measure(self, name: str, kind: MeasureType) -> Column:
-        """The measure `name`, made on first sight. Raises TypeConflict if it is there with another type."""
-        column = self.measures.get(name)
+        """The measure `name` of this type, made on first sight."""
+        column = self._measures.get((name, kind))
         if column is None:
-            column = Column(name, "measure", kind, self._free(name))
+            column = Column(name, "measure", kind, self._free(name, kind.value))
             self.add(column)
-        elif column.type is not kind:
-            raise TypeConflict(f"measure {name!r} is {column.type.value} in its table; a batch has it as {kind.value}")
         return column
 
+    def find(self, column: Column) -> Column | None:
+        """The stored column of its name, kind and type, or None."""
+        if column.kind == "dimension":
+            return self.dimensions.get(column.name)
+        return self._measures.get((column.name, column.type))
+
+    def has_measure(self, name: str, kind: MeasureType | None = None) -> bool:
+        """Whether rows have, or had, the measure `name`, of this type or of any."""
+        return name in self._names if kind is None else (name, kind) in self._measures
+
     def claim(self, column: Column) -> Column:
-        """`column` as it can be added: the one of its kind and name that is there, else under a name that is free."""
-        found = (self.dimensions if column.kind == "dimension" else self.measures).get(column.name)
+        """`column` as it can be added: the one of its name, kind and type, else under a name that is free."""
+        found = self.find(column)
         if found is not None:
             return found
         is_free = column.physical not in self._taken
-        claimed = column if is_free else replace(column, physical=self._free(column.name))
+        other = "dimension" if column.kind == "dimension" else column.type.value
+        claimed = column if is_free else replace(column, physical=self._free(column.name, other))
         self.add(claimed)
         return claimed
 
@@ -127,7 +167,7 @@ class Columns:
         self._taken.update(name.lower() for name in names)
 
     def all(self) -> tuple[Column, ...]:
-        """Every column in the order of `SELECT *`."""
+        """Every stored column, in the order of `SELECT *`."""
         return (*self.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
 
     def copy(self) -> Columns:
@@ -140,13 +180,15 @@ class Columns:
 
     def stored_beside(self, known: Columns) -> list[Column]:
         """What is persisted here and not there."""
-        have = {(column.kind, column.name) for column in known.stored()}
-        return [column for column in self.stored() if (column.kind, column.name) not in have]
+        return [column for column in self.stored() if known.find(column) is None]
 
-    def _free(self, name: str) -> str:
+    def _free(self, name: str, what: str) -> str:
+        """A physical name for `name`; one that has a column already is told apart by `what` this one is."""
         plain = re.sub(r"[^a-z0-9_]", "_", name.lower()) or "_"
         if plain[0].isdigit() or plain[0] == "_":
             plain = "c" + plain
+        if name in self._names or name in self.dimensions:
+            plain = f"{plain}_{what}"
         candidate, number = plain, 2
         while candidate in self._taken:
             candidate, number = f"{plain}_{number}", number + 1

@@ -16,6 +16,7 @@ import pyarrow as pa
 from store.catalog import TableInfo
 from store.duck import Duck
 from store.errors import Behind, PartitionSilent, QueryFailed
+from store.present import schema_of
 from store.record import TableId
 from store.scan import Selection, TableView, TailView
 from store.schema import TableSchema
@@ -75,7 +76,9 @@ class SharedSnapshot(Snapshot):
         known = {table: pinned.newest for table, pinned in self._pinned.items()}
         for table in known:
             self._pin_newer(table)
-        return any(self._pinned[table].newest.columns != newest.columns for table, newest in known.items())
+        return any(
+            self._pinned[table].newest.columns.stored() != newest.columns.stored() for table, newest in known.items()
+        )
 
     def source(
         self,
@@ -173,7 +176,7 @@ class SharedSnapshot(Snapshot):
         )
 
     def _schema(self, pinned: _Pinned) -> TableSchema:
-        return TableSchema(pinned.info.table, pinned.newest.columns, pinned.info.settings)
+        return schema_of(pinned.info, pinned.newest.columns, self._shared.streams.index)
 
     def _visible_from_ns(self, pinned: _Pinned) -> int:
         return self._clock_ns() - pinned.info.settings.retention_ns

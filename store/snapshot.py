@@ -82,7 +82,8 @@ class Snapshot(ABC):
     ) -> str:
         """The text of a parenthesised DuckDB subquery for the rows of `table` with times in [from, to).
 
-        Columns have their physical names. `dimensions` keeps the rows whose dimension has one of the values, exactly.
+        Columns have their physical names. `dimensions` keeps the rows whose stored dimension has one of the values,
+        exactly: of a dimension with an `expression` that says nothing.
         Run it with `execute` of this snapshot only. Raises UnknownDatabase, UnknownTable.
         """
 
@@ -169,7 +170,7 @@ def bounds(from_ns: int | None, to_ns: int | None) -> tuple[int, int]:
 
 def series_of(cursor: Cursor, view: TableView, dimensions: Mapping[str, Collection[str]]) -> str:
     """The series with such dimensions, as the text of an IN list, or of a subquery where they are many."""
-    by_name = {column.name: column for column in view.schema.columns if column.kind == "dimension"}
+    by_name = {column.name: column for column in view.schema.scanned if column.kind == "dimension"}
     conditions = [
         f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"
         if name in by_name and values

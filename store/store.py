@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from store import checkpoint, layout
+from store import checkpoint, column_work, layout
 from store.catalog import Catalog, TableInfo, TableSettings
 from store.errors import (
     MagneticConflict,
@@ -84,9 +84,11 @@ class Store:
         tables = self.catalog.all_tables()
         find_streams(self._positions, home.find_streams(tables))
         saved = checkpoint.load(home.checkpoint)
-        for used in self._open_tables(tables):
+        opened = self._open_tables(tables)
+        for used in opened:
             if used.id in saved:
                 checkpoint.restore(used, saved[used.id], clock_ns())
+        column_work.adopt_all(self.catalog, opened, self._positions.streams, clock_ns())
         read_again(self._positions, self.all_tables())
         self._advanced.update((stream, floor - 1) for stream, floor in self._positions.floors.items())
 
@@ -178,10 +180,23 @@ class Store:
         if info is None:
             return {}
         try:
-            columns = self._open_table(info).schema(info).columns
+            columns = self._open_table(info).schema(self.catalog.table(table)).columns
         except (UnknownDatabase, UnknownTable):  # deleted at this very moment
             return {}
         return {column.name: column.type for column in columns if column.kind == "measure"}
+
+    def retype(self, table: TableId, measure: str, kind: MeasureType) -> None:
+        """Make a measure of this type from now on, durably; nothing that is stored is written anew. Any thread.
+
+        Raises UnknownDatabase, UnknownTable, CannotRetype.
+        """
+        column_work.retype(self.catalog, table, self.table_to_read(table).stored_columns(), measure, kind)
+        self.take_in_changes()
+
+    def take_in_changes(self) -> None:
+        """Have the tables know what was decided, by whomever, about their columns."""
+        for used in self.all_tables():
+            column_work.take_in(self.catalog, used)
 
     def snapshot(self, account: str) -> Snapshot:
         """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""

@@ -23,6 +23,7 @@ from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import Chunk, MemoryTier, Rows
 from store.positions import StreamPositions
+from store.present import measures_alone, schema_of
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.scan import ChunkView, TableView
 from store.schema import Column, Columns, TableSchema
@@ -65,6 +66,7 @@ class Table:
         """Empty; `store.recovery` fills it. `own` is the only stream of a store of a partition."""
         self.id = info.table
         self.info = info  # as it was opened
+        self.changes = info.changes  # as of now
         self.own = own
         self.index = index
         self.lock = threading.RLock()
@@ -117,7 +119,7 @@ class Table:
             if len(rows) < len(batch):
                 batch, sequence = batch.take(rows), sequence[rows]
             self.applied_to[batch.stream] = int(batch.offset[-1])
-            batch = without_conflicts(self._own(batch), self.columns.measures)
+            batch = without_conflicts(self._own(batch), self.columns)
             self.know_series()
             first_new = decide(self, batch, sequence)
             applied.outcomes[rows] = first_new.outcomes
@@ -135,10 +137,16 @@ class Table:
         if int(batch.offset[-1]) <= self.covered_to(batch.stream):
             return batch
         batch = self._own(batch)
-        names = [name for name in batch.measures if name not in self.columns.measures]
+        names = [name for name in batch.measures if self._lacks(name, batch)]
         if names or len(self.index) > self._series_registered:
             self.register_columns({name: batch.types[name] for name in names})
         return batch
+
+    def _lacks(self, name: str, batch: RecordBatch) -> bool:
+        """Whether the measure of the batch needs a column that is not there; one that is refused needs none."""
+        if self.columns.has_measure(name, batch.types[name]):
+            return False
+        return not (batch.by_version and self.columns.has_measure(name))
 
     def register_columns(self, measures: Mapping[str, MeasureType]) -> None:
         """Have the magnetic tier know these measures, and the dimensions of all series there are."""
@@ -156,7 +164,7 @@ class Table:
                     return
                 columns = self.magnetic.register(missing)
                 with self.lock:
-                    for column in columns:
+                    for column in (*self.magnetic.columns(), *columns):  # in their order: who is first has the name
                         self.columns.add(column)
         self._series_registered = count
 
@@ -167,7 +175,7 @@ class Table:
         if int(batch.offset[0]) <= covered:
             wanted = batch.offset > covered
             applied.outcomes[~wanted] = Outcome.SKIPPED
-        found = unfit(batch, self.columns.measures)
+        found = unfit(batch, self.columns)
         if found is not None:
             refused = found.rows & wanted
             applied.outcomes[refused] = Outcome.REJECTED
@@ -200,7 +208,7 @@ class Table:
     def find_stored(self, batch: RecordBatch) -> dict[tuple[int, int], tuple[int, Mapping[str, object]]]:
         """Of the keys of `batch`, those stored: (series, time) → (version, values)."""
         self.memory.insert_head(self._now_ns)
-        found = self.memory.find(batch.series, batch.time_ns)
+        found = self.memory.find(batch.series, batch.time_ns, self.measures_now())
         early = np.flatnonzero(batch.time_ns < self.memory.whole_from_ns)
         if len(early):
             found += find_magnetic(self, batch.series[early], batch.time_ns[early])
@@ -210,6 +218,13 @@ class Table:
             if known is None or (version, stream, sequence) > known[:3]:
                 best[series, time_ns] = (version, stream, sequence, values)
         return {key: (row[0], row[3]) for key, row in best.items()}
+
+    def measures_now(self) -> list[Column]:
+        """The measures as readers are given them, made of stored measures alone."""
+        if self.columns.has_changed or self.changes.eras or self.changes.roles:
+            units = {**self.changes.units, **self.info.settings.units}
+            return measures_alone(self.columns, self.changes, units, self._positions.number_of)
+        return list(self.columns.measures.values())
 
     def _own(self, batch: RecordBatch) -> RecordBatch:
         """The batch with this table's series ids: it may have been made against an earlier table of the same name."""
@@ -326,7 +341,7 @@ class Table:
     def schema(self, info: TableInfo) -> TableSchema:
         """The columns now."""
         with self.lock:
-            return TableSchema(self.id, self.columns.all(), info.settings)
+            return self._schema(info)
 
     def pin(self, info: TableInfo, now_ns: int, positions: Mapping[int, int] | None = None) -> TableView:
         """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted.
@@ -353,7 +368,7 @@ class Table:
             self.memory.pin([view.chunk for view in views])
             self._pinned[version.number] = (version, self._pinned.get(version.number, (version, 0))[1] + 1)
             return TableView(
-                TableSchema(self.id, self.columns.all(), info.settings),
+                self._schema(info),
                 self.memory.series_table,
                 views,
                 self.memory.whole_from_ns,
@@ -363,6 +378,9 @@ class Table:
                 self.superseded.now(),
                 now_ns - info.settings.retention_ns,
             )
+
+    def _schema(self, info: TableInfo) -> TableSchema:
+        return schema_of(info, self.columns, self._positions.number_of)
 
     def unpin(self, view: TableView) -> None:
         """The view is read no more."""

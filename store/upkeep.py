@@ -60,6 +60,10 @@ class Work(Protocol):
         """Open the tables, made by whomever, whose files are this store's to look after."""
         ...
 
+    def take_in_changes(self) -> None:
+        """Have the tables know what was decided, by whomever, about their columns."""
+        ...
+
     def drop_deleted(self, *, now: bool = False) -> None:
         """Let go of tables that other workers have deleted; `now`: of all that were deleted up to now."""
         ...
@@ -114,6 +118,7 @@ class Upkeep:
         if self._is_due("look", None, LOOK_EVERY_NS):
             self.work.drop_deleted()
             self.work.open_kept()
+            self.work.take_in_changes()
         if self.work.is_overtaken:
             return
         tables = self.work.all_tables()

@@ -15,7 +15,7 @@ from store.catalog import TableInfo
 from store.data_files import DataFiles
 from store.magnetic_tier import MagneticTier, Version
 from store.record import TableId
-from store.schema import Column, Columns
+from store.schema import Columns
 
 REFRESH_EVERY_S = 1.0
 
@@ -25,7 +25,7 @@ class Newest:
     """A version, the columns there were then, and where its files are."""
 
     version: Version
-    columns: tuple[Column, ...]
+    columns: Columns
     data: DataFiles
 
 
@@ -69,11 +69,11 @@ class Versions:
             handle.tier = self._open_tier(handle.info)
         version = handle.tier.refresh()
         handle.tier.version = version
-        columns = Columns.of(handle.tier.columns()).all()
+        columns = Columns.of(handle.tier.columns())
         handle.newest = Newest(version, columns, handle.tier.data)
         handle.refreshed_s = began_s
         return handle.newest
 
 
 def _has(newest: Newest, known: Collection[str]) -> bool:
-    return not known or {column.physical for column in newest.columns}.issuperset(known)
+    return not known or {column.physical for column in newest.columns.stored()}.issuperset(known)

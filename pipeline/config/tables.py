@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Duration
-from pipeline.normalise import units
+from store import units
 from store.catalog import TableSettings
+from store.record import MeasureType
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
@@ -114,6 +115,15 @@ class Table(Section):
         return chosen
 
     @property
+    def types(self) -> Mapping[str, MeasureType]:
+        """The type of each measure that is given one: by a field of it, else double by its unit."""
+        chosen: dict[str, MeasureType] = {}
+        for payload_field, measure in self.measures.items():
+            if measure.type is not None:
+                chosen.setdefault(measure.name or payload_field, MeasureType(measure.type))
+        return {**dict.fromkeys(self.units, MeasureType.DOUBLE), **chosen}
+
+    @property
     def settings(self) -> TableSettings:
         """What the store keeps of it. Late rows are taken as far back as both retentions reach."""
         return TableSettings(
@@ -123,6 +133,8 @@ class Table(Section):
             from_config=True,
             zone=self.zone_template,
             units=self.units,
+            types=self.types,
+            dimensions=(*templates.topic_dimensions(self.topics), *self.dimensions),
         )
 
     @model_validator(mode="after")

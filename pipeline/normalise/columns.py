@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from pipeline.errors import PayloadError
 from pipeline.normalise.event_time import NS_PER_UNIT, time_ns_of
 from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeField, TimeUnit
-from pipeline.normalise.units import Conversion
 from pipeline.normalise.values import MAX_EXACT, MAX_TEXT_BYTES
 from store.record import Int64s, MeasureType
+from store.units import Conversion
 
 _ALLOWED: dict[MeasureType, frozenset[type]] = {
     MeasureType.DOUBLE: frozenset({float, int, NoneType}),

@@ -66,6 +66,7 @@ class Normaliser:
         self._types_of = types_of
         self._decode_write = decode_write
         self._types: dict[TableId, tuple[SeriesIndex, dict[str, MeasureType]]] = {}
+        self._retyped: dict[TableId, int] = {}  # of the index, when the types were asked for
         self._tables: dict[TableId, TableState] = {}
         self._sources: dict[str, dict[str, Source | None]] = {}
         self._source_count = 0
@@ -185,13 +186,22 @@ class Normaliser:
         """The table's series and the types of its measures."""
         known = self._types.get(table_id)
         if known is None:
+            index = self._registry.of(table_id)
+            self._retyped[table_id] = index.retyped
             types = {} if self._types_of is None else dict(self._types_of(table_id))
-            known = self._types[table_id] = (self._registry.of(table_id), types)
+            known = self._types[table_id] = (index, types)
         return known
 
     def _forget_dropped_tables(self) -> None:
-        """A table that was deleted, and perhaps made anew, has another index: its series and types begin anew too."""
-        dropped = [key for key, (index, _) in self._types.items() if self._registry.of(key) is not index]
+        """A table that was deleted, and perhaps made anew, has another index: its series and types begin anew too.
+
+        So do the types of one that was retyped.
+        """
+        dropped = [
+            key
+            for key, (index, _) in self._types.items()
+            if self._registry.of(key) is not index or index.retyped != self._retyped[key]
+        ]
         for table_id in dropped:
             del self._types[table_id]
             self._tables.pop(table_id, None)

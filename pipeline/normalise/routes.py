@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
 from pipeline.normalise.templates import TopicTemplate
-from pipeline.normalise.units import Conversion, conversion
 from store.record import MeasureType
+from store.units import Conversion, conversion
 
 if TYPE_CHECKING:  # the configuration validates with this package's units, so it cannot be imported before it
     from pipeline.config.tables import Table

@@ -13,8 +13,8 @@ from pipeline.config.names import check_measure
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
 from pipeline.normalise.body import Scalar, shown
-from pipeline.normalise.units import Conversion
 from store.record import MeasureType
+from store.units import Conversion
 
 MAX_TEXT_BYTES = 2_048  # Timestream: MeasureValue
 MAX_EXACT = 2**53  # integers up to here are exact in a double

@@ -130,7 +130,12 @@ class FromBinder:
                 (line, column),
             ) from None
         columns = tuple(
-            SourceColumn(column.name, MEASURE_TYPES[column.type], quote_name(column.physical), column.kind)
+            SourceColumn(
+                column.name,
+                MEASURE_TYPES[column.type],
+                quote_name(column.physical),
+                column.kind if column.expression is None else "expression",  # rows are not found by it
+            )
             for column in schema.columns
         )
         return Relation(self._expressions.name("t"), ((name,), (database, name)), columns, schema.table)

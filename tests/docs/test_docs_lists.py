@@ -28,7 +28,6 @@ from pipeline.http.routes import averages, devices, process, query, ready, times
 from pipeline.http.routes import dead_letters as dead_letters_routes
 from pipeline.layout import Layout
 from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode
-from pipeline.normalise.units import _TABLE as UNITS
 from simulators.cli import simulate
 from simulators.fleet import FaultKind
 from store.endpoint.endpoint import NOT_OFFERED
@@ -36,6 +35,7 @@ from store.endpoint.shapes import REQUESTS
 from store.names import RESERVED
 from store.sql.functions import FUNCTIONS
 from store.sql.nodes.calls import _SPECIAL_CALLS
+from store.units import _TABLE as UNITS
 
 
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:

@@ -14,9 +14,9 @@ from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.reading import read
 from pipeline.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
-from pipeline.normalise.units import conversion
 from pipeline.normalise.zones import zone_of
 from store.record import MeasureType, SeriesRegistry
+from store.units import conversion
 
 TS = ARRIVAL_NS // 10**6
 ROUTES = [

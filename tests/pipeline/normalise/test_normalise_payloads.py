@@ -8,8 +8,8 @@ from normalise_frames import ARRIVAL_NS, EVERYTHING, encoded, frame, measures, n
 from pipeline.dead_letter import Reason
 from pipeline.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
-from pipeline.normalise.units import conversion
 from store.record import MeasureType
+from store.units import conversion
 
 MS = TimeField("ts", TimeUnit.MS)
 TS = ARRIVAL_NS // 10**6

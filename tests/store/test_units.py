@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.normalise.units import conversion, dimension_of, known_units
+from store.units import conversion, dimension_of, known_units
 
 
 @pytest.mark.parametrize(

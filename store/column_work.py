@@ -1,0 +1,65 @@
+"""Decisions about columns on their way into the catalog, and from there to the tables that are open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from store.adopt import adopt, retyped
+from store.catalog import Catalog, TableInfo
+from store.changes import ColumnChanges
+from store.record import MeasureType, TableId
+from store.schema import Column, Columns
+from store.table import Table
+
+log = logging.getLogger(__name__)
+
+
+def adopt_all(catalog: Catalog, tables: Iterable[Table], streams: Sequence[str], now_ns: int) -> None:
+    """Take up what the configuration says of the columns of these tables, durably, and tell what is new."""
+    decide: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
+    by_id = {table.id: table for table in tables}
+    for table in by_id.values():
+        info = catalog.find(table.id)
+        if info is not None and _adopted(table, streams, now_ns, info) != info.changes:
+            decide[table.id] = partial(_adopted, table, streams, now_ns)
+    if not decide:
+        return
+    before = {table: catalog.find(table) for table in decide}
+    catalog.change_columns(decide)
+    for table_id, info in before.items():
+        if info is not None:
+            columns, ends = _known(by_id[table_id], streams)
+            for words in adopt(info, columns, *ends, now_ns).told:
+                log.warning("table %s.%s: %s", table_id.database, table_id.table, words)
+        take_in(catalog, by_id[table_id])
+
+
+def retype(catalog: Catalog, table: TableId, stored: Iterable[Column], measure: str, kind: MeasureType) -> None:
+    """Make a measure of this type from now on, durably. Raises UnknownDatabase, UnknownTable, CannotRetype."""
+    columns = Columns.of(stored)
+    now_ns = catalog.now_ns()
+    told = retyped(catalog.table(table), columns, measure, kind, now_ns).told
+    catalog.change_columns({table: lambda info: retyped(info, columns, measure, kind, now_ns).changes})
+    for words in told:
+        log.warning("table %s.%s: %s", table.database, table.table, words)
+
+
+def take_in(catalog: Catalog, table: Table) -> None:
+    """Have an open table know what was decided about its columns."""
+    info = catalog.find(table.id)
+    if info is not None and info.changes != table.changes and table.info.is_same_table(info):
+        table.changes = info.changes
+        table.index.retyped += 1
+
+
+def _adopted(table: Table, streams: Sequence[str], now_ns: int, info: TableInfo) -> ColumnChanges:
+    columns, ends = _known(table, streams)
+    return adopt(info, columns, *ends, now_ns).changes
+
+
+def _known(table: Table, streams: Sequence[str]) -> tuple[Columns, tuple[dict[str, int], tuple[str, ...]]]:
+    own = streams if table.own is None else [table.own]
+    covered = {stream: table.covered_to(stream) for stream in own}
+    return Columns.of(table.stored_columns()), (covered, tuple(stream for stream in streams if stream not in covered))
