@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -43,10 +43,23 @@ class Client:
         """The response to a POST of JSON."""
         return self._ask("POST", path, json=body)
 
-    def _ask(self, method: str, path: tuple[str, ...], **options: Any) -> httpx.Response:
+    def stream(self, *path: str, body: Any) -> httpx.Response:
+        """The response to a POST of JSON, its body not read yet: read it by `chunks`, within this client's life."""
+        return self._ask("POST", path, stream=True, json=body)
+
+    def chunks(self, response: httpx.Response) -> Iterator[bytes]:
+        """The body of a streamed response as it comes."""
+        try:
+            yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise ServerUnreachable(f"the server at {self._endpoint} ended its answer early ({error})") from error
+        finally:
+            response.close()
+
+    def _ask(self, method: str, path: tuple[str, ...], *, stream: bool = False, **options: Any) -> httpx.Response:
         url = "/" + "/".join(quote(part, safe="") for part in path)
         try:
-            response = self._http.request(method, url, **options)
+            response = self._http.send(self._http.build_request(method, url, **options), stream=stream)
         except (httpx.TransportError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             _refuse_certificate(self._endpoint, error)
             raise ServerUnreachable(
@@ -54,6 +67,7 @@ class Client:
                 "with --endpoint or STREAMGAUGE_ENDPOINT"
             ) from error
         if response.is_error:
+            response.read()
             raise ServerRefused(_detail(response))
         return response
 

@@ -17,7 +17,9 @@ PipelineError
 │   └── NotOwned          it answered that what was asked for is not, or not yet, its own
 ├── ServerUnreachable     the caller: the server a client command asks does not answer
 │   └── ServerNotTrusted  the caller: its certificate is not good for this caller and this address
-└── ServerRefused         the caller: the server answered that the request is not possible
+├── ServerRefused         the caller: the server answered that the request is not possible
+└── OutputFailed          the caller: standard output does not take the answer
+    └── ReaderGone        nobody: whoever read it wants no more
 """
 
 from __future__ import annotations
@@ -103,3 +105,11 @@ class ServerNotTrusted(ServerUnreachable):
 
 class ServerRefused(PipelineError):
     """The server a client command asked answered that the request is not possible; the message is its detail."""
+
+
+class OutputFailed(PipelineError):
+    """Standard output does not take what is printed: it is closed, or its disk is full."""
+
+
+class ReaderGone(OutputFailed):
+    """Whoever read what is printed has gone (`| head`)."""

@@ -103,6 +103,20 @@ class DeadLetterArchive:
         sql = f"SELECT * FROM letters{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
         return [_archived(row) for row in self._file.read(sql, (*where.parameters, limit))]
 
+    def not_replayed(
+        self, *, account: str, reason: str, limit: int, up_to_seq: int | None = None
+    ) -> tuple[Sequence[ArchivedLetter], int]:
+        """The oldest `limit` letters of a reason that were not replayed, up to `up_to_seq` (of None, the newest there
+        is now), and that seq. So a replay in parts ends, though letters that fail again join the archive meanwhile.
+        """
+        sql = "SELECT coalesce(max(seq), 0) FROM letters"
+        newest = int(self._file.read(sql, ())[0][0]) if up_to_seq is None else up_to_seq
+        sql = (
+            "SELECT * FROM letters WHERE account = ? AND reason = ? AND replayed_ns IS NULL AND seq <= ? "
+            "ORDER BY seq LIMIT ?"
+        )
+        return [_archived(row) for row in self._file.read(sql, (account, reason, newest, limit))], newest
+
     def show(self, letter_id: str, *, account: str | None = None) -> ArchivedLetter | None:
         """The letter of this id, or None if there is none (in `account`)."""
         where = Filter()

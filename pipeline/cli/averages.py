@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.asking import client, endpoint_option, format_option
-from pipeline.cli.output import print_json, print_rows
+from pipeline.cli.asking import client, endpoint_option, format_option, given, waiting
+from pipeline.cli.output import Listing, show
+
+_COLUMNS = ("zone", "measure", "unit", "time", "average", "min", "max", "count")
 
 
 @click.command()
@@ -15,7 +17,7 @@ from pipeline.cli.output import print_json, print_rows
 @click.option("--to", "end", help="RFC 3339, or how long ago. [default: now]")
 @click.option("--bin", "width", help="One average per so much time, as in 5m. [default: one over all]")
 @click.option("--table", help="database.table, where several tables have the zone.")
-@format_option("table", "json")
+@format_option()
 @endpoint_option
 @click.pass_context
 def averages(
@@ -28,23 +30,14 @@ def averages(
     table: str | None,
     form: str,
 ) -> None:
-    """Averages of zones over time. The server lists its zones at /v1/zones, and `streamgauge devices` shows them."""
+    """Averages of zones over time. `streamgauge zones` lists the zones."""
     parameters = [("zone", zone) for zone in zones] + [("measure", measure) for measure in measures]
-    options = {"from": start, "to": end, "bin": width, "table": table}
-    parameters += [(name, value) for name, value in options.items() if value is not None]
-    with client(context) as server:
+    parameters += given(from_=start, to=end, bin=width, table=table)
+    with client(context) as server, waiting("averaging"):
         answer = server.get("v1", "averages", parameters=parameters)
-    if form == "json":
-        print_json(answer)
-        return
-    print_rows(
-        ("zone", "measure", "unit", "time", "average", "min", "max", "count"),
-        (
-            (found["zone"], found["measure"], found["unit"], *(row[name] for name in _ROW))
-            for found in answer["results"]
-            for row in found["averages"]
-        ),
+    rows = (
+        (found["zone"], found["measure"], found["unit"], *(row[name] for name in _COLUMNS[3:]))
+        for found in answer["results"]
+        for row in found["averages"]
     )
-
-
-_ROW = ("time", "average", "min", "max", "count")
+    show(Listing(_COLUMNS, rows, answer, "averages"), form)

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Entry] = {
     "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
     "query": Entry("pipeline.cli.query:query", "Ask the server in SQL."),
     "averages": Entry("pipeline.cli.averages:averages", "Averages of zones over time."),
+    "zones": Entry("pipeline.cli.zones:zones", "The zones there are, and when they were last heard of."),
     "alerts": Entry("pipeline.cli.alerts:alerts", "Alerts, and where they were delivered."),
     "devices": Entry("pipeline.cli.devices:devices", "Who sent what, when last, and what was rejected."),
     "dead-letters": Entry("pipeline.cli.dead_letters:dead_letters", "What could not be processed: list, show, replay."),

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.asking import format_option
 from pipeline.cli.options import DEFAULT_FILE, config_option, load_from
+from pipeline.cli.output import print_json, print_text
 
 
 @click.group()
@@ -18,12 +20,17 @@ def config() -> None:
 
 @config.command()
 @config_option
-@click.option("--origins/--no-origins", default=True, help="Whether to say where each setting came from.")
-def show(config_file: Path | None, origins: bool) -> None:
+@click.option("--origins/--no-origins", default=True, help="Whether to say where each setting came from (in YAML).")
+@format_option("yaml", "json")
+def show(config_file: Path | None, origins: bool, form: str) -> None:
     """The configuration in force, secrets masked, with where each setting came from."""
     from pipeline.config.show import show_config  # noqa: PLC0415  # slow to import; --help does without
 
-    click.echo(show_config(load_from(config_file, {}), origins=origins), nl=False)
+    loaded = load_from(config_file, {})
+    if form == "json":
+        print_json(loaded.config.model_dump(mode="json", by_alias=True))
+    else:
+        print_text(show_config(loaded, origins=origins))
 
 
 @config.command()
@@ -31,7 +38,7 @@ def schema() -> None:
     """The JSON Schema of streamgauge.yaml, for editors and checks."""
     from pipeline.config.schema import config_schema  # noqa: PLC0415  # as above
 
-    click.echo(json.dumps(config_schema(), indent=2))
+    print_text(json.dumps(config_schema(), indent=2))
 
 
 @config.command()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
-from pipeline.cli.asking import client, endpoint_option, format_option
-from pipeline.cli.output import print_json, print_rows
+from pipeline.cli.asking import PAGE_MAX, client, endpoint_option, format_option, given, in_pages, limit_option, waiting
+from pipeline.cli.output import Listing, print_json, print_text, show
+from pipeline.client import Client
+
+_LETTER = ("id", "arrival", "reason", "mqtt_topic", "detail", "replayed")
 
 
 @click.group("dead-letters")
@@ -17,29 +23,26 @@ def dead_letters() -> None:
 @click.option("--reason", help="Only of this reason, as in `invalid_json`.")
 @click.option("--mqtt-topic", help="Only from this MQTT topic.")
 @click.option("--from", "start", help="Arrived since: RFC 3339, or how long ago.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@format_option("table", "json")
+@limit_option(50)
+@format_option()
 @endpoint_option
 @click.pass_context
 def list_letters(
     context: click.Context, reason: str | None, mqtt_topic: str | None, start: str | None, limit: int, form: str
 ) -> None:
     """Dead letters, newest first."""
-    options = {"reason": reason, "mqtt_topic": mqtt_topic, "from": start, "limit": str(limit)}
+    parameters = given(reason=reason, mqtt_topic=mqtt_topic, from_=start)
     with client(context) as server:
-        answer = server.get("v1", "dead-letters", parameters=[(k, v) for k, v in options.items() if v is not None])
-    if form == "json":
-        print_json(answer)
-        return
-    names = ("id", "arrival", "reason", "mqtt_topic", "detail", "replayed")
-    print_rows(names, (tuple(letter[name] for name in names) for letter in answer["dead_letters"]))
+        answer = in_pages(server, "v1", "dead-letters", parameters=parameters, key="dead_letters", limit=limit)
+    rows = (tuple(letter[name] for name in _LETTER) for letter in answer["dead_letters"])
+    show(Listing(_LETTER, rows, answer, "dead letters"), form)
 
 
-@dead_letters.command()
+@dead_letters.command("show")
 @click.argument("letter_id", metavar="ID")
 @endpoint_option
 @click.pass_context
-def show(context: click.Context, letter_id: str) -> None:
+def show_letter(context: click.Context, letter_id: str) -> None:
     """One dead letter with its payload."""
     with client(context) as server:
         print_json(server.get("v1", "dead-letters", letter_id))
@@ -51,16 +54,31 @@ def show(context: click.Context, letter_id: str) -> None:
 @endpoint_option
 @click.pass_context
 def replay(context: click.Context, ids: tuple[str, ...], reason: str | None) -> None:
-    """Put dead letters through the stream again, with their first arrival stamp.
+    """Put dead letters through the stream again, oldest first, with their first arrival stamp.
 
-    What fails again becomes a new dead letter.
+    What fails again becomes a new dead letter, which this call leaves alone.
     """
     if bool(ids) == bool(reason):
         raise click.UsageError("name either ids or --reason")
-    replayed, more = 0, True
-    with client(context) as server:
-        while more:
-            body = {"ids": list(ids)} if ids else {"reason": reason}
-            answer = server.post("v1", "dead-letters", "replay", body=body).json()
-            replayed, more = replayed + answer["replayed"], answer["more"]
-    click.echo(f"replayed {replayed}")
+    replayed = 0
+    with client(context) as server, waiting("replaying"):
+        for answer in _of_reason(server, reason) if reason else _of_ids(server, ids):
+            replayed += answer["replayed"]
+    print_text(f"replayed {replayed}")
+
+
+def _of_ids(server: Client, ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for first in range(0, len(ids), PAGE_MAX):
+        body = {"ids": list(ids[first : first + PAGE_MAX])}
+        yield server.post("v1", "dead-letters", "replay", body=body).json()
+
+
+def _of_reason(server: Client, reason: str) -> Iterator[dict[str, Any]]:
+    """Until none is left of those that were there when it began: what fails again comes after them."""
+    body: dict[str, object] = {"reason": reason}
+    while True:
+        answer = server.post("v1", "dead-letters", "replay", body=body).json()
+        yield answer
+        if not answer["more"]:
+            return
+        body["up_to"] = answer["up_to"]

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.asking import client, endpoint_option, format_option
-from pipeline.cli.output import print_json, print_rows
+from pipeline.cli.asking import client, endpoint_option, format_option, given
+from pipeline.cli.output import Listing, note, print_text, show
+
+_DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
+_REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 
 
 @click.command()
 @click.option("--table", help="Only this database.table.")
 @click.option("--zone", help="Only this zone.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@format_option("table", "json")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many.")
+@click.option("--rejected", "only_rejected", is_flag=True, help="Only what was rejected, by MQTT topic and reason.")
+@format_option()
 @endpoint_option
 @click.pass_context
-def devices(context: click.Context, table: str | None, zone: str | None, limit: int, form: str) -> None:
-    """Who sent what, when last, and how much was rejected and why."""
-    options = {"table": table, "zone": zone, "limit": str(limit)}
+def devices(
+    context: click.Context, table: str | None, zone: str | None, limit: int, only_rejected: bool, form: str
+) -> None:
+    """Who sent what, when last, and how much was rejected and why. CSV has one of the two: devices, or --rejected."""
     with client(context) as server:
-        parameters = [(name, value) for name, value in options.items() if value is not None]
-        answer = server.get("v1", "devices", parameters=parameters)
-    if form == "json":
-        print_json(answer)
+        answer = server.get("v1", "devices", parameters=given(table=table, zone=zone, limit=str(limit)))
+    rejected = [tuple(entry[name] for name in _REJECTED) for entry in answer["rejected"]]
+    of_rejected = Listing(_REJECTED, rejected, {"rejected": answer["rejected"]}, "rejected messages")
+    if only_rejected:
+        show(of_rejected, form)
         return
-    print_rows(
-        ("table", "zone", "dimensions", "measure name", "last time"),
-        (tuple(device[name] for name in _DEVICE) for device in answer["devices"]),
-    )
-    if answer["rejected"]:
-        click.echo("\nrejected")
-        print_rows(
-            ("MQTT topic", "reason", "count", "last arrival", "detail"),
-            (tuple(rejected[name] for name in _REJECTED) for rejected in answer["rejected"]),
-        )
-
-
-_DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
-_REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
+    found = [tuple(device[name] for name in _DEVICE) for device in answer["devices"]]
+    show(Listing(_DEVICE, found, answer, "devices"), form)
+    if rejected and form == "table":
+        print_text("\nrejected")
+        show(of_rejected, form)
+    elif rejected and form == "csv":
+        note(f"messages of {len(rejected)} topics were rejected; --rejected lists them")

@@ -1,11 +1,13 @@
 """The group of all commands: what is imported when, and how every end becomes an exit code.
 
-Exit codes: 0 fine; 1 the answer is no; 2 wrong usage or configuration; 3 the server cannot be reached. An error of our
-own trees is one message on standard error; anything else is a bug and keeps its traceback.
+Exit codes: 0 fine; 1 the answer is no, or cannot be printed; 2 wrong usage or configuration; 3 the server cannot be
+reached; 130 interrupted; 141 the reader of standard output has gone. An error of our own trees is one message on
+standard error; anything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -15,11 +17,13 @@ from typing import NoReturn
 
 import click
 
+from pipeline.cli import standard_output
 from pipeline.cli.commands import COMMANDS
-from pipeline.errors import ConfigError, ServerUnreachable
+from pipeline.errors import ConfigError, OutputFailed, ReaderGone, ServerUnreachable
 
 PACKAGES = ("pipeline", "store", "rules", "simulators")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+READER_GONE = 141  # 128 + SIGPIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,16 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begin with; a wrong name is told with those it is near to."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # as above
         """Write the table."""
@@ -80,23 +94,29 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
+    standard_output.prepare()
     try:
         result = streamgauge.main(args=arguments, prog_name="streamgauge", standalone_mode=False)
+        standard_output.finish()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`| head`): not an error. Closing would flush into the pipe once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         if not is_ours(error):
             raise
-        click.echo(f"Error: {error}", err=True)
-        return exit_code_of(error)
+        return _told(error)
     return result if isinstance(result, int) else 0
+
+
+def _told(error: Exception) -> int:
+    """The exit code of an error of ours, once its user knows of it."""
+    if isinstance(error, OutputFailed):
+        standard_output.give_up()
+    if not isinstance(error, ReaderGone):
+        click.echo(f"Error: {error}", err=True)
+    return exit_code_of(error)
 
 
 def is_ours(error: Exception) -> bool:
@@ -111,4 +131,6 @@ def exit_code_of(error: Exception) -> int:
     """The exit code of an error of ours."""
     if isinstance(error, ServerUnreachable):
         return 3
+    if isinstance(error, ReaderGone):
+        return READER_GONE
     return 2 if isinstance(error, ConfigError) else 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline import csv_text
 from rules.transition import rfc3339
 from store.sql import ResultSet, ScalarType, SqlType
 
@@ -32,11 +32,11 @@ def encode(result: ResultSet, form: str) -> bytes:
         for number, column in enumerate(result.columns):
             if column.type is ScalarType.BOOLEAN:
                 columns[number] = [truths[value] for value in columns[number]]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(column.name for column in result.columns)
-        writer.writerows(zip(*columns, strict=True))
-        return text.getvalue().encode()
+            elif not isinstance(column.type, ScalarType):
+                columns[number] = [None if value is None else orjson.dumps(value).decode() for value in columns[number]]
+        names = [column.name for column in result.columns]
+        rows = zip(*columns, strict=True)
+        return csv_text.document(names, rows, has_empty_texts=_has_empty_texts(result)).encode()
     described = [{"name": column.name, "type": column.type.text} for column in result.columns]
     return orjson.dumps({"columns": described, "rows": list(zip(*columns, strict=True)), "truncated": result.truncated})
 
@@ -54,6 +54,13 @@ def _values(result: ResultSet, number: int) -> list[Any]:
     if isinstance(kind, ScalarType):
         return [row[number] for row in result.rows()]
     return values
+
+
+def _has_empty_texts(result: ResultSet) -> bool:
+    return any(
+        column.type is ScalarType.VARCHAR and pc.any(pc.equal(result.table.column(number), "")).as_py()
+        for number, column in enumerate(result.columns)
+    )
 
 
 def _arrow(result: ResultSet) -> bytes:

@@ -66,30 +66,34 @@ class Replay(BaseModel):
     model_config = ConfigDict(extra="forbid")
     ids: list[str] | None = Field(None, max_length=MAX_REPLAYED)
     reason: Reason | None = None
+    up_to: int | None = Field(None, ge=0, lt=2**63, description="`up_to` of the answer before")
 
 
 @router.post("/replay", summary="Put dead letters through the stream again")
 async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 
-    At most 1,000 a request: `more` says whether others of the reason are left.
+    Those of a reason go oldest first, at most 1,000 a request; `more` says whether others are left, and a next request
+    with `up_to` of the answer takes those alone, and not what has failed again since.
     """
     if (body.ids is None) == (body.reason is None):
         raise Problem(400, "name either ids or a reason", parameter="ids")
-    if body.ids is not None:
-        found = [_find(parts, account, letter_id, "ids") for letter_id in dict.fromkeys(body.ids)]
+    up_to = body.up_to
+    if body.reason is None:
+        letters = [_find(parts, account, letter_id, "ids").letter for letter_id in dict.fromkeys(body.ids or ())]
+        letters.sort(key=lambda letter: letter.arrival_ns)
     else:
-        found = list(
-            parts.dead_letters.list(account=account, reason=body.reason, is_replayed=False, limit=MAX_REPLAYED)
+        found, up_to = parts.dead_letters.not_replayed(
+            account=account, reason=body.reason, limit=MAX_REPLAYED, up_to_seq=body.up_to
         )
-    cut = next((entry.letter.id for entry in found if entry.letter.reason is Reason.TOO_LARGE), None)
+        letters = [entry.letter for entry in found]
+    cut = next((letter.id for letter in letters if letter.reason is Reason.TOO_LARGE), None)
     if cut is not None:
         raise Problem(
             400,
             f"the dead letter {cut!r} is too_large: its head alone is kept, which is no message to replay",
             parameter="ids" if body.ids else "reason",
         )
-    letters = [entry.letter for entry in reversed(found)]
     if letters:
         by_partition: dict[int, list[DeadLetter]] = {}
         for letter in letters:
@@ -99,7 +103,8 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
         ids, now_ns = [letter.id for letter in letters], parts.clock_ns()
         parts.dead_letters.mark_replayed(ids, now_ns)
         await parts.appender.append(DEAD_LETTERS, encode_replayed(ids, now_ns), 0)
-    return {"replayed": len(letters), "more": body.ids is None and len(letters) == MAX_REPLAYED}
+    more = body.reason is not None and len(letters) == MAX_REPLAYED
+    return {"replayed": len(letters), "more": more, "up_to": up_to}
 
 
 def _frame(letters: Sequence[DeadLetter]) -> bytes:

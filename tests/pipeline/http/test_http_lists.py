@@ -8,6 +8,7 @@ import pytest
 from http_service import NOW_NS, NS, HttpService
 
 from pipeline.frame import FrameKind, decode_frame
+from pipeline.http.routes import dead_letters
 from pipeline.log.topics import READINGS
 from store.record import SeriesKey, TableId
 
@@ -164,7 +165,7 @@ async def test_a_replay_appends_the_message_with_its_first_stamp(service: HttpSe
 
     offset, value = service.admin.read(READINGS, 1, 10)[0]
     frame = decode_frame(value)
-    assert answer.json() == {"replayed": 1, "more": False}
+    assert answer.json() == {"replayed": 1, "more": False, "up_to": None}
     assert (offset, frame.arrival_ns, frame.payloads) == (1, [NOW_NS], [b"not json"])
     assert frame.kind is FrameKind.MQTT_AGAIN
     assert (await letters_of(http))[0]["replayed"] == "2026-11-23T10:01:00Z"
@@ -221,3 +222,19 @@ async def test_no_account_sees_anothers_alerts_devices_or_letters(guarded: HttpS
     assert [found for answer in lists for found in answer.values() if found] == []
     assert (one.status_code, replay.status_code) == (404, 404)
     assert sql.status_code in {400, 404} or sql.json()["rows"] == []
+
+
+async def test_a_replay_in_parts_goes_oldest_first_and_leaves_what_failed_again_meanwhile(
+    service: HttpService, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MAX_REPLAYED", 2)
+    await service.publish("greenhouse/eu/gh-1/north/s1", b"x", b"y", b"z")
+    body: dict[str, Any] = {"reason": "invalid_json"}
+
+    first = (await http.post("/v1/dead-letters/replay", json=body)).json()
+    service.take_in()
+    second = (await http.post("/v1/dead-letters/replay", json=body | {"up_to": first["up_to"]})).json()
+
+    appended = [decode_frame(value).payloads for _, value in service.admin.read(READINGS, 1, 10)]
+    assert (first["replayed"], first["more"], second["replayed"], second["more"]) == (2, True, 1, False)
+    assert appended == [[b"x", b"y"], [b"z"]]

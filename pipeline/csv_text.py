@@ -1,0 +1,35 @@
+r"""CSV as we write it: RFC 4180 with `\n` as the end of a line. NULL is nothing, an empty text is `""`.
+
+Fields come as texts, or None for NULL. A row of one NULL is `""`, as an empty line is no row to most readers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+MARKS = ',"\r\n'
+
+
+def line(fields: Iterable[str | None]) -> str:
+    """One row, without its end of line."""
+    return ",".join("" if field is None else _field(field) for field in fields) or '""'
+
+
+def document(names: Sequence[str], rows: Iterable[Sequence[object]], *, has_empty_texts: bool) -> str:
+    """A whole CSV, of values as `csv.writer` takes them: that is fast, but has one form for NULL and ''."""
+    if has_empty_texts:
+        texts = ([None if value is None else str(value) for value in row] for row in rows)
+        return "".join(f"{text}\n" for text in (line(names), *map(line, texts)))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _field(text: str) -> str:
+    if text and not any(mark in text for mark in MARKS):
+        return text
+    return '"' + text.replace('"', '""') + '"'
