@@ -1,8 +1,8 @@
-"""What becomes of a record whose key is stored already. Pure.
+"""What becomes of a record of WriteRecords whose key is stored already. Pure.
 
-Over MQTT the later offset wins. WriteRecords follows Timestream (CreateTable … `Version` in the API reference): the
-same values and version again are a success that changes nothing; a higher version overwrites, also with equal values;
-a lower one, or the same with other values, is rejected and told the version that stands.
+Timestream's rule (CreateTable … `Version` in the API reference): the same values and version again are a success that
+changes nothing; a higher version overwrites the whole record, also with equal values; a lower one, or the same with
+other values, is rejected and told the version that stands. What comes over MQTT is merged (`store.merging`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,12 @@ class Stored:
     values: Mapping[str, object]
 
 
-def judge(stored: Stored | None, version: int, values: Mapping[str, object], *, by_version: bool) -> Outcome:
+def judge(stored: Stored | None, version: int, values: Mapping[str, object]) -> Outcome:
     """The outcome of a record with `version` and `values` where `stored` stands."""
     if stored is None:
         return Outcome.NEW
-    same = stored.values == values
-    if not by_version:
-        return Outcome.SAME if same else Outcome.REPLACED
     if version > stored.version:
         return Outcome.REPLACED
-    if version == stored.version and same:
+    if version == stored.version and stored.values == values:
         return Outcome.SAME
     return Outcome.REJECTED

@@ -145,7 +145,7 @@ class RecordBatch:
     measures    an Arrow array per measure name, of the type that `types` names; null where the record lacks the
                 measure. A single-measure record (Timestream) has its value under "measure_value::<type>".
     by_version  whether Timestream's version rules decide between two records of one key (WriteRecords); otherwise the
-                later offset wins (MQTT)
+                rows are merged by measure, and of one measure the later offset wins (MQTT)
     again       whether these were dead letters and are put through again: they keep their first arrival stamp, which is
                 older than their place in the log
     """
@@ -194,9 +194,10 @@ class Outcome(enum.IntEnum):
 
     NEW = 0
     SAME = 1  # the key was there with the same values (and version): nothing changed
-    REPLACED = 2  # the key was there; this record's values stand now
+    REPLACED = 2  # the key was there; this record's values stand now (MQTT: of the measures that it has)
     REJECTED = 3  # version rules: a higher version, or the same one with other values, is stored; or it does not fit
     SKIPPED = 4  # the table's own position covers this offset already: a replay
+    MERGED = 5  # MQTT: the key was there without some of this record's measures; they were added, and none changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

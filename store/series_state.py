@@ -76,7 +76,7 @@ def digest(measures: Mapping[str, pa.Array], count: int) -> UInt64s:
     """A digest per row of all its values; absent and null are one."""
     total = np.zeros(count, np.uint64)
     for name, values in measures.items():
-        bits = _bits(values)
+        bits = bits_of(values)
         key = np.uint64((hash(name) ^ _KEY) & 0xFFFFFFFFFFFFFFFF | 1)
         bits = (bits ^ key) * _MIX
         bits ^= bits >> np.uint64(29)
@@ -88,7 +88,8 @@ def digest(measures: Mapping[str, pa.Array], count: int) -> UInt64s:
     return total
 
 
-def _bits(values: pa.Array) -> UInt64s:
+def bits_of(values: pa.Array) -> UInt64s:
+    """64 bits per value that are equal where values are, in this process; of a null any."""
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         words = np.array([hash(word) & 0xFFFFFFFFFFFFFFFF for word in coded.dictionary.to_pylist()] or [0], np.uint64)

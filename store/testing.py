@@ -1,6 +1,7 @@
 """For tests, ours and others': a store of rows that is plainly right, and batches made from plain rows.
 
-The oracle keeps a dictionary by key and follows the rules of `store.judge` as the documents state them, written anew.
+The oracle keeps a dictionary by key and follows the rules of `store.judge` and `store.merging` as the documents state
+them, written anew.
 """
 
 from __future__ import annotations
@@ -69,17 +70,17 @@ class Oracle:
         if stands is None:
             self.rows[row.key] = row
             return Outcome.NEW
-        equal = dict(stands.values) == dict(row.values)
+        stood, come = dict(stands.values), dict(row.values)
         if by_version:
-            if row.version == stands.version:
-                return Outcome.SAME if equal else Outcome.REJECTED
-            if row.version < stands.version:
-                return Outcome.REJECTED
-        elif equal:
-            return Outcome.SAME
-        version = row.version if by_version else max(row.version, stands.version)
-        self.rows[row.key] = Row(row.dimensions, row.time_ns, row.values, version, row.measure_name)
-        return Outcome.REPLACED
+            if row.version > stands.version:
+                self.rows[row.key] = row
+                return Outcome.REPLACED
+            return Outcome.SAME if row.version == stands.version and stood == come else Outcome.REJECTED
+        merged = Row(row.dimensions, row.time_ns, tuple({**stood, **come}.items()), stands.version, row.measure_name)
+        self.rows[row.key] = merged
+        if any(stood[name] != value for name, value in come.items() if name in stood):
+            return Outcome.REPLACED
+        return Outcome.SAME if come.keys() <= stood.keys() else Outcome.MERGED
 
     def visible(self, from_ns: int, to_ns: int | None = None) -> list[Row]:
         """Rows with times in [from, to)."""

@@ -1,13 +1,18 @@
 """Which rows of a batch are stored, and which stand at their keys already.
 
-Rows strictly later than all their series has are new without a look-up. The rest, the *doubtful* ones (late, repeated
-or re-versioned), are answered from the recent rows of their series where those reach back far enough, else looked up
-in both tiers, all of a batch together. Every stored row is appended; one that supersedes another marks its time.
+Rows strictly later than all their series has are new without a look-up. The rest, the *doubtful* ones (late, repeated,
+re-versioned, or parts of one moment), are judged by `store.judge` if they come with versions, else merged by measure.
+Every stored row is whole, and is appended; one that supersedes another marks its time.
+
+Merging: the doubtful rows of a batch and the new ones that they repeat are put together key by key, and each key is
+stored once. What stood at a key is known from the recent rows of its series (that nothing did, or exactly this), else
+looked up in both tiers, all of a batch together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from store.judge import Stored, judge
-from store.newness import strictly_later
-from store.record import Int64s, Outcome, RecordBatch
+from store.merging import Places, merge
+from store.newness import Bools, strictly_later
+from store.record import Int64s, MeasureType, Outcome, RecordBatch
 from store.series_state import UInt64s, digest
 
 if TYPE_CHECKING:
@@ -42,99 +48,176 @@ def decide(table: Table, batch: RecordBatch, sequence: Int64s) -> Accepted:
         table.accept(batch, sequence)
         _note(table, batch, digests)
         return accepted
-    rows = np.flatnonzero(later)
+    doubtful = ~later if batch.by_version else _with_first_of_key(batch, ~later)
+    rows = np.flatnonzero(~doubtful)
     if len(rows):
         table.accept(batch.take(rows), sequence[rows])
         _note(table, batch.take(rows), digests[rows] if digests is not None else None)
-    doubtful = np.flatnonzero(~later)
-    part = batch.take(doubtful)
-    judged = _judge_doubtful(table, part, digests[doubtful] if digests is not None else None)
-    accepted.outcomes[doubtful] = judged.outcomes
-    accepted.existing_version[doubtful] = judged.existing_version
-    stored = np.flatnonzero(judged.outcomes <= Outcome.REPLACED)
-    stored = stored[judged.outcomes[stored] != Outcome.SAME]
-    if len(stored):
-        table.accept(part.take(stored), sequence[doubtful][stored], judged.versions[stored])
-        if digests is None:  # the recent rows of these series do not have them
-            np.maximum.at(table.state.known_from_ns, part.series[stored], part.time_ns[stored] + 1)
-        for i in stored[judged.outcomes[stored] == Outcome.REPLACED]:
-            table.superseded.add(int(part.time_ns[i]), part.stream, int(part.offset[i]))
-    accepted.rows = len(rows) + len(stored)
+    rest = np.flatnonzero(doubtful)
+    part = batch.take(rest)
+    if batch.by_version:
+        judged = _judge(table, part, sequence[rest])
+    else:
+        judged = _merge(table, part, sequence[rest], digests[rest] if digests is not None else None)
+    accepted.outcomes[rest] = judged.outcomes
+    accepted.existing_version[rest] = judged.existing_version
+    accepted.rows = len(rows) + judged.rows
     return accepted
 
 
-@dataclass(slots=True)
-class _Judged:
-    outcomes: npt.NDArray[np.uint8]
-    existing_version: Int64s
-    versions: Int64s  # with which stored rows are stored
+def _with_first_of_key(batch: RecordBatch, doubtful: Bools) -> Bools:
+    """The doubtful rows, and rows whose key a doubtful one repeats."""
+    of_series = np.flatnonzero(np.isin(batch.series, batch.series[doubtful]))
+    order = of_series[np.lexsort((batch.time_ns[of_series], batch.series[of_series]))]
+    series, time_ns = batch.series[order], batch.time_ns[order]
+    repeats = (series[1:] == series[:-1]) & (time_ns[1:] == time_ns[:-1])
+    found = doubtful.copy()
+    found[order[:-1][repeats]] = True
+    return found
 
 
-def _judge_doubtful(table: Table, part: RecordBatch, digests: UInt64s | None) -> _Judged:
+# By version
+
+
+def _judge(table: Table, part: RecordBatch, sequence: Int64s) -> Accepted:
     count = len(part)
-    judged = _Judged(np.zeros(count, np.uint8), np.zeros(count, np.int64), part.version.copy())
-    remembered = table.state.times_ns[part.series] == part.time_ns[:, None]
-    known = (part.time_ns >= table.state.known_from_ns[part.series]) & (digests is not None)
-    if digests is not None:
-        slots = np.where(remembered.any(axis=1), remembered.argmax(axis=1), -1)
-        _judge_by_digest(table, part, digests, known, slots, judged.outcomes)
-    rows = np.flatnonzero(~known)
-    if len(rows):
-        _judge_by_lookup(table, part, rows, judged)
-    return judged
-
-
-def _judge_by_digest(
-    table: Table,
-    part: RecordBatch,
-    digests: UInt64s,
-    known: npt.NDArray[np.bool_],
-    slots: npt.NDArray[np.intp],
-    outcomes: npt.NDArray[np.uint8],
-) -> None:
-    state = table.state
-    fresh: dict[tuple[int, int], int] = {}  # keys first seen in this very batch: their digest now
-    for i in np.flatnonzero(known):
-        series, time_ns, slot, value = int(part.series[i]), int(part.time_ns[i]), int(slots[i]), int(digests[i])
-        key = (series, time_ns)
-        if slot >= 0:
-            if int(state.digests[series, slot]) == value:
-                outcomes[i] = Outcome.SAME
-            else:
-                outcomes[i] = Outcome.REPLACED
-                state.digests[series, slot] = value
-        elif key in fresh:
-            outcomes[i] = Outcome.SAME if fresh[key] == value else Outcome.REPLACED
-            fresh[key] = value
-        else:
-            fresh[key] = value
-    for (series, time_ns), value in fresh.items():
-        if time_ns >= state.known_from_ns[series]:
-            state.note(np.array([series], np.int32), np.array([time_ns], np.int64), np.array([value], np.uint64))
-
-
-def _judge_by_lookup(table: Table, part: RecordBatch, rows: npt.NDArray[np.intp], judged: _Judged) -> None:
-    batch = part.take(rows)
-    standing = {key: Stored(version, values) for key, (version, values) in table.find_stored(batch).items()}
-    names = list(batch.measures)
-    columns = [_plain(values) for values in batch.measures.values()]
-    for i, row in enumerate(rows):
-        key = (int(batch.series[i]), int(batch.time_ns[i]))
+    accepted = Accepted(np.zeros(count, np.uint8), np.zeros(count, np.int64), 0)
+    standing = {key: Stored(version, values) for key, (version, values) in table.find_stored(part).items()}
+    names = list(part.measures)
+    columns = [_plain(values) for values in part.measures.values()]
+    for i in range(count):
+        key, version = (int(part.series[i]), int(part.time_ns[i])), int(part.version[i])
         values = {name: column[i] for name, column in zip(names, columns, strict=True) if column[i] is not None}
-        stored, version = standing.get(key), int(batch.version[i])
-        outcome = judge(stored, version, values, by_version=batch.by_version)
-        judged.outcomes[row] = outcome
-        if outcome is Outcome.REJECTED and stored is not None:
-            judged.existing_version[row] = stored.version
+        stored = standing.get(key)
+        outcome = accepted.outcomes[i] = judge(stored, version, values)
+        if outcome == Outcome.REJECTED and stored is not None:
+            accepted.existing_version[i] = stored.version
         if outcome in {Outcome.NEW, Outcome.REPLACED}:
-            if stored is not None and not batch.by_version:
-                version = max(version, stored.version)  # the later offset wins, also over a version
-            judged.versions[row] = version
             standing[key] = Stored(version, values)
+    stored_rows = np.flatnonzero((accepted.outcomes == Outcome.NEW) | (accepted.outcomes == Outcome.REPLACED))
+    _accept(table, part.take(stored_rows), sequence[stored_rows], accepted.outcomes[stored_rows] == Outcome.REPLACED)
+    accepted.rows = len(stored_rows)
+    return accepted
+
+
+# By measure
+
+
+@dataclass(slots=True)
+class _Keys:
+    """The keys of some rows. `of_row` numbers them from 0; the rest is by key: a row that has it, and what is known."""
+
+    of_row: Places
+    last_row: Places
+    slot: Places  # among the recent rows of its series; -1 if it is not there
+    is_known: Bools  # whether, if it is not there, it is stored nowhere
+
+
+def _merge(table: Table, part: RecordBatch, sequence: Int64s, digests: UInt64s | None) -> Accepted:
+    keys = _keys(table, part, may_be_known=digests is not None)
+    is_held = keys.is_known & (keys.slot >= 0)
+    if digests is not None and is_held.any():
+        held = table.state.digests[part.series, keys.slot[keys.of_row]]
+        differs = np.zeros(len(keys.slot), np.bool_)
+        differs[keys.of_row[digests != held]] = True
+        same = (is_held & ~differs)[keys.of_row]
+        if same.any():  # most are messages sent twice
+            accepted = Accepted(np.full(len(part), Outcome.SAME, np.uint8), np.zeros(len(part), np.int64), 0)
+            rows = np.flatnonzero(~same)
+            if len(rows):
+                rest = _merge(table, part.take(rows), sequence[rows], digests[rows])
+                accepted.outcomes[rows], accepted.rows = rest.outcomes, rest.rows
+            return accepted
+    return _merge_standing(table, part, sequence, keys, has_digests=digests is not None)
+
+
+def _merge_standing(table: Table, part: RecordBatch, sequence: Int64s, keys: _Keys, *, has_digests: bool) -> Accepted:
+    """Merge what stands at the keys with the rows, and store what has changed."""
+    whole = part.take(keys.last_row)
+    asked = np.flatnonzero(~keys.is_known | (keys.slot >= 0))
+    found = table.find_stored(whole.take(asked)) if len(asked) else {}
+    at = [(int(whole.series[key]), int(whole.time_ns[key])) for key in asked]
+    standing = np.array([key for key, place in zip(asked, at, strict=True) if place in found], np.intp)
+    stood = [found[place] for place in at if place in found]
+    measures, types = _put_before(table, part, [values for _, values in stood])
+    merged = merge(np.concatenate((standing, keys.of_row)), measures)
+    replaces, adds = merged.replaces[len(stood) :], merged.adds[len(stood) :]
+    accepted = Accepted(np.full(len(part), Outcome.SAME, np.uint8), np.zeros(len(part), np.int64), 0)
+    accepted.outcomes[adds] = Outcome.MERGED
+    accepted.outcomes[replaces] = Outcome.REPLACED
+    is_standing = np.zeros(len(keys.slot), np.bool_)
+    is_standing[standing] = True
+    first_row = np.full(len(keys.slot), len(part), np.intp)
+    np.minimum.at(first_row, keys.of_row, np.arange(len(part)))
+    accepted.outcomes[first_row[~is_standing]] = Outcome.NEW
+    is_stored = ~is_standing
+    is_stored[keys.of_row[replaces | adds]] = True
+    whole = replace(whole, measures=merged.measures, types=types)
+    whole.version[standing] = np.maximum(whole.version[standing], [version for version, _ in stood])
+    stored = np.flatnonzero(is_stored)
+    rows = whole.take(stored)
+    _accept(table, rows, sequence[keys.last_row[stored]], is_standing[stored], is_remembered=has_digests)
+    if has_digests:
+        _remember(table, rows, keys.slot[stored], keys.is_known[stored])
+    accepted.rows = len(stored)
+    return accepted
+
+
+def _keys(table: Table, part: RecordBatch, *, may_be_known: bool) -> _Keys:
+    order = np.lexsort((part.time_ns, part.series))
+    series, time_ns = part.series[order], part.time_ns[order]
+    begins = np.append(True, (series[1:] != series[:-1]) | (time_ns[1:] != time_ns[:-1]))
+    of_row = np.empty(len(part), np.intp)
+    of_row[order] = np.cumsum(begins) - 1
+    last_row = order[np.append(np.flatnonzero(begins)[1:], len(order)) - 1]
+    series, time_ns = part.series[last_row], part.time_ns[last_row]
+    remembered = table.state.times_ns[series] == time_ns[:, None]
+    slot = np.where(remembered.any(axis=1), remembered.argmax(axis=1), -1)
+    is_known = (time_ns >= table.state.known_from_ns[series]) & may_be_known
+    return _Keys(of_row, last_row, slot, is_known)
+
+
+def _put_before(
+    table: Table, part: RecordBatch, stood: list[Mapping[str, object]]
+) -> tuple[dict[str, pa.Array], dict[str, MeasureType]]:
+    """The measures of what stood, row by row, with those of `part` behind them."""
+    lacking = {name for values in stood for name in values} - set(part.measures)
+    types = {**part.types, **{name: table.columns.measures[name].type for name in sorted(lacking)}}
+    measures = {}
+    for name in (*part.measures, *sorted(lacking)):
+        kind = types[name].arrow
+        behind = part.measures[name] if name in part.measures else pa.nulls(len(part), kind)
+        before = [values.get(name) for values in stood]
+        measures[name] = pa.concat_arrays([_as(before, kind), behind]) if before else behind
+    return measures, types
+
+
+def _remember(table: Table, rows: RecordBatch, slot: Places, is_known: Bools) -> None:
+    """Note merged rows that were stored, where the recent rows of their series reach back so far."""
+    digests = digest(rows.measures, len(rows))
+    changed = is_known & (slot >= 0)
+    table.state.digests[rows.series[changed], slot[changed]] = digests[changed]
+    new = np.flatnonzero(is_known & (slot < 0))
+    if len(new):
+        _note(table, rows.take(new), digests[new])
+
+
+def _accept(
+    table: Table, rows: RecordBatch, sequence: Int64s, supersedes: Bools, *, is_remembered: bool = False
+) -> None:
+    """Store whole rows; those that supersede another mark their times."""
+    if not len(rows):
+        return
+    table.accept(rows, sequence)
+    if not is_remembered:
+        np.maximum.at(table.state.last_ns, rows.series, rows.time_ns)
+        np.maximum.at(table.state.known_from_ns, rows.series, rows.time_ns + 1)
+    for i in np.flatnonzero(supersedes):
+        table.superseded.add(int(rows.time_ns[i]), rows.stream, int(rows.offset[i]))
 
 
 def _note(table: Table, batch: RecordBatch, digests: UInt64s | None) -> None:
-    """Remember rows that were stored, of each series in ascending time."""
+    """Remember rows that were stored."""
     series, time_ns = batch.series, batch.time_ns
     order = np.argsort(series, kind="stable")
     ends = np.append(np.flatnonzero(series[order][1:] != series[order][:-1]), len(order) - 1)
@@ -155,3 +238,8 @@ def _plain(values: pa.Array) -> list[object]:
     """Values as DuckDB gives them back: timestamps as integer nanoseconds."""
     plain: list[object] = (values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values).to_pylist()
     return plain
+
+
+def _as(plain: list[object], kind: pa.DataType) -> pa.Array:
+    """Values that DuckDB gave, in Arrow."""
+    return pa.array(plain, pa.int64()).view(kind) if pa.types.is_timestamp(kind) else pa.array(plain, kind)

@@ -1,5 +1,6 @@
 """Whatever is written, repeated, late, flushed, merged, evicted, expired, lost, replayed: rows are the oracle's."""
 
+import itertools
 import json
 import shutil
 import tempfile
@@ -35,6 +36,7 @@ _dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), (
 _values = st.one_of(
     st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
     st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
+    st.sampled_from([(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]),  # parts of one moment
 )
 _rows = st.builds(
     Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
@@ -123,8 +125,21 @@ class Bench:
         if damage:
             damage()
         self.store = self._open()
-        for offset in range(self.store.replay_from(STREAM) or 0, len(self.log)):
-            self._apply(offset)
+        self._replay(self.store.replay_from(STREAM) or 0)
+
+    def _replay(self, start: int) -> None:
+        """As the worker does: many frames are one batch."""
+        for by_version, frames in itertools.groupby(range(start, len(self.log)), lambda offset: self.log[offset][1]):
+            rows = [(offset, row) for offset in frames for row in self.log[offset][0]]
+            batch = batch_of(
+                self.store.registry.of(TABLE),
+                STREAM,
+                [offset for offset, _ in rows],
+                [row for _, row in rows],
+                by_version=by_version,
+            )
+            self.store.apply(batch)
+            self.store.advance(STREAM, rows[-1][0])
 
     def restart_without_series(self) -> None:
         self.restart(lambda: shutil.rmtree(self.folder / layout.SERIES, ignore_errors=True))

@@ -25,6 +25,7 @@ _dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), (
 _values = st.one_of(
     st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
     st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
+    st.sampled_from([(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]),  # parts of one moment
 )
 _rows = st.builds(
     Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
