@@ -8,7 +8,7 @@ exactly those held here. A digest is 64 bits, keyed anew in each process; it liv
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -72,10 +72,10 @@ class SeriesState:
         self._oldest[series] = (slot + 1) % self.depth
 
 
-def digest(measures: Mapping[str, pa.Array], count: int) -> UInt64s:
-    """A digest per row of all its values; absent and null are one."""
+def digest(measures: Iterable[tuple[str, pa.Array]], count: int) -> UInt64s:
+    """A digest per row of all its values, given by measure; absent and null are one."""
     total = np.zeros(count, np.uint64)
-    for name, values in measures.items():
+    for name, values in measures:
         bits = bits_of(values)
         key = np.uint64((hash(name) ^ _KEY) & 0xFFFFFFFFFFFFFFFF | 1)
         bits = (bits ^ key) * _MIX

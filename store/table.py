@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from store.catalog import TableInfo
 from store.duck import Duck
@@ -23,7 +24,7 @@ from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import Chunk, MemoryTier, Rows
 from store.positions import StreamPositions
-from store.present import measures_alone, schema_of
+from store.present import measures_alone, schema_of, sibling
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.scan import ChunkView, TableView
 from store.schema import Column, Columns, TableSchema
@@ -191,14 +192,15 @@ class Table:
                 )
         return wanted
 
-    def accept(self, batch: RecordBatch, sequence: Int64s, version: Int64s | None = None) -> None:
-        """Put rows, all of them, into the memory tier."""
-        measures = {
-            self.columns.measure(name, batch.types[name]).physical: values for name, values in batch.measures.items()
-        }
+    def accept(self, batch: RecordBatch, sequence: Int64s, columns: Mapping[str, pa.Array] | None = None) -> None:
+        """Put rows, all of them, into the memory tier; with `columns`, by physical name, in place of its measures."""
+        if columns is None:
+            columns = {
+                self.columns.measure(name, batch.types[name]).physical: values
+                for name, values in batch.measures.items()
+            }
         number = self._positions.number_of(batch.stream)
-        versions = batch.version if version is None else version
-        self.memory.add(Rows(batch.series, batch.time_ns, versions, number, sequence, measures))
+        self.memory.add(Rows(batch.series, batch.time_ns, batch.version, number, sequence, dict(columns)))
 
     def settled(self) -> list[int]:
         """Superseded times, ascending, of which only the magnetic tier is asked and has every row applied so far."""
@@ -225,6 +227,22 @@ class Table:
             units = {**self.changes.units, **self.info.settings.units}
             return measures_alone(self.columns, self.changes, units, self._positions.number_of)
         return list(self.columns.measures.values())
+
+    def column_to_store(self, given: str) -> Column | None:
+        """The stored column that makes a row have a value under the name `given`, as readers are given it.
+
+        None where there is none and this store cannot make one now, since others would have to know it first.
+        """
+        (kind,) = {column.type for column in self.measures_now() if column.name == given}
+        if self.columns.has_measure(given, kind):
+            return self.columns.measure(given, kind)
+        for column in self.columns.measures.values():
+            if column.type is kind and sibling(column.name, kind) == given:
+                return column
+        if self.own is None:
+            return self.columns.measure(given, kind)
+        _log.warning("%s: %s of a row is left out: its unit is not that of the measure any more", self.id, given)
+        return None
 
     def _own(self, batch: RecordBatch) -> RecordBatch:
         """The batch with this table's series ids: it may have been made against an earlier table of the same name."""

@@ -22,7 +22,8 @@ import pyarrow as pa
 from store.judge import Stored, judge
 from store.merging import Places, merge
 from store.newness import Bools, strictly_later
-from store.record import Int64s, MeasureType, Outcome, RecordBatch
+from store.record import Int64s, Outcome, RecordBatch
+from store.schema import Column
 from store.series_state import UInt64s, digest
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def decide(table: Table, batch: RecordBatch, sequence: Int64s) -> Accepted:
     count = len(batch)
     accepted = Accepted(np.zeros(count, np.uint8), np.zeros(count, np.int64), count)
     later = strictly_later(batch.series, batch.time_ns, table.state.last_ns)
-    digests = None if batch.by_version or (batch.version != 1).any() else digest(batch.measures, count)
+    digests = None if batch.by_version or (batch.version != 1).any() else digest(batch.measures.items(), count)
     if later.all():
         table.accept(batch, sequence)
         _note(table, batch, digests)
@@ -133,14 +134,14 @@ def _merge(table: Table, part: RecordBatch, sequence: Int64s, digests: UInt64s |
 
 def _merge_standing(table: Table, part: RecordBatch, sequence: Int64s, keys: _Keys, *, has_digests: bool) -> Accepted:
     """Merge what stands at the keys with the rows, and store what has changed."""
-    whole = part.take(keys.last_row)
+    whole = replace(part, measures={}, types={}).take(keys.last_row)
     asked = np.flatnonzero(~keys.is_known | (keys.slot >= 0))
     found = table.find_stored(whole.take(asked)) if len(asked) else {}
     at = [(int(whole.series[key]), int(whole.time_ns[key])) for key in asked]
     standing = np.array([key for key, place in zip(asked, at, strict=True) if place in found], np.intp)
     stood = [found[place] for place in at if place in found]
-    measures, types = _put_before(table, part, [values for _, values in stood])
-    merged = merge(np.concatenate((standing, keys.of_row)), measures)
+    columns, measure_of = _put_before(table, part, [values for _, values in stood])
+    merged = merge(np.concatenate((standing, keys.of_row)), columns, measure_of)
     replaces, adds = merged.replaces[len(stood) :], merged.adds[len(stood) :]
     accepted = Accepted(np.full(len(part), Outcome.SAME, np.uint8), np.zeros(len(part), np.int64), 0)
     accepted.outcomes[adds] = Outcome.MERGED
@@ -152,13 +153,16 @@ def _merge_standing(table: Table, part: RecordBatch, sequence: Int64s, keys: _Ke
     accepted.outcomes[first_row[~is_standing]] = Outcome.NEW
     is_stored = ~is_standing
     is_stored[keys.of_row[replaces | adds]] = True
-    whole = replace(whole, measures=merged.measures, types=types)
     whole.version[standing] = np.maximum(whole.version[standing], [version for version, _ in stood])
     stored = np.flatnonzero(is_stored)
     rows = whole.take(stored)
-    _accept(table, rows, sequence[keys.last_row[stored]], is_standing[stored], is_remembered=has_digests)
+    values = {physical: column.take(pa.array(stored)) for physical, column in merged.columns.items()}
+    _accept(
+        table, rows, sequence[keys.last_row[stored]], is_standing[stored], columns=values, is_remembered=has_digests
+    )
     if has_digests:
-        _remember(table, rows, keys.slot[stored], keys.is_known[stored])
+        digests = digest([(measure_of[physical], column) for physical, column in values.items()], len(stored))
+        _remember(table, rows, digests, keys.slot[stored], keys.is_known[stored])
     accepted.rows = len(stored)
     return accepted
 
@@ -179,22 +183,25 @@ def _keys(table: Table, part: RecordBatch, *, may_be_known: bool) -> _Keys:
 
 def _put_before(
     table: Table, part: RecordBatch, stood: list[Mapping[str, object]]
-) -> tuple[dict[str, pa.Array], dict[str, MeasureType]]:
-    """The measures of what stood, row by row, with those of `part` behind them."""
-    lacking = {name for values in stood for name in values} - set(part.measures)
-    types = {**part.types, **{name: table.columns.measures[name].type for name in sorted(lacking)}}
-    measures = {}
-    for name in (*part.measures, *sorted(lacking)):
-        kind = types[name].arrow
-        behind = part.measures[name] if name in part.measures else pa.nulls(len(part), kind)
-        before = [values.get(name) for values in stood]
-        measures[name] = pa.concat_arrays([_as(before, kind), behind]) if before else behind
-    return measures, types
+) -> tuple[dict[str, pa.Array], dict[str, str]]:
+    """The stored columns, by physical name, of what stood, row by row, with those of `part` behind; their measures."""
+    behind = {table.columns.measure(name, part.types[name]): values for name, values in part.measures.items()}
+    before: dict[Column, list[object]] = {}
+    for name in dict.fromkeys(name for values in stood for name in values):
+        column = table.column_to_store(name)
+        if column is not None:
+            before[column] = [values.get(name) for values in stood]
+    columns = {}
+    for column in dict.fromkeys((*behind, *before)):
+        kind = column.type.arrow
+        last = behind[column] if column in behind else pa.nulls(len(part), kind)
+        first = before.get(column, [None] * len(stood))
+        columns[column.physical] = pa.concat_arrays([_as(first, kind), last]) if stood else last
+    return columns, {column.physical: column.name for column in (*behind, *before)}
 
 
-def _remember(table: Table, rows: RecordBatch, slot: Places, is_known: Bools) -> None:
+def _remember(table: Table, rows: RecordBatch, digests: UInt64s, slot: Places, is_known: Bools) -> None:
     """Note merged rows that were stored, where the recent rows of their series reach back so far."""
-    digests = digest(rows.measures, len(rows))
     changed = is_known & (slot >= 0)
     table.state.digests[rows.series[changed], slot[changed]] = digests[changed]
     new = np.flatnonzero(is_known & (slot < 0))
@@ -203,12 +210,18 @@ def _remember(table: Table, rows: RecordBatch, slot: Places, is_known: Bools) ->
 
 
 def _accept(
-    table: Table, rows: RecordBatch, sequence: Int64s, supersedes: Bools, *, is_remembered: bool = False
+    table: Table,
+    rows: RecordBatch,
+    sequence: Int64s,
+    supersedes: Bools,
+    *,
+    columns: Mapping[str, pa.Array] | None = None,
+    is_remembered: bool = False,
 ) -> None:
     """Store whole rows; those that supersede another mark their times."""
     if not len(rows):
         return
-    table.accept(rows, sequence)
+    table.accept(rows, sequence, columns)
     if not is_remembered:
         np.maximum.at(table.state.last_ns, rows.series, rows.time_ns)
         np.maximum.at(table.state.known_from_ns, rows.series, rows.time_ns + 1)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from store import compaction, room
 from store.catalog import TableSettings
 from store.merging import merge
-from store.record import Outcome, TableId
+from store.record import MeasureType, Outcome, TableId
 from store.store import Store
 from store.testing import Row, batch_of
 
@@ -74,9 +74,9 @@ class Bench:
 
     def rows(self) -> list[dict[str, float]]:
         with self.store.snapshot(TABLE.account) as snapshot:
-            measures = [c.name for c in snapshot.schema("d", "t").columns if c.kind == "measure"]
+            measures = [c for c in snapshot.schema("d", "t").columns if c.kind == "measure"]
             found = snapshot.execute(f"SELECT * FROM {snapshot.source(TABLE)}").to_pylist()
-        return [{name: row[name] for name in measures if row[name] is not None} for row in found]
+        return [{c.name: row[c.physical] for c in measures if row[c.physical] is not None} for row in found]
 
 
 @pytest.fixture
@@ -143,6 +143,16 @@ def test_what_comes_by_mqtt_is_merged_into_what_write_records_left(bench: Bench)
     assert bench.write({"humidity": 51.0}, version=2, by_version=True) == [Outcome.REJECTED]
 
 
+def test_a_measure_has_one_value_whatever_its_type_was(bench: Bench) -> None:
+    bench.write({"t": "unavailable", "humidity": 48.0})  # type: ignore[dict-item]
+    bench.store.retype(TABLE, "t", MeasureType.DOUBLE)
+
+    assert bench.write({"co2": 611.0}) == [MERGED]
+    assert bench.rows() == [{"humidity": 48.0, "co2": 611.0, "t_text": "unavailable"}]
+    assert bench.write({"t": 21.5}) == [REPLACED]
+    assert bench.rows() == [{"t": 21.5, "humidity": 48.0, "co2": 611.0}]
+
+
 _parts = st.lists(
     st.tuples(st.integers(0, 3), st.fixed_dictionaries({}, optional={n: st.sampled_from([0.5, 1.5]) for n in "abc"})),
     min_size=1,
@@ -163,9 +173,9 @@ def test_a_merged_row_has_the_last_value_of_each_measure(parts: list[tuple[int, 
         stood |= values
 
     columns = {name: pa.array([values.get(name) for _, values in parts], pa.float64()) for name in "abc"}
-    merged = merge(np.array([numbers[key] for key, _ in parts], np.intp), columns)
+    merged = merge(np.array([numbers[key] for key, _ in parts], np.intp), columns, {name: name for name in columns})
 
     assert merged.replaces.tolist() == replaces
     assert merged.adds.tolist() == adds
     for name in "abc":
-        assert merged.measures[name].to_pylist() == [standing[key].get(name) for key in numbers]
+        assert merged.columns[name].to_pylist() == [standing[key].get(name) for key in numbers]
