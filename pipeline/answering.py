@@ -17,7 +17,8 @@ from pipeline.directory.stores import StoreDirectory
 from pipeline.errors import LogFull, LogUnavailable, PeerUnavailable
 from pipeline.group import Group
 from pipeline.http.credentials import Credentials
-from pipeline.http.services import Busy, QueryPool, Services
+from pipeline.http.services import Services
+from pipeline.http.slots import Busy, QuerySlots
 from pipeline.log import open_appender
 from pipeline.partitioning import partition_of_message, partition_of_record, zonings_from
 from pipeline.partitions.embedded import EmbeddedPartitions
@@ -107,11 +108,9 @@ def _services(
     rejected: Callable[[str, int], list[RejectedMessages]],
     page_prefix: str = "",
 ) -> Services:
-    appender, queries = open_appender(config.log_settings), QueryPool()
+    appender = open_appender(config.log_settings)
     writer = LogWriter(appender, outcome_of, choice.of_record, host_stamps())
-    endpoint = Endpoint(
-        store, writer, clock_ns=time.time_ns, run=queries.run, refusals=NOT_NOW, page_prefix=page_prefix
-    )
+    endpoint = Endpoint(store, writer, clock_ns=time.time_ns, refusals=NOT_NOW, page_prefix=page_prefix)
     return Services(
         store=store,
         endpoint=endpoint,
@@ -122,7 +121,8 @@ def _services(
         progress=owned,
         partitions=lambda: sorted(partition.number for partition in owned),
         clock_ns=time.time_ns,
-        queries=queries,
+        queries=QuerySlots(),
+        lists=QuerySlots("list"),
         directory=directory,
         rejected=rejected,
         partition_of=choice.of_message,

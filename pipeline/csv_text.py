@@ -17,15 +17,13 @@ def line(fields: Iterable[str | None]) -> str:
     return ",".join("" if field is None else _field(field) for field in fields) or '""'
 
 
-def document(names: Sequence[str], rows: Iterable[Sequence[object]], *, has_empty_texts: bool) -> str:
-    """A whole CSV, of values as `csv.writer` takes them: that is fast, but has one form for NULL and ''."""
+def lines(rows: Iterable[Sequence[object]], *, has_empty_texts: bool) -> str:
+    """Rows with their ends of line, of values as `csv.writer` takes them: that is fast, but has one form for NULL and ''."""
     if has_empty_texts:
         texts = ([None if value is None else str(value) for value in row] for row in rows)
-        return "".join(f"{text}\n" for text in (line(names), *map(line, texts)))
+        return "".join(f"{line(text)}\n" for text in texts)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 

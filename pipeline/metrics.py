@@ -177,12 +177,22 @@ http_seconds = Histogram(
     ["route"],
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
 )
-http_queries_waiting = Gauge(
-    "streamgauge_http_queries", "Queries that run or wait for a slot", multiprocess_mode="livesum"
+http_queries = Gauge(
+    "streamgauge_http_queries",
+    "Queries (kind query) and lists that run, wait for a slot, or were given up: interrupted, and still at it",
+    ["kind", "state"],
+    multiprocess_mode="livesum",
 )
 http_query_seconds = Histogram(
     "streamgauge_http_query_seconds",
     "Time of a query in its slot, without the time it waited for one",
+    ["kind"],
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
+)
+http_query_wait_seconds = Histogram(
+    "streamgauge_http_query_wait_seconds",
+    "Time that a query waited for a slot",
+    ["kind"],
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
 )
 http_query_failures = Counter("streamgauge_http_query_failures_total", "Queries without an answer", ["reason"])

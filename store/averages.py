@@ -53,12 +53,11 @@ def zone_averages(
     from_ns: int,
     to_ns: int,
     bin_ns: int | None = None,
-    timeout_s: float | None = None,
 ) -> Mapping[tuple[str, str], list[Average]]:
     """For each (zone, measure) its averages in ascending time; an empty list where there are no values in [from, to).
 
     `zones` gives the ids of each zone's series in `index`.
-    Raises UnknownMeasure, MeasureNotNumeric, QueryTimeout. May block: a scan of the zones' rows.
+    Raises UnknownMeasure, MeasureNotNumeric. May block: a scan of the zones' rows.
     """
     table = index.table
     schema = snapshot.schema(table.database, table.table)
@@ -72,7 +71,7 @@ def zone_averages(
     source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns, dimensions=members.prunable() or None)
     sql, parameters = _select(source, members, columns, bin_ns)
     names = list(zones)
-    rows = snapshot.execute(sql, parameters, timeout_s=timeout_s)
+    rows = snapshot.execute(sql, parameters)
     for number, time_ns, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         for measure, part in zip(measures, range(0, len(values), 4), strict=True):
             average, least, greatest, count = values[part : part + 4]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +19,13 @@ from typing import Any, TypeAlias, cast
 import duckdb
 import pyarrow as pa
 
-from store.errors import MagneticUnavailable, QueryFailed, QueryTimeout
+from store import interruption
+from store.errors import MagneticUnavailable, QueryFailed
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
 # DuckDB's own need beside the memory tier: queries and compaction
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
-_INTERRUPT_EVERY_S = 0.005
 _OF_STORAGE = "AWS Error"  # so pyarrow begins to say what a bucket answered
 _OF_REQUEST = re.compile(r"ACCESS_DENIED|NO_SUCH|NOT_FOUND|HTTP status 4\d\d")
 _THREADS = 2  # a query may use both cores of the reference machine; more would only take them from the gateway
@@ -74,34 +73,21 @@ class Duck:
         self._connection.close()
 
 
-def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
-    """The result of a query. Raises QueryTimeout after `timeout_s`, QueryFailed on DuckDB's errors.
+def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    """The result of a query. Raises QueryFailed on DuckDB's errors; what ends this thread's `interruption` ends it.
 
     MagneticUnavailable where the storage of the files that it reads is away.
     """
-    if timeout_s is None:
+    may_end = interruption.current()
+    if may_end is None:
         return _run(cursor, sql, parameters)
-    done, expired = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        # DuckDB forgets an interrupt that comes before it executes (it may still be planning): repeat it
-        wait_s = timeout_s
-        while not done.wait(wait_s):
-            expired.set()
-            cursor.interrupt()
-            wait_s = _INTERRUPT_EVERY_S
-
-    watcher = threading.Thread(target=watch, name="query timeout", daemon=True)
-    watcher.start()
-    try:
-        return _run(cursor, sql, parameters)
-    except QueryFailed as error:
-        if expired.is_set():
-            raise QueryTimeout(f"the query was stopped after {timeout_s:g} s") from error
-        raise
-    finally:
-        done.set()
-        watcher.join()
+    may_end.check()
+    with may_end.interrupting(cursor.interrupt):
+        try:
+            return _run(cursor, sql, parameters)
+        except QueryFailed:
+            may_end.check()
+            raise
 
 
 def _run(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> pa.Table:

@@ -8,6 +8,7 @@ StoreError
 │   ├── TableExists         CreateTable of one that is there
 │   ├── DatabaseNotEmpty    DeleteDatabase of one with tables
 │   ├── QueryTimeout        a query ran longer than it was allowed
+│   ├── QueryCancelled      a query was cancelled, or nobody waits for its answer any more
 │   └── QueryFailed         DuckDB refused or failed the query
 ├── StoreLocked             the operator: another process has this store open
 ├── StoreFormatError        the operator: the folder was written in a format this program does not read
@@ -52,6 +53,10 @@ class DatabaseNotEmpty(RequestError):
 
 class QueryTimeout(RequestError):
     """A query ran longer than it was allowed and was interrupted."""
+
+
+class QueryCancelled(RequestError):
+    """A query was interrupted because it was cancelled, or because nobody waits for its answer any more."""
 
 
 class QueryFailed(RequestError):

@@ -96,10 +96,10 @@ class SharedSnapshot(Snapshot):
             pinned.to_sequence.setdefault(reply.stream, reply.to_sequence)
         return self._text(self._view(pinned, replies), selection)
 
-    def execute(self, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """See `Snapshot`. Raises UnknownTable too: another worker may delete a table that is being read."""
         try:
-            return super().execute(sql, parameters, timeout_s=timeout_s)
+            return super().execute(sql, parameters)
         except QueryFailed:
             self._shared.refresh(now=True)
             for table, pinned in self._pinned.items():

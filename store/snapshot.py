@@ -87,9 +87,9 @@ class Snapshot(ABC):
         Run it with `execute` of this snapshot only. Raises UnknownDatabase, UnknownTable.
         """
 
-    def execute(self, sql: str, parameters: Sequence[Any] = (), *, timeout_s: float | None = None) -> pa.Table:
-        """The result of a DuckDB query over sources of this snapshot. Raises QueryTimeout, QueryFailed."""
-        return run(self._cursor, sql, parameters, timeout_s=timeout_s)
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The result of a DuckDB query over sources of this snapshot. Raises what `store.duck.run` does."""
+        return run(self._cursor, sql, parameters)
 
     def _register(self, kind: str, rows: pa.Table) -> str:
         """The name under which queries of this snapshot find `rows`."""

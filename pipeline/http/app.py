@@ -6,7 +6,8 @@ import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 
 from pipeline.errors import NotOwned
@@ -27,6 +28,7 @@ from pipeline.http.routes import (
     zones,
 )
 from pipeline.http.services import Services
+from pipeline.http.slots import HungUp
 
 DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
 
@@ -35,8 +37,15 @@ Times are RFC 3339 (`2026-11-23T10:00:00Z`) or relative (`1h`: an hour ago). Err
 """
 
 
+HUNG_UP = 499  # nginx' status for it: only counted, as nobody reads it
+
+
+async def _nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=HUNG_UP)
+
+
 def create_app(services: Services) -> FastAPI:
-    """The application over `services`; starting it starts the appender, stopping it stops appender and query pool."""
+    """The application over `services`; starting it starts the appender, stopping it stops appender and queries."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +55,7 @@ def create_app(services: Services) -> FastAPI:
             yield
         finally:
             parts.queries.close()
+            parts.lists.close()
             await parts.appender.stop()
             # FastAPI remembers what it called for as long as the process lives: not the store with it.
             del app.state.services
@@ -62,6 +72,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.add_middleware(UntilReplayed)
     app.add_middleware(ToKeeper)
+    app.add_exception_handler(HungUp, _nobody)
     app.add_exception_handler(internal.Refused, internal.refused)  # type: ignore[arg-type]  # starlette: Exception
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
     if services.internal is not None:

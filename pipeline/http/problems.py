@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -22,6 +23,7 @@ from store.errors import (
     Behind,
     MagneticUnavailable,
     PartitionSilent,
+    QueryCancelled,
     QueryTimeout,
     StoreError,
     UnknownDatabase,
@@ -37,10 +39,19 @@ SHOWN_CHARACTERS = 200  # of a value that is not possible
 class Problem(Exception):
     """Raised by a route; answered as a problem document."""
 
-    def __init__(self, status: int, detail: str, *, parameter: str | None = None, **members: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        parameter: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.headers = headers or {}
         self.members = ({"parameter": parameter} if parameter else {}) | members
 
 
@@ -62,7 +73,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
-        return document(error.status, error.detail, error.members)
+        answer = document(error.status, error.detail, error.members)
+        answer.headers.update(error.headers)
+        return answer
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
@@ -95,6 +108,8 @@ def install(app: FastAPI) -> None:
     async def store(_: Request, error: StoreError) -> JSONResponse:
         if isinstance(error, QueryTimeout):
             return document(504, str(error))
+        if isinstance(error, QueryCancelled):
+            return document(409, str(error))
         if isinstance(error, UnknownDatabase | UnknownTable):
             return document(404, str(error))
         if isinstance(error, MagneticUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -11,9 +12,14 @@ import pyarrow.compute as pc
 
 from pipeline import csv_text
 from rules.transition import rfc3339
+from store import interruption
 from store.sql import ResultSet, ScalarType, SqlType
 
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
+
+CHUNK_ROWS = 2_000  # some milliseconds of work
+
+_TRUTHS = {True: "true", False: "false", None: None}
 
 _ARROW: dict[SqlType, pa.DataType] = {
     ScalarType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
@@ -23,22 +29,46 @@ _ARROW: dict[SqlType, pa.DataType] = {
 
 
 def encode(result: ResultSet, form: str) -> bytes:
-    """The body of the answer in one of FORMATS."""
+    """The body of the answer in one of FORMATS. Made in chunks, so that it can be interrupted, and other threads of
+    Python are not held up by the whole of it.
+    """
     if form == "arrow":
         return _arrow(result)
-    columns = [_values(result, number) for number in range(len(result.columns))]
-    if form == "csv":
-        truths = {True: "true", False: "false", None: None}
-        for number, column in enumerate(result.columns):
-            if column.type is ScalarType.BOOLEAN:
-                columns[number] = [truths[value] for value in columns[number]]
-            elif not isinstance(column.type, ScalarType):
-                columns[number] = [None if value is None else orjson.dumps(value).decode() for value in columns[number]]
-        names = [column.name for column in result.columns]
-        rows = zip(*columns, strict=True)
-        return csv_text.document(names, rows, has_empty_texts=_has_empty_texts(result)).encode()
+    return b"".join(_csv(result) if form == "csv" else _json(result))
+
+
+def _chunks(result: ResultSet) -> Iterator[list[list[Any]]]:
+    """The values of all columns, so many rows at a time."""
+    for first in range(0, len(result), CHUNK_ROWS):
+        interruption.check()
+        part = ResultSet(result.columns, result.table.slice(first, CHUNK_ROWS))
+        yield [_values(part, number) for number in range(len(result.columns))]
+
+
+def _csv(result: ResultSet) -> Iterator[bytes]:
+    has_empty_texts = _has_empty_texts(result)
+    yield f"{csv_text.line([column.name for column in result.columns])}\n".encode()
+    for columns in _chunks(result):
+        texts = [_csv_values(column.type, values) for column, values in zip(result.columns, columns, strict=True)]
+        yield csv_text.lines(zip(*texts, strict=True), has_empty_texts=has_empty_texts).encode()
+
+
+def _csv_values(kind: SqlType, values: list[Any]) -> list[Any]:
+    if kind is ScalarType.BOOLEAN:
+        return [_TRUTHS[value] for value in values]
+    if isinstance(kind, ScalarType):
+        return values
+    return [None if value is None else orjson.dumps(value).decode() for value in values]
+
+
+def _json(result: ResultSet) -> Iterator[bytes]:
     described = [{"name": column.name, "type": column.type.text} for column in result.columns]
-    return orjson.dumps({"columns": described, "rows": list(zip(*columns, strict=True)), "truncated": result.truncated})
+    yield b'{"columns":' + orjson.dumps(described) + b',"rows":['
+    separator = b""
+    for columns in _chunks(result):
+        yield separator + orjson.dumps(list(zip(*columns, strict=True)))[1:-1]
+        separator = b","
+    yield b'],"truncated":' + orjson.dumps(result.truncated) + b"}"
 
 
 def _values(result: ResultSet, number: int) -> list[Any]:

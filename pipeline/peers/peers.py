@@ -17,6 +17,7 @@ from pipeline.errors import PeerUnavailable
 from pipeline.log.topics import READINGS
 from pipeline.peers.client import PeerClient
 from pipeline.peers.owners import Owned, Owners
+from store import interruption
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class Peers:
             except PeerUnavailable as error:
                 if time.monotonic() + AGAIN_AFTER_S >= deadline_s:
                     raise PeerUnavailable(f"{error}; no whole answer within {ANSWER_WITHIN_S:g} s") from error
+            interruption.check()
             time.sleep(AGAIN_AFTER_S)
             owners = self.owners.fresh
 
@@ -90,7 +92,7 @@ class Peers:
         }
         answers = list(answer_here(by_owner[self.own])) if self.own in by_owner else []
         for future in asked.values():
-            answers += decode(future.result())
+            answers += decode(interruption.result_of(future))
         if self._by_owner(self.owners.fresh()) != by_owner:
             raise PeerUnavailable("partitions went from one worker to another meanwhile")
         return answers

@@ -24,11 +24,15 @@ class Writer(Protocol):
         ...
 
 
-class Run(Protocol):
-    """Runs a blocking call off the event loop."""
+class Runner(Protocol):
+    """Runs what blocks off the event loop, for who asks."""
 
-    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]:
+    def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> Awaitable[T]:
         """A future of what `function` returns or raises."""
+        ...
+
+    def cancel(self, query_id: str) -> None:
+        """End what runs under this id, if it is of who asks; `run` of it raises QueryCancelled."""
         ...
 
 
@@ -42,5 +46,5 @@ class Context:
     region: str
     now_ns: int
     store: Reader
-    run: Run
+    runner: Runner
     operation: str

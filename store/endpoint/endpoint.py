@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
-from store.endpoint.context import Context, Run, T, Writer
+from store.endpoint.context import Context, Runner, T, Writer
 from store.endpoint.endpoints import describe_endpoints
 from store.endpoint.errors import (
     Conflict,
     EndpointError,
     InternalServer,
+    QueryExecution,
     ResourceNotFound,
     Serialization,
     Throttling,
@@ -35,6 +36,8 @@ from store.endpoint.write import WriteRecords
 from store.errors import (
     DatabaseExists,
     DatabaseNotEmpty,
+    QueryCancelled,
+    QueryTimeout,
     RequestError,
     TableExists,
     UnknownDatabase,
@@ -73,6 +76,8 @@ _STORE_ERRORS: Mapping[type[RequestError], type[EndpointError]] = {
     DatabaseExists: Conflict,
     TableExists: Conflict,
     DatabaseNotEmpty: Validation,
+    QueryCancelled: Conflict,
+    QueryTimeout: QueryExecution,
 }
 
 
@@ -85,9 +90,15 @@ class Response:
     body: bytes
 
 
-async def run_in_thread(function: Callable[[], T], /) -> T:
-    """What `function` returns, run in a thread of the loop's default pool."""
-    return await asyncio.to_thread(function)
+class InThreads:
+    """Runs in threads of the loop's default pool; what has begun comes to its end."""
+
+    async def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> T:  # noqa: ARG002  # the protocol's
+        """See `Runner`."""
+        return await asyncio.to_thread(function)
+
+    def cancel(self, query_id: str) -> None:
+        """See `Runner`."""
 
 
 class Endpoint:
@@ -99,17 +110,15 @@ class Endpoint:
         writer: Writer,
         *,
         clock_ns: Callable[[], int],
-        run: Run = run_in_thread,
         refusals: tuple[type[Exception], ...] = (),
         page_prefix: str = "",
     ) -> None:
-        """`run` runs what blocks (queries, the catalog). `refusals`: errors of `writer` by which it says "not now".
+        """`refusals`: errors by which the writer, or who runs queries, says "not now".
 
         `page_prefix`: what tokens of further pages of a query begin with.
         """
         self._store = store
         self._clock_ns = clock_ns
-        self._run = run
         self._refusals = refusals
         write, queries = WriteRecords(writer), Queries(page_prefix)
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
@@ -120,22 +129,31 @@ class Endpoint:
             **dict.fromkeys(OPERATIONS, _on_catalog),
         }
 
-    async def handle(self, target: str, headers: Mapping[str, str], body: bytes, account: str) -> Response:
-        """The answer to one request; faults of the request are answers too. Header names are in lower case."""
+    async def handle(
+        self, target: str, headers: Mapping[str, str], body: bytes, account: str, runner: Runner | None = None
+    ) -> Response:
+        """The answer to one request; faults of the request are answers too. Header names are in lower case.
+
+        `runner` runs what blocks (queries, the catalog).
+        """
         content_type = headers.get("content-type", "application/x-amz-json-1.0").partition(";")[0].strip()
         if content_type not in {"application/x-amz-json-1.0", "application/x-amz-json-1.1"}:
             content_type = "application/x-amz-json-1.0"
+        retry: dict[str, str] = {}
         try:
-            status, answer = 200, await self._answer(target, headers, body, account)
+            status, answer = 200, await self._answer(target, headers, body, account, runner or InThreads())
         except EndpointError as error:
             status, answer = error.status, error.body()
+            retry = {"Retry-After": "1"} if isinstance(error, Throttling) else {}
         return Response(
             status,
-            {"Content-Type": content_type, "x-amzn-RequestId": _request_id()},
+            {"Content-Type": content_type, "x-amzn-RequestId": _request_id(), **retry},
             msgspec.json.encode(answer),
         )
 
-    async def _answer(self, target: str, headers: Mapping[str, str], body: bytes, account: str) -> dict[str, object]:
+    async def _answer(
+        self, target: str, headers: Mapping[str, str], body: bytes, account: str, runner: Runner
+    ) -> dict[str, object]:
         prefix, name = target[: len(TARGET_PREFIX)], target[len(TARGET_PREFIX) :]
         operation = self._operations.get(name)
         if prefix != TARGET_PREFIX or (operation is None and name not in NOT_OFFERED):
@@ -144,7 +162,7 @@ class Endpoint:
             raise Validation(f"The operation {name} is not supported by this server.")
         request = _decode(body)
         check(REQUESTS[name], request)
-        call = Context(request, headers, account, region_of(headers), self._clock_ns(), self._store, self._run, name)
+        call = Context(request, headers, account, region_of(headers), self._clock_ns(), self._store, runner, name)
         try:
             return await operation(call)
         except RequestError as error:
@@ -167,7 +185,7 @@ async def _on_catalog(call: Context) -> dict[str, object]:
         call.store.catalog.refresh(now=True)
         return OPERATIONS[call.operation](call)
 
-    return await call.run(run)
+    return await call.runner.run(run, text=call.operation)
 
 
 def _decode(body: bytes) -> Any:

@@ -14,7 +14,6 @@ from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, query
 from store.sql.errors import QueryFailed, SqlError
 
 PAGE_MAX_BYTES = 1_000_000  # "page ≤ 1 MB"; of the rows as JSON
-QUERY_TIMEOUT_S = 60.0  # what the service allows, and what its clients wait for
 
 _encoder = msgspec.json.Encoder()
 
@@ -32,25 +31,27 @@ class Queries:
         if token is not None:
             kept, first = self._kept.take(token, call.account, text, call.now_ns)
             return self._page(kept.query_id, kept.result, first, max_rows, kept)
-        result = await self._run(call, text)
-        answer = self._page(new_query_id(), result, 0, max_rows, None)
+        query_id = new_query_id()
+        result = await self._run(call, text, query_id)
+        answer = self._page(query_id, result, 0, max_rows, None)
         rows = answer["Rows"]
         assert isinstance(rows, list)
         if len(rows) < len(result):
-            kept = self._kept.keep(call.account, text, result, call.now_ns)
-            answer |= {"QueryId": kept.query_id, "NextToken": self._kept.token(kept, len(rows))}
+            kept = self._kept.keep(query_id, call.account, text, result, call.now_ns)
+            answer["NextToken"] = self._kept.token(kept, len(rows))
         return answer
 
     async def cancel(self, call: Context) -> dict[str, object]:
-        """Let go of a result that is being fetched."""
+        """End a query that runs, or let go of a result that is being fetched."""
         query_id = call.request["QueryId"]
+        call.runner.cancel(query_id)
         self._kept.cancel(query_id, call.account)
         return {"CancellationMessage": f"Query {query_id} cancelled"}
 
-    async def _run(self, call: Context, text: str) -> ResultSet:
+    async def _run(self, call: Context, text: str, query_id: str) -> ResultSet:
         try:
-            return await call.run(
-                lambda: query(call.store, call.account, text, now_ns=call.now_ns, timeout_s=QUERY_TIMEOUT_S)
+            return await call.runner.run(
+                lambda: query(call.store, call.account, text, now_ns=call.now_ns), query_id=query_id, text=text
             )
         except SqlError as error:
             raise _answer_of(error) from error

@@ -48,9 +48,9 @@ class KeptResults:
         self._by_token: dict[str, str] = {}
         self._size_bytes = 0
 
-    def keep(self, account: str, text: str, result: ResultSet, now_ns: int) -> KeptResult:
+    def keep(self, query_id: str, account: str, text: str, result: ResultSet, now_ns: int) -> KeptResult:
         """A result to be paged."""
-        kept = KeptResult(new_query_id(), account, text, result, now_ns + TOKEN_LIFE_NS)
+        kept = KeptResult(query_id, account, text, result, now_ns + TOKEN_LIFE_NS)
         self._by_id[kept.query_id] = kept
         self._size_bytes += result.table.nbytes
         while len(self._by_id) > 1 and (len(self._by_id) > KEPT_MAX or self._size_bytes > KEPT_MAX_BYTES):

@@ -52,7 +52,7 @@ class WriteRecords:
             self._known.clear()
         known = self._known.setdefault((info.table, info.created_ns), KnownColumns())
         if known.lacks(records):
-            known.learn(await call.run(lambda: _columns(call.store, info.table)))
+            known.learn(await call.runner.run(lambda: _columns(call.store, info.table)))
         return known
 
 

@@ -19,13 +19,11 @@ from store.sql.show import describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
 
 
-def query(
-    store: Reader, account: str, text: str, *, now_ns: int, timeout_s: float | None = None, max_rows: int | None = None
-) -> ResultSet:
-    """The result of `text` over what `account` has. May block for `timeout_s`: call it on a thread of its own.
+def query(store: Reader, account: str, text: str, *, now_ns: int, max_rows: int | None = None) -> ResultSet:
+    """The result of `text` over what `account` has. May block: call it on a thread of its own, within an Interruption.
 
     `now_ns` is the time of the whole query: `now()` and `ago()` are constants in it. More than `max_rows` rows are cut
-    off and `truncated` says so. Raises SqlError.
+    off and `truncated` says so. Raises SqlError, QueryCancelled.
     """
     source = QueryText(text)
     statement = parse(source)
@@ -41,13 +39,13 @@ def query(
                 case Describe():
                     return describe(snapshot, source, statement)
                 case ShowMeasures():
-                    return show_measures(snapshot, source, statement, timeout_s)
+                    return show_measures(snapshot, source, statement)
                 case _:
-                    return _select(snapshot, source, statement, now_ns, timeout_s, max_rows)
+                    return _select(snapshot, source, statement, now_ns, max_rows)
     except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
         raise NameNotFound(str(error)) from error  # deleted by somebody else while it was asked
     except store_errors.QueryTimeout as error:
-        raise QueryTimedOut(f"The query ran longer than {timeout_s:g} s and was ended") from error
+        raise QueryTimedOut(f"T{str(error)[1:]}") from error
     except store_errors.QueryFailed as error:
         raise QueryFailed(_plain(str(error))) from error
 
@@ -62,11 +60,10 @@ def _select(
     source: QueryText,
     statement: Query,
     now_ns: int,
-    timeout_s: float | None,
     max_rows: int | None,
 ) -> ResultSet:
     bound = _bind(snapshot, source, statement, now_ns, max_rows)
-    table = snapshot.execute(bound.sql, timeout_s=timeout_s)
+    table = snapshot.execute(bound.sql)
     truncated = max_rows is not None and table.num_rows > max_rows
     columns = tuple(ResultColumn(output.name, output.type) for output in bound.outputs)
     return ResultSet(columns, table.slice(0, max_rows) if truncated else table, truncated)

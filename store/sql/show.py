@@ -63,7 +63,7 @@ def describe(snapshot: Snapshot, query: QueryText, statement: Describe) -> Resul
     return _texts(["Column", "Type", "Timestream attribute type"], rows)
 
 
-def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures, timeout_s: float | None) -> ResultSet:
+def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures) -> ResultSet:
     """Each measure name with its type and the dimensions its records have: single ones by type, the others `multi`."""
     schema = _schema(snapshot, query, statement.database, statement.table)
     dimensions = [column for column in schema.columns if column.kind == "dimension"]
@@ -77,7 +77,7 @@ def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures,
         "GROUP BY measure_name ORDER BY measure_name"
     )
     rows = []
-    for name, *counts in zip(*(column.to_pylist() for column in snapshot.execute(sql, timeout_s=timeout_s).columns)):  # noqa: B905 - columns of one table
+    for name, *counts in zip(*(column.to_pylist() for column in snapshot.execute(sql).columns)):  # noqa: B905 - columns of one table
         found = [
             {"dimension_name": column.name, "data_type": "varchar"}
             for column, count in zip(dimensions, counts, strict=False)

@@ -1,5 +1,6 @@
-"""A query ends when its time is over, whatever DuckDB is doing then."""
+"""A query ends when its time is over or it is cancelled, whatever DuckDB is doing then."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from store.duck import Cursor, Duck, run
-from store.errors import QueryFailed, QueryTimeout
+from store.errors import QueryCancelled, QueryFailed, QueryTimeout
+from store.interruption import Interruption, StopReason
 
 ENDLESS = "SELECT count(*) FROM range(1000000) a, range(1000000) b"
 LONG_TO_PLAN = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE " + " OR ".join(
@@ -32,17 +34,41 @@ def test_a_timeout_is_obeyed_also_before_execution_and_while_rows_are_made(
     cursor: Cursor, sql: str, timeout_s: float
 ) -> None:
     started = time.monotonic()
-    with pytest.raises(QueryTimeout, match=f"after {timeout_s:g} s"):
-        run(cursor, sql, timeout_s=timeout_s)
+    with Interruption(timeout_s), pytest.raises(QueryTimeout, match=f"longer than {timeout_s:g} s"):
+        run(cursor, sql)
 
     assert time.monotonic() - started < 10
-    assert run(cursor, "SELECT 7 AS x", timeout_s=5.0).to_pylist() == [{"x": 7}]
+    with Interruption(5.0):
+        assert run(cursor, "SELECT 7 AS x").to_pylist() == [{"x": 7}]
+
+
+@pytest.mark.parametrize("sql", [ENDLESS, MAKES_ROWS])
+def test_a_query_that_is_cancelled_by_another_thread_ends(cursor: Cursor, sql: str) -> None:
+    """And says so, not that its time was over."""
+    stop = Interruption(timeout_s=600)
+    other = threading.Timer(0.05, stop.stop, [StopReason.CANCELLED])
+    other.start()
+
+    with stop, pytest.raises(QueryCancelled):
+        run(cursor, sql)
+
+    other.join()
+    assert run(cursor, "SELECT 7 AS x").to_pylist() == [{"x": 7}]
+
+
+def test_what_is_cancelled_before_it_begins_does_not_begin(cursor: Cursor) -> None:
+    stop = Interruption()
+    stop.stop(StopReason.HANG_UP)
+
+    with stop, pytest.raises(QueryCancelled):
+        run(cursor, "SELECT * FROM nowhere")
 
 
 def test_an_error_of_the_query_is_not_a_timeout(cursor: Cursor) -> None:
-    with pytest.raises(QueryFailed, match="nowhere"):
-        run(cursor, "SELECT * FROM nowhere", timeout_s=5.0)
+    with Interruption(5.0), pytest.raises(QueryFailed, match="nowhere"):
+        run(cursor, "SELECT * FROM nowhere")
 
 
 def test_parameters_travel_with_a_timeout(cursor: Cursor) -> None:
-    assert run(cursor, "SELECT ? + 1 AS x", [6], timeout_s=5.0) == pa.table({"x": pa.array([7], pa.int32())})
+    with Interruption(5.0):
+        assert run(cursor, "SELECT ? + 1 AS x", [6]) == pa.table({"x": pa.array([7], pa.int32())})

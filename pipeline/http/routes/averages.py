@@ -8,15 +8,17 @@ from fastapi import APIRouter, Depends, Query
 
 from pipeline.directory.stores import by_table
 from pipeline.http.problems import Problem, bad_parameter
-from pipeline.http.services import Services, account, services
+from pipeline.http.services import Services, asker, services
+from pipeline.http.slots import Asker
 from pipeline.http.times import duration_ns, time_ns
 from rules.transition import rfc3339
+from store import interruption
 from store.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
 
 router = APIRouter(prefix="/v1", tags=["averages"])
 
 Parts = Annotated[Services, Depends(services)]
-Account = Annotated[str, Depends(account)]
+Asking = Annotated[Asker, Depends(asker)]
 From = Annotated[str, Query(alias="from", description="RFC 3339, or how long ago, as in 1h")]
 To = Annotated[str | None, Query(description="RFC 3339, or how long ago; now where absent")]
 Bin = Annotated[str | None, Query(alias="bin", description="one average per so much time, as in 5m")]
@@ -29,7 +31,7 @@ MAX_BINS = 100_000
 @router.get("/zones/{zone:path}/averages", summary="Averages of one zone")
 async def averages_of_zone(
     parts: Parts,
-    account: Account,
+    asker: Asking,
     zone: str,
     measure: str,
     start: From = "1h",
@@ -38,14 +40,14 @@ async def averages_of_zone(
     table: Table = None,
 ) -> dict[str, Any]:
     """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
-    results = await _averages(parts, account, [zone], [measure], (start, to, width), table)
+    results = await _averages(parts, asker, [zone], [measure], (start, to, width), table)
     return results[0]
 
 
 @router.get("/averages", summary="Averages of several zones and measures")
 async def averages(
     parts: Parts,
-    account: Account,
+    asker: Asking,
     zone: Annotated[list[str], Query()],
     measure: Annotated[list[str], Query()],
     start: From = "1h",
@@ -54,12 +56,12 @@ async def averages(
     table: Table = None,
 ) -> dict[str, Any]:
     """One result a zone and measure, in the order they were named."""
-    return {"results": await _averages(parts, account, zone, measure, (start, to, width), table)}
+    return {"results": await _averages(parts, asker, zone, measure, (start, to, width), table)}
 
 
 async def _averages(
     parts: Services,
-    account: str,
+    asker: Asker,
     zones: list[str],
     measures: list[str],
     times: tuple[str, str | None, str | None],
@@ -76,9 +78,9 @@ async def _averages(
         raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
 
     def answer() -> dict[tuple[str, str], dict[str, Any]]:
-        members = {zone: parts.directory.members(account, zone, table) for zone in zones}
+        members = {zone: parts.directory.members(asker.account, zone, table) for zone in zones}
         shaped: dict[tuple[str, str], dict[str, Any]] = {}
-        with parts.store.snapshot(account) as snapshot:
+        with parts.store.snapshot(asker.account) as snapshot:
             for index, series in by_table(members):
                 found = index.table
                 units = snapshot.schema(found.database, found.table).settings.units
@@ -90,9 +92,9 @@ async def _averages(
                     from_ns=from_ns,
                     to_ns=to_ns,
                     bin_ns=bin_ns,
-                    timeout_s=TIMEOUT_S,
                 )
                 for (zone, measure), rows in rows_of.items():
+                    interruption.check()
                     shaped[zone, measure] = {
                         "zone": zone,
                         "measure": measure,
@@ -102,8 +104,9 @@ async def _averages(
                     }
         return shaped
 
+    text = f"averages of {', '.join(measures)} in {', '.join(zones)}"
     try:
-        shaped = await parts.queries.run(answer)
+        shaped = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=text)
     except (UnknownMeasure, MeasureNotNumeric) as error:
         raise Problem(400, str(error), parameter="measure") from error
     return [shaped[zone, measure] for zone in zones for measure in measures]

@@ -8,16 +8,17 @@ from fastapi import APIRouter, Depends, Query
 
 from pipeline.directory.directory import Device
 from pipeline.directory.rejected import RejectedMessages
-from pipeline.http.services import Services, account, services
+from pipeline.http.services import Services, asker, services
+from pipeline.http.slots import Asker
 from rules.transition import rfc3339
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
 
 @router.get("", summary="Devices by when they were last heard of, newest first, and what of theirs was rejected")
-def devices(
+async def devices(
     parts: Annotated[Services, Depends(services)],
-    account: Annotated[str, Depends(account)],
+    asker: Annotated[Asker, Depends(asker)],
     table: Annotated[str | None, Query(description="only this database.table")] = None,
     zone: Annotated[str | None, Query(description="only this zone")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
@@ -26,10 +27,14 @@ def devices(
 
     Rejected messages have no dimensions yet, so they are counted by MQTT topic and reason, over the dead letters kept.
     """
-    return {
-        "devices": [_device(device) for device in parts.directory.devices(account, table, zone, limit)],
-        "rejected": [_rejected(rejected) for rejected in parts.rejected(account, limit)],
-    }
+
+    def answer() -> dict[str, Any]:
+        return {
+            "devices": [_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
+            "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
+        }
+
+    return await parts.lists.run(asker, answer, text="devices")
 
 
 def _device(device: Device) -> dict[str, Any]:

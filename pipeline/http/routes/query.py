@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.http import results
 from pipeline.http.problems import bad_parameter
-from pipeline.http.services import Services, account, services
+from pipeline.http.services import Services, asker, services
+from pipeline.http.slots import Asker
 from store import sql
 
 router = APIRouter(prefix="/v1/query", tags=["sql"])
@@ -29,16 +30,17 @@ class Ask(BaseModel):
 
 @router.post("", summary="Ask in SQL", response_class=Response)
 async def query(
-    parts: Annotated[Services, Depends(services)], account: Annotated[str, Depends(account)], body: Ask
+    parts: Annotated[Services, Depends(services)], asker: Annotated[Asker, Depends(asker)], body: Ask
 ) -> Response:
     """JSON: `{"columns": [{"name", "type"}], "rows": [[…]], "truncated": false}`. At most 1,000,000 rows, 60 s."""
     if body.format not in results.FORMATS:
         raise bad_parameter("format", body.format, f"one of {', '.join(results.FORMATS)}")
 
     def answer() -> bytes:
-        found = sql.query(
-            parts.store, account, body.sql, now_ns=parts.clock_ns(), timeout_s=TIMEOUT_S, max_rows=MAX_ROWS
-        )
+        found = sql.query(parts.store, asker.account, body.sql, now_ns=parts.clock_ns(), max_rows=MAX_ROWS)
         return results.encode(found, body.format)
 
-    return Response(await parts.queries.run(answer), media_type=results.FORMATS[body.format])
+    return Response(
+        await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=body.sql),
+        media_type=results.FORMATS[body.format],
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -12,9 +14,12 @@ from fastapi.responses import JSONResponse, Response
 from pipeline import metrics
 from pipeline.errors import PeerUnavailable
 from pipeline.http.forwarding import FORWARDED, Keepers, forwarded
-from pipeline.http.services import Services, services
+from pipeline.http.services import Services, asker_of, services
+from pipeline.http.slots import Asker
 from store.endpoint.errors import AccessDenied, EndpointError, Throttling
 from store.endpoint.shapes import REQUESTS
+
+T = TypeVar("T")
 
 router = APIRouter(tags=["timestream"])
 
@@ -43,11 +48,31 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
                     await forwarded(parts.keepers, other, request)
         except PeerUnavailable as error:
             return _told(Throttling(f"The query's result is not within reach now; try again later ({error})"))
-    answer = await parts.endpoint.handle(target, headers, body, account)
     operation = target.rpartition(".")[2]
+    answer = await parts.endpoint.handle(
+        target, headers, body, account, _Slots(parts, asker_of(request, account), operation)
+    )
     outcome = "answered" if answer.status < 400 else "refused" if answer.status < 500 else "failed"
     metrics.timestream_requests.labels(operation if operation in REQUESTS else "other", outcome).inc()
     return Response(answer.body, answer.status, dict(answer.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """What an operation runs in: queries in their slots, what asks the catalog in those of lists."""
+
+    parts: Services
+    asker: Asker
+    operation: str
+
+    def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> Awaitable[T]:
+        """See `Runner`."""
+        slots = self.parts.queries if self.operation == "Query" else self.parts.lists
+        return slots.run(self.asker, function, query_id=query_id, text=text)
+
+    def cancel(self, query_id: str) -> None:
+        """See `Runner`."""
+        self.parts.queries.cancel(self.asker.account, query_id)
 
 
 class _Page(msgspec.Struct):

@@ -6,27 +6,29 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from pipeline.http.services import Services, account, services
+from pipeline.http.services import Services, asker, services
+from pipeline.http.slots import Asker
 from rules.transition import rfc3339
 
 router = APIRouter(prefix="/v1/zones", tags=["zones"])
 
 
 @router.get("", summary="The zones, by table and name")
-def zones(
+async def zones(
     parts: Annotated[Services, Depends(services)],
-    account: Annotated[str, Depends(account)],
+    asker: Annotated[Asker, Depends(asker)],
     table: str | None = None,
 ) -> dict[str, Any]:
     """`sensors` counts the distinct dimensions in a zone; `last_time` is the newest event time."""
+    found = await parts.lists.run(asker, lambda: parts.directory.zones(asker.account, table), text="zones")
     return {
         "zones": [
             {
-                "zone": found.zone,
-                "table": f"{found.database}.{found.table}",
-                "sensors": found.sensors,
-                "last_time": rfc3339(found.last_ns),
+                "zone": zone.zone,
+                "table": f"{zone.database}.{zone.table}",
+                "sensors": zone.sensors,
+                "last_time": rfc3339(zone.last_ns),
             }
-            for found in parts.directory.zones(account, table)
+            for zone in found
         ]
     }

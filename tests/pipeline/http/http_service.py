@@ -20,7 +20,8 @@ from pipeline.directory.stores import StoreDirectory
 from pipeline.frame import FrameKind, decode_frame, encode_frame
 from pipeline.http.app import create_app
 from pipeline.http.credentials import Credentials
-from pipeline.http.services import QueryPool, Services
+from pipeline.http.services import Services
+from pipeline.http.slots import Busy, QuerySlots
 from pipeline.log import open_admin, open_appender
 from pipeline.log.topics import READINGS
 from pipeline.normalise.normaliser import Normaliser
@@ -84,12 +85,11 @@ class HttpService:
         self.progress = Progress(
             lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
         )
-        queries = QueryPool()
         endpoint = Endpoint(
             self.store,
             LogWriter(self.appender, self.outcome, lambda *_: 0, stamps_by(self.clock)),
             clock_ns=self.clock,
-            run=queries.run,
+            refusals=(Busy,),
         )
         self.app: FastAPI = create_app(
             Services(
@@ -102,7 +102,8 @@ class HttpService:
                 progress=self.progress,
                 partitions=lambda: [0],
                 clock_ns=self.clock,
-                queries=queries,
+                queries=QuerySlots(),
+                lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
                 rejected=partial(rejected_messages, self.dead_letters),
                 partition_of=lambda *_: 0,

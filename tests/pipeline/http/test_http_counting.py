@@ -35,13 +35,13 @@ async def test_what_no_route_takes_is_one_label(http: httpx.AsyncClient) -> None
 
 async def test_a_query_that_is_not_possible_is_counted_with_its_reason(http: httpx.AsyncClient) -> None:
     before = value("streamgauge_http_query_failures_total", reason="refused")
-    took = value("streamgauge_http_query_seconds_count")
+    took = value("streamgauge_http_query_seconds_count", kind="query")
 
     await http.post("/v1/query", json={"sql": "SELECT nope"})
 
     assert value("streamgauge_http_query_failures_total", reason="refused") == before + 1
-    assert value("streamgauge_http_query_seconds_count") == took + 1
-    assert value("streamgauge_http_queries") == 0
+    assert value("streamgauge_http_query_seconds_count", kind="query") == took + 1
+    assert value("streamgauge_http_queries", kind="query", state="running") == 0
 
 
 async def test_an_operation_nobody_knows_is_one_label(service: HttpService, http: httpx.AsyncClient) -> None:

@@ -7,7 +7,6 @@ from http_service import NOW_NS, NS, HttpService
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import metrics
-from pipeline.http.services import MAX_WAITING_QUERIES
 from pipeline.progress import Progress
 
 
@@ -103,13 +102,3 @@ async def test_the_openapi_document_describes_every_route(http: httpx.AsyncClien
             assert operation["summary"], f"{name} {path}"
             declared = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
             assert declared == set(re.findall(r"\{(\w+)\}", path))
-
-
-async def test_too_many_waiting_queries_are_refused(service: HttpService, http: httpx.AsyncClient) -> None:
-    """Rather than answered ever later."""
-    service.app.state.services.queries._waiting = MAX_WAITING_QUERIES
-
-    answer = await http.post("/v1/query", json={"sql": "SELECT 1"})
-
-    assert answer.status_code == 503
-    assert "queries wait already" in answer.json()["detail"]

@@ -199,7 +199,7 @@ def test_results_nobody_fetches_make_room_for_others(service: Service) -> None:
 
     kept = KeptResults()
     result = query(service.store, "a", values(2), now_ns=0)
-    tokens = [kept.token(kept.keep("a", "text", result, 0), 1) for _ in range(KEPT_MAX + 1)]
+    tokens = [kept.token(kept.keep(str(number), "a", "text", result, 0), 1) for number in range(KEPT_MAX + 1)]
 
     with pytest.raises(Exception, match="Invalid pagination token"):
         kept.take(tokens[0], "a", "text", 0)
