@@ -1,9 +1,9 @@
 """Runs queries in threads of their own, in slots that accounts share fairly, and ends those nobody waits for.
 
 Three things end a query within a second, wherever it is: who asked hangs up, it is cancelled by its id, its time is
-over. What cannot be interrupted (DuckDB within one value: 100 s of one `range` were measured) is given up a second later:
-who asked is answered, its slot is another's, and its thread runs on. At most MAX_GIVEN_UP threads do; the next one keeps
-its slot. All methods are called in one event loop.
+over. What cannot be interrupted (DuckDB within one value: 100 s of one `range` were measured) is given up a second
+later: who asked is answered, its slot is another's, and its thread runs on. At most MAX_GIVEN_UP threads do; the next
+one keeps its slot. All methods are called in one event loop.
 """
 
 from __future__ import annotations
