@@ -18,7 +18,7 @@ def line(fields: Iterable[str | None]) -> str:
 
 
 def lines(rows: Iterable[Sequence[object]], *, has_empty_texts: bool) -> str:
-    """Rows with their ends of line, of values as `csv.writer` takes them: that is fast, but has one form for NULL and ''."""
+    """Rows with ends of line, of values as `csv.writer` takes them: fast, but with one form for NULL and no text."""
     if has_empty_texts:
         texts = ([None if value is None else str(value) for value in row] for row in rows)
         return "".join(f"{line(text)}\n" for text in texts)
