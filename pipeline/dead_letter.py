@@ -22,15 +22,9 @@ class Reason(enum.StrEnum):
     NO_ROUTE = "no_route"  # no table's template matches the MQTT topic
     EMPTY_PAYLOAD = "empty_payload"  # no bytes, or white space alone
     INVALID_UTF8 = "invalid_utf8"
-    INVALID_JSON = "invalid_json"
-    NOT_FINITE = "not_finite"  # NaN, an infinity, or a number beyond a double
-    TOO_DEEP = "too_deep"  # objects inside objects beyond MAX_DEPTH
-    ARRAY_INSIDE = "array_inside"  # an array as a value, or an array of something else than objects
-    NO_MEASURES = "no_measures"  # nothing but time, dimensions and nulls
-    TOO_MANY_MEASURES = "too_many_measures"
-    WRONG_TYPE = "wrong_type"  # of a listed measure, or another kind than the measure was first seen with
-    OUT_OF_RANGE = "out_of_range"  # an integer beyond its type, a text beyond its length
-    BAD_NAME = "bad_name"  # a field that no measure may be called
+    INVALID_JSON = "invalid_json"  # cut off, or neither JSON nor text
+    TOO_DEEP = "too_deep"  # more levels than can be read
+    NO_MEASURES = "no_measures"  # nothing but time, dimensions, nulls and words for them
     BAD_DIMENSION = "bad_dimension"  # dimensions that together are longer, or more, than a series may have
     TIME_MISSING = "time_missing"
     TIME_UNREADABLE = "time_unreadable"
@@ -42,6 +36,25 @@ class Reason(enum.StrEnum):
         "bad_publish"  # a message as MQTT forbids it: a wildcard in its topic, an alias that stands for nothing
     )
     DAMAGED_FRAME = "damaged_frame"  # a log message that cannot be read
+    # Of letters that earlier versions wrote; today such a field costs no message.
+    NOT_FINITE = "not_finite"
+    ARRAY_INSIDE = "array_inside"
+    TOO_MANY_MEASURES = "too_many_measures"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_RANGE = "out_of_range"
+    BAD_NAME = "bad_name"
+
+
+EARLIER = frozenset(
+    {
+        Reason.NOT_FINITE,
+        Reason.ARRAY_INSIDE,
+        Reason.TOO_MANY_MEASURES,
+        Reason.WRONG_TYPE,
+        Reason.OUT_OF_RANGE,
+        Reason.BAD_NAME,
+    }
+)
 
 
 class DeadLetter(msgspec.Struct, array_like=True, frozen=True):

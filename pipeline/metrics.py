@@ -99,6 +99,11 @@ stage_seconds = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
 )
 dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])
+bent_fields = Counter(
+    "streamgauge_stream_bent_fields_total",
+    "Fields that were bent to store them, or left; past 500, (others) is the rest of a table together",
+    ["table", "field", "what"],
+)
 records_applied = Counter("streamgauge_store_records_total", "Records the store was given", ["outcome"])
 alerts = Counter("streamgauge_rules_alerts_total", "Alert transitions", ["status"])
 alerts_firing = Gauge("streamgauge_rules_firing_alerts", "Alerts that fire now", multiprocess_mode="livemax")

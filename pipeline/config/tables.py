@@ -12,12 +12,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Duration
+from pipeline.normalise.time_zones import zone_called
 from store import units
 from store.catalog import TableSettings
 from store.record import MeasureType
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+ArrayKind = Literal["json", "index", "rows", "drop"]
+FieldPattern = Annotated[str, Field(min_length=1)]
 
 TableName = Annotated[str, AfterValidator(names.check_table)]
 TopicTemplate = Annotated[str, AfterValidator(templates.check_topics)]
@@ -37,6 +40,18 @@ class TimeField(Section):
 
     field: str = Field(min_length=1, description="payload field that holds the time")
     unit: TimeUnit = Field(default="ms", description="since 1970, or iso8601 for text")
+    zone: str | None = Field(default=None, description="of text without an offset: Europe/Berlin, or +01:00")
+
+    @model_validator(mode="after")
+    def _zone_fits(self) -> Self:
+        if self.zone is not None:
+            if self.unit != "iso8601":
+                refuse([Problem(("zone",), f"a number of {self.unit} has no zone; it is for unit: iso8601")])
+            try:
+                zone_called(self.zone)
+            except ValueError as error:
+                refuse([Problem(("zone",), str(error))])
+        return self
 
 
 class Limits(Section):
@@ -85,6 +100,10 @@ class Table(Section):
     dimensions: tuple[DimensionName, ...] = Field(default=(), description="payload fields that are dimensions too")
     limits: Limits = Limits()
     measures: Mapping[str, Measure] = Field(default={}, description="by payload field; others keep their name")
+    arrays: ArrayKind = Field(default="json", description="what arrays become: their text, a field or a row an element")
+    each: str | None = Field(default=None, min_length=1, description="payload field whose elements are rows")
+    ignore: tuple[FieldPattern, ...] = Field(default=(), description="patterns of payload fields that are left")
+    only: tuple[FieldPattern, ...] = Field(default=(), description="patterns of the payload fields that are taken")
     retention: Retention = Retention()
 
     @property

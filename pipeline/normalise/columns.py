@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.errors import PayloadError
-from pipeline.normalise.event_time import NS_PER_UNIT, time_ns_of
+from pipeline.normalise.event_time import NS_PER_UNIT, is_as_written, time_ns_of
 from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeField, TimeUnit
-from pipeline.normalise.values import MAX_EXACT, MAX_TEXT_BYTES
+from pipeline.normalise.values import MAX_EXACT
 from store.record import Int64s, MeasureType
 from store.units import Conversion
 
@@ -39,15 +38,14 @@ def measure_column(
             column = pa.array(values, measure_type.arrow)
         except (pa.ArrowInvalid, OverflowError):  # an integer that is not exact in a double, or beyond a bigint
             return None, _suspects(values, measure_type)
-        if convert is not None:
-            return _converted(column, measure_type, convert)
-        if measure_type is not MeasureType.VARCHAR or not _has_long_text(column):
-            return column, []
+        return (column, []) if convert is None else _converted(column, measure_type, convert)
     return None, _suspects(values, measure_type)
 
 
-def time_column(values: list[Any], time: TimeField) -> tuple[Int64s | None, list[int]]:
-    """The event times in nanoseconds, or suspects."""
+def time_column(
+    values: list[Any], time: TimeField, arrivals: Int64s, payloads: list[bytes]
+) -> tuple[Int64s | None, list[int]]:
+    """The event times in nanoseconds, or suspects. `payloads`: where the digits of a number stand."""
     if time.unit is not TimeUnit.ISO8601 and set(map(type, values)) == {int}:
         scale = NS_PER_UNIT[time.unit]
         try:
@@ -60,7 +58,10 @@ def time_column(values: list[Any], time: TimeField) -> tuple[Int64s | None, list
     times, suspects = [], []
     for i, value in enumerate(values):
         try:
-            times.append(time_ns_of(value, time.unit))
+            if not is_as_written(value, payloads[i]):
+                suspects.append(i)
+            else:
+                times.append(time_ns_of(value, time, int(arrivals[i])))
         except PayloadError:
             suspects.append(i)
     return (None, suspects) if suspects else (np.array(times, np.int64), [])
@@ -93,14 +94,7 @@ def _suspects(values: list[Any], measure_type: MeasureType) -> list[int]:
 def _is_beyond(value: Any, measure_type: MeasureType) -> bool:
     if measure_type is MeasureType.DOUBLE:
         return type(value) is int and abs(value) > MAX_EXACT
-    if measure_type is MeasureType.BIGINT:
-        return type(value) is int and not -(2**63) <= value < 2**63
-    return type(value) is str and len(value.encode()) > MAX_TEXT_BYTES
-
-
-def _has_long_text(column: pa.Array) -> bool:
-    longest = pc.max(pc.binary_length(column)).as_py()
-    return longest is not None and longest > MAX_TEXT_BYTES
+    return measure_type is MeasureType.BIGINT and type(value) is int and not -(2**63) <= value < 2**63
 
 
 def _converted(column: pa.Array, measure_type: MeasureType, convert: Conversion) -> tuple[pa.Array | None, list[int]]:

@@ -1,41 +1,57 @@
 """When a reading was taken, from what the payload says, in nanoseconds UTC since 1970.
 
-A number is read as it is written: 1758639600.123 s are exactly 1758639600123000000 ns, although no double is. Text is
-ISO 8601 (the profile of RFC 3339, `T` or a space, seconds optional) with an offset; without one it could be any zone's
-and is refused. Range: Timestream's, 1970-01-01 to 2262-04-11.
+A number is read as it is written: 1758639600.123456789 s are exactly 1758639600123456789 ns, although no double is;
+where the double does not tell all digits, those of the payload count. A number in quotes is a number. Text is ISO 8601
+(`pipeline.normalise.iso8601`). Range: Timestream's, 1970-01-01 to 2262-04-11.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta, timezone
+import json
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
-from pipeline.normalise.body import Scalar, shown
-from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeUnit
+from pipeline.normalise.body import Scalar
+from pipeline.normalise.iso8601 import iso_ns
+from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeField, TimeUnit
+from pipeline.normalise.showing import shown
+from pipeline.normalise.values import number_of
 
 NS_PER_UNIT = {TimeUnit.S: 10**9, TimeUnit.MS: 10**6, TimeUnit.US: 10**3, TimeUnit.NS: 1}
-
-_ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:[Zz]|([+-])(\d\d)(?::?([0-5]\d))?)",
-    re.ASCII,
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  # `timezone` is needed below anyway
+_AFTER_A_NUMBER = b",}] \r\n\t"
+_MOST_ZEROS = 24
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def time_ns_of(value: Scalar, unit: TimeUnit) -> int:
+def time_ns_of(value: Scalar | Decimal, time: TimeField, arrival_ns: int) -> int:
     """The time that `value` says. Raises PayloadError: TIME_UNREADABLE or TIME_OUT_OF_RANGE."""
-    time_ns = _iso_ns(value) if unit is TimeUnit.ISO8601 else _number_ns(value, NS_PER_UNIT[unit])
+    is_text = time.unit is TimeUnit.ISO8601
+    time_ns = _iso(value, time, arrival_ns) if is_text else _number_ns(value, NS_PER_UNIT[time.unit])
     if time_ns is None:
-        wanted = "ISO 8601 text with Z or an offset" if unit is TimeUnit.ISO8601 else f"a number of {unit}"
-        raise PayloadError(Reason.TIME_UNREADABLE, f"the time is {shown(value)}; it should be {wanted}")
+        raise PayloadError(Reason.TIME_UNREADABLE, f"the time is {shown(value)}; it should be {_wanted(value, time)}")
     if not 0 <= time_ns <= MAX_TIME_NS:
         raise PayloadError(
             Reason.TIME_OUT_OF_RANGE, f"the time is {shown(value)}; times are from 1970-01-01 to 2262-04-11"
         )
     return time_ns
+
+
+def is_as_written(value: Scalar | None, payload: bytes) -> bool:
+    """Whether `value` tells all digits of the number that the payload has for it."""
+    if type(value) is not float:
+        return True
+    text = repr(value).encode()
+    at = payload.find(text)
+    after = at + len(text)
+    return at >= 0 and payload[after : after + _MOST_ZEROS].lstrip(b"0")[:1] in _AFTER_A_NUMBER
+
+
+def decimals(payload: bytes) -> Any:
+    """The JSON value of `payload` with its numbers as they are written."""
+    return json.loads(payload, parse_float=Decimal)
 
 
 def check_limits(time_ns: int, arrival_ns: int, route: Route) -> None:
@@ -53,27 +69,37 @@ def check_limits(time_ns: int, arrival_ns: int, route: Route) -> None:
         )
 
 
-def _number_ns(value: Scalar, ns_per_unit: int) -> int | None:
+def _iso(value: Any, time: TimeField, arrival_ns: int) -> int | None:
+    return iso_ns(value, time.zone, arrival_ns) if type(value) is str else None
+
+
+def _number_ns(value: Scalar | Decimal, ns_per_unit: int) -> int | None:
+    if type(value) is str:
+        number = number_of(value)
+        if number is None or abs(number) > MAX_TIME_NS:
+            return None if number is None else MAX_TIME_NS + 1
+        value = number if type(number) is int else Decimal(value.strip())
     if type(value) is int:
         return value * ns_per_unit
     if type(value) is float:
         # The shortest decimal that makes this double is what the device wrote.
-        return int((Decimal(repr(value)) * ns_per_unit).to_integral_value(ROUND_HALF_EVEN))
-    return None
-
-
-def _iso_ns(value: Scalar) -> int | None:
-    match = _ISO.fullmatch(value) if type(value) is str else None
-    if match is None:
+        value = Decimal(repr(value))
+    if type(value) is not Decimal or not value.is_finite():
         return None
-    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    try:
-        offset = timedelta(hours=int(offset_hours or 0), minutes=int(offset_minutes or 0))
-        zone = timezone(-offset if sign == "-" else offset)
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), tzinfo=zone)
-    except ValueError:
-        return None  # no such day or hour, or an offset of 24 h and more
-    return (moment - _EPOCH) // timedelta(seconds=1) * 10**9 + int((fraction or "0").ljust(9, "0"))
+    if abs(value) > MAX_TIME_NS:
+        return MAX_TIME_NS + 1  # beyond all times; what follows would make an integer of that many digits
+    return int((value * ns_per_unit).to_integral_value(ROUND_HALF_EVEN))
+
+
+def _wanted(value: Any, time: TimeField) -> str:
+    if time.unit is not TimeUnit.ISO8601:
+        return f"a number of {time.unit}"
+    if time.zone is None and type(value) is str and iso_ns(value, UTC, 0) is not None:
+        return (
+            "ISO 8601 with Z or an offset: a local time is read where the table says whose, as in "
+            f"time: {{field: {time.field}, unit: iso8601, zone: Europe/Berlin}}"
+        )
+    return "ISO 8601 text" if time.zone else "ISO 8601 text with Z or an offset"
 
 
 def _text(time_ns: int) -> str:

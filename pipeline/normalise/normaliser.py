@@ -6,6 +6,7 @@ unit is everything that waits in the log: per table and call there is one batch,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,10 +16,11 @@ import orjson
 from pipeline.dead_letter import DeadLetter, Reason, decode_rejection
 from pipeline.errors import FrameError, PayloadError
 from pipeline.frame import Frame, FrameKind
-from pipeline.normalise.body import shown
+from pipeline.normalise.bent import Bend
 from pipeline.normalise.call import Call
 from pipeline.normalise.routes import Route
 from pipeline.normalise.rows import batch_of
+from pipeline.normalise.showing import shown
 from pipeline.normalise.source import Source, TableState
 from pipeline.normalise.table_work import TableWork
 from store.endpoint.errors import DamagedPayload
@@ -34,10 +36,14 @@ DecodeWrite = Callable[[bytes, str, SeriesRegistry, str, int, int], RecordBatch]
 
 @dataclass(slots=True)
 class Normalised:
-    """What frames became: the batches of one table are in log order; dead letters in the order of their messages."""
+    """What frames became: the batches of one table are in log order; dead letters in the order of their messages.
+
+    `bent` counts what of fields that were stored was bent, or left, by table, field and kind.
+    """
 
     batches: list[RecordBatch] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    bent: Counter[tuple[TableId, str, Bend]] = field(default_factory=Counter)
 
 
 class Normaliser:
@@ -107,6 +113,8 @@ class Normaliser:
         for work in works:
             work.run()
             refused += work.refused
+            for (name, bend), count in work.bends.items():
+                out.bent[work.table.index.table, name, bend] += count
             if work.pieces:
                 table = work.table
                 out.batches.append(batch_of(work.pieces, table.index, table.types, self.stream, call, again=again))
@@ -148,7 +156,7 @@ class Normaliser:
                 shape = tuple(body)
                 plan = table.plans.get(shape) or table.plan(shape)
                 if plan.is_nested:
-                    plan, body = table.flattened(body)
+                    plan, body = table.flattened(body, payload)
             if plan is None:
                 work_for(table).singles.append((row, source))
                 continue

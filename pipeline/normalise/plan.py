@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.normalise.reading import MAX_MEASURES, field_problem
+from pipeline.normalise.fields import field_rules
+from pipeline.normalise.measuring import MAX_MEASURES
 from pipeline.normalise.routes import MeasureRule, Route
 
 if TYPE_CHECKING:  # a group holds the sources of its rows, a source's table holds plans
@@ -35,38 +36,42 @@ class MeasureAt:
 
     position: int
     rule: MeasureRule
+    is_renamed: bool
 
 
 class Plan:
     """The plan for one shape in one table.
 
     is_fast    whether objects of this shape can become columns at all; else each is read by itself
-    is_nested  whether an object of this shape has had objects inside: then they are flattened first
+    is_nested  whether an object of this shape has had objects or arrays inside: then they are flattened first
+    is_flat    whether the shape is that of flattened objects, whose keys were counted while they were flattened
+    ignored    the positions of fields that the table's patterns leave
     group      the messages collected and not yet worked off
     """
 
-    __slots__ = ("dimensions", "group", "is_fast", "is_nested", "measures", "shape", "time", "width")
+    __slots__ = (
+        "dimensions", "group", "ignored", "is_fast", "is_flat", "is_nested", "measures", "shape", "time", "width",
+    )  # fmt: skip
 
-    def __init__(self, shape: tuple[str, ...], route: Route) -> None:
+    def __init__(self, shape: tuple[str, ...], route: Route, *, is_flat: bool = False) -> None:
         time_field = None if route.time is None else route.time.field
-        fields = [
-            (position, name) for position, name in enumerate(shape) if name not in (time_field, *route.dimensions)
-        ]
+        rules = list(enumerate(field_rules(shape, route)))
         self.shape = shape
         self.width = len(shape)
         self.group = Group()
         self.is_nested = False
+        self.is_flat = is_flat
         self.time = shape.index(time_field) if time_field in shape else None
         self.dimensions = tuple(shape.index(name) if name in shape else None for name in route.dimensions)
         self.measures = tuple(
-            MeasureAt(position, route.measures.get(name) or MeasureRule(name)) for position, name in fields
+            MeasureAt(position, found.rule, found.is_renamed) for position, found in rules if found and found.rule
         )
+        self.ignored = tuple(position for position, found in rules if found and found.rule is None)
         names = {measure.rule.name for measure in self.measures}
         self.is_fast = (
             0 < len(names) <= MAX_MEASURES
             and len(names) == len(self.measures)
             and (time_field is None or self.time is not None)
-            and not any(field_problem(name, route) for name in names)
         )
 
     def take(self) -> Group:

@@ -1,25 +1,28 @@
 """One message at a time: from a payload to readings of a route, or the reason why not.
 
 This is the definition of what a payload becomes. The columns of `pipeline.normalise.columns` are a faster way to the
-same result for the messages they can prove good; tests hold the two together. One message has one fate: a body that
-cannot become a record takes the others of its array with it.
+same result for the messages they can prove good; tests hold the two together. A message is taken apart as far as it can
+be understood: a field costs no other field, and an element of an array no other element.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
-from pipeline.normalise.body import Fields, Scalar, bodies, shown
-from pipeline.normalise.event_time import check_limits, time_ns_of
-from pipeline.normalise.routes import Route
-from pipeline.normalise.values import name_problem, type_said_by, typed
+from pipeline.normalise.bent import Bend, Bends
+from pipeline.normalise.body import Body, Fields, Scalar, bodies, decoded
+from pipeline.normalise.event_time import check_limits, decimals, is_as_written, time_ns_of
+from pipeline.normalise.fields import field_rules
+from pipeline.normalise.measuring import Measuring
+from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeField
+from pipeline.normalise.showing import shown
 from store.record import MeasureType
 
-MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
-MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
 DimensionValues = tuple[str | None, ...]
 
 
@@ -34,83 +37,110 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The readings of one message, and the types of the measures that the table has not seen yet."""
+    """The readings of one message; none: the table's patterns leave all of it.
+
+    new_types  the types of the measures that the table has not seen yet
+    claimed    how many of them the configuration does not name
+    bends      what was bent or left, by field
+    problem    why a part of it could not become a record
+    """
 
     readings: list[Reading]
-    new_types: dict[str, MeasureType]
+    new_types: dict[str, MeasureType] = field(default_factory=dict)
+    claimed: int = 0
+    bends: Bends = field(default_factory=Bends)
+    problem: PayloadError | None = None
 
 
-def read(payload: bytes, route: Route, arrival_ns: int, types: Mapping[str, MeasureType]) -> Message:
-    """What the payload becomes in a table whose measures have these types. Raises PayloadError; changes nothing."""
-    new_types: dict[str, MeasureType] = {}
-    readings = []
-    for index, fields in enumerate(bodies(payload)):
-        time_ns = _time_ns(fields, route, arrival_ns, index)
-        values = tuple(dimension_value(name, fields.get(name)) for name in route.dimensions)
-        measures = _measures(fields, route, types, new_types)
-        readings.append(Reading(values, time_ns, measures))
-    return Message(readings, new_types)
+def read(payload: bytes, route: Route, arrival_ns: int, types: Mapping[str, MeasureType], room: int) -> Message:
+    """What the payload becomes in a table whose measures have these types, and that takes `room` new ones.
+
+    Raises PayloadError if nothing of it can be kept; changes nothing.
+    """
+    its_bodies, dropped = bodies(decoded(payload), route)
+    measuring = Measuring(route, types, room)
+    measuring.bends.update((name, Bend.DROPPED) for name in dropped)
+    times = _Times(payload, route, arrival_ns)
+    readings: list[Reading] = []
+    problem: PayloadError | None = None
+    is_left = False
+    for number, body in enumerate(its_bodies):
+        try:
+            reading = _reading(body, number, measuring, times)
+        except PayloadError as error:
+            if problem is None or problem.reason is Reason.NO_MEASURES:
+                problem = error
+        else:
+            is_left |= reading is None
+            readings += [] if reading is None else [reading]
+    if problem is not None and problem.reason is Reason.NO_MEASURES and (readings or is_left):
+        problem = None  # an element that holds nothing is no loss
+    if problem is not None and not readings:
+        raise problem
+    return Message(readings, measuring.new_types, room - measuring.room, measuring.bends, problem)
 
 
-def dimension_value(name: str, value: Scalar | None) -> str | None:
-    """The dimension's value, of text or an integer; None (absent) of null and of no text. Raises PayloadError."""
+def dimension_value(value: Any) -> str | None:
+    """The dimension's value as text; None (absent) of null and of no text."""
     if type(value) is str:
         return value or None
     if type(value) is int:
         return str(value)
-    if value is None:
+    if value is None or value != value:  # null, or not a number  # noqa: PLR0124
         return None
-    raise PayloadError(Reason.WRONG_TYPE, f"{name}: {shown(value)}, but a dimension is text or an integer")
+    return ("true" if value else "false") if type(value) is bool else str(value)
 
 
-def field_problem(name: str, route: Route) -> str | None:
-    """Why the measure `name` cannot be in a table of this route, or None."""
-    if route.is_dimension(name):
-        return f"{name!r} is a dimension of {route.database}.{route.table}; a measure has another name"
-    return name_problem(name)
-
-
-def _time_ns(fields: Fields, route: Route, arrival_ns: int, index: int) -> int:
-    if route.time is None:
-        return arrival_ns + index
-    value = fields.get(route.time.field)
-    if value is None:
-        raise PayloadError(Reason.TIME_MISSING, f"the field {route.time.field!r}, which is the time, is not there")
-    time_ns = time_ns_of(value, route.time.unit)
-    check_limits(time_ns, arrival_ns, route)
-    return time_ns
-
-
-def _measures(
-    fields: Fields, route: Route, types: Mapping[str, MeasureType], new_types: dict[str, MeasureType]
-) -> dict[str, Scalar]:
-    time_field = None if route.time is None else route.time.field
-    measures: dict[str, Scalar] = {}
-    for name, value in fields.items():
-        if name == time_field or name in route.dimensions:
-            continue
-        rule = route.measures.get(name)
-        target = name if rule is None else rule.name
-        measure_type = types.get(target) or new_types.get(target)
-        if measure_type is None:
-            _check_new(target, rule is not None, route, len(types) + len(new_types))
-            configured = None if rule is None else rule.type
-            measure_type = new_types[target] = configured or type_said_by(value)
-        measures[target] = typed(target, value, measure_type, None if rule is None else rule.convert)
-    if not measures:
+def _reading(body: Body, number: int, measuring: Measuring, times: _Times) -> Reading | None:
+    """The body as a reading; None if the table's patterns leave all that could be a measure."""
+    route, fields = measuring.route, body.fields
+    rules = field_rules(list(fields), route)
+    there = [found for found, value in zip(rules, fields.values(), strict=True) if found and value is not None]
+    is_ignored = bool(there) and all(found.rule is None for found in there)
+    if not there:
         raise PayloadError(Reason.NO_MEASURES, "there is nothing in it but time, dimensions and nulls")
-    if len(measures) > MAX_MEASURES:
+    time_ns = 0 if is_ignored else times.of(body, number)
+    measures = measuring.measures(fields, rules)
+    if is_ignored:
+        return None
+    if not measures:
         raise PayloadError(
-            Reason.TOO_MANY_MEASURES, f"{len(measures)} measures in one record; at most {MAX_MEASURES} are stored"
+            Reason.NO_MEASURES, f"there is no value in it, as the columns of its table are: {_shown(fields)}"
         )
-    return measures
+    return Reading(tuple(dimension_value(fields.get(name)) for name in route.dimensions), time_ns, measures)
 
 
-def _check_new(target: str, is_listed: bool, route: Route, column_count: int) -> None:
-    problem = field_problem(target, route)
-    if problem is not None:
-        raise PayloadError(Reason.BAD_NAME, problem)
-    if not is_listed and column_count >= MAX_COLUMNS:
-        raise PayloadError(
-            Reason.TOO_MANY_MEASURES, f"{target!r} would be one more than the {MAX_COLUMNS} measures a table may have"
-        )
+class _Times:
+    """The times of one message's bodies."""
+
+    def __init__(self, payload: bytes, route: Route, arrival_ns: int) -> None:
+        self._payload = payload
+        self._route = route
+        self._arrival_ns = arrival_ns
+        self._as_written: list[Body] | None = None
+
+    def of(self, body: Body, number: int) -> int:
+        """The time of the body with this number. Raises PayloadError."""
+        time = self._route.time
+        if time is None:
+            return self._arrival_ns + body.index
+        value: Scalar | Decimal | None = body.fields.get(time.field)
+        if value is None:
+            raise PayloadError(Reason.TIME_MISSING, f"the field {time.field!r}, which is the time, is not there")
+        if type(value) is float and not is_as_written(value, self._payload):
+            value = self._own_digits(number, time) or value
+        time_ns = min(time_ns_of(value, time, self._arrival_ns) + body.index, MAX_TIME_NS)
+        check_limits(time_ns, self._arrival_ns, self._route)
+        return time_ns
+
+    def _own_digits(self, number: int, time: TimeField) -> Any:
+        if self._as_written is None:
+            try:
+                self._as_written, _ = bodies(decimals(self._payload), self._route)
+            except (ValueError, RecursionError):  # only nearly JSON: what is known already stands
+                self._as_written = []
+        return self._as_written[number].fields.get(time.field) if number < len(self._as_written) else None
+
+
+def _shown(fields: Fields) -> str:
+    return shown({name: value for name, value in fields.items() if value is not None})

@@ -7,16 +7,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
+from pipeline.normalise.patterns import EVERY_FIELD, Patterns
 from pipeline.normalise.templates import TopicTemplate
+from pipeline.normalise.time_zones import zone_called
 from store.record import MeasureType
 from store.units import Conversion, conversion
 
 if TYPE_CHECKING:  # the configuration validates with this package's units, so it cannot be imported before it
     from pipeline.config.tables import Table
+    from pipeline.config.tables import TimeField as Time
 
 MAX_TIME_NS = 2**63 - 1  # 2262-04-11 23:47:16.854775807, Timestream's latest time
 DEFAULT_FUTURE_NS = 15 * 60 * 10**9  # Timestream: at most 15 minutes ahead of the server's clock
@@ -32,12 +35,22 @@ class TimeUnit(enum.StrEnum):
     ISO8601 = "iso8601"
 
 
+class Arrays(enum.StrEnum):
+    """What an array inside a payload becomes: its JSON text, a field an element, a row an element, nothing."""
+
+    JSON = "json"
+    INDEX = "index"
+    ROWS = "rows"
+    DROP = "drop"
+
+
 @dataclass(frozen=True, slots=True)
 class TimeField:
-    """The payload field that is the event time."""
+    """The payload field that is the event time. `zone`: of text without an offset; None: such text is refused."""
 
     field: str
     unit: TimeUnit
+    zone: tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,9 @@ class Route:
     future_ns   how far ahead of its arrival a reading may be
     late_ns     how far behind; None: any
     measures    by payload field (flattened); fields that are not listed become measures of their own name
+    arrays      what arrays become
+    each        the field (flattened) whose elements are rows
+    takes       whether a payload field (flattened) becomes a measure
     """
 
     database: str
@@ -71,6 +87,14 @@ class Route:
     future_ns: int = DEFAULT_FUTURE_NS
     late_ns: int | None = None
     measures: Mapping[str, MeasureRule] = field(default_factory=dict)
+    arrays: Arrays = Arrays.JSON
+    each: str | None = None
+    takes: Patterns = EVERY_FIELD
+
+    @property
+    def makes_rows(self) -> bool:
+        """Whether an array inside a payload may become rows."""
+        return self.each is not None or self.arrays is Arrays.ROWS
 
     def is_dimension(self, name: str) -> bool:
         """Whether the table has, or may come to have, a dimension of this name from this route."""
@@ -89,13 +113,20 @@ def _route(table: Table) -> Route:
         table=name,
         topics=TopicTemplate(table.topics),
         zone=table.zone_template,
-        time=None if table.time is None else TimeField(table.time.field, TimeUnit(table.time.unit)),
+        time=None if table.time is None else _time(table.time),
         measure_name=table.measure_name,
         dimensions=tuple(table.dimensions),
         future_ns=_ns(table.limits.future),
         late_ns=_ns(table.retention.memory + table.retention.magnetic),
         measures=_rules(table),
+        arrays=Arrays(table.arrays),
+        each=table.each,
+        takes=Patterns(table.ignore, table.only),
     )
+
+
+def _time(time: Time) -> TimeField:
+    return TimeField(time.field, TimeUnit(time.unit), None if time.zone is None else zone_called(time.zone))
 
 
 def _ns(duration: timedelta) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
-from pipeline.normalise.body import Fields, flatten
+from pipeline.normalise.body import Fields, Flattener, has_repeats
+from pipeline.normalise.fields import MORE
+from pipeline.normalise.measuring import MAX_COLUMNS
 from pipeline.normalise.plan import Plan
 from pipeline.normalise.reading import DimensionValues
 from pipeline.normalise.routes import Route
@@ -33,6 +35,17 @@ class TableState:
     index: SeriesIndex
     types: dict[str, MeasureType]
     plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
+    flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
+
+    def room_for(self, source: Source) -> int:
+        """How many measures that nobody has configured a message of this source may bring.
+
+        Of what is free when it first asks, a source has a quarter: whatever names it makes up, others find a place.
+        """
+        free = MAX_COLUMNS - len(self.types) - (MORE not in self.types)
+        if source.allowance is None:
+            source.allowance = free // 4 + 1
+        return max(0, min(free, source.allowance))
 
     def plan(self, shape: tuple[str, ...]) -> Plan:
         """The plan for objects with these keys in this order."""
@@ -43,14 +56,23 @@ class TableState:
             plan = self.plans[shape] = Plan(shape, self.route)
         return plan
 
-    def flattened(self, body: dict[str, Any]) -> tuple[Plan | None, Fields]:
-        """An object with objects inside as fields, and their plan; no plan if it cannot be flattened."""
+    def flattened(self, body: dict[str, Any], payload: bytes) -> tuple[Plan | None, Fields]:
+        """An object with objects inside as fields, and their plan; no plan if it is to be read by itself."""
+        route = self.route
+        flattener = Flattener(route.arrays, route.each)
         try:
-            fields = flatten(body)
+            flattener.take(body)
         except PayloadError:
             return None, {}
-        plan = self.plan(tuple(fields))
-        return plan, fields
+        if flattener.lists or flattener.dropped or has_repeats(payload, flattener.keys):
+            return None, {}
+        shape = tuple(flattener.fields)
+        plan = self.flat_plans.get(shape)
+        if plan is None:
+            if len(self.flat_plans) >= MAX_PLANS:
+                self.flat_plans.clear()
+            plan = self.flat_plans[shape] = Plan(shape, route, is_flat=True)
+        return plan, flattener.fields
 
 
 @dataclass(slots=True, eq=False)
@@ -71,11 +93,12 @@ class Series:
 class Source:
     """One MQTT topic of one account. `only` is its series where the payload names no dimensions, once known."""
 
-    __slots__ = ("_dimensions", "_mqtt_topic", "_series", "only", "table")
+    __slots__ = ("_dimensions", "_mqtt_topic", "_series", "allowance", "only", "table")
 
     def __init__(self, table: TableState, mqtt_topic: str, dimensions: TopicDimensions) -> None:
         self.table = table
         self.only = UNKNOWN
+        self.allowance: int | None = None  # of measures that it may bring; None: it has not asked yet
         self._mqtt_topic = mqtt_topic
         self._dimensions = dimensions
         self._series: dict[DimensionValues, Series] = {}

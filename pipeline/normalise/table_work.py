@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import PayloadError
+from pipeline.normalise.bent import Bend, Bends
+from pipeline.normalise.body import has_repeats
 from pipeline.normalise.call import Call
 from pipeline.normalise.columns import all_null, beyond_limits, measure_column, time_column
 from pipeline.normalise.plan import Group, Plan
@@ -39,6 +41,7 @@ class TableWork:
     singles: list[Single] = field(default_factory=list)
     refused: list[tuple[int, PayloadError]] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
+    bends: Bends = field(default_factory=Bends)
     _rows: SingleRows = field(default_factory=SingleRows)
 
     def run(self) -> None:
@@ -82,13 +85,19 @@ class TableWork:
 
     def _read(self, row: int, source: Source) -> None:
         table = self.table
+        room = table.room_for(source)
         try:
-            message = read(self.call.payloads[row], table.route, int(self.call.arrivals[row]), table.types)
+            message = read(self.call.payloads[row], table.route, int(self.call.arrivals[row]), table.types, room)
             series = [source.series(reading.dimension_values) for reading in message.readings]
         except PayloadError as error:
             self.refused.append((row, error))
             return
+        if message.problem is not None:
+            self.refused.append((row, message.problem))
         table.types.update(message.new_types)
+        if message.claimed:
+            source.allowance = (source.allowance or 0) - message.claimed
+        self.bends.update(message.bends)
         for reading, its_series in zip(message.readings, series, strict=True):
             self._rows.add(row, its_series.id_in(table.index), reading.time_ns, reading.measures)
 
@@ -120,20 +129,27 @@ class TableWork:
         """The suspects; if there are none, the group has become a piece."""
         measures: dict[str, pa.Array] = {}
         types: dict[str, MeasureType] = {}
+        if nested := _objects_at(plan.ignored, plan.width, group):
+            return nested
+        has_nulls = False
         for measure in plan.measures:
             rule = measure.rule
             measure_type = self._type_of(rule.name, rule.type)
             if measure_type is None:
+                has_nulls = True
                 continue  # settled, so null in all of them
             column, suspects = measure_column(group.flat[measure.position :: plan.width], measure_type, rule.convert)
             if column is None:
                 return suspects or list(range(len(group.rows)))
+            has_nulls |= column.null_count > 0
             if column.null_count < len(column):
                 measures[rule.name], types[rule.name] = column, measure_type
         if not measures:
             return list(range(len(group.rows)))
         if empty := all_null(list(measures.values())):
             return empty
+        if (has_nulls or plan.dimensions) and not plan.is_flat and (repeated := self._repeated(plan, group)):
+            return repeated
         rows = np.array(group.rows, np.int64)
         time_ns, late = self._times(plan, group, rows)
         if time_ns is None:
@@ -143,14 +159,34 @@ class TableWork:
             return unnamed
         self.table.types.update(types)
         self.pieces.append(Piece(rows, series, time_ns, measures))
+        self._count(plan, group)
         return []
+
+    def _count(self, plan: Plan, group: Group) -> None:
+        """Note what columns bend: names that were made safe, and fields that the patterns leave."""
+        bent = [(measure.position, Bend.RENAMED) for measure in plan.measures if measure.is_renamed]
+        for position, bend in (*bent, *((position, Bend.IGNORED) for position in plan.ignored)):
+            values = group.flat[position :: plan.width]
+            if count := len(values) - values.count(None):
+                self.bends[plan.shape[position], bend] += count
+
+    def _repeated(self, plan: Plan, group: Group) -> list[int]:
+        """The messages with a null that may hide a value: the same key may stand there twice."""
+        width, payloads = plan.width, self.call.payloads
+        return [
+            i
+            for i, row in enumerate(group.rows)
+            if None in group.flat[i * width : (i + 1) * width] and has_repeats(payloads[row], width)
+        ]
 
     def _times(self, plan: Plan, group: Group, rows: Int64s) -> tuple[Int64s | None, list[int]]:
         arrivals = self.call.arrivals[rows]
         time = self.table.route.time
         if time is None or plan.time is None:
             return arrivals, []
-        time_ns, suspects = time_column(group.flat[plan.time :: plan.width], time)
+        time_ns, suspects = time_column(
+            group.flat[plan.time :: plan.width], time, arrivals, [self.call.payloads[row] for row in group.rows]
+        )
         if time_ns is not None:
             suspects = beyond_limits(time_ns, arrivals, self.table.route)
         return (None, suspects) if suspects else (time_ns, [])
@@ -175,14 +211,15 @@ class TableWork:
 
     def _series_by_payload(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
         found: list[Series] = []
-        suspects = []
-        names = self.table.route.dimensions
+        suspects = _objects_at(tuple(at for at in plan.dimensions if at is not None), plan.width, group)
+        if suspects:
+            return None, suspects
         for i, source in enumerate(group.sources):
             start = i * plan.width
             try:
                 values = tuple(
-                    None if position is None else dimension_value(name, group.flat[start + position])
-                    for name, position in zip(names, plan.dimensions, strict=True)
+                    None if position is None else dimension_value(group.flat[start + position])
+                    for position in plan.dimensions
                 )
                 found.append(source.series(values))
             except PayloadError:
@@ -193,4 +230,15 @@ class TableWork:
 
 
 def _has_object(values: list[Any]) -> bool:
-    return any(type(value) is dict for value in values)
+    return any(type(value) in (dict, list) for value in values)
+
+
+def _objects_at(positions: tuple[int, ...], width: int, group: Group) -> list[int]:
+    """The messages that have an object or an array at one of these positions."""
+    found = {
+        i
+        for position in positions
+        for i, value in enumerate(group.flat[position::width])
+        if type(value) in (dict, list)
+    }
+    return sorted(found)

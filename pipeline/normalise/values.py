@@ -1,34 +1,52 @@
-"""The value of one measure, by its type: what a JSON scalar may become, and why not.
+"""The value of one measure, by its type: what a JSON scalar becomes in a column of that type.
 
 A type is, in this order, the one the table has for the measure already, the one configured, the one the value says: a
-number is a double however it is written, true and false are booleans, text is varchar. So a measure keeps its kind.
+number is a double however it is written, true and false are booleans, text is varchar. What does not fit its column is
+no fault of the message's: it goes *beside* it, to the measure `<name>_double`, `<name>_boolean` or `<name>_text`.
+Text is read as a number where the column is one; words that say that there is no value are no value, except in a column
+of text. A column whose type is configured takes a little more: the booleans as 1 and 0 and the other way round, and
+every scalar as text.
 """
 
 from __future__ import annotations
 
-import functools
+import enum
 import math
+import re
+from typing import Final, Literal, TypeAlias
 
-from pipeline.config.names import check_measure
-from pipeline.dead_letter import Reason
-from pipeline.errors import PayloadError
-from pipeline.normalise.body import Scalar, shown
+import orjson
+
+from pipeline.normalise.body import Scalar
 from store.record import MeasureType
 from store.units import Conversion
 
-MAX_TEXT_BYTES = 2_048  # Timestream: MeasureValue
 MAX_EXACT = 2**53  # integers up to here are exact in a double
 _BIGINT_MIN, _BIGINT_MAX = -(2**63), 2**63 - 1
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_MAX_DIGITS = 400  # of text that is read as a number; longer ones are text
+
+# What devices and their libraries write where they have no value: Home Assistant, Node-RED, C's printf, weather
+# stations. In lower case.
+_NO_NUMBER = (sign + word for sign in ("", "+", "-") for word in ("nan", "inf", "infinity"))
+NOTHING = frozenset(
+    {"", "-", "--", "---", "n/a", "none", "null", "undefined", "unknown", "unavailable", *_NO_NUMBER},
+)
+_TRUE, _FALSE = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
 
 
-@functools.lru_cache(maxsize=8_192)
-def name_problem(name: str) -> str | None:
-    """Why no measure may be called so, or None."""
-    try:
-        check_measure(name)
-    except ValueError as error:
-        return str(error)
-    return None
+class Verdict(enum.Enum):
+    """Why a value is not in its column."""
+
+    ABSENT = enum.auto()  # it says that there is none
+    BESIDE = enum.auto()  # it goes beside the column
+
+
+ABSENT: Final = Verdict.ABSENT
+BESIDE: Final = Verdict.BESIDE
+Fitted: TypeAlias = Scalar | Literal[Verdict.ABSENT, Verdict.BESIDE]
+
+SUFFIX = {MeasureType.DOUBLE: "_double", MeasureType.BOOLEAN: "_boolean", MeasureType.VARCHAR: "_text"}
 
 
 def type_said_by(value: Scalar) -> MeasureType:
@@ -38,46 +56,66 @@ def type_said_by(value: Scalar) -> MeasureType:
     return MeasureType.VARCHAR if isinstance(value, str) else MeasureType.DOUBLE
 
 
-def typed(name: str, value: Scalar, measure_type: MeasureType, convert: Conversion | None) -> Scalar:
-    """`value` as the measure `name` of this type has it. Raises PayloadError: WRONG_TYPE or OUT_OF_RANGE."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if measure_type is MeasureType.DOUBLE and is_number:
-        return _double(name, float(value), convert)
-    if measure_type is MeasureType.BIGINT and is_number:
-        return _bigint(name, value if convert is None else _double(name, float(value), convert))
-    if measure_type is MeasureType.BOOLEAN and isinstance(value, bool):
+def says_nothing(value: Scalar) -> bool:
+    """Whether it is a word, or a number that is none, for "no value"."""
+    if isinstance(value, str):
+        return value.strip().lower() in NOTHING
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def number_of(text: str) -> int | float | None:
+    """The number that the whole of `text` is, else None; beyond a double, infinite."""
+    text = text.strip()
+    if len(text) > _MAX_DIGITS or _NUMBER.fullmatch(text) is None:
+        return None
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def fitted(value: Scalar, column: MeasureType, convert: Conversion | None, *, is_configured: bool) -> Fitted:
+    """`value` as a column of this type has it. `is_configured`: the type stands in the configuration."""
+    if column is MeasureType.VARCHAR:
+        if isinstance(value, str):
+            return value
+        if says_nothing(value):
+            return ABSENT
+        return orjson.dumps(value).decode() if is_configured else BESIDE
+    if says_nothing(value):
+        return ABSENT
+    if column is MeasureType.BOOLEAN:
+        return _boolean(value, is_configured)
+    number = number_of(value) if isinstance(value, str) else value
+    if number is None or (isinstance(number, bool) and not is_configured):
+        return BESIDE
+    if column is MeasureType.DOUBLE:
+        return _double(number, convert)
+    return _bigint(number, convert) if column is MeasureType.BIGINT else BESIDE
+
+
+def _boolean(value: Scalar, is_configured: bool) -> Fitted:
+    if isinstance(value, bool):
         return value
-    if measure_type is MeasureType.VARCHAR and isinstance(value, str):
-        size_bytes = len(value.encode())
-        if size_bytes > MAX_TEXT_BYTES:
-            raise PayloadError(
-                Reason.OUT_OF_RANGE, f"{name}: a text of {size_bytes} bytes; at most {MAX_TEXT_BYTES} are stored"
-            )
-        return value
-    raise _wrong(name, value, measure_type)
+    if is_configured:
+        word = value.strip().lower() if isinstance(value, str) else str(value)
+        if word in _TRUE | _FALSE:
+            return word in _TRUE
+    return BESIDE
 
 
-def _double(name: str, value: float, convert: Conversion | None) -> float:
-    if convert is None:
-        return value
-    converted = convert(value)
-    if not math.isfinite(converted):
-        raise PayloadError(Reason.OUT_OF_RANGE, f"{name}: {value!r} is beyond a double in the measure's unit")
-    return converted
+def _double(value: float, convert: Conversion | None) -> Fitted:
+    try:
+        converted = float(value) if convert is None else convert(float(value))
+    except OverflowError:  # an integer of hundreds of digits
+        return ABSENT
+    if math.isfinite(converted):
+        return converted
+    return BESIDE if math.isfinite(value) else ABSENT
 
 
-def _bigint(name: str, value: Scalar) -> int:
+def _bigint(value: float, convert: Conversion | None) -> Fitted:
     """An integer; also one written 21.0 or 1e3, as far as a double tells integers apart."""
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise _wrong(name, value, MeasureType.BIGINT)
-        if abs(value) > MAX_EXACT:
-            raise PayloadError(Reason.OUT_OF_RANGE, f"{name}: {value!r} is beyond what is exact as a bigint (2^53)")
+    if convert is not None:
+        return BESIDE  # the configuration refuses it
+    if isinstance(value, float) and (not value.is_integer() or abs(value) > MAX_EXACT):
+        return BESIDE if math.isfinite(value) else ABSENT
     whole = int(value)
-    if not _BIGINT_MIN <= whole <= _BIGINT_MAX:
-        raise PayloadError(Reason.OUT_OF_RANGE, f"{name}: {whole} is beyond a bigint ({_BIGINT_MIN} to {_BIGINT_MAX})")
-    return whole
-
-
-def _wrong(name: str, value: Scalar, measure_type: MeasureType) -> PayloadError:
-    return PayloadError(Reason.WRONG_TYPE, f"{name}: {shown(value)}, but the measure is {measure_type}")
+    return whole if _BIGINT_MIN <= whole <= _BIGINT_MAX else BESIDE

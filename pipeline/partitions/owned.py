@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.bent_fields import BentFields
 from pipeline.partitions.partition import Partition
 
 
@@ -12,6 +13,7 @@ class OwnedPartitions:
 
     def __init__(self, partitions: Sequence[Partition] = ()) -> None:
         self._by_number = {partition.number: partition for partition in partitions}
+        self.bent = BentFields()
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(tuple(self._by_number.values()))

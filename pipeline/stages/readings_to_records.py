@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline import metrics
 from pipeline.batching import take
+from pipeline.bent_fields import BentFields
 from pipeline.dead_letter import DeadLetter, Reason, encode_dead_letters
 from pipeline.errors import FrameError
 from pipeline.frame import Frame, decode_frame
@@ -39,11 +40,13 @@ async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_d
         for number, messages in by_partition.items():
             partition = partitions.get(number)
             if partition is not None:  # else it was let go meanwhile: its next owner reads these again
-                await _normalise(partition, messages, append_dead_letters, put)
+                await _normalise(partition, messages, partitions.bent, append_dead_letters, put)
         await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
 
 
-async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_letters: Append, put: Put) -> None:
+async def _normalise(
+    partition: Partition, messages: Iterable[Any], bent: BentFields, append_dead_letters: Append, put: Put
+) -> None:
     began_s = time.perf_counter()
     normaliser = partition.normaliser
     frames: list[tuple[int, Frame]] = []
@@ -66,6 +69,7 @@ async def _normalise(partition: Partition, messages: Iterable[Any], append_dead_
         await append_dead_letters(encode_dead_letters(letters))
         _count(letters)
     newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
+    bent.note(normalised.bent, newest)
     await put(WorkBatch(partition, upto, tuple(normalised.batches), newest))
     count = sum(len(frame) for _, frame in frames)
     metrics.messages_normalised.inc(count)

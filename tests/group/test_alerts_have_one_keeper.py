@@ -93,7 +93,7 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
     wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
     with device(product) as sensor:
         for zone in ZONES:
-            letter = sensor.publish(f"fault/r/g/{zone}/s", b"no json", qos=1)
+            letter = sensor.publish(f"fault/r/g/{zone}/s", b"{no json", qos=1)
             letter.wait_for_publish(60)
             assert letter.is_published()
     for worker in product.workers:

@@ -163,7 +163,7 @@ def test_a_running_server_is_told_of_with_what_it_counted(tmp_path: Path) -> Non
     with Product(tmp_path) as product:
         at = ("--mqtt", product.mqtt, "--http", product.http)
         publisher = ["mosquitto_pub", "-h", "127.0.0.1", "-p", product.mqtt.rpartition(":")[2], "-q", "1"]
-        subprocess.run([*publisher, "-t", "hall/d1", "-m", "no JSON"], check=True, timeout=60)
+        subprocess.run([*publisher, "-t", "hall/d1", "-m", "{no JSON"], check=True, timeout=60)
         before = snapshot(product.data_dir)
         said = wait_for(lambda: with_letters(doctor(tmp_path, FREE_PORTS, *at)), "the dead letter is counted")
         after = snapshot(product.data_dir)

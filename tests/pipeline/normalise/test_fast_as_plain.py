@@ -1,5 +1,6 @@
 """The columns and the plain reading of one message at a time are one definition: random messages come to the same."""
 
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -10,9 +11,11 @@ from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
 
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
+from pipeline.normalise.bent import Bend
 from pipeline.normalise.normaliser import Normaliser
+from pipeline.normalise.patterns import Patterns
 from pipeline.normalise.reading import read
-from pipeline.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
+from pipeline.normalise.routes import Arrays, MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
 from pipeline.normalise.zones import zone_of
 from store.record import MeasureType, SeriesRegistry
@@ -38,13 +41,26 @@ ROUTES = [
         },
     ),
     Route("other", "readings", TopicTemplate("any/{device}"), time=TimeField("ts", TimeUnit.US)),
+    Route(
+        "some",
+        "readings",
+        TopicTemplate("some/{device}"),
+        time=TimeField("ts", TimeUnit.MS),
+        takes=Patterns(ignore=("flag", "b_*"), only=("?", "*e", "a_b", "count", "text", "b")),
+        arrays=Arrays.INDEX,
+        each="c",
+    ),
     Route("default", "readings", TopicTemplate("#")),
 ]
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**64 - 1) | st.integers(-5, 5)
-scalars = numbers | st.booleans() | st.sampled_from(["", "on", "é" * 1_025]) | st.none()
-values = scalars | st.sampled_from([[1], {}, {"b": 1}, {"b": None, "c": {"d": "x"}}, {"b": []}])
-names = st.sampled_from(["a", "b", "a_b", "c", "count", "temperature", "temp_f", "note", "zone", "x:y"])
+scalars = numbers | st.booleans() | st.sampled_from(["", "on", "21.5", "nan", "1e999", "unknown"]) | st.none()
+values = scalars | st.sampled_from(
+    [[1], [], [{"b": 1}, {"b": 2, "ts": TS}], {}, {"b": 1}, {"b": None, "c": {"d": "x"}}, {"b": []}, {"c": [1, "x"]}]
+)
+names = st.sampled_from(
+    ["a", "b", "a_b", "c", "count", "temperature", "temp_f", "note", "zone", "x:y", "x_y", "time", "a_text", "a_double"]
+)
 times = st.sampled_from([TS, TS + 1, TS - 999, TS - 5_000, TS + 5_000, -1, None, float(TS), TS + 0.5, "x", 2**63, True])
 devices = st.sampled_from(["d-1", "d-2", "", 7, None, 1.5, True])
 
@@ -64,7 +80,7 @@ odd = st.lists(st.sampled_from(["ts", "device"]) | names, unique=True, max_size=
 # One shape whose measures are known (see GOOD), so that good messages become columns and odd ones must be noticed.
 good: dict[str, st.SearchStrategy[Any]] = {
     "n": st.floats(-100, 100) | st.integers(-100, 100),
-    "text": st.sampled_from(["", "on", "é" * 1_024]),
+    "text": st.sampled_from(["", "on", "é" * 1_024, 'x":y']),
     "flag": st.booleans(),
     "count": st.integers(-(2**63), 2**63 - 1),
     "temp_f": st.floats(-100, 100) | st.integers(-100, 100) | st.just(1.7e308),
@@ -76,63 +92,96 @@ known = st.fixed_dictionaries(
 empty = st.fixed_dictionaries({"ts": usual} | {key: st.none() for key in good})
 GOOD = {"ts": TS, "n": 1, "text": "x", "flag": True, "count": 1, "temp_f": 32, "note": "x"}
 PRIMING = [
-    (account, topic, orjson.dumps(GOOD)) for account in ("default", "farm-7") for topic in ("gh/n/1", "any/1", "a")
+    (account, topic, orjson.dumps(GOOD))
+    for account in ("default", "farm-7")
+    for topic in ("gh/n/1", "any/1", "some/1", "a")
 ]
 bodies = known | known | empty | ordinary | odd | st.lists(ordinary | odd, max_size=3) | scalars
 payloads = bodies.map(orjson.dumps) | st.sampled_from(
-    [b"", b"{", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b'{"a":1,"a":"x"}']
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"ON",
+        b'{"a":NaN}',
+        b'{"a":NaN,"b":1}',
+        b'{"a":1e999}',
+        b'{"a":1,"a":"x"}',
+        b'{"a":1,"a":null}',
+        b'{"b":{"c":1},"b":{"d":2}}',
+        b'{"b":{"c":1},"b":null}',
+        b'{"a":1,"device":"d","device":null}',
+        b'{"ts":1758639600000.0001,"a":1}',
+        b'{"ts":%d,"ts":null,"a":1}' % TS,
+        b'{"a" : 1}',
+    ]
 )
 messages = st.tuples(
     st.sampled_from(["default", "farm-7"]),
-    st.sampled_from(["gh/north/s-1", "gh/north/s-2", "gh//s-3", "any/s-1", "a/b", "$SYS/x", "c/" + "x" * 2_100]),
+    st.sampled_from(
+        ["gh/north/s-1", "gh/north/s-2", "gh//s-3", "any/s-1", "some/s-1", "a/b", "$SYS/x", "c/" + "x" * 2_100]
+    ),
     payloads,
 )
 
 
-def read_alone(
-    account: str, topic: str, payload: bytes, arrival_ns: int, kinds: dict[tuple[str, str], dict[str, MeasureType]]
-) -> list[dict[str, Any]]:
-    """The rows of one message, as `normalise_frames.rows` has them but for the offset."""
-    route = next((route for route in ROUTES if route.topics.match(topic) is not None), None)
-    if route is None:
-        raise PayloadError(Reason.NO_ROUTE, f"no table takes the MQTT topic {topic!r}")
-    known = kinds.setdefault((account, route.database), {})
-    message = read(payload, route, arrival_ns, known)
-    found = []
-    for reading in message.readings:
-        of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
-        dimensions = dict(route.topics.match(topic) or ()) | {name: value for name, value in of_payload if value}
-        if sum(len((name + value).encode()) for name, value in dimensions.items()) > 2_048:
-            raise PayloadError(Reason.BAD_DIMENSION, "too long")
-        found.append(
-            {
-                "table": f"{account}/{route.database}.{route.table}",
-                "arrival_ns": arrival_ns,
-                "time_ns": reading.time_ns,
-                "dimensions": dimensions,
-                "measure_name": route.measure_name,
-                "zone": zone_of(route.zone, dimensions, topic),
-                "measures": reading.measures,
-                "types": {name: (known | message.new_types)[name].value for name in reading.measures},
-            }
-        )
-    known.update(message.new_types)
-    return found
+class Alone:
+    """What messages become, each read by itself, and what is known of their tables after that."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[tuple[str, str], dict[str, MeasureType]] = {}
+        self.allowance: dict[tuple[str, str], int] = {}
+        self.bends: Counter[tuple[str, str, Bend]] = Counter()
+
+    def read(self, account: str, topic: str, payload: bytes, arrival_ns: int) -> tuple[list[dict[str, Any]], Any]:
+        """The rows of one message, as `normalise_frames.rows` has them but for the offset, and its problem."""
+        route = next((route for route in ROUTES if route.topics.match(topic) is not None), None)
+        if route is None:
+            raise PayloadError(Reason.NO_ROUTE, f"no table takes the MQTT topic {topic!r}")
+        known = self.kinds.setdefault((account, route.database), {})
+        free = 1_024 - len(known) - ("_more" not in known)
+        allowance = self.allowance.setdefault((account, topic), free // 4 + 1)
+        message = read(payload, route, arrival_ns, known, max(0, min(free, allowance)))
+        found = []
+        for reading in message.readings:
+            of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
+            dimensions = dict(route.topics.match(topic) or ()) | {name: value for name, value in of_payload if value}
+            if sum(len((name + value).encode()) for name, value in dimensions.items()) > 2_048:
+                raise PayloadError(Reason.BAD_DIMENSION, "too long")
+            found.append(
+                {
+                    "table": f"{account}/{route.database}.{route.table}",
+                    "arrival_ns": arrival_ns,
+                    "time_ns": reading.time_ns,
+                    "dimensions": dimensions,
+                    "measure_name": route.measure_name,
+                    "zone": zone_of(route.zone, dimensions, topic),
+                    "measures": reading.measures,
+                    "types": {name: (known | message.new_types)[name].value for name in reading.measures},
+                }
+            )
+        known.update(message.new_types)
+        self.allowance[account, topic] -= message.claimed
+        for (name, bend), count in message.bends.items():
+            self.bends[f"{account}/{route.database}.{route.table}", name, bend] += count
+        return found, message.problem
 
 
-def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]]]:
+def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]], Counter[Any]]:
     """What the frames become, each message by itself."""
-    kinds: dict[tuple[str, str], dict[str, MeasureType]] = {}
+    alone = Alone()
     found, letters = [], []
     for offset, its_messages in enumerate(frames):
         for index, (account, topic, payload) in enumerate(its_messages):
             try:
-                alone = read_alone(account, topic, payload, ARRIVAL_NS + index, kinds)
+                its_rows, problem = alone.read(account, topic, payload, ARRIVAL_NS + index)
             except PayloadError as error:
-                letters.append((f"0123456789abcdef:0:{offset}:{index}", Reason(error.reason)))
+                problem = error
             else:
-                found += [{**row, "offset": offset} for row in alone]
-    return found, letters
+                found += [{**row, "offset": offset} for row in its_rows]
+            if problem is not None:
+                letters.append((f"0123456789abcdef:0:{offset}:{index}", Reason(problem.reason)))
+    return found, letters, alone.bends
 
 
 def exact(row: dict[str, Any]) -> dict[str, Any]:
@@ -146,14 +195,18 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
     numbered = [(offset, frame(*its_messages)) for offset, its_messages in enumerate(frames)]
     found: dict[str, list[dict[str, Any]]] = {}
     letters = []
+    bends: Counter[tuple[str, str, Bend]] = Counter()
     for start in range(0, len(numbered), together):
         normalised = normaliser.normalise_many(numbered[start : start + together])
         letters += [(letter.id, letter.reason) for letter in normalised.dead_letters]
+        for (table, name, bend), count in normalised.bent.items():
+            bends[str(table), name, bend] += count
         for batch in normalised.batches:
             found.setdefault(str(batch.table), []).extend(exact(row) for row in rows(batch))
 
-    expected, expected_letters = plainly(frames)
+    expected, expected_letters, expected_bends = plainly(frames)
 
+    assert bends == expected_bends
     assert letters == expected_letters
     assert found == {
         table: [exact(row) for row in expected if row["table"] == table] for table in {row["table"] for row in expected}
@@ -166,10 +219,30 @@ def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], t
     together_and_alone([PRIMING, *frames] if is_primed else frames, together)
 
 
-ODD = [None, True, 0, -1, 1.5, 2.0, 1e300, 2**53 + 1, 2**63, 2**64 - 1, "x", "é" * 1_025, {}, {"b": 1}, [], [1]]
+ODD = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    2.0,
+    1e300,
+    2**53 + 1,
+    2**63,
+    2**64 - 1,
+    "x",
+    "5",
+    "nan",
+    {},
+    {"b": 1},
+    [],
+    [1],
+    [{"b": 1}],
+    [{"x": 1, "ts": TS + 1}],
+]
 
 
-@pytest.mark.parametrize("topic", ["gh/n/1", "any/1", "a"])
+@pytest.mark.parametrize("topic", ["gh/n/1", "any/1", "some/1", "a"])
 @pytest.mark.parametrize("field", ["device", *GOOD])
 def test_one_odd_value_among_good_messages_comes_to_the_same(topic: str, field: str) -> None:
     for odd_value in ODD:
@@ -178,7 +251,7 @@ def test_one_odd_value_among_good_messages_comes_to_the_same(topic: str, field: 
         together_and_alone([PRIMING, [("default", topic, orjson.dumps(body)) for body in bodies]], 1)
 
 
-@pytest.mark.parametrize("topic", ["gh/n/1", "any/1", "a"])
+@pytest.mark.parametrize("topic", ["gh/n/1", "any/1", "some/1", "a"])
 def test_a_message_of_nulls_among_good_ones_comes_to_the_same(topic: str) -> None:
     nulls = dict.fromkeys(GOOD, None) | {"ts": TS}
     bodies = [GOOD, nulls, {**nulls, "n": 1}]

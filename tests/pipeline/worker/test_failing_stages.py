@@ -64,7 +64,7 @@ async def fill(folder: Path) -> None:
     await appender.start()
     now_ms = time.time_ns() // 10**6 - FRAMES
     for number in range(FRAMES):
-        payloads = [orjson.dumps({"ts": now_ms + number, "value": number % 2, "id": number}), b"bad"]
+        payloads = [orjson.dumps({"ts": now_ms + number, "value": number % 2, "id": number}), b"{bad"]
         stamps = [(now_ms + number) * 10**6, (now_ms + number) * 10**6 + 1]
         frame = encode_frame(FrameKind.MQTT, stamps, ["default"] * 2, ["farm/north/s1"] * 2, payloads)
         await appender.append(READINGS, frame)

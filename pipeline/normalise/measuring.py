@@ -1,0 +1,119 @@
+"""The measures of one object: each field in its column, beside it, or with what found none. Nothing here fails.
+
+A table has at most 1,024 measures and a record 256, as in Timestream. A field for which there is no column left, or
+whose place beside its column is another's, goes into the JSON text of the measure `_more`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.normalise.bent import Bend, Bends
+from pipeline.normalise.body import Fields, Scalar
+from pipeline.normalise.fields import MORE, FieldRule, safe_name
+from pipeline.normalise.routes import Route
+from pipeline.normalise.values import ABSENT, BESIDE, SUFFIX, fitted, says_nothing, type_said_by
+from store.record import MeasureType
+
+MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
+MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
+
+
+@dataclass(slots=True)
+class Measuring:
+    """What the fields of one message become in a table whose measures have `types`.
+
+    room       how many measures that are new and not configured the table still takes
+    new_types  of the measures that the table did not have
+    """
+
+    route: Route
+    types: Mapping[str, MeasureType]
+    room: int
+    new_types: dict[str, MeasureType] = field(default_factory=dict)
+    bends: Bends = field(default_factory=Bends)
+
+    def measures(self, fields: Fields, rules: list[FieldRule | None]) -> dict[str, Scalar]:
+        """The measures of one object with these fields, whose rules are in the same order."""
+        taken = [
+            (found, found.field, value)
+            for found, value in zip(rules, fields.values(), strict=True)
+            if found is not None and value is not None
+        ]
+        own = {found.rule.name for found in rules if found is not None and found.rule is not None}
+        most = MAX_MEASURES if len(own) <= MAX_MEASURES else MAX_MEASURES - 1
+        measures: dict[str, Scalar] = {}
+        more: dict[str, Scalar] = {}
+        for found, name, value in taken:
+            if found.rule is None:
+                self.bends[name, Bend.IGNORED] += 1
+                continue
+            placed = self._placed(found, value, own)
+            if placed is None:
+                self.bends[name, Bend.NO_VALUE] += 1
+                continue
+            measure, measure_type, its_value = placed
+            if (len(measures) < most or measure in measures) and self._claim(measure, measure_type, found.is_listed):
+                measures.pop(measure, None)
+                measures[measure] = its_value
+                if found.is_renamed:
+                    self.bends[name, Bend.RENAMED] += 1
+                if measure != found.rule.name:
+                    self.bends[name, Bend.BESIDE] += 1
+            else:
+                more[name] = value
+        if more:
+            self._keep(more, measures)
+        return measures
+
+    def _placed(self, found: FieldRule, value: Scalar, own: set[str]) -> tuple[str, MeasureType, Scalar] | None:
+        """Measure, type and value; None: it says that there is no value. A measure of another's is refused later."""
+        assert found.rule is not None
+        rule, said = found.rule, type_said_by(value)
+        column = self._type_of(rule.name) or rule.type
+        if column is None:
+            if says_nothing(value):
+                return None
+            return rule.name, said, float(value) if said is MeasureType.DOUBLE else value
+        its_value = fitted(value, column, rule.convert, is_configured=rule.type is column)
+        if its_value is ABSENT:
+            return None
+        if its_value is not BESIDE:
+            return rule.name, column, its_value
+        beside = safe_name(rule.name + SUFFIX[said], self.route)
+        return (MORE if beside in own else beside), said, float(value) if said is MeasureType.DOUBLE else value
+
+    def _type_of(self, measure: str) -> MeasureType | None:
+        return self.types.get(measure) or self.new_types.get(measure)
+
+    def _claim(self, measure: str, measure_type: MeasureType, is_listed: bool) -> bool:
+        """Whether the measure is, or may come to be, in the table with this type."""
+        if measure == MORE:
+            return False
+        listed = self.route.measures.get(measure)
+        known = self._type_of(measure) or (None if listed is None else listed.type)
+        if known is not None and known is not measure_type:
+            return False
+        if self._type_of(measure) is None:
+            if not is_listed:
+                if self.room <= 0:
+                    return False
+                self.room -= 1
+            self.new_types[measure] = measure_type
+        return True
+
+    def _keep(self, more: dict[str, Scalar], measures: dict[str, Scalar]) -> None:
+        has_place = self._type_of(MORE) in (None, MeasureType.VARCHAR) and not self.route.is_dimension(MORE)
+        if has_place and len(measures) >= MAX_MEASURES:
+            name, value = measures.popitem()
+            more[name] = value
+        for name in more:
+            self.bends[name, Bend.MORE if has_place else Bend.LEFT] += 1
+        if has_place:
+            measures[MORE] = orjson.dumps(more).decode()
+            self.new_types.setdefault(MORE, MeasureType.VARCHAR)
+            if MORE in self.types:
+                del self.new_types[MORE]

@@ -1,0 +1,28 @@
+"""Time zones by name: those of the IANA database, and fixed offsets (`+01:00`)."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+_OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)", re.ASCII)
+
+
+def zone_called(name: str) -> tzinfo:
+    """The zone. Raises ValueError with the nearest name there is."""
+    offset = _OFFSET.fullmatch(name)
+    if offset is not None and int(offset[2]) < 24:
+        east = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-east if offset[1] == "-" else east)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        known = {zone.casefold(): zone for zone in available_timezones()}
+        near = difflib.get_close_matches(name.casefold(), known, n=1)
+        hint = f"; did you mean {known[near[0]]}?" if near else ""
+        raise ValueError(
+            f'"{name}" is not a time zone known here{hint} Allowed: a name of the IANA database, as Europe/Berlin, or '
+            "an offset, as +01:00"
+        ) from error
