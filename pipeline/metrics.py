@@ -81,6 +81,12 @@ broker_unacknowledged = Gauge(
 broker_cut_messages = Counter(
     "streamgauge_brokers_cut_messages_total", "Messages too large to keep whole, which become dead letters", ["broker"]
 )
+broker_left_messages = Counter(
+    "streamgauge_brokers_left_messages_total",
+    "Messages that are acknowledged and leave nothing: further copies, those that clear a retained one, retained ones "
+    "that are no news",
+    ["broker", "kind"],
+)
 broker_errors = Counter(
     "streamgauge_brokers_errors_total", "Connections, attempts and subscriptions that failed", ["broker", "kind"]
 )

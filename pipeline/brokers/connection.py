@@ -19,17 +19,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from pipeline.brokers import trouble
 from pipeline.brokers.figures import Figures
-from pipeline.brokers.publish import Published, read_publish
+from pipeline.brokers.intake import Fate, Judge
 from pipeline.brokers.session import QOS, Session
 from pipeline.brokers.trouble import Kind, Trouble
 from pipeline.brokers.wire import Wire
 from pipeline.config.brokers import Broker
+from pipeline.dead_letter import Reason as DeadReason
+from pipeline.dead_letter import Rejection
 from pipeline.errors import MalformedPacket
 from pipeline.mqtt.bulk import take_publishes
 from pipeline.mqtt.codes import PacketType
 from pipeline.mqtt.decode import header
 from pipeline.mqtt.encode import pubacks
-from pipeline.mqtt.packets import MAX_PACKET_BYTES
+from pipeline.mqtt.packets import MAX_PACKET_BYTES as LARGEST_PACKET_BYTES
+from pipeline.mqtt.parts import Parts, parts_of
+from pipeline.mqtt.passing import KEPT_BYTES, Passing, head_stop
 from pipeline.mqtt.topics import TopicNames
 from pipeline.stages.mqtt_to_readings import MqttToReadings, Publisher
 
@@ -37,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 PINGREQ = bytes((PacketType.PINGREQ << 4, 0))
 DISCONNECT = bytes((PacketType.DISCONNECT << 4, 0))
+MAX_PACKET_BYTES = 256 * 1024  # what the listener takes in one packet; the log is made for such
 RETRY_REFUSED_S = 30.0  # how long a refused filter waits until it is asked for again
 
 
@@ -56,6 +61,7 @@ class Connection:
         wire: Callable[[Callable[[bytes], None], Callable[[OSError], None]], Wire],
         stage: MqttToReadings,
         names: TopicNames,
+        judge: Judge,
         figures: Figures,
         *,
         subscribed: frozenset[str],
@@ -77,6 +83,8 @@ class Connection:
         self._client.on_disconnect = self._on_disconnect
         self._stage = stage
         self._names = names
+        self._judge = judge
+        self._takes_retained = broker.retained == "take"
         self._figures = figures
         self._subscribed = subscribed
         self._on_subscribed = on_subscribed
@@ -87,6 +95,7 @@ class Connection:
         self._is_connected = False
         self._partial: bytearray | None = None
         self._needed = 0
+        self._passing: Passing | None = None  # a packet that is too large
         self._unacknowledged = 0
         self._asked: dict[int, tuple[str, ...]] = {}  # filters by the packet identifier of their SUBSCRIBE
         self._refused: tuple[str, ...] = ()
@@ -182,69 +191,112 @@ class Connection:
 
     def _take(self, data: bytes) -> None:
         """Take in all whole packets of `data`, and keep the rest."""
-        at = 0
+        at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
         while at < len(data) and not self.is_over:
             if self._is_connected:
                 at = self._take_publishes(data, at)
                 if at == len(data):
                     return
-            found = header(data, at, MAX_PACKET_BYTES)
-            if found is None or found.stop > len(data):
+            found = header(data, at, LARGEST_PACKET_BYTES)
+            is_large = found is not None and found.stop - at > MAX_PACKET_BYTES
+            stop = 0 if found is None else head_stop(found, at) if is_large else found.stop
+            if found is None or stop > len(data):
                 self._partial = bytearray(data[at:])
-                self._needed = 0 if found is None else found.stop - at
+                self._needed = stop - at
                 return
             kind = found.first >> 4
-            if kind == PacketType.PUBLISH:
-                self._take_one(read_publish(data, found, self._names, is_v5=self._is_v5))
+            if is_large:
+                stop = self._let_by(Passing(data, found, at), data, stop)
+            elif kind == PacketType.PUBLISH:
+                self._take_one(parts_of(data, found, is_v5=self._is_v5))
             elif kind == PacketType.PUBREL:
                 self._wire.send(bytes((PacketType.PUBCOMP << 4, 2)) + data[found.body : found.body + 2])
             else:
                 self._client.read_packet(data[at : found.stop])
-            at = found.stop
+            at = stop
+
+    def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
+        """Let a packet that is too large go by, which goes on at `at`; the position behind what there is of it."""
+        at = passing.take(data, at)
+        self._passing = None if passing.is_through else passing
+        if passing.is_through:
+            self._take_one(parts_of(passing.head, passing.header, is_v5=self._is_v5))
+        return at
 
     def _take_publishes(self, data: bytes, at: int) -> int:
         """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
-        stage, is_v5 = self._stage, self._is_v5
+        stage, seen = self._stage, self._judge.seen
         while True:
             batch = stage.batch
             payloads = batch.payloads
             before = len(payloads)
             ids: list[bytes] = []
             stop = take_publishes(
-                data, at, self._names.known, batch.mqtt_topics, payloads, ids, is_v5=is_v5, limit=stage.room
+                data,
+                at,
+                self._names.known,
+                batch.mqtt_topics,
+                payloads,
+                ids,
+                is_v5=self._is_v5,
+                limit=stage.room,
+                takes_retained=self._takes_retained,
             )
             if stop == at:
                 return at
+            if seen is not None:
+                seen.note(batch.mqtt_topics[before:], payloads[before:])
             self._took(len(payloads) - before, stop - at, self, ids)
             at = stop
 
-    def _take_one(self, message: Published) -> None:
-        if message.is_cut:
-            self._figures.cut.inc()
-            logger.warning(
-                "broker %s: a message of %d bytes on %r is cut to %d: it becomes a dead letter",
-                self._broker.label, message.size_bytes, message.mqtt_topic[:200], len(message.payload),
-            )  # fmt: skip
-        batch = self._stage.batch
-        batch.mqtt_topics.append(message.mqtt_topic)
-        batch.payloads.append(message.payload)
-        publisher = self._receipts if message.qos == 2 else self
-        ids = [message.packet_id] if message.qos else []
-        self._took(1, len(message.payload) + len(message.mqtt_topic), publisher, ids)
+    def _take_one(self, parts: Parts) -> None:
+        publisher: Publisher = self._receipts if parts.qos == 2 else self
+        ids = [parts.packet_id] if parts.qos else []
+        self._owe(1, len(ids))
+        mqtt_topic = self._judge.topic_of(parts)
+        fate = self._judge.fate_of(mqtt_topic, parts)
+        account = self._broker.account
+        if fate is not Fate.TAKEN:
+            self._figures.left[fate].inc()
+            if ids:
+                self._stage.acknowledge_in_turn(publisher, ids)
+        elif parts.payload_bytes > len(parts.payload):
+            self._stage.reject(account, mqtt_topic, self._cut(mqtt_topic, parts), publisher, ids)
+        else:
+            self._stage.take(account, mqtt_topic, parts.payload, publisher, ids)
+        self._hurry()
+
+    def _cut(self, mqtt_topic: str, parts: Parts) -> Rejection:
+        self._figures.cut.inc()
+        logger.warning(
+            "broker %s: a message of %d bytes on %r is cut to %d: it becomes a dead letter",
+            self._broker.label, parts.payload_bytes, mqtt_topic[:200], KEPT_BYTES,
+        )  # fmt: skip
+        detail = (
+            f"a message of {parts.payload_bytes} bytes; packets of at most {MAX_PACKET_BYTES} are stored. Its first "
+            f"{KEPT_BYTES} bytes are kept"
+        )
+        return Rejection(DeadReason.TOO_LARGE, detail, parts.payload[:KEPT_BYTES])
 
     def _took(self, count: int, size_bytes: int, publisher: Publisher, packet_ids: list[bytes]) -> None:
         """The last `count` messages of the open batch came from here."""
-        self._figures.messages.inc(count)
-        self._figures.unacknowledged.inc(len(packet_ids))
-        self._unacknowledged += len(packet_ids)
+        self._owe(count, len(packet_ids))
         self._stage.took(self._broker.account, count, size_bytes, publisher, packet_ids)
+        self._hurry()
+
+    def _owe(self, count: int, unacknowledged: int) -> None:
+        self._figures.messages.inc(count)
+        self._figures.unacknowledged.inc(unacknowledged)
+        self._unacknowledged += unacknowledged
+
+    def _hurry(self) -> None:
         if self._unacknowledged >= self._half_window:
             self._stage.hurry()  # the broker must not come to the end of its window, and wait for us
 
     # --- what paho calls; it lets no exception of ours pass (`_on_data`) ---
 
     def _on_connect(
-        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if self._is_connected:
             raise MalformedPacket("protocol_error", "a second CONNACK on one connection")
@@ -258,6 +310,7 @@ class Connection:
         self.ready.set_result(flags.session_present)
         wanted = self._broker.filters
         known = self._subscribed if flags.session_present else frozenset()
+        self._judge_copies(known, properties)
         gone = sorted(known - set(wanted))
         if gone:
             self._client.unsubscribe(gone)
@@ -267,9 +320,31 @@ class Connection:
         else:
             self._on_subscribed(self, wanted)
 
+    def _judge_copies(self, granted: frozenset[str], properties: Properties | None) -> None:
+        """What the broker has granted before is what it sends for, until it says something else."""
+        copies = self._judge.copies
+        if copies is None:
+            return
+        if getattr(properties, "SubscriptionIdentifierAvailable", 1) == 0:  # 3.2.2.3.12
+            self._judge.copies = None
+            logger.warning(
+                "broker %s tells no copies of a message apart: what several of %s match may be stored several times",
+                self._broker.label, ", ".join(self._broker.topics),
+            )  # fmt: skip
+            return
+        copies.granted = frozenset(each.removeprefix(self._broker.group_prefix) for each in granted)
+
     def _subscribe(self, filters: Sequence[str]) -> None:
         self._refused = ()
-        packet_id = self._client.subscribe_to(filters)
+        copies = self._judge.copies
+        if copies is None:
+            self._ask(filters, None)
+            return
+        for each in filters:  # a SUBSCRIBE has one identifier
+            self._ask([each], copies.identifiers[each.removeprefix(self._broker.group_prefix)])
+
+    def _ask(self, filters: Sequence[str], identifier: int | None) -> None:
+        packet_id = self._client.subscribe_to(filters, identifier)
         if packet_id is not None:
             self._asked[packet_id] = tuple(filters)
 
@@ -290,7 +365,12 @@ class Connection:
                     "broker %s grants %r with QoS 0 only: what is on its way when a connection ends is lost",
                     self._broker.label, topic,
                 )  # fmt: skip
-        self._on_subscribed(self, [topic for topic in self._broker.filters if topic not in self._refused])
+        if self._asked:
+            return
+        granted = [topic for topic in self._broker.filters if topic not in self._refused]
+        if self._judge.copies is not None:
+            self._judge.copies.granted = frozenset(each.removeprefix(self._broker.group_prefix) for each in granted)
+        self._on_subscribed(self, granted)
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline import metrics
+from pipeline.brokers.intake import Fate
 from pipeline.brokers.trouble import Kind
 
 
@@ -17,6 +18,9 @@ class Figures:
         self.acknowledged = metrics.broker_acknowledged.labels(label)
         self.stale = metrics.broker_stale_acks.labels(label)
         self.unacknowledged = metrics.broker_unacknowledged.labels(label)
+        self.left = {
+            fate: metrics.broker_left_messages.labels(label, fate.value) for fate in Fate if fate is not Fate.TAKEN
+        }
         self.cut = metrics.broker_cut_messages.labels(label)
 
     def count_error(self, kind: Kind) -> None:

@@ -8,7 +8,8 @@ lock that ends with the process). So a gateway that is started again finds its s
 brokers/
 ├── identity.json        the random id
 ├── slot-0.lock          held by a gateway
-└── slot-0.json          what it has subscribed to, by client id
+├── slot-0.json          what it has subscribed to, by client id
+└── slot-0-….seen        what was last taken in, for each client id (`seen`)
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class Identity:
             digest = hashlib.sha256(who.encode()).hexdigest()
             return f"streamgauge-{digest}"[:_ID_CHARACTERS]
         return broker.client_id if self.slot == 0 else f"{broker.client_id}-{self.slot + 1}"
+
+    def seen_file(self, client_id: str) -> Path:
+        """Where it is kept what was last taken in under `client_id`."""
+        return self._file.with_name(f"slot-{self.slot}-{hashlib.sha256(client_id.encode()).hexdigest()[:12]}.seen")
 
     def subscribed(self, client_id: str) -> frozenset[str]:
         """The filters that the broker has granted in the session of `client_id`."""

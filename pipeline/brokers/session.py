@@ -73,15 +73,22 @@ class Session(Client):
         if rc == MQTTErrorCode.MQTT_ERR_SUCCESS and self.want_write():
             self.loop_write()
 
-    def subscribe_to(self, filters: Sequence[str]) -> int | None:
-        """Send a SUBSCRIBE; its packet identifier, which `on_subscribe` is told."""
+    def subscribe_to(self, filters: Sequence[str], identifier: int | None = None) -> int | None:
+        """Send a SUBSCRIBE; its packet identifier, which `on_subscribe` is told. `identifier` will be in what comes for
+        these filters (MQTT 5).
+        """
         qos = 0 if self._is_clean else QOS
         if not self._is_v5:
             return self.subscribe([(topic, qos) for topic in filters])[1]
         # Retained messages come only where the subscription is new, not after every interruption.
         new, never = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB, SubscribeOptions.RETAIN_DO_NOT_SEND
-        options = SubscribeOptions(qos=qos, retainHandling=never if self._is_clean else new)
-        return self.subscribe([(topic, options) for topic in filters])[1]
+        is_unwanted = self._is_clean or self._broker.retained == "ignore"
+        options = SubscribeOptions(qos=qos, retainHandling=never if is_unwanted else new)
+        properties = None
+        if identifier is not None:
+            properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]  # paho's
+            properties.SubscriptionIdentifier = identifier
+        return self.subscribe([(topic, options) for topic in filters], properties=properties)[1]
 
 
 def _properties(broker: Broker, *, is_clean: bool) -> Properties:

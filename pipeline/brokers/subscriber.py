@@ -13,13 +13,18 @@ from typing import Any
 from pipeline.brokers import trouble
 from pipeline.brokers.backoff import Backoff
 from pipeline.brokers.connection import Connection
+from pipeline.brokers.copies import Copies
 from pipeline.brokers.dial import dial
 from pipeline.brokers.figures import Figures
 from pipeline.brokers.identity import Identity
+from pipeline.brokers.intake import Judge
+from pipeline.brokers.seen import Seen
+from pipeline.brokers.session import QOS
 from pipeline.brokers.trouble import Kind, Trouble
 from pipeline.brokers.wire import Wire
 from pipeline.config.brokers import Broker
 from pipeline.errors import ConfigError
+from pipeline.mqtt.filters import without_covered
 from pipeline.mqtt.topics import TopicNames
 from pipeline.stages.mqtt_to_readings import MqttToReadings
 
@@ -27,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # for the CONNACK
 TURN_S = 1.0
+SAVE_S = 60.0  # how often it is written down what was last taken in
 REST_S = 0.002  # a tenth of what an ack batch may take
 WIDE_WINDOW = 1_000  # with a smaller one the broker would wait for us meanwhile
 
@@ -43,6 +49,10 @@ class Subscriber:
         self._stage = stage
         self._names = names
         self._figures = Figures(broker.label)
+        # retained messages do not come to shared subscriptions
+        is_watched = broker.retained == "latest" and broker.group is None
+        self._seen = Seen(identity.seen_file(client_id)) if is_watched else None
+        self._saved_s = time.monotonic()
         self._backoff = Backoff(random.Random())  # noqa: S311  no secret: when to try again
         self._connection: Connection | None = None
         self._is_stopping = False
@@ -87,6 +97,8 @@ class Subscriber:
         self._is_stopping = True
         if self._connection is not None:
             await self._connection.end()
+        if self._seen is not None and self._seen.has_changed:
+            self._seen.save(self._seen.snapshot())  # the stage is drained: all of it is durable
 
     async def _connect_and_take(self) -> Trouble:
         """Why the connection ended, or why there was none."""
@@ -106,6 +118,7 @@ class Subscriber:
             partial(Wire, plain, rest_s=REST_S if self._broker.window >= WIDE_WINDOW else 0),
             self._stage,
             self._names,
+            Judge(self._broker.retained, self._seen, self._copies(), self._names),
             self._figures,
             subscribed=may_have,
             on_subscribed=self._on_subscribed,
@@ -138,9 +151,21 @@ class Subscriber:
                 if connection.lost.done():
                     return connection.lost.result()
                 connection.turn()
+                self._save_seen()
         finally:
             self._stood_s = time.monotonic() - began_s
             self._figures.connected.dec()
+
+    def _copies(self) -> Copies | None:
+        if self._broker.version == "5" and self._broker.overlaps:
+            return Copies(without_covered(self._broker.topics))
+        return None
+
+    def _save_seen(self) -> None:
+        """Now and then, write down what is known, once it is durable."""
+        if self._seen is not None and self._seen.has_changed and time.monotonic() - self._saved_s >= SAVE_S:
+            self._saved_s = time.monotonic()
+            self._stage.acknowledge_in_turn(_Saving(self._seen, self._seen.snapshot()), [b""])
 
     def _on_subscribed(self, connection: Connection, filters: Sequence[str]) -> None:
         had_session = connection.ready.result()
@@ -160,3 +185,18 @@ class Subscriber:
             "with the session that it has kept" if had_session else "with a new session",
             ", ".join(filters) or "nothing",
         )
+
+
+class _Saving:
+    """The stage's `Publisher` for a snapshot: told when all that was taken in before it is durable."""
+
+    qos = QOS
+
+    def __init__(self, seen: Seen, snapshot: dict[str, int]) -> None:
+        self._seen = seen
+        self._snapshot = snapshot
+
+    def acknowledge(self, packet_ids: list[bytes]) -> int:  # noqa: ARG002  there is but one
+        """Write it down, in another thread. Nobody waits for a PUBACK."""
+        asyncio.get_running_loop().run_in_executor(None, self._seen.save, self._snapshot)
+        return 0

@@ -18,11 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from pipeline.brokers.publish import read_publish
 from pipeline.mqtt.codes import PacketType
 from pipeline.mqtt.decode import header
 from pipeline.mqtt.packets import MAX_PACKET_BYTES
-from pipeline.mqtt.topics import TopicNames
+from pipeline.mqtt.parts import parts_of
 from pipeline.testing import stand_still, wait_for
 
 BASE = """\
@@ -195,12 +194,11 @@ def _pump(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
 def _acknowledged(relayed: _Relayed, version: str) -> Iterator[bytes]:
     up, down = bytes(relayed.up), bytes(relayed.down)
     acks = [up[body : body + 2] for kind, body in _packets(up) if kind == PacketType.PUBACK]
-    names = TopicNames()
     published = []
     at = 0
     while (found := header(down, at, MAX_PACKET_BYTES)) and found.stop <= len(down):
         if found.first >> 4 == PacketType.PUBLISH:
-            message = read_publish(down, found, names, is_v5=version == "5")
+            message = parts_of(down, found, is_v5=version == "5")
             if message.qos:
                 published.append(message)
         at = found.stop

@@ -6,7 +6,7 @@ A password is shown nowhere: not in messages, not by `config show`, not in a rep
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
@@ -27,6 +27,7 @@ from pipeline.config import names
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, Duration, FilePath
 from pipeline.config.tables import Section
+from pipeline.mqtt.filters import have_common, overlapping, without_covered
 from store.record import DEFAULT_ACCOUNT
 
 MASK = "**********"
@@ -110,6 +111,10 @@ Url = Annotated[
 TopicFilter = Annotated[str, AfterValidator(check_filter)]
 
 
+Retained = Literal["latest", "ignore", "take"]
+"""What becomes of retained messages: taken in if it is not what was last taken in of its MQTT topic, never, always."""
+
+
 class BrokerTls(Section):
     """What TLS stands on."""
 
@@ -146,6 +151,10 @@ class Broker(Section):
     keep_alive: Duration = timedelta(seconds=60)
     session_expiry: Duration = Field(
         default=timedelta(days=7), description="how long the broker keeps messages for us while we are away"
+    )
+    retained: Retained = Field(
+        default="latest",
+        description="messages; latest: taken in if they are news, ignore: never, take: as others are",
     )
     tls: BrokerTls | None = None
 
@@ -192,9 +201,18 @@ class Broker(Section):
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """What is subscribed to, with the group."""
-        prefix = "" if self.group is None else f"$share/{self.group}/"
-        return tuple(prefix + topic for topic in self.topics)
+        """What is subscribed to, with the group: `topics` without those that another one covers."""
+        return tuple(self.group_prefix + topic for topic in without_covered(self.topics))
+
+    @property
+    def group_prefix(self) -> str:
+        """What stands before a filter in a shared subscription."""
+        return "" if self.group is None else f"$share/{self.group}/"
+
+    @property
+    def overlaps(self) -> list[tuple[str, str]]:
+        """The pairs of topics, none of which covers the other, that match the same messages."""
+        return overlapping(without_covered(self.topics))
 
 
 def _is_list(value: object) -> object:
@@ -219,8 +237,36 @@ def check_brokers(brokers: Sequence[Broker]) -> list[Problem]:
 
 def broker_warnings(brokers: Sequence[Broker]) -> tuple[str, ...]:
     """What is allowed but should be known."""
-    return tuple(
+    found = [
         f"brokers[{index}].url: {broker.url} has no TLS: the password travels in the clear; mqtts:// has it"
         for index, broker in enumerate(brokers)
         if broker.credentials[1] is not None and not broker.url.is_secure and not broker.url.address.is_loopback
-    )
+    ]
+    for index, broker in enumerate(brokers):
+        found += _told_of_copies(index, broker)
+        found += [each for at in range(index) for each in _told_of_twice(brokers, at, index)]
+    return tuple(found)
+
+
+def _told_of_copies(index: int, broker: Broker) -> Iterator[str]:
+    if broker.version == "3.1.1":
+        for one, other in broker.overlaps:
+            yield (
+                f"brokers[{index}].topics: {one} and {other} match the same messages: with MQTT 3.1.1 a broker may "
+                "send such a message twice, and does not say so; use version: 5, or filters that have nothing in common"
+            )
+
+
+def _told_of_twice(brokers: Sequence[Broker], at: int, index: int) -> Iterator[str]:
+    first, second = brokers[at], brokers[index]
+    if (first.label, first.account) != (second.label, second.account):
+        return
+    for one in first.topics:
+        for other in second.topics:
+            is_divided = first.group is not None and (first.group, one) == (second.group, other)
+            if have_common(one, other) and not is_divided:
+                yield (
+                    f"brokers[{index}].topics: {other} and {one} of brokers[{at}] match the same messages of the same "
+                    f"broker, for the same account: each is stored twice; write both in one entry"
+                )
+                return

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from pipeline.errors import MalformedPacket
 from pipeline.mqtt.decode import Header
+from pipeline.mqtt.fields import Fields
+from pipeline.mqtt.properties import subscription_identifiers
 
 
 class Parts(NamedTuple):
@@ -21,6 +23,12 @@ class Parts(NamedTuple):
     qos: int
     packet_id: bytes
     is_retained: bool
+    properties: bytes = b""  # with their length in front; empty in 3.1.1
+
+    @property
+    def identifiers(self) -> tuple[int, ...]:
+        """Of the subscriptions that it is for, where a broker says so. Raises MalformedPacket."""
+        return subscription_identifiers(Fields(self.properties, 0, len(self.properties))) if self.properties else ()
 
     @property
     def shown_topic(self) -> str:
@@ -45,11 +53,14 @@ def parts_of(data: bytes, header: Header, *, is_v5: bool) -> Parts:
         start += 2
         if packet_id == b"\0\0":
             raise MalformedPacket("bad_packet_id", "packet identifier 0; 1 to 65,535 are allowed")
+    properties_at = start
     if is_v5:
         start = _behind_properties(data, start, min(stop, len(data)))
     if start > stop:
         raise MalformedPacket("truncated", f"a PUBLISH of {stop - at} bytes whose parts take more")
-    return Parts(raw_topic, data[start:stop], stop - start, qos, packet_id, bool(header.first & 1))
+    is_retained = bool(header.first & 1)
+    properties = data[properties_at:start]
+    return Parts(raw_topic, data[start:stop], stop - start, qos, packet_id, is_retained, properties)
 
 
 def _behind_properties(data: bytes, at: int, stop: int) -> int:

@@ -122,6 +122,25 @@ def read_properties(fields: Fields, place: Place) -> Properties:
     return found
 
 
+def subscription_identifiers(fields: Fields) -> tuple[int, ...]:
+    """Of a PUBLISH that a broker sends, the identifiers of the subscriptions that it is for (5: 3.3.2.3.8)."""
+    size = fields.varint()
+    inner = Fields(fields.data, fields.at, fields.at + size)
+    found = []
+    while len(inner):
+        identifier = inner.varint()
+        if identifier == Property.USER_PROPERTY:
+            inner.text()
+            inner.text()
+        elif identifier == Property.SUBSCRIPTION_IDENTIFIER:
+            found.append(inner.varint())
+        elif identifier in _RULES:
+            _RULES[identifier].read(inner)
+        else:
+            break
+    return tuple(found)
+
+
 def _read_one(fields: Fields, identifier: int, place: Place, found: dict[int, Value]) -> None:
     rule = _RULES.get(identifier)
     if rule is None or place not in rule.places:

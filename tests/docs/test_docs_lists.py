@@ -16,8 +16,7 @@ from pydantic import BaseModel
 from pipeline import metrics
 from pipeline.archive import alerts, dead_letters
 from pipeline.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S
-from pipeline.brokers.connection import RETRY_REFUSED_S
-from pipeline.brokers.publish import MAX_PAYLOAD_BYTES
+from pipeline.brokers.connection import MAX_PACKET_BYTES, RETRY_REFUSED_S
 from pipeline.brokers.trouble import Kind
 from pipeline.config.brokers import DEFAULT_WINDOW
 from pipeline.config.model import Config
@@ -171,7 +170,7 @@ def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> N
         "at first after half a second",
         f"up to {LONGEST_WAIT_S:g} s",
         f"again every {RETRY_REFUSED_S:g} s",
-        f"above {MAX_PAYLOAD_BYTES >> 10} KiB is cut",
+        f"above {MAX_PACKET_BYTES >> 10} KiB is cut",
         f"ask for {DEFAULT_WINDOW['5']:,}",
         f"Mosquitto allows {DEFAULT_WINDOW['3.1.1']} unless",
     ):

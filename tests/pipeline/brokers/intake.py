@@ -14,7 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pipeline.arrival import host_stamps
 from pipeline.brokers.brokers import Brokers
 from pipeline.config.brokers import Broker
-from pipeline.frame import decode_frame
+from pipeline.dead_letter import Rejection, decode_rejection
+from pipeline.frame import Frame, FrameKind, decode_frame
 from pipeline.gateway.server import Gateway
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.log.testing import FakeAppender
@@ -40,9 +41,23 @@ class Intake:
         self._is_stopped = False
 
     @property
+    def frames(self) -> list[Frame]:
+        return [decode_frame(value) for _, value in self.log.appended]
+
+    @property
+    def rejected(self) -> list[Rejection]:
+        """What became a dead letter at once."""
+        return [
+            decode_rejection(payload)
+            for frame in self.frames
+            if frame.kind is FrameKind.REJECTED
+            for payload in frame.payloads
+        ]
+
+    @property
     def messages(self) -> list[tuple[str, str, bytes]]:
-        """(account, MQTT topic, payload) of everything in the log."""
-        frames = [decode_frame(value) for _, value in self.log.appended]
+        """(account, MQTT topic, payload) of all readings in the log."""
+        frames = [frame for frame in self.frames if frame.kind is FrameKind.MQTT]
         return [
             message
             for frame in frames

@@ -10,11 +10,10 @@ import pytest
 
 from pipeline.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S, STEADY_AFTER_S, Backoff
 from pipeline.brokers.identity import Identity
-from pipeline.brokers.publish import read_publish
 from pipeline.config.brokers import Broker
 from pipeline.errors import DataDirError, MalformedPacket
 from pipeline.mqtt.decode import header
-from pipeline.mqtt.topics import TopicNames
+from pipeline.mqtt.parts import parts_of
 
 
 def broker(url: str = "mqtt://h", **settings: object) -> Broker:
@@ -120,10 +119,11 @@ def test_no_bytes_of_a_publish_raise_anything_but_malformed(is_v5: bool) -> None
         found = header(data, 0, 100)
         assert found is not None
         try:
-            message = read_publish(data, found, TopicNames(), is_v5=is_v5)
+            message = parts_of(data, found, is_v5=is_v5)
+            message.identifiers  # noqa: B018  may raise
         except MalformedPacket:
             continue
         read += 1
-        message.mqtt_topic.encode()
+        message.shown_topic.encode()
         assert body.endswith(message.payload)
     assert read > 100
