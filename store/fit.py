@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from store.changes import ColumnChanges
 from store.record import MeasureType, RecordBatch
 from store.schema import Columns
 
@@ -33,11 +34,11 @@ class Unfit:
     reasons: tuple[str, ...]
 
 
-def unfit(batch: RecordBatch, columns: Columns) -> Unfit | None:
+def unfit(batch: RecordBatch, columns: Columns, changes: ColumnChanges) -> Unfit | None:
     """The records that a table with these columns cannot hold; None if it can hold them all."""
     rows = (batch.time_ns < EARLIEST_NS) | (batch.time_ns > LATEST_NS)
     reasons = ["a time is beyond what can be stored"] if rows.any() else []
-    for name, kind in _conflicts(batch, columns):
+    for name, kind in _conflicts(batch, columns, changes):
         has_value = batch.measures[name].is_valid().to_numpy(zero_copy_only=False)
         if has_value.any():
             rows |= has_value
@@ -45,18 +46,24 @@ def unfit(batch: RecordBatch, columns: Columns) -> Unfit | None:
     return Unfit(rows, tuple(reasons)) if reasons else None
 
 
-def without_conflicts(batch: RecordBatch, columns: Columns) -> RecordBatch:
+def without_conflicts(batch: RecordBatch, columns: Columns, changes: ColumnChanges) -> RecordBatch:
     """`batch` without the measures that have another type in the table: nobody has a value of them any more."""
-    gone = {name for name, _ in _conflicts(batch, columns)}
+    gone = {name for name, _ in _conflicts(batch, columns, changes)}
     if not gone:
         return batch
     kept = {name: values for name, values in batch.measures.items() if name not in gone}
     return replace(batch, measures=kept, types={name: batch.types[name] for name in kept})
 
 
-def _conflicts(batch: RecordBatch, columns: Columns) -> list[tuple[str, MeasureType]]:
-    """Measures of WriteRecords of which the table has other types, and not this one."""
+def _conflicts(batch: RecordBatch, columns: Columns, changes: ColumnChanges) -> list[tuple[str, MeasureType]]:
+    """Measures of WriteRecords of which the table has other types, and neither has nor is to have this one."""
     if not batch.by_version:
         return []
-    named = [(name, kind) for name, kind in batch.types.items() if name in batch.measures]
-    return [(name, kind) for name, kind in named if columns.has_measure(name) and not columns.has_measure(name, kind)]
+    return [
+        (name, kind)
+        for name, kind in batch.types.items()
+        if name in batch.measures
+        and columns.has_measure(name)
+        and not columns.has_measure(name, kind)
+        and changes.type_of(name) is not kind
+    ]

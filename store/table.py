@@ -25,6 +25,7 @@ from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import Chunk, MemoryTier, Rows
 from store.positions import StreamPositions
 from store.present import measures_alone, schema_of, sibling
+from store.recast import recast
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.scan import ChunkView, TableView
 from store.schema import Column, Columns, TableSchema
@@ -105,6 +106,8 @@ class Table:
 
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
         """Take in a batch; what became of each record."""
+        if self.is_changed or any(not self.columns.has_measure(*measure) for measure in batch.types.items()):
+            batch = recast(batch, self._types_to_have(batch), self.duck)
         if self.own is not None:
             batch = self._register(batch)
         with self.lock:
@@ -120,7 +123,7 @@ class Table:
             if len(rows) < len(batch):
                 batch, sequence = batch.take(rows), sequence[rows]
             self.applied_to[batch.stream] = int(batch.offset[-1])
-            batch = without_conflicts(self._own(batch), self.columns)
+            batch = without_conflicts(self._own(batch), self.columns, self.changes)
             self.know_series()
             first_new = decide(self, batch, sequence)
             applied.outcomes[rows] = first_new.outcomes
@@ -147,7 +150,8 @@ class Table:
         """Whether the measure of the batch needs a column that is not there; one that is refused needs none."""
         if self.columns.has_measure(name, batch.types[name]):
             return False
-        return not (batch.by_version and self.columns.has_measure(name))
+        is_refused = batch.by_version and self.columns.has_measure(name)
+        return not is_refused or self.changes.type_of(name) is batch.types[name]
 
     def register_columns(self, measures: Mapping[str, MeasureType]) -> None:
         """Have the magnetic tier know these measures, and the dimensions of all series there are."""
@@ -176,7 +180,7 @@ class Table:
         if int(batch.offset[0]) <= covered:
             wanted = batch.offset > covered
             applied.outcomes[~wanted] = Outcome.SKIPPED
-        found = unfit(batch, self.columns)
+        found = unfit(batch, self.columns, self.changes)
         if found is not None:
             refused = found.rows & wanted
             applied.outcomes[refused] = Outcome.REJECTED
@@ -221,9 +225,21 @@ class Table:
                 best[series, time_ns] = (version, stream, sequence, values)
         return {key: (row[0], row[3]) for key, row in best.items()}
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was decided about its columns, or a name has several."""
+        return bool(self.columns.has_changed or self.changes.roles or self.changes.eras)
+
+    def _types_to_have(self, batch: RecordBatch) -> dict[str, MeasureType]:
+        """The type of each measure now, by name; of WriteRecords' only where the batch has one of before."""
+        now = {column.name: column.type for column in self.measures_now()}
+        if not batch.by_version:
+            return now
+        return {name: kind for name, kind in now.items() if self.columns.has_measure(name, batch.types.get(name, kind))}
+
     def measures_now(self) -> list[Column]:
         """The measures as readers are given them, made of stored measures alone."""
-        if self.columns.has_changed or self.changes.eras or self.changes.roles:
+        if self.is_changed:
             units = {**self.changes.units, **self.info.settings.units}
             return measures_alone(self.columns, self.changes, units, self._positions.number_of)
         return list(self.columns.measures.values())

@@ -133,8 +133,13 @@ def test_the_normaliser_may_still_send_the_old_type_and_nothing_is_lost(bench: B
 
     assert bench.store.registry.of(TABLE).retyped == retyped + 1
     assert bench.send(row(1, t="2"), by_version=True) == [Outcome.NEW]
-    assert bench.send(row(2, t="3")) == [Outcome.NEW]
-    assert bench.everywhere('SELECT t FROM "d"."t" ORDER BY time') == [(1.0,), (2.0,), (3.0,)]
+    assert bench.send(row(2, t="3"), row(3, t="off")) == [Outcome.NEW, Outcome.NEW]
+    assert bench.everywhere('SELECT t, t_text FROM "d"."t" ORDER BY time') == [
+        (1.0, None),
+        (2.0, None),
+        (3.0, None),
+        (None, "off"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +179,23 @@ def test_a_value_is_cast_exactly_or_left(
     others = [name for name in names if name.startswith("t_")]
     assert [found[names.index(name)] for name in others] == ([left] if others else [])
     assert left is None or others
+
+
+def test_a_device_that_sends_another_type_harms_nobody(bench: Bench) -> None:
+    """Not what was there, and not its own value; a client of WriteRecords is told."""
+    bench.send(row(0, t=1.5))
+
+    assert bench.send(row(1, t="2"), row(2, t="off")) == [Outcome.NEW, Outcome.NEW]
+    assert bench.send(row(3, t="2"), by_version=True) == [Outcome.REJECTED]
+    assert bench.everywhere('SELECT t, t_text FROM "d"."t" ORDER BY time') == [(1.5, None), (2.0, None), (None, "off")]
+
+
+def test_once_retyped_a_client_may_write_the_new_type(bench: Bench) -> None:
+    bench.send(row(0, t="1"), by_version=True)
+    bench.store.retype(TABLE, "t", MeasureType.DOUBLE)
+
+    assert bench.send(row(1, t=2.0), by_version=True) == [Outcome.NEW]
+    assert bench.everywhere('SELECT sum(t) FROM "d"."t"') == [(3.0,)]
 
 
 def test_retyping_back_gives_what_was_there(bench: Bench) -> None:
