@@ -245,7 +245,7 @@ class Worker:
         gauges = Gauges(self.config, self.partitions.owned, self.alerts)
 
         async def archives() -> None:
-            now_ns = time.time_ns()
+            now_ns = min((partition.store.settled_ns for partition in self.partitions.owned), default=0)
             await asyncio.to_thread(self.dead_letters.retain, now_ns)
             await asyncio.to_thread(self.alerts.retain, now_ns)
 

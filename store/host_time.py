@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-# The year in which this was written: a clock that stands before it has not been set.
-WRITTEN_NS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+# No clock that is right stands before: nothing of this was written by then.
+WRITTEN_NS = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 # Clocks that lose their battery begin in 1970 or 2000. A row of before is not old: its host did not know the time.
 NO_CLOCK_BEFORE_NS = int(datetime(2001, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 
@@ -22,6 +22,15 @@ SHORTEST_PAUSE_NS = 24 * 3_600 * 1_000_000_000  # so long may a store have been 
 def is_set(wall_ns: int) -> bool:
     """Whether a host's clock that says this has been set at all."""
     return wall_ns >= WRITTEN_NS
+
+
+def visible_from_ns(earliest_ns: int, retention_ns: int, now_ns: int) -> int:
+    """Rows of before are past their retention, and not seen any more; `earliest_ns` is the table's earliest time.
+
+    Of a table with rows of a host that had no clock all are seen: those are not as old as they look. Its other rows are
+    seen until they are deleted.
+    """
+    return min(earliest_ns, now_ns - retention_ns) if earliest_ns < NO_CLOCK_BEFORE_NS else now_ns - retention_ns
 
 
 class Settled:

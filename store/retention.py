@@ -10,6 +10,7 @@ import logging
 
 from store.catalog import TableSettings
 from store.errors import MagneticConflict
+from store.host_time import NO_CLOCK_BEFORE_NS
 from store.table import Table
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,9 @@ log = logging.getLogger(__name__)
 def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
     """Take files and sealed chunks without a visible row out of the table; how many files went.
 
-    Files are left alone by whoever is not their keeper.
+    `now_ns` is a time to delete by (`store.host_time.Settled`).
+
+    Files are left alone by whoever is not their keeper, and those of a host that had no clock by everybody.
     None where another writer takes files out too: the next pass sees what is left.
     """
     oldest_ns = now_ns - settings.retention_ns
@@ -26,7 +29,7 @@ def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: boo
         if table.is_dropped:
             return 0
         files = table.magnetic.version.files if is_keeper else ()
-        expired = [file for file in files if file.to_ns < oldest_ns]
+        expired = [file for file in files if NO_CLOCK_BEFORE_NS <= file.to_ns < oldest_ns]
         version = table.magnetic.version
         if expired:
             with table.lock:
@@ -41,5 +44,6 @@ def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: boo
             table.magnetic.version = version
             for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
                 table.evict(chunk)
-            table.superseded.forget_before(oldest_ns)
+            if all(file.from_ns >= NO_CLOCK_BEFORE_NS for file in version.files):
+                table.superseded.forget_before(oldest_ns)
         return len(expired)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class SharedStore:
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
         log_end: Callable[[], Mapping[str, int]],
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Use `SharedStore.open`."""
         self.objects = objects
@@ -53,6 +55,7 @@ class SharedStore:
         self.templates = templates
         self._magnetic = magnetic
         self._clock_ns = clock_ns
+        self._monotonic_ns = monotonic_ns
         self._memory_limit_bytes = memory_limit_bytes
         self._lock = threading.Lock()
         self._stores: dict[str, Store] = {}
@@ -74,6 +77,7 @@ class SharedStore:
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
         log_end: Callable[[], Mapping[str, int]],
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> SharedStore:
         """What is shared at `magnetic_url`, made if there is nothing.
 
@@ -85,7 +89,7 @@ class SharedStore:
         objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.SHARED}", os.environ)
         _check_format(objects)
         refuse_lost_shared_catalog(objects)
-        return cls(magnetic, objects, streams, memory_limit_bytes, templates, clock_ns, log_end)
+        return cls(magnetic, objects, streams, memory_limit_bytes, templates, clock_ns, log_end, monotonic_ns)
 
     def keep(self, stream: str) -> StreamKeep:
         """What the owner of `stream` leaves for its successor."""
@@ -96,7 +100,9 @@ class SharedStore:
 
         Raises MagneticTierError, StoreFormatError.
         """
-        store = Store(PartitionHome(self, stream), self._memory_limit_bytes, self.templates, self._clock_ns)
+        store = Store(
+            PartitionHome(self, stream), self._memory_limit_bytes, self.templates, self._clock_ns, self._monotonic_ns
+        )
         with self._lock:
             self._stores[stream] = store
         return store

@@ -16,9 +16,10 @@ import pyarrow as pa
 from store.catalog import TableInfo
 from store.duck import Duck
 from store.errors import Behind, PartitionSilent, QueryFailed
+from store.host_time import visible_from_ns
 from store.present import schema_of
 from store.record import TableId
-from store.scan import Selection, TableView, TailView
+from store.scan import END_OF_TIME_NS, Selection, TableView, TailView
 from store.schema import TableSchema
 from store.shared_catalog import SharedCatalog
 from store.snapshot import Snapshot, bounds
@@ -179,4 +180,5 @@ class SharedSnapshot(Snapshot):
         return schema_of(pinned.info, pinned.newest.columns, self._shared.streams.index)
 
     def _visible_from_ns(self, pinned: _Pinned) -> int:
-        return self._clock_ns() - pinned.info.settings.retention_ns
+        earliest_ns = min((file.from_ns for file in pinned.newest.version.files), default=END_OF_TIME_NS)
+        return visible_from_ns(earliest_ns, pinned.info.settings.retention_ns, self._clock_ns())

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,17 +66,19 @@ class Store:
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Use `Store.open`, or `SharedStore.take`."""
         self._home = home
         self._clock_ns = clock_ns
+        self._monotonic_ns = monotonic_ns
         self._duck = home.duck
         self._positions = home.positions
         self._tables: dict[TableId, Table] = {}
         self._tables_lock = threading.RLock()
         self._advanced: dict[str, int] = {}
         self._rows = 0  # applied since the store was opened
-        self._upkeep = Upkeep(self, self._positions, clock_ns, memory_limit_bytes, home.checkpoint)
+        self._upkeep = Upkeep(self, self._positions, clock_ns, monotonic_ns, memory_limit_bytes, home.checkpoint)
         self.is_overtaken = False
         self.outage = Outage()
         self.is_closed = False
@@ -87,7 +90,7 @@ class Store:
         opened = self._open_tables(tables)
         for used in opened:
             if used.id in saved:
-                checkpoint.restore(used, saved[used.id], clock_ns())
+                checkpoint.restore(used, saved[used.id], monotonic_ns())
         column_work.adopt_all(self.catalog, opened, self._positions.streams, clock_ns())
         read_again(self._positions, self.all_tables())
         self._advanced.update((stream, floor - 1) for stream, floor in self._positions.floors.items())
@@ -101,9 +104,11 @@ class Store:
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> Store:
         """The store in `folder`, made if there is none. RAM starts empty: replay the log from `replay_from`.
 
+        How old rows are is judged by `clock_ns`, the host's time; what is done every so often goes by `monotonic_ns`.
         Raises StoreLocked if another process has it, StoreFormatError if it is of another format, MagneticTierError.
         """
         make_folders(folder)
@@ -118,7 +123,7 @@ class Store:
             magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
             refuse_lost_catalog(folder, magnetic)
             home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
-            return cls(home, memory_limit_bytes, templates, clock_ns)
+            return cls(home, memory_limit_bytes, templates, clock_ns, monotonic_ns)
         except BaseException:
             lock.close()
             raise
@@ -134,7 +139,7 @@ class Store:
         if table is None:
             return Applied(np.full(len(batch), Outcome.SKIPPED, np.uint8), np.zeros(len(batch), np.int64))
         self._rows += len(batch)
-        return table.apply(batch, self._clock_ns(), self._rows)
+        return table.apply(batch, self._monotonic_ns(), self._rows)
 
     def advance(self, stream: str, offset: int) -> None:
         """Every record of every frame of `stream` up to and including `offset` has been applied."""
@@ -162,7 +167,7 @@ class Store:
         try:
             self._upkeep.run()
         except MagneticUnavailable as error:
-            self.outage.failed(self._clock_ns(), error)
+            self.outage.failed(self._monotonic_ns(), error)
 
     def last_times(self, table: TableId) -> Int64s:
         """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
@@ -220,6 +225,16 @@ class Store:
         """The time, by the store's clock."""
         return self._clock_ns()
 
+    @property
+    def settled_ns(self) -> int:
+        """The time to delete by (`store.host_time.Settled`), as upkeep last knew it; 0 before its first pass."""
+        return self._upkeep.settled_ns
+
+    @property
+    def is_clock_believed(self) -> bool:
+        """Whether the host's time is the one to delete by."""
+        return self._upkeep.is_clock_believed
+
     def observe(self, observer: Callable[[str, float], None]) -> None:
         """Have `observer` told of each "flush" and "compaction", and how many seconds it took. In upkeep's thread."""
         self._upkeep.observe = observer
@@ -255,7 +270,7 @@ class Store:
 
         Another may have deleted the table, removed the same files, or become the owner of the stream: that stops us.
         """
-        if self.is_overtaken or self.outage.is_waiting(self._clock_ns()):
+        if self.is_overtaken or self.outage.is_waiting(self._monotonic_ns()):
             return None
         try:
             result = work()
@@ -264,14 +279,14 @@ class Store:
         except Overtaken as error:
             self.is_overtaken_by(str(error))
         except MagneticUnavailable as error:
-            self.outage.failed(self._clock_ns(), error)
+            self.outage.failed(self._monotonic_ns(), error)
         except Exception:
             if self.is_there(table):
                 raise
             self.drop_deleted()
         else:
             if result:
-                self.outage.answered(self._clock_ns())
+                self.outage.answered(self._monotonic_ns())
             return result
         return None
 

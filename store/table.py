@@ -20,6 +20,7 @@ from store.catalog import TableInfo
 from store.duck import Duck
 from store.errors import Overtaken, UnknownTable
 from store.fit import unfit, without_conflicts
+from store.host_time import visible_from_ns
 from store.lookup import find_magnetic
 from store.magnetic_tier import MagneticTier, Version
 from store.memory_tier import Chunk, MemoryTier, Rows
@@ -27,7 +28,7 @@ from store.positions import StreamPositions
 from store.present import measures_alone, schema_of, sibling
 from store.recast import recast
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
-from store.scan import ChunkView, TableView
+from store.scan import END_OF_TIME_NS, ChunkView, TableView
 from store.schema import Column, Columns, TableSchema
 from store.sequencer import OFFSET_BITS, Sequencer
 from store.series_file import SeriesKeeping
@@ -92,7 +93,7 @@ class Table:
         self._series_registered = 0  # their dimensions are columns of the magnetic tier, where `own` has to see to that
         self._born = info.born
         self._positions = positions
-        self._now_ns = 0  # of the batch being applied
+        self._now_ns = 0  # of the batch being applied, by the monotonic clock
         self._sequencer = Sequencer()
         self.duck = duck
         self.memory = MemoryTier(duck, self.columns, index)
@@ -105,7 +106,7 @@ class Table:
         return max(position.get(stream, -1) for position in positions)
 
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
-        """Take in a batch; what became of each record."""
+        """Take in a batch; what became of each record. `now_ns` is monotonic: for when its rows are to be flushed."""
         if self.is_changed or any(not self.columns.has_measure(*measure) for measure in batch.types.items()):
             batch = recast(batch, self._types_to_have(batch), self.duck)
         if self.own is not None:
@@ -385,7 +386,7 @@ class Table:
         with self.lock:
             if self.is_dropped:
                 raise UnknownTable(f"The table {self.id.table} does not exist.")
-            self.memory.insert_head(now_ns)
+            self.memory.insert_head(self._now_ns)
             version = self.magnetic.version
             views = tuple(
                 ChunkView(
@@ -410,11 +411,15 @@ class Table:
                 self.magnetic.data,
                 self.numbered(version.positions) if positions is None else positions,
                 self.superseded.now(),
-                now_ns - info.settings.retention_ns,
+                visible_from_ns(self._earliest_ns(version), info.settings.retention_ns, now_ns),
             )
 
     def _schema(self, info: TableInfo) -> TableSchema:
         return schema_of(info, self.columns, self._positions.number_of)
+
+    def _earliest_ns(self, version: Version) -> int:
+        starts = (of.from_ns for part in (version.files, self.memory.chunks) for of in part)
+        return min(starts, default=END_OF_TIME_NS)
 
     def unpin(self, view: TableView) -> None:
         """The view is read no more."""

@@ -7,6 +7,7 @@ messages behind; the first flush of each comes at another moment, and so do all 
 from __future__ import annotations
 
 import functools
+import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from store import checkpoint, compaction, compaction_plan
 from store.catalog import Catalog
 from store.checkpoint import CheckpointKeeping
 from store.flush import flush
+from store.host_time import SETTLES_AFTER_NS, Settled, is_set
 from store.parquet import DataFile
 from store.positions import StreamPositions
 from store.retention import retain
@@ -25,6 +27,9 @@ from store.table import Table
 from store.vacuum import vacuum
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+HOUR_NS = 3_600_000_000_000
 
 LOOK_EVERY_NS = 1_000_000_000  # for what other workers did
 MERGE_EVERY_NS = 10_000_000_000  # shared files are looked at; our own we know
@@ -93,6 +98,13 @@ class Work(Protocol):
         ...
 
 
+def newest_row_ns(tables: Iterable[Table]) -> int | None:
+    """The latest event time of all rows there are; None if there is none."""
+    last = [int(table.state.last_ns.max()) for table in tables if len(table.state.last_ns)]
+    newest_ns = max(last, default=-1)
+    return newest_ns if newest_ns >= 0 else None
+
+
 def waiting_of(tables: Iterable[Table]) -> list[Table]:
     """Those that have rows to flush."""
     return [table for table in tables if table.unflushed_since_ns is not None]
@@ -104,7 +116,8 @@ class Upkeep:
 
     work: Work
     positions: StreamPositions
-    clock_ns: Callable[[], int]
+    clock_ns: Callable[[], int]  # the host's, which may be set: for how old something is
+    monotonic_ns: Callable[[], int]  # for how long ago something was done
     memory_limit_bytes: int
     checkpoint: CheckpointKeeping
     observe: Callable[[str, float], None] = lambda _work, _took_s: None  # is told "flush" and "compaction", in seconds
@@ -112,9 +125,12 @@ class Upkeep:
     _checkpoint_rows: int = 0
     _saved_ns: int = 0
     _done_ns: dict[tuple[str, Table | None], int] = field(default_factory=dict)
+    settled_ns: int = 0  # the time to delete by, see `store.host_time`
+    _settled: Settled | None = None
 
     def run(self) -> None:
         """One pass over what is due."""
+        self._look_at_clock()
         if self._is_due("look", None, LOOK_EVERY_NS):
             self.work.drop_deleted()
             self.work.open_kept()
@@ -127,7 +143,7 @@ class Upkeep:
             flushed = self._flush_in_turn(waiting, beside * COMMIT_EVERY_NS)
         else:
             flushed = [self.flush(table) for table in waiting if self._is_flush_due(table)]
-        if any(flushed) or self.clock_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
+        if any(flushed) or self.monotonic_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
             self.save_positions()
         for table in tables:
             seal(table)
@@ -137,6 +153,24 @@ class Upkeep:
             self.work.attempt(table, functools.partial(self._look_after, table))
         self._done_ns = {key: done for key, done in self._done_ns.items() if key[1] is None or not key[1].is_dropped}
 
+    @property
+    def is_clock_believed(self) -> bool:
+        """Whether the host's time is the one to delete by."""
+        return self._settled is None or not self._settled.is_waiting
+
+    def _look_at_clock(self) -> None:
+        wall_ns, was_believed = self.clock_ns(), self.is_clock_believed
+        if self._settled is None:
+            self._settled = Settled(newest_row_ns(self.work.all_tables()))
+        self.settled_ns = self._settled.now_ns(wall_ns, self.monotonic_ns())
+        if was_believed and not self.is_clock_believed and is_set(self.settled_ns):
+            log.warning(
+                "the host's clock is %.1f h later than what the store knew: if that is wrong, set it right; nothing is "
+                "deleted for its age by it before it has stood for %d h",
+                (wall_ns - self.settled_ns) / HOUR_NS,
+                SETTLES_AFTER_NS // HOUR_NS,
+            )
+
     def _look_after(self, table: Table) -> None:
         """Merge, retain and vacuum; of shared files what falls to us."""
         self.compact(table)
@@ -144,9 +178,9 @@ class Upkeep:
         if self._is_due("retain", table, RETAIN_EVERY_NS):
             info = self.work.catalog.find(table.id)
             if info is not None:
-                retain(table, info.settings, self.clock_ns(), is_keeper=is_keeper)
+                retain(table, info.settings, self.settled_ns, is_keeper=is_keeper)
         if is_keeper and self._is_due("vacuum", table, VACUUM_EVERY_NS):
-            vacuum(table, self.clock_ns())
+            vacuum(table, self.monotonic_ns())
 
     def flush_all(self) -> None:
         """Make everything durable that is applied and advanced: at the end, when moments count."""
@@ -163,7 +197,7 @@ class Upkeep:
 
     def _flush_in_turn(self, waiting: list[Table], turn_ns: int) -> list[bool]:
         """Save the rows of all in the checkpoint, and commit those that have grown or waited their turn."""
-        now_ns = self.clock_ns()
+        now_ns = self.monotonic_ns()
         flushed = [
             self.flush(table)
             for table in waiting
@@ -183,7 +217,7 @@ class Upkeep:
         self.positions.keep_numbers()
         self.work.drop_deleted(now=True)
         if not self.work.is_overtaken:
-            checkpoint.save(self.checkpoint, waiting_of(self.work.all_tables()), advanced, self.clock_ns())
+            checkpoint.save(self.checkpoint, waiting_of(self.work.all_tables()), advanced, self.monotonic_ns())
 
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; whether there were any."""
@@ -192,7 +226,7 @@ class Upkeep:
         streams, rows = self.positions.streams, self.work.rows_applied()
         is_there = functools.partial(self.work.is_there, table)
         began_s = time.perf_counter()
-        flushed = self.work.attempt(table, lambda: flush(table, advanced, streams, self.clock_ns(), rows, is_there))
+        flushed = self.work.attempt(table, lambda: flush(table, advanced, streams, self.monotonic_ns(), rows, is_there))
         if flushed:
             self.observe("flush", time.perf_counter() - began_s)
         return bool(flushed)
@@ -208,7 +242,7 @@ class Upkeep:
         for table in self.work.all_tables():
             for stream, first in table.undurable().items():
                 floors[stream] = min(first, floors.get(stream, first))
-        self._saved_ns = self.clock_ns()
+        self._saved_ns = self.monotonic_ns()
         if floors != self.positions.floors:
             self.positions.save(floors)
 
@@ -239,7 +273,7 @@ class Upkeep:
         since_ns = table.unflushed_since_ns
         if since_ns is None:
             return False
-        age_ns = self.clock_ns() - since_ns
+        age_ns = self.monotonic_ns() - since_ns
         if not table.is_flushed_once:
             age_ns += zlib.crc32(str(table.id).encode()) % FLUSH_AFTER_NS
         return (
@@ -259,13 +293,13 @@ class Upkeep:
                 return
             with table.lock:
                 if not table.is_dropped:
-                    table.memory.insert_head(self.clock_ns())
+                    table.memory.insert_head(self.monotonic_ns())
                     table.memory.close_chunk()
             self.flush(table)
             seal(table)
 
     def _is_due(self, what: str, table: Table | None, every_ns: int) -> bool:
-        now_ns = self.clock_ns()
+        now_ns = self.monotonic_ns()
         last_ns = self._done_ns.setdefault((what, table), now_ns)
         if now_ns - last_ns < every_ns:
             return False

@@ -19,6 +19,7 @@ import orjson
 
 from pipeline.archive.database import ArchiveFile, Filter, advance
 from pipeline.archive.delivery import Delivery, DeliveryState
+from store.host_time import WRITTEN_NS
 
 FORMAT_VERSION = 1
 KEEP = timedelta(days=30)
@@ -180,11 +181,15 @@ class AlertArchive:
             )
 
     def retain(self, now_ns: int) -> None:
-        """Remove alerts resolved, and deliveries queued, longer ago than the retention."""
-        oldest_ns = now_ns - self._keep_ns
+        """Remove alerts resolved, and deliveries queued, longer ago than the retention.
+
+        `now_ns` is a time to delete by (`store.host_time`). What is of a time when the host's clock was not set may be
+        young: it stays, until `date_anew` tells how old it may be.
+        """
+        span = WRITTEN_NS, now_ns - self._keep_ns - 1
         with self._file.writing() as db:
-            db.execute("DELETE FROM alerts WHERE status = 'resolved' AND updated_ns < ?", (oldest_ns,))
-            db.execute("DELETE FROM deliveries WHERE queued_ns < ?", (oldest_ns,))
+            db.execute("DELETE FROM alerts WHERE status = 'resolved' AND updated_ns BETWEEN ? AND ?", span)
+            db.execute("DELETE FROM deliveries WHERE queued_ns BETWEEN ? AND ?", span)
 
     def close(self) -> None:
         """Let go of the file."""

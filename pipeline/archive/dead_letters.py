@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.archive.database import ArchiveFile, Filter, advance
 from pipeline.dead_letter import DeadLetter, Reason, Replayed
+from store.host_time import WRITTEN_NS
 
 FORMAT_VERSION = 1
 KEEP = timedelta(days=7)
@@ -150,9 +151,13 @@ class DeadLetterArchive:
             _mark(db, Replayed(list(letter_ids), now_ns))
 
     def retain(self, now_ns: int) -> None:
-        """Remove what arrived before the retention, and the oldest of what is more than `keep_bytes`."""
+        """Remove what arrived before the retention, and the oldest of what is more than `keep_bytes`.
+
+        `now_ns` is a time to delete by (`store.host_time`). What arrived before the host's clock was set may be young:
+        it goes by size alone.
+        """
         with self._file.writing() as db:
-            db.execute("DELETE FROM letters WHERE arrival_ns < ?", (now_ns - self._keep_ns,))
+            db.execute("DELETE FROM letters WHERE arrival_ns BETWEEN ? AND ?", (WRITTEN_NS, now_ns - self._keep_ns - 1))
             last = _last_beyond(db, self._keep_bytes)
             if last is not None:
                 db.execute("DELETE FROM letters WHERE seq <= ?", (last,))

@@ -17,6 +17,7 @@ from pipeline.errors import PayloadError
 from pipeline.normalise.event_time import NS_PER_UNIT, is_as_written, time_ns_of
 from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeField, TimeUnit
 from pipeline.normalise.values import MAX_EXACT
+from store.host_time import WRITTEN_NS
 from store.record import Int64s, MeasureType
 from store.units import Conversion
 
@@ -70,7 +71,7 @@ def time_column(
 def beyond_limits(time_ns: Int64s, arrival_ns: Int64s, route: Route) -> list[int]:
     """The positions of times that are too far ahead of, or behind, their arrival."""
     ahead = time_ns - arrival_ns  # both in [0, 2^63): no overflow
-    is_beyond = ahead > route.future_ns
+    is_beyond = (ahead > route.future_ns) & (arrival_ns >= WRITTEN_NS)  # as `event_time.check_limits` has it
     if route.late_ns is not None:
         is_beyond |= ahead < -route.late_ns
     return np.flatnonzero(is_beyond).tolist() if is_beyond.any() else []

@@ -19,6 +19,7 @@ from pipeline.normalise.iso8601 import iso_ns
 from pipeline.normalise.routes import MAX_TIME_NS, Route, TimeField, TimeUnit
 from pipeline.normalise.showing import shown
 from pipeline.normalise.values import number_of
+from store.host_time import is_set
 
 NS_PER_UNIT = {TimeUnit.S: 10**9, TimeUnit.MS: 10**6, TimeUnit.US: 10**3, TimeUnit.NS: 1}
 _AFTER_A_NUMBER = b",}] \r\n\t"
@@ -55,9 +56,12 @@ def decimals(payload: bytes) -> Any:
 
 
 def check_limits(time_ns: int, arrival_ns: int, route: Route) -> None:
-    """Raise PayloadError if the time is beyond what the table believes, seen from the arrival. Bounds are allowed."""
+    """Raise PayloadError if the time is beyond what the table believes, seen from the arrival. Bounds are allowed.
+
+    Where the host's clock was not set when the message came, nothing is too far ahead: it is the host that is behind.
+    """
     ahead_ns = time_ns - arrival_ns
-    if ahead_ns > route.future_ns:
+    if ahead_ns > route.future_ns and is_set(arrival_ns):
         raise PayloadError(
             Reason.TOO_FAR_AHEAD,
             f"{_text(time_ns)} is {ahead_ns / 1e9:.3f} s ahead of its arrival; at most {route.future_ns / 1e9:g} s are",

@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 
 from store.catalog import TableSettings
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
+from store.host_time import is_set
 from store.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
 from store.record import MeasureType
 from store.schema import Column
 
 FUTURE_LIMIT_NS = 15 * 60 * 1_000_000_000
+_END_OF_TIME_NS = 2**63 - 1
 
 _MULTI = "multi"
 
@@ -85,15 +87,19 @@ def _shape(record: WriteRecord) -> str:
 
 
 def window_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
-    """The times a table accepts, [from, to), and what messages call that range."""
+    """The times a table accepts, [from, to), and what messages call that range.
+
+    A host whose clock is not set cannot tell what is too far ahead.
+    """
+    to_ns = now_ns + FUTURE_LIMIT_NS if is_set(now_ns) else _END_OF_TIME_NS
     memory_ns = _ns(settings.memory_retention)
     if settings.magnetic_writes or settings.from_config:
         return (
             max(0, now_ns - memory_ns - _ns(settings.magnetic_retention)),
-            now_ns + FUTURE_LIMIT_NS,
+            to_ns,
             ("data ingestion window"),
         )
-    return now_ns - memory_ns, now_ns + FUTURE_LIMIT_NS, "memory store"
+    return now_ns - memory_ns, to_ns, "memory store"
 
 
 def admit(

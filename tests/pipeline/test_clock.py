@@ -75,4 +75,4 @@ def test_a_clock_that_was_never_set_is_said(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING, "pipeline.clock"):
         Steps("tested").note(Step(T0, 40 * S))
 
-    assert "the host's clock says 1970-01-01T00:00:40Z, before this program was written (2026)" in caplog.text
+    assert "the host's clock says 1970-01-01T00:00:40Z, before this program was written (2025)" in caplog.text

@@ -31,7 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
     templates = {("d", "t"): TableSettings(from_config=True)}
-    opened = Store.open(tmp_path, memory_limit_bytes=1 << 26, templates=templates, clock_ns=clock)
+    opened = Store.open(tmp_path, memory_limit_bytes=1 << 26, templates=templates, clock_ns=clock, monotonic_ns=clock)
     yield opened
     opened.close()
 

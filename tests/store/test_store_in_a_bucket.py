@@ -60,6 +60,7 @@ def opened(tmp_path: Path, s3_url: str, clock: Clock) -> Iterator[Opener]:
                 memory_limit_bytes=1 << 26,
                 templates={("d", "t"): TableSettings(timedelta(days=1), timedelta(days=8), from_config=True)},
                 clock_ns=clock,
+                monotonic_ns=clock,
             )
         ]
         return stores[0]
@@ -334,6 +335,7 @@ def test_a_bucket_that_is_not_there_is_refused_when_a_table_is_opened(
         memory_limit_bytes=1 << 26,
         templates={("d", "t"): TableSettings(timedelta(days=1), from_config=True)},
         clock_ns=clock,
+        monotonic_ns=clock,
     )
     with pytest.raises(MagneticTierError, match="s3://no-") as caught:
         write(store, 0, row(0))

@@ -156,12 +156,20 @@ def test_a_replayed_letter_is_marked(archive: DeadLetterArchive) -> None:
 
 @pytest.mark.parametrize(("age_ns", "kept"), [(7 * DAY_NS - 1, 1), (7 * DAY_NS, 1), (7 * DAY_NS + 1, 0)])
 def test_letters_stay_for_the_retention_and_no_longer(archive: DeadLetterArchive, age_ns: int, kept: int) -> None:
-    now_ns = 100 * DAY_NS
+    now_ns = 21_000 * DAY_NS
     archive.accept(STREAM, 0, [letter(1, arrival_ns=now_ns - age_ns)])
 
     archive.retain(now_ns)
 
     assert len(archive.list()) == kept
+
+
+def test_letters_of_before_the_clock_was_set_are_not_taken_for_old_ones(archive: DeadLetterArchive) -> None:
+    archive.accept(STREAM, 0, [letter(1, arrival_ns=40)])
+
+    archive.retain(21_000 * DAY_NS)
+
+    assert len(archive.list()) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,208 @@
+"""A host's clock that is set, wrong for a while, or not set yet: no row is lost by it, and flushes come in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from store import upkeep
+from store.catalog import TableSettings
+from store.host_time import (
+    NO_CLOCK_BEFORE_NS,
+    SETTLES_AFTER_NS,
+    SHORTEST_PAUSE_NS,
+    TOLERANCE_NS,
+    WRITTEN_NS,
+    Settled,
+    is_set,
+    visible_from_ns,
+)
+from store.record import TableId
+from store.store import Store
+from store.testing import Row, batch_of
+
+T0 = 1_795_000_000_000_000_000
+S = 1_000_000_000
+HOUR = 3_600 * S
+DAY = 24 * HOUR
+STREAM = "0123/readings/0"
+TABLE = TableId("farm", "d", "t")
+
+
+@dataclass
+class Host:
+    """The host's two clocks."""
+
+    wall_ns: int = T0
+    monotonic_ns: int = 50 * S
+
+    def go(self, by_ns: int) -> None:
+        self.wall_ns += by_ns
+        self.monotonic_ns += by_ns
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+Opener = Callable[[], Store]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, host: Host) -> Iterator[Opener]:
+    stores: list[Store] = []
+    settings = TableSettings(timedelta(hours=1), timedelta(days=30), from_config=True)
+
+    def make() -> Store:
+        for store in stores:
+            store.close()
+        stores[:] = [
+            Store.open(
+                tmp_path,
+                memory_limit_bytes=1 << 26,
+                templates={("d", "t"): settings},
+                clock_ns=lambda: host.wall_ns,
+                monotonic_ns=lambda: host.monotonic_ns,
+            )
+        ]
+        return stores[0]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def feed(store: Store, offset: int, time_ns: int) -> None:
+    new = Row((("s", "1"),), time_ns, (("v", float(offset)),))
+    store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset], [new]))
+    store.advance(STREAM, offset)
+
+
+def count(store: Store) -> int:
+    with store.snapshot(TABLE.account) as snapshot:
+        (row,) = snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(TABLE)}").to_pylist()
+    found: int = row["n"]
+    return found
+
+
+def work_for(store: Store, host: Host, span_ns: int) -> None:
+    """Upkeep goes on for so long, every ten minutes."""
+    for _ in range(span_ns // (600 * S) + 1):
+        store.maintain()
+        host.go(600 * S)
+
+
+@pytest.mark.parametrize("by_ns", [-DAY, DAY, -T0 + 40 * S])
+def test_rows_are_flushed_in_time_however_the_clock_is_set(opened: Opener, host: Host, by_ns: int) -> None:
+    store = opened()
+    store.maintain()
+    feed(store, 0, T0)
+    host.wall_ns += by_ns
+    store.maintain()
+    assert store.floor(STREAM) == 0
+
+    host.go(upkeep.FLUSH_AFTER_NS)
+    store.maintain()
+
+    assert store.floor(STREAM) == 1
+
+
+def test_a_clock_that_is_a_year_ahead_for_hours_deletes_nothing(opened: Opener, host: Host) -> None:
+    store = opened()
+    feed(store, 0, T0)
+    work_for(store, host, 2 * HOUR)
+    host.wall_ns += 370 * DAY
+    feed(store, 1, host.wall_ns)
+    work_for(store, host, 5 * HOUR)
+    assert not store.is_clock_believed
+
+    host.wall_ns -= 370 * DAY
+    work_for(store, host, 2 * HOUR)
+
+    assert count(store) == 2
+    assert count(opened()) == 2
+
+
+def test_a_clock_that_was_right_after_all_deletes_what_is_old(opened: Opener, host: Host) -> None:
+    store = opened()
+    feed(store, 0, T0)
+    work_for(store, host, 2 * HOUR)
+    host.wall_ns += 370 * DAY
+    work_for(store, host, SETTLES_AFTER_NS + 2 * HOUR)
+
+    assert store.all_tables()[0].magnetic.version.files == ()
+
+
+@pytest.mark.parametrize(("pause_ns", "is_believed"), [(SHORTEST_PAUSE_NS, True), (40 * DAY, False)])
+def test_a_store_that_starts_judges_the_clock_by_its_newest_row(
+    opened: Opener, host: Host, pause_ns: int, *, is_believed: bool
+) -> None:
+    store = opened()
+    feed(store, 0, T0)
+    store.flush()
+    host.wall_ns, host.monotonic_ns = T0 + pause_ns, 0
+
+    store = opened()
+    store.maintain()
+
+    assert store.is_clock_believed is is_believed
+    assert len(store.all_tables()[0].magnetic.version.files) == 1
+
+
+def test_rows_of_a_host_without_a_clock_are_seen_and_kept_once_it_knows_the_time(opened: Opener, host: Host) -> None:
+    host.wall_ns = 40 * S
+    store = opened()
+    feed(store, 0, 40 * S)
+    work_for(store, host, HOUR)
+    host.wall_ns = T0
+    feed(store, 1, T0)
+    assert count(store) == 2
+
+    work_for(store, host, SETTLES_AFTER_NS + 2 * HOUR)
+
+    assert count(store) == 2
+    assert count(opened()) == 2
+
+
+@pytest.mark.parametrize(("by_ns", "deletes_by"), [(TOLERANCE_NS, TOLERANCE_NS), (TOLERANCE_NS + 1, 0), (-DAY, -DAY)])
+def test_only_a_leap_ahead_has_to_settle(by_ns: int, deletes_by: int) -> None:
+    settled = Settled(None)
+    settled.now_ns(T0, 0)
+
+    assert settled.now_ns(T0 + by_ns, 0) == T0 + deletes_by
+    assert settled.is_waiting is (deletes_by == 0)
+
+
+@pytest.mark.parametrize(("after_ns", "is_believed"), [(SETTLES_AFTER_NS - 1, False), (SETTLES_AFTER_NS, True)])
+def test_a_leap_is_believed_when_it_has_stood_for_hours(after_ns: int, *, is_believed: bool) -> None:
+    settled = Settled(None)
+    settled.now_ns(T0, 0)
+    settled.now_ns(T0 + DAY, 0)
+
+    assert settled.now_ns(T0 + DAY + after_ns, after_ns) == T0 + after_ns + is_believed * DAY
+
+
+def test_another_leap_begins_the_wait_anew() -> None:
+    settled = Settled(None)
+    settled.now_ns(T0, 0)
+    settled.now_ns(T0 + DAY, 0)
+    settled.now_ns(T0 + 2 * DAY, SETTLES_AFTER_NS - 1)
+
+    assert settled.now_ns(T0 + 2 * DAY, SETTLES_AFTER_NS) == T0 + SETTLES_AFTER_NS
+
+
+@pytest.mark.parametrize(("wall_ns", "set_"), [(WRITTEN_NS - 1, False), (WRITTEN_NS, True), (0, False)])
+def test_a_clock_is_set_that_does_not_stand_before_this_was_written(wall_ns: int, *, set_: bool) -> None:
+    assert is_set(wall_ns) is set_
+
+
+@pytest.mark.parametrize(
+    ("earliest_ns", "from_ns"), [(NO_CLOCK_BEFORE_NS - 1, NO_CLOCK_BEFORE_NS - 1), (NO_CLOCK_BEFORE_NS, T0 - DAY)]
+)
+def test_what_is_past_its_retention_is_not_seen_but_beside_rows_without_a_clock(earliest_ns: int, from_ns: int) -> None:
+    assert visible_from_ns(earliest_ns, DAY, T0) == from_ns
