@@ -228,7 +228,7 @@ async def test_a_replay_in_parts_goes_oldest_first_and_leaves_what_failed_again_
     service: HttpService, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "MAX_REPLAYED", 2)
-    await service.publish("greenhouse/eu/gh-1/north/s1", b"x", b"y", b"z")
+    await service.publish("greenhouse/eu/gh-1/north/s1", b"{x", b"{y", b"{z")
     body: dict[str, Any] = {"reason": "invalid_json"}
 
     first = (await http.post("/v1/dead-letters/replay", json=body)).json()
@@ -237,4 +237,4 @@ async def test_a_replay_in_parts_goes_oldest_first_and_leaves_what_failed_again_
 
     appended = [decode_frame(value).payloads for _, value in service.admin.read(READINGS, 1, 10)]
     assert (first["replayed"], first["more"], second["replayed"], second["more"]) == (2, True, 1, False)
-    assert appended == [[b"x", b"y"], [b"z"]]
+    assert appended == [[b"{x", b"{y"], [b"{z"]]
