@@ -84,6 +84,11 @@ class Gateway:
         return self.stage.refusal is not None or is_slow
 
     @property
+    def is_open(self) -> bool:
+        """Whether everyone may publish."""
+        return self._accounts.are_open
+
+    @property
     def port(self) -> int:
         """The port it listens on."""
         assert self._server is not None

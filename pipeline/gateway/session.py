@@ -132,7 +132,7 @@ class Session(asyncio.Protocol):
         try:
             self._take(data)
         except MalformedPacket as error:
-            self._refuse_bytes(error)
+            self.refuse(error)
 
     def pause_writing(self) -> None:
         """It does not read its PUBACKs: so it is not read."""
@@ -235,7 +235,8 @@ class Session(asyncio.Protocol):
             elif self._state != NEW:
                 return
             elif data[at] != CONNECT_FIRST_BYTE:
-                raise MalformedPacket("not_connect", f"{data[at : at + 16]!r} where a connection begins with CONNECT")
+                self._on_another_protocol(data)
+                return
             found = header(data, at, self.gateway.settings.max_packet_bytes)
             is_large = found is not None and found.stop - at > self.gateway.settings.max_packet_bytes
             stop = 0 if found is None else head_stop(found, at) if is_large else found.stop
@@ -250,6 +251,19 @@ class Session(asyncio.Protocol):
             else:
                 self._on_packet(decode(data, found, self._version, self.gateway.names))
             at = stop
+
+    def _on_another_protocol(self, data: bytes) -> None:
+        """HTTP begins with a letter, and may become a WebSocket. Raises MalformedPacket for anything else."""
+        if 65 <= data[0] <= 90 and self._transport.get_extra_info("websocket") is None:
+            from pipeline.gateway.websocket import WebSocket  # noqa: PLC0415  wsproto is for who needs it
+
+            websocket = WebSocket(self, self._transport, is_open=self.gateway.is_open)
+            self._transport.set_protocol(websocket)
+            self._transport = websocket
+            websocket.data_received(data)
+            return
+        hint = "; it speaks TLS, and this listener has no certificate" if data.startswith(b"\x16\x03") else ""
+        raise MalformedPacket("not_connect", f"{data[:16]!r} where a connection begins with CONNECT{hint}")
 
     def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
         """Let a packet that is too large go by, which goes on at `at`; the position behind what there is of it."""
@@ -357,7 +371,14 @@ class Session(asyncio.Protocol):
 
     # --- endings ---
 
-    def _refuse_bytes(self, error: MalformedPacket) -> None:
+    def refuse_http(self, detail: str) -> None:
+        """A request that was answered, and is no connection of MQTT."""
+        metrics.connections_refused.labels("http").inc()
+        self.gateway.complaints.warn("refused, http", f"{self.name}: a request of HTTP was answered: {detail}")
+        self._close()
+
+    def refuse(self, error: MalformedPacket) -> None:
+        """End the connection for what has come."""
         metrics.packets_malformed.labels(error.reason).inc()
         self.gateway.complaints.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
         code = REASON_CODE_OF.get(error.reason, ReasonCode.MALFORMED_PACKET)

@@ -44,6 +44,7 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             loop="uvloop",
+            ws="none",  # wsproto is here for the listener; the API has no WebSockets
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,

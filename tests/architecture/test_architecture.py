@@ -43,6 +43,7 @@ IMPORT_SITES = {
     "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py", "pipeline/peers/client.py"),
     "aiomqtt": ("simulators/*.py",),
     "paho": ("simulators/*.py", "pipeline/brokers/*.py"),
+    "wsproto": ("pipeline/gateway/websocket.py",),
     "structlog": ("pipeline/logs.py",),
     "click": ("pipeline/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/cli/*.py", "simulators/*.py"),

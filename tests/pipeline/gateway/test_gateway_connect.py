@@ -132,7 +132,7 @@ async def test_another_protocol_level_is_refused_in_the_version_nearest_to_it(
     assert await device.closed() == answer
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", publish("t", b"x"), b"\x16\x03\x01\x02\x00"])
+@pytest.mark.parametrize("data", [b"HELLO there\r\n\r\n", publish("t", b"x"), b"\x16\x03\x01\x02\x00"])
 async def test_what_does_not_begin_with_connect_is_closed_without_a_word(listener: Listener, data: bytes) -> None:
     device = await listener.dial()
     device.send(data)

@@ -61,6 +61,25 @@ async def test_paho_over_tls_publishes_and_each_message_is_stored_once_in_order(
 
 
 @on_uvloop
+async def test_paho_publishes_over_websockets_and_tls(authority: Authority) -> None:
+    def publish_all(port: int) -> None:
+        device = paho.Client(paho.CallbackAPIVersion.VERSION2, "p", transport="websockets")
+        device.tls_set(ca_certs=str(authority.ca))
+        device.connect("127.0.0.1", port)
+        device.loop_start()
+        for info in [device.publish("a/b", b"%d" % i, qos=1) for i in range(300)]:
+            info.wait_for_publish(WITHIN_S)
+        device.disconnect()
+        device.loop_stop()
+
+    async with listening(authority.files()) as listener:
+        await asyncio.to_thread(publish_all, listener.port)
+
+        assert listener.messages == [("default", "a/b", b"%d" % i) for i in range(300)]
+        await until(lambda: not listener.gateway._sessions)
+
+
+@on_uvloop
 async def test_mosquitto_pub_publishes_over_tls(authority: Authority) -> None:
     program = shutil.which("mosquitto_pub")
     assert program is not None, "install mosquitto-clients"
