@@ -109,7 +109,8 @@ def _services(
     page_prefix: str = "",
 ) -> Services:
     appender = open_appender(config.log_settings)
-    writer = LogWriter(appender, outcome_of, choice.of_record, host_stamps())
+    stamps = host_stamps()
+    writer = LogWriter(appender, outcome_of, choice.of_record, stamps)
     endpoint = Endpoint(store, writer, clock_ns=time.time_ns, refusals=NOT_NOW, page_prefix=page_prefix)
     return Services(
         store=store,
@@ -126,4 +127,5 @@ def _services(
         directory=directory,
         rejected=rejected,
         partition_of=choice.of_message,
+        stamps=stamps,
     )

@@ -111,7 +111,13 @@ class Steps:
         self.count += 1
         self.last = step
         metrics.clock_steps.labels(self._process, step.direction).inc()
-        log.warning("the host's clock was %s; times of arrival follow it, nothing waits longer or shorter", step)
+        advice = (
+            "; `streamgauge dead-letters replay --reason too_far_ahead` takes what was refused because it was behind"
+        )
+        log.warning(
+            "the host's clock was %s; times of arrival follow it, nothing waits longer or shorter%s",
+            *(step, advice if step.by_ns > 0 else ""),
+        )
         if not is_set(step.to_ns):
             log.warning("%s", unset(step.to_ns))
 

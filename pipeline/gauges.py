@@ -38,7 +38,7 @@ class Gauges:
     async def often(self) -> None:
         """What is known."""
         metrics.lag_s.set(self._partitions.lag_s)
-        metrics.clock_is_believed.set(all(partition.store.is_clock_believed for partition in self._partitions))
+        metrics.clock_settles.set(not all(partition.store.is_clock_believed for partition in self._partitions))
 
     async def seldom(self) -> None:
         """What has to be asked; in a thread, since disks may wait."""

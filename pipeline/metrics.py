@@ -224,10 +224,10 @@ clock_is_set = Gauge(
 clock_unset_messages = Counter(
     "streamgauge_clock_unset_messages_total", "Messages stamped while the host's clock was not set"
 )
-clock_is_believed = Gauge(
-    "streamgauge_clock_is_believed",
-    "1; 0 while nothing is deleted for its age, because the host's clock went far ahead some hours ago",
-    multiprocess_mode="livemin",
+clock_settles = Gauge(
+    "streamgauge_clock_settles",
+    "1 while nothing is deleted for its age, because the host's clock went far ahead; else 0",
+    multiprocess_mode="livemax",
 )
 
 # Each process.

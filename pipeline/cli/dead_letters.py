@@ -56,6 +56,7 @@ def show_letter(context: click.Context, letter_id: str) -> None:
 def replay(context: click.Context, ids: tuple[str, ...], reason: str | None) -> None:
     """Put dead letters through the stream again, oldest first, with their first arrival stamp.
 
+    Those that were too_far_ahead or too_late are judged as if they came now: the host's clock may have been wrong.
     What fails again becomes a new dead letter, which this call leaves alone.
     """
     if bool(ids) == bool(reason):

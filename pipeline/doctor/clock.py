@@ -11,10 +11,9 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.doctor.finding import Finding, fail, ok, warn
+from store.host_time import is_set
 
 NAME = "clock"
-# The year of this program. A machine without a battery for its clock starts in 1970.
-BEGAN_S = dt.datetime(2026, 1, 1, tzinfo=dt.UTC).timestamp()
 AHEAD_S = 2.0  # of a file just written; file systems round
 _STA_UNSYNC = 0x0040  # linux/timex.h
 
@@ -46,7 +45,7 @@ def judge(now_s: float, newest_s: float | None) -> Finding:
     """`newest_s` is when the newest file of the data_dir was written; None: there is none."""
     told = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(timespec="seconds")
     mend = "set the clock by NTP (systemd-timesyncd, chrony) before streamgauge starts: arrivals are stamped with it"
-    if now_s < BEGAN_S:
+    if not is_set(int(now_s * 1e9)):
         return fail(NAME, f"it says {told}, before this program was written", mend)
     if newest_s is not None and newest_s > now_s + AHEAD_S:
         return fail(NAME, f"it says {told}, {newest_s - now_s:,.0f} s before the newest data was written", mend)

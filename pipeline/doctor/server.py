@@ -16,6 +16,8 @@ from pipeline.supervisor.supervisor import reachable
 NAME = "server"
 TIMEOUT_S = 2.0
 NEARLY_FULL = 0.5
+STEPS = "streamgauge_clock_steps_total"
+SETTLES = "streamgauge_clock_settles"
 
 
 def check_server(config: Config) -> Iterator[Finding]:
@@ -40,6 +42,7 @@ def check_server(config: Config) -> Iterator[Finding]:
         yield fail(NAME, f"what listens at {address} is no streamgauge", "see the check of ports for what it is")
         return
     yield judge_ready(status, answer)
+    yield from judge_clock(answer.get("clock") or {}, page)
     yield from judge_counts(page, max_bytes=config.log.max_bytes)
 
 
@@ -49,6 +52,23 @@ def judge_ready(status: int, answer: dict[str, Any]) -> Finding:
     if status == http.client.OK:
         return ok(NAME, told)
     return warn(NAME, told, "wait; if the lag does not fall, more arrives than one worker stores (docs/operations.md)")
+
+
+def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
+    """What /readyz and the metrics say of the host's clock; nothing where nothing happened to it."""
+    mend = "have it set by NTP before streamgauge starts (docs/operations.md, The host's clock)"
+    if clock.get("is_set") is False:
+        yield fail(NAME, f"the host's clock says {clock.get('now')}: it was never set", mend)
+    steps = max(sum_of(page, STEPS, f'process="{process}"') for process in ("worker", "gateway"))
+    if steps:
+        last = clock.get("last_step")
+        told = (
+            "" if last is None else f", the last time by {last['by_seconds']:,} s from {last['from']} to {last['to']}"
+        )
+        yield warn(NAME, f"the host's clock was set {steps:,.0f} times since the start{told}", mend)
+    if sum_of(page, SETTLES):
+        told = "the host's clock has gone far ahead; nothing is deleted for its age until that has stood for 6 hours"
+        yield warn(NAME, told, "nothing, if it is right now; else set it")
 
 
 def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.arrival import ArrivalStamps
 from pipeline.clock import Steps
 from pipeline.directory.directory import Directory
 from pipeline.directory.rejected import RejectedMessages
@@ -56,6 +57,7 @@ class Services:
     directory: Directory
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account, at most so many
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
+    stamps: ArrivalStamps  # of what HTTP takes in; in its thread
     steps: Steps | None = None  # of the host's clock; None: nobody looks
     keepers: Keepers | None = None  # where there are other workers
     internal: Internal | None = None  # the same

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.archive.dead_letters import ArchivedLetter
+from pipeline.arrival import ArrivalStamps
 from pipeline.dead_letter import DeadLetter, Reason, encode_replayed
 from pipeline.frame import FrameKind, encode_frame
 from pipeline.http.problems import Problem, bad_parameter
@@ -23,6 +24,7 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
 MAX_REPLAYED = 1000
+_BY_ARRIVAL = frozenset({Reason.TOO_FAR_AHEAD, Reason.TOO_LATE})
 
 
 @router.get("", summary="Messages that could not become records, newest first")
@@ -73,6 +75,9 @@ class Replay(BaseModel):
 async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 
+    Those that were refused for the distance of their own time from their arrival are judged anew, as if they came now:
+    it may have been the host's clock that was wrong.
+
     Those of a reason go oldest first, at most 1,000 a request; `more` says whether others are left, and a next request
     with `up_to` of the answer takes those alone, and not what has failed again since.
     """
@@ -80,8 +85,8 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
         raise Problem(400, "name either ids or a reason", parameter="ids")
     up_to = body.up_to
     if body.reason is None:
-        letters = [_find(parts, account, letter_id, "ids").letter for letter_id in dict.fromkeys(body.ids or ())]
-        letters.sort(key=lambda letter: letter.arrival_ns)
+        named = [_find(parts, account, letter_id, "ids") for letter_id in dict.fromkeys(body.ids or ())]
+        letters = [entry.letter for entry in sorted(named, key=lambda entry: entry.seq)]
     else:
         found, up_to = parts.dead_letters.not_replayed(
             account=account, reason=body.reason, limit=MAX_REPLAYED, up_to_seq=body.up_to
@@ -99,7 +104,8 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
         for letter in letters:
             by_partition.setdefault(parts.partition_of(letter.account, letter.mqtt_topic), []).append(letter)
         for partition, of in by_partition.items():
-            await parts.appender.append(READINGS, _frame(of), partition)
+            for frame in _frames(of, parts.stamps):
+                await parts.appender.append(READINGS, frame, partition)
         ids, now_ns = [letter.id for letter in letters], parts.clock_ns()
         parts.dead_letters.mark_replayed(ids, now_ns)
         await parts.appender.append(DEAD_LETTERS, encode_replayed(ids, now_ns), 0)
@@ -107,10 +113,20 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
     return {"replayed": len(letters), "more": more, "up_to": up_to}
 
 
-def _frame(letters: Sequence[DeadLetter]) -> bytes:
+def _frames(letters: Sequence[DeadLetter], stamps: ArrivalStamps) -> list[bytes]:
+    """A frame of those that keep their stamps and one of those that get new ones, where there are such."""
+    again = [letter for letter in letters if letter.reason not in _BY_ARRIVAL]
+    anew = [letter for letter in letters if letter.reason in _BY_ARRIVAL]
+    frames = [_frame(FrameKind.MQTT_AGAIN, again, [letter.arrival_ns for letter in again])] if again else []
+    if anew:
+        frames.append(_frame(FrameKind.MQTT, anew, [stamps.take() for _ in anew]))
+    return frames
+
+
+def _frame(kind: FrameKind, letters: Sequence[DeadLetter], stamps: list[int]) -> bytes:
     return encode_frame(
-        FrameKind.MQTT_AGAIN,
-        [letter.arrival_ns for letter in letters],
+        kind,
+        stamps,
         [letter.account for letter in letters],
         [letter.mqtt_topic for letter in letters],
         [letter.payload for letter in letters],

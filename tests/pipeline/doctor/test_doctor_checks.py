@@ -20,6 +20,7 @@ from pipeline.doctor.checks import CHECKS
 from pipeline.doctor.examine import examine
 from pipeline.doctor.finding import Finding, Level, ok
 from pipeline.doctor.reach import reach
+from store.host_time import WRITTEN_NS
 
 GIB = 2**30
 DAY_S = 86_400
@@ -63,13 +64,16 @@ def test_open_files_are_enough_few_or_too_few(hard: int | None, level: Level) ->
     assert open_files.judge(hard).level is level
 
 
+SET_S = WRITTEN_NS / 1e9  # a clock that stands before was never set
+
+
 @pytest.mark.parametrize(
     ("now_s", "newest_s", "level"),
     [
-        (clock.BEGAN_S, None, Level.OK),
-        (clock.BEGAN_S - 1, None, Level.FAIL),
-        (clock.BEGAN_S, clock.BEGAN_S + 2, Level.OK),
-        (clock.BEGAN_S, clock.BEGAN_S + 2.1, Level.FAIL),
+        (SET_S, None, Level.OK),
+        (SET_S - 1, None, Level.FAIL),
+        (SET_S, SET_S + 2, Level.OK),
+        (SET_S, SET_S + 2.1, Level.FAIL),
     ],
 )
 def test_a_clock_behind_what_is_stored_fails(now_s: float, newest_s: float | None, level: Level) -> None:
@@ -108,6 +112,28 @@ def test_an_old_kernel_is_told() -> None:
         Level.OK,
         Level.OK,
     ]
+
+
+STEPS = """
+streamgauge_clock_steps_total{direction="ahead",process="gateway"} 1.0
+streamgauge_clock_steps_total{direction="back",process="worker"} 1.0
+streamgauge_clock_steps_total{direction="ahead",process="worker"} 2.0
+streamgauge_clock_settles 1.0
+"""
+
+
+def test_what_happened_to_the_clock_of_a_server_is_told() -> None:
+    last = {"by_seconds": -1200.0, "from": "2026-11-18T11:26:40Z", "to": "2026-11-18T11:06:40Z"}
+    waits = "nothing is deleted for its age until that has stood for 6 hours"
+    last_time = ", the last time by -1,200.0 s from 2026-11-18T11:26:40Z to 2026-11-18T11:06:40Z"
+    found = list(server.judge_clock({"is_set": True, "last_step": last}, STEPS))
+
+    assert [(f.level, f.what) for f in found] == [
+        (Level.WARN, f"the host's clock was set 3 times since the start{last_time}"),
+        (Level.WARN, f"the host's clock has gone far ahead; {waits}"),
+    ]
+    assert [f.level for f in server.judge_clock({"is_set": False, "now": "1970-01-01T00:00:40Z"}, "")] == [Level.FAIL]
+    assert list(server.judge_clock({"is_set": True}, "streamgauge_clock_settles 0.0")) == []
 
 
 PAGE = """
@@ -263,4 +289,4 @@ def test_a_check_that_fails_or_does_not_end_is_a_finding_and_hides_no_other(tmp_
 
 def test_each_check_is_listed_once() -> None:
     assert len({name for name, _ in CHECKS}) == len(CHECKS)
-    assert time.time() > clock.BEGAN_S  # or the clock of this machine makes every check of it fail
+    assert time.time() > SET_S  # or the clock of this machine makes every check of it fail

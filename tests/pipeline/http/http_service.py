@@ -102,6 +102,7 @@ class HttpService:
                 progress=self.progress,
                 partitions=lambda: [0],
                 clock_ns=self.clock,
+                stamps=stamps_by(self.clock),
                 queries=QuerySlots(),
                 lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),

@@ -173,6 +173,24 @@ async def test_a_replay_appends_the_message_with_its_first_stamp(service: HttpSe
     assert [found["replayed"] for found in await letters_of(http)] == [None, "2026-11-23T10:01:00Z"]
 
 
+async def test_a_letter_that_was_too_far_from_its_arrival_is_judged_as_if_it_came_now(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    """It was the host's clock that was wrong, perhaps, and is right by now."""
+    body = {"ts": NOW_NS + 60 * MINUTE, "temperature": 21.5}
+    await service.publish("greenhouse/eu/gh-1/north/s1", body)
+    (letter,) = await letters_of(http, reason="too_far_ahead")
+    service.clock.now_ns += 61 * MINUTE
+
+    answer = await http.post("/v1/dead-letters/replay", json={"reason": "too_far_ahead"})
+
+    frame = decode_frame(service.admin.read(READINGS, 1, 10)[0][1])
+    assert answer.json()["replayed"] == 1
+    assert (frame.kind, frame.arrival_ns) == (FrameKind.MQTT, [service.clock.now_ns])
+    service.take_in()
+    assert [found["id"] for found in await letters_of(http)] == [letter["id"]]  # it became a row
+
+
 async def test_all_letters_of_a_reason_are_replayed_once(service: HttpService, http: httpx.AsyncClient) -> None:
     await service.publish("greenhouse/eu/gh-1/north/s1", b"1", b"{x", b"{y")
 

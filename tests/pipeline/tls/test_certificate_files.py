@@ -102,6 +102,11 @@ def test_an_expired_certificate_is_refused_from_the_second_after_its_last(
         load(files, now_s)
 
 
+def test_a_host_whose_clock_is_not_set_serves_all_the_same(authority: Authority) -> None:
+    """Its clients judge the certificate by their own clocks."""
+    assert load(authority.files(), now_s=40.0)
+
+
 def test_tls_1_1_is_not_spoken(authority: Authority) -> None:
     context, _ = load(authority.files(), time.time())
 
