@@ -39,6 +39,14 @@ class Clock:
 HOST = Clock(time.time_ns, time.monotonic_ns)
 
 
+def evenly(clock: Clock = HOST) -> Callable[[], int]:
+    """A clock that begins with the host's time and goes on evenly, whatever that is set to: for waits within a process
+    of which something is kept.
+    """
+    ahead_ns = clock.wall_ns() - clock.monotonic_ns()
+    return lambda: ahead_ns + clock.monotonic_ns()
+
+
 def since_boot_ns() -> int:
     """A monotonic clock that goes on while the machine sleeps, where there is one: sleep is no step."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

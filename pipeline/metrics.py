@@ -171,6 +171,12 @@ log_messages_lost = Counter(
 
 # Webhooks.
 webhook_attempts = Counter("streamgauge_webhooks_attempts_total", "Attempts to deliver", ["receiver", "outcome"])
+webhook_failing = Gauge(
+    "streamgauge_webhooks_failing",
+    "1: the last attempt at this receiver failed",
+    ["receiver"],
+    multiprocess_mode="livemax",
+)
 webhook_seconds = Histogram(
     "streamgauge_webhooks_request_seconds",
     "From connecting to a receiver until its answer, or the lack of one",

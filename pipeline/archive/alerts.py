@@ -79,7 +79,8 @@ class AlertArchive:
     ) -> int:
         """Take in the alert events of one log message and queue a delivery of each to every receiver, due at once.
 
-        An event may also be the note of a settled delivery (`settlement`): then that one is not to be sent any more.
+        An event may also be the note of a settled delivery (`settlement`): then that one is not to be sent any more;
+        or the wish to try deliveries again (`retrial`).
         Returns how many deliveries were queued. What the position covers, or is known by its id, changes nothing.
         """
         names = tuple(receivers)
@@ -89,6 +90,9 @@ class AlertArchive:
                 for event in events:
                     if "settled" in event:
                         _settle(db, event["settled"])
+                        continue
+                    if "retried" in event:
+                        queued += _retry(db, event["retried"], now_ns)
                         continue
                     _store(db, event, now_ns)
                     queued += sum(_queue(db, event, name, now_ns) for name in names)
@@ -134,6 +138,24 @@ class AlertArchive:
         sql = f"SELECT * FROM deliveries{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # as above
         return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
 
+    def failed_deliveries(
+        self, *, account: str, delivery_id: str | None = None, receiver: str | None = None, limit: int = 1000
+    ) -> Sequence[Delivery]:
+        """The oldest deliveries that were given up, or wait after a failed attempt, and may be tried again.
+
+        A receiver that knows of an alert's end is not told of its beginning any more: that one is not among them.
+        """
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("? IN (id, alert_id)", delivery_id)
+        where.add("receiver = ?", receiver)
+        sql = (
+            f"SELECT * FROM deliveries AS d{where.sql} AND (state = 'given_up' OR state = 'queued' AND attempts > 0) "  # noqa: S608  # as above
+            "AND NOT EXISTS (SELECT 1 FROM deliveries AS e WHERE e.alert_id = d.alert_id AND e.receiver = d.receiver "
+            "AND e.state = 'delivered' AND e.seq > d.seq) ORDER BY seq LIMIT ?"
+        )
+        return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
+
     def due(self, now_ns: int, receiver: str, limit: int) -> Sequence[Delivery]:
         """What may be sent to `receiver` now, longest due first, at most `limit`. Changes nothing."""
         return [Delivery.of(row) for row in self._file.read(_DUE, (receiver, now_ns, limit))]
@@ -144,6 +166,15 @@ class AlertArchive:
             "SELECT min(next_attempt_ns) FROM deliveries WHERE receiver = ? AND state = 'queued'", (receiver,)
         )
         return None if rows[0][0] is None else int(rows[0][0])
+
+    def bring_forward(self, now_ns: int, longest_ns: int) -> None:
+        """Let nothing wait longer than `longest_ns` from now, and what was never tried not at all."""
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE deliveries SET next_attempt_ns = CASE WHEN attempts = 0 THEN ?1 ELSE ?1 + ?2 END "
+                "WHERE state = 'queued' AND next_attempt_ns > CASE WHEN attempts = 0 THEN ?1 ELSE ?1 + ?2 END",
+                (now_ns, longest_ns),
+            )
 
     def firing(self) -> int:
         """How many alerts fire now."""
@@ -208,6 +239,19 @@ def settlement(delivery: Delivery, state: DeliveryState, now_ns: int, error: str
             "error": error,
         }
     }
+
+
+def retrial(delivery: Delivery) -> Mapping[str, Any]:
+    """The wish, for the log, that a delivery be tried again, now and for another day."""
+    return {"retried": {"id": delivery.id, "receiver": delivery.receiver}}
+
+
+def _retry(db: sqlite3.Connection, wish: Mapping[str, Any], now_ns: int) -> int:
+    return db.execute(
+        "UPDATE deliveries SET state = 'queued', attempts = 0, queued_ns = ?, next_attempt_ns = ?, settled_ns = NULL "
+        "WHERE id = ? AND receiver = ? AND (state = 'given_up' OR state = 'queued' AND attempts > 0)",
+        (now_ns, now_ns, wish["id"], wish["receiver"]),
+    ).rowcount
 
 
 def _settle(db: sqlite3.Connection, note: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`streamgauge alerts [list|deliveries]`."""
+"""`streamgauge alerts [list|deliveries|retry]`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def list_alerts(
     show(Listing(_ALERT, rows, answer, "alerts"), form)
 
 
-@alerts.command()
+@alerts.group(invoke_without_command=True)
 @click.option("--receiver", help="Only to this receiver.")
 @click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]))
 @limit_option(50)
@@ -52,8 +52,35 @@ def list_alerts(
 @click.pass_context
 def deliveries(context: click.Context, receiver: str | None, state: str | None, limit: int, form: str) -> None:
     """What was sent to webhooks, newest first: how often it was tried, and what came of it."""
+    if context.invoked_subcommand is not None:
+        return
     parameters = given(receiver=receiver, state=state)
     with client(context) as server:
         answer = in_pages(server, "v1", "alerts", "deliveries", parameters=parameters, key="deliveries", limit=limit)
     rows = (tuple(entry[name] for name in _DELIVERY) for entry in answer["deliveries"])
     show(Listing(_DELIVERY, rows, answer, "deliveries"), form)
+
+
+@alerts.command()
+@click.argument("delivery", metavar="[ID]", required=False)
+@click.option("--all-failed", is_flag=True, help="All that were given up or failed so far.")
+@click.option("--receiver", help="Only to this receiver.")
+@endpoint_option
+@click.pass_context
+def retry(context: click.Context, delivery: str | None, *, all_failed: bool, receiver: str | None) -> None:
+    """Try failed deliveries again, now and for another day: that with this ID (as `deliveries` lists them; an alert's
+    own ID means all of its deliveries), or --all-failed.
+    """
+    if (delivery is None) != all_failed:
+        raise click.UsageError("name either the ID of a delivery or --all-failed")
+    wish = {"id": delivery, "all_failed": all_failed, "receiver": receiver}
+    with client(context) as server:
+        answer = server.post("v1", "alerts", "deliveries", "retry", body=wish).json()
+    count = answer["retried"]
+    told = "1 delivery is" if count == 1 else f"{count} deliveries are"
+    click.echo(f"{told} tried again; `streamgauge alerts deliveries` shows what comes of it")
+    if answer["more"]:
+        click.echo("there are more: ask again in a moment")
+
+
+deliveries.add_command(retry)

@@ -6,13 +6,10 @@ does). What only a later version will do is refused by name.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -24,6 +21,7 @@ from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, FilePath, HostPort, SizeBytes
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
+from pipeline.config.webhooks import Receiver
 from pipeline.layout import Layout
 from pipeline.log.settings import LogSettings
 from pipeline.tls.files import TlsFiles
@@ -156,49 +154,6 @@ class Http(Section):
     def accounts_by_token(self) -> dict[str, str]:
         """The account of each token, in the clear."""
         return {token.token.get_secret_value(): token.account for token in self.tokens}
-
-
-class Webhook(Section):
-    """Where alerts are posted."""
-
-    url: str
-    secret: SecretStr | None = Field(
-        default=None, description="whsec_ + base64, as Standard Webhooks: signs what is posted"
-    )
-    allow_private: bool = Field(default=False, description="whether the address may be loopback or private")
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            is_http = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            is_http = False
-        if not is_http:
-            raise ValueError("it is not a webhook's address; write https://host/path (or http://)")
-        return url
-
-    @field_validator("secret")
-    @classmethod
-    def _has_known_form(cls, secret: SecretStr | None) -> SecretStr | None:
-        """Standard Webhooks, "Signature scheme": symmetric keys are whsec_ and 24-64 bytes in base64."""
-        if secret is not None:
-            prefix, _, encoded = secret.get_secret_value().partition("_")
-            try:
-                key = base64.b64decode(encoded, validate=True) if prefix == "whsec" else b""
-            except binascii.Error:
-                key = b""
-            if not 24 <= len(key) <= 64:
-                raise ValueError("it has no form known here; write whsec_ and the base64 of 24-64 random bytes")
-        return secret
-
-
-class Receiver(Section):
-    """Who hears of alerts."""
-
-    name: str = Field(min_length=1)
-    webhook: Webhook
 
 
 class Config(Section):

@@ -13,6 +13,7 @@ from pipeline.doctor.memory import check_memory
 from pipeline.doctor.object_store import check_object_store
 from pipeline.doctor.open_files import check_open_files
 from pipeline.doctor.ports import check_ports
+from pipeline.doctor.receivers import check_receivers
 from pipeline.doctor.rule_files import check_rule_files
 from pipeline.doctor.server import check_server
 from pipeline.doctor.settings import check_settings
@@ -29,6 +30,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("memory", check_memory),
     ("certificates", check_certificates),
     ("brokers", check_brokers),
+    ("receivers", check_receivers),
     ("kafka", check_kafka),
     ("bucket", check_object_store),
     ("versions", check_versions),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ TIMEOUT_S = 2.0
 NEARLY_FULL = 0.5
 STEPS = "streamgauge_clock_steps_total"
 SETTLES = "streamgauge_clock_settles"
+_FAILING = re.compile(r'^streamgauge_webhooks_failing\{.*receiver="([^"]*)".*\} 1(?:\.0)?$', re.MULTILINE)
 
 
 def check_server(config: Config) -> Iterator[Finding]:
@@ -83,7 +85,12 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
     given_up = sum_of(page, "streamgauge_webhooks_attempts_total", 'outcome="given_up"')
     if given_up:
         told = f"{given_up:,.0f} alerts were not delivered"
-        yield warn(NAME, told, "streamgauge alerts deliveries --state given_up says to whom and why")
+        mend = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
+        yield warn(NAME, told, mend)
+    failing = _FAILING.findall(page)
+    if failing:
+        told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"
+        yield warn(NAME, told, "streamgauge alerts deliveries --state queued says why; alerts retry tries at once")
     held = sum_of(page, "streamgauge_log_bytes")
     if held > max_bytes * NEARLY_FULL:
         told = f"the log holds {held / max_bytes:.0%} of log.max_bytes"

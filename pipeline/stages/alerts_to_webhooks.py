@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ async def alerts_to_webhooks(
         keeping.note = note
     async for event in stream.events():
         events = orjson.loads(event.value)
-        offset, now_ns = event.message.offset, time.time_ns()
+        offset, now_ns = event.message.offset, keeping.clock_ns()
         archive, receivers = keeping.archive, keeping.receivers
         await asyncio.to_thread(archive.accept, keeping.stream, offset, events, receivers, now_ns=now_ns)
         keeping.wake()

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.archive.alerts import AlertArchive
-from pipeline.config.model import Receiver
-from pipeline.webhooks.sender import Note, WebhookSender
+from pipeline.clock import evenly
+from pipeline.config.webhooks import Receiver
+from pipeline.webhooks.sender import Note, WebhookSender, trust_of
 
 LOOK_EVERY_S = 0.05
 
@@ -22,14 +23,18 @@ LOOK_EVERY_S = 0.05
 class AlertKeeping:
     """Starts and ends the sender. Used from the worker's event loop.
 
-    note  appends to [alerts] that deliveries were settled; None where nobody else could take over
+    note      appends to [alerts] that deliveries were settled; None where nobody else could take over
+    clock_ns  by which deliveries are queued and due
     """
 
     def __init__(self, receivers: Sequence[Receiver], archive: AlertArchive, stream: str) -> None:
-        """`stream` is the log stream's: `<log id>/alerts/0`."""
+        """`stream` is the log stream's: `<log id>/alerts/0`. Raises ConfigError: a file of authorities is not good."""
+        for receiver in receivers:
+            trust_of(receiver)
         self.archive = archive
         self.stream = stream
         self.note: Note | None = None
+        self.clock_ns = evenly()
         self._receivers = receivers
         self._sender: WebhookSender | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -64,7 +69,8 @@ class AlertKeeping:
         sender = WebhookSender(
             self._receivers,
             self.archive,
-            clock_ns=time.time_ns,
+            clock_ns=self.clock_ns,
+            wall_ns=time.time_ns,
             rng=random.Random(),  # noqa: S311  # jitter
             note=self._noted,
         )

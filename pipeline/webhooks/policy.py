@@ -2,9 +2,8 @@
 
 - 2xx: delivered.
 - 410 Gone: given up at once; the endpoint asks for that (Standard Webhooks, "Deliverability and reliability").
-- 429, 5xx, 408, 425, and no answer at all: tried again for 24 hours after the alert, then given up.
-- Everything else (3xx, since redirects are not followed, and 4xx) will hardly get better by repeating, but may while
-  an operator mends an endpoint: given up with the 5th failed attempt.
+- Everything else, and no answer at all: tried again for 24 hours after the alert, then given up. A 404, 401 or 3xx
+  will not get better by repeating; but it does when a deployment ends or an operator mends an endpoint.
 
 Between attempts: 1 s doubled each time up to 10 minutes, of which a random 50-100 %, so that receivers that failed
 together are not asked together. A Retry-After header (seconds or date) prolongs that, to at most an hour.
@@ -26,10 +25,8 @@ DELIVER_FOR_NS = 24 * 3600 * SECOND_NS
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 600.0
 LONGEST_RETRY_AFTER_S = 3600.0
-MOST_REFUSALS = 5
 
 _GONE = 410
-_PASSING = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +61,18 @@ class GiveUp:
 Verdict: TypeAlias = Delivered | TryAgain | GiveUp
 
 
-def judge(delivery: Delivery, attempt: Attempt, now_ns: int, rng: random.Random) -> Verdict:
-    """What becomes of `delivery`, whose `attempts` do not count this one yet."""
+def judge(delivery: Delivery, attempt: Attempt, now_ns: int, rng: random.Random, *, wall_ns: int) -> Verdict:
+    """What becomes of `delivery`, whose `attempts` do not count this one yet.
+
+    now_ns is of the clock that the queue goes by, wall_ns the host's time, by which a receiver names a moment.
+    """
     status = attempt.status
     if status is not None and 200 <= status < 300:
         return Delivered()
-    attempts = delivery.attempts + 1
-    is_refusal = status is not None and status < 500 and status not in _PASSING
-    if status == _GONE or (is_refusal and attempts >= MOST_REFUSALS):
-        return GiveUp(attempt.error)
     last_ns = delivery.queued_ns + DELIVER_FOR_NS
-    if now_ns >= last_ns:
+    if status == _GONE or now_ns >= last_ns:
         return GiveUp(attempt.error)
-    wait_s = max(backoff_s(attempts, rng), retry_after_s(attempt.headers, now_ns))
+    wait_s = max(backoff_s(delivery.attempts + 1, rng), retry_after_s(attempt.headers, wall_ns))
     return TryAgain(min(now_ns + int(wait_s * SECOND_NS), last_ns), attempt.error)
 
 
@@ -86,15 +82,16 @@ def backoff_s(attempts: int, rng: random.Random) -> float:
     return full_s * rng.uniform(0.5, 1.0)
 
 
-def retry_after_s(headers: Mapping[str, str], now_ns: int) -> float:
+def retry_after_s(headers: Mapping[str, str], wall_ns: int) -> float:
     """How long the receiver asks us to wait (RFC 9110, 10.2.3), within bounds; 0 if it does not say, or unreadably."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:18]), LONGEST_RETRY_AFTER_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        at_s = moment.timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):  # what the parsers raise is whatever the text hits
         return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(moment.timestamp() - now_ns / SECOND_NS, 0.0), LONGEST_RETRY_AFTER_S)
+    return min(max(at_s - wall_ns / SECOND_NS, 0.0), LONGEST_RETRY_AFTER_S)

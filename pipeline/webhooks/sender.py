@@ -16,6 +16,7 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, assert_never
 
 import httpx
@@ -24,8 +25,9 @@ from standardwebhooks import Webhook
 from pipeline import metrics
 from pipeline.archive.alerts import AlertArchive, settlement
 from pipeline.archive.delivery import Delivery, DeliveryState
-from pipeline.config.model import Receiver
-from pipeline.webhooks.policy import SECOND_NS, Delivered, GiveUp, TryAgain, Verdict, judge
+from pipeline.config.webhooks import Receiver, scrubbed, shown_url
+from pipeline.tls.trust import trusting
+from pipeline.webhooks.policy import LONGEST_DELAY_S, SECOND_NS, Delivered, GiveUp, TryAgain, Verdict, judge
 from pipeline.webhooks.post import TIMEOUT_S, post
 from pipeline.webhooks.request import headers_of
 from pipeline.webhooks.transport import CheckedTransport, Resolve, resolve
@@ -45,7 +47,8 @@ log = logging.getLogger(__name__)
 class WebhookSender:
     """The deliveries of one process to all receivers. Used from one event loop.
 
-    clock_ns  wall-clock time: attempts are due by it, and their timestamps are its
+    clock_ns  attempts are due by it; it goes evenly (`pipeline.clock.evenly`)
+    wall_ns   the host's time, for the timestamps of attempts
     rng       the jitter between attempts
     """
 
@@ -55,14 +58,19 @@ class WebhookSender:
         archive: AlertArchive,
         *,
         clock_ns: Callable[[], int],
+        wall_ns: Callable[[], int],
         rng: random.Random,
         ssl_context: ssl.SSLContext | None = None,
         resolve: Resolve = resolve,
         note: Note | None = None,
     ) -> None:
-        context = ssl_context or httpx.create_ssl_context()
-        self._lines = [_Line(receiver, archive, clock_ns, rng, context, resolve, note) for receiver in receivers]
+        self._lines = [
+            _Line(receiver, archive, clock_ns, wall_ns, rng, ssl_context or trust_of(receiver), resolve, note)
+            for receiver in receivers
+        ]
         self._tasks: list[asyncio.Task[None]] = []
+        self._archive = archive
+        self._clock_ns = clock_ns
 
     @property
     def receivers(self) -> tuple[str, ...]:
@@ -70,9 +78,13 @@ class WebhookSender:
         return tuple(line.receiver.name for line in self._lines)
 
     async def start(self) -> None:
-        """Begin to send, with what an earlier process left in the queue."""
+        """Begin to send, with what an earlier process left in the queue; what the host's clock, set back since, has put
+        off beyond any back-off comes sooner.
+        """
+        await asyncio.to_thread(self._archive.bring_forward, self._clock_ns(), int(LONGEST_DELAY_S * SECOND_NS))
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and a URL may be the secret
         self._tasks = [asyncio.create_task(line.run(), name=f"webhook {line.receiver.name}") for line in self._lines]
+        self._tasks += [asyncio.create_task(line.look_at_address()) for line in self._lines]
 
     async def stop(self) -> None:
         """End; requests under way get a few seconds to be answered, the rest stays in the queue."""
@@ -96,6 +108,7 @@ class _Line:
         receiver: Receiver,
         archive: AlertArchive,
         clock_ns: Callable[[], int],
+        wall_ns: Callable[[], int],
         rng: random.Random,
         ssl_context: ssl.SSLContext,
         resolve: Resolve,
@@ -106,17 +119,23 @@ class _Line:
         self.look = asyncio.Event()
         self._archive = archive
         self._clock_ns = clock_ns
+        self._wall_ns = wall_ns
         self._rng = rng
         secret = receiver.webhook.secret
         self._signer = None if secret is None else Webhook(secret.get_secret_value())
+        self._url = receiver.webhook.url.get_secret_value()
+        self._is_failing = False
+        self._transport = CheckedTransport(
+            allow_private=receiver.webhook.allow_private, ssl_context=ssl_context, resolve=resolve
+        )
         self._client = httpx.AsyncClient(
-            transport=CheckedTransport(
-                allow_private=receiver.webhook.allow_private, ssl_context=ssl_context, resolve=resolve
-            ),
+            transport=self._transport,
             timeout=TIMEOUT_S,
             follow_redirects=False,
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept: the next request owes nothing
         )
+        metrics.webhook_failing.labels(receiver.name).set(0)
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -135,6 +154,15 @@ class _Line:
                     await self.look.wait()
             except TimeoutError:
                 pass
+
+    async def look_at_address(self) -> None:
+        """Say at once if it cannot be posted to: otherwise the first alert would be the first to say so."""
+        url = httpx.URL(self._url)
+        try:
+            await self._transport.addresses(url)
+        except httpx.ConnectError as error:
+            told = scrubbed(str(error), self._url)
+            log.warning("alerts cannot be posted to %s (%s): %s", self.receiver.name, shown_url(self._url), told)
 
     async def close(self) -> None:
         """Wait a little for requests under way, then let go of the connections."""
@@ -166,10 +194,11 @@ class _Line:
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt, and the note of what came of it."""
         try:
-            headers = headers_of(delivery, self._signer, self._clock_ns())
+            headers = headers_of(delivery, self._signer, self._wall_ns())
             with metrics.webhook_seconds.time():
-                attempt = await post(self._client, self.receiver.webhook.url, headers, delivery.body)
-            await self._note(delivery, judge(delivery, attempt, self._clock_ns(), self._rng))
+                attempt = await post(self._client, self._url, headers, delivery.body)
+            verdict = judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
+            await self._note(delivery, verdict)
         except Exception:
             log.exception("the delivery %s to %s was not noted; it is sent again", delivery.id, self.receiver.name)
             await asyncio.sleep(LOOK_AGAIN_S)
@@ -179,6 +208,7 @@ class _Line:
     async def _note(self, delivery: Delivery, verdict: Verdict) -> None:
         name, now_ns = self.receiver.name, self._clock_ns()
         settled: Mapping[str, Any] | None = None
+        self._tell(verdict)
         match verdict:
             case Delivered():
                 await asyncio.to_thread(self._archive.delivered, delivery, now_ns)
@@ -189,7 +219,10 @@ class _Line:
                 outcome = "failed"
             case GiveUp(error):
                 await asyncio.to_thread(self._archive.given_up, delivery, now_ns, error)
-                log.warning("gave up delivering %s to %s: %s", delivery.id, name, error)
+                log.warning(
+                    "gave up delivering %s to %s: %s; `streamgauge alerts retry %s` tries again",
+                    *(delivery.id, name, error, delivery.id),
+                )
                 outcome = "given_up"
                 settled = settlement(delivery, DeliveryState.GIVEN_UP, now_ns, error)
             case _:
@@ -197,3 +230,25 @@ class _Line:
         metrics.webhook_attempts.labels(name, outcome).inc()
         if settled is not None and self._note_in_log is not None:
             await self._note_in_log(settled)
+
+    def _tell(self, verdict: Verdict) -> None:
+        """Say when it begins to fail, and when that is over; not at each of a thousand attempts."""
+        is_failing = not isinstance(verdict, Delivered)
+        if is_failing == self._is_failing:
+            return
+        self._is_failing = is_failing
+        metrics.webhook_failing.labels(self.receiver.name).set(is_failing)
+        where = f"{self.receiver.name} ({shown_url(self._url)})"
+        match verdict:
+            case Delivered():
+                log.info("alerts reach %s again", where)
+            case TryAgain(_, error):
+                log.warning("an alert could not be delivered to %s: %s; it is tried again for a day", where, error)
+            case GiveUp(error):
+                log.warning("an alert could not be delivered to %s: %s", where, error)
+
+
+def trust_of(receiver: Receiver) -> ssl.SSLContext:
+    """Whose certificates are believed. Raises ConfigError."""
+    ca = receiver.webhook.ca
+    return httpx.create_ssl_context() if ca is None else trusting(ca, f"receivers: {receiver.name}: webhook.ca")

@@ -25,7 +25,14 @@ class PrivateAddress(httpx.ConnectError):
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """All addresses of `host`, in the order the system prefers. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        if not host.endswith("."):
+            raise
+        # "localhost." is a full name to DNS and none to the file of hosts
+        found = await loop.getaddrinfo(host.rstrip("."), port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
@@ -41,7 +48,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         """The answer of the first of the host's addresses that can be connected to."""
         host = request.url.raw_host.decode("ascii")
         failure: httpx.TransportError = httpx.ConnectError(f"{host} has no address")
-        for address in await self._addresses(host, request.url.port or (443 if request.url.scheme == "https" else 80)):
+        for address in await self.addresses(request.url):
             try:
                 return await self._inner.handle_async_request(_to_address(request, host, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -52,14 +59,17 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         """Close all connections."""
         await self._inner.aclose()
 
-    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+    async def addresses(self, url: httpx.URL) -> Sequence[str]:
+        """Where `url` leads. Raises ConnectError, PrivateAddress."""
+        host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
         try:
             addresses = await self._resolve(host, port)
         except OSError as error:
             raise httpx.ConnectError(f"{host} cannot be resolved: {error.strerror or error}") from error
         private = [] if self._allow_private else [address for address in addresses if not is_public(address)]
         if private:
-            raise PrivateAddress(f"{host} has the address {private[0]}, which needs `allow_private: true`")
+            told = f"{host} has the address {private[0]}, which is not public: it needs `allow_private: true`"
+            raise PrivateAddress(told)
         return addresses
 
 
@@ -70,5 +80,5 @@ def _to_address(request: httpx.Request, host: str, address: str) -> httpx.Reques
         request.url.copy_with(host=address),
         headers=request.headers,
         stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": host},
+        extensions={**request.extensions, "sni_hostname": host.rstrip(".")},
     )

@@ -1,15 +1,19 @@
-"""`/v1/alerts` and `/v1/alerts/deliveries`."""
+"""`/v1/alerts`, `/v1/alerts/deliveries` and their retry."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.archive.alerts import Alert
+from pipeline.archive.alerts import Alert, retrial
 from pipeline.archive.delivery import Delivery, DeliveryState
-from pipeline.http.problems import bad_parameter
+from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services
+from pipeline.log.topics import ALERTS
 from rules.transition import rfc3339
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
@@ -18,6 +22,7 @@ Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many")]
 Before = Annotated[int | None, Query(description="`next` of the page before")]
+MOST_RETRIED = 10_000
 STATUSES = ("firing", "resolved")
 
 
@@ -58,6 +63,36 @@ def deliveries(
         limit=limit,
     )
     return {"deliveries": [_delivery(entry) for entry in found], "next": found[-1].seq if len(found) == limit else None}
+
+
+class Retry(BaseModel):
+    """Which deliveries are tried again: those of an id, or all that failed; only to `receiver`, if it is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | None = Field(default=None, description="of a delivery, or of an alert: then all of its deliveries")
+    all_failed: bool = False
+    receiver: str | None = None
+
+
+@router.post("/deliveries/retry", summary="Try failed deliveries again")
+async def retry(parts: Parts, account: Account, body: Retry) -> dict[str, Any]:
+    """Deliveries that were given up, or wait after a failure, are due now, and tried for another day.
+
+    At most 10,000 a request: `more` says whether others are left. A firing whose resolved was delivered is not tried.
+    """
+    if (body.id is None) != body.all_failed:
+        raise Problem(400, "name either an id or all_failed", parameter="id")
+    archive = parts.alerts
+    found = await asyncio.to_thread(
+        archive.failed_deliveries, account=account, delivery_id=body.id, receiver=body.receiver, limit=MOST_RETRIED
+    )
+    if not found and body.id is not None:
+        told = f"no failed delivery has the id {body.id}; /v1/alerts/deliveries lists what there is"
+        raise Problem(404, told, parameter="id")
+    if found:
+        await parts.appender.append(ALERTS, orjson.dumps([retrial(delivery) for delivery in found]), 0)
+    return {"retried": len(found), "more": len(found) == MOST_RETRIED}
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

@@ -209,12 +209,25 @@ def test_config_show_says_where_each_setting_came_from() -> None:
     assert f"max_bytes: 8GiB  # {GOOD}:5" in lines
 
 
+def test_the_url_of_a_webhook_is_shown_without_what_may_be_secret(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "receivers: [{name: a, webhook: {url: 'https://al:s3cret@h.example:8443/services/T0/b?token=c'}}]\n"
+    )
+    loaded = load(path, {}, {})
+
+    assert "https://al:***@h.example:8443/***?***" in show_config(loaded)
+    for text in (repr(loaded.config), show_config(loaded), loaded.config.model_dump_json()):
+        assert not [secret for secret in ("s3cret", "services", "T0", "token=c") if secret in text]
+
+
 def test_what_config_show_prints_loads_as_the_same_configuration(tmp_path: Path) -> None:
+    """But for secrets."""
     path, shown = tmp_path / "a.yaml", tmp_path / "b.yaml"
     path.write_text(
         "data_dir: /var/x\n"
         "tables: [{name: farm.air, topics: 'a/{b}/#', zone: b, measures: {t: {as: u, unit: kelvin}}}]\n"
-        "receivers: [{name: 'on: off', webhook: {url: 'https://hooks.example/a'}}]\n"
+        "receivers: [{name: 'on: off', webhook: {url: 'https://hooks.example/'}}]\n"
     )
     loaded = load(path, {}, {})
 

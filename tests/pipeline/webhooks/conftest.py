@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from loopback_endpoint import Endpoint
 
-from pipeline.archive.alerts import AlertArchive
+from pipeline.archive.alerts import AlertArchive, retrial
 from pipeline.archive.delivery import Delivery
 from pipeline.config import Receiver
 from pipeline.webhooks import WebhookSender
@@ -57,7 +57,8 @@ class Office:
             )
             for name, to in endpoints.items()
         ]
-        sender = WebhookSender(receivers, self.archive, clock_ns=self.clock, rng=random.Random(1), **options)
+        clocks = {"clock_ns": self.clock, "wall_ns": self.clock}
+        sender = WebhookSender(receivers, self.archive, rng=random.Random(1), **clocks, **options)
         self.senders.append(sender)
         await sender.start()
         return sender
@@ -66,6 +67,13 @@ class Office:
         """Queue events: `a1.firing`, `a1.resolved` and so on."""
         events = [event(*alert.split(".")) for alert in alerts]
         self.archive.accept(STREAM, self.offset, events, sender.receivers, now_ns=self.clock())
+        self.offset += 1
+        sender.wake()
+
+    def retry(self, sender: WebhookSender) -> None:
+        """Ask for another try of all that failed, through the log."""
+        wishes = [retrial(delivery) for delivery in self.archive.failed_deliveries(account="default")]
+        self.archive.accept(STREAM, self.offset, wishes, sender.receivers, now_ns=self.clock())
         self.offset += 1
         sender.wake()
 

@@ -155,7 +155,7 @@ async def test_a_private_address_is_refused_unless_it_is_allowed(office: Any, ho
         await until(lambda: office.deliveries()["a1.firing"].attempts == 1)
 
     assert hook.posted == []
-    assert "which needs `allow_private: true`" in office.deliveries()["a1.firing"].error
+    assert "which is not public: it needs `allow_private: true`" in office.deliveries()["a1.firing"].error
 
 
 async def test_one_private_address_among_public_ones_is_refused(office: Any) -> None:
@@ -182,6 +182,8 @@ async def test_a_name_is_resolved_once_and_its_next_address_is_tried(office: Any
     async with endpoint() as hook:
         url = {"url": f"http://hooks.example:{hook.port}/", "allow_private": True}
         sender = await office.send_to({"growers": ""}, webhook=url, resolve=resolve)
+        await until(lambda: asked == ["hooks.example"])  # the look at the start
+        asked.clear()
         office.queue(sender, "a1.firing")
         await until(lambda: office.states() == {"a1.firing": "delivered"})
 
@@ -208,15 +210,17 @@ async def test_a_certificate_is_checked_against_the_name_not_the_address(office:
     assert office.states() == {"a1.firing": state}
 
 
-async def test_a_redirect_is_not_followed(office: Any) -> None:
+async def test_a_redirect_is_not_followed_but_told(office: Any) -> None:
     async with endpoint() as target, endpoint() as hook:
-        hook.script = [answer(307, f"location: http://127.0.0.1:{target.port}/\r\n")]
+        to = f"http://bob:pass@127.0.0.1:{target.port}/hook/?key=x"
+        hook.script = [answer(307, f"location: {to}\r\n")]
         sender = await office.send_to({"growers": hook})
         office.queue(sender, "a1.firing")
         await until(lambda: office.deliveries()["a1.firing"].attempts == 1)
 
     assert target.posted == []
-    assert office.deliveries()["a1.firing"].error == "HTTP 307"
+    told = f"HTTP 307: redirects to http://127.0.0.1:{target.port}/hook/, which is not followed; make that the url"
+    assert office.deliveries()["a1.firing"].error == told
 
 
 async def test_gone_is_given_up_at_once_and_says_so(office: Any) -> None:
@@ -277,3 +281,90 @@ async def test_the_body_is_the_event_as_it_was_queued(office: Any) -> None:
         await until(lambda: office.states() == {"a1.firing": "delivered"})
 
     assert orjson.loads(hook.posted[0].body)["data"]["note"] == "°"
+
+
+async def test_what_was_given_up_is_tried_again_for_another_day(office: Any, clock: Any) -> None:
+    async with endpoint(answer(410)) as hook:
+        sender = await office.send_to({"growers": hook})
+        office.queue(sender, "a1.firing")
+        await until(lambda: office.states() == {"a1.firing": "given_up"})
+        clock.forward(48 * 3600)
+        office.retry(sender)
+        await until(lambda: office.states() == {"a1.firing": "delivered"})
+
+    assert hook.ids == ["a1.firing"] * 2
+
+
+async def test_the_beginning_of_an_alert_whose_end_was_delivered_is_not_tried_again(office: Any) -> None:
+    """Nor is what was delivered."""
+    async with endpoint(answer(410)) as hook:
+        sender = await office.send_to({"growers": hook})
+        office.queue(sender, "a1.firing", "a1.resolved", "a2.firing")
+        await until(lambda: list(office.states().values()).count("delivered") == 2)
+
+    assert {name for name, state in office.states().items() if state == "given_up"} <= {"a1.firing", "a2.firing"}
+    assert {delivery.id for delivery in office.archive.failed_deliveries(account="default")} <= {"a2.firing"}
+
+
+async def test_what_is_secret_in_a_url_is_not_in_the_error(office: Any) -> None:
+    """Whatever the endpoint says back."""
+    async with endpoint() as hook:
+        url = f"http://al:s3cr%40t@127.0.0.1:{hook.port}/longsecret/x?token=a%2Fbcd"
+        hook.script = [answer(401, body=b"al s3cr@t at /longsecret/x?token=a%2Fbcd or a/bcd")]
+        sender = await office.send_to({"growers": ""}, webhook={"url": url, "allow_private": True})
+        office.queue(sender, "a1.firing")
+        await until(lambda: office.deliveries()["a1.firing"].attempts == 1)
+
+    assert office.deliveries()["a1.firing"].error == "HTTP 401: al *** at /***?*** or ***"
+
+
+async def test_the_first_failure_and_the_first_success_after_it_are_told(
+    office: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "pipeline.webhooks.sender")
+    async with endpoint(answer(404), answer(404)) as hook:
+        sender = await office.send_to({"growers": hook})
+        office.queue(sender, "a1.firing")
+        for attempts in (1, 2):
+            await until(lambda attempts=attempts: office.deliveries()["a1.firing"].attempts == attempts)
+            clock.forward(3)
+            sender.wake()
+        await until(lambda: office.states() == {"a1.firing": "delivered"})
+
+    where = f"growers (http://127.0.0.1:{hook.port}/***?***)"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"an alert could not be delivered to {where}: HTTP 404; it is tried again for a day",
+        f"alerts reach {where} again",
+    ]
+
+
+async def test_a_private_address_is_told_before_there_is_an_alert(
+    office: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await office.send_to({"growers": "http://127.0.0.1:9/"})
+    await until(lambda: bool(caplog.records))
+
+    assert "127.0.0.1 has the address 127.0.0.1, which is not public" in caplog.text
+
+
+async def test_no_cookie_of_an_endpoint_is_sent_back(office: Any, clock: Any) -> None:
+    async with endpoint(answer(503, "set-cookie: a=b\r\n")) as hook:
+        sender = await office.send_to({"growers": hook})
+        office.queue(sender, "a1.firing")
+        await until(lambda: office.deliveries()["a1.firing"].attempts == 1)
+        clock.forward(3)
+        sender.wake()
+        await until(lambda: office.states() == {"a1.firing": "delivered"})
+
+    assert "cookie" not in hook.posted[1].headers
+
+
+async def test_what_a_clock_that_was_ahead_put_off_is_sent_after_a_start(office: Any, clock: Any) -> None:
+    async with endpoint() as hook:
+        sender = await office.send_to({"growers": hook})
+        await sender.stop()
+        clock.forward(3600)
+        office.queue(sender, "a1.firing")
+        clock.forward(-3600)
+        await office.send_to({"growers": hook})
+        await until(lambda: office.states() == {"a1.firing": "delivered"})

@@ -1,0 +1,96 @@
+"""Who hears of alerts. The URL of a webhook is a secret: who knows it may post to it.
+
+It is shown, by `config show` and wherever else, without its password, path and query (`shown_url`), and `scrubbed`
+takes them out of what others say about it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import Field, SecretStr, field_serializer, field_validator
+
+from pipeline.config.quantities import FilePath
+from pipeline.config.tables import Section
+
+MASK = "***"
+# What is shorter could be anybody's word: taking it out of a text would protect nothing and spoil the text.
+_SHORTEST_SECRET = 4
+_SHORTEST_IN_PATH = 8
+
+
+class Webhook(Section):
+    """Where alerts are posted."""
+
+    url: SecretStr = Field(description="https:// or http://")
+    secret: SecretStr | None = Field(
+        default=None, description="whsec_ + base64, as Standard Webhooks: signs what is posted"
+    )
+    allow_private: bool = Field(default=False, description="whether the address may be loopback or private")
+    ca: FilePath | None = Field(default=None, description="PEM: believe these authorities and no others")
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            is_http = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            is_http = False
+        if not is_http:
+            raise ValueError("it is not a webhook's address; write https://host/path (or http://)")
+        return url
+
+    @field_serializer("url", when_used="json")
+    def _masked(self, url: SecretStr) -> str:
+        return shown_url(url.get_secret_value())
+
+    @field_validator("secret")
+    @classmethod
+    def _has_known_form(cls, secret: SecretStr | None) -> SecretStr | None:
+        """Standard Webhooks, "Signature scheme": symmetric keys are whsec_ and 24-64 bytes in base64."""
+        if secret is not None:
+            prefix, _, encoded = secret.get_secret_value().partition("_")
+            try:
+                key = base64.b64decode(encoded, validate=True) if prefix == "whsec" else b""
+            except binascii.Error:
+                key = b""
+            if not 24 <= len(key) <= 64:
+                raise ValueError("it has no form known here; write whsec_ and the base64 of 24-64 random bytes")
+        return secret
+
+
+class Receiver(Section):
+    """Who hears of alerts."""
+
+    name: str = Field(min_length=1)
+    webhook: Webhook
+
+
+def shown_url(url: str) -> str:
+    """The URL with what may be secret masked: `https://alice:***@hooks.example/***?***`."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    netloc = (f"{user}:{MASK}" if colon else MASK if user else "") + at + host
+    path = f"/{MASK}" if parts.path.strip("/") else parts.path
+    return f"{parts.scheme}://{netloc}{path}" + (f"?{MASK}" if parts.query else "")
+
+
+def scrubbed(text: str, url: str) -> str:
+    """`text` without anything that may be secret in `url`: endpoints, and libraries, say it back."""
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _secrets(url: str) -> set[str]:
+    parts = urlsplit(url)
+    userinfo = parts.netloc.rpartition("@")[0]
+    user, colon, password = userinfo.partition(":")
+    values = [value for _, value in parse_qsl(parts.query)]
+    raw = [parts.query, *(part.partition("=")[2] for part in parts.query.split("&")), password if colon else user]
+    path = [part for part in (parts.path.strip("/"), *parts.path.split("/")) if len(part) >= _SHORTEST_IN_PATH]
+    return {text for one in (*raw, *path, *values) for text in (one, unquote(one)) if len(text) >= _SHORTEST_SECRET}
