@@ -9,8 +9,9 @@ from functools import partial
 from store.adopt import adopt, retyped
 from store.catalog import Catalog, TableInfo
 from store.changes import ColumnChanges
+from store.reader import Reader
 from store.record import MeasureType, TableId
-from store.schema import Column, Columns
+from store.schema import Columns, TableSchema
 from store.table import Table
 
 log = logging.getLogger(__name__)
@@ -36,14 +37,25 @@ def adopt_all(catalog: Catalog, tables: Iterable[Table], streams: Sequence[str],
         take_in(catalog, by_id[table_id])
 
 
-def retype(catalog: Catalog, table: TableId, stored: Iterable[Column], measure: str, kind: MeasureType) -> None:
-    """Make a measure of this type from now on, durably. Raises UnknownDatabase, UnknownTable, CannotRetype."""
-    columns = Columns.of(stored)
-    now_ns = catalog.now_ns()
+def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tuple[TableInfo, TableSchema]:
+    """Make a measure of this type from now on, durably, for all workers; the table as it is then. Any thread.
+
+    Raises UnknownDatabase, UnknownTable, CannotRetype.
+    """
+    catalog = store.catalog
+    with store.snapshot(table.account) as snapshot:
+        snapshot.look_anew()
+        stored = snapshot.schema(table.database, table.table).scanned
+    columns, now_ns = (
+        Columns.of(column for column in stored if column.kind in {"dimension", "measure"}),
+        catalog.now_ns(),
+    )
     told = retyped(catalog.table(table), columns, measure, kind, now_ns).told
     catalog.change_columns({table: lambda info: retyped(info, columns, measure, kind, now_ns).changes})
     for words in told:
         log.warning("table %s.%s: %s", table.database, table.table, words)
+    with store.snapshot(table.account) as snapshot:
+        return catalog.table(table), snapshot.schema(table.database, table.table)
 
 
 def take_in(catalog: Catalog, table: Table) -> None:

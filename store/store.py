@@ -190,14 +190,6 @@ class Store:
             return {}
         return {column.name: column.type for column in columns if column.kind == "measure"}
 
-    def retype(self, table: TableId, measure: str, kind: MeasureType) -> None:
-        """Make a measure of this type from now on, durably; nothing that is stored is written anew. Any thread.
-
-        Raises UnknownDatabase, UnknownTable, CannotRetype.
-        """
-        column_work.retype(self.catalog, table, self.table_to_read(table).stored_columns(), measure, kind)
-        self.take_in_changes()
-
     def take_in_changes(self) -> None:
         """Have the tables know what was decided, by whomever, about their columns."""
         for used in self.all_tables():

@@ -21,6 +21,7 @@ from pipeline.http.routes import (
     dead_letters,
     devices,
     internal,
+    measures,
     process,
     query,
     ready,
@@ -78,6 +79,6 @@ def create_app(services: Services) -> FastAPI:
     if services.internal is not None:
         app.include_router(internal.router)
     app.add_middleware(Counting)
-    for module in (zones, averages, alerts, devices, dead_letters, query, process, ready, timestream):
+    for module in (zones, averages, alerts, devices, measures, dead_letters, query, process, ready, timestream):
         app.include_router(module.router)
     return app

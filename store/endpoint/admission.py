@@ -40,7 +40,7 @@ class Rejection:
 
 @dataclass(slots=True)
 class KnownColumns:
-    """What each column of one table is, as far as this process has asked or decided. Columns never change.
+    """What each column of one table is, as far as this process has asked or decided, until its columns are changed.
 
     A column that a request brings is taken here before the request is on its way, so that two requests at once cannot
     bring it with two types. Used by one thread.

@@ -22,7 +22,7 @@ class WriteRecords:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._known: dict[tuple[TableId, int], KnownColumns] = {}
+        self._known: dict[tuple[TableId, int, int], KnownColumns] = {}
 
     async def handle(self, call: Context) -> dict[str, object]:
         """The answer. Raises ResourceNotFound, Validation, RejectedRecords."""
@@ -50,7 +50,7 @@ class WriteRecords:
         """What is known of the table's columns; asks the store when the records bring one that is not."""
         if len(self._known) > _TABLES_KNOWN_MAX:
             self._known.clear()
-        known = self._known.setdefault((info.table, info.created_ns), KnownColumns())
+        known = self._known.setdefault((info.table, info.created_ns, info.updated_ns), KnownColumns())
         if known.lacks(records):
             known.learn(await call.runner.run(lambda: _columns(call.store, info.table)))
         return known
