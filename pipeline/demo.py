@@ -213,7 +213,9 @@ def print_alert(event: dict[str, Any]) -> None:
 
 def print_hints(up: dict[str, str], folder: Path) -> None:
     """What to try next, while it runs."""
-    sql = 'SELECT zone, AVG(temperature) AS t FROM "agriculture"."readings" WHERE time > ago(5m) GROUP BY zone'
+    sql = (
+        'SELECT zone_name, AVG(temperature) AS t FROM "agriculture"."readings" WHERE time > ago(5m) GROUP BY zone_name'
+    )
     say(
         f"""
 While this runs, try in another terminal:

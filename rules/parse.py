@@ -11,7 +11,7 @@
             clear: {min: 6, max: 30}
             for: 2m
             labels: {severity: warning}
-            annotations: {summary: "{zone}: {value} °C on {sensor}"}
+            annotations: {summary: "{zone_name}: {value} °C on {sensor}"}
 
 A bound that `clear` leaves out is the condition's own: with `range: {min: 5, max: 32}`, `clear: {max: 30}` resolves
 within 5 to 30.

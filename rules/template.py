@@ -1,4 +1,4 @@
-"""Annotation templates: text with placeholders, `{zone}: {value:.1f} °C on {sensor}`.
+"""Annotation templates: text with placeholders, `{zone_name}: {value:.1f} °C on {sensor}`.
 
 A placeholder is any name in braces; `{{` and `}}` are braces. What names mean is decided where the alert is known
 (`rules.transition`). A name that means nothing there is rendered as nothing: a dimension may be absent from one series

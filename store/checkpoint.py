@@ -24,7 +24,7 @@ from store.files import write_atomic
 from store.flush import unflushed_rows
 from store.memory_tier import Rows
 from store.record import Int32s, MeasureType, SeriesKey, TableId
-from store.schema import Column
+from store.schema import Column, kind_of
 from store.sequencer import OFFSET_BITS
 from store.table import Table
 
@@ -122,8 +122,7 @@ def restore(table: Table, entry: Entry, now_ns: int) -> None:
     beyond = np.array([offset > covered[stream] for offset, stream in zip(offsets, streams, strict=True)], np.bool_)
     rows, streams, offsets = rows.filter(pa.array(beyond)), streams[beyond], offsets[beyond]
     columns = [
-        Column(name, "dimension" if kind == "dimension" else "measure", MeasureType(kind_of), physical)
-        for name, kind, kind_of, physical in entry.columns
+        Column(name, kind_of(kind), MeasureType(type_), physical) for name, kind, type_, physical in entry.columns
     ]
     for column in columns:
         table.columns.add(column)

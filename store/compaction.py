@@ -73,7 +73,8 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
         with table.lock:
             table.take_in_columns()  # what is not known would not be written again
             columns = table.columns.copy()
-        written = _write(table, files, [*columns.dimensions.values()], [*columns.measures.values()], times)
+        values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
+        written = _write(table, files, [*columns.dimensions.values()], values, times)
         try:
             version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
         except MagneticConflict as conflict:
@@ -87,9 +88,9 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
 
 
 def _write(
-    table: Table, files: Sequence[DataFile], dimensions: list[Column], measures: list[Column], times: Int64s
+    table: Table, files: Sequence[DataFile], dimensions: list[Column], values: list[Column], times: Int64s
 ) -> DataFile:
-    columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *measures]
+    columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *values]
     writer: FileWriter | None = None
     cursor = table.duck.cursor()
     try:

@@ -79,7 +79,7 @@ class FolderFiles:
 
     def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:  # noqa: ARG002
         """See `DataFiles`."""
-        physical = [column for column in columns if column.kind in {"dimension", "measure"}]
+        physical = [column for column in columns if column.kind in {"dimension", "zone", "measure"}]
         typed = "".join(f"NULL::{column.duck_type} AS {column.quoted}, " for column in physical)
         folder = self._folder.resolve()
         listed = ", ".join(quote_text(f"{folder}/{file.path}") for file in files)
@@ -119,7 +119,7 @@ class BucketFiles:
 
     def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
         """See `DataFiles`."""
-        physical = [column for column in columns if column.kind in {"dimension", "measure"}]
+        physical = [column for column in columns if column.kind in {"dimension", "zone", "measure"}]
         fields = [pa.field(column.physical, _ARROW_TYPES[column.duck_type]) for column in physical]
         with self._lock:
             fragments = [self._fragment(file) for file in files]

@@ -33,7 +33,7 @@ from store.errors import MagneticTierError, MagneticUnavailable
 from store.object_store import S3Location
 from store.parquet import DataFile
 from store.record import MeasureType
-from store.schema import Column
+from store.schema import Column, kind_of
 
 TOKEN = "streamgauge.commit"  # noqa: S105 - a key of Delta's commit info: which commit of whom it was
 MOST_COMMITS_READ = 50  # for positions; about as many as there are since the last checkpoint
@@ -153,7 +153,7 @@ class DeltaHandle:
         return [
             Column(
                 str(field.metadata[_META_NAME]),
-                "dimension" if field.metadata[_META_KIND] == "dimension" else "measure",
+                kind_of(str(field.metadata[_META_KIND])),
                 MeasureType(field.metadata[_META_TYPE]),
                 field.name,
             )

@@ -85,6 +85,7 @@ def _select(name: str, series_table: str, columns: Columns, measures: Mapping[st
     selected = [
         f'r."{layout.SERIES_ID}"',
         *(f"s.{column.quoted}" for column in columns.dimensions.values()),
+        *(() if columns.zone is None else (f"s.{columns.zone.quoted}",)),
         f's."{layout.MEASURE_NAME}"',
         f'r."{layout.TIME_NS}"',
         *(

@@ -56,6 +56,7 @@ LAST_CHECKPOINT = "_last_checkpoint"
 
 # Columns of a table's Parquet files beside its dimensions and measures
 DATE = "date"
+ZONE = "zone_name"
 MEASURE_NAME = "measure_name"
 TIME = "time"
 TIME_REST = "time_ns_rest"

@@ -112,6 +112,8 @@ class MemoryTier:
         self.series_known = 0  # series below it have their dimensions among the columns: the index may be ahead
         self._series_written = 0
         self._dimensions_written = 0
+        self._zones: list[str | None] | None = None  # of the series written, where the table has zones
+        self._rezoned = 0  # of the index, then
         self._writer.execute(
             f'CREATE TABLE {self.series_table} ("{layout.SERIES_ID}" INTEGER, "{layout.MEASURE_NAME}" VARCHAR)'
         )
@@ -177,6 +179,7 @@ class MemoryTier:
         for column in dimensions[self._dimensions_written :]:
             self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
         self._dimensions_written = len(dimensions)
+        self._write_zones()
         first, end = self._series_written, self.series_known
         if first == end:
             return
@@ -193,10 +196,41 @@ class MemoryTier:
                         column.physical: pa.array([value.get(column.name) for value in values], pa.string())
                         for column in dimensions
                     },
+                    **self._zones_of(first, end),
                 }
             ),
         )
         self._series_written = end
+
+    def _zones_of(self, first: int, end: int) -> dict[str, pa.Array]:
+        column = self._columns.zone
+        if column is None or self._zones is None:
+            return {}
+        zones = self._index.zones[first:end]
+        self._zones += zones
+        return {column.physical: pa.array(zones, pa.string())}
+
+    def _write_zones(self) -> None:
+        """The zones of series that have other ones by now."""
+        column, rezoned = self._columns.zone, self._index.rezoned
+        if column is None or (self._zones is not None and rezoned == self._rezoned):
+            return
+        if self._zones is None:
+            self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
+            self._zones = [None] * self._series_written
+        now = self._index.zones[: self._series_written]
+        changed = [series for series, zone in enumerate(now) if zone != self._zones[series]]
+        if changed:
+            zones = pa.table({"series": pa.array(changed, pa.int32()), "zone": pa.array([now[i] for i in changed])})
+            self._writer.register("changed_zones", zones)
+            try:
+                self._writer.execute(
+                    f"UPDATE {self.series_table} SET {column.quoted} = c.zone FROM changed_zones c "
+                    f'WHERE "{layout.SERIES_ID}" = c.series'
+                )
+            finally:
+                self._writer.unregister("changed_zones")
+        self._zones, self._rezoned = now, rezoned
 
     # Reading
 

@@ -7,7 +7,8 @@ is no way, under `<name>_<unit>`.
 
 Where nobody decided (`store.changes`), a measure has the type that came first, and of a dimension and a measure of one
 name, as a client of WriteRecords and a device may bring them, the dimension has it: the measure is read under its
-sibling name.
+sibling name. `zone_name` is the zone's where a table has zones: a measure of that name is read under its sibling name,
+a dimension as `zone_name_dimension`.
 """
 
 from __future__ import annotations
@@ -82,10 +83,14 @@ class _Names:
     """The columns given so far, by name."""
 
     dimensions: dict[str, Column] = field(default_factory=dict)
+    zone: Column | None = None
     measures: dict[str, Column] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        return name in self.dimensions or name in self.measures
+        return name in self.dimensions or name in self.measures or self.is_zone(name)
+
+    def is_zone(self, name: str) -> bool:
+        return self.zone is not None and name == self.zone.name
 
     def give(self, name: str, kind: MeasureType, value: str) -> None:
         """Give `value` under the measure `name`, or, if that is taken by something else, the next that is free."""
@@ -100,7 +105,8 @@ class _Names:
         self.measures[candidate] = _derived(Column(candidate, "measure", kind, ""), value)
 
     def numbered(self) -> tuple[Column, ...]:
-        columns = (*self.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
+        zone = () if self.zone is None else (self.zone,)
+        columns = (*self.dimensions.values(), *zone, MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
         # Stored ones begin with a letter
         return tuple(
             replace(column, physical=f"_now_{number}") if column.expression else column
@@ -115,7 +121,7 @@ def present(
 
     `units` are those of now; `number_of` tells how rows name a stream.
     """
-    names = _Names()
+    names = _Names(zone=stored.zone)
     pending: list[tuple[str, MeasureType, str]] = []
     of_name: dict[str, list[Column]] = {}
     for column in stored.measures.values():
@@ -150,6 +156,11 @@ def _give(
     names: _Names, name: str, dimension: Column | None, measures: list[Column], changes: ColumnChanges
 ) -> list[tuple[str, MeasureType, str]]:
     """Give the column of `name`; what it cannot hold, under which names to give it."""
+    if names.is_zone(name):  # it has the name, whatever devices have under it
+        if dimension is not None:
+            made = replace(dimension, name=f"{name}_{DIMENSION}")
+            names.dimensions[made.name] = _derived(made, dimension.quoted)
+        return [(sibling(name, measure.type), measure.type, measure.quoted) for measure in measures]
     role = changes.roles.get(name, DIMENSION if dimension is not None else MEASURE)
     if role == DIMENSION or (role == MEASURE and not measures):
         if name not in changes.roles:  # nobody decided: told apart

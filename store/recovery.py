@@ -44,6 +44,7 @@ def restore(table: Table, zone: str | None, may_hold_unknown_series: Callable[[V
         table.series_file.restart()  # keys without a state may be in another order than the series will come in
         if may_hold_unknown_series(table.magnetic.version):
             _rebuild(table, zone)
+    _rezone(table, zone)
     if table.own is not None:
         table.register_columns({})  # normalise may have met series before the table was opened
     table.know_series()
@@ -93,6 +94,15 @@ def _load_newest(table: Table, own: str) -> Persisted | None:
         if persisted is not None and (persisted.offset or 0) >= position:
             return persisted
     return None
+
+
+def _rezone(table: Table, zone: str | None) -> None:
+    """Give the series the zones of the present template, which may be another than when they were saved."""
+    if zone is not None:
+        for key, known in zip(table.index.keys, list(table.index.zones), strict=False):
+            now = zone_of(zone, dict(key.dimensions))
+            if now is not None and now != known:
+                table.index.id_of(key, now)
 
 
 def _rebuild(table: Table, zone: str | None) -> None:

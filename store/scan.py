@@ -24,6 +24,7 @@ from store.parquet import DataFile
 from store.record import Int64s
 from store.schema import Column, TableSchema, names
 from store.sequencer import OFFSET_BITS
+from store.zones import zone_sql
 
 END_OF_TIME_NS = 2**63 - 1
 Relation: TypeAlias = Callable[[Sequence[DataFile], Sequence[Column]], str]
@@ -109,7 +110,7 @@ def _standing(view: TableView, selection: Selection, superseded: str | None, rel
         return f"({_rows(view, selection, relation, extra=extra)})"
     rows = _rows(view, selection, relation, extra=True)
     columns = view.schema.scanned
-    key = [column for column in columns if column.kind != "measure"]
+    key = [column for column in columns if column.kind in {"dimension", "measure_name", "time"}]
     order = ", ".join(f'"{name}" DESC' for name in _EXTRA)
     listed = names(columns) + (f", {_quoted(_EXTRA)}" if extra else "")
     return (
@@ -119,9 +120,9 @@ def _standing(view: TableView, selection: Selection, superseded: str | None, rel
     )
 
 
-def magnetic_rows(relation: str, columns: Sequence[Column], where: str) -> str:
-    """The query over Parquet files (`store.data_files`): `columns`, version, stream, sequence."""
-    selected = ", ".join(_magnetic_column(column) for column in columns)
+def magnetic_rows(relation: str, columns: Sequence[Column], where: str, zone: str | None = None) -> str:
+    """The query over Parquet files (`store.data_files`): `columns`, version, stream, sequence. `zone`: its SQL."""
+    selected = ", ".join(_magnetic_column(column, zone) for column in columns)
     return f"SELECT {selected}, {_quoted(_EXTRA)} FROM {relation} WHERE {where}"
 
 
@@ -208,7 +209,7 @@ def _with_series(view: TableView, parts: Sequence[str], *, extra: bool) -> str:
     if not parts:
         return ""
     select = ", ".join(
-        f"{'s' if column.kind in {'dimension', 'measure_name'} else 'r'}.{column.quoted}"
+        f"{'s' if column.kind in {'dimension', 'zone', 'measure_name'} else 'r'}.{column.quoted}"
         for column in view.schema.scanned
     )
     if extra:
@@ -261,11 +262,15 @@ def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, relation
         listed = ", ".join(quote_text(value) for value in sorted(values))
         conditions.append(f"{by_name[name].quoted} IN ({listed})" if name in by_name and values else "false")
     columns = view.schema.scanned
-    rows = magnetic_rows(relation(files, columns), columns, " AND ".join(conditions) or "true")
+    stored = next((column for column in columns if column.kind == "zone"), None)
+    zone = None if stored is None else zone_sql(view.schema.settings.zone, columns, stored)
+    rows = magnetic_rows(relation(files, columns), columns, " AND ".join(conditions) or "true", zone)
     return rows if extra else f"SELECT {names(view.schema.scanned)} FROM ({rows})"
 
 
-def _magnetic_column(column: Column) -> str:
+def _magnetic_column(column: Column, zone: str | None) -> str:
+    if column.kind == "zone" and zone is not None:
+        return f"{zone} AS {column.quoted}"
     if column.kind == "time":
         return f'epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}" AS "{layout.TIME_NS}"'
     return column.quoted

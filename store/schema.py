@@ -1,8 +1,9 @@
 """The columns of a table: which there are, in Timestream's order, and under which names DuckDB and Parquet have them.
 
 A column's *physical* name is its own in lower case with every character but [a-z0-9_] replaced by `_`, and a number
-where that is taken: Delta forbids some characters, and most engines do not tell upper from lower case. The mapping is
-part of the table's persisted state and of the Delta schema's field metadata. Columns only ever come; none goes.
+where that is taken: Delta forbids some characters, and most engines do not tell upper from lower case. `zone_name` is
+kept for the zone. The mapping is part of the table's persisted state and of the Delta schema's field metadata. Columns
+only ever come; none goes.
 
 A name may have several stored columns: a dimension, and measures of different types, one for each type. What readers
 are given has each name once: `store.present` says what it means.
@@ -19,7 +20,7 @@ from store import layout
 from store.catalog import TableSettings
 from store.record import MeasureType, TableId
 
-ColumnKind: TypeAlias = Literal["dimension", "measure_name", "time", "measure"]
+ColumnKind: TypeAlias = Literal["dimension", "zone", "measure_name", "time", "measure"]
 
 _RESERVED = (
     layout.DATE,
@@ -67,7 +68,13 @@ class Column:
 
 
 MEASURE_NAME_COLUMN = Column(layout.MEASURE_NAME, "measure_name", MeasureType.VARCHAR, layout.MEASURE_NAME)
+ZONE_COLUMN = Column(layout.ZONE, "zone", MeasureType.VARCHAR, layout.ZONE)
 TIME_COLUMN = Column(layout.TIME, "time", MeasureType.TIMESTAMP, layout.TIME_NS)
+
+
+def kind_of(persisted: str) -> ColumnKind:
+    """The kind of a column, as it was persisted."""
+    return persisted if persisted in {"dimension", "zone"} else "measure"  # type: ignore[return-value]  # narrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +100,13 @@ class Columns:
     """The dimensions and measures that rows of one table have, each in the order first seen.
 
     dimensions   by name
+    zone         the name of the row's zone, where the table has zones
     measures     by physical name
     has_changed  whether a name has several
     """
 
     dimensions: dict[str, Column] = field(default_factory=dict)
+    zone: Column | None = None
     measures: dict[str, Column] = field(default_factory=dict)
     has_changed: bool = False
     _measures: dict[tuple[str, MeasureType], Column] = field(default_factory=dict)
@@ -114,7 +123,9 @@ class Columns:
 
     def add(self, column: Column) -> None:
         """Take in a column that has its physical name already."""
-        if column.kind == "dimension":
+        if column.kind == "zone":
+            self.zone = column
+        elif column.kind == "dimension":
             self.dimensions[column.name] = column
             self.has_changed |= column.name in self._names
         else:
@@ -124,6 +135,12 @@ class Columns:
             self._measures[column.name, column.type] = self.measures[column.physical] = column
             self._names.add(column.name)
         self._taken.add(column.physical)
+        self.has_changed |= self.zone is not None and (layout.ZONE in self._names or layout.ZONE in self.dimensions)
+
+    def know_zone(self) -> None:
+        """The table has zones from now on."""
+        if self.zone is None:
+            self.claim(ZONE_COLUMN)
 
     def dimension(self, name: str) -> Column:
         """The dimension `name`, made on first sight."""
@@ -143,6 +160,8 @@ class Columns:
 
     def find(self, column: Column) -> Column | None:
         """The stored column of its name, kind and type, or None."""
+        if column.kind == "zone":
+            return self.zone
         if column.kind == "dimension":
             return self.dimensions.get(column.name)
         return self._measures.get((column.name, column.type))
@@ -157,7 +176,7 @@ class Columns:
         if found is not None:
             return found
         is_free = column.physical not in self._taken
-        other = "dimension" if column.kind == "dimension" else column.type.value
+        other = column.type.value if column.kind == "measure" else column.kind
         claimed = column if is_free else replace(column, physical=self._free(column.name, other))
         self.add(claimed)
         return claimed
@@ -168,15 +187,16 @@ class Columns:
 
     def all(self) -> tuple[Column, ...]:
         """Every stored column, in the order of `SELECT *`."""
-        return (*self.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
+        zone = () if self.zone is None else (self.zone,)
+        return (*self.dimensions.values(), *zone, MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
 
     def copy(self) -> Columns:
         """The columns of now, which do not grow."""
         return Columns.of(self.stored())
 
     def stored(self) -> tuple[Column, ...]:
-        """Dimensions and measures: what is persisted."""
-        return (*self.dimensions.values(), *self.measures.values())
+        """Dimensions, zone and measures: what is persisted."""
+        return (*self.dimensions.values(), *(() if self.zone is None else (self.zone,)), *self.measures.values())
 
     def stored_beside(self, known: Columns) -> list[Column]:
         """What is persisted here and not there."""
@@ -190,7 +210,7 @@ class Columns:
         if name in self._names or name in self.dimensions:
             plain = f"{plain}_{what}"
         candidate, number = plain, 2
-        while candidate in self._taken:
+        while candidate in self._taken or candidate == layout.ZONE:
             candidate, number = f"{plain}_{number}", number + 1
         return candidate
 

@@ -24,7 +24,7 @@ import numpy as np
 from store import layout
 from store.files import fsync_folder, make_folders, write_atomic
 from store.record import Int64s, MeasureType, SeriesIndex, SeriesKey
-from store.schema import Column, Columns
+from store.schema import Column, Columns, kind_of
 
 _BLOCK = struct.Struct("<II")
 
@@ -97,7 +97,7 @@ class SeriesFile:
             found = msgspec.msgpack.decode(state.read_bytes(), type=_State)
             length = _load_keys(keys.read_bytes(), index)
             columns = Columns.of(
-                Column(name, "dimension" if kind == "dimension" else "measure", MeasureType(type_), physical)
+                Column(name, kind_of(kind), MeasureType(type_), physical)
                 for name, kind, type_, physical in found.columns
             )
         except (msgspec.MsgspecError, ValueError):

@@ -143,7 +143,7 @@ class Table:
             return batch
         batch = self._own(batch)
         names = [name for name in batch.measures if self._lacks(name, batch)]
-        if names or len(self.index) > self._series_registered:
+        if names or len(self.index) > self._series_registered or (self.columns.zone is None and self.index.rezoned):
             self.register_columns({name: batch.types[name] for name in names})
         return batch
 
@@ -161,6 +161,8 @@ class Table:
         for key in self.index.keys[self._series_registered : count]:
             for name, _ in key.dimensions:
                 proposed.dimension(name)
+        if self._has_zones(self._series_registered, count):
+            proposed.know_zone()
         for name, kind in measures.items():
             proposed.measure(name, kind)
         missing = proposed.stored_beside(self.columns)
@@ -272,12 +274,20 @@ class Table:
     def know_series(self) -> None:
         """Make room, and columns, for series that normalise has met since the last batch."""
         count = len(self.index) if self.own is None else self._series_registered
+        if self.own is None and self._has_zones(self.memory.series_known, count):
+            self.columns.know_zone()
         if count > self.memory.series_known:
             for key in self.index.keys[self.memory.series_known : count]:
                 for name, _ in key.dimensions:
                     self.columns.dimension(name)
             self.state.reserve(count)
             self.memory.series_known = count
+
+    def _has_zones(self, first: int, end: int) -> bool:
+        """Whether rows of these series, or of any whose zone was not known at first, have a zone."""
+        return self.columns.zone is None and (
+            self.index.rezoned > 0 or any(zone is not None for zone in self.index.zones[first:end])
+        )
 
     def _note_unflushed(self, batch: RecordBatch, accepted: Accepted, now_ns: int, store_rows: int) -> None:
         if not accepted.rows:

@@ -54,6 +54,8 @@ class KnownColumns:
     def learn(self, columns: Iterable[Column]) -> None:
         """Take in what the table has."""
         for column in columns:
+            if column.kind == "zone":  # no record brings it: its name is free for a dimension
+                continue
             self.kinds.setdefault(column.name, "dimension" if column.kind == "dimension" else column.type.value)
 
     def lacks(self, records: Sequence[WriteRecord]) -> bool:

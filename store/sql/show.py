@@ -23,6 +23,7 @@ from store.sql.types import VARCHAR, ArrayType, RowType, SqlType
 
 _ATTRIBUTES = {
     "dimension": "DIMENSION",
+    "zone": "DIMENSION",
     "measure_name": "MEASURE_NAME",
     "time": "TIMESTAMP",
     "measure": "MULTI",
@@ -66,7 +67,7 @@ def describe(snapshot: Snapshot, query: QueryText, statement: Describe) -> Resul
 def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures) -> ResultSet:
     """Each measure name with its type and the dimensions its records have: single ones by type, the others `multi`."""
     schema = _schema(snapshot, query, statement.database, statement.table)
-    dimensions = [column for column in schema.columns if column.kind == "dimension"]
+    dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
     measures = [column for column in schema.columns if column.kind == "measure"]
     singles = [column for column in measures if column.name.startswith(_SINGLE)]
     counted = [f"count({quote_name(column.physical)})" for column in (*dimensions, *singles)]

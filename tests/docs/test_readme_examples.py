@@ -78,9 +78,9 @@ def test_the_readmes_examples_work(site: Site) -> None:
                 outputs[words[0]] = site.run(*COMMAND, *words, STREAMGAUGE_TOKEN=SECRETS["DASHBOARD"])
 
     assert outputs["averages"].splitlines()[1].startswith("gh-01/north\ttemperature\tcelsius\t")
-    assert {line.split("\t")[0] for line in outputs["query"].splitlines()[1:]} == {"north", "south"}
+    assert {line.split("\t")[0] for line in outputs["query"].splitlines()[1:]} == {"gh-01/north", "gh-01/south"}
     assert "'13.5'" in site.run_python(shown("python", "import os"))
 
     site.stop()  # commits what is in memory
 
-    assert "│ north   │   480 │" in site.run_python(shown("python", "import duckdb"))
+    assert "│ gh-01/north │   480 │" in site.run_python(shown("python", "import duckdb"))
