@@ -16,7 +16,7 @@ from pipeline.directory.rejected import RejectedMessages, rejected_messages
 from pipeline.directory.stores import StoreDirectory
 from pipeline.errors import LogFull, LogUnavailable, PeerUnavailable
 from pipeline.group import Group
-from pipeline.http.credentials import Credentials
+from pipeline.http.credentials import Credentials, Grant, Who
 from pipeline.http.services import Services
 from pipeline.http.slots import Busy, QuerySlots
 from pipeline.log import open_appender
@@ -117,7 +117,9 @@ def _services(
         endpoint=endpoint,
         alerts=archives.alerts,
         dead_letters=archives.dead_letters,
-        credentials=Credentials(config.http.accounts_by_token()),
+        credentials=Credentials(
+            Grant(token.token.get_secret_value(), Who(token.account, token.role)) for token in config.http.tokens
+        ),
         appender=appender,
         progress=owned,
         partitions=lambda: sorted(partition.number for partition in owned),

@@ -19,6 +19,7 @@ from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, FilePath, HostPort, SizeBytes
+from pipeline.config.roles import Role
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
 from pipeline.config.webhooks import Receiver
@@ -128,6 +129,7 @@ class Token(Section):
 
     token: Secret
     account: AccountName = DEFAULT_ACCOUNT
+    role: Role = Field(default=Role.WRITE, description="read asks; write also adds; admin also changes and removes")
 
 
 class Http(Section):
@@ -150,10 +152,6 @@ class Http(Section):
     def host_and_port(self) -> tuple[str, int]:
         """The address as sockets take it."""
         return self.address.host, self.address.port
-
-    def accounts_by_token(self) -> dict[str, str]:
-        """The account of each token, in the clear."""
-        return {token.token.get_secret_value(): token.account for token in self.tokens}
 
 
 class Config(Section):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
@@ -16,7 +18,7 @@ from pipeline.clock import Steps
 from pipeline.directory.directory import Directory
 from pipeline.directory.rejected import RejectedMessages
 from pipeline.directory.stores import StoreDirectory
-from pipeline.http.credentials import Credentials
+from pipeline.http.credentials import Credentials, Who
 from pipeline.http.forwarding import Keepers
 from pipeline.http.slots import Asker, QuerySlots
 from pipeline.log.log import Appender
@@ -70,14 +72,22 @@ def services(request: Request) -> Services:
     return found
 
 
-def account(request: Request) -> str:
+_BEARER = HTTPBearer(auto_error=False, description="one of `http.tokens`; any where none are configured")
+
+
+def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
+    """Who asks, as a dependency of a route. Raises Problem 401."""
+    return services(request).credentials.bearer(request.headers.get("authorization"))
+
+
+def account(who: Annotated[Who, Depends(who)]) -> str:
     """The account of the request's credential, as a dependency of a route. Raises Problem 401."""
-    return services(request).credentials.account_of_bearer(request.headers.get("authorization"))
+    return who.account
 
 
-def asker(request: Request) -> Asker:
+def asker(request: Request, account: Annotated[str, Depends(account)]) -> Asker:
     """Who asks, and how it is known that they hung up, as a dependency of a route. Raises Problem 401."""
-    return asker_of(request, account(request))
+    return asker_of(request, account)
 
 
 def asker_of(request: Request, account: str) -> Asker:

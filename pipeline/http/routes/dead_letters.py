@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.archive.dead_letters import ArchivedLetter
 from pipeline.arrival import ArrivalStamps
+from pipeline.config.roles import Role
 from pipeline.dead_letter import DeadLetter, Reason, encode_replayed
 from pipeline.frame import FrameKind, encode_frame
+from pipeline.http.credentials import Who
 from pipeline.http.problems import Problem, bad_parameter
-from pipeline.http.services import Services, account, services
+from pipeline.http.services import Services, account, services, who
 from pipeline.http.times import time_ns
 from pipeline.log.topics import DEAD_LETTERS, READINGS
 from rules.transition import rfc3339
@@ -72,7 +74,7 @@ class Replay(BaseModel):
 
 
 @router.post("/replay", summary="Put dead letters through the stream again")
-async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]:
+async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> dict[str, Any]:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 
     Those that were refused for the distance of their own time from their arrival are judged anew, as if they came now:
@@ -81,6 +83,8 @@ async def replay(parts: Parts, account: Account, body: Replay) -> dict[str, Any]
     Those of a reason go oldest first, at most 1,000 a request; `more` says whether others are left, and a next request
     with `up_to` of the answer takes those alone, and not what has failed again since.
     """
+    who.need(Role.WRITE, "a replay")
+    account = who.account
     if (body.ids is None) == (body.reason is None):
         raise Problem(400, "name either ids or a reason", parameter="ids")
     up_to = body.up_to

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from pipeline import metrics
+from pipeline.config.roles import Role
 from pipeline.errors import PeerUnavailable
 from pipeline.http.forwarding import FORWARDED, Keepers, forwarded
 from pipeline.http.services import Services, asker_of, services
@@ -28,16 +29,22 @@ DENIED = AccessDenied(
     "access key one of its tokens."
 )
 
+_NOT_ALLOWED = "User: {} is not authorized to perform: timestream:{}, because its token has the role {}; {} is needed"
+
 
 @router.post("/", summary="Amazon Timestream's protocol (write and query)", response_class=Response)
 async def timestream(request: Request, parts: Annotated[Services, Depends(services)]) -> Response:
     """The operation is named by the header `X-Amz-Target`, as `Timestream_20181101.Query`."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = await request.body()
-    account = parts.credentials.account_of_signed(headers, body, parts.clock_ns())
-    if account is None:
+    who = parts.credentials.signer(headers, body, parts.clock_ns())
+    if who is None:
         return _told(DENIED)
-    target = headers.get("x-amz-target", "")
+    account, target = who.account, headers.get("x-amz-target", "")
+    operation = target.rpartition(".")[2]
+    needed = _role_for(operation)
+    if operation in REQUESTS and not who.role.includes(needed):
+        return _told(AccessDenied(_NOT_ALLOWED.format(account, operation, who.role, needed)))
     if parts.keepers is not None and FORWARDED not in headers:
         try:
             keeper = _page_keeper(parts.keepers, target, body)
@@ -48,13 +55,19 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
                     await forwarded(parts.keepers, other, request)
         except PeerUnavailable as error:
             return _told(Throttling(f"The query's result is not within reach now; try again later ({error})"))
-    operation = target.rpartition(".")[2]
     answer = await parts.endpoint.handle(
         target, headers, body, account, _Slots(parts, asker_of(request, account), operation)
     )
     outcome = "answered" if answer.status < 400 else "refused" if answer.status < 500 else "failed"
     metrics.timestream_requests.labels(operation if operation in REQUESTS else "other", outcome).inc()
     return Response(answer.body, answer.status, dict(answer.headers))
+
+
+def _role_for(operation: str) -> Role:
+    """What is needed: to ask, to add, or to change and remove."""
+    if operation.startswith(("Describe", "List")) or operation in {"Query", "CancelQuery"}:
+        return Role.READ
+    return Role.WRITE if operation == "WriteRecords" or operation.startswith("Create") else Role.ADMIN
 
 
 @dataclass(frozen=True, slots=True)

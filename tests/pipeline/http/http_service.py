@@ -15,11 +15,12 @@ from fastapi import FastAPI
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.config import Config
+from pipeline.config.roles import Role
 from pipeline.directory.rejected import rejected_messages
 from pipeline.directory.stores import StoreDirectory
 from pipeline.frame import FrameKind, decode_frame, encode_frame
 from pipeline.http.app import create_app
-from pipeline.http.credentials import Credentials
+from pipeline.http.credentials import Credentials, Grant, Who
 from pipeline.http.services import Services
 from pipeline.http.slots import Busy, QuerySlots
 from pipeline.log import open_admin, open_appender
@@ -69,7 +70,9 @@ class Clock:
 class HttpService:
     """Everything the application stands on, in one folder."""
 
-    def __init__(self, folder: Path, tokens: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, tokens: Mapping[str, str] | None = None, roles: Mapping[str, Role] | None = None
+    ) -> None:
         config = Config.model_validate({**CONFIG, "data_dir": folder})
         self.clock = Clock()
         self.admin = open_admin(config.log_settings)
@@ -97,7 +100,10 @@ class HttpService:
                 endpoint=endpoint,
                 alerts=self.alerts,
                 dead_letters=self.dead_letters,
-                credentials=Credentials(tokens or {}),
+                credentials=Credentials(
+                    Grant(token, Who(account, (roles or {}).get(token, Role.ADMIN)))
+                    for token, account in (tokens or {}).items()
+                ),
                 appender=self.appender,
                 progress=self.progress,
                 partitions=lambda: [0],

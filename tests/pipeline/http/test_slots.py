@@ -97,16 +97,22 @@ async def test_a_query_ends_when_its_time_is_over(slots: QuerySlots) -> None:
 
 
 async def test_what_cannot_be_interrupted_is_given_up_and_its_slot_is_anothers(slots: QuerySlots) -> None:
-    release = threading.Event()
-    stuck = [
-        asyncio.ensure_future(slots.run(Asker(account), lambda: release.wait(WITHIN_S), timeout_s=0.01))
-        for account in ("a", "b")
-    ]
+    release, began = threading.Event(), threading.Semaphore(0)
+
+    def work() -> None:
+        began.release()
+        release.wait(WITHIN_S)
+
+    stuck = [asking(slots, "a", work), asking(slots, "b", work)]
     third = asking(slots, "c", lambda: "cheap")
+    for _ in stuck:
+        assert await asyncio.to_thread(began.acquire, timeout=WITHIN_S)
+    for account in ("a", "b"):
+        assert slots.cancel(account, slots.asked(account)[0].id)
 
     answers = await asyncio.gather(*stuck, return_exceptions=True)
 
-    assert [type(error) for error in answers] == [QueryTimeout, QueryTimeout]
+    assert [type(error) for error in answers] == [QueryCancelled, QueryCancelled]
     assert await asyncio.wait_for(third, WITHIN_S) == "cheap"
     labels = {"kind": "query", "state": "given_up"}
     assert REGISTRY.get_sample_value("streamgauge_http_queries", labels) == 2
