@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from store.record import TableId
 from store.schema import TableSchema
-from store.sql.typed import ColumnUse
+from store.sql.typed import ColumnUse, Typed, coerce
 from store.sql.types import ScalarType
 
 if TYPE_CHECKING:
@@ -32,6 +32,18 @@ class Bound:
     sql: str
     outputs: tuple[Output, ...]
     outer_uses: tuple[ColumnUse, ...] = ()
+
+
+def converted(bound: Bound, types: Sequence[ScalarType]) -> str:
+    """The query's text with its columns as these types, which each becomes by itself."""
+    if [output.type for output in bound.outputs] == list(types):
+        return bound.sql
+    columns = []
+    for index, (output, target) in enumerate(zip(bound.outputs, types, strict=True)):
+        typed = coerce(Typed(f"c{index}", output.type), target)
+        assert typed is not None  # only a constant text can be none of its type
+        columns.append(f"{typed.sql} AS c{index}")
+    return f"SELECT {', '.join(columns)} FROM ({bound.sql})"  # noqa: S608  # generated names
 
 
 Query: TypeAlias = exp.Query | exp.Values  # VALUES is not a query to sqlglot, but it stands where one can

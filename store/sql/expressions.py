@@ -30,6 +30,7 @@ class Rules:
 
     clause: str = "SELECT"
     aggregates: bool = False
+    windows: bool = False
     grouped: frozenset[str] = frozenset()
     aliases: tuple[tuple[str, Typed], ...] = ()  # output names that stand for expressions, tried after columns
 
@@ -87,8 +88,20 @@ class Expressions:
             raise self.query.mismatch(node, f"{word or rules.clause} needs a boolean, and this is {typed.type.text}")
         return typed
 
-    def apply(self, node: exp.Expr, function: Function, arguments: list[Typed], *, distinct: bool = False) -> Typed:
-        """A call of `function`, its arguments coerced to the form that takes them best. Raises TypeMismatch."""
+    def apply(
+        self,
+        node: exp.Expr,
+        function: Function,
+        arguments: list[Typed],
+        *,
+        distinct: bool = False,
+        after: str = "",
+        nulls: str = "",
+    ) -> Typed:
+        """A call of `function`, its arguments coerced to the form that takes them best. Raises TypeMismatch.
+
+        `after` is its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
+        """
         match = function.resolve([(argument.type, argument.constant is not None) for argument in arguments])
         if match is None:
             raise self.query.mismatch(node, _unfit(function, arguments))
@@ -97,10 +110,19 @@ class Expressions:
         fitted = [
             self.coerced(node, argument, target) for argument, target in zip(arguments, match.parameters, strict=True)
         ]
-        return self.rendered(node, match.overload, match.result, fitted, distinct=distinct)
+        if nulls:
+            fitted[-1] = replace(fitted[-1], sql=fitted[-1].sql + nulls, constant=None)
+        return self.rendered(node, match.overload, match.result, fitted, distinct=distinct, after=after)
 
     def rendered(
-        self, node: exp.Expr, overload: Overload, result: ScalarType, arguments: list[Typed], *, distinct: bool = False
+        self,
+        node: exp.Expr,
+        overload: Overload,
+        result: ScalarType,
+        arguments: list[Typed],
+        *,
+        distinct: bool = False,
+        after: str = "",
     ) -> Typed:
         """The call of one form with arguments of its types: a constant where it can be computed now."""
         values = [argument.constant for argument in arguments]
@@ -109,7 +131,7 @@ class Expressions:
                 return constant(overload.fold(self.now_ns, *values), result)
             except (ArithmeticError, ValueError) as error:
                 raise self.query.mismatch(node, f"The value is out of range: {error}") from None
-        sql = overload.render([argument.sql for argument in arguments], self.now_ns, distinct=distinct)
+        sql = overload.render([argument.sql for argument in arguments], self.now_ns, distinct=distinct, after=after)
         return joined(sql, result, arguments)
 
     def coerced(self, node: exp.Expr, value: Typed, target: ScalarType) -> Typed:

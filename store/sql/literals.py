@@ -1,6 +1,7 @@
 """Texts of time, and the numbers they mean: timestamps, dates, times of day, intervals. Exact to the nanosecond.
 
-A timestamp is `YYYY-MM-DD`, or that with ` HH:MM`, ` HH:MM:SS` or ` HH:MM:SS.f` of one to nine digits, UTC. An interval
+A timestamp is `YYYY-MM-DD`, or that with ` HH:MM`, ` HH:MM:SS` or ` HH:MM:SS.f` of one to nine digits, UTC; `T` may
+stand for the space, and `Z` or an offset such as `+02:00` at the end. An interval
 constant is a number with a unit and no space, `5m`, `1day`, `2y`. Ranges: AWS reference, "Supported data types".
 """
 
@@ -39,7 +40,10 @@ UNIT_NS = {
 UNIT_MONTHS = {"month": 1, "y": 12, "year": 12}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMESTAMP = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?: (\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?", re.ASCII)
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?:(Z)|([+-]\d{2}):?(\d{2}))?)?",
+    re.ASCII,
+)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?", re.ASCII)
 _INTERVAL = re.compile(r"(\d+)([a-z]+)", re.ASCII)
 
@@ -49,7 +53,7 @@ def parse_timestamp(text: str) -> int | None:
     match = _TIMESTAMP.fullmatch(text.strip())
     if match is None:
         return None
-    year, month, day, hour, minute, second, fraction = match.groups()
+    year, month, day, hour, minute, second, fraction, _, zone_hours, zone_minutes = match.groups()
     try:
         moment = datetime(
             int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
@@ -57,6 +61,9 @@ def parse_timestamp(text: str) -> int | None:
     except ValueError:
         return None
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
+    if zone_hours is not None:
+        offset = int(zone_hours[1:]) * 3600 + int(zone_minutes) * 60
+        seconds -= -offset if zone_hours[0] == "-" else offset
     time_ns = seconds * NS_PER_S + int((fraction or "").ljust(9, "0"))
     return time_ns if INT64_MIN <= time_ns <= INT64_MAX else None
 

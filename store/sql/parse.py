@@ -16,6 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from store.sql.bound import Query
 from store.sql.dialect import Timestream
 from store.sql.errors import SqlError, SyntaxInvalid
+from store.sql.like import Like
 from store.sql.text import QueryText
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
@@ -37,9 +38,9 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class ShowDatabases:
-    """SHOW DATABASES [LIKE pattern]."""
+    """SHOW DATABASES [LIKE pattern [ESCAPE character]]."""
 
-    like: str | None
+    like: Like | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class ShowTables:
     """SHOW TABLES [FROM database] [LIKE pattern]."""
 
     database: Name | None
-    like: str | None
+    like: Like | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ShowMeasures:
 
     database: Name
     table: Name
-    like: str | None
+    like: Like | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _tokenize(query: QueryText) -> list[Token]:
     try:
         tokens = Timestream().tokenize(query.text)
     except TokenError as error:
-        raise SyntaxInvalid("The query cannot be read: a quote or a comment is not closed") from error
+        raise query.syntax(None, "a quote or a comment is not closed") from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
     for token in tokens:
@@ -202,15 +203,26 @@ class _Reader:
             raise self._mismatch("'.' (a table is named database.table)")
         return database, self._name()
 
-    def _like(self) -> str | None:
-        pattern = None
-        if self._accept("LIKE"):
-            if self._index >= len(self._tokens) or self._tokens[self._index].token_type is not TokenType.STRING:
-                raise self._mismatch("a pattern in single quotes")
-            pattern = self._tokens[self._index].text
-            self._index += 1
+    def _like(self) -> Like | None:
+        if not self._accept("LIKE"):
+            self._end()
+            return None
+        start = self._index
+        pattern = self._string("a pattern in single quotes")
+        escape = self._string("a character in single quotes") if self._accept("ESCAPE") else None
+        if escape is not None and len(escape) != 1:
+            raise self._query.syntax(self._tokens[self._index - 1].start, "Escape string must be a single character")
+        like = Like(pattern, escape)
+        if (fault := like.fault()) is not None:
+            raise self._query.syntax(self._tokens[start].start, fault)
         self._end()
-        return pattern
+        return like
+
+    def _string(self, expected: str) -> str:
+        if self._index >= len(self._tokens) or self._tokens[self._index].token_type is not TokenType.STRING:
+            raise self._mismatch(expected)
+        self._index += 1
+        return self._tokens[self._index - 1].text
 
     def _end(self) -> None:
         if self._index < len(self._tokens):

@@ -1,15 +1,17 @@
 """What names mean at one place of a query: the relations of a FROM, their columns, and the query around.
 
-Columns are found by their exact name: names are case-sensitive here, as they are in storage.
+Columns are found by their exact name, as names in storage are told apart by case; where there is none, by the name in
+any case, if that is one column's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from store.record import TableId
 from store.sql.errors import SqlError
-from store.sql.text import QueryText
+from store.sql.text import QueryText, nearest
 from store.sql.typed import ColumnUse, Typed
 from store.sql.types import ScalarType
 
@@ -50,13 +52,9 @@ class Scope:
 
     def resolve(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> Typed | None:
         """The column; None if there is none here or around. Raises NameNotFound if it could be several."""
-        found = [
-            (relation, column)
-            for relation in self.relations
-            if not qualifier or qualifier in relation.names
-            for column in relation.columns
-            if column.name == name
-        ]
+        found = self._named(qualifier, lambda column: column == name)
+        if not found:
+            found = self._named(qualifier, lambda column: column.lower() == name.lower())
         if len(found) > 1:
             raise self.query.unknown(offset, f"Column '{name}' is ambiguous")
         if found:
@@ -69,13 +67,22 @@ class Scope:
             self.outer_uses.extend(typed.free)
         return typed
 
+    def _named(self, qualifier: tuple[str, ...], fits: Callable[[str], bool]) -> list[tuple[Relation, SourceColumn]]:
+        return [
+            (relation, column)
+            for relation in self.relations_named(qualifier)
+            for column in relation.columns
+            if fits(column.name)
+        ]
+
     def relations_named(self, qualifier: tuple[str, ...]) -> list[Relation]:
         """The relations a `qualifier.*` means; all for an empty one."""
         return [relation for relation in self.relations if not qualifier or qualifier in relation.names]
 
     def missing(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> SqlError:
-        """The error of a column that `resolve` did not find, worded as Timestream does."""
-        return self.query.unknown(offset, f"Column '{'.'.join((*qualifier, name))}' does not exist")
+        """The error of a column that `resolve` did not find, worded as Timestream does, with the nearest there is."""
+        near = nearest(name, (column.name for relation in self.relations for column in relation.columns))
+        return self.query.unknown(offset, f"Column '{'.'.join((*qualifier, name))}' does not exist{near}")
 
 
 def column_of(relation: Relation, column: SourceColumn, offset: int | None) -> Typed:

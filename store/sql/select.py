@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from store.sql.bound import Bound, Output, Query, Tables, Withs
+from store.sql.bound import Bound, Output, Query, Tables, Withs, converted
 from store.sql.expressions import Expressions, Rules
 from store.sql.from_clause import FromBinder
 from store.sql.nodes import NODES
@@ -22,6 +22,10 @@ from store.sql.scope import Scope, column_of
 from store.sql.text import QueryText
 from store.sql.typed import Typed
 from store.sql.types import common_type
+
+_PARTS = (
+    *("with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", "order", "limit", "offset"),
+)
 
 
 @dataclass(slots=True)
@@ -88,14 +92,15 @@ class Binder:
 
     def _set_operation(self, node: exp.SetOperation, outer: Scope | None, withs: Withs) -> Bound:
         self.query.refuse_other(
-            node, "this", "expression", "distinct", "order", "limit", "with_", what="a set operation"
+            node, "this", "expression", "distinct", "order", "limit", "offset", "with_", what="a set operation"
         )
         left, right = self.bind_query(node.this, outer, withs), self.bind_query(node.expression, outer, withs)
         outputs = self._common_outputs(node, left, right)
         word = node.key.upper() if node.args.get("distinct") else f"{node.key.upper()} ALL"
         items = [Typed(f"c{index}", output.type) for index, output in enumerate(outputs)]
         tail = _SelectBinder(self, None, withs).order(node, items, outputs, Rules("ORDER BY clause"), only_outputs=True)
-        sql = f"({left.sql}) {word} ({right.sql}){tail}{_limit(self.query, node)}"
+        types = [output.type for output in outputs]
+        sql = f"({converted(left, types)}) {word} ({converted(right, types)}){tail}{_limit(self.query, node)}"
         return Bound(sql, outputs, left.outer_uses + right.outer_uses)
 
     def _common_outputs(self, node: exp.SetOperation, left: Bound, right: Bound) -> tuple[Output, ...]:
@@ -107,7 +112,7 @@ class Binder:
         outputs = []
         for number, (one, other) in enumerate(zip(left.outputs, right.outputs, strict=True), start=1):
             common = common_type([(one.type, False), (other.type, False)])
-            if common is None or (one.type.duckdb == other.type.duckdb and one.type is not other.type):
+            if common is None:
                 raise self.query.mismatch(
                     node, f"column {number} in {word} query has incompatible types: {one.type.text}, {other.type.text}"
                 )
@@ -130,8 +135,7 @@ class _SelectBinder:
 
     def bind(self, node: exp.Select) -> Bound:
         """The SELECT as text."""
-        parts = ("with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", "order", "limit")
-        self._query.refuse_other(node, *parts, what="SELECT")
+        self._query.refuse_other(node, *_PARTS, what="SELECT")
         source = FromBinder(self._expressions, self._binder.tables, self._withs, self._inner).bind(node)
         where_node = node.args["where"].this if node.args.get("where") else None
         rules = Rules("WHERE clause")
@@ -139,14 +143,14 @@ class _SelectBinder:
         bounds = bounds_of(where_node, self._expressions, rules)
         group = self._group(node)
         grouped = frozenset(typed.sql for typed in group or ())
-        items = self._items(node, Rules("SELECT", aggregates=True, grouped=grouped))
+        items = self._items(node, Rules("SELECT", aggregates=True, windows=True, grouped=grouped))
         outputs = tuple(Output(name, typed.type) for name, typed in items)
         values = [typed for _, typed in items]
         aliases = tuple((output.name, value) for output, value in zip(outputs, values, strict=True))
         rules = Rules("HAVING clause", aggregates=True, grouped=grouped, aliases=aliases)
         having = self._expressions.condition(node.args["having"].this, rules) if node.args.get("having") else None
         is_grouped = group is not None or having is not None or any(value.aggregated for value in values)
-        rules = Rules("ORDER BY clause", aggregates=is_grouped, grouped=grouped, aliases=aliases)
+        rules = Rules("ORDER BY clause", aggregates=is_grouped, windows=True, grouped=grouped, aliases=aliases)
         if is_grouped:
             self._check_grouping([*values, *([having] if having is not None else [])])
         distinct = self._distinct(node)
@@ -296,7 +300,18 @@ class _SelectBinder:
 
 
 def _limit(query: QueryText, node: exp.Query) -> str:
-    limit = node.args.get("limit")
+    offset = node.args.get("offset")
+    skipped = ""
+    if offset is not None:
+        query.refuse_other(offset, "expression", what="OFFSET")
+        count = offset.expression
+        if not (isinstance(count, exp.Literal) and count.name.isdigit() and int(count.name) < 2**63):
+            raise query.syntax(offset, "OFFSET takes a whole number")
+        skipped = f" OFFSET {int(count.name)}"
+    return _count(query, node.args.get("limit")) + skipped
+
+
+def _count(query: QueryText, limit: exp.Expr | None) -> str:
     if limit is None:
         return ""
     if not isinstance(limit, exp.Limit):

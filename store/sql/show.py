@@ -6,7 +6,6 @@ Columns as recorded from the service: `Database`; `Table`; `measure_name`, `data
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 from store.errors import UnknownDatabase, UnknownTable
 from store.schema import TableSchema
 from store.snapshot import Snapshot
+from store.sql.like import Like
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.text import QueryText
@@ -116,13 +116,9 @@ def _no_database(query: QueryText, database: Name, identifier: str) -> Exception
     )
 
 
-def _like(names: list[str], pattern: str | None) -> list[str]:
-    """The names that match a LIKE pattern: `%` any text, `_` any character."""
-    if pattern is None:
-        return names
-    parts = {"%": ".*", "_": "."}
-    regex = re.compile("".join(parts.get(character, re.escape(character)) for character in pattern), re.DOTALL)
-    return [name for name in names if regex.fullmatch(name)]
+def _like(names: list[str], like: Like | None) -> list[str]:
+    """The names that match."""
+    return names if like is None else [name for name in names if like.matches(name)]
 
 
 def _texts(names: list[str], rows: Sequence[tuple[str, ...]]) -> ResultSet:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -38,12 +39,14 @@ class QueryText:
         return NameNotFound(message, *place)
 
     def syntax(self, at: exp.Expr | int | None, message: str) -> SqlError:
-        """A SyntaxInvalid."""
-        return self.error(SyntaxInvalid, at, message)
+        """A SyntaxInvalid, begun as Timestream begins it."""
+        error = self.error(SyntaxInvalid, at, message)
+        where = " at " if error.line else ": "
+        return SyntaxInvalid(f"The query syntax is invalid{where}{error.message}", error.line, error.column)
 
     def unsupported(self, at: exp.Expr | int | None, what: str) -> SqlError:
-        """A NotSupported: `what` is not supported yet."""
-        return self.error(NotSupported, at, f"{what} is not supported yet")
+        """A NotSupported: `what` is not offered yet."""
+        return self.error(NotSupported, at, f"{what} is not offered yet")
 
     def unknown(self, at: exp.Expr | int | None, message: str) -> SqlError:
         """A NameNotFound."""
@@ -58,6 +61,13 @@ class QueryText:
         for part, value in node.args.items():
             if part not in known and value not in (None, False, [], ""):
                 raise self.unsupported(node, f"{part.strip('_').replace('_', ' ').upper()} in {what}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to add to a message about a name there is not: the nearest that there is, if one is near."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 1, 0.7)
+    return f" (did you mean '{by_lower[near[0]]}'?)" if near else ""
 
 
 def position(node: exp.Expr) -> int | None:

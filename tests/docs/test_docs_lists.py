@@ -32,7 +32,7 @@ from simulators.fleet import FaultKind
 from store.endpoint.endpoint import NOT_OFFERED
 from store.endpoint.shapes import REQUESTS
 from store.names import RESERVED
-from store.sql.functions import FUNCTIONS
+from store.sql.functions import FUNCTIONS, WINDOWS
 from store.sql.nodes.calls import _SPECIAL_CALLS
 from store.units import _TABLE as UNITS
 
@@ -82,7 +82,7 @@ def test_the_functions_are_those_of_sql() -> None:
 
     named = re.findall(r"`(\w+)`", text)
 
-    assert sorted(named) == sorted([*FUNCTIONS, *_SPECIAL_CALLS])
+    assert sorted(named) == sorted([*FUNCTIONS, *WINDOWS, *_SPECIAL_CALLS])
 
 
 def test_the_reasons_of_dead_letters_are_those_there_are() -> None:

@@ -27,13 +27,13 @@ _OF_TWO = {
 
 AGGREGATES = family(
     aggregate("count", Overload((), BIGINT, "count(*)"), Overload((ANY,), BIGINT, "count({distinct}{0})")),
-    aggregate("count_if", Overload((BOOLEAN,), BIGINT, "CAST(count_if({0}) AS BIGINT)")),
+    aggregate("count_if", Overload((BOOLEAN,), BIGINT, "CAST(count_if({0}){after} AS BIGINT)")),
     aggregate(
         "sum",
-        Overload((INTEGER,), BIGINT, "CAST(sum({distinct}{0}) AS BIGINT)"),
-        Overload((BIGINT,), BIGINT, "CAST(sum({distinct}{0}) AS BIGINT)"),
+        Overload((INTEGER,), BIGINT, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
+        Overload((BIGINT,), BIGINT, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
         Overload((DOUBLE,), DOUBLE, "sum({distinct}{0})"),
-        Overload((INTERVAL,), INTERVAL, "CAST(sum({distinct}{0}) AS BIGINT)"),
+        Overload((INTERVAL,), INTERVAL, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
     ),
     aggregate("avg", Overload((NUMBER,), DOUBLE, "avg({distinct}{0})")),
     *(aggregate(name, Overload((ANY,), None, f"{name}({{distinct}}{{0}})")) for name in ("min", "max")),
@@ -54,5 +54,6 @@ AGGREGATES = family(
         aggregate(name, Overload((DOUBLE, DOUBLE), DOUBLE, f"{duckdb}({{0}}, {{1}})"))
         for name, duckdb in _OF_TWO.items()
     ),
+    aggregate("approx_percentile", Overload((DOUBLE, DOUBLE), DOUBLE, "approx_quantile({0}, CAST({1} AS FLOAT))")),
     aggregate("approx_distinct", Overload((ANY,), BIGINT, "approx_count_distinct({0})")),
 )

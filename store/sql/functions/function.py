@@ -1,10 +1,10 @@
 """What a function is: a name, and for each list of parameter types a result type and a DuckDB template.
 
 A template is the DuckDB text with `{0}`, `{1}` … for the arguments (atomic texts, of exactly the parameter types),
-`{now_ns}` for the time of the query, `{*}` and `{||}` for all arguments with commas or `||` between, and `{nulls}` for
-whether any of them is null. It must be atomic itself. `fold` computes the value from constant arguments (first the time
-of the query, then the arguments): a call of constants is then a constant itself, which is what lets `time > ago(6h)`
-choose what is read.
+`{now_ns}` for the time of the query, `{*}` and `{||}` for all arguments with commas or `||` between, `{nulls}` for
+whether any of them is null, and `{after}` where FILTER and OVER stand (without it they stand at the end). It must be
+atomic itself. `fold` computes the value from constant arguments (first the time of the query, then the arguments): a
+call of constants is then a constant itself, which is what lets `time > ago(6h)` choose what is read.
 
 To add a function: add an entry to the family's file. Operators are functions too, under their sign.
 """
@@ -31,7 +31,7 @@ ANY = Generic()
 KEY = Generic("K")
 NUMBER = Generic(among=frozenset({ScalarType.INTEGER, ScalarType.BIGINT, ScalarType.DOUBLE, ScalarType.UNKNOWN}))
 
-_PLACE = re.compile(r"\{(\d+|\*|\|\||nulls|now_ns|distinct)\}")
+_PLACE = re.compile(r"\{(\d+|\*|\|\||nulls|now_ns|distinct|after)\}")
 
 Parameter: TypeAlias = ScalarType | Generic
 
@@ -66,16 +66,21 @@ class Overload:
             cost += step
         return Match(self, targets, self.result or generics["T"], cost)
 
-    def render(self, arguments: Sequence[str], now_ns: int, *, distinct: bool = False) -> str:
-        """The template with these texts in it. Texts are put in at once: what stands in one is never looked at."""
+    def render(self, arguments: Sequence[str], now_ns: int, *, distinct: bool = False, after: str = "") -> str:
+        """The template with these texts in it. Texts are put in at once: what stands in one is never looked at.
+
+        `after` follows the call of an aggregate or window function: FILTER and OVER.
+        """
         values = {str(index): text for index, text in enumerate(arguments)} | {
             "*": ", ".join(arguments),
             "||": " || ".join(arguments),
             "nulls": " OR ".join(f"{text} IS NULL" for text in arguments),
             "now_ns": str(now_ns),
             "distinct": "DISTINCT " if distinct else "",
+            "after": after,
         }
-        return _PLACE.sub(lambda place: values[place[1]], self.template)
+        sql = _PLACE.sub(lambda place: values[place[1]], self.template)
+        return f"({sql}{after})" if after and "{after}" not in self.template else sql
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def _whole(name: str, duckdb: str) -> Function:
 MATH = family(
     *(scalar(name, Overload((DOUBLE,), DOUBLE, f"{name}({{0}})")) for name in _DOUBLE_TO_DOUBLE),
     scalar("abs", Overload((NUMBER,), None, "abs({0})")),
-    scalar("sign", Overload((DOUBLE,), DOUBLE, "CAST(sign({0}) AS DOUBLE)")),
+    scalar("sign", *(Overload((kind,), kind, f"CAST(sign({{0}}) AS {kind})") for kind in (INTEGER, BIGINT, DOUBLE))),
     scalar("mod", Overload((NUMBER, NUMBER), None, "({0} % {1})")),
     *(scalar(name, Overload((DOUBLE, DOUBLE), DOUBLE, "pow({0}, {1})")) for name in ("power", "pow")),
     scalar("atan2", Overload((DOUBLE, DOUBLE), DOUBLE, "atan2({0}, {1})")),
@@ -56,6 +56,7 @@ MATH = family(
         Overload((DOUBLE,), DOUBLE, "round({0})"),
         Overload((DOUBLE, INTEGER), DOUBLE, "round({0}, {1})"),
     ),
+    *(scalar(name, Overload((), DOUBLE, "random()")) for name in ("rand", "random")),
     scalar("pi", Overload((), DOUBLE, "pi()", lambda _: math.pi)),
     scalar("e", Overload((), DOUBLE, "exp(CAST(1 AS DOUBLE))", lambda _: math.e)),
     scalar("infinity", Overload((), DOUBLE, "CAST('Infinity' AS DOUBLE)", lambda _: math.inf)),

@@ -5,8 +5,10 @@ Reference: AWS "Date / time functions". `bin` is floor(epoch / interval) * inter
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from store.sql.functions.function import Function, Overload, family, scalar
-from store.sql.literals import NS_PER_DAY, NS_PER_S, UNIT_NS
+from store.sql.literals import NS_PER_DAY, NS_PER_S, UNIT_NS, parse_date, parse_timestamp
 from store.sql.types import BIGINT, DATE, DOUBLE, INTERVAL, TIMESTAMP, VARCHAR
 
 _INSTANT = "make_timestamp_ns({0})"
@@ -56,6 +58,16 @@ _PARTS = {
     "nanosecond": _remainder(NS_PER_S, 1),
 }
 
+_EPOCH_DAY = "datediff('day', DATE '1970-01-01'"
+
+
+def _read(text: str, reader: Callable[[str], int | None]) -> int:
+    value = reader(text)
+    if value is None:
+        raise ValueError(f"'{text}' is not in ISO 8601's form")
+    return value
+
+
 _SPANS = ("second", "minute", "hour", "day")
 _CALENDAR = ("week", "month", "quarter", "year")
 
@@ -101,6 +113,26 @@ TIME = family(
             TIMESTAMP,
             floor_to(f"({{0}} * {NS_PER_DAY})", "{1}"),
             lambda _, day, step: day * NS_PER_DAY // step * step,
+        ),
+    ),
+    scalar(
+        "from_iso8601_timestamp",
+        Overload(
+            (VARCHAR,), TIMESTAMP, "epoch_ns(CAST({0} AS TIMESTAMP_NS))", lambda _, text: _read(text, parse_timestamp)
+        ),
+    ),
+    scalar(
+        "from_iso8601_date",
+        Overload((VARCHAR,), DATE, f"{_EPOCH_DAY}, CAST({{0}} AS DATE))", lambda _, text: _read(text, parse_date)),
+    ),
+    scalar(
+        "to_iso8601",
+        Overload((DATE,), VARCHAR, "CAST(DATE '1970-01-01' + CAST({0} AS INTEGER) AS VARCHAR)"),
+        Overload(
+            (TIMESTAMP,),
+            VARCHAR,
+            f"(strftime({_INSTANT}, '%Y-%m-%dT%H:%M:%S.')"
+            f" || lpad(CAST({_remainder(NS_PER_S, 1)} AS VARCHAR), 9, '0') || 'Z')",
         ),
     ),
     scalar("date", Overload((TIMESTAMP,), DATE, f"({floor_to('{0}', str(NS_PER_DAY))} // {NS_PER_DAY})")),

@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from store.sql.expressions import NodeBinders
-from store.sql.nodes import calls, names, operators, subqueries, syntax
+from store.sql.nodes import calls, names, operators, subqueries, syntax, windows
 
 NODES: NodeBinders = {
     exp.Column: names.column,
@@ -24,6 +24,8 @@ NODES: NodeBinders = {
     exp.Case: operators.case,
     **dict.fromkeys(operators.SIGNS, operators.binary),
     exp.Anonymous: calls.call,
+    exp.Filter: windows.filtered,
+    exp.Window: windows.window,
     exp.Cast: syntax.cast,
     exp.TryCast: syntax.cast,
     exp.Extract: syntax.extract,

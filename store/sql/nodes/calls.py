@@ -7,11 +7,14 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from store.sql.expressions import Expressions, Rules
-from store.sql.functions import FUNCTIONS, Function, Overload
+from store.sql.errors import SqlError
+from store.sql.expressions import Expressions, Rules, joined
+from store.sql.functions import FUNCTIONS, NOT_YET, WINDOWS, Function, Overload
+from store.sql.functions.formats import duckdb_format
 from store.sql.functions.time import add_template, difference_template, truncate_template
 from store.sql.literals import UNIT_NS
-from store.sql.typed import Typed
+from store.sql.text import nearest
+from store.sql.typed import Typed, quote_string
 from store.sql.types import BIGINT, INTEGER, TIMESTAMP, VARCHAR, common_type
 
 
@@ -23,9 +26,9 @@ def call(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
         return special(binder, node, rules)
     function = FUNCTIONS.get(name)
     if function is None:
-        raise binder.query.unknown(node, f"Function '{node.name}' does not exist")
+        raise unknown_function(binder, node)
     if function.aggregate:
-        return _aggregate(binder, node, function, rules)
+        return aggregate(binder, node, function, rules)
     return binder.apply(node, function, [_argument(binder, part, rules) for part in node.expressions])
 
 
@@ -35,8 +38,32 @@ def _argument(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     return binder.bind(node, rules)
 
 
-def _aggregate(binder: Expressions, node: exp.Anonymous, function: Function, rules: Rules) -> Typed:
-    if not rules.aggregates:
+def unknown_function(binder: Expressions, node: exp.Anonymous) -> SqlError:
+    """The error of a name that is no function here."""
+    name = node.name.lower()
+    if name in NOT_YET:
+        return binder.query.unsupported(node, f"Function '{node.name}'")
+    if name in WINDOWS:
+        return binder.query.syntax(node, f"{node.name} is a window function and needs OVER (…)")
+    near = nearest(name, (*FUNCTIONS, *WINDOWS))
+    return binder.query.unknown(node, f"Function '{node.name}' does not exist{near}")
+
+
+def aggregate(
+    binder: Expressions,
+    node: exp.Anonymous,
+    function: Function,
+    rules: Rules,
+    *,
+    condition: exp.Expr | None = None,
+    over: str = "",
+    nulls: str = "",
+) -> Typed:
+    """The call of an aggregate, of the rows that `condition` holds for; with `over` it is one of a window.
+
+    Before OVER the arguments are those of the rows that the rest of the SELECT is about, which may be groups.
+    """
+    if not over and not rules.aggregates:
         raise binder.query.syntax(
             node, f"{rules.clause} cannot contain aggregations, window functions or grouping operations"
         )
@@ -47,8 +74,15 @@ def _aggregate(binder: Expressions, node: exp.Anonymous, function: Function, rul
         parts = parts[0].expressions
     if function.name == "count" and len(parts) == 1 and isinstance(parts[0], exp.Star):
         parts = []
-    inner = Rules(f"The argument of aggregate '{function.name}'")
-    typed = binder.apply(node, function, [binder.bind(part, inner) for part in parts], distinct=distinct)
+    inner = rules if over else Rules(f"The argument of aggregate '{function.name}'")
+    arguments = [binder.bind(part, inner) for part in parts]
+    after, where = over, None
+    if condition is not None:
+        where = binder.condition(condition, replace(inner, clause="FILTER"))
+        after = f" FILTER (WHERE {where.sql}){over}"
+    typed = binder.apply(node, function, arguments, distinct=distinct, after=after, nulls=nulls)
+    if over:
+        return joined(typed.sql, typed.type, [typed] if where is None else [typed, where])
     return replace(typed, constant=None, column=None, free=(), aggregated=True)
 
 
@@ -85,6 +119,31 @@ def _date_diff(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     return binder.rendered(node, Overload((TIMESTAMP, TIMESTAMP), BIGINT, template), BIGINT, arguments)
 
 
+def _date_format(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    value, form = _formatted(binder, node, rules)
+    overload = Overload((TIMESTAMP,), VARCHAR, f"strftime(make_timestamp_ns({{0}}), {form})")
+    return binder.rendered(node, overload, VARCHAR, [_as_timestamp(binder, node, value)])
+
+
+def _date_parse(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    value, form = _formatted(binder, node, rules)
+    if value.type is not VARCHAR:
+        raise binder.query.mismatch(node, f"date_parse reads a varchar, and this is {value.type.text}")
+    overload = Overload((VARCHAR,), TIMESTAMP, f"(epoch_us(strptime({{0}}, {form})) * 1000)")
+    return binder.rendered(node, overload, TIMESTAMP, [value])
+
+
+def _formatted(binder: Expressions, node: exp.Anonymous, rules: Rules) -> tuple[Typed, str]:
+    """The first argument, and the second, a constant format, as text for DuckDB."""
+    values = [binder.bind(part, rules) for part in node.expressions]
+    if len(values) != 2 or values[1].type is not VARCHAR or values[1].constant is None:
+        raise binder.query.mismatch(node, f"{node.name} takes a value and a constant format, such as '%Y-%m-%d'")
+    try:
+        return values[0], quote_string(duckdb_format(str(values[1].constant)))
+    except ValueError as error:
+        raise binder.query.mismatch(node, str(error)) from None
+
+
 def _parse_duration(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     values = [binder.bind(part, rules) for part in node.expressions]
     if len(values) != 1 or values[0].type is not VARCHAR or values[0].constant is None:
@@ -117,5 +176,7 @@ _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed
     "date_trunc": _date_trunc,
     "date_add": _date_add,
     "date_diff": _date_diff,
+    "date_format": _date_format,
+    "date_parse": _date_parse,
     "parse_duration": _parse_duration,
 }

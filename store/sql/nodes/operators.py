@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from store.sql.bound import converted
 from store.sql.expressions import Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
 from store.sql.typed import NULL, Typed, quote_string
@@ -89,11 +90,13 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
 
 def _in_query(binder: Expressions, node: exp.In, value: Typed) -> Typed:
     inner = binder.subselect(node.args["query"], one_column=True)
-    if common_type([(value.type, False), (inner.outputs[0].type, False)]) is None:
+    common = common_type([(value.type, False), (inner.outputs[0].type, False)])
+    if common is None:
         raise binder.query.mismatch(
             node, f"IN compares {value.type.text} with the subquery's {inner.outputs[0].type.text}"
         )
-    typed = joined(f"({value.sql} IN ({inner.sql}))", BOOLEAN, [value])
+    value = binder.coerced(node, value, common)
+    typed = joined(f"({value.sql} IN ({converted(inner, [common])}))", BOOLEAN, [value])
     return replace(typed, free=typed.free + inner.outer_uses)
 
 

@@ -19,6 +19,7 @@ _TYPES: dict[Any, ScalarType] = {
     exp.DType.DOUBLE: DOUBLE,
     exp.DType.VARCHAR: VARCHAR,
     exp.DType.TIMESTAMP: TIMESTAMP,
+    exp.DType.TIMESTAMPTZ: TIMESTAMP,  # of a constant with a zone at its end
     exp.DType.DATE: DATE,
     exp.DType.TIME: TIME,
 }

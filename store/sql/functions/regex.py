@@ -1,0 +1,33 @@
+r"""Regular expressions: Java's in the reference, RE2's here, so that none takes more than linear time.
+
+They differ in look-around, back references and possessive quantifiers, which RE2 refuses. In a replacement `$1` is a
+group and `\$` a dollar sign. Reference: AWS "Regex functions".
+"""
+
+from __future__ import annotations
+
+from store.sql.functions.function import Overload, family, scalar
+from store.sql.types import BIGINT, BOOLEAN, VARCHAR
+
+# `$1` and `${1}` become `\1`; a backslash of the text itself is doubled first
+_REPLACEMENT = (
+    r"regexp_replace(regexp_replace(replace({2}, '\', '\\'), '\$\{?([0-9])\}?', '\\\1', 'g'), '\\\\\$', '$', 'g')"
+)
+
+REGEX = family(
+    scalar("regexp_like", Overload((VARCHAR, VARCHAR), BOOLEAN, "regexp_matches({0}, {1})")),
+    scalar(
+        "regexp_extract",
+        Overload((VARCHAR, VARCHAR), VARCHAR, "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END"),
+        Overload(
+            (VARCHAR, VARCHAR, BIGINT),
+            VARCHAR,
+            "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END",
+        ),
+    ),
+    scalar(
+        "regexp_replace",
+        Overload((VARCHAR, VARCHAR), VARCHAR, "regexp_replace({0}, {1}, '', 'g')"),
+        Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, f"regexp_replace({{0}}, {{1}}, {_REPLACEMENT}, 'g')"),
+    ),
+)

@@ -1,0 +1,101 @@
+"""What follows a call: FILTER (WHERE …) of an aggregate, OVER (…) of an aggregate or a window function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sqlglot import exp
+
+from store.sql.expressions import Expressions, Rules, joined
+from store.sql.functions import FUNCTIONS, IGNORES_NULLS, WINDOWS
+from store.sql.nodes.calls import aggregate, unknown_function
+from store.sql.typed import Typed
+
+_SIDES = {"PRECEDING", "FOLLOWING"}
+
+
+def filtered(binder: Expressions, node: exp.Filter, rules: Rules) -> Typed:
+    """An aggregate of the rows that a condition holds for."""
+    call, condition = _filter(binder, node)
+    function = FUNCTIONS.get(call.name.lower())
+    if function is None or not function.aggregate:
+        raise binder.query.syntax(node, f"FILTER stands after an aggregate, and {call.name} is none")
+    return aggregate(binder, call, function, rules, condition=condition)
+
+
+def window(binder: Expressions, node: exp.Window, rules: Rules) -> Typed:
+    """A function of the rows around each row. What it is computed from may be aggregates, where these are allowed."""
+    if not rules.windows:
+        raise binder.query.syntax(
+            node, f"{rules.clause} cannot contain aggregations, window functions or grouping operations"
+        )
+    if node.args.get("alias") is not None:
+        raise binder.query.unsupported(node, "A WINDOW with a name")
+    binder.query.refuse_other(node, "this", "partition_by", "order", "spec", "over", what="OVER")
+    rules = replace(rules, windows=False)
+    call, condition, nulls = node.this, None, ""
+    if isinstance(call, exp.IgnoreNulls | exp.RespectNulls):
+        nulls = " IGNORE NULLS" if isinstance(call, exp.IgnoreNulls) else ""
+        call = call.this
+    if isinstance(call, exp.Filter):
+        call, condition = _filter(binder, call)
+    if not isinstance(call, exp.Anonymous):
+        raise binder.query.unsupported(node, "OVER after this")
+    name = call.name.lower()
+    function = WINDOWS.get(name) or FUNCTIONS.get(name)
+    if function is None:
+        raise unknown_function(binder, call)
+    if not function.aggregate:
+        raise binder.query.syntax(node, f"OVER stands after an aggregate or a window function, and {name} is neither")
+    if nulls and name not in IGNORES_NULLS:
+        raise binder.query.syntax(node, f"IGNORE NULLS is not possible with {name}")
+    parts: list[Typed] = []
+    over = f" OVER ({' '.join(_over(binder, node, rules, parts))})"
+    typed = aggregate(binder, call, function, rules, condition=condition, over=over, nulls=nulls)
+    around = joined(typed.sql, typed.type, [typed, *parts])
+    return replace(around, aggregated=around.aggregated)
+
+
+def _filter(binder: Expressions, node: exp.Filter) -> tuple[exp.Anonymous, exp.Expr]:
+    call, where = node.this, node.expression
+    if not isinstance(call, exp.Anonymous) or not isinstance(where, exp.Where):
+        raise binder.query.unsupported(node, "This form of FILTER")
+    return call, where.this
+
+
+def _over(binder: Expressions, node: exp.Window, rules: Rules, parts: list[Typed]) -> Iterator[str]:
+    """The texts of the clauses; what is bound for them is put into `parts`."""
+    partition = [binder.bind(key, rules) for key in node.args.get("partition_by") or ()]
+    parts += partition
+    if partition:
+        yield f"PARTITION BY {', '.join(key.sql for key in partition)}"
+    order = node.args.get("order")
+    if order is not None:
+        keys = []
+        for ordered in order.expressions:
+            binder.query.refuse_other(ordered, "this", "desc", "nulls_first", what="ORDER BY")
+            key = binder.bind(ordered.this, rules)
+            parts.append(key)
+            direction = "DESC" if ordered.args.get("desc") else "ASC"
+            keys.append(f"{key.sql} {direction} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}")
+        yield f"ORDER BY {', '.join(keys)}"
+    spec = node.args.get("spec")
+    if spec is not None:
+        binder.query.refuse_other(spec, "kind", "start", "start_side", "end", "end_side", what="a window's frame")
+        kind = str(spec.args["kind"]).upper()
+        start = _bound(binder, spec, kind, "start")
+        end = _bound(binder, spec, kind, "end") if spec.args.get("end") else "CURRENT ROW"
+        yield f"{kind} BETWEEN {start} AND {end}"
+
+
+def _bound(binder: Expressions, spec: exp.WindowSpec, kind: str, which: str) -> str:
+    value, side = spec.args[which], str(spec.args.get(f"{which}_side") or "").upper()
+    if value == "CURRENT ROW":
+        return "CURRENT ROW"
+    if kind in {"ROWS", "RANGE"} and side in _SIDES:
+        if value == "UNBOUNDED":
+            return f"UNBOUNDED {side}"
+        if kind == "ROWS" and isinstance(value, exp.Literal) and value.name.isdigit() and len(value.name) < 10:
+            return f"{value.name} {side}"
+    raise binder.query.unsupported(spec, f"This frame of {kind}")
