@@ -172,7 +172,7 @@ def test_nulls_and_rows_inside_arrays_have_their_own_shapes(made: Any, query: An
             "Requested database 'abc' not found for identifier 'abc.sampleDB' at line 1:15",
         ),
         ("SELECT 1/0", "QueryExecutionException", "Division by zero"),
-        ("DROP TABLE x", "ValidationException", "line 1:1: mismatched input 'DROP'"),
+        ("DROP TABLE x", "ValidationException", "The query syntax is invalid at line 1:1: mismatched input 'DROP'"),
     ],
 )
 def test_faults_of_a_query_reach_the_client(made: Any, query: Any, text: str, code: str, message: str) -> None:
