@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -48,9 +48,10 @@ from pipeline.stages.records_to_store import records_to_store
 from pipeline.supervisor.lock import sole
 from pipeline.tls.handshakes import Counted
 from pipeline.tls.switch import POLL_S, Switch
-from pipeline.topology import Stages, build
+from pipeline.topology import Outlets, Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
+    ENDED_EVERY_S,
     RULES_EVERY_S,
     TRIM_EVERY_S,
     StoreMaintenance,
@@ -112,6 +113,7 @@ class Worker:
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
         self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
         self.steps = Steps("worker")
+        self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
 
     async def run(self) -> None:
@@ -181,7 +183,7 @@ class Worker:
                 stream, self.partitions.owned, outlets.dead_letters, outlets.records
             ),
             records_to_store=records_to_store,
-            records_to_alerts=lambda stream, outlets: records_to_alerts(stream, outlets.alerts),
+            records_to_alerts=self._records_to_alerts,
             alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
                 stream, self.alert_keeping, outlets.alerts, is_shared=self.config.log_settings.is_kafka
             ),
@@ -189,6 +191,10 @@ class Worker:
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
             ),
         )
+
+    async def _records_to_alerts(self, stream: Any, outlets: Outlets) -> None:
+        self._append_alerts = outlets.alerts
+        await records_to_alerts(stream, outlets.alerts)
 
     def _warn_of_rules_without_table(self) -> None:
         """A rule's table may come to be later, by CreateTable; a slip in its name would go unnoticed all the same."""
@@ -242,6 +248,11 @@ class Worker:
             for partition in self.partitions.owned:
                 await partition.rules.save_pass()
 
+        async def ended() -> None:
+            for partition in self.partitions.owned:
+                if self._append_alerts is not None:
+                    await partition.rules.tell_ended(self._append_alerts)
+
         gauges = Gauges(self.config, self.partitions.owned, self.alerts)
 
         async def archives() -> None:
@@ -256,6 +267,7 @@ class Worker:
         return [
             every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, rules, fail),
+            every(ENDED_EVERY_S, ended, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(OFTEN_S, gauges.often, fail),
             every(SELDOM_S, gauges.seldom, fail),

@@ -12,7 +12,7 @@ from rules.arrays import Indices
 from rules.columns import NUMBERS, MeasureReader
 from rules.rule import RateOfChange, Rule, Side
 from rules.samples import Rows, Samples, Signals
-from rules.snapshot import BlockState, MarkState, PhaseState, SignalState, encode_state, packed, unpacked
+from rules.snapshot import BlockState, MarkState, PhaseState, RuleFacts, SignalState, encode_state, packed, unpacked
 from rules.transition import Status, Transition, alert_id, render_annotations
 from rules.watch import Change, Phase, Watch
 from store.record import MeasureType, RecordBatch, SeriesIndex
@@ -88,7 +88,7 @@ class Block:
         """The state, as `rules.snapshot` lays it out, good for `positions`."""
         size = len(self.index)
         self._grow(size)
-        signals, phases = {}, {}
+        signals, phases, facts = {}, {}, {}
         for watched in self._watched:
             newest = watched.signals
             signals[watched.reader.measure] = SignalState(
@@ -104,7 +104,9 @@ class Block:
                     packed(watch.side[active], np.int8),
                     packed(watch.onset_ns[active], np.int64),
                 )
-        return encode_state(positions, self.index.keys[:size], signals, phases)
+                if (watch.phase[active] == Phase.FIRING).any():
+                    facts[watch.rule.definition] = _facts_of(watch.rule)
+        return encode_state(positions, self.index.keys[:size], signals, phases, facts)
 
     def restore(self, state: BlockState) -> None:
         """Take over a state that was kept, into a block that has evaluated nothing."""
@@ -189,6 +191,13 @@ class Block:
             labels=rule.labels,
             annotations=render_annotations(rule, table, zone, dimensions, value),
         )
+
+
+def _facts_of(rule: Rule) -> RuleFacts:
+    bounds = rule.condition.bounds
+    annotations = {name: str(template) for name, template in rule.annotations.items()}
+    is_rate = isinstance(rule.condition, RateOfChange)
+    return RuleFacts(rule.name, rule.measure, bounds.min, bounds.max, is_rate, dict(rule.labels), annotations)
 
 
 def _marks_of(marks: Marks) -> MarkState:

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rules.block import Block, TypeMismatch
+from rules.ended import ended_by_deletion, ended_by_rules
 from rules.rule import RuleSet
 from rules.snapshot import decode_state
 from rules.transition import Transition, alert_id
@@ -49,6 +50,7 @@ class Engine:
         self._rules = rules
         self._registry = registry
         self._blocks: dict[TableId, Block] = {}
+        self._replaced: list[Block] = []  # of tables that were deleted and made anew, until `forget_deleted`
         self._advanced: dict[str, int] = {}
 
     def evaluate(self, batch: RecordBatch) -> list[Transition]:
@@ -85,20 +87,31 @@ class Engine:
         """The state of `block` with its positions, to be given to `restore` in another process. Does not block."""
         return self._blocks[block].snapshot(self.positions(block))
 
-    def restore(self, block: TableId, data: bytes) -> None:
+    def restore(self, block: TableId, data: bytes) -> list[Transition]:
         """Take over the state of `block`, before its first batch. Raises RuleSnapshotError.
 
-        Rules whose definition differs from the one that the state was kept for start afresh. If no rule holds for
-        the table any more, the state is of no use and nothing happens.
+        Rules whose definition differs from the one that the state was kept for start afresh: the alerts that end with
+        that are returned. If no rule holds for the table any more, these are all that the state is good for.
         """
         state = decode_state(data)
-        made = self._block(self._registry.of(block))
+        index = self._registry.of(block)
+        made = self._block(index)
         if made is not None:
             made.restore(state)
+        return ended_by_rules(state, index, self._rules)
 
-    def forget(self, block: TableId) -> None:
-        """Let go of the state of a table that was deleted."""
-        self._blocks.pop(block, None)
+    def forget_deleted(self) -> tuple[list[TableId], list[Transition]]:
+        """Let go of the state of deleted tables: which have no block now, and the alerts that end with that."""
+        gone = [block for block in self._blocks.values() if not self._registry.holds(block.index)]
+        for block in gone:
+            del self._blocks[block.index.table]
+        replaced, self._replaced = self._replaced, []
+        ended = [
+            transition
+            for block in (*gone, *replaced)
+            for transition in ended_by_deletion(decode_state(block.snapshot({})), block.index)
+        ]
+        return [block.index.table for block in gone], ended
 
     def active(self) -> list[ActiveAlert]:
         """Everything that is pending or firing, by table and rule."""
@@ -135,5 +148,6 @@ class Engine:
         made = Block(rules, index)
         if block is not None:  # the table was deleted and made anew: its series are others, its position stands
             made.positions = block.positions
+            self._replaced.append(block)
         self._blocks[index.table] = made
         return made

@@ -1,13 +1,15 @@
 """How the rule state of one table is kept on disk: one MessagePack array.
 
-    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: phases}]
+    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: phases},
+     {rule: facts}]
 
 Series are named by their keys and, in the arrays, by their place in the list of keys: ids mean something only inside
 one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks], times and values one each per
 key, the marks (absent in older files) [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`);
 phases, of series that are pending or firing only, are [series (u4), phase (i1), bound (i1), onset (i8)]. A rule's
 phases stand under the hash of its definition, so that a rule that was changed starts afresh and every other keeps its
-state.
+state. The facts (absent in older files) are those of rules that fire: name, measure, bounds, whether of a rate, labels,
+annotations.
 """
 
 from __future__ import annotations
@@ -50,6 +52,18 @@ class PhaseState(msgspec.Struct, array_like=True, frozen=True):
     onset_ns: bytes
 
 
+class RuleFacts(msgspec.Struct, array_like=True, frozen=True):
+    """What an alert says of a rule, for when that rule is not there any more. Infinite bounds are open ends."""
+
+    name: str
+    measure: str
+    min: float
+    max: float
+    is_rate: bool
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
 class BlockState(msgspec.Struct, array_like=True, frozen=True):
     """The state of all rules of one table."""
 
@@ -58,6 +72,7 @@ class BlockState(msgspec.Struct, array_like=True, frozen=True):
     keys: list[tuple[str, Dimensions]]
     signals: dict[str, SignalState]
     phases: dict[str, PhaseState]
+    rules: dict[str, RuleFacts] = {}
 
     def series_keys(self) -> list[SeriesKey]:
         """The keys as they are inside a process."""
@@ -80,10 +95,11 @@ def encode_state(
     keys: Sequence[SeriesKey],
     signals: dict[str, SignalState],
     phases: dict[str, PhaseState],
+    rules: dict[str, RuleFacts],
 ) -> bytes:
     """The bytes of this state."""
     names = [(key.measure_name, key.dimensions) for key in keys]
-    return _encoder.encode(BlockState(FORMAT_VERSION, positions, names, signals, phases))
+    return _encoder.encode(BlockState(FORMAT_VERSION, positions, names, signals, phases, rules))
 
 
 def decode_state(data: bytes) -> BlockState:

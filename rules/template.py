@@ -24,6 +24,9 @@ class Placeholder:
     name: str
     precision: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name}:{self.precision}" if self.precision else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -34,6 +37,13 @@ class Template:
     def render(self, names: Mapping[str, str | float]) -> str:
         """The text with every placeholder filled in; names that are not in `names` become nothing."""
         return "".join(part if isinstance(part, str) else _fill(part, names) for part in self.parts)
+
+    def __str__(self) -> str:
+        """The text that `parse_template` reads as this."""
+        return "".join(
+            part.replace("{", "{{").replace("}", "}}") if isinstance(part, str) else f"{{{part}}}"
+            for part in self.parts
+        )
 
 
 def parse_template(text: str) -> Template:

@@ -11,12 +11,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from rules.rule import Rule
+from rules.template import Template
 from store.record import SeriesKey, TableId
+
+
+class Reason(enum.StrEnum):
+    """Why an alert resolved, if not by a sample: nothing judges it any more."""
+
+    RULE_CHANGED = "rule_changed"
+    RULE_REMOVED = "rule_removed"
+    TABLE_DELETED = "table_deleted"
 
 
 class Status(enum.StrEnum):
@@ -34,6 +42,7 @@ class Transition:
     since_ns  the time of the first sample beyond the bounds
     time_ns   the time of the sample that made it fire or resolve
     value     that sample's value, or its rate of change
+    reason    why it resolved if no sample made it; `time_ns` and `value` are the newest sample's then (no rate: None)
     bounds    the bound that was violated when it fired: {"max": 32.0}
     """
 
@@ -44,12 +53,13 @@ class Transition:
     rule: str
     since_ns: int
     time_ns: int
-    value: float
+    value: float | None
     bounds: Mapping[str, float]
     measure: str
     dimensions: Mapping[str, str]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    reason: Reason | None = None
 
 
 def alert_id(table: TableId, rule: str, series: SeriesKey, measure: str, onset_ns: int) -> str:
@@ -67,8 +77,32 @@ def alert_id(table: TableId, rule: str, series: SeriesKey, measure: str, onset_n
     return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
 
 
+class Described(Protocol):
+    """What an alert says of its rule: a `Rule`, or what is kept of one."""
+
+    @property
+    def name(self) -> str:
+        """`group/alert`."""
+        ...
+
+    @property
+    def measure(self) -> str:
+        """What it watches."""
+        ...
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """As written."""
+        ...
+
+    @property
+    def annotations(self) -> Mapping[str, Template]:
+        """As written, not filled in."""
+        ...
+
+
 def render_annotations(
-    rule: Rule, table: TableId, zone: str | None, dimensions: Mapping[str, str], value: float
+    rule: Described, table: TableId, zone: str | None, dimensions: Mapping[str, str], value: float | None
 ) -> dict[str, str]:
     """The annotations of `rule`, filled in.
 
@@ -79,11 +113,11 @@ def render_annotations(
         "zone": zone or "",
         **rule.labels,
         **dimensions,
-        "value": value,
+        "value": "" if value is None else value,
         "measure": rule.measure,
         "zone_name": zone or "",
         "account": table.account,
-        "table": rule.table,
+        "table": f"{table.database}.{table.table}",
         "rule": rule.name,
     }
     return {name: template.render(names) for name, template in rule.annotations.items()}
@@ -109,6 +143,7 @@ def to_event(transition: Transition) -> dict[str, Any]:
                 "dimensions": dict(transition.dimensions),
                 "labels": dict(transition.labels),
                 "annotations": dict(transition.annotations),
+                **({} if transition.reason is None else {"reason": str(transition.reason)}),
             },
         },
     }

@@ -120,6 +120,10 @@ class SeriesRegistry:
         # `setdefault` is atomic: a query may open a new table while normalise meets it
         return index if index is not None else self._tables.setdefault(table, SeriesIndex(table))
 
+    def holds(self, index: SeriesIndex) -> bool:
+        """Whether this is the index of its table still; not after that was deleted."""
+        return self._tables.get(index.table) is index
+
     def drop(self, table: TableId) -> None:
         """Forget a deleted table; a table made anew under its name starts with no series."""
         self._tables.pop(table, None)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+
+import orjson
 
 from pipeline import metrics
-from rules import Engine, RuleSnapshotError
+from rules import Engine, RuleSnapshotError, Transition, to_event
 from store.record import TableId
 
 log = logging.getLogger(__name__)
@@ -50,21 +52,49 @@ class RuleState:
         self.engine = engine
         self.changing = asyncio.Lock()  # held from a batch's evaluation until its alerts are durable
         self._keep = keep
+        self._ended: list[Transition] = []  # not told yet: until then, what is kept stays as it is
+        self._useless: list[TableId] = []
         self._floors: dict[str, int] = {}
         self._next: dict[str, int] = {}
 
     def load(self) -> None:
         """Take up what is kept. What this program cannot read is reported, and its block starts afresh; what is kept of
-        a block without rules goes, so that a rule which comes back later does not take up an old state.
+        a block without rules goes, so that a rule which comes back later does not take up an old state. Alerts whose
+        rules are not there any more, or are others, are to be told as resolved (`tell_ended`).
         """
         self._floors = self._keep.floors()
         for block, data, where in self._keep.blocks():
             try:
-                self.engine.restore(block, data)
+                self._ended += self.engine.restore(block, data)
             except RuleSnapshotError as error:
                 log.warning("the rules of %s start afresh: %s: %s", block, where, error)
             if block not in self.engine.blocks():
+                self._useless.append(block)
+        if not self._ended:
+            self._remove_useless()
+
+    async def tell_ended(self, append: Callable[[bytes], Awaitable[Any]]) -> None:
+        """Append to [alerts] what ended because nothing judges it any more; called about each second."""
+        async with self.changing:
+            gone, ended = self.engine.forget_deleted()
+            self._useless += gone
+            self._ended += ended
+            if self._ended:
+                await append(orjson.dumps([to_event(transition) for transition in self._ended]))
+        for transition in self._ended:
+            metrics.alerts.labels(transition.status).inc()
+            log.warning(
+                "an alert of %s on %s that fired is resolved (%s)", transition.rule, transition.table, transition.reason
+            )
+        self._ended = []
+        if self._useless:
+            await asyncio.to_thread(self._remove_useless)
+
+    def _remove_useless(self) -> None:
+        for block in self._useless:
+            if block not in self.engine.blocks():
                 self._keep.remove(block)
+        self._useless = []
 
     def floor(self, stream: str) -> int:
         """Frames of `stream` below this offset are covered by what is saved."""
@@ -77,6 +107,8 @@ class RuleState:
 
     async def save_pass(self) -> None:
         """Save every block once, a block at a time, then move the floor."""
+        if self._ended:
+            return  # saved now, they would be forgotten untold
         began_s = time.perf_counter()
         reached = dict(self._next)
         for block in list(self.engine.blocks()):

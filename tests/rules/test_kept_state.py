@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from rule_feed import STREAM, TABLE, Feed, rules_of
+from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
-from rules import RuleSet, RuleSnapshotError
+from rules import RuleSet, RuleSnapshotError, to_event
 from rules.engine import Engine
 from rules.snapshot import FORMAT_VERSION
 from store.record import SeriesRegistry
@@ -41,6 +41,60 @@ def test_a_changed_rule_starts_afresh_and_the_others_keep_their_state() -> None:
 
     assert after.phases() == [("b", "g/Cold", "PENDING")]
     assert after.send(("a", 120, 33), ("b", 120, 1)) == [("b", "firing", 120, 1)]
+
+
+NOW = (
+    "alert: Now, measure: temperature, range: {max: 32}, "
+    "labels: {severity: high}, annotations: {s: '{sensor}: {value}'}"
+)
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (rules_of(NOW.replace("32", "40")), "rule_changed"),
+        (rules_of(NOW.replace("temperature", "other")), "rule_changed"),
+        (rules_of(NOW + ", where: {sensor: b}"), "rule_changed"),
+        (rules_of(HOT), "rule_removed"),
+        (RuleSet(), "rule_removed"),
+    ],
+)
+def test_the_alert_of_a_changed_or_removed_rule_resolves_with_that_reason(rules: RuleSet, reason: str) -> None:
+    feed = Feed(rules_of(NOW))
+    (fired,) = feed.engine.evaluate(feed.batch([("a", 0, 33)]))
+    feed.send(("a", 5, 35))
+
+    (ended,) = Feed(rules).engine.restore(TABLE, feed.engine.snapshot(TABLE))
+
+    assert (ended.id, ended.since_ns, ended.bounds) == (fired.id, fired.since_ns, fired.bounds)
+    assert (ended.status, ended.reason, ended.value) == ("resolved", reason, 35)
+    assert ended.time_ns == (START + 5) * SECOND
+    assert (ended.labels, ended.annotations) == ({"severity": "high"}, {"s": "a: 35"})
+    assert to_event(ended)["event"]["data"]["reason"] == reason
+
+
+def test_an_alert_whose_rule_stays_does_not_end() -> None:
+    """Nor does one that is only pending, whatever becomes of its rule."""
+    feed = Feed(rules_of(NOW, HOT))
+    feed.send(("a", 0, 33))
+    data = feed.engine.snapshot(TABLE)
+
+    assert Feed(rules_of(NOW + ", for: 0s")).engine.restore(TABLE, data) == []
+
+
+def test_the_alerts_of_a_deleted_table_end_even_if_it_is_made_anew_at_once() -> None:
+    for is_made_anew in (False, True):
+        feed = Feed(rules_of(NOW))
+        feed.send(("a", 0, 33))
+        feed.registry.drop(TABLE)
+        if is_made_anew:
+            feed.send(("b", 0, 1))
+
+        gone, ended = feed.engine.forget_deleted()
+
+        assert gone == ([] if is_made_anew else [TABLE])
+        assert [(found.dimensions["sensor"], found.reason) for found in ended] == [("a", "table_deleted")]
+        assert feed.engine.forget_deleted() == ([], [])
 
 
 def test_words_about_a_rule_may_change_without_losing_state() -> None:
@@ -109,8 +163,10 @@ def test_forgetting_a_table_lets_go_of_its_state() -> None:
     feed = Feed(rules_of(HOT))
     feed.send(("a", 0, 33))
 
-    feed.engine.forget(TABLE)
+    feed.registry.drop(TABLE)
+    gone, ended = feed.engine.forget_deleted()
 
+    assert (gone, ended) == ([TABLE], [])
     assert feed.engine.blocks() == []
     assert feed.engine.active() == []
 

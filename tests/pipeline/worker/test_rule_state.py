@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import pytest
 
 from pipeline.frame import Frame, FrameKind
@@ -136,6 +137,31 @@ async def test_the_state_of_a_table_without_rules_goes(tmp_path: Path) -> None:
 
     Rules(tmp_path, RULES.replace("cli/mate", "soil"))
 
+    assert list((tmp_path / "state").glob("*/*/*.state")) == []
+
+
+async def test_the_end_of_a_removed_rules_alert_is_told_before_its_state_goes(tmp_path: Path) -> None:
+    """However often the process ends in between."""
+    now = RULES.replace("        for: 60s\n", "")
+    before = Rules(tmp_path, now)
+    before.read(0, 1000, 35)
+    await before.state.save_pass()
+    told: list[bytes] = []
+
+    async def append(value: bytes) -> None:
+        told.append(value)
+
+    for _ in range(2):
+        untold = Rules(tmp_path, now.replace("cli/mate", "soil"))
+        await untold.state.save_pass()
+    await untold.state.tell_ended(append)
+    await untold.state.tell_ended(append)
+    await untold.state.save_pass()
+    await Rules(tmp_path, now.replace("cli/mate", "soil")).state.tell_ended(append)
+
+    (value,) = told
+    (event,) = orjson.loads(value)
+    assert (event["event"]["type"], event["event"]["data"]["reason"]) == ("alert.resolved", "rule_changed")
     assert list((tmp_path / "state").glob("*/*/*.state")) == []
 
 

@@ -1,0 +1,101 @@
+"""The alerts that end because nothing judges them any more: their rule was changed or removed, or their table deleted.
+
+They are found in state that was kept: a process that starts with other rules knows of the old ones by nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.rule import RuleSet, Side
+from rules.snapshot import BlockState, PhaseState, RuleFacts, unpacked
+from rules.template import Template, parse_template
+from rules.transition import Reason, Status, Transition, alert_id, render_annotations
+from rules.watch import Phase
+from store.record import SeriesIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is kept of a rule, as `rules.transition` wants it."""
+
+    name: str
+    measure: str
+    labels: dict[str, str]
+    annotations: dict[str, Template]
+
+
+def ended_by_rules(state: BlockState, index: SeriesIndex, rules: RuleSet) -> list[Transition]:
+    """The alerts of `state` that none of `rules` judges as the one did that raised them."""
+    kept = {rule.definition for rule in rules.of(index.table)}
+    names = {rule.name for rule in rules.rules}
+    return [
+        transition
+        for definition, facts in state.rules.items()
+        if definition not in kept and definition in state.phases
+        for transition in _ended(
+            state, index, definition, facts, Reason.RULE_CHANGED if facts.name in names else Reason.RULE_REMOVED
+        )
+    ]
+
+
+def ended_by_deletion(state: BlockState, index: SeriesIndex) -> list[Transition]:
+    """All alerts of `state`, whose table is gone."""
+    return [
+        transition
+        for definition, facts in state.rules.items()
+        if definition in state.phases
+        for transition in _ended(state, index, definition, facts, Reason.TABLE_DELETED)
+    ]
+
+
+def _ended(
+    state: BlockState, index: SeriesIndex, definition: str, facts: RuleFacts, reason: Reason
+) -> Iterator[Transition]:
+    keys, phases, signals = state.series_keys(), state.phases[definition], state.signals.get(facts.measure)
+    rule = Ended(
+        facts.name,
+        facts.measure,
+        facts.labels,
+        {name: parse_template(text) for name, text in facts.annotations.items()},
+    )
+    times = None if signals is None else unpacked(signals.time_ns, np.int64)
+    values = None if signals is None else unpacked(signals.value, np.float64)
+    for place, side, onset_ns in _firing(phases):
+        key, known = keys[place], index.find(keys[place])
+        zone = None if known is None else index.zones[known]
+        dimensions = dict(key.dimensions)
+        value = None if values is None or facts.is_rate or math.isnan(values[place]) else float(values[place])
+        yield Transition(
+            id=alert_id(index.table, facts.name, key, facts.measure, onset_ns),
+            status=Status.RESOLVED,
+            table=index.table,
+            zone=zone,
+            rule=facts.name,
+            since_ns=onset_ns,
+            time_ns=onset_ns if times is None else max(onset_ns, int(times[place])),
+            value=value,
+            bounds={"min": facts.min} if side is Side.MIN else {"max": facts.max},
+            measure=facts.measure,
+            dimensions=dimensions,
+            labels=facts.labels,
+            annotations=render_annotations(rule, index.table, zone, dimensions, value),
+            reason=reason,
+        )
+
+
+def _firing(phases: PhaseState) -> Iterator[tuple[int, Side, int]]:
+    """(place among the keys, bound, onset) of each."""
+    columns = (
+        unpacked(phases.series, np.uint32).tolist(),
+        unpacked(phases.phase, np.int8).tolist(),
+        unpacked(phases.side, np.int8).tolist(),
+        unpacked(phases.onset_ns, np.int64).tolist(),
+    )
+    for place, phase, side, onset_ns in zip(*columns, strict=True):
+        if phase == Phase.FIRING:
+            yield place, Side(side), onset_ns
