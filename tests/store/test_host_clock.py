@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from store.host_time import (
     is_set,
     visible_from_ns,
 )
-from store.record import TableId
+from store.record import Outcome, TableId
 from store.store import Store
+from store.table import Table
 from store.testing import Row, batch_of
 
 T0 = 1_795_000_000_000_000_000
@@ -83,6 +84,15 @@ def feed(store: Store, offset: int, time_ns: int) -> None:
     store.advance(STREAM, offset)
 
 
+def stamped(store: Store, offset: int, *times_ns: int) -> list[int]:
+    """Apply rows whose time is their arrival; what became of them."""
+    rows = [Row((("s", "1"),), time_ns, (("v", float(offset)),)) for time_ns in times_ns]
+    batch = batch_of(store.registry.of(TABLE), STREAM, [offset] * len(rows), rows)
+    outcomes: list[int] = store.apply(replace(batch, arrival_ns=batch.time_ns)).outcomes.tolist()
+    store.advance(STREAM, offset)
+    return outcomes
+
+
 def count(store: Store) -> int:
     with store.snapshot(TABLE.account) as snapshot:
         (row,) = snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(TABLE)}").to_pylist()
@@ -95,6 +105,22 @@ def work_for(store: Store, host: Host, span_ns: int) -> None:
     for _ in range(span_ns // (600 * S) + 1):
         store.maintain()
         host.go(600 * S)
+
+
+def test_rows_with_the_time_of_their_arrival_are_new_without_a_look_up_after_a_step_back(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened()
+    stamped(store, 0, T0, T0 + S)
+
+    def look_up(*_: object) -> None:
+        raise AssertionError("something was looked up")
+
+    monkeypatch.setattr(Table, "find_stored", look_up)
+
+    outcomes = [stamped(store, 1 + n, T0 - HOUR + n * S + 1, T0 - HOUR + n * S + 2) for n in range(20)]
+    assert outcomes == [[Outcome.NEW] * 2] * 20
+    assert count(store) == 42
 
 
 @pytest.mark.parametrize("by_ns", [-DAY, DAY, -T0 + 40 * S])
