@@ -11,9 +11,11 @@ tells of is. What was taken in since is forgotten by a kill: a retained message 
 from __future__ import annotations
 
 import logging
+import threading
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +32,13 @@ class _File(msgspec.Struct, array_like=True):
     sums: dict[str, int]
 
 
+class Snapshot(NamedTuple):
+    """What was known at a moment."""
+
+    number: int
+    sums: dict[str, int]
+
+
 class Seen:
     """The memory in the file at `path`. A torn one is begun anew."""
 
@@ -37,6 +46,11 @@ class Seen:
         self._path = path
         self._sums = _read(path)
         self.has_changed = False
+        self._taken = self._written = 0  # snapshots, by number
+        self._writing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._sums)
 
     def note(self, mqtt_topics: Iterable[str], payloads: Iterable[bytes]) -> None:
         """These were taken in, in this order."""
@@ -54,17 +68,22 @@ class Seen:
         """Whether this is what was last taken in of the MQTT topic."""
         return self._sums.get(mqtt_topic) == zlib.crc32(payload)
 
-    def snapshot(self) -> dict[str, int]:
+    def snapshot(self) -> Snapshot:
         """What is known now, for `save`."""
         self.has_changed = False
-        return dict(self._sums)
+        self._taken += 1
+        return Snapshot(self._taken, dict(self._sums))
 
-    def save(self, snapshot: dict[str, int]) -> None:
-        """Write it down. May be called in another thread."""
-        try:
-            write_atomic(self._path, msgspec.msgpack.encode(_File(FORMAT_VERSION, snapshot)))
-        except OSError as error:  # a full disk: then retained messages may be stored once more
-            logger.warning("%s cannot be written: %s", self._path, error.strerror)
+    def save(self, snapshot: Snapshot) -> None:
+        """Write it down, unless a later one was. May be called in any thread."""
+        with self._writing:
+            if snapshot.number <= self._written:
+                return
+            try:
+                write_atomic(self._path, msgspec.msgpack.encode(_File(FORMAT_VERSION, snapshot.sums)))
+            except OSError as error:  # a full disk: then retained messages may be stored once more
+                logger.warning("%s cannot be written: %s", self._path, error.strerror)
+            self._written = snapshot.number
 
 
 def _read(path: Path) -> dict[str, int]:

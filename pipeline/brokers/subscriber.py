@@ -18,7 +18,7 @@ from pipeline.brokers.dial import dial
 from pipeline.brokers.figures import Figures
 from pipeline.brokers.identity import Identity
 from pipeline.brokers.intake import Judge
-from pipeline.brokers.seen import Seen
+from pipeline.brokers.seen import Seen, Snapshot
 from pipeline.brokers.session import QOS
 from pipeline.brokers.trouble import Kind, Trouble
 from pipeline.brokers.wire import Wire
@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # for the CONNACK
 TURN_S = 1.0
-SAVE_S = 60.0  # how often it is written down what was last taken in
+SAVE_S = 5.0  # how often it is written down what was last taken in, and a second more for each `SAVE_TOPICS`
+SAVE_TOPICS = 1_000  # so that no more than some 60 KB/s are written, however many MQTT topics there are
 REST_S = 0.002  # a tenth of what an ack batch may take
 WIDE_WINDOW = 1_000  # with a smaller one the broker would wait for us meanwhile
 
@@ -163,9 +164,13 @@ class Subscriber:
 
     def _save_seen(self) -> None:
         """Now and then, write down what is known, once it is durable."""
-        if self._seen is not None and self._seen.has_changed and time.monotonic() - self._saved_s >= SAVE_S:
-            self._saved_s = time.monotonic()
-            self._stage.acknowledge_in_turn(_Saving(self._seen, self._seen.snapshot()), [b""])
+        seen = self._seen
+        if seen is None or not seen.has_changed:
+            return
+        now_s = time.monotonic()
+        if now_s - self._saved_s >= SAVE_S + len(seen) / SAVE_TOPICS:
+            self._saved_s = now_s
+            self._stage.acknowledge_in_turn(_Saving(seen, seen.snapshot()), [b""])
 
     def _on_subscribed(self, connection: Connection, filters: Sequence[str]) -> None:
         had_session = connection.ready.result()
@@ -192,7 +197,7 @@ class _Saving:
 
     qos = QOS
 
-    def __init__(self, seen: Seen, snapshot: dict[str, int]) -> None:
+    def __init__(self, seen: Seen, snapshot: Snapshot) -> None:
         self._seen = seen
         self._snapshot = snapshot
 

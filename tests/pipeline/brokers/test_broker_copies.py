@@ -227,6 +227,18 @@ async def test_what_is_known_is_not_written_down_before_it_is_durable(
         assert files == []
 
 
+def test_an_older_memory_is_never_written_over_a_later_one(tmp_path: Path) -> None:
+    seen = Seen(tmp_path / "seen")
+    seen.note(["a"], [b"1"])
+    older = seen.snapshot()
+    seen.note(["a"], [b"2"])
+
+    seen.save(seen.snapshot())
+    seen.save(older)
+
+    assert Seen(tmp_path / "seen").has("a", b"2")
+
+
 def test_the_memory_is_read_again_and_a_torn_one_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Seen(tmp_path / "seen")
     first.note(["a", "b", "a"], [b"1", b"2", b"3"])
