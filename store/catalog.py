@@ -17,6 +17,7 @@ from store.catalog_document import (
     DEFAULT_MEMORY_RETENTION,
     DatabaseInfo,
     Document,
+    Said,
     TableInfo,
     TableSettings,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "DatabaseInfo",
     "FileKeeping",
     "Keeping",
+    "Said",
     "TableInfo",
     "TableSettings",
 ]
@@ -131,17 +133,29 @@ class Catalog:
 
     # Changing
 
-    def create_database(self, account: str, name: str) -> DatabaseInfo:
+    def create_database(self, account: str, name: str, said: Said | None = None) -> DatabaseInfo:
         """Make a database. Raises DatabaseExists."""
-        return self._change(lambda document: document.create_database(account, name, self._clock_ns()))
+        return self._change(lambda document: document.create_database(account, name, self._clock_ns(), said))
+
+    def update_database(self, account: str, name: str, change: Callable[[Said], Said]) -> DatabaseInfo:
+        """Change what is said of a database. Raises UnknownDatabase, and what `change` raises."""
+        return self._change(lambda document: document.update_database(account, name, change, self._clock_ns()))
 
     def delete_database(self, account: str, name: str) -> None:
         """Delete a database without tables. Raises UnknownDatabase, DatabaseNotEmpty."""
         self._change(lambda document: document.delete_database(account, name))
 
-    def create_table(self, table: TableId, settings: TableSettings) -> TableInfo:
+    def create_table(self, table: TableId, settings: TableSettings, said: Said | None = None) -> TableInfo:
         """Make a table. Raises UnknownDatabase, TableExists."""
-        return self._change(lambda document: document.create_table(table, settings, self._clock_ns()))
+        return self._change(lambda document: document.create_table(table, settings, self._clock_ns(), said))
+
+    def say_of_table(self, table: TableId, change: Callable[[Said], Said]) -> TableInfo:
+        """Change what is said of a table. Raises UnknownDatabase, UnknownTable, and what `change` raises."""
+        return self._change(lambda document: document.say_of_table(table, change, self._clock_ns()))
+
+    def keep_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
+        """What measure names of a table are (`TableInfo.shapes`), with these for names that had none."""
+        return self._change(lambda document: document.keep_shapes(table, shapes))
 
     def update_table(self, table: TableId, settings: TableSettings) -> TableInfo:
         """Change a table's settings. Raises UnknownDatabase, UnknownTable."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from store.changes import ColumnChanges
 from store.errors import DatabaseExists, DatabaseNotEmpty, TableExists, UnknownDatabase, UnknownTable
@@ -46,6 +46,10 @@ class TableSettings:
         return (self.memory_retention + self.magnetic_retention) // timedelta(microseconds=1) * 1000
 
 
+Said: TypeAlias = Mapping[str, Any]
+"""What a client of Timestream's protocol said that has no effect here, to be given back: keys, tags, places."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseInfo:
     """A database, when it was made and last changed."""
@@ -54,6 +58,7 @@ class DatabaseInfo:
     name: str
     created_ns: int
     updated_ns: int
+    said: Said = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class TableInfo:
     born: Mapping[str, int]
     incarnation: int = 1
     changes: ColumnChanges = field(default_factory=ColumnChanges)
+    said: Said = field(default_factory=dict)
+    shapes: Mapping[str, str] = field(default_factory=dict)  # measure name → the type of its single measure, or multi
 
     def is_same_table(self, other: TableInfo | None) -> bool:
         """Whether `other` is this table, perhaps with other settings, and not one made anew under its name."""
@@ -123,12 +130,19 @@ class Document:
 
     # Changes
 
-    def create_database(self, account: str, name: str, now_ns: int) -> DatabaseInfo:
+    def create_database(self, account: str, name: str, now_ns: int, said: Said | None = None) -> DatabaseInfo:
         """Make a database. Raises DatabaseExists."""
         if (account, name) in self.databases:
             raise DatabaseExists(f"The database {name} already exists.")
-        database = self.databases[account, name] = DatabaseInfo(account, name, now_ns, now_ns)
+        database = self.databases[account, name] = DatabaseInfo(account, name, now_ns, now_ns, said or {})
         return database
+
+    def update_database(self, account: str, name: str, change: Callable[[Said], Said], now_ns: int) -> DatabaseInfo:
+        """Change what is said of a database. Raises UnknownDatabase, and what `change` raises."""
+        database = self.database(account, name)
+        changed = replace(database, said=change(database.said), updated_ns=now_ns)
+        self.databases[account, name] = changed
+        return changed
 
     def delete_database(self, account: str, name: str) -> None:
         """Delete a database without tables. Raises UnknownDatabase, DatabaseNotEmpty."""
@@ -136,12 +150,28 @@ class Document:
             raise DatabaseNotEmpty(f"The database {name} has tables; delete them first.")
         del self.databases[account, name]
 
-    def create_table(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
+    def create_table(self, table: TableId, settings: TableSettings, now_ns: int, said: Said | None = None) -> TableInfo:
         """Make a table. Raises UnknownDatabase, TableExists."""
         self.database(table.account, table.database)
         if table in self.tables:
             raise TableExists(f"The table {table.table} already exists.")
-        return self._make(table, settings, now_ns)
+        made = self.tables[table] = replace(self._make(table, settings, now_ns), said=said or {})
+        return made
+
+    def say_of_table(self, table: TableId, change: Callable[[Said], Said], now_ns: int) -> TableInfo:
+        """Change what is said of a table. Raises UnknownDatabase, UnknownTable, and what `change` raises."""
+        info = self.table(table)
+        self.tables[table] = info = replace(info, said=change(info.said), updated_ns=now_ns)
+        return info
+
+    def keep_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
+        """What measure names of a table are, with these for names that had none; none for a table that has gone."""
+        info = self.tables.get(table)
+        if info is None:
+            return {}
+        if not shapes.keys() <= info.shapes.keys():
+            self.tables[table] = info = replace(info, shapes={**shapes, **info.shapes})
+        return info.shapes
 
     def update_table(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
         """Change a table's settings. Raises UnknownDatabase, UnknownTable."""
@@ -189,7 +219,7 @@ class Document:
     def encode(self) -> bytes:
         """As JSON."""
         document = {
-            "databases": [asdict(database) for database in self.databases.values()],
+            "databases": [_without_empty(asdict(database), "said") for database in self.databases.values()],
             "tables": [_table_to_json(info) for info in self.tables.values()],
             "buried": [_buried_to_json(table, buried) for table, buried in self.buried.items()],
             **({"streams": self.streams} if self.streams else {}),
@@ -218,11 +248,17 @@ def _table_to_json(info: TableInfo) -> dict[str, Any]:
     settings["magnetic_retention"] = info.settings.magnetic_retention.total_seconds()
     del settings["types"], settings["dimensions"]
     document = {**asdict(info), "settings": settings, "changes": info.changes.to_json()}
+    document = _without_empty(document, "said", "shapes")
     if info.incarnation == 1:
         del document["incarnation"]
     if info.changes == ColumnChanges():
         del document["changes"]
     return document
+
+
+def _without_empty(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    """What earlier programs do not know is only there where it says something."""
+    return {name: value for name, value in document.items() if name not in names or value}
 
 
 def _table_from_json(table: dict[str, Any]) -> TableInfo:
@@ -238,6 +274,8 @@ def _table_from_json(table: dict[str, Any]) -> TableInfo:
         table.get("incarnation", 1),
         # Catalogs of earlier programs tell nothing of dimensions
         ColumnChanges.from_json(table["changes"]) if "changes" in table else ColumnChanges(units=settings["units"]),
+        table.get("said", {}),
+        table.get("shapes", {}),
     )
 
 

@@ -58,6 +58,10 @@ class KnownColumns:
                 continue
             self.kinds.setdefault(column.name, "dimension" if column.kind == "dimension" else column.type.value)
 
+    def names_new(self, records: Sequence[WriteRecord]) -> set[str]:
+        """The measure names of these that are not known yet."""
+        return {record.measure_name for record in records} - self.measure_names.keys()
+
     def lacks(self, records: Sequence[WriteRecord]) -> bool:
         """Whether any of these has a column not known yet."""
         return any(

@@ -54,10 +54,6 @@ NOT_OFFERED = frozenset(
         "DescribeBatchLoadTask",
         "ListBatchLoadTasks",
         "ResumeBatchLoadTask",
-        "UpdateDatabase",
-        "ListTagsForResource",
-        "TagResource",
-        "UntagResource",
         "CreateScheduledQuery",
         "DeleteScheduledQuery",
         "DescribeScheduledQuery",
@@ -159,7 +155,7 @@ class Endpoint:
         if prefix != TARGET_PREFIX or (operation is None and name not in NOT_OFFERED):
             raise UnknownOperation(f"Unknown operation '{target[:200]}'")
         if operation is None:
-            raise Validation(f"The operation {name} is not supported by this server.")
+            raise Validation(f"The operation {name} is not offered yet.")
         request = _decode(body)
         check(REQUESTS[name], request)
         call = Context(request, headers, account, region_of(headers), self._clock_ns(), self._store, runner, name)

@@ -63,6 +63,8 @@ def _dimensions(index: int, common: list[dict[str, Any]], own: list[dict[str, An
         if (fault := dimension_name_fault(name)) is not None:
             raise Validation(fault)
         pairs[name] = dimension["Value"]
+    if not pairs:
+        raise Validation("At least one dimension is required for a record.")
     return tuple(sorted(pairs.items()))
 
 

@@ -61,6 +61,7 @@ Shape: TypeAlias = Text | Number | Flag | ListOf | Structure
 
 _ANY_NAME = Text(1)
 _NEW_NAME = Text(1, 256, r"[a-zA-Z0-9_.-]+")
+_ARN = Text(1, 2048)
 _TAGS = ListOf(Structure({"Key": Text(1, 128), "Value": Text(0, 256)}), 0, 200)
 _MEASURE_TYPES = ("DOUBLE", "BIGINT", "VARCHAR", "BOOLEAN", "TIMESTAMP", "MULTI")
 _TIME_UNITS = ("MILLISECONDS", "SECONDS", "MICROSECONDS", "NANOSECONDS")
@@ -121,6 +122,10 @@ _PAGE: dict[str, Shape] = {"NextToken": Text(1), "MaxResults": Number(1, 20)}
 REQUESTS: Mapping[str, Structure] = {
     "DescribeEndpoints": Structure(),
     "CreateDatabase": Structure({"DatabaseName": _NEW_NAME}, {"KmsKeyId": Text(1, 2048), "Tags": _TAGS}),
+    "UpdateDatabase": Structure({"DatabaseName": _ANY_NAME, "KmsKeyId": Text(1, 2048)}),
+    "ListTagsForResource": Structure({"ResourceARN": _ARN}, {"NextToken": Text(1), "MaxResults": Number(1, 200)}),
+    "TagResource": Structure({"ResourceARN": _ARN, "Tags": _TAGS}),
+    "UntagResource": Structure({"ResourceARN": _ARN, "TagKeys": ListOf(Text(1, 128), 0, 200)}),
     "DescribeDatabase": Structure({"DatabaseName": _ANY_NAME}),
     "DeleteDatabase": Structure({"DatabaseName": _ANY_NAME}),
     "ListDatabases": Structure(optional=_PAGE),

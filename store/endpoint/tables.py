@@ -1,7 +1,8 @@
 """Databases and tables: create, describe, list, update, delete. The catalog is durable before they return.
 
-Tables of the configuration are the configuration's: they can be described and deleted, not changed. Tags and the place
-for rejected magnetic writes are taken and have no effect: there are no tags here, and rejections are always answered.
+Tables of the configuration are the configuration's: they can be described and deleted, not changed. Keys of
+encryption, tags and the place for rejected magnetic writes are kept and given back, and have no effect: data is as
+encrypted as its disk is, and rejections are always answered.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from store.catalog import DatabaseInfo, TableInfo, TableSettings
+from store.catalog import DatabaseInfo, Said, TableInfo, TableSettings
+from store.endpoint import tags
+from store.endpoint.arns import database_arn, table_arn
 from store.endpoint.context import Context
 from store.endpoint.errors import Validation
 from store.endpoint.pages import page
@@ -22,7 +25,14 @@ Operation: TypeAlias = Callable[[Context], dict[str, object]]
 
 
 def _create_database(call: Context) -> dict[str, object]:
-    return {"Database": _database_body(call, call.store.catalog.create_database(call.account, _database(call)))}
+    info = call.store.catalog.create_database(call.account, _database(call), _said(call.request))
+    return {"Database": _database_body(call, info)}
+
+
+def _update_database(call: Context) -> dict[str, object]:
+    key = {"KmsKeyId": call.request["KmsKeyId"]}
+    info = call.store.catalog.update_database(call.account, _database(call), lambda said: {**said, **key})
+    return {"Database": _database_body(call, info)}
 
 
 def _describe_database(call: Context) -> dict[str, object]:
@@ -41,7 +51,7 @@ def _delete_database(call: Context) -> dict[str, object]:
 
 def _create_table(call: Context) -> dict[str, object]:
     settings = _settings(call.request, TableSettings())
-    return {"Table": _table_body(call, call.store.catalog.create_table(_table(call), settings))}
+    return {"Table": _table_body(call, call.store.catalog.create_table(_table(call), settings, _said(call.request)))}
 
 
 def _describe_table(call: Context) -> dict[str, object]:
@@ -52,11 +62,11 @@ def _update_table(call: Context) -> dict[str, object]:
     info = find_table(call.store, _table(call))
     if info.settings.from_config:
         raise Validation(f"The table {info.table.table} is set by the server's configuration; change it there.")
-    return {
-        "Table": _table_body(
-            call, call.store.catalog.update_table(_table(call), _settings(call.request, info.settings))
-        )
-    }
+    info = call.store.catalog.update_table(_table(call), _settings(call.request, info.settings))
+    if call.request.get("MagneticStoreWriteProperties") is not None:
+        said = _said(call.request)
+        info = call.store.catalog.say_of_table(_table(call), lambda before: {**_but_place(before), **said})
+    return {"Table": _table_body(call, info)}
 
 
 def _delete_table(call: Context) -> dict[str, object]:
@@ -77,6 +87,7 @@ def _list_tables(call: Context) -> dict[str, object]:
 
 OPERATIONS: Mapping[str, Operation] = {
     "CreateDatabase": _create_database,
+    "UpdateDatabase": _update_database,
     "DescribeDatabase": _describe_database,
     "ListDatabases": _list_databases,
     "DeleteDatabase": _delete_database,
@@ -85,7 +96,21 @@ OPERATIONS: Mapping[str, Operation] = {
     "UpdateTable": _update_table,
     "DeleteTable": _delete_table,
     "ListTables": _list_tables,
+    **tags.OPERATIONS,
 }
+
+_PLACE = "MagneticStoreRejectedDataLocation"
+
+
+def _said(request: Mapping[str, Any]) -> Said:
+    """What a request says that is kept and given back."""
+    said = {name: request[name] for name in ("KmsKeyId", "Tags") if request.get(name)}
+    place = (request.get("MagneticStoreWriteProperties") or {}).get(_PLACE)
+    return {**said, _PLACE: place} if place else said
+
+
+def _but_place(said: Said) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name != _PLACE}
 
 
 def _database(call: Context) -> str:
@@ -120,7 +145,8 @@ def _settings(request: Mapping[str, Any], settings: TableSettings) -> TableSetti
 
 def _database_body(call: Context, info: DatabaseInfo) -> dict[str, object]:
     return {
-        "Arn": _arn(call, info.name),
+        "Arn": database_arn(call.region, call.account, info.name),
+        **({"KmsKeyId": info.said["KmsKeyId"]} if "KmsKeyId" in info.said else {}),
         "DatabaseName": info.name,
         "TableCount": len(call.store.catalog.tables(call.account, info.name)),
         "CreationTime": info.created_ns / 1e9,
@@ -131,7 +157,7 @@ def _database_body(call: Context, info: DatabaseInfo) -> dict[str, object]:
 def _table_body(call: Context, info: TableInfo) -> dict[str, object]:
     settings = info.settings
     return {
-        "Arn": f"{_arn(call, info.table.database)}/table/{info.table.table}",
+        "Arn": table_arn(call.region, call.account, info.table.database, info.table.table),
         "TableName": info.table.table,
         "DatabaseName": info.table.database,
         "TableStatus": "ACTIVE",
@@ -142,10 +168,9 @@ def _table_body(call: Context, info: TableInfo) -> dict[str, object]:
         },
         "CreationTime": info.created_ns / 1e9,
         "LastUpdatedTime": info.updated_ns / 1e9,
-        "MagneticStoreWriteProperties": {"EnableMagneticStoreWrites": settings.magnetic_writes or settings.from_config},
+        "MagneticStoreWriteProperties": {
+            "EnableMagneticStoreWrites": settings.magnetic_writes or settings.from_config,
+            **({_PLACE: info.said[_PLACE]} if _PLACE in info.said else {}),
+        },
         "Schema": {"CompositePartitionKey": [{"Type": "MEASURE"}]},
     }
-
-
-def _arn(call: Context, database: str) -> str:
-    return f"arn:aws:timestream:{call.region}:{call.account}:database/{database}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from store.catalog import TableInfo
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
@@ -30,10 +30,12 @@ class WriteRecords:
         info = find_table(call.store, TableId(call.account, database, table))
         records = read_records(call.request, info.settings.zone)
         known = await self._columns(call, info, records)
+        new = known.names_new(records)
         admitted, rejected = admit(records, info.settings, known, call.now_ns)
         accepted = [records[index] for index in admitted]
         if accepted:
             try:
+                await self._keep_shapes(call, info, known, {record.measure_name for record in accepted} & new)
                 applied = await self._writer.write(info.table, accepted)
             except BaseException:
                 self._known.clear()  # columns were taken in for records that may not be stored
@@ -46,11 +48,18 @@ class WriteRecords:
             raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
         return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
 
+    async def _keep_shapes(self, call: Context, info: TableInfo, known: KnownColumns, new: Collection[str]) -> None:
+        """Once a measure name: what it is outlives this process, and is what another worker has said first."""
+        if new:
+            shapes = {name: known.measure_names[name] for name in new}
+            known.measure_names |= await call.runner.run(lambda: call.store.catalog.keep_shapes(info.table, shapes))
+
     async def _columns(self, call: Context, info: TableInfo, records: Sequence[WriteRecord]) -> KnownColumns:
         """What is known of the table's columns; asks the store when the records bring one that is not."""
         if len(self._known) > _TABLES_KNOWN_MAX:
             self._known.clear()
-        known = self._known.setdefault((info.table, info.created_ns, info.updated_ns), KnownColumns())
+        what_is_kept = KnownColumns(measure_names=dict(info.shapes))
+        known = self._known.setdefault((info.table, info.created_ns, info.updated_ns), what_is_kept)
         if known.lacks(records):
             known.learn(await call.runner.run(lambda: _columns(call.store, info.table)))
         return known

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from timestream_service import NOW_NS, Service
+from timestream_service import ACCOUNT, NOW_NS, Service
+
+from store.endpoint.arns import account_number
 
 NOW_MS = NOW_NS // 1_000_000
 BINNED = """SELECT BIN(time, 5m) AS binned_time, AVG(measure_value::double) AS avg_cpu
@@ -204,7 +206,9 @@ def test_databases_and_tables_live_their_lives(write: Any) -> None:
         DatabaseName="db", TableName="t", MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True}
     )["Table"]
 
-    assert created["Arn"] == "arn:aws:timestream:eu-west-1:AKIDEXAMPLE:database/db"
+    number = account_number(ACCOUNT)
+    assert created["Arn"] == f"arn:aws:timestream:eu-west-1:{number}:database/db"
+    assert made["Arn"] == f"arn:aws:timestream:eu-west-1:{number}:database/db/table/t"
     assert created["CreationTime"].timestamp() == pytest.approx(NOW_NS / 1e9, abs=1)
     assert made["TableStatus"] == "ACTIVE"
     assert (

@@ -83,7 +83,7 @@ def test_violations_of_a_shape_are_told_in_the_services_form(
         (
             "Timestream_20181101.CreateScheduledQuery",
             "ValidationException",
-            "The operation CreateScheduledQuery is not supported by this server.",
+            "The operation CreateScheduledQuery is not offered yet.",
         ),
     ],
 )

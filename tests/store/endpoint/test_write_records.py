@@ -54,6 +54,7 @@ def ask(service: Service, text: str) -> list[tuple[Any, ...]]:
         ({"Dimensions": [{"Name": 'a"b', "Value": "x"}]}, "must not contain a double quote."),
         ({"Dimensions": [{"Name": "é" * 31, "Value": "x"}]}, "The dimension name is 62 bytes long; 60 are allowed."),
         ({"Dimensions": [DIMENSION, DIMENSION]}, "has the dimension host twice"),
+        ({"Dimensions": []}, "At least one dimension is required for a record."),
     ],
 )
 def test_a_malformed_record_fails_the_request_and_nothing_is_stored(

@@ -1,0 +1,38 @@
+"""Names of resources as AWS has them: `arn:aws:timestream:<region>:<account number>:database/<name>[/table/<name>]`.
+
+Clients take an account's number to be twelve digits. Accounts here have names: one of twelve digits is its number, and
+for any other the number is made from the name, always the same one (SHA-256 of it, modulo 10^12).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_NUMBER = re.compile(r"\d{12}", re.ASCII)
+_ARN = re.compile(r"arn:[^:]*:timestream:[^:]*:(\d{12}):database/([^/]+)(?:/table/([^/]+))?", re.ASCII)
+
+
+def account_number(account: str) -> str:
+    """Twelve digits."""
+    if _NUMBER.fullmatch(account):
+        return account
+    return f"{int.from_bytes(hashlib.sha256(account.encode()).digest()) % 10**12:012}"
+
+
+def database_arn(region: str, account: str, database: str) -> str:
+    """The ARN of a database."""
+    return f"arn:aws:timestream:{region}:{account_number(account)}:database/{database}"
+
+
+def table_arn(region: str, account: str, database: str, table: str) -> str:
+    """The ARN of a table."""
+    return f"{database_arn(region, account, database)}/table/{table}"
+
+
+def parse_arn(arn: str, account: str) -> tuple[str, str | None] | None:
+    """The database and, if it is one's, the table that an ARN of this account names; None for any other ARN."""
+    match = _ARN.fullmatch(arn)
+    if match is None or match[1] != account_number(account):
+        return None
+    return match[2], match[3]
