@@ -117,7 +117,7 @@ def decode_dead_letters(data: bytes) -> DeadLetterEntry:
     """What is in `data`. Raises FrameError if nothing here of a known version wrote it."""
     try:
         value = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
         raise FrameError(f"{len(data)} bytes that are not dead letters: {error}") from error
     if value.format_version != FORMAT_VERSION:
         raise FrameError(f"dead letters of format version {value.format_version}; this program reads {FORMAT_VERSION}")
@@ -133,5 +133,5 @@ def decode_rejection(data: bytes) -> Rejection:
     """What is in `data`. Raises FrameError."""
     try:
         return _rejection_decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
         raise FrameError(f"{len(data)} bytes that are not a rejected message: {error}") from error

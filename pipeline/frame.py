@@ -62,7 +62,7 @@ def decode_frame(data: bytes) -> Frame:
     """The frame in `data`. Raises FrameError if these are not the bytes of a frame of a version known here."""
     try:
         frame = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
         raise FrameError(f"a log message of {len(data)} bytes is not a frame: {error}") from error
     if frame.format_version != FORMAT_VERSION:
         raise FrameError(f"a frame of format version {frame.format_version}; this program reads {FORMAT_VERSION}")

@@ -109,7 +109,7 @@ def decode_state(data: bytes) -> BlockState:
         if version != FORMAT_VERSION:
             raise RuleSnapshotError(f"rule state of format version {version}; this program reads {FORMAT_VERSION}")
         state = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
         raise RuleSnapshotError(f"{len(data)} bytes are not rule state: {error}") from error
     _check_lengths(state)
     return state

@@ -108,7 +108,7 @@ def load(keeping: CheckpointKeeping) -> dict[TableId, Entry]:
     data = keeping.load()
     try:
         entries = [] if data is None else msgspec.msgpack.decode(data, type=list[Entry])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
         raise StoreFormatError(f"{keeping.name} is damaged: {error}; {REMEDY}") from error
     return {entry.id: entry for entry in entries}
 

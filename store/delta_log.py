@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,9 +24,21 @@ from store.files import fsync_file, fsync_folder, make_folders
 from store.object_store import S3Location
 from store.objects import Objects, open_at
 
+# What each action must have (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions)
+_NEEDED: dict[str, set[str]] = {
+    "add": {"path", "size"},
+    "remove": {"path"},
+    "txn": {"appId", "version"},
+    "metaData": {"schemaString"},
+    "protocol": {"minReaderVersion"},
+    "commitInfo": set(),
+    "domainMetadata": set(),
+    "cdc": {"path"},
+}
+
 
 def mend(folder: Path) -> list[str]:
-    """Set aside torn or empty last commits and damaged checkpoints of the table in `folder`; their names.
+    """Set aside damaged (torn, empty) last commits and checkpoints of the table in `folder`; their names.
 
     One process at a time: what one has set aside the next may have committed anew.
     """
@@ -43,7 +56,8 @@ def mend(folder: Path) -> list[str]:
 def _mend(folder: Path, log: Path) -> list[str]:
     damaged = []
     for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
-        if is_whole_commit(commit.read_bytes()):
+        data = commit.read_bytes()
+        if is_whole_commit(data) and has_files(folder, data):
             break
         damaged.append(commit)
     damaged += [path for path in log.glob(layout.CHECKPOINT_GLOB) if not _is_parquet(path)]
@@ -60,9 +74,15 @@ def _mend(folder: Path, log: Path) -> list[str]:
 
 
 def is_whole_commit(data: bytes) -> bool:
-    """Whether these are the bytes of a complete commit: at least one action, each line JSON."""
+    """Whether these are the bytes of a complete commit: at least one action, each line one that Delta knows."""
     lines = data.split(b"\n")
-    return any(lines) and all(_is_json(line) for line in lines if line)
+    return any(lines) and all(_is_action(line) for line in lines if line)
+
+
+def has_files(folder: Path, data: bytes) -> bool:
+    """Whether the files that a commit puts into the table in `folder` are there: those of the last one are."""
+    added = (json.loads(line).get("add") for line in data.splitlines() if b'"add"' in line)
+    return all((folder / add["path"]).exists() or (folder / unquote(add["path"])).exists() for add in added if add)
 
 
 def sync(folder: Path, version: int) -> None:
@@ -104,6 +124,14 @@ def sync_checkpoint(folder: Path, version: int) -> None:
 
 def _name(version: int) -> str:
     return f"{version:020d}.json"
+
+
+def _is_action(line: bytes) -> bool:
+    try:
+        ((name, action),) = json.loads(line).items()
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(action, dict) and name in _NEEDED and _NEEDED[name] <= action.keys()
 
 
 def _is_json(line: bytes) -> bool:

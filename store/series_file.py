@@ -85,7 +85,7 @@ class SeriesFile:
         """The streams by their numbers when this was saved; none if there is nothing, or it is damaged."""
         try:
             return msgspec.msgpack.decode((self._folder / layout.SERIES_STATE).read_bytes(), type=_State).streams
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
             return []
 
     def load(self, index: SeriesIndex) -> Persisted | None:

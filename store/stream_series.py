@@ -56,7 +56,7 @@ class StreamSeries:
                     if series not in known:
                         known.add(series)
                         ids.append(series)
-        except (StoreFormatError, msgspec.MsgspecError, pa.ArrowException, OSError):
+        except (StoreFormatError, msgspec.MsgspecError, UnicodeDecodeError, pa.ArrowException, OSError):
             return None
         kept_ns = np.frombuffer(state.last_ns, np.int64)
         if len(kept_ns) > len(ids):

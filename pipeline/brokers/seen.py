@@ -91,7 +91,7 @@ def _read(path: Path) -> dict[str, int]:
         found = msgspec.msgpack.decode(path.read_bytes(), type=_File)
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         logger.warning("%s cannot be read: retained messages are taken as new ones", path)
         return {}
     return found.sums if found.format_version == FORMAT_VERSION else {}

@@ -98,7 +98,7 @@ def decode_write(
     """
     try:
         write = _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
         raise DamagedPayload(f"{len(payload)} bytes that are not a WriteRecords request: {error}") from error
     if write.format_version != FORMAT_VERSION:
         raise DamagedPayload(

@@ -37,3 +37,10 @@ def test_a_newer_frame_is_refused_by_its_version() -> None:
 
     with pytest.raises(FrameError, match=f"format version {FORMAT_VERSION + 1}; this program reads {FORMAT_VERSION}"):
         decode_frame(newer)
+
+
+def test_a_frame_with_a_bit_changed_in_a_text_is_refused_too() -> None:
+    frame = encode_frame(FrameKind.MQTT, [1], ["account"], ["topic"], [b"{}"])
+
+    with pytest.raises(FrameError, match="is not a frame"):
+        decode_frame(frame.replace(b"topic", b"\xf4opic"))

@@ -191,3 +191,12 @@ def test_damaged_state_is_refused_before_any_of_it_is_believed() -> None:
         with pytest.raises(RuleSnapshotError):
             engine.restore(TABLE, msgspec.msgpack.encode(damaged))
         assert engine.blocks() == []
+
+
+def test_state_with_a_bit_changed_in_a_text_is_refused_too() -> None:
+    feed = Feed(rules_of(HOT))
+    feed.send(("a", 0, 33))
+    damaged = feed.engine.snapshot(TABLE).replace(b"temperature", b"\xf4emperature")
+
+    with pytest.raises(RuleSnapshotError, match="are not rule state"):
+        Engine(rules_of(HOT), SeriesRegistry()).restore(TABLE, damaged)
