@@ -229,11 +229,22 @@ def _earlier(name: str, unit: str, changes: ColumnChanges, number_of: Callable[[
             other = of_era.get(name, unit)
             if other == unit or end == begin:
                 continue
-            rows = f'"{layout.STREAM}" = {number_of(stream)} AND "{layout.SEQUENCE}" >= {begin << OFFSET_BITS}'
+            number = _number(stream, number_of)
+            if number is None:
+                continue
+            rows = f'"{layout.STREAM}" = {number} AND "{layout.SEQUENCE}" >= {begin << OFFSET_BITS}'
             if end is not None:
                 rows += f' AND "{layout.SEQUENCE}" < {end << OFFSET_BITS}'
             found.setdefault(other, []).append(f"({rows})")
     return {other: f"({' OR '.join(rows)})" for other, rows in found.items()}
+
+
+def _number(stream: str, number_of: Callable[[str], int]) -> int | None:
+    """None: a stream that came to be after this store was opened, which has no rows of it."""
+    try:
+        return number_of(stream)
+    except (KeyError, ValueError):
+        return None
 
 
 def _way(source: str, target: str) -> Conversion | None:

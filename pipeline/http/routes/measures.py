@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.config.roles import Role
 from pipeline.directory.directory import is_asked
+from pipeline.http.credentials import Who
 from pipeline.http.problems import Problem
-from pipeline.http.services import Services, asker, services
+from pipeline.http.services import Services, asker, services, who
 from pipeline.http.slots import Asker
 from rules.transition import rfc3339
 from store.adopt import RETYPES, CannotRetype
@@ -23,12 +25,12 @@ from store.schema import Column, TableSchema
 router = APIRouter(prefix="/v1/measures", tags=["measures"])
 
 Parts = Annotated[Services, Depends(services)]
-Who = Annotated[Asker, Depends(asker)]
+Asking = Annotated[Asker, Depends(asker)]
 
 
 @router.get("", summary="The measures, by table: type, unit, and what they were before")
 async def measures(
-    parts: Parts, asker: Who, table: Annotated[str | None, Query(description="only this database.table")] = None
+    parts: Parts, asker: Asking, table: Annotated[str | None, Query(description="only this database.table")] = None
 ) -> dict[str, Any]:
     """`since` is when the type or unit was changed, null if it never was; `earlier` are those that older rows have."""
 
@@ -54,10 +56,13 @@ class Retype(BaseModel):
 
 
 @router.post("/retype", summary="Give a measure another type, from now on and in older rows as they are read")
-async def retype_measure(parts: Parts, asker: Who, body: Retype) -> dict[str, Any]:
+async def retype_measure(
+    parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Retype
+) -> dict[str, Any]:
     """Nothing that is stored is written anew: older values are cast when they are read, and what cannot be cast is
     read under `<measure>_<type>` (`_text` for varchar). Every worker has it within a second, and for good.
     """
+    who.need(Role.WRITE, "retyping")
     if body.type not in RETYPES:
         raise Problem(400, f"type={body.type} is not possible: one of {', '.join(RETYPES)}", parameter="type")
     kind = MeasureType(body.type)

@@ -57,9 +57,12 @@ async def test_every_role_asks(by_role: HttpService, role: str) -> None:
 async def test_who_writes_may_add(by_role: HttpService, role: str, status: int) -> None:
     async with by_role.client(f"token-that-may-{role}") as http:
         replay = await http.post("/v1/dead-letters/replay", json={"reason": "no_route"})
+        body = {"table": "db.none", "measure": "m", "type": "double"}
+        retype = await http.post("/v1/measures/retype", json=body)
     create = await call(by_role, role, "CreateDatabase", DatabaseName="db")
 
     assert (replay.status_code, create.status_code) == (status, status)
+    assert retype.status_code == (403 if role == "read" else 404)
 
 
 @pytest.mark.parametrize(("role", "status"), [("read", 403), ("write", 403), ("admin", 200)])

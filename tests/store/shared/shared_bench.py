@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,27 +32,46 @@ def stream_of(row: Row) -> str:
 class Bench:
     """Workers by number; each stream is owned by one, and read by all."""
 
-    def __init__(self, magnetic: str, scratch: Path, workers: int = 2) -> None:
+    def __init__(
+        self,
+        magnetic: str,
+        scratch: Path,
+        workers: int = 2,
+        templates: Mapping[tuple[str, str], TableSettings] = TEMPLATES,
+    ) -> None:
+        self._place = (magnetic, scratch)
         self.now_ns = T0
         self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {stream: [] for stream in STREAMS}
         self.oracles: dict[TableId, Oracle] = {TABLE: Oracle()}
-        self.workers = [
-            SharedStore.open(
-                magnetic,
-                scratch / str(number),
-                streams=STREAMS,
-                memory_limit_bytes=1 << 26,
-                templates=TEMPLATES,
-                clock_ns=lambda: self.now_ns,
-                log_end=lambda: {stream: len(frames) for stream, frames in self.log.items()},
-            )
-            for number in range(workers)
-        ]
+        self.workers: list[SharedStore] = []
+        for _ in range(workers):
+            self.start_worker(templates)
         self.owners: dict[str, Store] = {}
         self.worker_of: dict[str, int] = {}
         self.zombies: list[Store] = []
         for number, stream in enumerate(STREAMS):
             self.take(stream, number % workers)
+
+    def start_worker(self, templates: Mapping[tuple[str, str], TableSettings]) -> None:
+        """One more, which owns nothing yet."""
+        magnetic, scratch = self._place
+        self.workers.append(
+            SharedStore.open(
+                magnetic,
+                scratch / str(len(self.workers)),
+                streams=STREAMS,
+                memory_limit_bytes=1 << 26,
+                templates=templates,
+                clock_ns=lambda: self.now_ns,
+                log_end=lambda: {stream: len(frames) for stream, frames in self.log.items()},
+            )
+        )
+
+    def hand_over(self, stream: str, worker: int) -> None:
+        """The owner saves and lets go, and `worker` takes the stream."""
+        self.owners[stream].flush()
+        self.workers[self.worker_of[stream]].give_back(self.owners[stream])
+        self.take(stream, worker)
 
     def take(self, stream: str, worker: int) -> None:
         """`worker` becomes the owner, and reads what is not durable again."""
