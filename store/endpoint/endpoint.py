@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,15 +109,18 @@ class Endpoint:
         clock_ns: Callable[[], int],
         refusals: tuple[type[Exception], ...] = (),
         page_prefix: str = "",
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`refusals`: errors by which the writer, or who runs queries, says "not now".
+        """`clock_ns`: the host's time; `monotonic_ns`: for how long results are kept.
+
+        `refusals`: errors by which the writer, or who runs queries, says "not now".
 
         `page_prefix`: what tokens of further pages of a query begin with.
         """
         self._store = store
         self._clock_ns = clock_ns
         self._refusals = refusals
-        write, queries = WriteRecords(writer), Queries(page_prefix)
+        write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns)
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
             "WriteRecords": write.handle,

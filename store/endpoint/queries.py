@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -21,7 +21,8 @@ _encoder = msgspec.json.Encoder()
 class Queries:
     """The operations on queries, with the results being fetched. One event loop."""
 
-    def __init__(self, token_prefix: str) -> None:
+    def __init__(self, token_prefix: str, monotonic_ns: Callable[[], int]) -> None:
+        self._monotonic_ns = monotonic_ns
         self._kept = KeptResults(token_prefix)
 
     async def query(self, call: Context) -> dict[str, object]:
@@ -29,7 +30,7 @@ class Queries:
         text, token = call.request["QueryString"], call.request.get("NextToken")
         max_rows = call.request.get("MaxRows")
         if token is not None:
-            kept, first = self._kept.take(token, call.account, text, call.now_ns)
+            kept, first = self._kept.take(token, call.account, text, self._monotonic_ns())
             return self._page(kept.query_id, kept.result, first, max_rows, kept)
         query_id = new_query_id()
         result = await self._run(call, text, query_id)
@@ -37,7 +38,7 @@ class Queries:
         rows = answer["Rows"]
         assert isinstance(rows, list)
         if len(rows) < len(result):
-            kept = self._kept.keep(query_id, call.account, text, result, call.now_ns)
+            kept = self._kept.keep(query_id, call.account, text, result, self._monotonic_ns())
             answer["NextToken"] = self._kept.token(kept, len(rows))
         return answer
 

@@ -22,7 +22,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
     templates = {("farm", "readings"): TableSettings(from_config=True, zone="{greenhouse}/{zone}")}
     store = Store.open(tmp_path / "store", memory_limit_bytes=64 << 20, templates=templates, clock_ns=clock)
     writer = DirectWriter(store, clock)
-    yield Service(store, clock, writer, Endpoint(store, writer, clock_ns=clock, refusals=(Refused,)))
+    yield Service(
+        store, clock, writer, Endpoint(store, writer, clock_ns=clock, refusals=(Refused,), monotonic_ns=clock)
+    )
     store.close()
 
 
