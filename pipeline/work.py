@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.normalise.texts import TypeDecision
 from pipeline.partitions.partition import Partition
 from store.record import RecordBatch
 
@@ -13,6 +14,7 @@ class WorkBatch:
     """The records of all frames of `partition` up to and including `offset` that came after the batch before.
 
     batches            a batch per table and request, in log order; may be empty (all dead letters)
+    decisions          of normalise, about measures that came as text
     newest_arrival_ns  when the gateway took in the newest of these messages
     """
 
@@ -20,3 +22,4 @@ class WorkBatch:
     offset: int
     batches: tuple[RecordBatch, ...]
     newest_arrival_ns: int
+    decisions: tuple[TypeDecision, ...] = ()

@@ -66,10 +66,13 @@ def adopt(
     changed = {name: units[name] for name, unit in changes.units.items() if units[name] != unit}
     since = {**changes.since_ns, **new, **dict.fromkeys(changed, now_ns)}
     told += [_reunited(name, changes.units[name], unit) for name, unit in changed.items()]
-    return Adopted(ColumnChanges(roles, since, settings.dimensions, units, eras), tuple(told))
+    decided = ColumnChanges(roles, since, settings.dimensions, units, eras, changes.texts)
+    return Adopted(decided, tuple(told))
 
 
-def retyped(info: TableInfo, columns: Columns, name: str, kind: MeasureType, now_ns: int) -> Adopted:
+def retyped(
+    info: TableInfo, columns: Columns, name: str, kind: MeasureType, now_ns: int, why: str = "as asked"
+) -> Adopted:
     """What holds once the measure `name` is of this type. Raises CannotRetype."""
     found = present_type(name, columns, info.changes)
     where = f"{info.table.database}.{info.table.table}"
@@ -93,7 +96,7 @@ def retyped(info: TableInfo, columns: Columns, name: str, kind: MeasureType, now
         return Adopted(info.changes)
     roles = {**info.changes.roles, name: kind.value}
     changes = replace(info.changes, roles=roles, since_ns={**info.changes.since_ns, name: now_ns})
-    return Adopted(changes, (_retyped(name, found, kind, "as asked"),))
+    return Adopted(changes, (_retyped(name, found, kind, why),))
 
 
 def present_type(name: str, columns: Columns, changes: ColumnChanges) -> MeasureType | None:

@@ -8,8 +8,8 @@ an era does not name has no known unit there. A table whose units never changed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from store.record import MeasureType
@@ -29,6 +29,7 @@ class ColumnChanges:
     dimensions  the dimensions that the configuration names, as they were taken up last; None: not known
     units       the unit of each measure, as they were taken up last
     eras        by stream
+    texts       measures that are text though nobody configured it: none of them is given up for a number
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -36,11 +37,16 @@ class ColumnChanges:
     dimensions: tuple[str, ...] | None = None
     units: Units = field(default_factory=dict)
     eras: Mapping[str, Eras] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
 
     def type_of(self, name: str) -> MeasureType | None:
         """The type that was decided for the measure `name`, if one was."""
         role = self.roles.get(name)
         return None if role in {None, DIMENSION, MEASURE} else MeasureType(role)
+
+    def with_texts(self, measures: Iterable[str]) -> ColumnChanges:
+        """These, and that the measures are text for good."""
+        return replace(self, texts=tuple(dict.fromkeys((*self.texts, *measures))))
 
     def to_json(self) -> dict[str, Any]:
         """As the catalog keeps it."""
@@ -50,6 +56,7 @@ class ColumnChanges:
             "dimensions": None if self.dimensions is None else list(self.dimensions),
             "units": dict(self.units),
             "eras": {stream: [[offset, dict(units)] for offset, units in eras] for stream, eras in self.eras.items()},
+            "texts": list(self.texts),
         }
 
     @classmethod
@@ -68,4 +75,5 @@ class ColumnChanges:
                 stream: tuple((int(offset), dict(units)) for offset, units in eras)
                 for stream, eras in document["eras"].items()
             },
+            tuple(document.get("texts", ())),
         )

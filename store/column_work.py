@@ -37,7 +37,9 @@ def adopt_all(catalog: Catalog, tables: Iterable[Table], streams: Sequence[str],
         take_in(catalog, by_id[table_id])
 
 
-def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tuple[TableInfo, TableSchema]:
+def retype(
+    store: Reader, table: TableId, measure: str, kind: MeasureType, why: str = "as asked"
+) -> tuple[TableInfo, TableSchema]:
     """Make a measure of this type from now on, durably, for all workers; the table as it is then. Any thread.
 
     Raises UnknownDatabase, UnknownTable, CannotRetype.
@@ -50,7 +52,7 @@ def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tu
         Columns.of(column for column in stored if column.kind in {"dimension", "measure"}),
         catalog.now_ns(),
     )
-    told = retyped(catalog.table(table), columns, measure, kind, now_ns).told
+    told = retyped(catalog.table(table), columns, measure, kind, now_ns, why).told
     catalog.change_columns({table: lambda info: retyped(info, columns, measure, kind, now_ns).changes})
     for words in told:
         log.warning("table %s.%s: %s", table.database, table.table, words)

@@ -11,7 +11,7 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -189,6 +189,23 @@ class Store:
         except (UnknownDatabase, UnknownTable):  # deleted at this very moment
             return {}
         return {column.name: column.type for column in columns if column.kind == "measure"}
+
+    def open_texts(self, table: TableId) -> list[str]:
+        """The measures of text whose type nobody has decided: see `settle_texts`. Empty for a table not there."""
+        info = self.catalog.find(table)
+        if info is None:
+            return []
+        decided = {*info.changes.texts, *info.changes.roles, *info.settings.types}
+        return [
+            name
+            for name, kind in self.measure_types(table).items()
+            if kind is MeasureType.VARCHAR and name not in decided
+        ]
+
+    def settle_texts(self, table: TableId, measures: Iterable[str]) -> None:
+        """Keep, durably, that these measures are text for good. Nothing of a table that is not there. Any thread."""
+        self.catalog.change_columns({table: lambda info: info.changes.with_texts(measures)})
+        self.take_in_changes()
 
     def take_in_changes(self) -> None:
         """Have the tables know what was decided, by whomever, about their columns."""

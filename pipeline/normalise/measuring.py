@@ -6,7 +6,7 @@ whose place beside its column is another's, goes into the JSON text of the measu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -14,7 +14,7 @@ import orjson
 from pipeline.normalise.bent import Bend, Bends
 from pipeline.normalise.body import Fields, Scalar
 from pipeline.normalise.fields import MORE, FieldRule, safe_name
-from pipeline.normalise.routes import Route
+from pipeline.normalise.routes import MeasureRule, Route
 from pipeline.normalise.values import ABSENT, BESIDE, SUFFIX, fitted, says_nothing, type_said_by
 from store.record import MeasureType
 
@@ -22,17 +22,26 @@ MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
 MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
 
 
+def text_beside(measure: str, route: Route) -> str:
+    """Where the text of a measure goes whose column is no text."""
+    return safe_name(measure + SUFFIX[MeasureType.VARCHAR], route)
+
+
 @dataclass(slots=True)
 class Measuring:
     """What the fields of one message become in a table whose measures have `types`.
 
+    open       measures of text that give their name up to a number (`pipeline.normalise.texts`)
     room       how many measures that are new and not configured the table still takes
     new_types  of the measures that the table did not have
+    given_up   of the measures of text that a number of this message has the name of
     """
 
     route: Route
     types: Mapping[str, MeasureType]
     room: int
+    open: Container[str] = ()
+    given_up: dict[str, MeasureType] = field(default_factory=dict)
     new_types: dict[str, MeasureType] = field(default_factory=dict)
     bends: Bends = field(default_factory=Bends)
 
@@ -78,6 +87,8 @@ class Measuring:
             if says_nothing(value):
                 return None
             return rule.name, said, float(value) if said is MeasureType.DOUBLE else value
+        if said is MeasureType.DOUBLE and column is MeasureType.VARCHAR and self._gives_up(rule, value):
+            column = said
         its_value = fitted(value, column, rule.convert, is_configured=rule.type is column)
         if its_value is ABSENT:
             return None
@@ -86,8 +97,17 @@ class Measuring:
         beside = safe_name(rule.name + SUFFIX[said], self.route)
         return (MORE if beside in own else beside), said, float(value) if said is MeasureType.DOUBLE else value
 
+    def _gives_up(self, rule: MeasureRule, number: Scalar) -> bool:
+        """Whether the measure, of text so far, is one of numbers from now on."""
+        if rule.type is not None or rule.name not in self.open or says_nothing(number):
+            return False
+        if self._type_of(text_beside(rule.name, self.route)) not in (None, MeasureType.VARCHAR):
+            return False
+        self.given_up[rule.name] = MeasureType.DOUBLE
+        return True
+
     def _type_of(self, measure: str) -> MeasureType | None:
-        return self.types.get(measure) or self.new_types.get(measure)
+        return self.given_up.get(measure) or self.types.get(measure) or self.new_types.get(measure)
 
     def _claim(self, measure: str, measure_type: MeasureType, is_listed: bool) -> bool:
         """Whether the measure is, or may come to be, in the table with this type."""

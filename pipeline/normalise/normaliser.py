@@ -23,6 +23,7 @@ from pipeline.normalise.rows import batch_of
 from pipeline.normalise.showing import shown
 from pipeline.normalise.source import Source, TableState
 from pipeline.normalise.table_work import TableWork
+from pipeline.normalise.texts import Texts, TypeDecision
 from store.endpoint.errors import DamagedPayload
 from store.endpoint.payload import decode_write
 from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex, SeriesRegistry, TableId
@@ -30,7 +31,9 @@ from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex,
 # About 1 KB each. Beyond it all are forgotten and found again; the reference load has 100,000.
 MAX_SOURCES = 400_000
 
+Known = tuple[SeriesIndex, dict[str, MeasureType], Texts]
 TypesOf = Callable[[TableId], Mapping[str, MeasureType]]
+OpenTextsOf = Callable[[TableId], Iterable[str]]
 DecodeWrite = Callable[[bytes, str, SeriesRegistry, str, int, int], RecordBatch]
 
 
@@ -38,11 +41,14 @@ DecodeWrite = Callable[[bytes, str, SeriesRegistry, str, int, int], RecordBatch]
 class Normalised:
     """What frames became: the batches of one table are in log order; dead letters in the order of their messages.
 
-    `bent` counts what of fields that were stored was bent, or left, by table, field and kind.
+    decisions  for the store: a measure that came as text and gave its name up (before the batches are applied), or is
+               text for good (after that)
+    bent       counts what of fields that were stored was bent, or left, by table, field and kind
     """
 
     batches: list[RecordBatch] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    decisions: list[TypeDecision] = field(default_factory=list)
     bent: Counter[tuple[TableId, str, Bend]] = field(default_factory=Counter)
 
 
@@ -54,6 +60,7 @@ class Normaliser:
     stream    `<log id>/<topic>/<partition>` of the frames
     types_of  the types of the measures a table has already, asked once when a table is first met, so that a measure
               keeps its kind over restarts; from then on this object learns them from what it passes on
+    open_texts_of  those of them that are text and may give their name up to a number; asked likewise
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Normaliser:
         registry: SeriesRegistry,
         stream: str,
         types_of: TypesOf | None = None,
+        open_texts_of: OpenTextsOf | None = None,
         decode_write: DecodeWrite = decode_write,
     ) -> None:
         self.stream = stream
@@ -70,8 +78,9 @@ class Normaliser:
         self._routes = tuple(routes)
         self._registry = registry
         self._types_of = types_of
+        self._open_texts_of = open_texts_of
         self._decode_write = decode_write
-        self._types: dict[TableId, tuple[SeriesIndex, dict[str, MeasureType]]] = {}
+        self._types: dict[TableId, Known] = {}
         self._retyped: dict[TableId, int] = {}  # of the index, when the types were asked for
         self._tables: dict[TableId, TableState] = {}
         self._sources: dict[str, dict[str, Source | None]] = {}
@@ -85,6 +94,7 @@ class Normaliser:
     def normalise_many(self, frames: Sequence[tuple[int, Frame]]) -> Normalised:
         """What these frames, in log order, become."""
         self._forget_dropped_tables()
+        self._refresh_retyped_tables()
         out = Normalised()
         for kind, run in groupby(frames, key=lambda item: item[1].kind):
             if kind in {FrameKind.MQTT, FrameKind.MQTT_AGAIN}:
@@ -93,6 +103,10 @@ class Normaliser:
             take = self._rejected if kind is FrameKind.REJECTED else self._writes
             for offset, frame in run:
                 take(frame, offset, out)
+        for table_id, (_, _, texts) in self._types.items():
+            if texts.news:
+                out.decisions += [(table_id, name, kind) for name, kind in texts.news.items()]
+                texts.news.clear()
         return out
 
     def damaged_frame(self, offset: int, value: bytes, detail: str) -> DeadLetter:
@@ -190,26 +204,33 @@ class Normaliser:
             table = self._tables[table_id] = TableState(route, *self._known(table_id))
         return table
 
-    def _known(self, table_id: TableId) -> tuple[SeriesIndex, dict[str, MeasureType]]:
-        """The table's series and the types of its measures."""
+    def _known(self, table_id: TableId) -> Known:
+        """The table's series, the types of its measures, and which of them are open."""
         known = self._types.get(table_id)
         if known is None:
             index = self._registry.of(table_id)
             self._retyped[table_id] = index.retyped
-            types = {} if self._types_of is None else dict(self._types_of(table_id))
-            known = self._types[table_id] = (index, types)
+            known = self._types[table_id] = (index, {}, Texts())
+            self._ask(table_id)
         return known
 
-    def _forget_dropped_tables(self) -> None:
-        """A table that was deleted, and perhaps made anew, has another index: its series and types begin anew too.
+    def _ask(self, table_id: TableId) -> None:
+        """Take over what the store knows; what is on its way there stays known."""
+        _, types, texts = self._types[table_id]
+        types.update({} if self._types_of is None else self._types_of(table_id))
+        texts.begin(() if self._open_texts_of is None else self._open_texts_of(table_id))
+        for name in [name for name in texts.open if types.get(name) is not MeasureType.VARCHAR]:
+            del texts.open[name]
 
-        So do the types of one that was retyped.
-        """
-        dropped = [
-            key
-            for key, (index, _) in self._types.items()
-            if self._registry.of(key) is not index or index.retyped != self._retyped[key]
-        ]
+    def _refresh_retyped_tables(self) -> None:
+        for table_id, (index, _, _) in self._types.items():
+            if index.retyped != self._retyped[table_id]:
+                self._retyped[table_id] = index.retyped
+                self._ask(table_id)
+
+    def _forget_dropped_tables(self) -> None:
+        """A table that was deleted, and perhaps made anew, has another index: its series and types begin anew too."""
+        dropped = [key for key, (index, _, _) in self._types.items() if self._registry.of(key) is not index]
         for table_id in dropped:
             del self._types[table_id]
             self._tables.pop(table_id, None)
@@ -248,9 +269,10 @@ class Normaliser:
 
     def _learn(self, batch: RecordBatch) -> None:
         """Take in the types of a WriteRecords request that are new; the store rejects records with other ones."""
-        _, types = self._known(batch.table)
+        _, types, texts = self._known(batch.table)
         for name, measure_type in batch.types.items():
-            types.setdefault(name, measure_type)
+            if types.setdefault(name, measure_type) is MeasureType.VARCHAR and name in texts.open:
+                texts.settle(name)
 
     def _dead_letter(self, call: Call, row: int, error: PayloadError) -> DeadLetter:
         offset, index = call.place_of(row)

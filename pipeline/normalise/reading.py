@@ -7,7 +7,7 @@ be understood: a field costs no other field, and an element of an array no other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -41,6 +41,7 @@ class Message:
 
     new_types  the types of the measures that the table has not seen yet
     claimed    how many of them the configuration does not name
+    given_up   the types of measures that were text, and whose names a number has now
     bends      what was bent or left, by field
     problem    why a part of it could not become a record
     """
@@ -48,17 +49,27 @@ class Message:
     readings: list[Reading]
     new_types: dict[str, MeasureType] = field(default_factory=dict)
     claimed: int = 0
+    given_up: dict[str, MeasureType] = field(default_factory=dict)
     bends: Bends = field(default_factory=Bends)
     problem: PayloadError | None = None
 
 
-def read(payload: bytes, route: Route, arrival_ns: int, types: Mapping[str, MeasureType], room: int) -> Message:
+def read(
+    payload: bytes,
+    route: Route,
+    arrival_ns: int,
+    types: Mapping[str, MeasureType],
+    room: int,
+    open_texts: Container[str] = (),
+) -> Message:
     """What the payload becomes in a table whose measures have these types, and that takes `room` new ones.
+
+    `open_texts`: measures of text that give their name up to a number.
 
     Raises PayloadError if nothing of it can be kept; changes nothing.
     """
     its_bodies, dropped = bodies(decoded(payload), route)
-    measuring = Measuring(route, types, room)
+    measuring = Measuring(route, types, room, open_texts)
     measuring.bends.update((name, Bend.DROPPED) for name in dropped)
     times = _Times(payload, route, arrival_ns)
     readings: list[Reading] = []
@@ -77,7 +88,7 @@ def read(payload: bytes, route: Route, arrival_ns: int, types: Mapping[str, Meas
         problem = None  # an element that holds nothing is no loss
     if problem is not None and not readings:
         raise problem
-    return Message(readings, measuring.new_types, room - measuring.room, measuring.bends, problem)
+    return Message(readings, measuring.new_types, room - measuring.room, measuring.given_up, measuring.bends, problem)
 
 
 def dimension_value(value: Any) -> str | None:

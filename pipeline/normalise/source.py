@@ -17,6 +17,7 @@ from pipeline.normalise.plan import Plan
 from pipeline.normalise.reading import DimensionValues
 from pipeline.normalise.routes import Route
 from pipeline.normalise.templates import TopicDimensions
+from pipeline.normalise.texts import Texts
 from pipeline.normalise.zones import zone_of
 from store.record import MeasureType, SeriesIndex, SeriesKey
 
@@ -34,6 +35,7 @@ class TableState:
     route: Route
     index: SeriesIndex
     types: dict[str, MeasureType]
+    texts: Texts = field(default_factory=Texts)
     plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
     flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
 

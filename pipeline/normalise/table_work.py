@@ -1,8 +1,9 @@
 """What one call found for one table, worked off: columns where they can be proven good, single readings where not.
 
-The kind of a measure is decided by the first good message that has it, in log order. So a group whose measures all have
-their types becomes columns at once; a group with a measure never seen waits, and its messages are read one by one, in
-order with all other single ones, until the types are known.
+The kind of a measure is decided by the first good message that has it, in log order; of text, by the first two series
+(`pipeline.normalise.texts`). So a group whose measures all have their types becomes columns at once; a group with a
+measure that is not decided waits, and its messages are read one by one, in order with all other single ones, until it
+is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pipeline.normalise.bent import Bend, Bends
 from pipeline.normalise.body import has_repeats
 from pipeline.normalise.call import Call
 from pipeline.normalise.columns import all_null, beyond_limits, measure_column, time_column
+from pipeline.normalise.measuring import text_beside
 from pipeline.normalise.plan import Group, Plan
 from pipeline.normalise.reading import dimension_value, read
 from pipeline.normalise.rows import Piece, SingleRows
@@ -73,9 +75,9 @@ class TableWork:
             row, number, source = heapq.heappop(heap)
             if number != _NO_GROUP and number not in waiting:
                 continue  # its group became columns meanwhile
-            known = len(self.table.types)
+            known = len(self.table.types), len(self.table.texts.open)
             self._read(row, source)
-            if len(self.table.types) == known:
+            if known == (len(self.table.types), len(self.table.texts.open)):
                 continue
             for settled in [n for n, (plan, group) in waiting.items() if self._is_settled(plan, group)]:
                 plan, group = waiting.pop(settled)
@@ -87,7 +89,8 @@ class TableWork:
         table = self.table
         room = table.room_for(source)
         try:
-            message = read(self.call.payloads[row], table.route, int(self.call.arrivals[row]), table.types, room)
+            payload, arrival_ns = self.call.payloads[row], int(self.call.arrivals[row])
+            message = read(payload, table.route, arrival_ns, table.types, room, table.texts.open)
             series = [source.series(reading.dimension_values) for reading in message.readings]
         except PayloadError as error:
             self.refused.append((row, error))
@@ -98,15 +101,37 @@ class TableWork:
         if message.claimed:
             source.allowance = (source.allowance or 0) - message.claimed
         self.bends.update(message.bends)
+        table.texts.begin(name for name, kind in message.new_types.items() if kind is MeasureType.VARCHAR)
         for reading, its_series in zip(message.readings, series, strict=True):
-            self._rows.add(row, its_series.id_in(table.index), reading.time_ns, reading.measures)
+            series_id = its_series.id_in(table.index)
+            self._rows.add(row, series_id, reading.time_ns, reading.measures)
+            for name in reading.measures.keys() & table.texts.open.keys():
+                if type(reading.measures[name]) is str:
+                    table.texts.sent(name, series_id)
+        for name, kind in message.given_up.items():
+            self._give_up(name, kind)
+
+    def _give_up(self, name: str, kind: MeasureType) -> None:
+        """A number has the name of a measure of text: the texts of this call, too, go beside it."""
+        table, beside = self.table, text_beside(name, self.table.route)
+        table.types[name] = kind
+        table.texts.give_up(name, kind)
+        for measures in self._rows.measures:
+            if type(measures.get(name)) is str:
+                table.types.setdefault(beside, MeasureType.VARCHAR)
+                text = measures.pop(name)
+                if beside in measures:
+                    self.bends[name, Bend.LEFT] += 1
+                else:
+                    measures[beside] = text
 
     def _type_of(self, name: str, configured: MeasureType | None) -> MeasureType | None:
         return self.table.types.get(name) or configured
 
     def _is_settled(self, plan: Plan, group: Group) -> bool:
+        open_texts = self.table.texts.open
         return all(
-            self._type_of(measure.rule.name, measure.rule.type) is not None
+            (self._type_of(measure.rule.name, measure.rule.type) is not None and measure.rule.name not in open_texts)
             or all(value is None for value in group.flat[measure.position :: plan.width])
             for measure in plan.measures
         )

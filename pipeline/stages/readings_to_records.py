@@ -70,7 +70,7 @@ async def _normalise(
         _count(letters)
     newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
     bent.note(normalised.bent, newest)
-    await put(WorkBatch(partition, upto, tuple(normalised.batches), newest))
+    await put(WorkBatch(partition, upto, tuple(normalised.batches), newest, tuple(normalised.decisions)))
     count = sum(len(frame) for _, frame in frames)
     metrics.messages_normalised.inc(count)
     metrics.work_batch_messages.observe(count)

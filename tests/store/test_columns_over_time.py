@@ -204,6 +204,20 @@ def test_once_retyped_a_client_may_write_the_new_type(bench: Bench) -> None:
     assert bench.everywhere('SELECT sum(t) FROM "d"."t"') == [(3.0,)]
 
 
+def test_measures_of_text_are_open_until_somebody_decides(bench: Bench) -> None:
+    bench.send(row(0, decided="1", open="x", settled="x", number=1.0))
+    bench.store.settle_texts(TABLE, ["settled"])
+    bench.retype("decided", MeasureType.DOUBLE)
+    before = bench.store.open_texts(TABLE)
+
+    bench.restart()
+
+    after = bench.store.open_texts(TABLE)
+    bench.restart(types={"open": MeasureType.VARCHAR})
+    assert before == after == ["open", "decided_text"]  # the last as a name that texts are read under
+    assert bench.store.open_texts(TABLE) == ["decided_text"]
+
+
 def test_retyping_back_gives_what_was_there(bench: Bench) -> None:
     bench.send(row(0, t="x"), row(1, t="1"))
     bench.retype("t", MeasureType.DOUBLE)

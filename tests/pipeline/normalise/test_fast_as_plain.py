@@ -12,11 +12,13 @@ from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
 from pipeline.dead_letter import Reason
 from pipeline.errors import PayloadError
 from pipeline.normalise.bent import Bend
+from pipeline.normalise.measuring import text_beside
 from pipeline.normalise.normaliser import Normaliser
 from pipeline.normalise.patterns import Patterns
 from pipeline.normalise.reading import read
 from pipeline.normalise.routes import Arrays, MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
+from pipeline.normalise.texts import Texts
 from pipeline.normalise.zones import zone_of
 from store.record import MeasureType, SeriesRegistry
 from store.units import conversion
@@ -130,6 +132,7 @@ class Alone:
 
     def __init__(self) -> None:
         self.kinds: dict[tuple[str, str], dict[str, MeasureType]] = {}
+        self.texts: dict[tuple[str, str], Texts] = {}
         self.allowance: dict[tuple[str, str], int] = {}
         self.bends: Counter[tuple[str, str, Bend]] = Counter()
 
@@ -141,7 +144,8 @@ class Alone:
         known = self.kinds.setdefault((account, route.database), {})
         free = 1_024 - len(known) - ("_more" not in known)
         allowance = self.allowance.setdefault((account, topic), free // 4 + 1)
-        message = read(payload, route, arrival_ns, known, max(0, min(free, allowance)))
+        texts = self.texts.setdefault((account, route.database), Texts())
+        message = read(payload, route, arrival_ns, known, max(0, min(free, allowance)), texts.open)
         found = []
         for reading in message.readings:
             of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
@@ -157,17 +161,27 @@ class Alone:
                     "measure_name": route.measure_name,
                     "zone": zone_of(route.zone, dimensions, topic),
                     "measures": reading.measures,
-                    "types": {name: (known | message.new_types)[name].value for name in reading.measures},
+                    "types": {
+                        name: (known | message.new_types | message.given_up)[name].value for name in reading.measures
+                    },
                 }
             )
         known.update(message.new_types)
+        texts.begin(name for name, kind in message.new_types.items() if kind is MeasureType.VARCHAR)
+        for row in found:
+            for name in row["measures"].keys() & texts.open.keys():
+                if isinstance(row["measures"][name], str):
+                    texts.sent(name, str(row["dimensions"]))
+        for name, kind in message.given_up.items():
+            known[name] = kind
+            texts.give_up(name, kind)
         self.allowance[account, topic] -= message.claimed
         for (name, bend), count in message.bends.items():
             self.bends[f"{account}/{route.database}.{route.table}", name, bend] += count
         return found, message.problem
 
 
-def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]], Counter[Any]]:
+def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]], Alone]:
     """What the frames become, each message by itself."""
     alone = Alone()
     found, letters = [], []
@@ -181,19 +195,32 @@ def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tup
                 found += [{**row, "offset": offset} for row in its_rows]
             if problem is not None:
                 letters.append((f"0123456789abcdef:0:{offset}:{index}", Reason(problem.reason)))
-    return found, letters, alone.bends
+    return found, letters, alone
 
 
-def exact(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its measures as text: 1, 1.0 and true are equal in Python, and so are 0.0 and -0.0."""
-    return {**row, "measures": {name: repr(value) for name, value in row["measures"].items()}}
+def exact(row: dict[str, Any], given_up: set[tuple[str, str]]) -> dict[str, Any]:
+    """The row with its measures as text: 1, 1.0 and true are equal in Python, and so are 0.0 and -0.0.
+
+    Texts under a name that a number has now are given as they are read: beside it, whichever way they are stored.
+    """
+
+    def name_of(name: str) -> str:
+        is_given_up = (row["table"], name) in given_up and row["types"][name] == "varchar"
+        return text_beside(name, ROUTES[-1]) if is_given_up else name
+
+    return {
+        **row,
+        "measures": {name_of(name): repr(value) for name, value in row["measures"].items()},
+        "types": {name_of(name): kind for name, kind in row["types"].items()},
+    }
 
 
 def together_and_alone(frames: list[list[Message]], together: int) -> None:
     """Assert that the frames, so many at once, become what each of their messages becomes alone."""
     normaliser = Normaliser(ROUTES, SeriesRegistry(), STREAM)
     numbered = [(offset, frame(*its_messages)) for offset, its_messages in enumerate(frames)]
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: list[dict[str, Any]] = []
+    decisions: set[Any] = set()
     letters = []
     bends: Counter[tuple[str, str, Bend]] = Counter()
     for start in range(0, len(numbered), together):
@@ -201,16 +228,23 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
         letters += [(letter.id, letter.reason) for letter in normalised.dead_letters]
         for (table, name, bend), count in normalised.bent.items():
             bends[str(table), name, bend] += count
-        for batch in normalised.batches:
-            found.setdefault(str(batch.table), []).extend(exact(row) for row in rows(batch))
+        decisions |= {(str(table), name, kind) for table, name, kind in normalised.decisions}
+        found += [row for batch in normalised.batches for row in rows(batch)]
 
-    expected, expected_letters, expected_bends = plainly(frames)
+    expected, expected_letters, alone = plainly(frames)
 
-    assert bends == expected_bends
-    assert letters == expected_letters
-    assert found == {
-        table: [exact(row) for row in expected if row["table"] == table] for table in {row["table"] for row in expected}
+    given_up = {(table, name) for table, name, kind in decisions if kind is not MeasureType.VARCHAR}
+    assert decisions == {
+        (f"{account}/{database}.readings", name, kind)
+        for (account, database), texts in alone.texts.items()
+        for name, kind in texts.news.items()
     }
+    assert bends == alone.bends
+    assert letters == expected_letters
+    for table in {row["table"] for row in expected + found}:
+        assert [exact(row, given_up) for row in found if row["table"] == table] == [
+            exact(row, given_up) for row in expected if row["table"] == table
+        ]
 
 
 @settings(max_examples=400, deadline=None)

@@ -408,7 +408,6 @@ def test_a_value_that_is_not_its_columns_kind_costs_no_other_and_is_kept_beside_
     ("first", "second", "beside"),
     [
         (1, "x", "a_text"),
-        ("x", 1, "a_double"),
         (True, 1, "a_double"),
         (1, True, "a_boolean"),
         ("x", True, "a_boolean"),
@@ -430,6 +429,58 @@ def test_a_word_for_no_value_decides_no_kind(word: str) -> None:
 
     assert measures(normalised) == [{"b": 1.0}, {"a": 1.0}, {"b": 1.0}]
     assert normalised.bent == {(TABLE, "a", Bend.NO_VALUE): 2}
+
+
+def stored(*frames_: Any, texts: Any = None) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The measures and decisions of messages of (topic, body), a frame each, of one normaliser."""
+    types = {"a": MeasureType.VARCHAR} if texts is not None else {}
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM, lambda _: types, lambda _: texts or ())
+    found: list[dict[str, Any]] = []
+    decisions: list[Any] = []
+    for offset, its_messages in enumerate(frames_):
+        normalised = normaliser.normalise(
+            frame(*[("default", topic, encoded(body)) for topic, body in its_messages]), offset
+        )
+        found += measures(normalised)
+        decisions += [(name, kind.value) for _, name, kind in normalised.decisions]
+    return found, decisions
+
+
+def test_a_text_that_only_one_series_sent_gives_its_name_up_to_the_first_number() -> None:
+    found, decisions = stored([("d/0", {"a": "err"})], [("d/1", {"a": 21.5})], [("d/0", {"a": "err"})])
+
+    assert found == [{"a": "err"}, {"a": 21.5}, {"a_text": "err"}]  # the store reads the first beside it, too
+    assert decisions == [("a", "double")]
+
+
+def test_texts_of_the_same_call_go_beside_the_number_that_has_their_name() -> None:
+    found, decisions = stored([("d/0", {"a": "err"}), ("d/0", {"a": "err", "b": 1}), ("d/1", {"a": 21.5})])
+
+    assert found == [{"a_text": "err"}, {"b": 1.0, "a_text": "err"}, {"a": 21.5}]
+    assert decisions == [("a", "double")]
+
+
+def test_a_text_that_two_series_sent_is_text_for_good() -> None:
+    found, decisions = stored([("d/0", {"a": "on"})], [("d/1", {"a": "off"})], [("d/2", {"a": 1}), ("d/2", {"a": 2})])
+
+    assert found == [{"a": "on"}, {"a": "off"}, {"a_double": 1.0}, {"a_double": 2.0}]
+    assert decisions == [("a", "varchar")]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected", "decisions"),
+    [([], {"a_double": 1.0}, []), (["a"], {"a": 1.0}, [("a", "double")])],
+)
+def test_the_store_knows_after_a_restart_which_texts_are_open(
+    texts: list[str], expected: dict[str, Any], decisions: list[Any]
+) -> None:
+    assert stored([("d/0", {"a": 1})], texts=texts) == ([expected], decisions)
+
+
+def test_a_configured_text_gives_its_name_to_nothing() -> None:
+    found = listed({"note": "x"}), normalise({"note": "x"}, {"note": 1}, route=LISTED, topic="gh/1/2")
+
+    assert [measures(normalised) for normalised in found] == [[{"note": "x"}], [{"note": "x"}, {"note": "1"}]]
 
 
 def test_what_has_no_place_beside_its_column_is_kept_in_more() -> None:
