@@ -17,10 +17,11 @@ import secrets
 
 from pipeline import metrics
 from pipeline.clock import HOST, Clock
-from store.host_time import is_set
+from store.host_time import WRITTEN_NS
 
 SPACING_NS = 1_000
 SLEWED_NS = 1_000_000_000
+IGNORED_NS = 1_000_000  # what reading two clocks one after the other may differ by
 SLEW_SHIFT = 3  # an eighth faster or slower
 
 
@@ -40,14 +41,15 @@ class ArrivalStamps:
         monotonic_ns = self._monotonic_ns()
         wall_ns = self._wall_ns()
         drift_ns = wall_ns - monotonic_ns - self._offset_ns
-        if drift_ns:
+        if not -IGNORED_NS < drift_ns < IGNORED_NS:
             self._correct(drift_ns, monotonic_ns)
         self._seen_ns = monotonic_ns
         now_ns = monotonic_ns + self._offset_ns
         stamp_ns = now_ns - now_ns % SPACING_NS + self._pass
-        stamp_ns = max(stamp_ns, self._next_ns)
+        if stamp_ns < self._next_ns:  # noqa: PLR1730  # a call of max() costs as much as reading a clock
+            stamp_ns = self._next_ns
         self._next_ns = stamp_ns + count * SPACING_NS
-        if not is_set(stamp_ns):
+        if stamp_ns < WRITTEN_NS:
             metrics.clock_unset_messages.inc(count)
         return stamp_ns
 
