@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
@@ -41,6 +41,14 @@ class TimeField(Section):
     field: str = Field(min_length=1, description="payload field that holds the time")
     unit: TimeUnit = Field(default="ms", description="since 1970, or iso8601 for text")
     zone: str | None = Field(default=None, description="of text without an offset: Europe/Berlin, or +01:00")
+
+    @field_validator("field")
+    @classmethod
+    def _is_flat(cls, name: str) -> str:
+        if "." in name:
+            flat = name.replace(".", "_")
+            raise ValueError(f'"{name}" has a dot: a field inside another is named with _ between, as in {flat}')
+        return name
 
     @model_validator(mode="after")
     def _zone_fits(self) -> Self:

@@ -54,6 +54,25 @@ def _level_dimension(template: str, level: str, *, is_last: bool) -> str | None:
     return None
 
 
+def takes_all_of(first: str, other: str) -> bool:
+    """Whether `first` takes every MQTT topic that `other` takes."""
+    ours, theirs = first.split("/"), other.split("/")
+    if theirs[0].startswith("$") and _is_wild(ours[0]):
+        return False  # MQTT 3.1.1, section 4.7.2
+    for number, level in enumerate(ours):
+        if level == "#":
+            return True
+        if number == len(theirs) or theirs[number] == "#":
+            return False
+        if not _is_wild(level) and level != theirs[number]:
+            return False
+    return len(ours) == len(theirs)
+
+
+def _is_wild(level: str) -> bool:
+    return level in {"+", "#"} or _DIMENSION_LEVEL.fullmatch(level) is not None
+
+
 def zone_template(zone: str) -> str:
     """`zone` as a template: the bare name of a dimension becomes `{name}`."""
     return zone if "{" in zone or "}" in zone else f"{{{zone}}}"

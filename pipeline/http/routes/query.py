@@ -18,6 +18,7 @@ router = APIRouter(prefix="/v1/query", tags=["sql"])
 
 TIMEOUT_S = 60.0
 MAX_ROWS = 1_000_000
+TRUNCATED = "streamgauge-truncated"  # the header of an answer that was cut: to so many rows
 
 
 class Ask(BaseModel):
@@ -36,11 +37,9 @@ async def query(
     if body.format not in results.FORMATS:
         raise bad_parameter("format", body.format, f"one of {', '.join(results.FORMATS)}")
 
-    def answer() -> bytes:
+    def answer() -> tuple[bytes, dict[str, str]]:
         found = sql.query(parts.store, asker.account, body.sql, now_ns=parts.clock_ns(), max_rows=MAX_ROWS)
-        return results.encode(found, body.format)
+        return results.encode(found, body.format), {TRUNCATED: str(len(found))} if found.truncated else {}
 
-    return Response(
-        await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=body.sql),
-        media_type=results.FORMATS[body.format],
-    )
+    content, headers = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=body.sql)
+    return Response(content, headers=headers, media_type=results.FORMATS[body.format])

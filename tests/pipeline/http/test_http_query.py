@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 from http_service import NOW_NS, NS, HttpService
 
+from pipeline.http.routes import query
+
 SQL = 'SELECT sensor, time, temperature, ok, note FROM "farm"."climate" ORDER BY time'
 
 
@@ -118,3 +120,16 @@ async def test_a_body_that_is_not_a_query_names_what_is_wrong(
 
     assert (answer.status_code, answer.json()["parameter"]) == (400, parameter)
     assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "arrow"])
+async def test_an_answer_that_was_cut_says_to_how_many_rows_in_every_format(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(query, "MAX_ROWS", 2)
+
+    cut = await http.post("/v1/query", json={"sql": "SELECT * FROM (VALUES 1, 2, 3) AS t(a)", "format": form})
+    whole = await http.post("/v1/query", json={"sql": "SELECT * FROM (VALUES 1, 2) AS t(a)", "format": form})
+
+    assert cut.headers["streamgauge-truncated"] == "2"
+    assert "streamgauge-truncated" not in whole.headers
