@@ -128,6 +128,7 @@ def _services(
         lists=QuerySlots("list"),
         directory=directory,
         rejected=rejected,
+        bent=owned.bent.of,
         partition_of=choice.of_message,
         stamps=stamps,
     )

@@ -38,6 +38,11 @@ class BentField:
     count: int = 0
     last_arrival_ns: int = 0
 
+    @property
+    def table_name(self) -> str:
+        """database.table."""
+        return f"{self.table.database}.{self.table.table}"
+
 
 class BentFields:
     """Written by the worker's event loop; other threads may read."""
@@ -51,7 +56,7 @@ class BentFields:
             found = self._field(table, name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…", bend)
             found.count += count
             found.last_arrival_ns = max(found.last_arrival_ns, arrival_ns)
-            metrics.bent_fields.labels(f"{table.database}.{table.table}", found.field, bend.value).inc(count)
+            metrics.bent_fields.labels(found.table_name, found.field, bend.value).inc(count)
 
     def of(self, account: str, limit: int) -> list[BentField]:
         """At most so many of the account's, the most frequent first."""
@@ -65,5 +70,5 @@ class BentFields:
         if len(self._fields) >= MAX_FIELDS:
             return self._fields.setdefault((table, OTHERS, bend), BentField(table, OTHERS, bend))
         if bend in _SAYS:
-            _log.warning("table %s: field %r: %s", table, name, _SAYS[bend])
+            _log.warning("table %s.%s: field %r: %s", table.database, table.table, name, _SAYS[bend])
         return self._fields.setdefault((table, name, bend), BentField(table, name, bend))

@@ -8,6 +8,7 @@ from pipeline.cli.asking import client, endpoint_option, format_option, given
 from pipeline.cli.output import Listing, note, print_text, show
 
 _DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
+_BENT = ("table", "field", "what", "count", "last_arrival")
 _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 
 
@@ -37,3 +38,7 @@ def devices(
         show(of_rejected, form)
     elif rejected and form == "csv":
         note(f"messages of {len(rejected)} topics were rejected; --rejected lists them")
+    bent = [tuple(entry[name] for name in _BENT) for entry in answer["bent"]]
+    if bent and form == "table":
+        print_text("\nfields that were bent to store them, or left, since the worker's start")
+        show(Listing(_BENT, bent, {"bent": answer["bent"]}, "fields"), form)

@@ -14,6 +14,7 @@ from fastapi.security import HTTPBearer
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
 from pipeline.arrival import ArrivalStamps
+from pipeline.bent_fields import BentField
 from pipeline.clock import Steps
 from pipeline.directory.directory import Directory
 from pipeline.directory.rejected import RejectedMessages
@@ -58,6 +59,7 @@ class Services:
     lists: QuerySlots  # of their own: what there is is told while an account's queries run
     directory: Directory
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account, at most so many
+    bent: Callable[[str, int], list[BentField]]  # fields of an account's tables, at most so many
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # of what HTTP takes in; in its thread
     steps: Steps | None = None  # of the host's clock; None: nobody looks

@@ -1,4 +1,4 @@
-"""`/v1/devices`: who sent what, when last, and what was rejected and why."""
+"""`/v1/devices`: who sent what, when last, what was rejected and why, and what was bent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from pipeline.bent_fields import BentField
 from pipeline.directory.directory import Device
 from pipeline.directory.rejected import RejectedMessages
 from pipeline.http.services import Services, asker, services
@@ -26,12 +27,14 @@ async def devices(
     """A device is a series of a table: its dimensions and measure name.
 
     Rejected messages have no dimensions yet, so they are counted by MQTT topic and reason, over the dead letters kept.
+    `bent` counts fields that were bent to store them, or left, since this worker's start, by table and field.
     """
 
     def answer() -> dict[str, Any]:
         return {
             "devices": [_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
             "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
+            "bent": [_bent(found) for found in parts.bent(asker.account, limit) if table in (None, found.table_name)],
         }
 
     return await parts.lists.run(asker, answer, text="devices")
@@ -54,4 +57,14 @@ def _rejected(rejected: RejectedMessages) -> dict[str, Any]:
         "count": rejected.count,
         "last_arrival": rfc3339(rejected.last_arrival_ns),
         "detail": rejected.detail,
+    }
+
+
+def _bent(found: BentField) -> dict[str, Any]:
+    return {
+        "table": found.table_name,
+        "field": found.field,
+        "what": found.bend.value,
+        "count": found.count,
+        "last_arrival": rfc3339(found.last_arrival_ns),
     }

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from pipeline.archive.alerts import AlertArchive
 from pipeline.archive.dead_letters import DeadLetterArchive
+from pipeline.bent_fields import BentFields
 from pipeline.config import Config
 from pipeline.config.roles import Role
 from pipeline.directory.rejected import rejected_messages
@@ -82,6 +83,7 @@ class HttpService:
         stream = self.admin.stream(READINGS)
         self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)
         self.alerts = AlertArchive(config.layout.alerts)
+        self.bent = BentFields()
         self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
         self.writes = PendingWrites()
         self.appender = open_appender(replace(config.log_settings, max_bytes=1 << 30, min_free_bytes=0))
@@ -113,6 +115,7 @@ class HttpService:
                 lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
                 rejected=partial(rejected_messages, self.dead_letters),
+                bent=self.bent.of,
                 partition_of=lambda *_: 0,
             )
         )
@@ -135,6 +138,7 @@ class HttpService:
         for offset, value in self.admin.read(READINGS, self.progress.applied_offset + 1, 1000):
             frame = decode_frame(value)
             normalised = self.normaliser.normalise(frame, offset)
+            self.bent.note(normalised.bent, self.clock())
             for batch in normalised.batches:
                 applied = self.store.apply(batch)
                 if batch.by_version:
