@@ -113,6 +113,11 @@ bent_fields = Counter(
 records_applied = Counter("streamgauge_store_records_total", "Records the store was given", ["outcome"])
 alerts = Counter("streamgauge_rules_alerts_total", "Alert transitions", ["status"])
 alerts_firing = Gauge("streamgauge_rules_firing_alerts", "Alerts that fire now", multiprocess_mode="livemax")
+rules_doubtful = Gauge(
+    "streamgauge_rules_doubtful",
+    "Rules that may never fire: the log and /v1/rules say why",
+    multiprocess_mode="livemax",
+)
 rules_save_seconds = Histogram(
     "streamgauge_rules_save_seconds",
     "Time of one pass that saves the state of all rules",

@@ -40,6 +40,7 @@ from pipeline.partitions.embedded import EmbeddedPartitions
 from pipeline.partitions.keeper import store_tables
 from pipeline.partitions.shared import SharedPartitions
 from pipeline.process_figures import ProcessFigures
+from pipeline.rule_state.book import RuleBook, say_patterns_without_files
 from pipeline.stages.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.stages.readings_to_records import readings_to_records
@@ -51,8 +52,8 @@ from pipeline.tls.switch import POLL_S, Switch
 from pipeline.topology import Outlets, Stages, build
 from pipeline.upkeep import (
     ARCHIVES_EVERY_S,
-    ENDED_EVERY_S,
     RULES_EVERY_S,
+    RULES_LOOK_S,
     TRIM_EVERY_S,
     StoreMaintenance,
     Trimmer,
@@ -108,7 +109,11 @@ class Worker:
         self.admin = open_admin(config.log_settings)
         self.rules = load_rules(config.rule_files)
         self.partitions = _partitions(config, self.admin, self.rules)
-        self._warn_of_rules_without_table()
+        self.book = RuleBook(
+            self.rules, self.partitions.owned, self._table_names, is_alone=not config.log_settings.is_kafka
+        )
+        self.book.look(time.time_ns())
+        say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
         self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
@@ -196,14 +201,8 @@ class Worker:
         self._append_alerts = outlets.alerts
         await records_to_alerts(stream, outlets.alerts)
 
-    def _warn_of_rules_without_table(self) -> None:
-        """A rule's table may come to be later, by CreateTable; a slip in its name would go unnoticed all the same."""
-        known = {table.name for table in self.config.tables}
-        known |= store_tables(self.partitions)
-        for name in sorted(self.rules.tables - known):
-            log.warning(
-                "rules are for the table %s, which does not exist; there are: %s", name, ", ".join(sorted(known))
-            )
+    def _table_names(self) -> set[str]:
+        return {table.name for table in self.config.tables} | store_tables(self.partitions)
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
         """Where each consumer left off."""
@@ -220,7 +219,7 @@ class Worker:
         return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
     def _services(self, group: Group | None) -> Services:
-        return replace(self._answering(group), steps=self.steps)
+        return replace(self._answering(group), steps=self.steps, rules=self.book)
 
     def _answering(self, group: Group | None) -> Services:
         archives = Archives(self.alerts, self.dead_letters)
@@ -248,10 +247,11 @@ class Worker:
             for partition in self.partitions.owned:
                 await partition.rules.save_pass()
 
-        async def ended() -> None:
+        async def look_at_rules() -> None:
             for partition in self.partitions.owned:
                 if self._append_alerts is not None:
                     await partition.rules.tell_ended(self._append_alerts)
+            self.book.look(time.time_ns())
 
         gauges = Gauges(self.config, self.partitions.owned, self.alerts)
 
@@ -267,7 +267,7 @@ class Worker:
         return [
             every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, rules, fail),
-            every(ENDED_EVERY_S, ended, fail),
+            every(RULES_LOOK_S, look_at_rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(OFTEN_S, gauges.often, fail),
             every(SELDOM_S, gauges.seldom, fail),

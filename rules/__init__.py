@@ -3,6 +3,7 @@
 load_rules(paths) → RuleSet; Engine(rules, registry).evaluate(batch) → transitions; to_event(transition) → alert event.
 """
 
+from rules.doubts import Doubt, Seen, Work, doubts, table_doubts
 from rules.engine import ActiveAlert, Engine
 from rules.errors import Problem, RuleError, RuleFileError, RuleSnapshotError
 from rules.loading import load_rules
@@ -11,6 +12,7 @@ from rules.transition import Status, Transition, to_event
 
 __all__ = [
     "ActiveAlert",
+    "Doubt",
     "Engine",
     "Problem",
     "Rule",
@@ -18,8 +20,12 @@ __all__ = [
     "RuleFileError",
     "RuleSet",
     "RuleSnapshotError",
+    "Seen",
     "Status",
     "Transition",
+    "Work",
+    "doubts",
     "load_rules",
+    "table_doubts",
     "to_event",
 ]

@@ -9,23 +9,14 @@ import numpy as np
 
 from rules.ahead import Marks
 from rules.arrays import Indices
-from rules.columns import NUMBERS, MeasureReader
+from rules.columns import MeasureReader
+from rules.doubts import Work
 from rules.rule import RateOfChange, Rule, Side
 from rules.samples import Rows, Samples, Signals
 from rules.snapshot import BlockState, MarkState, PhaseState, RuleFacts, SignalState, encode_state, packed, unpacked
 from rules.transition import Status, Transition, alert_id, render_annotations
 from rules.watch import Change, Phase, Watch
-from store.record import MeasureType, RecordBatch, SeriesIndex
-
-
-@dataclass(frozen=True, slots=True)
-class TypeMismatch:
-    """A rule that cannot be judged, because its measure is not a number in that table."""
-
-    table: str
-    rule: str
-    measure: str
-    type: MeasureType
+from store.record import RecordBatch, SeriesIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +32,11 @@ class Block:
     """The rules of one table and their state.
 
     positions   per stream, the last offset of which everything has been evaluated here
-    mismatches  rules that were not judged, each once
     """
 
     def __init__(self, rules: Sequence[Rule], index: SeriesIndex) -> None:
         self.index = index
         self.positions: dict[str, int] = {}
-        self.mismatches: set[TypeMismatch] = set()
         self._size = 0  # how many series there is room for
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
         watches = [(place, Watch(rule, index)) for place, rule in enumerate(rules)]
@@ -129,6 +118,12 @@ class Block:
                         unpacked(phases.onset_ns, np.int64),
                     )
 
+    def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
+        """Of each rule: what it has done, and how many of its signals are pending and firing."""
+        for watched in self._watched:
+            for _, watch in watched.watches:
+                yield watch.rule, watch.work(watched.signals.time_ns, now_ns), *watch.counts()
+
     def active(self) -> Iterator[tuple[Watch, int, float]]:
         """Everything pending or firing: the watch, the series, and the signal's newest value."""
         for watched in self._watched:
@@ -152,9 +147,6 @@ class Block:
         self, watched: Watched, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
     ) -> Samples | None:
         """The samples of one measure in the batch; None if it has no such column, or none of numbers."""
-        kind = batch.types.get(watched.reader.measure)
-        if kind is not None and kind not in NUMBERS:
-            self._note_mismatch(watched, kind)
         values = watched.reader.read(batch)
         if values is None:
             return None
@@ -164,10 +156,6 @@ class Block:
         if not there.all():
             given = given.of(there)
         return watched.signals.take_in(given, repeats=repeats, again=batch.again)
-
-    def _note_mismatch(self, watched: Watched, kind: MeasureType) -> None:
-        for _, watch in watched.watches:
-            self.mismatches.add(TypeMismatch(str(self.index.table), watch.rule.name, watch.rule.measure, kind))
 
     def _transition(self, batch: RecordBatch, watched: Watched, watch: Watch, change: Change) -> Transition:
         rule, table = watch.rule, self.index.table

@@ -15,12 +15,13 @@ same ids. For this an event must be durable before a snapshot that has seen its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rules.block import Block, TypeMismatch
+from rules.block import Block
+from rules.doubts import Work
 from rules.ended import ended_by_deletion, ended_by_rules
-from rules.rule import RuleSet
+from rules.rule import Rule, RuleSet
 from rules.snapshot import decode_state
 from rules.transition import Transition, alert_id
 from rules.watch import Phase
@@ -133,9 +134,11 @@ class Engine:
             for onset_ns in (int(watch.onset_ns[series]),)
         ]
 
-    def type_mismatches(self) -> frozenset[TypeMismatch]:
-        """Rules that were not judged, because their measure is not a number in some table; each once."""
-        return frozenset(mismatch for block in self._blocks.values() for mismatch in block.mismatches)
+    def work(self, now_ns: int) -> Iterator[tuple[TableId, Rule, Work, int, int]]:
+        """Per table and rule: what it has done, and how many of its signals are pending and firing."""
+        for table, block in self._blocks.items():
+            for of_rule in block.work(now_ns):
+                yield table, *of_rule
 
     def _block(self, index: SeriesIndex) -> Block | None:
         """The block of a table; None if no rule holds for it."""

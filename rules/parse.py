@@ -123,7 +123,7 @@ def _rule(node: yaml.Node, group: str, table: str, alerts: set[str], problems: P
     annotations = _annotations(section, problems)
     if len(problems.found) > before or alert is None or measure is None or condition is None:
         return None
-    return Rule(group, alert, table, measure, condition, clear, hold, where, labels, annotations)
+    return Rule(group, alert, table, measure, condition, clear, hold, where, labels, annotations, problems.file)
 
 
 def _condition(section: Section, problems: Problems) -> Condition | None:

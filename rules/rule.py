@@ -72,6 +72,7 @@ class Rule:
     where    dimension (or `account`) → the values it may have; empty: every series
     hold     how long figures must stay beyond the bounds before the alert fires (`for` in YAML)
     clear    figures at which a firing alert resolves; lies within the condition's bounds
+    file     where it is written
     """
 
     group: str
@@ -84,6 +85,7 @@ class Rule:
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Template] = field(default_factory=dict)
+    file: str = ""
 
     @property
     def name(self) -> str:

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import Bools, Float64s, Indices, grown
+from rules.arrays import NEVER, Bools, Float64s, Indices, grown
+from rules.doubts import Work
 from rules.duration import duration_ns
 from rules.figures import figures_of
 from rules.rule import ACCOUNT, Rule, Side
 from rules.samples import Samples
 from store.record import Int64s, SeriesIndex, SeriesKey
+
+LONGEST_PAUSE_NS = 60 * 10**9
+"""A signal that is pending and silent for this long beyond `for` is not one that is measured regularly, presumably."""
 
 
 class Phase(enum.IntEnum):
@@ -61,6 +65,8 @@ class Watch:
         self._resolved_upto = 0  # `where` is decided once for each series below this id
         self._active = 0  # how many are pending or firing
         self._hold_ns = duration_ns(rule.hold)
+        self.judged = 0  # samples with a figure, and without one for the gap before them: of rates only
+        self.too_wide = 0
 
     def grow(self, size: int) -> None:
         """Make room for the series ids below `size`, all of which are in the index, and decide `where` for new ones."""
@@ -76,6 +82,19 @@ class Watch:
         """The series that are pending or firing."""
         return np.flatnonzero(self.phase)
 
+    def counts(self) -> tuple[int, int]:
+        """How many signals are pending, and how many fire."""
+        return int(np.count_nonzero(self.phase == Phase.PENDING)), int(np.count_nonzero(self.phase == Phase.FIRING))
+
+    def work(self, newest_ns: Int64s, now_ns: int) -> Work:
+        """What it has done; `newest_ns` are the times of its signals' newest samples, by series."""
+        waiting = 0
+        if self._active and self._hold_ns:
+            pending = np.flatnonzero(self.phase == Phase.PENDING)
+            patience_ns = self._hold_ns + LONGEST_PAUSE_NS
+            waiting = int(np.count_nonzero(newest_ns[pending] < now_ns - patience_ns))
+        return Work(self.judged, self.too_wide, waiting)
+
     def set(self, series: Indices, phase: npt.NDArray[np.int8], side: npt.NDArray[np.int8], onset_ns: Int64s) -> None:
         """Put these series, all of them ok before, into a state that was kept."""
         self.phase[series] = phase
@@ -88,7 +107,10 @@ class Watch:
         figures, judged = figures_of(self.rule.condition, samples)
         eligible = self._applies[samples.series]
         if judged is not None:
+            mine = int(np.count_nonzero(eligible & (samples.before_ns != NEVER)))
             eligible &= judged
+            self.judged += (count := int(np.count_nonzero(eligible)))
+            self.too_wide += mine - count
         bounds = self.rule.condition.bounds
         beyond = ((figures < bounds.min) | (figures > bounds.max)) & eligible
         if not self._active and not beyond.any():

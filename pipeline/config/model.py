@@ -226,12 +226,14 @@ class Config(Section):
         """The rule files there are now, each once, pattern by pattern in order of name. A name without * ? [ is in it
         whether or not the file exists, so that whoever loads it says that it is missing.
         """
-        found: dict[Path, None] = {}
-        for pattern in self.rules:
-            # Path.glob takes no absolute patterns
-            matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
-            found.update((Path(match).absolute(), None) for match in matches)
-        return list(found)
+        return list(dict.fromkeys(file for pattern in self.rules for file in self.rule_files_of(pattern)))
+
+    @staticmethod
+    def rule_files_of(pattern: str) -> list[Path]:
+        """Those of one pattern."""
+        # Path.glob takes no absolute patterns
+        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+        return [Path(match).absolute() for match in matches]
 
     @property
     def listener_tls(self) -> TlsFiles | None:

@@ -15,8 +15,10 @@ NAME = "rules"
 def check_rule_files(config: Config) -> Iterator[Finding]:
     """What each wrong file has; a pattern that fits no file."""
     files = config.rule_files
+    for pattern in config.rules:
+        if not config.rule_files_of(pattern):
+            yield warn(NAME, f"no file fits {pattern}", "put rule files there, or take the pattern out")
     if config.rules and not files:
-        yield warn(NAME, f"no file fits {', '.join(config.rules)}", "put rule files there, or take the pattern out")
         return
     try:
         rules = load_rules(files)

@@ -87,6 +87,9 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
         told = f"{given_up:,.0f} alerts were not delivered"
         mend = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
         yield warn(NAME, told, mend)
+    doubtful = sum_of(page, "streamgauge_rules_doubtful")
+    if doubtful:
+        yield warn(NAME, f"{doubtful:g} rules may never fire", "streamgauge rules list says which and why")
     failing = _FAILING.findall(page)
     if failing:
         told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"

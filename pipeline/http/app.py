@@ -25,6 +25,7 @@ from pipeline.http.routes import (
     process,
     query,
     ready,
+    rules,
     timestream,
     zones,
 )
@@ -79,6 +80,6 @@ def create_app(services: Services) -> FastAPI:
     if services.internal is not None:
         app.include_router(internal.router)
     app.add_middleware(Counting)
-    for module in (zones, averages, alerts, devices, measures, dead_letters, query, process, ready, timestream):
+    for module in (zones, averages, alerts, rules, devices, measures, dead_letters, query, process, ready, timestream):
         app.include_router(module.router)
     return app

@@ -26,6 +26,7 @@ from pipeline.log.log import Appender
 from pipeline.partitions.owned import OwnedPartitions
 from pipeline.peers.client import PeerAccess
 from pipeline.progress import HowFar
+from pipeline.rule_state.book import RuleBook
 from store.endpoint import Endpoint
 from store.reader import Reader
 
@@ -62,6 +63,7 @@ class Services:
     bent: Callable[[str, int], list[BentField]]  # fields of an account's tables, at most so many
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # of what HTTP takes in; in its thread
+    rules: RuleBook | None = None
     steps: Steps | None = None  # of the host's clock; None: nobody looks
     keepers: Keepers | None = None  # where there are other workers
     internal: Internal | None = None  # the same

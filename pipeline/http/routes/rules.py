@@ -1,0 +1,68 @@
+"""`/v1/rules`: the rules in force, and what is doubtful about them or about others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.http.problems import Problem
+from pipeline.http.services import Services, account, services
+from pipeline.rule_state.book import RuleBook
+from rules import Rule
+from rules.parse import parse_rules
+
+router = APIRouter(prefix="/v1/rules", tags=["alerts"])
+
+Parts = Annotated[Services, Depends(services)]
+Account = Annotated[str, Depends(account)]
+
+
+class Check(BaseModel):
+    """The text of a rule file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=1_000_000)
+    file: str = Field(default="rules", description="its name, for complaints")
+
+
+@router.get("", summary="The rules in force")
+def rules(parts: Parts, account: Account) -> dict[str, Any]:
+    """Each with its file, how many of its signals are pending and firing, and why it may never fire (`warnings`)."""
+    book = _book(parts)
+    found = [rule for rule in book.rules.rules if account in rule.where.get("account", (account,))]
+    return {"rules": [_entry(book, rule, account) for rule in found]}
+
+
+@router.post("/check", summary="What is wrong or doubtful about a rule file")
+def check(parts: Parts, account: Account, body: Check) -> dict[str, Any]:
+    """`problems` are errors; `warnings` say why a rule may never fire, judged by the tables of this server."""
+    book = _book(parts)
+    found, problems = parse_rules(body.text, body.file)
+    warnings = [
+        {"rule": rule.name, "warning": doubt.text} for rule in found for doubt in book.doubts(rule, account=account)
+    ]
+    return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
+
+
+def _book(parts: Services) -> RuleBook:
+    if parts.rules is None:
+        raise Problem(404, "this process has no rules")
+    return parts.rules
+
+
+def _entry(book: RuleBook, rule: Rule, account: str) -> dict[str, Any]:
+    standing = book.standing(rule, account)
+    return {
+        "rule": rule.name,
+        "group": rule.group,
+        "alert": rule.alert,
+        "file": rule.file,
+        "table": rule.table,
+        "measure": rule.measure,
+        "pending": standing.pending,
+        "firing": standing.firing,
+        "warnings": [doubt.text for doubt in book.doubts(rule, account=account)],
+    }

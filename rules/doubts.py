@@ -1,0 +1,145 @@
+"""Why a rule may never fire, judged by what has been seen of its table. Pure; nothing here changes what a rule decides.
+
+A doubt is no error: a table, a measure or a dimension's value may come to be tomorrow. It says what stands in the rule,
+what there is instead, and what to do. Where nothing has been seen yet, there is no doubt.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from rules.figures import LONGEST_GAP
+from rules.rule import ACCOUNT, RateOfChange, Rule
+from store.record import MeasureType, TableId
+
+MOST_NAMED = 8
+_SINGLE = "measure_value::"
+_NUMBERS = (MeasureType.DOUBLE, MeasureType.BIGINT)
+
+
+class Kind(enum.StrEnum):
+    """What is doubtful."""
+
+    TABLE = "table"
+    MEASURE = "measure"
+    TYPE = "type"
+    WHERE = "where"
+    PER = "per"
+    FOR = "for"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One reason; `table` None: in every account."""
+
+    kind: Kind
+    table: TableId | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a table that has series.
+
+    types    its measures' types; of single-measure records `measure_value::<type>`
+    names    the measure names of its series
+    values   dimension → the values that series have; None: too many to be kept, or not all looked at yet
+    """
+
+    table: TableId
+    types: Mapping[str, MeasureType]
+    names: AbstractSet[str]
+    values: Mapping[str, AbstractSet[str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a rule has done since the start.
+
+    judged    samples that had a figure
+    too_wide  samples without one: they came too long after the one before for `per`
+    waiting   signals beyond the bounds for longer than `for`, of which nothing has come since
+    """
+
+    judged: int = 0
+    too_wide: int = 0
+    waiting: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.judged + other.judged, self.too_wide + other.too_wide, self.waiting + other.waiting)
+
+
+def table_doubts(rule: Rule, tables: Collection[str]) -> list[Doubt]:
+    """About the rule's table, `tables` being those of the configuration and of the store."""
+    if rule.table in tables:
+        return []
+    text = f"there is no table {rule.table}; {_instead(rule.table, tables, 'there is', 'there are')}"
+    return [Doubt(Kind.TABLE, None, text)]
+
+
+def doubts(rule: Rule, seen: Seen, work: Work = Work()) -> list[Doubt]:  # frozen
+    """About everything else."""
+    found = (*_about_measure(rule, seen), *_about_where(rule, seen), *_about_work(rule, work))
+    return [Doubt(kind, seen.table, text) for kind, text in found]
+
+
+def _about_measure(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
+    columns = {name: kind for name, kind in seen.types.items() if not name.startswith(_SINGLE)}
+    single = {kind for name, kind in seen.types.items() if name.startswith(_SINGLE)}
+    kinds = ({columns[rule.measure]} if rule.measure in columns else set()) | (
+        single if rule.measure in seen.names else set()
+    )
+    if not kinds:
+        names = {*columns, *(seen.names if single else ())}
+        instead = _instead(rule.measure, names, "it has", "it has")
+        yield Kind.MEASURE, f"no row of {seen.table} has had the measure {rule.measure}; {instead}"
+    elif not kinds & set(_NUMBERS):
+        what = " and ".join(sorted(kinds))
+        yield Kind.TYPE, f"the measure {rule.measure} of {seen.table} is {what}, and only numbers are judged"
+
+
+def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
+    for name, wanted in rule.where.items():
+        if name == ACCOUNT:
+            continue
+        if name not in seen.values:
+            instead = _instead(name, seen.values, "it has", "it has")
+            yield Kind.WHERE, f"where: no series of {seen.table} has the dimension {name}; {instead}"
+            continue
+        values = seen.values[name]
+        missing = sorted(wanted - values) if values is not None else []
+        if values is not None and missing:
+            instead = _instead(missing[0], values, "it has", "it has")
+            yield Kind.WHERE, f"where: {name} has never been {' or '.join(missing)} in {seen.table}; {instead}"
+
+
+def _about_work(rule: Rule, work: Work) -> Iterator[tuple[Kind, str]]:
+    if isinstance(rule.condition, RateOfChange) and work.too_wide > work.judged:
+        text = (
+            f"{work.too_wide} of {work.too_wide + work.judged} samples came so long after the one before that they "
+            f"were not judged: more than {LONGEST_GAP} times `per`; make `per` at least a tenth of the interval"
+        )
+        yield Kind.PER, text
+    if work.waiting:
+        text = (
+            f"{work.waiting} of its signals were beyond the bounds when last heard of, longer ago than `for`, which is "
+            "judged when a sample comes: a sensor that reports only changes has to repeat itself, or the rule "
+            "to do without `for`"
+        )
+        yield Kind.FOR, text
+
+
+def _instead(name: str, known: Collection[str], one: str, several: str) -> str:
+    """The nearest of the names that there are, or some of them."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    if not known:
+        return "it has none"
+    shown = sorted(known)[:MOST_NAMED]
+    more = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
+    return f"{one if len(known) == 1 else several} {', '.join(shown)}{more}"

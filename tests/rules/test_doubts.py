@@ -1,0 +1,71 @@
+"""A rule that may never fire is doubted with the reason and the nearest name; one that can is not."""
+
+from __future__ import annotations
+
+import pytest
+from rule_feed import SECOND, START, TABLE, Feed, rules_of
+
+from rules import Seen, Work, doubts, table_doubts
+from store.record import MeasureType
+
+SEEN = Seen(
+    TABLE,
+    {"temperature": MeasureType.DOUBLE, "state": MeasureType.VARCHAR, "on": MeasureType.BOOLEAN},
+    frozenset({"climate"}),
+    {"sensor": frozenset({"s1", "s2"}), "region": frozenset({"eu-west"}), "serial": None},
+)
+SINGLE = Seen(TABLE, {"measure_value::double": MeasureType.DOUBLE}, frozenset({"cpu", "memory"}), {})
+
+
+@pytest.mark.parametrize(
+    ("body", "seen", "told"),
+    [
+        ("measure: temperature", SEEN, None),
+        ("measure: temperature, where: {sensor: [s1, s2], serial: x, account: other}", SEEN, None),
+        ("measure: cpu", SINGLE, None),
+        ("measure: temprature", SEEN, "has had the measure temprature; did you mean temperature?"),
+        ("measure: xyz", SEEN, "has had the measure xyz; it has on, state, temperature"),
+        ("measure: cpus", SINGLE, "has had the measure cpus; did you mean cpu?"),
+        ("measure: state", SEEN, "is varchar, and only numbers are judged"),
+        ("measure: 'on'", SEEN, "is boolean, and only numbers are judged"),
+        ("measure: temperature, where: {regoin: eu-west}", SEEN, "has the dimension regoin; did you mean region?"),
+        ("measure: temperature, where: {region: [eu-west, eu-wst]}", SEEN, "region has never been eu-wst"),
+    ],
+)
+def test_what_a_rule_names_is_compared_with_what_was_seen(body: str, seen: Seen, told: str | None) -> None:
+    (rule,) = rules_of(f"alert: A, range: {{max: 1}}, {body}").rules
+
+    found = [doubt.text for doubt in doubts(rule, seen)]
+
+    assert found == [] if told is None else len(found) == 1 and told in found[0]
+
+
+def test_a_table_that_nobody_has_is_told_with_the_nearest() -> None:
+    (rule,) = rules_of("alert: A, measure: t, range: {max: 1}").rules
+
+    assert table_doubts(rule, {"agriculture.readings"}) == []
+    assert "did you mean agriculture.reading?" in table_doubts(rule, {"agriculture.reading", "x.y"})[0].text
+
+
+@pytest.mark.parametrize(("interval", "doubted"), [(599, False), (600, False), (601, True)])
+def test_a_rate_whose_per_is_shorter_than_a_tenth_of_the_interval_is_told(interval: int, doubted: bool) -> None:
+    feed = Feed(rules_of("alert: Fast, measure: temperature, rate_of_change: {max: 1, per: 1m}"))
+    for place in range(3):
+        feed.send(("a", place * interval, 1))
+
+    ((_, rule, work, *_),) = feed.engine.work(START * SECOND)
+
+    assert work == (Work(too_wide=2) if doubted else Work(judged=2))
+    assert [str(doubt.kind) for doubt in doubts(rule, SEEN, work)] == (["per"] if doubted else [])
+
+
+@pytest.mark.parametrize(("seconds", "waiting"), [(64, 0), (65, 0), (66, 1)])
+def test_a_signal_that_is_pending_and_silent_is_told(seconds: int, waiting: int) -> None:
+    """As one is that reports only changes: a minute beyond `for`."""
+    feed = Feed(rules_of("alert: Open, measure: temperature, range: {max: 0}, for: 5s"))
+    feed.send(("a", 0, 1), ("b", 0, 0))
+
+    ((_, rule, work, pending, firing),) = feed.engine.work((START + seconds) * SECOND)
+
+    assert (work.waiting, pending, firing) == (waiting, 1, 0)
+    assert [str(doubt.kind) for doubt in doubts(rule, SEEN, work)] == (["for"] if waiting else [])
