@@ -167,14 +167,20 @@ class AlertArchive:
         )
         return None if rows[0][0] is None else int(rows[0][0])
 
-    def bring_forward(self, now_ns: int, longest_ns: int) -> None:
-        """Let nothing wait longer than `longest_ns` from now, and what was never tried not at all."""
+    def take_up(self, now_ns: int, *, longest_wait_ns: int, longest_age_ns: int) -> None:
+        """Fit what an earlier process has left to the clock of now, which may have been set meanwhile, either way.
+
+        Nothing waits longer than `longest_wait_ns` from now, and what was never tried not at all. What is queued counts
+        as at most `longest_age_ns` old, and not as of the future. What is of a time before the clock was set is of now.
+        """
         with self._file.writing() as db:
             db.execute(
-                "UPDATE deliveries SET next_attempt_ns = CASE WHEN attempts = 0 THEN ?1 ELSE ?1 + ?2 END "
-                "WHERE state = 'queued' AND next_attempt_ns > CASE WHEN attempts = 0 THEN ?1 ELSE ?1 + ?2 END",
-                (now_ns, longest_ns),
+                "UPDATE deliveries SET next_attempt_ns = min(next_attempt_ns, ?1 + iif(attempts = 0, 0, ?2)), "
+                "queued_ns = min(max(queued_ns, ?1 - ?3), ?1) WHERE state = 'queued'",
+                (now_ns, longest_wait_ns, longest_age_ns),
             )
+            db.execute("UPDATE deliveries SET queued_ns = ?1 WHERE queued_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
+            db.execute("UPDATE alerts SET updated_ns = ?1 WHERE updated_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
 
     def firing(self) -> int:
         """How many alerts fire now."""
@@ -215,7 +221,7 @@ class AlertArchive:
         """Remove alerts resolved, and deliveries queued, longer ago than the retention.
 
         `now_ns` is a time to delete by (`store.host_time`). What is of a time when the host's clock was not set may be
-        young: it stays, until `date_anew` tells how old it may be.
+        young: it stays, until `take_up` dates it.
         """
         span = WRITTEN_NS, now_ns - self._keep_ns - 1
         with self._file.writing() as db:

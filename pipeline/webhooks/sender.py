@@ -27,7 +27,16 @@ from pipeline.archive.alerts import AlertArchive, settlement
 from pipeline.archive.delivery import Delivery, DeliveryState
 from pipeline.config.webhooks import Receiver, scrubbed, shown_url
 from pipeline.tls.trust import trusting
-from pipeline.webhooks.policy import LONGEST_DELAY_S, SECOND_NS, Delivered, GiveUp, TryAgain, Verdict, judge
+from pipeline.webhooks.policy import (
+    DELIVER_FOR_NS,
+    LONGEST_DELAY_S,
+    SECOND_NS,
+    Delivered,
+    GiveUp,
+    TryAgain,
+    Verdict,
+    judge,
+)
 from pipeline.webhooks.post import TIMEOUT_S, post
 from pipeline.webhooks.request import headers_of
 from pipeline.webhooks.transport import CheckedTransport, Resolve, resolve
@@ -38,6 +47,7 @@ GRACE_S = 3.0
 # of the archive.
 LOOK_AGAIN_S = 1.0
 LONGEST_SLEEP_S = 60.0
+TRIED_ANEW_NS = 3600 * SECOND_NS  # after a start, whatever the age: the clock may have been set ahead meanwhile
 
 Note = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -78,10 +88,15 @@ class WebhookSender:
         return tuple(line.receiver.name for line in self._lines)
 
     async def start(self) -> None:
-        """Begin to send, with what an earlier process left in the queue; what the host's clock, set back since, has put
-        off beyond any back-off comes sooner.
+        """Begin to send, with what an earlier process left in the queue; what the host's clock, set since, has put off
+        beyond any back-off comes sooner, and what it has made old is tried for another hour.
         """
-        await asyncio.to_thread(self._archive.bring_forward, self._clock_ns(), int(LONGEST_DELAY_S * SECOND_NS))
+        await asyncio.to_thread(
+            self._archive.take_up,
+            self._clock_ns(),
+            longest_wait_ns=int(LONGEST_DELAY_S * SECOND_NS),
+            longest_age_ns=DELIVER_FOR_NS - TRIED_ANEW_NS,
+        )
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and a URL may be the secret
         self._tasks = [asyncio.create_task(line.run(), name=f"webhook {line.receiver.name}") for line in self._lines]
         self._tasks += [asyncio.create_task(line.look_at_address()) for line in self._lines]

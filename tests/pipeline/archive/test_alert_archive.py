@@ -161,3 +161,36 @@ def test_old_resolved_alerts_go_and_firing_ones_stay(archive: AlertArchive) -> N
 
     assert [alert.id for alert in archive.list()] == ["new", "firing"]
     assert {delivery.alert_id for delivery in archive.deliveries()} == {"new"}
+
+
+MINUTE_NS = 60 * 10**9
+NOW_NS = 21_000 * DAY_NS
+
+
+@pytest.mark.parametrize("set_by_ns", [-400 * DAY_NS, -20_999 * DAY_NS, 400 * DAY_NS])
+def test_what_waits_neither_waits_longer_nor_is_old_because_the_clock_was_set_meanwhile(
+    archive: AlertArchive, set_by_ns: int
+) -> None:
+    accept(archive, 0, event("new"), event("failed"), now_ns=NOW_NS)
+    archive.failed(due(archive, NOW_NS)[1], NOW_NS + MINUTE_NS, "HTTP 500")
+    now_ns = NOW_NS + set_by_ns
+
+    archive.take_up(now_ns, longest_wait_ns=10 * MINUTE_NS, longest_age_ns=DAY_NS)
+
+    new, failed = sorted(archive.deliveries(), key=lambda delivery: delivery.seq)
+    assert new.next_attempt_ns <= now_ns
+    assert failed.next_attempt_ns <= now_ns + 10 * MINUTE_NS
+    assert all(now_ns - DAY_NS <= delivery.queued_ns <= now_ns for delivery in (new, failed))
+
+
+def test_what_is_of_a_time_when_the_clock_was_not_set_is_kept_and_dated_once_it_is(archive: AlertArchive) -> None:
+    accept(archive, 0, event("old"), event("old", "resolved"), now_ns=40)
+    archive.retain(NOW_NS)
+    assert len(archive.list()) == 1
+    assert len(archive.deliveries()) == 2
+
+    archive.take_up(NOW_NS, longest_wait_ns=0, longest_age_ns=DAY_NS)
+
+    assert [alert.updated_ns for alert in archive.list()] == [NOW_NS]
+    archive.retain(NOW_NS + 31 * DAY_NS)
+    assert archive.list() == []
