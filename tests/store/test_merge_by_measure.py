@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from store import compaction, room
 from store.catalog import TableSettings
+from store.column_work import retype
 from store.merging import merge
 from store.record import MeasureType, Outcome, TableId
 from store.store import Store
@@ -145,7 +146,7 @@ def test_what_comes_by_mqtt_is_merged_into_what_write_records_left(bench: Bench)
 
 def test_a_measure_has_one_value_whatever_its_type_was(bench: Bench) -> None:
     bench.write({"t": "unavailable", "humidity": 48.0})  # type: ignore[dict-item]
-    bench.store.retype(TABLE, "t", MeasureType.DOUBLE)
+    retype(bench.store, TABLE, "t", MeasureType.DOUBLE)
 
     assert bench.write({"co2": 611.0}) == [MERGED]
     assert bench.rows() == [{"humidity": 48.0, "co2": 611.0, "t_text": "unavailable"}]

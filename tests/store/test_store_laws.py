@@ -10,6 +10,7 @@ from store import checkpoint, compaction, upkeep
 from store.catalog import TableSettings
 from store.checkpoint import CheckpointFile
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
+from store.interruption import Interruption
 from store.record import Outcome, SeriesKey, TableId
 from store.store import Store
 from store.testing import Row, batch_of
@@ -264,8 +265,8 @@ def test_a_query_cannot_reach_the_machine_or_run_for_ever(opened: Opener, tmp_pa
         ):
             with pytest.raises(QueryFailed):
                 snapshot.execute(statement)
-        with pytest.raises(QueryTimeout, match=r"0\.05 s"):
-            snapshot.execute("SELECT count(*) FROM range(1000000) a, range(1000000) b", timeout_s=0.05)
+        with Interruption(timeout_s=0.05), pytest.raises(QueryTimeout, match=r"0\.05 s"):
+            snapshot.execute("SELECT count(*) FROM range(1000000) a, range(1000000) b")
         assert snapshot.execute("SELECT ? AS x", [7]).to_pylist() == [{"x": 7}]
 
 

@@ -118,7 +118,7 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: Store) -> None:
                 return
             wanted = {str(n) for n in range(0, 40, 3)}
             sql = f"SELECT count(*) AS n, count(DISTINCT (s, time_ns)) AS keys, count(s) AS named FROM {source}"
-            row = snapshot.execute(sql, timeout_s=30).to_pylist()[0]
+            row = snapshot.execute(sql).to_pylist()[0]
             part = snapshot.source(TABLE, dimensions={"s": wanted}, time_from_ns=T0)
             some = set(snapshot.execute(f"SELECT s FROM {part}")["s"].to_pylist())
         assert max(least, highest[0]) <= row["n"] <= keys[1]
