@@ -6,14 +6,16 @@ import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 
 from pipeline.errors import NotOwned
 from pipeline.http import problems
 from pipeline.http.counting import Counting
+from pipeline.http.edges import Edges
 from pipeline.http.forwarding import ToKeeper
+from pipeline.http.parameters import check_parameters
 from pipeline.http.replaying import UntilReplayed
 from pipeline.http.routes import (
     alerts,
@@ -27,6 +29,7 @@ from pipeline.http.routes import (
     ready,
     rules,
     timestream,
+    welcome,
     zones,
 )
 from pipeline.http.services import Services
@@ -79,7 +82,22 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
     if services.internal is not None:
         app.include_router(internal.router)
+    app.add_middleware(Edges)
     app.add_middleware(Counting)
-    for module in (zones, averages, alerts, rules, devices, measures, dead_letters, query, process, ready, timestream):
-        app.include_router(module.router)
+    for module in (
+        zones,
+        averages,
+        alerts,
+        rules,
+        devices,
+        measures,
+        dead_letters,
+        query,
+        process,
+        ready,
+        welcome,
+        timestream,
+    ):
+        checked = [Depends(check_parameters)] if module.router.prefix else []
+        app.include_router(module.router, dependencies=checked)
     return app

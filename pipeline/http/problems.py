@@ -17,8 +17,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from pipeline.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
+from pipeline.http.nearest import nearest
 from store.errors import (
     Behind,
     MagneticUnavailable,
@@ -68,6 +70,21 @@ def document(status: int, detail: str, members: dict[str, Any] | None = None) ->
     return JSONResponse(body | (members or {}), status, headers, media_type="application/problem+json")
 
 
+def _methods_at(request: Request) -> str:
+    """What the path takes: a method has its own route, and Starlette names those of the first."""
+    routes = (getattr(found, "original_router", None) for found in request.app.router.routes)
+    known = (route for router in routes if router is not None for route in router.routes)
+    matching = (route for route in known if route.matches(request.scope)[0] is not Match.NONE)
+    methods = {method for route in matching for method in getattr(route, "methods", None) or ()}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+
+
+def _nearest(name: str, request: Request) -> str:
+    """Which key of the body may have been meant."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return nearest(name, getattr(body.field_info.annotation, "model_fields", ())) if body else ""
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem document."""
 
@@ -79,24 +96,26 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
-        detail = str(error.detail)
+        detail, headers = str(error.detail), dict(error.headers or {})
         if error.status_code == http.HTTPStatus.NOT_FOUND:
             detail = f"there is nothing at {request.url.path}; /docs lists what there is"
         elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (error.headers or {}).get("Allow", "other methods")
-            detail = f"{request.method} is not possible at {request.url.path}: it takes {allowed}"
+            headers["Allow"] = _methods_at(request)
+            detail = f"{request.method} is not possible at {request.url.path}: it takes {headers['Allow']}"
         answer = document(error.status_code, detail)
-        answer.headers.update(error.headers or {})
+        answer.headers.update(headers)
         return answer
 
     @app.exception_handler(RequestValidationError)
-    async def parameters(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             detail = f"the body is not JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
             return document(400, detail, {"parameter": "body"})
         name = next(str(part) for part in reversed(first["loc"]) if isinstance(part, str))
         given = repr(first.get("input"))
+        if first["type"] == "extra_forbidden":
+            return document(400, f"there is no {name} in this body: {_nearest(name, request)}", {"parameter": name})
         what = "is missing" if first["type"] == "missing" else f"is {given[:SHOWN_CHARACTERS]}: {first['msg']}"
         return document(400, f"{name} {what}", {"parameter": name})
 

@@ -16,14 +16,16 @@ RETRY_AFTER_S = 1
 
 
 class UntilReplayed:
-    """ASGI middleware that holds back `/` and `/v1` until the services' `progress.has_replayed`."""
+    """ASGI middleware that holds back `POST /` and `/v1` until the services' `progress.has_replayed`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        is_question = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith("/v1"))
+        is_question = scope["type"] == "http" and (
+            scope["path"].startswith("/v1") or (scope["path"] == "/" and scope["method"] == "POST")
+        )
         if not is_question:
             await self._app(scope, receive, send)
             return

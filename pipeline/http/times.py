@@ -14,6 +14,7 @@ NS = 1_000_000_000
 _UNITS_NS = {"ms": NS // 1000, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": 86_400 * NS, "w": 7 * 86_400 * NS}
 _DURATION = re.compile(r"(\d{1,9})(ms|s|m|h|d|w)")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_BLANK_FOR_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:\d\d)$")  # a + that is not escaped arrives as a blank
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_NS = 2**63 - 1
 
@@ -33,13 +34,11 @@ def time_ns(name: str, text: str, now_ns: int) -> int:
     """The instant a parameter means. Raises Problem naming the parameter."""
     if _DURATION.fullmatch(text):
         return max(0, now_ns - duration_ns(name, text))
-    match = _RFC_3339.fullmatch(text)
+    match = _RFC_3339.fullmatch(_BLANK_FOR_PLUS.sub(r"\1+\2", text))
     allowed = "a time is RFC 3339 with an offset, as in 2026-11-23T10:00:00Z, or relative, as in 1h for an hour ago"
     if not match:
-        # `+` of an offset arrives as a space when a client forgets to escape it: say so rather than guess.
-        hint = "; write + as %2B in a URL" if re.fullmatch(r".*\d \d\d:\d\d", text) else ""
-        raise bad_parameter(name, text, allowed + hint)
-    fraction = match[1] or ""
+        raise bad_parameter(name, text, allowed)
+    text, fraction = match[0], match[1] or ""
     try:
         whole = datetime.fromisoformat(text.upper().replace(fraction, "", 1) if fraction else text.upper())
         nanoseconds = (whole - _EPOCH) // timedelta(seconds=1) * NS + int(fraction[1:].ljust(9, "0") or 0)

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.archive.alerts import Alert, retrial
 from pipeline.archive.delivery import Delivery, DeliveryState
+from pipeline.config.roles import Role
+from pipeline.http.credentials import Who
 from pipeline.http.problems import Problem, bad_parameter
-from pipeline.http.services import Services, account, services
+from pipeline.http.services import Services, account, services, who
 from pipeline.log.topics import ALERTS
 from rules.transition import rfc3339
 
@@ -76,11 +78,13 @@ class Retry(BaseModel):
 
 
 @router.post("/deliveries/retry", summary="Try failed deliveries again")
-async def retry(parts: Parts, account: Account, body: Retry) -> dict[str, Any]:
+async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) -> dict[str, Any]:
     """Deliveries that were given up, or wait after a failure, are due now, and tried for another day.
 
     At most 10,000 a request: `more` says whether others are left. A firing whose resolved was delivered is not tried.
     """
+    who.need(Role.WRITE, "a retry")
+    account = who.account
     if (body.id is None) != body.all_failed:
         raise Problem(400, "name either an id or all_failed", parameter="id")
     archive = parts.alerts

@@ -14,7 +14,8 @@ MEMBERS = {"type", "title", "status", "detail"}
     ("method", "path", "status", "title", "words"),
     [
         ("GET", "/v1/zoneses", 404, "Not Found", "nothing at /v1/zoneses; /docs lists"),
-        ("DELETE", "/v1/zones", 405, "Method Not Allowed", "DELETE is not possible at /v1/zones: it takes GET"),
+        ("DELETE", "/v1/zones", 405, "Method Not Allowed", "DELETE is not possible at /v1/zones: it takes GET, HEAD"),
+        ("PUT", "/", 405, "Method Not Allowed", "it takes GET, HEAD, POST"),
         ("GET", "/v1/devices?limit=0", 400, "Bad Request", "limit is '0'"),
         ("GET", "/v1/devices?limit=many", 400, "Bad Request", "limit is 'many'"),
         ("GET", "/v1/alerts?status=burning", 400, "Bad Request", "one of firing, resolved"),
