@@ -4,8 +4,8 @@ A zone is a function of a record's dimensions, and `SeriesIndex.zones` holds its
 a zone are those whose dimensions are those of one of its series: of the dimensions its template names, or of all
 where the zone is not made by a template. Equal texts made of different dimensions are one zone.
 
-An average is the mean over all rows in [from, to) that have the measure; bins are floor(time / bin) * bin; empty bins
-are left out.
+An average is the mean over all rows in [from, to) that have the measure; `store.bins` says where bins begin; empty
+bins are left out.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from quoted physical names; values are parameters
@@ -16,6 +16,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from store.bins import Bins
 from store.errors import RequestError
 from store.record import MeasureType, SeriesIndex, TableId
 from store.schema import Column, TableSchema
@@ -52,7 +53,7 @@ def zone_averages(
     *,
     from_ns: int,
     to_ns: int,
-    bin_ns: int | None = None,
+    bins: Bins | None = None,
 ) -> Mapping[tuple[str, str], list[Average]]:
     """For each (zone, measure) its averages in ascending time; an empty list where there are no values in [from, to).
 
@@ -69,10 +70,12 @@ def zone_averages(
     if not members.zone_of or not columns or from_ns >= to_ns:
         return results
     source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns, dimensions=members.prunable() or None)
-    sql, parameters = _select(source, members, columns, bin_ns)
+    start = "NULL" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
+    sql, parameters = _select(source, members, columns, start)
     names = list(zones)
     rows = snapshot.execute(sql, parameters)
-    for number, time_ns, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+    for number, start_ns, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        time_ns = start_ns if bins is None else bins.instant_ns(start_ns)
         for measure, part in zip(measures, range(0, len(values), 4), strict=True):
             average, least, greatest, count = values[part : part + 4]
             if count:
@@ -141,7 +144,7 @@ def _members(index: SeriesIndex, zones: Mapping[str, Sequence[int]], dimensions:
     return _Members(dimensions, zone_of)
 
 
-def _select(source: str, members: _Members, columns: Sequence[Column], bin_ns: int | None) -> tuple[str, list[object]]:
+def _select(source: str, members: _Members, columns: Sequence[Column], start: str) -> tuple[str, list[object]]:
     """The query: zone number, bin, and average, least, greatest and count of each column."""
     parameters: list[object] = []
     if members.is_product():
@@ -155,7 +158,6 @@ def _select(source: str, members: _Members, columns: Sequence[Column], bin_ns: i
         )
         join = f" JOIN (SELECT {', '.join([*unnested, 'unnest(CAST(? AS INTEGER[])) AS zone'])}) AS m ON {matches}"
         zone = "m.zone"
-    start = "NULL" if bin_ns is None else f"t.time_ns - ((t.time_ns % {bin_ns}) + {bin_ns}) % {bin_ns}"
     values = ", ".join(f"{call}(t.{column.quoted})" for column in columns for call in ("avg", "min", "max", "count"))
     sql = f"SELECT {zone} AS zone, {start} AS bin, {values} FROM {source} AS t{join} GROUP BY 1, 2 ORDER BY 1, 2"
     return sql, parameters

@@ -10,6 +10,7 @@ import pytest
 from store import compaction, room
 from store.adopt import CannotRetype
 from store.averages import zone_averages
+from store.bins import Bins
 from store.catalog import TableSettings
 from store.column_work import retype
 from store.record import MeasureType, Outcome, TableId
@@ -322,10 +323,17 @@ def test_a_dimension_and_a_measure_that_meet_are_told_apart(bench: Bench, dimens
 
 
 def averages(bench: Bench, measure: str, bin_ns: int | None = None) -> list[tuple[float, int]]:
+    bins = None if bin_ns is None else Bins(bin_ns)
     index = bench.store.registry.of(TABLE)
     with bench.store.snapshot(TABLE.account) as snapshot:
         found = zone_averages(
-            snapshot, index, {"z": range(len(index))}, [measure], from_ns=T0, to_ns=T0 + 100, bin_ns=bin_ns
+            snapshot,
+            index,
+            {"z": range(len(index))},
+            [measure],
+            from_ns=T0,
+            to_ns=T0 + 100,
+            bins=bins,
         )
     return [(average.average, average.count) for average in found["z", measure]]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from store.averages import MeasureNotNumeric, UnknownMeasure, zone_averages
+from store.bins import Bins
 from store.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.record import MeasureType, SeriesIndex, TableId
@@ -97,7 +98,7 @@ def test_random_zones_bins_and_ranges_are_as_computed_by_hand(tmp_path: Path, se
                 ["temperature", "count"],
                 from_ns=from_ns,
                 to_ns=to_ns,
-                bin_ns=bin_ns,
+                bins=None if bin_ns is None else Bins(bin_ns),
             )
 
         assert set(found) == {(zone, measure) for zone in zones for measure in ("temperature", "count")}

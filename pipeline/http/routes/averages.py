@@ -11,9 +11,11 @@ from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, asker, services
 from pipeline.http.slots import Asker
 from pipeline.http.times import duration_ns, time_ns
+from pipeline.normalise.time_zones import zone_called
 from rules.transition import rfc3339
 from store import interruption
 from store.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
+from store.bins import DAY_NS, Bins
 
 router = APIRouter(prefix="/v1", tags=["averages"])
 
@@ -22,6 +24,9 @@ Asking = Annotated[Asker, Depends(asker)]
 From = Annotated[str, Query(alias="from", description="RFC 3339, or how long ago, as in 1h")]
 To = Annotated[str | None, Query(description="RFC 3339, or how long ago; now where absent")]
 Bin = Annotated[str | None, Query(alias="bin", description="one average per so much time, as in 5m")]
+Tz = Annotated[
+    str | None, Query(description="where bins of days and weeks begin at midnight, as Europe/Berlin; UTC where absent")
+]
 Table = Annotated[str | None, Query(description="database.table, where several tables have the zone")]
 
 TIMEOUT_S = 30.0
@@ -37,10 +42,11 @@ async def averages_of_zone(
     start: From = "1h",
     to: To = None,
     width: Bin = None,
+    tz: Tz = None,
     table: Table = None,
 ) -> dict[str, Any]:
     """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
-    results = await _averages(parts, asker, [zone], [measure], (start, to, width), table)
+    results = await _averages(parts, asker, [zone], [measure], (start, to, width, tz), table)
     return results[0]
 
 
@@ -53,10 +59,11 @@ async def averages(
     start: From = "1h",
     to: To = None,
     width: Bin = None,
+    tz: Tz = None,
     table: Table = None,
 ) -> dict[str, Any]:
     """One result a zone and measure, in the order they were named."""
-    return {"results": await _averages(parts, asker, zone, measure, (start, to, width), table)}
+    return {"results": await _averages(parts, asker, zone, measure, (start, to, width, tz), table)}
 
 
 async def _averages(
@@ -64,17 +71,18 @@ async def _averages(
     asker: Asker,
     zones: list[str],
     measures: list[str],
-    times: tuple[str, str | None, str | None],
+    times: tuple[str, str | None, str | None, str | None],
     table: str | None,
 ) -> list[dict[str, Any]]:
-    start, to, width = times
+    start, to, width, tz = times
     now_ns = parts.clock_ns()
     from_ns = time_ns("from", start, now_ns)
     to_ns = now_ns if to is None else time_ns("to", to, now_ns)
-    bin_ns = None if width is None else duration_ns("bin", width)
+    bins = _bins(width, tz)
     if from_ns >= to_ns:
         raise bad_parameter("from", start, f"it is not before to={rfc3339(to_ns)}")
-    if bin_ns is not None and (to_ns - from_ns) // bin_ns > MAX_BINS:
+    last_ns = min(to_ns, max(now_ns, from_ns) + DAY_NS)  # nothing is stored far ahead, and empty bins are left out
+    if bins is not None and (last_ns - from_ns) // bins.width_ns > MAX_BINS:
         raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
 
     def answer() -> dict[tuple[str, str], dict[str, Any]]:
@@ -91,7 +99,7 @@ async def _averages(
                     measures,
                     from_ns=from_ns,
                     to_ns=to_ns,
-                    bin_ns=bin_ns,
+                    bins=bins,
                 )
                 for (zone, measure), rows in rows_of.items():
                     interruption.check()
@@ -110,6 +118,22 @@ async def _averages(
     except (UnknownMeasure, MeasureNotNumeric) as error:
         raise Problem(400, str(error), parameter="measure") from error
     return [shaped[zone, measure] for zone in zones for measure in measures]
+
+
+def _bins(width: str | None, tz: str | None) -> Bins | None:
+    if width is None:
+        if tz is not None:
+            raise bad_parameter("tz", tz, "it says where bins of days and weeks begin: add bin=, as in 1d")
+        return None
+    width_ns = duration_ns("bin", width)
+    if tz is None:
+        return Bins(width_ns)
+    if width_ns % DAY_NS:
+        raise bad_parameter("tz", tz, f"it is for bins of whole days and weeks, as 1d and 1w; bin is {width}")
+    try:
+        return Bins(width_ns, zone_called(tz))
+    except ValueError as error:
+        raise bad_parameter("tz", tz, str(error)) from None
 
 
 def _row(row: Average, from_ns: int) -> dict[str, Any]:

@@ -142,3 +142,41 @@ async def test_only_the_credentials_account_is_seen(guarded: HttpService) -> Non
             seen += [(row["average"], row["count"]) for row in answer.json()["averages"]]
 
     assert seen == [(7.0, 1), (8.0, 1)]
+
+
+async def test_days_begin_at_midnight_in_the_time_zone_that_is_asked_for(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS - 11 * 3600 * NS, "temperature": 20.0})
+
+    days = {}
+    for tz in ("UTC", "Europe/Berlin"):
+        query = {"measure": "temperature", "from": "2d", "bin": "1d", "tz": tz}
+        answer = await http.get("/v1/zones/gh-1/north/averages", params=query)
+        days[tz] = [row["time"] for row in answer.json()["averages"]]
+
+    assert days == {"UTC": ["2026-11-22T00:00:00Z"], "Europe/Berlin": ["2026-11-22T23:00:00Z"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("bin=1d&tz=Europe/Berlinn", "did you mean Europe/Berlin?"),
+        ("bin=1h&tz=Europe/Berlin", "bins of whole days and weeks"),
+        ("tz=Europe/Berlin", "add bin="),
+    ],
+)
+async def test_a_time_zone_that_means_nothing_here_is_refused(http: httpx.AsyncClient, query: str, words: str) -> None:
+    answer = await http.get(f"/v1/zones/z/averages?measure=t&{query}")
+
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "tz")
+    assert words in answer.json()["detail"]
+
+
+async def test_bins_of_a_future_that_has_no_rows_do_not_count(service: HttpService, http: httpx.AsyncClient) -> None:
+    await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS, "temperature": 20.0})
+
+    query = {"measure": "temperature", "from": "1h", "to": "2030-01-01T00:00:00Z", "bin": "1m"}
+    answer = await http.get("/v1/zones/gh-1/north/averages", params=query)
+
+    assert len(answer.json()["averages"]) == 1

@@ -1,0 +1,73 @@
+"""Where the bins of averages begin. Pure.
+
+Bins of a fixed width begin at multiples of it since 1970, whole weeks on Mondays. In a time zone, for whole days and
+weeks, they begin at local midnights: a day has 23, 24 or 25 hours. So a row's bin is floor(local time / width), with
+the zone's offset at the row's own time; DuckDB has no zones without an extension, so it gets the offsets as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+DAY_NS = 86_400 * 1_000_000_000
+WEEK_NS = 7 * DAY_NS
+_MONDAY_NS = -3 * DAY_NS  # 1969-12-29: the epoch is a Thursday
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Bins of `width_ns`; `zone` only where that is whole days."""
+
+    width_ns: int
+    zone: tzinfo | None = None
+
+    @property
+    def anchor_ns(self) -> int:
+        """A time, local where there is a zone, at which a bin begins."""
+        return _MONDAY_NS if self.width_ns % WEEK_NS == 0 else 0
+
+    def sql(self, time_ns: str, from_ns: int, to_ns: int) -> str:
+        """DuckDB's text for the (local) start of the bin of `time_ns`, which is in [from, to)."""
+        local = time_ns if self.zone is None else f"({time_ns} + {_offset_sql(self.zone, time_ns, from_ns, to_ns)})"
+        past = f"({local} - {self.anchor_ns})"
+        return f"{local} - (({past} % {self.width_ns}) + {self.width_ns}) % {self.width_ns}"
+
+    def instant_ns(self, start_ns: int) -> int:
+        """The instant at which the bin begins whose (local) start is this."""
+        if self.zone is None:
+            return start_ns
+        local = datetime(1970, 1, 1, tzinfo=self.zone) + timedelta(seconds=start_ns // 1_000_000_000)
+        return (local.astimezone(UTC) - _EPOCH) // timedelta(seconds=1) * 1_000_000_000
+
+
+def _offset_sql(zone: tzinfo, time_ns: str, from_ns: int, to_ns: int) -> str:
+    (_, first_s), *changes = _offsets(zone, from_ns // 1_000_000_000, to_ns // 1_000_000_000)
+    whens = "".join(
+        f"WHEN {time_ns} >= {since_s}000000000 THEN {offset_s}000000000 " for since_s, offset_s in reversed(changes)
+    )
+    return f"CASE {whens}ELSE {first_s}000000000 END" if changes else f"{first_s}000000000"
+
+
+def _offsets(zone: tzinfo, from_s: int, to_s: int) -> Iterator[tuple[int, int]]:
+    """(since, offset) of the zone from `from_s` on, in seconds; the first holds before it too."""
+    known_s, offset_s = from_s, _offset(zone, from_s)
+    yield known_s, offset_s
+    while known_s < to_s:
+        next_s = known_s + 86_400
+        if _offset(zone, next_s) != offset_s:
+            low_s, high_s = known_s, next_s
+            while high_s - low_s > 1:
+                middle_s = (low_s + high_s) // 2
+                low_s, high_s = (middle_s, high_s) if _offset(zone, middle_s) == offset_s else (low_s, middle_s)
+            offset_s = _offset(zone, next_s)
+            yield high_s, offset_s
+        known_s = next_s
+
+
+def _offset(zone: tzinfo, instant_s: int) -> int:
+    offset = (_EPOCH + timedelta(seconds=instant_s)).astimezone(zone).utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds())
