@@ -52,7 +52,9 @@ class Queries:
     async def _run(self, call: Context, text: str, query_id: str) -> ResultSet:
         try:
             return await call.runner.run(
-                lambda: query(call.store, call.account, text, now_ns=call.now_ns), query_id=query_id, text=text
+                lambda: query(call.store, call.account, text, now_ns=call.now_ns, in_time_order=True),
+                query_id=query_id,
+                text=text,
             )
         except SqlError as error:
             raise _answer_of(error) from error

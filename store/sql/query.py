@@ -19,11 +19,14 @@ from store.sql.show import describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
 
 
-def query(store: Reader, account: str, text: str, *, now_ns: int, max_rows: int | None = None) -> ResultSet:
+def query(
+    store: Reader, account: str, text: str, *, now_ns: int, max_rows: int | None = None, in_time_order: bool = False
+) -> ResultSet:
     """The result of `text` over what `account` has. May block: call it on a thread of its own, within an Interruption.
 
     `now_ns` is the time of the whole query: `now()` and `ago()` are constants in it. More than `max_rows` rows are cut
-    off and `truncated` says so. Raises SqlError, QueryCancelled.
+    off and `truncated` says so. `in_time_order`: so come rows of one table, where the query asks for no order. Raises
+    SqlError, QueryCancelled.
     """
     source = QueryText(text)
     statement = parse(source)
@@ -41,7 +44,7 @@ def query(store: Reader, account: str, text: str, *, now_ns: int, max_rows: int 
                 case ShowMeasures():
                     return show_measures(snapshot, source, statement)
                 case _:
-                    return _select(snapshot, source, statement, now_ns, max_rows)
+                    return _select(snapshot, source, statement, now_ns, max_rows, in_time_order=in_time_order)
     except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
         raise NameNotFound(str(error)) from error  # deleted by somebody else while it was asked
     except store_errors.QueryTimeout as error:
@@ -61,26 +64,28 @@ def _select(
     statement: Query,
     now_ns: int,
     max_rows: int | None,
+    *,
+    in_time_order: bool,
 ) -> ResultSet:
-    bound = _bind(snapshot, source, statement, now_ns, max_rows)
+    bound = _bind(Binder(source, snapshot, now_ns, in_time_order), snapshot, statement, max_rows)
     table = snapshot.execute(bound.sql)
     truncated = max_rows is not None and table.num_rows > max_rows
     columns = tuple(ResultColumn(output.name, output.type) for output in bound.outputs)
     return ResultSet(columns, table.slice(0, max_rows) if truncated else table, truncated)
 
 
-def _bind(snapshot: Snapshot, source: QueryText, statement: Query, now_ns: int, max_rows: int | None) -> Bound:
+def _bind(binder: Binder, snapshot: Snapshot, statement: Query, max_rows: int | None) -> Bound:
     if max_rows is not None:
         _cap(statement, max_rows + 1)
     try:
-        return Binder(source, snapshot, now_ns).bind(statement)
+        return Binder(binder.query, binder.tables, binder.now_ns, binder.in_time_order).bind(statement)
     except RecursionError:
-        raise source.syntax(None, "The query is nested too deeply") from None
+        raise binder.query.syntax(None, "The query is nested too deeply") from None
     except NameNotFound:
-        again = parse(source) if snapshot.renew() else None  # binding has changed the statement
+        again = parse(binder.query) if snapshot.renew() else None  # binding has changed the statement
         if not isinstance(again, (exp.Query, exp.Values)):
             raise
-    return _bind(snapshot, source, again, now_ns, max_rows)
+    return _bind(binder, snapshot, again, max_rows)
 
 
 def _cap(statement: Query, count: int) -> None:

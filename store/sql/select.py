@@ -35,15 +35,22 @@ class Binder:
     query: QueryText
     tables: Tables
     now_ns: int
+    in_time_order: bool = False  # rows of a table, where the query asks for no order
+    _outermost: Query | None = None
     _names: int = 0
     _withs: list[str] = field(default_factory=list)
 
     def bind(self, node: Query) -> Bound:
         """The whole query. Raises SqlError."""
+        self._outermost = node
         bound = self.bind_query(node, None, {})
         if not self._withs:
             return bound
         return Bound(f"WITH {', '.join(self._withs)} {bound.sql}", bound.outputs)
+
+    def wants_time_order(self, node: Query) -> bool:
+        """Whether the rows of this SELECT are to be in order of time, if it has no other."""
+        return self.in_time_order and node is self._outermost
 
     def name(self, letter: str) -> str:
         """A name not used before."""
@@ -155,10 +162,14 @@ class _SelectBinder:
             self._check_grouping([*values, *([having] if having is not None else [])])
         distinct = self._distinct(node)
         order = self.order(node, values, outputs, rules, only_outputs=bool(distinct), is_grouped=is_grouped)
+        columns = [f"{value.sql} AS c{index}" for index, value in enumerate(values)]
+        time = None if order or distinct or is_grouped or not self._binder.wants_time_order(node) else self._time()
+        if time is not None:
+            columns.append(f"{time} AS ordered_by")
         sql = "".join(
             (
                 f"SELECT {distinct}",
-                ", ".join(f"{value.sql} AS c{index}" for index, value in enumerate(values)),
+                ", ".join(columns),
                 f" FROM {source.text(bounds)}" if source else "",
                 f" WHERE {where.sql}" if where is not None else "",
                 f" GROUP BY {', '.join(typed.sql for typed in group)}" if group else "",
@@ -167,7 +178,18 @@ class _SelectBinder:
                 _limit(self._query, node),
             )
         )
+        if time is not None:  # those that a LIMIT leaves, so that it still ends the reading
+            sql = f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
         return Bound(sql, outputs, tuple(self._scope.outer_uses))
+
+    def _time(self) -> str | None:
+        """The time of a row, where the FROM is one table."""
+        if len(self._scope.relations) != 1 or self._scope.relations[0].table is None:
+            return None
+        (relation,) = self._scope.relations
+        return next(
+            (column_of(relation, column, None).sql for column in relation.columns if column.kind == "time"), None
+        )
 
     def values(self, node: exp.Values) -> Bound:
         """VALUES as text; each row is a tuple, and AWS's reference puts a tuple in parentheses of its own."""

@@ -245,3 +245,25 @@ def test_listings_come_in_pages(write: Any) -> None:
 def test_an_account_sees_only_its_own(made: Any, service: Service) -> None:
     assert service.store.catalog.databases("AKIDEXAMPLE")
     assert service.store.catalog.databases("someone-else") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT host, time FROM MyDatabase.MyTable", "SELECT * FROM MyDatabase.MyTable WHERE host <> 'x' LIMIT 100"],
+)
+def test_rows_of_a_table_come_in_order_of_time_where_no_order_is_asked_for(made: Any, query: Any, text: str) -> None:
+    for minutes_ago in (3, 1, 4, 2, 5):
+        ingest(made, cpu(minutes_ago, 1, f"h{minutes_ago}"))
+
+    result = query.query(QueryString=text)
+
+    assert [row["Data"][0]["ScalarValue"] for row in result["Rows"]] == ["h5", "h4", "h3", "h2", "h1"]
+    assert "ordered_by" not in str(result["ColumnInfo"])
+
+
+def test_an_order_that_is_asked_for_is_the_order(made: Any, query: Any) -> None:
+    ingest(made, cpu(1, 1, "h1"), cpu(2, 3, "h2"), cpu(3, 2, "h3"))
+
+    result = query.query(QueryString="SELECT host FROM MyDatabase.MyTable ORDER BY measure_value::double DESC LIMIT 2")
+
+    assert [row["Data"][0]["ScalarValue"] for row in result["Rows"]] == ["h2", "h3"]
