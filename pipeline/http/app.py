@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from pipeline.errors import NotOwned
 from pipeline.http import problems
 from pipeline.http.counting import Counting
+from pipeline.http.described import PROBLEMS, describe
 from pipeline.http.edges import Edges
 from pipeline.http.forwarding import ToKeeper
 from pipeline.http.parameters import check_parameters
@@ -98,6 +99,11 @@ def create_app(services: Services) -> FastAPI:
         welcome,
         timestream,
     ):
-        checked = [Depends(check_parameters)] if module.router.prefix else []
-        app.include_router(module.router, dependencies=checked)
+        is_question = bool(module.router.prefix)
+        app.include_router(
+            module.router,
+            dependencies=[Depends(check_parameters)] if is_question else [],
+            responses=PROBLEMS if is_question else None,
+        )
+    describe(app)
     return app

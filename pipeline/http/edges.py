@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.http.problems import Problem, document
 
-MAX_JSON_BYTES = 1024 * 1024  # of a body under /v1: SQL has at most 256 KiB
+MAX_JSON_BYTES = 4 * 1024 * 1024  # of a body under /v1: SQL has at most 256 KiB, a rule file a million characters
 MAX_PROTOCOL_BYTES = 16 * 1024 * 1024  # of Timestream's protocol: 100 records of 256 measures of 2 KB are less
 _ONLY_ASKS = {"/v1/query"}
 _UNNAMED = {"text/plain", "application/x-www-form-urlencoded", "application/octet-stream"}  # what clients say untold

@@ -25,6 +25,7 @@ from pipeline.gateway.settings import ListenerSettings
 from pipeline.http.routes import alerts as alerts_routes
 from pipeline.http.routes import averages, devices, measures, process, query, ready, timestream, welcome, zones
 from pipeline.http.routes import dead_letters as dead_letters_routes
+from pipeline.http.routes import rules as rules_routes
 from pipeline.layout import Layout
 from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode
 from simulators.cli import simulate
@@ -217,6 +218,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             process,
             ready,
             welcome,
+            rules_routes,
         )
         for route in module.router.routes
         for method in route.methods

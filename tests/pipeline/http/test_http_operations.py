@@ -95,6 +95,8 @@ async def test_the_openapi_document_describes_every_route(http: httpx.AsyncClien
         "/v1/dead-letters/{letter_id}",
         "/v1/dead-letters/replay",
         "/v1/query",
+        "/v1/rules",
+        "/v1/rules/check",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -105,3 +107,19 @@ async def test_the_openapi_document_describes_every_route(http: httpx.AsyncClien
             assert operation["summary"], f"{name} {path}"
             declared = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
             assert declared == set(re.findall(r"\{(\w+)\}", path))
+
+
+async def test_the_document_says_how_to_sign_in_and_what_errors_are(http: httpx.AsyncClient) -> None:
+    """So that the API page has a way to give a token; and a real refusal is one of those it describes."""
+    document = (await http.get("/openapi.json")).json()
+    answer = await http.get("/v1/zones?tabel=x")
+
+    operation = document["paths"]["/v1/zones"]["get"]
+    assert operation["security"] == [{"HTTPBearer": []}]
+    assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    described = operation["responses"][str(answer.status_code)]["content"][answer.headers["content-type"]]
+    schema = document["components"]["schemas"][described["schema"]["$ref"].rpartition("/")[2]]
+    assert set(schema["required"]) <= set(answer.json())
+    assert not [
+        path for path, found in document["paths"].items() for each in found.values() if "422" in each["responses"]
+    ]
