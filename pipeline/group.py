@@ -45,6 +45,11 @@ class GroupTables:
         self._shared = shared
         self._tails = tails
 
+    def take_in_changes(self) -> None:
+        """Have our own stores know what was decided about columns."""
+        for store in self._shared.stores():
+            store.take_in_changes()
+
     def snapshot(self, account: str) -> Snapshot:
         """A view over the rows of all workers."""
         return self._shared.snapshot(account, self._tails.gather)

@@ -16,14 +16,14 @@ from store.errors import RequestError
 from store.present import is_always, sibling
 from store.record import MeasureType
 from store.schema import Columns
-from store.units import conversion
+from store.units import conversion, known_units
 
 _SINGLE = "measure_value::"
 RETYPES = (MeasureType.DOUBLE, MeasureType.BIGINT, MeasureType.BOOLEAN, MeasureType.VARCHAR)
 
 
 class CannotRetype(RequestError):
-    """The measure cannot have that type; the message says why, and what to do."""
+    """The measure cannot have that type, or have had that unit; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def adopt(
     new = {name: now_ns for name, role in roles.items() if changes.roles.get(name) != role}
     changed = {name: units[name] for name, unit in changes.units.items() if units[name] != unit}
     since = {**changes.since_ns, **new, **dict.fromkeys(changed, now_ns)}
-    told += [_reunited(name, changes.units[name], unit) for name, unit in changed.items()]
+    told += [_told_of_unit(info, name, changes.units[name], unit) for name, unit in changed.items()]
     decided = ColumnChanges(roles, since, settings.dimensions, units, eras, changes.texts)
     return Adopted(decided, tuple(told))
 
@@ -99,6 +99,22 @@ def retyped(
     return Adopted(changes, (_retyped(name, found, kind, why),))
 
 
+def reunited(info: TableInfo, name: str, unit: str, now_ns: int) -> Adopted:
+    """What holds once it is known that older values of the measure were in `unit`. Raises CannotRetype."""
+    where = f"{info.table.database}.{info.table.table}"
+    if unit not in known_units():
+        raise CannotRetype(f"{unit!r} is not a unit known here; known: {' '.join(known_units())}")
+    earlier = {of_era[name] for eras in info.changes.eras.values() for _, of_era in eras[:-1] if name in of_era}
+    if not earlier:
+        raise CannotRetype(f"{name!r} of {where} has had one unit only, that of the configuration: change it there")
+    eras = {
+        stream: (*((begin, {**of_era, name: unit}) for begin, of_era in of_stream[:-1]), of_stream[-1])
+        for stream, of_stream in info.changes.eras.items()
+    }
+    changes = replace(info.changes, eras=eras, since_ns={**info.changes.since_ns, name: now_ns})
+    return Adopted(changes, (f"older values of {name!r} were in {unit}, as asked, and not in {', '.join(earlier)}",))
+
+
 def present_type(name: str, columns: Columns, changes: ColumnChanges) -> MeasureType | None:
     """The type of the measure `name`; None if there is no such measure."""
     role = changes.roles.get(name)
@@ -122,8 +138,7 @@ def _eras(
         last = eras.get(stream)
         if last is None or all(now[name] == unit for name, unit in last[-1][1].items()):
             continue
-        kept = last if last[-1][0] <= offset else last[:-1]  # one without rows is none
-        eras[stream] = (*kept, (offset + 1, now))
+        eras[stream] = (*last, (offset + 1, now))
     return eras
 
 
@@ -137,10 +152,11 @@ def _retyped(name: str, found: MeasureType, kind: MeasureType, why: str) -> str:
     return text if is_always(found, kind) else f"{text}, those that are none under {sibling(name, found)!r}"
 
 
-def _reunited(name: str, before: str, now: str) -> str:
+def _told_of_unit(info: TableInfo, name: str, before: str, now: str) -> str:
     text = f"measure {name!r} was in {before} and is in {now} from now on, as configured"
     try:
         conversion(before, now)
     except (KeyError, ValueError):
         return f"{text}; there is no way between them: values up to now are read as '{name}_{before}'"
-    return f"{text}; values up to now are converted when they are read"
+    command = f"streamgauge measures unit {info.table.database}.{info.table.table} {name} {now}"
+    return f"{text}; values up to now are converted when they are read; if they were in {now} all along: {command}"

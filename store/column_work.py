@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from store.adopt import adopt, retyped
+from store.adopt import Adopted, adopt, retyped, reunited
 from store.catalog import Catalog, TableInfo
 from store.changes import ColumnChanges
 from store.reader import Reader
@@ -44,20 +44,31 @@ def retype(
 
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """
-    catalog = store.catalog
     with store.snapshot(table.account) as snapshot:
         snapshot.look_anew()
         stored = snapshot.schema(table.database, table.table).scanned
-    columns, now_ns = (
-        Columns.of(column for column in stored if column.kind in {"dimension", "measure"}),
-        catalog.now_ns(),
-    )
-    told = retyped(catalog.table(table), columns, measure, kind, now_ns, why).told
-    catalog.change_columns({table: lambda info: retyped(info, columns, measure, kind, now_ns).changes})
+    columns = Columns.of(column for column in stored if column.kind in {"dimension", "measure"})
+    now_ns = store.catalog.now_ns()
+    return _decide(store, table, lambda info: retyped(info, columns, measure, kind, now_ns, why))
+
+
+def restate_unit(store: Reader, table: TableId, measure: str, unit: str) -> tuple[TableInfo, TableSchema]:
+    """Older values of a measure were in `unit`, durably, for all workers; the table as it is then. Any thread.
+
+    Raises UnknownDatabase, UnknownTable, CannotRetype.
+    """
+    now_ns = store.catalog.now_ns()
+    return _decide(store, table, lambda info: reunited(info, measure, unit, now_ns))
+
+
+def _decide(store: Reader, table: TableId, decide: Callable[[TableInfo], Adopted]) -> tuple[TableInfo, TableSchema]:
+    told = decide(store.catalog.table(table)).told
+    store.catalog.change_columns({table: lambda info: decide(info).changes})
+    store.take_in_changes()
     for words in told:
         log.warning("table %s.%s: %s", table.database, table.table, words)
     with store.snapshot(table.account) as snapshot:
-        return catalog.table(table), snapshot.schema(table.database, table.table)
+        return store.catalog.table(table), snapshot.schema(table.database, table.table)
 
 
 def take_in(catalog: Catalog, table: Table) -> None:

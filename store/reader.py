@@ -16,6 +16,10 @@ class Reader(Protocol):
         """What there is; tables are made and deleted here too."""
         ...
 
+    def take_in_changes(self) -> None:
+        """Have the tables that are open here know what was decided about their columns; others do within a second."""
+        ...
+
     def snapshot(self, account: str) -> Snapshot:
         """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
         ...

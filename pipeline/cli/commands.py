@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, Entry] = {
     "zones": Entry("pipeline.cli.zones:zones", "The zones there are, and when they were last heard of."),
     "alerts": Entry("pipeline.cli.alerts:alerts", "Alerts, and where they were delivered."),
     "devices": Entry("pipeline.cli.devices:devices", "Who sent what, when last, and what was rejected."),
-    "measures": Entry("pipeline.cli.measures:measures", "Types and units of measures: list, retype."),
+    "measures": Entry("pipeline.cli.measures:measures", "Types and units of measures: list, retype, unit."),
     "dead-letters": Entry("pipeline.cli.dead_letters:dead_letters", "What could not be processed: list, show, replay."),
     "rules": Entry("pipeline.cli.rules:rules", "Check rule files."),
     "doctor": Entry("pipeline.cli.doctor:doctor", "What is wrong here, and how to mend it."),

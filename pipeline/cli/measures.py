@@ -1,4 +1,4 @@
-"""`streamgauge measures list|retype`."""
+"""`streamgauge measures list|retype|unit`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MEASURE = ("table", "measure", "type", "unit", "since", "earlier")
 
 @click.group()
 def measures() -> None:
-    """What each table measures, in which type and unit; give a measure another type."""
+    """What each table measures, in which type and unit; give a measure another type, or say what its unit was."""
 
 
 @measures.command("list")
@@ -47,6 +47,20 @@ def retype(context: click.Context, table: str, measure: str, type_: str) -> None
         answer = server.post("v1", "measures", "retype", body=body).json()
     earlier = ", ".join(answer["earlier"]["types"])
     print_text(f"{measure} of {table} is {answer['type']}" + (f"; older rows have it as {earlier}" if earlier else ""))
+
+
+@measures.command()
+@click.argument("table")
+@click.argument("measure")
+@click.argument("name", metavar="UNIT")
+@endpoint_option
+@click.pass_context
+def unit(context: click.Context, table: str, measure: str, name: str) -> None:
+    """Say that the older values of MEASURE were in UNIT, and not in the one that was configured then."""
+    with client(context) as server:
+        body = {"table": table, "measure": measure, "unit": name}
+        answer = server.post("v1", "measures", "unit", body=body).json()
+    print_text(f"older values of {measure} of {table} were in {name}; they are read in {answer['unit']}")
 
 
 def _cell(entry: dict[str, Any], name: str) -> object:

@@ -212,6 +212,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             alerts_routes,
             devices,
             measures,
+            rules_routes,
             dead_letters_routes,
             query,
             timestream,

@@ -12,7 +12,7 @@ from store.adopt import CannotRetype
 from store.averages import zone_averages
 from store.bins import Bins
 from store.catalog import TableSettings
-from store.column_work import retype
+from store.column_work import restate_unit, retype
 from store.record import MeasureType, Outcome, TableId
 from store.sql import query
 from store.store import Store
@@ -390,6 +390,24 @@ def test_a_unit_that_is_given_or_taken_away_changes_no_value(bench: Bench) -> No
     bench.restart()
     bench.restart(units={"t": "fahrenheit"})
     assert bench.sql('SELECT t FROM "d"."t"') == [(68.0,)]
+    bench.restart()
+    assert bench.sql('SELECT t FROM "d"."t"') == [(68.0,)]
+
+
+def test_a_unit_that_was_wrong_all_along_is_mended(bench: Bench) -> None:
+    bench.restart(units={"t": "celsius"})
+    bench.send(row(0, t=68.0))
+    bench.restart(units={"t": "fahrenheit"})
+    bench.send(row(1, t=70.0))
+    assert bench.sql('SELECT t FROM "d"."t" ORDER BY time') == [(154.4,), (70.0,)]
+
+    restate_unit(bench.store, TABLE, "t", "fahrenheit")
+
+    assert bench.everywhere('SELECT t FROM "d"."t" ORDER BY time') == [(68.0,), (70.0,)]
+    with pytest.raises(CannotRetype, match="'x' is not a unit known here"):
+        restate_unit(bench.store, TABLE, "t", "x")
+    with pytest.raises(CannotRetype, match=r"'u' of d\.t has had one unit only"):
+        restate_unit(bench.store, TABLE, "u", "celsius")
 
 
 def test_zones_have_their_rows_whatever_their_dimensions_have_become(bench: Bench) -> None:
@@ -398,6 +416,11 @@ def test_zones_have_their_rows_whatever_their_dimensions_have_become(bench: Benc
     bench.send(Row((("s", "a"), ("serial", "A7")), T0 + 1, (("t", 3.0),)))
 
     assert averages(bench, "t") == [(2.0, 2)]
+    index = bench.store.registry.of(TABLE)
+    with bench.store.snapshot(TABLE.account) as snapshot:
+        zones = {"old": [0], "new": [1]}
+        found = zone_averages(snapshot, index, zones, ["t"], from_ns=T0, to_ns=T0 + 100)
+    assert [found[zone, "t"][0].average for zone in zones] == [1.0, 3.0]
 
 
 def test_a_late_repeat_of_a_row_of_before_is_the_same_row(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -17,7 +17,7 @@ from pipeline.http.slots import Asker
 from rules.transition import rfc3339
 from store.adopt import RETYPES, CannotRetype
 from store.catalog import TableInfo
-from store.column_work import retype
+from store.column_work import restate_unit, retype
 from store.errors import UnknownDatabase, UnknownTable
 from store.record import MeasureType, TableId
 from store.schema import Column, TableSchema
@@ -66,18 +66,42 @@ async def retype_measure(
     if body.type not in RETYPES:
         raise Problem(400, f"type={body.type} is not possible: one of {', '.join(RETYPES)}", parameter="type")
     kind = MeasureType(body.type)
+    return await _changed(parts, asker, body, lambda table: retype(parts.store, table, body.measure, kind))
+
+
+class Unit(BaseModel):
+    """Which unit older values of a measure were in."""
+
+    model_config = ConfigDict(extra="forbid")
+    table: str = Field(description="database.table", pattern=r"^[^.]+\..+$")
+    measure: str
+    unit: str
+
+
+@router.post("/unit", summary="Say in which unit the older values of a measure were all along")
+async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Unit) -> dict[str, Any]:
+    """After the configuration has got another unit: for when the one before was wrong. Older values are then
+    converted from this one, or, where it is the present one, taken as they are.
+    """
+    who.need(Role.WRITE, "a change of units")
+    return await _changed(parts, asker, body, lambda table: restate_unit(parts.store, table, body.measure, body.unit))
+
+
+async def _changed(
+    parts: Services, asker: Asker, body: Retype | Unit, work: Callable[[TableId], tuple[TableInfo, TableSchema]]
+) -> dict[str, Any]:
     table = TableId(asker.account, *body.table.split(".", 1))
 
     def answer() -> dict[str, Any]:
         try:
-            info, schema = retype(parts.store, table, body.measure, kind)
+            info, schema = work(table)
         except (UnknownDatabase, UnknownTable) as error:
             raise Problem(404, f"there is no table {body.table}", parameter="table") from error
         except CannotRetype as error:
             raise Problem(400, str(error), parameter="measure") from error
         return next(entry for entry in _measures(info, schema) if entry["measure"] == body.measure)
 
-    return await parts.lists.run(asker, answer, text="retype a measure")
+    return await parts.lists.run(asker, answer, text="a change of measures")
 
 
 def _measures(info: TableInfo, schema: TableSchema) -> list[dict[str, Any]]:

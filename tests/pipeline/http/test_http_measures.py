@@ -80,3 +80,15 @@ async def test_nonsense_is_refused_in_words(
 
     assert answer.status_code == status
     assert words in answer.json()["detail"]
+
+
+async def test_a_unit_that_never_changed_has_nothing_to_mend(service: HttpService, http: httpx.AsyncClient) -> None:
+    await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS, "temperature": 1})
+    body = {"table": "farm.climate", "measure": "temperature", "unit": "fahrenheit"}
+
+    answer = await http.post("/v1/measures/unit", json=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == (
+        "'temperature' of farm.climate has had one unit only, that of the configuration: change it there"
+    )

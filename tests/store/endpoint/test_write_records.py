@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from timestream_service import NOW_NS, DirectWriter, Refused, Service
+from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
+from store.column_work import retype
 from store.endpoint import Endpoint, WriteRecord
 from store.record import MeasureType, TableId
 from store.store import Applied
@@ -267,3 +268,16 @@ def test_a_column_that_a_device_brought_first_with_another_type_rejects_the_reco
     assert body["RejectedRecords"][0]["Reason"] == (
         "The column load is a double in this table, and the record has it as a bigint."
     )
+
+
+def test_once_a_measure_is_retyped_its_new_type_is_taken_and_the_old_one_refused(table: Service) -> None:
+    assert write(table, multi(v=("VARCHAR", "1")))[0] == 200
+    table.clock.now_ns += 1
+    retype(table.store, TableId(ACCOUNT, "db", "t"), "v", MeasureType.DOUBLE)
+
+    refused = write(table, {**multi(v=("VARCHAR", "2")), "Time": str(NOW_MS + 1)})[1]["RejectedRecords"]
+    taken = write(table, {**multi(v=("DOUBLE", "2")), "Time": str(NOW_MS + 2)})
+
+    assert refused[0]["Reason"] == "The column v is a double in this table, and the record has it as a varchar."
+    assert taken[0] == 200
+    assert ask(table, 'SELECT sum(v) FROM "db"."t"') == [("3.0",)]

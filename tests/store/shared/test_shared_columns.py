@@ -31,6 +31,11 @@ class WorkerReader:
         """Of all workers."""
         return self.bench.workers[self.worker].catalog
 
+    def take_in_changes(self) -> None:
+        """On this worker."""
+        for store in self.bench.workers[self.worker].stores():
+            store.take_in_changes()
+
     def snapshot(self, account: str) -> Snapshot:
         """Over all workers."""
         return self.bench.workers[self.worker].snapshot(account, self.bench.gather)
