@@ -55,7 +55,9 @@ class Flattener:
         self.keys += len(body)
         for key, value in body.items():
             kind = type(value)
-            if kind is dict or kind is list:
+            if kind is dict and depth < MAX_DEPTH:
+                self.take(value, f"{prefix}{key}_", depth + 1)
+            elif kind is dict or kind is list:
                 self.put(prefix + key, value, depth)
             elif value is None:
                 fields.setdefault(prefix + key, None)

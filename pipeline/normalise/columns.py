@@ -7,6 +7,7 @@ at one by one (`pipeline.normalise.reading`), some of which may turn out good. p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import NoneType
 from typing import Any
 
@@ -44,7 +45,7 @@ def measure_column(
 
 
 def time_column(
-    values: list[Any], time: TimeField, arrivals: Int64s, payloads: list[bytes]
+    values: list[Any], time: TimeField, arrivals: Int64s, payloads: Iterable[bytes]
 ) -> tuple[Int64s | None, list[int]]:
     """The event times in nanoseconds, or suspects. `payloads`: where the digits of a number stand."""
     if time.unit is not TimeUnit.ISO8601 and set(map(type, values)) == {int}:
@@ -57,9 +58,9 @@ def time_column(
             return None, np.flatnonzero((raw < 0) | (raw > MAX_TIME_NS // scale)).tolist()
         return raw * scale, []
     times, suspects = [], []
-    for i, value in enumerate(values):
+    for i, (value, payload) in enumerate(zip(values, payloads, strict=True)):
         try:
-            if not is_as_written(value, payloads[i]):
+            if not is_as_written(value, payload):
                 suspects.append(i)
             else:
                 times.append(time_ns_of(value, time, int(arrivals[i])))

@@ -209,8 +209,9 @@ class TableWork:
         time = self.table.route.time
         if time is None or plan.time is None:
             return arrivals, []
+        payloads = self.call.payloads
         time_ns, suspects = time_column(
-            group.flat[plan.time :: plan.width], time, arrivals, [self.call.payloads[row] for row in group.rows]
+            group.flat[plan.time :: plan.width], time, arrivals, (payloads[row] for row in group.rows)
         )
         if time_ns is not None:
             suspects = beyond_limits(time_ns, arrivals, self.table.route)
