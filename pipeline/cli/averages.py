@@ -16,6 +16,7 @@ _COLUMNS = ("zone", "measure", "unit", "time", "average", "min", "max", "count")
 @click.option("--from", "start", default="1h", show_default=True, help="RFC 3339, or how long ago.")
 @click.option("--to", "end", help="RFC 3339, or how long ago. [default: now]")
 @click.option("--bin", "width", help="One average per so much time, as in 5m. [default: one over all]")
+@click.option("--tz", help="Whose midnight days and weeks begin at, as in Europe/Berlin. [default: UTC]")
 @click.option("--table", help="database.table, where several tables have the zone.")
 @format_option()
 @endpoint_option
@@ -27,12 +28,13 @@ def averages(
     start: str,
     end: str | None,
     width: str | None,
+    tz: str | None,
     table: str | None,
     form: str,
 ) -> None:
     """Averages of zones over time. `streamgauge zones` lists the zones."""
     parameters = [("zone", zone) for zone in zones] + [("measure", measure) for measure in measures]
-    parameters += given(from_=start, to=end, bin=width, table=table)
+    parameters += given(from_=start, to=end, bin=width, tz=tz, table=table)
     with client(context) as server, waiting("averaging"):
         answer = server.get("v1", "averages", parameters=parameters)
     rows = (
