@@ -137,7 +137,7 @@ async def test_who_does_not_read_its_pubacks_is_not_read(listen: Listen) -> None
     device = await listener.device()
     device.reader._transport.pause_reading()  # type: ignore[attr-defined]
     (session,) = listener.gateway._sessions
-    burst = b"".join(publish("t", b"", packet_id=i) for i in range(1, 60_001))
+    burst = b"".join(publish("t", b"x", packet_id=i) for i in range(1, 60_001))
 
     sent = 0
     while session._can_write:
