@@ -15,7 +15,7 @@ from pipeline.normalise.bent import Bend, Bends
 from pipeline.normalise.body import Fields, Scalar
 from pipeline.normalise.fields import MORE, FieldRule, safe_name
 from pipeline.normalise.routes import MeasureRule, Route
-from pipeline.normalise.values import ABSENT, BESIDE, SUFFIX, fitted, says_nothing, type_said_by
+from pipeline.normalise.values import ABSENT, BESIDE, SUFFIX, fitted, is_text, says_nothing, type_said_by
 from store.record import MeasureType
 
 MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
@@ -84,7 +84,7 @@ class Measuring:
         rule, said = found.rule, type_said_by(value)
         column = self._type_of(rule.name) or rule.type
         if column is None:
-            if says_nothing(value):
+            if says_nothing(value) and not is_text(value):
                 return None
             return rule.name, said, float(value) if said is MeasureType.DOUBLE else value
         if said is MeasureType.DOUBLE and column is MeasureType.VARCHAR and self._gives_up(rule, value):

@@ -25,6 +25,7 @@ from pipeline.normalise.plan import Group, Plan
 from pipeline.normalise.reading import dimension_value, read
 from pipeline.normalise.rows import Piece, SingleRows
 from pipeline.normalise.source import UNKNOWN, Series, Source, TableState
+from pipeline.normalise.values import is_word
 from store.record import Int64s, MeasureType
 
 Single: TypeAlias = tuple[int, Source]
@@ -106,7 +107,7 @@ class TableWork:
             series_id = its_series.id_in(table.index)
             self._rows.add(row, series_id, reading.time_ns, reading.measures)
             for name in reading.measures.keys() & table.texts.open.keys():
-                if type(reading.measures[name]) is str:
+                if is_word(reading.measures[name]):
                     table.texts.sent(name, series_id)
         for name, kind in message.given_up.items():
             self._give_up(name, kind)

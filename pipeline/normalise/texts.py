@@ -1,9 +1,10 @@
 """Measures of text that may still give their name up to a number, so that one bad first value harms no fleet.
 
 A measure that the configuration gives no type, and that came as text first, is *open* while only one series has sent
-text for it: the first number that comes has the name, and the texts are read beside it (`<name>_text`). Once a second
-series sends text it is a measure of text, and a number goes beside it. Which series has sent text is known since the
-worker's start; that a measure is open or not is kept by the store.
+text for it that says something (not empty, no word for "no value"): the first number that comes has the name, and the
+texts are read beside it (`<name>_text`). Once a second series sends text it is a measure of text, and a number goes
+beside it. Which series has sent text is known since the worker's start; that a measure is open or not is kept by the
+store.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A type is, in this order, the one the table has for the measure already, the one
 number is a double however it is written, true and false are booleans, text is varchar. What does not fit its column is
 no fault of the message's: it goes *beside* it, to the measure `<name>_double`, `<name>_boolean` or `<name>_text`.
 Text is read as a number where the column is one; words that say that there is no value are no value, except in a column
-of text. A column whose type is configured takes a little more: the booleans as 1 and 0 and the other way round, and
-every scalar as text.
+of text. Empty text is no value in a column of something else, and text where nobody knows yet. A column whose type is
+configured takes a little more: the booleans as 1 and 0 and the other way round, and every scalar as text.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ def says_nothing(value: Scalar) -> bool:
     if isinstance(value, str):
         return value.strip().lower() in NOTHING
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def is_word(value: Scalar) -> bool:
+    """Whether it is text that says something."""
+    return isinstance(value, str) and not says_nothing(value)
+
+
+def is_text(value: Scalar) -> bool:
+    """Whether it makes a measure whose type nobody decided one of text: empty text does, "unknown" does not."""
+    return is_word(value) or (isinstance(value, str) and not value.strip())
 
 
 def number_of(text: str) -> int | float | None:

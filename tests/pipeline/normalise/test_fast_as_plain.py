@@ -19,6 +19,7 @@ from pipeline.normalise.reading import read
 from pipeline.normalise.routes import Arrays, MeasureRule, Route, TimeField, TimeUnit
 from pipeline.normalise.templates import TopicTemplate
 from pipeline.normalise.texts import Texts
+from pipeline.normalise.values import is_word
 from pipeline.normalise.zones import zone_of
 from store.record import MeasureType, SeriesRegistry
 from store.units import conversion
@@ -170,7 +171,7 @@ class Alone:
         texts.begin(name for name, kind in message.new_types.items() if kind is MeasureType.VARCHAR)
         for row in found:
             for name in row["measures"].keys() & texts.open.keys():
-                if isinstance(row["measures"][name], str):
+                if is_word(row["measures"][name]):
                     texts.sent(name, str(row["dimensions"]))
         for name, kind in message.given_up.items():
             known[name] = kind

@@ -423,12 +423,22 @@ def test_a_measure_keeps_the_kind_it_was_first_seen_with_and_others_go_beside_it
     assert normalised.bent == {(TABLE, "a", Bend.BESIDE): 1}
 
 
-@pytest.mark.parametrize("word", ["unavailable", "Unknown", "none", "NULL", "nan", "-inf", "", "-", "n/a"])
+@pytest.mark.parametrize("word", ["unavailable", "Unknown", "none", "NULL", "nan", "-inf", "-", "n/a"])
 def test_a_word_for_no_value_decides_no_kind(word: str) -> None:
     normalised = normalise({"a": word, "b": 1}, {"a": 1}, {"a": word, "b": 1})
 
     assert measures(normalised) == [{"b": 1.0}, {"a": 1.0}, {"b": 1.0}]
     assert normalised.bent == {(TABLE, "a", Bend.NO_VALUE): 2}
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_empty_text_is_text_until_the_column_is_known_to_be_none(empty: str) -> None:
+    normalised = normalise(
+        {"a": empty, "n": 1}, {"a": empty, "n": empty}, {"n": empty, "b": True}, {"b": empty, "n": 2}
+    )
+
+    assert measures(normalised) == [{"a": empty, "n": 1.0}, {"a": empty}, {"b": True}, {"n": 2.0}]
+    assert normalised.bent == {(TABLE, "n", Bend.NO_VALUE): 2, (TABLE, "b", Bend.NO_VALUE): 1}
 
 
 def stored(*frames_: Any, texts: Any = None) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -457,6 +467,15 @@ def test_texts_of_the_same_call_go_beside_the_number_that_has_their_name() -> No
     found, decisions = stored([("d/0", {"a": "err"}), ("d/0", {"a": "err", "b": 1}), ("d/1", {"a": 21.5})])
 
     assert found == [{"a_text": "err"}, {"b": 1.0, "a_text": "err"}, {"a": 21.5}]
+    assert decisions == [("a", "double")]
+
+
+@pytest.mark.parametrize("nothing", ["", "unavailable"])
+def test_texts_that_say_nothing_keep_no_name_from_a_number_however_many_send_them(nothing: str) -> None:
+    devices = [(f"d/{number}", {"a": nothing}) for number in range(3)]
+    found, decisions = stored([("d/0", {"a": "err"})], devices, [("d/4", {"a": 21.5})])
+
+    assert found[-1] == {"a": 21.5}
     assert decisions == [("a", "double")]
 
 
