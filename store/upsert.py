@@ -1,9 +1,10 @@
 """Which rows of a batch are stored, and which stand at their keys already.
 
 Rows strictly later than all their series has are new without a look-up, and so are those whose time is their arrival:
-no two messages have one stamp, also where the host's clock was set back and all that comes seems late. The rest, the
-*doubtful* ones (late, repeated, re-versioned, or parts of one moment), are judged by `store.judge` if they come with
-versions, else merged by measure. Every stored row is whole and appended; one that supersedes another marks its time.
+no two messages have one stamp, also where the host's clock was set back and all that comes seems late; only what is put
+through again comes with the stamp it had. The rest, the *doubtful* ones (late, repeated, re-versioned, or parts of one
+moment), are judged by `store.judge` if they come with versions, else merged by measure. Every stored row is whole and
+appended; one that supersedes another marks its time.
 
 Merging: the doubtful rows of a batch and the new ones that they repeat are put together key by key, and each key is
 stored once. What stood at a key is known from the recent rows of its series (that nothing did, or exactly this), else
@@ -45,7 +46,7 @@ def decide(table: Table, batch: RecordBatch, sequence: Int64s) -> Accepted:
     count = len(batch)
     accepted = Accepted(np.zeros(count, np.uint8), np.zeros(count, np.int64), count)
     later = strictly_later(batch.series, batch.time_ns, table.state.last_ns)
-    if not batch.by_version and not later.all():
+    if not (batch.by_version or batch.again or later.all()):
         later |= batch.time_ns == batch.arrival_ns
     digests = None if batch.by_version or (batch.version != 1).any() else digest(batch.measures.items(), count)
     if later.all():

@@ -84,11 +84,11 @@ def feed(store: Store, offset: int, time_ns: int) -> None:
     store.advance(STREAM, offset)
 
 
-def stamped(store: Store, offset: int, *times_ns: int) -> list[int]:
+def stamped(store: Store, offset: int, *times_ns: int, value: float | None = None, again: bool = False) -> list[int]:
     """Apply rows whose time is their arrival; what became of them."""
-    rows = [Row((("s", "1"),), time_ns, (("v", float(offset)),)) for time_ns in times_ns]
+    rows = [Row((("s", "1"),), time_ns, (("v", float(offset) if value is None else value),)) for time_ns in times_ns]
     batch = batch_of(store.registry.of(TABLE), STREAM, [offset] * len(rows), rows)
-    outcomes: list[int] = store.apply(replace(batch, arrival_ns=batch.time_ns)).outcomes.tolist()
+    outcomes: list[int] = store.apply(replace(batch, arrival_ns=batch.time_ns, again=again)).outcomes.tolist()
     store.advance(STREAM, offset)
     return outcomes
 
@@ -121,6 +121,16 @@ def test_rows_with_the_time_of_their_arrival_are_new_without_a_look_up_after_a_s
     outcomes = [stamped(store, 1 + n, T0 - HOUR + n * S + 1, T0 - HOUR + n * S + 2) for n in range(20)]
     assert outcomes == [[Outcome.NEW] * 2] * 20
     assert count(store) == 42
+
+
+def test_what_is_put_through_again_comes_with_its_first_stamp_and_is_no_second_row(opened: Opener) -> None:
+    store = opened()
+    stamped(store, 0, T0, T0 + S, value=20.0)
+
+    outcomes = stamped(store, 1, T0, T0 + 1, value=20.0, again=True)
+
+    assert outcomes == [Outcome.SAME, Outcome.NEW]
+    assert count(store) == 3
 
 
 @pytest.mark.parametrize("by_ns", [-DAY, DAY, -T0 + 40 * S])
