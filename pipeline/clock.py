@@ -110,6 +110,8 @@ class Steps:
         self._process = process
         self.count = 0
         self.last: Step | None = None
+        for direction in ("ahead", "back"):  # counts that begin at 0: Prometheus' increase() sees the first step then
+            metrics.clock_steps.labels(process, direction)
         now_ns = time.time_ns()
         if not is_set(now_ns):
             log.warning("%s", unset(now_ns))

@@ -71,6 +71,15 @@ def test_a_step_is_said_with_from_to_and_how_far_and_counted(caplog: pytest.LogC
     }
 
 
+def test_steps_are_counted_from_nought() -> None:
+    """Both counts are there before the first step: Prometheus' increase() would not see one that begins at 1."""
+    Steps("fresh")
+
+    for direction in ("ahead", "back"):
+        labels = {"process": "fresh", "direction": direction}
+        assert REGISTRY.get_sample_value("streamgauge_clock_steps_total", labels) == 0
+
+
 def test_a_clock_that_was_never_set_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "pipeline.clock"):
         Steps("tested").note(Step(T0, 40 * S))
