@@ -124,11 +124,11 @@ def test_averages_and_queries_by_the_command(product: Product, zone: str) -> Non
 
     header, row = (line.split("\t") for line in one.out.splitlines())
     assert header == ["zone", "measure", "unit", "time", "average", "min", "max", "count"]
-    assert (row[:3], row[4:]) == ([zone, "temperature", "celsius"], ["23.5", "20", "30", "4"])
+    assert (row[:3], row[4:]) == ([zone, "temperature", "celsius"], ["23.5", "20.0", "30.0", "4"])
     averages = json.loads(binned.out)["results"][0]["averages"]
     assert [(bin_["average"], bin_["count"]) for bin_ in averages] == [(20.5, 2), (26.5, 2)]
     expected = [[f"s{number}", value] for number, value in enumerate(values)]
-    assert table.out.splitlines() == ["sensor\ttemperature", *(f"{name}\t{value:g}" for name, value in expected)]
+    assert table.out.splitlines() == ["sensor\ttemperature", *(f"{name}\t{value}" for name, value in expected)]
     assert piped.out == table.out
     assert list(csv.reader(io.StringIO(text.out)))[1:] == [[name, str(value)] for name, value in expected]
     assert json.loads(document.out)["rows"] == expected
