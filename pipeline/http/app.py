@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from pipeline.errors import NotOwned
 from pipeline.http import problems
 from pipeline.http.counting import Counting
-from pipeline.http.described import PROBLEMS, describe
+from pipeline.http.described import EVERYWHERE, describe, refusals
 from pipeline.http.edges import Edges
 from pipeline.http.forwarding import ToKeeper
 from pipeline.http.parameters import check_parameters
@@ -39,6 +39,7 @@ from pipeline.http.slots import HungUp
 DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
 
 Times are RFC 3339 (`2026-11-23T10:00:00Z`) or relative (`1h`: an hour ago). Errors are RFC 9457 problem documents.
+A method that a path does not have is a 405 with `Allow`, a path that there is not a 404.
 `POST /` speaks Amazon Timestream's wire protocol.
 """
 
@@ -103,7 +104,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(
             module.router,
             dependencies=[Depends(check_parameters)] if is_question else [],
-            responses=PROBLEMS if is_question else None,
+            responses=refusals(*EVERYWHERE) if is_question else None,
         )
     describe(app)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Query
@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.archive.alerts import Alert, retrial
 from pipeline.archive.delivery import Delivery, DeliveryState
 from pipeline.config.roles import Role
+from pipeline.http import answers as told
 from pipeline.http.credentials import Who
+from pipeline.http.described import OF_BODIES, answers
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services, who
 from pipeline.log.topics import ALERTS
@@ -28,7 +30,7 @@ MOST_RETRIED = 10_000
 STATUSES = ("firing", "resolved")
 
 
-@router.get("", summary="Alerts, newest first")
+@router.get("", summary="Alerts, newest first", **answers(told.Alerts))
 def alerts(
     parts: Parts,
     account: Account,
@@ -37,7 +39,7 @@ def alerts(
     zone: str | None = None,
     before: Before = None,
     limit: Limit = 100,
-) -> dict[str, Any]:
+) -> told.Alerts:
     """Each alert as its webhook has it, with its table and zone."""
     if status not in (None, *STATUSES):
         raise bad_parameter("status", status, f"one of {', '.join(STATUSES)}")
@@ -45,7 +47,7 @@ def alerts(
     return {"alerts": [_alert(alert) for alert in found], "next": found[-1].seq if len(found) == limit else None}
 
 
-@router.get("/deliveries", summary="What was sent to webhooks, newest first")
+@router.get("/deliveries", summary="What was sent to webhooks, newest first", **answers(told.Deliveries))
 def deliveries(
     parts: Parts,
     account: Account,
@@ -53,7 +55,7 @@ def deliveries(
     state: str | None = None,
     before: Before = None,
     limit: Limit = 100,
-) -> dict[str, Any]:
+) -> told.Deliveries:
     """One entry an alert status and receiver: queued, delivered or given up, after how many attempts, and why."""
     if state is not None and state not in set(DeliveryState):
         raise bad_parameter("state", state, f"one of {', '.join(DeliveryState)}")
@@ -77,8 +79,8 @@ class Retry(BaseModel):
     receiver: str | None = None
 
 
-@router.post("/deliveries/retry", summary="Try failed deliveries again")
-async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) -> dict[str, Any]:
+@router.post("/deliveries/retry", summary="Try failed deliveries again", **answers(told.Retried, 403, 404, *OF_BODIES))
+async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) -> told.Retried:
     """Deliveries that were given up, or wait after a failure, are due now, and tried for another day.
 
     At most 10,000 a request: `more` says whether others are left. A firing whose resolved was delivered is not tried.
@@ -99,12 +101,13 @@ async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) ->
     return {"retried": len(found), "more": len(found) == MOST_RETRIED}
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert(alert: Alert) -> told.Alert:
     data = alert.event["data"]
-    return {"table": alert.table, "zone": alert.zone, **data, "updated": alert.event["timestamp"]}
+    shown = {"table": alert.table, "zone": alert.zone, **data, "updated": alert.event["timestamp"]}
+    return cast("told.Alert", shown)
 
 
-def _delivery(delivery: Delivery) -> dict[str, Any]:
+def _delivery(delivery: Delivery) -> told.Delivery:
     settled_ns = delivery.settled_ns
     is_queued = delivery.state is DeliveryState.QUEUED
     return {

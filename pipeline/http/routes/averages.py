@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from pipeline.directory.stores import by_table
+from pipeline.http import answers as told
+from pipeline.http.described import answers
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, asker, services
 from pipeline.http.slots import Asker
@@ -33,7 +35,7 @@ TIMEOUT_S = 30.0
 MAX_BINS = 100_000
 
 
-@router.get("/zones/{zone:path}/averages", summary="Averages of one zone")
+@router.get("/zones/{zone:path}/averages", summary="Averages of one zone", **answers(told.Averages, 404, 409, 504))
 async def averages_of_zone(
     parts: Parts,
     asker: Asking,
@@ -44,13 +46,15 @@ async def averages_of_zone(
     width: Bin = None,
     tz: Tz = None,
     table: Table = None,
-) -> dict[str, Any]:
+) -> told.Averages:
     """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
     results = await _averages(parts, asker, [zone], [measure], (start, to, width, tz), table)
     return results[0]
 
 
-@router.get("/averages", summary="Averages of several zones and measures")
+@router.get(
+    "/averages", summary="Averages of several zones and measures", **answers(told.AveragesOfSeveral, 404, 409, 504)
+)
 async def averages(
     parts: Parts,
     asker: Asking,
@@ -61,7 +65,7 @@ async def averages(
     width: Bin = None,
     tz: Tz = None,
     table: Table = None,
-) -> dict[str, Any]:
+) -> told.AveragesOfSeveral:
     """One result a zone and measure, in the order they were named."""
     return {"results": await _averages(parts, asker, zone, measure, (start, to, width, tz), table)}
 
@@ -73,7 +77,7 @@ async def _averages(
     measures: list[str],
     times: tuple[str, str | None, str | None, str | None],
     table: str | None,
-) -> list[dict[str, Any]]:
+) -> list[told.Averages]:
     start, to, width, tz = times
     now_ns = parts.clock_ns()
     from_ns = time_ns("from", start, now_ns)
@@ -85,9 +89,9 @@ async def _averages(
     if bins is not None and (last_ns - from_ns) // bins.width_ns > MAX_BINS:
         raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
 
-    def answer() -> dict[tuple[str, str], dict[str, Any]]:
+    def answer() -> dict[tuple[str, str], told.Averages]:
         members = {zone: parts.directory.members(asker.account, zone, table) for zone in zones}
-        shaped: dict[tuple[str, str], dict[str, Any]] = {}
+        shaped: dict[tuple[str, str], told.Averages] = {}
         with parts.store.snapshot(asker.account) as snapshot:
             for index, series in by_table(members):
                 found = index.table
@@ -136,7 +140,7 @@ def _bins(width: str | None, tz: str | None) -> Bins | None:
         raise bad_parameter("tz", tz, str(error)) from None
 
 
-def _row(row: Average, from_ns: int) -> dict[str, Any]:
+def _row(row: Average, from_ns: int) -> told.Average:
     """Without bins, the one average's time is `from`."""
     return {
         "time": rfc3339(from_ns if row.time_ns is None else row.time_ns),

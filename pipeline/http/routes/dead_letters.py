@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,9 @@ from pipeline.arrival import ArrivalStamps
 from pipeline.config.roles import Role
 from pipeline.dead_letter import DeadLetter, Reason, encode_replayed
 from pipeline.frame import FrameKind, encode_frame
+from pipeline.http import answers as told
 from pipeline.http.credentials import Who
+from pipeline.http.described import OF_BODIES, answers
 from pipeline.http.problems import Problem, bad_parameter
 from pipeline.http.services import Services, account, services, who
 from pipeline.http.times import time_ns
@@ -29,7 +31,7 @@ MAX_REPLAYED = 1000
 _BY_ARRIVAL = frozenset({Reason.TOO_FAR_AHEAD, Reason.TOO_LATE})
 
 
-@router.get("", summary="Messages that could not become records, newest first")
+@router.get("", summary="Messages that could not become records, newest first", **answers(told.DeadLetters))
 def dead_letters(
     parts: Parts,
     account: Account,
@@ -40,7 +42,7 @@ def dead_letters(
     replayed: bool | None = None,
     before: Annotated[int | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> dict[str, Any]:
+) -> told.DeadLetters:
     """Payloads are given as text where they are UTF-8, else as base64."""
     if reason is not None and reason not in set(Reason):
         raise bad_parameter("reason", reason, f"one of {', '.join(Reason)}")
@@ -58,8 +60,8 @@ def dead_letters(
     return {"dead_letters": [_shown(entry) for entry in found], "next": found[-1].seq if len(found) == limit else None}
 
 
-@router.get("/{letter_id}", summary="One dead letter")
-def dead_letter(parts: Parts, account: Account, letter_id: str) -> dict[str, Any]:
+@router.get("/{letter_id}", summary="One dead letter", **answers(told.DeadLetter, 404))
+def dead_letter(parts: Parts, account: Account, letter_id: str) -> told.DeadLetter:
     """By its id."""
     return _shown(_find(parts, account, letter_id, "letter_id"))
 
@@ -73,8 +75,10 @@ class Replay(BaseModel):
     up_to: int | None = Field(None, ge=0, lt=2**63, description="`up_to` of the answer before")
 
 
-@router.post("/replay", summary="Put dead letters through the stream again")
-async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> dict[str, Any]:
+@router.post(
+    "/replay", summary="Put dead letters through the stream again", **answers(told.Replayed, 403, 404, *OF_BODIES)
+)
+async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> told.Replayed:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 
     Those that were refused for the distance of their own time from their arrival are judged anew, as if they came now:
@@ -144,18 +148,18 @@ def _find(parts: Services, account: str, letter_id: str, parameter: str) -> Arch
     return found
 
 
-def _shown(entry: ArchivedLetter) -> dict[str, Any]:
+def _shown(entry: ArchivedLetter) -> told.DeadLetter:
     letter = entry.letter
-    try:
-        payload = {"payload": letter.payload.decode()}
-    except UnicodeDecodeError:
-        payload = {"payload_base64": base64.b64encode(letter.payload).decode()}
-    return {
+    shown: told.DeadLetter = {
         "id": letter.id,
         "mqtt_topic": letter.mqtt_topic,
         "reason": letter.reason.value,
         "detail": letter.detail,
         "arrival": rfc3339(letter.arrival_ns),
         "replayed": None if entry.replayed_ns is None else rfc3339(entry.replayed_ns),
-        **payload,
     }
+    try:
+        shown["payload"] = letter.payload.decode()
+    except UnicodeDecodeError:
+        shown["payload_base64"] = base64.b64encode(letter.payload).decode()
+    return shown

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from pipeline.bent_fields import BentField
 from pipeline.directory.directory import Device
 from pipeline.directory.rejected import RejectedMessages
+from pipeline.http import answers as told
+from pipeline.http.described import answers
 from pipeline.http.services import Services, asker, services
 from pipeline.http.slots import Asker
 from rules.transition import rfc3339
@@ -16,21 +18,25 @@ from rules.transition import rfc3339
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
 
-@router.get("", summary="Devices by when they were last heard of, newest first, and what of theirs was rejected")
+@router.get(
+    "",
+    summary="Devices by when they were last heard of, newest first, and what of theirs was rejected",
+    **answers(told.Devices, 504),
+)
 async def devices(
     parts: Annotated[Services, Depends(services)],
     asker: Annotated[Asker, Depends(asker)],
     table: Annotated[str | None, Query(description="only this database.table")] = None,
     zone: Annotated[str | None, Query(description="only this zone")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-) -> dict[str, Any]:
+) -> told.Devices:
     """A device is a series of a table: its dimensions and measure name.
 
     Rejected messages have no dimensions yet, so they are counted by MQTT topic and reason, over the dead letters kept.
     `bent` counts fields that were bent to store them, or left, since this worker's start, by table and field.
     """
 
-    def answer() -> dict[str, Any]:
+    def answer() -> told.Devices:
         return {
             "devices": [_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
             "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
@@ -40,7 +46,7 @@ async def devices(
     return await parts.lists.run(asker, answer, text="devices")
 
 
-def _device(device: Device) -> dict[str, Any]:
+def _device(device: Device) -> told.Device:
     return {
         "table": f"{device.database}.{device.table}",
         "zone": device.zone,
@@ -50,7 +56,7 @@ def _device(device: Device) -> dict[str, Any]:
     }
 
 
-def _rejected(rejected: RejectedMessages) -> dict[str, Any]:
+def _rejected(rejected: RejectedMessages) -> told.Rejected:
     return {
         "mqtt_topic": rejected.mqtt_topic,
         "reason": rejected.reason,
@@ -60,7 +66,7 @@ def _rejected(rejected: RejectedMessages) -> dict[str, Any]:
     }
 
 
-def _bent(found: BentField) -> dict[str, Any]:
+def _bent(found: BentField) -> told.Bent:
     return {
         "table": found.table_name,
         "field": found.field,

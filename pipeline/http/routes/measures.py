@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.config.roles import Role
 from pipeline.directory.directory import is_asked
+from pipeline.http import answers as told
 from pipeline.http.credentials import Who
+from pipeline.http.described import OF_BODIES, answers
 from pipeline.http.problems import Problem
 from pipeline.http.services import Services, asker, services, who
 from pipeline.http.slots import Asker
@@ -28,13 +30,15 @@ Parts = Annotated[Services, Depends(services)]
 Asking = Annotated[Asker, Depends(asker)]
 
 
-@router.get("", summary="The measures, by table: type, unit, and what they were before")
+@router.get(
+    "", summary="The measures, by table: type, unit, and what they were before", **answers(told.Measures, 404, 504)
+)
 async def measures(
     parts: Parts, asker: Asking, table: Annotated[str | None, Query(description="only this database.table")] = None
-) -> dict[str, Any]:
+) -> told.Measures:
     """`since` is when the type or unit was changed, null if it never was; `earlier` are those that older rows have."""
 
-    def answer() -> dict[str, Any]:
+    def answer() -> told.Measures:
         tables = [info for info in parts.store.catalog.tables(asker.account) if is_asked(info.table, table)]
         if table is not None and not tables:
             raise Problem(404, f"there is no table {table}; /v1/zones lists those with rows", parameter="table")
@@ -55,10 +59,12 @@ class Retype(BaseModel):
     type: str = Field(description=f"one of {', '.join(RETYPES)}")
 
 
-@router.post("/retype", summary="Give a measure another type, from now on and in older rows as they are read")
-async def retype_measure(
-    parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Retype
-) -> dict[str, Any]:
+@router.post(
+    "/retype",
+    summary="Give a measure another type, from now on and in older rows as they are read",
+    **answers(told.Measure, 403, 404, *OF_BODIES, 504),
+)
+async def retype_measure(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Retype) -> told.Measure:
     """Nothing that is stored is written anew: older values are cast when they are read, and what cannot be cast is
     read under `<measure>_<type>` (`_text` for varchar). Every worker has it within a second, and for good.
     """
@@ -78,8 +84,12 @@ class Unit(BaseModel):
     unit: str
 
 
-@router.post("/unit", summary="Say in which unit the older values of a measure were all along")
-async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Unit) -> dict[str, Any]:
+@router.post(
+    "/unit",
+    summary="Say in which unit the older values of a measure were all along",
+    **answers(told.Measure, 403, 404, *OF_BODIES, 504),
+)
+async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Unit) -> told.Measure:
     """After the configuration has got another unit: for when the one before was wrong. Older values are then
     converted from this one, or, where it is the present one, taken as they are.
     """
@@ -89,10 +99,10 @@ async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking
 
 async def _changed(
     parts: Services, asker: Asker, body: Retype | Unit, work: Callable[[TableId], tuple[TableInfo, TableSchema]]
-) -> dict[str, Any]:
+) -> told.Measure:
     table = TableId(asker.account, *body.table.split(".", 1))
 
-    def answer() -> dict[str, Any]:
+    def answer() -> told.Measure:
         try:
             info, schema = work(table)
         except (UnknownDatabase, UnknownTable) as error:
@@ -104,7 +114,7 @@ async def _changed(
     return await parts.lists.run(asker, answer, text="a change of measures")
 
 
-def _measures(info: TableInfo, schema: TableSchema) -> list[dict[str, Any]]:
+def _measures(info: TableInfo, schema: TableSchema) -> list[told.Measure]:
     table, units = f"{info.table.database}.{info.table.table}", {**info.changes.units, **info.settings.units}
     return [
         {

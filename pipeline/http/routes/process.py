@@ -8,18 +8,25 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
+from pipeline.http.answers import Health
+from pipeline.http.described import answers
 from pipeline.http.gateways import CollectorByGateway
 
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz", summary="Whether the process answers")
-async def healthz() -> dict[str, str]:
+@router.get("/healthz", summary="Whether the process answers", **answers(Health))
+async def healthz() -> Health:
     """Answers as long as the HTTP thread runs."""
     return {"status": "ok"}
 
 
-@router.get("/metrics", summary="Prometheus metrics of all processes on this data folder", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics of all processes on this data folder",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Text format"}},
+)
 def metrics() -> Response:
     """Text format 0.0.4."""
     registry = REGISTRY

@@ -9,6 +9,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.http import results
+from pipeline.http.answers import QueryResult
+from pipeline.http.described import OF_BODIES, Responses, json_of, refusals
 from pipeline.http.problems import bad_parameter
 from pipeline.http.services import Services, asker, services
 from pipeline.http.slots import Asker
@@ -18,7 +20,23 @@ router = APIRouter(prefix="/v1/query", tags=["sql"])
 
 TIMEOUT_S = 60.0
 MAX_ROWS = 1_000_000
+_COUNT = {"type": "integer"}
 TRUNCATED = "streamgauge-truncated"  # the header of an answer that was cut: to so many rows
+
+RESPONSES: Responses = {
+    200: {
+        "description": "The rows, in the format asked for",
+        "headers": {TRUNCATED: {"description": "how many rows there are, if others were cut", "schema": _COUNT}},
+        "content": {
+            **json_of(QueryResult),
+            "text/csv": {"schema": {"type": "string"}, "example": "n\n120000\n"},
+            "application/vnd.apache.arrow.stream": {
+                "schema": {"type": "string", "format": "binary", "description": "An Arrow IPC stream"}
+            },
+        },
+    },
+    **refusals(409, *OF_BODIES, 504),
+}
 
 
 class Ask(BaseModel):
@@ -29,7 +47,7 @@ class Ask(BaseModel):
     format: str = Field("json", description="json, csv or arrow")
 
 
-@router.post("", summary="Ask in SQL", response_class=Response)
+@router.post("", summary="Ask in SQL", response_class=Response, responses=RESPONSES)
 async def query(
     parts: Annotated[Services, Depends(services)], asker: Annotated[Asker, Depends(asker)], body: Ask
 ) -> Response:

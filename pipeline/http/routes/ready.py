@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
+from pipeline.http.answers import Readiness
+from pipeline.http.described import json_of
 from pipeline.http.services import Services, services
 
 router = APIRouter(tags=["operations"])
@@ -14,7 +16,17 @@ router = APIRouter(tags=["operations"])
 MAX_READY_LAG_S = 10.0
 
 
-@router.get("/readyz", summary="Whether what is asked now is answered from fresh data")
+@router.get(
+    "/readyz",
+    summary="Whether what is asked now is answered from fresh data",
+    responses={
+        200: {"content": json_of(Readiness), "description": "It is"},
+        503: {
+            "content": json_of(Readiness),
+            "description": "The stream is further behind, or replays the log after a start",
+        },
+    },
+)
 async def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
     """200 when the stream is at most 10 s behind the log, else 503; the body says how far, and what the clock did."""
     lag_s = parts.progress.lag_s

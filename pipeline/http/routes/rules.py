@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.http import answers as told
+from pipeline.http.described import OF_BODIES, answers
 from pipeline.http.problems import Problem
 from pipeline.http.services import Services, account, services
 from pipeline.rule_state.book import RuleBook
@@ -28,20 +30,20 @@ class Check(BaseModel):
     file: str = Field(default="rules", description="its name, for complaints")
 
 
-@router.get("", summary="The rules in force")
-def rules(parts: Parts, account: Account) -> dict[str, Any]:
+@router.get("", summary="The rules in force", **answers(told.Rules, 404))
+def rules(parts: Parts, account: Account) -> told.Rules:
     """Each with its file, how many of its signals are pending and firing, and why it may never fire (`warnings`)."""
     book = _book(parts)
     found = [rule for rule in book.rules.rules if account in rule.where.get("account", (account,))]
     return {"rules": [_entry(book, rule, account) for rule in found]}
 
 
-@router.post("/check", summary="What is wrong or doubtful about a rule file")
-def check(parts: Parts, account: Account, body: Check) -> dict[str, Any]:
+@router.post("/check", summary="What is wrong or doubtful about a rule file", **answers(told.Checked, 404, *OF_BODIES))
+def check(parts: Parts, account: Account, body: Check) -> told.Checked:
     """`problems` are errors; `warnings` say why a rule may never fire, judged by the tables of this server."""
     book = _book(parts)
     found, problems = parse_rules(body.text, body.file)
-    warnings = [
+    warnings: list[told.RuleWarning] = [
         {"rule": rule.name, "warning": doubt.text} for rule in found for doubt in book.doubts(rule, account=account)
     ]
     return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
@@ -53,7 +55,7 @@ def _book(parts: Services) -> RuleBook:
     return parts.rules
 
 
-def _entry(book: RuleBook, rule: Rule, account: str) -> dict[str, Any]:
+def _entry(book: RuleBook, rule: Rule, account: str) -> told.RuleInForce:
     standing = book.standing(rule, account)
     return {
         "rule": rule.name,

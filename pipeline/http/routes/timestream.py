@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pipeline import metrics
 from pipeline.config.roles import Role
 from pipeline.errors import PeerUnavailable
+from pipeline.http.described import Responses, refusals
 from pipeline.http.forwarding import FORWARDED, Keepers, forwarded
 from pipeline.http.services import Services, asker_of, services
 from pipeline.http.slots import Asker
@@ -31,8 +32,58 @@ DENIED = AccessDenied(
 
 _NOT_ALLOWED = "User: {} is not authorized to perform: timestream:{}, because its token has the role {}; {} is needed"
 
+_JSON = "application/x-amz-json-1.0"
+_REQUEST: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "X-Amz-Target",
+            "in": "header",
+            "required": True,
+            "description": "Timestream_20181101. and the operation",
+            "schema": {"type": "string", "examples": ["Timestream_20181101.Query"]},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {_JSON: {"schema": {"type": "object", "examples": [{"QueryString": "SELECT 1"}]}}},
+    },
+}
+_REFUSED = {
+    "type": "object",
+    "required": ["__type", "message"],
+    "properties": {
+        "__type": {"type": "string", "description": "the error's name in Timestream"},
+        "message": {"type": "string"},
+    },
+}
+_RESPONSES: Responses = {
+    200: {
+        "description": "The operation's response, as Timestream's API reference has it",
+        "content": {_JSON: {"schema": {"type": "object"}}},
+    },
+    **{
+        status: {"description": words, "content": {_JSON: {"schema": _REFUSED}}}
+        for status, words in {
+            400: "The request, or the query, is not possible",
+            403: "Not signed with an account of this server, or its role may not do that",
+            404: "There is no such database or table",
+            409: "It exists already",
+            419: "Some records were not stored; RejectedRecords says which",
+            429: "Too much at once; try again",
+            500: "The server failed; its log says how",
+        }.items()
+    },
+    **refusals(413, 503),
+}
 
-@router.post("/", summary="Amazon Timestream's protocol (write and query)", response_class=Response)
+
+@router.post(
+    "/",
+    summary="Amazon Timestream's protocol (write and query)",
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra=_REQUEST,
+)
 async def timestream(request: Request, parts: Annotated[Services, Depends(services)]) -> Response:
     """The operation is named by the header `X-Amz-Target`, as `Timestream_20181101.Query`."""
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -103,4 +154,4 @@ def _page_keeper(keepers: Keepers, target: str, body: bytes) -> str | None:
 
 
 def _told(error: EndpointError) -> Response:
-    return JSONResponse(error.body(), error.status, media_type="application/x-amz-json-1.0")
+    return JSONResponse(error.body(), error.status, media_type=_JSON)

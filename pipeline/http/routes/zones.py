@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from pipeline.http.answers import Zones
+from pipeline.http.described import answers
 from pipeline.http.services import Services, asker, services
 from pipeline.http.slots import Asker
 from rules.transition import rfc3339
@@ -13,12 +15,12 @@ from rules.transition import rfc3339
 router = APIRouter(prefix="/v1/zones", tags=["zones"])
 
 
-@router.get("", summary="The zones, by table and name")
+@router.get("", summary="The zones, by table and name", **answers(Zones, 504))
 async def zones(
     parts: Annotated[Services, Depends(services)],
     asker: Annotated[Asker, Depends(asker)],
     table: str | None = None,
-) -> dict[str, Any]:
+) -> Zones:
     """`sensors` counts the distinct dimensions in a zone; `last_time` is the newest event time."""
     found = await parts.lists.run(asker, lambda: parts.directory.zones(asker.account, table), text="zones")
     return {

@@ -72,9 +72,18 @@ class HttpService:
     """Everything the application stands on, in one folder."""
 
     def __init__(
-        self, folder: Path, tokens: Mapping[str, str] | None = None, roles: Mapping[str, Role] | None = None
+        self,
+        folder: Path,
+        tokens: Mapping[str, str] | None = None,
+        roles: Mapping[str, Role] | None = None,
+        *,
+        measures: Mapping[str, Any] | None = None,
     ) -> None:
+        """`measures`: of the configuration of farm.climate, in place of those in CONFIG."""
         config = Config.model_validate({**CONFIG, "data_dir": folder})
+        if measures is not None:
+            climate, *others = CONFIG["tables"]
+            config = Config.model_validate({"tables": [{**climate, "measures": measures}, *others], "data_dir": folder})
         self.clock = Clock()
         self.admin = open_admin(config.log_settings)
         self.store = Store.open(
