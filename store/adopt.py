@@ -66,14 +66,14 @@ def adopt(
     changed = {name: units[name] for name, unit in changes.units.items() if units[name] != unit}
     since = {**changes.since_ns, **new, **dict.fromkeys(changed, now_ns)}
     told += [_told_of_unit(info, name, changes.units[name], unit) for name, unit in changed.items()]
-    decided = ColumnChanges(roles, since, settings.dimensions, units, eras, changes.texts)
+    decided = replace(changes, roles=roles, since_ns=since, dimensions=settings.dimensions, units=units, eras=eras)
     return Adopted(decided, tuple(told))
 
 
 def retyped(
-    info: TableInfo, columns: Columns, name: str, kind: MeasureType, now_ns: int, why: str = "as asked"
+    info: TableInfo, columns: Columns, name: str, kind: MeasureType, now_ns: int, why: str | None = None
 ) -> Adopted:
-    """What holds once the measure `name` is of this type. Raises CannotRetype."""
+    """What holds once the measure `name` is of this type; without `why` an operator asked. Raises CannotRetype."""
     found = present_type(name, columns, info.changes)
     where = f"{info.table.database}.{info.table.table}"
     if kind not in RETYPES:
@@ -92,11 +92,14 @@ def retyped(
         )
     if MeasureType.TIMESTAMP is found and kind in {MeasureType.DOUBLE, MeasureType.BOOLEAN}:
         raise CannotRetype(f"{name!r} of {where} is a timestamp, which can be made a bigint (nanoseconds) or a varchar")
+    changes = info.changes
+    if why is None and name not in changes.asked:
+        changes = replace(changes, asked=(*changes.asked, name))
     if found is kind:
-        return Adopted(info.changes)
-    roles = {**info.changes.roles, name: kind.value}
-    changes = replace(info.changes, roles=roles, since_ns={**info.changes.since_ns, name: now_ns})
-    return Adopted(changes, (_retyped(name, found, kind, why),))
+        return Adopted(changes)
+    roles = {**changes.roles, name: kind.value}
+    changes = replace(changes, roles=roles, since_ns={**changes.since_ns, name: now_ns})
+    return Adopted(changes, (_retyped(name, found, kind, why or "as asked"),))
 
 
 def reunited(info: TableInfo, name: str, unit: str, now_ns: int) -> Adopted:

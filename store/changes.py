@@ -30,6 +30,7 @@ class ColumnChanges:
     units       the unit of each measure, as they were taken up last
     eras        by stream
     texts       measures that are text though nobody configured it: none of them is given up for a number
+    asked       measures whose type an operator asked for: it counts as if it were configured
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class ColumnChanges:
     units: Units = field(default_factory=dict)
     eras: Mapping[str, Eras] = field(default_factory=dict)
     texts: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     def type_of(self, name: str) -> MeasureType | None:
         """The type that was decided for the measure `name`, if one was."""
@@ -57,6 +59,7 @@ class ColumnChanges:
             "units": dict(self.units),
             "eras": {stream: [[offset, dict(units)] for offset, units in eras] for stream, eras in self.eras.items()},
             "texts": list(self.texts),
+            "asked": list(self.asked),
         }
 
     @classmethod
@@ -76,4 +79,5 @@ class ColumnChanges:
                 for stream, eras in document["eras"].items()
             },
             tuple(document.get("texts", ())),
+            tuple(document.get("asked", ())),
         )

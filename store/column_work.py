@@ -38,9 +38,11 @@ def adopt_all(catalog: Catalog, tables: Iterable[Table], streams: Sequence[str],
 
 
 def retype(
-    store: Reader, table: TableId, measure: str, kind: MeasureType, why: str = "as asked"
+    store: Reader, table: TableId, measure: str, kind: MeasureType, why: str | None = None
 ) -> tuple[TableInfo, TableSchema]:
     """Make a measure of this type from now on, durably, for all workers; the table as it is then. Any thread.
+
+    Without `why` an operator asked for it.
 
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """

@@ -195,12 +195,17 @@ class Store:
         info = self.catalog.find(table)
         if info is None:
             return []
-        decided = {*info.changes.texts, *info.changes.roles, *info.settings.types}
+        decided = {*info.changes.texts, *info.changes.roles, *info.changes.asked, *info.settings.types}
         return [
             name
             for name, kind in self.measure_types(table).items()
             if kind is MeasureType.VARCHAR and name not in decided
         ]
+
+    def asked_types(self, table: TableId) -> tuple[str, ...]:
+        """The measures whose type an operator asked for. None of a table not there."""
+        info = self.catalog.find(table)
+        return () if info is None else info.changes.asked
 
     def settle_texts(self, table: TableId, measures: Iterable[str]) -> None:
         """Keep, durably, that these measures are text for good. Nothing of a table that is not there. Any thread."""

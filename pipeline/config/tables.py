@@ -35,6 +35,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+def _told_of_dot(name: str) -> str:
+    return f'"{name}" has a dot: a field inside another is named with _ between, as in {name.replace(".", "_")}'
+
+
 class TimeField(Section):
     """Which payload field is the event time, and how it counts."""
 
@@ -46,8 +50,7 @@ class TimeField(Section):
     @classmethod
     def _is_flat(cls, name: str) -> str:
         if "." in name:
-            flat = name.replace(".", "_")
-            raise ValueError(f'"{name}" has a dot: a field inside another is named with _ between, as in {flat}')
+            raise ValueError(_told_of_dot(name))
         return name
 
     @model_validator(mode="after")
@@ -166,6 +169,8 @@ class Table(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.each is not None and "." in self.each:
+            refuse([Problem(("each",), _told_of_dot(self.each))])
         of_topic = templates.topic_dimensions(self.topics)
         refuse(self._dimension_problems(of_topic) + self._zone_problems(of_topic) + self._measure_problems(of_topic))
         return self

@@ -32,6 +32,7 @@ class Measuring:
     """What the fields of one message become in a table whose measures have `types`.
 
     open       measures of text that give their name up to a number (`pipeline.normalise.texts`)
+    asked      measures whose type an operator asked for: it counts as if it were configured
     room       how many measures that are new and not configured the table still takes
     new_types  of the measures that the table did not have
     given_up   of the measures of text that a number of this message has the name of
@@ -41,6 +42,7 @@ class Measuring:
     types: Mapping[str, MeasureType]
     room: int
     open: Container[str] = ()
+    asked: Container[str] = ()
     given_up: dict[str, MeasureType] = field(default_factory=dict)
     new_types: dict[str, MeasureType] = field(default_factory=dict)
     bends: Bends = field(default_factory=Bends)
@@ -89,7 +91,8 @@ class Measuring:
             return rule.name, said, float(value) if said is MeasureType.DOUBLE else value
         if said is MeasureType.DOUBLE and column is MeasureType.VARCHAR and self._gives_up(rule, value):
             column = said
-        its_value = fitted(value, column, rule.convert, is_configured=rule.type is column)
+        is_configured = rule.type is column or rule.name in self.asked
+        its_value = fitted(value, column, rule.convert, is_configured=is_configured)
         if its_value is ABSENT:
             return None
         if its_value is not BESIDE:

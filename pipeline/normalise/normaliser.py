@@ -31,9 +31,9 @@ from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex,
 # About 1 KB each. Beyond it all are forgotten and found again; the reference load has 100,000.
 MAX_SOURCES = 400_000
 
-Known = tuple[SeriesIndex, dict[str, MeasureType], Texts]
+Known = tuple[SeriesIndex, dict[str, MeasureType], Texts, set[str]]
 TypesOf = Callable[[TableId], Mapping[str, MeasureType]]
-OpenTextsOf = Callable[[TableId], Iterable[str]]
+MeasuresOf = Callable[[TableId], Iterable[str]]
 DecodeWrite = Callable[[bytes, str, SeriesRegistry, str, int, int], RecordBatch]
 
 
@@ -61,6 +61,7 @@ class Normaliser:
     types_of  the types of the measures a table has already, asked once when a table is first met, so that a measure
               keeps its kind over restarts; from then on this object learns them from what it passes on
     open_texts_of  those of them that are text and may give their name up to a number; asked likewise
+    asked_types_of  those of them whose type an operator asked for, which counts as if it were configured
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class Normaliser:
         registry: SeriesRegistry,
         stream: str,
         types_of: TypesOf | None = None,
-        open_texts_of: OpenTextsOf | None = None,
+        open_texts_of: MeasuresOf | None = None,
+        asked_types_of: MeasuresOf | None = None,
         decode_write: DecodeWrite = decode_write,
     ) -> None:
         self.stream = stream
@@ -79,6 +81,7 @@ class Normaliser:
         self._registry = registry
         self._types_of = types_of
         self._open_texts_of = open_texts_of
+        self._asked_types_of = asked_types_of
         self._decode_write = decode_write
         self._types: dict[TableId, Known] = {}
         self._retyped: dict[TableId, int] = {}  # of the index, when the types were asked for
@@ -103,7 +106,7 @@ class Normaliser:
             take = self._rejected if kind is FrameKind.REJECTED else self._writes
             for offset, frame in run:
                 take(frame, offset, out)
-        for table_id, (_, _, texts) in self._types.items():
+        for table_id, (_, _, texts, _) in self._types.items():
             if texts.news:
                 out.decisions += [(table_id, name, kind) for name, kind in texts.news.items()]
                 texts.news.clear()
@@ -205,32 +208,33 @@ class Normaliser:
         return table
 
     def _known(self, table_id: TableId) -> Known:
-        """The table's series, the types of its measures, and which of them are open."""
+        """The table's series, the types of its measures, which of them are open, and which were asked for."""
         known = self._types.get(table_id)
         if known is None:
             index = self._registry.of(table_id)
             self._retyped[table_id] = index.retyped
-            known = self._types[table_id] = (index, {}, Texts())
+            known = self._types[table_id] = (index, {}, Texts(), set())
             self._ask(table_id)
         return known
 
     def _ask(self, table_id: TableId) -> None:
         """Take over what the store knows; what is on its way there stays known."""
-        _, types, texts = self._types[table_id]
+        _, types, texts, asked = self._types[table_id]
         types.update({} if self._types_of is None else self._types_of(table_id))
         texts.begin(() if self._open_texts_of is None else self._open_texts_of(table_id))
-        for name in [name for name in texts.open if types.get(name) is not MeasureType.VARCHAR]:
+        asked.update(() if self._asked_types_of is None else self._asked_types_of(table_id))
+        for name in [name for name in texts.open if types.get(name) is not MeasureType.VARCHAR or name in asked]:
             del texts.open[name]
 
     def _refresh_retyped_tables(self) -> None:
-        for table_id, (index, _, _) in self._types.items():
+        for table_id, (index, *_) in self._types.items():
             if index.retyped != self._retyped[table_id]:
                 self._retyped[table_id] = index.retyped
                 self._ask(table_id)
 
     def _forget_dropped_tables(self) -> None:
         """A table that was deleted, and perhaps made anew, has another index: its series and types begin anew too."""
-        dropped = [key for key, (index, _, _) in self._types.items() if self._registry.of(key) is not index]
+        dropped = [key for key, (index, *_) in self._types.items() if self._registry.of(key) is not index]
         for table_id in dropped:
             del self._types[table_id]
             self._tables.pop(table_id, None)
@@ -269,7 +273,7 @@ class Normaliser:
 
     def _learn(self, batch: RecordBatch) -> None:
         """Take in the types of a WriteRecords request that are new; the store rejects records with other ones."""
-        _, types, texts = self._known(batch.table)
+        _, types, texts, _ = self._known(batch.table)
         for name, measure_type in batch.types.items():
             if types.setdefault(name, measure_type) is MeasureType.VARCHAR and name in texts.open:
                 texts.settle(name)

@@ -61,15 +61,16 @@ def read(
     types: Mapping[str, MeasureType],
     room: int,
     open_texts: Container[str] = (),
+    asked: Container[str] = (),
 ) -> Message:
     """What the payload becomes in a table whose measures have these types, and that takes `room` new ones.
 
-    `open_texts`: measures of text that give their name up to a number.
+    `open_texts`: measures of text that give their name up to a number; `asked`: those whose type an operator asked for.
 
     Raises PayloadError if nothing of it can be kept; changes nothing.
     """
     its_bodies, dropped = bodies(decoded(payload), route)
-    measuring = Measuring(route, types, room, open_texts)
+    measuring = Measuring(route, types, room, open_texts, asked)
     measuring.bends.update((name, Bend.DROPPED) for name in dropped)
     times = _Times(payload, route, arrival_ns)
     readings: list[Reading] = []

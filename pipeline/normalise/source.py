@@ -30,12 +30,16 @@ UNKNOWN = -1
 
 @dataclass(slots=True, eq=False)
 class TableState:
-    """A table of one account as normalise knows it: its series, the types of its measures, its plans by shape."""
+    """A table of one account as normalise knows it: its series, the types of its measures, its plans by shape.
+
+    asked  measures whose type an operator asked for
+    """
 
     route: Route
     index: SeriesIndex
     types: dict[str, MeasureType]
     texts: Texts = field(default_factory=Texts)
+    asked: set[str] = field(default_factory=set)
     plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
     flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
 

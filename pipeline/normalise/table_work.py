@@ -91,7 +91,7 @@ class TableWork:
         room = table.room_for(source)
         try:
             payload, arrival_ns = self.call.payloads[row], int(self.call.arrivals[row])
-            message = read(payload, table.route, arrival_ns, table.types, room, table.texts.open)
+            message = read(payload, table.route, arrival_ns, table.types, room, table.texts.open, table.asked)
             series = [source.series(reading.dimension_values) for reading in message.readings]
         except PayloadError as error:
             self.refused.append((row, error))

@@ -39,7 +39,7 @@ def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admi
         applied_offset=(extent.first if start is None else start) - 1,
     )
     store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
-    normaliser = Normaliser(routes, store.registry, stream, store.measure_types, store.open_texts)
+    normaliser = Normaliser(routes, store.registry, stream, store.measure_types, store.open_texts, store.asked_types)
     return Partition(number, stream, store, normaliser, rules, progress, extent.first if start is None else start)
 
 

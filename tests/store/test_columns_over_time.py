@@ -431,3 +431,22 @@ def test_a_late_repeat_of_a_row_of_before_is_the_same_row(bench: Bench) -> None:
     assert bench.send(row(0, t=20.0)) == [Outcome.SAME]
     assert bench.send(row(0, t=21.0)) == [Outcome.REPLACED]
     assert bench.everywhere('SELECT t FROM "d"."t" ORDER BY time') == [(21.0,), (None,)]
+
+
+def test_a_type_that_was_asked_for_is_known_as_such_after_a_restart(bench: Bench) -> None:
+    """Also where the measure has it already: then nobody changes it by another value."""
+    bench.send(row(0, t="x", u="y"))
+
+    bench.retype("t", MeasureType.VARCHAR)
+    bench.restart()
+
+    assert bench.store.asked_types(TABLE) == ("t",)
+    assert bench.store.open_texts(TABLE) == ["u"]
+
+
+def test_a_type_given_for_another_reason_was_not_asked_for(bench: Bench) -> None:
+    bench.send(row(0, t="x"))
+
+    retype(bench.store, TABLE, "t", MeasureType.DOUBLE, "as a number came")
+
+    assert bench.store.asked_types(TABLE) == ()

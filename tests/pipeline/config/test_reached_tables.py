@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.config.tables import TimeField
+from pipeline.config.tables import Table, TimeField
 from pipeline.config.templates import takes_all_of
 
 
@@ -42,3 +42,8 @@ def test_a_template_leaves_what_another_takes_beside_it(first: str, other: str) 
 def test_a_time_field_with_a_dot_is_told_the_name_it_has_once_flattened() -> None:
     with pytest.raises(ValueError, match=r'"a\.ts" has a dot: .* as in a_ts'):
         TimeField(field="a.ts")
+
+
+def test_the_array_of_each_with_a_dot_is_told_the_name_it_has_once_flattened() -> None:
+    with pytest.raises(ValueError, match=r'"data\.points" has a dot: .* as in data_points'):
+        Table(name="aaa.one", topics="a/{d}", each="data.points")

@@ -132,6 +132,34 @@ def test_an_unlisted_number_takes_the_bigint_that_the_table_has() -> None:
     assert batch.types["a"] is MeasureType.BIGINT
 
 
+@pytest.mark.parametrize(
+    ("asked", "sent", "stored"),
+    [
+        (MeasureType.VARCHAR, 2.5, {"a": "2.5"}),
+        (MeasureType.VARCHAR, True, {"a": "true"}),
+        (MeasureType.BOOLEAN, "on", {"a": True}),
+        (MeasureType.DOUBLE, True, {"a": 1.0}),
+    ],
+)
+def test_a_type_that_an_operator_asked_for_takes_what_a_configured_one_does(
+    asked: MeasureType, sent: object, stored: dict[str, object]
+) -> None:
+    """Text that was asked for is not given up for a number, either."""
+    normaliser = Normaliser(
+        [EVERYTHING],
+        SeriesRegistry(),
+        STREAM,
+        types_of=lambda _: {"a": asked},
+        open_texts_of=lambda _: ["a"],
+        asked_types_of=lambda _: ["a"],
+    )
+
+    normalised = normaliser.normalise(one({"a": sent}), 0)
+
+    assert measures(normalised) == [stored]
+    assert normalised.decisions == []
+
+
 def test_write_records_keep_their_place_among_messages() -> None:
     normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
 
