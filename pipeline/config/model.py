@@ -21,8 +21,8 @@ from pipeline.config.problems import Problem, refuse
 from pipeline.config.quantities import Address, FilePath, HostPort, SizeBytes
 from pipeline.config.roles import Role
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
-from pipeline.config.templates import takes_all_of
 from pipeline.config.tls import ListenerTls, Tls
+from pipeline.config.unreached import unreached_problems, unreached_warnings
 from pipeline.config.webhooks import Receiver
 from pipeline.layout import Layout
 from pipeline.log.settings import LogSettings
@@ -45,20 +45,6 @@ def _non_empty(secret: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_non_empty)]
-
-
-def _unreached(tables: Sequence[Table]) -> list[Problem]:
-    """Tables that get no message, as one before them takes all that they would."""
-    found = []
-    for number, table in enumerate(tables):
-        first = next((other for other in tables[:number] if takes_all_of(other.topics, table.topics)), None)
-        if first is not None:
-            message = (
-                f'"{table.topics}" never gets a message: "{first.topics}" of {first.name} stands before it and takes '
-                "all of its topics; list the narrower one first"
-            )
-            found.append(Problem(("tables", number, "topics"), message))
-    return found
 
 
 def _repeated(values: Sequence[str], section: str, key: str, *, is_secret: bool = False) -> list[Problem]:
@@ -191,7 +177,7 @@ class Config(Section):
         refuse(
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
-            + _unreached(self.tables)
+            + unreached_problems(self.tables)
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
             + check_brokers(self.brokers)
         )
@@ -264,4 +250,4 @@ class Config(Section):
         if not self.http.address.is_loopback and self.http.tls is None:
             where = f"http.address: {self.http.address}"
             found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
-        return *found, *broker_warnings(self.brokers), *self.log.warnings
+        return *found, *unreached_warnings(self.tables), *broker_warnings(self.brokers), *self.log.warnings

@@ -1,7 +1,10 @@
-"""A table of which no message would ever come is refused, as is a time field that no flattened payload has."""
+"""A table to which no message comes is refused or warned of; a time field that no flattened payload has is refused."""
+
+from typing import Any
 
 import pytest
 
+from pipeline.config import Config
 from pipeline.config.tables import Table, TimeField
 from pipeline.config.templates import takes_all_of
 
@@ -47,3 +50,38 @@ def test_a_time_field_with_a_dot_is_told_the_name_it_has_once_flattened() -> Non
 def test_the_array_of_each_with_a_dot_is_told_the_name_it_has_once_flattened() -> None:
     with pytest.raises(ValueError, match=r'"data\.points" has a dot: .* as in data_points'):
         Table(name="aaa.one", topics="a/{d}", each="data.points")
+
+
+def configured(**hidden: Any) -> Config:
+    tables = [{"name": "default.readings", "topics": "#"}, {"name": "farm.plan", "topics": "plan/{zone}", **hidden}]
+    return Config.model_validate({"tables": tables})
+
+
+@pytest.mark.parametrize(
+    "of_payloads",
+    [
+        {"time": {"field": "ts"}},
+        {"each": "values"},
+        {"arrays": "rows"},
+        {"ignore": ["x"]},
+        {"only": ["x"]},
+        {"measures": {"t": {"as": "temperature"}}},
+    ],
+)
+def test_a_table_for_messages_to_which_none_comes_is_refused(of_payloads: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match=r'"plan/\{zone\}" never gets a message: "#" of default.readings stands before'
+    ):
+        configured(**of_payloads)
+
+
+@pytest.mark.parametrize(
+    "of_rows", [{}, {"zone": "zone"}, {"retention": {"memory": "2h"}}, {"measures": {"t": {"unit": "celsius"}}}]
+)
+def test_a_table_to_which_no_message_comes_and_that_may_be_for_write_records_is_warned_of(
+    of_rows: dict[str, Any],
+) -> None:
+    (warning,) = configured(**of_rows).warnings
+
+    assert warning.startswith("farm.plan gets rows by WriteRecords alone: of its topics, plan/{zone}, no message comes")
+    assert '"#" of default.readings' in warning

@@ -1,0 +1,51 @@
+"""Tables to which no message comes, as one before them takes all of their topics.
+
+One that says how payloads are read is meant for messages: it is refused. Any other may be there for WriteRecords, which
+has nothing but a table of the configuration to give a table its zone, units and retention: it is warned of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pipeline.config.problems import Problem
+from pipeline.config.tables import Table
+from pipeline.config.templates import takes_all_of
+
+_OF_PAYLOADS = ("time", "each", "arrays", "ignore", "only")
+
+
+def unreached_problems(tables: Sequence[Table]) -> list[Problem]:
+    """Those that are certainly a mistake."""
+    found = []
+    for number, table, first in _unreached(tables):
+        if _is_for_messages(table):
+            message = f'"{table.topics}" never gets a message: {_reason(first)}; list the narrower one first'
+            found.append(Problem(("tables", number, "topics"), message))
+    return found
+
+
+def unreached_warnings(tables: Sequence[Table]) -> list[str]:
+    """Those that may be meant for WriteRecords."""
+    return [
+        f"{table.name} gets rows by WriteRecords alone: of its topics, {table.topics}, no message comes to it, as "
+        f"{_reason(first)}; if it is for messages, list it before that one"
+        for _, table, first in _unreached(tables)
+        if not _is_for_messages(table)
+    ]
+
+
+def _unreached(tables: Sequence[Table]) -> Iterator[tuple[int, Table, Table]]:
+    for number, table in enumerate(tables):
+        first = next((other for other in tables[:number] if takes_all_of(other.topics, table.topics)), None)
+        if first is not None:
+            yield number, table, first
+
+
+def _is_for_messages(table: Table) -> bool:
+    renames = any(measure.name is not None for measure in table.measures.values())
+    return renames or not table.model_fields_set.isdisjoint(_OF_PAYLOADS)
+
+
+def _reason(first: Table) -> str:
+    return f'"{first.topics}" of {first.name} stands before it and takes all of its topics'
