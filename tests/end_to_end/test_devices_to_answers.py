@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import uuid
+from pathlib import Path
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -133,6 +134,31 @@ def test_averages_and_queries_by_the_command(product: Product, zone: str) -> Non
     assert list(csv.reader(io.StringIO(text.out)))[1:] == [[name, str(value)] for name, value in expected]
     assert json.loads(document.out)["rows"] == expected
     assert pa.ipc.open_stream(arrow.data).read_all()["temperature"].to_pylist() == values
+
+
+def test_zones_days_of_a_time_zone_and_a_query_from_a_file_by_the_command(
+    product: Product, zone: str, tmp_path: Path
+) -> None:
+    with Device(product) as device:
+        for number in range(3):
+            device.publish(f"farm/{zone}/s{number}", {"ts": now_ms() - 1 + number, "temperature": 20})
+    until_stored(product, zone, 3)
+    greenhouse = zone.partition("/")[0]
+    sql = f'SELECT COUNT(*) AS n FROM "farm"."climate" WHERE greenhouse = \'{greenhouse}\''
+    file = tmp_path / "count.sql"
+    file.write_text(sql, encoding="utf-8-sig")
+
+    zones = ask(product, "zones", "--table", "farm.climate", "--format", "json")
+    in_days = ("--measure", "temperature", "--bin", "1d", "--tz", "Asia/Kolkata", "--format", "json")
+    days = json.loads(ask(product, "averages", zone, *in_days).out)["results"][0]["averages"]
+    from_file, from_input = ask(product, "query", "--file", str(file)), ask(product, "query", "-f", "-", stdin=sql)
+    both = ask(product, "query", sql, "--file", str(file))
+
+    assert [found["sensors"] for found in json.loads(zones.out)["zones"] if found["zone"] == zone] == [3]
+    assert sum(day["count"] for day in days) == 3
+    assert {day["time"][10:] for day in days} == {"T18:30:00Z"}  # midnight in Kolkata
+    assert from_file.out == from_input.out == "n\n3\n"
+    assert (both.code, "name either a query" in both.err) == (2, True)
 
 
 def test_an_alert_fires_and_resolves_at_the_webhook_and_is_listed(
