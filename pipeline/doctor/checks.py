@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.doctor.brokers import check_brokers
 from pipeline.doctor.certificates import check_certificates
 from pipeline.doctor.clock import check_clock
+from pipeline.doctor.columns import check_columns
 from pipeline.doctor.data_dir import check_data_dir
 from pipeline.doctor.disk import check_disk
 from pipeline.doctor.finding import Check
@@ -23,6 +24,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", check_settings),
     ("rules", check_rule_files),
     ("data_dir", check_data_dir),
+    ("columns", check_columns),
     ("ports", check_ports),
     ("disk", check_disk),
     ("open files", check_open_files),

@@ -15,12 +15,16 @@ import trustme
 from pydantic import BaseModel
 
 from pipeline.config import Config
-from pipeline.doctor import certificates, clock, disk, memory, open_files, server, versions
+from pipeline.doctor import certificates, clock, columns, disk, memory, open_files, server, versions
 from pipeline.doctor.checks import CHECKS
 from pipeline.doctor.examine import examine
 from pipeline.doctor.finding import Finding, Level, ok
 from pipeline.doctor.reach import reach
+from rules.transition import rfc3339
+from store.catalog_document import TableInfo, TableSettings
+from store.changes import ColumnChanges
 from store.host_time import WRITTEN_NS
+from store.record import TableId
 
 GIB = 2**30
 DAY_S = 86_400
@@ -155,6 +159,31 @@ def test_what_a_server_has_counted_is_told_worst_first() -> None:
         (Level.WARN, "the"),
     ]
     assert list(server.judge_counts("", max_bytes=100)) == []
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "level"), [(0, Level.WARN), (columns.LATELY_NS - 1, Level.WARN), (columns.LATELY_NS, Level.OK)]
+)
+def test_a_measure_that_was_changed_of_late_is_told(age_ns: int, level: Level) -> None:
+    now_ns = 1_795_428_000 * 10**9
+    changes = ColumnChanges({"t": "double"}, {"t": now_ns - age_ns, "p": 0}, None, {"t": "celsius"})
+    info = TableInfo(TableId("default", "farm", "air"), TableSettings(), 0, 0, {}, changes=changes)
+
+    (found,) = columns.judge([info], now_ns)
+
+    assert found.level is level
+    if level is Level.WARN:
+        since = rfc3339(now_ns - age_ns)
+        assert found.what == f"default/farm.air: t is double in celsius since {since}"
+
+
+def test_a_table_with_many_changed_measures_is_one_finding() -> None:
+    changes = ColumnChanges({}, {f"m{number}": 0 for number in range(7)})
+    info = TableInfo(TableId("default", "farm", "air"), TableSettings(), 0, 0, {}, changes=changes)
+
+    (found,) = columns.judge([info], 0)
+
+    assert found.what.endswith(", and 2 more were changed")
 
 
 class Tls(BaseModel):

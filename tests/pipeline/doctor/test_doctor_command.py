@@ -55,7 +55,7 @@ def test_a_machine_without_a_data_dir_is_fine_and_none_is_made(tmp_path: Path) -
     assert said.of("data_dir") == [("ok", f"{tmp_path / 'data'} is not there yet; the first start makes it")]
     assert [path.name for path in tmp_path.iterdir()] == ["streamgauge.yaml"]
     assert {found["check"] for found in said.findings} == {
-        *("settings", "rules", "data_dir", "ports", "disk", "open files", "clock", "memory", "certificates"),
+        *("settings", "rules", "data_dir", "columns", "ports", "disk", "open files", "clock", "memory", "certificates"),
         *("brokers", "receivers", "kafka", "bucket", "versions", "server"),
     }
     assert all(found["mend"] for found in said.findings if found["level"] != "ok")
