@@ -399,6 +399,40 @@ class QueryResult(TypedDict):
     truncated: Annotated[bool, Field(description="whether there were more rows than an answer may have")]
 
 
+class Query(TypedDict):
+    """A query that runs, or waits for a place."""
+
+    id: Annotated[str, Field(description="Timestream's QueryId, where it was asked there")]
+    text: Annotated[str, Field(description="the SQL, or which averages")]
+    state: Annotated[str, _one_of("running", "waiting")]
+    asked: Time
+    started: Annotated[Time | None, Field(description="null while it waits")]
+
+
+@_shown(
+    queries=[
+        {
+            "id": "AEBQEAMZ6PYW4TJ5GK2ULQ3X7Y",
+            "text": "SELECT 1",
+            "state": "running",
+            "asked": "2026-11-23T10:00:00Z",
+            "started": "2026-11-23T10:00:00.2Z",
+        }
+    ]
+)
+class Queries(TypedDict):
+    """The queries that run or wait, the oldest first."""
+
+    queries: list[Query]
+
+
+@_shown(cancelled="AEBQEAMZ6PYW4TJ5GK2ULQ3X7Y")
+class Cancelled(TypedDict):
+    """The query is told to end, which takes it a second at most."""
+
+    cancelled: Annotated[str, Field(description="its id")]
+
+
 @_shown(status="ok")
 class Health(TypedDict):
     """The process answers."""

@@ -23,7 +23,7 @@ from pipeline.config.model import Config
 from pipeline.dead_letter import Reason
 from pipeline.gateway.settings import ListenerSettings
 from pipeline.http.routes import alerts as alerts_routes
-from pipeline.http.routes import averages, devices, measures, process, query, ready, timestream, welcome, zones
+from pipeline.http.routes import averages, devices, measures, process, queries, query, ready, timestream, welcome, zones
 from pipeline.http.routes import dead_letters as dead_letters_routes
 from pipeline.http.routes import rules as rules_routes
 from pipeline.layout import Layout
@@ -205,7 +205,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
     named = set(re.findall(r"`(GET|POST) (/[^`? ]*)", text_of("http.md")))
 
     routes = {
-        (method, re.sub(r":path", "", route.path).replace("letter_id", "id"))
+        (method, re.sub(r":path", "", route.path).replace("letter_id", "id").replace("query_id", "id"))
         for module in (
             zones,
             averages,
@@ -214,6 +214,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             measures,
             rules_routes,
             dead_letters_routes,
+            queries,
             query,
             timestream,
             process,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +37,10 @@ from store.endpoint import Endpoint
 from store.store import Applied, Store
 
 NS = 1_000_000_000
+_CROSS = (
+    "WITH a(x) AS (SELECT * FROM (VALUES {}) AS v(x)) SELECT count(*) FROM a p, a q, a r, a s WHERE p.x + q.x > s.x"
+)
+HEAVY = _CROSS.format(", ".join(["(1)"] * 1000))  # SQL that runs until it is interrupted
 NOW_NS = 1_795_428_000 * NS  # 2026-11-23T10:00:00Z
 
 CONFIG: dict[str, Any] = {
@@ -56,6 +61,16 @@ CONFIG: dict[str, Any] = {
         },
     ]
 }
+
+
+async def queries_once(http: httpx.AsyncClient, *states: str) -> httpx.Response:
+    """The answer of /v1/queries once the account's queries are in these states."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await http.get("/v1/queries")
+            if [query["state"] for query in answer.json()["queries"]] == list(states):
+                return answer
+            await asyncio.sleep(0.01)
 
 
 @dataclass

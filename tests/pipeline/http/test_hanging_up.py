@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_service import HttpService
+from http_service import HEAVY, HttpService
 
 from pipeline.http.server import HttpServer, listen
 from pipeline.http.slots import QuerySlots
@@ -19,8 +19,6 @@ from pipeline.testing.waiting import wait_for
 from store import interruption
 
 WITHIN_S = 60
-CROSS = "WITH a(x) AS (SELECT * FROM (VALUES {}) AS v(x)) SELECT count(*) FROM a p, a q, a r, a s WHERE p.x + q.x > s.x"
-HEAVY = CROSS.format(", ".join(["(1)"] * 1000))
 
 
 @contextmanager

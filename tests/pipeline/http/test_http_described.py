@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
-from http_service import NOW_NS, NS, HttpService
+from http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
 from jsonschema import Draft202012Validator, FormatChecker
 
 from pipeline.clock import Step, Steps
@@ -95,6 +96,7 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/alerts/deliveries": 200,
         "/v1/alerts/deliveries?before=x": 400,
         "/v1/rules": 200,
+        "/v1/queries": 200,
         "/v1/devices": 200,
         "/v1/devices?limit=0": 400,
         "/v1/measures": 200,
@@ -128,6 +130,7 @@ def calls(letter_id: str) -> list[Call]:
             for form in query.results.FORMATS
         ),
         ("/v1/query", {"sql": "SELECT 1, 'x', true, null, nan(), now(), 1d"}, 200),
+        ("/v1/queries/none/cancel", None, 404),
         ("/v1/query", {"sql": "SELEKT"}, 400),
         ("/v1/query", {"sql": 'SELECT * FROM "farm"."none"'}, 400),
     ]
@@ -207,7 +210,7 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
 
     assert not wrong, "\n".join(wrong)
     operations = {f"{method} {path}" for path, found in document["paths"].items() for method in found}
-    assert operations - answered == {"post /"}  # it takes signatures, and says who may
+    assert operations - answered == {"post /", "post /v1/queries/{query_id}/cancel"}  # each has a test below
 
 
 async def test_what_takes_too_long_is_described(
@@ -222,6 +225,18 @@ async def test_what_takes_too_long_is_described(
         ]
 
     assert [answer.status_code for answer in answers] == [504, 504]
+    assert [fault for answer in answers for fault in faults(document, answer)] == []
+
+
+async def test_the_end_of_a_query_is_described(asked: HttpService, document: dict[str, Any]) -> None:
+    """For who ends it, who waits for its answer, and who looks on."""
+    async with asked.client("token") as http:
+        waiting = asyncio.create_task(http.post("/v1/query", json={"sql": HEAVY}))
+        listed = await queries_once(http, "running")
+        ended = await http.post(f"/v1/queries/{listed.json()['queries'][0]['id']}/cancel")
+        answers = [listed, ended, await waiting]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 409]
     assert [fault for answer in answers for fault in faults(document, answer)] == []
 
 
