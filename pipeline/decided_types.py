@@ -23,7 +23,7 @@ def give_up_texts(store: Store, decisions: Sequence[TypeDecision]) -> None:
             try:
                 retype(store, table, measure, kind, WHY)
             except RequestError as error:  # its text never got there, or its table was deleted meanwhile
-                _log.info("table %s.%s: measure %r: %s", table.database, table.table, measure, error)
+                _log.debug("table %s.%s: measure %r: %s", table.database, table.table, measure, error)
     store.take_in_changes()
 
 

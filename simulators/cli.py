@@ -101,8 +101,10 @@ def _speed(text: str) -> float | None:
     type=click.IntRange(1, 100_000),
     help=f"MQTT connections; as many as sensors: each its own, under its name. [default: {DEFAULT_CONNECTIONS}]",
 )
-@click.option("--qos", type=click.Choice(["0", "1"]), default="1", show_default=True)
-@click.option("--protocol", type=click.Choice(list(packets.LEVELS)), default="3.1.1", show_default=True)
+@click.option("--qos", type=click.Choice(["0", "1"]), default="1", show_default=True, help="Of MQTT.")
+@click.option(
+    "--protocol", type=click.Choice(list(packets.LEVELS)), default="3.1.1", show_default=True, help="Version of MQTT."
+)
 @click.option("--username", help="MQTT user name.")
 @click.option("--password", envvar="STREAMGAUGE_SIMULATE_PASSWORD", show_envvar=True, help="MQTT password.")
 @click.option(

@@ -20,7 +20,7 @@ def alerts(context: click.Context) -> None:
 
 
 @alerts.command("list")
-@click.option("--status", type=click.Choice(["firing", "resolved"]))
+@click.option("--status", type=click.Choice(["firing", "resolved"]), help="Only of this status.")
 @click.option("--table", help="Only this database.table.")
 @click.option("--zone", help="Only this zone.")
 @limit_option(50)
@@ -43,9 +43,9 @@ def list_alerts(
     show(Listing(_ALERT, rows, answer, "alerts"), form)
 
 
-@alerts.group(invoke_without_command=True)
+@alerts.group(invoke_without_command=True, short_help="What was sent to webhooks, newest first.")
 @click.option("--receiver", help="Only to this receiver.")
-@click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]))
+@click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]), help="Only in this state.")
 @limit_option(50)
 @format_option()
 @endpoint_option
@@ -61,7 +61,7 @@ def deliveries(context: click.Context, receiver: str | None, state: str | None, 
     show(Listing(_DELIVERY, rows, answer, "deliveries"), form)
 
 
-@alerts.command()
+@alerts.command(short_help="Try failed deliveries again, now.")
 @click.argument("delivery", metavar="[ID]", required=False)
 @click.option("--all-failed", is_flag=True, help="All that were given up or failed so far.")
 @click.option("--receiver", help="Only to this receiver.")

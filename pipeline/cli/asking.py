@@ -48,6 +48,7 @@ def endpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--endpoint",
         callback=_choose,
         expose_value=False,
+        metavar="URL",
         help="The server to ask; as before the command's name.",
     )
     return endpoint(ca(command))

@@ -22,11 +22,13 @@ COMMANDS: Mapping[str, Entry] = {
     "query": Entry("pipeline.cli.query:query", "Ask the server in SQL."),
     "averages": Entry("pipeline.cli.averages:averages", "Averages of zones over time."),
     "zones": Entry("pipeline.cli.zones:zones", "The zones there are, and when they were last heard of."),
-    "alerts": Entry("pipeline.cli.alerts:alerts", "Alerts, and where they were delivered."),
-    "devices": Entry("pipeline.cli.devices:devices", "Who sent what, when last, and what was rejected."),
+    "alerts": Entry("pipeline.cli.alerts:alerts", "Alerts and their deliveries: list, deliveries, retry."),
+    "devices": Entry("pipeline.cli.devices:devices", "Who sent what, when last; what was rejected or bent."),
     "measures": Entry("pipeline.cli.measures:measures", "Types and units of measures: list, retype, unit."),
-    "dead-letters": Entry("pipeline.cli.dead_letters:dead_letters", "What could not be processed: list, show, replay."),
-    "rules": Entry("pipeline.cli.rules:rules", "Check rule files."),
+    "dead-letters": Entry(
+        "pipeline.cli.dead_letters:dead_letters", "What could not become a record: list, show, replay."
+    ),
+    "rules": Entry("pipeline.cli.rules:rules", "Check rule files; list the rules of a server."),
     "doctor": Entry("pipeline.cli.doctor:doctor", "What is wrong here, and how to mend it."),
     "config": Entry("pipeline.cli.config:config", "Show, describe or begin a streamgauge.yaml."),
 }

@@ -18,7 +18,7 @@ def config() -> None:
     """Show, describe or begin a streamgauge.yaml."""
 
 
-@config.command()
+@config.command(short_help="The configuration in force, secrets masked.")
 @config_option
 @click.option("--origins/--no-origins", default=True, help="Whether to say where each setting came from (in YAML).")
 @format_option("yaml", "json")

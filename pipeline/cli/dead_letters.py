@@ -48,7 +48,7 @@ def show_letter(context: click.Context, letter_id: str) -> None:
         print_json(server.get("v1", "dead-letters", letter_id))
 
 
-@dead_letters.command()
+@dead_letters.command(short_help="Put dead letters through the stream again.")
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--reason", help="All of this reason that were not replayed yet, instead of naming ids.")
 @endpoint_option

@@ -23,7 +23,10 @@ _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 def devices(
     context: click.Context, table: str | None, zone: str | None, limit: int, only_rejected: bool, form: str
 ) -> None:
-    """Who sent what, when last, and how much was rejected and why. CSV has one of the two: devices, or --rejected."""
+    """Who sent what, when last; how much was rejected and why; which fields were bent to store them.
+
+    CSV has one of the first two: devices, or --rejected.
+    """
     with client(context) as server:
         answer = server.get("v1", "devices", parameters=given(table=table, zone=zone, limit=str(limit)))
     rejected = [tuple(entry[name] for name in _REJECTED) for entry in answer["rejected"]]

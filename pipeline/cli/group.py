@@ -71,7 +71,11 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="streamgauge", prog_name="streamgauge")
 @click.option(
-    "--endpoint", envvar="STREAMGAUGE_ENDPOINT", show_envvar=True, help="The server that client commands ask."
+    "--endpoint",
+    envvar="STREAMGAUGE_ENDPOINT",
+    show_envvar=True,
+    metavar="URL",
+    help="The server that client commands ask, with the token in STREAMGAUGE_TOKEN. [default: http://127.0.0.1:8080]",
 )
 @click.option(
     "--ca",
@@ -79,7 +83,7 @@ class LazyGroup(click.Group):
     show_envvar=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Certificates to trust (PEM), for https.",
+    help="Certificates to trust for https (PEM). [default: the usual public authorities]",
 )
 @click.pass_context
 def streamgauge(context: click.Context, endpoint: str | None, ca: Path | None) -> None:

@@ -17,7 +17,7 @@ def measures() -> None:
     """What each table measures, in which type and unit; give a measure another type, or say what its unit was."""
 
 
-@measures.command("list")
+@measures.command("list", short_help="Types and units, now and of older rows.")
 @click.argument("table", required=False)
 @format_option()
 @endpoint_option
@@ -30,7 +30,7 @@ def list_measures(context: click.Context, table: str | None, form: str) -> None:
     show(Listing(_MEASURE, rows, answer, "measures"), form)
 
 
-@measures.command()
+@measures.command(short_help="Give a measure another type.")
 @click.argument("table")
 @click.argument("measure")
 @click.argument("type_", metavar="TYPE")
@@ -49,7 +49,7 @@ def retype(context: click.Context, table: str, measure: str, type_: str) -> None
     print_text(f"{measure} of {table} is {answer['type']}" + (f"; older rows have it as {earlier}" if earlier else ""))
 
 
-@measures.command()
+@measures.command(short_help="Say what the unit of older values was.")
 @click.argument("table")
 @click.argument("measure")
 @click.argument("name", metavar="UNIT")

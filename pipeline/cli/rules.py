@@ -20,7 +20,7 @@ def rules() -> None:
     """Rules: those of a server, and rule files."""
 
 
-@rules.command("list")
+@rules.command("list", short_help="The rules in force, and which may never fire.")
 @format_option()
 @endpoint_option
 @click.pass_context
@@ -34,7 +34,7 @@ def list_rules(context: click.Context, form: str) -> None:
     show(Listing(_RULE, rows, answer, "rules"), form)
 
 
-@rules.command()
+@rules.command(short_help="Say what is wrong with rule files.")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @format_option()
 @endpoint_option
@@ -61,7 +61,7 @@ def check(context: click.Context, files: tuple[Path, ...], form: str) -> int:
     if form == "table":
         for warning in warnings:
             print_text(f"{warning['rule']} may never fire: {warning['warning']}")
-        told = f"{len(warnings)} warnings" if warnings else "fine"
+        told = f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}" if warnings else "fine"
         print_text(
             f"{count} rule{'' if count == 1 else 's'} in {len(files)} file{'' if len(files) == 1 else 's'}: {told}"
         )

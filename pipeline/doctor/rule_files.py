@@ -26,4 +26,4 @@ def check_rule_files(config: Config) -> Iterator[Finding]:
         for line in str(error).splitlines():
             yield fail(NAME, line, "streamgauge rules check FILE says whether it is mended; a worker does not start")
         return
-    yield ok(NAME, f"{len(rules)} rules in {len(files)} files")
+    yield ok(NAME, f"rules: {len(rules)}, in files: {len(files)}")

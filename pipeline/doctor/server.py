@@ -89,7 +89,7 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
         yield warn(NAME, told, mend)
     doubtful = sum_of(page, "streamgauge_rules_doubtful")
     if doubtful:
-        yield warn(NAME, f"{doubtful:g} rules may never fire", "streamgauge rules list says which and why")
+        yield warn(NAME, f"rules that may never fire: {doubtful:g}", "streamgauge rules list says which and why")
     failing = _FAILING.findall(page)
     if failing:
         told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"

@@ -13,4 +13,4 @@ NAME = "settings"
 def check_settings(config: Config) -> Iterator[Finding]:
     """Fine, or one warning each."""
     told = [warn(NAME, warning, "see docs/configuration.md for what makes it safe") for warning in config.warnings]
-    yield from told or [ok(NAME, f"the configuration is fine: {len(config.tables)} tables")]
+    yield from told or [ok(NAME, f"the configuration is fine; tables: {len(config.tables)}")]
