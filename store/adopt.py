@@ -39,7 +39,7 @@ def adopt(
 ) -> Adopted:
     """What holds for a table that has `columns` in its rows.
 
-    `covered` tells, by each stream that is ours, the last offset of which every row was stored under what held before;
+    `covered` tells, by each stream that is ours, the last offset of which every row came under what held before;
     `others` are the streams of other workers, who tell of theirs.
     """
     settings, changes = info.settings, info.changes

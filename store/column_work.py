@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from store.adopt import Adopted, adopt, retyped, reunited
@@ -17,21 +17,28 @@ from store.table import Table
 log = logging.getLogger(__name__)
 
 
-def adopt_all(catalog: Catalog, tables: Iterable[Table], streams: Sequence[str], now_ns: int) -> None:
-    """Take up what the configuration says of the columns of these tables, durably, and tell what is new."""
+def adopt_all(
+    catalog: Catalog, tables: Iterable[Table], streams: Sequence[str], since: Mapping[str, int], now_ns: int
+) -> None:
+    """Take up what the configuration says of the columns of these tables, durably, and tell what is new.
+
+    `since` has by stream the first offset that came under this configuration: rows before it, stored already or not,
+    are as the one before had it.
+    """
+    streams = tuple(dict.fromkeys((*streams, *since)))
     decide: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
     by_id = {table.id: table for table in tables}
     for table in by_id.values():
         info = catalog.find(table.id)
-        if info is not None and _adopted(table, streams, now_ns, info) != info.changes:
-            decide[table.id] = partial(_adopted, table, streams, now_ns)
+        if info is not None and _adopted(table, streams, since, now_ns, info) != info.changes:
+            decide[table.id] = partial(_adopted, table, streams, since, now_ns)
     if not decide:
         return
     before = {table: catalog.find(table) for table in decide}
     catalog.change_columns(decide)
     for table_id, info in before.items():
         if info is not None:
-            columns, ends = _known(by_id[table_id], streams)
+            columns, ends = _known(by_id[table_id], streams, since)
             for words in adopt(info, columns, *ends, now_ns).told:
                 log.warning("table %s.%s: %s", table_id.database, table_id.table, words)
         take_in(catalog, by_id[table_id])
@@ -81,12 +88,16 @@ def take_in(catalog: Catalog, table: Table) -> None:
         table.index.retyped += 1
 
 
-def _adopted(table: Table, streams: Sequence[str], now_ns: int, info: TableInfo) -> ColumnChanges:
-    columns, ends = _known(table, streams)
+def _adopted(
+    table: Table, streams: Sequence[str], since: Mapping[str, int], now_ns: int, info: TableInfo
+) -> ColumnChanges:
+    columns, ends = _known(table, streams, since)
     return adopt(info, columns, *ends, now_ns).changes
 
 
-def _known(table: Table, streams: Sequence[str]) -> tuple[Columns, tuple[dict[str, int], tuple[str, ...]]]:
+def _known(
+    table: Table, streams: Sequence[str], since: Mapping[str, int]
+) -> tuple[Columns, tuple[dict[str, int], tuple[str, ...]]]:
     own = streams if table.own is None else [table.own]
-    covered = {stream: table.covered_to(stream) for stream in own}
+    covered = {stream: max(table.covered_to(stream), since.get(stream, 0) - 1) for stream in own}
     return Columns.of(table.stored_columns()), (covered, tuple(stream for stream in streams if stream not in covered))

@@ -67,6 +67,7 @@ class Store:
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        since: Mapping[str, int] | None = None,
     ) -> None:
         """Use `Store.open`, or `SharedStore.take`."""
         self._home = home
@@ -91,7 +92,7 @@ class Store:
         for used in opened:
             if used.id in saved:
                 checkpoint.restore(used, saved[used.id], monotonic_ns())
-        column_work.adopt_all(self.catalog, opened, self._positions.streams, clock_ns())
+        column_work.adopt_all(self.catalog, opened, self._positions.streams, since or {}, clock_ns())
         read_again(self._positions, self.all_tables())
         self._advanced.update((stream, floor - 1) for stream, floor in self._positions.floors.items())
 
@@ -105,10 +106,12 @@ class Store:
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        since: Mapping[str, int] | None = None,
     ) -> Store:
         """The store in `folder`, made if there is none. RAM starts empty: replay the log from `replay_from`.
 
         How old rows are is judged by `clock_ns`, the host's time; what is done every so often goes by `monotonic_ns`.
+        `since` has by stream the first offset that came under these `templates`: new units hold from there on.
         Raises StoreLocked if another process has it, StoreFormatError if it is of another format, MagneticTierError.
         """
         make_folders(folder)
@@ -123,7 +126,7 @@ class Store:
             magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
             refuse_lost_catalog(folder, magnetic)
             home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
-            return cls(home, memory_limit_bytes, templates, clock_ns, monotonic_ns)
+            return cls(home, memory_limit_bytes, templates, clock_ns, monotonic_ns, since)
         except BaseException:
             lock.close()
             raise

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 
+import psutil
+
 from pipeline.config import Config
 from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
 from pipeline.normalise.routes import routes_from
-from pipeline.partitions.making import partition_over, start_offset
+from pipeline.partitions.making import first_since, partition_over, start_offset
 from pipeline.partitions.owned import OwnedPartitions
 from pipeline.rule_state import RuleFiles, RuleState
 from rules import Engine, RuleSet
@@ -28,6 +31,7 @@ class EmbeddedPartitions:
             memory_limit_bytes=config.memory_limit,
             templates=config.templates(),
             clock_ns=time.time_ns,
+            since={admin.stream(READINGS, 0): first_since(admin, 0, _process_began_ns())},
         )
         self.rule_state = RuleState(Engine(rules, self.store.registry), RuleFiles(config.layout.rules))
         self.rule_state.load()
@@ -63,3 +67,10 @@ class EmbeddedPartitions:
     def close(self) -> None:
         """See `PartitionKeeper`."""
         self.store.close()
+
+
+def _process_began_ns() -> int:
+    """When this worker read its configuration, or a little before: the gateway may have come up sooner than the log
+    was opened here, and what it took in since is in the units of now.
+    """
+    return int(psutil.Process().create_time() * 1e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from pipeline import metrics
@@ -25,12 +26,7 @@ def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admi
     start = start_offset(store, rules, admin, number)
 
     def first_arrival_ns(offset: int) -> int | None:
-        """When the first message of the frame at `offset` arrived."""
-        messages = admin.read(READINGS, offset, 1, number)
-        try:
-            return decode_frame(messages[0].value).arrival_ns[0] if messages else None
-        except FrameError:
-            return None
+        return _first_arrival_ns(admin, offset, number)
 
     progress = Progress(
         lambda: admin.extent(READINGS, number).next_offset,
@@ -41,6 +37,26 @@ def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admi
     store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
     normaliser = Normaliser(routes, store.registry, stream, store.measure_types, store.open_texts, store.asked_types)
     return Partition(number, stream, store, normaliser, rules, progress, extent.first if start is None else start)
+
+
+def first_since(admin: LogAdmin, number: int, time_ns: int) -> int:
+    """The first offset of [readings] that arrived at `time_ns` or later; the next one of all if none did."""
+    extent = admin.extent(READINGS, number)
+    return bisect_left(
+        range(extent.next_offset),
+        time_ns,
+        extent.first,
+        key=lambda offset: _first_arrival_ns(admin, offset, number) or 0,
+    )
+
+
+def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
+    """When the first message of the frame at `offset` arrived."""
+    messages = admin.read(READINGS, offset, 1, number)
+    try:
+        return decode_frame(messages[0].value).arrival_ns[0] if messages else None
+    except FrameError:
+        return None
 
 
 def start_offset(store: Store, rules: RuleState, admin: LogAdmin, number: int) -> int | None:

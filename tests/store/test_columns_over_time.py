@@ -32,10 +32,14 @@ class Bench:
         self.offset = -1
         self.store = self._opened({})
 
-    def _opened(self, settings: Mapping[str, Any]) -> Store:
+    def _opened(self, settings: Mapping[str, Any], since: Mapping[str, int] | None = None) -> Store:
         template = TableSettings(timedelta(days=9), from_config=True, **settings)
         return Store.open(
-            self.folder, memory_limit_bytes=1 << 26, templates={("d", "t"): template}, clock_ns=lambda: T0 + 100
+            self.folder,
+            memory_limit_bytes=1 << 26,
+            templates={("d", "t"): template},
+            clock_ns=lambda: T0 + 100,
+            since=since,
         )
 
     def restart(self, **settings: Any) -> None:
@@ -365,8 +369,22 @@ def test_values_of_a_unit_from_which_there_is_no_way_are_told_apart(bench: Bench
     assert averages(bench, "t") == [(55.0, 1)]
 
 
-def test_rows_that_come_again_from_the_log_have_the_unit_they_are_read_in(bench: Bench) -> None:
-    """What a kill has taken was not stored: it is normalised anew, with the configuration of now."""
+def test_rows_that_come_again_from_the_log_have_the_unit_they_came_in(bench: Bench) -> None:
+    """Though a kill has taken them: what came before the start with a new unit is in the one of before."""
+    bench.restart(units={"t": "celsius"})
+    bench.send(row(0, t=20.0))
+    bench.store.close()
+
+    bench.store = bench._opened({"units": {"t": "fahrenheit"}}, since={STREAM: bench.offset + 1})
+    bench.offset -= 1
+    bench.send(row(0, t=20.0))
+    bench.send(row(1, t=30.0))
+
+    assert bench.everywhere('SELECT t FROM "d"."t" ORDER BY time') == [(68.0,), (30.0,)]
+
+
+def test_rows_of_which_nobody_knows_when_they_came_have_the_unit_they_are_read_in(bench: Bench) -> None:
+    """What is not stored yet, where no place in the log is told, is as the configuration of now has it."""
     bench.restart(units={"t": "celsius"})
     bench.send(row(0, t=20.0))
     bench.restart(units={"t": "celsius"})
