@@ -25,6 +25,12 @@ T = TypeVar("T")
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Table = Annotated[str, Field(description="database.table")]
+ZoneName = Annotated[str, Field(description="of the zone")]
+ZoneIfAny = Annotated[str | None, Field(description="of the zone; null where the table has none")]
+MeasureName = Annotated[str, Field(description="of the measure")]
+RecordName = Annotated[str, Field(description="the measure name of its records")]
+Dimensions = Annotated[dict[str, str], Field(description="name to value")]
+MqttTopic = Annotated[str, Field(description="that the device published to")]
 Next = Annotated[int | None, Field(description="what `before=` takes for the next page; null on the last")]
 
 
@@ -44,7 +50,7 @@ _ZONE = {"zone": "gh-01/north", "table": "agriculture.readings", "sensors": 12, 
 class Zone(TypedDict):
     """A zone of a table."""
 
-    zone: str
+    zone: ZoneName
     table: Table
     sensors: Annotated[int, Field(description="how many distinct dimensions there are in it")]
     last_time: Annotated[Time, Field(description="the newest event time")]
@@ -70,9 +76,9 @@ class Average(TypedDict):
     """The mean of the rows of one bin."""
 
     time: Annotated[Time, Field(description="where the bin begins; without bins, `from`")]
-    average: float
-    min: float
-    max: float
+    average: Annotated[float, Field(description="the mean")]
+    min: Annotated[float, Field(description="the least value")]
+    max: Annotated[float, Field(description="the greatest value")]
     count: Annotated[int, Field(description="of the rows that have the measure", ge=1)]
 
 
@@ -80,8 +86,8 @@ class Average(TypedDict):
 class Averages(TypedDict):
     """The averages of a measure in a zone, in ascending time; bins without rows are left out."""
 
-    zone: str
-    measure: str
+    zone: ZoneName
+    measure: MeasureName
     unit: Annotated[str | None, Field(description="the configured one")]
     bin: Annotated[str | None, Field(description="as it was asked for")]
     averages: list[Average]
@@ -115,19 +121,21 @@ class Alert(TypedDict):
     """An alert as its webhook has it, with its table and zone."""
 
     table: Table
-    zone: str | None
+    zone: ZoneIfAny
     id: Annotated[str, Field(description="one for its firing and its resolved")]
     rule: Annotated[str, Field(description="group/alert")]
-    status: Annotated[str, _one_of(*Status)]
-    since: Annotated[Time, Field(description="when the condition began to hold")]
-    value: Annotated[float | None, Field(description="what was judged; null where nothing was, as of silence")]
+    status: Annotated[str, _one_of(*Status, description="what it is now")]
+    since: Annotated[Time, Field(description="of the first sample beyond the bounds")]
+    value: Annotated[
+        float | None, Field(description="the value, or rate, that gave it this status; null where there is none")
+    ]
     bounds: Annotated[dict[str, float], Field(description="what it was outside of: `min`, `max`")]
-    measure: str
-    dimensions: dict[str, str]
-    labels: dict[str, str]
-    annotations: dict[str, str]
+    measure: MeasureName
+    dimensions: Dimensions
+    labels: Annotated[dict[str, str], Field(description="of the rule")]
+    annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
     reason: NotRequired[Annotated[str, _one_of(*Ended, description="why it resolved, where no value made it")]]
-    updated: Annotated[Time, Field(description="when it got this status")]
+    updated: Annotated[Time, Field(description="of the sample that gave it this status")]
 
 
 @_shown(alerts=[_ALERT], next=None)
@@ -142,10 +150,10 @@ class Delivery(TypedDict):
     """What was sent of an alert's status to one receiver."""
 
     id: Annotated[str, Field(description="<alert id>.<status>, the header webhook-id")]
-    receiver: str
-    state: Annotated[str, _one_of(*DeliveryState)]
-    attempts: int
-    queued: Time
+    receiver: Annotated[str, Field(description="as it is named in the configuration")]
+    state: Annotated[str, _one_of(*DeliveryState, description="where it stands")]
+    attempts: Annotated[int, Field(description="how often it was tried")]
+    queued: Annotated[Time, Field(description="when it came into the queue")]
     next_attempt: Annotated[Time | None, Field(description="while it is queued")]
     settled: Annotated[Time | None, Field(description="when it was delivered or given up")]
     error: Annotated[str | None, Field(description="of the last attempt, if it failed")]
@@ -177,7 +185,7 @@ class Deliveries(TypedDict):
 class Retried(TypedDict):
     """How many deliveries are tried again."""
 
-    retried: int
+    retried: Annotated[int, Field(description="how many are due now")]
     more: Annotated[bool, Field(description="whether others are left")]
 
 
@@ -185,11 +193,11 @@ class RuleInForce(TypedDict):
     """A rule, and how it stands."""
 
     rule: Annotated[str, Field(description="group/alert")]
-    group: str
-    alert: str
-    file: str
+    group: Annotated[str, Field(description="the group it stands in")]
+    alert: Annotated[str, Field(description="its name in the group")]
+    file: Annotated[str, Field(description="where it is written")]
     table: Table
-    measure: str
+    measure: MeasureName
     pending: Annotated[int, Field(description="signals of this worker that wait for `for`")]
     firing: Annotated[int, Field(description="signals of this worker")]
     warnings: Annotated[list[str], Field(description="why it may never fire")]
@@ -220,7 +228,7 @@ class RuleWarning(TypedDict):
     """Why a rule may never fire."""
 
     rule: Annotated[str, Field(description="group/alert")]
-    warning: str
+    warning: Annotated[str, Field(description="in words")]
 
 
 @_shown(
@@ -240,19 +248,19 @@ class Device(TypedDict):
     """A series of a table: what sends it, and when last."""
 
     table: Table
-    zone: str | None
-    dimensions: dict[str, str]
-    measure_name: str
+    zone: ZoneIfAny
+    dimensions: Dimensions
+    measure_name: RecordName
     last_time: Annotated[Time, Field(description="the newest event time")]
 
 
 class Rejected(TypedDict):
     """Messages of one MQTT topic that were rejected for one reason, among the dead letters kept."""
 
-    mqtt_topic: str
-    reason: Annotated[str, _one_of(*Reason)]
-    count: int
-    last_arrival: Time
+    mqtt_topic: MqttTopic
+    reason: Annotated[str, _one_of(*Reason, description="why")]
+    count: Annotated[int, Field(description="how many there were")]
+    last_arrival: Annotated[Time, Field(description="when the newest arrived")]
     detail: Annotated[str | None, Field(description="what was wrong with the last")]
 
 
@@ -260,10 +268,10 @@ class Bent(TypedDict):
     """A field of a table that was bent to store it, or left, since this worker's start."""
 
     table: Table
-    field: str
-    what: Annotated[str, _one_of(*Bend)]
-    count: int
-    last_arrival: Time
+    field: Annotated[str, Field(description="as the device names it")]
+    what: Annotated[str, _one_of(*Bend, description="what happened to it")]
+    count: Annotated[int, Field(description="how often")]
+    last_arrival: Annotated[Time, Field(description="when the newest of these arrived")]
 
 
 @_shown(
@@ -306,8 +314,8 @@ class Devices(TypedDict):
 class Earlier(TypedDict):
     """The types and units that older rows of a measure have."""
 
-    types: list[Annotated[str, _one_of(*MeasureType)]]
-    units: list[str]
+    types: list[Annotated[str, _one_of(*MeasureType, description="not the present one")]]
+    units: Annotated[list[str], Field(description="that are not the present one")]
 
 
 _MEASURE = {
@@ -325,9 +333,9 @@ class Measure(TypedDict):
     """A measure of a table: its type and unit, and what they were before."""
 
     table: Table
-    measure: str
-    type: Annotated[str, _one_of(*MeasureType)]
-    unit: str | None
+    measure: MeasureName
+    type: Annotated[str, _one_of(*MeasureType, description="the present one")]
+    unit: Annotated[str | None, Field(description="null: none is known")]
     since: Annotated[Time | None, Field(description="when type or unit was changed; null: never")]
     earlier: Earlier
 
@@ -354,14 +362,16 @@ _LETTER = {
 class DeadLetter(TypedDict):
     """A message that could not become a record; its payload as text where it is UTF-8, else as base64."""
 
-    id: str
-    mqtt_topic: str
-    reason: Annotated[str, _one_of(*Reason)]
-    detail: str
-    arrival: Time
+    id: Annotated[str, Field(description="for a replay")]
+    mqtt_topic: MqttTopic
+    reason: Annotated[str, _one_of(*Reason, description="why it is no record")]
+    detail: Annotated[str, Field(description="what was wrong, the value, and what is allowed")]
+    arrival: Annotated[Time, Field(description="when the message arrived")]
     replayed: Annotated[Time | None, Field(description="when it was put through the stream again")]
-    payload: NotRequired[str]
-    payload_base64: NotRequired[Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]]
+    payload: NotRequired[Annotated[str, Field(description="as the device sent it")]]
+    payload_base64: NotRequired[
+        Annotated[str, Field(description="where it is not UTF-8", json_schema_extra={"contentEncoding": "base64"})]
+    ]
 
 
 @_shown(dead_letters=[_LETTER], next=None)
@@ -376,7 +386,7 @@ class DeadLetters(TypedDict):
 class Replayed(TypedDict):
     """How many dead letters were put through the stream again."""
 
-    replayed: int
+    replayed: Annotated[int, Field(description="how many, in this request")]
     more: Annotated[bool, Field(description="whether others of the reason are left")]
     up_to: Annotated[
         int | None, Field(description="for the next request, to take these alone; null where ids were named")
@@ -386,7 +396,7 @@ class Replayed(TypedDict):
 class ResultColumn(TypedDict):
     """A column of a result."""
 
-    name: str
+    name: Annotated[str, Field(description="as in the query")]
     type: Annotated[str, Field(description="in Timestream's words, as `bigint` or `array[double]`")]
 
 
@@ -404,8 +414,8 @@ class Query(TypedDict):
 
     id: Annotated[str, Field(description="Timestream's QueryId, where it was asked there")]
     text: Annotated[str, Field(description="the SQL, or which averages")]
-    state: Annotated[str, _one_of("running", "waiting")]
-    asked: Time
+    state: Annotated[str, _one_of("running", "waiting", description="waiting for a place, or running")]
+    asked: Annotated[Time, Field(description="when it came")]
     started: Annotated[Time | None, Field(description="null while it waits")]
 
 
@@ -437,18 +447,25 @@ class Cancelled(TypedDict):
 class Health(TypedDict):
     """The process answers."""
 
-    status: Annotated[str, _one_of("ok")]
+    status: Annotated[str, _one_of("ok", description="always this")]
 
 
-ClockStep = TypedDict("ClockStep", {"from": Time, "to": Time, "by_seconds": float})
+ClockStep = TypedDict(
+    "ClockStep",
+    {
+        "from": Annotated[Time, Field(description="what it said")],
+        "to": Annotated[Time, Field(description="what it said then")],
+        "by_seconds": Annotated[float, Field(description="below 0: it was set back")],
+    },
+)
 
 
 class HostClock(TypedDict):
     """The host's clock, and how often it was set."""
 
-    now: Time
+    now: Annotated[Time, Field(description="what it says")]
     is_set: Annotated[bool, Field(description="whether it says a time at which this program existed")]
-    steps: int
+    steps: Annotated[int, Field(description="how often it was set since this worker started")]
     last_step: NotRequired[ClockStep]
 
 
@@ -462,8 +479,8 @@ class HostClock(TypedDict):
 class Readiness(TypedDict):
     """How far the stream is behind the log."""
 
-    status: Annotated[str, _one_of("ready", "catching up")]
-    lag_seconds: float
-    frames_behind: int
+    status: Annotated[str, _one_of("ready", "catching up", description="whether answers are from fresh data")]
+    lag_seconds: Annotated[float, Field(description="how long the oldest message has waited that is not applied")]
+    frames_behind: Annotated[int, Field(description="frames of the log that are not applied")]
     partitions: Annotated[list[int], Field(description="of [readings], that are this worker's")]
     clock: NotRequired[HostClock]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from pipeline.http import answers as types
 
@@ -33,11 +33,11 @@ class ProblemDocument(BaseModel):
             ]
         },
     )
-    type: str
-    title: str
-    status: int
-    detail: str
-    parameter: str | None = None
+    type: str = Field(description="always about:blank: the status says it")
+    title: str = Field(description="the status in words")
+    status: int = Field(description="the status of the answer")
+    detail: str = Field(description="what was wrong, and what is allowed")
+    parameter: str | None = Field(default=None, description="which parameter, or key of the body, was at fault")
 
 
 _WORDS = {

@@ -300,6 +300,25 @@ def test_every_answer_under_v1_has_an_example_of_its_type(document: dict[str, An
             assert [error.message for error in validator(document, schema).iter_errors(example)] == [], name
 
 
+def test_every_field_of_an_answer_says_what_it_is(document: dict[str, Any]) -> None:
+    """By a description, or by being of a type that has one."""
+    asked = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        if "$ref" in content["schema"]
+    }
+    silent = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, found in schema.get("properties", {}).items()
+        if name not in asked and not {"description", "$ref"} & {*found, *found.get("items", {})}
+    ]
+
+    assert silent == []
+
+
 def test_the_document_says_how_to_sign_in(document: dict[str, Any]) -> None:
     """So that the API page has a way to give a token."""
     under_v1 = [found for path, of in document["paths"].items() if path.startswith("/v1") for found in of.values()]
