@@ -31,6 +31,8 @@ def show(config_file: Path | None, origins: bool, form: str) -> None:
         print_json(loaded.config.model_dump(mode="json", by_alias=True))
     else:
         print_text(show_config(loaded, origins=origins))
+    for warning in loaded.config.warnings:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 @config.command()

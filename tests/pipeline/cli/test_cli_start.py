@@ -94,6 +94,19 @@ def test_a_configuration_that_is_not_there_is_named(run: Run) -> None:
     assert (ended.returncode, ended.stderr) == (2, "Error: gone.yaml: cannot be read: No such file or directory\n")
 
 
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_what_is_allowed_but_should_be_known_is_told_beside_the_configuration(
+    run: Run, tmp_path: Path, form: str
+) -> None:
+    tables = "[{name: farm.all, topics: '#'}, {name: farm.hidden, topics: 'a/{d}'}]"
+    (tmp_path / "streamgauge.yaml").write_text(f"tables: {tables}")
+
+    ended = run("config", "show", "--format", form)
+
+    assert ended.returncode == 0
+    assert ended.stderr.startswith("Warning: farm.hidden gets rows by WriteRecords alone")
+
+
 def test_init_writes_a_file_that_loads_and_never_overwrites(run: Run, tmp_path: Path) -> None:
     first = run("config", "init")
     file = tmp_path / "streamgauge.yaml"
