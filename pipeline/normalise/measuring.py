@@ -102,7 +102,8 @@ class Measuring:
 
     def _gives_up(self, rule: MeasureRule, number: Scalar) -> bool:
         """Whether the measure, of text so far, is one of numbers from now on."""
-        if rule.type is not None or rule.name not in self.open or says_nothing(number):
+        is_open = rule.name in self.open and rule.name not in self.asked
+        if rule.type is not None or not is_open or says_nothing(number):
             return False
         if self._type_of(text_beside(rule.name, self.route)) not in (None, MeasureType.VARCHAR):
             return False

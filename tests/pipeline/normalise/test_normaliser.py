@@ -160,6 +160,15 @@ def test_a_type_that_an_operator_asked_for_takes_what_a_configured_one_does(
     assert normalised.decisions == []
 
 
+def test_text_that_was_asked_for_is_kept_where_its_rows_come_again_from_the_log() -> None:
+    """The store knows that it was asked for, and has no row of it yet."""
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM, asked_types_of=lambda _: ["a"])
+
+    found = [measures(normaliser.normalise(one({"a": value}), offset)) for offset, value in enumerate(("err", 5))]
+
+    assert found == [[{"a": "err"}], [{"a": "5"}]]
+
+
 def test_write_records_keep_their_place_among_messages() -> None:
     normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
 
