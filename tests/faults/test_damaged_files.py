@@ -156,7 +156,7 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
     [
         (every("store/positions.json", tear), "move it away"),
         (every("store/catalog.json", tear), "put it back from a backup"),
-        (every("store/catalog.json", Path.unlink), "put it back from a backup"),
+        (every("store/catalog.json", Path.unlink), "Put it back from a backup"),
         (every("log/log.json", Path.unlink), "put log.json back"),
         (every("alerts.sqlite*", overwrite), "move it away"),
     ],
