@@ -40,7 +40,7 @@ def dead_letters(
     start: Annotated[str | None, Query(alias="from", description="arrived at or after")] = None,
     to: Annotated[str | None, Query(description="arrived before")] = None,
     replayed: bool | None = None,
-    before: Annotated[int | None, Query(description="`next` of the page before")] = None,
+    before: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> told.DeadLetters:
     """Payloads are given as text where they are UTF-8, else as base64."""
