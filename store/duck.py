@@ -9,8 +9,10 @@ one thread at a time, so each user takes a cursor (36 µs).
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +24,16 @@ import pyarrow as pa
 from store import interruption
 from store.errors import MagneticUnavailable, QueryFailed
 
+log = logging.getLogger(__name__)
+
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
 # DuckDB's own need beside the memory tier: queries and compaction
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
 _OF_STORAGE = "AWS Error"  # so pyarrow begins to say what a bucket answered
 _OF_REQUEST = re.compile(r"ACCESS_DENIED|NO_SUCH|NOT_FOUND|HTTP status 4\d\d")
+_CLOSE_WITHIN_S = 5.0
+_CLOSE_AGAIN_S = 0.01
 _THREADS = 2  # a query may use both cores of the reference machine; more would only take them from the gateway
 
 
@@ -69,8 +75,21 @@ class Duck:
         return int(cast("tuple[Any, ...]", row.fetchone())[0])
 
     def close(self) -> None:
-        """Let go of all of it."""
-        self._connection.close()
+        """Let go of all of it, once queries that were given up have ended: DuckDB refuses to close under them.
+
+        What takes longer than a few seconds is left to the end of the process.
+        """
+        deadline = time.monotonic() + _CLOSE_WITHIN_S
+        while True:
+            try:
+                self._connection.close()
+            except duckdb.ResourceInUseException as error:
+                if time.monotonic() >= deadline:
+                    log.warning("the memory tier is not closed: %s", error)
+                    return
+                time.sleep(_CLOSE_AGAIN_S)
+            else:
+                return
 
 
 def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:

@@ -28,6 +28,31 @@ def cursor(tmp_path: Path) -> Iterator[Cursor]:
     duck.close()
 
 
+def test_closing_waits_for_a_query_that_is_just_ending(tmp_path: Path) -> None:
+    duck = Duck(tmp_path, 1 << 28)
+    cursor, begun, ended = duck.cursor(), threading.Event(), []
+
+    def query() -> None:
+        begun.set()
+        try:
+            run(cursor, ENDLESS)
+        except QueryFailed:
+            ended.append(True)
+
+    running, closing = threading.Thread(target=query), threading.Thread(target=duck.close)
+    running.start()
+    begun.wait()
+    closing.start()
+    while running.is_alive():
+        cursor.interrupt()
+        running.join(0.05)
+    closing.join()
+
+    assert ended == [True]
+    with pytest.raises(Exception, match=r"[Cc]losed"):
+        duck.cursor()
+
+
 @pytest.mark.parametrize("timeout_s", [0.0, 0.0001, 0.001, 0.01, 0.1])
 @pytest.mark.parametrize("sql", [ENDLESS, LONG_TO_PLAN, MAKES_ROWS])
 def test_a_timeout_is_obeyed_also_before_execution_and_while_rows_are_made(

@@ -30,7 +30,7 @@ def frame(store: Store, offset: int) -> RecordBatch:
     count = len(series)
     values = pa.array(np.full(count, float(offset)))
     return RecordBatch(
-        index, STREAM, series, times, np.ones(count, np.int64), np.full(count, offset, np.int64), times,
+        index, STREAM, series, times, np.ones(count, np.int64), np.full(count, offset, np.int64), times + 1,
         {"v": values}, {"v": MeasureType.DOUBLE},
     )  # fmt: skip
 
