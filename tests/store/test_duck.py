@@ -36,7 +36,7 @@ def test_closing_waits_for_a_query_that_is_just_ending(tmp_path: Path) -> None:
         begun.set()
         try:
             run(cursor, ENDLESS)
-        except QueryFailed:
+        except Exception:  # noqa: BLE001  # where closing came first, DuckDB's own
             ended.append(True)
 
     running, closing = threading.Thread(target=query), threading.Thread(target=duck.close)
