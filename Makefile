@@ -32,7 +32,7 @@ $(STAMP): $(RUNTIME) requirements-dev.txt
 	@touch $@
 
 demo: setup  ## see the product at work in one terminal (Ctrl-C ends it)
-	@$(BIN)/python -m pipeline.demo
+	@$(BIN)/python -m pipeline.operations.demo
 
 lint: $(STAMP)  ## ruff
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from deployment import Usage, mosquitto
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from pipeline.layout import Layout
+from pipeline.base.layout import Layout
 from pipeline.testing import COMMAND, wait_for
 
 HERE = Path(__file__).parent

@@ -19,12 +19,12 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
-from pipeline.arrival import host_stamps
+from pipeline.base.arrival import host_stamps
+from pipeline.gateway.listener.settings import ListenerSettings
+from pipeline.gateway.mqtt.codes import Version
+from pipeline.gateway.mqtt.testing import connect, publish
 from pipeline.gateway.open_files import raise_limit
 from pipeline.gateway.serve import serve
-from pipeline.gateway.settings import ListenerSettings
-from pipeline.mqtt.codes import Version
-from pipeline.mqtt.testing import connect, publish
 
 PAYLOAD = b'{"ts":1758639600000,"temperature":21.43,"humidity":55.1,"co2":612,"soil_moisture":0.312}'
 PUBACK_BYTES = 4

@@ -29,7 +29,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kafka"))
 from kafka_broker import Broker, running_broker
 
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.testing import GroupProduct, Part, wait_for
 
 SENDER = Path(__file__).with_name("fast_sender.py")

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.log.admin import LocalAdmin
-from pipeline.log.appender import LocalAppender
-from pipeline.log.limits import Limits
+from pipeline.log.embedded.admin import LocalAdmin
+from pipeline.log.embedded.appender import LocalAppender
+from pipeline.log.embedded.limits import Limits
+from pipeline.log.faust.app import new_app, running
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import new_app, running
 
 LIMITS = Limits(8 << 30, 0)
 FRAME = os.urandom(60_000)

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "kafka"))
 from kafka_broker import running_broker
 
 from pipeline.log import open_appender
+from pipeline.log.faust.app import new_app, running
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import new_app, running
 
 # Half noise, half zeros: about what JSON readings give a compressor.
 FRAME = os.urandom(30_000) + bytes(30_000)

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from pipeline.frame import Frame, FrameKind
-from pipeline.normalise.normaliser import Normaliser
-from pipeline.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
-from pipeline.normalise.templates import TopicTemplate
+from pipeline.log.frame import Frame, FrameKind
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.normalise.routes import MeasureRule, Route, TimeField, TimeUnit
+from pipeline.stream.normalise.templates import TopicTemplate
 from store.record import MeasureType, SeriesRegistry
 
 MESSAGES_A_FRAME = 400

@@ -20,10 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "store"))
 from s3_server import S3Server, s3_server
 
-from store import compaction
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.store import Store
+from store.table import compaction
 from store.testing import Row, batch_of
 
 T0 = 1_795_000_000_000_000_000

@@ -13,8 +13,8 @@ import paho.mqtt.client as paho
 from deployment import ACCOUNTS, WebhookReceiver, password, token, user
 from paho.mqtt.enums import CallbackAPIVersion
 
-from pipeline.client import Client
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.operations.client import Client
 from pipeline.testing import Product
 
 PROBE_EVERY_S = 1.0

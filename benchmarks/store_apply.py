@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
 from store.store import Store
 

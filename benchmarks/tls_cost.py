@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import trustme
 
-from pipeline.mqtt.testing import connect
+from pipeline.gateway.mqtt.testing import connect
 from pipeline.testing import COMMAND, Product
 
 FLEET = "sensors: 10000\ninterval: 5s\nlayout: {regions: [eu-west], greenhouses: 10, zones: [north, south]}\n"

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from store import layout
-from store.catalog import Catalog, FileKeeping, TableInfo, TableSettings
-from store.checkpoint import CheckpointFile, CheckpointKeeping
-from store.data_files import data_files
-from store.duck import WORKING_MEMORY_BYTES, Duck
-from store.magnetic_tier import MagneticTier, Version
-from store.object_store import S3Location
-from store.positions import Positions, StreamPositions
+from store.catalog.catalog import Catalog, FileKeeping, TableInfo, TableSettings
+from store.engine.duck import WORKING_MEMORY_BYTES, Duck
+from store.magnetic.data_files import data_files
+from store.magnetic.tier import MagneticTier, Version
+from store.objects.location import S3Location
 from store.record import TableId
-from store.series_file import SeriesFile, SeriesKeeping
-from store.table import Table
+from store.state.checkpoint import CheckpointFile, CheckpointKeeping
+from store.state.positions import Positions, StreamPositions
+from store.state.series_file import SeriesFile, SeriesKeeping
+from store.table.table import Table
 
 
 class Home(Protocol):

@@ -16,7 +16,8 @@
 <magnetic>/_streamgauge/    only where several workers share the magnetic tier; the objects of all of them
     format              format version of what is here, a decimal number
     catalog/<number>.json   versions of the catalog, which also numbers the streams; the highest counts
-    state/<log id>/<topic>/<partition>/<kind>/<offset>  what a stream's owner leaves for its successor (`store.keep`)
+    state/<log id>/<topic>/<partition>/<kind>/<offset>  what a stream's owner leaves for its successor
+    (`store.objects.keep`)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import overload
 from urllib.parse import quote
 
-from store.object_store import S3Location
+from store.objects.location import S3Location
 from store.record import TableId
 
 FORMAT_VERSION = 1

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from store import layout
-from store.catalog import Catalog, TableInfo, TableSettings
-from store.checkpoint import REMEDY, CheckpointKeeping
-from store.duck import Duck
-from store.keep import StreamKeep
-from store.magnetic_tier import MagneticTier, Version
-from store.positions import StreamPositions
+from store.catalog.catalog import Catalog, TableInfo, TableSettings
+from store.catalog.shared import SharedCatalog
+from store.engine.duck import Duck
+from store.magnetic.tier import MagneticTier, Version
+from store.objects.keep import StreamKeep
 from store.record import TableId
-from store.shared_catalog import SharedCatalog
-from store.stream_series import StreamSeries
-from store.table import Table
+from store.state.checkpoint import REMEDY, CheckpointKeeping
+from store.state.positions import StreamPositions
+from store.state.stream_series import StreamSeries
+from store.table.table import Table
 
 
 class Neighbourhood(Protocol):

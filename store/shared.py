@@ -16,23 +16,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from store import layout
-from store.catalog import TableInfo, TableSettings
-from store.data_files import data_files
-from store.duck import WORKING_MEMORY_BYTES, Duck
+from store.catalog.catalog import TableInfo, TableSettings
+from store.catalog.lost import refuse_lost_shared_catalog
+from store.catalog.shared import SharedCatalog
+from store.engine.duck import WORKING_MEMORY_BYTES, Duck
 from store.errors import StoreFormatError
-from store.keep import StreamKeep
-from store.lost_catalog import refuse_lost_shared_catalog
-from store.magnetic_tier import MagneticTier
-from store.object_store import S3Location
-from store.objects import Objects, open_objects, open_root
+from store.magnetic.data_files import data_files
+from store.magnetic.tier import MagneticTier
+from store.magnetic.versions import Versions
+from store.objects.keep import StreamKeep
+from store.objects.location import S3Location
+from store.objects.objects import Objects, open_objects, open_root
 from store.partition_home import PartitionHome
+from store.reading.shared_snapshot import Gather, SharedSnapshot
+from store.reading.snapshot import Snapshot
 from store.record import TableId
-from store.shared_catalog import SharedCatalog
-from store.shared_snapshot import Gather, SharedSnapshot
-from store.snapshot import Snapshot
 from store.store import Store
-from store.table import Table
-from store.versions import Versions
+from store.table.table import Table
 
 
 class SharedStore:
@@ -125,7 +125,7 @@ class SharedStore:
     def snapshot(self, account: str, gather: Gather) -> Snapshot:
         """A view of the account's tables for queries, whoever owns what. From any thread; close it.
 
-        `gather` returns one `TailReply` for each stream, by asking `store.tail.tail` of its owner; it passes on
+        `gather` returns one `TailReply` for each stream, by asking `store.reading.tail.tail` of its owner; it passes on
         `Behind` of any of them, and raises (PartitionSilent, say) if an owner does not answer.
         """
         return SharedSnapshot(

@@ -18,8 +18,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from store import checkpoint, column_work, layout
-from store.catalog import Catalog, TableInfo, TableSettings
+from store import layout
+from store.catalog.catalog import Catalog, TableInfo, TableSettings
+from store.catalog.lost import refuse_lost_catalog
 from store.errors import (
     MagneticConflict,
     MagneticUnavailable,
@@ -29,15 +30,16 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
-from store.files import make_folders, write_atomic
 from store.home import Home, PrivateHome
-from store.lost_catalog import refuse_lost_catalog
-from store.objects import open_root
-from store.outage import Outage
+from store.objects.files import make_folders, write_atomic
+from store.objects.objects import open_root
+from store.objects.outage import Outage
+from store.reading.snapshot import Snapshot, StoreSnapshot
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
-from store.recovery import find_streams, read_again, restore
-from store.snapshot import Snapshot, StoreSnapshot
-from store.table import Table
+from store.state import checkpoint
+from store.table import column_work
+from store.table.recovery import find_streams, read_again, restore
+from store.table.table import Table
 from store.upkeep import Upkeep
 
 __all__ = ["Applied", "Store"]
@@ -135,8 +137,8 @@ class Store:
         """Take in a batch; per record what became of it. Called by one thread, in log order; at once queryable.
 
         A table of the configuration comes to be with its first record. Records of a table that is not there any more
-        are skipped, and so are those a table's own position covers; what a table cannot hold (`store.fit`) is rejected.
-        Nothing that a batch holds makes it raise.
+        are skipped, and so are those a table's own position covers; what a table cannot hold (`store.catalog.fit`) is
+        rejected. Nothing that a batch holds makes it raise.
         """
         table = None if self.is_overtaken or not len(batch) else self._table_to_write(batch.table)
         if table is None:

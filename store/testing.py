@@ -1,7 +1,7 @@
 """For tests, ours and others': a store of rows that is plainly right, and batches made from plain rows.
 
-The oracle keeps a dictionary by key and follows the rules of `store.judge` and `store.merging` as the documents state
-them, written anew.
+The oracle keeps a dictionary by key and follows the rules of `store.table.judge` and `store.table.merging` as the
+documents state them, written anew.
 """
 
 from __future__ import annotations

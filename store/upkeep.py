@@ -14,17 +14,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from store import checkpoint, compaction, compaction_plan
-from store.catalog import Catalog
-from store.checkpoint import CheckpointKeeping
-from store.flush import flush
+from store.catalog.catalog import Catalog
 from store.host_time import SETTLES_AFTER_NS, Settled, is_set
-from store.parquet import DataFile
-from store.positions import StreamPositions
-from store.retention import retain
-from store.room import largest_unsealed, make_room, merge, seal
-from store.table import Table
-from store.vacuum import vacuum
+from store.magnetic import compaction_plan
+from store.magnetic.parquet import DataFile
+from store.state import checkpoint
+from store.state.checkpoint import CheckpointKeeping
+from store.state.positions import StreamPositions
+from store.table import compaction
+from store.table.flush import flush
+from store.table.retention import retain
+from store.table.room import largest_unsealed, make_room, merge, seal
+from store.table.table import Table
+from store.table.vacuum import vacuum
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """The configuration: streamgauge.yaml, the environment and the command's options, as one frozen value."""
 
+from pipeline.base.quantities import Address
 from pipeline.config.load import load_config
 from pipeline.config.model import Config, Listener
-from pipeline.config.quantities import Address
 from pipeline.config.tables import Measure, Table
 from pipeline.config.webhooks import Receiver
 

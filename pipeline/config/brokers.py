@@ -23,11 +23,11 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.base.mqtt_filters import have_common, overlapping, without_covered
+from pipeline.base.quantities import Address, Duration, FilePath
 from pipeline.config import names
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import Address, Duration, FilePath
 from pipeline.config.tables import Section
-from pipeline.mqtt.filters import have_common, overlapping, without_covered
 from store.record import DEFAULT_ACCOUNT
 
 MASK = "**********"

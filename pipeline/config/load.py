@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.base.errors import ConfigError
 from pipeline.config.document import Document, read_document
 from pipeline.config.environment import overrides_in
 from pipeline.config.explain import problems_of
 from pipeline.config.model import Config
 from pipeline.config.problems import KeyPath, Problem, show_path
-from pipeline.errors import ConfigError
 
 OPTIONS: Mapping[str, KeyPath] = {
     "--data-dir": ("data_dir",),

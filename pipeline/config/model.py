@@ -13,23 +13,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from pipeline.base.layout import Layout
+from pipeline.base.quantities import Address, FilePath, HostPort, SizeBytes
+from pipeline.base.tls.files import TlsFiles
 from pipeline.config import names
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import Address, FilePath, HostPort, SizeBytes
 from pipeline.config.roles import Role
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
 from pipeline.config.unreached import unreached_problems, unreached_warnings
 from pipeline.config.webhooks import Receiver
-from pipeline.layout import Layout
 from pipeline.log.settings import LogSettings
-from pipeline.tls.files import TlsFiles
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.errors import MagneticTierError
-from store.object_store import locate
+from store.objects.location import locate
 from store.record import DEFAULT_ACCOUNT
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]

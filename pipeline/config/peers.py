@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from pipeline.config.quantities import FilePath, HostPort
+from pipeline.base.quantities import FilePath, HostPort
 from pipeline.config.tables import Section
 
 LEAST_TOKEN = 16  # characters: it opens every account

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from pipeline.base.quantities import Address, format_duration
 from pipeline.config.model import Config
-from pipeline.config.quantities import Address, format_duration
 
 
 class _AsWritten(GenerateJsonSchema):

@@ -9,12 +9,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.base.quantities import Duration
+from pipeline.base.time_zones import zone_called
 from pipeline.config import names, templates
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import Duration
-from pipeline.normalise.time_zones import zone_called
-from store import units
-from store.catalog import TableSettings
+from store.catalog import units
+from store.catalog.catalog import TableSettings
 from store.record import MeasureType
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]

@@ -3,7 +3,7 @@
 An MQTT topic template is a topic filter of MQTT (3.1.1 section 4.7: `+` is one level, `#` the rest and stands last) in
 which `{name}` takes one level and makes it a dimension. The template `#` alone takes every topic and calls its levels
 topic_1, topic_2 and so on. A zone template is text with `{dimension}` in it, or the bare name of one dimension.
-Text in, values out; matching messages is `pipeline.normalise`'s business.
+Text in, values out; matching messages is `pipeline.stream.normalise`'s business.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from pipeline.base.quantities import FilePath
 from pipeline.config.problems import Problem, refuse
-from pipeline.config.quantities import FilePath
 from pipeline.config.tables import Section
 
 

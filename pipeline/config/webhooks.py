@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_serializer, field_validator
 
-from pipeline.config.quantities import FilePath
+from pipeline.base.quantities import FilePath
 from pipeline.config.tables import Section
 
 MASK = "***"

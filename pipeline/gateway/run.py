@@ -13,18 +13,18 @@ from dataclasses import replace
 
 import uvloop
 
-from pipeline.arrival import host_stamps
-from pipeline.clock import Steps
+from pipeline.base.arrival import host_stamps
+from pipeline.base.clock import Steps
+from pipeline.base.ports import taken_ports_explained
+from pipeline.base.process_figures import ProcessFigures
+from pipeline.base.quantities import Address
 from pipeline.config import Config
-from pipeline.config.quantities import Address
+from pipeline.gateway.listener.settings import ListenerSettings, User
+from pipeline.gateway.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
 from pipeline.gateway.serve import serve
-from pipeline.gateway.settings import ListenerSettings, User
 from pipeline.log import open_appender
 from pipeline.log.topics import READINGS
-from pipeline.partitioning import partitioner_of
-from pipeline.process_figures import ProcessFigures
-from pipeline.stages.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
-from pipeline.supervisor.ports import taken_ports_explained
+from pipeline.stream.partitioning import partitioner_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _answering(address: Address | None, stop: asyncio.Event) -> Iterator[None]:
     if address is None:
         yield
         return
-    from pipeline.http.metrics_server import metrics_server  # noqa: PLC0415  # slow to import, and seldom wanted
+    from pipeline.api.http.metrics_server import metrics_server  # noqa: PLC0415  # slow to import, and seldom wanted
 
     loop, failures = asyncio.get_running_loop(), []
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.arrival import ArrivalStamps
-from pipeline.brokers.brokers import Brokers
+from pipeline.base.arrival import ArrivalStamps
 from pipeline.config.brokers import Broker
-from pipeline.gateway.server import Gateway
-from pipeline.gateway.settings import ListenerSettings
+from pipeline.gateway.brokers.brokers import Brokers
+from pipeline.gateway.listener.server import Gateway
+from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.log.log import Appender
-from pipeline.partitioning import Partitioner
+from pipeline.stream.partitioning import Partitioner
 
 
 async def serve(

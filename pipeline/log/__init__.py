@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log.settings import KAFKA_SCHEME, LOCAL_SCHEME, LogSettings
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def open_appender(settings: LogSettings) -> Appender:
         from pipeline.log.kafka.appender import KafkaAppender  # noqa: PLC0415  only the log in use is imported
 
         return KafkaAppender(settings)
-    from pipeline.log.appender import LocalAppender  # noqa: PLC0415  as above
-    from pipeline.log.folder import folder_of  # noqa: PLC0415
-    from pipeline.log.limits import Limits  # noqa: PLC0415
+    from pipeline.log.embedded.appender import LocalAppender  # noqa: PLC0415  as above
+    from pipeline.log.embedded.folder import folder_of  # noqa: PLC0415
+    from pipeline.log.embedded.limits import Limits  # noqa: PLC0415
 
     return LocalAppender(folder_of(settings.url), Limits(settings.max_bytes, settings.min_free_bytes))
 
@@ -35,8 +35,8 @@ def open_admin(settings: LogSettings) -> LogAdmin:
         from pipeline.log.kafka.admin import KafkaAdmin  # noqa: PLC0415  only the log in use is imported
 
         return KafkaAdmin(settings)
-    from pipeline.log.admin import LocalAdmin  # noqa: PLC0415  as above
-    from pipeline.log.folder import folder_of  # noqa: PLC0415
+    from pipeline.log.embedded.admin import LocalAdmin  # noqa: PLC0415  as above
+    from pipeline.log.embedded.folder import folder_of  # noqa: PLC0415
 
     return LocalAdmin(folder_of(settings.url))
 
@@ -51,7 +51,7 @@ def lock_worker(settings: LogSettings) -> WorkerRight:
         from pipeline.log.kafka import AnyWorker  # noqa: PLC0415  only the log in use is imported
 
         return AnyWorker()
-    from pipeline.log.folder import WorkerLock, folder_of  # noqa: PLC0415  as above
+    from pipeline.log.embedded.folder import WorkerLock, folder_of  # noqa: PLC0415  as above
 
     return WorkerLock(folder_of(settings.url))
 

@@ -1,8 +1,8 @@
 """What the stream asks of its durable log, whichever it is.
 
 A log has topics, a topic has partitions, a partition is a sequence of messages with offsets that only grow. Reading
-for processing is Faust's business (`pipeline.log.transport`); here is what Faust does not do: appends that are answered
-when they are durable, trimming, sizes, and the log's identity.
+for processing is Faust's business (`pipeline.log.faust.transport`); here is what Faust does not do: appends that are
+answered when they are durable, trimming, sizes, and the log's identity.
 """
 
 from __future__ import annotations

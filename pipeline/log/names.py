@@ -6,7 +6,7 @@
         making.lock            held for moments, while a file above is being made
         worker.lock            held by the one worker of this folder for as long as it lives; holds its pid
 
-Tables within a topic's file are named in `pipeline.log.topic_file`, the only file that speaks SQL.
+Tables within a topic's file are named in `pipeline.log.embedded.topic_file`, the only file that speaks SQL.
 """
 
 from __future__ import annotations

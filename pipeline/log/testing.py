@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pipeline.errors import LogError, LogFull, LogUnavailable
+from pipeline.base.errors import LogError, LogFull, LogUnavailable
 
 
 class FakeAppender:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.arrival import ArrivalStamps
-from pipeline.clock import Clock
+from pipeline.base.arrival import ArrivalStamps
+from pipeline.base.clock import Clock
 
 
 class ManualClock:

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.client import Client
-from pipeline.config.quantities import Address
-from pipeline.errors import ServerRefused, ServerUnreachable
-from pipeline.supervisor.ports import reserve
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.base.ports import reserve
+from pipeline.base.quantities import Address
+from pipeline.operations.client import Client
 from pipeline.testing.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
 from pipeline.testing.stopping import stand_still
 from pipeline.testing.waiting import wait_for

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from pipeline.client import Client
-from pipeline.errors import ServerRefused, ServerUnreachable
-from pipeline.layout import Layout
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.base.layout import Layout
+from pipeline.operations.client import Client
 from pipeline.testing.waiting import wait_for
 
-COMMAND = (sys.executable, "-m", "pipeline.cli")
+COMMAND = (sys.executable, "-m", "pipeline.operations.cli")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
 FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}\n'

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
+from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
+from store.catalog.schema import Column
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
 from store.host_time import is_set
-from store.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
 from store.record import MeasureType
-from store.schema import Column
 
 FUTURE_LIMIT_NS = 15 * 60 * 1_000_000_000
 _END_OF_TIME_NS = 2**63 - 1

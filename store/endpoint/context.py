@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from store.endpoint.payload import WriteRecord
-from store.reader import Reader
+from store.reading.reader import Reader
 from store.record import Applied, TableId
 
 T = TypeVar("T")

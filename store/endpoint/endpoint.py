@@ -44,7 +44,7 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
-from store.reader import Reader
+from store.reading.reader import Reader
 
 TARGET_PREFIX = "Timestream_20181101."
 

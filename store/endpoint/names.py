@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.names import (
+from store.catalog.names import (
     CONTROL,
     DIMENSION_NAME_MAX_BYTES,
     FORBIDDEN_IN_DIMENSION,

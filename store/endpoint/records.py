@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from store.catalog.zones import zone_of
 from store.endpoint.errors import Validation
 from store.endpoint.measures import parse_measure, parse_time
 from store.endpoint.names import dimension_name_fault, measure_name_fault
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Value, WriteRecord
 from store.record import Dimensions, MeasureType
-from store.zones import zone_of
 
 
 def read_records(request: Mapping[str, Any], zone: str | None) -> list[WriteRecord]:

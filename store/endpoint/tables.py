@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from store.catalog import DatabaseInfo, Said, TableInfo, TableSettings
+from store.catalog.catalog import DatabaseInfo, Said, TableInfo, TableSettings
 from store.endpoint import tags
 from store.endpoint.arns import database_arn, table_arn
 from store.endpoint.context import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from store.catalog import Said
+from store.catalog.catalog import Said
 from store.endpoint.arns import parse_arn
 from store.endpoint.context import Context
 from store.endpoint.errors import ResourceNotFound, Validation

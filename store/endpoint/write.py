@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from store.catalog import TableInfo
+from store.catalog.catalog import TableInfo
+from store.catalog.schema import Column
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
 from store.endpoint.errors import RejectedRecords
 from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
-from store.reader import Reader
+from store.reading.reader import Reader
 from store.record import Applied, Outcome, TableId
-from store.schema import Column
 
 _TABLES_KNOWN_MAX = 10_000
 

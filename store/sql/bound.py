@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sqlglot import exp
 
+from store.catalog.schema import TableSchema
 from store.record import TableId
-from store.schema import TableSchema
 from store.sql.typed import ColumnUse, Typed, coerce
 from store.sql.types import ScalarType
 

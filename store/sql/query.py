@@ -7,8 +7,8 @@ import re
 from sqlglot import exp
 
 from store import errors as store_errors
-from store.reader import Reader
-from store.snapshot import Snapshot
+from store.reading.reader import Reader
+from store.reading.snapshot import Snapshot
 from store.sql.bound import Bound, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import NameNotFound, QueryFailed, QueryTimedOut

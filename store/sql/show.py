@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from store.catalog.schema import TableSchema
 from store.errors import UnknownDatabase, UnknownTable
-from store.schema import TableSchema
-from store.snapshot import Snapshot
+from store.reading.snapshot import Snapshot
 from store.sql.like import Like
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
 from store.sql.result import ResultColumn, ResultSet

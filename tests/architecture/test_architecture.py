@@ -25,28 +25,28 @@ MAY_IMPORT = {
     "simulators": (),
 }
 # Simulators are devices: the product knows them only as a command.
-EXCEPTIONS = {"simulators": ("pipeline/cli/*.py",)}
+EXCEPTIONS = {"simulators": ("pipeline/operations/cli/*.py",)}
 
 # The only places that may import a library (of ours; tests and benchmarks import what they like).
 IMPORT_SITES = {
-    "faust": ("pipeline/topology.py", "pipeline/log/transport*.py"),
-    "mode": ("pipeline/topology.py", "pipeline/log/transport*.py"),
+    "faust": ("pipeline/stream/topology.py", "pipeline/log/faust/*.py"),
+    "mode": ("pipeline/stream/topology.py", "pipeline/log/faust/*.py"),
     "aiokafka": ("pipeline/log/kafka/*.py",),
-    "duckdb": ("store/duck.py",),
-    "deltalake": ("store/delta_table.py",),
-    "obstore": ("store/s3_objects.py",),
+    "duckdb": ("store/engine/duck.py",),
+    "deltalake": ("store/magnetic/delta.py",),
+    "obstore": ("store/objects/s3.py",),
     "sqlglot": ("store/sql/*.py",),
-    "fastapi": ("pipeline/http/*.py",),
-    "starlette": ("pipeline/http/*.py",),
-    "uvicorn": ("pipeline/http/*.py",),
-    "sqlite3": ("pipeline/log/*.py", "pipeline/archive/*.py"),
-    "httpx": ("pipeline/webhooks/*.py", "pipeline/client.py", "pipeline/peers/client.py"),
+    "fastapi": ("pipeline/api/http/*.py",),
+    "starlette": ("pipeline/api/http/*.py",),
+    "uvicorn": ("pipeline/api/http/*.py",),
+    "sqlite3": ("pipeline/log/*.py", "pipeline/alerting/archive/*.py"),
+    "httpx": ("pipeline/alerting/webhooks/*.py", "pipeline/operations/client.py", "pipeline/cluster/client.py"),
     "aiomqtt": ("simulators/*.py",),
-    "paho": ("simulators/*.py", "pipeline/brokers/*.py"),
-    "wsproto": ("pipeline/gateway/websocket.py",),
-    "structlog": ("pipeline/logs.py",),
-    "click": ("pipeline/cli/*.py", "simulators/*.py"),
-    "rich": ("pipeline/cli/*.py", "simulators/*.py"),
+    "paho": ("simulators/*.py", "pipeline/gateway/brokers/*.py"),
+    "wsproto": ("pipeline/gateway/listener/websocket.py",),
+    "structlog": ("pipeline/base/logs.py",),
+    "click": ("pipeline/operations/cli/*.py", "simulators/*.py"),
+    "rich": ("pipeline/operations/cli/*.py", "simulators/*.py"),
     "boto3": (),
     "botocore": (),
 }
@@ -120,7 +120,7 @@ def test_a_heavy_library_is_imported_only_at_its_site(library: str) -> None:
 
 
 def test_stages_are_named_by_what_they_read_and_write() -> None:
-    names = [path.name for path in (ROOT / "pipeline" / "stages").glob("*.py") if path.name != "__init__.py"]
+    names = [path.name for path in (ROOT / "pipeline" / "stream" / "stages").glob("*.py") if path.name != "__init__.py"]
 
     assert names
     assert [name for name in names if not STAGE.fullmatch(name)] == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from deploy_files import DEPLOY, Checks
 
-from pipeline.process import end_with_parent
+from pipeline.base.process import end_with_parent
 from pipeline.testing import wait_for
 
 COMPOSE = DEPLOY / "compose"

@@ -51,7 +51,7 @@ def test_it_runs_as_nobody_in_particular_from_packages_with_hashes() -> None:
 def test_what_it_runs_is_a_command_with_these_options() -> None:
     import json
 
-    from pipeline.cli.group import streamgauge
+    from pipeline.operations.cli.group import streamgauge
 
     (entry,) = map(json.loads, values_of("ENTRYPOINT"))
     (name, *options) = json.loads(values_of("CMD")[-1])

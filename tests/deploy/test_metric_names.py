@@ -13,7 +13,7 @@ from deploy_files import DEPLOY, Checks
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from pipeline import metrics
+from pipeline.base import metrics
 
 BOARD = json.loads((DEPLOY / "grafana" / "streamgauge.json").read_text(encoding="utf-8"))
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"

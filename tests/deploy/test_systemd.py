@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from deploy_files import DEPLOY
 
-from pipeline.cli.group import streamgauge
-from pipeline.supervisor.supervisor import GATEWAY_STOP_S, USAGE, WORKER_STOP_S
+from pipeline.operations.cli.group import streamgauge
+from pipeline.operations.supervisor.supervisor import GATEWAY_STOP_S, USAGE, WORKER_STOP_S
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 INSTALLED = "/opt/streamgauge/.venv/bin/streamgauge"

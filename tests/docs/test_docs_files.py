@@ -12,8 +12,8 @@ import click
 import pytest
 from pages import PAGES, ROOT, Block, anchors, blocks, links, shell_commands, spans
 
-from pipeline.cli.group import streamgauge
 from pipeline.config.load import load
+from pipeline.operations.cli.group import streamgauge
 from rules import load_rules
 from simulators.fleet_file import parse_fleet
 

@@ -13,29 +13,40 @@ from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
-from pipeline import metrics
-from pipeline.archive import alerts, dead_letters
-from pipeline.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S
-from pipeline.brokers.connection import MAX_PACKET_BYTES, RETRY_REFUSED_S
-from pipeline.brokers.trouble import Kind
+from pipeline.alerting.archive import alerts, dead_letters
+from pipeline.api.http.routes import alerts as alerts_routes
+from pipeline.api.http.routes import (
+    averages,
+    devices,
+    measures,
+    process,
+    queries,
+    query,
+    ready,
+    timestream,
+    welcome,
+    zones,
+)
+from pipeline.api.http.routes import dead_letters as dead_letters_routes
+from pipeline.api.http.routes import rules as rules_routes
+from pipeline.base import metrics
+from pipeline.base.layout import Layout
 from pipeline.config.brokers import DEFAULT_WINDOW
 from pipeline.config.model import Config
-from pipeline.dead_letter import Reason
-from pipeline.gateway.settings import ListenerSettings
-from pipeline.http.routes import alerts as alerts_routes
-from pipeline.http.routes import averages, devices, measures, process, queries, query, ready, timestream, welcome, zones
-from pipeline.http.routes import dead_letters as dead_letters_routes
-from pipeline.http.routes import rules as rules_routes
-from pipeline.layout import Layout
-from pipeline.mqtt.codes import REASON_CODE_OF, ReasonCode
+from pipeline.gateway.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S
+from pipeline.gateway.brokers.connection import MAX_PACKET_BYTES, RETRY_REFUSED_S
+from pipeline.gateway.brokers.trouble import Kind
+from pipeline.gateway.listener.settings import ListenerSettings
+from pipeline.gateway.mqtt.codes import REASON_CODE_OF, ReasonCode
+from pipeline.log.dead_letter import Reason
 from simulators.cli import simulate
 from simulators.fleet import FaultKind
+from store.catalog.names import RESERVED
+from store.catalog.units import _TABLE as UNITS
 from store.endpoint.endpoint import NOT_OFFERED
 from store.endpoint.shapes import REQUESTS
-from store.names import RESERVED
 from store.sql.functions import FUNCTIONS, WINDOWS
 from store.sql.nodes.calls import _SPECIAL_CALLS
-from store.units import _TABLE as UNITS
 
 
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -130,7 +141,8 @@ def sources(folder: str) -> str:
 def test_the_reasons_of_malformed_packets_are_those_of_the_decoder() -> None:
     raised = set(
         re.findall(
-            r'(?:MalformedPacket\(|__init__\()\s*"(\w+)"', sources("pipeline/mqtt") + sources("pipeline/gateway")
+            r'(?:MalformedPacket\(|__init__\()\s*"(\w+)"',
+            sources("pipeline/gateway/mqtt") + sources("pipeline/gateway"),
         )
     )
 
@@ -181,7 +193,7 @@ def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> N
 def test_the_reasons_of_failed_handshakes_are_those_of_the_code() -> None:
     told = first_column(text_of("tls.md"), "`streamgauge_tls_handshakes_failed_total{server,reason}`")
 
-    assert set(told) == set(re.findall(r'return "(\w+)", ', sources("pipeline/tls")))
+    assert set(told) == set(re.findall(r'return "(\w+)", ', sources("pipeline/base/tls")))
 
 
 def test_the_limits_of_mqtt_are_the_gateways() -> None:

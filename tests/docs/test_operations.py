@@ -7,7 +7,7 @@ import re
 import yaml
 from pages import ROOT, blocks, first_column, text_of
 
-from pipeline.doctor.checks import CHECKS
+from pipeline.operations.doctor.checks import CHECKS
 
 TEXT = text_of("operations.md")
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from running_product import config
 
-from pipeline.demo import Receiver
+from pipeline.operations.demo import Receiver
 from pipeline.testing import Product
 
 

@@ -12,9 +12,9 @@ from typing import Any, Self
 import paho.mqtt.client as paho
 import psutil
 
-from pipeline.client import Client
-from pipeline.demo import Receiver
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.operations.client import Client
+from pipeline.operations.demo import Receiver
 from pipeline.testing import COMMAND, FREE_PORTS, Product
 
 RULES = """\

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from running_product import Device, Ran, ask, command, count, listening, now_ms, rows
 
-from pipeline.demo import Receiver
+from pipeline.operations.demo import Receiver
 from pipeline.testing import Product, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]

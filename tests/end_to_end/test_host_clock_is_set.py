@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from running_product import Device, rows
 
-from pipeline.errors import ServerRefused
+from pipeline.base.errors import ServerRefused
 from pipeline.testing import FREE_PORTS, Product, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]

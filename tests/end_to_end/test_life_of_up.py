@@ -13,8 +13,8 @@ import pytest
 from deltalake import DeltaTable
 from running_product import Device, command, config, count, family, now_ms, rows
 
-from pipeline.client import Client
-from pipeline.demo import REFRESH_S, Receiver
+from pipeline.operations.client import Client
+from pipeline.operations.demo import REFRESH_S, Receiver
 from pipeline.testing import COMMAND, FREE_PORTS, Product, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
@@ -240,7 +240,7 @@ def test_a_bad_configuration_is_an_error_in_words(tmp_path: Path, text: str, wor
 
 def test_the_demo_shows_averages_and_an_alert_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    words = [COMMAND[0], "-m", "pipeline.demo"]
+    words = [COMMAND[0], "-m", "pipeline.operations.demo"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     lines: list[str] = []
     assert process.stdout is not None

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from running_product import Device, config, count, now_ms, rows
 
-from pipeline.errors import ServerRefused
+from pipeline.base.errors import ServerRefused
 from pipeline.testing import Product, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]

@@ -26,9 +26,9 @@ import paho.mqtt.client as mqtt
 import psutil
 import pyarrow as pa
 
-from pipeline.client import Client
-from pipeline.errors import ServerRefused, ServerUnreachable
-from pipeline.layout import Layout
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.base.layout import Layout
+from pipeline.operations.client import Client
 from pipeline.testing import Product, stand_still, wait_for
 from simulators import packets
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fault_kit import FIRST_ID, At, Sender, assert_nothing_lost, caught_up, config, publish_for, stored_ids
 
-from pipeline.brokers.testing import Mosquitto, Relay
+from pipeline.gateway.brokers.testing import Mosquitto, Relay
 from pipeline.testing import Product, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from pipeline.client import Client
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.operations.client import Client
 from pipeline.testing import FREE_PORTS, Product, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]

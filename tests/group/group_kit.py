@@ -14,9 +14,9 @@ import pyarrow as pa
 from kafka_broker import Broker
 from kafka_cluster import Cluster
 
-from pipeline.client import Client
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.log.topics import READINGS
+from pipeline.operations.client import Client
 from pipeline.testing import GroupProduct, Part, wait_for
 
 PARTITIONS = 4

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from group_kit import ZONES, device, publish, shared_out
 
-from pipeline.demo import Receiver
-from pipeline.errors import ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.log import open_admin
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import ALERTS
+from pipeline.operations.demo import Receiver
 from pipeline.testing import GroupProduct, Part, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from group_kit import ZONES, ask, count, device, owned, publish, refusal, shared_out
 
-from pipeline.errors import ServerRefused
+from pipeline.base.errors import ServerRefused
 from pipeline.testing import GroupProduct, Part, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]

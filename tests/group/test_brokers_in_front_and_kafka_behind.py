@@ -9,7 +9,7 @@ import pytest
 from fault_kit import At, Sender, assert_nothing_lost, publish_for
 from group_kit import shared_out
 
-from pipeline.brokers.testing import Mosquitto
+from pipeline.gateway.brokers.testing import Mosquitto
 from pipeline.testing import GroupProduct, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]

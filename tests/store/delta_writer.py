@@ -15,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store import layout, s3_files
+from store import layout
+from store.catalog.schema import Column
 from store.errors import MagneticConflict
-from store.magnetic_tier import MagneticTier
-from store.object_store import S3Location, locate
-from store.parquet import DataFile, to_magnetic, write_file
+from store.magnetic.parquet import DataFile, to_magnetic, write_file
+from store.magnetic.tier import MagneticTier
+from store.objects import s3_files
+from store.objects.location import S3Location, locate
 from store.record import MeasureType
-from store.schema import Column
 
 STREAMS = ["log/readings/0", "log/readings/1", "log/readings/2"]
 ROWS = 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.store import Store
 from store.testing import Row, batch_of
@@ -48,7 +48,8 @@ def feed(store: Store, offset: int) -> None:
 
 def run(folder: Path) -> None:
     """What the child does: replay, then feed and maintain until it is killed; it prints each offset it has applied."""
-    from store import compaction, upkeep
+    from store import upkeep
+    from store.table import compaction
 
     upkeep.FLUSH_AFTER_NS = 1  # every pass flushes and
     store = open_store(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from store import upkeep
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.host_time import (
     NO_CLOCK_BEFORE_NS,
     SETTLES_AFTER_NS,
@@ -23,7 +23,7 @@ from store.host_time import (
 )
 from store.record import Outcome, TableId
 from store.store import Store
-from store.table import Table
+from store.table.table import Table
 from store.testing import Row, batch_of
 
 T0 = 1_795_000_000_000_000_000

@@ -14,15 +14,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
-from store import compaction, layout, room
-from store.catalog import TableSettings
+from store import layout
+from store.catalog.catalog import TableSettings
+from store.catalog.fit import EARLIEST_NS, LATEST_NS
 from store.endpoint import DamagedPayload, decode_write
 from store.endpoint.payload import _encoder, _Payload
 from store.errors import MagneticTierError
-from store.fit import EARLIEST_NS, LATEST_NS
 from store.record import MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.sql import query
 from store.store import Store
+from store.table import compaction, room
 from store.testing import Oracle, Row, batch_of
 
 STREAM = "0123/readings/0"

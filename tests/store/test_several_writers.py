@@ -16,13 +16,13 @@ from delta_writer import DATE, ROWS, STREAMS, append, columns_of, merge, place, 
 from deltalake import DeltaTable
 
 from store import layout
-from store.delta_table import MOST_COMMITS_READ, DeltaHandle, Raced
+from store.catalog.schema import Column
 from store.errors import MagneticConflict, MagneticTierError, MagneticUnavailable, Overtaken
-from store.magnetic_tier import CHECKPOINT_COMMITS, MagneticTier
-from store.object_store import S3Location
-from store.parquet import write_file
+from store.magnetic.delta import MOST_COMMITS_READ, DeltaHandle, Raced
+from store.magnetic.parquet import write_file
+from store.magnetic.tier import CHECKPOINT_COMMITS, MagneticTier
+from store.objects.location import S3Location
 from store.record import MeasureType
-from store.schema import Column
 
 A, B, C = STREAMS
 Opener = Callable[[str], MagneticTier]

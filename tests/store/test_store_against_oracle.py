@@ -13,15 +13,17 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from store import checkpoint, compaction, layout, room
-from store.catalog import TableSettings
-from store.checkpoint import CheckpointFile
+from store import layout
+from store.catalog.catalog import TableSettings
 from store.record import Outcome, TableId
-from store.retention import retain
-from store.series_state import SeriesState
+from store.state import checkpoint
+from store.state.checkpoint import CheckpointFile
 from store.store import Store
+from store.table import compaction, room
+from store.table.retention import retain
+from store.table.series_state import SeriesState
+from store.table.vacuum import KEEP_NS, vacuum
 from store.testing import Oracle, Row, batch_of
-from store.vacuum import KEEP_NS, vacuum
 
 TABLE = TableId("farm", "d", "t")
 STREAM = "0123/readings/0"

@@ -13,18 +13,19 @@ import pytest
 from deltalake import DeltaTable
 from s3_server import S3Server
 
-from store import compaction, layout
-from store.catalog import TableSettings
+from store import layout
+from store.catalog.catalog import TableSettings
 from store.errors import MagneticTierError, MagneticUnavailable, UnknownTable
-from store.object_store import S3Location, locate
-from store.objects import open_objects
-from store.outage import FIRST_WAIT_NS
+from store.objects.location import S3Location, locate
+from store.objects.objects import open_objects
+from store.objects.outage import FIRST_WAIT_NS
 from store.record import Outcome, TableId
-from store.retention import retain
 from store.store import Store
+from store.table import compaction
+from store.table.retention import retain
+from store.table.vacuum import KEEP_NS, vacuum
 from store.testing import Oracle, Row, batch_of
 from store.upkeep import FLUSH_AFTER_NS
-from store.vacuum import KEEP_NS, vacuum
 
 T0 = 1_795_000_000_000_000_000
 DAY_NS = 86_400_000_000_000

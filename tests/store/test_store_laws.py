@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from store import checkpoint, compaction, upkeep
-from store.catalog import TableSettings
-from store.checkpoint import CheckpointFile
+from store import upkeep
+from store.catalog.catalog import TableSettings
+from store.engine.interruption import Interruption
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
-from store.interruption import Interruption
 from store.record import Outcome, SeriesKey, TableId
+from store.state import checkpoint
+from store.state.checkpoint import CheckpointFile
 from store.store import Store
+from store.table import compaction
 from store.testing import Row, batch_of
 
 T0 = 1_795_000_000_000_000_000

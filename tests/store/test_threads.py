@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from store import checkpoint, compaction, layout, memory_tier, room, upkeep
-from store.catalog import TableSettings
-from store.checkpoint import CheckpointFile
+from store import layout, upkeep
+from store.catalog.catalog import TableSettings
 from store.errors import QueryFailed, UnknownTable
+from store.memory import tier as memory_tier
 from store.record import SeriesKey, TableId
-from store.retention import retain
+from store.state import checkpoint
+from store.state.checkpoint import CheckpointFile
 from store.store import Store
+from store.table import compaction, room
+from store.table.retention import retain
+from store.table.vacuum import vacuum
 from store.testing import Oracle, Row, batch_of
-from store.vacuum import vacuum
 
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000

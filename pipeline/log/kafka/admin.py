@@ -21,7 +21,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log.kafka.connection import as_log_error, client_arguments
 from pipeline.log.kafka.loop_thread import LoopThread
 from pipeline.log.kafka.protocol import DescribeLogDirsRequest, sizes_in

@@ -19,7 +19,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 
-from pipeline.errors import LogError, LogUnavailable
+from pipeline.base.errors import LogError, LogUnavailable
 from pipeline.log.kafka.connection import client_arguments, unavailable
 from pipeline.log.kafka.topics import TopicState, open_topics
 from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings

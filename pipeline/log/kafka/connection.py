@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import LogError, LogUnavailable
+from pipeline.base.errors import LogError, LogUnavailable
 from pipeline.log.settings import LogSettings, Tls
 
 NO_WORKER = "streamgauge"  # the client id of what reads no partitions of the group

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log import topics
 from pipeline.log.kafka.connection import client_arguments
 from pipeline.log.kafka.topics import make_topics, topic_states

@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log.kafka.connection import as_log_error, client_arguments
 from pipeline.log.kafka.loop_thread import LoopThread
 from pipeline.log.kafka.topics import TopicState, open_topics

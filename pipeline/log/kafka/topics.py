@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.protocol.admin import CreateTopicsRequest
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log import topics
 from pipeline.log.kafka.connection import as_log_error, client_arguments, unavailable
 from pipeline.log.kafka.protocol import NO_ID, MetadataRequestWithIds

@@ -21,11 +21,12 @@ from typing import Any
 import pytest
 from kafka_broker import Broker, delete_topics
 
-from pipeline.log import open_admin, open_appender, topic_file
+from pipeline.log import open_admin, open_appender
+from pipeline.log.embedded import topic_file
+from pipeline.log.faust.app import App, new_app
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.log import Appender, Extent, LogAdmin
 from pipeline.log.settings import LogSettings
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import App, new_app
 
 PROCESSES = Path(__file__).parent / "processes"
 DEADLINE_S = 60.0

@@ -8,7 +8,7 @@ import random
 import pytest
 from log_workbench import LocalBench, Workbench, killed, lines_of, span
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log.log import Extent
 from pipeline.log.topics import ALERTS, READINGS
 

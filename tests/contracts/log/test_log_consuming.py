@@ -8,8 +8,8 @@ import pytest
 from faust.types import TP
 from log_workbench import Workbench, killed, lines_of, until
 
+from pipeline.log.faust.app import App, running
 from pipeline.log.topics import ALERTS, READINGS
-from pipeline.log.transport_app import App, running
 
 
 def collect(app: App, topic: str) -> list[tuple[int, bytes]]:

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from log_workbench import LocalBench, Workbench, span, until
 
-from pipeline.errors import LogFull
+from pipeline.base.errors import LogFull
 from pipeline.log.log import Appender, Extent
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 

@@ -107,17 +107,17 @@ def of_topic_file(module: ModuleType) -> None:
 
 PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "store.upkeep": of_upkeep,
-    "store.compaction_plan": of_compaction_plan,
-    "store.compaction": of_compaction,
-    "store.flush": of_flush,
-    "store.magnetic_tier": of_magnetic_tier,
-    "store.series_file": of_series_file,
-    "store.positions": of_positions,
+    "store.magnetic.compaction_plan": of_compaction_plan,
+    "store.table.compaction": of_compaction,
+    "store.table.flush": of_flush,
+    "store.magnetic.tier": of_magnetic_tier,
+    "store.state.series_file": of_series_file,
+    "store.state.positions": of_positions,
     "store.partition_home": of_partition_home,
-    "pipeline.rule_state.files": of_rule_state,
-    "pipeline.upkeep": of_pipeline_upkeep,
-    "pipeline.supervisor.backoff": of_backoff,
-    "pipeline.log.topic_file": of_topic_file,
+    "pipeline.stream.rule_state.files": of_rule_state,
+    "pipeline.worker.upkeep": of_pipeline_upkeep,
+    "pipeline.operations.supervisor.backoff": of_backoff,
+    "pipeline.log.embedded.topic_file": of_topic_file,
 }
 
 

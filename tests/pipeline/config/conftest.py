@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.errors import ConfigError
 from pipeline.config.load import load
 from pipeline.config.model import Config
-from pipeline.errors import ConfigError
 
 
 @pytest.fixture

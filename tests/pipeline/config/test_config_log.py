@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.up import child_command
+from pipeline.base.quantities import Address
 from pipeline.config import Config
 from pipeline.config.load import load
-from pipeline.config.quantities import Address
 from pipeline.config.show import show_config
 from pipeline.log.settings import LogSettings, Retention, Sasl, Tls
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.operations.cli.up import child_command
 
 Loads = Callable[..., Config]
 

@@ -15,11 +15,11 @@ from typing import Any
 from faust.types import TP
 
 from pipeline.log import open_appender
+from pipeline.log.faust.app import App, new_app, running
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.log import Appender
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import App, new_app, running
 
 DEADLINE_S = 60.0
 SCRIPT = Path(__file__).parent / "processes" / "kafka_worker.py"

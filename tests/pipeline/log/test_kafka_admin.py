@@ -15,7 +15,7 @@ import trustme
 from kafka_broker import Broker, delete_topics
 from kafka_workers import Worker, appending, running, until
 
-from pipeline.errors import LogError
+from pipeline.base.errors import LogError
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.kafka.reachability import Reachability, look_at
 from pipeline.log.settings import LogSettings, Sasl, Tls

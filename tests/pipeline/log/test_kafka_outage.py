@@ -10,7 +10,7 @@ import pytest
 from kafka_broker import Broker
 from kafka_workers import Worker, appending, running, until
 
-from pipeline.errors import LogError, LogUnavailable
+from pipeline.base.errors import LogError, LogUnavailable
 from pipeline.log import open_admin, open_appender
 from pipeline.log.kafka.appender import OVERHEAD_BYTES
 from pipeline.log.kafka.topics import configuration

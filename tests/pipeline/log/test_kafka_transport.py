@@ -13,13 +13,13 @@ import pytest
 from kafka_broker import Broker, delete_topics
 from kafka_workers import Worker, appending, running, until, worker_process
 
-from pipeline import metrics
-from pipeline.errors import LogError
+from pipeline.base import metrics
+from pipeline.base.errors import LogError
 from pipeline.log import open_admin
+from pipeline.log.faust.app import new_app
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.log import Appender
 from pipeline.log.topics import ALERTS, READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import new_app
 
 PARTITIONS = 4
 # Workers hear of each other soon. None is taken for dead because it, or Kafka, had to wait for a busy machine.

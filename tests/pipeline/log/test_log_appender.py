@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LogError, LogFull
-from pipeline.log import appender as appender_module
-from pipeline.log import checkpoints
-from pipeline.log.admin import LocalAdmin
-from pipeline.log.appender import LocalAppender
-from pipeline.log.limits import Limits
+from pipeline.base.errors import LogError, LogFull
+from pipeline.log.embedded import appender as appender_module
+from pipeline.log.embedded import checkpoints
+from pipeline.log.embedded.admin import LocalAdmin
+from pipeline.log.embedded.appender import LocalAppender
+from pipeline.log.embedded.limits import Limits
+from pipeline.log.embedded.topic_file import TopicFile, wal_bytes
 from pipeline.log.names import topic_path
-from pipeline.log.topic_file import TopicFile, wal_bytes
 from pipeline.log.topics import ALERTS, READINGS
 
 ROOMY = Limits(1 << 30, 0)
@@ -96,7 +96,7 @@ async def test_a_log_that_cannot_be_used_is_told_at_start(tmp_path: Path) -> Non
 async def test_trimming_a_backlog_gives_the_disk_back_while_appends_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.log.topic_file.VACUUM_ABOVE_BYTES", 1 << 20)
+    monkeypatch.setattr("pipeline.log.embedded.topic_file.VACUUM_ABOVE_BYTES", 1 << 20)
     appender = LocalAppender(tmp_path, ROOMY)
     await appender.start()
     await asyncio.gather(*[appender.append(READINGS, bytes(100_000)) for _ in range(300)])

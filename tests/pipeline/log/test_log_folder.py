@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LogError, LogFormatError, LogLocked
+from pipeline.base.errors import LogError, LogFormatError, LogLocked
 from pipeline.log import lock_worker, open_admin, open_appender
-from pipeline.log.folder import LogFolder, folder_of, open_folder
+from pipeline.log.embedded.folder import LogFolder, folder_of, open_folder
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
 

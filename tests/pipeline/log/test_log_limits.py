@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.log.limits import RESERVE_BYTES, Limits
+from pipeline.log.embedded.limits import RESERVE_BYTES, Limits
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 
 MAX = 1 << 30

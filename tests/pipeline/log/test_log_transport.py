@@ -11,16 +11,16 @@ import psutil
 import pytest
 from faust.types import TP
 
-from pipeline import metrics
-from pipeline.errors import LogError
-from pipeline.log.admin import LocalAdmin
-from pipeline.log.appender import LocalAppender
-from pipeline.log.folder import open_folder
-from pipeline.log.limits import Limits
+from pipeline.base import metrics
+from pipeline.base.errors import LogError
+from pipeline.log.embedded.admin import LocalAdmin
+from pipeline.log.embedded.appender import LocalAppender
+from pipeline.log.embedded.folder import open_folder
+from pipeline.log.embedded.limits import Limits
+from pipeline.log.faust.app import App, new_app, running
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import App, new_app, running
 
 LIMITS = Limits(1 << 30, 0)
 

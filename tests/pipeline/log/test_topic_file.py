@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LogError, LogFull
-from pipeline.log import topic_file
-from pipeline.log.folder import LogFolder, open_folder
+from pipeline.base.errors import LogError, LogFull
+from pipeline.log.embedded import topic_file
+from pipeline.log.embedded.folder import LogFolder, open_folder
+from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.log import Extent
-from pipeline.log.topic_file import TopicFile
 from pipeline.log.topics import READINGS
 
 VALUE = os.urandom(60_000)

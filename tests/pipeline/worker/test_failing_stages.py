@@ -18,8 +18,8 @@ import orjson
 import pytest
 
 from pipeline.config import Config
-from pipeline.frame import FrameKind, encode_frame
 from pipeline.log import open_admin, open_appender
+from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import READINGS
 from pipeline.testing import wait_for
 from store import sql

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.frame import FrameKind, encode_frame
 from pipeline.log import open_admin
-from pipeline.log.folder import folder_of, open_folder
+from pipeline.log.embedded.folder import folder_of, open_folder
+from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.settings import LogSettings
-from pipeline.log.topic_file import TopicFile
 from pipeline.log.topics import READINGS
-from pipeline.partitions.making import first_since
+from pipeline.stream.partitions.making import first_since
 
 T0 = 1_795_000_000_000_000_000
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipeline.frame import Frame, FrameKind
-from pipeline.normalise.normaliser import Normaliser
-from pipeline.normalise.routes import Route
-from pipeline.normalise.templates import TopicTemplate
-from pipeline.rule_state import RuleFiles, RuleState
-from pipeline.rule_state.files import FLOORS
+from pipeline.log.frame import Frame, FrameKind
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.normalise.routes import Route
+from pipeline.stream.normalise.templates import TopicTemplate
+from pipeline.stream.rule_state import RuleFiles, RuleState
+from pipeline.stream.rule_state.files import FLOORS
 from rules import Engine, load_rules
 from rules.transition import Transition
 from store.record import SeriesRegistry

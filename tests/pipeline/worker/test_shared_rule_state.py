@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.rule_state.shared import RuleObjects
-from store.keep import StreamKeep
-from store.objects import open_objects
+from pipeline.stream.rule_state.shared import RuleObjects
+from store.objects.keep import StreamKeep
+from store.objects.objects import open_objects
 from store.record import TableId
 
 STREAM = "0123456789abcdef/readings/2"

@@ -12,28 +12,29 @@ import orjson
 import pytest
 from stopped_states import StoppedStates
 
-from pipeline.archive.alerts import AlertArchive
-from pipeline.archive.dead_letters import DeadLetterArchive
-from pipeline.brokers.identity import Identity
+from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.base.layout import prepare
+from pipeline.base.lock import sole
 from pipeline.config.load import load_config
-from pipeline.dead_letter import decode_dead_letters, encode_dead_letters
-from pipeline.frame import FrameKind, decode_frame, encode_frame
-from pipeline.layout import prepare
+from pipeline.gateway.brokers.identity import Identity
 from pipeline.log import lock_worker, open_admin
-from pipeline.log.folder import folder_of, open_folder
-from pipeline.log.topic_file import TopicFile
+from pipeline.log.dead_letter import decode_dead_letters, encode_dead_letters
+from pipeline.log.embedded.folder import folder_of, open_folder
+from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.partitions.embedded import EmbeddedPartitions
-from pipeline.supervisor.lock import sole
-from pipeline.upkeep import Trimmer
+from pipeline.stream.partitions.embedded import EmbeddedPartitions
+from pipeline.worker.upkeep import Trimmer
 from rules import load_rules, to_event
-from store import checkpoint, compaction
-from store.catalog import TableSettings
-from store.checkpoint import CheckpointFile
+from store.catalog.catalog import TableSettings
 from store.layout import CHECKPOINT
 from store.record import TableId
+from store.state import checkpoint
+from store.state.checkpoint import CheckpointFile
 from store.store import Store
-from store.vacuum import KEEP_NS, vacuum
+from store.table import compaction
+from store.table.vacuum import KEEP_NS, vacuum
 
 NOW_NS = 1_795_000_000_000_000_000
 CONFIG = """

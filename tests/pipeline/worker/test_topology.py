@@ -9,24 +9,24 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.archive.dead_letters import DeadLetterArchive
-from pipeline.dead_letter import Reason
-from pipeline.frame import FrameKind, encode_frame
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.log import open_admin, open_appender
+from pipeline.log.dead_letter import Reason
+from pipeline.log.faust.app import App, running
+from pipeline.log.faust.transport import LogUse
+from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import DEAD_LETTERS, READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import App, running
-from pipeline.normalise.normaliser import Normaliser
-from pipeline.normalise.routes import Route
-from pipeline.normalise.templates import TopicTemplate
-from pipeline.partitions.owned import OwnedPartitions
-from pipeline.partitions.partition import Partition
-from pipeline.stages.dead_letters_to_archive import dead_letters_to_archive
-from pipeline.stages.readings_to_records import MAX_FRAMES, readings_to_records
-from pipeline.topology import BUFFERED_WORK_BATCHES, Outlets, Stages, build
-from pipeline.work import WorkBatch
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.normalise.routes import Route
+from pipeline.stream.normalise.templates import TopicTemplate
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.stages.readings_to_records import MAX_FRAMES, readings_to_records
+from pipeline.stream.topology import BUFFERED_WORK_BATCHES, Outlets, Stages, build
+from pipeline.stream.work import WorkBatch
 from store.record import SeriesRegistry
 
 

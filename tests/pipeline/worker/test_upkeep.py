@@ -11,8 +11,8 @@ import pytest
 from pipeline.log import open_admin, open_appender
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.partitions.owned import OwnedPartitions
-from pipeline.upkeep import StoreMaintenance, Trimmer, every
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.worker.upkeep import StoreMaintenance, Trimmer, every
 
 
 @pytest.mark.parametrize(("store", "rules", "first"), [(100, 70, 70), (40, 70, 40), (0, 70, 0), (100, 100, 100)])

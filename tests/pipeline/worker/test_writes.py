@@ -7,10 +7,10 @@ from collections.abc import Awaitable
 import numpy as np
 import pytest
 
-from pipeline.frame import FrameKind, decode_frame
+from pipeline.log.frame import FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
+from pipeline.stream.writes import UNCLAIMED_MAX, LogWriter, PendingWrites
 from pipeline.testing.clock import stamps_by
-from pipeline.writes import UNCLAIMED_MAX, LogWriter, PendingWrites
 from store.endpoint.payload import WriteRecord, encode_write
 from store.record import MeasureType, TableId
 from store.store import Applied

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from timestream_service import Clock, DirectWriter, Refused, Service, client
 
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.endpoint import Endpoint, Response
 from store.store import Store
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
-from store.column_work import retype
 from store.endpoint import Endpoint, WriteRecord
 from store.record import MeasureType, TableId
 from store.store import Applied
+from store.table.column_work import retype
 
 NOW_MS = NOW_NS // 1_000_000
 DIMENSION = {"Name": "host", "Value": "h"}

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.errors import Behind
+from store.reading.tail import TailReply, TailRequest, tail
 from store.record import Outcome, TableId
-from store.series_state import SeriesState
 from store.shared import SharedStore
 from store.store import Store
-from store.tail import TailReply, TailRequest, tail
+from store.table.series_state import SeriesState
 from store.testing import Oracle, Row, batch_of
 
 TABLE = TableId("farm", "d", "t")

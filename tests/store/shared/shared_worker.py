@@ -13,9 +13,10 @@ from pathlib import Path
 
 from shared_bench import STREAMS, T0, TABLE, TEMPLATES, stream_of
 
-from store import compaction, upkeep
+from store import upkeep
 from store.shared import SharedStore
 from store.store import Store
+from store.table import compaction
 from store.testing import Row, batch_of
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench
 
-from store.averages import zone_averages
-from store.catalog import Catalog, TableSettings
+from store.catalog.catalog import Catalog, TableSettings
+from store.reading.averages import zone_averages
+from store.reading.snapshot import Snapshot
 from store.record import TableId
-from store.snapshot import Snapshot
 from store.sql import query
 from store.sql.errors import NameNotFound
 from store.testing import Row
@@ -20,7 +20,7 @@ from store.testing import Row
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A worker's store as queries see it: `store.reader.Reader`."""
+    """A worker's store as queries see it: `store.reading.reader.Reader`."""
 
     bench: Bench
     worker: int

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store import compaction, layout, room, tail, upkeep, versions
-from store.catalog import TableSettings
+from store import layout, upkeep
+from store.catalog.catalog import TableSettings
 from store.errors import Behind, PartitionSilent, QueryFailed, StoreFormatError
+from store.magnetic import versions
+from store.reading import tail
+from store.reading.tail import TailReply, TailRequest
 from store.record import Outcome, TableId
-from store.tail import TailReply, TailRequest
+from store.table import compaction, room
 from store.testing import Row, batch_of
 
 

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from shared_bench import STREAMS, T0, Bench, shallow
 
-from store import compaction, room, upkeep, versions
+from store import upkeep
+from store.magnetic import versions
 from store.store import Store
+from store.table import compaction, room
 from store.testing import Row
 
 DAY_NS = 86_400_000_000_000

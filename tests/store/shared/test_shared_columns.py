@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from shared_bench import RETENTION, STREAMS, T0, TABLE, Bench, stream_of
 
-from store import shared_catalog, versions
-from store.catalog import Catalog, TableSettings
-from store.column_work import retype
+from store.catalog import shared as shared_catalog
+from store.catalog.catalog import Catalog, TableSettings
+from store.magnetic import versions
+from store.reading.snapshot import Snapshot
 from store.record import MeasureType
-from store.snapshot import Snapshot
+from store.table.column_work import retype
 from store.testing import Row
 
 SENSORS = [next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == stream) for stream in STREAMS]

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from stopped_states import StoppedStates
 
-from store import checkpoint, compaction
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
+from store.reading.tail import tail
 from store.record import TableId
 from store.shared import SharedStore
+from store.state import checkpoint
 from store.store import Store
-from store.tail import tail
+from store.table import compaction
 from store.testing import Row, batch_of
 
 TABLE, MADE = TableId("default", "d", "t"), TableId("default", "made", "by_hand")

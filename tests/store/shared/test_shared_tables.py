@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store import layout, shared_catalog, upkeep, versions
-from store.catalog import TableSettings
+from store import layout, upkeep
+from store.catalog import shared as shared_catalog
+from store.catalog.catalog import TableSettings
+from store.catalog.shared import SharedCatalog
 from store.errors import DatabaseExists, StoreFormatError, TableExists, UnknownTable
-from store.objects import open_objects
+from store.magnetic import versions
+from store.objects.objects import open_objects
 from store.record import Outcome, TableId
 from store.shared import SharedStore
-from store.shared_catalog import SharedCatalog
 from store.testing import Row
 
 OTHER = TableId("farm", "d", "other")
@@ -202,11 +204,11 @@ def test_old_versions_of_the_catalog_go_and_who_knows_only_those_is_not_believed
 
 CONTEND = """
 import sys
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.errors import DatabaseExists, TableExists
-from store.objects import open_objects
+from store.objects.objects import open_objects
 from store.record import TableId
-from store.shared_catalog import SharedCatalog
+from store.catalog.shared import SharedCatalog
 catalog = SharedCatalog(open_objects(sys.argv[1]), {}, lambda: 1, dict, lambda info: None)
 sys.stdin.readline()
 won = 0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store import compaction, room
-from store.tail import TailReply, TailRequest, tail
+from store.reading.tail import TailReply, TailRequest, tail
+from store.table import compaction, room
 from store.testing import Row, batch_of
 
 FRAMES = 60

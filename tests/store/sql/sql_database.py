@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from store.catalog import TableSettings
+from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.record import TableId
 from store.sql import ResultSet, query

@@ -4,7 +4,7 @@ import pytest
 from sql_database import NOW_NS, Database
 
 from store.endpoint import WriteRecord
-from store.interruption import Interruption
+from store.engine.interruption import Interruption
 from store.record import MeasureType
 from store.sql import SqlError, query
 from store.sql.errors import NameNotFound, NotSupported, QueryTimedOut, SyntaxInvalid, TypeMismatch

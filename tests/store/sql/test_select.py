@@ -115,7 +115,7 @@ def test_columns_without_a_name_are_counted_and_star_keeps_the_order(hosts: Data
 
 
 def test_a_table_without_rows_has_its_pseudo_columns(hosts: Database) -> None:
-    from store.catalog import TableSettings
+    from store.catalog.catalog import TableSettings
     from store.record import TableId
 
     hosts.store.catalog.create_table(TableId("acme", "db", "fresh"), TableSettings())

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 import pytest
 from sql_database import NOW_NS, Database
 
+from store.catalog.schema import TableSchema
 from store.endpoint import WriteRecord
 from store.record import MeasureType, TableId
-from store.schema import TableSchema
 from store.sql.bound import Query
 from store.sql.parse import parse
 from store.sql.select import Binder

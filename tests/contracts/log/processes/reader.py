@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.log.faust.app import new_app, running
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import new_app, running
 
 
 def position(journal: Path) -> int | None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from faust.types import TP
 
+from pipeline.log.faust.app import new_app, running
+from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.log.transport import LogUse
-from pipeline.log.transport_app import new_app, running
 
 
 async def main(settings: LogSettings, client_id: str) -> None:

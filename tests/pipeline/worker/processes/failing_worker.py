@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.load import load
-from pipeline.normalise.normaliser import Normaliser
-from pipeline.stages import readings_to_records
-from pipeline.worker import Worker, run
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.stages import readings_to_records
+from pipeline.worker.worker import Worker, run
 
 
 def failing(function: Callable[..., Any], at: int) -> Callable[..., Any]:
@@ -54,7 +54,7 @@ def break_part(stage: str, at: int) -> None:
 if __name__ == "__main__":
     config_file, data_dir, part, number = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("pipeline.worker").setLevel(logging.INFO)  # says when it is ready
+    logging.getLogger("pipeline.worker.worker").setLevel(logging.INFO)  # says when it is ready
     readings_to_records.MAX_FRAMES = 32
     if int(number):
         break_part(part, int(number))

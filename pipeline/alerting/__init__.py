@@ -1,0 +1,1 @@
+"""Alerts and dead letters: their archives, and webhooks."""

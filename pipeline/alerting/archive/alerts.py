@@ -1,0 +1,322 @@
+"""The archive of alerts, and the queue of their deliveries to receivers, in one file and one transaction.
+
+An alert is one row that goes from firing to resolved, and never back: an id stands for one onset. For each status it
+reaches, and each receiver, one delivery is queued, under the id `<alert id>.<status>`: what the log repeats, and what a
+replay of the rules repeats, is queued once. A receiver hears of a resolved alert only after it has heard of, or was
+given up on, its firing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
+from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from store.host_time import WRITTEN_NS
+
+FORMAT_VERSION = 1
+KEEP = timedelta(days=30)
+
+_SCHEMA = (
+    (
+        "CREATE TABLE alerts (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, "
+        "table_name TEXT NOT NULL, zone TEXT, rule TEXT NOT NULL, status TEXT NOT NULL, since TEXT NOT NULL, "
+        "event BLOB NOT NULL, updated_ns INTEGER NOT NULL)"
+    ),
+    "CREATE INDEX alerts_by_status ON alerts (account, status)",
+    (
+        "CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, alert_id TEXT NOT NULL, "
+        "account TEXT NOT NULL, receiver TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, "
+        "attempts INTEGER NOT NULL, queued_ns INTEGER NOT NULL, next_attempt_ns INTEGER NOT NULL, "
+        "settled_ns INTEGER, error TEXT, UNIQUE (id, receiver))"
+    ),
+    "CREATE INDEX deliveries_due ON deliveries (receiver, next_attempt_ns) WHERE state = 'queued'",
+    "CREATE INDEX deliveries_queued_of_alert ON deliveries (alert_id, receiver) WHERE state = 'queued'",
+)
+_DUE = (
+    "SELECT * FROM deliveries AS d WHERE receiver = ? AND state = 'queued' AND next_attempt_ns <= ? AND NOT EXISTS "
+    "(SELECT 1 FROM deliveries AS e WHERE e.alert_id = d.alert_id AND e.receiver = d.receiver AND e.state = 'queued' "
+    "AND e.seq < d.seq) ORDER BY next_attempt_ns, seq LIMIT ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it stands. `event` is the newest webhook body; `since` its RFC 3339 text; `seq` is for paging."""
+
+    seq: int
+    id: str
+    account: str
+    table: str
+    zone: str | None
+    rule: str
+    status: str
+    since: str
+    event: Mapping[str, Any]
+    updated_ns: int
+
+
+class AlertArchive:
+    """The file at `path`. Methods may be called from any thread; each is one short transaction or one read."""
+
+    def __init__(self, path: Path, *, keep: timedelta = KEEP) -> None:
+        self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
+        self._keep_ns = keep // timedelta(microseconds=1) * 1_000
+
+    def next_offset(self, stream: str) -> int | None:
+        """The first offset of `stream` not taken in, durably; None for a stream never seen."""
+        return self._file.next_offset(stream)
+
+    def accept(
+        self, stream: str, offset: int, events: Iterable[Mapping[str, Any]], receivers: Iterable[str], *, now_ns: int
+    ) -> int:
+        """Take in the alert events of one log message and queue a delivery of each to every receiver, due at once.
+
+        An event may also be the note of a settled delivery (`settlement`): then that one is not to be sent any more;
+        or the wish to try deliveries again (`retrial`).
+        Returns how many deliveries were queued. What the position covers, or is known by its id, changes nothing.
+        """
+        names = tuple(receivers)
+        queued = 0
+        with self._file.writing() as db:
+            if advance(db, stream, offset):
+                for event in events:
+                    if "settled" in event:
+                        _settle(db, event["settled"])
+                        continue
+                    if "retried" in event:
+                        queued += _retry(db, event["retried"], now_ns)
+                        continue
+                    _store(db, event, now_ns)
+                    queued += sum(_queue(db, event, name, now_ns) for name in names)
+        return queued
+
+    def list(
+        self,
+        *,
+        account: str | None = None,
+        table: str | None = None,
+        zone: str | None = None,
+        status: str | None = None,
+        before_seq: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[Alert]:
+        """The newest `limit` alerts that fit. The next page is `before_seq` the last one's."""
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("table_name = ?", table)
+        where.add("zone = ?", zone)
+        where.add("status = ?", status)
+        where.add("seq < ?", before_seq)
+        sql = f"SELECT * FROM alerts{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
+        return [_alert(row) for row in self._file.read(sql, (*where.parameters, limit))]
+
+    def deliveries(
+        self,
+        *,
+        account: str | None = None,
+        alert_id: str | None = None,
+        receiver: str | None = None,
+        state: DeliveryState | None = None,
+        before_seq: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[Delivery]:
+        """The newest `limit` deliveries that fit, paged as `list`."""
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("alert_id = ?", alert_id)
+        where.add("receiver = ?", receiver)
+        where.add("state = ?", state)
+        where.add("seq < ?", before_seq)
+        sql = f"SELECT * FROM deliveries{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # as above
+        return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
+
+    def failed_deliveries(
+        self, *, account: str, delivery_id: str | None = None, receiver: str | None = None, limit: int = 1000
+    ) -> Sequence[Delivery]:
+        """The oldest deliveries that were given up, or wait after a failed attempt, and may be tried again.
+
+        A receiver that knows of an alert's end is not told of its beginning any more: that one is not among them.
+        """
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("? IN (id, alert_id)", delivery_id)
+        where.add("receiver = ?", receiver)
+        sql = (
+            f"SELECT * FROM deliveries AS d{where.sql} AND (state = 'given_up' OR state = 'queued' AND attempts > 0) "  # noqa: S608  # as above
+            "AND NOT EXISTS (SELECT 1 FROM deliveries AS e WHERE e.alert_id = d.alert_id AND e.receiver = d.receiver "
+            "AND e.state = 'delivered' AND e.seq > d.seq) ORDER BY seq LIMIT ?"
+        )
+        return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
+
+    def due(self, now_ns: int, receiver: str, limit: int) -> Sequence[Delivery]:
+        """What may be sent to `receiver` now, longest due first, at most `limit`. Changes nothing."""
+        return [Delivery.of(row) for row in self._file.read(_DUE, (receiver, now_ns, limit))]
+
+    def next_due_ns(self, receiver: str) -> int | None:
+        """When the next delivery to `receiver` falls due (the past: it is due); None if none is queued."""
+        rows = self._file.read(
+            "SELECT min(next_attempt_ns) FROM deliveries WHERE receiver = ? AND state = 'queued'", (receiver,)
+        )
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    def take_up(self, now_ns: int, *, longest_wait_ns: int, longest_age_ns: int) -> None:
+        """Fit what an earlier process has left to the clock of now, which may have been set meanwhile, either way.
+
+        Nothing waits longer than `longest_wait_ns` from now, and what was never tried not at all. What is queued counts
+        as at most `longest_age_ns` old, and not as of the future. What is of a time before the clock was set is of now.
+        """
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE deliveries SET next_attempt_ns = min(next_attempt_ns, ?1 + iif(attempts = 0, 0, ?2)), "
+                "queued_ns = min(max(queued_ns, ?1 - ?3), ?1) WHERE state = 'queued'",
+                (now_ns, longest_wait_ns, longest_age_ns),
+            )
+            db.execute("UPDATE deliveries SET queued_ns = ?1 WHERE queued_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
+            db.execute("UPDATE alerts SET updated_ns = ?1 WHERE updated_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
+
+    def firing(self) -> int:
+        """How many alerts fire now."""
+        rows = self._file.read("SELECT count(*) FROM alerts WHERE status = 'firing'", ())
+        return int(rows[0][0])
+
+    def queued(self) -> dict[str, int]:
+        """How many deliveries wait, by receiver."""
+        rows = self._file.read("SELECT receiver, count(*) FROM deliveries WHERE state = 'queued' GROUP BY receiver", ())
+        return {str(row[0]): int(row[1]) for row in rows}
+
+    def delivered(self, delivery: Delivery, now_ns: int) -> None:
+        """Note that its receiver took it."""
+        self._settle(delivery, DeliveryState.DELIVERED, now_ns, None)
+
+    def given_up(self, delivery: Delivery, now_ns: int, error: str) -> None:
+        """Note that it will not be tried again after this last attempt."""
+        self._settle(delivery, DeliveryState.GIVEN_UP, now_ns, error)
+
+    def failed(self, delivery: Delivery, next_attempt_ns: int, error: str) -> None:
+        """Note that an attempt failed; it is due again at `next_attempt_ns`."""
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, next_attempt_ns = ?, error = ? "
+                "WHERE seq = ? AND state = 'queued'",
+                (next_attempt_ns, error, delivery.seq),
+            )
+
+    def _settle(self, delivery: Delivery, state: DeliveryState, now_ns: int, error: str | None) -> None:
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, state = ?, settled_ns = ?, error = ? "
+                "WHERE seq = ? AND state = 'queued'",
+                (state, now_ns, error, delivery.seq),
+            )
+
+    def retain(self, now_ns: int) -> None:
+        """Remove alerts resolved, and deliveries queued, longer ago than the retention.
+
+        `now_ns` is a time to delete by (`store.host_time`). What is of a time when the host's clock was not set may be
+        young: it stays, until `take_up` dates it.
+        """
+        span = WRITTEN_NS, now_ns - self._keep_ns - 1
+        with self._file.writing() as db:
+            db.execute("DELETE FROM alerts WHERE status = 'resolved' AND updated_ns BETWEEN ? AND ?", span)
+            db.execute("DELETE FROM deliveries WHERE queued_ns BETWEEN ? AND ?", span)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def settlement(delivery: Delivery, state: DeliveryState, now_ns: int, error: str | None) -> Mapping[str, Any]:
+    """The note that a delivery was settled, for the log: whoever keeps the alerts next does not send it again."""
+    return {
+        "settled": {
+            "id": delivery.id,
+            "receiver": delivery.receiver,
+            "state": state.value,
+            "attempts": delivery.attempts + 1,
+            "at_ns": now_ns,
+            "error": error,
+        }
+    }
+
+
+def retrial(delivery: Delivery) -> Mapping[str, Any]:
+    """The wish, for the log, that a delivery be tried again, now and for another day."""
+    return {"retried": {"id": delivery.id, "receiver": delivery.receiver}}
+
+
+def _retry(db: sqlite3.Connection, wish: Mapping[str, Any], now_ns: int) -> int:
+    return db.execute(
+        "UPDATE deliveries SET state = 'queued', attempts = 0, queued_ns = ?, next_attempt_ns = ?, settled_ns = NULL "
+        "WHERE id = ? AND receiver = ? AND (state = 'given_up' OR state = 'queued' AND attempts > 0)",
+        (now_ns, now_ns, wish["id"], wish["receiver"]),
+    ).rowcount
+
+
+def _settle(db: sqlite3.Connection, note: Mapping[str, Any]) -> None:
+    db.execute(
+        "UPDATE deliveries SET attempts = ?, state = ?, settled_ns = ?, error = ? "
+        "WHERE id = ? AND receiver = ? AND state = 'queued'",
+        (note["attempts"], note["state"], note["at_ns"], note["error"], note["id"], note["receiver"]),
+    )
+
+
+def _store(db: sqlite3.Connection, event: Mapping[str, Any], now_ns: int) -> None:
+    body = event["event"]
+    data = body["data"]
+    db.execute(
+        "INSERT INTO alerts (id, account, table_name, zone, rule, status, since, event, updated_ns) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status = excluded.status, "
+        "event = excluded.event, updated_ns = excluded.updated_ns "
+        "WHERE alerts.status = 'firing' AND excluded.status = 'resolved'",
+        (
+            data["id"],
+            event["account"],
+            event["table"],
+            event["zone"],
+            data["rule"],
+            data["status"],
+            data["since"],
+            orjson.dumps(body),
+            now_ns,
+        ),
+    )
+
+
+def _queue(db: sqlite3.Connection, event: Mapping[str, Any], receiver: str, now_ns: int) -> int:
+    data = event["event"]["data"]
+    return db.execute(
+        "INSERT OR IGNORE INTO deliveries (id, alert_id, account, receiver, body, state, attempts, queued_ns, "
+        "next_attempt_ns) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)",
+        (
+            f"{data['id']}.{data['status']}",
+            data["id"],
+            event["account"],
+            receiver,
+            orjson.dumps(event["event"]),
+            now_ns,
+            now_ns,
+        ),
+    ).rowcount
+
+
+def _alert(row: sqlite3.Row) -> Alert:
+    return Alert(
+        row["seq"],
+        row["id"],
+        row["account"],
+        row["table_name"],
+        row["zone"],
+        row["rule"],
+        row["status"],
+        row["since"],
+        orjson.loads(row["event"]),
+        row["updated_ns"],
+    )

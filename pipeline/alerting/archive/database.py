@@ -1,0 +1,120 @@
+"""One SQLite file of an archive: its format version, its positions in the log, one writer and any number of readers.
+
+Rules: WAL mode and `synchronous=FULL`, so a position that was committed survives a crash and the log may be trimmed
+below it. Writes are short transactions on one connection under a lock, from any thread. A read opens a connection of
+its own for as long as it takes (0.1 ms), so threads share nothing. A file of a newer format is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.errors import DataDirError
+
+_BUSY_TIMEOUT_S = 10.0
+_POSITIONS = "CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID"
+
+
+class ArchiveFile:
+    """The file at `path`, made with `schema` (statements) if it is not there. Raises DataDirError."""
+
+    def __init__(self, path: Path, schema: Sequence[str], format_version: int) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._writer = self._connect()
+        try:
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
+            self._prepare(schema, format_version)
+        except sqlite3.DatabaseError as error:
+            self._writer.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise DataDirError(
+                f"{path} is damaged: {error}; put it back from a backup, or move it away to begin a new one"
+            ) from error
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _prepare(self, schema: Sequence[str], format_version: int) -> None:
+        with self.writing() as db:
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                for statement in (_POSITIONS, *schema):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={format_version}")
+            elif found != format_version:
+                raise DataDirError(
+                    f"{self._path} has format version {found}; this streamgauge reads {format_version}. "
+                    "A newer one wrote it: run that one, or move the file away"
+                )
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction: committed at the end of the block, undone if it raises."""
+        with self._lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """The rows of a query over what is committed, from any thread."""
+        with closing(self._connect()) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def next_offset(self, stream: str) -> int | None:
+        """The first offset of `stream` that was not taken in; None for a stream never seen."""
+        rows = self.read("SELECT next_offset FROM positions WHERE stream = ?", (stream,))
+        return None if not rows else int(rows[0][0])
+
+    def close(self) -> None:
+        """Let go of the file; what was committed stays."""
+        with self._lock:
+            self._writer.close()
+
+
+def advance(db: sqlite3.Connection, stream: str, offset: int) -> bool:
+    """Move the position of `stream` past `offset`, in the caller's transaction; False if it covers `offset` already."""
+    moved = db.execute(
+        "INSERT INTO positions VALUES (?1, ?2 + 1) ON CONFLICT (stream) DO UPDATE SET next_offset = ?2 + 1 "
+        "WHERE next_offset <= ?2",
+        (stream, offset),
+    )
+    return moved.rowcount > 0
+
+
+class Filter:
+    """The WHERE of a listing: conditions that are given, joined by AND."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Any] = []
+        self._conditions: list[str] = []
+
+    def add(self, condition: str, value: Any) -> None:
+        """Ask for `condition`, which holds one `?`, unless `value` is None."""
+        if value is not None:
+            self._conditions.append(condition)
+            self.parameters.append(value)
+
+    @property
+    def sql(self) -> str:
+        """` WHERE …`, or nothing."""
+        return f" WHERE {' AND '.join(self._conditions)}" if self._conditions else ""

@@ -1,0 +1,197 @@
+"""The archive of dead letters: listed, counted, shown, marked when replayed, and kept within bounds (oldest go first).
+
+Who replays takes letters from here, appends them to [readings] with their first arrival stamp, and marks them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
+from pipeline.log.dead_letter import DeadLetter, Reason, Replayed
+from store.host_time import WRITTEN_NS
+
+FORMAT_VERSION = 1
+KEEP = timedelta(days=7)
+KEEP_BYTES = 256 << 20
+# What a letter takes beside its payload: the other columns and its entries in the indices, measured for 60-byte topics.
+ROW_BYTES = 400
+
+_SCHEMA = (
+    (
+        "CREATE TABLE letters (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, "
+        "mqtt_topic TEXT NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, "
+        "arrival_ns INTEGER NOT NULL, replayed_ns INTEGER, size_bytes INTEGER NOT NULL)"
+    ),
+    "CREATE INDEX letters_by_source ON letters (account, mqtt_topic, reason, arrival_ns)",
+    "CREATE INDEX letters_by_arrival ON letters (arrival_ns)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedLetter:
+    """A dead letter as it is kept. `seq` orders letters by when they were taken in, and is what paging goes by."""
+
+    seq: int
+    letter: DeadLetter
+    replayed_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """How many messages of one MQTT topic were rejected for one reason, and when the last of them arrived."""
+
+    account: str
+    mqtt_topic: str
+    reason: Reason
+    count: int
+    last_arrival_ns: int
+
+
+class DeadLetterArchive:
+    """The file at `path`. Methods may be called from any thread; each is one short transaction or one read."""
+
+    def __init__(self, path: Path, *, keep: timedelta = KEEP, keep_bytes: int = KEEP_BYTES) -> None:
+        self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
+        self._keep_ns = keep // timedelta(microseconds=1) * 1_000
+        self._keep_bytes = keep_bytes
+
+    def next_offset(self, stream: str) -> int | None:
+        """The first offset of `stream` not taken in, durably; None for a stream never seen."""
+        return self._file.next_offset(stream)
+
+    def accept(self, stream: str, offset: int, letters: Iterable[DeadLetter], replayed: Replayed | None = None) -> None:
+        """Take in what one log message holds; one that the position covers changes nothing."""
+        with self._file.writing() as db:
+            if advance(db, stream, offset):
+                db.executemany(
+                    "INSERT OR IGNORE INTO letters (id, account, mqtt_topic, payload, reason, detail, arrival_ns, "
+                    "size_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (x.id, x.account, x.mqtt_topic, x.payload, x.reason.value, x.detail, x.arrival_ns,
+                         len(x.payload) + ROW_BYTES)
+                        for x in letters
+                    ],
+                )  # fmt: skip
+                if replayed is not None:
+                    _mark(db, replayed)
+
+    def list(
+        self,
+        *,
+        account: str | None = None,
+        reason: str | None = None,
+        mqtt_topic: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        is_replayed: bool | None = None,
+        before_seq: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[ArchivedLetter]:
+        """The newest `limit` letters that fit; arrived in [from_ns, to_ns). The next page is `before_seq` the last."""
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("reason = ?", reason)
+        where.add("mqtt_topic = ?", mqtt_topic)
+        where.add("arrival_ns >= ?", from_ns)
+        where.add("arrival_ns < ?", to_ns)
+        where.add("(replayed_ns IS NOT NULL) = ?", is_replayed)
+        where.add("seq < ?", before_seq)
+        sql = f"SELECT * FROM letters{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
+        return [_archived(row) for row in self._file.read(sql, (*where.parameters, limit))]
+
+    def not_replayed(
+        self, *, account: str, reason: str, limit: int, up_to_seq: int | None = None
+    ) -> tuple[Sequence[ArchivedLetter], int]:
+        """The oldest `limit` letters of a reason that were not replayed, up to `up_to_seq` (of None, the newest there
+        is now), and that seq. So a replay in parts ends, though letters that fail again join the archive meanwhile.
+        """
+        sql = "SELECT coalesce(max(seq), 0) FROM letters"
+        newest = int(self._file.read(sql, ())[0][0]) if up_to_seq is None else up_to_seq
+        sql = (
+            "SELECT * FROM letters WHERE account = ? AND reason = ? AND replayed_ns IS NULL AND seq <= ? "
+            "ORDER BY seq LIMIT ?"
+        )
+        return [_archived(row) for row in self._file.read(sql, (account, reason, newest, limit))], newest
+
+    def show(self, letter_id: str, *, account: str | None = None) -> ArchivedLetter | None:
+        """The letter of this id, or None if there is none (in `account`)."""
+        where = Filter()
+        where.add("id = ?", letter_id)
+        where.add("account = ?", account)
+        rows = self._file.read(f"SELECT * FROM letters{where.sql}", where.parameters)  # noqa: S608  # as above
+        return _archived(rows[0]) if rows else None
+
+    def rejected(self, *, account: str | None = None, mqtt_topic: str | None = None) -> Sequence[Rejected]:
+        """Counts by account, MQTT topic and reason, of the letters kept. One pass over an index."""
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("mqtt_topic = ?", mqtt_topic)
+        rows = self._file.read(
+            f"SELECT account, mqtt_topic, reason, count(*), max(arrival_ns) FROM letters{where.sql} "  # noqa: S608  # as above
+            "GROUP BY account, mqtt_topic, reason ORDER BY account, mqtt_topic, reason",
+            where.parameters,
+        )
+        return [Rejected(row[0], row[1], Reason(row[2]), row[3], row[4]) for row in rows]
+
+    def by_reason(self, *, account: str | None = None) -> dict[Reason, int]:
+        """How many letters are kept for each reason."""
+        counts: dict[Reason, int] = {}
+        for row in self.rejected(account=account):
+            counts[row.reason] = counts.get(row.reason, 0) + row.count
+        return counts
+
+    def mark_replayed(self, letter_ids: Iterable[str], now_ns: int) -> None:
+        """Note that these were appended to [readings] again."""
+        with self._file.writing() as db:
+            _mark(db, Replayed(list(letter_ids), now_ns))
+
+    def retain(self, now_ns: int) -> None:
+        """Remove what arrived before the retention, and the oldest of what is more than `keep_bytes`.
+
+        `now_ns` is a time to delete by (`store.host_time`). What arrived before the host's clock was set may be young:
+        it goes by size alone.
+        """
+        with self._file.writing() as db:
+            db.execute("DELETE FROM letters WHERE arrival_ns BETWEEN ? AND ?", (WRITTEN_NS, now_ns - self._keep_ns - 1))
+            last = _last_beyond(db, self._keep_bytes)
+            if last is not None:
+                db.execute("DELETE FROM letters WHERE seq <= ?", (last,))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def _mark(db: sqlite3.Connection, replayed: Replayed) -> None:
+    rows = [(replayed.at_ns, letter_id) for letter_id in replayed.ids]
+    db.executemany("UPDATE letters SET replayed_ns = ? WHERE id = ?", rows)
+
+
+def _last_beyond(db: sqlite3.Connection, keep_bytes: int) -> int | None:
+    """The newest letter that must go so that those after it are at most `keep_bytes`; None if all may stay."""
+    if (db.execute("SELECT sum(size_bytes) FROM letters").fetchone()[0] or 0) <= keep_bytes:
+        return None
+    total = 0
+    for seq, size_bytes in db.execute("SELECT seq, size_bytes FROM letters ORDER BY seq DESC"):
+        total += size_bytes
+        if total > keep_bytes:
+            return int(seq)
+    return None
+
+
+def _archived(row: sqlite3.Row) -> ArchivedLetter:
+    letter = DeadLetter(
+        row["id"],
+        row["account"],
+        row["mqtt_topic"],
+        row["payload"],
+        Reason(row["reason"]),
+        row["detail"],
+        row["arrival_ns"],
+    )
+    return ArchivedLetter(row["seq"], letter, row["replayed_ns"])

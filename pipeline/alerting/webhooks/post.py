@@ -1,0 +1,68 @@
+"""One attempt: the request out, the answer in, within 10 seconds whatever the endpoint does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from pipeline.alerting.webhooks.policy import Attempt
+from pipeline.config.webhooks import scrubbed
+
+TIMEOUT_S = 10.0
+# An answer is read to its end so that the connection can be used again, but not by the endpoint's choice of length.
+LONGEST_ANSWER_BYTES = 64 * 1024
+SHOWN_CHARACTERS = 200
+
+
+async def post(client: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> Attempt:
+    """What came of posting `body`. Every failure of network or endpoint is an answer, not an exception, and holds
+    nothing that is secret in `url`.
+    """
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            client.stream("POST", url, headers=headers, content=body) as response,
+        ):
+            beginning = await _read(response)
+    except TimeoutError:
+        return Attempt(None, {}, f"no answer within {TIMEOUT_S:g} s")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Attempt(None, {}, scrubbed(_one_line(f"{type(error).__name__}: {error}"), url)[:SHOWN_CHARACTERS])
+    return Attempt(response.status_code, dict(response.headers), _shown(response, beginning, url))
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The answer's body, cut off after the chunk that passes LONGEST_ANSWER_BYTES; that closes the connection."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > LONGEST_ANSWER_BYTES:
+            break
+    return b"".join(parts)
+
+
+def _shown(response: httpx.Response, beginning: bytes, url: str) -> str:
+    """The status and the beginning of what the endpoint said, for the operator; printable whatever it sent."""
+    told = f"HTTP {response.status_code}"
+    if 300 <= response.status_code < 400 and "location" in response.headers:
+        told += f": redirects to {_target(response.headers['location'], url)}, which is not followed; make that the url"
+    # scrubbed before it is cut: a secret must not be cut in two, and shown
+    said = scrubbed(_one_line(beginning[: 2 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()), url)
+    return told + (f": {said[:SHOWN_CHARACTERS]}" if said else "")
+
+
+def _target(location: str, url: str) -> str:
+    """Where a redirect leads, for people. Its user, password and query may be as secret as the url's."""
+    bare = location.partition("?")[0].partition("#")[0]
+    scheme, slashes, rest = bare.partition("://")
+    if slashes:
+        authority, slash, path = rest.partition("/")
+        bare = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    return scrubbed(_one_line(bare), url)[:SHOWN_CHARACTERS]
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

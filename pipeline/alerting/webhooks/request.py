@@ -1,0 +1,29 @@
+"""The request that delivers an event: its body as queued, and the headers of Standard Webhooks.
+
+The same event has the same `webhook-id` in every attempt, by which a receiver tells repeats; the timestamp, and so the
+signature, are the attempt's own. A receiver without a secret gets no signature.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+from pipeline.alerting.archive.delivery import Delivery
+
+
+def headers_of(delivery: Delivery, signer: Webhook | None, now_ns: int) -> dict[str, str]:
+    """The headers of an attempt made at `now_ns`."""
+    seconds = now_ns // 1_000_000_000
+    headers = {
+        "content-type": "application/json",
+        "user-agent": "Streamgauge",
+        "accept-encoding": "identity",
+        "webhook-id": delivery.id,
+        "webhook-timestamp": str(seconds),
+    }
+    if signer is not None:
+        body = delivery.body.decode("utf-8")
+        headers["webhook-signature"] = signer.sign(delivery.id, datetime.fromtimestamp(seconds, UTC), body)
+    return headers

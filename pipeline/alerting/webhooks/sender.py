@@ -1,0 +1,269 @@
+"""Posts what waits in the queue of deliveries, receiver by receiver.
+
+Where another worker may take the alerts over, what was settled is noted in the log too (`note`), so that it does not
+send again what was delivered.
+
+Each receiver has a task, a connection pool and a few concurrent requests of its own, so a slow endpoint delays nobody
+else. The queue is the archive's and durable: what was not noted as delivered is sent again after a crash, under the
+same webhook-id (at least once). The archive hands out an alert's resolved only after its firing is settled, so a
+receiver hears of them in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, assert_never
+
+import httpx
+from standardwebhooks import Webhook
+
+from pipeline.alerting.archive.alerts import AlertArchive, settlement
+from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.webhooks.policy import (
+    DELIVER_FOR_NS,
+    LONGEST_DELAY_S,
+    SECOND_NS,
+    Delivered,
+    GiveUp,
+    TryAgain,
+    Verdict,
+    judge,
+)
+from pipeline.alerting.webhooks.post import TIMEOUT_S, post
+from pipeline.alerting.webhooks.request import headers_of
+from pipeline.alerting.webhooks.transport import CheckedTransport, Resolve, resolve
+from pipeline.base import metrics
+from pipeline.base.tls.trust import trusting
+from pipeline.config.webhooks import Receiver, scrubbed, shown_url
+
+CONCURRENT_REQUESTS = 4
+GRACE_S = 3.0
+# How soon to look again at a queue whose next delivery is due but waits for another of its alert; and after a failure
+# of the archive.
+LOOK_AGAIN_S = 1.0
+LONGEST_SLEEP_S = 60.0
+TRIED_ANEW_NS = 3600 * SECOND_NS  # after a start, whatever the age: the clock may have been set ahead meanwhile
+
+Note = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+class WebhookSender:
+    """The deliveries of one process to all receivers. Used from one event loop.
+
+    clock_ns  attempts are due by it; it goes evenly (`pipeline.base.clock.evenly`)
+    wall_ns   the host's time, for the timestamps of attempts
+    rng       the jitter between attempts
+    """
+
+    def __init__(
+        self,
+        receivers: Iterable[Receiver],
+        archive: AlertArchive,
+        *,
+        clock_ns: Callable[[], int],
+        wall_ns: Callable[[], int],
+        rng: random.Random,
+        ssl_context: ssl.SSLContext | None = None,
+        resolve: Resolve = resolve,
+        note: Note | None = None,
+    ) -> None:
+        self._lines = [
+            _Line(receiver, archive, clock_ns, wall_ns, rng, ssl_context or trust_of(receiver), resolve, note)
+            for receiver in receivers
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._archive = archive
+        self._clock_ns = clock_ns
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """The names of the receivers, for which deliveries are to be queued."""
+        return tuple(line.receiver.name for line in self._lines)
+
+    async def start(self) -> None:
+        """Begin to send, with what an earlier process left in the queue; what the host's clock, set since, has put off
+        beyond any back-off comes sooner, and what it has made old is tried for another hour.
+        """
+        await asyncio.to_thread(
+            self._archive.take_up,
+            self._clock_ns(),
+            longest_wait_ns=int(LONGEST_DELAY_S * SECOND_NS),
+            longest_age_ns=DELIVER_FOR_NS - TRIED_ANEW_NS,
+        )
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and a URL may be the secret
+        self._tasks = [asyncio.create_task(line.run(), name=f"webhook {line.receiver.name}") for line in self._lines]
+        self._tasks += [asyncio.create_task(line.look_at_address()) for line in self._lines]
+
+    async def stop(self) -> None:
+        """End; requests under way get a few seconds to be answered, the rest stays in the queue."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(line.close() for line in self._lines))
+        self._tasks = []
+
+    def wake(self) -> None:
+        """Look at the queue now: something was put into it. Only from the event loop's thread."""
+        for line in self._lines:
+            line.look.set()
+
+
+class _Line:
+    """The way to one receiver."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        archive: AlertArchive,
+        clock_ns: Callable[[], int],
+        wall_ns: Callable[[], int],
+        rng: random.Random,
+        ssl_context: ssl.SSLContext,
+        resolve: Resolve,
+        note: Note | None,
+    ) -> None:
+        self.receiver = receiver
+        self._note_in_log = note
+        self.look = asyncio.Event()
+        self._archive = archive
+        self._clock_ns = clock_ns
+        self._wall_ns = wall_ns
+        self._rng = rng
+        secret = receiver.webhook.secret
+        self._signer = None if secret is None else Webhook(secret.get_secret_value())
+        self._url = receiver.webhook.url.get_secret_value()
+        self._is_failing = False
+        self._transport = CheckedTransport(
+            allow_private=receiver.webhook.allow_private, ssl_context=ssl_context, resolve=resolve
+        )
+        self._client = httpx.AsyncClient(
+            transport=self._transport,
+            timeout=TIMEOUT_S,
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept: the next request owes nothing
+        )
+        metrics.webhook_failing.labels(receiver.name).set(0)
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Send what is due, for ever."""
+        while True:
+            self.look.clear()
+            try:
+                await self._send_due()
+                sleep_s = await self._sleep_s()
+            except Exception:
+                # The archive failed (a full disk, say). What is queued is safe; nothing else depends on this task.
+                log.exception("the deliveries to %s cannot be looked at", self.receiver.name)
+                sleep_s = LOOK_AGAIN_S
+            try:
+                async with asyncio.timeout(sleep_s):
+                    await self.look.wait()
+            except TimeoutError:
+                pass
+
+    async def look_at_address(self) -> None:
+        """Say at once if it cannot be posted to: otherwise the first alert would be the first to say so."""
+        url = httpx.URL(self._url)
+        try:
+            await self._transport.addresses(url)
+        except httpx.ConnectError as error:
+            told = scrubbed(str(error), self._url)
+            log.warning("alerts cannot be posted to %s (%s): %s", self.receiver.name, shown_url(self._url), told)
+
+    async def close(self) -> None:
+        """Wait a little for requests under way, then let go of the connections."""
+        tasks = list(self._under_way.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _send_due(self) -> None:
+        # Finished requests are forgotten before the queue is read, never while: it could have been read before they
+        # were noted. What is under way is still queued and due longest, so it takes places in what is read as here.
+        self._under_way = {seq: task for seq, task in self._under_way.items() if not task.done()}
+        due = await asyncio.to_thread(self._archive.due, self._clock_ns(), self.receiver.name, CONCURRENT_REQUESTS)
+        for delivery in due:
+            if delivery.seq not in self._under_way and len(self._under_way) < CONCURRENT_REQUESTS:
+                self._under_way[delivery.seq] = asyncio.create_task(self._deliver(delivery))
+
+    async def _sleep_s(self) -> float | None:
+        """How long nothing can become due; None: until something is queued. A finished request ends the sleep too."""
+        next_ns = await asyncio.to_thread(self._archive.next_due_ns, self.receiver.name)
+        if next_ns is None:
+            return None
+        ahead_s = (next_ns - self._clock_ns()) / SECOND_NS
+        return min(ahead_s, LONGEST_SLEEP_S) if ahead_s > 0 else LOOK_AGAIN_S
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """One attempt, and the note of what came of it."""
+        try:
+            headers = headers_of(delivery, self._signer, self._wall_ns())
+            with metrics.webhook_seconds.time():
+                attempt = await post(self._client, self._url, headers, delivery.body)
+            verdict = judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
+            await self._note(delivery, verdict)
+        except Exception:
+            log.exception("the delivery %s to %s was not noted; it is sent again", delivery.id, self.receiver.name)
+            await asyncio.sleep(LOOK_AGAIN_S)
+        finally:
+            self.look.set()
+
+    async def _note(self, delivery: Delivery, verdict: Verdict) -> None:
+        name, now_ns = self.receiver.name, self._clock_ns()
+        settled: Mapping[str, Any] | None = None
+        self._tell(verdict)
+        match verdict:
+            case Delivered():
+                await asyncio.to_thread(self._archive.delivered, delivery, now_ns)
+                outcome = "delivered"
+                settled = settlement(delivery, DeliveryState.DELIVERED, now_ns, None)
+            case TryAgain(at_ns, error):
+                await asyncio.to_thread(self._archive.failed, delivery, at_ns, error)
+                outcome = "failed"
+            case GiveUp(error):
+                await asyncio.to_thread(self._archive.given_up, delivery, now_ns, error)
+                log.warning(
+                    "gave up delivering %s to %s: %s; `streamgauge alerts retry %s` tries again",
+                    *(delivery.id, name, error, delivery.id),
+                )
+                outcome = "given_up"
+                settled = settlement(delivery, DeliveryState.GIVEN_UP, now_ns, error)
+            case _:
+                assert_never(verdict)
+        metrics.webhook_attempts.labels(name, outcome).inc()
+        if settled is not None and self._note_in_log is not None:
+            await self._note_in_log(settled)
+
+    def _tell(self, verdict: Verdict) -> None:
+        """Say when it begins to fail, and when that is over; not at each of a thousand attempts."""
+        is_failing = not isinstance(verdict, Delivered)
+        if is_failing == self._is_failing:
+            return
+        self._is_failing = is_failing
+        metrics.webhook_failing.labels(self.receiver.name).set(is_failing)
+        where = f"{self.receiver.name} ({shown_url(self._url)})"
+        match verdict:
+            case Delivered():
+                log.info("alerts reach %s again", where)
+            case TryAgain(_, error):
+                log.warning("an alert could not be delivered to %s: %s; it is tried again for a day", where, error)
+            case GiveUp(error):
+                log.warning("an alert could not be delivered to %s: %s", where, error)
+
+
+def trust_of(receiver: Receiver) -> ssl.SSLContext:
+    """Whose certificates are believed. Raises ConfigError."""
+    ca = receiver.webhook.ca
+    return httpx.create_ssl_context() if ca is None else trusting(ca, f"receivers: {receiver.name}: webhook.ca")

@@ -1,0 +1,486 @@
+"""What the paths answer, as types: the routes build these, mypy holds them to it, and /openapi.json shows them.
+
+They are plain dictionaries, and nothing is checked or copied on an answer's way out. A key that may be absent is
+NotRequired; one that may be null is always there. Each answer of a path has an example, that of docs/http.md where it
+is there. Later versions may add keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field, with_config
+from pydantic.fields import FieldInfo
+from typing_extensions import NotRequired, TypedDict  # noqa: UP035 - pydantic wants this one before Python 3.12
+
+from pipeline.alerting.archive.delivery import DeliveryState
+from pipeline.log.dead_letter import Reason
+from pipeline.stream.normalise.bent import Bend
+from rules.transition import Reason as Ended
+from rules.transition import Status
+from store.record import MeasureType
+
+T = TypeVar("T")
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Table = Annotated[str, Field(description="database.table")]
+ZoneName = Annotated[str, Field(description="of the zone")]
+ZoneIfAny = Annotated[str | None, Field(description="of the zone; null where the table has none")]
+MeasureName = Annotated[str, Field(description="of the measure")]
+RecordName = Annotated[str, Field(description="the measure name of its records")]
+Dimensions = Annotated[dict[str, str], Field(description="name to value")]
+MqttTopic = Annotated[str, Field(description="that the device published to")]
+Next = Annotated[int | None, Field(description="what `before=` takes for the next page; null on the last")]
+
+
+def _one_of(*values: str, description: str | None = None) -> FieldInfo:
+    of_values: FieldInfo = Field(description=description, json_schema_extra={"enum": list(values)})
+    return of_values
+
+
+def _shown(**example: Any) -> Callable[[type[T]], type[T]]:
+    """A decorator that gives an answer its example."""
+    return with_config(ConfigDict(json_schema_extra={"examples": [example]}))
+
+
+_ZONE = {"zone": "gh-01/north", "table": "agriculture.readings", "sensors": 12, "last_time": "2026-11-23T10:00:00Z"}
+
+
+class Zone(TypedDict):
+    """A zone of a table."""
+
+    zone: ZoneName
+    table: Table
+    sensors: Annotated[int, Field(description="how many distinct dimensions there are in it")]
+    last_time: Annotated[Time, Field(description="the newest event time")]
+
+
+@_shown(zones=[_ZONE])
+class Zones(TypedDict):
+    """The zones, by table and name."""
+
+    zones: list[Zone]
+
+
+_AVERAGES = {
+    "zone": "gh-01/north",
+    "measure": "temperature",
+    "unit": "celsius",
+    "bin": "5m",
+    "averages": [{"time": "2026-11-23T10:00:00Z", "average": 21.43, "min": 20.9, "max": 22.1, "count": 240}],
+}
+
+
+class Average(TypedDict):
+    """The mean of the rows of one bin."""
+
+    time: Annotated[Time, Field(description="where the bin begins; without bins, `from`")]
+    average: Annotated[float, Field(description="the mean")]
+    min: Annotated[float, Field(description="the least value")]
+    max: Annotated[float, Field(description="the greatest value")]
+    count: Annotated[int, Field(description="of the rows that have the measure", ge=1)]
+
+
+@_shown(**_AVERAGES)
+class Averages(TypedDict):
+    """The averages of a measure in a zone, in ascending time; bins without rows are left out."""
+
+    zone: ZoneName
+    measure: MeasureName
+    unit: Annotated[str | None, Field(description="the configured one")]
+    bin: Annotated[str | None, Field(description="as it was asked for")]
+    averages: list[Average]
+
+
+@_shown(results=[_AVERAGES])
+class AveragesOfSeveral(TypedDict):
+    """One result a zone and measure, in the order they were named."""
+
+    results: list[Averages]
+
+
+_ALERT = {
+    "table": "agriculture.readings",
+    "zone": "gh-01/north",
+    "id": "0f6c1d2e9b7a4c35d81b66e2a94f03c7",
+    "rule": "greenhouse-climate/TooHot",
+    "status": "firing",
+    "since": "2026-11-23T10:02:05Z",
+    "value": 33.1,
+    "bounds": {"max": 32},
+    "measure": "temperature",
+    "dimensions": {"zone": "north", "sensor": "s-00042"},
+    "labels": {"severity": "warning"},
+    "annotations": {"summary": "gh-01/north: 33.1 °C on s-00042"},
+    "updated": "2026-11-23T10:02:05Z",
+}
+
+
+class Alert(TypedDict):
+    """An alert as its webhook has it, with its table and zone."""
+
+    table: Table
+    zone: ZoneIfAny
+    id: Annotated[str, Field(description="one for its firing and its resolved")]
+    rule: Annotated[str, Field(description="group/alert")]
+    status: Annotated[str, _one_of(*Status, description="what it is now")]
+    since: Annotated[Time, Field(description="of the first sample beyond the bounds")]
+    value: Annotated[
+        float | None, Field(description="the value, or rate, that gave it this status; null where there is none")
+    ]
+    bounds: Annotated[dict[str, float], Field(description="what it was outside of: `min`, `max`")]
+    measure: MeasureName
+    dimensions: Dimensions
+    labels: Annotated[dict[str, str], Field(description="of the rule")]
+    annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
+    reason: NotRequired[Annotated[str, _one_of(*Ended, description="why it resolved, where no value made it")]]
+    updated: Annotated[Time, Field(description="of the sample that gave it this status")]
+
+
+@_shown(alerts=[_ALERT], next=None)
+class Alerts(TypedDict):
+    """Alerts, newest first."""
+
+    alerts: list[Alert]
+    next: Next
+
+
+class Delivery(TypedDict):
+    """What was sent of an alert's status to one receiver."""
+
+    id: Annotated[str, Field(description="<alert id>.<status>, the header webhook-id")]
+    receiver: Annotated[str, Field(description="as it is named in the configuration")]
+    state: Annotated[str, _one_of(*DeliveryState, description="where it stands")]
+    attempts: Annotated[int, Field(description="how often it was tried")]
+    queued: Annotated[Time, Field(description="when it came into the queue")]
+    next_attempt: Annotated[Time | None, Field(description="while it is queued")]
+    settled: Annotated[Time | None, Field(description="when it was delivered or given up")]
+    error: Annotated[str | None, Field(description="of the last attempt, if it failed")]
+
+
+@_shown(
+    deliveries=[
+        {
+            "id": "0f6c1d2e9b7a4c35d81b66e2a94f03c7.firing",
+            "receiver": "growers",
+            "state": "queued",
+            "attempts": 2,
+            "queued": "2026-11-23T10:02:05Z",
+            "next_attempt": "2026-11-23T10:02:35Z",
+            "settled": None,
+            "error": "503 Service Unavailable",
+        }
+    ],
+    next=None,
+)
+class Deliveries(TypedDict):
+    """Deliveries, newest first."""
+
+    deliveries: list[Delivery]
+    next: Next
+
+
+@_shown(retried=3, more=False)
+class Retried(TypedDict):
+    """How many deliveries are tried again."""
+
+    retried: Annotated[int, Field(description="how many are due now")]
+    more: Annotated[bool, Field(description="whether others are left")]
+
+
+class RuleInForce(TypedDict):
+    """A rule, and how it stands."""
+
+    rule: Annotated[str, Field(description="group/alert")]
+    group: Annotated[str, Field(description="the group it stands in")]
+    alert: Annotated[str, Field(description="its name in the group")]
+    file: Annotated[str, Field(description="where it is written")]
+    table: Table
+    measure: MeasureName
+    pending: Annotated[int, Field(description="signals of this worker that wait for `for`")]
+    firing: Annotated[int, Field(description="signals of this worker")]
+    warnings: Annotated[list[str], Field(description="why it may never fire")]
+
+
+@_shown(
+    rules=[
+        {
+            "rule": "greenhouse-climate/TooHot",
+            "group": "greenhouse-climate",
+            "alert": "TooHot",
+            "file": "rules/climate.yaml",
+            "table": "agriculture.readings",
+            "measure": "temperature",
+            "pending": 0,
+            "firing": 1,
+            "warnings": [],
+        }
+    ]
+)
+class Rules(TypedDict):
+    """The rules in force."""
+
+    rules: list[RuleInForce]
+
+
+class RuleWarning(TypedDict):
+    """Why a rule may never fire."""
+
+    rule: Annotated[str, Field(description="group/alert")]
+    warning: Annotated[str, Field(description="in words")]
+
+
+@_shown(
+    rules=1,
+    problems=[],
+    warnings=[{"rule": "greenhouse-climate/TooHot", "warning": "no row of agriculture.readings has temperature"}],
+)
+class Checked(TypedDict):
+    """What is wrong or doubtful about a rule file."""
+
+    rules: Annotated[int, Field(description="how many rules are without error")]
+    problems: Annotated[list[str], Field(description="errors, with file and line")]
+    warnings: list[RuleWarning]
+
+
+class Device(TypedDict):
+    """A series of a table: what sends it, and when last."""
+
+    table: Table
+    zone: ZoneIfAny
+    dimensions: Dimensions
+    measure_name: RecordName
+    last_time: Annotated[Time, Field(description="the newest event time")]
+
+
+class Rejected(TypedDict):
+    """Messages of one MQTT topic that were rejected for one reason, among the dead letters kept."""
+
+    mqtt_topic: MqttTopic
+    reason: Annotated[str, _one_of(*Reason, description="why")]
+    count: Annotated[int, Field(description="how many there were")]
+    last_arrival: Annotated[Time, Field(description="when the newest arrived")]
+    detail: Annotated[str | None, Field(description="what was wrong with the last")]
+
+
+class Bent(TypedDict):
+    """A field of a table that was bent to store it, or left, since this worker's start."""
+
+    table: Table
+    field: Annotated[str, Field(description="as the device names it")]
+    what: Annotated[str, _one_of(*Bend, description="what happened to it")]
+    count: Annotated[int, Field(description="how often")]
+    last_arrival: Annotated[Time, Field(description="when the newest of these arrived")]
+
+
+@_shown(
+    devices=[
+        {
+            "table": "agriculture.readings",
+            "zone": "gh-01/north",
+            "dimensions": {"region": "eu-west", "sensor": "s-00042"},
+            "measure_name": "climate",
+            "last_time": "2026-11-23T10:00:00Z",
+        }
+    ],
+    rejected=[
+        {
+            "mqtt_topic": "greenhouse/eu-west/gh-01/north/s-00043",
+            "reason": "invalid_json",
+            "count": 3,
+            "last_arrival": "2026-11-23T09:58:12.5Z",
+            "detail": "the payload is cut off",
+        }
+    ],
+    bent=[
+        {
+            "table": "agriculture.readings",
+            "field": "temperature",
+            "what": "no_value",
+            "count": 7,
+            "last_arrival": "2026-11-23T09:59:01Z",
+        }
+    ],
+)
+class Devices(TypedDict):
+    """Devices, newest first, and what of theirs was rejected or bent."""
+
+    devices: list[Device]
+    rejected: list[Rejected]
+    bent: list[Bent]
+
+
+class Earlier(TypedDict):
+    """The types and units that older rows of a measure have."""
+
+    types: list[Annotated[str, _one_of(*MeasureType, description="not the present one")]]
+    units: Annotated[list[str], Field(description="that are not the present one")]
+
+
+_MEASURE = {
+    "table": "agriculture.readings",
+    "measure": "temperature",
+    "type": "double",
+    "unit": "celsius",
+    "since": "2026-11-20T08:00:00Z",
+    "earlier": {"types": ["varchar"], "units": ["fahrenheit"]},
+}
+
+
+@_shown(**_MEASURE)
+class Measure(TypedDict):
+    """A measure of a table: its type and unit, and what they were before."""
+
+    table: Table
+    measure: MeasureName
+    type: Annotated[str, _one_of(*MeasureType, description="the present one")]
+    unit: Annotated[str | None, Field(description="null: none is known")]
+    since: Annotated[Time | None, Field(description="when type or unit was changed; null: never")]
+    earlier: Earlier
+
+
+@_shown(measures=[_MEASURE])
+class Measures(TypedDict):
+    """The measures, by table."""
+
+    measures: list[Measure]
+
+
+_LETTER = {
+    "id": "7c1e:0:1042:3",
+    "mqtt_topic": "greenhouse/eu-west/gh-01/north/s-00043",
+    "reason": "invalid_json",
+    "detail": "the payload is cut off",
+    "arrival": "2026-11-23T09:58:12.5Z",
+    "replayed": None,
+    "payload": '{"temperature": 21.',
+}
+
+
+@_shown(**_LETTER)
+class DeadLetter(TypedDict):
+    """A message that could not become a record; its payload as text where it is UTF-8, else as base64."""
+
+    id: Annotated[str, Field(description="for a replay")]
+    mqtt_topic: MqttTopic
+    reason: Annotated[str, _one_of(*Reason, description="why it is no record")]
+    detail: Annotated[str, Field(description="what was wrong, the value, and what is allowed")]
+    arrival: Annotated[Time, Field(description="when the message arrived")]
+    replayed: Annotated[Time | None, Field(description="when it was put through the stream again")]
+    payload: NotRequired[Annotated[str, Field(description="as the device sent it")]]
+    payload_base64: NotRequired[
+        Annotated[str, Field(description="where it is not UTF-8", json_schema_extra={"contentEncoding": "base64"})]
+    ]
+
+
+@_shown(dead_letters=[_LETTER], next=None)
+class DeadLetters(TypedDict):
+    """Dead letters, newest first."""
+
+    dead_letters: list[DeadLetter]
+    next: Next
+
+
+@_shown(replayed=1000, more=True, up_to=5210)
+class Replayed(TypedDict):
+    """How many dead letters were put through the stream again."""
+
+    replayed: Annotated[int, Field(description="how many, in this request")]
+    more: Annotated[bool, Field(description="whether others of the reason are left")]
+    up_to: Annotated[
+        int | None, Field(description="for the next request, to take these alone; null where ids were named")
+    ]
+
+
+class ResultColumn(TypedDict):
+    """A column of a result."""
+
+    name: Annotated[str, Field(description="as in the query")]
+    type: Annotated[str, Field(description="in Timestream's words, as `bigint` or `array[double]`")]
+
+
+@_shown(columns=[{"name": "n", "type": "bigint"}], rows=[[120000]], truncated=False)
+class QueryResult(TypedDict):
+    """A query's result. Numbers, truths and text are as they are; times are RFC 3339 text, NaN and infinities text."""
+
+    columns: list[ResultColumn]
+    rows: Annotated[list[list[Any]], Field(description="a value a column, null where there is none")]
+    truncated: Annotated[bool, Field(description="whether there were more rows than an answer may have")]
+
+
+class Query(TypedDict):
+    """A query that runs, or waits for a place."""
+
+    id: Annotated[str, Field(description="Timestream's QueryId, where it was asked there")]
+    text: Annotated[str, Field(description="the SQL, or which averages")]
+    state: Annotated[str, _one_of("running", "waiting", description="waiting for a place, or running")]
+    asked: Annotated[Time, Field(description="when it came")]
+    started: Annotated[Time | None, Field(description="null while it waits")]
+
+
+@_shown(
+    queries=[
+        {
+            "id": "AEBQEAMZ6PYW4TJ5GK2ULQ3X7Y",
+            "text": "SELECT 1",
+            "state": "running",
+            "asked": "2026-11-23T10:00:00Z",
+            "started": "2026-11-23T10:00:00.2Z",
+        }
+    ]
+)
+class Queries(TypedDict):
+    """The queries that run or wait, the oldest first."""
+
+    queries: list[Query]
+
+
+@_shown(cancelled="AEBQEAMZ6PYW4TJ5GK2ULQ3X7Y")
+class Cancelled(TypedDict):
+    """The query is told to end, which takes it a second at most."""
+
+    cancelled: Annotated[str, Field(description="its id")]
+
+
+@_shown(status="ok")
+class Health(TypedDict):
+    """The process answers."""
+
+    status: Annotated[str, _one_of("ok", description="always this")]
+
+
+ClockStep = TypedDict(
+    "ClockStep",
+    {
+        "from": Annotated[Time, Field(description="what it said")],
+        "to": Annotated[Time, Field(description="what it said then")],
+        "by_seconds": Annotated[float, Field(description="below 0: it was set back")],
+    },
+)
+
+
+class HostClock(TypedDict):
+    """The host's clock, and how often it was set."""
+
+    now: Annotated[Time, Field(description="what it says")]
+    is_set: Annotated[bool, Field(description="whether it says a time at which this program existed")]
+    steps: Annotated[int, Field(description="how often it was set since this worker started")]
+    last_step: NotRequired[ClockStep]
+
+
+@_shown(
+    status="ready",
+    lag_seconds=0.0,
+    frames_behind=0,
+    partitions=[0],
+    clock={"now": "2026-11-23T10:00:00Z", "is_set": True, "steps": 0},
+)
+class Readiness(TypedDict):
+    """How far the stream is behind the log."""
+
+    status: Annotated[str, _one_of("ready", "catching up", description="whether answers are from fresh data")]
+    lag_seconds: Annotated[float, Field(description="how long the oldest message has waited that is not applied")]
+    frames_behind: Annotated[int, Field(description="frames of the log that are not applied")]
+    partitions: Annotated[list[int], Field(description="of [readings], that are this worker's")]
+    clock: NotRequired[HostClock]

@@ -1,0 +1,112 @@
+"""The FastAPI application: made by a call, with its services given; nothing happens at import."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import Response
+from fastapi_offline import FastAPIOffline
+
+from pipeline.api.http import problems
+from pipeline.api.http.counting import Counting
+from pipeline.api.http.described import EVERYWHERE, describe, refusals
+from pipeline.api.http.edges import Edges
+from pipeline.api.http.forwarding import ToKeeper
+from pipeline.api.http.parameters import check_parameters
+from pipeline.api.http.replaying import UntilReplayed
+from pipeline.api.http.routes import (
+    alerts,
+    averages,
+    dead_letters,
+    devices,
+    internal,
+    measures,
+    process,
+    queries,
+    query,
+    ready,
+    rules,
+    timestream,
+    welcome,
+    zones,
+)
+from pipeline.api.http.services import Services
+from pipeline.api.http.slots import HungUp
+from pipeline.base.errors import NotOwned
+
+DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
+
+Times are RFC 3339 (`2026-11-23T10:00:00Z`) or relative (`1h`: an hour ago). Errors are RFC 9457 problem documents.
+A method that a path does not have is a 405 with `Allow`, a path that there is not a 404.
+`POST /` speaks Amazon Timestream's wire protocol.
+"""
+
+
+HUNG_UP = 499  # nginx' status for it: only counted, as nobody reads it
+
+
+async def _nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=HUNG_UP)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over `services`; starting it starts the appender, stopping it stops appender and queries."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts: Services = app.state.services
+        await parts.appender.start()
+        try:
+            yield
+        finally:
+            parts.queries.close()
+            parts.lists.close()
+            await parts.appender.stop()
+            # FastAPI remembers what it called for as long as the process lives: not the store with it.
+            del app.state.services
+
+    app: FastAPI = FastAPIOffline(
+        redoc_url=None,
+        title="Streamgauge",
+        version=importlib.metadata.version("streamgauge"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    problems.install(app)
+    app.add_middleware(UntilReplayed)
+    app.add_middleware(ToKeeper)
+    app.add_exception_handler(HungUp, _nobody)
+    app.add_exception_handler(internal.Refused, internal.refused)  # type: ignore[arg-type]  # starlette: Exception
+    app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
+    if services.internal is not None:
+        app.include_router(internal.router)
+    app.add_middleware(Edges)
+    app.add_middleware(Counting)
+    for module in (
+        zones,
+        averages,
+        alerts,
+        rules,
+        devices,
+        measures,
+        dead_letters,
+        query,
+        queries,
+        process,
+        ready,
+        welcome,
+        timestream,
+    ):
+        is_question = bool(module.router.prefix)
+        app.include_router(
+            module.router,
+            dependencies=[Depends(check_parameters)] if is_question else [],
+            responses=refusals(*EVERYWHERE) if is_question else None,
+        )
+    describe(app)
+    return app

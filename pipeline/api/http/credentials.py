@@ -1,0 +1,70 @@
+"""Who asks, and what they may: the account and role of a request, from its bearer token or its AWS signature.
+
+Without configured tokens (loopback only) everyone is the account `default`, and may everything. With tokens, a request
+bears one (`Authorization: Bearer …`), or is signed by an AWS client whose access key id is the account's name and whose
+secret access key is one of its tokens.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pipeline.api.http import signature
+from pipeline.api.http.problems import Problem
+from pipeline.config.roles import Role
+from store.record import DEFAULT_ACCOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """An account, and what is allowed in it."""
+
+    account: str
+    role: Role
+
+    def need(self, role: Role, what: str) -> None:
+        """Raises Problem 403 unless `what`, which needs `role`, is allowed."""
+        if not self.role.includes(role):
+            raise Problem(403, f"this token has the role {self.role}; {what} needs {role}", role=role.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A configured token."""
+
+    token: str = field(repr=False)
+    who: Who
+
+
+EVERYONE = Who(DEFAULT_ACCOUNT, Role.ADMIN)
+
+
+class Credentials:
+    """The configured tokens."""
+
+    def __init__(self, grants: Iterable[Grant]) -> None:
+        self._grants = tuple(grants)
+
+    def bearer(self, authorization: str | None) -> Who:
+        """Who sends a plain request. Raises Problem 401."""
+        if not self._grants:
+            return EVERYONE
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            for grant in self._grants:
+                if hmac.compare_digest(grant.token.encode(), token.strip().encode()):
+                    return grant.who
+        raise Problem(401, "this server asks for a token: send the header Authorization: Bearer TOKEN")
+
+    def signer(self, headers: Mapping[str, str], body: bytes, now_ns: int) -> Who | None:
+        """Who signed a request as AWS clients do, or None if the signature is not of a known account."""
+        if not self._grants:
+            return EVERYONE
+        signed = signature.parse(headers.get("authorization", ""))
+        if signed is None:
+            return None
+        of_account = (grant for grant in self._grants if grant.who.account == signed.access_key)
+        valid = (grant for grant in of_account if signature.is_valid(signed, [grant.token], headers, body, now_ns))
+        return next((grant.who for grant in valid), None)

@@ -1,0 +1,125 @@
+"""What the OpenAPI document says of each path's answers: their types, and problem documents by status.
+
+It only describes: FastAPI is told of a type, and sends what the route gives it as it is. 405 is of no operation (it
+answers methods that a path has no operation for), and stands in the document's introduction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from pipeline.api.http import answers as types
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. Further members say more, as `value`."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Bad Request",
+                    "status": 400,
+                    "detail": "there is no parameter tabel: did you mean table?",
+                    "parameter": "tabel",
+                }
+            ]
+        },
+    )
+    type: str = Field(description="always about:blank: the status says it")
+    title: str = Field(description="the status in words")
+    status: int = Field(description="the status of the answer")
+    detail: str = Field(description="what was wrong, and what is allowed")
+    parameter: str | None = Field(default=None, description="which parameter, or key of the body, was at fault")
+
+
+_WORDS = {
+    400: "A parameter, a key of the body, or the SQL; `detail` says which and what is allowed",
+    401: "No token, or not one of those configured",
+    403: "The token's role may not do that",
+    404: "There is none of this name",
+    409: "The query was cancelled",
+    413: "The body is larger than this path takes",
+    415: "The body is not JSON in UTF-8, or is compressed",
+    500: "The server failed; its log says how",
+    503: "Not now: the log is replayed, too much waits, or another worker does not answer; try again",
+    504: "It took longer than it may",
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    503: {"Retry-After": {"description": "seconds, where it is known", "schema": {"type": "integer"}}},
+}
+_REF = "#/components/schemas/{model}"
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(model="ProblemDocument")}}}
+
+EVERYWHERE = (400, 401, 500, 503)  # under /v1
+OF_BODIES = (413, 415)
+
+
+def refusals(*statuses: int) -> Responses:
+    """The responses of these statuses, as problem documents."""
+    return {
+        status: {
+            "description": _WORDS[status],
+            "content": _PROBLEM,
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+        }
+        for status in statuses
+    }
+
+
+def answers(model: Any, *refused: int) -> dict[str, Any]:
+    """Arguments of a route that answers JSON of this type, or, beside EVERYWHERE, a problem of these statuses."""
+    responses: Responses = {200: {"description": model.__doc__, "content": json_of(model)}, **refusals(*refused)}
+    return {"response_model": dict[str, Any], "responses": responses}
+
+
+def json_of(model: Any) -> dict[str, Any]:
+    """The content of a response that is JSON of this type, one of `pipeline.api.http.answers`."""
+    return {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
+
+
+def describe(app: FastAPI) -> None:
+    """Make the document of `app` say what it answers: never FastAPI's own 422."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= _types()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+                for response in operation["responses"].values():
+                    _only_the_type(response)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's "Extending OpenAPI" has it
+
+
+def _types() -> dict[str, Any]:
+    """The schemas of the types that answers have. FastAPI would make them at each start, without what is null."""
+    answered = [model for model in vars(types).values() if hasattr(model, "__pydantic_config__")]
+    models = enumerate((*answered, ProblemDocument))
+    _, made = TypeAdapter.json_schemas(
+        [(number, "serialization", TypeAdapter(model)) for number, model in models], ref_template=_REF
+    )
+    schemas: dict[str, Any] = made["$defs"]
+    return schemas
+
+
+def _only_the_type(response: dict[str, Any]) -> None:
+    """FastAPI writes the schema of `response_model` around that of the type."""
+    for content in response.get("content", {}).values():
+        schema = content.get("schema", {})
+        if "$ref" in schema:
+            content["schema"] = {"$ref": schema["$ref"]}

@@ -1,0 +1,114 @@
+"""Requests as clients send them, made into those the routes know: ASGI middleware around all routes.
+
+HEAD is GET without its body. One slash at the end of a path is one too many. A body is JSON in UTF-8, whatever is said
+of it where it only asks; where it changes something, as an HTML form of any web page could send it to a server without
+tokens, its Content-Type must say JSON, or nothing. A body larger than its path takes is not read.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.api.http.problems import Problem, document
+
+MAX_JSON_BYTES = 4 * 1024 * 1024  # of a body under /v1: SQL has at most 256 KiB, a rule file a million characters
+MAX_PROTOCOL_BYTES = 16 * 1024 * 1024  # of Timestream's protocol: 100 records of 256 measures of 2 KB are less
+_ONLY_ASKS = {"/v1/query"}
+_UNNAMED = {"text/plain", "application/x-www-form-urlencoded", "application/octet-stream"}  # what clients say untold
+
+
+class Edges:
+    """Answers what cannot be meant, and passes on what is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        inner = {**scope, "path": _path(scope["path"])}
+        if scope["method"] == "HEAD":
+            inner["method"], send = "GET", _without_body(send)
+        limit = _limit(inner)
+        if limit is not None:
+            try:
+                _check_size(inner, limit)
+                if inner["path"].startswith("/v1"):
+                    inner["headers"] = _as_json(inner)
+            except Problem as problem:
+                await document(problem.status, problem.detail, problem.members)(scope, receive, send)
+                return
+            receive = _limited(receive, limit)
+        try:
+            await self._app(inner, receive, send)
+        finally:
+            scope["route"] = inner.get("route")  # for those who count
+
+
+def _path(path: str) -> str:
+    return path[:-1] if path.endswith("/") and not path.endswith("//") and path != "/" else path
+
+
+def _limit(scope: Scope) -> int | None:
+    """How large the body may be; None where it is not ours to say."""
+    if scope["method"] == "GET":
+        return None
+    if scope["path"] == "/":
+        return MAX_PROTOCOL_BYTES
+    return MAX_JSON_BYTES if scope["path"].startswith("/v1") else None
+
+
+def _check_size(scope: Scope, limit: int) -> None:
+    length = Headers(scope=scope).get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise Problem(413, _too_large(length, limit), parameter="body")
+
+
+def _too_large(length: str, limit: int) -> str:
+    return f"the body has {length} bytes; {limit:,} are allowed at this path"
+
+
+def _as_json(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers, by which the body is JSON. Raises Problem 415."""
+    headers = MutableHeaders(raw=list(scope["headers"]))
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise Problem(415, f"Content-Encoding: {encoding} is not taken; send the body as it is", parameter="body")
+    kind, _, rest = headers.get("content-type", "").lower().partition(";")
+    kind, rest = kind.strip(), rest.replace('"', "").strip()
+    if "charset=" in rest and rest.partition("charset=")[2].strip() not in {"utf-8", "utf8", "us-ascii"}:
+        raise Problem(415, f"Content-Type: {rest} is not taken; JSON is in UTF-8", parameter="body")
+    is_json = kind in {"", "application/json", "text/json"} or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+    if not is_json and not (kind in _UNNAMED and scope["path"] in _ONLY_ASKS):
+        raise Problem(415, f"Content-Type: {kind} is not taken here; send application/json", parameter="body")
+    headers["content-type"] = "application/json"
+    return headers.raw
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    received = 0
+
+    async def counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(413, _too_large(f"more than {received:,}", limit))
+        return message
+
+    return counting
+
+
+def _without_body(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sending

@@ -1,0 +1,98 @@
+"""What one worker of a group keeps for all: questions about it go to that one, as they came.
+
+Alerts and dead letters are kept by one each, so lists and their pages are the same whichever worker is asked; a query's
+result by the worker that gave its first page. Who forwards says so in a header, and is not forwarded to in turn: while
+alerts and dead letters pass from one worker to another, the answer is 503, try again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pipeline.api.http.problems import document
+from pipeline.base.errors import PeerUnavailable
+from pipeline.cluster.client import Answered, Forwarded
+from pipeline.log.topics import ALERTS, DEAD_LETTERS
+
+FORWARDED = "x-streamgauge-forwarded"
+KEPT = {"/v1/alerts": ALERTS, "/v1/dead-letters": DEAD_LETTERS}
+_OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+class Keepers(Protocol):
+    """Who keeps what, and the way there."""
+
+    def keeper_of(self, topic: str) -> str | None:
+        """The address of the other worker that keeps it; None where it is this one. Raises PeerUnavailable."""
+        ...
+
+    def page_keeper(self, token: str) -> str | None:
+        """The address of the other worker that gave this token for a further page; None where it is this one's."""
+        ...
+
+    def others(self) -> list[str]:
+        """The addresses of the other workers of the group. Raises PeerUnavailable."""
+        ...
+
+    async def forward(self, address: str, asked: Forwarded) -> Answered:
+        """The answer of the worker at `address`. Raises PeerUnavailable."""
+        ...
+
+
+class ToKeeper:
+    """ASGI middleware that forwards requests under `KEPT` to the worker that keeps what they ask for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        topic = _topic(scope)
+        keepers: Keepers | None = scope["app"].state.services.keepers if topic else None
+        if topic is None or keepers is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            keeper = await asyncio.to_thread(keepers.keeper_of, topic)
+            if keeper is None:
+                await self._app(scope, receive, send)
+                return
+            if FORWARDED in Headers(scope=scope):
+                answer = _later(f"[{topic}] goes from one worker to another at this moment")
+            else:
+                answer = await forwarded(keepers, keeper, Request(scope, receive))
+        except PeerUnavailable as error:
+            answer = _later(str(error))
+        await answer(scope, receive, send)
+
+
+def _later(detail: str) -> Response:
+    answer = document(503, detail)
+    answer.headers["retry-after"] = "1"
+    return answer
+
+
+def _topic(scope: Scope) -> str | None:
+    if scope["type"] != "http":
+        return None
+    path: str = scope["path"]
+    return next((topic for prefix, topic in KEPT.items() if path == prefix or path.startswith(f"{prefix}/")), None)
+
+
+async def forwarded(keepers: Keepers, keeper: str, request: Request) -> Response:
+    """What the worker at `keeper` answers to the request, whose signature stays good. Raises PeerUnavailable."""
+    headers = {name: value for name, value in request.headers.items() if name not in _OF_ONE_CONNECTION}
+    query = f"?{request.url.query}" if request.url.query else ""
+    target = f"{request.url.path}{query}"
+    answer = await keepers.forward(
+        keeper, Forwarded(request.method, target, headers | {FORWARDED: "1"}, await request.body())
+    )
+    of_body = {*_OF_ONE_CONNECTION, "content-encoding"}  # it comes decoded
+    kept = {name: value for name, value in answer.headers.items() if name not in of_body}
+    return Response(answer.body, answer.status, kept)

@@ -1,0 +1,58 @@
+"""Metrics of all processes, those of gateways that are several with a label for each: `gateway`.
+
+prometheus_client adds up what all processes count, and says no more. The files of a gateway that has a name bear it
+(`pipeline.operations.cli.shared_metrics`), so the gateways' metrics are added up name by name here: a gateway that was
+started again counts on under its name. Without named gateways nothing is different.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+PREFIX = "streamgauge_gateway_"
+LABEL = "gateway"
+_NAMED = re.compile(r".*_([a-z0-9-]+)\.\d+\.db")
+
+
+class CollectorByGateway(MultiProcessCollector):
+    """Registers itself. Reads the folder that PROMETHEUS_MULTIPROC_DIR names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)  # type: ignore[no-untyped-call]  # ships no types for it
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after the other, as prometheus_client asks for it."""
+        files: dict[str, list[str]] = defaultdict(list)
+        for file in sorted(Path(self._path).glob("*.db")):
+            named = _NAMED.fullmatch(file.name)
+            files[named.group(1) if named else ""].append(str(file))
+        names = sorted(set(files) - {""})
+        for metric in self._merged(file for group in files.values() for file in group):
+            if not (names and metric.name.startswith(PREFIX)):
+                yield metric
+        if names:
+            yield from self._labelled(files)
+
+    def _labelled(self, files: dict[str, list[str]]) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        for name, group in sorted(files.items()):
+            for metric in self._merged(group):
+                if not metric.name.startswith(PREFIX):
+                    continue
+                family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    if name:
+                        family.samples.append(sample._replace(labels={**sample.labels, LABEL: name}))
+                    elif sample.value:  # of the worker all are 0; of a gateway started by hand they are not
+                        family.samples.append(sample)
+        return families.values()
+
+    def _merged(self, files: Iterable[str]) -> Iterable[Metric]:
+        merged: Iterable[Metric] = self.merge(list(files))  # type: ignore[no-untyped-call]  # as above
+        return merged

@@ -1,0 +1,105 @@
+"""A query's result as JSON, CSV or Arrow. Times are RFC 3339 in text, and timestamps with nanoseconds in Arrow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.base import csv_text
+from rules.transition import rfc3339
+from store.engine import interruption
+from store.sql import ResultSet, ScalarType, SqlType
+
+FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
+
+CHUNK_ROWS = 2_000  # some milliseconds of work
+
+_TRUTHS = {True: "true", False: "false", None: None}
+
+_ARROW: dict[SqlType, pa.DataType] = {
+    ScalarType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
+    ScalarType.TIME: pa.time64("ns"),
+    ScalarType.INTERVAL_DAY_TO_SECOND: pa.duration("ns"),
+}
+
+
+def encode(result: ResultSet, form: str) -> bytes:
+    """The body of the answer in one of FORMATS. Made in chunks, so that it can be interrupted, and other threads of
+    Python are not held up by the whole of it.
+    """
+    if form == "arrow":
+        return _arrow(result)
+    return b"".join(_csv(result) if form == "csv" else _json(result))
+
+
+def _chunks(result: ResultSet) -> Iterator[list[list[Any]]]:
+    """The values of all columns, so many rows at a time."""
+    for first in range(0, len(result), CHUNK_ROWS):
+        interruption.check()
+        part = ResultSet(result.columns, result.table.slice(first, CHUNK_ROWS))
+        yield [_values(part, number) for number in range(len(result.columns))]
+
+
+def _csv(result: ResultSet) -> Iterator[bytes]:
+    has_empty_texts = _has_empty_texts(result)
+    yield f"{csv_text.line([column.name for column in result.columns])}\n".encode()
+    for columns in _chunks(result):
+        texts = [_csv_values(column.type, values) for column, values in zip(result.columns, columns, strict=True)]
+        yield csv_text.lines(zip(*texts, strict=True), has_empty_texts=has_empty_texts).encode()
+
+
+def _csv_values(kind: SqlType, values: list[Any]) -> list[Any]:
+    if kind is ScalarType.BOOLEAN:
+        return [_TRUTHS[value] for value in values]
+    if isinstance(kind, ScalarType):
+        return values
+    return [None if value is None else orjson.dumps(value).decode() for value in values]
+
+
+def _json(result: ResultSet) -> Iterator[bytes]:
+    described = [{"name": column.name, "type": column.type.text} for column in result.columns]
+    yield b'{"columns":' + orjson.dumps(described) + b',"rows":['
+    separator = b""
+    for columns in _chunks(result):
+        yield separator + orjson.dumps(list(zip(*columns, strict=True)))[1:-1]
+        separator = b","
+    yield b'],"truncated":' + orjson.dumps(result.truncated) + b"}"
+
+
+def _values(result: ResultSet, number: int) -> list[Any]:
+    """The values of a column: numbers, truths and text as they are, everything else as text."""
+    kind = result.columns[number].type
+    values: list[Any] = result.table.column(number).to_pylist()
+    if kind is ScalarType.TIMESTAMP:
+        return [None if value is None else rfc3339(value) for value in values]
+    if kind is ScalarType.DOUBLE:
+        return [value if value is None or math.isfinite(value) else str(value) for value in values]
+    if kind in {ScalarType.VARCHAR, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}:
+        return values
+    if isinstance(kind, ScalarType):
+        return [row[number] for row in result.rows()]
+    return values
+
+
+def _has_empty_texts(result: ResultSet) -> bool:
+    return any(
+        column.type is ScalarType.VARCHAR and pc.any(pc.equal(result.table.column(number), "")).as_py()
+        for number, column in enumerate(result.columns)
+    )
+
+
+def _arrow(result: ResultSet) -> bytes:
+    arrays = [
+        result.table.column(number).combine_chunks().cast(_ARROW.get(column.type, result.table.column(number).type))
+        for number, column in enumerate(result.columns)
+    ]
+    table = pa.table(arrays, names=[column.name for column in result.columns])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())

@@ -1,0 +1,122 @@
+"""`/v1/alerts`, `/v1/alerts/deliveries` and their retry."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, cast
+
+import orjson
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.alerting.archive.alerts import Alert, retrial
+from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.api.http import answers as told
+from pipeline.api.http.credentials import Who
+from pipeline.api.http.described import OF_BODIES, answers
+from pipeline.api.http.problems import Problem, bad_parameter
+from pipeline.api.http.services import Services, account, services, who
+from pipeline.config.roles import Role
+from pipeline.log.topics import ALERTS
+from rules.transition import rfc3339
+
+router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
+
+Parts = Annotated[Services, Depends(services)]
+Account = Annotated[str, Depends(account)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many")]
+Before = Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before")]
+MOST_RETRIED = 10_000
+STATUSES = ("firing", "resolved")
+
+
+@router.get("", summary="Alerts, newest first", **answers(told.Alerts))
+def alerts(
+    parts: Parts,
+    account: Account,
+    status: str | None = None,
+    table: str | None = None,
+    zone: str | None = None,
+    before: Before = None,
+    limit: Limit = 100,
+) -> told.Alerts:
+    """Each alert as its webhook has it, with its table and zone."""
+    if status not in (None, *STATUSES):
+        raise bad_parameter("status", status, f"one of {', '.join(STATUSES)}")
+    found = parts.alerts.list(account=account, status=status, table=table, zone=zone, before_seq=before, limit=limit)
+    return {"alerts": [_alert(alert) for alert in found], "next": found[-1].seq if len(found) == limit else None}
+
+
+@router.get("/deliveries", summary="What was sent to webhooks, newest first", **answers(told.Deliveries))
+def deliveries(
+    parts: Parts,
+    account: Account,
+    receiver: str | None = None,
+    state: str | None = None,
+    before: Before = None,
+    limit: Limit = 100,
+) -> told.Deliveries:
+    """One entry an alert status and receiver: queued, delivered or given up, after how many attempts, and why."""
+    if state is not None and state not in set(DeliveryState):
+        raise bad_parameter("state", state, f"one of {', '.join(DeliveryState)}")
+    found = parts.alerts.deliveries(
+        account=account,
+        receiver=receiver,
+        state=None if state is None else DeliveryState(state),
+        before_seq=before,
+        limit=limit,
+    )
+    return {"deliveries": [_delivery(entry) for entry in found], "next": found[-1].seq if len(found) == limit else None}
+
+
+class Retry(BaseModel):
+    """Which deliveries are tried again: those of an id, or all that failed; only to `receiver`, if it is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | None = Field(default=None, description="of a delivery, or of an alert: then all of its deliveries")
+    all_failed: bool = False
+    receiver: str | None = None
+
+
+@router.post("/deliveries/retry", summary="Try failed deliveries again", **answers(told.Retried, 403, 404, *OF_BODIES))
+async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) -> told.Retried:
+    """Deliveries that were given up, or wait after a failure, are due now, and tried for another day.
+
+    At most 10,000 a request: `more` says whether others are left. A firing whose resolved was delivered is not tried.
+    """
+    who.need(Role.WRITE, "a retry")
+    account = who.account
+    if (body.id is None) != body.all_failed:
+        raise Problem(400, "name either an id or all_failed", parameter="id")
+    archive = parts.alerts
+    found = await asyncio.to_thread(
+        archive.failed_deliveries, account=account, delivery_id=body.id, receiver=body.receiver, limit=MOST_RETRIED
+    )
+    if not found and body.id is not None:
+        told = f"no failed delivery has the id {body.id}; /v1/alerts/deliveries lists what there is"
+        raise Problem(404, told, parameter="id")
+    if found:
+        await parts.appender.append(ALERTS, orjson.dumps([retrial(delivery) for delivery in found]), 0)
+    return {"retried": len(found), "more": len(found) == MOST_RETRIED}
+
+
+def _alert(alert: Alert) -> told.Alert:
+    data = alert.event["data"]
+    shown = {"table": alert.table, "zone": alert.zone, **data, "updated": alert.event["timestamp"]}
+    return cast("told.Alert", shown)
+
+
+def _delivery(delivery: Delivery) -> told.Delivery:
+    settled_ns = delivery.settled_ns
+    is_queued = delivery.state is DeliveryState.QUEUED
+    return {
+        "id": delivery.id,
+        "receiver": delivery.receiver,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "queued": rfc3339(delivery.queued_ns),
+        "next_attempt": rfc3339(delivery.next_attempt_ns) if is_queued else None,
+        "settled": None if settled_ns is None else rfc3339(settled_ns),
+        "error": delivery.error,
+    }

@@ -1,0 +1,151 @@
+"""`/v1/zones/{zone}/averages` and `/v1/averages`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from pipeline.api.http import answers as told
+from pipeline.api.http.described import answers
+from pipeline.api.http.problems import Problem, bad_parameter
+from pipeline.api.http.services import Services, asker, services
+from pipeline.api.http.slots import Asker
+from pipeline.api.http.times import duration_ns, time_ns
+from pipeline.api.inventory.stores import by_table
+from pipeline.base.time_zones import zone_called
+from rules.transition import rfc3339
+from store.engine import interruption
+from store.reading.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
+from store.reading.bins import DAY_NS, Bins
+
+router = APIRouter(prefix="/v1", tags=["averages"])
+
+Parts = Annotated[Services, Depends(services)]
+Asking = Annotated[Asker, Depends(asker)]
+From = Annotated[str, Query(alias="from", description="RFC 3339, or how long ago, as in 1h")]
+To = Annotated[str | None, Query(description="RFC 3339, or how long ago; now where absent")]
+Bin = Annotated[str | None, Query(alias="bin", description="one average per so much time, as in 5m")]
+Tz = Annotated[
+    str | None, Query(description="where bins of days and weeks begin at midnight, as Europe/Berlin; UTC where absent")
+]
+Table = Annotated[str | None, Query(description="database.table, where several tables have the zone")]
+
+TIMEOUT_S = 30.0
+MAX_BINS = 100_000
+
+
+@router.get("/zones/{zone:path}/averages", summary="Averages of one zone", **answers(told.Averages, 404, 409, 504))
+async def averages_of_zone(
+    parts: Parts,
+    asker: Asking,
+    zone: str,
+    measure: str,
+    start: From = "1h",
+    to: To = None,
+    width: Bin = None,
+    tz: Tz = None,
+    table: Table = None,
+) -> told.Averages:
+    """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
+    results = await _averages(parts, asker, [zone], [measure], (start, to, width, tz), table)
+    return results[0]
+
+
+@router.get(
+    "/averages", summary="Averages of several zones and measures", **answers(told.AveragesOfSeveral, 404, 409, 504)
+)
+async def averages(
+    parts: Parts,
+    asker: Asking,
+    zone: Annotated[list[str], Query()],
+    measure: Annotated[list[str], Query()],
+    start: From = "1h",
+    to: To = None,
+    width: Bin = None,
+    tz: Tz = None,
+    table: Table = None,
+) -> told.AveragesOfSeveral:
+    """One result a zone and measure, in the order they were named."""
+    return {"results": await _averages(parts, asker, zone, measure, (start, to, width, tz), table)}
+
+
+async def _averages(
+    parts: Services,
+    asker: Asker,
+    zones: list[str],
+    measures: list[str],
+    times: tuple[str, str | None, str | None, str | None],
+    table: str | None,
+) -> list[told.Averages]:
+    start, to, width, tz = times
+    now_ns = parts.clock_ns()
+    from_ns = time_ns("from", start, now_ns)
+    to_ns = now_ns if to is None else time_ns("to", to, now_ns)
+    bins = _bins(width, tz)
+    if from_ns >= to_ns:
+        raise bad_parameter("from", start, f"it is not before to={rfc3339(to_ns)}")
+    last_ns = min(to_ns, max(now_ns, from_ns) + DAY_NS)  # nothing is stored far ahead, and empty bins are left out
+    if bins is not None and (last_ns - from_ns) // bins.width_ns > MAX_BINS:
+        raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
+
+    def answer() -> dict[tuple[str, str], told.Averages]:
+        members = {zone: parts.directory.members(asker.account, zone, table) for zone in zones}
+        shaped: dict[tuple[str, str], told.Averages] = {}
+        with parts.store.snapshot(asker.account) as snapshot:
+            for index, series in by_table(members):
+                found = index.table
+                units = snapshot.schema(found.database, found.table).settings.units
+                rows_of = zone_averages(
+                    snapshot,
+                    index,
+                    series,
+                    measures,
+                    from_ns=from_ns,
+                    to_ns=to_ns,
+                    bins=bins,
+                )
+                for (zone, measure), rows in rows_of.items():
+                    interruption.check()
+                    shaped[zone, measure] = {
+                        "zone": zone,
+                        "measure": measure,
+                        "unit": units.get(measure),
+                        "bin": width,
+                        "averages": [_row(row, from_ns) for row in rows],
+                    }
+        return shaped
+
+    text = f"averages of {', '.join(measures)} in {', '.join(zones)}"
+    try:
+        shaped = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=text)
+    except (UnknownMeasure, MeasureNotNumeric) as error:
+        raise Problem(400, str(error), parameter="measure") from error
+    return [shaped[zone, measure] for zone in zones for measure in measures]
+
+
+def _bins(width: str | None, tz: str | None) -> Bins | None:
+    if width is None:
+        if tz is not None:
+            raise bad_parameter("tz", tz, "it says where bins of days and weeks begin: add bin=, as in 1d")
+        return None
+    width_ns = duration_ns("bin", width)
+    if tz is None:
+        return Bins(width_ns)
+    if width_ns % DAY_NS:
+        raise bad_parameter("tz", tz, f"it is for bins of whole days and weeks, as 1d and 1w; bin is {width}")
+    try:
+        return Bins(width_ns, zone_called(tz))
+    except ValueError as error:
+        raise bad_parameter("tz", tz, str(error)) from None
+
+
+def _row(row: Average, from_ns: int) -> told.Average:
+    """Without bins, the one average's time is `from`."""
+    return {
+        "time": rfc3339(from_ns if row.time_ns is None else row.time_ns),
+        "average": row.average,
+        "min": row.min,
+        "max": row.max,
+        "count": row.count,
+    }

@@ -1,0 +1,117 @@
+"""`/internal/…`: what workers of one group ask each other. No promise to anybody else; not in the API page.
+
+Bodies are MessagePack. 401: not the workers' token. 412: another magnetic tier is meant. 409: what is asked for is not,
+or not yet, this worker's. Answers come from threads of their own: a query that holds one of the query slots waits for
+another worker's answer here, which must not wait for a slot in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from pipeline.api.http.services import Internal, services
+from pipeline.api.inventory.shared import Asked
+from pipeline.base.errors import NotOwned
+from pipeline.cluster.client import NOT_OWNED, TIER
+from pipeline.cluster.outcomes import OutcomeAsked, outcome_here, tell
+
+T = TypeVar("T")
+
+
+def internal(request: Request) -> Internal:
+    """What workers may ask of this one; for those who prove to be workers. Raises Refused."""
+    found = services(request).internal
+    assert found is not None
+    token = found.access.token
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
+        raise Refused(401, "this is for workers with the right peers.token")
+    if request.headers.get(TIER) != found.access.tier_id:
+        raise Refused(412, "this worker is on another magnetic tier: all workers of a log need the same magnetic.url")
+    return found
+
+
+class Refused(Exception):
+    """Answered with this status and text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+async def refused(_: Request, error: Refused) -> Response:
+    """The answer to a request that was refused."""
+    return PlainTextResponse(str(error), error.status)
+
+
+async def not_owned(_: Request, error: NotOwned) -> Response:
+    """The answer to a request for what is another's."""
+    return PlainTextResponse(str(error), NOT_OWNED)
+
+
+router = APIRouter(prefix="/internal", include_in_schema=False)
+Parts = Annotated[Internal, Depends(internal)]
+
+
+@router.post("/tail")
+async def tail(parts: Parts, request: Request) -> Response:
+    """Rows beyond the magnetic tier's positions, of partitions of this worker."""
+    body = await request.body()
+    return await _answer(parts, lambda: parts.tails(body))
+
+
+@router.post("/zones")
+async def zones(parts: Parts, request: Request) -> Response:
+    """The zones of an account in this worker's partitions."""
+    asked = await _asked(request)
+    return await _packed(parts, lambda: parts.directory.zones(asked.account, asked.table))
+
+
+@router.post("/series")
+async def series(parts: Parts, request: Request) -> Response:
+    """The series of a zone in this worker's partitions."""
+    asked = await _asked(request)
+    return await _packed(parts, lambda: parts.directory.series(asked.account, asked.zone or "", asked.table))
+
+
+@router.post("/devices")
+async def devices(parts: Parts, request: Request) -> Response:
+    """The devices heard of last in this worker's partitions."""
+    asked = await _asked(request)
+    return await _packed(parts, lambda: parts.directory.devices(asked.account, asked.table, asked.zone, asked.limit))
+
+
+@router.post("/rejected")
+async def rejected(parts: Parts, request: Request) -> Response:
+    """What was rejected, of the worker that keeps the dead letters."""
+    asked = await _asked(request)
+    return await _packed(parts, lambda: parts.rejected(asked.account, asked.limit))
+
+
+@router.post("/outcome")
+async def outcome(parts: Parts, request: Request) -> Response:
+    """What became of a WriteRecords request, once it is known."""
+    asked = msgspec.msgpack.decode(await request.body(), type=OutcomeAsked)
+    try:
+        return Response(tell(await outcome_here(parts.owned, asked)))
+    except TimeoutError:
+        raise Refused(504, f"offset {asked.offset} was not applied within {asked.within_s:g} s") from None
+
+
+async def _asked(request: Request) -> Asked:
+    return msgspec.msgpack.decode(await request.body(), type=Asked)
+
+
+async def _packed(parts: Internal, answer: Callable[[], object]) -> Response:
+    return await _answer(parts, lambda: msgspec.msgpack.encode(answer()))
+
+
+async def _answer(parts: Internal, answer: Callable[[], bytes]) -> Response:
+    return Response(await asyncio.get_running_loop().run_in_executor(parts.threads, answer))

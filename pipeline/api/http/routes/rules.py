@@ -1,0 +1,70 @@
+"""`/v1/rules`: the rules in force, and what is doubtful about them or about others."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.api.http import answers as told
+from pipeline.api.http.described import OF_BODIES, answers
+from pipeline.api.http.problems import Problem
+from pipeline.api.http.services import Services, account, services
+from pipeline.stream.rule_state.book import RuleBook
+from rules import Rule
+from rules.parse import parse_rules
+
+router = APIRouter(prefix="/v1/rules", tags=["alerts"])
+
+Parts = Annotated[Services, Depends(services)]
+Account = Annotated[str, Depends(account)]
+
+
+class Check(BaseModel):
+    """The text of a rule file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=1_000_000)
+    file: str = Field(default="rules", description="its name, for complaints")
+
+
+@router.get("", summary="The rules in force", **answers(told.Rules, 404))
+def rules(parts: Parts, account: Account) -> told.Rules:
+    """Each with its file, how many of its signals are pending and firing, and why it may never fire (`warnings`)."""
+    book = _book(parts)
+    found = [rule for rule in book.rules.rules if account in rule.where.get("account", (account,))]
+    return {"rules": [_entry(book, rule, account) for rule in found]}
+
+
+@router.post("/check", summary="What is wrong or doubtful about a rule file", **answers(told.Checked, 404, *OF_BODIES))
+def check(parts: Parts, account: Account, body: Check) -> told.Checked:
+    """`problems` are errors; `warnings` say why a rule may never fire, judged by the tables of this server."""
+    book = _book(parts)
+    found, problems = parse_rules(body.text, body.file)
+    warnings: list[told.RuleWarning] = [
+        {"rule": rule.name, "warning": doubt.text} for rule in found for doubt in book.doubts(rule, account=account)
+    ]
+    return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
+
+
+def _book(parts: Services) -> RuleBook:
+    if parts.rules is None:
+        raise Problem(404, "this process has no rules")
+    return parts.rules
+
+
+def _entry(book: RuleBook, rule: Rule, account: str) -> told.RuleInForce:
+    standing = book.standing(rule, account)
+    return {
+        "rule": rule.name,
+        "group": rule.group,
+        "alert": rule.alert,
+        "file": rule.file,
+        "table": rule.table,
+        "measure": rule.measure,
+        "pending": standing.pending,
+        "firing": standing.firing,
+        "warnings": [doubt.text for doubt in book.doubts(rule, account=account)],
+    }

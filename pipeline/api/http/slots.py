@@ -1,0 +1,238 @@
+"""Runs queries in threads of their own, in slots that accounts share fairly, and ends those nobody waits for.
+
+Three things end a query within a second, wherever it is: who asked hangs up, it is cancelled by its id, its time is
+over. What cannot be interrupted (DuckDB within one value: 100 s of one `range` were measured) is given up a second
+later: who asked is answered, its slot is another's, and its thread runs on. At most MAX_GIVEN_UP threads do; the next
+one keeps its slot. All methods are called in one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from pipeline.api.http.problems import Problem
+from pipeline.api.http.turns import Limits, Turns
+from pipeline.base import metrics
+from store.endpoint.errors import EndpointError, InternalServer
+from store.endpoint.results import new_query_id
+from store.engine.interruption import Interruption, StopReason
+from store.errors import QueryCancelled, QueryTimeout, RequestError
+from store.sql.errors import QueryTimedOut, SqlError
+
+T = TypeVar("T")
+
+TIMEOUT_S = 60.0
+GRACE_S = 1.0  # from interrupting to giving up
+MAX_GIVEN_UP = 4
+RETRY_AFTER_S = 1
+
+
+class Busy(Problem):
+    """Too many wait already: a 503, Timestream's ThrottlingException."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(503, detail, headers={"retry-after": str(RETRY_AFTER_S)})
+
+
+class HungUp(Exception):
+    """Who asked is gone: nobody hears an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose query it is. `gone` returns once nobody waits for the answer any more; None: somebody always does."""
+
+    account: str
+    gone: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    id: str
+    account: str
+    text: str
+    work: Callable[[], Any]
+    timeout_s: float
+    interruption: Interruption
+    answer: asyncio.Future[Any]
+    asked_s: float
+    started_s: float | None = None
+    has_slot: bool = False
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query that runs, or waits for a slot."""
+
+    id: str
+    text: str
+    waited_s: float
+    ran_s: float | None  # None: it waits
+
+
+class QuerySlots:
+    """The slots of one process. `kind` is what metrics call what runs in them."""
+
+    def __init__(self, kind: str = "query", limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self._kind = kind
+        self._turns: Turns[_Job] = Turns(limits)
+        self._jobs: dict[str, _Job] = {}
+        self._given_up = 0
+        self._executor = ThreadPoolExecutor(limits.slots + MAX_GIVEN_UP, thread_name_prefix="query")
+
+    async def run(
+        self,
+        asker: Asker,
+        function: Callable[[], T],
+        *,
+        timeout_s: float = TIMEOUT_S,
+        query_id: str | None = None,
+        text: str = "",
+    ) -> T:
+        """What `function` returns. Raises Busy, HungUp, QueryCancelled, QueryTimeout, and what `function` raises."""
+        job = self._ask(asker.account, function, timeout_s, query_id or new_query_id(), text)
+        gone = None if asker.gone is None else asyncio.ensure_future(asker.gone())
+        try:
+            await asyncio.wait([job.answer, *([gone] if gone else [])], return_when=asyncio.FIRST_COMPLETED)
+            if not job.answer.done():
+                raise HungUp
+            return job.answer.result()  # type: ignore[no-any-return]  # it is of `function`
+        finally:
+            if gone is not None:
+                gone.cancel()
+            self._stop(job, StopReason.HANG_UP)
+
+    def asked(self, account: str) -> list[Asked]:
+        """What runs and what waits for this account, the oldest first."""
+        now_s = time.monotonic()
+        return [
+            Asked(
+                job.id,
+                job.text,
+                (job.started_s or now_s) - job.asked_s,
+                None if job.started_s is None else now_s - job.started_s,
+            )
+            for job in self._jobs.values()
+            if job.account == account
+        ]
+
+    def cancel(self, account: str, query_id: str) -> bool:
+        """End a query of this account; False if none of this id runs or waits."""
+        job = self._jobs.get(query_id)
+        if job is None or job.account != account:
+            return False
+        self._stop(job, StopReason.CANCELLED)
+        return True
+
+    def close(self) -> None:
+        """Take no more, and end what runs: nobody is left to hear the answers."""
+        for job in list(self._jobs.values()):
+            self._stop(job, StopReason.HANG_UP)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, account: str, function: Callable[[], Any], timeout_s: float, query_id: str, text: str) -> _Job:
+        if self._turns.is_full(account):
+            metrics.http_query_failures.labels("busy").inc()
+            waiting = self._turns.waiting_of(account)
+            raise Busy(f"{waiting} queries of {account!r} wait already; try again in a moment")
+        answer = asyncio.get_running_loop().create_future()
+        job = _Job(
+            query_id, account, text, function, timeout_s, Interruption(timeout_s), answer, asked_s=time.monotonic()
+        )
+        self._jobs[query_id] = job
+        self._turns.ask(account, job)
+        self._start()
+        return job
+
+    def _start(self) -> None:
+        """Give what waits the slots that are free."""
+        loop = asyncio.get_running_loop()
+        while (job := self._turns.next()) is not None:
+            job.has_slot, job.started_s = True, time.monotonic()
+            metrics.http_query_wait_seconds.labels(self._kind).observe(job.started_s - job.asked_s)
+            running = loop.run_in_executor(self._executor, partial(_run, job, self._kind))
+            running.add_done_callback(partial(self._ended, job))
+            job.timers.append(loop.call_later(job.timeout_s + GRACE_S, self._give_up, job))
+        self._tell()
+
+    def _stop(self, job: _Job, reason: StopReason) -> None:
+        """End a job that has not ended: who asked is answered once it has."""
+        if job.id not in self._jobs or job.interruption.reason is not None:
+            return
+        job.interruption.stop(reason)
+        if reason is StopReason.HANG_UP:
+            job.answer.cancel()
+        if job.started_s is None:
+            self._turns.withdraw(job.account, job)
+            self._finish(job, None, QueryCancelled("the query was cancelled"))
+            self._tell()
+        else:
+            job.timers.append(asyncio.get_running_loop().call_later(GRACE_S, self._give_up, job))
+
+    def _ended(self, job: _Job, running: asyncio.Future[Any]) -> None:
+        """The job's thread has come to its end."""
+        if job.has_slot:
+            self._turns.leave(job.account)
+        else:
+            self._given_up -= 1
+        error = None if running.cancelled() else running.exception()
+        self._finish(job, None if running.cancelled() or error else running.result(), error)
+        self._start()
+
+    def _give_up(self, job: _Job) -> None:
+        """The job was interrupted a second ago, and runs on."""
+        if job.id not in self._jobs:
+            return
+        job.interruption.stop(StopReason.TIMEOUT)
+        try:
+            job.interruption.check()
+        except RequestError as error:
+            self._finish(job, None, error)
+        if self._given_up < MAX_GIVEN_UP:
+            job.has_slot = False
+            self._turns.leave(job.account)
+            self._given_up += 1
+            self._start()
+
+    def _finish(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        """Answer who asked, and count; once for each job."""
+        if self._jobs.pop(job.id, None) is None:
+            return
+        for timer in job.timers:
+            timer.cancel()
+        reason = job.interruption.reason
+        if error is not None:
+            metrics.http_query_failures.labels(reason.value if reason else _whose_fault(error)).inc()
+        if job.answer.done():
+            return
+        if error is None:
+            job.answer.set_result(result)
+        else:
+            job.answer.set_exception(error)
+
+    def _tell(self) -> None:
+        states = {"running": self._turns.running, "waiting": self._turns.waiting, "given_up": self._given_up}
+        for state, count in states.items():
+            metrics.http_queries.labels(self._kind, state).set(count)
+
+
+def _run(job: _Job, kind: str) -> Any:
+    with job.interruption, metrics.http_query_seconds.labels(kind).time():
+        job.interruption.check()
+        return job.work()
+
+
+def _whose_fault(error: BaseException) -> str:
+    """It took too long, the question is not possible, or ours."""
+    if isinstance(error, QueryTimeout | QueryTimedOut):
+        return "timeout"
+    ours = isinstance(error, InternalServer)
+    return "refused" if isinstance(error, SqlError | RequestError | Problem | EndpointError) and not ours else "failed"

@@ -1,0 +1,91 @@
+"""What is asked of a directory, and its answers: values that also travel between workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from pipeline.api.http.problems import Problem
+from store.record import Dimensions, SeriesIndex, TableId
+
+
+class ZoneSummary(msgspec.Struct, frozen=True, array_like=True):
+    """A zone of a table: how many distinct sensors (sets of dimensions), and the newest event time."""
+
+    database: str
+    table: str
+    zone: str
+    sensors: int
+    last_ns: int
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Which zone it is, within an account."""
+        return self.database, self.table, self.zone
+
+
+class Device(msgspec.Struct, frozen=True, array_like=True):
+    """A series, and its newest event time."""
+
+    last_ns: int
+    database: str
+    table: str
+    zone: str | None
+    dimensions: Dimensions
+    measure_name: str
+
+
+class ZoneSeries(msgspec.Struct, frozen=True, array_like=True):
+    """The series of a zone in one table: (dimensions, measure name)."""
+
+    database: str
+    table: str
+    series: list[tuple[Dimensions, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The series of a zone, by their ids in `index`, whose table it is."""
+
+    index: SeriesIndex
+    series: Sequence[int]
+
+    @property
+    def table(self) -> TableId:
+        """The table that has the zone."""
+        return self.index.table
+
+
+class Directory(Protocol):
+    """Answers from what was applied so far. Any thread; may block where other workers are asked."""
+
+    def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
+        """The zones of the account's tables (`database.table`; None: all), by table and name."""
+        ...
+
+    def members(self, account: str, zone: str, table: str | None) -> Members:
+        """The one table that has the zone, and its series. Raises Problem 404 or 400 (`one_table`)."""
+        ...
+
+    def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
+        """The `limit` devices heard of last, newest first."""
+        ...
+
+
+def one_table(zone: str, table: str | None, found: Sequence[Members]) -> Members:
+    """The one of `found` that is meant. Raises Problem 404 if there is none, 400 naming the tables of several."""
+    if not found:
+        where = "" if table is None else f" in table {table}"
+        raise Problem(404, f"no zone {zone!r}{where}; /v1/zones lists the zones", parameter="zone")
+    if len(found) > 1:
+        names = ", ".join(f"{members.table.database}.{members.table.table}" for members in found)
+        raise Problem(400, f"zone {zone!r} is in several tables: add table=, one of {names}", parameter="table")
+    return found[0]
+
+
+def is_asked(info: TableId, table: str | None) -> bool:
+    """Whether a question about `table` (None: all) is about this one."""
+    return table in (None, f"{info.database}.{info.table}")

@@ -1,0 +1,37 @@
+"""What was rejected, and why: the messages among the dead letters kept, counted by MQTT topic and reason."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+
+
+class RejectedMessages(msgspec.Struct, frozen=True, array_like=True):
+    """How many messages of one MQTT topic were rejected for one reason, when the last came, and what was wrong."""
+
+    last_arrival_ns: int
+    mqtt_topic: str
+    reason: str
+    count: int
+    detail: str | None
+
+
+def rejected_messages(archive: DeadLetterArchive, account: str, limit: int) -> list[RejectedMessages]:
+    """Of the account, newest first, at most `limit`."""
+    found = sorted(
+        archive.rejected(account=account), key=lambda rejected: (rejected.last_arrival_ns, rejected.mqtt_topic)
+    )
+    listed = []
+    for rejected in reversed(found[-limit:]):
+        newest = archive.list(account=account, mqtt_topic=rejected.mqtt_topic, reason=rejected.reason, limit=1)
+        listed.append(
+            RejectedMessages(
+                rejected.last_arrival_ns,
+                rejected.mqtt_topic,
+                rejected.reason.value,
+                rejected.count,
+                newest[0].letter.detail if newest else None,
+            )
+        )
+    return listed

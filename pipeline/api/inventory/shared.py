@@ -1,0 +1,64 @@
+"""The directory over all workers of a group: each answers for its own partitions, and the answers are put together."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSummary, one_table
+from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_zones, newest, together
+from pipeline.cluster.peers import Peers, Question
+from store.record import TableId
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """A question to a worker's directory."""
+
+    account: str
+    table: str | None = None
+    zone: str | None = None
+    limit: int = 0
+
+
+class SharedDirectory:
+    """The `Directory` of a worker among others. Its methods raise PeerUnavailable where the answer is not whole."""
+
+    def __init__(self, own: StoreDirectory, peers: Peers) -> None:
+        self._own = own
+        self._peers = peers
+
+    def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
+        """See `Directory`."""
+        found = self._peers.ask_all(
+            _question("zones", Asked(account, table)),
+            lambda _: self._own.zones(account, table),
+            msgspec.msgpack.Decoder(list[ZoneSummary]).decode,
+        )
+        return merge_zones(found)
+
+    def members(self, account: str, zone: str, table: str | None) -> Members:
+        """See `Directory`."""
+        found: dict[TableId, list[Members]] = {}
+        for members in self._found(account, zone, table):
+            found.setdefault(members.table, []).append(members)
+        return one_table(zone, table, [together(parts) for parts in found.values()])
+
+    def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
+        """See `Directory`."""
+        found = self._peers.ask_all(
+            _question("devices", Asked(account, table, zone, limit)),
+            lambda _: self._own.devices(account, table, zone, limit),
+            msgspec.msgpack.Decoder(list[Device]).decode,
+        )
+        return newest(found, limit)
+
+    def _found(self, account: str, zone: str, table: str | None) -> list[Members]:
+        decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
+        return self._peers.ask_all(
+            _question("series", Asked(account, table, zone)),
+            lambda _: self._own.found(account, zone, table),
+            lambda data: [members_of(account, zone, series) for series in decoder.decode(data)],
+        )
+
+
+def _question(path: str, asked: Asked) -> Question:
+    return Question(path, lambda _: msgspec.msgpack.encode(asked))

@@ -1,0 +1,156 @@
+"""The directory over the stores of this worker's own partitions: all there are, where no other worker is."""
+
+from __future__ import annotations
+
+import heapq
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSummary, is_asked, one_table
+from pipeline.api.inventory.zones import Zones
+from store.catalog.catalog import Catalog
+from store.memory.newness import NEVER_NS
+from store.record import SeriesIndex, SeriesKey, TableId
+from store.store import Store
+
+
+class StoreDirectory:
+    """The `Directory` of one process. `stores` gives those there are now."""
+
+    def __init__(self, catalog: Catalog, stores: Callable[[], Iterable[Store]]) -> None:
+        self._catalog = catalog
+        self._stores = stores
+        self._zones: weakref.WeakKeyDictionary[Store, Zones] = weakref.WeakKeyDictionary()
+
+    def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
+        """See `Directory`."""
+        found = [
+            summary
+            for info in self._catalog.tables(account)
+            if is_asked(info.table, table)
+            for store in self._stores()
+            for summary in _zones(store, self._zones_of(store), info.table)
+        ]
+        return merge_zones(found)
+
+    def members(self, account: str, zone: str, table: str | None) -> Members:
+        """See `Directory`."""
+        return one_table(zone, table, self.found(account, zone, table))
+
+    def found(self, account: str, zone: str, table: str | None) -> list[Members]:
+        """The zone's series in every table that has it."""
+        found: dict[TableId, list[Members]] = {}
+        for info in self._catalog.tables(account):
+            if is_asked(info.table, table):
+                for store in self._stores():
+                    series = self._zones_of(store).series_of(info.table, zone)
+                    if series:
+                        found.setdefault(info.table, []).append(Members(store.registry.of(info.table), series))
+        return [together(members) for members in found.values()]
+
+    def series(self, account: str, zone: str, table: str | None) -> list[ZoneSeries]:
+        """As `found`, as values that travel."""
+        return [
+            ZoneSeries(
+                of.table.database,
+                of.table.table,
+                [(of.index.keys[number].dimensions, of.index.keys[number].measure_name) for number in of.series],
+            )
+            for of in self.found(account, zone, table)
+        ]
+
+    def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
+        """See `Directory`."""
+        found = [
+            device
+            for info in self._catalog.tables(account)
+            if is_asked(info.table, table)
+            for store in self._stores()
+            for device in self._newest(store, info.table, zone, limit)
+        ]
+        return newest(found, limit)
+
+    def _zones_of(self, store: Store) -> Zones:
+        zones = self._zones.get(store)
+        if zones is None:
+            zones = self._zones.setdefault(store, Zones(store))
+        return zones
+
+    def _newest(self, store: Store, table: TableId, zone: str | None, limit: int) -> Iterable[Device]:
+        """The table's series heard of last, at most `limit`."""
+        last_ns = store.last_times(table)
+        numbers = np.arange(len(last_ns))
+        if zone is not None:
+            in_zone = np.array(self._zones_of(store).series_of(table, zone), np.intp)
+            numbers = in_zone[in_zone < len(last_ns)]
+        # A series whose first record is on its way from normalise to the store was not heard of yet.
+        numbers = numbers[last_ns[numbers] != NEVER_NS]
+        index = store.registry.of(table)
+        for number in numbers[np.argsort(last_ns[numbers])[::-1][:limit]].tolist():
+            key = index.keys[number]
+            where = table.database, table.table, index.zones[number]
+            yield Device(int(last_ns[number]), *where, key.dimensions, key.measure_name)
+
+
+def together(members: Sequence[Members]) -> Members:
+    """The series of one table that several indexes have, in one index."""
+    if len(members) == 1:
+        return members[0]
+    index = SeriesIndex(members[0].table)
+    series = {index.id_of(of.index.keys[number], of.index.zones[number]) for of in members for number in of.series}
+    return Members(index, sorted(series))
+
+
+def by_table(zones: Mapping[str, Members]) -> list[tuple[SeriesIndex, dict[str, Sequence[int]]]]:
+    """The zones' series, one index a table."""
+    found: dict[TableId, dict[str, Members]] = {}
+    for zone, members in zones.items():
+        found.setdefault(members.table, {})[zone] = members
+    return [_in_one_index(table, of) for table, of in found.items()]
+
+
+def _in_one_index(table: TableId, zones: Mapping[str, Members]) -> tuple[SeriesIndex, dict[str, Sequence[int]]]:
+    indexes = {id(members.index): members.index for members in zones.values()}
+    if len(indexes) == 1:
+        return indexes.popitem()[1], {zone: members.series for zone, members in zones.items()}
+    index = SeriesIndex(table)
+    return index, {
+        zone: [index.id_of(members.index.keys[number], zone) for number in members.series]
+        for zone, members in zones.items()
+    }
+
+
+def members_of(account: str, zone: str, series: ZoneSeries) -> Members:
+    """Series that travelled, in an index of their own."""
+    index = SeriesIndex(TableId(account, series.database, series.table))
+    ids = [index.id_of(SeriesKey(dimensions, name), zone) for dimensions, name in series.series]
+    return Members(index, ids)
+
+
+def merge_zones(found: Iterable[ZoneSummary]) -> list[ZoneSummary]:
+    """One summary a zone, by table and name: partitions have different sensors of a zone."""
+    merged: dict[tuple[str, str, str], ZoneSummary] = {}
+    for summary in found:
+        known = merged.get(summary.key)
+        sensors = summary.sensors + (known.sensors if known else 0)
+        last_ns = max(summary.last_ns, known.last_ns) if known else summary.last_ns
+        merged[summary.key] = ZoneSummary(*summary.key, sensors, last_ns)
+    return [merged[key] for key in sorted(merged)]
+
+
+def newest(devices: Iterable[Device], limit: int) -> list[Device]:
+    """The `limit` heard of last, newest first."""
+    return heapq.nlargest(limit, devices, key=lambda device: (device.last_ns, device.database, device.table))
+
+
+def _zones(store: Store, zones: Zones, table: TableId) -> Iterable[ZoneSummary]:
+    keys = store.registry.of(table).keys
+    last_ns = store.last_times(table)
+    for zone, series in zones.of_table(table).items():
+        # A series whose first record is on its way from normalise to the store was not heard of yet.
+        heard = [number for number in series if number < len(last_ns) and last_ns[number] != NEVER_NS]
+        if heard:
+            sensors = len({keys[number].dimensions for number in heard})
+            yield ZoneSummary(table.database, table.table, zone, sensors, int(max(last_ns[heard])))

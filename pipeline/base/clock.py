@@ -1,0 +1,168 @@
+"""The host's clock, and its steps: it is set by NTP, by people, or for the first time some minutes after a start.
+
+Whatever waits, waits by the monotonic clock, which nobody sets. What says when something was is the host's time, and
+follows it both ways. A *step* is a change of more than a second against the monotonic clock between two looks; each
+process looks for itself, says each step once, and counts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.base import metrics
+from store.host_time import WRITTEN_NS, is_set
+
+log = logging.getLogger(__name__)
+
+NS = 1_000_000_000
+STEP_NS = NS
+LOOK_EVERY_S = 0.5
+# Between reading two clocks the process may be interrupted, which looks like a step; then they are read again.
+_LONGEST_READING_NS = 100_000_000
+_TIMES_READ = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What time it is. `wall_ns`: UTC, as the host has it now; `monotonic_ns`: goes evenly, from some beginning."""
+
+    wall_ns: Callable[[], int]
+    monotonic_ns: Callable[[], int]
+
+
+HOST = Clock(time.time_ns, time.monotonic_ns)
+
+
+def evenly(clock: Clock = HOST) -> Callable[[], int]:
+    """A clock that begins with the host's time and goes on evenly, whatever that is set to: for waits within a process
+    of which something is kept.
+    """
+    ahead_ns = clock.wall_ns() - clock.monotonic_ns()
+    return lambda: ahead_ns + clock.monotonic_ns()
+
+
+def since_boot_ns() -> int:
+    """A monotonic clock that goes on while the machine sleeps, where there is one: sleep is no step."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The clock said `from_ns`, and at that same moment `to_ns`."""
+
+    from_ns: int
+    to_ns: int
+
+    @property
+    def by_ns(self) -> int:
+        """How far it was set; negative: back."""
+        return self.to_ns - self.from_ns
+
+    @property
+    def direction(self) -> str:
+        """`ahead` or `back`."""
+        return "ahead" if self.by_ns > 0 else "back"
+
+    def __str__(self) -> str:
+        span = timedelta(milliseconds=abs(self.by_ns) // 1_000_000)
+        seconds = f"{span.total_seconds():,.1f} s"
+        long = f" ({str(span).partition('.')[0]})" if span >= timedelta(minutes=2) else ""
+        return f"set {self.direction} by {seconds}{long}, from {told(self.from_ns)} to {told(self.to_ns)}"
+
+
+class ClockWatch:
+    """Finds steps of a clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ns = self._read()
+
+    def look(self) -> Step | None:
+        """What happened since the last look; None: no step."""
+        offset_ns = self._read()
+        by_ns, self._offset_ns = offset_ns - self._offset_ns, offset_ns
+        if abs(by_ns) <= STEP_NS:
+            return None
+        now_ns = self._clock.wall_ns()
+        return Step(now_ns - by_ns, now_ns)
+
+    def _read(self) -> int:
+        """How far the host's time is from the monotonic clock."""
+        for _ in range(_TIMES_READ):
+            before_ns, wall_ns, after_ns = self._clock.monotonic_ns(), self._clock.wall_ns(), self._clock.monotonic_ns()
+            if after_ns - before_ns <= _LONGEST_READING_NS:
+                break
+        return wall_ns - (before_ns + after_ns) // 2
+
+
+class Steps:
+    """The steps that a process has seen: says, counts and keeps them."""
+
+    def __init__(self, process: str) -> None:
+        """Say, too, if the clock has never been set."""
+        self._process = process
+        self.count = 0
+        self.last: Step | None = None
+        for direction in ("ahead", "back"):  # counts that begin at 0: Prometheus' increase() sees the first step then
+            metrics.clock_steps.labels(process, direction)
+        now_ns = time.time_ns()
+        if not is_set(now_ns):
+            log.warning("%s", unset(now_ns))
+
+    def note(self, step: Step) -> None:
+        """There was a step."""
+        self.count += 1
+        self.last = step
+        metrics.clock_steps.labels(self._process, step.direction).inc()
+        advice = (
+            "; `streamgauge dead-letters replay --reason too_far_ahead` takes what was refused because it was behind"
+        )
+        log.warning(
+            "the host's clock was %s; times of arrival follow it, nothing waits longer or shorter%s",
+            *(step, advice if step.by_ns > 0 else ""),
+        )
+        if not is_set(step.to_ns):
+            log.warning("%s", unset(step.to_ns))
+
+    def told(self) -> dict[str, Any]:
+        """What there is to say of the clock, for `/readyz`."""
+        now_ns = time.time_ns()
+        body: dict[str, Any] = {"now": told(now_ns), "is_set": is_set(now_ns), "steps": self.count}
+        if self.last is not None:
+            body["last_step"] = {
+                "from": told(self.last.from_ns),
+                "to": told(self.last.to_ns),
+                "by_seconds": round(self.last.by_ns / NS, 3),
+            }
+        return body
+
+    async def watch(self) -> None:
+        """Look out for steps until cancelled."""
+        watch = ClockWatch(Clock(time.time_ns, since_boot_ns))
+        while True:
+            metrics.clock_is_set.labels(self._process).set(is_set(time.time_ns()))
+            await asyncio.sleep(LOOK_EVERY_S)
+            step = watch.look()
+            if step is not None:
+                self.note(step)
+
+
+def unset(now_ns: int) -> str:
+    """What to say of a clock that stands at a time when this program did not exist."""
+    return (
+        f"the host's clock says {told(now_ns)}, before this program was written ({told(WRITTEN_NS)[:4]}): it was never "
+        "set. Messages without a time of their own are stored with the host's; those with one are taken "
+        "however far ahead of it they are; certificates may count as not valid yet. Set the clock (NTP)"
+    )
+
+
+def told(time_ns: int) -> str:
+    """A time for people, to the second."""
+    return datetime.fromtimestamp(time_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,136 @@
+"""Every name on disk that is not inside a part's own folder, and the format version of a data_dir.
+
+data_dir/
+├── format.json          what wrote this folder, and in which format
+├── log/                 the durable log (pipeline.log)
+├── store/               the catalog and checkpoints (store)
+├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise (store)
+├── brokers/             who the gateways are to brokers (pipeline.gateway.brokers)
+├── rules/               state of the rules (pipeline.stream.rule_state)
+├── alerts.sqlite        alerts and deliveries (pipeline.alerting.archive)
+├── dead_letters.sqlite  what could not be processed (pipeline.alerting.archive)
+└── run/                 true only while something runs
+    ├── up.lock          held by `up`
+    ├── up.json          pid and addresses of a running `up`
+    ├── worker.lock      held by the one worker of this data_dir
+    └── metrics/         what the processes count together
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.base.errors import DataDirError
+from store.objects.files import write_atomic
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are in one data_dir."""
+
+    data_dir: Path
+
+    @property
+    def format(self) -> Path:
+        """The file that says the folder's format version."""
+        return self.data_dir / "format.json"
+
+    @property
+    def log(self) -> Path:
+        """The durable log's folder."""
+        return self.data_dir / "log"
+
+    @property
+    def store(self) -> Path:
+        """The store's folder."""
+        return self.data_dir / "store"
+
+    @property
+    def magnetic(self) -> Path:
+        """The magnetic tier's folder, where no other is configured."""
+        return self.data_dir / "magnetic"
+
+    @property
+    def rules(self) -> Path:
+        """The rules' saved state."""
+        return self.data_dir / "rules"
+
+    @property
+    def brokers(self) -> Path:
+        """Who the gateways are to brokers."""
+        return self.data_dir / "brokers"
+
+    @property
+    def alerts(self) -> Path:
+        """The archive of alerts and deliveries."""
+        return self.data_dir / "alerts.sqlite"
+
+    @property
+    def dead_letters(self) -> Path:
+        """The archive of dead letters."""
+        return self.data_dir / "dead_letters.sqlite"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while something runs."""
+        return self.data_dir / "run"
+
+    @property
+    def up_lock(self) -> Path:
+        """Held by `up`."""
+        return self.run / "up.lock"
+
+    @property
+    def up_state(self) -> Path:
+        """The pid and the addresses of a running `up`."""
+        return self.run / "up.json"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the worker: the archives have one writer."""
+        return self.run / "worker.lock"
+
+    @property
+    def metrics(self) -> Path:
+        """What all processes on this data_dir count, one file each."""
+        return self.run / "metrics"
+
+
+def prepare(layout: Layout) -> None:
+    """Make the data_dir if it is not there, and see that its format is ours. Raises DataDirError."""
+    try:
+        layout.data_dir.mkdir(parents=True, exist_ok=True)
+        refuse_other_format(layout)
+        if format_version_of(layout.format) is None:
+            form = {"product": "streamgauge", "format_version": FORMAT_VERSION}
+            write_atomic(layout.format, json.dumps(form).encode())
+        layout.metrics.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
+
+
+def refuse_other_format(layout: Layout) -> None:
+    """Raise DataDirError if the data_dir says a format version, and it is not ours."""
+    version = format_version_of(layout.format)
+    if version not in (None, FORMAT_VERSION):
+        raise DataDirError(
+            f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}. "
+            "A newer one wrote it: run that one, or name another data_dir"
+        )
+
+
+def format_version_of(path: Path) -> int | None:
+    """What a format.json says; None if it is not there. Raises DataDirError if it says nothing."""
+    if not path.exists():
+        return None
+    try:
+        version = json.loads(path.read_bytes())["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataDirError(f"{path} does not say a format version; is this a data_dir of streamgauge?") from error
+    if not isinstance(version, int):
+        raise DataDirError(f"{path}: format_version is {version!r}; it is a whole number")
+    return version

@@ -1,0 +1,49 @@
+"""What a process of ours takes of the machine, as gauges: prometheus_client's own collector counts in one process only.
+
+Linux tells it in /proc; elsewhere only the processor time is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import platform
+import resource
+import time
+from pathlib import Path
+
+from pipeline.base import metrics
+
+EVERY_S = 5.0
+_STATM = Path("/proc/self/statm")  # proc(5): the second field is the resident size, in pages
+_FDS = Path("/proc/self/fd")
+
+
+class ProcessFigures:
+    """The figures of this process, under its name (`worker`, `gateway`)."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+        self._counted_s = 0.0
+        metrics.process_start.labels(process).set(time.time())
+        metrics.build_info.labels(importlib.metadata.version("streamgauge"), platform.python_version()).set(1)
+
+    def update(self) -> None:
+        """Bring them up to date: microseconds, and no disk."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_s = used.ru_utime + used.ru_stime
+        metrics.process_cpu.labels(self._process).inc(cpu_s - self._counted_s)
+        self._counted_s = cpu_s
+        if _STATM.exists():
+            pages = int(_STATM.read_text().split()[1])
+            metrics.process_memory.labels(self._process).set(pages * os.sysconf("SC_PAGE_SIZE"))
+            metrics.process_open_files.labels(self._process).set(len(os.listdir(_FDS)))  # noqa: PTH208  # names only
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        metrics.process_max_open_files.labels(self._process).set(soft)
+
+    async def keep_updated(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.update()
+            await asyncio.sleep(EVERY_S)

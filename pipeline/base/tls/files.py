@@ -1,0 +1,109 @@
+"""Certificate files → a server's context, or a message that says which setting, which file, and what is wrong.
+
+TLS 1.2 at least. A key that needs a passphrase is refused: nobody is there to type it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.base.errors import ConfigError
+from pipeline.base.tls.validity import Validity, validity_of_pem
+from store.host_time import is_set
+
+Signature = tuple[tuple[int, ...] | None, ...]
+"""What tells a changed file from an unchanged one, file by file; None for one that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The files of one server. `setting` is the section of the configuration that names them: listener.tls, say."""
+
+    setting: str
+    certificate: Path  # PEM: the server's own first, then those between it and its root
+    key: Path
+    client_ca: Path | None = None  # clients are asked for certificates of these
+    requires_client_certificate: bool = False
+
+    def signature(self) -> Signature:
+        """Of the files as they are now. The time of the inode's change is in it: chmod may mend a file."""
+        return tuple(map(_signature, filter(None, (self.certificate, self.key, self.client_ca))))
+
+
+def load(files: TlsFiles, now_s: float) -> tuple[ssl.SSLContext, Validity]:
+    """A context for handshakes with these files, and how long its certificate is valid. Raises ConfigError."""
+    validity = _validity(f"{files.setting}.certificate: {files.certificate}", files.certificate)
+    _check(f"{files.setting}.certificate: {files.certificate}", validity, now_s)
+    _read(f"{files.setting}.key: {files.key}", files.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_own(context, files)
+    if files.client_ca is not None:
+        where = f"{files.setting}.client_ca: {files.client_ca}"
+        _read(where, files.client_ca)
+        try:
+            context.load_verify_locations(cafile=files.client_ca)
+        except ssl.SSLError as error:
+            raise ConfigError(f"{where}: no certificates in PEM are in it ({_why(error)})") from error
+        context.verify_mode = ssl.CERT_REQUIRED if files.requires_client_certificate else ssl.CERT_OPTIONAL
+    return context, validity
+
+
+def _load_own(context: ssl.SSLContext, files: TlsFiles) -> None:
+    def refuse() -> str:
+        raise ConfigError(
+            f"{files.setting}.key: {files.key}: needs a passphrase; write it without one "
+            "(openssl pkey -in KEY -out NEW), readable for the server alone"
+        )
+
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=refuse)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            message = f"is not the key of the certificate {files.certificate}"
+        else:
+            message = f"no key in PEM that can be used with {files.certificate} is in it ({_why(error)})"
+        raise ConfigError(f"{files.setting}.key: {files.key}: {message}") from error
+
+
+def _validity(where: str, certificate: Path) -> Validity:
+    pem = _read(where, certificate)
+    try:
+        return validity_of_pem(pem)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check(where: str, validity: Validity, now_s: float) -> None:
+    if now_s > validity.not_after_s:
+        raise ConfigError(f"{where}: expired at {rfc_3339(validity.not_after_s)}; renew it")
+    # A host whose clock is not set may have every certificate for one of the future; clients judge by their own clocks.
+    if now_s < validity.not_before_s and is_set(int(now_s * 1e9)):
+        raise ConfigError(f"{where}: is valid from {rfc_3339(validity.not_before_s)} on; is the clock right?")
+
+
+def rfc_3339(seconds: float) -> str:
+    """The time, for people."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _read(where: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read: {error.strerror}") from error
+
+
+def _why(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).lower().replace("_", " ")
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

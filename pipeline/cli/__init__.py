@@ -1,5 +1,0 @@
-"""The command `streamgauge`: one small file per command, imported when it is called."""
-
-from pipeline.cli.group import main
-
-__all__ = ["main"]

@@ -1,6 +1,0 @@
-"""`python -m pipeline.cli` is the command too: how `up` starts its children, whatever is on the PATH."""
-
-from pipeline.cli import main
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,130 @@
+"""The way to another worker: HTTP with the workers' own token. Every failure is a PeerUnavailable that names it.
+
+Threads that answer questions use `PeerClient`; the HTTP server's event loop, where many requests wait for long,
+`AsyncPeerClient`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from pipeline.base.errors import NotOwned, PeerUnavailable
+from pipeline.base.tls.trust import trusting
+
+CONNECT_TIMEOUT_S = 1.0
+FORWARD_TIMEOUT_S = 30.0
+NOT_OWNED = 409  # the status by which a worker says that what was asked for is not its own
+TIER = "x-streamgauge-tier"  # which magnetic tier is meant: an answer from another one would be nobody's
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAccess:
+    """How workers know each other: their token, the id of the magnetic tier they share, who signs certificates."""
+
+    token: str | None = field(repr=False)
+    tier_id: str
+    ca: Path | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of every request."""
+        return {TIER: self.tier_id} | ({"authorization": f"Bearer {self.token}"} if self.token else {})
+
+    @property
+    def verify(self) -> ssl.SSLContext | bool:
+        """As httpx takes it."""
+        return trusting(self.ca, "peers.ca:") if self.ca else True
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """A request that goes on to another worker as it came; `target` is its path and query."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the other worker answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class PeerClient:
+    """Posts to workers by address (`http://host:port`). Any thread, many at once."""
+
+    def __init__(self, access: PeerAccess) -> None:
+        self._http = httpx.Client(headers=access.headers, verify=access.verify, trust_env=False)
+
+    def post(self, address: str, path: str, body: bytes, timeout_s: float) -> bytes:
+        """What the worker at `address` answers. Raises NotOwned, PeerUnavailable."""
+        try:
+            response = self._http.post(f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _silent(address, error) from error
+        return _content(address, response)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+
+class AsyncPeerClient:
+    """As `PeerClient`, from one event loop."""
+
+    def __init__(self, access: PeerAccess) -> None:
+        self._verify = access.verify
+        self._http = httpx.AsyncClient(
+            headers=access.headers, verify=self._verify, trust_env=False, limits=httpx.Limits(max_connections=None)
+        )
+
+    async def post(self, address: str, path: str, body: bytes, timeout_s: float) -> bytes:
+        """See `PeerClient.post`."""
+        try:
+            response = await self._http.post(f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _silent(address, error) from error
+        return _content(address, response)
+
+    async def forward(self, address: str, asked: Forwarded) -> Answered:
+        """The answer of the worker at `address` to a request of somebody else's. Raises PeerUnavailable."""
+        try:
+            # not of the client: what the workers know each other by is not for a request of somebody else
+            async with httpx.AsyncClient(verify=self._verify, trust_env=False, timeout=FORWARD_TIMEOUT_S) as http:
+                response = await http.request(
+                    asked.method, f"{address}{asked.target}", headers=asked.headers, content=asked.body
+                )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _silent(address, error) from error
+        return Answered(response.status_code, response.headers, response.content)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+
+def _timeout(timeout_s: float) -> httpx.Timeout:
+    left_s = max(timeout_s, 0.001)
+    return httpx.Timeout(left_s, connect=min(CONNECT_TIMEOUT_S, left_s))
+
+
+def _silent(address: str, error: Exception) -> PeerUnavailable:
+    return PeerUnavailable(f"the worker at {address} does not answer: {str(error) or type(error).__name__}")
+
+
+def _content(address: str, response: httpx.Response) -> bytes:
+    if response.status_code == NOT_OWNED:
+        raise NotOwned(f"the worker at {address}: {response.text}")
+    if response.is_error:
+        raise PeerUnavailable(f"the worker at {address} answered {response.status_code}: {response.text[:300]}")
+    return response.content

@@ -1,0 +1,89 @@
+"""What became of WriteRecords requests: of this worker's partitions from itself, of others' from their owners."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+import numpy as np
+
+from pipeline.base.errors import NotOwned, PeerUnavailable
+from pipeline.cluster.client import AsyncPeerClient
+from pipeline.cluster.peers import Peers
+from pipeline.log.topics import READINGS
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.writes import ANSWER_TIMEOUT_S
+from store.record import Outcome
+from store.store import Applied
+
+AGAIN_AFTER_S = 0.1
+
+
+class OutcomeAsked(msgspec.Struct, frozen=True, array_like=True):
+    """Which request: the frame at `offset` of a partition of [readings], and how long its outcome may be waited for."""
+
+    partition: int
+    offset: int
+    within_s: float
+
+
+class OutcomeTold(msgspec.Struct, frozen=True, array_like=True):
+    """What became of its records, as `Applied` has it."""
+
+    outcomes: bytes
+    existing_version: bytes
+
+
+async def outcome_here(owned: OwnedPartitions, asked: OutcomeAsked) -> Applied:
+    """The outcome from a partition of this worker. Raises NotOwned, TimeoutError."""
+    partition = owned.get(asked.partition)
+    if partition is None:
+        raise NotOwned(f"partition {asked.partition} of [{READINGS}] is not this worker's")
+    return await partition.writes.outcome(asked.offset, asked.within_s)
+
+
+class Outcomes:
+    """The outcomes of a group of workers. From the HTTP server's event loop."""
+
+    def __init__(self, owned: OwnedPartitions, peers: Peers, client: AsyncPeerClient) -> None:
+        self._owned = owned
+        self._peers = peers
+        self._client = client
+
+    async def of(self, partition: int, offset: int) -> Applied:
+        """What became of the request in this frame, asked of whoever has the partition until it is known.
+
+        Raises TimeoutError: also if the owner before has applied it, and died before it said how.
+        """
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(f"nobody told what became of offset {offset} in partition {partition}")
+            try:
+                applied = await self._ask(OutcomeAsked(partition, offset, left_s))
+            except PeerUnavailable:
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
+            if (applied.outcomes == Outcome.SKIPPED).any():
+                raise TimeoutError(f"offset {offset} in partition {partition} was applied before its owner died")
+            return applied
+
+    async def _ask(self, asked: OutcomeAsked) -> Applied:
+        owner = await asyncio.to_thread(self._peers.owner_of, READINGS, asked.partition)
+        if owner == self._peers.own:
+            return await outcome_here(self._owned, asked)
+        body = msgspec.msgpack.encode(asked)
+        return told(await self._client.post(owner, "outcome", body, asked.within_s))
+
+
+def told(data: bytes) -> Applied:
+    """The outcome that another worker told."""
+    answer = msgspec.msgpack.decode(data, type=OutcomeTold)
+    return Applied(np.frombuffer(answer.outcomes, np.uint8), np.frombuffer(answer.existing_version, np.int64))
+
+
+def tell(applied: Applied) -> bytes:
+    """The outcome as it travels."""
+    return msgspec.msgpack.encode(OutcomeTold(applied.outcomes.tobytes(), applied.existing_version.tobytes()))

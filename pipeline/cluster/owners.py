@@ -1,0 +1,44 @@
+"""Who has which partition now, as the log's group coordinator says: addresses of workers by (topic, partition).
+
+A worker joins the group under its own address, so nothing else has to be kept about workers. What is known may be a
+second old; `fresh` asks, and what it answers held at that moment for the whole group.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from pipeline.base.errors import LogError, PeerUnavailable
+
+Owned: TypeAlias = Mapping[tuple[str, int], str]
+
+KNOWN_MAX_AGE_S = 1.0
+
+
+class Owners:
+    """Any thread. `ask` is the log's (`LogAdmin.owners`); it may block for milliseconds."""
+
+    def __init__(self, ask: Callable[[], Owned]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._known: Owned = {}
+        self._asked_s = float("-inf")
+
+    def known(self) -> Owned:
+        """The owners, at most `KNOWN_MAX_AGE_S` old. Raises PeerUnavailable if the log cannot be asked."""
+        if time.monotonic() - self._asked_s > KNOWN_MAX_AGE_S:
+            return self.fresh()
+        return self._known
+
+    def fresh(self) -> Owned:
+        """The owners now. Raises PeerUnavailable if the log cannot be asked."""
+        try:
+            found = self._ask()
+        except LogError as error:
+            raise PeerUnavailable(f"the log does not say which worker has which partition: {error}") from error
+        with self._lock:
+            self._known, self._asked_s = found, time.monotonic()
+        return found

@@ -1,0 +1,75 @@
+"""The rows that the magnetic tier lacks, of all partitions: from this worker's stores, and from their owners."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.base.errors import NotOwned
+from pipeline.cluster.peers import Peers, Question
+from pipeline.log.topics import READINGS
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.partition import Partition
+from store.errors import Behind
+from store.reading.tail import TailReply, TailRequest, tail
+
+
+class TailAsked(msgspec.Struct, frozen=True, array_like=True):
+    """A request as it travels, and the partitions it is for."""
+
+    partitions: list[int]
+    request: bytes
+
+
+class TailTold(msgspec.Struct, frozen=True, array_like=True):
+    """The replies as they travel; `behind` says why there are none: the positions asked for are too old."""
+
+    replies: list[bytes]
+    behind: str | None = None
+
+
+class Tails:
+    """What a snapshot gathers. Any thread; raises PeerUnavailable, Behind."""
+
+    def __init__(self, owned: OwnedPartitions, peers: Peers) -> None:
+        self._owned = owned
+        self._peers = peers
+
+    def gather(self, request: TailRequest) -> list[TailReply]:
+        """The replies of the owners of all partitions."""
+        encoded = request.encode()
+        return self._peers.ask_all(
+            Question("tail", lambda partitions: msgspec.msgpack.encode(TailAsked(partitions, encoded))),
+            lambda partitions: tails_here(self._owned, partitions, request),
+            _told,
+        )
+
+
+def answer(owned: OwnedPartitions, body: bytes) -> bytes:
+    """The answer to another worker that asks. Raises NotOwned."""
+    asked = msgspec.msgpack.decode(body, type=TailAsked)
+    try:
+        replies = tails_here(owned, asked.partitions, TailRequest.decode(asked.request))
+    except Behind as error:
+        return msgspec.msgpack.encode(TailTold([], str(error)))
+    return msgspec.msgpack.encode(TailTold([reply.encode() for reply in replies]))
+
+
+def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailRequest) -> list[TailReply]:
+    """The replies of these partitions, which are this worker's. Raises NotOwned if one is not, or is replayed yet."""
+    return [tail(_ready(owned, number).store, request) for number in partitions]
+
+
+def _ready(owned: OwnedPartitions, number: int) -> Partition:
+    partition = owned.get(number)
+    if partition is None:
+        raise NotOwned(f"partition {number} of [{READINGS}] is not, or not yet, this worker's")
+    if not partition.progress.has_replayed:
+        raise NotOwned(f"partition {number} of [{READINGS}] is replayed: {partition.progress.frames_to_replay} to go")
+    return partition
+
+
+def _told(data: bytes) -> list[TailReply]:
+    told = msgspec.msgpack.decode(data, type=TailTold)
+    if told.behind is not None:
+        raise Behind(told.behind)
+    return [TailReply.decode(reply) for reply in told.replies]

@@ -1,0 +1,75 @@
+"""All brokers of one gateway, beside its listener: one stage, one log, one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.base.errors import ConfigError
+from pipeline.config.brokers import Broker
+from pipeline.gateway.brokers.dial import tls_context
+from pipeline.gateway.brokers.identity import Identity
+from pipeline.gateway.brokers.subscriber import Subscriber
+from pipeline.gateway.mqtt.topics import TopicNames
+from pipeline.gateway.mqtt_to_readings import MqttToReadings
+
+logger = logging.getLogger(__name__)
+
+
+class Brokers:
+    """`start`, then `stop_reading` before the stage is drained, and `stop` after it."""
+
+    def __init__(self, brokers: Sequence[Broker], folder: Path, stage: MqttToReadings, names: TopicNames) -> None:
+        """`folder` keeps who we are. Raises ConfigError for TLS files that cannot be used, DataDirError."""
+        for index, broker in enumerate(brokers):
+            if broker.url.is_secure:
+                try:
+                    tls_context(broker.tls)
+                except ConfigError as error:
+                    raise ConfigError(f"brokers[{index}].{error}") from error
+        self._identity = Identity(folder) if brokers else None
+        self._subscribers: list[Subscriber] = []
+        if self._identity is not None:
+            ids = self._identity.client_ids(brokers)
+            self._subscribers = [
+                Subscriber(broker, client_id, self._identity, stage, names)
+                for broker, client_id in zip(brokers, ids, strict=True)
+                if self._is_ours(broker, self._identity)
+            ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _is_ours(self, broker: Broker, identity: Identity) -> bool:
+        """Without a group each gateway would take in every message: only one of those on a data_dir does."""
+        if broker.group is None and identity.slot > 0:
+            logger.info("broker %s is left to another gateway: with a group they would share it", broker.label)
+            return False
+        return True
+
+    def start(self) -> None:
+        """Begin to connect; brokers that are not there are waited for."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(subscriber.run()) for subscriber in self._subscribers]
+
+    def on_pressure(self, is_pressed: bool) -> None:
+        """Too much waits for the log, or no longer."""
+        for subscriber in self._subscribers:
+            if is_pressed:
+                subscriber.pause()
+            else:
+                subscriber.resume()
+
+    def stop_reading(self) -> None:
+        """Take in nothing more."""
+        for subscriber in self._subscribers:
+            subscriber.stop_reading()
+
+    async def stop(self) -> None:
+        """Say goodbye to all; the sessions stay with the brokers."""
+        await asyncio.gather(*(subscriber.end() for subscriber in self._subscribers))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._identity is not None:
+            self._identity.release()

@@ -1,0 +1,417 @@
+"""One connection to a broker, from CONNECT to its end: PUBLISHes go to the stage, and PUBACKs come back from it.
+
+The connection itself is the stage's `Publisher`. So a batch that becomes durable after its connection has ended says so
+to a connection that is over, which counts it and sends nothing: packet identifiers mean nothing on the next one, where
+the broker sends those messages again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from pipeline.base.errors import MalformedPacket
+from pipeline.config.brokers import Broker
+from pipeline.gateway.brokers import trouble
+from pipeline.gateway.brokers.figures import Figures
+from pipeline.gateway.brokers.intake import Fate, Judge
+from pipeline.gateway.brokers.session import QOS, Session
+from pipeline.gateway.brokers.trouble import Kind, Trouble
+from pipeline.gateway.brokers.wire import Wire
+from pipeline.gateway.mqtt.bulk import take_publishes
+from pipeline.gateway.mqtt.codes import PacketType
+from pipeline.gateway.mqtt.decode import header
+from pipeline.gateway.mqtt.encode import pubacks
+from pipeline.gateway.mqtt.packets import MAX_PACKET_BYTES as LARGEST_PACKET_BYTES
+from pipeline.gateway.mqtt.parts import Parts, parts_of
+from pipeline.gateway.mqtt.passing import KEPT_BYTES, Passing, head_stop
+from pipeline.gateway.mqtt.topics import TopicNames
+from pipeline.gateway.mqtt_to_readings import MqttToReadings, Publisher
+from pipeline.log.dead_letter import Reason as DeadReason
+from pipeline.log.dead_letter import Rejection
+
+logger = logging.getLogger(__name__)
+
+PINGREQ = bytes((PacketType.PINGREQ << 4, 0))
+DISCONNECT = bytes((PacketType.DISCONNECT << 4, 0))
+MAX_PACKET_BYTES = 256 * 1024  # what the listener takes in one packet; the log is made for such
+RETRY_REFUSED_S = 30.0  # how long a refused filter waits until it is asked for again
+
+
+class Connection:
+    """Made with a wire that is connected; `begin` sends the CONNECT.
+
+    ready  once the broker has let us in: whether it had kept our session; cancelled if it never did
+    lost   once the connection has ended: why
+    """
+
+    qos = QOS  # of what it acknowledges itself
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        wire: Callable[[Callable[[bytes], None], Callable[[OSError], None]], Wire],
+        stage: MqttToReadings,
+        names: TopicNames,
+        judge: Judge,
+        figures: Figures,
+        *,
+        subscribed: frozenset[str],
+        on_subscribed: Callable[[Connection, Sequence[str]], None],
+        ask_all: bool,
+    ) -> None:
+        """`subscribed` are the filters of the session that the broker may have kept. `ask_all` asks for all, also with
+        3.1.1, where that brings retained messages once more.
+        """
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[bool] = loop.create_future()
+        self.lost: asyncio.Future[Trouble] = loop.create_future()
+        self.has_subscribed = False  # and the subscriber was told
+        self._broker = broker
+        self._wire = wire(self._on_data, self._on_error)
+        self._client = Session(broker, client_id, self._wire)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
+        self._stage = stage
+        self._names = names
+        self._judge = judge
+        self._takes_retained = broker.retained == "take"
+        self._figures = figures
+        self._subscribed = subscribed
+        self._on_subscribed = on_subscribed
+        self._is_v5 = broker.version == "5"
+        self._ask_all = ask_all or self._is_v5
+        self._receipts = _Receipts(self)
+        self._half_window = max(1, broker.window // 2)
+        self._is_connected = False
+        self._partial: bytearray | None = None
+        self._needed = 0
+        self._passing: Passing | None = None  # a packet that is too large
+        self._unacknowledged = 0
+        self._asked: dict[int, tuple[str, ...]] = {}  # filters by the packet identifier of their SUBSCRIBE
+        self._refused: tuple[str, ...] = ()
+        self._ask_again_s = 0.0
+        self._said_s = time.monotonic()  # when we last sent something while not reading
+        self._trust_until_s = 0.0
+
+    def begin(self) -> None:
+        """Send the CONNECT, and read."""
+        self._client.begin()
+        self._wire.resume()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.lost.done()
+
+    # --- what the stage calls ---
+
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """These messages are durable: send their PUBACKs, unless the connection that they came on is over."""
+        return self.send_acks(pubacks(packet_ids), len(packet_ids))
+
+    def send_acks(self, packets: bytes, count: int) -> int:
+        """Send these, which acknowledge so many messages, unless the connection is over. How many were."""
+        if self.is_over:
+            self._figures.stale.inc(count)
+            return 0
+        self._unacknowledged -= count
+        self._figures.unacknowledged.dec(count)
+        self._figures.acknowledged.inc(count)
+        self._wire.send(packets)
+        return count
+
+    # --- what the subscriber calls ---
+
+    def pause(self) -> None:
+        """Stop reading: the broker's window fills up, and it keeps the rest. What it says to our CONNECT is read."""
+        if self._is_connected:
+            self._wire.pause()
+
+    def resume(self) -> None:
+        """Read on; answers to our pings may lie behind what has piled up."""
+        self._trust_until_s = time.monotonic() + self._client.keepalive
+        if not self.is_over:
+            self._wire.resume()
+
+    def turn(self) -> None:
+        """Once a second: keep alive, and ask again for refused filters."""
+        now_s = time.monotonic()
+        if self._stage.is_pressed:  # not read, so paho would miss the broker's answers
+            if now_s - self._said_s >= self._client.keepalive / 2:  # the broker may have set another than ours
+                self._said_s = now_s
+                self._wire.send(PINGREQ)
+            return
+        if now_s >= self._trust_until_s:
+            self._client.loop_misc()
+        if self._refused and now_s >= self._ask_again_s:
+            self._subscribe(self._refused)
+
+    async def end(self) -> None:
+        """Say goodbye and close. The broker keeps the session."""
+        if not self.is_over:
+            if self._is_connected:
+                self._wire.send(DISCONNECT)
+            self._lose(Trouble(Kind.OURS, "ended by us"), close=False)
+            await self._wire.close_gracefully()
+
+    def give_up(self, why: Trouble) -> None:
+        """End it at once."""
+        self._lose(why)
+
+    # --- bytes ---
+
+    def _on_data(self, data: bytes) -> None:
+        if not data:
+            self._lose(Trouble(Kind.LOST, f"{self._broker.label} has closed the connection"))
+            return
+        if self._partial is not None:
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return
+            data = bytes(self._partial)
+            self._partial = None
+        try:
+            self._take(data)
+        except MalformedPacket as error:
+            self._lose(Trouble(Kind.BAD_PACKET, f"{self._broker.label} sent bytes that are not MQTT: {error}"))
+        except Exception as error:
+            # whatever it was, only this connection ends, and what it brought is sent again
+            logger.exception("broker %s: the connection failed", self._broker.label)
+            self._lose(Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this with the log"))
+
+    def _take(self, data: bytes) -> None:
+        """Take in all whole packets of `data`, and keep the rest."""
+        at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
+        while at < len(data) and not self.is_over:
+            if self._is_connected:
+                at = self._take_publishes(data, at)
+                if at == len(data):
+                    return
+            found = header(data, at, LARGEST_PACKET_BYTES)
+            is_large = found is not None and found.stop - at > MAX_PACKET_BYTES
+            stop = 0 if found is None else head_stop(found, at) if is_large else found.stop
+            if found is None or stop > len(data):
+                self._partial = bytearray(data[at:])
+                self._needed = stop - at
+                return
+            kind = found.first >> 4
+            if is_large:
+                stop = self._let_by(Passing(data, found, at), data, stop)
+            elif kind == PacketType.PUBLISH:
+                self._take_one(parts_of(data, found, is_v5=self._is_v5))
+            elif kind == PacketType.PUBREL:
+                self._wire.send(bytes((PacketType.PUBCOMP << 4, 2)) + data[found.body : found.body + 2])
+            else:
+                self._client.read_packet(data[at : found.stop])
+            at = stop
+
+    def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
+        """Let a packet that is too large go by, which goes on at `at`; the position behind what there is of it."""
+        at = passing.take(data, at)
+        self._passing = None if passing.is_through else passing
+        if passing.is_through:
+            self._take_one(parts_of(passing.head, passing.header, is_v5=self._is_v5))
+        return at
+
+    def _take_publishes(self, data: bytes, at: int) -> int:
+        """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
+        stage, seen = self._stage, self._judge.seen
+        while True:
+            batch = stage.batch
+            payloads = batch.payloads
+            before = len(payloads)
+            ids: list[bytes] = []
+            stop = take_publishes(
+                data,
+                at,
+                self._names.known,
+                batch.mqtt_topics,
+                payloads,
+                ids,
+                is_v5=self._is_v5,
+                limit=stage.room,
+                takes_retained=self._takes_retained,
+            )
+            if stop == at:
+                return at
+            if seen is not None:
+                seen.note(batch.mqtt_topics[before:], payloads[before:])
+            self._took(len(payloads) - before, stop - at, self, ids)
+            at = stop
+
+    def _take_one(self, parts: Parts) -> None:
+        publisher: Publisher = self._receipts if parts.qos == 2 else self
+        ids = [parts.packet_id] if parts.qos else []
+        self._owe(1, len(ids))
+        mqtt_topic = self._judge.topic_of(parts)
+        fate = self._judge.fate_of(mqtt_topic, parts)
+        account = self._broker.account
+        if fate is not Fate.TAKEN:
+            self._figures.left[fate].inc()
+            if ids:
+                self._stage.acknowledge_in_turn(publisher, ids)
+        elif parts.payload_bytes > len(parts.payload):
+            self._stage.reject(account, mqtt_topic, self._cut(mqtt_topic, parts), publisher, ids)
+        else:
+            self._stage.take(account, mqtt_topic, parts.payload, publisher, ids)
+        self._hurry()
+
+    def _cut(self, mqtt_topic: str, parts: Parts) -> Rejection:
+        self._figures.cut.inc()
+        logger.warning(
+            "broker %s: a message of %d bytes on %r is cut to %d: it becomes a dead letter",
+            self._broker.label, parts.payload_bytes, mqtt_topic[:200], KEPT_BYTES,
+        )  # fmt: skip
+        detail = (
+            f"a message of {parts.payload_bytes} bytes; packets of at most {MAX_PACKET_BYTES} are stored. Its first "
+            f"{KEPT_BYTES} bytes are kept"
+        )
+        return Rejection(DeadReason.TOO_LARGE, detail, parts.payload[:KEPT_BYTES])
+
+    def _took(self, count: int, size_bytes: int, publisher: Publisher, packet_ids: list[bytes]) -> None:
+        """The last `count` messages of the open batch came from here."""
+        self._owe(count, len(packet_ids))
+        self._stage.took(self._broker.account, count, size_bytes, publisher, packet_ids)
+        self._hurry()
+
+    def _owe(self, count: int, unacknowledged: int) -> None:
+        self._figures.messages.inc(count)
+        self._figures.unacknowledged.inc(unacknowledged)
+        self._unacknowledged += unacknowledged
+
+    def _hurry(self) -> None:
+        if self._unacknowledged >= self._half_window:
+            self._stage.hurry()  # the broker must not come to the end of its window, and wait for us
+
+    # --- what paho calls; it lets no exception of ours pass (`_on_data`) ---
+
+    def _on_connect(
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if self._is_connected:
+            raise MalformedPacket("protocol_error", "a second CONNACK on one connection")
+        if reason.is_failure:
+            where = f"{self._broker.label} refuses the connection"
+            self._lose(trouble.of_reason(reason.value, str(reason), during=where))
+            return
+        self._is_connected = True
+        if self._stage.is_pressed:
+            self._wire.pause()
+        self.ready.set_result(flags.session_present)
+        wanted = self._broker.filters
+        known = self._subscribed if flags.session_present else frozenset()
+        self._judge_copies(known, properties)
+        gone = sorted(known - set(wanted))
+        if gone:
+            self._client.unsubscribe(gone)
+        missing = [topic for topic in wanted if self._ask_all or topic not in known]
+        if missing:
+            self._subscribe(missing)
+        else:
+            self._on_subscribed(self, wanted)
+
+    def _judge_copies(self, granted: frozenset[str], properties: Properties | None) -> None:
+        """What the broker has granted before is what it sends for, until it says something else."""
+        copies = self._judge.copies
+        if copies is None:
+            return
+        if getattr(properties, "SubscriptionIdentifierAvailable", 1) == 0:  # 3.2.2.3.12
+            self._judge.copies = None
+            logger.warning(
+                "broker %s tells no copies of a message apart: what several of %s match may be stored several times",
+                self._broker.label, ", ".join(self._broker.topics),
+            )  # fmt: skip
+            return
+        copies.granted = frozenset(each.removeprefix(self._broker.group_prefix) for each in granted)
+
+    def _subscribe(self, filters: Sequence[str]) -> None:
+        self._refused = ()
+        copies = self._judge.copies
+        if copies is None:
+            self._ask(filters, None)
+            return
+        for each in filters:  # a SUBSCRIBE has one identifier
+            self._ask([each], copies.identifiers[each.removeprefix(self._broker.group_prefix)])
+
+    def _ask(self, filters: Sequence[str], identifier: int | None) -> None:
+        packet_id = self._client.subscribe_to(filters, identifier)
+        if packet_id is not None:
+            self._asked[packet_id] = tuple(filters)
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        filters = self._asked.pop(packet_id, ())
+        for topic, reason in zip(filters, reasons, strict=False):
+            if reason.is_failure:
+                where = f"{self._broker.label} refuses the subscription to {topic!r}"
+                found = trouble.of_reason(reason.value, str(reason), during=where)
+                self._figures.count_error(found.kind)
+                logger.error("broker %s; asked again in %g s", found, RETRY_REFUSED_S)
+                self._refused = (*self._refused, topic)
+                self._ask_again_s = time.monotonic() + RETRY_REFUSED_S
+            elif reason.value < QOS:
+                logger.warning(
+                    "broker %s grants %r with QoS 0 only: what is on its way when a connection ends is lost",
+                    self._broker.label, topic,
+                )  # fmt: skip
+        if self._asked:
+            return
+        granted = [topic for topic in self._broker.filters if topic not in self._refused]
+        if self._judge.copies is not None:
+            self._judge.copies.granted = frozenset(each.removeprefix(self._broker.group_prefix) for each in granted)
+        self._on_subscribed(self, granted)
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            found = trouble.of_reason(reason.value, str(reason), during=f"{self._broker.label} ends the connection")
+        else:
+            found = Trouble(Kind.LOST, f"the connection to {self._broker.label} ended: {reason}")
+        self._lose(found)
+
+    # --- endings ---
+
+    def _on_error(self, error: OSError) -> None:
+        self._lose(trouble.of_error(error, self._broker.label))
+
+    def _lose(self, why: Trouble, *, close: bool = True) -> None:
+        if self.is_over:
+            return
+        if why.kind is Kind.LOST and not self._is_connected:
+            why = trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure)
+        self.lost.set_result(why)
+        self._figures.unacknowledged.dec(self._unacknowledged)
+        if not self.ready.done():
+            self.ready.cancel()
+        if close:
+            self._wire.close()
+
+
+class _Receipts:
+    """Who waits for the PUBRECs of messages of QoS 2.
+
+    We ask for QoS 1, so these are of a session that another program began under our client id. PUBREC makes a message
+    ours as PUBACK does with QoS 1; what is sent again before it is an ordinary message.
+    """
+
+    qos = 2
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def acknowledge(self, packet_ids: list[bytes]) -> int:
+        """These messages are durable: send their PUBRECs."""
+        head = bytes((PacketType.PUBREC << 4, 2))
+        return self._connection.send_acks(head + head.join(packet_ids), len(packet_ids))

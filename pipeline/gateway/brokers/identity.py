@@ -1,0 +1,151 @@
+"""Who a gateway is to its brokers: client ids that stay the same for ever, and what was subscribed to under them.
+
+A broker keeps a session, with what we have not acknowledged, by client id. So an id has to survive every restart, and
+two gateways must never have the same one: they would end each other's connections, for ever. It is made of a random id
+kept in the data_dir, and of the gateway's *slot*: the lowest number that no other gateway on this data_dir holds (by a
+lock that ends with the process). So a gateway that is started again finds its session again.
+
+brokers/
+├── identity.json        the random id
+├── slot-0.lock          held by a gateway
+├── slot-0.json          what it has subscribed to, by client id
+└── slot-0-….seen        what was last taken in, for each client id (`seen`)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from pipeline.base.errors import DataDirError
+from pipeline.config.brokers import Broker
+from store.objects.files import make_folders, write_atomic
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+_MOST_GATEWAYS = 1_000
+_ID_CHARACTERS = 23  # 3.1.1, 3.1.3.1: what every server takes
+
+
+class Identity:
+    """The lowest free slot of the data_dir's `folder`, until `release` or the end of the process.
+
+    Raises DataDirError if the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            make_folders(folder)
+            self._random_id = _random_id(folder)
+            self.slot, self._lock = _take_slot(folder)
+        except OSError as error:
+            raise DataDirError(f"{folder} cannot be used: {error.strerror or error}") from error
+        self._file = folder / f"slot-{self.slot}.json"
+        self._filters, self._asked = _read_filters(self._file)
+
+    def client_ids(self, brokers: Sequence[Broker]) -> list[str]:
+        """One for each of `brokers`; they depend on who they are and as whom we come, not on their order or topics."""
+        seen: dict[str, int] = {}
+        ids = []
+        for broker in brokers:
+            who = json.dumps([broker.label, broker.credentials[0], broker.group, broker.account])
+            seen[who] = seen.get(who, 0) + 1
+            ids.append(self._client_id(broker, f"{self._random_id} {self.slot} {who} {seen[who]}"))
+        return ids
+
+    def _client_id(self, broker: Broker, who: str) -> str:
+        if broker.client_id is None:
+            digest = hashlib.sha256(who.encode()).hexdigest()
+            return f"streamgauge-{digest}"[:_ID_CHARACTERS]
+        return broker.client_id if self.slot == 0 else f"{broker.client_id}-{self.slot + 1}"
+
+    def seen_file(self, client_id: str) -> Path:
+        """Where it is kept what was last taken in under `client_id`."""
+        return self._file.with_name(f"slot-{self.slot}-{hashlib.sha256(client_id.encode()).hexdigest()[:12]}.seen")
+
+    def subscribed(self, client_id: str) -> frozenset[str]:
+        """The filters that the broker has granted in the session of `client_id`."""
+        return frozenset(self._filters.get(client_id, ()))
+
+    def may_have(self, client_id: str) -> frozenset[str]:
+        """As `subscribed`, with those that were asked for, and whose answer may have been lost."""
+        return self.subscribed(client_id) | frozenset(self._asked.get(client_id, ()))
+
+    def ask(self, client_id: str, filters: Sequence[str]) -> None:
+        """These filters are about to be asked for."""
+        if not set(filters) <= self.may_have(client_id):
+            self._asked[client_id] = sorted({*self._asked.get(client_id, ()), *filters})
+            self._save()
+
+    def remember(self, client_id: str, filters: Sequence[str]) -> None:
+        """The session of `client_id` has these filters, and no others."""
+        if self._filters.get(client_id) != list(filters) or client_id in self._asked:
+            self._filters[client_id] = list(filters)
+            self._asked.pop(client_id, None)
+            self._save()
+
+    def _save(self) -> None:
+        state = {"format_version": FORMAT_VERSION, "filters": self._filters, "asked": self._asked}
+        try:
+            write_atomic(self._file, json.dumps(state).encode())
+        except OSError as error:  # a full disk: then a filter that is removed later stays subscribed
+            logger.warning("%s cannot be written: %s", self._file, error.strerror)
+
+    def release(self) -> None:
+        """Let another gateway have the slot."""
+        self._lock.close()
+
+
+def _random_id(folder: Path) -> str:
+    path = folder / "identity.json"
+    with (folder / "identity.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            write_atomic(path, json.dumps({"format_version": FORMAT_VERSION, "id": secrets.token_hex(8)}).encode())
+        try:
+            found = json.loads(path.read_bytes())
+            version, identity = found["format_version"], str(found["id"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataDirError(
+                f"{path} does not say who this gateway is to its brokers; put it back, or remove it to be someone new: "
+                "what brokers keep for us is not asked for then"
+            ) from error
+    if version != FORMAT_VERSION:
+        raise DataDirError(f"{path} has format version {version}; this streamgauge reads {FORMAT_VERSION}")
+    return identity
+
+
+def _take_slot(folder: Path) -> tuple[int, IO[str]]:
+    for slot in range(_MOST_GATEWAYS):
+        lock = (folder / f"slot-{slot}.lock").open("a+", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        return slot, lock
+    raise DataDirError(f"{folder}: {_MOST_GATEWAYS} gateways run on this data_dir already")
+
+
+def _read_filters(path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """By client id, the filters that were granted, and those that were only asked for."""
+    try:
+        state = json.loads(path.read_bytes())
+        found = state["filters"], state["asked"]
+    except FileNotFoundError:
+        return {}, {}
+    except (ValueError, KeyError, TypeError):
+        logger.warning("%s is damaged: filters that were removed from the configuration may stay subscribed", path)
+        return {}, {}
+    return found

@@ -1,0 +1,97 @@
+"""What was last taken in of each MQTT topic of one session, so that a retained message is known again.
+
+A broker sends its retained messages whenever a subscription is new: at the first start, after it lost our session, with
+MQTT 3.1.1 at each start. One that says what was last taken in of its MQTT topic is no news, and a sensor that is silent
+has not spoken. So a check sum of the last message of each MQTT topic is kept, also over restarts.
+
+The rule: the file claims nothing that is not durable in the log. `save` is called with a snapshot once all that it
+tells of is. What was taken in since is forgotten by a kill: a retained message of that time is then stored once more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from store.objects.files import write_atomic
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+MOST_TOPICS = 500_000  # about 100 bytes each; beyond it the memory begins anew
+
+
+class _File(msgspec.Struct, array_like=True):
+    format_version: int
+    sums: dict[str, int]
+
+
+class Snapshot(NamedTuple):
+    """What was known at a moment."""
+
+    number: int
+    sums: dict[str, int]
+
+
+class Seen:
+    """The memory in the file at `path`. A torn one is begun anew."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sums = _read(path)
+        self.has_changed = False
+        self._taken = self._written = 0  # snapshots, by number
+        self._writing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def note(self, mqtt_topics: Iterable[str], payloads: Iterable[bytes]) -> None:
+        """These were taken in, in this order."""
+        self._sums.update(zip(mqtt_topics, map(zlib.crc32, payloads), strict=False))
+        self.has_changed = True
+        if len(self._sums) > MOST_TOPICS:
+            logger.warning("more than %d MQTT topics: which retained messages are known is forgotten", MOST_TOPICS)
+            self._sums.clear()
+
+    def forget(self, mqtt_topic: str) -> None:
+        """Its retained message was cleared."""
+        self.has_changed |= self._sums.pop(mqtt_topic, None) is not None
+
+    def has(self, mqtt_topic: str, payload: bytes) -> bool:
+        """Whether this is what was last taken in of the MQTT topic."""
+        return self._sums.get(mqtt_topic) == zlib.crc32(payload)
+
+    def snapshot(self) -> Snapshot:
+        """What is known now, for `save`."""
+        self.has_changed = False
+        self._taken += 1
+        return Snapshot(self._taken, dict(self._sums))
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write it down, unless a later one was. May be called in any thread."""
+        with self._writing:
+            if snapshot.number <= self._written:
+                return
+            try:
+                write_atomic(self._path, msgspec.msgpack.encode(_File(FORMAT_VERSION, snapshot.sums)))
+            except OSError as error:  # a full disk: then retained messages may be stored once more
+                logger.warning("%s cannot be written: %s", self._path, error.strerror)
+            self._written = snapshot.number
+
+
+def _read(path: Path) -> dict[str, int]:
+    try:
+        found = msgspec.msgpack.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        logger.warning("%s cannot be read: retained messages are taken as new ones", path)
+        return {}
+    return found.sums if found.format_version == FORMAT_VERSION else {}

@@ -1,0 +1,1 @@
+"""The MQTT listener: connections of devices, what they may do, and their acknowledgements."""

@@ -1,0 +1,126 @@
+"""The PUBLISHes of one connection that the bulk path left alone: new names, aliases, QoS 2, and whatever is odd.
+
+What a device publishes may keep nothing else out that it publishes. So a message that can be no reading is acknowledged
+and becomes a dead letter, where its parts can be told apart; see `Offenders` for what the standard wants first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.base import metrics
+from pipeline.base.errors import MalformedPacket
+from pipeline.gateway.listener.receipts import Receipts
+from pipeline.gateway.mqtt.aliases import TopicAliases
+from pipeline.gateway.mqtt.codes import Version
+from pipeline.gateway.mqtt.decode import Header, decode
+from pipeline.gateway.mqtt.packets import Publish
+from pipeline.gateway.mqtt.parts import parts_of
+from pipeline.gateway.mqtt.passing import KEPT_BYTES, Passing
+from pipeline.gateway.mqtt_to_readings import Publisher
+from pipeline.log.dead_letter import Reason, Rejection
+
+if TYPE_CHECKING:
+    from pipeline.gateway.listener.session import Session
+
+Told = tuple[Publisher | None, list[bytes]]  # who acknowledges a message, and its packet identifier if it has one
+
+
+class Publishes:
+    """Made when a connection needs it."""
+
+    __slots__ = ("_aliases", "_receipts", "_session", "_version")
+
+    def __init__(self, session: Session, version: Version) -> None:
+        self._session = session
+        self._version = version
+        self._aliases: TopicAliases | None = None  # made on first use, as is the next
+        self._receipts: Receipts | None = None
+
+    def take(self, data: bytes, found: Header) -> None:
+        """Take in the PUBLISH at `found`, which is whole. Raises MalformedPacket if it ends the connection."""
+        try:
+            publish = self._read(data, found)
+        except MalformedPacket as error:
+            self._take_bad(data, found, error)
+            return
+        told = self._who_tells(publish.qos, publish.packet_id.to_bytes(2, "big"))
+        if told is None:
+            return
+        gateway = self._session.gateway
+        if not gateway.is_news(publish.mqtt_topic, publish.payload, is_retained=publish.is_retained):
+            gateway.stage.take(self._session.account, publish.mqtt_topic, publish.payload, *told)
+        elif told[0] is not None:
+            gateway.stage.acknowledge_in_turn(told[0], told[1])
+
+    def take_head(self, passing: Passing) -> None:
+        """A PUBLISH that was too large has gone by. Raises MalformedPacket if it ends the connection."""
+        try:
+            publish = self._read(passing.head, passing.head_header)
+        except MalformedPacket as error:
+            self._take_bad(passing.head, passing.header, error)
+            return
+        told = self._who_tells(publish.qos, publish.packet_id.to_bytes(2, "big"))
+        if told is None:
+            return
+        size_bytes = len(publish.payload) + passing.header.stop - len(passing.head)
+        detail = (
+            f"a message of {size_bytes} bytes, in a packet of {passing.header.stop}; packets of at most "
+            f"{self._session.gateway.settings.max_packet_bytes} are stored. Its first {KEPT_BYTES} bytes are kept"
+        )
+        self._session.gateway.complaints.warn("message too large", f"{self._session.name}: {detail}")
+        rejection = Rejection(Reason.TOO_LARGE, detail, publish.payload[:KEPT_BYTES])
+        self._session.gateway.stage.reject(self._session.account, publish.mqtt_topic, rejection, *told)
+
+    def release(self, packet_id: bytes) -> bool:
+        """A PUBREL has come; whether its message was known. Raises MalformedPacket if it came too early."""
+        return self._receipts is not None and self._receipts.release(packet_id)
+
+    def _read(self, data: bytes, found: Header) -> Publish:
+        """The message, with its MQTT topic in full."""
+        publish = decode(data, found, self._version, self._session.gateway.names)
+        assert isinstance(publish, Publish)
+        if publish.topic_alias is None:
+            return publish
+        if self._aliases is None:
+            self._aliases = TopicAliases(self._session.gateway.settings.topic_alias_maximum)
+        mqtt_topic = self._aliases.resolve(publish)
+        return Publish(mqtt_topic, publish.payload, publish.qos, publish.packet_id, None, publish.is_retained)
+
+    def _who_tells(self, qos: int, packet_id: bytes) -> Told | None:
+        """Who acknowledges this message; None if it has come before, and its acknowledgement is on its way."""
+        if qos == 0:
+            return None, []
+        if qos == 1:
+            self._session.owe(1)
+            return self._session, [packet_id]
+        if self._receipts is None:
+            self._receipts = Receipts(self._session.send_if_connected)
+        if self._receipts.hold(packet_id):
+            self._session.owe(1)  # until the PUBREL
+            return self._receipts, [packet_id]
+        metrics.messages_repeated.inc()
+        if not self._receipts.is_waiting(packet_id):
+            self._session.gateway.stage.acknowledge_in_turn(self._receipts, [packet_id])
+        return None
+
+    def _take_bad(self, data: bytes, found: Header, error: MalformedPacket) -> None:
+        """Keep a PUBLISH that MQTT forbids as a dead letter; acknowledge it if the client was ended for such before.
+
+        Raises `error` if it was not, and MalformedPacket if nobody can tell what to acknowledge.
+        """
+        session, gateway = self._session, self._session.gateway
+        parts = parts_of(data, found, is_v5=self._version is Version.V5)
+        told = self._who_tells(parts.qos, parts.packet_id)
+        if told is None:
+            return
+        is_forgiven = gateway.offenders.offends(session.account, session.known_as)
+        is_cut = parts.payload_bytes > len(parts.payload)
+        payload = parts.payload[:KEPT_BYTES] if is_cut else parts.payload
+        rejection = Rejection(Reason.BAD_PUBLISH, f"{error.reason}: {error}", payload)
+        mqtt_topic = parts.shown_topic[: gateway.settings.max_topic_bytes]
+        gateway.stage.reject(session.account, mqtt_topic, rejection, *(told if is_forgiven else (None, [])))
+        if not is_forgiven:
+            raise error
+        metrics.packets_malformed.labels(error.reason).inc()
+        gateway.complaints.warn(f"bad packet, {error.reason}", f"{session.name}, again: {error}; it is a dead letter")

@@ -1,0 +1,110 @@
+"""A listening server whose connections begin with a TLS handshake, each in a task of its own.
+
+asyncio's `create_server(ssl=…)` tells nobody of a handshake that failed. Here every failure is counted with its reason,
+and complained of with the peer's address. A protocol is made and told of its connection once the handshake is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.base import metrics
+from pipeline.base.tls.handshakes import why
+from pipeline.gateway.listener.complaints import Complaints
+
+ACCEPT_AGAIN_S = 0.1  # after an accept that failed: as a rule all open files are in use
+GOODBYE_S = 5.0  # for the peer's close_notify; a session cuts off sooner
+
+
+class SecureServer:
+    """`start` binds, `close` accepts no more; connections that are through live on."""
+
+    def __init__(
+        self,
+        make_protocol: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext,
+        handshake_timeout_s: float,
+        complaints: Complaints,
+    ) -> None:
+        self.sockets: Sequence[socket.socket] = ()
+        self._make_protocol = make_protocol
+        self._context = context
+        self._handshake_timeout_s = handshake_timeout_s
+        self._complaints = complaints
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int, backlog: int) -> None:
+        """Listen. Raises OSError if the address cannot be had."""
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listeners: list[socket.socket] = []
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                listeners.append(_listener(family, address, backlog))
+        except OSError:
+            for listener in listeners:
+                listener.close()
+            raise
+        self.sockets = listeners
+        for listener in listeners:
+            self._spawn(self._accept(listener))
+
+    def close(self) -> None:
+        """Accept no more, and give up the handshakes under way; the sockets close as the loop goes on."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        with listener:
+            while True:
+                try:
+                    connection, address = await self._loop.sock_accept(listener)
+                except OSError as error:
+                    self._complaints.warn("accept failed", f"{error.strerror or error}; the device waits")
+                    await asyncio.sleep(ACCEPT_AGAIN_S)
+                else:
+                    self._spawn(self._shake_hands(connection, address))
+
+    async def _shake_hands(self, connection: socket.socket, address: Any) -> None:
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.connect_accepted_socket(
+                self._make_protocol,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=self._handshake_timeout_s,
+                ssl_shutdown_timeout=GOODBYE_S,
+            )
+        except OSError as error:
+            reason, detail = why(error)
+            metrics.handshakes_failed.labels("mqtt", reason).inc()
+            if reason != "lost":  # as probes do, which only look whether somebody listens
+                self._complaints.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _listener(family: int, address: Any, backlog: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # several gateways share the port
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,253 @@
+"""The listener: sessions, what they share, and the loop's one timer.
+
+Backpressure, in one place: while too much waits for the log, no connection is read, keep-alives of connections stand
+still, and new CONNECTs are answered "server busy" once that lasts. Nothing is dropped; when the log has taken half of
+what waits, everything goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable
+
+from pipeline.base import metrics
+from pipeline.base.arrival import ArrivalStamps
+from pipeline.base.tls.peers import common_name
+from pipeline.base.tls.switch import POLL_S, Switch
+from pipeline.gateway.listener.accounts import Accounts
+from pipeline.gateway.listener.admission import Admitted, Refused, admit
+from pipeline.gateway.listener.complaints import Complaints
+from pipeline.gateway.listener.offenders import Offenders
+from pipeline.gateway.listener.secure_server import SecureServer
+from pipeline.gateway.listener.session import Session
+from pipeline.gateway.listener.settings import ListenerSettings
+from pipeline.gateway.listener.wheel import Wheel
+from pipeline.gateway.mqtt.bridges import bridge_state
+from pipeline.gateway.mqtt.codes import ReasonCode
+from pipeline.gateway.mqtt.packets import Connect, Will
+from pipeline.gateway.mqtt.topics import TopicNames
+from pipeline.gateway.mqtt_to_readings import MqttToReadings
+from pipeline.gateway.open_files import raise_limit
+from pipeline.log.log import Appender
+from pipeline.stream.partitioning import Partitioner
+
+logger = logging.getLogger(__name__)
+
+TURN_S = 0.5  # how finely keep-alives are watched
+POLL_TURNS = math.ceil(POLL_S / TURN_S)
+
+
+class Gateway:
+    """A listener. `start` binds, `stop` ends it; `failed` of its stage raises if the log fails."""
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        appender: Appender,
+        *,
+        stamps: ArrivalStamps,
+        partition_of: Partitioner | None = None,
+    ) -> None:
+        self.settings = settings
+        self.names = TopicNames(settings.max_topic_bytes)
+        self.wheel: Wheel[Session] = Wheel()
+        self.complaints = Complaints()
+        self.offenders = Offenders()
+        self.stage = MqttToReadings(
+            appender, settings.batch, stamps=stamps, on_pressure=self._on_pressure, partition_of=partition_of
+        )
+        self.tls = None if settings.tls is None else Switch(settings.tls, "mqtt")
+        self._accounts = Accounts(settings.users)
+        self._sessions: set[Session] = set()
+        self._by_client_id: dict[tuple[str, str], Session] = {}
+        self._pressed_since_s = self._paused_since_s = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._ticker: asyncio.TimerHandle | None = None
+        self._server: asyncio.Server | SecureServer | None = None
+        self._most_connections = 0
+        self._gone = asyncio.Event()
+        self.on_pressure: list[Callable[[bool], None]] = []  # others that feed the stage
+
+    @property
+    def is_pressed(self) -> bool:
+        """Too much waits for the log: nothing is read."""
+        return self.stage.is_pressed
+
+    @property
+    def is_busy(self) -> bool:
+        """New connections are refused: the log is full, or has been slow for a while."""
+        is_slow = self.is_pressed and time.monotonic() - self._pressed_since_s >= self.settings.busy_after_s
+        return self.stage.refusal is not None or is_slow
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everyone may publish."""
+        return self._accounts.are_open
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError if the address cannot be had."""
+        self._most_connections = raise_limit()
+        self._server = await (self._listen() if self.tls is None else self._listen_securely(self.tls))
+        self._ticker = self._loop.call_later(TURN_S, self._tick)
+        logger.info("listening for MQTT on %s port %d", self.settings.host, self.port)
+
+    async def stop(self) -> None:
+        """Accept no more, finish what was taken in, acknowledge it, say goodbye, close."""
+        assert self._server is not None
+        self._server.close()
+        for session in self._sessions:
+            session.pause()
+        try:
+            async with asyncio.timeout(self.settings.stop_timeout_s):
+                await self.stage.drain()
+        except TimeoutError:
+            logger.warning("ended before the log had taken all: what it did not take was not acknowledged")
+        for session in list(self._sessions):
+            session.shut_down()
+        try:
+            async with asyncio.timeout(self.settings.stop_timeout_s):
+                while self._sessions:
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            for session in list(self._sessions):
+                session.abort()
+        self.stage.stop()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(
+            lambda: Session(self),
+            self.settings.host,
+            self.settings.port,
+            backlog=self.settings.backlog,
+            reuse_address=True,
+            reuse_port=True,  # several gateways share the port
+        )
+
+    async def _listen_securely(self, tls: Switch) -> SecureServer:
+        server = SecureServer(lambda: Session(self), tls, self.settings.handshake_timeout_s, self.complaints)
+        await server.start(self.settings.host, self.settings.port, self.settings.backlog)
+        return server
+
+    # --- what sessions call ---
+
+    def turns(self, seconds: float) -> int:
+        """How many turns of the wheel are not less than `seconds`; the turn under way does not count."""
+        return math.ceil(seconds / TURN_S) + 1
+
+    def joined(self, session: Session) -> None:
+        """A connection was accepted."""
+        self._sessions.add(session)
+        if len(self._sessions) > 0.9 * self._most_connections:
+            self.complaints.warn(
+                "open files",
+                f"{len(self._sessions)} connections of at most {self._most_connections}; raise `ulimit -n`",
+            )
+
+    def admit(self, connect: Connect, transport: asyncio.BaseTransport) -> Admitted | Refused:
+        """Whether this CONNECT is let in."""
+        return admit(
+            connect,
+            self._accounts,
+            self.settings,
+            is_busy=self.is_busy,
+            fresh_id=f"auto-{secrets.token_hex(8)}",
+            certified=None if self.tls is None else common_name(transport.get_extra_info("peercert")),
+        )
+
+    def admitted(self, session: Session) -> None:
+        """A CONNECT was let in: an older connection of that client id ends (3.1.4)."""
+        metrics.connections.inc()
+        key = session.account, session.client_id
+        older = self._by_client_id.get(key)
+        self._by_client_id[key] = session
+        if older is not None and older.is_connected:
+            older.end("taken_over", ReasonCode.SESSION_TAKEN_OVER, "its client id came again on another connection")
+        if self.is_pressed:
+            session.pause()
+
+    def left(self, session: Session, *, was_admitted: bool) -> None:
+        """A connection has ended."""
+        self._sessions.discard(session)
+        if was_admitted:
+            metrics.connections.dec()
+            key = session.account, session.client_id
+            if self._by_client_id.get(key) is session:
+                del self._by_client_id[key]
+        self._gone.set()
+
+    def take_will(self, session: Session, will: Will) -> None:
+        """The will of a device that went without a word: a message like any other, but nobody waits for its PUBACK."""
+        if not self.is_news(will.mqtt_topic, will.payload, is_retained=will.is_retained):
+            self.stage.take(session.account, will.mqtt_topic, will.payload, None, [])
+
+    def is_news(self, mqtt_topic: str, payload: bytes, *, is_retained: bool) -> bool:
+        """Whether a message is no reading, and nothing to keep: it clears a retained one, which we do not have, or is
+        what a bridge says of itself. It is counted.
+        """
+        if not payload and is_retained:  # 3.3.1.3
+            metrics.messages_cleared.inc()
+            return True
+        state = bridge_state(mqtt_topic, payload)
+        if state is None:
+            return False
+        name, is_connected = state
+        metrics.bridge_states.labels("connected" if is_connected else "gone").inc()
+        logger.info("the bridge %r says that it is %s", name[:64], "connected" if is_connected else "gone")
+        return True
+
+    # --- the loop's timer, and pressure ---
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(TURN_S, self._tick)
+        self.turn()
+
+    def turn(self) -> None:
+        """One turn of the wheel, every `TURN_S`: ends the connections that were silent for too long."""
+        if self.is_pressed:
+            self._count_pause()
+        for session in self.wheel.turn():
+            session.on_due()
+        if self.tls is not None and self.wheel.now % POLL_TURNS == 0:
+            self.tls.poll()
+
+    def reload_certificates(self) -> None:
+        """Load the certificate files now, whether or not they have changed."""
+        if self.tls is not None:
+            self.tls.reload()
+
+    def _on_pressure(self, is_pressed: bool) -> None:
+        if is_pressed:
+            self._pressed_since_s = self._paused_since_s = time.monotonic()
+            self.complaints.warn(
+                "log slow or full",
+                f"{self.stage.trouble}; {len(self._sessions)} connections are not read",
+            )
+        else:
+            self._count_pause()
+        for tell in self.on_pressure:
+            tell(is_pressed)
+        for session in self._sessions:
+            if not is_pressed:
+                session.resume()
+            elif session.is_connected:
+                session.pause()
+
+    def _count_pause(self) -> None:
+        now_s = time.monotonic()
+        metrics.paused_seconds.inc(now_s - self._paused_since_s)
+        self._paused_since_s = now_s

@@ -1,0 +1,137 @@
+"""A *dead letter*: a message that could not become a record, with one of the reasons there are.
+
+One value of the topic [dead_letters] is a MessagePack array `[format version, [dead letter …]]`, a dead letter an array
+of its fields in order.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+
+from pipeline.base.errors import FrameError
+
+FORMAT_VERSION = 1
+
+
+class Reason(enum.StrEnum):
+    """Why a message could not become a record. Label of metrics, filter of the archive."""
+
+    NO_ROUTE = "no_route"  # no table's template matches the MQTT topic
+    EMPTY_PAYLOAD = "empty_payload"  # no bytes, or white space alone
+    INVALID_UTF8 = "invalid_utf8"
+    INVALID_JSON = "invalid_json"  # cut off, or neither JSON nor text
+    TOO_DEEP = "too_deep"  # more levels than can be read
+    NO_MEASURES = "no_measures"  # nothing but time, dimensions, nulls and words for them
+    BAD_DIMENSION = "bad_dimension"  # dimensions that together are longer, or more, than a series may have
+    TIME_MISSING = "time_missing"
+    TIME_UNREADABLE = "time_unreadable"
+    TIME_OUT_OF_RANGE = "time_out_of_range"  # before 1970 or after 2262-04-11
+    TOO_FAR_AHEAD = "too_far_ahead"  # later than its arrival by more than the table's future limit
+    TOO_LATE = "too_late"  # earlier than its arrival by more than the table's retention
+    TOO_LARGE = "too_large"  # a message above the gateway's limit: its head alone is kept
+    BAD_PUBLISH = (
+        "bad_publish"  # a message as MQTT forbids it: a wildcard in its topic, an alias that stands for nothing
+    )
+    DAMAGED_FRAME = "damaged_frame"  # a log message that cannot be read
+    # Of letters that earlier versions wrote; today such a field costs no message.
+    NOT_FINITE = "not_finite"
+    ARRAY_INSIDE = "array_inside"
+    TOO_MANY_MEASURES = "too_many_measures"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_RANGE = "out_of_range"
+    BAD_NAME = "bad_name"
+
+
+EARLIER = frozenset(
+    {
+        Reason.NOT_FINITE,
+        Reason.ARRAY_INSIDE,
+        Reason.TOO_MANY_MEASURES,
+        Reason.WRONG_TYPE,
+        Reason.OUT_OF_RANGE,
+        Reason.BAD_NAME,
+    }
+)
+
+
+class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
+    """One message that was acknowledged and could not become a record.
+
+    id          `<log id>:<partition>:<offset>:<index in the frame>`: a replay of the log repeats ids
+    payload     as the device sent it
+    detail      what was wrong, the value, and what is allowed
+    arrival_ns  when the gateway took it in
+    """
+
+    id: str
+    account: str
+    mqtt_topic: str
+    payload: bytes
+    reason: Reason
+    detail: str
+    arrival_ns: int
+
+
+class Rejection(msgspec.Struct, array_like=True, frozen=True):
+    """A message that the gateway knows to be no reading, as a frame of [readings] holds it: why, and what is kept."""
+
+    reason: Reason
+    detail: str
+    payload: bytes
+
+
+class Replayed(msgspec.Struct, array_like=True, frozen=True):
+    """A note that dead letters of these ids were appended to [readings] again."""
+
+    ids: list[str]
+    at_ns: int
+
+
+class DeadLetterEntry(msgspec.Struct, array_like=True, frozen=True):
+    """What one message of [dead_letters] holds: letters, or the note that earlier ones were replayed."""
+
+    format_version: int
+    letters: list[DeadLetter]
+    replayed: Replayed | None = None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(DeadLetterEntry)
+_rejection_decoder = msgspec.msgpack.Decoder(Rejection)
+
+
+def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
+    """The bytes for the log of these dead letters."""
+    return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, list(letters)))
+
+
+def encode_replayed(ids: Sequence[str], at_ns: int) -> bytes:
+    """The bytes for the log of the note: whoever makes the archive anew from the log knows of the replay too."""
+    return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, [], Replayed(list(ids), at_ns)))
+
+
+def decode_dead_letters(data: bytes) -> DeadLetterEntry:
+    """What is in `data`. Raises FrameError if nothing here of a known version wrote it."""
+    try:
+        value = _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+        raise FrameError(f"{len(data)} bytes that are not dead letters: {error}") from error
+    if value.format_version != FORMAT_VERSION:
+        raise FrameError(f"dead letters of format version {value.format_version}; this program reads {FORMAT_VERSION}")
+    return value
+
+
+def encode_rejection(rejection: Rejection) -> bytes:
+    """The payload of its frame."""
+    return _encoder.encode(rejection)
+
+
+def decode_rejection(data: bytes) -> Rejection:
+    """What is in `data`. Raises FrameError."""
+    try:
+        return _rejection_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+        raise FrameError(f"{len(data)} bytes that are not a rejected message: {error}") from error

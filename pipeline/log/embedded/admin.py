@@ -1,0 +1,81 @@
+"""The embedded log from outside the stream: sizes, trimming, and reading for tools. May be used by several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.log.embedded.checkpoints import bound_wal
+from pipeline.log.embedded.folder import open_folder
+from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.log import Extent, Message
+
+READ_MAX_BYTES = 16 << 20
+
+
+class LocalAdmin:
+    """The `LogAdmin` of the embedded log."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = open_folder(path)
+        self._files: dict[str, TopicFile] = {}
+        self._lock = threading.Lock()
+        self.log_id = self._folder.log_id
+        self.partitions = self._folder.partitions
+
+    def partitions_of(self, topic: str) -> int:  # noqa: ARG002  all topics have the same
+        """The number of partitions of a topic."""
+        return self.partitions
+
+    def stream(self, topic: str, partition: int = 0) -> str:
+        """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
+        return self._folder.stream(topic, partition)
+
+    def extent(self, topic: str, partition: int = 0) -> Extent:
+        """What the partition holds now."""
+        with self._lock:
+            return self._file(topic).extent(partition)
+
+    def read(self, topic: str, from_offset: int, limit: int, partition: int = 0) -> list[Message]:
+        """Up to `limit` messages (and some 16 MB) from the first kept offset ≥ `from_offset` on."""
+        with self._lock:
+            return self._file(topic).read(partition, from_offset, limit, READ_MAX_BYTES)
+
+    def trim(self, topic: str, below: int, partition: int = 0) -> None:
+        """Remove messages with offsets < `below`, in short steps between which appends go on."""
+        more = True
+        while more:
+            with self._lock:
+                more = self._file(topic).trim_step(partition, below)
+        self._tidy(topic)
+
+    def owners(self) -> Mapping[tuple[str, int], str]:
+        """Empty: there is one worker."""
+        return {}
+
+    def members(self) -> frozenset[str]:
+        """Empty, as above."""
+        return frozenset()
+
+    def close(self) -> None:
+        """Let go of the log."""
+        with self._lock:
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
+
+    def _tidy(self, topic: str) -> None:
+        more = True
+        while more:
+            with self._lock:
+                more = self._file(topic).give_back()
+                bound_wal(self._file(topic))
+        with self._lock:
+            self._file(topic).checkpoint("PASSIVE")
+
+    def _file(self, topic: str) -> TopicFile:
+        file = self._files.get(topic)
+        if file is None:
+            file = self._files[topic] = TopicFile(self._folder, topic)
+        return file

@@ -1,0 +1,141 @@
+"""The folder of an embedded log: what it is called, whose it is, and who works on it.
+
+A folder becomes a log when `log.json` appears in it, complete, by one rename. It is never rewritten: the log id names
+every consumer's positions, so a folder whose id was lost is refused rather than given another one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.base.errors import LogError, LogFormatError, LogLocked
+from pipeline.log import names
+
+SCHEME = "local://"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFolder:
+    """A folder that is a log of a format this program reads."""
+
+    path: Path
+    log_id: str
+    partitions: int
+
+    def stream(self, topic: str, partition: int = 0) -> str:
+        """The name under which positions in this partition are kept."""
+        return f"{self.log_id}/{topic}/{partition}"
+
+
+def folder_of(url: str) -> Path:
+    """The folder of `local:///absolute/dir`, read from the text: yarl would lower-case parts of it. Raises LogError."""
+    if not url.startswith(f"{SCHEME}/"):
+        raise LogError(f"log url {url!r}: an embedded log is {SCHEME}/absolute/folder")
+    return Path(url.removeprefix(SCHEME))
+
+
+def open_folder(path: Path, *, partitions: int = 1) -> LogFolder:
+    """The log in `path`; an empty or absent folder is made one with `partitions` partitions per topic.
+
+    An existing log keeps its number of partitions. Raises LogError and LogFormatError.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with making(path):
+            return _described(path) or _make(path, partitions)
+    except OSError as error:
+        raise LogError(f"log folder {path}: {error}") from error
+
+
+def _described(path: Path) -> LogFolder | None:
+    description = path / names.DESCRIPTION
+    try:
+        text = description.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        fields = json.loads(text)
+        version, log_id, partitions = fields["format_version"], fields["log_id"], fields["partitions"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise LogFormatError(f"{description}: not the description of a log ({error!r}): {text[:100]!r}") from error
+    if version != names.FORMAT_VERSION:
+        raise LogFormatError(
+            f"{description}: the log has format version {version}, this program reads {names.FORMAT_VERSION}"
+            + ("; use the newer program that wrote it" if version > names.FORMAT_VERSION else "")
+        )
+    return LogFolder(path, log_id, partitions)
+
+
+def _make(path: Path, partitions: int) -> LogFolder:
+    orphans = sorted(file.name for file in path.glob(f"*{names.TOPIC_SUFFIX}"))
+    if orphans:
+        raise LogFormatError(
+            f"{path}: {', '.join(orphans)} without {names.DESCRIPTION}, so the log's id is lost and positions in it "
+            f"mean nothing; put {names.DESCRIPTION} back, or move the folder away to begin a new log"
+        )
+    folder = LogFolder(path, secrets.token_hex(8), partitions)
+    description = {"format_version": names.FORMAT_VERSION, "log_id": folder.log_id, "partitions": partitions}
+    unfinished = path / (names.DESCRIPTION + names.UNFINISHED_SUFFIX)
+    with unfinished.open("w", encoding="utf-8") as file:
+        json.dump(description, file)
+        file.flush()
+        os.fsync(file.fileno())
+    put_in_place(unfinished, path / names.DESCRIPTION)
+    return folder
+
+
+def put_in_place(unfinished: Path, final: Path) -> None:
+    """Rename a complete file to its name, durably."""
+    unfinished.rename(final)
+    descriptor = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def making(path: Path) -> Iterator[None]:
+    """Alone among all processes while a file of the folder is made."""
+    with (path / names.MAKING_LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class WorkerLock:
+    """The right to be the one worker of a log folder; ends with the process, however it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock. Raises LogLocked, naming the process that has it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / names.WORKER_LOCK
+        self._file = path.open("a+", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise LogLocked(f"log folder {folder}: a worker runs on it already (process {holder})") from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let another worker have the folder."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()

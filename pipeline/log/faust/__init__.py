@@ -1,0 +1,1 @@
+"""Faust transports over our logs: the embedded one, and Kafka."""

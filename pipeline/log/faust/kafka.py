@@ -1,0 +1,261 @@
+"""Kafka's log as a transport of Faust: the consumer, whose partitions come and go with the group.
+
+Faust's own driver is not used: it reads on from committed offsets, and one full stream holds back all partitions. As on
+the embedded log each partition is read by a task of its own. These tasks live while messages flow, and only for
+partitions whose position the application has told: nothing is read from anywhere else, whatever Faust does in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from faust.types import TP
+
+from pipeline.base.errors import LogError
+from pipeline.log.faust.partitions import READ_MESSAGES, PartitionConsumer
+from pipeline.log.faust.producer import partition_of
+from pipeline.log.faust.transport import LogUse, Transport
+from pipeline.log.kafka.reader import KafkaReader, Partitions
+
+
+class KafkaConsumer(PartitionConsumer):
+    """Reads from where the application says (`LogUse.start_offset`)."""
+
+    transport: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._assigned: set[TP] = set()
+        self._pumps: dict[TP, asyncio.Task[None]] = {}
+        self._taking_up: asyncio.Task[None] | None = None
+        self._draining: asyncio.Future[None] | None = None
+        self._partitions: dict[str, int] = {}
+        self._reader: KafkaReader
+
+    async def on_start(self) -> None:
+        """Connect. Raises LogError."""
+        await super().on_start()
+        use: LogUse = self.transport.use
+        self._reader = KafkaReader(use.settings, use.client_id, self._on_assigned, self._on_revoked)
+        try:
+            states = await self._reader.start()
+        except BaseException:
+            await self._reader.stop()
+            raise
+        self._partitions = {topic: state.partitions for topic, state in states.items()}
+
+    async def on_stop(self) -> None:
+        """Let the partitions go, and leave the group."""
+        await super().on_stop()
+        await self._end_taking_up()
+        self._stop_pumps()
+        assigned, self._assigned = self._assigned, set()
+        self._next_offset.clear()
+        if assigned:
+            await self.transport.use.on_revoked(assigned)
+        await self._reader.stop()
+
+    def close(self) -> None:
+        """Nothing: `on_stop` does it."""
+
+    # --- assignment ---
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group for these topics."""
+        await self._reader.subscribe(topics)
+
+    async def _on_revoked(self, partitions: Partitions) -> None:
+        """Kafka takes all partitions away and waits until this returns."""
+        if self.should_stop or self.app.should_stop:
+            return  # `on_stop` lets them go
+        revoked = {TP(*one) for one in partitions}
+        try:
+            self.app.on_rebalance_start()
+            await self._end_taking_up()
+            self._next_offset.clear()  # from here on nothing is read, even if Faust now ends its last rebalance
+            self._adjust_pumps()
+            await self.on_partitions_revoked(revoked)  # ends the flow; what agents have in hand is finished
+            self._assigned = set()
+            await self.transport.use.on_revoked(revoked)
+        except Exception as error:  # noqa: BLE001  # Kafka's client would log it and go on
+            await self.crash(error)
+
+    async def _on_assigned(self, partitions: Partitions) -> None:
+        """Kafka gave us these partitions; heartbeats go on only after this has returned."""
+        if self.should_stop or self.app.should_stop:
+            return
+        try:
+            if not self.app.rebalancing:
+                self.app.on_rebalance_start()
+            self.app.consumer_generation_id += 1  # streams drop messages that carry another generation
+            self._assigned = {TP(*one) for one in partitions}
+            self._taking_up = asyncio.create_task(self._take_up(set(self._assigned)))
+            await self.on_partitions_assigned(set(self._assigned), self.app.consumer_generation_id)
+        except Exception as error:  # noqa: BLE001  # as above
+            await self.crash(error)
+
+    async def _take_up(self, assigned: set[TP]) -> None:
+        use: LogUse = self.transport.use
+        try:
+            await use.on_assigned(set(assigned))
+            wanted = await asyncio.to_thread(lambda: {tp: use.start_offset(tp) for tp in sorted(assigned)})
+            extents = await self._reader.extents({(tp.topic, tp.partition) for tp in assigned})
+            starts = {tp: self._start_in(tp, wanted[tp], *extents[tp.topic, tp.partition]) for tp in assigned}
+            if await self._reader.seek({(tp.topic, tp.partition): offset for tp, offset in starts.items()}):
+                for tp, offset in starts.items():
+                    self._move(tp, offset)
+                self._adjust_pumps()
+        except Exception as error:  # noqa: BLE001  # nobody else waits for it at any time
+            await self.crash(error)
+
+    async def _end_taking_up(self) -> None:
+        if self._taking_up is not None:
+            await asyncio.wait([self._taking_up])
+
+    async def rejoin(self) -> None:
+        """Have all partitions revoked and assigned again: they are taken up anew."""
+        await self._reader.rejoin()
+
+    async def perform_seek(self) -> None:
+        """Wait until every partition is where the application wants it."""
+        if self._taking_up is not None:
+            await asyncio.shield(self._taking_up)
+
+    def _start_in(self, tp: TP, wanted: int | None, first: int, next_offset: int) -> int:
+        if wanted is None:
+            return first
+        if wanted > next_offset:
+            raise LogError(
+                f"Kafka's {tp.topic}/{tp.partition} ends at offset {next_offset}, but offset {wanted} is asked for: "
+                "the topic lost what it had acknowledged. Delete it to begin anew"
+            )
+        if wanted < first:
+            self._report_loss(tp, wanted, first)
+        return max(wanted, first)
+
+    # --- delivery ---
+
+    async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ARG002  Faust's signature
+        # Takes the place of Faust's loop, which makes two tasks per message and waits for full streams.
+        self._draining = asyncio.get_running_loop().create_future()
+        try:
+            self._adjust_pumps()
+            await self._draining
+        except asyncio.CancelledError:
+            # The end. Faust's fetcher takes being cancelled during a rebalance for a crash of its own.
+            pass
+        finally:
+            self._draining = None
+            self._stop_pumps()
+
+    def _adjust_pumps(self) -> None:
+        """There is a task for each partition whose messages may flow, and no other."""
+        wanted = set(self._next_offset) if self.flow_active and self._draining is not None else set()
+        for tp in set(self._pumps) - wanted:
+            self._pumps.pop(tp).cancel()
+        for tp in wanted - set(self._pumps):
+            self._pumps[tp] = asyncio.create_task(self._pump(tp), name=f"log-{tp.topic}-{tp.partition}")
+
+    def _stop_pumps(self) -> None:
+        for pump in self._pumps.values():
+            pump.cancel()
+        self._pumps.clear()
+
+    async def _pump(self, tp: TP) -> None:
+        try:
+            while True:
+                await self._until_flowing(tp)
+                messages = await self._reader.fetch(tp.topic, tp.partition, READ_MESSAGES)
+                if messages and await self._follows(tp, messages[0].offset):
+                    for message in messages:
+                        await self._until_flowing(tp)
+                        self._next_offset[tp] = message.offset + 1
+                        await self.callback(self._to_message(tp, message))
+        except Exception as error:  # noqa: BLE001  # told to whoever waits for the messages
+            if self._draining is not None and not self._draining.done():
+                self._draining.set_exception(error)
+
+    async def _follows(self, tp: TP, offset: int) -> bool:
+        """Whether messages from `offset` on are what comes next; if not, reads again from there.
+
+        Raises LogError if the partition is another one than before.
+        """
+        wanted = self._next_offset[tp]
+        if offset == wanted:
+            return True
+        if offset < wanted:
+            raise LogError(
+                f"Kafka's {tp.topic}/{tp.partition} begins at offset {offset} again, after {wanted - 1}: it was "
+                "replaced, or lost what it had acknowledged"
+            )
+        one = tp.topic, tp.partition
+        first, _ = (await self._reader.extents({one}))[one]
+        if first > wanted:
+            self._report_loss(tp, wanted, first)
+            self._move(tp, first)
+        if self._next_offset[tp] == offset:
+            return True
+        await self._reader.seek({one: self._next_offset[tp]})
+        return False
+
+    def resume_flow(self) -> None:
+        """Let everything flow."""
+        super().resume_flow()
+        self._adjust_pumps()
+
+    def stop_flow(self) -> None:
+        """Let nothing flow."""
+        super().stop_flow()
+        self._adjust_pumps()
+
+    # --- what else Faust asks of a consumer ---
+
+    def assignment(self) -> set[TP]:
+        """The partitions read here."""
+        return set(self._assigned)
+
+    def topic_partitions(self, topic: str) -> int | None:
+        """The number of partitions of a topic."""
+        return self._partitions.get(topic)
+
+    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
+        """Where messages of this key go."""
+        return partition_of(key, self._partitions[topic]) if partition is None else partition
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Read on from these offsets."""
+        await self._reader.seek({(tp.topic, tp.partition): offset for tp, offset in partitions.items()})
+        for tp, offset in partitions.items():
+            self._move(tp, offset)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        await self.seek_wait({partition: offset})
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        self._reader.commit({(tp.topic, tp.partition): offset for tp, offset in offsets.items()})
+        return True
+
+    def highwater(self, tp: TP) -> int:
+        """Not known here; Faust asks for it where it reads messages itself."""
+        raise NotImplementedError("messages are delivered by _drain_messages")
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """The offsets that the next messages appended will get."""
+        extents = await self._reader.extents({(tp.topic, tp.partition) for tp in partitions})
+        return {tp: extents[tp.topic, tp.partition][1] for tp in partitions}
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The first offsets kept."""
+        extents = await self._reader.extents({(tp.topic, tp.partition) for tp in partitions})
+        return {tp: extents[tp.topic, tp.partition][0] for tp in partitions}
+
+    async def create_topic(self, *_arguments: Any, **_options: Any) -> None:
+        """Nothing: the topics are made when the log is opened."""
+
+
+class KafkaTransport(Transport):
+    """Not found by a scheme, but given by `pipeline.log.faust.app`. Its application has the attribute `log_use`."""
+
+    Consumer: ClassVar[type[PartitionConsumer]] = KafkaConsumer

@@ -1,0 +1,1 @@
+"""What operators run: commands, supervisor, doctor, demo."""

@@ -1,0 +1,34 @@
+"""Which commands there are. A command is listed once it works; its module is imported only when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is (`module:attribute`, a click command), and its line in --help."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "up": Entry("pipeline.operations.cli.up:up", "Run everything on this machine; Ctrl-C ends it."),
+    "gateway": Entry("pipeline.operations.cli.gateway:gateway", "Run one gateway: MQTT in, log out."),
+    "worker": Entry("pipeline.operations.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
+    "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
+    "query": Entry("pipeline.operations.cli.query:query", "Ask the server in SQL."),
+    "averages": Entry("pipeline.operations.cli.averages:averages", "Averages of zones over time."),
+    "zones": Entry("pipeline.operations.cli.zones:zones", "The zones there are, and when they were last heard of."),
+    "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts and their deliveries: list, deliveries, retry."),
+    "devices": Entry("pipeline.operations.cli.devices:devices", "Who sent what, when last; what was rejected or bent."),
+    "measures": Entry("pipeline.operations.cli.measures:measures", "Types and units of measures: list, retype, unit."),
+    "dead-letters": Entry(
+        "pipeline.operations.cli.dead_letters:dead_letters", "What could not become a record: list, show, replay."
+    ),
+    "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
+    "doctor": Entry("pipeline.operations.cli.doctor:doctor", "What is wrong here, and how to mend it."),
+    "config": Entry("pipeline.operations.cli.config:config", "Show, describe or begin a streamgauge.yaml."),
+}

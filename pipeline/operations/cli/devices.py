@@ -1,0 +1,47 @@
+"""`streamgauge devices`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.operations.cli.asking import client, endpoint_option, format_option, given
+from pipeline.operations.cli.output import Listing, note, print_text, show
+
+_DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
+_BENT = ("table", "field", "what", "count", "last_arrival")
+_REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
+
+
+@click.command()
+@click.option("--table", help="Only this database.table.")
+@click.option("--zone", help="Only this zone.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many.")
+@click.option("--rejected", "only_rejected", is_flag=True, help="Only what was rejected, by MQTT topic and reason.")
+@format_option()
+@endpoint_option
+@click.pass_context
+def devices(
+    context: click.Context, table: str | None, zone: str | None, limit: int, only_rejected: bool, form: str
+) -> None:
+    """Who sent what, when last; how much was rejected and why; which fields were bent to store them.
+
+    CSV has one of the first two: devices, or --rejected.
+    """
+    with client(context) as server:
+        answer = server.get("v1", "devices", parameters=given(table=table, zone=zone, limit=str(limit)))
+    rejected = [tuple(entry[name] for name in _REJECTED) for entry in answer["rejected"]]
+    of_rejected = Listing(_REJECTED, rejected, {"rejected": answer["rejected"]}, "rejected messages")
+    if only_rejected:
+        show(of_rejected, form)
+        return
+    found = [tuple(device[name] for name in _DEVICE) for device in answer["devices"]]
+    show(Listing(_DEVICE, found, answer, "devices"), form)
+    if rejected and form == "table":
+        print_text("\nrejected")
+        show(of_rejected, form)
+    elif rejected and form == "csv":
+        note(f"messages of {len(rejected)} topics were rejected; --rejected lists them")
+    bent = [tuple(entry[name] for name in _BENT) for entry in answer["bent"]]
+    if bent and form == "table":
+        print_text("\nfields that were bent to store them, or left, since the worker's start")
+        show(Listing(_BENT, bent, {"bent": answer["bent"]}, "fields"), form)

@@ -1,0 +1,69 @@
+"""The options of `up`, `gateway` and `worker`: where the configuration comes from, and the settings changed most."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from pipeline.base.logs import Form, begin, form_of
+from pipeline.config.load import Loaded, load
+
+DEFAULT_FILE = "streamgauge.yaml"
+
+
+def config_option(command: Callable[..., object]) -> Callable[..., object]:
+    """Give `command` the option --config, as `config_file`."""
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        envvar="STREAMGAUGE_CONFIG",
+        show_envvar=True,
+        type=click.Path(path_type=Path),
+        help=f"The configuration. Without it: {DEFAULT_FILE} in this folder if there is one, else defaults.",
+    )(command)
+
+
+_SETTINGS = (
+    ("--data-dir", "DIR", "Where everything is kept. [default: ./data; env: STREAMGAUGE_DATA_DIR]"),
+    ("--mqtt", "HOST:PORT", "Where devices connect. [default: 127.0.0.1:1883; env: STREAMGAUGE_LISTENER__ADDRESS]"),
+    ("--http", "HOST:PORT", "Where questions are asked. [default: 127.0.0.1:8080; env: STREAMGAUGE_HTTP__ADDRESS]"),
+    ("--log", "URL", "The durable log: local (embedded) or kafka://host:port. [default: local; env: STREAMGAUGE_LOG]"),
+)
+
+
+def settings_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Give `command` --config and the settings' options; it is called with what they say, as one `Loaded`, and with its
+    own options by name.
+    """
+    settings = {name.removeprefix("--").replace("-", "_"): name for name, _, _ in _SETTINGS}
+
+    @functools.wraps(command)
+    def called(config_file: Path | None, **values: str | None) -> object:
+        options = {settings[name]: value for name, value in values.items() if value is not None and name in settings}
+        own = {name: value for name, value in values.items() if name not in settings}
+        return command(load_from(config_file, options), **own)
+
+    decorated: Callable[..., object] = called
+    for name, metavar, text in reversed(_SETTINGS):
+        decorated = click.option(name, metavar=metavar, help=text)(decorated)
+    return config_option(decorated)
+
+
+def load_from(config_file: Path | None, options: Mapping[str, str]) -> Loaded:
+    """The configuration of this file, of the environment and of these options. Raises ConfigError."""
+    if config_file is None and Path(DEFAULT_FILE).exists():
+        config_file = Path(DEFAULT_FILE)
+    return load(config_file, os.environ, options)
+
+
+def begin_logging(name: str) -> Form:
+    """Log lines to standard error from here on; `name` says which process they come from. Raises ConfigError."""
+    form = form_of(os.environ, is_terminal=sys.stderr.isatty())
+    begin(name, form)
+    return form

@@ -1,0 +1,90 @@
+"""How the answer of a list command is printed: one place for every command and every format.
+
+table   at a terminal for a person (`terminal`); into anything else a header line and a line a row, cells between tabs
+csv     a header line and a line a row (`pipeline.base.csv_text`)
+json    the server's document; one line into anything but a terminal
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.base.csv_text import line
+from pipeline.operations.cli import standard_output
+from pipeline.operations.cli.cells import cell, exact, json_text, visible
+
+LIST_FORMATS = ("table", "csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list command found. `document` is the same as JSON; `what` says in a word what the rows are."""
+
+    columns: Sequence[str]
+    rows: Iterable[Sequence[object]]
+    document: Any
+    what: str = "rows"
+
+
+def show(listing: Listing, form: str) -> None:
+    """Print in one of LIST_FORMATS."""
+    if form == "json":
+        print_json(listing.document)
+    elif form == "csv":
+        standard_output.write_lines(_csv(listing), utf8=True)
+    else:
+        print_rows(listing.columns, listing.rows, listing.what)
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], what: str = "rows") -> None:
+    """Print a table, as the module says."""
+    names = [visible(name) for name in columns]
+    if not standard_output.is_terminal():
+        standard_output.write_lines(_tabbed(names, rows))
+        return
+    from pipeline.operations.cli.terminal import lines_of  # noqa: PLC0415  # rich comes with it; pipes do without
+
+    kept = list(rows)
+    numeric = [
+        any(not isinstance(row[i], str | None) for row in kept)
+        and all(row[i] is None or (isinstance(row[i], int | float) and not isinstance(row[i], bool)) for row in kept)
+        for i in range(len(names))
+    ]
+    texts = (tuple(map(cell, row)) for row in kept)
+    standard_output.write_lines(lines_of(names, texts, numeric))
+    if not kept:
+        note(f"no {what}")
+
+
+def print_json(value: Any) -> None:
+    """Print JSON: indented for a person, one line for a pipe."""
+    text = json_text(value, 2 if standard_output.is_terminal() else None)
+    standard_output.write_lines([text], utf8=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text of ours, as it is."""
+    standard_output.write_lines([text.removesuffix("\n")])
+
+
+def note(text: str) -> None:
+    """A word beside the answer, for a person: on standard error, and only if that is a terminal."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write(text + "\n")
+
+
+def _tabbed(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    yield "\t".join(columns)
+    for row in rows:
+        yield "\t".join(map(cell, row))
+
+
+def _csv(listing: Listing) -> Iterator[str]:
+    # at a terminal even CSV must not steer it; elsewhere every character is as it was
+    ready = visible if standard_output.is_terminal() else str
+    yield line(map(ready, listing.columns))
+    for row in listing.rows:
+        yield line(None if value is None else ready(exact(value)) for value in row)

@@ -1,0 +1,91 @@
+"""The client commands' way to a server: HTTP with a token, and every failure as one of our errors."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from pipeline.base.errors import ServerNotTrusted, ServerRefused, ServerUnreachable
+from pipeline.base.tls.trust import trusting
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
+TIMEOUT_S = 120.0
+
+Parameters = Iterable[tuple[str, str]]
+
+
+class Client:
+    """Asks one server. Close it, or use it as a context manager."""
+
+    def __init__(self, endpoint: str, token: str | None = None, ca: Path | None = None) -> None:
+        """`ca` is a file of certificates (PEM) to trust in place of the usual ones. Raises ConfigError if it is not."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._endpoint = endpoint
+        verify = True if ca is None else trusting(ca, "--ca")
+        self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S, verify=verify)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, *path: str, parameters: Parameters = ()) -> Any:
+        """The JSON at a path, whose parts are escaped here. None parameters are left out by the caller."""
+        return self._ask("GET", path, params=list(parameters)).json()
+
+    def post(self, *path: str, body: Any) -> httpx.Response:
+        """The response to a POST of JSON."""
+        return self._ask("POST", path, json=body)
+
+    def stream(self, *path: str, body: Any) -> httpx.Response:
+        """The response to a POST of JSON, its body not read yet: read it by `chunks`, within this client's life."""
+        return self._ask("POST", path, stream=True, json=body)
+
+    def chunks(self, response: httpx.Response) -> Iterator[bytes]:
+        """The body of a streamed response as it comes."""
+        try:
+            yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise ServerUnreachable(f"the server at {self._endpoint} ended its answer early ({error})") from error
+        finally:
+            response.close()
+
+    def _ask(self, method: str, path: tuple[str, ...], *, stream: bool = False, **options: Any) -> httpx.Response:
+        url = "/" + "/".join(quote(part, safe="") for part in path)
+        try:
+            response = self._http.send(self._http.build_request(method, url, **options), stream=stream)
+        except (httpx.TransportError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            _refuse_certificate(self._endpoint, error)
+            raise ServerUnreachable(
+                f"no server answers at {self._endpoint} ({error}); start one with `streamgauge up`, or name another "
+                "with --endpoint or STREAMGAUGE_ENDPOINT"
+            ) from error
+        if response.is_error:
+            response.read()
+            raise ServerRefused(_detail(response))
+        return response
+
+
+def _refuse_certificate(endpoint: str, error: BaseException) -> None:
+    """Raise ServerNotTrusted if that is what is behind `error`: httpx has OpenSSL's word further down the chain."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            raise ServerNotTrusted(
+                f"the certificate of {endpoint} is not trusted: {cause.verify_message}; name the file of the authority "
+                "that issued it with --ca or STREAMGAUGE_CA, and the server as its certificate does"
+            ) from error
+        cause = cause.__cause__ or cause.__context__
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {response.status_code} {response.reason_phrase}"

@@ -1,0 +1,73 @@
+"""The clock: plausible, not behind what is stored already, and held by NTP as far as the kernel tells."""
+
+from __future__ import annotations
+
+import ctypes
+import datetime as dt
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.operations.doctor.finding import Finding, fail, ok, warn
+from store.host_time import is_set
+
+NAME = "clock"
+AHEAD_S = 2.0  # of a file just written; file systems round
+_STA_UNSYNC = 0x0040  # linux/timex.h
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of adjtimex(2), as far as `status`, with room for the rest of it."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 512),
+    )
+
+
+def check_clock(config: Config) -> Iterator[Finding]:
+    """Against the newest file of the log and the store, and the kernel's word."""
+    layout = config.layout
+    files = [file for folder in (layout.log, layout.store) for file in _files(folder)]
+    newest_s = max((file.stat().st_mtime for file in files), default=None)
+    yield judge(time.time(), newest_s)
+    yield from judge_ntp(_is_synchronised())
+
+
+def judge(now_s: float, newest_s: float | None) -> Finding:
+    """`newest_s` is when the newest file of the data_dir was written; None: there is none."""
+    told = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(timespec="seconds")
+    mend = "set the clock by NTP (systemd-timesyncd, chrony) before streamgauge starts: arrivals are stamped with it"
+    if not is_set(int(now_s * 1e9)):
+        return fail(NAME, f"it says {told}, before this program was written", mend)
+    if newest_s is not None and newest_s > now_s + AHEAD_S:
+        return fail(NAME, f"it says {told}, {newest_s - now_s:,.0f} s before the newest data was written", mend)
+    return ok(NAME, f"it says {told}")
+
+
+def judge_ntp(is_synchronised: bool | None) -> Iterator[Finding]:
+    """None: the kernel does not tell."""
+    if is_synchronised is False:
+        mend = "systemctl enable --now systemd-timesyncd, or chrony; in a container, on its host"
+        yield warn(NAME, "the kernel is told of no time server", mend)
+    elif is_synchronised:
+        yield ok(NAME, "it is held by a time server")
+
+
+def _is_synchronised() -> bool | None:
+    if sys.platform != "linux":
+        return None
+    timex = _Timex()
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    return None if state < 0 else not timex.status & _STA_UNSYNC
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.is_file()] if folder.exists() else []

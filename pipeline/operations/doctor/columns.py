@@ -1,0 +1,51 @@
+"""Measures whose type, unit or role was changed of late: what a person, or the configuration of today, decided.
+
+Looked for in the catalog of this data_dir, so also while nothing runs; that of workers that share a Kafka log is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from pipeline.config import Config
+from pipeline.operations.doctor.finding import Finding, ok, warn
+from rules.transition import rfc3339
+from store import layout as store_layout
+from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
+from store.catalog.document import Document, TableInfo
+
+NAME = "columns"
+LATELY_NS = 7 * 86_400 * 10**9
+_SHOWN = 5
+
+
+def check_columns(config: Config) -> Iterator[Finding]:
+    """A finding a table that has such measures."""
+    catalog = config.layout.store / store_layout.CATALOG
+    tables = Document.decode(catalog.read_bytes(), {}).tables.values() if catalog.exists() else ()
+    yield from judge(tables, time.time_ns())
+
+
+def judge(tables: Iterable[TableInfo], now_ns: int) -> Iterator[Finding]:
+    """What was changed within the last seven days."""
+    found = False
+    for info in tables:
+        of_table = info.changes.since_ns
+        lately = sorted(name for name, since_ns in of_table.items() if now_ns - since_ns < LATELY_NS)
+        if not lately:
+            continue
+        found = True
+        told = [f"{name} is {_now(name, info.changes)} since {rfc3339(of_table[name])}" for name in lately[:_SHOWN]]
+        more = f", and {len(lately) - _SHOWN} more were changed" if len(lately) > _SHOWN else ""
+        mend = "nothing, if that is right; streamgauge measures list has what older rows are (docs/columns.md)"
+        yield warn(NAME, f"{info.table}: {', '.join(told)}{more}", mend)
+    if not found:
+        yield ok(NAME, "no type or unit of a measure was changed within 7 days")
+
+
+def _now(name: str, changes: ColumnChanges) -> str:
+    role, unit = changes.roles.get(name), changes.units.get(name)
+    kinds = {DIMENSION: "a dimension", MEASURE: "a measure"}
+    words = [] if role is None else [kinds.get(role, role)]
+    return " ".join(words + ([] if unit is None else [f"in {unit}"])) or "as first seen"

@@ -1,0 +1,44 @@
+"""Runs the checks, all at once, so that one that waits for a network holds up no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from pipeline.config import Config
+from pipeline.operations.doctor.checks import CHECKS
+from pipeline.operations.doctor.finding import Check, Finding, fail, ok
+
+TIMEOUT_S = 5.0
+
+
+def examine(
+    config: Config, checks: Sequence[tuple[str, Check]] = CHECKS, *, timeout_s: float = TIMEOUT_S
+) -> list[Finding]:
+    """What all checks find, in the order of the list. A check that fails, or does not end in time, is a finding too."""
+    found: dict[str, list[Finding]] = {}
+
+    def run(name: str, check: Check) -> None:
+        found[name] = _findings(name, check, config)
+
+    # Not a pool: the end of the process would wait for a thread of it that hangs on a dead disk.
+    threads = [threading.Thread(target=run, args=named, name=f"check {named[0]}", daemon=True) for named in checks]
+    for thread in threads:
+        thread.start()
+    deadline_s = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+    told = f"did not come to an end within {timeout_s:g} s"
+    late = "a disk or a network answers too slowly; look at that first"
+    return [finding for name, _ in checks for finding in found.get(name) or [fail(name, told, late)]]
+
+
+def _findings(name: str, check: Check, config: Config) -> list[Finding]:
+    try:
+        return list(check(config)) or [ok(name, "nothing to look at")]
+    except OSError as error:
+        what = f"cannot be looked at: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        return [fail(name, what, "let this user read it, or run the doctor as the user that runs streamgauge")]
+    except Exception as error:  # noqa: BLE001  # a fault of ours in one check must not hide what the others find
+        return [fail(name, f"the check itself failed: {error!r}", "please report this")]

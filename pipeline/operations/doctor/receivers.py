@@ -1,0 +1,50 @@
+"""The receivers of alerts: whether their names resolve to addresses that may be posted to, and something listens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from pipeline.base.errors import ConfigError
+from pipeline.config import Config
+from pipeline.config.webhooks import Receiver, shown_url
+from pipeline.operations.doctor.finding import Finding, fail, ok
+from pipeline.operations.doctor.reach import reach
+
+NAME = "receivers"
+
+
+def check_receivers(config: Config) -> Iterator[Finding]:
+    """One finding a receiver; all are tried at once. Nothing is posted."""
+    if not config.receivers:
+        return
+    with ThreadPoolExecutor(min(16, len(config.receivers))) as pool:
+        yield from pool.map(_check, config.receivers)
+
+
+def _check(receiver: Receiver) -> Finding:
+    from pipeline.alerting.webhooks.addresses import is_public  # noqa: PLC0415  # httpx only where there are receivers
+    from pipeline.alerting.webhooks.sender import trust_of  # noqa: PLC0415
+
+    url = receiver.webhook.url.get_secret_value()
+    parts = urlsplit(url)
+    host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+    who = f"{receiver.name} ({shown_url(url)})"
+    try:
+        addresses = {str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        return fail(NAME, f"{who}: the name is not known: {error.strerror}", "see its spelling, and this machine's DNS")
+    private = sorted(address for address in addresses if not is_public(address))
+    if private and not receiver.webhook.allow_private:
+        told = f"{who}: {private[0]} is not a public address, and nothing is posted to such"
+        return fail(NAME, told, "if it is meant, write allow_private: true beside its url")
+    try:
+        trust = trust_of(receiver) if parts.scheme == "https" else None
+    except ConfigError as error:
+        return fail(NAME, str(error), "name a file of certificates in PEM")
+    reached = reach(host, port, trust)
+    if reached.wrong:
+        return fail(NAME, f"{who}: {reached.wrong}", reached.mend.replace("tls: {ca: …}", "webhook: {ca: …}"))
+    return ok(NAME, f"{who}: accepts connections")

@@ -1,0 +1,118 @@
+"""The server that runs, if one does: whether it is ready, and what it has counted that somebody should look at."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.operations.doctor.finding import Finding, fail, ok, warn
+from pipeline.operations.supervisor.figures import sum_of
+from pipeline.operations.supervisor.supervisor import reachable
+
+NAME = "server"
+TIMEOUT_S = 2.0
+NEARLY_FULL = 0.5
+STEPS = "streamgauge_clock_steps_total"
+SETTLES = "streamgauge_clock_settles"
+_FAILING = re.compile(r'^streamgauge_webhooks_failing\{.*receiver="([^"]*)".*\} 1(?:\.0)?$', re.MULTILINE)
+
+
+def check_server(config: Config) -> Iterator[Finding]:
+    """What /readyz and /metrics say."""
+    address = reachable(config.http.address)
+    is_secure = config.http.tls is not None
+    if not address.port:
+        yield ok(NAME, "http.address has no port of its own, so a server that runs is not looked for")
+        return
+    try:
+        status, ready = _get(address.host, address.port, "/readyz", is_secure=is_secure)
+        _, page = _get(address.host, address.port, "/metrics", is_secure=is_secure)
+        answer = json.loads(ready)
+    except ConnectionRefusedError:
+        yield ok(NAME, f"none runs at {address}")
+        return
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        told = f"what listens at {address} does not answer as a streamgauge does: {error}"
+        yield fail(NAME, told, "see the check of ports for what it is")
+        return
+    if not isinstance(answer, dict) or "lag_seconds" not in answer:
+        yield fail(NAME, f"what listens at {address} is no streamgauge", "see the check of ports for what it is")
+        return
+    yield judge_ready(status, answer)
+    yield from judge_clock(answer.get("clock") or {}, page)
+    yield from judge_counts(page, max_bytes=config.log.max_bytes)
+
+
+def judge_ready(status: int, answer: dict[str, Any]) -> Finding:
+    """/readyz: 200, or 503 while it catches up."""
+    told = f"{answer.get('status')}; {answer.get('lag_seconds')} s behind"
+    if status == http.client.OK:
+        return ok(NAME, told)
+    return warn(NAME, told, "wait; if the lag does not fall, more arrives than one worker stores (docs/operations.md)")
+
+
+def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
+    """What /readyz and the metrics say of the host's clock; nothing where nothing happened to it."""
+    mend = "have it set by NTP before streamgauge starts (docs/operations.md, The host's clock)"
+    if clock.get("is_set") is False:
+        yield fail(NAME, f"the host's clock says {clock.get('now')}: it was never set", mend)
+    steps = max(sum_of(page, STEPS, f'process="{process}"') for process in ("worker", "gateway"))
+    if steps:
+        last = clock.get("last_step")
+        told = (
+            "" if last is None else f", the last time by {last['by_seconds']:,} s from {last['from']} to {last['to']}"
+        )
+        yield warn(NAME, f"the host's clock was set {steps:,.0f} times since the start{told}", mend)
+    if sum_of(page, SETTLES):
+        told = "the host's clock has gone far ahead; nothing is deleted for its age until that has stood for 6 hours"
+        yield warn(NAME, told, "nothing, if it is right now; else set it")
+
+
+def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
+    """Of a page of metrics, counted since the start of `up`."""
+    lost = sum_of(page, "streamgauge_log_lost_messages_total")
+    if lost:
+        told = f"{lost:,.0f} messages left the log before they were processed"
+        yield fail(NAME, told, "the log lines say DATA LOSS and where; the log was put back or is damaged")
+    letters = sum_of(page, "streamgauge_stream_dead_letters_total")
+    if letters:
+        yield warn(NAME, f"{letters:,.0f} dead letters", "streamgauge dead-letters list says why")
+    given_up = sum_of(page, "streamgauge_webhooks_attempts_total", 'outcome="given_up"')
+    if given_up:
+        told = f"{given_up:,.0f} alerts were not delivered"
+        mend = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
+        yield warn(NAME, told, mend)
+    doubtful = sum_of(page, "streamgauge_rules_doubtful")
+    if doubtful:
+        yield warn(NAME, f"rules that may never fire: {doubtful:g}", "streamgauge rules list says which and why")
+    failing = _FAILING.findall(page)
+    if failing:
+        told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"
+        yield warn(NAME, told, "streamgauge alerts deliveries --state queued says why; alerts retry tries at once")
+    held = sum_of(page, "streamgauge_log_bytes")
+    if held > max_bytes * NEARLY_FULL:
+        told = f"the log holds {held / max_bytes:.0%} of log.max_bytes"
+        yield warn(NAME, told, "it is trimmed as the worker commits: see its lag and its log lines")
+
+
+def _get(host: str, port: int, path: str, *, is_secure: bool) -> tuple[int, str]:
+    connection: http.client.HTTPConnection
+    if is_secure:
+        # It is asked on this machine, by the address it listens on, which no certificate names.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()

@@ -1,0 +1,148 @@
+"""One child process that is kept running: started, its output passed on, restarted when it ends, ended on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from pipeline.base.process import end_with_parent
+from pipeline.operations.supervisor.backoff import Backoff
+
+PassOn = Callable[[str, int, str], None]
+"""Takes a child's output: its name, its pid, a line."""
+
+_LAST_WORDS_TIMEOUT_S = 1.0  # a grandchild may hold the pipe open after the child has ended
+_LONGEST_LINE_BYTES = 64 * 1024
+
+
+class Child:
+    """A command under a name. `keep_running` is awaited once; the others are called from another task."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        say: Callable[[str], None],
+        pass_on: PassOn,
+        is_final: Callable[[int], bool],
+        on_start: Callable[[], None],
+    ) -> None:
+        """`say` takes what is told of it, `pass_on` its output, line by line; `is_final` tells of an exit code that no
+        restart would change; `on_start` is called after every start.
+        """
+        self.name = name
+        self._command = command
+        self._say = say
+        self._pass_on = pass_on
+        self._is_final = is_final
+        self._on_start = on_start
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The running process's, or None between two."""
+        return None if self._process is None else self._process.pid
+
+    async def keep_running(self) -> int:
+        """Run it until it was stopped or ended for good; its last exit code (negative: the signal that killed it)."""
+        backoff = Backoff()
+        code = 0
+        try:
+            while not self._stopping.is_set():
+                started_s = time.monotonic()
+                code = await self._run()
+                if self._stopping.is_set() or self._is_final(code):
+                    break
+                wait_s = backoff.wait_s(time.monotonic() - started_s)
+                self._say(f"{self.name} {_ending(code)}; starting it again" + (f" in {wait_s:g} s" if wait_s else ""))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), wait_s)
+        finally:
+            self._ended.set()
+        return code
+
+    def let_end(self) -> None:
+        """From here on it is not started again when it ends: what stops `up` may have reached it too."""
+        self._stopping.set()
+
+    async def stop(self, timeout_s: float) -> None:
+        """End it gracefully with SIGTERM, and after `timeout_s` with SIGKILL; returns once it has ended."""
+        self.let_end()
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._ended.wait(), timeout_s)
+        except TimeoutError:
+            self._say(f"{self.name} did not end within {timeout_s:g} s and is killed")
+            self.kill()
+            await self._ended.wait()
+
+    def hang_up(self) -> None:
+        """Send it SIGHUP: load the certificates again."""
+        self._signal(signal.SIGHUP)
+
+    def kill(self) -> None:
+        """End it now."""
+        self.let_end()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _run(self) -> int:
+        """One run of the command. A process group of its own: Ctrl-C reaches `up` alone, which ends them in order."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            process_group=0,
+            preexec_fn=partial(_begin, os.getpid()),
+        )
+        self._process = process
+        self._on_start()
+        if self._stopping.is_set():  # stopped while it was being started
+            self._signal(signal.SIGTERM)
+        assert process.stdout is not None
+        output = asyncio.create_task(self._read(process.pid, process.stdout))
+        code = await process.wait()
+        self._process = None
+        await asyncio.wait({output}, timeout=_LAST_WORDS_TIMEOUT_S)
+        output.cancel()
+        return code
+
+    async def _read(self, pid: int, output: asyncio.StreamReader) -> None:
+        rest = b""
+        while chunk := await output.read(_LONGEST_LINE_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST_LINE_BYTES:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                self._pass_on(self.name, pid, line.decode(errors="replace"))
+        if rest:
+            self._pass_on(self.name, pid, rest.decode(errors="replace"))
+
+
+def _begin(parent_pid: int) -> None:
+    """In the child, before its program begins: SIGHUP must not end one that does not listen to it yet."""
+    end_with_parent(parent_pid)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

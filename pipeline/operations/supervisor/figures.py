@@ -1,0 +1,74 @@
+"""What the status line shows, from the worker's /metrics: text in, figures out."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+from dataclasses import dataclass
+
+from pipeline.base.quantities import Address
+
+MESSAGES = "streamgauge_gateway_messages_total"
+ALERTS = "streamgauge_rules_alerts_total"
+LAG = "streamgauge_stream_lag_seconds"
+CONNECTIONS = "streamgauge_gateway_connections"
+_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts since the start, and what is so now."""
+
+    messages: float
+    alerts: float  # that began to fire
+    lag_s: float
+    connections: float
+
+
+def figures_in(metrics: str) -> Figures:
+    """The figures of a page of metrics; what it does not hold is 0."""
+    return Figures(
+        messages=sum_of(metrics, MESSAGES),
+        alerts=sum_of(metrics, ALERTS, 'status="firing"'),
+        lag_s=sum_of(metrics, LAG),
+        connections=sum_of(metrics, CONNECTIONS),
+    )
+
+
+def sum_of(metrics: str, name: str, label: str = "") -> float:
+    """The sum of a metric's samples in a page of metrics, of those with this label; 0 if there is none."""
+    total = 0.0
+    for line in metrics.splitlines():
+        if line.startswith((name + "{", name + " ")) and label in line:
+            total += float(line.rpartition(" ")[2])
+    return total
+
+
+def _believing_anyone() -> ssl.SSLContext:
+    """The worker is our own child on this machine, its certificate may be for another name, and no secret is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def ask(address: Address, *, is_secure: bool = False) -> Figures | None:
+    """The figures of the worker at this HTTP address, or None while it does not answer."""
+    try:
+        return figures_in(await asyncio.to_thread(_get, address, is_secure=is_secure))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
+def _get(address: Address, *, is_secure: bool) -> str:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
+    if is_secure:
+        connection = http.client.HTTPSConnection(
+            address.host, address.port, timeout=_TIMEOUT_S, context=_believing_anyone()
+        )
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

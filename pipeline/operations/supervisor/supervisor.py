@@ -1,0 +1,195 @@
+"""The life of `up`: lock, ports, children, ready, and an orderly end.
+
+Order of the end: gateways first, so that nothing new comes in, then the worker, which works off what the log holds.
+What is wrong from the start is the operator's to mend: a child that fails before everything was ready ends `up` with
+its exit code. Later failures, and every death by a signal, are answered by a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.layout import Layout, prepare
+from pipeline.base.lock import sole
+from pipeline.base.ports import reserve
+from pipeline.base.quantities import Address
+from pipeline.operations.supervisor.child import Child, PassOn
+from store.objects.files import write_atomic
+
+USAGE = 2  # exit code: wrong usage or configuration, which no restart changes
+GATEWAY_STOP_S = 25.0  # its own graceful end waits 10 s for the log, and 10 s for connections
+WORKER_STOP_S = 40.0  # its own drain takes at most 20 s, then it saves everything
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. The commands are made once the ports are known: from the MQTT and the HTTP address."""
+
+    layout: Layout
+    mqtt: Address
+    http: Address
+    gateway: Callable[[Address, Address], Sequence[str]]
+    worker: Callable[[Address, Address], Sequence[str]]
+    gateways: int = 1
+    is_secure: bool = False  # HTTP is HTTPS
+    gateway_stop_s: float = GATEWAY_STOP_S
+    worker_stop_s: float = WORKER_STOP_S
+
+
+Watch = Callable[[Address], Coroutine[Any, Any, None]]
+"""Runs from ready to the end, with the HTTP address: the status line."""
+
+
+Say = Callable[[str], None]
+
+
+def supervise(
+    plan: Plan, say: Say, watch: Watch | None = None, *, warn: Say | None = None, pass_on: PassOn | None = None
+) -> int:
+    """Run everything until SIGTERM or SIGINT (a second one kills at once); the exit code. Blocks.
+
+    `warn` is told when a child has ended or is killed, `pass_on` what children write; without them, `say` is.
+
+    Raises DataDirError, DataDirLocked or PortTaken before anything is started. Call it from the main thread.
+    """
+    prepare(plan.layout)
+    with contextlib.ExitStack() as held:
+        held.enter_context(sole(plan.layout.up_lock))
+        mqtt_port, mqtt = reserve(plan.mqtt, "listener.address")
+        held.enter_context(mqtt_port)
+        http_port, http = reserve(plan.http, "http.address")
+        held.enter_context(http_port)
+        _empty(plan.layout.metrics)
+        plan.layout.up_state.unlink(missing_ok=True)  # of one that was killed
+        held.callback(plan.layout.up_state.unlink, missing_ok=True)
+        return asyncio.run(_Supervision(plan, mqtt, http, say, warn or say, pass_on).run(watch))
+
+
+class _Supervision:
+    """One run of `up`, within its event loop."""
+
+    def __init__(self, plan: Plan, mqtt: Address, http: Address, say: Say, warn: Say, pass_on: PassOn | None) -> None:
+        self._plan = plan
+        self._mqtt = mqtt
+        self._http = http
+        self._say = say
+        self._warn = warn
+        self._pass_on: PassOn = pass_on or (lambda _name, _pid, line: say(line))
+        self._is_ready = False
+        self._signals = 0
+        self._stop = asyncio.Event()
+        self._gateways = [self._child(*named) for named in _gateways(plan, plan.gateway(mqtt, http))]
+        self._worker = self._child("worker", plan.worker(mqtt, http))
+        self._children = [*self._gateways, self._worker]
+
+    def _child(self, name: str, command: Sequence[str]) -> Child:
+        return Child(
+            name,
+            command,
+            say=self._warn,
+            pass_on=self._pass_on,
+            is_final=self._is_final,
+            on_start=self._write_state,
+        )
+
+    async def run(self, watch: Watch | None) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        # A terminal that is closed ends what runs in it; else SIGHUP is the operator's word, and passed on.
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on_hangup if watch is None else self._on_signal)
+        runs = [asyncio.create_task(child.keep_running()) for child in self._children]
+        for task in runs:
+            task.add_done_callback(lambda _: self._stop.set())
+        background = asyncio.create_task(self._announce_and_watch(watch))
+        await self._stop.wait()
+        failed = [task for task in runs if task.done()]
+        background.cancel()
+        for child in self._children:
+            child.let_end()
+        await asyncio.gather(*(gateway.stop(self._plan.gateway_stop_s) for gateway in self._gateways))
+        await self._worker.stop(self._plan.worker_stop_s)
+        await asyncio.gather(*runs)
+        with contextlib.suppress(asyncio.CancelledError):
+            await background
+        return failed[0].result() if failed else 0
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        self._stop.set()
+        if self._signals == 1:
+            gateways = "the gateway" if len(self._gateways) == 1 else "the gateways"
+            self._say(f"ending: {gateways}, then the worker (again to kill them)")
+        else:
+            for child in self._children:
+                child.kill()
+
+    def _pass_on_hangup(self) -> None:
+        for child in self._children:
+            child.hang_up()
+
+    def _is_final(self, code: int) -> bool:
+        return code == USAGE or (code > 0 and not self._is_ready)
+
+    async def _announce_and_watch(self, watch: Watch | None) -> None:
+        for address in (self._mqtt, self._http):
+            while not await _accepts(address):  # noqa: ASYNC110  # what is waited for is in another process
+                await asyncio.sleep(_POLL_S)
+        self._is_ready = True
+        scheme = "https" if self._plan.is_secure else "http"
+        self._say(f"ready: devices connect to {self._mqtt}, questions go to {scheme}://{self._http}")
+        self._write_state()
+        if watch is not None:
+            await watch(self._http)
+
+    def _write_state(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            "mqtt": str(self._mqtt),
+            "http": str(self._http),
+            "ready": self._is_ready,
+            "children": {child.name: child.pid for child in self._children},
+        }
+        try:
+            write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
+        except OSError as error:  # a full disk must not end what keeps the children running
+            self._say(f"{self._plan.layout.up_state} tells old pids and addresses: {error.strerror}")
+
+
+def _gateways(plan: Plan, command: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    """Name and command of each gateway; one alone is called gateway, and needs no --name."""
+    if plan.gateways == 1:
+        return [("gateway", command)]
+    names = [f"gateway-{number}" for number in range(1, plan.gateways + 1)]
+    return [(name, [*command, "--name", name]) for name in names]
+
+
+def reachable(address: Address) -> Address:
+    """Where this machine reaches a server that listens on `address`: itself, if that is every interface."""
+    return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host), address.port)  # noqa: S104  # read, not bound
+
+
+async def _accepts(address: Address) -> bool:
+    target = reachable(address)
+    try:
+        _, writer = await asyncio.open_connection(target.host, target.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _empty(folder: Path) -> None:
+    """Remove what processes of an earlier run counted: their counts end with them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""The stream: topology, stages, normalise, partitions and the state of the rules."""

@@ -1,0 +1,74 @@
+"""What normalise bent to store it, or left, since this worker started: by table and field, for metrics, log and HTTP.
+
+Bounded, whatever names devices make up: past MAX_FIELDS the rest of a table is counted as one field, `(others)`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.base import metrics
+from pipeline.stream.normalise.bent import Bend
+from store.record import TableId
+
+MAX_FIELDS = 500
+OTHERS = "(others)"
+_MAX_NAME = 100  # characters of a field's name that are shown
+
+_log = logging.getLogger(__name__)
+_SAYS = {
+    Bend.RENAMED: "no measure may be called so: its name was made safe",
+    Bend.BESIDE: "a value is not its column's kind, and is in a column beside it (_text, _double, _boolean)",
+    Bend.NO_VALUE: "a word or number that is no value was left out",
+    Bend.MORE: "there is no column left for it: it is in the JSON of _more",
+    Bend.DROPPED: "an array was left out (arrays: drop)",
+    Bend.LEFT: "there is no column left for it, nor a measure _more that is text: it was left out",
+}
+
+
+@dataclass(slots=True)
+class BentField:
+    """What happened to one field of a table, how often, and when last (the arrival of the newest message then)."""
+
+    table: TableId
+    field: str
+    bend: Bend
+    count: int = 0
+    last_arrival_ns: int = 0
+
+    @property
+    def table_name(self) -> str:
+        """database.table."""
+        return f"{self.table.database}.{self.table.table}"
+
+
+class BentFields:
+    """Written by the worker's event loop; other threads may read."""
+
+    def __init__(self) -> None:
+        self._fields: dict[tuple[TableId, str, Bend], BentField] = {}
+
+    def note(self, bent: Mapping[tuple[TableId, str, Bend], int], arrival_ns: int) -> None:
+        """Count what a work batch bent."""
+        for (table, name, bend), count in bent.items():
+            found = self._field(table, name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…", bend)
+            found.count += count
+            found.last_arrival_ns = max(found.last_arrival_ns, arrival_ns)
+            metrics.bent_fields.labels(found.table_name, found.field, bend.value).inc(count)
+
+    def of(self, account: str, limit: int) -> list[BentField]:
+        """At most so many of the account's, the most frequent first."""
+        own = [found for found in tuple(self._fields.values()) if found.table.account == account]
+        return sorted(own, key=lambda found: -found.count)[:limit]
+
+    def _field(self, table: TableId, name: str, bend: Bend) -> BentField:
+        found = self._fields.get((table, name, bend))
+        if found is not None:
+            return found
+        if len(self._fields) >= MAX_FIELDS:
+            return self._fields.setdefault((table, OTHERS, bend), BentField(table, OTHERS, bend))
+        if bend in _SAYS:
+            _log.warning("table %s.%s: field %r: %s", table.database, table.table, name, _SAYS[bend])
+        return self._fields.setdefault((table, name, bend), BentField(table, name, bend))

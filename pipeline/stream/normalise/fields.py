@@ -1,0 +1,78 @@
+"""Which measure each field of a payload becomes: listed, made safe, or left.
+
+A field that is not listed becomes a measure of its own name. A name that no measure may have is *made safe*: every `:`
+and control character becomes `_`; a name of more than 256 bytes is cut, with a checksum of the whole at its end; and
+one that is reserved, empty, or a dimension of the table gets `_` before it. A name that another field of the same
+object has already gets one more `_`, so that no field of a message takes another's place.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.stream.normalise.routes import MeasureRule, Route
+from store.catalog.names import CONTROL, FORBIDDEN_IN_MEASURE, MEASURE_NAME_MAX_BYTES, is_reserved
+
+MORE = "_more"  # the measure that holds, as a JSON object, the fields that found no column of their own
+_CHECKSUM_BYTES = 9  # "_" and eight digits
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """What the payload field `field` becomes; `rule` None: nothing, by the table's patterns."""
+
+    field: str
+    rule: MeasureRule | None
+    is_listed: bool = False
+    is_renamed: bool = False  # its name was made safe
+
+
+def field_rules(names: Sequence[str], route: Route) -> list[FieldRule | None]:
+    """The rule of each field of an object with these fields, in their order; None: it is the time or a dimension."""
+    rules = [_rule(name, route) for name in names]
+    renamed = [position for position, found in enumerate(rules) if found is not None and found.is_renamed]
+    if renamed:
+        taken = {found.rule.name for found in rules if found and found.rule and not found.is_renamed}
+        for position in renamed:
+            safe = safe_name(names[position], route)
+            while safe in taken:
+                safe = safe_name("_" + safe, route)
+            taken.add(safe)
+            rules[position] = FieldRule(names[position], MeasureRule(safe), is_renamed=True)
+    return rules
+
+
+def _rule(name: str, route: Route) -> FieldRule | None:
+    if name in route.dimensions or (route.time is not None and name == route.time.field):
+        return None
+    if not route.takes(name):
+        return FieldRule(name, None)
+    rule = route.measures.get(name)
+    if rule is not None:
+        return FieldRule(name, rule, is_listed=True)
+    safe = safe_name(name, route)
+    return FieldRule(name, MeasureRule(safe), is_renamed=safe != name)
+
+
+def safe_name(name: str, route: Route) -> str:
+    """The name that an unlisted field `name` has as a measure."""
+    safe = _measure_name(name)
+    while route.is_dimension(safe) or (safe != name and safe in route.measures):
+        safe = _measure_name("_" + safe)
+    return safe
+
+
+@functools.lru_cache(maxsize=8_192)
+def _measure_name(name: str) -> str:
+    safe = CONTROL.sub("_", name)
+    for character in FORBIDDEN_IN_MEASURE:
+        safe = safe.replace(character, "_")
+    if not safe or is_reserved(safe) or safe == MORE:
+        safe = "_" + safe
+    if len(safe.encode()) > MEASURE_NAME_MAX_BYTES:
+        kept = safe.encode()[: MEASURE_NAME_MAX_BYTES - _CHECKSUM_BYTES].decode(errors="ignore")
+        safe = f"{kept}_{zlib.crc32(safe.encode()):08x}"
+    return safe

@@ -1,0 +1,143 @@
+"""The measures of one object: each field in its column, beside it, or with what found none. Nothing here fails.
+
+A table has at most 1,024 measures and a record 256, as in Timestream. A field for which there is no column left, or
+whose place beside its column is another's, goes into the JSON text of the measure `_more`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.stream.normalise.bent import Bend, Bends
+from pipeline.stream.normalise.body import Fields, Scalar
+from pipeline.stream.normalise.fields import MORE, FieldRule, safe_name
+from pipeline.stream.normalise.routes import MeasureRule, Route
+from pipeline.stream.normalise.values import ABSENT, BESIDE, SUFFIX, fitted, is_text, says_nothing, type_said_by
+from store.record import MeasureType
+
+MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
+MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
+
+
+def text_beside(measure: str, route: Route) -> str:
+    """Where the text of a measure goes whose column is no text."""
+    return safe_name(measure + SUFFIX[MeasureType.VARCHAR], route)
+
+
+@dataclass(slots=True)
+class Measuring:
+    """What the fields of one message become in a table whose measures have `types`.
+
+    open       measures of text that give their name up to a number (`pipeline.stream.normalise.texts`)
+    asked      measures whose type an operator asked for: it counts as if it were configured
+    room       how many measures that are new and not configured the table still takes
+    new_types  of the measures that the table did not have
+    given_up   of the measures of text that a number of this message has the name of
+    """
+
+    route: Route
+    types: Mapping[str, MeasureType]
+    room: int
+    open: Container[str] = ()
+    asked: Container[str] = ()
+    given_up: dict[str, MeasureType] = field(default_factory=dict)
+    new_types: dict[str, MeasureType] = field(default_factory=dict)
+    bends: Bends = field(default_factory=Bends)
+
+    def measures(self, fields: Fields, rules: list[FieldRule | None]) -> dict[str, Scalar]:
+        """The measures of one object with these fields, whose rules are in the same order."""
+        taken = [
+            (found, found.field, value)
+            for found, value in zip(rules, fields.values(), strict=True)
+            if found is not None and value is not None
+        ]
+        own = {found.rule.name for found in rules if found is not None and found.rule is not None}
+        most = MAX_MEASURES if len(own) <= MAX_MEASURES else MAX_MEASURES - 1
+        measures: dict[str, Scalar] = {}
+        more: dict[str, Scalar] = {}
+        for found, name, value in taken:
+            if found.rule is None:
+                self.bends[name, Bend.IGNORED] += 1
+                continue
+            placed = self._placed(found, value, own)
+            if placed is None:
+                self.bends[name, Bend.NO_VALUE] += 1
+                continue
+            measure, measure_type, its_value = placed
+            if (len(measures) < most or measure in measures) and self._claim(measure, measure_type, found.is_listed):
+                measures.pop(measure, None)
+                measures[measure] = its_value
+                if found.is_renamed:
+                    self.bends[name, Bend.RENAMED] += 1
+                if measure != found.rule.name:
+                    self.bends[name, Bend.BESIDE] += 1
+            else:
+                more[name] = value
+        if more:
+            self._keep(more, measures)
+        return measures
+
+    def _placed(self, found: FieldRule, value: Scalar, own: set[str]) -> tuple[str, MeasureType, Scalar] | None:
+        """Measure, type and value; None: it says that there is no value. A measure of another's is refused later."""
+        assert found.rule is not None
+        rule, said = found.rule, type_said_by(value)
+        column = self._type_of(rule.name) or rule.type
+        if column is None:
+            if says_nothing(value) and not is_text(value):
+                return None
+            return rule.name, said, float(value) if said is MeasureType.DOUBLE else value
+        if said is MeasureType.DOUBLE and column is MeasureType.VARCHAR and self._gives_up(rule, value):
+            column = said
+        is_configured = rule.type is column or rule.name in self.asked
+        its_value = fitted(value, column, rule.convert, is_configured=is_configured)
+        if its_value is ABSENT:
+            return None
+        if its_value is not BESIDE:
+            return rule.name, column, its_value
+        beside = safe_name(rule.name + SUFFIX[said], self.route)
+        return (MORE if beside in own else beside), said, float(value) if said is MeasureType.DOUBLE else value
+
+    def _gives_up(self, rule: MeasureRule, number: Scalar) -> bool:
+        """Whether the measure, of text so far, is one of numbers from now on."""
+        is_open = rule.name in self.open and rule.name not in self.asked
+        if rule.type is not None or not is_open or says_nothing(number):
+            return False
+        if self._type_of(text_beside(rule.name, self.route)) not in (None, MeasureType.VARCHAR):
+            return False
+        self.given_up[rule.name] = MeasureType.DOUBLE
+        return True
+
+    def _type_of(self, measure: str) -> MeasureType | None:
+        return self.given_up.get(measure) or self.types.get(measure) or self.new_types.get(measure)
+
+    def _claim(self, measure: str, measure_type: MeasureType, is_listed: bool) -> bool:
+        """Whether the measure is, or may come to be, in the table with this type."""
+        if measure == MORE:
+            return False
+        listed = self.route.measures.get(measure)
+        known = self._type_of(measure) or (None if listed is None else listed.type)
+        if known is not None and known is not measure_type:
+            return False
+        if self._type_of(measure) is None:
+            if not is_listed:
+                if self.room <= 0:
+                    return False
+                self.room -= 1
+            self.new_types[measure] = measure_type
+        return True
+
+    def _keep(self, more: dict[str, Scalar], measures: dict[str, Scalar]) -> None:
+        has_place = self._type_of(MORE) in (None, MeasureType.VARCHAR) and not self.route.is_dimension(MORE)
+        if has_place and len(measures) >= MAX_MEASURES:
+            name, value = measures.popitem()
+            more[name] = value
+        for name in more:
+            self.bends[name, Bend.MORE if has_place else Bend.LEFT] += 1
+        if has_place:
+            measures[MORE] = orjson.dumps(more).decode()
+            self.new_types.setdefault(MORE, MeasureType.VARCHAR)
+            if MORE in self.types:
+                del self.new_types[MORE]

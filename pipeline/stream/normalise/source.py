@@ -1,0 +1,136 @@
+"""Where messages come from: an MQTT topic of an account, the table that takes it, and its series there.
+
+Found once per source and remembered, since devices publish to the same topic for years.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.base.errors import PayloadError
+from pipeline.log.dead_letter import Reason
+from pipeline.stream.normalise.body import Fields, Flattener, has_repeats
+from pipeline.stream.normalise.fields import MORE
+from pipeline.stream.normalise.measuring import MAX_COLUMNS
+from pipeline.stream.normalise.plan import Plan
+from pipeline.stream.normalise.reading import DimensionValues
+from pipeline.stream.normalise.routes import Route
+from pipeline.stream.normalise.templates import TopicDimensions
+from pipeline.stream.normalise.texts import Texts
+from pipeline.stream.normalise.zones import zone_of
+from store.record import MeasureType, SeriesIndex, SeriesKey
+
+MAX_DIMENSIONS = 128  # Timestream: dimensions per table
+MAX_DIMENSION_BYTES = 2_048  # Timestream: dimension names and values of one series
+MAX_PLANS = 1_024  # shapes remembered per table; more are a device that makes up field names
+
+UNKNOWN = -1
+
+
+@dataclass(slots=True, eq=False)
+class TableState:
+    """A table of one account as normalise knows it: its series, the types of its measures, its plans by shape.
+
+    asked  measures whose type an operator asked for
+    """
+
+    route: Route
+    index: SeriesIndex
+    types: dict[str, MeasureType]
+    texts: Texts = field(default_factory=Texts)
+    asked: set[str] = field(default_factory=set)
+    plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
+    flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
+
+    def room_for(self, source: Source) -> int:
+        """How many measures that nobody has configured a message of this source may bring.
+
+        Of what is free when it first asks, a source has a quarter: whatever names it makes up, others find a place.
+        """
+        free = MAX_COLUMNS - len(self.types) - (MORE not in self.types)
+        if source.allowance is None:
+            source.allowance = free // 4 + 1
+        return max(0, min(free, source.allowance))
+
+    def plan(self, shape: tuple[str, ...]) -> Plan:
+        """The plan for objects with these keys in this order."""
+        plan = self.plans.get(shape)
+        if plan is None:
+            if len(self.plans) >= MAX_PLANS:
+                self.plans.clear()
+            plan = self.plans[shape] = Plan(shape, self.route)
+        return plan
+
+    def flattened(self, body: dict[str, Any], payload: bytes) -> tuple[Plan | None, Fields]:
+        """An object with objects inside as fields, and their plan; no plan if it is to be read by itself."""
+        route = self.route
+        flattener = Flattener(route.arrays, route.each)
+        try:
+            flattener.take(body)
+        except PayloadError:
+            return None, {}
+        if flattener.lists or flattener.dropped or has_repeats(payload, flattener.keys):
+            return None, {}
+        shape = tuple(flattener.fields)
+        plan = self.flat_plans.get(shape)
+        if plan is None:
+            if len(self.flat_plans) >= MAX_PLANS:
+                self.flat_plans.clear()
+            plan = self.flat_plans[shape] = Plan(shape, route, is_flat=True)
+        return plan, flattener.fields
+
+
+@dataclass(slots=True, eq=False)
+class Series:
+    """A series that was named; its id is UNKNOWN until the first record of it is good."""
+
+    key: SeriesKey
+    zone: str | None
+    id: int = UNKNOWN
+
+    def id_in(self, index: SeriesIndex) -> int:
+        """The id, made on first use."""
+        if self.id == UNKNOWN:
+            self.id = index.id_of(self.key, self.zone)
+        return self.id
+
+
+class Source:
+    """One MQTT topic of one account. `only` is its series where the payload names no dimensions, once known."""
+
+    __slots__ = ("_dimensions", "_mqtt_topic", "_series", "allowance", "only", "table")
+
+    def __init__(self, table: TableState, mqtt_topic: str, dimensions: TopicDimensions) -> None:
+        self.table = table
+        self.only = UNKNOWN
+        self.allowance: int | None = None  # of measures that it may bring; None: it has not asked yet
+        self._mqtt_topic = mqtt_topic
+        self._dimensions = dimensions
+        self._series: dict[DimensionValues, Series] = {}
+
+    def series(self, values: DimensionValues) -> Series:
+        """The series whose payload dimensions have these values. Raises PayloadError: BAD_DIMENSION."""
+        series = self._series.get(values)
+        if series is None:
+            series = self._name(values)
+            if len(self._series) >= MAX_PLANS:
+                self._series.clear()
+            self._series[values] = series
+        return series
+
+    def _name(self, values: DimensionValues) -> Series:
+        route = self.table.route
+        from_payload = (
+            (name, value) for name, value in zip(route.dimensions, values, strict=True) if value is not None
+        )
+        dimensions = tuple(sorted((*self._dimensions, *from_payload)))
+        size_bytes = sum(len(name.encode()) + len(value.encode()) for name, value in dimensions)
+        if len(dimensions) > MAX_DIMENSIONS or size_bytes > MAX_DIMENSION_BYTES:
+            raise PayloadError(
+                Reason.BAD_DIMENSION,
+                f"{len(dimensions)} dimensions of {size_bytes} bytes together; a series has at most {MAX_DIMENSIONS} "
+                f"of {MAX_DIMENSION_BYTES} bytes",
+            )
+        zone = zone_of(route.zone, dict(dimensions), self._mqtt_topic)
+        return Series(SeriesKey(dimensions, route.measure_name), zone)

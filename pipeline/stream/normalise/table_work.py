@@ -1,0 +1,271 @@
+"""What one call found for one table, worked off: columns where they can be proven good, single readings where not.
+
+The kind of a measure is decided by the first good message that has it, in log order; of text, by the first two series
+(`pipeline.stream.normalise.texts`). So a group whose measures all have their types becomes columns at once; a group
+with a measure that is not decided waits, and its messages are read one by one, in order with all other single ones,
+until it is.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.base.errors import PayloadError
+from pipeline.stream.normalise.bent import Bend, Bends
+from pipeline.stream.normalise.body import has_repeats
+from pipeline.stream.normalise.call import Call
+from pipeline.stream.normalise.columns import all_null, beyond_limits, measure_column, time_column
+from pipeline.stream.normalise.measuring import text_beside
+from pipeline.stream.normalise.plan import Group, Plan
+from pipeline.stream.normalise.reading import dimension_value, read
+from pipeline.stream.normalise.rows import Piece, SingleRows
+from pipeline.stream.normalise.source import UNKNOWN, Series, Source, TableState
+from pipeline.stream.normalise.values import is_word
+from store.record import Int64s, MeasureType
+
+Single: TypeAlias = tuple[int, Source]
+"""A message to be read by itself: its row number and its source."""
+
+_NO_GROUP = -1
+
+
+@dataclass(slots=True)
+class TableWork:
+    """The messages of one table in one call."""
+
+    table: TableState
+    call: Call
+    plans: list[Plan] = field(default_factory=list)
+    singles: list[Single] = field(default_factory=list)
+    refused: list[tuple[int, PayloadError]] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
+    bends: Bends = field(default_factory=Bends)
+    _rows: SingleRows = field(default_factory=SingleRows)
+
+    def run(self) -> None:
+        """Turn everything collected into `pieces` and `refused`."""
+        waiting: dict[int, tuple[Plan, Group]] = {}
+        for number, plan in enumerate(self.plans):
+            group = plan.take()
+            if not plan.is_fast:
+                self.singles += zip(group.rows, group.sources, strict=True)
+            elif self._is_settled(plan, group):
+                self.singles += self._columns(plan, group)
+            else:
+                waiting[number] = (plan, group)
+                plan.is_nested |= _has_object(group.flat)
+        if waiting:
+            self._read_in_order(waiting)
+        else:
+            for row, source in sorted(self.singles, key=lambda single: single[0]):
+                self._read(row, source)
+        if self._rows.rows:
+            self.pieces.append(self._rows.piece(self.table.types))
+
+    def _read_in_order(self, waiting: dict[int, tuple[Plan, Group]]) -> None:
+        heap = [(row, _NO_GROUP, source) for row, source in self.singles]
+        for number, (_, group) in waiting.items():
+            heap += [(row, number, source) for row, source in zip(group.rows, group.sources, strict=True)]
+        heapq.heapify(heap)
+        while heap:
+            row, number, source = heapq.heappop(heap)
+            if number != _NO_GROUP and number not in waiting:
+                continue  # its group became columns meanwhile
+            known = len(self.table.types), len(self.table.texts.open)
+            self._read(row, source)
+            if known == (len(self.table.types), len(self.table.texts.open)):
+                continue
+            for settled in [n for n, (plan, group) in waiting.items() if self._is_settled(plan, group)]:
+                plan, group = waiting.pop(settled)
+                rest = group.only([i for i, later in enumerate(group.rows) if later > row], plan.width)
+                for suspect, its_source in self._columns(plan, rest):
+                    heapq.heappush(heap, (suspect, _NO_GROUP, its_source))
+
+    def _read(self, row: int, source: Source) -> None:
+        table = self.table
+        room = table.room_for(source)
+        try:
+            payload, arrival_ns = self.call.payloads[row], int(self.call.arrivals[row])
+            message = read(payload, table.route, arrival_ns, table.types, room, table.texts.open, table.asked)
+            series = [source.series(reading.dimension_values) for reading in message.readings]
+        except PayloadError as error:
+            self.refused.append((row, error))
+            return
+        if message.problem is not None:
+            self.refused.append((row, message.problem))
+        table.types.update(message.new_types)
+        if message.claimed:
+            source.allowance = (source.allowance or 0) - message.claimed
+        self.bends.update(message.bends)
+        table.texts.begin(name for name, kind in message.new_types.items() if kind is MeasureType.VARCHAR)
+        for reading, its_series in zip(message.readings, series, strict=True):
+            series_id = its_series.id_in(table.index)
+            self._rows.add(row, series_id, reading.time_ns, reading.measures)
+            for name in reading.measures.keys() & table.texts.open.keys():
+                if is_word(reading.measures[name]):
+                    table.texts.sent(name, series_id)
+        for name, kind in message.given_up.items():
+            self._give_up(name, kind)
+
+    def _give_up(self, name: str, kind: MeasureType) -> None:
+        """A number has the name of a measure of text: the texts of this call, too, go beside it."""
+        table, beside = self.table, text_beside(name, self.table.route)
+        table.types[name] = kind
+        table.texts.give_up(name, kind)
+        for measures in self._rows.measures:
+            if type(measures.get(name)) is str:
+                table.types.setdefault(beside, MeasureType.VARCHAR)
+                text = measures.pop(name)
+                if beside in measures:
+                    self.bends[name, Bend.LEFT] += 1
+                else:
+                    measures[beside] = text
+
+    def _type_of(self, name: str, configured: MeasureType | None) -> MeasureType | None:
+        return self.table.types.get(name) or configured
+
+    def _is_settled(self, plan: Plan, group: Group) -> bool:
+        open_texts = self.table.texts.open
+        return all(
+            (self._type_of(measure.rule.name, measure.rule.type) is not None and measure.rule.name not in open_texts)
+            or all(value is None for value in group.flat[measure.position :: plan.width])
+            for measure in plan.measures
+        )
+
+    def _columns(self, plan: Plan, group: Group) -> list[Single]:
+        """Make a piece of what of this settled group can be proven good; the others."""
+        suspects: list[Single] = []
+        while group.rows:
+            bad = self._try_columns(plan, group)
+            if not bad:
+                break
+            is_bad = set(bad)
+            suspects += [(group.rows[i], group.sources[i]) for i in bad]
+            width = plan.width
+            plan.is_nested |= any(_has_object(group.flat[i * width : (i + 1) * width]) for i in bad)
+            group = group.only([i for i in range(len(group.rows)) if i not in is_bad], width)
+        return suspects
+
+    def _try_columns(self, plan: Plan, group: Group) -> list[int]:
+        """The suspects; if there are none, the group has become a piece."""
+        measures: dict[str, pa.Array] = {}
+        types: dict[str, MeasureType] = {}
+        if nested := _objects_at(plan.ignored, plan.width, group):
+            return nested
+        has_nulls = False
+        for measure in plan.measures:
+            rule = measure.rule
+            measure_type = self._type_of(rule.name, rule.type)
+            if measure_type is None:
+                has_nulls = True
+                continue  # settled, so null in all of them
+            column, suspects = measure_column(group.flat[measure.position :: plan.width], measure_type, rule.convert)
+            if column is None:
+                return suspects or list(range(len(group.rows)))
+            has_nulls |= column.null_count > 0
+            if column.null_count < len(column):
+                measures[rule.name], types[rule.name] = column, measure_type
+        if not measures:
+            return list(range(len(group.rows)))
+        if empty := all_null(list(measures.values())):
+            return empty
+        if (has_nulls or plan.dimensions) and not plan.is_flat and (repeated := self._repeated(plan, group)):
+            return repeated
+        rows = np.array(group.rows, np.int64)
+        time_ns, late = self._times(plan, group, rows)
+        if time_ns is None:
+            return late
+        series, unnamed = self._series(plan, group)
+        if series is None:
+            return unnamed
+        self.table.types.update(types)
+        self.pieces.append(Piece(rows, series, time_ns, measures))
+        self._count(plan, group)
+        return []
+
+    def _count(self, plan: Plan, group: Group) -> None:
+        """Note what columns bend: names that were made safe, and fields that the patterns leave."""
+        bent = [(measure.position, Bend.RENAMED) for measure in plan.measures if measure.is_renamed]
+        for position, bend in (*bent, *((position, Bend.IGNORED) for position in plan.ignored)):
+            values = group.flat[position :: plan.width]
+            if count := len(values) - values.count(None):
+                self.bends[plan.shape[position], bend] += count
+
+    def _repeated(self, plan: Plan, group: Group) -> list[int]:
+        """The messages with a null that may hide a value: the same key may stand there twice."""
+        width, payloads = plan.width, self.call.payloads
+        return [
+            i
+            for i, row in enumerate(group.rows)
+            if None in group.flat[i * width : (i + 1) * width] and has_repeats(payloads[row], width)
+        ]
+
+    def _times(self, plan: Plan, group: Group, rows: Int64s) -> tuple[Int64s | None, list[int]]:
+        arrivals = self.call.arrivals[rows]
+        time = self.table.route.time
+        if time is None or plan.time is None:
+            return arrivals, []
+        payloads = self.call.payloads
+        time_ns, suspects = time_column(
+            group.flat[plan.time :: plan.width], time, arrivals, (payloads[row] for row in group.rows)
+        )
+        if time_ns is not None:
+            suspects = beyond_limits(time_ns, arrivals, self.table.route)
+        return (None, suspects) if suspects else (time_ns, [])
+
+    def _series(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
+        """The series ids; called last, since it makes series that are new."""
+        if plan.dimensions:
+            return self._series_by_payload(plan, group)
+        ids = [source.only for source in group.sources]
+        if UNKNOWN in ids:
+            suspects = []
+            for i, source in enumerate(group.sources):
+                try:
+                    source.series(())
+                except PayloadError:
+                    suspects.append(i)
+            if suspects:
+                return None, suspects
+            for i, source in enumerate(group.sources):
+                ids[i] = source.only = source.series(()).id_in(self.table.index)
+        return np.array(ids, np.int64), []
+
+    def _series_by_payload(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
+        found: list[Series] = []
+        suspects = _objects_at(tuple(at for at in plan.dimensions if at is not None), plan.width, group)
+        if suspects:
+            return None, suspects
+        for i, source in enumerate(group.sources):
+            start = i * plan.width
+            try:
+                values = tuple(
+                    None if position is None else dimension_value(group.flat[start + position])
+                    for position in plan.dimensions
+                )
+                found.append(source.series(values))
+            except PayloadError:
+                suspects.append(i)
+        if suspects:
+            return None, suspects
+        return np.array([series.id_in(self.table.index) for series in found], np.int64), []
+
+
+def _has_object(values: list[Any]) -> bool:
+    return any(type(value) in (dict, list) for value in values)
+
+
+def _objects_at(positions: tuple[int, ...], width: int, group: Group) -> list[int]:
+    """The messages that have an object or an array at one of these positions."""
+    found = {
+        i
+        for position in positions
+        for i, value in enumerate(group.flat[position::width])
+        if type(value) in (dict, list)
+    }
+    return sorted(found)

@@ -1,0 +1,131 @@
+"""The value of one measure, by its type: what a JSON scalar becomes in a column of that type.
+
+A type is, in this order, the one the table has for the measure already, the one configured, the one the value says: a
+number is a double however it is written, true and false are booleans, text is varchar. What does not fit its column is
+no fault of the message's: it goes *beside* it, to the measure `<name>_double`, `<name>_boolean` or `<name>_text`.
+Text is read as a number where the column is one; words that say that there is no value are no value, except in a column
+of text. Empty text is no value in a column of something else, and text where nobody knows yet. A column whose type is
+configured takes a little more: the booleans as 1 and 0 and the other way round, and every scalar as text.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from typing import Final, Literal, TypeAlias
+
+import orjson
+
+from pipeline.stream.normalise.body import Scalar
+from store.catalog.units import Conversion
+from store.record import MeasureType
+
+MAX_EXACT = 2**53  # integers up to here are exact in a double
+_BIGINT_MIN, _BIGINT_MAX = -(2**63), 2**63 - 1
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_MAX_DIGITS = 400  # of text that is read as a number; longer ones are text
+
+# What devices and their libraries write where they have no value: Home Assistant, Node-RED, C's printf, weather
+# stations. In lower case.
+_NO_NUMBER = (sign + word for sign in ("", "+", "-") for word in ("nan", "inf", "infinity"))
+NOTHING = frozenset(
+    {"", "-", "--", "---", "n/a", "none", "null", "undefined", "unknown", "unavailable", *_NO_NUMBER},
+)
+_TRUE, _FALSE = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
+
+
+class Verdict(enum.Enum):
+    """Why a value is not in its column."""
+
+    ABSENT = enum.auto()  # it says that there is none
+    BESIDE = enum.auto()  # it goes beside the column
+
+
+ABSENT: Final = Verdict.ABSENT
+BESIDE: Final = Verdict.BESIDE
+Fitted: TypeAlias = Scalar | Literal[Verdict.ABSENT, Verdict.BESIDE]
+
+SUFFIX = {MeasureType.DOUBLE: "_double", MeasureType.BOOLEAN: "_boolean", MeasureType.VARCHAR: "_text"}
+
+
+def type_said_by(value: Scalar) -> MeasureType:
+    """The type of an unlisted measure by its value."""
+    if isinstance(value, bool):
+        return MeasureType.BOOLEAN
+    return MeasureType.VARCHAR if isinstance(value, str) else MeasureType.DOUBLE
+
+
+def says_nothing(value: Scalar) -> bool:
+    """Whether it is a word, or a number that is none, for "no value"."""
+    if isinstance(value, str):
+        return value.strip().lower() in NOTHING
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def is_word(value: Scalar) -> bool:
+    """Whether it is text that says something."""
+    return isinstance(value, str) and not says_nothing(value)
+
+
+def is_text(value: Scalar) -> bool:
+    """Whether it makes a measure whose type nobody decided one of text: empty text does, "unknown" does not."""
+    return is_word(value) or (isinstance(value, str) and not value.strip())
+
+
+def number_of(text: str) -> int | float | None:
+    """The number that the whole of `text` is, else None; beyond a double, infinite."""
+    text = text.strip()
+    if len(text) > _MAX_DIGITS or _NUMBER.fullmatch(text) is None:
+        return None
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def fitted(value: Scalar, column: MeasureType, convert: Conversion | None, *, is_configured: bool) -> Fitted:
+    """`value` as a column of this type has it. `is_configured`: the type stands in the configuration."""
+    if column is MeasureType.VARCHAR:
+        if isinstance(value, str):
+            return value
+        if says_nothing(value):
+            return ABSENT
+        return orjson.dumps(value).decode() if is_configured else BESIDE
+    if says_nothing(value):
+        return ABSENT
+    if column is MeasureType.BOOLEAN:
+        return _boolean(value, is_configured)
+    number = number_of(value) if isinstance(value, str) else value
+    if number is None or (isinstance(number, bool) and not is_configured):
+        return BESIDE
+    if column is MeasureType.DOUBLE:
+        return _double(number, convert)
+    return _bigint(number, convert) if column is MeasureType.BIGINT else BESIDE
+
+
+def _boolean(value: Scalar, is_configured: bool) -> Fitted:
+    if isinstance(value, bool):
+        return value
+    if is_configured:
+        word = value.strip().lower() if isinstance(value, str) else str(value)
+        if word in _TRUE | _FALSE:
+            return word in _TRUE
+    return BESIDE
+
+
+def _double(value: float, convert: Conversion | None) -> Fitted:
+    try:
+        converted = float(value) if convert is None else convert(float(value))
+    except OverflowError:  # an integer of hundreds of digits
+        return ABSENT
+    if math.isfinite(converted):
+        return converted
+    return BESIDE if math.isfinite(value) else ABSENT
+
+
+def _bigint(value: float, convert: Conversion | None) -> Fitted:
+    """An integer; also one written 21.0 or 1e3, as far as a double tells integers apart."""
+    if convert is not None:
+        return BESIDE  # the configuration refuses it
+    if isinstance(value, float) and (not value.is_integer() or abs(value) > MAX_EXACT):
+        return BESIDE if math.isfinite(value) else ABSENT
+    whole = int(value)
+    return whole if _BIGINT_MIN <= whole <= _BIGINT_MAX else BESIDE

@@ -1,0 +1,68 @@
+"""Putting the parts of a partition together over a store that is open."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from pipeline.base import metrics
+from pipeline.base.errors import FrameError
+from pipeline.log.frame import decode_frame
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.normalise.routes import Route
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.progress import Progress
+from pipeline.stream.rule_state import RuleState
+from store.store import Store
+
+
+def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int) -> Partition:
+    """The partition `number`, to be read from where store and rules left off. `rules` has loaded its state."""
+    stream = admin.stream(READINGS, number)
+    extent = admin.extent(READINGS, number)
+    start = start_offset(store, rules, admin, number)
+
+    def first_arrival_ns(offset: int) -> int | None:
+        return _first_arrival_ns(admin, offset, number)
+
+    progress = Progress(
+        lambda: admin.extent(READINGS, number).next_offset,
+        first_arrival_ns,
+        time.time_ns,
+        applied_offset=(extent.first if start is None else start) - 1,
+    )
+    store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
+    normaliser = Normaliser(routes, store.registry, stream, store.measure_types, store.open_texts, store.asked_types)
+    return Partition(number, stream, store, normaliser, rules, progress, extent.first if start is None else start)
+
+
+def first_since(admin: LogAdmin, number: int, time_ns: int) -> int:
+    """The first offset of [readings] that arrived at `time_ns` or later; the next one of all if none did."""
+    extent = admin.extent(READINGS, number)
+    return bisect_left(
+        range(extent.next_offset),
+        time_ns,
+        extent.first,
+        key=lambda offset: _first_arrival_ns(admin, offset, number) or 0,
+    )
+
+
+def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
+    """When the first message of the frame at `offset` arrived."""
+    messages = admin.read(READINGS, offset, 1, number)
+    try:
+        return decode_frame(messages[0].value).arrival_ns[0] if messages else None
+    except FrameError:
+        return None
+
+
+def start_offset(store: Store, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
+    """Where reading begins: at the lower of store and rules, each skips what it has; None if nothing ever was read."""
+    stream = admin.stream(READINGS, number)
+    replay_from = store.replay_from(stream)
+    # a floor of 0 was never saved, or is lost: the rules go through all that the log still has
+    floor = rules.floor(stream) or admin.extent(READINGS, number).first
+    return None if replay_from is None else min(replay_from, floor)

@@ -1,0 +1,35 @@
+"""One partition of [readings] in the hands of the worker that owns it: everything that is worked off in its order.
+
+The embedded log has one partition, and its worker owns it from start to end. On a log with several, partitions come
+and go with the assignment; what comes after a partition was let go (a batch that was still on its way) finds it
+closed, and changes nothing: the next owner reads the same frames again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.progress import Progress
+from pipeline.stream.rule_state import RuleState
+from pipeline.stream.writes import PendingWrites
+from store.store import Store
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """The worker's parts for the partition `number`, whose name in positions is `stream`.
+
+    next_offset  of the first frame that is not normalised yet: earlier ones that come again change nothing
+    is_open      whether it is still this worker's
+    """
+
+    number: int
+    stream: str
+    store: Store
+    normaliser: Normaliser
+    rules: RuleState
+    progress: Progress
+    next_offset: int
+    writes: PendingWrites = field(default_factory=PendingWrites)
+    is_open: bool = True

@@ -1,0 +1,129 @@
+"""The partitions that Kafka gives this worker: taken from where their last owners left off, and given back saved.
+
+At each rebalance all of them are given back, and what comes then is taken up anew: nothing in memory has to be proven
+to be still true. What was not saved comes again from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from pipeline.base.errors import LogError
+from pipeline.config import Config
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
+from pipeline.stream.normalise.routes import routes_from
+from pipeline.stream.partitions.making import partition_over, start_offset
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.rule_state import RuleState
+from pipeline.stream.rule_state.shared import RuleObjects
+from rules import Engine, RuleSet
+from store.catalog.catalog import Catalog
+from store.errors import StoreError
+from store.shared import SharedStore
+
+log = logging.getLogger(__name__)
+
+
+class SharedPartitions:
+    """The `PartitionKeeper` of a worker among others."""
+
+    def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet) -> None:
+        """Open what is shared. Raises StoreError."""
+        self._admin = admin
+        self._rules = rules
+        self._routes = routes_from(config.tables)
+        self._streams = [admin.stream(READINGS, number) for number in range(admin.partitions_of(READINGS))]
+        self._saving = threading.Lock()  # upkeep of a store, and the last flush before it is given back
+        self.store = SharedStore.open(
+            config.magnetic_url,
+            config.layout.store,
+            streams=self._streams,
+            memory_limit_bytes=config.memory_limit,
+            templates=config.templates(),
+            clock_ns=time.time_ns,
+            log_end=self._log_end,
+        )
+        self.owned = OwnedPartitions()
+        self.on_overtaken: Callable[[], None] = lambda: None
+        self._overtaken: Partition | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """See `PartitionKeeper`."""
+        return self.store.catalog
+
+    async def assigned(self, numbers: set[int]) -> None:
+        """See `PartitionKeeper`."""
+        began_s = time.monotonic()
+        taken = await asyncio.gather(*(asyncio.to_thread(self._take, number) for number in sorted(numbers)))
+        for partition in taken:
+            self.owned.add(partition)
+            to_replay = partition.progress.frames_to_replay
+            log.info("took partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay)
+        log.info("took %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
+
+    async def revoked(self) -> None:
+        """See `PartitionKeeper`. What cannot be saved now comes again from the log."""
+        for partition in self.owned:
+            self.owned.remove(partition)
+            try:
+                await asyncio.to_thread(self._flush, partition)
+                await partition.rules.save_pass()
+            except StoreError as error:
+                log.warning("partition %d is given back unsaved: %s", partition.number, error)
+            await asyncio.to_thread(self._give_back, partition)
+            log.info("gave back partition %d of [%s]", partition.number, READINGS)
+
+    def start_offset(self, number: int) -> int | None:
+        """See `PartitionKeeper`."""
+        partition = self.owned.get(number)
+        if partition is None:
+            raise LogError(f"partition {number} of [{READINGS}] was lost while it was taken up")
+        return start_offset(partition.store, partition.rules, self._admin, number)
+
+    def maintain(self) -> None:
+        """See `PartitionKeeper`.
+
+        A store that was overtaken (another worker wrote in its place, or a table was deleted under it) saves nothing
+        any more: `on_overtaken` is to have all partitions taken up anew.
+        """
+        for partition in self.owned:
+            with self._saving:
+                if partition.is_open:
+                    partition.store.maintain()
+            if partition.store.is_overtaken and self._overtaken is not partition:
+                self._overtaken = partition
+                log.warning("partition %d of [%s] was overtaken: it is taken up anew", partition.number, READINGS)
+                self.on_overtaken()
+
+    async def save(self) -> None:
+        """See `PartitionKeeper`: leaving the group has given everything back."""
+        await self.revoked()
+
+    def close(self) -> None:
+        """See `PartitionKeeper`."""
+        self.store.close()
+
+    def _take(self, number: int) -> Partition:
+        stream = self._streams[number]
+        store = self.store.take(stream)
+        rules = RuleState(Engine(self._rules, store.registry), RuleObjects(self.store.keep(stream), stream))
+        rules.load()
+        return partition_over(store, rules, self._routes, self._admin, number)
+
+    def _flush(self, partition: Partition) -> None:
+        with self._saving:
+            partition.store.flush()
+
+    def _give_back(self, partition: Partition) -> None:
+        with self._saving:
+            self.store.give_back(partition.store)
+
+    def _log_end(self) -> Mapping[str, int]:
+        return {stream: self._admin.extent(READINGS, number).next_offset for number, stream in enumerate(self._streams)}

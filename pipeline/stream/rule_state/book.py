@@ -1,0 +1,140 @@
+"""What there is to say of the rules: where each is written, how many alerts of it fire, and why it may never fire.
+
+`look` is called about each second by the worker's event loop: it brings up to date what was seen of the tables, and
+says each new doubt once in the log. Who asks (HTTP, from another thread) gets what the last look found.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.base import metrics
+from pipeline.stream.partitions.owned import OwnedPartitions
+from rules import Doubt, Rule, RuleSet, Seen, Work, doubts, table_doubts
+from rules.doubts import Kind
+from store.record import SeriesIndex, TableId
+
+log = logging.getLogger(__name__)
+
+MOST_VALUES = 1000  # of a dimension, that are kept to compare with
+KEYS_A_LOOK = 5000  # of a table; the event loop does other things, too
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many signals of a rule are pending and firing, in one table."""
+
+    pending: int
+    firing: int
+
+
+@dataclass(slots=True)
+class Known:
+    """What was seen so far of the series of one table."""
+
+    index: SeriesIndex
+    upto: int = 0
+    names: set[str] = field(default_factory=set)
+    values: dict[str, set[str] | None] = field(default_factory=dict)
+
+    def look(self) -> bool:
+        """Look at some more series; whether that were all."""
+        keys = self.index.keys[self.upto : self.upto + KEYS_A_LOOK]
+        self.upto += len(keys)
+        for key in keys:
+            self.names.add(key.measure_name)
+            for name, value in key.dimensions:
+                values = self.values.setdefault(name, set())
+                if values is not None:
+                    values.add(value)
+                    if len(values) > MOST_VALUES:
+                        self.values[name] = None
+        return self.upto == len(self.index)
+
+    def seen(self, types: Mapping[str, object]) -> Seen:
+        """As the rules want it."""
+        values = {name: None if found is None else frozenset(found) for name, found in self.values.items()}
+        return Seen(self.index.table, dict(types), frozenset(self.names), values)  # type: ignore[arg-type]  # as given
+
+
+class RuleBook:
+    """The rules of one worker.
+
+    tables    the names of the tables there are: of the configuration and of the store
+    is_alone  whether all series are this worker's: others may have seen what this one has not
+    """
+
+    def __init__(
+        self, rules: RuleSet, owned: OwnedPartitions, tables: Callable[[], set[str]], *, is_alone: bool
+    ) -> None:
+        self.rules = rules
+        self.seen: dict[TableId, Seen] = {}
+        self._owned = owned
+        self._tables = tables
+        self._is_alone = is_alone
+        self._known: dict[TableId, Known] = {}
+        self._work: dict[str, dict[TableId, Work]] = {}
+        self._standing: dict[str, dict[TableId, Standing]] = {}
+        self._told: set[tuple[str, str, TableId | None]] = set()
+
+    def look(self, now_ns: int) -> None:
+        """See what is new, and say what is doubtful and was not said yet."""
+        self._look_at_tables()
+        self._look_at_work(now_ns)
+        doubtful = 0
+        for rule in self.rules.rules:
+            found = self.doubts(rule)
+            doubtful += bool(found)
+            for doubt in found:
+                key = (rule.name, str(doubt.kind), doubt.table)
+                if key not in self._told:
+                    self._told.add(key)
+                    log.warning("the rule %s (%s) may never fire: %s", rule.name, rule.file, doubt.text)
+        metrics.rules_doubtful.set(doubtful)
+
+    def doubts(self, rule: Rule, account: str | None = None) -> list[Doubt]:
+        """Why `rule`, of these or any other, may never fire; of one account, or of all."""
+        work = self._work.get(rule.name, {})
+        found = table_doubts(rule, self._tables())
+        for table, seen in list(self.seen.items()):
+            mine = account is None or table.account == account
+            if mine and RuleSet((rule,)).of(table):
+                found += doubts(rule, seen, work.get(table, Work()))
+        return [doubt for doubt in found if self._is_alone or doubt.kind is not Kind.WHERE]
+
+    def standing(self, rule: Rule, account: str) -> Standing:
+        """How many of its signals are pending and firing in an account."""
+        found = [of for table, of in self._standing.get(rule.name, {}).items() if table.account == account]
+        return Standing(sum(of.pending for of in found), sum(of.firing for of in found))
+
+    def _look_at_tables(self) -> None:
+        seen: dict[TableId, Seen] = {}
+        for partition in self._owned:
+            for table in partition.store.all_tables():
+                index = partition.store.registry.of(table.id)
+                known = self._known.get(table.id)
+                if known is None or known.index is not index:
+                    known = self._known[table.id] = Known(index)
+                if known.look() and known.upto:
+                    seen[table.id] = known.seen(partition.store.measure_types(table.id))
+        self.seen = seen
+
+    def _look_at_work(self, now_ns: int) -> None:
+        work: dict[str, dict[TableId, Work]] = {}
+        standing: dict[str, dict[TableId, Standing]] = {}
+        for partition in self._owned:
+            for table, rule, done, pending, firing in partition.rules.engine.work(now_ns):
+                of_rule = work.setdefault(rule.name, {})
+                of_rule[table] = of_rule.get(table, Work()) + done
+                before = standing.setdefault(rule.name, {}).get(table, Standing(0, 0))
+                standing[rule.name][table] = Standing(before.pending + pending, before.firing + firing)
+        self._work, self._standing = work, standing
+
+
+def say_patterns_without_files(patterns: Sequence[str], files_of: Callable[[str], Iterable[object]]) -> None:
+    """A line in the log for each pattern of `rules` that fits no file."""
+    for pattern in patterns:
+        if not list(files_of(pattern)):
+            log.warning("rules: no file fits %s: put rule files there, or take the pattern out", pattern)

@@ -1,0 +1,81 @@
+"""[readings] → normalise → the records channel; what cannot become a record goes to [dead_letters] first.
+
+The dead letters are durable in the log before the records go on: once the store's position has passed a frame, nothing
+would make its dead letters again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from pipeline.base import metrics
+from pipeline.base.errors import FrameError
+from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
+from pipeline.log.frame import Frame, decode_frame
+from pipeline.stream.batching import take
+from pipeline.stream.bent_fields import BentFields
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.work import WorkBatch
+
+# A work batch closes when one of these is reached: large enough that its fixed costs vanish (of small frames of many
+# tables, each table has a few rows), small beside the second within which a reading is to be queryable.
+MAX_FRAMES = 512
+MAX_BYTES = 4_000_000
+WITHIN_S = 0.1
+
+Append = Callable[[bytes], Awaitable[Any]]
+Put = Callable[[WorkBatch], Awaitable[Any]]
+
+
+async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_dead_letters: Append, put: Put) -> None:
+    """Run until the Faust stream ends."""
+    async for events in take(stream, max_events=MAX_FRAMES, max_bytes=MAX_BYTES, within_s=WITHIN_S):
+        by_partition: dict[int, list[Any]] = {}
+        for event in events:
+            by_partition.setdefault(event.message.partition, []).append(event.message)
+        for number, messages in by_partition.items():
+            partition = partitions.get(number)
+            if partition is not None:  # else it was let go meanwhile: its next owner reads these again
+                await _normalise(partition, messages, partitions.bent, append_dead_letters, put)
+        await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
+
+
+async def _normalise(
+    partition: Partition, messages: Iterable[Any], bent: BentFields, append_dead_letters: Append, put: Put
+) -> None:
+    began_s = time.perf_counter()
+    normaliser = partition.normaliser
+    frames: list[tuple[int, Frame]] = []
+    letters: list[DeadLetter] = []
+    for message in messages:
+        if message.offset < partition.next_offset:
+            continue
+        partition.next_offset = message.offset + 1
+        try:
+            frames.append((message.offset, decode_frame(message.value)))
+        except FrameError as error:
+            letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
+    if not frames and not letters:
+        return
+    upto = partition.next_offset - 1
+    normalised = normaliser.normalise_many(frames)
+    metrics.stage_seconds.labels("normalise").observe(time.perf_counter() - began_s)
+    letters += normalised.dead_letters
+    if letters:
+        await append_dead_letters(encode_dead_letters(letters))
+        _count(letters)
+    newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
+    bent.note(normalised.bent, newest)
+    await put(WorkBatch(partition, upto, tuple(normalised.batches), newest, tuple(normalised.decisions)))
+    count = sum(len(frame) for _, frame in frames)
+    metrics.messages_normalised.inc(count)
+    metrics.work_batch_messages.observe(count)
+
+
+def _count(letters: list[DeadLetter]) -> None:
+    for letter in letters:
+        metrics.dead_letters.labels(Reason(letter.reason).value).inc()

@@ -1,0 +1,25 @@
+"""What travels on the in-process channel between normalise, store and rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.stream.normalise.texts import TypeDecision
+from pipeline.stream.partitions.partition import Partition
+from store.record import RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class WorkBatch:
+    """The records of all frames of `partition` up to and including `offset` that came after the batch before.
+
+    batches            a batch per table and request, in log order; may be empty (all dead letters)
+    decisions          of normalise, about measures that came as text
+    newest_arrival_ns  when the gateway took in the newest of these messages
+    """
+
+    partition: Partition
+    offset: int
+    batches: tuple[RecordBatch, ...]
+    newest_arrival_ns: int
+    decisions: tuple[TypeDecision, ...] = ()

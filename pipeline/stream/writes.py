@@ -1,0 +1,95 @@
+"""WriteRecords on its way: appended to the log by the HTTP thread, applied by the stream, answered to the client.
+
+The records of a request go to the partitions that their series belong to: a frame for each, so partition and offset
+name it. The stream may apply a frame before the appending thread has learned its offset, so either side may come
+first; outcomes nobody claims (a replay after a crash) are forgotten by age.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+
+import numpy as np
+
+from pipeline.base.arrival import ArrivalStamps
+from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.log.log import Appender
+from pipeline.log.topics import READINGS
+from store.endpoint.payload import WriteRecord, encode_write
+from store.record import TableId
+from store.store import Applied
+
+UNCLAIMED_MAX = 10_000
+ANSWER_TIMEOUT_S = 30.0
+
+PartitionOf = Callable[[TableId, WriteRecord], int]
+OutcomeOf = Callable[[int, int], Awaitable[Applied]]
+
+
+class PendingWrites:
+    """Outcomes by offset in one partition, handed from the stream's thread to the HTTP thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outcomes: OrderedDict[int, Future[Applied]] = OrderedDict()
+
+    def _of(self, offset: int) -> Future[Applied]:
+        with self._lock:
+            future = self._outcomes.get(offset)
+            if future is None:
+                future = self._outcomes[offset] = Future()
+                while len(self._outcomes) > UNCLAIMED_MAX:
+                    self._outcomes.popitem(last=False)
+            return future
+
+    def applied(self, offset: int, outcome: Applied) -> None:
+        """The stream has applied the request in the frame at `offset`."""
+        # The waiter gave up in this very moment: then nobody is left to tell.
+        with contextlib.suppress(InvalidStateError):
+            self._of(offset).set_result(outcome)
+
+    async def outcome(self, offset: int, timeout_s: float) -> Applied:
+        """What became of the request at `offset`. Raises TimeoutError if the stream does not get there in time."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._of(offset)), timeout_s)
+        finally:
+            with self._lock:
+                self._outcomes.pop(offset, None)
+
+
+class LogWriter:
+    """The `store.endpoint.Writer` of this process: through the log, answered when durable and applied."""
+
+    def __init__(
+        self, appender: Appender, outcome_of: OutcomeOf, partition_of: PartitionOf, stamps: ArrivalStamps
+    ) -> None:
+        """`outcome_of` waits for what became of the request in the frame at (partition, offset)."""
+        self._appender = appender
+        self._outcome_of = outcome_of
+        self._partition_of = partition_of
+        self._stamps = stamps
+
+    async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
+        """Append the records of one request and wait for their outcomes. Raises LogFull, LogError, TimeoutError."""
+        rows: dict[int, list[int]] = {}
+        for row, record in enumerate(records):
+            rows.setdefault(self._partition_of(table, record), []).append(row)
+        parts = await asyncio.gather(
+            *(self._write(table, [records[row] for row in of], partition) for partition, of in rows.items())
+        )
+        applied = Applied(np.zeros(len(records), np.uint8), np.zeros(len(records), np.int64))
+        for of, part in zip(rows.values(), parts, strict=True):
+            applied.outcomes[of] = part.outcomes
+            applied.existing_version[of] = part.existing_version
+        return applied
+
+    async def _write(self, table: TableId, records: Sequence[WriteRecord], partition: int) -> Applied:
+        payload = encode_write(table.database, table.table, records)
+        frame = encode_frame(FrameKind.WRITE_RECORDS, [self._stamps.take()], [table.account], [""], [payload])
+        offset = await self._appender.append(READINGS, frame, partition)
+        return await self._outcome_of(partition, offset)

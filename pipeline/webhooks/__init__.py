@@ -1,9 +1,0 @@
-"""Telling receivers of alerts: deliveries out of the archive's queue, posted with Standard Webhooks headers.
-
-https://www.standardwebhooks.com: the specification that headers, signature and retries follow.
-"""
-
-from pipeline.webhooks.keeping import AlertKeeping
-from pipeline.webhooks.sender import WebhookSender
-
-__all__ = ["AlertKeeping", "WebhookSender"]

@@ -1,0 +1,71 @@
+"""The gauges of a worker: what is so now, looked at every few seconds, off the path of the stream.
+
+Two paces: what costs nothing each second, what asks a disk, an archive or every table each fifteen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.base import metrics
+from pipeline.config import Config
+from pipeline.stream.partitions.owned import OwnedPartitions
+
+OFTEN_S = 1.0
+SELDOM_S = 15.0
+MOST_TABLES = 100  # with a label of their own: each is a series in every scraper
+OTHERS = "(others)"
+
+
+class Gauges:
+    """Brings the gauges up to date."""
+
+    def __init__(self, config: Config, partitions: OwnedPartitions, alerts: AlertArchive) -> None:
+        self._partitions = partitions
+        self._alerts = alerts
+        self._log = config.layout.data_dir
+        self._magnetic = config.magnetic_url
+        self._receivers = [receiver.name for receiver in config.receivers]
+        metrics.log_max_bytes.set(config.log_settings.max_bytes)
+        metrics.log_min_free_bytes.set(config.log_settings.min_free_bytes)
+        metrics.memory_limit_bytes.set(config.memory_limit)
+        self._ask()
+
+    async def often(self) -> None:
+        """What is known."""
+        metrics.lag_s.set(self._partitions.lag_s)
+        metrics.clock_settles.set(not all(partition.store.is_clock_believed for partition in self._partitions))
+
+    async def seldom(self) -> None:
+        """What has to be asked; in a thread, since disks may wait."""
+        await asyncio.to_thread(self._ask)
+
+    def _ask(self) -> None:
+        metrics.log_disk_free_bytes.set(shutil.disk_usage(self._log).free)
+        if "://" not in self._magnetic:
+            metrics.magnetic_disk_free_bytes.set(shutil.disk_usage(Path(self._magnetic)).free)
+        metrics.alerts_firing.set(self._alerts.firing())
+        queued = self._alerts.queued()
+        for receiver in self._receivers:
+            metrics.webhooks_queued.labels(receiver).set(queued.get(receiver, 0))
+        stores = [partition.store for partition in self._partitions]
+        tables = [table for store in stores for table in store.all_tables()]
+        # the stores of one process share their memory
+        metrics.memory_bytes.set(max((store.table_bytes() for store in stores), default=0))
+        metrics.tables.set(len(tables))
+        metrics.chunks.set(sum(len(table.memory.chunks) for table in tables))
+        metrics.uncommitted_bytes.set(sum(table.memory.uncommitted_bytes for table in tables))
+        files = {str(table.id): len(table.magnetic.version.files) for table in tables}
+        for name, count in by_label(files.items()):
+            metrics.magnetic_files.labels(name).set(count)
+
+
+def by_label(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The counts of the first MOST_TABLES names in order, and of the others together: a name keeps its label."""
+    ordered = sorted(counts)
+    named, others = ordered[:MOST_TABLES], ordered[MOST_TABLES:]
+    return [*named, (OTHERS, sum(count for _, count in others))] if others else named

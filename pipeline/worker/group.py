@@ -1,0 +1,152 @@
+"""A worker among others on one log: who the others are, and everything that is asked of them, put together."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import msgspec
+
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.api.http.services import Internal
+from pipeline.api.inventory.rejected import RejectedMessages, rejected_messages
+from pipeline.api.inventory.shared import Asked, SharedDirectory
+from pipeline.api.inventory.stores import StoreDirectory
+from pipeline.base.errors import LogError, PeerUnavailable
+from pipeline.base.quantities import Address
+from pipeline.cluster import tails
+from pipeline.cluster.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient
+from pipeline.cluster.outcomes import Outcomes
+from pipeline.cluster.owners import Owners
+from pipeline.cluster.pages import PageTokens
+from pipeline.cluster.peers import ANSWER_WITHIN_S, Peers
+from pipeline.cluster.tails import Tails
+from pipeline.config import Config
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import DEAD_LETTERS, READINGS
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.shared import SharedPartitions
+from store.catalog.catalog import Catalog
+from store.objects.objects import Objects
+from store.reading.snapshot import Snapshot
+from store.shared import SharedStore
+
+TIER_ID = "id"  # an object beside the tables: which magnetic tier this is
+INTERNAL_THREADS = 4
+
+
+class GroupTables:
+    """The tables of all workers together."""
+
+    def __init__(self, shared: SharedStore, tails: Tails) -> None:
+        self.catalog: Catalog = shared.catalog
+        self._shared = shared
+        self._tails = tails
+
+    def take_in_changes(self) -> None:
+        """Have our own stores know what was decided about columns."""
+        for store in self._shared.stores():
+            store.take_in_changes()
+
+    def snapshot(self, account: str) -> Snapshot:
+        """A view over the rows of all workers."""
+        return self._shared.snapshot(account, self._tails.gather)
+
+
+class Group:
+    """What one worker needs of the others. Made in the worker's event loop; used by the HTTP server and its threads."""
+
+    def __init__(
+        self,
+        config: Config,
+        own: Address,
+        admin: LogAdmin,
+        partitions: SharedPartitions,
+        dead_letters: DeadLetterArchive,
+    ) -> None:
+        """`own`: where this worker's HTTP server listens."""
+        self.own = address_of(config, own)
+        shared = partitions.store
+        access = PeerAccess(
+            None if config.peers.token is None else config.peers.token.get_secret_value(),
+            tier_id(shared.objects),
+            config.peers.ca,
+        )
+        self.pages = PageTokens(self.own, f"{access.token} {access.tier_id}")
+        self.owned = partitions.owned
+        self._admin = admin
+        self._dead_letters = dead_letters
+        self._peers = Peers(self.own, admin.partitions_of(READINGS), Owners(admin.owners), PeerClient(access))
+        self._client = AsyncPeerClient(access)
+        own_directory = StoreDirectory(partitions.catalog, lambda: [of.store for of in partitions.owned])
+        self.tables = GroupTables(shared, Tails(partitions.owned, self._peers))
+        self.directory = SharedDirectory(own_directory, self._peers)
+        self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
+        self.internal = _internal(access, partitions.owned, own_directory, dead_letters)
+
+    def keeper_of(self, topic: str) -> str | None:
+        """See `pipeline.api.http.forwarding.Keepers`."""
+        owner = self._peers.owner_of(topic, 0)
+        return None if owner == self.own else owner
+
+    def page_keeper(self, token: str) -> str | None:
+        """See `pipeline.api.http.forwarding.Keepers`."""
+        return self.pages.keeper_of(token)
+
+    def others(self) -> list[str]:
+        """See `pipeline.api.http.forwarding.Keepers`."""
+        try:
+            members = self._admin.members()
+        except LogError as error:
+            raise PeerUnavailable(f"the log does not say who the other workers are: {error}") from error
+        return sorted(members - {self.own})
+
+    async def forward(self, address: str, asked: Forwarded) -> Answered:
+        """See `pipeline.api.http.forwarding.Keepers`."""
+        return await self._client.forward(address, asked)
+
+    def rejected(self, account: str, limit: int) -> list[RejectedMessages]:
+        """What was rejected, from whoever keeps the dead letters. Raises PeerUnavailable."""
+        keeper = self.keeper_of(DEAD_LETTERS)
+        if keeper is None:
+            return rejected_messages(self._dead_letters, account, limit)
+        body = msgspec.msgpack.encode(Asked(account, limit=limit))
+        answer = self._peers.client.post(keeper, "rejected", body, ANSWER_WITHIN_S)
+        return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._peers.close()
+        self.internal.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def address_of(config: Config, own: Address) -> str:
+    """The address under which the others reach this worker: as configured, else where it listens."""
+    address = config.peers.advertise or own
+    if address.host in {"0.0.0.0", "::"}:  # noqa: S104  # read, not bound
+        address = Address(socket.getfqdn(), address.port)
+    scheme = "http" if config.http.tls is None else "https"
+    return f"{scheme}://{address}"
+
+
+def tier_id(objects: Objects) -> str:
+    """The id of the magnetic tier, given by whoever asks first."""
+    objects.create(TIER_ID, secrets.token_hex(8).encode())
+    found = objects.get(TIER_ID)
+    assert found is not None
+    return found.decode()
+
+
+def _internal(
+    access: PeerAccess, owned: OwnedPartitions, directory: StoreDirectory, dead_letters: DeadLetterArchive
+) -> Internal:
+    return Internal(
+        access,
+        owned,
+        directory,
+        partial(tails.answer, owned),
+        partial(rejected_messages, dead_letters),
+        ThreadPoolExecutor(INTERNAL_THREADS, thread_name_prefix="internal"),
+    )

@@ -1,0 +1,99 @@
+"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log.
+
+The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in
+the worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.base import metrics
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
+from pipeline.stream.partitions.owned import OwnedPartitions
+
+log = logging.getLogger(__name__)
+
+MAINTENANCE_EVERY_S = 0.5
+RULES_EVERY_S = 15.0  # a whole pass within 30 s, with room for a slow disk
+RULES_LOOK_S = 1.0
+TRIM_EVERY_S = 2.0
+ARCHIVES_EVERY_S = 60.0
+
+
+class StoreMaintenance:
+    """Calls `maintain` (of the stores there are) again and again in a thread until stopped."""
+
+    def __init__(self, maintain: Callable[[], None], fail: Callable[[BaseException], None]) -> None:
+        self._maintain = maintain
+        self._fail = fail
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the running pass, then end."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(MAINTENANCE_EVERY_S):
+            began = time.perf_counter()
+            try:
+                self._maintain()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the process must not go on without it
+                self._fail(error)
+                return
+            metrics.maintenance_seconds.observe(time.perf_counter() - began)
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[None]], fail: Callable[[BaseException], None]) -> None:
+    """Do `work` every so many seconds until cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # as above
+            fail(error)
+            return
+
+
+class Trimmer:
+    """Removes from the log what every consumer has behind its own position."""
+
+    def __init__(
+        self,
+        admin: LogAdmin,
+        partitions: OwnedPartitions,
+        archives: Mapping[str, AlertArchive | DeadLetterArchive],
+    ) -> None:
+        """`archives`: by topic, those that are this worker's to fill."""
+        self._admin = admin
+        self._partitions = partitions
+        self._archives = archives
+
+    async def trim(self) -> None:
+        """One pass over everything that is this worker's."""
+        held = dict.fromkeys((READINGS, *self._archives), 0)
+        for partition in self._partitions:
+            below = min(partition.store.floor(partition.stream), partition.rules.floor(partition.stream))
+            held[READINGS] += await self._trim(READINGS, partition.number, below)
+        for topic, archive in self._archives.items():
+            held[topic] += await self._trim(topic, 0, archive.next_offset(self._admin.stream(topic)) or 0)
+        for topic, size_bytes in held.items():
+            metrics.log_bytes.labels(topic).set(size_bytes)
+
+    async def _trim(self, topic: str, partition: int, below: int) -> int:
+        """Trim one partition; how many bytes it holds then."""
+        await asyncio.to_thread(self._admin.trim, topic, below, partition)
+        return (await asyncio.to_thread(self._admin.extent, topic, partition)).size_bytes

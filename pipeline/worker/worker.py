@@ -1,0 +1,307 @@
+"""The worker process: Faust agents, store, rules, archives, webhooks and HTTP, put together, started and drained.
+
+Start: everything takes up its own saved position, then the stream reads the log from the lowest of them. End (SIGTERM):
+the stream works off what the log held, everything is flushed, positions are saved. If a stage fails for a reason that
+is not the data's fault, the process ends at once, as by SIGKILL; starting again replays from the positions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
+from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
+from pipeline.alerting.webhooks import AlertKeeping
+from pipeline.api.http.app import create_app
+from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.services import Services
+from pipeline.base import metrics
+from pipeline.base.clock import Steps
+from pipeline.base.lock import sole
+from pipeline.base.process_figures import ProcessFigures
+from pipeline.base.tls.handshakes import Counted
+from pipeline.base.tls.switch import POLL_S, Switch
+from pipeline.config import Address, Config
+from pipeline.log import lock_worker, open_admin
+from pipeline.log.faust.app import App
+from pipeline.log.faust.transport import LogUse, TopicPartitions
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.stream.partitions.embedded import EmbeddedPartitions
+from pipeline.stream.partitions.keeper import store_tables
+from pipeline.stream.partitions.shared import SharedPartitions
+from pipeline.stream.rule_state.book import RuleBook, say_patterns_without_files
+from pipeline.stream.stages.readings_to_records import readings_to_records
+from pipeline.stream.stages.records_to_alerts import records_to_alerts
+from pipeline.stream.stages.records_to_store import records_to_store
+from pipeline.stream.topology import Outlets, Stages, build
+from pipeline.worker.answering import Archives, PartitionChoice, services_alone, services_in_group
+from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
+from pipeline.worker.group import Group
+from pipeline.worker.upkeep import (
+    ARCHIVES_EVERY_S,
+    RULES_EVERY_S,
+    RULES_LOOK_S,
+    TRIM_EVERY_S,
+    StoreMaintenance,
+    Trimmer,
+    every,
+)
+from rules import RuleSet, load_rules
+
+log = logging.getLogger(__name__)
+
+DRAIN_TIMEOUT_S = 20.0
+# The event loop decodes while queries run in threads: without this, a query's Python parts hold it for 5 ms at a time.
+SWITCH_INTERVAL_S = 0.0005
+
+
+def run(config: Config) -> None:
+    """Run a worker until SIGTERM or SIGINT, then end the process.
+
+    Raises ConfigError, LogLocked, RuleFileError before it starts.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    asyncio.run(Worker(config).run())
+    # Everything is saved and closed. The interpreter's own end would wait for threads in the midst of a query whose
+    # asker is gone, and DuckDB's bindings write lines about references still held in them to standard error.
+    logging.shutdown()
+    os._exit(0)
+
+
+def fail(error: BaseException) -> None:
+    """End this process now: nothing may be saved after a failure that nobody understood."""
+    metrics.worker_failures.inc()
+    log.critical("the worker cannot go on and ends; started again it replays from its positions", exc_info=error)
+    logging.shutdown()
+    os._exit(1)
+
+
+async def _fail_with(app: App) -> None:
+    """Fail when Faust has crashed by itself (the log cannot be read, say): it only stops, and says nothing."""
+    await app.wait_until_stopped()
+    fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
+
+
+class Worker:
+    """All parts of one worker process."""
+
+    def __init__(self, config: Config) -> None:
+        layout = config.layout
+        self.config = config
+        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http", Counted)
+        self.held = contextlib.ExitStack()
+        self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
+        self.held.enter_context(lock_worker(config.log_settings))
+        self.admin = open_admin(config.log_settings)
+        self.rules = load_rules(config.rule_files)
+        self.partitions = _partitions(config, self.admin, self.rules)
+        self.book = RuleBook(
+            self.rules, self.partitions.owned, self._table_names, is_alone=not config.log_settings.is_kafka
+        )
+        self.book.look(time.time_ns())
+        say_patterns_without_files(config.rules, config.rule_files_of)
+        self.alerts = AlertArchive(layout.alerts)
+        self.dead_letters = DeadLetterArchive(layout.dead_letters)
+        self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
+        self.steps = Steps("worker")
+        self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
+        self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
+
+    async def run(self) -> None:
+        """Start everything, wait for a signal, drain, end."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        listener = listen(*self.config.http.host_and_port)
+        group = self._group(listener)
+        use = LogUse(
+            self.config.log_settings,
+            lambda tp: self._start_offset(tp.topic, tp.partition),
+            self._on_assigned,
+            self._on_revoked,
+            "streamgauge" if group is None else group.own,
+        )
+        app = build(use, self._stages(), fail)
+        if isinstance(self.partitions, SharedPartitions):
+
+            def take_up_anew() -> None:
+                loop.call_soon_threadsafe(self._take_up_anew, app)
+
+            self.partitions.on_overtaken = take_up_anew
+        http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
+        http.start()
+        await app.start()
+        watch = asyncio.create_task(_fail_with(app))
+        # After Faust, which installs handlers of its own.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        # A terminal that is closed, or the operator's word that there are new certificates.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
+        self.maintenance.start()
+        upkeep = [asyncio.create_task(job) for job in self._upkeep()]
+        log.info("worker ready: HTTP on %s:%d", *http.address)
+        await stop.wait()
+        for task in upkeep:
+            task.cancel()
+        watch.cancel()
+        if group is None:
+            await self._drain()
+            await asyncio.to_thread(http.stop)
+            await app.stop()
+        else:  # others take over what the log holds: the sooner the better, and they still ask meanwhile
+            await app.stop()
+            await asyncio.to_thread(http.stop)
+            group.close()
+        await self._save()
+
+    def _take_up_anew(self, app: Any) -> None:
+        self._rejoining = asyncio.create_task(app.consumer.rejoin())
+
+    async def _on_assigned(self, assigned: TopicPartitions) -> None:
+        """These, and no others, are this worker's from here on."""
+        await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
+        if any(tp.topic == ALERTS for tp in assigned):
+            extent = await asyncio.to_thread(self.admin.extent, ALERTS)
+            self.alert_keeping.take(extent.next_offset)
+
+    async def _on_revoked(self, _: TopicPartitions) -> None:
+        """Everything may be another worker's in a moment."""
+        await self.partitions.revoked()
+        await self.alert_keeping.let_go()
+
+    def _stages(self) -> Stages:
+        return Stages(
+            readings_to_records=lambda stream, outlets: readings_to_records(
+                stream, self.partitions.owned, outlets.dead_letters, outlets.records
+            ),
+            records_to_store=records_to_store,
+            records_to_alerts=self._records_to_alerts,
+            alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
+                stream, self.alert_keeping, outlets.alerts, is_shared=self.config.log_settings.is_kafka
+            ),
+            dead_letters_to_archive=partial(
+                dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
+            ),
+        )
+
+    async def _records_to_alerts(self, stream: Any, outlets: Outlets) -> None:
+        self._append_alerts = outlets.alerts
+        await records_to_alerts(stream, outlets.alerts)
+
+    def _table_names(self) -> set[str]:
+        return {table.name for table in self.config.tables} | store_tables(self.partitions)
+
+    def _start_offset(self, topic: str, partition: int) -> int | None:
+        """Where each consumer left off."""
+        if topic == READINGS:
+            return self.partitions.start_offset(partition)
+        stream = self.admin.stream(topic, partition)
+        return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
+
+    def _group(self, listener: socket.socket) -> Group | None:
+        """The other workers, where the log may have several."""
+        if not isinstance(self.partitions, SharedPartitions):
+            return None
+        host, port = listener.getsockname()[:2]
+        return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
+
+    def _services(self, group: Group | None) -> Services:
+        return replace(self._answering(group), steps=self.steps, rules=self.book)
+
+    def _answering(self, group: Group | None) -> Services:
+        archives = Archives(self.alerts, self.dead_letters)
+        if isinstance(self.partitions, EmbeddedPartitions):
+            return services_alone(self.config, self.partitions, archives)
+        assert group is not None
+        choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
+        return services_in_group(self.config, group, choice, archives)
+
+    def _trimmer(self) -> Trimmer:
+        # In a group, whoever keeps the archives next makes its own from the topics: those keep what they hold.
+        is_alone = isinstance(self.partitions, EmbeddedPartitions)
+        archives: Mapping[str, AlertArchive | DeadLetterArchive]
+        archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if is_alone else {}
+        return Trimmer(self.admin, self.partitions.owned, archives)
+
+    def _reload_certificates(self) -> None:
+        if self.http_tls is not None:
+            self.http_tls.reload()
+
+    def _upkeep(self) -> list[Any]:
+        trimmer = self._trimmer()
+
+        async def rules() -> None:
+            for partition in self.partitions.owned:
+                await partition.rules.save_pass()
+
+        async def look_at_rules() -> None:
+            for partition in self.partitions.owned:
+                if self._append_alerts is not None:
+                    await partition.rules.tell_ended(self._append_alerts)
+            self.book.look(time.time_ns())
+
+        gauges = Gauges(self.config, self.partitions.owned, self.alerts)
+
+        async def archives() -> None:
+            now_ns = min((partition.store.settled_ns for partition in self.partitions.owned), default=0)
+            await asyncio.to_thread(self.dead_letters.retain, now_ns)
+            await asyncio.to_thread(self.alerts.retain, now_ns)
+
+        async def certificates() -> None:
+            if self.http_tls is not None:
+                self.http_tls.poll()
+
+        return [
+            every(POLL_S, certificates, fail),
+            every(RULES_EVERY_S, rules, fail),
+            every(RULES_LOOK_S, look_at_rules, fail),
+            every(TRIM_EVERY_S, trimmer.trim, fail),
+            every(OFTEN_S, gauges.often, fail),
+            every(SELDOM_S, gauges.seldom, fail),
+            ProcessFigures("worker").keep_updated(),
+            self.steps.watch(),
+            every(ARCHIVES_EVERY_S, archives, fail),
+        ]
+
+    async def _drain(self) -> None:
+        """Work off what the log holds at this moment."""
+        owned = self.partitions.owned
+        targets = [(of.progress, of.progress.next_offset() - 1) for of in owned]
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+
+        def is_done() -> bool:
+            return all(progress.applied_offset >= target for progress, target in targets)
+
+        while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110  # an event
+            await asyncio.sleep(0.02)  # would cost the stage a check at every batch, for this one moment
+        if not is_done():
+            log.warning("ended with %d frames to go; they are applied at the next start", owned.frames_behind)
+
+    async def _save(self) -> None:
+        self.maintenance.stop()
+        await self.partitions.save()
+        await self._trimmer().trim()
+        self.partitions.close()
+        self.alerts.close()
+        self.dead_letters.close()
+        self.admin.close()
+        self.held.close()
+
+
+def _partitions(config: Config, admin: LogAdmin, rules: RuleSet) -> EmbeddedPartitions | SharedPartitions:
+    if config.log_settings.is_kafka:
+        return SharedPartitions(config, admin, rules)
+    return EmbeddedPartitions(config, admin, rules)

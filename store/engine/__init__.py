@@ -1,0 +1,1 @@
+"""DuckDB, hardened, and queries that can be interrupted."""

@@ -1,0 +1,169 @@
+"""The Parquet files of one table, where they are: how DuckDB reads them, and how they are listed and removed.
+
+A folder's files are read by DuckDB itself. DuckDB has no client of object stores here, so a bucket's are read by
+pyarrow, as a dataset that is registered on the cursor in use; conditions on columns, and which columns are wanted, are
+pushed down into it. Footers are read once: a file never changes, and its fragment is kept while it is in use.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from store import layout
+from store.catalog.schema import Column
+from store.engine.duck import Cursor, quote_text
+from store.magnetic.parquet import DataFile
+from store.objects import s3_files
+from store.objects.location import S3Location
+from store.objects.objects import open_at
+
+MOST_FRAGMENTS = 1_000  # whose footers are kept, of each table
+_ARROW_TYPES = {"DOUBLE": pa.float64(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "VARCHAR": pa.string()}
+_FIXED = (
+    pa.field(layout.MEASURE_NAME, pa.string()),
+    pa.field(layout.TIME, pa.timestamp("us", "UTC")),
+    pa.field(layout.TIME_REST, pa.int16()),
+    pa.field(layout.VERSION, pa.int64()),
+    pa.field(layout.STREAM, pa.int16()),
+    pa.field(layout.SEQUENCE, pa.int64()),
+)
+_numbers = itertools.count()
+
+
+class DataFiles(Protocol):
+    """A table's Parquet files. Any thread."""
+
+    def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
+        """What the rows of `files` are selected FROM by `cursor`: it has all `columns`, null where a file lacks one."""
+        ...
+
+    def written_ns(self, file: DataFile) -> int:
+        """When `file` was written."""
+        ...
+
+    def paths(self) -> set[str]:
+        """Paths of all Parquet files there, of whatever version or none."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a file, and its folder with its last one."""
+        ...
+
+    def delete_table(self, *, is_shared: bool = False) -> None:
+        """Remove everything there, the Delta log too; what another process writes meanwhile may stay if `is_shared`."""
+        ...
+
+
+def data_files(location: Path | S3Location) -> DataFiles:
+    """The files of the table at `location`."""
+    return FolderFiles(location) if isinstance(location, Path) else BucketFiles(location)
+
+
+class FolderFiles:
+    """Files in a local folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:  # noqa: ARG002
+        """See `DataFiles`."""
+        physical = [column for column in columns if column.kind in {"dimension", "zone", "measure"}]
+        typed = "".join(f"NULL::{column.duck_type} AS {column.quoted}, " for column in physical)
+        folder = self._folder.resolve()
+        listed = ", ".join(quote_text(f"{folder}/{file.path}") for file in files)
+        return (
+            f'(SELECT {typed}NULL::VARCHAR AS "{layout.MEASURE_NAME}" WHERE false UNION ALL BY NAME '
+            f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false))"
+        )
+
+    def written_ns(self, file: DataFile) -> int:
+        """See `DataFiles`."""
+        return (self._folder / file.path).stat().st_mtime_ns
+
+    def paths(self) -> set[str]:
+        """See `DataFiles`."""
+        return {path.relative_to(self._folder).as_posix() for path in self._folder.glob(f"{layout.DATE}=*/*.parquet")}
+
+    def delete(self, path: str) -> None:
+        """See `DataFiles`."""
+        (self._folder / path).unlink(missing_ok=True)
+        with suppress(OSError):  # there is another file
+            (self._folder / path).parent.rmdir()
+
+    def delete_table(self, *, is_shared: bool = False) -> None:
+        """See `DataFiles`."""
+        if self._folder.exists():
+            shutil.rmtree(self._folder, ignore_errors=is_shared)
+
+
+class BucketFiles:
+    """Files below a prefix of a bucket."""
+
+    def __init__(self, location: S3Location) -> None:
+        self._location = location
+        self._lock = threading.Lock()
+        self._fragments: OrderedDict[str, ds.ParquetFileFragment] = OrderedDict()
+        self._written_ns: dict[str, int] = {}
+
+    def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
+        """See `DataFiles`."""
+        physical = [column for column in columns if column.kind in {"dimension", "zone", "measure"}]
+        fields = [pa.field(column.physical, _ARROW_TYPES[column.duck_type]) for column in physical]
+        with self._lock:
+            fragments = [self._fragment(file) for file in files]
+        filesystem = s3_files.filesystem(self._location)
+        dataset = ds.FileSystemDataset(fragments, pa.schema([*fields, *_FIXED]), ds.ParquetFileFormat(), filesystem)
+        name = f"files_{next(_numbers)}"
+        cursor.register(name, dataset)
+        return name
+
+    def written_ns(self, file: DataFile) -> int:
+        """See `DataFiles`."""
+        if file.path not in self._written_ns:
+            with s3_files.errors(self._location, file.path, "looked at"):
+                (info,) = s3_files.filesystem(self._location).get_file_info([self._location.key(file.path)])
+            if info.type == fs.FileType.NotFound:
+                raise FileNotFoundError(f"{self._location.url}/{file.path}")
+            self._written_ns[file.path] = info.mtime_ns
+        return self._written_ns[file.path]
+
+    def paths(self) -> set[str]:
+        """See `DataFiles`."""
+        start, end = f"{layout.DATE}=", ".parquet"
+        return {path for path in open_at(self._location).list("") if path.startswith(start) and path.endswith(end)}
+
+    def delete(self, path: str) -> None:
+        """See `DataFiles`."""
+        open_at(self._location).delete(path)
+        self._written_ns.pop(path, None)
+
+    def delete_table(self, *, is_shared: bool = False) -> None:  # noqa: ARG002
+        """See `DataFiles`. The log goes last: what is left of a deletion cut short is still a table, or nothing."""
+        objects = open_at(self._location)
+        for path in sorted(objects.list(""), key=lambda path: path.startswith(layout.DELTA_LOG)):
+            objects.delete(path)
+
+    def _fragment(self, file: DataFile) -> ds.ParquetFileFragment:
+        fragment = self._fragments.pop(file.path, None)
+        if fragment is None:
+            filesystem = s3_files.filesystem(self._location)
+            fragment = ds.ParquetFileFormat().make_fragment(
+                self._location.key(file.path), filesystem, file_size=file.size_bytes
+            )
+        self._fragments[file.path] = fragment
+        if len(self._fragments) > MOST_FRAGMENTS:
+            self._fragments.popitem(last=False)
+        return fragment

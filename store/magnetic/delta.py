@@ -1,0 +1,292 @@
+"""One handle on a Delta Lake table: the only place that speaks to `deltalake`, its errors made ours.
+
+The rule: every change is made strictly as the version after the one this handle has read, or not at all (`Raced`): so
+whatever was checked at that version holds for the change. `deltalake`'s own conflict resolution stays off; it would
+accept a lower position, and merge what must be looked at again. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+from deltalake import DeltaTable, Field, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+from deltalake.transaction import (
+    AddAction,
+    CommitProperties,
+    PostCommitHookProperties,
+    RemoveAction,
+    Transaction,
+)
+
+from store import layout
+from store.catalog.schema import Column, kind_of
+from store.errors import MagneticTierError, MagneticUnavailable
+from store.magnetic import delta_log
+from store.magnetic.parquet import DataFile
+from store.objects.location import S3Location
+from store.record import MeasureType
+
+TOKEN = "streamgauge.commit"  # noqa: S105 - a key of Delta's commit info: which commit of whom it was
+MOST_COMMITS_READ = 50  # for positions; about as many as there are since the last checkpoint
+_CONFIGURATION = {"delta.logRetentionDuration": "interval 1 days", "delta.enableExpiredLogCleanup": "false"}
+_META_NAME, _META_KIND, _META_TYPE = "streamgauge.name", "streamgauge.kind", "streamgauge.type"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DELTA_TYPES = {
+    MeasureType.DOUBLE: "double",
+    MeasureType.BIGINT: "long",
+    MeasureType.BOOLEAN: "boolean",
+    MeasureType.VARCHAR: "string",
+    MeasureType.TIMESTAMP: "long",
+}
+_FIXED = (
+    Field(layout.MEASURE_NAME, PrimitiveType("string")),
+    Field(layout.TIME, PrimitiveType("timestamp")),
+    Field(layout.TIME_REST, PrimitiveType("short")),
+    Field(layout.VERSION, PrimitiveType("long")),
+    Field(layout.STREAM, PrimitiveType("short")),
+    Field(layout.SEQUENCE, PrimitiveType("long")),
+    Field(layout.DATE, PrimitiveType("date")),
+)
+_OF_STORAGE = re.compile(r"Generic S3 error|HTTP error|error sending request|object store|timed? ?out", re.IGNORECASE)
+_OF_OPERATOR = re.compile(r"\b(400 Bad Request|401 Unauthorized|403 Forbidden|404 Not Found|NoSuchBucket)\b")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m|↳")
+
+
+class Raced(Exception):
+    """Another writer made the version that this change was to be. Nothing was written."""
+
+
+class _Absent(MagneticTierError):
+    """There is no table at the location."""
+
+
+class DeltaHandle:
+    """The table at one location, at the version last read."""
+
+    def __init__(self, location: Path | S3Location, table: DeltaTable) -> None:
+        """Use `open` or `create`."""
+        self._location = location
+        self._table = table
+
+    @classmethod
+    def open(cls, location: Path | S3Location) -> Self | None:
+        """The table there, None if there is none. Raises MagneticTierError, MagneticUnavailable."""
+        if isinstance(location, Path) and not any((location / layout.DELTA_LOG).glob("*.json")):
+            return None
+        try:
+            with _errors(location):
+                return cls(location, DeltaTable(_uri(location), storage_options=_options(location)))
+        except _Absent:
+            return None
+
+    @classmethod
+    def create(cls, location: Path | S3Location, columns: Sequence[Column]) -> Self:
+        """A new table as version 0. Raises Raced if another process has made it meanwhile."""
+        # `time` among the first: of columns past the 32nd deltalake reads no statistics back
+        schema = Schema([*_FIXED, *(_field(column) for column in columns)])
+        try:
+            with _errors(location):
+                table = DeltaTable.create(
+                    _uri(location),
+                    schema,
+                    partition_by=[layout.DATE],
+                    configuration=_CONFIGURATION,
+                    storage_options=_options(location),
+                )
+        except MagneticTierError as error:
+            if not isinstance(error, MagneticUnavailable) and cls.open(location) is not None:
+                raise Raced from error
+            raise
+        return cls(location, table)
+
+    def refresh(self) -> int:
+        """Read what was committed since; the version that is now. Costs a listing, and a read per new commit."""
+        try:
+            with _errors(self._location):
+                self._table.update_incremental()
+        except MagneticUnavailable:
+            raise
+        except MagneticTierError:  # what lies between was cleaned away, it may be, while this process slept
+            with _errors(self._location):
+                self._table = DeltaTable(_uri(self._location), storage_options=_options(self._location))
+        return self.version
+
+    @property
+    def version(self) -> int:
+        """The version last read."""
+        return self._table.version()
+
+    def positions(self, streams: Collection[str], since: int = -1) -> dict[str, int]:
+        """The application transactions of `streams`; with `since`, those that commits after that version changed.
+
+        Costs a read per commit, from the newest on, until all are found. `deltalake` reads every commit since the
+        checkpoint for each stream, so it is asked only for what these do not tell.
+        """
+        found: dict[str, int] = {}
+        missing = set(streams)
+        oldest = max(since, self.version - MOST_COMMITS_READ)
+        for version in range(self.version, oldest, -1):
+            commit = delta_log.read(self._location, version) if missing else ""
+            if not commit:
+                break
+            here = delta_log.transactions(commit)
+            found |= {stream: here[stream] for stream in missing & here.keys()}
+            missing -= here.keys()
+        else:
+            if oldest == since:
+                return found
+        with _errors(self._location):
+            told = {stream: self._table.transaction_version(stream) for stream in missing}
+        return found | {stream: offset for stream, offset in told.items() if offset is not None}
+
+    def columns(self) -> list[Column]:
+        """The dimensions and measures that the schema records."""
+        return [
+            Column(
+                str(field.metadata[_META_NAME]),
+                kind_of(str(field.metadata[_META_KIND])),
+                MeasureType(field.metadata[_META_TYPE]),
+                field.name,
+            )
+            for field in self._table.schema().fields
+            if _META_NAME in field.metadata
+        ]
+
+    def field_names(self) -> set[str]:
+        """The names of all columns, ours and others'."""
+        return {field.name for field in self._table.schema().fields}
+
+    def files(self) -> tuple[DataFile, ...]:
+        """The live files."""
+        with _errors(self._location):
+            actions = pa.table(self._table.get_add_actions(flatten=True))
+        if not actions.num_rows:
+            return ()
+        least = actions[f"min.{layout.TIME}"].cast(pa.int64()).to_pylist()
+        most = actions[f"max.{layout.TIME}"].cast(pa.int64()).to_pylist()
+        return tuple(
+            DataFile(path, size, rows, from_us * 1000, to_us * 1000 + 999)
+            for path, size, rows, from_us, to_us in zip(
+                actions["path"].to_pylist(),
+                actions["size_bytes"].to_pylist(),
+                actions["num_records"].to_pylist(),
+                least,
+                most,
+                strict=True,
+            )
+        )
+
+    def commit(
+        self,
+        added: Sequence[DataFile],
+        removed: Sequence[DataFile],
+        positions: Mapping[str, int],
+        *,
+        is_new_data: bool,
+        token: str,
+    ) -> None:
+        """Make the next version; this handle stays at the one before until `refresh`. Raises Raced.
+
+        After MagneticUnavailable it may have been made or not: the commit that has `token` is this one.
+        """
+        with _errors(self._location):
+            self._table.create_write_transaction(
+                [*(_add(file, is_new_data) for file in added), *(_remove(file, is_new_data) for file in removed)],
+                "append",
+                self._table.schema(),
+                [layout.DATE],
+                commit_properties=CommitProperties(
+                    custom_metadata={TOKEN: token},
+                    app_transactions=[Transaction(stream, offset) for stream, offset in positions.items()],
+                    max_commit_retries=0,
+                ),
+                post_commithook_properties=_no_hooks(),
+            )
+
+    def add_columns(self, columns: Sequence[Column]) -> None:
+        """Make the next version, which has these columns too, and be at it. Raises Raced."""
+        with _errors(self._location):
+            self._table.alter.add_columns(
+                [_field(column) for column in columns],
+                commit_properties=CommitProperties(max_commit_retries=0),
+                post_commithook_properties=_no_hooks(),
+            )
+
+    def checkpoint(self) -> int:
+        """Write a checkpoint of the version last read, and forget commits that it replaces; that version."""
+        with _errors(self._location):
+            self._table.create_checkpoint()
+        return self.version
+
+    def forget_old_commits(self) -> None:
+        """Remove log entries that a checkpoint replaces, once they are a day old."""
+        with _errors(self._location):
+            self._table.cleanup_metadata()
+
+
+def _no_hooks() -> PostCommitHookProperties:
+    return PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+
+
+@contextmanager
+def _errors(location: Path | S3Location) -> Iterator[None]:
+    try:
+        yield
+    except TableNotFoundError as error:
+        raise _Absent(f"{_uri(location)}: there is no table any more") from error
+    except (DeltaError, OSError) as error:
+        text = " ".join(_COLOUR.sub("", str(error)).split())
+        if isinstance(error, CommitFailedError) and not _OF_STORAGE.search(text):
+            raise Raced(text) from error
+        message = f"{_uri(location)}: {text}"
+        is_away = isinstance(location, S3Location) and _OF_STORAGE.search(text) and not _OF_OPERATOR.search(text)
+        raise (MagneticUnavailable if is_away else MagneticTierError)(message) from error
+
+
+def _uri(location: Path | S3Location) -> str:
+    return str(location) if isinstance(location, Path) else location.url
+
+
+def _options(location: Path | S3Location) -> dict[str, str] | None:
+    return None if isinstance(location, Path) else location.for_deltalake()
+
+
+def _field(column: Column) -> Field:
+    metadata = {_META_NAME: column.name, _META_KIND: column.kind, _META_TYPE: column.type.value}
+    return Field(column.physical, PrimitiveType(_DELTA_TYPES[column.type]), metadata=metadata)
+
+
+def _add(file: DataFile, is_new_data: bool) -> AddAction:
+    statistics = {
+        "numRecords": file.rows,
+        "minValues": {layout.TIME: _time_text(file.from_ns)},
+        "maxValues": {layout.TIME: _time_text(file.to_ns)},
+        "nullCount": {layout.TIME: 0},
+    }
+    return AddAction(
+        file.path,
+        file.size_bytes,
+        {layout.DATE: file.date},
+        time.time_ns() // 1_000_000,
+        is_new_data,
+        json.dumps(statistics),
+    )
+
+
+def _remove(file: DataFile, is_new_data: bool) -> RemoveAction:
+    return RemoveAction(file.path, is_new_data, time.time_ns() // 1_000_000, file.size_bytes, {layout.DATE: file.date})
+
+
+def _time_text(time_ns: int) -> str:
+    moment = _EPOCH + timedelta(microseconds=time_ns // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,150 @@
+"""What a power failure may leave of a Delta log, and what is done about it when the table is opened.
+
+A half-written last commit makes a Delta table unopenable, and a zero-length one makes its rows silently vanish. Every
+commit is fsync'ed before the log's floor passes its rows, so only the last ones can be so, and their rows are still
+in the log: they are set aside, and the rows come again. A damaged checkpoint is set aside too: the commits say the
+same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store import layout
+from store.objects.files import fsync_file, fsync_folder, make_folders
+from store.objects.location import S3Location
+from store.objects.objects import Objects, open_at
+
+# What each action must have (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions)
+_NEEDED: dict[str, set[str]] = {
+    "add": {"path", "size"},
+    "remove": {"path"},
+    "txn": {"appId", "version"},
+    "metaData": {"schemaString"},
+    "protocol": {"minReaderVersion"},
+    "commitInfo": set(),
+    "domainMetadata": set(),
+    "cdc": {"path"},
+}
+
+
+def mend(folder: Path) -> list[str]:
+    """Set aside damaged (torn, empty) last commits and checkpoints of the table in `folder`; their names.
+
+    One process at a time: what one has set aside the next may have committed anew.
+    """
+    log = folder / layout.DELTA_LOG
+    if not log.is_dir():
+        return []
+    descriptor = os.open(log, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return _mend(folder, log)
+    finally:
+        os.close(descriptor)
+
+
+def _mend(folder: Path, log: Path) -> list[str]:
+    damaged = []
+    for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
+        data = commit.read_bytes()
+        if is_whole_commit(data) and has_files(folder, data):
+            break
+        damaged.append(commit)
+    damaged += [path for path in log.glob(layout.CHECKPOINT_GLOB) if not _is_parquet(path)]
+    hint = log / layout.LAST_CHECKPOINT
+    if hint.exists() and (any(".checkpoint" in path.name for path in damaged) or not _is_json(hint.read_bytes())):
+        damaged.append(hint)
+    for path in damaged:
+        aside = folder / layout.SET_ASIDE
+        make_folders(aside)
+        path.rename(aside / path.name)
+    if damaged:
+        fsync_folder(log)
+    return [path.name for path in damaged]
+
+
+def is_whole_commit(data: bytes) -> bool:
+    """Whether these are the bytes of a complete commit: at least one action, each line one that Delta knows."""
+    lines = data.split(b"\n")
+    return any(lines) and all(_is_action(line) for line in lines if line)
+
+
+def has_files(folder: Path, data: bytes) -> bool:
+    """Whether the files that a commit puts into the table in `folder` are there: those of the last one are."""
+    added = (json.loads(line).get("add") for line in data.splitlines() if b'"add"' in line)
+    return all((folder / add["path"]).exists() or (folder / unquote(add["path"])).exists() for add in added if add)
+
+
+def sync(folder: Path, version: int) -> None:
+    """Commit `version` of the table in `folder` survives a power failure; one that a checkpoint replaced is gone."""
+    log = folder / layout.DELTA_LOG
+    with suppress(FileNotFoundError):
+        fsync_file(log / _name(version))
+    fsync_folder(log)
+
+
+def read(location: Path | S3Location, version: int) -> str:
+    """The text of commit `version`; empty where a checkpoint has replaced it."""
+    if not isinstance(location, Path):
+        return (_objects(location).get(f"{layout.DELTA_LOG}/{_name(version)}") or b"").decode()
+    try:
+        return (location / layout.DELTA_LOG / _name(version)).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def transactions(commit: str) -> dict[str, int]:
+    """The application transactions in the text of a commit: version by app id."""
+    found = (json.loads(line).get("txn") for line in commit.splitlines() if '"txn"' in line)
+    return {txn["appId"]: txn["version"] for txn in found if txn}
+
+
+@lru_cache(maxsize=64)
+def _objects(location: S3Location) -> Objects:
+    return open_at(location)
+
+
+def sync_checkpoint(folder: Path, version: int) -> None:
+    """The checkpoint of `version` survives a power failure."""
+    log = folder / layout.DELTA_LOG
+    for path in (*log.glob(f"{version:020d}.checkpoint*.parquet"), log / layout.LAST_CHECKPOINT):
+        fsync_file(path)
+    fsync_folder(log)
+
+
+def _name(version: int) -> str:
+    return f"{version:020d}.json"
+
+
+def _is_action(line: bytes) -> bool:
+    try:
+        ((name, action),) = json.loads(line).items()
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(action, dict) and name in _NEEDED and _NEEDED[name] <= action.keys()
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return True

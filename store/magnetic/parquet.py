@@ -1,0 +1,124 @@
+"""One Parquet file of a table's rows: written durably, and described with the statistics that prune it.
+
+Rows are in the magnetic form: time cut to microseconds (Delta knows no nanoseconds) with the rest beside it. All rows
+of a file are of one date, which is its folder.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from store import layout
+from store.objects import s3_files
+from store.objects.files import fsync_file, fsync_folder, make_folders
+from store.objects.location import S3Location
+
+ROW_GROUP_ROWS = 122_880  # DuckDB's own, so that it reads them in parallel
+_DAY_US = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file of a table; `path` is relative to the table's folder, times are inclusive."""
+
+    path: str
+    size_bytes: int
+    rows: int
+    from_ns: int
+    to_ns: int
+
+    @property
+    def date(self) -> str:
+        """The date all its rows are of."""
+        return self.path.split("/", 1)[0].removeprefix(f"{layout.DATE}=")
+
+
+def to_magnetic(rows: pa.Table) -> pa.Table:
+    """`rows` with `time_ns` split into `time` (µs, UTC) and the nanoseconds that are left."""
+    time_ns = rows[layout.TIME_NS].to_numpy()
+    time_us = np.floor_divide(time_ns, 1000)
+    position = rows.schema.get_field_index(layout.TIME_NS)
+    rows = rows.set_column(position, layout.TIME, pa.array(time_us).view(pa.timestamp("us", "UTC")))
+    return rows.append_column(layout.TIME_REST, pa.array((time_ns - time_us * 1000).astype(np.int16)))
+
+
+def by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """`rows` (magnetic form) date by date; most often there is one."""
+    days = np.floor_divide(rows[layout.TIME].cast(pa.int64()).to_numpy(), _DAY_US)
+    for day in np.unique(days):
+        whole = bool((days == day).all())
+        yield date_text(int(day)), rows if whole else rows.filter(pa.array(days == day))
+
+
+def date_text(day: int) -> str:
+    """The date of the `day`th day since 1970-01-01."""
+    return (_EPOCH + timedelta(days=day)).date().isoformat()
+
+
+class FileWriter:
+    """Writes one file of one date, part by part."""
+
+    def __init__(self, location: Path | S3Location, date: str, schema: pa.Schema) -> None:
+        """Create the file; it is no part of the table until it is committed."""
+        self._location = location
+        self._path = f"{layout.partition_folder(date)}/{secrets.token_hex(12)}.parquet"
+        with self._errors():
+            self._sink = self._open()
+            # `store_schema=False`: other engines read the plain Parquet types, as Delta's schema has them
+            self._writer = pq.ParquetWriter(
+                self._sink, schema, compression="zstd", compression_level=1, store_schema=False
+            )
+        self._rows = 0
+        self._from_us, self._to_us = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+
+    def write(self, rows: pa.Table) -> None:
+        """Append `rows`, which have the schema that was announced."""
+        with self._errors():
+            self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        times = pc.min_max(rows[layout.TIME].cast(pa.int64())).as_py()
+        self._from_us, self._to_us = min(self._from_us, times["min"]), max(self._to_us, times["max"])
+        self._rows += rows.num_rows
+
+    def finish(self) -> DataFile:
+        """The file, durable under its name."""
+        with self._errors():
+            self._writer.close()
+            size_bytes = self._sink.tell()
+            self._sink.close()
+        if isinstance(self._location, Path):
+            path = self._location / self._path
+            fsync_file(path)
+            fsync_folder(path.parent)
+        return DataFile(self._path, size_bytes, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
+
+    def _open(self) -> pa.NativeFile:
+        if not isinstance(self._location, Path):
+            return s3_files.filesystem(self._location).open_output_stream(self._location.key(self._path))
+        path = self._location / self._path
+        while True:
+            make_folders(path.parent)
+            with suppress(FileNotFoundError):  # another process has just removed the empty folder of an old date
+                return pa.OSFile(str(path), "wb")
+
+    def _errors(self) -> AbstractContextManager[None]:
+        if isinstance(self._location, Path):
+            return nullcontext()
+        return s3_files.errors(self._location, self._path, "written")
+
+
+def write_file(location: Path | S3Location, date: str, rows: pa.Table) -> DataFile:
+    """The durable file of these rows."""
+    writer = FileWriter(location, date, rows.schema)
+    writer.write(rows)
+    return writer.finish()

@@ -1,0 +1,308 @@
+"""The magnetic tier of one table: a Delta Lake table, partitioned by date, readable by any engine that knows Delta.
+
+Every commit carries the table's position (Delta's application transaction: app id = stream, version = offset) together
+with the rows up to it, atomically. We write the Parquet files ourselves, sorted and fsync'ed, and leave the protocol to
+`deltalake` (`store.magnetic.delta`).
+
+The rule of writers: a stream has one. A tier without `own` is the sole writer of every stream; with `own` it writes
+that stream, and other processes, each with their own, write the same table. Before each try the position in the table
+must be the one that this writer left there, and the try is for the very next version: so who was overtaken writes
+nothing, and who was merely outrun tries again.
+
+A `Version` is what a reader pins: an immutable list of files. Files that a pinned version needs are not vacuumed.
+`refresh` may be called from any thread; one thread commits.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.catalog.schema import Column, Columns
+from store.errors import MagneticConflict, MagneticTierError, MagneticUnavailable, Overtaken
+from store.magnetic import delta_log
+from store.magnetic.data_files import data_files
+from store.magnetic.delta import DeltaHandle, Raced
+from store.magnetic.parquet import DataFile
+from store.memory.newness import NEVER_NS
+from store.objects.files import make_folders
+from store.objects.location import S3Location
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_COMMITS = 50  # how many commits a reader has to replay at most
+MOST_TRIES = 200
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
+_BEING_WRITTEN = 2 * CHECKPOINT_COMMITS  # of the newest commits other writers may not have fsync'ed all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """The Delta table at one version: its files, and per stream the offset up to which they hold every row."""
+
+    number: int
+    files: tuple[DataFile, ...]
+    positions: Mapping[str, int]
+
+    @property
+    def to_ns(self) -> int:
+        """Not earlier than the newest row."""
+        return max((file.to_ns for file in self.files), default=NEVER_NS)
+
+
+EMPTY = Version(-1, (), {})
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A commit that was tried: as which version, with what positions, and whether it is known to have been made."""
+
+    token: str
+    number: int
+    positions: Mapping[str, int]
+    is_made: bool | None = None
+
+
+class MagneticTier:
+    """The Delta table at one location; made with the first commit."""
+
+    def __init__(self, location: Path | S3Location, streams: Sequence[str], own: str | None = None) -> None:
+        """Open it, setting damaged last commits aside. Raises MagneticTierError if it cannot be read.
+
+        `streams` is read anew at each refresh. `own`: the stream that this process writes, None for all of them.
+        """
+        self.location = location
+        self.data = data_files(location)
+        self.own = own
+        self.set_aside = delta_log.mend(location) if isinstance(location, Path) else []
+        self._streams = streams
+        self._lock = threading.RLock()
+        self._delta: DeltaHandle | None = None
+        self._version = self._newest = EMPTY  # given to readers; as read, or made, last
+        self._mine: dict[str, int] = {}  # what this writer left in the table, or found at its start
+        self._attempts: list[_Attempt] = []
+        self._columns: dict[str, Column | None] = {}  # by physical name in lower case; None: not ours
+        self._asked: set[str] = set()  # streams whose positions are in `_newest`, if they have any
+        self._synced = -1
+        try:
+            self._version = self._refresh()
+        except MagneticUnavailable:
+            raise
+        except MagneticTierError as error:
+            raise MagneticTierError(f"the table cannot be opened: {error}") from error
+        self._mine = dict(self._version.positions)
+        self._synced = self._version.number - (_BEING_WRITTEN if own is not None else 0)
+
+    @property
+    def folder(self) -> Path:
+        """Where the table is, of one in a folder."""
+        assert isinstance(self.location, Path)
+        return self.location
+
+    @property
+    def version(self) -> Version:
+        """The version that readers are given. Set under the table's lock; an older one changes nothing."""
+        return self._version
+
+    @version.setter
+    def version(self, version: Version) -> None:
+        if version.number >= self._version.number:
+            self._version = version
+
+    def columns(self) -> list[Column]:
+        """The dimensions and measures that the Delta schema records, as of the last refresh."""
+        with self._lock:
+            return [column for column in self._columns.values() if column is not None]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a commit may have been made without an answer: `refresh` finds out."""
+        return bool(self._attempts)
+
+    def refresh(self) -> Version:
+        """The newest version, from storage. Cheap where nothing changed: one listing."""
+        with self._lock:
+            return self._refresh()
+
+    def register(self, columns: Sequence[Column]) -> list[Column]:
+        """Make these columns part of the Delta schema, durably, and the table if there is none: how they are there.
+
+        What another writer registered under the same name and kind stands, with its physical name and type.
+        """
+        for _ in self._tries("columns cannot be registered"):
+            with self._lock, suppress(Raced):
+                delta = self._newest_delta(())
+                agreed = Columns.of(self.columns())
+                agreed.reserve(self._columns)
+                there = set(agreed.stored())
+                found = [agreed.claim(column) for column in columns]
+                missing = [column for column in agreed.stored() if column not in there]
+                if missing:
+                    delta.add_columns(missing)
+                self._sync_to(self._refresh().number)
+                return found
+        raise AssertionError("the last try raises")
+
+    def commit(
+        self,
+        added: Sequence[DataFile],
+        removed: Sequence[DataFile],
+        columns: Sequence[Column],
+        positions: Mapping[str, int],
+        *,
+        is_new_data: bool,
+        after: Mapping[str, int] | None = None,
+    ) -> Version:
+        """Put files into the table and take files out, with the position, atomically and durably.
+
+        `after`: the positions beyond which the added rows are. Returns the new version, with everybody's files; readers
+        see it when the caller, under the table's lock, makes it `version`. Raises Overtaken (a sole writer
+        MagneticTierError) if another process wrote this one's stream, MagneticConflict if a file to be removed is gone,
+        and MagneticUnavailable, after which it may have been made or not: refresh, and flush anew.
+        """
+        assert self.own is None or set(positions) <= {self.own}, "a writer writes its own stream"
+        attempt: _Attempt | None = None
+        since = -1
+        for _ in self._tries("a commit finds no gap between those of others"):
+            with self._lock, suppress(Raced):
+                delta = self._newest_delta(columns)
+                since = since if attempt else self._newest.number
+                if attempt is not None and attempt.is_made:  # what seemed another's was this very commit
+                    return self._finish(self._newest, since)
+                self._check(removed, positions, after)
+                missing = self._missing(columns)
+                if missing:
+                    delta.add_columns(missing)
+                    self._refresh()
+                    self._check(removed, positions, after)
+                base = self._newest
+                self._sync_to(base.number)
+                new = {
+                    stream: offset for stream, offset in positions.items() if offset > base.positions.get(stream, -1)
+                }
+                attempt = _Attempt(secrets.token_hex(8), base.number + 1, new)
+                self._attempts.append(attempt)
+                delta.commit(added, removed, new, is_new_data=is_new_data, token=attempt.token)
+                self._attempts.remove(attempt)
+                self._mine.update(new)
+                gone = {file.path for file in removed}
+                files = (*(file for file in base.files if file.path not in gone), *added)
+                return self._finish(Version(base.number + 1, files, {**base.positions, **new}), since)
+        raise AssertionError("the last try raises")
+
+    def _refresh(self) -> Version:
+        if self._delta is not None:
+            self._delta.refresh()
+        else:
+            self._delta = DeltaHandle.open(self.location)
+            if self._delta is None:
+                return self._newest
+        number, streams = self._delta.version, {*self._streams, *self._newest.positions}
+        self._settle(number)
+        unasked = streams - self._asked
+        if number != self._newest.number or unasked:
+            files = self._newest.files
+            if number != self._newest.number:
+                files = self._delta.files()
+                ours = {column.physical: column for column in self._delta.columns()}  # in the order they came
+                self._columns = {**ours, **dict.fromkeys({n.lower() for n in self._delta.field_names()} - set(ours))}
+            since = self._newest.number
+            positions = {**self._newest.positions, **self._delta.positions(self._asked, since)} if self._asked else {}
+            positions |= self._delta.positions(unasked)
+            self._newest, self._asked = Version(number, files, positions), streams
+            if self.own is None:  # a stream that was not asked about before
+                self._mine = {**positions, **self._mine}
+        return self._newest
+
+    def _newest_delta(self, columns: Sequence[Column]) -> DeltaHandle:
+        """The table as it is now, made if there is none."""
+        self._refresh()
+        if self._delta is None:
+            if isinstance(self.location, Path):
+                make_folders(self.location)
+            self._delta = DeltaHandle.create(self.location, columns)
+            self._refresh()
+            self._sync_to(0)
+        return self._delta
+
+    def _settle(self, number: int) -> None:
+        """Find out what became of attempts whose outcome was not known, now that the table is at version `number`."""
+        for attempt in [attempt for attempt in self._attempts if attempt.number <= number]:
+            attempt.is_made = attempt.token in delta_log.read(self.location, attempt.number)
+            if attempt.is_made:
+                self._mine.update(attempt.positions)
+            self._attempts.remove(attempt)
+
+    def _check(
+        self, removed: Sequence[DataFile], positions: Mapping[str, int], after: Mapping[str, int] | None
+    ) -> None:
+        """What a commit stands on still holds at the version that it will follow."""
+        for stream in self._mine if self.own is None else (self.own,):
+            found, known = self._newest.positions.get(stream), self._mine.get(stream)
+            if found != known:
+                raise (MagneticTierError if self.own is None else Overtaken)(
+                    f"{self}: position of {stream} is {found} in the table and {known} here: "
+                    "another process writes to it"
+                )
+        if after is not None and any(after.get(stream) != self._mine.get(stream) for stream in positions):
+            raise MagneticConflict(f"{self}: an earlier commit, thought to have failed, was made after all")
+        gone = {file.path for file in removed} - {file.path for file in self._newest.files}
+        if gone:
+            raise MagneticConflict(f"{self}: {min(gone)} and {len(gone) - 1} more were removed by another writer")
+
+    def _missing(self, columns: Sequence[Column]) -> list[Column]:
+        """Those that the schema lacks. Raises MagneticConflict if another writer has one otherwise."""
+        missing = [column for column in columns if column.physical not in self._columns]
+        if self.own is not None:
+            agreed = Columns.of(self.columns())
+            agreed.reserve(self._columns)
+            for column in columns:
+                found = agreed.claim(column)
+                if found != column:
+                    raise MagneticConflict(
+                        f"{self}: {column} is {found} in the table: register columns before they are used"
+                    )
+        return missing
+
+    def _finish(self, version: Version, since: int) -> Version:
+        """Make the commit durable, and a checkpoint every so often, by whoever makes that version."""
+        self._newest = version
+        self._sync_to(version.number)
+        if version.number // CHECKPOINT_COMMITS > since // CHECKPOINT_COMMITS:
+            try:
+                self._checkpoint()
+            except MagneticUnavailable as error:  # the commit is made; readers replay more until the next one
+                log.warning("%s: no checkpoint this time: %s", self, error)
+        return version
+
+    def _checkpoint(self) -> None:
+        self._refresh()
+        assert self._delta is not None
+        number = self._delta.checkpoint()
+        if isinstance(self.location, Path):
+            delta_log.sync_checkpoint(self.location, number)
+        self._delta.forget_old_commits()
+
+    def _sync_to(self, number: int) -> None:
+        """Every commit up to `number`, also of others, survives a power failure: one that is lost breaks the rest."""
+        if isinstance(self.location, Path):
+            for each in range(max(self._synced, -1) + 1, number + 1):
+                delta_log.sync(self.location, each)
+        self._synced = max(self._synced, number)
+
+    def _tries(self, what: str) -> Iterator[int]:
+        for number in range(MOST_TRIES):
+            if number:
+                time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(number, 10))))  # noqa: S311
+            yield number
+        raise MagneticUnavailable(f"{self}: {what} after {MOST_TRIES} tries")
+
+    def __str__(self) -> str:
+        return str(self.location) if isinstance(self.location, Path) else self.location.url

@@ -1,0 +1,1 @@
+"""The memory tier: recent rows in RAM."""

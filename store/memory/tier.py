@@ -1,0 +1,377 @@
+"""The memory tier of one table: rows in RAM, in DuckDB tables called chunks, in the order they arrived.
+
+Rows arrive in the *head* (Arrow, not yet in DuckDB) and are inserted into the *open* chunk, many at a time. A chunk
+that has grown to `CHUNK_ROWS` is closed; once all its rows are in the magnetic tier it is *sealed*: rewritten sorted
+by series and time into a compressed database of its own (about 2.2 bytes a value). So only unsealed chunks hold rows
+that the magnetic tier lacks, and dropping the oldest sealed chunk gives its memory back at once. A query plans each
+chunk it reads (50: 60 ms, 200: 0.9 s), so sealed chunks are merged, eight into one, as far as `most_bytes` allows.
+
+`whole_from_ns` is the promise to readers: every row of the table with a time ≥ it is here. It only rises: when a
+chunk is dropped, past the newest of its rows.
+
+Not thread-safe: the table's lock guards every call, except that sealing reads a closed chunk, which never changes.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.catalog.schema import Column, Columns
+from store.engine.duck import Cursor, Duck, load
+from store.memory.newness import NEVER_NS
+from store.memory.sequencer import OFFSET_BITS
+from store.record import Int32s, Int64s, SeriesIndex
+
+CHUNK_ROWS = 200_000
+_MERGED_CHUNKS = 8  # of one size become one
+_LEVELS = ((0, 4), (4, 32))  # sizes of chunks that are merged with each other, in `CHUNK_ROWS`; larger ones stay
+SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 MB
+
+_FIXED = (
+    f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '
+    f'"{layout.STREAM}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
+)
+# What a sealed chunk takes, roughly; only ranks what to drop: how much to drop is measured
+_FIXED_BYTES_PER_ROW = 3
+_BYTES_PER_VALUE = 2
+_chunk_numbers = itertools.count()
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """One DuckDB table of rows. `pins` counts the snapshots that may read it; dropped when retired and unpinned."""
+
+    name: str  # as in SQL
+    database: str | None  # of a sealed chunk: its own database, detached to drop it
+    created_ns: int
+    measures: dict[str, Column] = field(default_factory=dict)  # by physical name
+    rows: int = 0
+    from_ns: int = np.iinfo(np.int64).max
+    to_ns: int = NEVER_NS  # inclusive
+    last_sequence: dict[int, int] = field(default_factory=dict)  # by stream: the highest here
+    size_bytes: int = 0
+    pins: int = 0
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it is sorted, compressed, and all in the magnetic tier."""
+        return self.database is not None
+
+    def is_covered(self, positions: dict[int, int]) -> bool:
+        """Whether the magnetic tier has every row of it, given its position per stream."""
+        return all(
+            sequence >> OFFSET_BITS <= positions.get(stream, -1) for stream, sequence in self.last_sequence.items()
+        )
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows on their way into the head: arrays of one length, measures by column."""
+
+    series: Int32s
+    time_ns: Int64s
+    version: Int64s
+    stream: int
+    sequence: Int64s
+    measures: dict[str, pa.Array]  # by physical name
+
+    def to_arrow(self) -> pa.Table:
+        """As inserted into a chunk."""
+        return pa.table(
+            {
+                layout.SERIES_ID: self.series,
+                layout.TIME_NS: self.time_ns,
+                layout.VERSION: self.version,
+                layout.STREAM: np.full(len(self.series), self.stream, np.int16),
+                layout.SEQUENCE: self.sequence,
+                **{
+                    name: values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values
+                    for name, values in self.measures.items()
+                },
+            }
+        )
+
+
+class MemoryTier:
+    """The rows in RAM of one table, and its series as a DuckDB table to join them with."""
+
+    def __init__(self, duck: Duck, columns: Columns, index: SeriesIndex) -> None:
+        self._duck = duck
+        self._writer: Cursor = duck.cursor()
+        self._columns = columns
+        self._index = index
+        self.series_table = f"main.series_{next(_chunk_numbers)}"
+        self.series_known = 0  # series below it have their dimensions among the columns: the index may be ahead
+        self._series_written = 0
+        self._dimensions_written = 0
+        self._zones: list[str | None] | None = None  # of the series written, where the table has zones
+        self._rezoned = 0  # of the index, then
+        self._writer.execute(
+            f'CREATE TABLE {self.series_table} ("{layout.SERIES_ID}" INTEGER, "{layout.MEASURE_NAME}" VARCHAR)'
+        )
+        self.chunks: list[Chunk] = []  # oldest first; the last may be open
+        self._open: Chunk | None = None
+        self._head: list[Rows] = []
+        self.head_rows = 0
+        self.whole_from_ns = NEVER_NS
+        self.uncommitted_bytes = 0
+        self._retired: list[Chunk] = []
+
+    # Writing
+
+    def add(self, rows: Rows) -> None:
+        """Put rows into the head."""
+        self._head.append(rows)
+        self.head_rows += len(rows.series)
+
+    def insert_head(self, now_ns: int) -> None:
+        """Move the head into the open chunk, and new series into their table: queries see them (about 1 ms)."""
+        self._write_series()
+        if not self._head:
+            return
+        chunk = self._open or self._open_chunk(now_ns)
+        self._add_columns(chunk)
+        tables = [rows.to_arrow() for rows in self._head]
+        rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+        load(self._writer, chunk.name, rows)
+        for part in self._head:
+            chunk.from_ns = min(chunk.from_ns, int(part.time_ns.min()))
+            chunk.to_ns = max(chunk.to_ns, int(part.time_ns.max()))
+            chunk.last_sequence[part.stream] = max(chunk.last_sequence.get(part.stream, -1), int(part.sequence.max()))
+        chunk.rows += rows.num_rows
+        chunk.size_bytes += rows.nbytes
+        self.uncommitted_bytes += rows.nbytes
+        self._head = []
+        self.head_rows = 0
+        if chunk.rows >= CHUNK_ROWS:
+            self.close_chunk()
+
+    def close_chunk(self) -> None:
+        """The open chunk takes no more rows; the next ones open another."""
+        self._open = None
+
+    def is_open(self, chunk: Chunk) -> bool:
+        """Whether rows may still come to it."""
+        return chunk is self._open
+
+    def _open_chunk(self, now_ns: int) -> Chunk:
+        self._open = Chunk(f"main.chunk_{next(_chunk_numbers)}", None, now_ns)
+        self._writer.execute(f"CREATE TABLE {self._open.name} ({_FIXED})")
+        self.chunks.append(self._open)
+        return self._open
+
+    def _add_columns(self, chunk: Chunk) -> None:
+        for name, column in list(self._columns.measures.items()):
+            if name not in chunk.measures:
+                self._writer.execute(f"ALTER TABLE {chunk.name} ADD COLUMN {column.quoted} {column.duck_type}")
+                chunk.measures[name] = column
+
+    def _write_series(self) -> None:
+        dimensions = list(self._columns.dimensions.values())
+        for column in dimensions[self._dimensions_written :]:
+            self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
+        self._dimensions_written = len(dimensions)
+        self._write_zones()
+        first, end = self._series_written, self.series_known
+        if first == end:
+            return
+        keys = self._index.keys[first:end]
+        values: list[dict[str, str]] = [dict(key.dimensions) for key in keys]
+        load(
+            self._writer,
+            self.series_table,
+            pa.table(
+                {
+                    layout.SERIES_ID: pa.array(np.arange(first, end, dtype=np.int32)),
+                    layout.MEASURE_NAME: pa.array([key.measure_name for key in keys], pa.string()),
+                    **{
+                        column.physical: pa.array([value.get(column.name) for value in values], pa.string())
+                        for column in dimensions
+                    },
+                    **self._zones_of(first, end),
+                }
+            ),
+        )
+        self._series_written = end
+
+    def _zones_of(self, first: int, end: int) -> dict[str, pa.Array]:
+        column = self._columns.zone
+        if column is None or self._zones is None:
+            return {}
+        zones = self._index.zones[first:end]
+        self._zones += zones
+        return {column.physical: pa.array(zones, pa.string())}
+
+    def _write_zones(self) -> None:
+        """The zones of series that have other ones by now."""
+        column, rezoned = self._columns.zone, self._index.rezoned
+        if column is None or (self._zones is not None and rezoned == self._rezoned):
+            return
+        if self._zones is None:
+            self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
+            self._zones = [None] * self._series_written
+        now = self._index.zones[: self._series_written]
+        changed = [series for series, zone in enumerate(now) if zone != self._zones[series]]
+        if changed:
+            zones = pa.table({"series": pa.array(changed, pa.int32()), "zone": pa.array([now[i] for i in changed])})
+            self._writer.register("changed_zones", zones)
+            try:
+                self._writer.execute(
+                    f"UPDATE {self.series_table} SET {column.quoted} = c.zone FROM changed_zones c "
+                    f'WHERE "{layout.SERIES_ID}" = c.series'
+                )
+            finally:
+                self._writer.unregister("changed_zones")
+        self._zones, self._rezoned = now, rezoned
+
+    # Reading
+
+    def find(
+        self, series: Int32s, time_ns: Int64s, given: Sequence[Column]
+    ) -> list[tuple[int, int, int, int, int, dict[str, object]]]:
+        """Rows here at any of these keys: (series, time, version, stream, sequence, present measures by name).
+
+        `given` are the measures as readers have them.
+        """
+        probe = pa.table({layout.SERIES_ID: series, layout.TIME_NS: time_ns})
+        first_ns, last_ns = int(time_ns.min()), int(time_ns.max())
+        found: list[tuple[int, int, int, int, int, dict[str, object]]] = []
+        self._writer.register("keys_to_find", probe)
+        try:
+            for chunk in self.chunks:
+                if chunk.to_ns < first_ns or chunk.from_ns > last_ns:
+                    continue
+                measures = [column for column in given if column.expression or column.physical in chunk.measures]
+                cursor = self._writer.execute(
+                    f"SELECT {_columns_of_row('r', measures)} FROM {self._with(chunk, measures)} r JOIN keys_to_find k "
+                    f'USING ("{layout.SERIES_ID}", "{layout.TIME_NS}") '
+                    f'WHERE r."{layout.TIME_NS}" BETWEEN {first_ns} AND {last_ns}'
+                )
+                found.extend(row_of(record, measures) for record in cursor.fetchall())
+        finally:
+            self._writer.unregister("keys_to_find")
+        return found
+
+    def _with(self, chunk: Chunk, measures: Sequence[Column]) -> str:
+        """The chunk, and these measures of which it may have what they are made of."""
+        made = [column for column in measures if column.expression]
+        if not made:
+            return chunk.name
+        lacking = [column for name, column in self._columns.measures.items() if name not in chunk.measures]
+        nulls = "".join(f", NULL::{column.duck_type} AS {column.quoted}" for column in lacking)
+        given = "".join(f", {column.expression} AS {column.quoted}" for column in made)
+        return f"(SELECT *{given} FROM (SELECT *{nulls} FROM {chunk.name}))"
+
+    def beyond(self, positions: dict[int, int]) -> list[Chunk]:
+        """The chunks with rows that the magnetic tier lacks, given its position per stream."""
+        return [chunk for chunk in self.chunks if not chunk.sealed and not chunk.is_covered(positions)]
+
+    # Room
+
+    def sealable(self, positions: dict[int, int]) -> list[Chunk]:
+        """Closed chunks that the magnetic tier has wholly."""
+        return [c for c in self.chunks if not c.sealed and c is not self._open and c.is_covered(positions)]
+
+    def mergeable(self, most_bytes: int) -> list[Chunk]:
+        """Sealed chunks of about one size to be merged into one of at most `most_bytes`; empty if there are too few."""
+        for least, most in _LEVELS:
+            level = range(least * CHUNK_ROWS, most * CHUNK_ROWS)
+            group = [chunk for chunk in self.chunks if chunk.sealed and chunk.rows in level][:_MERGED_CHUNKS]
+            if len(group) == _MERGED_CHUNKS and sum(chunk.size_bytes for chunk in group) <= most_bytes:
+                return group
+        return []
+
+    def seal(self, chunks: Sequence[Chunk]) -> Chunk:
+        """A compressed copy of closed chunks as one, sorted if it is not too large. Slow; `swap` it in afterwards.
+
+        Needs no lock but against `drop`.
+        """
+        database = f"chunk_{next(_chunk_numbers)}"
+        sealed = Chunk(f"{database}.main.rows", database, min(chunk.created_ns for chunk in chunks))
+        for chunk in chunks:
+            sealed.measures.update(chunk.measures)
+            sealed.rows += chunk.rows
+            sealed.from_ns, sealed.to_ns = min(sealed.from_ns, chunk.from_ns), max(sealed.to_ns, chunk.to_ns)
+            for stream, sequence in chunk.last_sequence.items():
+                sealed.last_sequence[stream] = max(sealed.last_sequence.get(stream, -1), sequence)
+        sealed.size_bytes = sealed.rows * (_FIXED_BYTES_PER_ROW + _BYTES_PER_VALUE * len(sealed.measures))
+        columns = "".join(f", {column.quoted} {column.duck_type}" for column in sealed.measures.values())
+        # What is not yet checkpointed is not compressed: too large to be sorted in memory is appended part by part
+        parts = [chunks] if sealed.rows <= SORT_ROWS else [[chunk] for chunk in chunks]
+        cursor = self._duck.cursor()
+        try:
+            cursor.execute(f"ATTACH ':memory:' AS {database} (COMPRESS)")
+            cursor.execute(f"CREATE TABLE {sealed.name} ({_FIXED}{columns})")
+            for part in parts:
+                rows = " UNION ALL BY NAME ".join(f"SELECT * FROM {chunk.name}" for chunk in part)
+                order = f' ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"'
+                cursor.execute(f"INSERT INTO {sealed.name} BY NAME SELECT * FROM ({rows}){order}")
+                cursor.execute(f"CHECKPOINT {database}")
+        finally:
+            cursor.close()
+        return sealed
+
+    def swap(self, chunks: Sequence[Chunk], sealed: Chunk) -> None:
+        """Put the sealed copy in the place of its chunks."""
+        self.chunks[self.chunks.index(chunks[0])] = sealed
+        for chunk in chunks:
+            if chunk in self.chunks:
+                self.chunks.remove(chunk)
+            self._retire(chunk)
+
+    def evict(self, chunk: Chunk) -> None:
+        """Drop a sealed chunk: rows up to its newest are read from the magnetic tier from now on."""
+        self.chunks.remove(chunk)
+        self.whole_from_ns = max(self.whole_from_ns, chunk.to_ns + 1)
+        self._retire(chunk)
+
+    def pin(self, chunks: Sequence[Chunk]) -> None:
+        """Keep these readable until `unpin`."""
+        for chunk in chunks:
+            chunk.pins += 1
+
+    def unpin(self, chunks: Sequence[Chunk]) -> None:
+        """Let go of what `pin` kept."""
+        for chunk in chunks:
+            chunk.pins -= 1
+        self._drop_retired()
+
+    def drop(self) -> None:
+        """Drop everything here: the table is deleted or the store closes. Running queries keep what they read."""
+        for chunk in (*self.chunks, *self._retired):
+            self._drop(chunk)
+        self.chunks, self._retired, self._open, self._head, self.head_rows = [], [], None, [], 0
+        self._writer.execute(f"DROP TABLE IF EXISTS {self.series_table}")
+        self._writer.close()
+
+    def _retire(self, chunk: Chunk) -> None:
+        self._retired.append(chunk)
+        self._drop_retired()
+
+    def _drop_retired(self) -> None:
+        for chunk in [chunk for chunk in self._retired if not chunk.pins]:
+            self._retired.remove(chunk)
+            self._drop(chunk)
+
+    def _drop(self, chunk: Chunk) -> None:
+        self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
+
+
+def _columns_of_row(alias: str, measures: Sequence[Column]) -> str:
+    fixed = (layout.SERIES_ID, layout.TIME_NS, layout.VERSION, layout.STREAM, layout.SEQUENCE)
+    return ", ".join(f'{alias}."{name}"' for name in (*fixed, *(column.physical for column in measures)))
+
+
+def row_of(record: Sequence[object], measures: Sequence[Column]) -> tuple[int, int, int, int, int, dict[str, object]]:
+    """A fetched row, its measures by name."""
+    series, time_ns, version, stream, sequence = record[:5]
+    values = {c.name: v for c, v in zip(measures, record[5:], strict=True) if v is not None}
+    return series, time_ns, version, stream, sequence, values  # type: ignore[return-value]  # DuckDB's fetchall is untyped

@@ -1,0 +1,181 @@
+"""Small objects below one root that several processes share: a local folder, or a prefix in a bucket.
+
+The rule: an object is whole or absent, also after a power failure, and of two that create one, one is told so. Not for
+rows: those are in Delta tables. Paths are relative, parts joined by `/`; `list` and `get` see no half-written object.
+Both implementations may be used by any number of threads and processes at once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from store.errors import MagneticTierError
+from store.objects.files import fsync_folder, make_folders
+from store.objects.location import S3Location, locate
+
+ASIDE = ".aside"  # in the root of a local folder: what is being written
+_ABANDONED_S = 86_400
+
+
+class Objects(Protocol):
+    """Objects below one root. Failures raise MagneticTierError, or MagneticUnavailable where a later try may do."""
+
+    url: str
+
+    def put(self, path: str, data: bytes) -> None:
+        """Replace the object by `data`, durably; who reads meanwhile sees the old or the new one, whole."""
+        ...
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Put the object, durably, if it is absent; whether it was. After MagneticUnavailable it may be there."""
+        ...
+
+    def get(self, path: str) -> bytes | None:
+        """The object's bytes, None if it is absent."""
+        ...
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths of all objects below the folder `prefix`, however deep, ascending; "" is the root."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove the object, if it is there."""
+        ...
+
+
+def open_objects(url: str, environment: Mapping[str, str] | None = None) -> Objects:
+    """The objects at `url`: a folder (made if it is missing), file:///folder or s3://bucket/prefix.
+
+    `environment` is the process's own unless given. Asks nothing of a bucket yet. Raises MagneticTierError.
+    """
+    return open_at(locate(url, os.environ if environment is None else environment))
+
+
+def open_at(location: Path | S3Location) -> Objects:
+    """The objects at a place that `locate` found."""
+    if isinstance(location, Path):
+        return LocalObjects(location)
+    from store.objects.s3 import S3Objects  # noqa: PLC0415 - a local store does without the S3 client
+
+    return S3Objects(location)
+
+
+def open_root(url: str) -> Path | S3Location:
+    """Where the tables of a magnetic tier at `url` lie; a folder is made if it is missing. Raises MagneticTierError."""
+    location = locate(url, os.environ)
+    if not isinstance(location, Path):
+        return location
+    folder = location.resolve()
+    if "%" in str(folder):  # `deltalake` would not find it: it decodes paths as URLs
+        raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
+    make_folders(folder)
+    return folder
+
+
+def check_path(path: str) -> str:
+    """`path` if it names an object. Raises ValueError: paths are ours, not a user's."""
+    if any(part in {"", ".", "..", ASIDE} for part in path.split("/")):
+        raise ValueError(f"{path!r} is no path of an object: parts joined by /, none empty, `.`, `..` or {ASIDE}")
+    return path
+
+
+class LocalObjects:
+    """Objects as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the folder `root`, made if it is missing."""
+        self._root = root.absolute()
+        self.url = str(self._root)
+        try:
+            make_folders(self._root)
+            self._forget_abandoned()
+        except OSError as error:
+            raise MagneticTierError(f"{self.url}: {error}") from error
+
+    def put(self, path: str, data: bytes) -> None:
+        """See `Objects`."""
+        target = self._root / check_path(path)
+        try:
+            aside = self._write_aside(target, data)
+            aside.replace(target)
+            fsync_folder(target.parent)
+        except OSError as error:
+            raise self._error(path, "written", error) from error
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See `Objects`."""
+        target = self._root / check_path(path)
+        try:
+            aside = self._write_aside(target, data)
+            try:
+                os.link(aside, target)
+            except FileExistsError:
+                return False
+            finally:
+                # also where another was faster: what this process now reads there must not vanish again
+                fsync_folder(target.parent)
+                aside.unlink()
+        except OSError as error:
+            raise self._error(path, "created", error) from error
+        return True
+
+    def get(self, path: str) -> bytes | None:
+        """See `Objects`."""
+        try:
+            return (self._root / check_path(path)).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._error(path, "read", error) from error
+
+    def list(self, prefix: str) -> list[str]:
+        """See `Objects`."""
+        folder = self._root / check_path(prefix) if prefix else self._root
+        try:
+            return sorted(self._below(folder))
+        except OSError as error:
+            raise self._error(prefix, "listed", error) from error
+
+    def delete(self, path: str) -> None:
+        """See `Objects`."""
+        target = self._root / check_path(path)
+        try:
+            target.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                fsync_folder(target.parent)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise self._error(path, "deleted", error) from error
+
+    def _below(self, folder: Path) -> Iterator[str]:
+        for parent, _, names in os.walk(folder):
+            if Path(parent) != self._root / ASIDE:
+                yield from ((Path(parent) / name).relative_to(self._root).as_posix() for name in names)
+
+    def _write_aside(self, target: Path, data: bytes) -> Path:
+        make_folders(target.parent)
+        aside = self._root / ASIDE / secrets.token_hex(12)
+        make_folders(aside.parent)
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return aside
+
+    def _forget_abandoned(self) -> None:
+        """Remove what processes that died were writing."""
+        for path in (self._root / ASIDE).glob("*"):
+            try:
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
+            except FileNotFoundError:  # another process forgets it, too
+                continue
+
+    def _error(self, path: str, done: str, error: OSError) -> MagneticTierError:
+        return MagneticTierError(f"{self.url}: {path!r} cannot be {done}: {error}")

@@ -1,0 +1,42 @@
+"""Parquet files in a bucket, through pyarrow: file systems, opened once per connection, and their errors made ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from pyarrow import fs
+
+from store.errors import MagneticTierError, MagneticUnavailable
+from store.objects.location import S3Location
+
+_OF_OPERATOR = re.compile(
+    r"ACCESS_DENIED|INVALID_ACCESS_KEY|NO_SUCH_BUCKET|SIGNATURE_DOES_NOT_MATCH|HTTP status 40[134]"
+)
+
+
+def filesystem(location: S3Location) -> fs.FileSystem:
+    """The file system that has `location`; paths in it are `location.key(…)`."""
+    return _filesystem(location.bucket, tuple(sorted(location.for_pyarrow().items())))
+
+
+@lru_cache(maxsize=8)
+def _filesystem(_bucket: str, options: tuple[tuple[str, object], ...]) -> fs.FileSystem:
+    # `allow_delayed_open`: a file that fits into a part is one request, not the three of a multi-part upload
+    return fs.S3FileSystem(
+        **dict(options), retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3), allow_delayed_open=True
+    )
+
+
+@contextmanager
+def errors(location: S3Location, path: str, done: str) -> Iterator[None]:
+    """Failures of pyarrow as MagneticTierError, or MagneticUnavailable where a later try may do."""
+    try:
+        yield
+    except OSError as error:
+        text = " ".join(str(error).split())
+        if _OF_OPERATOR.search(text):
+            raise MagneticTierError(f"{location.url}: {path!r} cannot be {done}: {text}") from error
+        raise MagneticUnavailable(f"{location.url}: {path!r} cannot be {done} now: {text}") from error

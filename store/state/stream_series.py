@@ -1,0 +1,104 @@
+"""The series of a table as the owner of a stream leaves them for its successor, kept with the position of each flush.
+
+What `store.state.series_file` is in a private folder. It is good for rows up to its offset: to be ahead of the magnetic
+tier is harmless, and one that is behind is not used. Keys are packed once, in blocks, since each flush keeps them all
+anew.
+
+One MessagePack array: [[[size, zstd of a block] …], last time of each series, superseded times]; a block is
+[[dimensions, measure name, zone] …], and a series stands there again where its zone has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from store.catalog.schema import Column, Columns
+from store.errors import StoreFormatError
+from store.memory.newness import NEVER_NS
+from store.objects.keep import StreamKeep
+from store.record import Int64s, SeriesIndex, SeriesKey
+from store.state.series_file import Persisted
+
+_KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
+
+
+class _State(msgspec.Struct, array_like=True):
+    blocks: list[tuple[int, bytes]]
+    last_ns: bytes
+    superseded_ns: bytes
+
+
+class StreamSeries:
+    """What is kept of the series of one table in one stream. One thread writes."""
+
+    def __init__(self, keep: StreamKeep, stream: str, kind: str) -> None:
+        self._keep = keep
+        self._stream = stream
+        self._kind = kind
+        self.restart()
+
+    def load(self, index: SeriesIndex) -> Persisted | None:
+        """Fill `index` and return the rest; None if nothing is kept, or it is damaged."""
+        try:
+            kept = self._keep.latest(self._kind)
+            if kept is None:
+                return None
+            offset, data = kept
+            state = msgspec.msgpack.decode(data, type=_State)
+            ids: list[int] = []  # as kept: `index` may know some of them already, in another order
+            known: set[int] = set()
+            for size, block in state.blocks:
+                for dimensions, measure_name, zone in _KEYS.decode(_unpack(size, block)):
+                    series = index.id_of(SeriesKey(dimensions, measure_name), zone)
+                    if series not in known:
+                        known.add(series)
+                        ids.append(series)
+        except (StoreFormatError, msgspec.MsgspecError, UnicodeDecodeError, pa.ArrowException, OSError):
+            return None
+        kept_ns = np.frombuffer(state.last_ns, np.int64)
+        if len(kept_ns) > len(ids):
+            return None
+        last_ns = np.full(len(index), NEVER_NS, np.int64)
+        last_ns[ids[: len(kept_ns)]] = kept_ns
+        return Persisted(Columns(), [], last_ns, np.frombuffer(state.superseded_ns, np.int64), offset)
+
+    def save(
+        self,
+        index: SeriesIndex,
+        columns: list[Column],  # noqa: ARG002  # the Delta table has them before the first row that needs them
+        streams: list[str],  # noqa: ARG002  # the catalog has them
+        last_ns: Int64s,
+        superseded_ns: Int64s,
+        positions: Mapping[str, int],
+    ) -> None:
+        """Keep all of it as good for the stream's position."""
+        self._pack(index, len(last_ns))
+        state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes())
+        self._keep.save(self._kind, positions[self._stream], msgspec.msgpack.encode(state))
+
+    def restart(self) -> None:
+        """The next `save` packs every key."""
+        self._blocks: list[tuple[int, bytes]] = []
+        self._packed = 0
+        self._zones: list[str | None] = []
+        self._rezoned = 0
+
+    def _pack(self, index: SeriesIndex, end: int) -> None:
+        rezoned, zones = index.rezoned, index.zones[:end]
+        rows = list(range(self._packed, end))
+        if rezoned != self._rezoned:
+            rows += [series for series, zone in enumerate(self._zones) if zone != zones[series]]
+        if rows:
+            keys = [(index.keys[i].dimensions, index.keys[i].measure_name, zones[i]) for i in rows]
+            block = msgspec.msgpack.encode(keys)
+            self._blocks.append((len(block), pa.compress(block, codec="zstd", asbytes=True)))
+        self._packed, self._zones, self._rezoned = end, zones, rezoned
+
+
+def _unpack(size: int, block: bytes) -> bytes:
+    data: bytes = pa.decompress(block, decompressed_size=size, codec="zstd", asbytes=True)
+    return data

@@ -1,0 +1,1 @@
+"""One table at work: applied to, flushed, compacted, retained, recovered."""

@@ -1,0 +1,103 @@
+"""Decisions about columns on their way into the catalog, and from there to the tables that are open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from store.catalog.adopt import Adopted, adopt, retyped, reunited
+from store.catalog.catalog import Catalog, TableInfo
+from store.catalog.changes import ColumnChanges
+from store.catalog.schema import Columns, TableSchema
+from store.reading.reader import Reader
+from store.record import MeasureType, TableId
+from store.table.table import Table
+
+log = logging.getLogger(__name__)
+
+
+def adopt_all(
+    catalog: Catalog, tables: Iterable[Table], streams: Sequence[str], since: Mapping[str, int], now_ns: int
+) -> None:
+    """Take up what the configuration says of the columns of these tables, durably, and tell what is new.
+
+    `since` has by stream the first offset that came under this configuration: rows before it, stored already or not,
+    are as the one before had it.
+    """
+    streams = tuple(dict.fromkeys((*streams, *since)))
+    decide: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
+    by_id = {table.id: table for table in tables}
+    for table in by_id.values():
+        info = catalog.find(table.id)
+        if info is not None and _adopted(table, streams, since, now_ns, info) != info.changes:
+            decide[table.id] = partial(_adopted, table, streams, since, now_ns)
+    if not decide:
+        return
+    before = {table: catalog.find(table) for table in decide}
+    catalog.change_columns(decide)
+    for table_id, info in before.items():
+        if info is not None:
+            columns, ends = _known(by_id[table_id], streams, since)
+            for words in adopt(info, columns, *ends, now_ns).told:
+                log.warning("table %s.%s: %s", table_id.database, table_id.table, words)
+        take_in(catalog, by_id[table_id])
+
+
+def retype(
+    store: Reader, table: TableId, measure: str, kind: MeasureType, why: str | None = None
+) -> tuple[TableInfo, TableSchema]:
+    """Make a measure of this type from now on, durably, for all workers; the table as it is then. Any thread.
+
+    Without `why` an operator asked for it.
+
+    Raises UnknownDatabase, UnknownTable, CannotRetype.
+    """
+    with store.snapshot(table.account) as snapshot:
+        snapshot.look_anew()
+        stored = snapshot.schema(table.database, table.table).scanned
+    columns = Columns.of(column for column in stored if column.kind in {"dimension", "measure"})
+    now_ns = store.catalog.now_ns()
+    return _decide(store, table, lambda info: retyped(info, columns, measure, kind, now_ns, why))
+
+
+def restate_unit(store: Reader, table: TableId, measure: str, unit: str) -> tuple[TableInfo, TableSchema]:
+    """Older values of a measure were in `unit`, durably, for all workers; the table as it is then. Any thread.
+
+    Raises UnknownDatabase, UnknownTable, CannotRetype.
+    """
+    now_ns = store.catalog.now_ns()
+    return _decide(store, table, lambda info: reunited(info, measure, unit, now_ns))
+
+
+def _decide(store: Reader, table: TableId, decide: Callable[[TableInfo], Adopted]) -> tuple[TableInfo, TableSchema]:
+    told = decide(store.catalog.table(table)).told
+    store.catalog.change_columns({table: lambda info: decide(info).changes})
+    store.take_in_changes()
+    for words in told:
+        log.warning("table %s.%s: %s", table.database, table.table, words)
+    with store.snapshot(table.account) as snapshot:
+        return store.catalog.table(table), snapshot.schema(table.database, table.table)
+
+
+def take_in(catalog: Catalog, table: Table) -> None:
+    """Have an open table know what was decided about its columns."""
+    info = catalog.find(table.id)
+    if info is not None and info.changes != table.changes and table.info.is_same_table(info):
+        table.changes = info.changes
+        table.index.retyped += 1
+
+
+def _adopted(
+    table: Table, streams: Sequence[str], since: Mapping[str, int], now_ns: int, info: TableInfo
+) -> ColumnChanges:
+    columns, ends = _known(table, streams, since)
+    return adopt(info, columns, *ends, now_ns).changes
+
+
+def _known(
+    table: Table, streams: Sequence[str], since: Mapping[str, int]
+) -> tuple[Columns, tuple[dict[str, int], tuple[str, ...]]]:
+    own = streams if table.own is None else [table.own]
+    covered = {stream: max(table.covered_to(stream), since.get(stream, 0) - 1) for stream in own}
+    return Columns.of(table.stored_columns()), (covered, tuple(stream for stream in streams if stream not in covered))

@@ -1,0 +1,123 @@
+"""Merging files of a table, and cleaning superseded rows out of them.
+
+A merge changes no answer, only the number of files, so it is committed as "no new data". Up to `SORT_ROWS` rows are
+sorted by series and time together, which halves their size; larger groups are appended file by file, so that memory
+stays small.
+
+Superseded rows leave the magnetic tier when a time's every file is rewritten at once; then its mark goes too. A time
+that RAM still holds whole is left: RAM has both rows, and readers need the mark.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, names
+from store.engine.duck import Cursor, stream
+from store.errors import MagneticConflict
+from store.magnetic.parquet import DataFile, FileWriter, to_magnetic
+from store.reading.scan import magnetic_rows
+from store.record import Int64s
+from store.table.table import Table
+
+log = logging.getLogger(__name__)
+
+SORT_ROWS = 2_000_000
+_BATCH_ROWS = 122_880
+_NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.STREAM}" DESC, "{layout.SEQUENCE}" DESC'
+
+
+def clearable(table: Table, files: Sequence[DataFile]) -> Int64s:
+    """Superseded times whose marks can go when `files`, and no others, are rewritten together."""
+    chosen = {file.path for file in files}
+    others = [file for file in table.magnetic.version.files if file.path not in chosen]
+    first_ns, last_ns = min(file.from_ns for file in files), max(file.to_ns for file in files)
+    return np.array(
+        [
+            time
+            for time in table.settled()
+            if first_ns <= time <= last_ns and not any(file.from_ns <= time <= file.to_ns for file in others)
+        ],
+        np.int64,
+    )
+
+
+def files_to_clean(table: Table) -> list[DataFile]:
+    """Of one date, all files that hold a superseded time that RAM does not hold whole; empty if there is none."""
+    marks = table.settled()
+    files = table.magnetic.version.files
+    for time in marks:
+        date = next((file.date for file in files if file.from_ns <= time <= file.to_ns), None)
+        if date is not None:
+            of_date = [file for file in files if file.date == date]
+            return [file for file in of_date if any(file.from_ns <= mark <= file.to_ns for mark in marks)]
+    return []
+
+
+def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
+    """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good.
+
+    False where another writer had taken one of them out: nothing is changed then, and `vacuum` takes what was written.
+    """
+    with table.io_lock:
+        if table.is_dropped:
+            return False
+        times = clearable(table, files)
+        with table.lock:
+            table.take_in_columns()  # what is not known would not be written again
+            columns = table.columns.copy()
+        values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
+        written = _write(table, files, [*columns.dimensions.values()], values, times)
+        try:
+            version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
+        except MagneticConflict as conflict:
+            log.info("%s: not merged this time: %s", table.id, conflict)
+            table.refresh_magnetic()
+            return False
+        with table.lock:
+            table.magnetic.version = version
+            table.superseded.clear(set(times.tolist()) & set(table.settled()), version.number)
+        return True
+
+
+def _write(
+    table: Table, files: Sequence[DataFile], dimensions: list[Column], values: list[Column], times: Int64s
+) -> DataFile:
+    columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *values]
+    writer: FileWriter | None = None
+    cursor = table.duck.cursor()
+    try:
+        cursor.register("superseded_times", pa.table({layout.TIME_NS: times}))
+        for query in _queries(table, files, columns, dimensions, cursor):
+            for batch in stream(cursor, query, _BATCH_ROWS):
+                part = to_magnetic(pa.Table.from_batches([batch]))
+                writer = writer or FileWriter(table.magnetic.location, files[0].date, part.schema)
+                writer.write(part)
+    finally:
+        cursor.close()
+    assert writer is not None, "files of a table are never empty"
+    return writer.finish()
+
+
+def _queries(
+    table: Table, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], cursor: Cursor
+) -> Iterator[str]:
+    series = names([*dimensions, MEASURE_NAME_COLUMN])
+    is_superseded = f'"{layout.TIME_NS}" IN (SELECT "{layout.TIME_NS}" FROM superseded_times)'
+    groups = [files] if sum(file.rows for file in files) <= SORT_ROWS else [[file] for file in files]
+    for group in groups:
+        rows = magnetic_rows(table.magnetic.data.relation(cursor, group, columns), columns, "true")
+        order = f' ORDER BY {series}, "{layout.TIME_NS}"' if len(groups) == 1 else ""
+        yield f"SELECT * FROM ({rows}) WHERE NOT ({is_superseded}){order}"
+    rows = magnetic_rows(table.magnetic.data.relation(cursor, files, columns), columns, "true")
+    yield (
+        f'SELECT * EXCLUDE ("_rank") FROM (SELECT *, row_number() OVER (PARTITION BY {series}, "{layout.TIME_NS}" '
+        f'ORDER BY {_NEWEST_FIRST}) AS "_rank" FROM ({rows}) WHERE {is_superseded}) WHERE "_rank" = 1'
+    )

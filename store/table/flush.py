@@ -1,0 +1,100 @@
+"""Flushing a table: the rows that RAM has beyond the magnetic tier become a commit, with the position, durably.
+
+Order is everything: series file, Parquet files, commit, each fsync'ed before the next; then readers see the new
+version and the floor of the log may move. `apply` goes on meanwhile; rows it adds wait for the next flush.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from store import layout
+from store.catalog.schema import Columns
+from store.engine.duck import run
+from store.magnetic.parquet import by_date, to_magnetic, write_file
+from store.memory.sequencer import OFFSET_BITS
+from store.table.table import Cut, Table
+
+
+def flush(
+    table: Table,
+    advanced: Mapping[str, int],
+    streams: list[str],
+    now_ns: int,
+    store_rows: int,
+    is_there: Callable[[], bool],
+) -> bool:
+    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything.
+
+    `is_there` tells, when there are rows to write, whether the table has not been deleted.
+    """
+    with table.io_lock:
+        if table.is_dropped:
+            return False
+        if table.magnetic.is_unsure:
+            table.refresh_magnetic()
+        cut = table.cut(advanced, now_ns)
+        with table.lock:
+            streams_with_rows = set(table.unflushed)
+        rows = unflushed_rows(table, cut)
+        if rows.num_rows:
+            if not is_there():
+                return False
+            columns = list(cut.columns.stored())
+            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
+            files = [write_file(table.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
+            positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
+            version = table.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
+        else:
+            version = table.magnetic.version
+        with table.lock:
+            table.magnetic.version = version
+            table.publish(cut, now_ns, store_rows)
+        return bool(rows.num_rows)
+
+
+def unflushed_rows(table: Table, cut: Cut) -> pa.Table:
+    """The rows of `cut` that the magnetic tier lacks, with their dimensions, sorted by series and time."""
+    with table.lock:
+        behind = table.numbered(cut.behind)
+        upto = table.numbered({stream: cut.positions[stream] for stream in table.unflushed if stream in cut.positions})
+        chunks = [(chunk.name, dict(chunk.measures)) for chunk in table.memory.beyond(behind)]
+        table_series = table.memory.series_table
+    wanted = " OR ".join(
+        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= {(behind.get(stream, -1) + 1) << OFFSET_BITS} '
+        f'AND "{layout.SEQUENCE}" < {(offset + 1) << OFFSET_BITS})'
+        for stream, offset in upto.items()
+    )
+    parts = [_select(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
+    if not parts:
+        return pa.table({})
+    cursor = table.duck.cursor()
+    try:
+        sql = f'SELECT * EXCLUDE ("{layout.SERIES_ID}") FROM ({" UNION ALL ".join(parts)}) '
+        rows = run(cursor, sql + f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"')
+    finally:
+        cursor.close()
+    return rows
+
+
+def _select(name: str, series_table: str, columns: Columns, measures: Mapping[str, object], wanted: str) -> str:
+    selected = [
+        f'r."{layout.SERIES_ID}"',
+        *(f"s.{column.quoted}" for column in columns.dimensions.values()),
+        *(() if columns.zone is None else (f"s.{columns.zone.quoted}",)),
+        f's."{layout.MEASURE_NAME}"',
+        f'r."{layout.TIME_NS}"',
+        *(
+            f"r.{column.quoted}" if column.physical in measures else f"NULL::{column.duck_type} AS {column.quoted}"
+            for column in columns.measures.values()
+        ),
+        *(f'r."{physical}"' for physical in (layout.VERSION, layout.STREAM, layout.SEQUENCE)),
+    ]
+    return (
+        f"SELECT {', '.join(selected)} FROM {name} r "
+        f'JOIN {series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}" WHERE {wanted}'
+    )

@@ -1,0 +1,50 @@
+"""Records whose measures have types of before, brought to those of now: what was on its way when a measure was retyped.
+
+The same rules as for rows that are stored already (`store.catalog.present`): what cannot be cast goes under the sibling
+name.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from expressions over generated names
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pyarrow as pa
+
+from store.catalog.present import as_type, sibling
+from store.engine.duck import Duck, run
+from store.record import MeasureType, RecordBatch
+
+
+def recast(batch: RecordBatch, now: Mapping[str, MeasureType], duck: Duck) -> RecordBatch:
+    """`batch` with every measure of `now` in its type there; itself if all are."""
+    old = {name: kind for name, kind in batch.types.items() if name in batch.measures and now.get(name, kind) != kind}
+    if not old:
+        return batch
+    measures, types = dict(batch.measures), dict(batch.types)
+    cursor = duck.cursor()
+    try:
+        for name, kind in old.items():
+            values = batch.measures[name]
+            cursor.register("old_values", pa.table({"v": _plain(values)}))
+            cast = as_type("v", kind, now[name])
+            found = run(cursor, f"SELECT {cast} AS cast, CASE WHEN {cast} IS NULL THEN v END AS rest FROM old_values")
+            measures[name], types[name] = _typed(found["cast"], now[name]), now[name]
+            beside = sibling(name, kind)
+            if found["rest"].null_count < len(values) and beside not in measures and now.get(beside, kind) is kind:
+                measures[beside], types[beside] = _typed(found["rest"], kind), kind
+    finally:
+        cursor.close()
+    return replace(batch, measures=measures, types=types)
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values
+
+
+def _typed(values: pa.ChunkedArray, kind: MeasureType) -> pa.Array:
+    one = values.combine_chunks()
+    one = one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one
+    return one.cast(pa.int64()).view(kind.arrow) if kind is MeasureType.TIMESTAMP else one.cast(kind.arrow)

@@ -1,0 +1,49 @@
+"""The end of a row's life: older than the memory and magnetic retention of its table together.
+
+Such rows are invisible to snapshots at once (`TableView.visible_from_ns`); here they leave both tiers, whole files and
+chunks at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from store.catalog.catalog import TableSettings
+from store.errors import MagneticConflict
+from store.host_time import NO_CLOCK_BEFORE_NS
+from store.table.table import Table
+
+log = logging.getLogger(__name__)
+
+
+def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
+    """Take files and sealed chunks without a visible row out of the table; how many files went.
+
+    `now_ns` is a time to delete by (`store.host_time.Settled`).
+
+    Files are left alone by whoever is not their keeper, and those of a host that had no clock by everybody.
+    None where another writer takes files out too: the next pass sees what is left.
+    """
+    oldest_ns = now_ns - settings.retention_ns
+    with table.io_lock:
+        if table.is_dropped:
+            return 0
+        files = table.magnetic.version.files if is_keeper else ()
+        expired = [file for file in files if NO_CLOCK_BEFORE_NS <= file.to_ns < oldest_ns]
+        version = table.magnetic.version
+        if expired:
+            with table.lock:
+                columns = table.columns.copy()
+            try:
+                version = table.magnetic.commit([], expired, columns.stored(), {}, is_new_data=True)
+            except MagneticConflict as conflict:
+                log.info("%s: nothing retired this time: %s", table.id, conflict)
+                table.refresh_magnetic()
+                return 0
+        with table.lock:
+            table.magnetic.version = version
+            for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
+                table.evict(chunk)
+            if all(file.from_ns >= NO_CLOCK_BEFORE_NS for file in version.files):
+                table.superseded.forget_before(oldest_ns)
+        return len(expired)

@@ -1,0 +1,29 @@
+"""Removing Parquet files that no version of a table needs: merged away, past their retention, or never committed.
+
+A file goes once it has been seen unused for `KEEP_NS`, so that other engines finish what they read, and never while a
+snapshot of ours pins a version that has it.
+"""
+
+from __future__ import annotations
+
+from store.table.table import Table
+
+KEEP_NS = 3_600_000_000_000
+
+
+def vacuum(table: Table, now_ns: int) -> int:
+    """Remove what is due of the table's files; how many files went."""
+    with table.io_lock:
+        if table.is_dropped:
+            return 0
+        with table.lock:
+            needed = {file.path for version in table.versions_in_use() for file in version.files}
+        removed = 0
+        unused = table.magnetic.data.paths() - needed
+        table.unused_since_ns = {path: table.unused_since_ns.get(path, now_ns) for path in unused}
+        for path, since_ns in list(table.unused_since_ns.items()):
+            if now_ns - since_ns >= KEEP_NS:
+                table.magnetic.data.delete(path)
+                del table.unused_since_ns[path]
+                removed += 1
+        return removed

@@ -1,0 +1,208 @@
+"""The HTTP application over a real store, log and archives, with a stand-in for the stream: `take_in`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from fastapi import FastAPI
+
+from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.api.http.app import create_app
+from pipeline.api.http.credentials import Credentials, Grant, Who
+from pipeline.api.http.services import Services
+from pipeline.api.http.slots import Busy, QuerySlots
+from pipeline.api.inventory.rejected import rejected_messages
+from pipeline.api.inventory.stores import StoreDirectory
+from pipeline.config import Config
+from pipeline.config.roles import Role
+from pipeline.log import open_admin, open_appender
+from pipeline.log.frame import FrameKind, decode_frame, encode_frame
+from pipeline.log.topics import READINGS
+from pipeline.stream.bent_fields import BentFields
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.normalise.routes import routes_from
+from pipeline.stream.progress import Progress
+from pipeline.stream.writes import LogWriter, PendingWrites
+from pipeline.testing.clock import stamps_by
+from rules.transition import rfc3339
+from store.endpoint import Endpoint
+from store.store import Applied, Store
+
+NS = 1_000_000_000
+_CROSS = (
+    "WITH a(x) AS (SELECT * FROM (VALUES {}) AS v(x)) SELECT count(*) FROM a p, a q, a r, a s WHERE p.x + q.x > s.x"
+)
+HEAVY = _CROSS.format(", ".join(["(1)"] * 1000))  # SQL that runs until it is interrupted
+NOW_NS = 1_795_428_000 * NS  # 2026-11-23T10:00:00Z
+
+CONFIG: dict[str, Any] = {
+    "tables": [
+        {
+            "name": "farm.climate",
+            "topics": "greenhouse/{region}/{greenhouse}/{zone}/{sensor}",
+            "zone": "{greenhouse}/{zone}",
+            "time": {"field": "ts", "unit": "ns"},
+            "measure_name": "climate",
+            "measures": {"temperature": {"unit": "celsius"}},
+        },
+        {
+            "name": "farm.water",
+            "topics": "water/{greenhouse}/{zone}/{pump}",
+            "zone": "{greenhouse}/{zone}",
+            "time": {"field": "ts", "unit": "ns"},
+        },
+    ]
+}
+
+
+async def queries_once(http: httpx.AsyncClient, *states: str) -> httpx.Response:
+    """The answer of /v1/queries once the account's queries are in these states."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await http.get("/v1/queries")
+            if [query["state"] for query in answer.json()["queries"]] == list(states):
+                return answer
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class Clock:
+    """Time that stands still until it is moved."""
+
+    now_ns: int = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+class HttpService:
+    """Everything the application stands on, in one folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tokens: Mapping[str, str] | None = None,
+        roles: Mapping[str, Role] | None = None,
+        *,
+        measures: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`measures`: of the configuration of farm.climate, in place of those in CONFIG."""
+        config = Config.model_validate({**CONFIG, "data_dir": folder})
+        if measures is not None:
+            climate, *others = CONFIG["tables"]
+            config = Config.model_validate({"tables": [{**climate, "measures": measures}, *others], "data_dir": folder})
+        self.clock = Clock()
+        self.admin = open_admin(config.log_settings)
+        self.store = Store.open(
+            config.layout.store, memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
+        )
+        stream = self.admin.stream(READINGS)
+        self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)
+        self.alerts = AlertArchive(config.layout.alerts)
+        self.bent = BentFields()
+        self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
+        self.writes = PendingWrites()
+        self.appender = open_appender(replace(config.log_settings, max_bytes=1 << 30, min_free_bytes=0))
+        self.progress = Progress(
+            lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
+        )
+        endpoint = Endpoint(
+            self.store,
+            LogWriter(self.appender, self.outcome, lambda *_: 0, stamps_by(self.clock)),
+            clock_ns=self.clock,
+            refusals=(Busy,),
+        )
+        self.app: FastAPI = create_app(
+            Services(
+                store=self.store,
+                endpoint=endpoint,
+                alerts=self.alerts,
+                dead_letters=self.dead_letters,
+                credentials=Credentials(
+                    Grant(token, Who(account, (roles or {}).get(token, Role.ADMIN)))
+                    for token, account in (tokens or {}).items()
+                ),
+                appender=self.appender,
+                progress=self.progress,
+                partitions=lambda: [0],
+                clock_ns=self.clock,
+                stamps=stamps_by(self.clock),
+                queries=QuerySlots(),
+                lists=QuerySlots("list"),
+                directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
+                rejected=partial(rejected_messages, self.dead_letters),
+                bent=self.bent.of,
+                partition_of=lambda *_: 0,
+            )
+        )
+
+    async def publish(self, mqtt_topic: str, *bodies: Any, account: str = "default") -> None:
+        """Append messages to the log, one frame, and take it in. Bytes go as they are, anything else as JSON."""
+        payloads = [body if isinstance(body, bytes) else orjson.dumps(body) for body in bodies]
+        count = len(payloads)
+        stamps = [self.clock() + number for number in range(count)]
+        frame = encode_frame(FrameKind.MQTT, stamps, [account] * count, [mqtt_topic] * count, payloads)
+        await self.appender.append(READINGS, frame)
+        self.take_in()
+
+    async def outcome(self, _: int, offset: int) -> Applied:
+        """What became of a WriteRecords request."""
+        return await self.writes.outcome(offset, 30)
+
+    def take_in(self) -> None:
+        """What the stream does with the frames in the log that it has not seen."""
+        for offset, value in self.admin.read(READINGS, self.progress.applied_offset + 1, 1000):
+            frame = decode_frame(value)
+            normalised = self.normaliser.normalise(frame, offset)
+            self.bent.note(normalised.bent, self.clock())
+            for batch in normalised.batches:
+                applied = self.store.apply(batch)
+                if batch.by_version:
+                    self.writes.applied(offset, applied)
+            if normalised.dead_letters:
+                self.dead_letters.accept(self.admin.stream("dead_letters"), offset, normalised.dead_letters)
+            self.store.advance(self.normaliser.stream, offset)
+            self.progress.applied(offset, frame.arrival_ns[-1])
+
+    def alert(
+        self, alert_id: str, status: str = "firing", *, account: str = "default", zone: str = "gh-1/north"
+    ) -> None:
+        """An alert as the rules and the stage after them make it known."""
+        time = rfc3339(self.clock())
+        data = {
+            "id": alert_id, "rule": "climate/TooHot", "status": status, "since": time, "value": 33.1,
+            "bounds": {"max": 32}, "measure": "temperature", "dimensions": {"zone": "north"},
+            "labels": {}, "annotations": {},
+        }  # fmt: skip
+        event = {"type": f"alert.{status}", "timestamp": time, "data": data}
+        known = self.alerts.next_offset(self.admin.stream("alerts")) or 0
+        self.alerts.accept(
+            self.admin.stream("alerts"),
+            known,
+            [{"account": account, "table": "farm.climate", "zone": zone, "event": event}],
+            ["growers"],
+            now_ns=self.clock(),
+        )
+
+    def client(self, token: str | None = None) -> httpx.AsyncClient:
+        """A client that asks the application without a network."""
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://streamgauge.test",
+            headers={"authorization": f"Bearer {token}"} if token else {},
+        )
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.store.close()
+        self.alerts.close()
+        self.dead_letters.close()
+        self.admin.close()

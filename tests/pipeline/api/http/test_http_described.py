@@ -1,0 +1,327 @@
+"""The OpenAPI document against the application: every route is in it, and every answer is one that it describes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+from http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
+from jsonschema import Draft202012Validator, FormatChecker
+
+from pipeline.api.http.routes import averages, query
+from pipeline.base.clock import Step, Steps
+from pipeline.config.roles import Role
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.rule_state.book import RuleBook
+from rules import RuleSet
+from rules.parse import parse_rules
+
+READER = {"authorization": "Bearer token-of-a-reader"}
+RULES = """
+groups:
+  - name: climate
+    table: farm.climate
+    rules: [{alert: TooHot, measure: temperature, range: {max: 32}}, {alert: No, measure: humidity, range: {max: 1}}]
+"""
+TIMESTREAM = {"x-amz-target": "Timestream_20181101.ListDatabases"}
+CUT = b'{"temperature": 2'
+SOME_BODIES: list[tuple[dict[str, Any], int]] = [
+    ({"content": b"{", "headers": {"content-length": "99999999"}}, 413),
+    ({"content": b"{}", "headers": {"content-type": "text/html"}}, 415),
+    ({"json": {"nothing": 1}}, 400),
+]
+
+Call = tuple[str, str, dict[str, Any], int]
+FORMATS = FormatChecker(formats=[])
+FORMATS.checks("date-time", raises=ValueError)(lambda text: text is None or datetime.fromisoformat(text))
+
+
+@pytest.fixture
+async def asked(tmp_path: Path) -> AsyncIterator[HttpService]:
+    """A service that has something of everything, and whose temperatures had another unit once."""
+    earlier = HttpService(tmp_path, measures={"temperature": {"unit": "fahrenheit"}})
+    async with earlier.app.router.lifespan_context(earlier.app):
+        await earlier.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS - 3 * NS, "temperature": 68})
+    earlier.store.flush()
+    earlier.close()
+    service = HttpService(
+        tmp_path, {"token": "default", "token-of-a-reader": "default"}, {"token-of-a-reader": Role.READ}
+    )
+    found, problems = parse_rules(RULES, "rules.yaml")
+    assert not problems
+    steps = Steps("worker")
+    steps.note(Step(NOW_NS - NS, NOW_NS))
+    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(), lambda: {"farm.water"}, is_alone=True)
+    service.app.state.services = replace(service.app.state.services, rules=book, steps=steps)
+    async with service.app.router.lifespan_context(service.app):
+        topic = "greenhouse/eu/gh-1/north/s1"
+        await service.publish(topic, {"ts": NOW_NS - NS, "temperature": 20, "level": "12"})
+        await service.publish(topic, {"ts": NOW_NS - 2 * NS, "temperature": "hot", "level": 3}, CUT, b"\xff")
+        await service.publish("elsewhere", {"x": 1})
+        service.alert("alert-1")
+        service.alert("alert-1", "resolved")
+        service.alert("alert-2", zone="gh-1/south")
+        yield service
+    service.close()
+
+
+@pytest.fixture
+def document(asked: HttpService) -> dict[str, Any]:
+    return asked.app.openapi()
+
+
+def calls(letter_id: str) -> list[Call]:
+    """Every operation, asked well and badly, with the status that is expected."""
+    several = "/v1/averages?zone=gh-1/north&measure=temperature&measure=level"
+    gets = {
+        "/v1/zones": 200,
+        "/v1/zones?tabel=x": 400,
+        "/v1/zones/gh-1%2Fnorth/averages?measure=temperature": 200,
+        "/v1/zones/gh-1/north/averages?measure=temperature&bin=1d&tz=Europe/Berlin": 200,
+        "/v1/zones/nowhere/averages?measure=temperature": 404,
+        "/v1/zones/gh-1/north/averages?measure=level": 400,
+        "/v1/averages?zone=gh-1/north&measure=temperature&bin=5m": 200,
+        several: 400,
+        "/v1/alerts": 200,
+        "/v1/alerts?limit=1": 200,
+        "/v1/alerts?status=burning": 400,
+        "/v1/alerts/deliveries": 200,
+        "/v1/alerts/deliveries?before=x": 400,
+        "/v1/rules": 200,
+        "/v1/queries": 200,
+        "/v1/devices": 200,
+        "/v1/devices?limit=0": 400,
+        "/v1/measures": 200,
+        "/v1/measures?table=farm.none": 404,
+        "/v1/dead-letters": 200,
+        "/v1/dead-letters?limit=1": 200,
+        "/v1/dead-letters?reason=boredom": 400,
+        f"/v1/dead-letters/{letter_id}": 200,
+        "/v1/dead-letters/none": 404,
+        "/healthz": 200,
+        "/readyz": 200,
+        "/metrics": 200,
+        "/": 200,
+    }
+    retype = {"table": "farm.climate", "measure": "level", "type": "double"}
+    unit = {"table": "farm.climate", "measure": "temperature", "unit": "celsius"}
+    posts: list[tuple[str, Any, int]] = [
+        ("/v1/alerts/deliveries/retry", {"all_failed": True}, 200),
+        ("/v1/alerts/deliveries/retry", {"id": "none"}, 404),
+        ("/v1/rules/check", {"text": RULES}, 200),
+        ("/v1/rules/check", {"text": "groups: 7"}, 200),
+        ("/v1/measures/retype", retype, 200),
+        ("/v1/measures/retype", {**retype, "table": "farm.none"}, 404),
+        ("/v1/measures/unit", unit, 200),
+        ("/v1/measures/unit", {**unit, "measure": "none"}, 400),
+        ("/v1/dead-letters/replay", {"ids": [letter_id]}, 200),
+        ("/v1/dead-letters/replay", {"reason": "no_route"}, 200),
+        ("/v1/dead-letters/replay", {"ids": ["none"]}, 404),
+        *(
+            ("/v1/query", {"sql": 'SELECT * FROM "farm"."climate"', "format": form}, 200)
+            for form in query.results.FORMATS
+        ),
+        ("/v1/query", {"sql": "SELECT 1, 'x', true, null, nan(), now(), 1d"}, 200),
+        ("/v1/queries/none/cancel", None, 404),
+        ("/v1/query", {"sql": "SELEKT"}, 400),
+        ("/v1/query", {"sql": 'SELECT * FROM "farm"."none"'}, 400),
+    ]
+    bodies = [path for path, _, status in posts if status == 200]
+    of_roles = ["/v1/alerts/deliveries/retry", "/v1/dead-letters/replay", "/v1/measures/retype", "/v1/measures/unit"]
+    anything = {path: body for path, body, status in posts if status == 200}
+    return [
+        *(("GET", path, {}, status) for path, status in gets.items()),
+        *(("POST", path, {"json": body}, status) for path, body, status in posts),
+        *(("POST", path, body, status) for path in dict.fromkeys(bodies) for body, status in SOME_BODIES),
+        *(("POST", path, {"json": anything[path], "headers": READER}, 403) for path in of_roles),
+        *(
+            ("GET", path, {"headers": {"authorization": ""}}, 401)
+            for path, status in gets.items()
+            if path.startswith("/v1") and status == 200
+        ),
+        ("POST", "/", {"json": {}, "headers": TIMESTREAM}, 403),
+        ("POST", "/", {"content": b"{", "headers": {**TIMESTREAM, "content-length": "99999999"}}, 413),
+    ]
+
+
+def operation_at(document: dict[str, Any], method: str, path: str) -> tuple[str, dict[str, Any]]:
+    """The operation of the document that a request is for: the path with the fewest variables that fits."""
+    fitting = [
+        template
+        for template in sorted(document["paths"], key=lambda template: (template.count("{"), -len(template)))
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(template)), path)
+        and method in document["paths"][template]
+    ]
+    return f"{method} {fitting[0]}", document["paths"][fitting[0]][method]
+
+
+def closed(schema: Any) -> Any:
+    """The schema, by which an object has no properties but those described."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shut = {"additionalProperties": False} if "properties" in schema else {}
+    return {**shut, **{key: closed(part) for key, part in schema.items()}}
+
+
+def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    whole = {**closed(schema), "components": closed(document["components"])}
+    return Draft202012Validator(whole, format_checker=FORMATS)
+
+
+def faults(document: dict[str, Any], answer: httpx.Response) -> Iterator[str]:
+    """What the document does not say of an answer."""
+    _, operation = operation_at(document, answer.request.method.lower(), answer.request.url.path)
+    responses = operation["responses"]
+    if str(answer.status_code) not in responses:
+        yield f"status {answer.status_code} is not among {sorted(responses)}"
+        return
+    content = responses[str(answer.status_code)]["content"]
+    kind = answer.headers["content-type"].partition(";")[0]
+    if kind not in content:
+        yield f"content type {kind} is not among {sorted(content)}"
+    elif "json" in kind:
+        schema = content[kind]["schema"]
+        assert schema, "says nothing"
+        yield from (error.message for error in validator(document, schema).iter_errors(answer.json()))
+
+
+async def test_every_answer_is_one_the_document_describes(asked: HttpService, document: dict[str, Any]) -> None:
+    """Asked well, badly, with too little of a role, and without a token, of every operation there is."""
+    wrong, answered = [], set()
+    async with asked.client("token") as http:
+        letters = (await http.get("/v1/dead-letters?reason=no_route")).json()["dead_letters"]
+        for method, path, given, status in calls(letters[0]["id"]):
+            answer = await http.request(method, path, **given)
+            found = [f"status {answer.status_code}, not {status}"] if answer.status_code != status else []
+            found += faults(document, answer)
+            wrong += [f"{method} {path} {status}: {fault} ({answer.text[:300]})" for fault in found]
+            if answer.is_success:
+                answered.add(operation_at(document, method.lower(), answer.request.url.path)[0])
+
+    assert not wrong, "\n".join(wrong)
+    operations = {f"{method} {path}" for path, found in document["paths"].items() for method in found}
+    assert operations - answered == {"post /", "post /v1/queries/{query_id}/cancel"}  # each has a test below
+
+
+async def test_what_takes_too_long_is_described(
+    asked: HttpService, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "TIMEOUT_S", 0.0)
+    monkeypatch.setattr(averages, "TIMEOUT_S", 0.0)
+    async with asked.client("token") as http:
+        answers = [
+            await http.post("/v1/query", json={"sql": 'SELECT * FROM "farm"."climate"'}),
+            await http.get("/v1/zones/gh-1/north/averages?measure=temperature"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [504, 504]
+    assert [fault for answer in answers for fault in faults(document, answer)] == []
+
+
+async def test_the_end_of_a_query_is_described(asked: HttpService, document: dict[str, Any]) -> None:
+    """For who ends it, who waits for its answer, and who looks on."""
+    async with asked.client("token") as http:
+        waiting = asyncio.create_task(http.post("/v1/query", json={"sql": HEAVY}))
+        listed = await queries_once(http, "running")
+        ended = await http.post(f"/v1/queries/{listed.json()['queries'][0]['id']}/cancel")
+        answers = [listed, ended, await waiting]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 409]
+    assert [fault for answer in answers for fault in faults(document, answer)] == []
+
+
+async def test_what_is_held_back_while_the_log_is_replayed_is_described(
+    asked: HttpService, document: dict[str, Any]
+) -> None:
+    asked.progress.replay_to = 1 << 40
+    async with asked.client("token") as http:
+        answers = [await http.get(path) for path in ("/readyz", "/v1/zones", "/v1/alerts")]
+        answers.append(await http.post("/", headers=TIMESTREAM))
+
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert [fault for answer in answers for fault in faults(document, answer)] == []
+
+
+async def test_timestream_answers_as_described(service: HttpService, http: httpx.AsyncClient) -> None:
+    unknown = {"x-amz-target": "Timestream_20181101.DescribeDatabase"}
+    answers = [
+        await http.post("/", json={}, headers=TIMESTREAM),
+        await http.post("/", json={"DatabaseName": "none"}, headers=unknown),
+        await http.post("/", json={}, headers=unknown),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 400]
+    assert [fault for answer in answers for fault in faults(service.app.openapi(), answer)] == []
+
+
+def test_every_route_of_the_application_is_described(asked: HttpService, document: dict[str, Any]) -> None:
+    """With its path parameters, and in words."""
+    routes = {
+        (method.lower(), context.path_format)
+        for context in iter_route_contexts(asked.app.routes)
+        if getattr(context, "include_in_schema", False)
+        for method in context.methods
+    }
+
+    operations = {(method, path): found for path, of in document["paths"].items() for method, found in of.items()}
+    assert set(operations) == routes
+    for (_, path), operation in operations.items():
+        assert operation["summary"]
+        named = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
+        assert named == set(re.findall(r"\{(\w+)\}", path))
+        assert all(response["description"] for response in operation["responses"].values())
+        assert "422" not in operation["responses"]
+
+
+def test_every_answer_under_v1_has_an_example_of_its_type(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    named = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for kind, content in operation["responses"]["200"]["content"].items()
+        if kind == "application/json" and path != "/"
+    }
+
+    assert {name for name in named if not schemas[name].get("examples")} == set()
+    for name, schema in schemas.items():
+        Draft202012Validator.check_schema(schema)
+        for example in schema.get("examples", ()):
+            assert [error.message for error in validator(document, schema).iter_errors(example)] == [], name
+
+
+def test_every_field_of_an_answer_says_what_it_is(document: dict[str, Any]) -> None:
+    """By a description, or by being of a type that has one."""
+    asked = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        if "$ref" in content["schema"]
+    }
+    silent = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, found in schema.get("properties", {}).items()
+        if name not in asked and not {"description", "$ref"} & {*found, *found.get("items", {})}
+    ]
+
+    assert silent == []
+
+
+def test_the_document_says_how_to_sign_in(document: dict[str, Any]) -> None:
+    """So that the API page has a way to give a token."""
+    under_v1 = [found for path, of in document["paths"].items() if path.startswith("/v1") for found in of.values()]
+
+    assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert all(operation["security"] == [{"HTTPBearer": []}] for operation in under_v1)

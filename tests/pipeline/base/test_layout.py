@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.base.errors import DataDirError
+from pipeline.base.layout import FORMAT_VERSION, Layout, prepare
+
+
+def test_a_new_data_dir_says_its_format_and_is_taken_again(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "new" / "data")
+
+    prepare(layout)
+    prepare(layout)
+
+    assert json.loads(layout.format.read_text())["format_version"] == FORMAT_VERSION
+    assert layout.metrics.is_dir()
+
+
+def test_a_newer_data_dir_is_refused_and_left_alone(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.format.write_text(json.dumps({"format_version": FORMAT_VERSION + 1}))
+
+    with pytest.raises(DataDirError, match=f"has format version {FORMAT_VERSION + 1}; this streamgauge reads"):
+        prepare(layout)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["format.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": "1"}'])
+def test_a_format_file_that_says_no_version_is_refused(tmp_path: Path, text: str) -> None:
+    layout = Layout(tmp_path)
+    layout.format.write_text(text)
+
+    with pytest.raises(DataDirError, match="format"):
+        prepare(layout)
+
+
+def test_a_data_dir_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DataDirError, match=r"cannot be used: Not a directory|File exists"):
+        prepare(Layout(tmp_path / "file" / "data"))

@@ -1,0 +1,46 @@
+"""The frame: what one log message of [readings] holds."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.base.errors import FrameError
+from pipeline.log.frame import FORMAT_VERSION, FrameKind, decode_frame, encode_frame
+
+messages = st.lists(
+    st.tuples(st.integers(0, 2**63 - 1), st.text(max_size=20), st.text(max_size=20), st.binary(max_size=50)),
+    max_size=20,
+)
+
+
+@settings(deadline=None)
+@given(messages, st.sampled_from(FrameKind))
+def test_a_frame_reads_back_as_written(rows: list[tuple[int, str, str, bytes]], kind: FrameKind) -> None:
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+
+    frame = decode_frame(encode_frame(kind, *columns))  # type: ignore[arg-type]  # the columns of four types
+
+    assert (frame.kind, [frame.arrival_ns, frame.accounts, frame.mqtt_topics, frame.payloads]) == (kind, columns)
+    assert len(frame) == len(rows)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_frame_are_refused(data: bytes) -> None:
+    with pytest.raises(FrameError, match=f"{len(data)} bytes|format version"):
+        decode_frame(data)
+
+
+def test_a_newer_frame_is_refused_by_its_version() -> None:
+    newer = msgspec.msgpack.encode([FORMAT_VERSION + 1, "mqtt", [], [], [], []])
+
+    with pytest.raises(FrameError, match=f"format version {FORMAT_VERSION + 1}; this program reads {FORMAT_VERSION}"):
+        decode_frame(newer)
+
+
+def test_a_frame_with_a_bit_changed_in_a_text_is_refused_too() -> None:
+    frame = encode_frame(FrameKind.MQTT, [1], ["account"], ["topic"], [b"{}"])
+
+    with pytest.raises(FrameError, match="is not a frame"):
+        decode_frame(frame.replace(b"topic", b"\xf4opic"))

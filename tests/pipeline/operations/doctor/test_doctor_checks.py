@@ -1,0 +1,321 @@
+"""What each check decides, at the edge: within, exactly at, beyond."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from pydantic import BaseModel
+
+from pipeline.config import Config
+from pipeline.operations.doctor import certificates, clock, columns, disk, memory, open_files, server, versions
+from pipeline.operations.doctor.checks import CHECKS
+from pipeline.operations.doctor.examine import examine
+from pipeline.operations.doctor.finding import Finding, Level, ok
+from pipeline.operations.doctor.reach import reach
+from rules.transition import rfc3339
+from store.catalog.changes import ColumnChanges
+from store.catalog.document import TableInfo, TableSettings
+from store.host_time import WRITTEN_NS
+from store.record import TableId
+
+GIB = 2**30
+DAY_S = 86_400
+
+
+def levels(findings: Iterator[Finding]) -> list[Level]:
+    return [finding.level for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("free", "held", "level"),
+    [
+        (GIB, 0, Level.FAIL),
+        (GIB + 1, 0, Level.WARN),
+        (9 * GIB - 1, 0, Level.WARN),
+        (9 * GIB, 0, Level.OK),
+        (8 * GIB, GIB, Level.OK),
+        (8 * GIB - 1, GIB, Level.WARN),
+    ],
+)
+def test_the_logs_disk_has_room_for_the_rest_of_the_log_and_for_min_free(free: int, held: int, level: Level) -> None:
+    looked = disk.Disk(Path("/data/log"), free, held, None)
+
+    assert levels(disk.judge_log(looked, max_bytes=8 * GIB, min_free_bytes=GIB)) == [level]
+
+
+@pytest.mark.parametrize(
+    ("fsync_s", "level"), [(0.049, Level.OK), (0.05, Level.WARN), (0.49, Level.WARN), (0.5, Level.FAIL)]
+)
+def test_a_slow_fsync_is_told(fsync_s: float, level: Level) -> None:
+    looked = disk.Disk(Path("/data/magnetic"), GIB, 0, fsync_s)
+
+    assert levels(disk.judge_magnetic(looked)) == [Level.OK, level]
+
+
+@pytest.mark.parametrize(
+    ("hard", "level"),
+    [(None, Level.OK), (16_384, Level.OK), (16_383, Level.WARN), (256, Level.WARN), (255, Level.FAIL)],
+)
+def test_open_files_are_enough_few_or_too_few(hard: int | None, level: Level) -> None:
+    assert open_files.judge(hard).level is level
+
+
+SET_S = WRITTEN_NS / 1e9  # a clock that stands before was never set
+
+
+@pytest.mark.parametrize(
+    ("now_s", "newest_s", "level"),
+    [
+        (SET_S, None, Level.OK),
+        (SET_S - 1, None, Level.FAIL),
+        (SET_S, SET_S + 2, Level.OK),
+        (SET_S, SET_S + 2.1, Level.FAIL),
+    ],
+)
+def test_a_clock_behind_what_is_stored_fails(now_s: float, newest_s: float | None, level: Level) -> None:
+    assert clock.judge(now_s, newest_s).level is level
+
+
+@pytest.mark.parametrize(
+    ("has", "level"), [(GIB, Level.FAIL), (GIB + 1, Level.WARN), (2 * GIB - 1, Level.WARN), (2 * GIB, Level.OK)]
+)
+def test_memory_holds_the_memory_tier_and_the_rest(has: int, level: Level) -> None:
+    assert memory.judge(GIB, has).level is level
+
+
+@pytest.mark.parametrize(
+    ("installed", "level", "told"),
+    [
+        ("1.0", Level.OK, "1 packages"),
+        ("1.1", Level.WARN, "a 1.1 (tested: 1.0)"),
+        (None, Level.FAIL, "not installed: a"),
+    ],
+)
+def test_packages_are_those_that_were_tested(installed: str | None, level: Level, told: str) -> None:
+    found = versions.judge_packages({"a": "1.0"}, {"a": installed})
+
+    assert (found.level, told in found.what) == (level, True)
+
+
+@pytest.mark.parametrize(("version", "level"), [((3, 10), Level.FAIL), ((3, 13), Level.OK), ((3, 14), Level.FAIL)])
+def test_python_is_one_it_was_made_for(version: tuple[int, int], level: Level) -> None:
+    assert versions.judge_python(version).level is level
+
+
+def test_an_old_kernel_is_told() -> None:
+    assert [versions.judge_kernel(release).level for release in ("4.17.9", "4.18.0-553.el8", "6.1.0-28-amd64")] == [
+        Level.WARN,
+        Level.OK,
+        Level.OK,
+    ]
+
+
+STEPS = """
+streamgauge_clock_steps_total{direction="ahead",process="gateway"} 1.0
+streamgauge_clock_steps_total{direction="back",process="worker"} 1.0
+streamgauge_clock_steps_total{direction="ahead",process="worker"} 2.0
+streamgauge_clock_settles 1.0
+"""
+
+
+def test_what_happened_to_the_clock_of_a_server_is_told() -> None:
+    last = {"by_seconds": -1200.0, "from": "2026-11-18T11:26:40Z", "to": "2026-11-18T11:06:40Z"}
+    waits = "nothing is deleted for its age until that has stood for 6 hours"
+    last_time = ", the last time by -1,200.0 s from 2026-11-18T11:26:40Z to 2026-11-18T11:06:40Z"
+    found = list(server.judge_clock({"is_set": True, "last_step": last}, STEPS))
+
+    assert [(f.level, f.what) for f in found] == [
+        (Level.WARN, f"the host's clock was set 3 times since the start{last_time}"),
+        (Level.WARN, f"the host's clock has gone far ahead; {waits}"),
+    ]
+    assert [f.level for f in server.judge_clock({"is_set": False, "now": "1970-01-01T00:00:40Z"}, "")] == [Level.FAIL]
+    assert list(server.judge_clock({"is_set": True}, "streamgauge_clock_settles 0.0")) == []
+
+
+PAGE = """
+streamgauge_log_lost_messages_total{topic="readings"} 2.0
+streamgauge_stream_dead_letters_total{reason="no_route"} 3.0
+streamgauge_webhooks_attempts_total{outcome="given_up",receiver="a"} 1.0
+streamgauge_webhooks_attempts_total{outcome="delivered",receiver="a"} 9.0
+streamgauge_log_bytes{topic="readings"} 51.0
+"""
+
+
+def test_what_a_server_has_counted_is_told_worst_first() -> None:
+    found = list(server.judge_counts(PAGE, max_bytes=100))
+
+    assert [(f.level, f.what.split()[0]) for f in found] == [
+        (Level.FAIL, "2"),
+        (Level.WARN, "3"),
+        (Level.WARN, "1"),
+        (Level.WARN, "the"),
+    ]
+    assert list(server.judge_counts("", max_bytes=100)) == []
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "level"), [(0, Level.WARN), (columns.LATELY_NS - 1, Level.WARN), (columns.LATELY_NS, Level.OK)]
+)
+def test_a_measure_that_was_changed_of_late_is_told(age_ns: int, level: Level) -> None:
+    now_ns = 1_795_428_000 * 10**9
+    changes = ColumnChanges({"t": "double"}, {"t": now_ns - age_ns, "p": 0}, None, {"t": "celsius"})
+    info = TableInfo(TableId("default", "farm", "air"), TableSettings(), 0, 0, {}, changes=changes)
+
+    (found,) = columns.judge([info], now_ns)
+
+    assert found.level is level
+    if level is Level.WARN:
+        since = rfc3339(now_ns - age_ns)
+        assert found.what == f"default/farm.air: t is double in celsius since {since}"
+
+
+def test_a_table_with_many_changed_measures_is_one_finding() -> None:
+    changes = ColumnChanges({}, {f"m{number}": 0 for number in range(7)})
+    info = TableInfo(TableId("default", "farm", "air"), TableSettings(), 0, 0, {}, changes=changes)
+
+    (found,) = columns.judge([info], 0)
+
+    assert found.what.endswith(", and 2 more were changed")
+
+
+class Tls(BaseModel):
+    ca: Path | None = None
+    certificate: Path | None = None
+
+
+class Section(BaseModel):
+    tls: Tls | None = None
+    brokers: tuple[Tls, ...] = ()
+
+
+def test_certificates_are_found_in_every_section_and_judged_by_their_end(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    now = dt.datetime.now(dt.UTC)
+    for name, days in (("good", 20), ("soon", 13), ("gone", -1)):
+        issued = authority.issue_cert(
+            "localhost", not_before=now - dt.timedelta(30), not_after=now + dt.timedelta(days)
+        )
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    (tmp_path / "none.pem").write_text("no certificate")
+    section = Section(
+        tls=Tls(certificate=tmp_path / "good.pem"),
+        brokers=(Tls(ca=tmp_path / "soon.pem", certificate=tmp_path / "gone.pem"), Tls(ca=tmp_path / "none.pem")),
+    )
+
+    found = list(certificates.check_certificates(section))  # type: ignore[arg-type]  # any model has sections
+
+    assert [(f.level, f.what.split(": ")[0]) for f in found] == [
+        (Level.OK, "tls.certificate"),
+        (Level.WARN, "brokers.0.ca"),
+        (Level.FAIL, "brokers.0.certificate"),
+        (Level.FAIL, "brokers.1.ca"),
+    ]
+
+
+@pytest.fixture
+def tls_server() -> Iterator[tuple[trustme.CA, int]]:
+    """A server that does one TLS handshake after the other."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                accepted, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                context.wrap_socket(accepted, server_side=True).close()
+            except OSError:
+                accepted.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield authority, listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_server_is_reached_by_tcp_and_by_tls_where_it_is_trusted(tls_server: tuple[trustme.CA, int]) -> None:
+    authority, port = tls_server
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    plain = reach("127.0.0.1", port)
+    trusted = reach("localhost", port, trusting, timeout_s=60)
+    untrusted = reach("localhost", port, ssl.create_default_context(), timeout_s=60)
+
+    assert (plain.wrong, trusted.wrong) == ("", "")
+    assert untrusted.wrong.startswith(f"localhost:{port}: its certificate is not trusted: ")
+    assert "ca" in untrusted.mend
+
+
+def test_a_port_where_nothing_listens_is_told_apart_from_a_name_nobody_knows() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, and does not listen: connections are refused
+        port = nobody.getsockname()[1]
+
+        assert reach("127.0.0.1", port).wrong == f"127.0.0.1:{port}: nothing listens there"
+
+    assert "the name is not known" in reach("no-such-host.invalid", 1883).wrong
+
+
+def test_a_server_that_speaks_no_tls_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            accepted, _ = listener.accept()
+            with accepted:
+                accepted.recv(100)
+                accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        reached = reach("127.0.0.1", listener.getsockname()[1], ssl.create_default_context(), timeout_s=60)
+        thread.join()
+
+    assert "does not speak TLS" in reached.wrong
+
+
+def test_a_check_that_fails_or_does_not_end_is_a_finding_and_hides_no_other(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def raises(_: Config) -> list[Finding]:
+        raise PermissionError(13, "Permission denied", "/secret")
+
+    def breaks(_: Config) -> list[Finding]:
+        raise ValueError("a fault")
+
+    def waits(_: Config) -> list[Finding]:
+        over.wait(60)
+        return []
+
+    checks = (("a", raises), ("b", breaks), ("c", waits), ("d", lambda _: [ok("d", "fine")]))
+    found = examine(Config(data_dir=tmp_path), checks, timeout_s=2.0)
+    over.set()
+
+    assert [(f.check, f.level) for f in found] == [
+        ("a", Level.FAIL),
+        ("b", Level.FAIL),
+        ("c", Level.FAIL),
+        ("d", Level.OK),
+    ]
+    assert found[0].what == "cannot be looked at: Permission denied: /secret"
+    assert "ValueError('a fault')" in found[1].what
+    assert found[2].what == "did not come to an end within 2 s"
+
+
+def test_each_check_is_listed_once() -> None:
+    assert len({name for name, _ in CHECKS}) == len(CHECKS)
+    assert time.time() > SET_S  # or the clock of this machine makes every check of it fail

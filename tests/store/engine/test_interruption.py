@@ -1,0 +1,59 @@
+"""Work ends when it is told to, in loops of Python and in waits too; work that nobody may end is let be."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from store.engine import interruption
+from store.engine.interruption import Interruption, StopReason
+from store.errors import QueryCancelled, QueryTimeout
+
+
+def test_a_loop_that_checks_ends_when_its_time_is_over() -> None:
+    def endless() -> None:
+        while True:
+            interruption.check()
+
+    with Interruption(timeout_s=0.01), pytest.raises(QueryTimeout, match=r"0\.01 s"):
+        endless()
+
+
+def test_a_wait_for_others_ends_when_the_work_is_cancelled() -> None:
+    never: Future[None] = Future()
+    stop = Interruption()
+
+    def wait() -> None:
+        with stop:
+            interruption.result_of(never)
+
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(wait)
+        stop.stop(StopReason.CANCELLED)
+
+        with pytest.raises(QueryCancelled):
+            waiting.result(30)
+
+
+def test_a_timeout_of_the_others_own_is_told_as_it_is() -> None:
+    failed: Future[None] = Future()
+    failed.set_exception(TimeoutError("theirs"))
+
+    with Interruption(), pytest.raises(TimeoutError, match="theirs"):
+        interruption.result_of(failed)
+
+
+def test_the_first_reason_counts() -> None:
+    stop = Interruption()
+
+    stop.stop(StopReason.HANG_UP)
+    stop.stop(StopReason.CANCELLED)
+
+    assert stop.reason is StopReason.HANG_UP
+
+
+def test_outside_of_it_nothing_is_ended() -> None:
+    with Interruption() as stop:
+        stop.stop(StopReason.CANCELLED)
+
+    interruption.check()
+    assert interruption.current() is None

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+
+from store.magnetic import delta_log
+
+ADD = b'{"add":{"path":"date=2026-11-29/a.parquet","size":7}}'
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b"", False),
+        (b"\n", False),
+        (ADD + b'\n{"txn":', False),
+        (ADD + b'\n{"txn":{"appId":"s","version":1}}', True),
+        (ADD + b'\n{"txn":{"appId":"s","version":1}}\n', True),
+        (ADD + b'\n{"txn":{"appHd":"s","version":1}}\n', False),  # a bit has changed
+        (ADD.replace(b"add", b"adf"), False),
+        (ADD + b"\n[]", False),
+    ],
+)
+def test_a_commit_is_whole_when_each_line_is_an_action(data: bytes, whole: bool) -> None:
+    assert delta_log.is_whole_commit(data) is whole
+
+
+def test_damaged_last_commits_are_set_aside_and_whole_ones_stay(tmp_path: Path) -> None:
+    log = tmp_path / "_delta_log"
+    log.mkdir()
+    (tmp_path / "date=2026-11-29").mkdir()
+    (tmp_path / "date=2026-11-29" / "a.parquet").touch()
+    for number, data in enumerate([ADD, ADD, ADD.replace(b"/a.", b"/c."), b"{", b""]):
+        (log / f"{number:020d}.json").write_bytes(data)
+    (log / f"{1:020d}.checkpoint.parquet").write_bytes(b"PAR1 cut off")
+    (log / "_last_checkpoint").write_bytes(b'{"version":1}')
+
+    delta_log.mend(tmp_path)
+
+    assert sorted(path.name for path in log.iterdir()) == [f"{0:020d}.json", f"{1:020d}.json"]
+    assert len(list((tmp_path / "_set_aside").iterdir())) == 5

@@ -1,0 +1,114 @@
+"""RAM in few chunks: many sealed ones become one, without a row more or less, and a query reads those of its times."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from store.catalog.catalog import TableSettings
+from store.memory import tier as memory_tier
+from store.memory.sequencer import OFFSET_BITS
+from store.record import TableId
+from store.store import Store
+from store.table import room
+from store.table.table import Table
+from store.testing import Row, batch_of
+
+STREAM = "0123/readings/0"
+T0 = 1_795_000_000_000_000_000
+TABLE = TableId("farm", "d", "t")
+ROWS = 20  # per chunk
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(memory_tier, "CHUNK_ROWS", ROWS)
+    opened = Store.open(
+        tmp_path,
+        memory_limit_bytes=1 << 28,
+        templates={("d", "t"): TableSettings(timedelta(days=9), from_config=True)},
+        clock_ns=lambda: T0,
+    )
+    yield opened
+    opened.close()
+
+
+def fill(store: Store, chunks: int) -> Table:
+    """Sealed chunks, one after the other in time, each of a frame; every third with a measure of its own."""
+    for offset in range(chunks):
+        measures = (("v", float(offset)), *([(f"only {offset}", True)] if offset % 3 == 0 else []))
+        rows = [Row((("s", str(n)),), T0 + offset * 1_000, measures) for n in range(ROWS)]
+        store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset] * ROWS, rows))
+        store.advance(STREAM, offset)
+        table = store.all_tables()[0]
+        with table.lock:
+            table.memory.insert_head(T0)
+    store.flush()
+    assert room.seal(table) == chunks
+    return table
+
+
+def rows_in(store: Store) -> list[dict[str, object]]:
+    with store.snapshot(TABLE.account) as snapshot:
+        found: list[dict[str, object]] = snapshot.execute(
+            f"SELECT * FROM {snapshot.source(TABLE)} ORDER BY time_ns, s"
+        ).to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("sort_rows", [0, 1_000_000])
+def test_merged_chunks_have_the_rows_of_all(store: Store, monkeypatch: pytest.MonkeyPatch, sort_rows: int) -> None:
+    monkeypatch.setattr(memory_tier, "SORT_ROWS", sort_rows)
+    table = fill(store, 8 * 8 + 8 + 3)
+    before = rows_in(store)
+
+    made = room.merge(table, 1 << 30)
+
+    assert made == 9 + 1
+    assert [chunk.rows // ROWS for chunk in table.memory.chunks] == [64, 8, 1, 1, 1]
+    assert rows_in(store) == before
+    assert all(
+        chunk.created_ns == T0 and chunk.last_sequence == {0: (last << OFFSET_BITS) + ROWS - 1}
+        for chunk, last in zip(table.memory.chunks, [63, 71, 72, 73, 74], strict=True)
+    )
+
+
+def test_no_chunk_becomes_larger_than_what_may_be_dropped_at_once(store: Store) -> None:
+    table = fill(store, 17)
+    most_bytes = sum(chunk.size_bytes for chunk in table.memory.chunks[:8])
+
+    assert room.merge(table, most_bytes - 1) == 0
+    assert room.merge(table, most_bytes) >= 1
+    assert max(chunk.rows for chunk in table.memory.chunks) == 8 * ROWS
+
+
+def test_a_snapshot_reads_on_while_its_chunks_are_merged(store: Store) -> None:
+    table = fill(store, 8)
+    with store.snapshot(TABLE.account) as snapshot:
+        source = snapshot.source(TABLE)
+        room.merge(table, 1 << 30)
+        assert snapshot.execute(f"SELECT count(*) AS n FROM {source}")["n"].to_pylist() == [8 * ROWS]
+        assert len(table.memory._retired) == 8
+
+    assert table.memory._retired == []
+
+
+def test_dropping_a_merged_chunk_loses_no_row(store: Store) -> None:
+    table = fill(store, 10)
+    before = rows_in(store)
+    room.merge(table, 1 << 30)
+
+    assert room.make_room([table], lambda: 1, 0) == 1
+    assert table.memory.whole_from_ns == T0 + 7_000 + 1
+    assert rows_in(store) == before
+
+
+@pytest.mark.parametrize(("first", "end", "read"), [(0, 10, 10), (3, 5, 2), (9, 10, 1), (10, 12, 0)])
+def test_chunks_of_other_times_are_not_in_the_text_of_a_query(store: Store, first: int, end: int, read: int) -> None:
+    fill(store, 10)
+
+    with store.snapshot(TABLE.account) as snapshot:
+        text = snapshot.source(TABLE, time_from_ns=T0 + first * 1_000, time_to_ns=T0 + end * 1_000)
+
+    assert text.count("main.rows") == read

@@ -1,0 +1,153 @@
+"""Zone averages are what one computes by hand from the rows."""
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.catalog.catalog import TableSettings
+from store.endpoint import WriteRecord, decode_write, encode_write
+from store.reading.averages import MeasureNotNumeric, UnknownMeasure, zone_averages
+from store.reading.bins import Bins
+from store.record import MeasureType, SeriesIndex, TableId
+from store.store import Store
+
+NOW_NS = 1_790_000_000_000_000_000
+MINUTE_NS = 60_000_000_000
+TABLE = TableId("acme", "farm", "readings")
+
+
+class Farm:
+    """A store with one table, and the rows in it."""
+
+    def __init__(self, folder: Path, zone: str | None) -> None:
+        templates = {("farm", "readings"): TableSettings(from_config=True, zone=zone)}
+        self.store = Store.open(folder, memory_limit_bytes=64 << 20, templates=templates, clock_ns=lambda: NOW_NS)
+        self.records: list[WriteRecord] = []
+        self._offset = 0
+
+    @property
+    def index(self) -> SeriesIndex:
+        return self.store.registry.of(TABLE)
+
+    def write(self, records: list[WriteRecord]) -> None:
+        payload = encode_write("farm", "readings", records)
+        self.store.apply(decode_write(payload, "acme", self.store.registry, "log/readings/0", self._offset, NOW_NS))
+        self.store.advance("log/readings/0", self._offset)
+        self._offset += 1
+        self.records += records
+
+
+def members(index: SeriesIndex, zones: list[str]) -> dict[str, list[int]]:
+    """The series of each zone, as who asks for averages has them."""
+    return {zone: [series for series, own in enumerate(index.zones) if own == zone] for zone in zones}
+
+
+def record(zone: str | None, time_ns: int, dimensions: dict[str, str], **measures: float | bool | str) -> WriteRecord:
+    kinds = {float: MeasureType.DOUBLE, int: MeasureType.BIGINT, bool: MeasureType.BOOLEAN, str: MeasureType.VARCHAR}
+    values = tuple((name, kinds[type(value)], value) for name, value in measures.items())
+    return WriteRecord(tuple(sorted(dimensions.items())), "climate", time_ns, 1, values, zone)
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    made = Farm(tmp_path / "store", "{greenhouse}/{zone}")
+    yield made
+    made.store.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_zones_bins_and_ranges_are_as_computed_by_hand(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    by_template = seed % 2 == 0
+    farm = Farm(tmp_path / "store", "{greenhouse}/{zone}" if by_template else None)
+    names = ["north", "it's", 'quo"te', "a/b", "☃", ""]
+    for _ in range(3):
+        batch = {}
+        for _ in range(400):
+            greenhouse, part = rng.choice(names), rng.choice(names)
+            dimensions = {"greenhouse": greenhouse, "zone": part, "sensor": str(rng.randrange(5))}
+            if not by_template and rng.random() < 0.3:
+                del dimensions["zone"]
+            text = "/".join(dimensions[name] for name in ("greenhouse", "zone") if name in dimensions)
+            made = record(
+                text,
+                NOW_NS - rng.randrange(6 * 60) * MINUTE_NS - rng.randrange(5),
+                dimensions,
+                temperature=rng.uniform(-5, 40),
+                **({"count": rng.randrange(-(2**40), 2**40)} if rng.random() < 0.7 else {}),
+            )
+            batch[made.dimensions, made.time_ns] = made
+        farm.write([one for one in batch.values() if one.time_ns not in {other.time_ns for other in farm.records}])
+        farm.store.flush()
+    all_zones = sorted({one.zone or "" for one in farm.records})
+    for _ in range(12):
+        zones = rng.sample(all_zones, rng.randrange(1, 6))
+        from_ns = NOW_NS - rng.randrange(7 * 60) * MINUTE_NS - rng.randrange(3)
+        to_ns = from_ns + rng.randrange(7 * 60) * MINUTE_NS
+        bin_ns = rng.choice([None, MINUTE_NS, 7 * MINUTE_NS, 3_600_000_000_001])
+
+        with farm.store.snapshot("acme") as snapshot:
+            found = zone_averages(
+                snapshot,
+                farm.index,
+                members(farm.index, zones),
+                ["temperature", "count"],
+                from_ns=from_ns,
+                to_ns=to_ns,
+                bins=None if bin_ns is None else Bins(bin_ns),
+            )
+
+        assert set(found) == {(zone, measure) for zone in zones for measure in ("temperature", "count")}
+        for (zone, measure), rows in found.items():
+            groups = defaultdict(list)
+            for one in farm.records:
+                values = {name: value for name, _, value in one.values}
+                if one.zone == zone and from_ns <= one.time_ns < to_ns and measure in values:
+                    start = None if bin_ns is None else one.time_ns // bin_ns * bin_ns
+                    groups[start].append(float(values[measure]))
+            assert [row.time_ns for row in rows] == sorted(groups, key=lambda start: start or 0)
+            for row in rows:
+                values = groups[row.time_ns]
+                assert (row.count, row.min, row.max) == (len(values), min(values), max(values))
+                assert math.isclose(row.average, math.fsum(values) / len(values), rel_tol=1e-9, abs_tol=1e-3)
+    farm.store.close()
+
+
+def test_from_is_in_the_range_and_to_is_not(farm: Farm) -> None:
+    place = {"greenhouse": "g", "zone": "z"}
+    farm.write([record("g/z", NOW_NS + step, place, temperature=float(step)) for step in (-1, 0, 1)])
+
+    with farm.store.snapshot("acme") as snapshot:
+        found = zone_averages(
+            snapshot, farm.index, members(farm.index, ["g/z"]), ["temperature"], from_ns=NOW_NS - 1, to_ns=NOW_NS + 1
+        )
+
+    (row,) = found["g/z", "temperature"]
+    assert (row.time_ns, row.count, row.average) == (None, 2, -0.5)
+
+
+def test_a_zone_nobody_has_and_a_range_with_nothing_in_it_have_no_rows(farm: Farm) -> None:
+    farm.write([record("g/z", NOW_NS, {"greenhouse": "g", "zone": "z"}, temperature=1.0)])
+
+    with farm.store.snapshot("acme") as snapshot:
+        found = zone_averages(
+            snapshot, farm.index, members(farm.index, ["g/z", "nowhere"]), ["temperature"], from_ns=0, to_ns=NOW_NS
+        )
+
+    assert found == {("g/z", "temperature"): [], ("nowhere", "temperature"): []}
+
+
+def test_a_measure_without_an_average_is_refused_by_name(farm: Farm) -> None:
+    farm.write([record("g/z", NOW_NS, {"greenhouse": "g", "zone": "z"}, temperature=1.0, open=True)])
+
+    with farm.store.snapshot("acme") as snapshot:
+        with pytest.raises(
+            UnknownMeasure, match=r"no measure 'temp' in farm\.readings; its measures are: temperature, open"
+        ):
+            zone_averages(snapshot, farm.index, members(farm.index, ["g/z"]), ["temp"], from_ns=0, to_ns=1)
+        with pytest.raises(MeasureNotNumeric, match=r"measure 'open' of farm\.readings is a boolean, not a number"):
+            zone_averages(snapshot, farm.index, members(farm.index, ["g/z"]), ["open"], from_ns=0, to_ns=1)

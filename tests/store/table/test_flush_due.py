@@ -1,0 +1,61 @@
+"""When a table is flushed: within its time and its rows, however steadily new rows come."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store import upkeep
+from store.catalog.catalog import TableSettings
+from store.record import TableId
+from store.store import Store
+from store.testing import Row, batch_of
+
+T0 = 1_795_000_000_000_000_000
+STREAM = "0123/readings/0"
+TABLE = TableId("farm", "d", "t")
+
+
+class Clock:
+    now_ns = T0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    templates = {("d", "t"): TableSettings(from_config=True)}
+    opened = Store.open(tmp_path, memory_limit_bytes=1 << 26, templates=templates, clock_ns=clock, monotonic_ns=clock)
+    yield opened
+    opened.close()
+
+
+def feed(store: Store, offset: int, rows: int = 1) -> None:
+    new = [Row((("s", "1"),), T0 + offset * 1_000_000 + i, (("v", float(i)),)) for i in range(rows)]
+    store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset] * rows, new))
+    store.advance(STREAM, offset)
+
+
+def test_a_table_whose_rows_never_pause_is_flushed_in_time(store: Store, clock: Clock) -> None:
+    for offset in range(30):
+        feed(store, offset)
+        store.maintain()
+        clock.now_ns += 1_000_000_000
+
+    assert store.floor(STREAM) > 0
+    assert 30 - store.floor(STREAM) <= 1 + upkeep.FLUSH_AFTER_NS // 1_000_000_000
+
+
+def test_a_table_whose_rows_never_pause_is_flushed_after_so_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "FLUSH_ROWS", 1_000)
+    for offset in range(30):
+        feed(store, offset, rows=100)
+        store.maintain()
+
+    assert 30 - store.floor(STREAM) <= 1 + 1_000 // 100
