@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import repository  # noqa: F401  # for tests.support
 from deployment import Usage, mosquitto
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from pipeline.base.layout import Layout
-from pipeline.testing import COMMAND, wait_for
+from tests.support.product import COMMAND
+from tests.support.waiting import wait_for
 
 HERE = Path(__file__).parent
 VERSIONS = ("5", "3.1.1")

@@ -18,8 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
+import repository  # noqa: F401  # for tests.support
 
-from pipeline.testing import Product, wait_for
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 ACCOUNTS = 10
 RULES = """\

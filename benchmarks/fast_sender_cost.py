@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import repository  # noqa: F401  # for tests.support
 import uvloop
 
-from simulators.testing import TinyServer
+from tests.support.mqtt_server import TinyServer
 
 SENDER = Path(__file__).with_name("fast_sender.py")
 CASES = (

@@ -17,14 +17,15 @@ import socket
 import time
 from multiprocessing.connection import Connection
 
+import repository  # noqa: F401  # for tests.support
 import uvloop
 
 from pipeline.base.arrival import host_stamps
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import Version
-from pipeline.gateway.mqtt.testing import connect, publish
 from pipeline.gateway.open_files import raise_limit
 from pipeline.gateway.serve import serve
+from tests.support.mqtt_packets import connect, publish
 
 PAYLOAD = b'{"ts":1758639600000,"temperature":21.43,"humidity":55.1,"co2":612,"soil_moisture":0.312}'
 PUBACK_BYTES = 4

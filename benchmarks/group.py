@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kafka"))
-from kafka_broker import Broker, running_broker
+import repository  # noqa: F401  # for tests.support
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
-from pipeline.testing import GroupProduct, Part, wait_for
+from tests.support.group_product import GroupProduct, Part
+from tests.support.kafka_broker import Broker, running_broker
+from tests.support.waiting import wait_for
 
 SENDER = Path(__file__).with_name("fast_sender.py")
 PARTITIONS = 4

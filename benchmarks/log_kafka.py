@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "kafka"))
-
-from kafka_broker import running_broker
+import repository  # noqa: F401  # for tests.support
 
 from pipeline.log import open_appender
 from pipeline.log.faust.app import new_app, running
 from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
+from tests.support.kafka_broker import running_broker
 
 # Half noise, half zeros: about what JSON readings give a compressor.
 FRAME = os.urandom(30_000) + bytes(30_000)

@@ -9,7 +9,6 @@ not S3's.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -17,14 +16,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "store"))
-from s3_server import S3Server, s3_server
+import repository  # noqa: F401  # for tests.support
 
 from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.store import Store
 from store.table import compaction
 from store.testing import Row, batch_of
+from tests.support.s3_server import S3Server, s3_server
 
 T0 = 1_795_000_000_000_000_000
 STREAM = "0/readings/0"

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import paho.mqtt.client as paho
+import repository  # noqa: F401  # for tests.support
 from deployment import ACCOUNTS, WebhookReceiver, password, token, user
 from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.operations.client import Client
-from pipeline.testing import Product
+from tests.support.product import Product
 
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 60.0

@@ -22,10 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import repository  # noqa: F401  # for tests.support
 from deployment import ACCOUNTS, Usage, WebhookReceiver, mosquitto, product
 from probes import PROBE_EVERY_S, QUERIES_PER_S, Dashboard, Prober, Repeated, percentiles_ms
 
-from pipeline.testing import Product
+from tests.support.product import Product
 
 SENDER = Path(__file__).with_name("fast_sender.py")
 RATE = 20_000

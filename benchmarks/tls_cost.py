@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import repository  # noqa: F401  # for tests.support
 import trustme
 
-from pipeline.gateway.mqtt.testing import connect
-from pipeline.testing import COMMAND, Product
+from tests.support.mqtt_packets import connect
+from tests.support.product import COMMAND, Product
 
 FLEET = "sensors: 10000\ninterval: 5s\nlayout: {regions: [eu-west], greenhouses: 10, zones: [north, south]}\n"
 CONNACK_BYTES = 4

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from simulators.testing import TinyServer
+from tests.support.mqtt_server import TinyServer
 
 
 @pytest.fixture

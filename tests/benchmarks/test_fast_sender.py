@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from simulators import packets
-from simulators.testing import TinyServer
+from tests.support.mqtt_server import TinyServer
 
 SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
 

@@ -14,7 +14,7 @@ import pytest
 from deploy_files import DEPLOY, Checks
 
 from pipeline.base.process import end_with_parent
-from pipeline.testing import wait_for
+from tests.support.waiting import wait_for
 
 COMPOSE = DEPLOY / "compose"
 SECRETS = {"DEVICE_PASSWORD": "one", "DASHBOARD_TOKEN": "two", "PEER_TOKEN": "three"}

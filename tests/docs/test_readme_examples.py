@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pages import blocks, shell_commands
 
-from pipeline.testing import COMMAND, Product, wait_for
+from tests.support.product import COMMAND, Product
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.end_to_end
 

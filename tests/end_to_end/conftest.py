@@ -4,7 +4,7 @@ import pytest
 from running_product import config
 
 from pipeline.operations.demo import Receiver
-from pipeline.testing import Product
+from tests.support.product import Product
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import psutil
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.demo import Receiver
-from pipeline.testing import COMMAND, FREE_PORTS, Product
+from tests.support.product import COMMAND, FREE_PORTS, Product
 
 RULES = """\
 groups:

@@ -15,7 +15,8 @@ import pytest
 from running_product import Device, Ran, ask, command, count, listening, now_ms, rows
 
 from pipeline.operations.demo import Receiver
-from pipeline.testing import Product, wait_for
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 

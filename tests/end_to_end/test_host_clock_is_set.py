@@ -13,7 +13,8 @@ import pytest
 from running_product import Device, rows
 
 from pipeline.base.errors import ServerRefused
-from pipeline.testing import FREE_PORTS, Product, wait_for
+from tests.support.product import FREE_PORTS, Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
 

@@ -15,7 +15,8 @@ from running_product import Device, command, config, count, family, now_ms, rows
 
 from pipeline.operations.client import Client
 from pipeline.operations.demo import REFRESH_S, Receiver
-from pipeline.testing import COMMAND, FREE_PORTS, Product, wait_for
+from tests.support.product import COMMAND, FREE_PORTS, Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
 

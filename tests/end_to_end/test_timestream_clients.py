@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from running_product import Device, config, count, now_ms, rows
 
 from pipeline.base.errors import ServerRefused
-from pipeline.testing import Product, wait_for
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 

@@ -1,5 +1,5 @@
 """Options of the fault tests."""
 
-from fault_options import pytest_addoption
+from tests.support.fault_options import pytest_addoption
 
 __all__ = ["pytest_addoption"]

@@ -8,10 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fault_kit import FIRST_ID, At, Sender, assert_nothing_lost, caught_up, config, publish_for, stored_ids
 
-from pipeline.gateway.brokers.testing import Mosquitto, Relay
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import (
+    FIRST_ID,
+    At,
+    Sender,
+    assert_nothing_lost,
+    caught_up,
+    config,
+    publish_for,
+    stored_ids,
+)
+from tests.support.mosquitto import Mosquitto, Relay
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -9,9 +9,19 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from fault_kit import Sender, assert_nothing_lost, config, descendants, hasty, publish_for, stored_ids, up_pid
 
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import (
+    Sender,
+    assert_nothing_lost,
+    config,
+    descendants,
+    hasty,
+    publish_for,
+    stored_ids,
+    up_pid,
+)
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 

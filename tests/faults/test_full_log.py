@@ -7,9 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_kit import Sender, assert_nothing_lost, config, connect_code, hasty, publish_for, rss_bytes, stopped
 
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import (
+    Sender,
+    assert_nothing_lost,
+    config,
+    connect_code,
+    hasty,
+    publish_for,
+    rss_bytes,
+    stopped,
+)
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 

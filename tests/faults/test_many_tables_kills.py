@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from fault_kit import Sender, ask, assert_nothing_lost, config, die_at, hasty
 
-from pipeline.testing import Product
+from tests.support.fault_kit import Sender, ask, assert_nothing_lost, config, die_at, hasty
+from tests.support.product import Product
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from fault_kit import HTTP_ERRORS, ask, caught_up, config, device, hasty, publish
 
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import HTTP_ERRORS, ask, caught_up, config, device, hasty, publish
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

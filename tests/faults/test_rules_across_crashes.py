@@ -12,9 +12,10 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from fault_kit import caught_up, config, device, hasty, publish
 
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import caught_up, config, device, hasty, publish
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from fault_kit import FIRST_ID, Sender, assert_nothing_lost, config, publish_for
 
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import FIRST_ID, Sender, assert_nothing_lost, config, publish_for
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

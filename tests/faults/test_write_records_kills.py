@@ -9,9 +9,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from fault_kit import ask, config, hasty, publish_for
 
-from pipeline.testing import Product, wait_for
+from tests.support.fault_kit import ask, config, hasty, publish_for
+from tests.support.product import Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

@@ -17,7 +17,8 @@ import pytest
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.operations.client import Client
-from pipeline.testing import FREE_PORTS, Product, wait_for
+from tests.support.product import FREE_PORTS, Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_options import pytest_addoption
-from group_kit import group_config
-from kafka_broker import Broker, kafka
 
-from pipeline.testing import GroupProduct
+from tests.support.fault_options import pytest_addoption
+from tests.support.group_kit import group_config
+from tests.support.group_product import GroupProduct
+from tests.support.kafka_broker import Broker, kafka
 
 __all__ = ["kafka", "pytest_addoption"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fault_kit import Sender, assert_nothing_lost, publish_for
-from group_kit import group_config, shared_out
-from kafka_cluster import running_cluster
 
-from pipeline.testing import GroupProduct, wait_for
+from tests.support.fault_kit import Sender, assert_nothing_lost, publish_for
+from tests.support.group_kit import group_config, shared_out
+from tests.support.group_product import GroupProduct
+from tests.support.kafka_cluster import running_cluster
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

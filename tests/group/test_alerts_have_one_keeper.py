@@ -9,14 +9,15 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from group_kit import ZONES, device, publish, shared_out
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.log import open_admin
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import ALERTS
 from pipeline.operations.demo import Receiver
-from pipeline.testing import GroupProduct, Part, wait_for
+from tests.support.group_kit import ZONES, device, publish, shared_out
+from tests.support.group_product import GroupProduct, Part
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
 

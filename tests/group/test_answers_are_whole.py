@@ -9,10 +9,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from group_kit import ZONES, ask, count, device, owned, publish, refusal, shared_out
 
 from pipeline.base.errors import ServerRefused
-from pipeline.testing import GroupProduct, Part, wait_for
+from tests.support.group_kit import ZONES, ask, count, device, owned, publish, refusal, shared_out
+from tests.support.group_product import GroupProduct, Part
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_kit import At, Sender, assert_nothing_lost, publish_for
-from group_kit import shared_out
 
-from pipeline.gateway.brokers.testing import Mosquitto
-from pipeline.testing import GroupProduct, wait_for
+from tests.support.fault_kit import At, Sender, assert_nothing_lost, publish_for
+from tests.support.group_kit import shared_out
+from tests.support.group_product import GroupProduct
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

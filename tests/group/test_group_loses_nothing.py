@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_kit import Sender, assert_nothing_lost, config, die_at, hasty
-from group_kit import PARTITIONS, shared_out
-from kafka_broker import Broker
 
-from pipeline.testing import GroupProduct, wait_for
+from tests.support.fault_kit import Sender, assert_nothing_lost, config, die_at, hasty
+from tests.support.group_kit import PARTITIONS, shared_out
+from tests.support.group_product import GroupProduct
+from tests.support.kafka_broker import Broker
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

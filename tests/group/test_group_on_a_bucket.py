@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from group_kit import ZONES, count, device, publish, shared_out
-from s3_server import s3_server
 
-from pipeline.testing import wait_for
+from tests.support.group_kit import ZONES, count, device, publish, shared_out
+from tests.support.s3_server import s3_server
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificate_files import Authority
-from group_kit import ZONES, count, device, publish, refusal, shared_out
 
-from pipeline.testing import GroupProduct, wait_for
+from tests.support.certificate_files import Authority
+from tests.support.group_kit import ZONES, count, device, publish, refusal, shared_out
+from tests.support.group_product import GroupProduct
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
 

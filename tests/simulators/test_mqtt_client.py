@@ -11,7 +11,7 @@ from simulators import packets
 from simulators.connection import Session
 from simulators.errors import BrokerRefused, BrokerUnreachable
 from simulators.mqtt_client import Publisher
-from simulators.testing import TinyServer
+from tests.support.mqtt_server import TinyServer
 
 TOPIC = packets.string("greenhouse/r/g/z/s")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from simulators.testing import TinyServer
+from tests.support.mqtt_server import TinyServer
 
 FLEET = """\
 sensors: 40

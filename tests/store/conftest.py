@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from s3_server import S3Server, s3_server
+
+from tests.support.s3_server import S3Server, s3_server
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from pathlib import Path
 import duckdb
 import pytest
 from deltalake import DeltaTable
-from s3_server import S3Server
 
 from store import layout
 from store.catalog.catalog import TableSettings
@@ -26,6 +25,7 @@ from store.table.retention import retain
 from store.table.vacuum import KEEP_NS, vacuum
 from store.testing import Oracle, Row, batch_of
 from store.upkeep import FLUSH_AFTER_NS
+from tests.support.s3_server import S3Server
 
 T0 = 1_795_000_000_000_000_000
 DAY_NS = 86_400_000_000_000

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka_broker import Broker, delete_topics
 
 from pipeline.log import open_admin, open_appender
 from pipeline.log.embedded import topic_file
@@ -27,6 +26,7 @@ from pipeline.log.faust.app import App, new_app
 from pipeline.log.faust.transport import LogUse
 from pipeline.log.log import Appender, Extent, LogAdmin
 from pipeline.log.settings import LogSettings
+from tests.support.kafka_broker import Broker, delete_topics
 
 PROCESSES = Path(__file__).parent / "processes"
 DEADLINE_S = 60.0

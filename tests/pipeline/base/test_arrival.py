@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from pipeline.base.arrival import IGNORED_NS, SLEWED_NS, SPACING_NS, ArrivalStamps
-from pipeline.testing.clock import ManualClock
+from tests.support.manual_clock import ManualClock
 
 T0 = 1_795_000_000_000_000_000
 S = 1_000_000_000

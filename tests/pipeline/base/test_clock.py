@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.base.clock import STEP_NS, Clock, ClockWatch, Step, Steps
-from pipeline.testing.clock import ManualClock
+from tests.support.manual_clock import ManualClock
 
 T0 = 1_795_000_000_000_000_000  # 2026-11-18T11:06:40Z
 S = 1_000_000_000

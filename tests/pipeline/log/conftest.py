@@ -1,3 +1,3 @@
-from kafka_broker import kafka
+from tests.support.kafka_broker import kafka
 
 __all__ = ["kafka"]

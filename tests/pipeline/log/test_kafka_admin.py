@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-from kafka_broker import Broker, delete_topics
 from kafka_workers import Worker, appending, running, until
 
 from pipeline.base.errors import LogError
@@ -20,7 +19,8 @@ from pipeline.log import lock_worker, open_admin
 from pipeline.log.kafka.reachability import Reachability, look_at
 from pipeline.log.settings import LogSettings, Sasl, Tls
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.testing import wait_for
+from tests.support.kafka_broker import Broker, delete_topics
+from tests.support.waiting import wait_for
 
 
 def test_topics_are_made_once_and_their_own_number_of_partitions_counts(

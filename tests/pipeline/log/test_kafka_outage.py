@@ -7,7 +7,6 @@ import itertools
 import os
 
 import pytest
-from kafka_broker import Broker
 from kafka_workers import Worker, appending, running, until
 
 from pipeline.base.errors import LogError, LogUnavailable
@@ -17,6 +16,7 @@ from pipeline.log.kafka.topics import configuration
 from pipeline.log.log import Appender
 from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from tests.support.kafka_broker import Broker
 
 pytestmark = pytest.mark.timeout(300)  # Kafka starts twice
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-from kafka_broker import Broker, delete_topics
 from kafka_workers import Worker, appending, running, until, worker_process
 
 from pipeline.base import metrics
@@ -20,6 +19,7 @@ from pipeline.log.faust.app import new_app
 from pipeline.log.faust.transport import LogUse
 from pipeline.log.log import Appender
 from pipeline.log.topics import ALERTS, READINGS
+from tests.support.kafka_broker import Broker, delete_topics
 
 PARTITIONS = 4
 # Workers hear of each other soon. None is taken for dead because it, or Kafka, had to wait for a busy machine.

@@ -21,9 +21,9 @@ from pipeline.config import Config
 from pipeline.log import open_admin, open_appender
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import READINGS
-from pipeline.testing import wait_for
 from store import sql
 from store.store import Store
+from tests.support.waiting import wait_for
 
 WORKER = Path(__file__).parent / "processes" / "failing_worker.py"
 FRAMES = 60

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from stopped_states import StoppedStates
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
@@ -35,6 +34,7 @@ from store.state.checkpoint import CheckpointFile
 from store.store import Store
 from store.table import compaction
 from store.table.vacuum import KEEP_NS, vacuum
+from tests.support.stopped_states import StoppedStates
 
 NOW_NS = 1_795_000_000_000_000_000
 CONFIG = """

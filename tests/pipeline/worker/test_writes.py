@@ -10,10 +10,10 @@ import pytest
 from pipeline.log.frame import FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.stream.writes import UNCLAIMED_MAX, LogWriter, PendingWrites
-from pipeline.testing.clock import stamps_by
 from store.endpoint.payload import WriteRecord, encode_write
 from store.record import MeasureType, TableId
 from store.store import Applied
+from tests.support.manual_clock import stamps_by
 
 
 def outcome(version: int) -> Applied:

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from s3_server import S3Server, s3_server
 
 from store.errors import MagneticTierError, MagneticUnavailable
 from store.objects.location import S3Location, locate
 from store.objects.objects import ASIDE, Objects, open_objects
+from tests.support.s3_server import S3Server, s3_server
 
 
 @pytest.fixture

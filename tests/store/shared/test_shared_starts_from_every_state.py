@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from stopped_states import StoppedStates
 
 from store.catalog.catalog import TableSettings
 from store.reading.tail import tail
@@ -17,6 +16,7 @@ from store.state import checkpoint
 from store.store import Store
 from store.table import compaction
 from store.testing import Row, batch_of
+from tests.support.stopped_states import StoppedStates
 
 TABLE, MADE = TableId("default", "d", "t"), TableId("default", "made", "by_hand")
 STREAMS = ["0123456789abcdef/readings/0", "0123456789abcdef/readings/1"]

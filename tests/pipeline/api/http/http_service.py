@@ -31,10 +31,10 @@ from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
 from pipeline.stream.writes import LogWriter, PendingWrites
-from pipeline.testing.clock import stamps_by
 from rules.transition import rfc3339
 from store.endpoint import Endpoint
 from store.store import Applied, Store
+from tests.support.manual_clock import stamps_by
 
 NS = 1_000_000_000
 _CROSS = (

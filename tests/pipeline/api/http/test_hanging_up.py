@@ -15,8 +15,8 @@ from http_service import HEAVY, HttpService
 
 from pipeline.api.http.server import HttpServer, listen
 from pipeline.api.http.slots import QuerySlots
-from pipeline.testing.waiting import wait_for
 from store.engine import interruption
+from tests.support.waiting import wait_for
 
 WITHIN_S = 60
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from certificate_files import Authority
+
+from tests.support.certificate_files import Authority
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from certificate_files import Authority
 from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.tls.files import TlsFiles, load
 from pipeline.base.tls.peers import common_name
 from pipeline.base.tls.validity import validity_of
+from tests.support.certificate_files import Authority
 
 
 @pytest.mark.parametrize("year", [1999, 2049, 2050, 2051])

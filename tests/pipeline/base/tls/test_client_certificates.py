@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificate_files import Authority
-from secure_devices import WITHIN_S, Device, Listener, count, listening, on_uvloop, until
 
 from pipeline.gateway.listener.settings import User
 from pipeline.gateway.mqtt.encode import pubacks
-from pipeline.gateway.mqtt.testing import publish
+from tests.support.certificate_files import Authority
+from tests.support.mqtt_packets import publish
+from tests.support.secure_devices import WITHIN_S, Device, Listener, count, listening, on_uvloop, until
 
 USERS = (User("farm-7", None, "seven"), User("ada", "hush", "lovelace"))
 FAILED = "tls_handshakes_failed_total"

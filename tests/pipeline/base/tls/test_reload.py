@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from certificate_files import Authority
-from secure_devices import Device, Listener, count, listening, on_uvloop, until
 
 from pipeline.base.tls.switch import Switch
 from pipeline.gateway.mqtt.encode import pubacks
-from pipeline.gateway.mqtt.testing import publish
+from tests.support.certificate_files import Authority
+from tests.support.mqtt_packets import publish
+from tests.support.secure_devices import Device, Listener, count, listening, on_uvloop, until
 
 EXPIRY = "tls_certificate_expiry_timestamp_seconds"
 RELOADS = "tls_reloads_total"

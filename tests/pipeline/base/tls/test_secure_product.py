@@ -20,14 +20,15 @@ import paho.mqtt.client as paho
 import pytest
 from botocore.config import Config
 from botocore.exceptions import SSLError
-from certificate_files import Authority
 from click import UsageError
 
 from pipeline.base.errors import ServerRefused
 from pipeline.base.layout import Layout
 from pipeline.operations.cli.group import run as command_line
-from pipeline.testing import COMMAND, Product, wait_for
 from simulators.cli import simulate
+from tests.support.certificate_files import Authority
+from tests.support.product import COMMAND, Product
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
 

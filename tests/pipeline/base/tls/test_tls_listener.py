@@ -14,15 +14,15 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from certificate_files import Authority
-from secure_devices import WITHIN_S, count, listening, on_uvloop, until
 
 from pipeline.gateway.listener.secure_server import SecureServer
 from pipeline.gateway.listener.settings import User
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.encode import pubacks
-from pipeline.gateway.mqtt.testing import connect, publish
 from pipeline.gateway.mqtt_to_readings import BatchSettings
+from tests.support.certificate_files import Authority
+from tests.support.mqtt_packets import connect, publish
+from tests.support.secure_devices import WITHIN_S, count, listening, on_uvloop, until
 
 LIMIT = 300_000
 FAILED = "tls_handshakes_failed_total"

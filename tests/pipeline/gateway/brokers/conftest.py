@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from intake import Intake, Publisher, Take, start_intake
 from prometheus_client.metrics import MetricWrapperBase
 
 from pipeline.base import metrics
 from pipeline.config.brokers import Broker
-from pipeline.gateway.brokers.testing import Mosquitto
+from tests.support.broker_intake import Intake, Publisher, Take, start_intake
+from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture(autouse=True)

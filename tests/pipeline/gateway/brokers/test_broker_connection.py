@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from intake import Take, until
-from scripted import CONNACK, CONNACK_WITH_SESSION, PINGREQ, PINGRESP, Scripted, puback, publish
 
 from pipeline.base import metrics
 from pipeline.config.brokers import Broker
+from tests.support.broker_intake import Take, until
+from tests.support.scripted_broker import CONNACK, CONNACK_WITH_SESSION, PINGREQ, PINGRESP, Scripted, puback, publish
 
 
 def entry(broker: Scripted, **settings: Any) -> dict[str, Any]:

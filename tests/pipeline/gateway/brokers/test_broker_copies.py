@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from intake import Publisher, Take, until
-from scripted import Scripted
 
 from pipeline.base import metrics
 from pipeline.config.brokers import Broker, broker_warnings
 from pipeline.gateway.brokers.copies import Copies
 from pipeline.gateway.brokers.seen import Seen
-from pipeline.gateway.brokers.testing import Mosquitto
 from pipeline.gateway.mqtt.codes import Version
-from pipeline.gateway.mqtt.testing import publish as publish_packet
+from tests.support.broker_intake import Publisher, Take, until
+from tests.support.mosquitto import Mosquitto
+from tests.support.mqtt_packets import publish as publish_packet
+from tests.support.scripted_broker import Scripted
 
 VERSIONS = ("5", "3.1.1")
 

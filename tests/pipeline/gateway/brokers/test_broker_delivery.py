@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from intake import Publisher, Take, until
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from pipeline.base import metrics
-from pipeline.gateway.brokers.testing import Mosquitto
 from pipeline.gateway.mqtt.passing import KEPT_BYTES
 from pipeline.log.dead_letter import Reason
+from tests.support.broker_intake import Publisher, Take, until
+from tests.support.mosquitto import Mosquitto
 
 VERSIONS = ("5", "3.1.1")
 

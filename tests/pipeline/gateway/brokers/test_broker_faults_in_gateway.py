@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from intake import Intake, Publisher, Take, until
 
-from pipeline.gateway.brokers.testing import Mosquitto, Relay
+from tests.support.broker_intake import Intake, Publisher, Take, until
+from tests.support.mosquitto import Mosquitto, Relay
 
 Fault = Callable[[Mosquitto, Relay], Awaitable[None]]
 

@@ -13,14 +13,14 @@ import paho.mqtt.client as paho
 import pytest
 import trustme
 import uvloop
-from intake import Take, start_intake, until
 from paho.mqtt.enums import CallbackAPIVersion
-from scripted import Scripted
 
 from pipeline.base.errors import ConfigError
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers.reachability import reach
-from pipeline.gateway.brokers.testing import Mosquitto, free_port
+from tests.support.broker_intake import Take, start_intake, until
+from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.scripted_broker import Scripted
 
 SETTINGS = """
 per_listener_settings true

@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline.gateway.listener.server import Gateway
 from pipeline.gateway.mqtt.codes import Version
-from pipeline.gateway.mqtt.testing import connect
 from pipeline.log.dead_letter import Rejection, decode_rejection
 from pipeline.log.frame import Frame, FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.log.topics import READINGS
+from tests.support.mqtt_packets import connect
 
 WITHIN_S = 60.0
 

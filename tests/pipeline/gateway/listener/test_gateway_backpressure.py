@@ -11,11 +11,11 @@ from prometheus_client import REGISTRY
 from pipeline.base.errors import LogFull
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.encode import pubacks
-from pipeline.gateway.mqtt.testing import connect, publish
 from pipeline.gateway.mqtt_to_readings import BatchSettings, MqttToReadings
 from pipeline.log.frame import decode_frame
 from pipeline.log.testing import FakeAppender
-from pipeline.testing.clock import stamps_by
+from tests.support.manual_clock import stamps_by
+from tests.support.mqtt_packets import connect, publish
 
 V3, V5 = Version.V3_1_1, Version.V5
 LIMIT = 300_000

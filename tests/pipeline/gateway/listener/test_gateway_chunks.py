@@ -13,11 +13,11 @@ from pipeline.gateway.listener.server import Gateway
 from pipeline.gateway.listener.session import Session
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import Version
-from pipeline.gateway.mqtt.testing import connect, packet, publish
 from pipeline.gateway.mqtt_to_readings import BatchSettings
 from pipeline.log.frame import decode_frame
 from pipeline.log.testing import FakeAppender
-from pipeline.testing.clock import stamps_by
+from tests.support.manual_clock import stamps_by
+from tests.support.mqtt_packets import connect, packet, publish
 
 
 async def talk(chunks: list[bytes]) -> tuple[bytes, bool, list[tuple[str, bytes]]]:

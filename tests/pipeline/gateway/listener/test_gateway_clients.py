@@ -198,7 +198,7 @@ async def test_a_thousand_connections_are_ordinary(served: Served) -> None:
     """Each publishes twice, is acknowledged, and leaves."""
     from byte_devices import Device
 
-    from pipeline.gateway.mqtt.testing import connect, publish
+    from tests.support.mqtt_packets import connect, publish
 
     async def live(number: int) -> None:
         device = Device(*await asyncio.open_connection("127.0.0.1", served.port))

@@ -11,7 +11,7 @@ from pipeline.gateway.listener.session import NEW
 from pipeline.gateway.listener.settings import User
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
-from pipeline.gateway.mqtt.testing import connect, packet, publish, user_and_password
+from tests.support.mqtt_packets import connect, packet, publish, user_and_password
 
 V3, V5 = Version.V3_1_1, Version.V5
 USERS = (User("farm-7", "secret", "farm"), User("lab", "another", "lab"))

@@ -13,10 +13,10 @@ from pipeline.gateway.listener.session import CLOSE_WITHIN_S, Session
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
-from pipeline.gateway.mqtt.testing import connect, packet, properties_of, publish
 from pipeline.gateway.mqtt_to_readings import BatchSettings
 from pipeline.gateway.serve import serve
 from pipeline.log.testing import FakeAppender
+from tests.support.mqtt_packets import connect, packet, properties_of, publish
 
 V3, V5 = Version.V3_1_1, Version.V5
 KEEP_ALIVE_S = 10

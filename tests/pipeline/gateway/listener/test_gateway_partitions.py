@@ -13,7 +13,7 @@ from pipeline.gateway.mqtt_to_readings import BatchSettings, MqttToReadings
 from pipeline.log.frame import decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.stream.partitioning import Partitioner, zonings_from
-from pipeline.testing.clock import stamps_by
+from tests.support.manual_clock import stamps_by
 
 PARTITIONS = 3
 TOPICS = [f"zone-{number}/sensor" for number in range(12)]

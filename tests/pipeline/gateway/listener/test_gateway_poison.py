@@ -10,8 +10,8 @@ from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.encode import pubacks, pubrecs
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
 from pipeline.gateway.mqtt.passing import HEAD_BYTES, KEPT_BYTES
-from pipeline.gateway.mqtt.testing import packet, properties_of, publish
 from pipeline.log.dead_letter import Reason
+from tests.support.mqtt_packets import packet, properties_of, publish
 
 V3, V5 = Version.V3_1_1, Version.V5
 LIMIT = 262_144

@@ -20,11 +20,11 @@ from pipeline.base.ports import reserve
 from pipeline.base.quantities import Address
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.encode import pubacks
-from pipeline.gateway.mqtt.testing import connect, publish
 from pipeline.log.embedded.admin import LocalAdmin
 from pipeline.log.frame import decode_frame
 from pipeline.log.topics import READINGS
-from pipeline.testing import wait_for
+from tests.support.mqtt_packets import connect, publish
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.end_to_end
 

@@ -8,8 +8,8 @@ from prometheus_client import REGISTRY
 
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.encode import pubacks
-from pipeline.gateway.mqtt.testing import publish
 from pipeline.gateway.mqtt_to_readings import BatchSettings
+from tests.support.mqtt_packets import publish
 
 V3, V5 = Version.V3_1_1, Version.V5
 

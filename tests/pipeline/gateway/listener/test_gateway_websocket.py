@@ -16,7 +16,7 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping
 from pipeline.gateway.listener.settings import User
 from pipeline.gateway.mqtt.encode import pubacks
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
-from pipeline.gateway.mqtt.testing import connect, publish
+from tests.support.mqtt_packets import connect, publish
 
 CONNACK = b"\x20\2\0\0"
 

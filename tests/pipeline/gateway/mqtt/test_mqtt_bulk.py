@@ -12,8 +12,8 @@ from pipeline.gateway.mqtt.bulk import take_publishes
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.decode import decode, header
 from pipeline.gateway.mqtt.packets import Publish
-from pipeline.gateway.mqtt.testing import publish
 from pipeline.gateway.mqtt.topics import TopicNames
+from tests.support.mqtt_packets import publish
 
 Taken = tuple[int, list[str], list[bytes], list[bytes]]
 

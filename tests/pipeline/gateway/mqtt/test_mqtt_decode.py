@@ -19,8 +19,8 @@ from pipeline.gateway.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from pipeline.gateway.mqtt.testing import packet, publish
 from pipeline.gateway.mqtt.topics import TopicNames
+from tests.support.mqtt_packets import packet, publish
 
 V3, V5 = Version.V3_1_1, Version.V5
 MQTT = b"\0\4MQTT"

@@ -18,7 +18,8 @@ import pytest
 
 from pipeline.base.layout import Layout
 from pipeline.base.process import end_with_parent
-from pipeline.testing import COMMAND, FREE_PORTS, Product, wait_for
+from tests.support.product import COMMAND, FREE_PORTS, Product
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.end_to_end
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pyarrow as pa
-from kafka_broker import Broker
-from kafka_cluster import Cluster
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.log.topics import READINGS
 from pipeline.operations.client import Client
-from pipeline.testing import GroupProduct, Part, wait_for
+from tests.support.group_product import GroupProduct, Part
+from tests.support.kafka_broker import Broker
+from tests.support.kafka_cluster import Cluster
+from tests.support.waiting import wait_for
 
 PARTITIONS = 4
 ZONES = tuple(f"z{number}" for number in range(16))  # enough that every partition has some

@@ -95,7 +95,7 @@ class _Session(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's is not a subclass of asyncio's
         self._server.sessions.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:  # asyncio's signature
         """Leave the server."""
         self._server.sessions.discard(self)
 

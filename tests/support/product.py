@@ -13,7 +13,7 @@ from typing import Self
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.layout import Layout
 from pipeline.operations.client import Client
-from pipeline.testing.waiting import wait_for
+from tests.support.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "pipeline.operations.cli")
 START_TIMEOUT_S = 60.0

@@ -22,7 +22,8 @@ from pipeline.gateway.mqtt.codes import PacketType
 from pipeline.gateway.mqtt.decode import header
 from pipeline.gateway.mqtt.packets import MAX_PACKET_BYTES
 from pipeline.gateway.mqtt.parts import parts_of
-from pipeline.testing import stand_still, wait_for
+from tests.support.stopping import stand_still
+from tests.support.waiting import wait_for
 
 BASE = """\
 user root

@@ -20,9 +20,9 @@ from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.ports import reserve
 from pipeline.base.quantities import Address
 from pipeline.operations.client import Client
-from pipeline.testing.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
-from pipeline.testing.stopping import stand_still
-from pipeline.testing.waiting import wait_for
+from tests.support.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
+from tests.support.stopping import stand_still
+from tests.support.waiting import wait_for
 
 RESTART_AFTER_S = 0.2
 

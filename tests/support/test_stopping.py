@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pipeline.testing import stand_still, wait_for
+from tests.support.stopping import stand_still
+from tests.support.waiting import wait_for
 
 # Each thread counts in a file of its own, until it is killed.
 COUNTING = """

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kafka_broker import CLUSTER_ID, EVERY_BROKER, java, kept_ports
-
 from pipeline.log.settings import LogSettings
-from pipeline.testing import wait_for
+from tests.support.kafka_broker import CLUSTER_ID, EVERY_BROKER, java, kept_ports
+from tests.support.waiting import wait_for
 
 NODES = (1, 2, 3)
 

@@ -20,9 +20,9 @@ from pipeline.gateway.listener.server import Gateway
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
-from pipeline.gateway.mqtt.testing import connect
 from pipeline.log.frame import decode_frame
 from pipeline.log.testing import FakeAppender
+from tests.support.mqtt_packets import connect
 
 WITHIN_S = 60.0
 

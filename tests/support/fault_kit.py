@@ -29,8 +29,10 @@ import pyarrow as pa
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.layout import Layout
 from pipeline.operations.client import Client
-from pipeline.testing import Product, stand_still, wait_for
 from simulators import packets
+from tests.support.product import Product
+from tests.support.stopping import stand_still
+from tests.support.waiting import wait_for
 
 SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
 MOMENTS = Path(__file__).parent / "at_moments"

@@ -1,6 +1,6 @@
 """A real Kafka for tests: one broker (KRaft) on ports of loopback that are kept for it, ended by its id.
 
-Its jars come from Maven Central once per machine, into .jars beside this file. It listens in the clear, and also with
+Its jars come from Maven Central once per machine, into tests/kafka/.jars. It listens in the clear, and also with
 TLS and SASL (PLAIN, SCRAM); certificates are made for the run.
 """
 
@@ -27,9 +27,10 @@ from cryptography.hazmat.primitives import serialization
 
 from pipeline.log import topics
 from pipeline.log.settings import LogSettings, Sasl, Tls
-from pipeline.testing import stand_still, wait_for
+from tests.support.stopping import stand_still
+from tests.support.waiting import wait_for
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "kafka"
 JARS = HERE / ".jars"
 CLUSTER_ID = "xtzWWN4bTjitpL3kfd9s5g"
 USER, PASSWORD = "streamgauge", "kept-secret"

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from pipeline.testing.waiting import wait_for
+from tests.support.waiting import wait_for
 
 _STOPPED = "Tt"  # by a signal, by a tracer
 _ENDED = "ZX"
