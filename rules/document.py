@@ -16,12 +16,13 @@ from datetime import timedelta
 
 import yaml
 
-from rules.duration import parse_duration
 from rules.errors import Problem
+from store.values.durations import parse_duration
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.?(?:inf|infinity|nan)", re.IGNORECASE)
 _NULL = "tag:yaml.org,2002:null"
+LONGEST_DURATION = timedelta(days=3650)  # beyond it a duration is a slip of the pen
 
 
 @dataclass(slots=True)
@@ -110,9 +111,9 @@ class Section:
             return None
         text = read_text(node, f"`{key}` of {self.what}", self._problems)
         try:
-            return None if text is None else parse_duration(text)
+            return None if text is None else parse_duration(text, longest=LONGEST_DURATION, may_be_zero=True)
         except ValueError as error:
-            self._problems.add(node, f"`{key}` of {self.what} {error}")
+            self._problems.add(node, f"`{key}` of {self.what}: {error}")
             return None
 
 

@@ -7,9 +7,9 @@ from typing import assert_never
 import numpy as np
 
 from rules.arrays import Bools, Float64s
-from rules.duration import duration_ns
 from rules.rule import Condition, Range, RateOfChange
 from rules.samples import Samples
+from store.values.durations import duration_ns
 
 LONGEST_GAP = 10
 """Over a gap of more than this many times `per` a rate says nothing about the present, and is not judged."""

@@ -10,13 +10,13 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
 
 from rules.template import Template
 from store.record import SeriesKey, TableId
+from store.values.times import rfc3339
 
 
 class Reason(enum.StrEnum):
@@ -147,11 +147,3 @@ def to_event(transition: Transition) -> dict[str, Any]:
             },
         },
     }
-
-
-def rfc3339(time_ns: int) -> str:
-    """`2026-11-23T10:02:05Z`, with as many digits of the fraction as the time has."""
-    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = f".{rest_ns:09d}".rstrip("0") if rest_ns else ""
-    return f"{text}{fraction}Z"

@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown
 from rules.doubts import Work
-from rules.duration import duration_ns
 from rules.figures import figures_of
 from rules.rule import ACCOUNT, Rule, Side
 from rules.samples import Samples
 from store.record import Int64s, SeriesIndex, SeriesKey
+from store.values.durations import duration_ns
 
 LONGEST_PAUSE_NS = 60 * 10**9
 """A signal that is pending and silent for this long beyond `for` is not one that is measured regularly, presumably."""

@@ -29,9 +29,10 @@ from simulators.fleet import Fleet, parse_rates
 from simulators.fleet_file import load_fleet
 from simulators.labels import write_labels
 from simulators.mqtt_client import Publisher
-from simulators.quantities import parse_duration_s, parse_start_ns
 from simulators.run import Progress, publish_all, summary
 from simulators.simulation import Simulation
+from simulators.start import parse_start_ns
+from store.values.durations import parse_duration
 
 T = TypeVar("T")
 DEFAULT_CONNECTIONS = 20
@@ -148,7 +149,7 @@ def _speed(text: str) -> float | None:
 )
 @click.option(
     "--duration",
-    type=_Parsed("duration", parse_duration_s),
+    type=_Parsed("duration", lambda text: parse_duration(text).total_seconds()),
     help="How much event time to publish, as in 10m. [default: until Ctrl-C]",
 )
 @click.option(

@@ -13,8 +13,8 @@ import rich.live
 import rich.text
 
 from simulators.connection import Counts
-from simulators.quantities import rfc3339_ms
 from simulators.run import Progress
+from store.values.times import NS_PER_MS, rfc3339
 
 LIVE_S, PLAIN_S = 0.25, 10.0
 
@@ -39,7 +39,9 @@ class Console:
             return
         rate = (counts.sent - self._shown_sent) / passed_s
         self._shown_s, self._shown_sent = now_s, counts.sent
-        line = f"{rfc3339_ms(progress.event_ms)}  {counts.sent:,} sent  {counts.acknowledged:,} acknowledged"
+        line = (
+            f"{rfc3339(progress.event_ms * NS_PER_MS, 3)}  {counts.sent:,} sent  {counts.acknowledged:,} acknowledged"
+        )
         line += f"  {rate:,.0f}/s"
         if counts.offered > counts.sent:
             line += f"  {counts.offered - counts.sent:,} waiting"

@@ -14,7 +14,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from simulators.quantities import parse_duration_s
+from store.values.durations import parse_duration
 
 MAX_SENSORS = 100_000
 PLACEHOLDERS = ("region", "greenhouse", "zone", "sensor")
@@ -41,7 +41,7 @@ SINGLE_KINDS = frozenset({FaultKind.SPIKE, FaultKind.LATE, FaultKind.DUPLICATE})
 
 
 def _duration(value: object) -> object:
-    return parse_duration_s(value) if isinstance(value, str) else value
+    return parse_duration(value).total_seconds() if isinstance(value, str) else value
 
 
 DurationS = Annotated[float, BeforeValidator(_duration), Field(gt=0)]

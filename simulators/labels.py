@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.fleet import FaultKind
-from simulators.quantities import rfc3339_ms
+from store.values.times import NS_PER_MS, rfc3339
 
 COLUMNS = ("sensor", "mqtt_topic", "measure", "kind", "from", "to", "magnitude")
 
@@ -33,7 +33,7 @@ class Label:
 
     def row(self) -> dict[str, str | float]:
         """The label under the names of `COLUMNS`."""
-        times = rfc3339_ms(self.first_ms), rfc3339_ms(self.last_ms)
+        times = rfc3339(self.first_ms * NS_PER_MS, 3), rfc3339(self.last_ms * NS_PER_MS, 3)
         values = (self.sensor, self.mqtt_topic, self.measure, str(self.kind), *times, round(self.magnitude, 4))
         return dict(zip(COLUMNS, values, strict=True))
 

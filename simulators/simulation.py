@@ -18,8 +18,8 @@ from simulators.faults import FaultInjector
 from simulators.fleet import MEASURES, Fleet, Measure
 from simulators.labels import Label
 from simulators.layout import lay_out
-from simulators.quantities import NS_PER_MS
 from simulators.weather import Floats, Weather
+from store.values.times import NS_PER_MS
 
 SLICE_S = 0.05
 CLIMATE_STEP_S = 30.0

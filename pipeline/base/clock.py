@@ -12,15 +12,15 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pipeline.base import metrics
 from store.host_time import WRITTEN_NS, is_set
+from store.values.times import NS, rfc3339
 
 log = logging.getLogger(__name__)
 
-NS = 1_000_000_000
 STEP_NS = NS
 LOOK_EVERY_S = 0.5
 # Between reading two clocks the process may be interrupted, which looks like a step; then they are read again.
@@ -74,7 +74,7 @@ class Step:
         span = timedelta(milliseconds=abs(self.by_ns) // 1_000_000)
         seconds = f"{span.total_seconds():,.1f} s"
         long = f" ({str(span).partition('.')[0]})" if span >= timedelta(minutes=2) else ""
-        return f"set {self.direction} by {seconds}{long}, from {told(self.from_ns)} to {told(self.to_ns)}"
+        return f"set {self.direction} by {seconds}{long}, from {rfc3339(self.from_ns, 0)} to {rfc3339(self.to_ns, 0)}"
 
 
 class ClockWatch:
@@ -134,11 +134,11 @@ class Steps:
     def told(self) -> dict[str, Any]:
         """What there is to say of the clock, for `/readyz`."""
         now_ns = time.time_ns()
-        body: dict[str, Any] = {"now": told(now_ns), "is_set": is_set(now_ns), "steps": self.count}
+        body: dict[str, Any] = {"now": rfc3339(now_ns, 0), "is_set": is_set(now_ns), "steps": self.count}
         if self.last is not None:
             body["last_step"] = {
-                "from": told(self.last.from_ns),
-                "to": told(self.last.to_ns),
+                "from": rfc3339(self.last.from_ns, 0),
+                "to": rfc3339(self.last.to_ns, 0),
                 "by_seconds": round(self.last.by_ns / NS, 3),
             }
         return body
@@ -157,12 +157,7 @@ class Steps:
 def unset(now_ns: int) -> str:
     """What to say of a clock that stands at a time when this program did not exist."""
     return (
-        f"the host's clock says {told(now_ns)}, before this program was written ({told(WRITTEN_NS)[:4]}): it was never "
-        "set. Messages without a time of their own are stored with the host's; those with one are taken "
+        f"the host's clock says {rfc3339(now_ns, 0)}, before this program was written ({rfc3339(WRITTEN_NS)[:4]}): "
+        "it was never set. Messages without a time of their own are stored with the host's; those with one are taken "
         "however far ahead of it they are; certificates may count as not valid yet. Set the clock (NTP)"
     )
-
-
-def told(time_ns: int) -> str:
-    """A time for people, to the second."""
-    return datetime.fromtimestamp(time_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from pipeline.base.quantities import Address, format_duration
+from pipeline.base.quantities import Address
 from pipeline.config.model import Config
+from store.values.durations import format_duration
 
 
 class _AsWritten(GenerateJsonSchema):

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from store.catalog.changes import ColumnChanges
 from store.errors import DatabaseExists, DatabaseNotEmpty, TableExists, UnknownDatabase, UnknownTable
 from store.record import MeasureType, TableId
+from store.values.durations import duration_ns
 
 # Timestream's defaults (CreateTable): 6 hours in memory, 73,000 days in the magnetic store
 DEFAULT_MEMORY_RETENTION = timedelta(hours=6)
@@ -43,7 +44,7 @@ class TableSettings:
     @property
     def retention_ns(self) -> int:
         """How old a row may grow: both retentions together."""
-        return (self.memory_retention + self.magnetic_retention) // timedelta(microseconds=1) * 1000
+        return duration_ns(self.memory_retention + self.magnetic_retention)
 
 
 Said: TypeAlias = Mapping[str, Any]

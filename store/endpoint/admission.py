@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from store.catalog.catalog import TableSettings
 from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
@@ -17,6 +16,8 @@ from store.catalog.schema import Column
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
 from store.host_time import is_set
 from store.record import MeasureType
+from store.values.durations import duration_ns
+from store.values.times import rfc3339
 
 FUTURE_LIMIT_NS = 15 * 60 * 1_000_000_000
 _END_OF_TIME_NS = 2**63 - 1
@@ -92,16 +93,16 @@ def _shape(record: WriteRecord) -> str:
     return kind.value if column.startswith(SINGLE_MEASURE_PREFIX) else _MULTI
 
 
-def window_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
+def windowduration_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
     """The times a table accepts, [from, to), and what messages call that range.
 
     A host whose clock is not set cannot tell what is too far ahead.
     """
     to_ns = now_ns + FUTURE_LIMIT_NS if is_set(now_ns) else _END_OF_TIME_NS
-    memory_ns = _ns(settings.memory_retention)
+    memory_ns = duration_ns(settings.memory_retention)
     if settings.magnetic_writes or settings.from_config:
         return (
-            max(0, now_ns - memory_ns - _ns(settings.magnetic_retention)),
+            max(0, now_ns - memory_ns - duration_ns(settings.magnetic_retention)),
             to_ns,
             ("data ingestion window"),
         )
@@ -112,13 +113,14 @@ def admit(
     records: Sequence[WriteRecord], settings: TableSettings, known: KnownColumns, now_ns: int
 ) -> tuple[list[int], list[Rejection]]:
     """The indices of the records that go on to the store, and the rejections of the others."""
-    from_ns, to_ns, name = window_ns(settings, now_ns)
+    from_ns, to_ns, name = windowduration_ns(settings, now_ns)
     admitted: list[int] = []
     rejected: list[Rejection] = []
     for index, record in enumerate(records):
         reason: str | None
         if not from_ns <= record.time_ns < to_ns:
-            reason = f"The record timestamp is outside the time range [{_iso(from_ns)}, {_iso(to_ns)}) of the {name}."
+            window = f"[{rfc3339(from_ns, 3)}, {rfc3339(to_ns, 3)})"
+            reason = f"The record timestamp is outside the time range {window} of the {name}."
         else:
             reason = _limit_fault(record) or known.conflict(record)
         if reason is None:
@@ -144,15 +146,6 @@ def _limit_fault(record: WriteRecord) -> str | None:
 
 def ingested(records: Sequence[WriteRecord], settings: TableSettings, now_ns: int) -> Mapping[str, int]:
     """RecordsIngested of these: in memory if within the memory retention, else magnetic."""
-    edge_ns = now_ns - _ns(settings.memory_retention)
+    edge_ns = now_ns - duration_ns(settings.memory_retention)
     in_memory = sum(record.time_ns >= edge_ns for record in records)
     return {"Total": len(records), "MemoryStore": in_memory, "MagneticStore": len(records) - in_memory}
-
-
-def _ns(span: timedelta) -> int:
-    return span // timedelta(microseconds=1) * 1000
-
-
-def _iso(time_ns: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ns // 1_000_000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -35,12 +34,12 @@ from store.magnetic import delta_log
 from store.magnetic.parquet import DataFile
 from store.objects.location import S3Location
 from store.record import MeasureType
+from store.values.times import rfc3339
 
 TOKEN = "streamgauge.commit"  # noqa: S105 - a key of Delta's commit info: which commit of whom it was
 MOST_COMMITS_READ = 50  # for positions; about as many as there are since the last checkpoint
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 1 days", "delta.enableExpiredLogCleanup": "false"}
 _META_NAME, _META_KIND, _META_TYPE = "streamgauge.name", "streamgauge.kind", "streamgauge.type"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DELTA_TYPES = {
     MeasureType.DOUBLE: "double",
     MeasureType.BIGINT: "long",
@@ -269,8 +268,8 @@ def _field(column: Column) -> Field:
 def _add(file: DataFile, is_new_data: bool) -> AddAction:
     statistics = {
         "numRecords": file.rows,
-        "minValues": {layout.TIME: _time_text(file.from_ns)},
-        "maxValues": {layout.TIME: _time_text(file.to_ns)},
+        "minValues": {layout.TIME: rfc3339(file.from_ns, 6)},
+        "maxValues": {layout.TIME: rfc3339(file.to_ns, 6)},
         "nullCount": {layout.TIME: 0},
     }
     return AddAction(
@@ -285,8 +284,3 @@ def _add(file: DataFile, is_new_data: bool) -> AddAction:
 
 def _remove(file: DataFile, is_new_data: bool) -> RemoveAction:
     return RemoveAction(file.path, is_new_data, time.time_ns() // 1_000_000, file.size_bytes, {layout.DATE: file.date})
-
-
-def _time_text(time_ns: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=time_ns // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

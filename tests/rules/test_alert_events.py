@@ -7,7 +7,7 @@ import pytest
 from rule_feed import SECOND, START, Feed, rules_of
 
 from rules import to_event
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 RULE = """alert: TooHot, measure: temperature, range: {max: 32}, for: 2m, labels: {severity: warning},
           annotations: {summary: "{zone}: {value} °C on {sensor}", about: "{severity} {table} {account} {rule}"}"""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
-from rules.duration import parse_duration
 from rules.template import parse_template
 from rules.transition import render_annotations
 from store.record import MeasureType, TableId
@@ -230,25 +228,6 @@ def test_a_table_made_anew_does_not_forget_how_far_the_log_was_read() -> None:
     again = feed.batch([("a", 0, 33)])
 
     assert feed.engine.evaluate(again) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "duration"),
-    [
-        ("0s", timedelta(0)),
-        ("90s", timedelta(seconds=90)),
-        ("5m", timedelta(minutes=5)),
-        ("250ms", timedelta(milliseconds=250)),
-    ],
-)
-def test_durations_are_whole_numbers_with_a_unit(text: str, duration: timedelta) -> None:
-    assert parse_duration(text) == duration
-
-
-@pytest.mark.parametrize("text", ["", "5", "m", "-5m", "1.5h", "5 m", "5M", "1h30m", "\u0661m"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be a duration"):
-        parse_duration(text)
 
 
 @pytest.mark.parametrize(

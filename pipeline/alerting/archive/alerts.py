@@ -20,6 +20,7 @@ import orjson
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from store.host_time import WRITTEN_NS
+from store.values.durations import duration_ns
 
 FORMAT_VERSION = 1
 KEEP = timedelta(days=30)
@@ -68,7 +69,7 @@ class AlertArchive:
 
     def __init__(self, path: Path, *, keep: timedelta = KEEP) -> None:
         self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
-        self._keep_ns = keep // timedelta(microseconds=1) * 1_000
+        self._keep_ns = duration_ns(keep)
 
     def next_offset(self, stream: str) -> int | None:
         """The first offset of `stream` not taken in, durably; None for a stream never seen."""

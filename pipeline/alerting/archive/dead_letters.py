@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.log.dead_letter import DeadLetter, Reason, Replayed
 from store.host_time import WRITTEN_NS
+from store.values.durations import duration_ns
 
 FORMAT_VERSION = 1
 KEEP = timedelta(days=7)
@@ -57,7 +58,7 @@ class DeadLetterArchive:
 
     def __init__(self, path: Path, *, keep: timedelta = KEEP, keep_bytes: int = KEEP_BYTES) -> None:
         self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
-        self._keep_ns = keep // timedelta(microseconds=1) * 1_000
+        self._keep_ns = duration_ns(keep)
         self._keep_bytes = keep_bytes
 
     def next_offset(self, stream: str) -> int | None:

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.base import csv_text
-from rules.transition import rfc3339
 from store.engine import interruption
 from store.sql import ResultSet, ScalarType, SqlType
+from store.values.times import rfc3339
 
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
 

@@ -6,13 +6,13 @@ TLS 1.2 at least. A key that needs a passphrase is refused: nobody is there to t
 from __future__ import annotations
 
 import ssl
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import ConfigError
 from pipeline.base.tls.validity import Validity, validity_of_pem
 from store.host_time import is_set
+from store.values.times import NS, rfc3339
 
 Signature = tuple[tuple[int, ...] | None, ...]
 """What tells a changed file from an unchanged one, file by file; None for one that is not there."""
@@ -79,15 +79,10 @@ def _validity(where: str, certificate: Path) -> Validity:
 
 def _check(where: str, validity: Validity, now_s: float) -> None:
     if now_s > validity.not_after_s:
-        raise ConfigError(f"{where}: expired at {rfc_3339(validity.not_after_s)}; renew it")
+        raise ConfigError(f"{where}: expired at {rfc3339(validity.not_after_s * NS)}; renew it")
     # A host whose clock is not set may have every certificate for one of the future; clients judge by their own clocks.
     if now_s < validity.not_before_s and is_set(int(now_s * 1e9)):
-        raise ConfigError(f"{where}: is valid from {rfc_3339(validity.not_before_s)} on; is the clock right?")
-
-
-def rfc_3339(seconds: float) -> str:
-    """The time, for people."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+        raise ConfigError(f"{where}: is valid from {rfc3339(validity.not_before_s * NS)} on; is the clock right?")
 
 
 def _read(where: str, path: Path) -> bytes:

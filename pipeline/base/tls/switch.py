@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from pipeline.base import metrics
 from pipeline.base.errors import ConfigError
-from pipeline.base.tls.files import TlsFiles, load, rfc_3339
+from pipeline.base.tls.files import TlsFiles, load
+from store.values.times import NS, rfc3339
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,11 @@ class Switch(ssl.SSLContext):
             self._load()
         except ConfigError as error:
             metrics.tls_reloads.labels(self._server, "failed").inc()
-            until = rfc_3339(self._validity.not_after_s)
+            until = rfc3339(self._validity.not_after_s * NS)
             logger.error("%s; the certificate before, valid until %s, stays in use", error, until)  # noqa: TRY400  # it says it all
             return
         metrics.tls_reloads.labels(self._server, "loaded").inc()
-        until = rfc_3339(self._validity.not_after_s)
+        until = rfc3339(self._validity.not_after_s * NS)
         logger.info("%s: new certificate, valid until %s: %s", self._files.setting, until, self._files.certificate)
 
     def _load(self) -> None:

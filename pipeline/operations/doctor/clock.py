@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import datetime as dt
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 from store.host_time import is_set
+from store.values.times import NS, rfc3339
 
 NAME = "clock"
 AHEAD_S = 2.0  # of a file just written; file systems round
@@ -43,7 +43,7 @@ def check_clock(config: Config) -> Iterator[Finding]:
 
 def judge(now_s: float, newest_s: float | None) -> Finding:
     """`newest_s` is when the newest file of the data_dir was written; None: there is none."""
-    told = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(timespec="seconds")
+    told = rfc3339(int(now_s) * NS)
     mend = "set the clock by NTP (systemd-timesyncd, chrony) before streamgauge starts: arrivals are stamped with it"
     if not is_set(int(now_s * 1e9)):
         return fail(NAME, f"it says {told}, before this program was written", mend)

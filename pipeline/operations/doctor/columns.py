@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, ok, warn
-from rules.transition import rfc3339
 from store import layout as store_layout
 from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
 from store.catalog.document import Document, TableInfo
+from store.values.times import rfc3339
 
 NAME = "columns"
 LATELY_NS = 7 * 86_400 * 10**9

@@ -16,6 +16,7 @@ from pipeline.stream.normalise.patterns import EVERY_FIELD, Patterns
 from pipeline.stream.normalise.templates import TopicTemplate
 from store.catalog.units import Conversion, conversion
 from store.record import MeasureType
+from store.values.durations import duration_ns
 
 if TYPE_CHECKING:  # the configuration validates with this package's units, so it cannot be imported before it
     from pipeline.config.tables import Table
@@ -130,7 +131,7 @@ def _time(time: Time) -> TimeField:
 
 
 def _ns(duration: timedelta) -> int:
-    return min(duration // timedelta(microseconds=1) * 1_000, MAX_TIME_NS)
+    return min(duration_ns(duration), MAX_TIME_NS)
 
 
 def _rules(table: Table) -> dict[str, MeasureRule]:

@@ -18,7 +18,7 @@ from pipeline.api.http.problems import Problem, bad_parameter
 from pipeline.api.http.services import Services, account, services, who
 from pipeline.config.roles import Role
 from pipeline.log.topics import ALERTS
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 

@@ -14,10 +14,10 @@ from pipeline.api.http.slots import Asker
 from pipeline.api.http.times import duration_ns, time_ns
 from pipeline.api.inventory.stores import by_table
 from pipeline.base.time_zones import zone_called
-from rules.transition import rfc3339
 from store.engine import interruption
 from store.reading.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
 from store.reading.bins import DAY_NS, Bins
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1", tags=["averages"])
 

@@ -21,7 +21,7 @@ from pipeline.config.roles import Role
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_replayed
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import DEAD_LETTERS, READINGS
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 

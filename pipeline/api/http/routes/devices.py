@@ -13,7 +13,7 @@ from pipeline.api.http.slots import Asker
 from pipeline.api.inventory.directory import Device
 from pipeline.api.inventory.rejected import RejectedMessages
 from pipeline.stream.bent_fields import BentField
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 

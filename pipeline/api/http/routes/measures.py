@@ -16,13 +16,13 @@ from pipeline.api.http.services import Services, asker, services, who
 from pipeline.api.http.slots import Asker
 from pipeline.api.inventory.directory import is_asked
 from pipeline.config.roles import Role
-from rules.transition import rfc3339
 from store.catalog.adopt import RETYPES, CannotRetype
 from store.catalog.catalog import TableInfo
 from store.catalog.schema import Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
 from store.record import MeasureType, TableId
 from store.table.column_work import restate_unit, retype
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/measures", tags=["measures"])
 

@@ -13,7 +13,7 @@ from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.forwarding import FORWARDED, forwarded
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, account, services
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/queries", tags=["sql"])
 

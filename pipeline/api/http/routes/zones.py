@@ -10,7 +10,7 @@ from pipeline.api.http.answers import Zones
 from pipeline.api.http.described import answers
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/zones", tags=["zones"])
 

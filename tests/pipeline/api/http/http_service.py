@@ -31,9 +31,9 @@ from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
 from pipeline.stream.writes import LogWriter, PendingWrites
-from rules.transition import rfc3339
 from store.endpoint import Endpoint
 from store.store import Applied, Store
+from store.values.times import rfc3339
 from tests.support.manual_clock import stamps_by
 
 NS = 1_000_000_000

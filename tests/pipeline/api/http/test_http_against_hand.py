@@ -10,7 +10,7 @@ import httpx
 import pytest
 from http_service import NOW_NS, NS, HttpService
 
-from rules.transition import rfc3339
+from store.values.times import rfc3339
 
 BINS = {"1s": NS, "7s": 7 * NS, "5m": 300 * NS, "1h": 3600 * NS, None: None}
 QUESTIONS = 25

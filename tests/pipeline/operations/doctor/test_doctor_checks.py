@@ -20,11 +20,11 @@ from pipeline.operations.doctor.checks import CHECKS
 from pipeline.operations.doctor.examine import examine
 from pipeline.operations.doctor.finding import Finding, Level, ok
 from pipeline.operations.doctor.reach import reach
-from rules.transition import rfc3339
 from store.catalog.changes import ColumnChanges
 from store.catalog.document import TableInfo, TableSettings
 from store.host_time import WRITTEN_NS
 from store.record import TableId
+from store.values.times import rfc3339
 
 GIB = 2**30
 DAY_S = 86_400
