@@ -129,14 +129,6 @@ class SeriesRegistry:
         self._tables.pop(table, None)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LogPosition:
-    """One place in the log: `stream` is `<log id>/<topic>/<partition>`, `offset` counts from 0 within it."""
-
-    stream: str
-    offset: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordBatch:
     """Records of one table, in log order. All arrays have one length, n ≥ 1.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -166,7 +166,6 @@ class Config(Section):
     http: Http = Http()
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
     peers: PeerSettings = PeerSettings()
-    publish_records: Literal[False] = Field(default=False, description="true is not supported by this version")
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")
     rules: tuple[str, ...] = Field(default=(), description="files, with * and ? and **")
     receivers: tuple[Receiver, ...] = ()

@@ -141,11 +141,6 @@ def known_units() -> tuple[str, ...]:
     return tuple(sorted(_TABLE))
 
 
-def dimension_of(unit: str) -> str:
-    """What `unit` measures: "temperature", "pressure", … Raises KeyError for an unknown unit."""
-    return _TABLE[unit].dimension
-
-
 def conversion(source: str, target: str) -> Conversion | None:
     """The way from `source` to `target`; None if nothing is to be done.
 

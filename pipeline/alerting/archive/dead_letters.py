@@ -139,13 +139,6 @@ class DeadLetterArchive:
         )
         return [Rejected(row[0], row[1], Reason(row[2]), row[3], row[4]) for row in rows]
 
-    def by_reason(self, *, account: str | None = None) -> dict[Reason, int]:
-        """How many letters are kept for each reason."""
-        counts: dict[Reason, int] = {}
-        for row in self.rejected(account=account):
-            counts[row.reason] = counts.get(row.reason, 0) + row.count
-        return counts
-
     def mark_replayed(self, letter_ids: Iterable[str], now_ns: int) -> None:
         """Note that these were appended to [readings] again."""
         with self._file.writing() as db:

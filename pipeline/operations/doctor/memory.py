@@ -1,4 +1,4 @@
-"""Memory: what `memory_limit` and the rest of the processes need, beside what this machine or container has."""
+"""Memory: whether what `memory_limit` allows, and 1 GiB beside it, fits into this machine or container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 
 NAME = "memory"
-# Beside the memory tier: the processes, queries at work, series and detectors of the reference load.
+# Beside the memory tier: the processes, queries at work, series and rules' state of the reference load.
 BESIDE_BYTES = 1 << 30
 _MIB = 2**20
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))

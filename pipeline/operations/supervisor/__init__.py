@@ -1,1 +1,1 @@
-"""`up`: one gateway and one worker on this machine, started, watched, restarted, and ended in order."""
+"""`up`: a worker and the gateways on this machine, started, watched, restarted, and ended in order."""

@@ -2,10 +2,10 @@
 
 normaliser   frames in, batches and dead letters out: decode, find the source, sort by table and shape
 ├── source       MQTT topic of an account → table and series     (templates, zones, routes)
-├── table_work   one table's messages → pieces of a batch        (rows)
-│   ├── plan, columns   many messages of one shape at once, where they can be proven good
-│   └── reading         one message by itself: the definition of what a payload becomes  (body, event_time, values)
-└── reasons      why a message could not become a record
+└── table_work   one table's messages → pieces of a batch        (rows, measuring)
+    ├── plan, columns   many messages of one shape at once, where they can be proven good
+    └── reading         one message by itself: what a payload becomes  (body, lenient, fields, event_time, values, bent)
 
-The package imports nothing of itself: a gateway has use for its units alone.
+Why a message could not become a record is `pipeline.log.dead_letter.Reason`. Nothing is imported here: a gateway needs
+the templates and zones alone.
 """

@@ -92,11 +92,6 @@ class Route:
     each: str | None = None
     takes: Patterns = EVERY_FIELD
 
-    @property
-    def makes_rows(self) -> bool:
-        """Whether an array inside a payload may become rows."""
-        return self.each is not None or self.arrays is Arrays.ROWS
-
     def is_dimension(self, name: str) -> bool:
         """Whether the table has, or may come to have, a dimension of this name from this route."""
         return name in self.dimensions or self.topics.is_dimension(name)

@@ -14,7 +14,6 @@ ONE_PROBLEM = {
     "data_dri: x": '1: data_dri: "data_dri" is not a key known here; did you mean data_dir? there are data_dir',
     "http: {adress: x}": '1: http.adress: "adress" is not a key known here; did you mean address? http has address',
     "tables:\n- name: farm.air": "2: tables[0].topics: is required",
-    "publish_records: true": "1: publish_records: is true; allowed: false",
     "log: redis://host": '1: log.url: "redis://host" is no log; write local, or kafka://host:port[,host:port]',
     "log: kafka://": '1: log.url: "kafka://" is no log',
     "log: kafka://a b:9092": '1: log.url: "kafka://a b:9092" is no log',
