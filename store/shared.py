@@ -30,7 +30,6 @@ from store.objects.objects import Objects, open_objects, open_root
 from store.partition_home import PartitionHome
 from store.reading.shared_snapshot import Gather, SharedSnapshot
 from store.reading.snapshot import Snapshot
-from store.record import TableId
 from store.store import Store
 from store.table.table import Table
 
@@ -122,11 +121,12 @@ class SharedStore:
         with self._lock:
             return list(self._stores.values())
 
-    def snapshot(self, account: str, gather: Gather) -> Snapshot:
+    def snapshot(self, account: str, gather: Gather | None = None) -> Snapshot:
         """A view of the account's tables for queries, whoever owns what. From any thread; close it.
 
-        `gather` returns one `TailReply` for each stream, by asking `store.reading.tail.tail` of its owner; it passes on
-        `Behind` of any of them, and raises (PartitionSilent, say) if an owner does not answer.
+        `gather` gives the rows of each stream beyond a version: a `TailReply`, by asking `store.reading.tail.tail` of
+        its owner, or, of a store of this process, what the call that it is given makes of that. It passes on `Behind`
+        of any of them, and raises (PartitionSilent, say) if an owner does not answer. None: this process has them all.
         """
         return SharedSnapshot(
             account,
@@ -135,7 +135,7 @@ class SharedStore:
             self._clock_ns,
             self._versions,
             self.streams,
-            self._known_columns,
+            self.stores(),
             gather,
         )
 
@@ -155,11 +155,6 @@ class SharedStore:
     def all_tables(self) -> list[Table]:
         """The tables of all stores."""
         return [table for store in self.stores() for table in store.all_tables()]
-
-    def _known_columns(self, table: TableId) -> set[str]:
-        """Physical names of the columns that our own stores have: they were registered before any row had them."""
-        tables = [found for store in self.stores() if (found := store.opened(table)) is not None]
-        return {column.physical for found in tables for column in found.stored_columns()}
 
     def _remove(self, info: TableInfo) -> None:
         for store in self.stores():

@@ -10,7 +10,7 @@ from pipeline.log.topics import READINGS
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from store.errors import Behind
-from store.reading.tail import TailReply, TailRequest, tail
+from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest, tail
 
 
 class TailAsked(msgspec.Struct, frozen=True, array_like=True):
@@ -34,12 +34,12 @@ class Tails:
         self._owned = owned
         self._peers = peers
 
-    def gather(self, request: TailRequest) -> list[TailReply]:
-        """The replies of the owners of all partitions."""
+    def gather(self, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
+        """The rows of all partitions: ours by `pin`, and the replies of the owners of the others."""
         encoded = request.encode()
         return self._peers.ask_all(
             Question("tail", lambda partitions: msgspec.msgpack.encode(TailAsked(partitions, encoded))),
-            lambda partitions: tails_here(self._owned, partitions, request),
+            lambda partitions: [pin(_ready(self._owned, number).store) for number in partitions],
             _told,
         )
 
@@ -68,7 +68,7 @@ def _ready(owned: OwnedPartitions, number: int) -> Partition:
     return partition
 
 
-def _told(data: bytes) -> list[TailReply]:
+def _told(data: bytes) -> list[TailReply | PinnedRows]:
     told = msgspec.msgpack.decode(data, type=TailTold)
     if told.behind is not None:
         raise Behind(told.behind)

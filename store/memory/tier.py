@@ -124,6 +124,7 @@ class MemoryTier:
         self.whole_from_ns = NEVER_NS
         self.uncommitted_bytes = 0
         self._retired: list[Chunk] = []
+        self._is_dropped = False
 
     # Writing
 
@@ -270,6 +271,13 @@ class MemoryTier:
         given = "".join(f", {column.expression} AS {column.quoted}" for column in made)
         return f"(SELECT *{given} FROM (SELECT *{nulls} FROM {chunk.name}))"
 
+    def series_columns(self) -> frozenset[str]:
+        """Physical names of the dimensions, and the zone, that `series_table` has."""
+        zone = self._columns.zone
+        dimensions = list(self._columns.dimensions.values())[: self._dimensions_written]
+        columns = [*dimensions, *([] if zone is None or self._zones is None else [zone])]
+        return frozenset(column.physical for column in columns)
+
     def beyond(self, positions: dict[int, int]) -> list[Chunk]:
         """The chunks with rows that the magnetic tier lacks, given its position per stream."""
         return [chunk for chunk in self.chunks if not chunk.sealed and not chunk.is_covered(positions)]
@@ -345,12 +353,11 @@ class MemoryTier:
         self._drop_retired()
 
     def drop(self) -> None:
-        """Drop everything here: the table is deleted or the store closes. Running queries keep what they read."""
-        for chunk in (*self.chunks, *self._retired):
-            self._drop(chunk)
-        self.chunks, self._retired, self._open, self._head, self.head_rows = [], [], None, [], 0
-        self._writer.execute(f"DROP TABLE IF EXISTS {self.series_table}")
-        self._writer.close()
+        """Drop everything here: the table is deleted or the store closes. What is pinned goes with its last pin."""
+        self._retired += self.chunks
+        self.chunks, self._open, self._head, self.head_rows = [], None, [], 0
+        self._is_dropped = True
+        self._drop_retired()
 
     def _retire(self, chunk: Chunk) -> None:
         self._retired.append(chunk)
@@ -360,6 +367,10 @@ class MemoryTier:
         for chunk in [chunk for chunk in self._retired if not chunk.pins]:
             self._retired.remove(chunk)
             self._drop(chunk)
+        if self._is_dropped and not self._retired and self.series_table:
+            self._writer.execute(f"DROP TABLE {self.series_table}")
+            self._writer.close()
+            self.series_table = ""
 
     def _drop(self, chunk: Chunk) -> None:
         self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")

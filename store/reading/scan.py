@@ -1,9 +1,9 @@
 """The text of the DuckDB query that reads a table: both tiers, each row once, the latest of each key.
 
 Pure: a `TableView` pinned by a snapshot in, SQL out. The rule that counts nothing twice and misses nothing: with
-times ≥ `whole_from_ns` rows are read from RAM alone; earlier ones from the pinned magnetic version, and from RAM
-those beyond its position. Of rows with equal keys the highest (version, stream, sequence) stands; only times at which
-the store has superseded a row are looked at for that.
+times ≥ `whole_from_ns` rows are read from RAM alone; earlier ones from the pinned magnetic version, and those beyond
+its positions from RAM, or from the tails that owners of other partitions gave. Of rows with equal keys the highest
+(version, stream, sequence) stands; only times at which the store has superseded a row are looked at for that.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -40,8 +40,26 @@ class ChunkView:
     from_ns: int
     to_ns: int
     measures: Mapping[str, Column]
-    streams: tuple[int, ...]
-    last_sequence: int
+    last_sequence: Mapping[int, int]  # by stream number
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryView:
+    """What is in RAM of a table in one store, as it was when pinned, to be read beside `version`."""
+
+    series_table: str
+    series_columns: frozenset[str]  # physical names of the dimensions, and the zone, that `series_table` has
+    chunks: tuple[ChunkView, ...]
+    whole_from_ns: int  # all rows of the store's partitions from there on are in RAM
+    version: Version
+    positions: Mapping[int, int]  # of what it is read beside, by stream number
+    superseded_ns: Int64s  # ascending: where the version or RAM may have a key twice
+    to_sequence: int | None = None  # rows beyond were applied after the snapshot began
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest there is."""
+        return max((last for chunk in self.chunks for last in chunk.last_sequence.values()), default=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +76,13 @@ class TableView:
     """A table as it was when pinned: what a reader needs to know of it."""
 
     schema: TableSchema
-    series_table: str
-    chunks: tuple[ChunkView, ...]
-    whole_from_ns: int
+    memory: tuple[MemoryView, ...]
+    whole_from_ns: int  # every row from there on is in `memory`
     version: Version
     data: DataFiles
-    positions: Mapping[int, int]  # of `version`, by stream number
     superseded_ns: Int64s  # ascending
     visible_from_ns: int  # older rows are past their retention
     tails: tuple[TailView, ...] = ()
-
-    @classmethod
-    def of_shared(
-        cls,
-        schema: TableSchema,
-        version: Version,
-        data: DataFiles,
-        superseded_ns: Int64s,
-        visible_from_ns: int,
-        tails: tuple[TailView, ...],
-    ) -> TableView:
-        """A table of which nothing is in this process's RAM but what the owners of its partitions have given."""
-        return cls(schema, "", (), END_OF_TIME_NS, version, data, {}, superseded_ns, visible_from_ns, tails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Selection:
 
     from_ns: int = NEVER_NS
     to_ns: int = END_OF_TIME_NS
-    series: str | None = None  # text of an IN list or subquery
+    series: Sequence[str] | None = None  # for each of `TableView.memory` the text of an IN list or subquery
     dimensions: Mapping[str, Collection[str]] | None = None
 
 
@@ -148,29 +151,44 @@ def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[DataFile]:
 
 def _rows(view: TableView, selection: Selection, relation: Relation, *, extra: bool) -> str:
     from_ns = max(selection.from_ns, view.visible_from_ns)
-    parts = [_memory_rows(view, selection, from_ns, extra=extra)]
+    parts = [
+        _memory_rows(view, memory, _of_memory(selection, number), from_ns, extra=extra)
+        for number, memory in enumerate(view.memory)
+    ]
     if from_ns < view.whole_from_ns:
         parts.append(_magnetic_rows(view, selection, from_ns, relation, extra=extra))
     parts += [_tail_rows(view, tail, extra=extra) for tail in view.tails]
-    return " UNION ALL ".join(part for part in parts if part) or _no_rows(view, extra=extra)
+    return " UNION ALL ".join(part for part in parts if part) or _no_rows(view.schema, extra=extra)
 
 
-def _no_rows(view: TableView, *, extra: bool) -> str:
-    typed = [f"NULL::{column.duck_type} AS {column.quoted}" for column in view.schema.scanned]
+def _no_rows(schema: TableSchema, *, extra: bool) -> str:
+    typed = [f"NULL::{column.duck_type} AS {column.quoted}" for column in schema.scanned]
     typed += [f'NULL::BIGINT AS "{name}"' for name in _EXTRA] if extra else []
     return f"SELECT {', '.join(typed)} WHERE false"
 
 
-def beyond(view: TableView, selection: Selection) -> str:
+def beyond(schema: TableSchema, memory: MemoryView, selection: Selection) -> str:
     """The query for the rows in RAM beyond the version's positions, in whatever chunk, with all of `_EXTRA`."""
+    of_memory = _of_memory(selection, 0)
     parts = []
-    for chunk in view.chunks:
-        if chunk.to_ns < selection.from_ns or chunk.from_ns >= selection.to_ns:
-            continue
-        lacked = " OR ".join(_beyond(view, chunk)) or "false"
-        conditions = [*_within(chunk, selection, selection.from_ns), f"({lacked})"]
-        parts.append(_chunk_rows(view, chunk, conditions, extra=True))
-    return _with_series(view, parts, extra=True) or _no_rows(view, extra=True)
+    for chunk in memory.chunks:
+        lacked = _beyond(memory, chunk)
+        if lacked and chunk.to_ns >= selection.from_ns and chunk.from_ns < selection.to_ns:
+            conditions = [*_within(memory, chunk, of_memory, selection.from_ns), f"({' OR '.join(lacked)})"]
+            parts.append(_chunk_rows(schema, chunk, conditions, extra=True))
+    return _with_series(schema, memory, parts, extra=True) or _no_rows(schema, extra=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfMemory:
+    """What is selected of one store's RAM."""
+
+    to_ns: int
+    series: str | None
+
+
+def _of_memory(selection: Selection, number: int) -> _OfMemory:
+    return _OfMemory(selection.to_ns, None if selection.series is None else selection.series[number])
 
 
 def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
@@ -182,21 +200,27 @@ def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
     return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
 
 
-def _memory_rows(view: TableView, selection: Selection, from_ns: int, *, extra: bool) -> str:
+def _memory_rows(view: TableView, memory: MemoryView, selection: _OfMemory, from_ns: int, *, extra: bool) -> str:
     parts = []
-    for chunk in view.chunks:
+    for chunk in memory.chunks:
         if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
             continue
-        if chunk.chunk.sealed and chunk.to_ns < view.whole_from_ns:
-            continue
-        parts.append(_chunk_rows(view, chunk, _chunk_conditions(view, chunk, selection, from_ns), extra=extra))
-    return _with_series(view, parts, extra=extra)
+        conditions = _within(memory, chunk, selection, from_ns)
+        if max(chunk.from_ns, from_ns) < view.whole_from_ns:
+            wanted = _beyond(memory, chunk)
+            if chunk.to_ns >= view.whole_from_ns:
+                wanted.insert(0, f'"{layout.TIME_NS}" >= {view.whole_from_ns}')
+            if not wanted:
+                continue
+            conditions.append(f"({' OR '.join(wanted)})")
+        parts.append(_chunk_rows(view.schema, chunk, conditions, extra=extra))
+    return _with_series(view.schema, memory, parts, extra=extra)
 
 
-def _chunk_rows(view: TableView, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:
+def _chunk_rows(schema: TableSchema, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:
     values = [
         column.quoted if column.physical in chunk.measures else f"NULL::{column.duck_type} AS {column.quoted}"
-        for column in view.schema.scanned
+        for column in schema.scanned
         if column.kind == "measure"
     ]
     fixed = [f'"{layout.SERIES_ID}"', f'"{layout.TIME_NS}"', *([f'"{name}"' for name in _EXTRA] if extra else [])]
@@ -204,31 +228,27 @@ def _chunk_rows(view: TableView, chunk: ChunkView, conditions: Sequence[str], *,
     return f"SELECT {', '.join([*fixed, *values])} FROM {chunk.chunk.name} WHERE {where}"
 
 
-def _with_series(view: TableView, parts: Sequence[str], *, extra: bool) -> str:
+def _with_series(schema: TableSchema, memory: MemoryView, parts: Sequence[str], *, extra: bool) -> str:
     """Rows of chunks with the dimensions of their series; empty where there is no part."""
     if not parts:
         return ""
-    select = ", ".join(
-        f"{'s' if column.kind in {'dimension', 'zone', 'measure_name'} else 'r'}.{column.quoted}"
-        for column in view.schema.scanned
-    )
+    select = ", ".join(_column_with_series(memory, column) for column in schema.scanned)
     if extra:
         select += ", " + ", ".join(f'r."{name}"' for name in _EXTRA)
     return (
         f"SELECT {select} FROM ({' UNION ALL '.join(parts)}) r "
-        f'JOIN {view.series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}"'
+        f'JOIN {memory.series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}"'
     )
 
 
-def _chunk_conditions(view: TableView, chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
-    conditions = _within(chunk, selection, from_ns)
-    if max(chunk.from_ns, from_ns) < view.whole_from_ns:
-        whole = f'"{layout.TIME_NS}" >= {view.whole_from_ns}'
-        conditions.append(f"({' OR '.join([whole, *([] if chunk.chunk.sealed else _beyond(view, chunk))])})")
-    return conditions
+def _column_with_series(memory: MemoryView, column: Column) -> str:
+    if column.kind not in {"dimension", "zone"}:
+        return f"{'s' if column.kind == 'measure_name' else 'r'}.{column.quoted}"
+    is_there = column.physical in memory.series_columns
+    return f"s.{column.quoted}" if is_there else f"NULL::VARCHAR AS {column.quoted}"
 
 
-def _within(chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
+def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory, from_ns: int) -> list[str]:
     """Conditions for the rows of a chunk as it was pinned that are selected."""
     conditions = []
     if chunk.from_ns < from_ns:
@@ -237,17 +257,20 @@ def _within(chunk: ChunkView, selection: Selection, from_ns: int) -> list[str]:
         conditions.append(f'"{layout.TIME_NS}" < {selection.to_ns}')
     if chunk.rows is not None:
         conditions.append(f"rowid < {chunk.rows}")
+    if memory.to_sequence is not None and max(chunk.last_sequence.values(), default=-1) > memory.to_sequence:
+        conditions.append(f'"{layout.SEQUENCE}" <= {memory.to_sequence}')
     if selection.series is not None:
         conditions.append(f'"{layout.SERIES_ID}" IN ({selection.series})')
     return conditions
 
 
-def _beyond(view: TableView, chunk: ChunkView) -> list[str]:
+def _beyond(memory: MemoryView, chunk: ChunkView) -> list[str]:
     """Conditions, any of them, for the rows of a chunk that the version lacks."""
+    first = {stream: (memory.positions.get(stream, -1) + 1) << OFFSET_BITS for stream in chunk.last_sequence}
     return [
-        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= '
-        f"{(view.positions.get(stream, -1) + 1) << OFFSET_BITS})"
-        for stream in chunk.streams
+        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= {first[stream]})'
+        for stream, last in chunk.last_sequence.items()
+        if last >= first[stream]
     ]
 
 

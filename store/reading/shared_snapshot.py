@@ -1,4 +1,7 @@
-"""A snapshot of tables that several workers share: a pinned Delta version of each, and its owners' rows beyond it.
+"""A snapshot of tables: a pinned Delta version of each, the rows beyond it that are here, and what others have.
+
+Of a stream whose store is in this process the rows are read where they are; owners of others are asked for theirs.
+Where every stream is here and RAM holds all rows from some time on, RAM is read for those instead of Delta.
 
 The first time that a query reads a table decides what of each stream it sees, and what is applied later stays out, so
 that a table that is read twice in one query is the same in both.
@@ -7,26 +10,29 @@ that a table that is read twice in one query is the same in both.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from store.catalog.catalog import TableInfo
 from store.catalog.present import schema_of
-from store.catalog.schema import TableSchema
+from store.catalog.schema import Columns, TableSchema
 from store.catalog.shared import SharedCatalog
 from store.engine.duck import Duck
-from store.errors import Behind, PartitionSilent, QueryFailed
-from store.host_time import visible_from_ns
+from store.errors import Behind, PartitionSilent, QueryFailed, RequestError
 from store.magnetic.versions import Newest, Versions
 from store.reading.scan import END_OF_TIME_NS, Selection, TableView, TailView
+from store.reading.series import series_of
 from store.reading.snapshot import Snapshot, bounds
-from store.reading.tail import TailReply, TailRequest
+from store.reading.tail import Gather, PinnedRows, TailReply, TailRequest, pin, to_sequence_of
 from store.record import TableId
+from store.store import Store
+from store.table.table import Table
 
-Gather: TypeAlias = Callable[[TailRequest], Sequence[TailReply]]
+__all__ = ["Gather", "SharedSnapshot"]
 
 _TRIES = 5
 
@@ -35,6 +41,8 @@ _TRIES = 5
 class _Pinned:
     info: TableInfo
     newest: Newest
+    schema: TableSchema
+    rows: dict[str, PinnedRows] = field(default_factory=dict)  # by stream
     to_sequence: dict[str, int] = field(default_factory=dict)  # by stream: what is beyond was applied since
 
 
@@ -49,19 +57,26 @@ class SharedSnapshot(Snapshot):
         clock_ns: Callable[[], int],
         versions: Versions,
         streams: Sequence[str],
-        known_columns: Callable[[TableId], Collection[str]],
-        gather: Gather,
+        stores: Sequence[Store],
+        gather: Gather | None,
     ) -> None:
-        """Made by `SharedStore.snapshot`."""
+        """Made by `SharedStore.snapshot`: `stores` are those of this process."""
         super().__init__(account, catalog, duck, clock_ns)
         self._shared = catalog
         self._versions = versions
         self._streams = streams
-        self._known_columns = known_columns
-        self._gather = gather
+        self._stores = stores
+        self._gather = gather or (lambda _request, pin_here: [pin_here(store) for store in self._stores])
         self._pinned: dict[TableId, _Pinned] = {}
         self._looks_anew = False
         catalog.refresh()
+
+    def close(self) -> None:
+        """Unpin every table."""
+        for pinned in self._pinned.values():
+            _unpin(pinned)
+        self._pinned.clear()
+        super().close()
 
     def look_anew(self) -> None:
         """See `Snapshot`: what other workers made in the last second may not be known here."""
@@ -70,7 +85,7 @@ class SharedSnapshot(Snapshot):
 
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
-        return self._schema(self._pin(TableId(self._account, database, table)))
+        return self._pin(TableId(self._account, database, table)).schema
 
     def renew(self) -> bool:
         """A column that another worker has brought less than a second ago may not be known here."""
@@ -94,8 +109,11 @@ class SharedSnapshot(Snapshot):
         selection = Selection(from_ns, to_ns, None, dimensions)
         pinned, replies = self._ask(table, selection)
         for reply in replies:
-            pinned.to_sequence.setdefault(reply.stream, reply.to_sequence)
-        return self._text(self._view(pinned, replies), selection)
+            if reply.stream not in pinned.to_sequence:
+                pinned.to_sequence[reply.stream] = (
+                    to_sequence_of(reply, pinned.newest.version) if isinstance(reply, PinnedRows) else reply.to_sequence
+                )
+        return self._read(pinned, replies, selection)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """See `Snapshot`. Raises UnknownTable too: another worker may delete a table that is being read."""
@@ -112,17 +130,38 @@ class SharedSnapshot(Snapshot):
         pinned = self._pinned.get(table)
         if pinned is None:
             info = self._catalog.table(table)
-            newest = self._versions.newest(info, now=self._looks_anew, known=self._known_columns(table))
-            pinned = self._pinned[table] = _Pinned(info, newest)
+            pinned = self._pinned[table] = self._pinned_at(info, self._newest(info, None))
         return pinned
 
-    def _ask(self, table: TableId, selection: Selection) -> tuple[_Pinned, list[TailReply]]:
-        """The owners' replies, and the version they are beyond: a newer one where the pinned one is out of date."""
+    def _pinned_at(self, info: TableInfo, newest: Newest) -> _Pinned:
+        return _Pinned(info, newest, schema_of(info, newest.columns, self._shared.streams.index))
+
+    def _newest(self, info: TableInfo, after: Newest | None) -> Newest:
+        """The version to read: where all streams are here the one that is read already, which has what RAM lacks."""
+        here = self._tables_here(info)
+        has_all = len(here) == len(self._streams)
+        if has_all:
+            newest = _newest_here(here)
+            if after is None or newest.version.number > after.version.number:
+                return newest
+        known = {column.physical for table in here for column in table.stored_columns()}
+        return self._versions.newest(info, now=has_all or self._looks_anew, after=after, known=known)
+
+    def _tables_here(self, info: TableInfo) -> list[Table]:
+        tables = []
+        for store in self._stores:
+            with suppress(RequestError):  # deleted, or its stream given back, at this very moment
+                tables.append(store.table_to_read(info.table))
+        return [table for table in tables if table.info.is_same_table(info)]
+
+    def _ask(self, table: TableId, selection: Selection) -> tuple[_Pinned, list[TailReply | PinnedRows]]:
+        """The rows beyond a version, and that: a newer one where the pinned one is out of date."""
         reason = ""
         for _ in range(_TRIES):
             pinned = self._pin(table)
+            request = self._request(pinned, selection)
             try:
-                replies = list(self._gather(self._request(pinned, selection)))
+                replies = list(self._gather(request, lambda store: _pin_here(pinned, store, request)))  # noqa: B023
             except Behind as error:
                 reason = str(error)
                 self._pin_newer(table)
@@ -135,11 +174,13 @@ class SharedSnapshot(Snapshot):
 
     def _pin_newer(self, table: TableId) -> None:
         old = self._pinned.pop(table)
+        _unpin(old)
         self._shared.refresh(now=True)
         info = self._catalog.table(table)
         after = old.newest if info.is_same_table(old.info) else None
-        kept = old.to_sequence if after is not None else {}
-        self._pinned[table] = _Pinned(info, self._versions.newest(info, after=after), kept)
+        self._pinned[table] = self._pinned_at(info, self._newest(info, after))
+        if after is not None:
+            self._pinned[table].to_sequence = old.to_sequence
 
     def _request(self, pinned: _Pinned, selection: Selection) -> TailRequest:
         table, version = pinned.info.table, pinned.newest.version
@@ -151,12 +192,15 @@ class SharedSnapshot(Snapshot):
             pinned.info.incarnation,
             version.number,
             {stream: version.positions.get(stream, -1) for stream in self._streams},
-            max(selection.from_ns, self._visible_from_ns(pinned)),
+            max(selection.from_ns, self._visible_from_ns(pinned.info, version, ())),
             selection.to_ns,
             None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()},
         )
 
-    def _view(self, pinned: _Pinned, replies: Sequence[TailReply]) -> TableView:
+    def _read(self, pinned: _Pinned, replies: Sequence[TailReply | PinnedRows], selection: Selection) -> str:
+        """The text of the query."""
+        version, dimensions = pinned.newest.version, selection.dimensions
+        memory = tuple(reply.memory for reply in replies if isinstance(reply, PinnedRows))
         tails = tuple(
             TailView(
                 self._register("tail", reply.rows),
@@ -164,21 +208,50 @@ class SharedSnapshot(Snapshot):
                 pinned.to_sequence[reply.stream],
             )
             for reply in replies
-            if reply.rows.num_rows
+            if isinstance(reply, TailReply) and reply.rows.num_rows
         )
-        superseded_ns = np.unique(np.concatenate([reply.superseded_ns for reply in replies]))
-        return TableView.of_shared(
-            self._schema(pinned),
-            pinned.newest.version,
+        superseded = [reply.superseded_ns for reply in replies if isinstance(reply, TailReply)]
+        superseded += [of.superseded_ns for of in memory]
+        view = TableView(
+            pinned.schema,
+            memory,
+            max(of.whole_from_ns for of in memory) if len(memory) == len(replies) else END_OF_TIME_NS,
+            version,
             pinned.newest.data,
-            superseded_ns,
-            self._visible_from_ns(pinned),
+            superseded[0] if len(superseded) == 1 else np.unique(np.concatenate(superseded)),
+            self._visible_from_ns(pinned.info, version, memory),
             tails,
         )
+        if dimensions is not None:
+            series = [series_of(self._cursor, pinned.schema, of, dimensions) for of in memory]
+            selection = replace(selection, series=series)
+        return self._text(view, selection)
 
-    def _schema(self, pinned: _Pinned) -> TableSchema:
-        return schema_of(pinned.info, pinned.newest.columns, self._shared.streams.index)
 
-    def _visible_from_ns(self, pinned: _Pinned) -> int:
-        earliest_ns = min((file.from_ns for file in pinned.newest.version.files), default=END_OF_TIME_NS)
-        return visible_from_ns(earliest_ns, pinned.info.settings.retention_ns, self._clock_ns())
+def _pin_here(pinned: _Pinned, store: Store, request: TailRequest) -> PinnedRows:
+    assert store.own is not None
+    known = pinned.rows.get(store.own)
+    if known is None or known.table is not store.opened(request.table):
+        rows = pin(store, request, pinned.newest.version)
+        to_sequence = pinned.to_sequence.get(rows.stream)
+        if to_sequence is not None:
+            rows = replace(rows, memory=replace(rows.memory, to_sequence=to_sequence))
+        if known is not None:
+            known.unpin()
+        known = pinned.rows[store.own] = rows
+    return known
+
+
+def _unpin(pinned: _Pinned) -> None:
+    for rows in pinned.rows.values():
+        rows.unpin()
+
+
+def _newest_here(tables: Sequence[Table]) -> Newest:
+    """The newest version that any of the stores of all streams has, and the columns that there are."""
+    newest = max(tables, key=lambda table: table.magnetic.version.number)
+    columns = Columns.of(newest.stored_columns())
+    if len(tables) > 1:
+        for column in (*newest.magnetic.columns(), *(column for table in tables for column in table.stored_columns())):
+            columns.add(column)
+    return Newest(newest.magnetic.version, columns, newest.magnetic.data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,15 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from store import layout
-from store.catalog.catalog import Catalog
+from store.catalog.catalog import Catalog, TableInfo
 from store.catalog.schema import TableSchema
-from store.engine.duck import Cursor, Duck, quote_text, run
+from store.engine.duck import Cursor, Duck, run
+from store.host_time import visible_from_ns
+from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
-from store.reading.scan import END_OF_TIME_NS, Selection, TableView, text
+from store.reading.scan import END_OF_TIME_NS, MemoryView, Selection, TableView, text
+from store.reading.series import LISTED, series_of
 from store.record import TableId
 from store.table.table import Table
-
-_LISTED = 256  # longer lists are joined as tables: DuckDB plans long IN lists slowly
 
 
 class Snapshot(ABC):
@@ -91,6 +92,10 @@ class Snapshot(ABC):
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` does."""
         return run(self._cursor, sql, parameters)
 
+    def _visible_from_ns(self, info: TableInfo, version: Version, memory: Iterable[MemoryView]) -> int:
+        starts = [file.from_ns for file in version.files] + [chunk.from_ns for of in memory for chunk in of.chunks]
+        return visible_from_ns(min(starts, default=END_OF_TIME_NS), info.settings.retention_ns, self._clock_ns())
+
     def _register(self, kind: str, rows: pa.Table) -> str:
         """The name under which queries of this snapshot find `rows`."""
         name = f"{kind}_{self._registered}"
@@ -105,7 +110,7 @@ class Snapshot(ABC):
         relation = functools.partial(view.data.relation, self._cursor)
         if not len(times):
             return text(view, selection, None, relation)
-        if len(times) <= _LISTED:
+        if len(times) <= LISTED:
             return text(view, selection, ", ".join(map(str, times.tolist())), relation)
         name = self._register("superseded", pa.table({layout.TIME_NS: times}))
         return text(view, selection, f'SELECT "{layout.TIME_NS}" FROM {name}', relation)
@@ -130,7 +135,7 @@ class StoreSnapshot(Snapshot):
     def close(self) -> None:
         """Unpin every table."""
         for table, view in self._views.values():
-            table.unpin(view)
+            table.unpin(view.memory[0])
         self._views.clear()
         super().close()
 
@@ -148,7 +153,8 @@ class StoreSnapshot(Snapshot):
     ) -> str:
         """See `Snapshot`."""
         view = self._view(table)
-        series = None if dimensions is None else series_of(self._cursor, view, dimensions)
+        memory = view.memory[0]
+        series = None if dimensions is None else [series_of(self._cursor, view.schema, memory, dimensions)]
         return self._text(view, Selection(*bounds(time_from_ns, time_to_ns), series, dimensions))
 
     def _view(self, table: TableId) -> TableView:
@@ -156,7 +162,12 @@ class StoreSnapshot(Snapshot):
         if pinned is None:
             info = self._catalog.table(table)
             used = self._table_of(table)
-            pinned = self._views[table] = (used, used.pin(info, self._clock_ns()))
+            with used.lock:
+                memory, schema = used.pin(), used.schema(info)
+            seen_from_ns = self._visible_from_ns(info, memory.version, [memory])
+            superseded_ns, data = memory.superseded_ns, used.magnetic.data
+            view = TableView(schema, (memory,), memory.whole_from_ns, memory.version, data, superseded_ns, seen_from_ns)
+            pinned = self._views[table] = (used, view)
         return pinned[1]
 
 
@@ -166,20 +177,3 @@ def bounds(from_ns: int | None, to_ns: int | None) -> tuple[int, int]:
         NEVER_NS if from_ns is None else max(from_ns, NEVER_NS),
         END_OF_TIME_NS if to_ns is None else min(to_ns, END_OF_TIME_NS),
     )
-
-
-def series_of(cursor: Cursor, view: TableView, dimensions: Mapping[str, Collection[str]]) -> str:
-    """The series with such dimensions, as the text of an IN list, or of a subquery where they are many."""
-    by_name = {column.name: column for column in view.schema.scanned if column.kind == "dimension"}
-    conditions = [
-        f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"
-        if name in by_name and values
-        else "false"
-        for name, values in dimensions.items()
-    ]
-    where = " AND ".join(conditions) or "true"
-    ids = f'SELECT "{layout.SERIES_ID}" FROM {view.series_table} WHERE {where}'
-    found = run(cursor, f"{ids} LIMIT {_LISTED + 1}")[layout.SERIES_ID].to_pylist()
-    if len(found) > _LISTED:
-        return ids
-    return ", ".join(map(str, found)) or "-1"

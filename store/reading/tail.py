@@ -7,8 +7,9 @@ rows may stand that others have superseded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,12 +17,13 @@ import pyarrow as pa
 
 from store.engine.duck import run
 from store.errors import Behind, QueryFailed, RequestError
+from store.magnetic.tier import Version
 from store.memory.sequencer import OFFSET_BITS
-from store.reading.scan import Selection, beyond
-from store.reading.snapshot import series_of
+from store.reading.scan import MemoryView, Selection, beyond
+from store.reading.series import series_of
 from store.record import Int64s, TableId
 from store.store import Store
-from store.table.table import Table
+from store.table.table import Beside, Table
 
 
 class TailRequest(msgspec.Struct, frozen=True):
@@ -94,40 +96,66 @@ class _Wire(msgspec.Struct, array_like=True):
     rows: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PinnedRows:
+    """In place of a reply, of a stream of this process: its rows where they are. `unpin` lets go of them."""
+
+    stream: str
+    table: Table
+    memory: MemoryView
+
+    def unpin(self) -> None:
+        """They are read no more."""
+        self.table.unpin(self.memory)
+
+
+Pin: TypeAlias = Callable[[Store], PinnedRows]
+Gather: TypeAlias = Callable[[TailRequest, Pin], Sequence[TailReply | PinnedRows]]
+"""Of each stream its rows beyond the version: by asking `tail` of its owner, or, of a store of ours, by pinning it."""
+
+
 def tail(store: Store, request: TailRequest) -> TailReply:
     """What `store`, of a partition, has beyond the request's position of its stream. From any thread; may block.
 
     Raises Behind if it does not hold all of that any more, or knows another table of this name: the position is out of
     date, or the catalog of one of the two.
     """
+    rows = pin(store, request, None)
+    table, memory = rows.table, rows.memory
+    cursor = table.duck.cursor()
+    try:
+        schema, dimensions = table.schema(table.info), request.dimensions
+        series = None if dimensions is None else [series_of(cursor, schema, memory, dimensions)]
+        found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
+    except QueryFailed as error:
+        raise (Behind(f"{table.id} was let go of meanwhile") if table.is_dropped else error) from error
+    finally:
+        cursor.close()
+        rows.unpin()
+    times = memory.superseded_ns
+    within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
+    return TailReply(rows.stream, to_sequence_of(rows, request), within, found)
+
+
+def pin(store: Store, request: TailRequest, version: Version | None) -> PinnedRows:
+    """The rows of `store`, of a partition, to be read beside the version that is asked about: `version`, if it is here.
+
+    Raises Behind as `tail` does.
+    """
     assert store.own is not None, "a store that shares nothing has no tail"
     table = _table(store, request)
     asked = request.positions.get(store.own, -1)
     _is_ours(store, table, store.own, asked)
-    (number,) = table.numbered({store.own: 0})
-    cursor = table.duck.cursor()
-    try:
-        with table.lock:  # what is superseded, what is gone, and the rows: of one moment
-            superseded_ns = table.superseded.in_version(request.version)
-            if table.is_dropped or superseded_ns is None or asked < table.gone_to:
-                raise Behind(f"{table.id}: rows of {store.own} beyond {asked} are not all in RAM: {table.gone_to} is")
-            view = table.pin(table.info, store.now_ns(), {number: asked})
-        try:
-            dimensions = request.dimensions
-            series = None if dimensions is None else series_of(cursor, view, dimensions)
-            rows = run(cursor, beyond(view, Selection(request.from_ns, request.to_ns, series)))
-        except QueryFailed as error:
-            raise (Behind(f"{table.id} was let go of meanwhile") if table.is_dropped else error) from error
-        finally:
-            table.unpin(view)
-    finally:
-        cursor.close()
-    last = [chunk.last_sequence for chunk in view.chunks]
-    to_sequence = max([((asked + 1) << OFFSET_BITS) - 1, *last])
-    within = superseded_ns[
-        np.searchsorted(superseded_ns, request.from_ns) : np.searchsorted(superseded_ns, request.to_ns)
-    ]
-    return TailReply(store.own, to_sequence, within, rows)
+    with table.lock:  # what is superseded, what is gone, and the rows: of one moment
+        if table.is_dropped or asked < table.gone_to:
+            raise Behind(f"{table.id}: rows of {store.own} beyond {asked} are not all in RAM: {table.gone_to} is")
+        return PinnedRows(store.own, table, table.pin(Beside(request.version, request.positions, version)))
+
+
+def to_sequence_of(rows: PinnedRows, beside: Version | TailRequest) -> int:
+    """The highest `_sequence` of the table in the stream, of the version's rows and those in RAM."""
+    asked = beside.positions.get(rows.stream, -1)
+    return max(((asked + 1) << OFFSET_BITS) - 1, rows.memory.last_sequence)
 
 
 def _is_ours(store: Store, table: Table, own: str, asked: int) -> None:

@@ -75,8 +75,6 @@ def read_again(positions: StreamPositions, tables: Iterable[Table]) -> None:
 
 
 def _whole_from_ns(table: Table) -> int:
-    if table.own is not None:
-        return END_OF_TIME_NS  # other workers' rows never come here
     if table.magnetic.version.files:
         return min(table.magnetic.version.to_ns, END_OF_TIME_NS - 1) + 1
     return table.memory.whole_from_ns

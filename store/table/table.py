@@ -21,12 +21,11 @@ from store.catalog.fit import unfit, without_conflicts
 from store.catalog.present import measures_alone, schema_of, sibling
 from store.catalog.schema import Column, Columns, TableSchema
 from store.engine.duck import Duck
-from store.errors import Overtaken, UnknownTable
-from store.host_time import visible_from_ns
+from store.errors import Behind, Overtaken, UnknownTable
 from store.magnetic.tier import MagneticTier, Version
 from store.memory.sequencer import OFFSET_BITS, Sequencer
 from store.memory.tier import Chunk, MemoryTier, Rows
-from store.reading.scan import END_OF_TIME_NS, ChunkView, TableView
+from store.reading.scan import ChunkView, MemoryView
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
 from store.state.positions import StreamPositions
 from store.state.series_file import SeriesKeeping
@@ -51,6 +50,15 @@ class Cut:
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The version that rows in RAM are read beside: its number and positions, and itself where it is known here."""
+
+    number: int
+    positions: Mapping[str, int]
+    version: Version | None = None
 
 
 class Table:
@@ -388,16 +396,19 @@ class Table:
         with self.lock:
             return self._schema(info)
 
-    def pin(self, info: TableInfo, now_ns: int, positions: Mapping[int, int] | None = None) -> TableView:
-        """A view of everything applied so far, readable until `unpin`. Raises UnknownTable if it was deleted.
+    def pin(self, beside: Beside | None = None) -> MemoryView:
+        """What is in RAM of everything applied so far, to be read beside this version, or that of now, until `unpin`.
 
-        `positions`, by stream number, are those of another version that the view is to be read beside.
+        Raises UnknownTable if it was deleted, Behind if what is superseded in that version is not known any more.
         """
         with self.lock:
             if self.is_dropped:
                 raise UnknownTable(f"The table {self.id.table} does not exist.")
             self.memory.insert_head(self._now_ns)
-            version = self.magnetic.version
+            pinned = (beside and beside.version) or self.magnetic.version
+            superseded_ns = self.superseded.now() if beside is None else self.superseded.in_version(beside.number)
+            if superseded_ns is None:
+                raise Behind(f"{self.id}: what is superseded in an earlier version is not known any more")
             views = tuple(
                 ChunkView(
                     chunk,
@@ -405,40 +416,33 @@ class Table:
                     chunk.from_ns,
                     chunk.to_ns,
                     dict(chunk.measures),
-                    tuple(chunk.last_sequence),
-                    max(chunk.last_sequence.values(), default=-1),
+                    dict(chunk.last_sequence),
                 )
                 for chunk in self.memory.chunks
             )
+            positions = pinned.positions if beside is None else beside.positions
             self.memory.pin([view.chunk for view in views])
-            self._pinned[version.number] = (version, self._pinned.get(version.number, (version, 0))[1] + 1)
-            return TableView(
-                self._schema(info),
+            self._pinned[pinned.number] = (pinned, self._pinned.get(pinned.number, (pinned, 0))[1] + 1)
+            return MemoryView(
                 self.memory.series_table,
+                self.memory.series_columns(),
                 views,
                 self.memory.whole_from_ns,
-                version,
-                self.magnetic.data,
-                self.numbered(version.positions) if positions is None else positions,
-                self.superseded.now(),
-                visible_from_ns(self._earliest_ns(version), info.settings.retention_ns, now_ns),
+                pinned,
+                self.numbered(positions if self.own is None else {self.own: positions.get(self.own, -1)}),
+                superseded_ns,
             )
 
     def _schema(self, info: TableInfo) -> TableSchema:
         return schema_of(info, self.columns, self._positions.number_of)
 
-    def _earliest_ns(self, version: Version) -> int:
-        starts = (of.from_ns for part in (version.files, self.memory.chunks) for of in part)
-        return min(starts, default=END_OF_TIME_NS)
-
-    def unpin(self, view: TableView) -> None:
+    def unpin(self, view: MemoryView) -> None:
         """The view is read no more."""
         with self.lock:
             version, count = self._pinned.pop(view.version.number)
             if count > 1:
                 self._pinned[version.number] = (version, count - 1)
-            if not self.is_dropped:
-                self.memory.unpin([chunk.chunk for chunk in view.chunks])
+            self.memory.unpin([chunk.chunk for chunk in view.chunks])
 
     def versions_in_use(self) -> list[Version]:
         """The magnetic version of now and those that views have."""

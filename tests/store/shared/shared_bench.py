@@ -10,7 +10,7 @@ from pathlib import Path
 
 from store.catalog.catalog import TableSettings
 from store.errors import Behind
-from store.reading.tail import TailReply, TailRequest, tail
+from store.reading.tail import Gather, Pin, PinnedRows, TailReply, TailRequest, tail
 from store.record import Outcome, TableId
 from store.shared import SharedStore
 from store.store import Store
@@ -131,11 +131,21 @@ class Bench:
             work(store)
         self.settle()
 
-    def gather(self, request: TailRequest) -> list[TailReply]:
-        """The owners' replies, as over the wire."""
+    def gather_of(self, worker: int) -> Gather:
+        """What a query on `worker` gathers: its own rows where they are, the others' as over the wire."""
+        return lambda request, pin: self._gather(worker, request, pin)
+
+    def gather(self, request: TailRequest, _pin: Pin) -> list[TailReply | PinnedRows]:
+        """The same on a worker that has none."""
+        return self._gather(-1, request, _pin)
+
+    def _gather(self, worker: int, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
         asked = TailRequest.decode(request.encode())
         try:
-            return [TailReply.decode(tail(store, asked).encode()) for store in self.owners.values()]
+            return [
+                pin(store) if self.worker_of[stream] == worker else TailReply.decode(tail(store, asked).encode())
+                for stream, store in self.owners.items()
+            ]
         except Behind:
             self.settle()  # an owner may have found out just now
             raise
@@ -144,7 +154,7 @@ class Bench:
         self, worker: int, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None
     ) -> list[str]:
         """What a query on `worker` finds."""
-        with self.workers[worker].snapshot(table.account, self.gather) as snapshot:
+        with self.workers[worker].snapshot(table.account, self.gather_of(worker)) as snapshot:
             columns = snapshot.schema(table.database, table.table).columns
             source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns)
             rows = snapshot.execute(f"SELECT * FROM {source}").to_pylist()

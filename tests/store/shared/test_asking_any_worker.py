@@ -1,4 +1,4 @@
-"""SQL and averages ask a worker that owns none of the rows, as they would ask one that has all."""
+"""SQL and averages ask a worker that owns none of the rows, or all of them, and the answers are the same."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Asked:
         return self.bench.workers[self.worker].catalog
 
     def snapshot(self, account: str) -> Snapshot:
-        return self.bench.workers[self.worker].snapshot(account, self.bench.gather)
+        return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
 
 
-@pytest.fixture
-def asked(tmp_path: Path) -> Iterator[Asked]:
+@pytest.fixture(params=[2, 0], ids=["that owns none", "that owns all"])
+def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
     bench = Bench(str(tmp_path / "magnetic"), tmp_path, workers=3)
     for stream in STREAMS:
         bench.workers[bench.worker_of[stream]].give_back(bench.owners[stream])
@@ -44,7 +44,7 @@ def asked(tmp_path: Path) -> Iterator[Asked]:
         if number == 1:
             bench.each(lambda store: store.flush())
     bench.write([Row((("s", "5"), ("zone", "z1")), T0, (("v", 50.0),))])
-    yield Asked(bench, 2)
+    yield Asked(bench, request.param)
     bench.close()
 
 

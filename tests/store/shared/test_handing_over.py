@@ -14,7 +14,7 @@ from store.catalog.catalog import TableSettings
 from store.errors import Behind, PartitionSilent, QueryFailed, StoreFormatError
 from store.magnetic import versions
 from store.reading import tail
-from store.reading.tail import TailReply, TailRequest
+from store.reading.tail import Pin, TailReply, TailRequest
 from store.record import Outcome, TableId
 from store.table import compaction, room
 from store.testing import Row, batch_of
@@ -190,7 +190,7 @@ def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> N
 
     with (
         bench.workers[0].snapshot(
-            "farm", lambda request: [r for r in bench.gather(request) if r.stream != silent]
+            "farm", lambda request, pin: [r for r in bench.gather(request, pin) if r.stream != silent]
         ) as s,
         pytest.raises(PartitionSilent, match=silent),
     ):
@@ -198,7 +198,7 @@ def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> N
 
 
 def test_an_owner_that_is_always_behind_fails_the_query(bench: Bench) -> None:
-    def gather(_: TailRequest) -> list[TailReply]:
+    def gather(_: TailRequest, _pin: Pin) -> list[TailReply]:
         raise Behind("gone")
 
     bench.write([row(0)])

@@ -39,7 +39,7 @@ class WorkerReader:
 
     def snapshot(self, account: str) -> Snapshot:
         """Over all workers."""
-        return self.bench.workers[self.worker].snapshot(account, self.bench.gather)
+        return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
 
 
 @pytest.fixture

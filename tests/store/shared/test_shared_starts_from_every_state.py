@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from store.catalog.catalog import TableSettings
-from store.reading.tail import tail
 from store.record import TableId
 from store.shared import SharedStore
 from store.state import checkpoint
@@ -61,9 +60,7 @@ class Life:
     def found(self) -> list[float]:
         if self.shared.catalog.find(TABLE) is None:
             return []
-        with self.shared.snapshot(
-            TABLE.account, lambda request: [tail(store, request) for store in self.stores.values()]
-        ) as snapshot:
+        with self.shared.snapshot(TABLE.account) as snapshot:
             return sorted(snapshot.execute(f"SELECT v FROM {snapshot.source(TABLE)}")["v"].to_pylist())
 
 

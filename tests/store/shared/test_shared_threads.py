@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store.reading.tail import TailReply, TailRequest, tail
+from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest, tail
 from store.table import compaction, room
 from store.testing import Row, batch_of
 
@@ -60,7 +60,8 @@ class Busy:
     def query(self, worker: int) -> None:
         while not self.is_over.is_set():
             least = 1 + sum(self.applied.values())
-            with self.bench.workers[worker].snapshot("farm", self.gather) as snapshot:
+            gather = functools.partial(self.gather, worker)
+            with self.bench.workers[worker].snapshot("farm", gather) as snapshot:
                 source = snapshot.source(TABLE)
                 most = 1 + sum(self.begun.values())
                 found = snapshot.execute(f"SELECT count(*) AS n, count(DISTINCT (s, time_ns)) AS d FROM {source}")
@@ -68,11 +69,12 @@ class Busy:
             assert row["n"] == row["d"]
             assert least <= row["n"] <= most
 
-    def gather(self, request: TailRequest) -> list[TailReply]:
-        replies = []
+    def gather(self, worker: int, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
+        replies: list[TailReply | PinnedRows] = []
         for stream in STREAMS:
             with self.locks[stream]:
-                replies.append(tail(self.bench.owners[stream], request))
+                store, is_here = self.bench.owners[stream], self.bench.worker_of[stream] == worker
+                replies.append(pin(store) if is_here else tail(store, request))
         return replies
 
     def run(self, work: Callable[[], None]) -> None:
