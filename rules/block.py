@@ -65,6 +65,10 @@ class Block:
         repeats = bool((self._newest[series] != rows).any())
         found: list[tuple[int, int, Watched, Watch, Change]] = []
         for watched in self._watched:
+            not_numbers = watched.reader.not_numbers(batch)
+            if not_numbers is not None:
+                for _, watch in watched.watches:
+                    watch.leave_out(series[not_numbers[start:]])
             samples = self._samples(watched, batch, rows, series, repeats=repeats)
             if samples is None or not len(samples):
                 continue

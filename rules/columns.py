@@ -15,6 +15,7 @@ from store.record import MeasureType, RecordBatch, SeriesIndex
 
 NUMBERS = (MeasureType.DOUBLE, MeasureType.BIGINT)
 _SINGLE = tuple(f"measure_value::{kind}" for kind in NUMBERS)
+_SINGLE_OTHERS = tuple(f"measure_value::{kind}" for kind in MeasureType if kind not in NUMBERS)
 
 
 class MeasureReader:
@@ -34,6 +35,18 @@ class MeasureReader:
                 values = self._with_single(values, batch, batch.measures[name])
         return values
 
+    def not_numbers(self, batch: RecordBatch) -> Bools | None:
+        """Which rows have a value that is text, a truth or a time, which no rule judges; None: no row has."""
+        found: Bools | None = None
+        own = batch.measures.get(self.measure)
+        if own is not None and batch.types[self.measure] not in NUMBERS:
+            found = _there(own)
+        for name in _SINGLE_OTHERS:
+            if name in batch.measures and name != self.measure:
+                there = _there(batch.measures[name]) & self._mine(batch)
+                found = there if found is None else found | there
+        return found
+
     def exact(self, batch: RecordBatch, row: int) -> float:
         """The value at `row`, which has one; an int if it is a bigint."""
         for name in (self.measure, *_SINGLE):
@@ -44,14 +57,24 @@ class MeasureReader:
         raise LookupError(f"row {row} has no value of {self.measure}")
 
     def _with_single(self, values: Float64s | None, batch: RecordBatch, column: pa.Array) -> Float64s | None:
-        new = self._index.keys[len(self._single) : len(self._index)]
-        if new:
-            self._single = np.append(self._single, [key.measure_name == self.measure for key in new])
-        mine = self._single[batch.series]
+        mine = self._mine(batch)
         if not mine.any():
             return values
         single = np.where(mine, as_floats(column), np.nan)
         return single if values is None else np.where(np.isnan(values), single, values)
+
+    def _mine(self, batch: RecordBatch) -> Bools:
+        """Which rows are single-measure records of this measure."""
+        new = self._index.keys[len(self._single) : len(self._index)]
+        if new:
+            self._single = np.append(self._single, [key.measure_name == self.measure for key in new])
+        mine: Bools = self._single[batch.series]
+        return mine
+
+
+def _there(column: pa.Array) -> Bools:
+    there: Bools = column.is_valid().to_numpy(zero_copy_only=False)
+    return there
 
 
 def as_floats(column: pa.Array) -> Float64s:

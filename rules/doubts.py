@@ -60,17 +60,24 @@ class Seen:
 class Work:
     """What a rule has done since the start.
 
-    judged    samples that had a figure
-    too_wide  samples without one: they came too long after the one before for `per`
-    waiting   signals beyond the bounds for longer than `for`, of which nothing has come since
+    judged       samples that had a figure
+    too_wide     samples without one: they came too long after the one before for `per`
+    waiting      signals beyond the bounds for longer than `for`, of which nothing has come since
+    not_numbers  values of its measure that were text, truths or times
     """
 
     judged: int = 0
     too_wide: int = 0
     waiting: int = 0
+    not_numbers: int = 0
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.judged + other.judged, self.too_wide + other.too_wide, self.waiting + other.waiting)
+        return Work(
+            self.judged + other.judged,
+            self.too_wide + other.too_wide,
+            self.waiting + other.waiting,
+            self.not_numbers + other.not_numbers,
+        )
 
 
 def table_doubts(rule: Rule, tables: Collection[str]) -> list[Doubt]:
@@ -83,11 +90,11 @@ def table_doubts(rule: Rule, tables: Collection[str]) -> list[Doubt]:
 
 def doubts(rule: Rule, seen: Seen, work: Work = Work()) -> list[Doubt]:  # frozen
     """About everything else."""
-    found = (*_about_measure(rule, seen), *_about_where(rule, seen), *_about_work(rule, work))
+    found = (*_about_measure(rule, seen, work), *_about_where(rule, seen), *_about_work(rule, work))
     return [Doubt(kind, seen.table, text) for kind, text in found]
 
 
-def _about_measure(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
+def _about_measure(rule: Rule, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:
     columns = {name: kind for name, kind in seen.types.items() if not name.startswith(_SINGLE)}
     single = {kind for name, kind in seen.types.items() if name.startswith(_SINGLE)}
     kinds = ({columns[rule.measure]} if rule.measure in columns else set()) | (
@@ -100,6 +107,9 @@ def _about_measure(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
     elif not kinds & set(_NUMBERS):
         what = " and ".join(sorted(kinds))
         yield Kind.TYPE, f"the measure {rule.measure} of {seen.table} is {what}, and only numbers are judged"
+    elif work.not_numbers:
+        text = f"values of the measure {rule.measure} of {seen.table} that were not numbers: {work.not_numbers}"
+        yield Kind.TYPE, f"{text}; only numbers are judged"
 
 
 def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:

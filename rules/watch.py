@@ -67,6 +67,7 @@ class Watch:
         self._hold_ns = duration_ns(rule.hold)
         self.judged = 0  # samples with a figure, and without one for the gap before them: of rates only
         self.too_wide = 0
+        self.not_numbers = 0
 
     def grow(self, size: int) -> None:
         """Make room for the series ids below `size`, all of which are in the index, and decide `where` for new ones."""
@@ -93,7 +94,7 @@ class Watch:
             pending = np.flatnonzero(self.phase == Phase.PENDING)
             patience_ns = self._hold_ns + LONGEST_PAUSE_NS
             waiting = int(np.count_nonzero(newest_ns[pending] < now_ns - patience_ns))
-        return Work(self.judged, self.too_wide, waiting)
+        return Work(self.judged, self.too_wide, waiting, self.not_numbers)
 
     def set(self, series: Indices, phase: npt.NDArray[np.int8], side: npt.NDArray[np.int8], onset_ns: Int64s) -> None:
         """Put these series, all of them ok before, into a state that was kept."""
@@ -101,6 +102,10 @@ class Watch:
         self.side[series] = side
         self.onset_ns[series] = onset_ns
         self._active = len(self.active())
+
+    def leave_out(self, series: Indices) -> None:
+        """Values of these series were no numbers: they are counted, and judged by nobody."""
+        self.not_numbers += int(np.count_nonzero(self._applies[series]))
 
     def evaluate(self, samples: Samples) -> list[Change]:
         """What these samples change, those of each signal in their order."""

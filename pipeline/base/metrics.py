@@ -118,6 +118,11 @@ rules_doubtful = Gauge(
     "Rules that may never fire: the log and /v1/rules say why",
     multiprocess_mode="livemax",
 )
+rules_unjudged_samples = Counter(
+    "streamgauge_rules_unjudged_samples_total",
+    "Samples that a rule could not judge: not_a_number, or too_wide a gap before them for its `per`",
+    ["reason"],
+)
 rules_save_seconds = Histogram(
     "streamgauge_rules_save_seconds",
     "Time of one pass that saves the state of all rules",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pyarrow as pa
 import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
@@ -14,6 +17,7 @@ SEEN = Seen(
     frozenset({"climate"}),
     {"sensor": frozenset({"s1", "s2"}), "region": frozenset({"eu-west"}), "serial": None},
 )
+SEEN_A = Seen(TABLE, {"temperature": MeasureType.DOUBLE}, frozenset({"climate"}), {"sensor": frozenset({"a", "b"})})
 SINGLE = Seen(TABLE, {"measure_value::double": MeasureType.DOUBLE}, frozenset({"cpu", "memory"}), {})
 
 
@@ -69,3 +73,31 @@ def test_a_signal_that_is_pending_and_silent_is_told(seconds: int, waiting: int)
 
     assert (work.waiting, pending, firing) == (waiting, 1, 0)
     assert [str(doubt.kind) for doubt in doubts(rule, SEEN, work)] == (["for"] if waiting else [])
+
+
+def test_values_that_are_no_numbers_are_counted_and_told_for_the_series_of_the_rule() -> None:
+    feed = Feed(rules_of("alert: A, measure: temperature, range: {max: 1}, where: {sensor: a}"))
+    feed.send(("a", 0, 0.5))
+    texts = replace(
+        feed.batch([("a", 1, None), ("a", 2, None), ("b", 1, None)]),
+        measures={"temperature": pa.array(["hot", None, "hot"])},
+        types={"temperature": MeasureType.VARCHAR},
+    )
+
+    assert feed.engine.evaluate(texts) == []
+    ((_, rule, work, *_),) = feed.engine.work(START * SECOND)
+    assert work.not_numbers == 1
+    (doubt,) = doubts(rule, SEEN_A, work)
+    assert (
+        doubt.text == f"values of the measure temperature of {TABLE} that were not numbers: 1; only numbers are judged"
+    )
+
+
+def test_single_measure_records_of_text_are_counted_by_their_measure_name() -> None:
+    feed = Feed(rules_of("alert: A, measure: climate, range: {max: 1}", "alert: B, measure: cpu, range: {max: 1}"))
+    texts = feed.batch([("a", 0, None), ("b", 0, None)], "measure_value::varchar", MeasureType.VARCHAR)
+    texts = replace(texts, measures={"measure_value::varchar": pa.array(["hot", "cold"])})
+
+    feed.engine.evaluate(texts)
+
+    assert {rule.alert: work.not_numbers for _, rule, work, *_ in feed.engine.work(0)} == {"A": 2, "B": 0}

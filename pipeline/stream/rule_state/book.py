@@ -77,12 +77,17 @@ class RuleBook:
         self._known: dict[TableId, Known] = {}
         self._work: dict[str, dict[TableId, Work]] = {}
         self._standing: dict[str, dict[TableId, Standing]] = {}
+        self._unjudged = Work()  # counted so far
         self._told: set[tuple[str, str, TableId | None]] = set()
 
     def look(self, now_ns: int) -> None:
         """See what is new, and say what is doubtful and was not said yet."""
-        self._look_at_tables()
         self._look_at_work(now_ns)
+        self.say_doubts(self._look_at_tables())
+
+    def say_doubts(self, seen: dict[TableId, Seen]) -> None:
+        """Say in the log what is doubtful, seen these tables, and was not said yet."""
+        self.seen = seen
         doubtful = 0
         for rule in self.rules.rules:
             found = self.doubts(rule)
@@ -109,7 +114,7 @@ class RuleBook:
         found = [of for table, of in self._standing.get(rule.name, {}).items() if table.account == account]
         return Standing(sum(of.pending for of in found), sum(of.firing for of in found))
 
-    def _look_at_tables(self) -> None:
+    def _look_at_tables(self) -> dict[TableId, Seen]:
         seen: dict[TableId, Seen] = {}
         for partition in self._owned:
             for table in partition.store.all_tables():
@@ -119,7 +124,7 @@ class RuleBook:
                     known = self._known[table.id] = Known(index)
                 if known.look() and known.upto:
                     seen[table.id] = known.seen(partition.store.measure_types(table.id))
-        self.seen = seen
+        return seen
 
     def _look_at_work(self, now_ns: int) -> None:
         work: dict[str, dict[TableId, Work]] = {}
@@ -130,7 +135,16 @@ class RuleBook:
                 of_rule[table] = of_rule.get(table, Work()) + done
                 before = standing.setdefault(rule.name, {}).get(table, Standing(0, 0))
                 standing[rule.name][table] = Standing(before.pending + pending, before.firing + firing)
+        unjudged = sum((done for of_rule in work.values() for done in of_rule.values()), Work())
+        count_unjudged(self._unjudged, unjudged)
+        self._unjudged = unjudged
         self._work, self._standing = work, standing
+
+
+def count_unjudged(before: Work, now: Work) -> None:
+    """Count what rules could not judge between two looks; a table that was let go in between took its work along."""
+    metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
+    metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
 
 
 def say_patterns_without_files(patterns: Sequence[str], files_of: Callable[[str], Iterable[object]]) -> None:

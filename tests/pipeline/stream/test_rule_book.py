@@ -1,0 +1,51 @@
+"""What the worker says and counts of rules that judge nothing."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from prometheus_client import REGISTRY
+
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.rule_state.book import RuleBook, count_unjudged
+from rules import RuleSet, Seen, Work
+from rules.parse import parse_rules
+from store.record import MeasureType, TableId
+
+TABLE = TableId("default", "farm", "air")
+RULES = """
+groups:
+- name: g
+  table: farm.air
+  rules: [{alert: Bad, measure: state, range: {max: 1}}]
+"""
+
+
+def test_a_rule_on_a_text_measure_is_told_once_and_is_doubtful(caplog: pytest.LogCaptureFixture) -> None:
+    found, problems = parse_rules(RULES, "rules.yaml")
+    assert not problems
+    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(), lambda: {"farm.air"}, is_alone=True)
+    seen = {TABLE: Seen(TABLE, {"state": MeasureType.VARCHAR}, frozenset({"readings"}), {})}
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            book.say_doubts(seen)
+
+    (told,) = caplog.messages
+    assert told.startswith(f"the rule g/Bad (rules.yaml) may never fire: the measure state of {TABLE} is varchar")
+    assert REGISTRY.get_sample_value("streamgauge_rules_doubtful") == 1
+
+
+def test_what_rules_could_not_judge_is_counted_by_its_reason() -> None:
+    def counted() -> tuple[float, ...]:
+        name = "streamgauge_rules_unjudged_samples_total"
+        reasons = ("not_a_number", "too_wide")
+        return tuple(REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0 for reason in reasons)
+
+    before = counted()
+    for earlier, now in ((Work(), Work(not_numbers=3)), (Work(not_numbers=3), Work(not_numbers=5, too_wide=1))):
+        count_unjudged(earlier, now)
+    count_unjudged(Work(not_numbers=5, too_wide=1), Work())  # its table was deleted
+
+    assert tuple(now - then for now, then in zip(counted(), before, strict=True)) == (5, 1)
