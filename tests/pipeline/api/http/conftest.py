@@ -3,7 +3,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_service import HttpService
+
+from tests.support.http_service import HttpService
 
 TOKENS = {"token-of-farm-7": "farm-7", "token-of-farm-8": "farm-8"}
 

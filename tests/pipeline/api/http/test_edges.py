@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from http_service import HttpService
+
+from tests.support.http_service import HttpService
 
 QUERY = b'{"sql": "SELECT 7 AS x"}'
 REPLAY = b'{"reason": "no_route"}'

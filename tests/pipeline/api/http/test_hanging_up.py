@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_service import HEAVY, HttpService
 
 from pipeline.api.http.server import HttpServer, listen
 from pipeline.api.http.slots import QuerySlots
 from store.engine import interruption
+from tests.support.http_service import HEAVY, HttpService
 from tests.support.waiting import wait_for
 
 WITHIN_S = 60

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from http_service import NOW_NS, NS, HttpService
 
 from store.values.times import rfc3339
+from tests.support.http_service import NOW_NS, NS, HttpService
 
 BINS = {"1s": NS, "7s": 7 * NS, "5m": 300 * NS, "1h": 3600 * NS, None: None}
 QUESTIONS = 25

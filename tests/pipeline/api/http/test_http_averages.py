@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from http_service import NOW_NS, NS, HttpService
+
+from tests.support.http_service import NOW_NS, NS, HttpService
 
 MINUTE = 60 * NS
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import httpx
-from http_service import HttpService
 from prometheus_client import REGISTRY
+
+from tests.support.http_service import HttpService
 
 
 def value(name: str, **labels: str) -> float:

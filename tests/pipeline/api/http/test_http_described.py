@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
-from http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
 from jsonschema import Draft202012Validator, FormatChecker
 
 from pipeline.api.http.routes import averages, query
@@ -23,6 +22,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.rule_state.book import RuleBook
 from rules import RuleSet
 from rules.parse import parse_rules
+from tests.support.http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
 
 READER = {"authorization": "Bearer token-of-a-reader"}
 RULES = """

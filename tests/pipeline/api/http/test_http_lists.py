@@ -5,12 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from http_service import NOW_NS, NS, HttpService
 
 from pipeline.api.http.routes import dead_letters
 from pipeline.log.frame import FrameKind, decode_frame
 from pipeline.log.topics import READINGS
 from store.record import SeriesKey, TableId
+from tests.support.http_service import NOW_NS, NS, HttpService
 
 MINUTE = 60 * NS
 

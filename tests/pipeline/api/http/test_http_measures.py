@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from http_service import NOW_NS, HttpService
 
 from store.record import MeasureType
+from tests.support.http_service import NOW_NS, HttpService
 
 
 async def _send(service: HttpService, *values: object) -> None:

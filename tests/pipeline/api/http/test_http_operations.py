@@ -3,11 +3,11 @@
 import re
 
 import httpx
-from http_service import NOW_NS, NS, HttpService
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.base import metrics
 from pipeline.stream.progress import Progress
+from tests.support.http_service import NOW_NS, NS, HttpService
 
 
 async def test_supervisors_and_scrapers_need_no_token(guarded: HttpService) -> None:

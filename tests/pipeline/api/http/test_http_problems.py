@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
-from http_service import HttpService
 
 from pipeline.base.errors import LogError, LogFull
 from store.errors import MagneticTierError, MagneticUnavailable, QueryTimeout, UnknownTable
+from tests.support.http_service import HttpService
 
 MEMBERS = {"type", "title", "status", "detail"}
 

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 
 import httpx
-from http_service import HEAVY, HttpService, queries_once
 
 from pipeline.cluster.client import Answered, Forwarded
+from tests.support.http_service import HEAVY, HttpService, queries_once
 
 
 async def test_queries_are_listed_and_ended_by_their_account_alone(guarded: HttpService) -> None:

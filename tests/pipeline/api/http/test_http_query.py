@@ -6,9 +6,9 @@ import io
 import httpx
 import pyarrow as pa
 import pytest
-from http_service import NOW_NS, NS, HttpService
 
 from pipeline.api.http.routes import query
+from tests.support.http_service import NOW_NS, NS, HttpService
 
 SQL = 'SELECT sensor, time, temperature, ok, note FROM "farm"."climate" ORDER BY time'
 

@@ -12,9 +12,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from http_service import HttpService
 
 from pipeline.config.roles import Role
+from tests.support.http_service import HttpService
 
 TOKENS = {f"token-that-may-{role}": "farm-7" for role in Role}
 ROLES = {f"token-that-may-{role}": role for role in Role}

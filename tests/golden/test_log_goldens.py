@@ -1,0 +1,142 @@
+"""What is in the log: frames, requests, dead letters, alerts; and the embedded log's own files."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipeline.log.dead_letter import (
+    DeadLetter,
+    Reason,
+    Rejection,
+    Replayed,
+    decode_dead_letters,
+    decode_rejection,
+    encode_dead_letters,
+    encode_rejection,
+    encode_replayed,
+)
+from pipeline.log.embedded.folder import open_folder
+from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.frame import FrameKind, decode_frame, encode_frame
+from pipeline.log.log import Extent
+from rules.transition import Reason as EndReason
+from rules.transition import Status, Transition, to_event
+from store.endpoint.payload import WriteRecord, decode_write, encode_write
+from store.record import MeasureType, SeriesKey, SeriesRegistry, TableId
+from tests.golden.conftest import Golden
+from tests.golden.sqlite_text import dump, restore
+
+T = 1_795_000_000_123_456_789
+REJECTION = Rejection(Reason.TOO_LARGE, "3000000 bytes; at most 1048576", b"\x00head")
+LETTER = DeadLetter("0123456789abcdef:0:7:1", "farm", "gh/north/s1", b'{"cut', Reason.INVALID_JSON, "at byte 5", T)
+RECORDS = [
+    WriteRecord((("s", "1"), ("site", "é")), "climate", T, 1, (("t", MeasureType.DOUBLE, 21.5),), "north"),
+    WriteRecord((("s", "1"), ("site", "é")), "climate", T + 1, 2, (("n", MeasureType.BIGINT, -3),), "north"),
+    WriteRecord((("s", "2"),), "measure", T, 1, (("measure_value::varchar", MeasureType.VARCHAR, "on"),)),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "account", "mqtt_topic", "payload"),
+    [
+        (FrameKind.MQTT, "farm", "gh/north/s1", b'{"temperature": 21.5}'),
+        (FrameKind.MQTT_AGAIN, "default", "gh/south/é", b"\xff\x00"),
+        (FrameKind.WRITE_RECORDS, "farm", "", encode_write("db", "t", RECORDS)),
+        (FrameKind.REJECTED, "farm", "gh/north/s1", encode_rejection(REJECTION)),
+    ],
+)
+def test_a_frame(golden: Golden, kind: FrameKind, account: str, mqtt_topic: str, payload: bytes) -> None:
+    columns = [T, T + 1], [account, account], [mqtt_topic, mqtt_topic], [payload, b""]
+
+    frame = decode_frame(golden(f"frame-{kind}.msgpack", encode_frame(kind, *columns)))
+
+    assert frame.kind == kind
+    assert (frame.arrival_ns, frame.accounts, frame.mqtt_topics, frame.payloads) == columns
+
+
+def test_a_request_to_write_records(golden: Golden) -> None:
+    data = golden("write-records.msgpack", encode_write("db", "t", RECORDS))
+
+    batch = decode_write(data, "farm", SeriesRegistry(), "0123456789abcdef/readings/0", 4, T + 9)
+
+    assert batch.index.table == TableId("farm", "db", "t")
+    keys = [batch.index.keys[series] for series in batch.series]
+    assert keys == [SeriesKey(record.dimensions, record.measure_name) for record in RECORDS]
+    assert [batch.index.zones[series] for series in batch.series] == ["north", "north", None]
+    assert batch.time_ns.tolist() == [T, T + 1, T]
+    assert batch.version.tolist() == [1, 2, 1]
+    assert {name: values.to_pylist() for name, values in batch.measures.items()} == {
+        "t": [21.5, None, None],
+        "n": [None, -3, None],
+        "measure_value::varchar": [None, None, "on"],
+    }
+
+
+def test_a_message_that_the_gateway_rejects(golden: Golden) -> None:
+    assert decode_rejection(golden("rejection.msgpack", encode_rejection(REJECTION))) == REJECTION
+
+
+def test_dead_letters_and_the_note_that_they_were_replayed(golden: Golden) -> None:
+    letters = decode_dead_letters(golden("dead-letters.msgpack", encode_dead_letters([LETTER])))
+    note = decode_dead_letters(golden("dead-letters-replayed.msgpack", encode_replayed([LETTER.id], T)))
+
+    assert (letters.letters, letters.replayed) == ([LETTER], None)
+    assert (note.letters, note.replayed) == ([], Replayed([LETTER.id], T))
+
+
+def test_alerts_which_are_the_bodies_of_webhooks(golden: Golden) -> None:
+    """The JSON of fired, and of resolved without a sample; `event` is what is posted."""
+    fired = Transition(
+        id="00112233445566778899aabbccddeeff",
+        status=Status.FIRING,
+        table=TableId("farm", "agriculture", "readings"),
+        zone="north",
+        rule="climate/TooHot",
+        since_ns=T - 1_000_000_000,
+        time_ns=T,
+        value=40.25,
+        bounds={"max": 32.0},
+        measure="temperature",
+        dimensions={"sensor": "s1"},
+        labels={"severity": "warning"},
+        annotations={"summary": "north: 40.25"},
+    )
+    ended = Transition(
+        **{name: getattr(fired, name) for name in fired.__slots__ if name not in {"status", "value", "reason", "zone"}},
+        zone=None,
+        status=Status.RESOLVED,
+        value=None,
+        reason=EndReason.RULE_REMOVED,
+    )
+
+    events = json.loads(golden("alerts.json", orjson.dumps([to_event(one) for one in (fired, ended)])))
+
+    assert [event["event"]["type"] for event in events] == ["alert.firing", "alert.resolved"]
+    assert events[0]["event"]["timestamp"] == "2026-11-18T11:06:40.123456789Z"
+
+
+def test_the_embedded_log(golden: Golden, tmp_path: Path) -> None:
+    """A topic's file is SQLite's; what stands in it is ours."""
+    folder = open_folder(tmp_path / "log")
+    with closing(TopicFile(folder, "readings")) as topic:
+        topic.append([(0, b"first"), (0, b"second")])
+    description = json.loads((folder.path / "log.json").read_bytes())
+
+    kept = tmp_path / "kept"
+    restore(kept / "readings.sqlite", golden("readings.sql", dump(topic.path)))
+    (kept / "log.json").write_bytes(
+        golden("log.json", json.dumps(description | {"log_id": "0123456789abcdef"}).encode())
+    )
+    again = open_folder(kept)
+    with closing(TopicFile(again, "readings")) as topic:
+        assert again.log_id == "0123456789abcdef"
+        assert [(message.offset, message.value) for message in topic.read(0, 0, 9, 999)] == [
+            (0, b"first"),
+            (1, b"second"),
+        ]
+        assert topic.extent(0) == Extent(0, 2, 11)
