@@ -9,8 +9,10 @@ UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+# of pytest, in all lanes of tests
+OPTIONS ?=
 
-.PHONY: help setup demo test lint types unit bench lock clean
+.PHONY: help setup demo check test soak lint types bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made here
@@ -41,12 +43,19 @@ lint: $(STAMP)  ## ruff
 types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(STAMP)  ## the tests that start no process of ours
-	$(BIN)/pytest -n $(JOBS) -m "not end_to_end and not faults"
+# Compiled files are kept whatever the shell says: a run starts hundreds of interpreters.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist worksteal $(OPTIONS)
 
-test: $(STAMP) lint types  ## lint, types, and every test; installs what the tests need
+check: $(STAMP) lint types  ## lint, types, and every test that starts no process: in 90 seconds
+	$(PYTEST) -m "not processes and not soak" --hypothesis-profile check
+
+test: $(STAMP) lint types  ## the same and every test that starts the product, brokers, buckets; installs what they need
 	@tests/install_packages
-	$(BIN)/pytest -n $(JOBS)
+	$(PYTEST) -m "not soak"
+
+soak: $(STAMP) lint types  ## the same for longer, and the chart and the compose file; installs Go, too
+	@tests/install_packages soak
+	$(PYTEST) --hypothesis-profile soak --fault-kills 10
 
 bench: $(STAMP)  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
 ifeq ($(BENCH),)

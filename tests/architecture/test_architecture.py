@@ -176,6 +176,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.processes
 def test_importing_any_module_starts_and_opens_nothing() -> None:
     """No thread, process, socket or file to write; and every module can be imported."""
     names = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in modules()]

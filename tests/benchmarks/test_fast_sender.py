@@ -16,6 +16,8 @@ import pytest
 from simulators import packets
 from tests.support.mqtt_server import TinyServer
 
+pytestmark = pytest.mark.processes
+
 SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
 
 

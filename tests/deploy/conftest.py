@@ -19,11 +19,13 @@ CACHE = ROOT / ".cache"
 GO_PLACES = ("/usr/local/go/bin/go", str(CACHE / "go" / "go" / "bin" / "go"))  # where tests/install_packages puts one
 
 
+@pytest.hookimpl(tryfirst=True)  # before anything is left out by its mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first one waits for a compiler: minutes on a machine that never built it, nothing after that."""
+    """What needs Go is of `make soak`, and the first one waits for a compiler: minutes where it was never built."""
     for item in items:
         if "checks" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(900))
+            item.add_marker("soak")
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,7 @@ def test_each_worker_tells_the_others_its_own_name(project: dict[str, Any]) -> N
         assert project["services"][name]["environment"]["STREAMGAUGE_PEERS__ADVERTISE"] == f"{name}:8080"
 
 
+@pytest.mark.processes
 def test_mosquitto_starts_with_its_configuration_and_takes_messages(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

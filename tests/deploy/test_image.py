@@ -9,6 +9,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 from deploy_files import DEPLOY, ROOT
 
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
@@ -19,6 +20,7 @@ def values_of(instruction: str) -> list[str]:
     return [line.removeprefix(instruction).strip() for line in INSTRUCTIONS if line.startswith(f"{instruction} ")]
 
 
+@pytest.mark.processes
 def test_hadolint_has_nothing_to_say() -> None:
     hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     assert hadolint is not None

@@ -45,6 +45,7 @@ def test_there_is_one_for_all_and_a_template_for_each_process() -> None:
     ]
 
 
+@pytest.mark.processes
 def test_systemd_finds_nothing_wrong_with_it(unit: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False, timeout=60
@@ -53,6 +54,7 @@ def test_systemd_finds_nothing_wrong_with_it(unit: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.processes
 def test_it_may_do_little_more_than_it_needs(unit: Path) -> None:
     threshold = f"--threshold={MOST_EXPOSED * 10:.0f}"
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", threshold, unit]

@@ -14,7 +14,7 @@ from pages import blocks, shell_commands
 from tests.support.product import COMMAND, Product
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.processes
 
 FLEET = "sensors: 8\ninterval: 1s\nlayout: {regions: [eu-west], greenhouses: 1, zones: [north, south]}\n"
 SECRETS = {

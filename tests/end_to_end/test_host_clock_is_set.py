@@ -16,7 +16,7 @@ from pipeline.base.errors import ServerRefused
 from tests.support.product import FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
 TABLES = [
     {"name": "farm.stamped", "topics": "stamped/{sensor}", "retention": {"memory": "1h", "magnetic": "30d"}},

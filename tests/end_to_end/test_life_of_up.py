@@ -18,7 +18,7 @@ from pipeline.operations.demo import REFRESH_S, Receiver
 from tests.support.product import COMMAND, FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 ROWS = 500
 ENDLESS = 'SELECT COUNT(*) FROM "farm"."climate" a, "farm"."climate" b, "farm"."climate" c WHERE a.id + b.id * c.id > 5'

@@ -15,7 +15,7 @@ from pipeline.base.errors import ServerRefused
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 QUERY = """SELECT BIN(time, 5m) AS binned_time, AVG(measure_value::double) AS avg_cpu FROM "MyDatabase"."MyTable" WHERE measure_name = 'CPUUtilization' AND time > ago(6h)
      GROUP BY binned_time ORDER BY binned_time"""  # noqa: E501  # as users have it

@@ -23,7 +23,7 @@ from tests.support.mosquitto import Mosquitto, Relay
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 def acknowledged_ids(relay: Relay) -> set[int]:

@@ -21,7 +21,7 @@ from tests.support.fault_kit import (
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 SERVER_BUSY = 3  # MQTT 3.1.1, 3.2.2.3: server unavailable
 ACCEPTED = 0

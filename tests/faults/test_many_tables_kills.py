@@ -7,7 +7,7 @@ import pytest
 from tests.support.fault_kit import Sender, ask, assert_nothing_lost, config, die_at, hasty
 from tests.support.product import Product
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 ACCOUNTS, TABLES = 10, 5
 MOST_FLUSHED_ALONE = 30  # in place of 150: less to open, to save and to ask

@@ -9,7 +9,7 @@ import pytest
 from tests.support.fault_kit import Sender, assert_nothing_lost, config, die_at, hasty
 from tests.support.product import Product
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 TABLES = 2
 MOMENTS = (

@@ -11,7 +11,7 @@ from tests.support.fault_kit import HTTP_ERRORS, ask, caught_up, config, device,
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 class Watcher(threading.Thread):

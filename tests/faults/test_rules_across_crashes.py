@@ -17,7 +17,7 @@ from tests.support.fault_kit import caught_up, config, device, hasty, publish
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 RULE = """
 groups:

@@ -10,7 +10,7 @@ from tests.support.fault_kit import FIRST_ID, Sender, assert_nothing_lost, confi
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 GATEWAYS = ("gateway-1", "gateway-2")
 

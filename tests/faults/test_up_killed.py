@@ -22,7 +22,7 @@ from tests.support.fault_kit import (
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.support.fault_kit import ask, config, hasty, publish_for
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 NAMES = {"DatabaseName": "sensors", "TableName": "climate"}
 WRITERS = 4

@@ -20,7 +20,7 @@ from pipeline.operations.client import Client
 from tests.support.product import FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 TABLES = 10
 CONNECTIONS = 200

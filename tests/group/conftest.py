@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.fault_options import pytest_addoption
 from tests.support.group_kit import group_config
 from tests.support.group_product import GroupProduct
 from tests.support.kafka_broker import Broker, kafka
 
-__all__ = ["kafka", "pytest_addoption"]
+__all__ = ["kafka"]
 
 Start = Callable[..., GroupProduct]
 

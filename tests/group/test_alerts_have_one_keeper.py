@@ -19,7 +19,7 @@ from tests.support.group_kit import ZONES, device, publish, shared_out
 from tests.support.group_product import GroupProduct, Part
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.support.group_kit import ZONES, ask, count, device, owned, publish, r
 from tests.support.group_product import GroupProduct, Part
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 def started(start: Any, **options: Any) -> GroupProduct:

@@ -13,7 +13,7 @@ from tests.support.group_product import GroupProduct
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 def test_what_a_broker_took_is_stored_once_whoever_is_killed(start: Any, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.support.group_product import GroupProduct
 from tests.support.kafka_broker import Broker
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(1200)]
 
 
 def test_nothing_is_lost_while_gateways_workers_and_kafka_are_killed(

@@ -11,7 +11,7 @@ from tests.support.group_kit import ZONES, count, device, publish, shared_out
 from tests.support.s3_server import s3_server
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 def test_workers_share_tables_in_a_bucket_and_take_over_from_it(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:

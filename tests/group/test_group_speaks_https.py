@@ -12,7 +12,7 @@ from tests.support.group_kit import ZONES, count, device, publish, refusal, shar
 from tests.support.group_product import GroupProduct
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 def test_workers_answer_for_each_other_by_https(start: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rule_feed import SECOND, STREAM, TABLE, Feed, rules_of
 
@@ -17,6 +17,7 @@ from rules.engine import Engine
 from rules.rule import Bounds, RateOfChange, Rule, RuleSet
 from rules.transition import Transition
 from store.record import MeasureType, RecordBatch, SeriesRegistry
+from tests.support.examples import examples
 
 Values: TypeAlias = dict[str, float | None]
 Row: TypeAlias = tuple[str, int, int, Values]
@@ -181,7 +182,7 @@ rows_strategy = sparse | st.integers(0, 2**32).map(dense)
 cuts_strategy = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 8)), min_size=1)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(rows=rows_strategy, cuts=cuts_strategy)
 def test_the_engine_decides_as_the_reference_does(rows: list[Row], cuts: list[tuple[int, bool, int]]) -> None:
     """Batches of any size; between them the engine may be replaced by one restored elsewhere, and rows sent again."""
@@ -205,7 +206,6 @@ def test_the_engine_decides_as_the_reference_does(rows: list[Row], cuts: list[tu
     assert sorted(found) == sorted(expected(rows))
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows=rows_strategy.filter(bool), cut=st.integers(0, 150), crash=st.integers(0, 150))
 def test_a_replay_repeats_transitions_under_the_same_ids(rows: list[Row], cut: int, crash: int) -> None:
     """After a crash behind the snapshot, the log is read again: what was told twice is the same, nothing is missing."""

@@ -16,6 +16,8 @@ import pytest
 
 from tests.support.mqtt_server import TinyServer
 
+pytestmark = pytest.mark.processes
+
 FLEET = """\
 sensors: 40
 interval: 500ms

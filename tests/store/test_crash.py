@@ -14,6 +14,8 @@ from store.record import TableId
 from store.store import Store
 from store.testing import Row, batch_of
 
+pytestmark = pytest.mark.processes
+
 TABLES = [TableId("farm", "d", f"t{number}") for number in range(3)]
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000

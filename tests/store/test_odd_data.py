@@ -12,7 +12,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given
 
 from store import layout
 from store.catalog.catalog import TableSettings
@@ -25,6 +25,7 @@ from store.sql import query
 from store.store import Store
 from store.table import compaction, room
 from store.testing import Oracle, Row, batch_of
+from tests.support.examples import examples
 
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
@@ -110,9 +111,8 @@ def found(store: Store, table: TableId) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-@settings(
-    max_examples=12,
-    deadline=None,
+@examples(
+    12,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

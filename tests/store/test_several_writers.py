@@ -85,6 +85,7 @@ def expected(positions: dict[str, int]) -> list[tuple[int, int]]:
     )
 
 
+@pytest.mark.processes
 def test_what_three_processes_commit_at_once_is_there_once(url: str, start: Callable[..., Any]) -> None:
     """They begin with the making of the table, add columns, merge each other's files."""
     commits = 3 if url.startswith("s3://") else 10  # moto is slow: three writers in a row outrun each other there
@@ -103,6 +104,7 @@ def test_what_three_processes_commit_at_once_is_there_once(url: str, start: Call
         assert MagneticTier(place(url), STREAMS, stream).version.positions == positions
 
 
+@pytest.mark.processes
 def test_a_killed_writer_leaves_a_table_that_others_write_and_that_its_successor_takes_up(
     url: str, start: Callable[..., Any]
 ) -> None:

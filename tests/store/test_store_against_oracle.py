@@ -11,7 +11,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from store import layout
 from store.catalog.catalog import TableSettings
@@ -24,6 +24,7 @@ from store.table.retention import retain
 from store.table.series_state import SeriesState
 from store.table.vacuum import KEEP_NS, vacuum
 from store.testing import Oracle, Row, batch_of
+from tests.support.examples import examples
 
 TABLE = TableId("farm", "d", "t")
 STREAM = "0123/readings/0"
@@ -250,7 +251,7 @@ def _sorted(rows: list[Row]) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(st.lists(st.one_of(_writes, _others, _tiering), min_size=1, max_size=14))
 def test_any_interleaving_gives_the_oracles_rows(operations: list[tuple[Any, ...]]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="streamgauge-store-"))

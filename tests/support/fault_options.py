@@ -1,12 +1,9 @@
 """Options of the fault tests, of one machine and of a group: the same code, short in every run, longer by argument."""
 
-from contextlib import suppress
-
 import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """For the conftest of each folder that has such tests; who comes second finds them there."""
-    with suppress(ValueError):
-        parser.addoption("--fault-kills", type=int, default=3, help="how often gateway and worker are each killed")
-        parser.addoption("--fault-rate", type=int, default=5_000, help="messages/s while they are killed")
+    """For the conftest of all tests: only there options are known wherever pytest is told to begin."""
+    parser.addoption("--fault-kills", type=int, default=3, help="how often gateway and worker are each killed")
+    parser.addoption("--fault-rate", type=int, default=5_000, help="messages/s while they are killed")

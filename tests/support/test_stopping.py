@@ -10,8 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.support.stopping import stand_still
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.processes
 
 # Each thread counts in a file of its own, until it is killed.
 COUNTING = """

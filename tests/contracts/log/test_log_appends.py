@@ -79,6 +79,7 @@ async def test_a_partition_that_is_not_there_is_refused_by_name(bench: Workbench
         await appender.append(READINGS, b"x", partition=1)
 
 
+@pytest.mark.processes
 async def test_every_append_that_was_answered_survives_sigkill_of_the_writer(bench: Workbench) -> None:
     answered: dict[int, int] = {}
     for attempt in range(3):
@@ -94,6 +95,7 @@ async def test_every_append_that_was_answered_survives_sigkill_of_the_writer(ben
     assert len(set(kept.values())) == len(kept)
 
 
+@pytest.mark.processes
 async def test_writers_in_several_processes_keep_their_own_order_and_share_no_offset(bench: Workbench) -> None:
     appender = await bench.appender()
     with bench.writer(1, 400) as one, bench.writer(2, 400) as two:

@@ -78,6 +78,7 @@ async def test_an_application_sees_what_other_processes_append_while_it_runs(ben
     assert seen == [(number, b"7 %d" % number) for number in range(300)]
 
 
+@pytest.mark.processes
 async def test_a_reader_that_is_killed_goes_on_from_its_own_position(bench: Workbench, tmp_path: Path) -> None:
     journal = tmp_path / "positions"
     with bench.writer(0, 2000) as writer:
@@ -92,6 +93,7 @@ async def test_a_reader_that_is_killed_goes_on_from_its_own_position(bench: Work
     assert journal.read_text() == "".join(f"{number} {number}\n" for number in range(2000))
 
 
+@pytest.mark.processes
 async def test_readers_in_several_processes_each_see_everything(bench: Workbench, tmp_path: Path) -> None:
     journals = [tmp_path / "one", tmp_path / "two"]
     with bench.reader(journals[0]) as one, bench.reader(journals[1]) as two:

@@ -14,6 +14,8 @@ import pytest
 from pipeline.base.errors import ConfigError
 from pipeline.base.logs import Form, form_of, is_json_line
 
+pytestmark = pytest.mark.processes
+
 BEGIN = """
 import logging, sys, threading, warnings
 from pipeline.base.logs import Form, begin

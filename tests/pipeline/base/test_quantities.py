@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.quantities import (
@@ -34,7 +34,6 @@ def test_sizes_of_nothing_and_beyond_any_disk_are_out_of_range(value: object) ->
         parse_size(value)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2**50))
 def test_a_formatted_size_reads_as_itself(size_bytes: int) -> None:
     assert parse_size(format_size(size_bytes)) == size_bytes

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import names, templates
 
 
-@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True), unique=True, min_size=1, max_size=6))
 def test_a_templates_dimensions_are_its_braced_levels_in_order(dimensions: list[str]) -> None:
     template = "/".join(f"{{{name}}}/x/+" for name in dimensions) + "/#"

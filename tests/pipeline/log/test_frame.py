@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import FrameError
@@ -14,7 +14,6 @@ messages = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(messages, st.sampled_from(FrameKind))
 def test_a_frame_reads_back_as_written(rows: list[tuple[int, str, str, bytes]], kind: FrameKind) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
@@ -25,7 +24,6 @@ def test_a_frame_reads_back_as_written(rows: list[tuple[int, str, str, bytes]], 
     assert len(frame) == len(rows)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_frame_are_refused(data: bytes) -> None:
     with pytest.raises(FrameError, match=f"{len(data)} bytes|format version"):

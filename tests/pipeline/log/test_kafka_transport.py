@@ -126,6 +126,7 @@ async def _run_until(worker: Worker, ended: asyncio.Event) -> None:
         await ended.wait()
 
 
+@pytest.mark.processes
 async def test_partitions_of_a_killed_worker_are_consumed_again_within_ten_seconds(kafka: Broker) -> None:
     settings = kafka.settings(partitions=PARTITIONS)  # with the times that the product has
     positions: dict[int, int] = {}

@@ -94,6 +94,7 @@ def test_a_second_worker_is_refused_and_told_who_has_the_folder(tmp_path: Path) 
     lock_worker(log).release()
 
 
+@pytest.mark.processes
 def test_a_worker_that_is_killed_leaves_the_folder_free(tmp_path: Path) -> None:
     log = LogSettings(f"local://{tmp_path}")
     script = (

@@ -25,6 +25,8 @@ from store import sql
 from store.store import Store
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.processes
+
 WORKER = Path(__file__).parent / "processes" / "failing_worker.py"
 FRAMES = 60
 CONFIG = {

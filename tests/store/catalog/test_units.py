@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.catalog.units import conversion, known_units
@@ -53,7 +53,6 @@ def is_convertible(source: str, target: str) -> bool:
 same_dimension = st.sampled_from([(a, b) for a in known_units() for b in known_units() if is_convertible(a, b)])
 
 
-@settings(deadline=None)
 @given(same_dimension, st.floats(-1e6, 1e6))
 def test_there_and_back_is_the_same_value(pair: tuple[str, str], value: float) -> None:
     there, back = conversion(*pair), conversion(pair[1], pair[0])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from pipeline.config.names import check_dimension, check_measure
 from store.endpoint.names import dimension_name_fault, measure_name_fault
@@ -21,7 +21,6 @@ NAMES = st.one_of(
 @pytest.mark.parametrize(
     ("check", "fault"), [(check_dimension, dimension_name_fault), (check_measure, measure_name_fault)]
 )
-@settings(deadline=None)
 @given(name=NAMES)
 def test_configuration_and_endpoint_allow_the_same_names(
     check: Callable[[str], str], fault: Callable[[str], str | None], name: str

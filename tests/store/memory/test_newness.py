@@ -1,11 +1,10 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.memory.newness import strictly_later
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=20), st.integers(-1, 4))
 def test_a_row_needs_no_look_up_exactly_if_it_is_after_all_its_series_had(
     rows: list[tuple[int, int]], last: int

@@ -124,6 +124,7 @@ def test_a_path_that_names_no_object_is_refused(objects: Objects, path: str) -> 
         objects.put(path, b"")
 
 
+@pytest.mark.processes
 def test_what_a_process_wrote_when_it_was_killed_is_whole_or_absent(tmp_path: Path) -> None:
     """Also the next process lists, and creates, as if it had never been."""
     program = (
@@ -177,6 +178,7 @@ def dead_s3() -> Iterator[S3Server]:
     return server
 
 
+@pytest.mark.processes
 def test_a_server_that_is_away_is_an_error_that_a_later_try_may_mend(dead_s3: S3Server) -> None:
     objects = open_objects("s3://bucket/prefix", dead_s3.environment)
 

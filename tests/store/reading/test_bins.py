@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.reading.bins import DAY_NS, WEEK_NS, Bins
@@ -62,7 +62,6 @@ def test_a_day_of_berlin_ends_at_midnight_also_when_clocks_change(time: str, sta
     assert start_ns(bins, ns(time), ns("2026-01-01T00:00:00Z"), ns("2027-01-01T00:00:00Z")) == ns(start)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.integers(min_value=ns("2024-01-01T00:00:00Z") // S, max_value=ns("2027-01-01T00:00:00Z") // S),

@@ -13,6 +13,8 @@ import pytest
 from shared_bench import STREAMS, TABLE, Bench
 from shared_worker import frame
 
+pytestmark = pytest.mark.processes
+
 HERE = Path(__file__).parent
 LAST = 24
 

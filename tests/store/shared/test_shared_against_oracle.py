@@ -8,7 +8,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from shared_bench import STREAMS, T0, Bench, shallow
 
 from store import upkeep
@@ -16,6 +16,7 @@ from store.magnetic import versions
 from store.store import Store
 from store.table import compaction, room
 from store.testing import Row
+from tests.support.examples import examples
 
 DAY_NS = 86_400_000_000_000
 TURN_NS = 45_000_000_000  # a table is committed at every second `maintain`
@@ -128,7 +129,7 @@ ALL_COLUMNS = Row(
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(10)
 @given(st.booleans(), st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
 def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
     is_fresh: bool, are_many_tables: bool, operations: list[tuple[Any, ...]]

@@ -228,6 +228,7 @@ print(won)
 """
 
 
+@pytest.mark.processes
 def test_of_many_who_make_one_table_at_once_one_does_and_nobodys_change_is_lost(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(

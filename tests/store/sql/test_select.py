@@ -1,7 +1,7 @@
 """What a SELECT may be made of, and what comes of it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sql_database import NOW_NS, Database
 
@@ -158,7 +158,6 @@ def test_doubles_are_written_as_java_does(value: float, text: str) -> None:
     assert format_double(value) == text
 
 
-@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_written_double_reads_back_as_itself(value: float) -> None:
     text = format_double(value)

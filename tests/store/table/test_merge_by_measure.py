@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from store.catalog.catalog import TableSettings
 from store.record import MeasureType, Outcome, TableId
@@ -161,7 +161,6 @@ _parts = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(_parts)
 def test_a_merged_row_has_the_last_value_of_each_measure(parts: list[tuple[int, dict[str, float]]]) -> None:
     numbers = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in parts))}

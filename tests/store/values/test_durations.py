@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.values.durations import LONGEST, format_duration, parse_duration
@@ -43,7 +43,6 @@ def test_durations_of_nothing_and_beyond_timestreams_longest_are_out_of_range(te
         parse_duration(text)
 
 
-@settings(deadline=None)
 @given(st.integers(1, LONGEST // timedelta(milliseconds=1)))
 def test_a_formatted_duration_reads_as_itself(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.values.times import parse_rfc3339, rfc3339
@@ -13,7 +13,6 @@ from store.values.times import parse_rfc3339, rfc3339
 SECONDS = 1_700_000_000
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=-(2**63), max_value=2**63 - 1))
 def test_a_written_time_reads_back(time_ns: int) -> None:
     assert parse_rfc3339(rfc3339(time_ns)) == time_ns

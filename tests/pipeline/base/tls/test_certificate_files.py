@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import ConfigError
@@ -19,6 +19,7 @@ from pipeline.base.tls.files import TlsFiles, load
 from pipeline.base.tls.peers import common_name
 from pipeline.base.tls.validity import validity_of
 from tests.support.certificate_files import Authority
+from tests.support.examples import examples
 
 
 @pytest.mark.parametrize("year", [1999, 2049, 2050, 2051])
@@ -42,7 +43,7 @@ def test_an_rsa_certificate_is_read_as_another_library_reads_it(authority: Autho
     assert validity.not_after_s == oracle.not_valid_after_utc.timestamp()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=60) | st.binary(max_size=40).map(lambda rest: b"\x30\x20\x30\x1e\xa0\x03\x02\x01\x02" + rest))
 def test_what_is_no_certificate_is_refused_and_nothing_else_happens(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # whichever of its reasons
@@ -75,6 +76,7 @@ def test_a_key_of_another_certificate_is_told(authority: Authority) -> None:
         load(files, time.time())
 
 
+@pytest.mark.processes
 def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(authority: Authority) -> None:
     files = authority.files()
     locked = authority.folder / "locked.key"

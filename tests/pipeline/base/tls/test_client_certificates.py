@@ -116,6 +116,7 @@ async def test_a_certificate_of_another_authority_is_refused_in_the_handshake(
         await is_cut_off(listener, bearer(authority, "farm-7", other), "client_certificate")
 
 
+@pytest.mark.processes
 @on_uvloop
 async def test_mosquitto_pub_gets_in_with_a_certificate(authority: Authority) -> None:
     program = shutil.which("mosquitto_pub")

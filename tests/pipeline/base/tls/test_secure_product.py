@@ -30,7 +30,7 @@ from tests.support.certificate_files import Authority
 from tests.support.product import COMMAND, Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 EXPIRY = "streamgauge_tls_certificate_expiry_timestamp_seconds"
 FLEET = "sensors: 6\ninterval: 1s\nlayout: {regions: [eu-west], greenhouses: 1, zones: [north]}\n"

@@ -79,6 +79,7 @@ async def test_paho_publishes_over_websockets_and_tls(authority: Authority) -> N
         await until(lambda: not listener.gateway._sessions)
 
 
+@pytest.mark.processes
 @on_uvloop
 async def test_mosquitto_pub_publishes_over_tls(authority: Authority) -> None:
     program = shutil.which("mosquitto_pub")

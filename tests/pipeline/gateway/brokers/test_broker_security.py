@@ -83,6 +83,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield Secured(folder, mosquitto, port)
 
 
+@pytest.mark.processes
 async def test_messages_come_over_tls_with_a_client_certificate_and_with_a_password(
     secured: Secured, take: Take
 ) -> None:
@@ -99,6 +100,7 @@ async def test_messages_come_over_tls_with_a_client_certificate_and_with_a_passw
     await plain.has([b"x" * 100_000])
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 def test_much_over_tls_comes_whole_on_either_loop(
     secured: Secured, tmp_path: Path, run: Callable[[Coroutine[Any, Any, None]], None]
@@ -118,6 +120,7 @@ def test_much_over_tls_comes_whole_on_either_loop(
     run(take_in())
 
 
+@pytest.mark.processes
 async def test_a_broker_that_can_be_used_is_said_to_be(secured: Secured) -> None:
     by_certificate = Broker(url=f"mqtts://localhost:{secured.secure_port}", topics=("a/#",), tls=secured.tls())
     by_password = Broker(url=f"mqtt://{secured.plain}", topics=("a/#",), username="ingest", password="p@ss/word#")
@@ -156,6 +159,7 @@ WRONG = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("case", WRONG)
 async def test_what_is_wrong_is_said_with_how_to_mend_it_and_without_secrets(secured: Secured, case: str) -> None:
     settings, kind, words = WRONG[case]
@@ -194,6 +198,7 @@ async def test_a_broker_without_shared_subscriptions_is_no_broker_for_a_group() 
         assert "leave out group" in str(found.troubles[0])
 
 
+@pytest.mark.processes
 async def test_a_tls_file_that_cannot_be_used_is_told_at_the_start_with_its_setting(
     secured: Secured, take: Take
 ) -> None:

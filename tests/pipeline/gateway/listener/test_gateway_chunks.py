@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 
 from byte_devices import Wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.gateway.listener.server import Gateway
@@ -72,7 +72,6 @@ conversations = versions.flatmap(
 )
 
 
-@settings(deadline=None)
 @given(data=conversations, places=st.lists(st.integers(0, 10_000), max_size=30))
 def test_the_same_comes_of_the_same_bytes_however_they_are_cut(data: bytes, places: list[int]) -> None:
     async def both() -> None:
@@ -83,7 +82,6 @@ def test_the_same_comes_of_the_same_bytes_however_they_are_cut(data: bytes, plac
     asyncio.run(both())
 
 
-@settings(deadline=None)
 @given(
     version=versions,
     start=st.booleans(),

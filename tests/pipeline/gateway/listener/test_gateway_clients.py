@@ -170,6 +170,7 @@ async def test_aiomqtt_publishes(served: Served, protocol: int) -> None:
     assert [payload for *_, payload in served.wait_for(50)] == [b"%d" % i for i in range(50)]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("version", ["311", "5"])
 @pytest.mark.parametrize("qos", ["0", "1"])
 async def test_mosquitto_pub_publishes(served: Served, version: str, qos: str) -> None:
@@ -180,6 +181,7 @@ async def test_mosquitto_pub_publishes(served: Served, version: str, qos: str) -
     assert served.wait_for(1) == [("default", "t", b"hello")]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("version", ["311", "5"])
 async def test_mosquitto_pub_is_told_why_it_may_not_come_in(version: str) -> None:
     with Served(users=(User("farm", "right", "farm"),)) as served:

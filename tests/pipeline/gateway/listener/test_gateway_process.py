@@ -26,7 +26,7 @@ from pipeline.log.topics import READINGS
 from tests.support.mqtt_packets import connect, publish
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.processes
 
 COUNT = 3_000
 

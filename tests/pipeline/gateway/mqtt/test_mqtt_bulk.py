@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import MalformedPacket
@@ -60,7 +60,6 @@ def take_singly(data: bytes, version: Version, stop: int) -> Taken:
     return at, names, bodies, packet_ids
 
 
-@settings(deadline=None)
 @given(version=versions, messages=st.lists(st.tuples(topic_names, payloads, st.integers(0, 65_535), flags), max_size=8))
 def test_ordinary_messages_are_all_taken_and_read_as_single_packets_are(
     version: Version, messages: list[tuple[str, bytes, int, int]]
@@ -76,7 +75,6 @@ def test_ordinary_messages_are_all_taken_and_read_as_single_packets_are(
     assert taken == take_singly(data, version, len(data))
 
 
-@settings(deadline=None)
 @given(
     version=versions,
     messages=st.lists(st.tuples(topic_names, payloads, st.integers(0, 65_535)), min_size=1, max_size=4),
@@ -96,7 +94,6 @@ def test_of_damaged_bytes_nothing_is_taken_that_single_packets_would_refuse_or_r
     assert taken == take_singly(whole, version, taken[0])
 
 
-@settings(deadline=None)
 @given(version=versions, data=st.binary(max_size=200))
 def test_random_bytes_raise_nothing_in_bulk_and_only_malformed_packet_singly(version: Version, data: bytes) -> None:
     at, *_ = take(data, version)

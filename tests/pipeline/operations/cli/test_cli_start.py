@@ -22,6 +22,8 @@ from pipeline.operations.supervisor.figures import Figures
 from rules.errors import RuleFileError
 from store.errors import StoreError
 
+pytestmark = pytest.mark.processes
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.processes
+
 CONFIG = "tables: [{name: farm.climate, topics: 'farm/{sensor}', measures: {temperature: {unit: celsius}}}]\n"
 
 

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from pipeline.operations.cli.gateway import gateway
 
+pytestmark = pytest.mark.processes
+
 COUNT = """
 import sys
 from pathlib import Path

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 COMMAND = (sys.executable, "-P", "-m", "pipeline.operations.cli")
 
 

@@ -11,7 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from pipeline.base.process import end_with_parent
+
+pytestmark = pytest.mark.processes
 
 UP = """
 import sys

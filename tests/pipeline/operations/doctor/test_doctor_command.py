@@ -21,7 +21,7 @@ from pipeline.base.process import end_with_parent
 from tests.support.product import COMMAND, FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.processes
 
 
 @dataclass(frozen=True)

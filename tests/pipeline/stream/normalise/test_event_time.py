@@ -3,7 +3,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from normalise_frames import ARRIVAL_NS, normalise, rows, the_letter
 
@@ -88,7 +88,6 @@ def test_unreadable_times_and_times_out_of_range_are_refused(value: Any, unit: T
     assert repr(value) in str(refused.value)
 
 
-@settings(deadline=None)
 @given(st.integers(0, MAX_TIME_NS // 1_000 - 1), st.integers(-1439, 1439))
 def test_text_that_python_writes_comes_back(time_us: int, offset_minutes: int) -> None:
     zone = timezone(timedelta(minutes=offset_minutes))
@@ -97,7 +96,6 @@ def test_text_that_python_writes_comes_back(time_us: int, offset_minutes: int) -
     assert time_ns_of(text, TimeField("ts", TimeUnit.ISO8601), ARRIVAL_NS) == time_us * 1_000
 
 
-@settings(deadline=None)
 @given(st.decimals("0", "2000000000", places=6))
 def test_decimal_seconds_are_exact_to_the_microsecond(seconds: Decimal) -> None:
     assert time_ns_of(float(seconds), TimeField("ts", TimeUnit.S), ARRIVAL_NS) == int(seconds * NS_PER_UNIT[TimeUnit.S])

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
 
@@ -23,6 +23,7 @@ from pipeline.stream.normalise.values import is_word
 from pipeline.stream.normalise.zones import zone_of
 from store.catalog.units import conversion
 from store.record import MeasureType, SeriesRegistry
+from tests.support.examples import examples
 
 TS = ARRIVAL_NS // 10**6
 ROUTES = [
@@ -248,7 +249,7 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
         ]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.lists(st.lists(messages, max_size=12), max_size=4), st.integers(1, 4), st.booleans())
 def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], together: int, is_primed: bool) -> None:
     together_and_alone([PRIMING, *frames] if is_primed else frames, together)

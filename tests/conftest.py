@@ -1,0 +1,51 @@
+"""The lanes: which tests start processes, how many examples hypothesis makes, and an order that shares processes.
+
+`make check` runs what is marked neither `processes` nor `soak`, and a test that is not marked may start none.
+`make test` leaves out `soak`; `make soak` runs everything, with ten times the examples.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.fault_options import pytest_addoption
+
+__all__ = ["pytest_addoption"]
+
+# Time says nothing on a busy machine; a test names its number of examples by `examples`, if it is not the profile's.
+for lane, count in {"check": 20, "test": 100, "soak": 1_000}.items():
+    settings.register_profile(lane, deadline=None, max_examples=count, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("test")
+
+STARTED = {"kafka", "kafka_bench", "mosquitto", "s3", "product", "start_up", "checks_program"}
+"""Fixtures that start a process."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before any is left out by its mark
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts a process is marked. All that share a Kafka come first: then one worker of xdist has them."""
+    for item in items:
+        if fixtures_of(item) & STARTED:
+            item.add_marker("processes")
+    items.sort(key=lambda item: not fixtures_of(item) & {"kafka", "kafka_bench"})
+
+
+def fixtures_of(item: pytest.Item) -> set[str]:
+    """Those that a test asks for, and those that it is told by a parameter to ask for."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {*getattr(item, "fixturenames", ()), *(each for each in parameters if isinstance(each, str))}
+
+
+@pytest.fixture(autouse=True)
+def _stays_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that `make check` runs starts a process: one that does is to be marked."""
+    if "not processes" in request.config.option.markexpr:
+        monkeypatch.setattr(subprocess.Popen, "__init__", _refuse)
+
+
+def _refuse(_: object, command: object, *__: Any, **___: Any) -> None:
+    raise AssertionError(f"this test starts a process, and is not marked so: {command!r}")

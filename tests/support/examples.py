@@ -1,0 +1,12 @@
+"""How many examples a property test tries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+
+
+def examples(usual: int, **others: Any) -> settings:
+    """For a test that takes another number than most: `usual` in `make test`, in the other lanes in proportion."""
+    return settings(max_examples=max(5, usual * settings().max_examples // 100), **others)
