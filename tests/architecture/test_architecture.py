@@ -32,6 +32,7 @@ IMPORT_SITES = {
     "faust": ("pipeline/stream/topology.py", "pipeline/log/faust/*.py"),
     "mode": ("pipeline/stream/topology.py", "pipeline/log/faust/*.py"),
     "aiokafka": ("pipeline/log/kafka/*.py",),
+    "cryptography": ("pipeline/base/tls/validity.py",),
     "duckdb": ("store/engine/duck.py",),
     "deltalake": ("store/magnetic/delta.py",),
     "obstore": ("store/objects/s3.py",),
