@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import random
 import ssl
 from collections.abc import Coroutine, Sequence
@@ -19,11 +20,12 @@ from typing import Self
 
 from simulators.connection import Connection, Counts, Message, Session
 from simulators.errors import BrokerRefused, BrokerUnreachable
+from store.values.backoff import Backoff
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0  # for what was written to leave
 OPENING_AT_ONCE = 100  # well below the usual backlog of a listening socket
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
+BACKOFF = Backoff(first_s=0.2, longest_s=10.0, chance=0.5)
 BACKLOG = 50_000  # messages that may wait before `room` holds the caller back
 PORTS_PER_ADDRESS = 20_000  # Linux has 28,232 ports for one local address
 
@@ -49,6 +51,7 @@ class Publisher:
         self._failure: BrokerRefused | None = None
         self._progress = asyncio.Event()
         self._is_closing = False
+        self._rng = random.Random()  # noqa: S311  # spreads load, hides nothing
 
     async def __aenter__(self) -> Self:
         self._connections = [
@@ -143,9 +146,8 @@ class Publisher:
             self._spawn(self._open_again(index))
 
     async def _open_again(self, index: int) -> None:
-        wait_s = FIRST_WAIT_S
-        while True:
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load, hides nothing
+        for failures in itertools.count(1):
+            await asyncio.sleep(BACKOFF.wait_s(failures, self._rng))
             try:
                 await self._open(index)
             except BrokerRefused as error:
@@ -153,10 +155,9 @@ class Publisher:
                 self._progress.set()
                 return
             except BrokerUnreachable:
-                wait_s = min(wait_s * 2, LONGEST_WAIT_S)
-            else:
-                self.counts.reconnects += 1
-                return
+                continue
+            self.counts.reconnects += 1
+            return
 
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()

@@ -34,12 +34,14 @@ from store.magnetic.parquet import DataFile
 from store.memory.newness import NEVER_NS
 from store.objects.files import make_folders
 from store.objects.location import S3Location
+from store.values.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_COMMITS = 50  # how many commits a reader has to replay at most
 MOST_TRIES = 200
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
+_BACKOFF = Backoff(first_s=0.01, longest_s=0.25, chance=1.0)
+_RNG = random.Random()  # noqa: S311  # when to try again is no secret
 _BEING_WRITTEN = 2 * CHECKPOINT_COMMITS  # of the newest commits other writers may not have fsync'ed all
 
 
@@ -300,7 +302,7 @@ class MagneticTier:
     def _tries(self, what: str) -> Iterator[int]:
         for number in range(MOST_TRIES):
             if number:
-                time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(number, 10))))  # noqa: S311
+                time.sleep(_BACKOFF.wait_s(number, _RNG))
             yield number
         raise MagneticUnavailable(f"{self}: {what} after {MOST_TRIES} tries")
 

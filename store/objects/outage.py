@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from store.values.backoff import Backoff
+from store.values.times import NS
+
 log = logging.getLogger(__name__)
 
-FIRST_WAIT_NS = 1_000_000_000
-LONGEST_WAIT_NS = 30_000_000_000
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 
 
 @dataclass(slots=True)
@@ -21,7 +23,7 @@ class Outage:
 
     since_ns: int | None = None
     failures: int = 0
-    _wait_ns: int = FIRST_WAIT_NS
+    _in_a_row: int = 0
     _until_ns: int = 0
 
     def is_waiting(self, now_ns: int) -> bool:
@@ -32,18 +34,19 @@ class Outage:
         """It did not answer."""
         self.since_ns = now_ns if self.since_ns is None else self.since_ns
         self.failures += 1
-        self._until_ns = now_ns + self._wait_ns
+        self._in_a_row += 1
+        wait_s = BACKOFF.wait_s(self._in_a_row)
+        self._until_ns = now_ns + int(wait_s * NS)
         log.error(
             "the magnetic tier's storage is away, since %d s; rows stay in memory and in the log, next try in %d s: %s",
-            (now_ns - self.since_ns) // 1_000_000_000,
-            self._wait_ns // 1_000_000_000,
+            (now_ns - self.since_ns) // NS,
+            wait_s,
             error,
         )
-        self._wait_ns = min(2 * self._wait_ns, LONGEST_WAIT_NS)
 
     def answered(self, now_ns: int) -> None:
         """It did what was asked."""
         if self.since_ns is not None:
-            away_s = (now_ns - self.since_ns) // 1_000_000_000
+            away_s = (now_ns - self.since_ns) // NS
             log.warning("the magnetic tier's storage answers again, after %d s", away_s)
-            self.since_ns, self._wait_ns = None, FIRST_WAIT_NS
+            self.since_ns, self._in_a_row = None, 0

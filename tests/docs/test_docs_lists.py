@@ -33,8 +33,8 @@ from pipeline.base import metrics
 from pipeline.base.layout import Layout
 from pipeline.config.brokers import DEFAULT_WINDOW
 from pipeline.config.model import Config
-from pipeline.gateway.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S
 from pipeline.gateway.brokers.connection import MAX_PACKET_BYTES, RETRY_REFUSED_S
+from pipeline.gateway.brokers.subscriber import BACKOFF
 from pipeline.gateway.brokers.trouble import Kind
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import REASON_CODE_OF, ReasonCode
@@ -178,10 +178,10 @@ def test_the_kinds_of_trouble_with_brokers_and_their_limits_are_the_codes() -> N
     text = text_of("brokers.md")
 
     assert first_column(text, "`streamgauge_brokers_errors_total{broker,kind}`:") == [kind.value for kind in Kind]
-    assert FIRST_WAIT_S == 0.5
+    assert BACKOFF.first_s == 0.5
     for told in (
         "at first after half a second",
-        f"up to {LONGEST_WAIT_S:g} s",
+        f"up to {BACKOFF.longest_s:g} s",
         f"again every {RETRY_REFUSED_S:g} s",
         f"above {MAX_PACKET_BYTES >> 10} KiB is cut",
         f"ask for {DEFAULT_WINDOW['5']:,}",

@@ -17,7 +17,7 @@ from store.catalog.catalog import TableSettings
 from store.errors import MagneticTierError, MagneticUnavailable, UnknownTable
 from store.objects.location import S3Location, locate
 from store.objects.objects import open_objects
-from store.objects.outage import FIRST_WAIT_NS
+from store.objects.outage import BACKOFF
 from store.record import Outcome, TableId
 from store.store import Store
 from store.table import compaction
@@ -30,6 +30,7 @@ from tests.support.s3_server import S3Server
 T0 = 1_795_000_000_000_000_000
 DAY_NS = 86_400_000_000_000
 HOUR_NS = 3_600_000_000_000
+FIRST_WAIT_NS = int(BACKOFF.first_s * 1e9)
 STREAM = "0123/readings/0"
 TABLE = TableId("farm ~7", "d", "t")  # a name that has to be encoded in keys
 Opener = Callable[[], Store]

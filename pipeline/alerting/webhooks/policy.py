@@ -19,11 +19,11 @@ from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 from pipeline.alerting.archive.delivery import Delivery
+from store.values.backoff import Backoff
 
 SECOND_NS = 1_000_000_000
 DELIVER_FOR_NS = 24 * 3600 * SECOND_NS
-FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 600.0
+BACKOFF = Backoff(first_s=1.0, longest_s=600.0, chance=0.5)
 LONGEST_RETRY_AFTER_S = 3600.0
 
 _GONE = 410
@@ -72,14 +72,8 @@ def judge(delivery: Delivery, attempt: Attempt, now_ns: int, rng: random.Random,
     last_ns = delivery.queued_ns + DELIVER_FOR_NS
     if status == _GONE or now_ns >= last_ns:
         return GiveUp(attempt.error)
-    wait_s = max(backoff_s(delivery.attempts + 1, rng), retry_after_s(attempt.headers, wall_ns))
+    wait_s = max(BACKOFF.wait_s(delivery.attempts + 1, rng), retry_after_s(attempt.headers, wall_ns))
     return TryAgain(min(now_ns + int(wait_s * SECOND_NS), last_ns), attempt.error)
-
-
-def backoff_s(attempts: int, rng: random.Random) -> float:
-    """How long to wait after this many failed attempts (≥ 1)."""
-    full_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempts - 1, 32))
-    return full_s * rng.uniform(0.5, 1.0)
 
 
 def retry_after_s(headers: Mapping[str, str], wall_ns: int) -> float:

@@ -25,8 +25,8 @@ from standardwebhooks import Webhook
 from pipeline.alerting.archive.alerts import AlertArchive, settlement
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.alerting.webhooks.policy import (
+    BACKOFF,
     DELIVER_FOR_NS,
-    LONGEST_DELAY_S,
     SECOND_NS,
     Delivered,
     GiveUp,
@@ -94,7 +94,7 @@ class WebhookSender:
         await asyncio.to_thread(
             self._archive.take_up,
             self._clock_ns(),
-            longest_wait_ns=int(LONGEST_DELAY_S * SECOND_NS),
+            longest_wait_ns=int(BACKOFF.longest_s * SECOND_NS),
             longest_age_ns=DELIVER_FOR_NS - TRIED_ANEW_NS,
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and a URL may be the secret

@@ -14,7 +14,6 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.mqtt_filters import without_covered
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers import trouble
-from pipeline.gateway.brokers.backoff import Backoff
 from pipeline.gateway.brokers.connection import Connection
 from pipeline.gateway.brokers.copies import Copies
 from pipeline.gateway.brokers.dial import dial
@@ -27,6 +26,7 @@ from pipeline.gateway.brokers.trouble import Kind, Trouble
 from pipeline.gateway.brokers.wire import Wire
 from pipeline.gateway.mqtt.topics import TopicNames
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
+from store.values.backoff import Backoff, InARow
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ TURN_S = 1.0
 SAVE_S = 5.0  # how often it is written down what was last taken in, and a second more for each `SAVE_TOPICS`
 SAVE_TOPICS = 1_000  # so that no more than some 60 KB/s are written, however many MQTT topics there are
 REST_S = 0.002  # a tenth of what an ack batch may take
+BACKOFF = Backoff(first_s=0.5, longest_s=30.0, chance=0.5)
 WIDE_WINDOW = 1_000  # with a smaller one the broker would wait for us meanwhile
 
 
@@ -54,7 +55,8 @@ class Subscriber:
         is_watched = broker.retained == "latest" and broker.group is None
         self._seen = Seen(identity.seen_file(client_id)) if is_watched else None
         self._saved_s = time.monotonic()
-        self._backoff = Backoff(random.Random())  # noqa: S311  no secret: when to try again
+        self._rng = random.Random()  # noqa: S311  no secret: when to try again
+        self._in_a_row = InARow()  # two clients that take over each other's session are not steady
         self._connection: Connection | None = None
         self._is_stopping = False
         self._connections = 0
@@ -74,7 +76,7 @@ class Subscriber:
             if self._is_stopping:
                 return
             self._figures.count_error(why.kind)
-            wait_s = self._backoff.wait_s(self._stood_s)
+            wait_s = BACKOFF.wait_s(self._in_a_row.ended(self._stood_s), self._rng)
             logger.warning("broker %s; trying again in %.1f s", why, wait_s)
             await asyncio.sleep(wait_s)
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from pipeline.base.process import end_with_parent
-from pipeline.operations.supervisor.backoff import Backoff
+from store.values.backoff import Backoff, InARow
 
 PassOn = Callable[[str, int, str], None]
 """Takes a child's output: its name, its pid, a line."""
 
+BACKOFF = Backoff(first_s=0.5, longest_s=5.0)  # devices wait; a child that fails at once costs a fifth of a core
 _LAST_WORDS_TIMEOUT_S = 1.0  # a grandchild may hold the pipe open after the child has ended
 _LONGEST_LINE_BYTES = 64 * 1024
 
@@ -54,7 +55,7 @@ class Child:
 
     async def keep_running(self) -> int:
         """Run it until it was stopped or ended for good; its last exit code (negative: the signal that killed it)."""
-        backoff = Backoff()
+        in_a_row = InARow()
         code = 0
         try:
             while not self._stopping.is_set():
@@ -62,7 +63,7 @@ class Child:
                 code = await self._run()
                 if self._stopping.is_set() or self._is_final(code):
                     break
-                wait_s = backoff.wait_s(time.monotonic() - started_s)
+                wait_s = restart_after_s(in_a_row.ended(time.monotonic() - started_s))
                 self._say(f"{self.name} {_ending(code)}; starting it again" + (f" in {wait_s:g} s" if wait_s else ""))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), wait_s)
@@ -146,3 +147,8 @@ def _ending(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
+
+
+def restart_after_s(failures: int) -> float:
+    """How long to wait before a child that ended so often in a row is started again: the first time not at all."""
+    return BACKOFF.wait_s(failures - 1) if failures > 1 else 0.0

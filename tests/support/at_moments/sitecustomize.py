@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -96,8 +97,9 @@ def of_pipeline_upkeep(module: ModuleType) -> None:
     module.TRIM_EVERY_S = float(os.environ.get("FAULT_TRIM_EVERY_S", "0.3"))  # type: ignore[attr-defined]
 
 
-def of_backoff(module: ModuleType) -> None:
-    module.LONGEST_WAIT_S = 0.1  # type: ignore[attr-defined]  # many deaths in a row are the test's, not a fault
+def of_child(module: ModuleType) -> None:
+    # many deaths in a row are the test's, not a fault
+    module.BACKOFF = replace(module.BACKOFF, longest_s=0.1)  # type: ignore[attr-defined]
 
 
 def of_topic_file(module: ModuleType) -> None:
@@ -116,7 +118,7 @@ PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "store.partition_home": of_partition_home,
     "pipeline.stream.rule_state.files": of_rule_state,
     "pipeline.worker.upkeep": of_pipeline_upkeep,
-    "pipeline.operations.supervisor.backoff": of_backoff,
+    "pipeline.operations.supervisor.child": of_child,
     "pipeline.log.embedded.topic_file": of_topic_file,
 }
 

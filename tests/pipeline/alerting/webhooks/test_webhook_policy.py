@@ -16,7 +16,6 @@ from pipeline.alerting.webhooks.policy import (
     GiveUp,
     TryAgain,
     Verdict,
-    backoff_s,
     judge,
     retry_after_s,
 )
@@ -53,15 +52,13 @@ def test_the_last_attempt_is_made_when_the_24_hours_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempts", "longest_s"), [(1, 1), (2, 2), (3, 4), (10, 512), (11, 600), (12, 600), (100_000, 600)]
+    ("attempts", "longest_s"), [(0, 1), (1, 2), (2, 4), (9, 512), (10, 600), (11, 600), (100_000, 600)]
 )
-def test_backoff_doubles_up_to_ten_minutes_with_jitter(attempts: int, longest_s: float) -> None:
-    rng = random.Random(7)
+def test_the_wait_doubles_up_to_ten_minutes_with_jitter(attempts: int, longest_s: float) -> None:
+    again = judged(500, attempts=attempts)
 
-    delays = [backoff_s(attempts, rng) for _ in range(200)]
-
-    assert longest_s / 2 <= min(delays) < longest_s * 0.6
-    assert longest_s * 0.9 < max(delays) <= longest_s
+    assert isinstance(again, TryAgain)
+    assert longest_s / 2 <= (again.at_ns - NOW_NS) / SECOND_NS <= longest_s
 
 
 @pytest.mark.parametrize(

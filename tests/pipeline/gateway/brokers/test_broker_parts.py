@@ -1,4 +1,4 @@
-"""The parts that decide: waits, names, client ids."""
+"""The parts that decide: names, client ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from pipeline.base.errors import DataDirError, MalformedPacket
 from pipeline.config.brokers import Broker
-from pipeline.gateway.brokers.backoff import FIRST_WAIT_S, LONGEST_WAIT_S, STEADY_AFTER_S, Backoff
 from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.mqtt.decode import header
 from pipeline.gateway.mqtt.parts import parts_of
@@ -18,26 +17,6 @@ from pipeline.gateway.mqtt.parts import parts_of
 
 def broker(url: str = "mqtt://h", **settings: object) -> Broker:
     return Broker(**{"url": url, "topics": ("a",), **settings})  # type: ignore[arg-type]  # pydantic reads them
-
-
-def test_waits_double_up_to_the_longest_with_half_of_each_left_to_chance() -> None:
-    backoff = Backoff(random.Random(1))
-
-    waits = [backoff.wait_s(0) for _ in range(40)]
-
-    for number, wait_s in enumerate(waits):
-        most = min(FIRST_WAIT_S * 2**number, LONGEST_WAIT_S)
-        assert most / 2 <= wait_s <= most
-    assert len(set(waits)) == 40
-
-
-def test_a_steady_connection_makes_the_next_wait_short_and_a_shorter_one_does_not() -> None:
-    backoff = Backoff(random.Random(1))
-    for _ in range(10):
-        backoff.wait_s(0)
-
-    assert backoff.wait_s(STEADY_AFTER_S - 0.1) >= LONGEST_WAIT_S / 2
-    assert backoff.wait_s(STEADY_AFTER_S) <= FIRST_WAIT_S
 
 
 def test_a_client_id_stays_whatever_the_order_and_the_topics_are(tmp_path: Path) -> None:
