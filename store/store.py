@@ -330,7 +330,7 @@ class Store:
     def is_overtaken_by(self, what: str) -> None:
         """What is applied here does not stand any more: nothing is written from now on."""
         if not self.is_overtaken:
-            log.warning("%s is not this process's any more, or has to be read again: %s", self._home.own, what)
+            log.warning("%s is fenced, or has to be read again: %s", self._home.own, what)
         self.is_overtaken = True
 
     # Tables

@@ -125,7 +125,7 @@ class Steps:
             "; `streamgauge dead-letters replay --reason too_far_ahead` takes what was refused because it was behind"
         )
         log.warning(
-            "the host's clock was %s; times of arrival follow it, nothing waits longer or shorter%s",
+            "the host's clock was %s; arrival times follow it, waits do not change%s",
             *(step, advice if step.by_ns > 0 else ""),
         )
         if not is_set(step.to_ns):

@@ -9,34 +9,34 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 # The gateway: what devices sent.
-messages_received = Counter("streamgauge_gateway_messages_total", "PUBLISH packets taken in", ["qos"])
+messages_received = Counter("streamgauge_gateway_messages_total", "PUBLISH packets received", ["qos"])
 messages_acknowledged = Counter(
     "streamgauge_gateway_acknowledged_total", "PUBACKs and PUBRECs sent, each after the log's fsync"
 )
-bytes_received = Counter("streamgauge_gateway_received_bytes_total", "Bytes of the PUBLISH packets taken in")
+bytes_received = Counter("streamgauge_gateway_received_bytes_total", "Bytes of the PUBLISH packets received")
 append_seconds = Histogram(
     "streamgauge_gateway_append_seconds",
-    "From handing a frame to the log until it is durable",
+    "Time to append a frame to the log, until it is durable",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3),
 )
 batch_messages = Histogram(
     "streamgauge_gateway_batch_messages",
-    "Messages of an ack batch: of one frame, and one append",
+    "Messages of an ack batch: one frame, one append",
     buckets=(1, 3, 10, 30, 100, 300, 1_000),
 )
 connections = Gauge("streamgauge_gateway_connections", "Devices connected now", multiprocess_mode="livesum")
 connections_refused = Counter("streamgauge_gateway_refused_total", "CONNECTs and packets refused", ["reason"])
-connections_ended = Counter("streamgauge_gateway_ended_total", "Connections that devices did not end well", ["reason"])
-packets_malformed = Counter("streamgauge_gateway_malformed_total", "Connections closed for bad packets", ["reason"])
+connections_ended = Counter(
+    "streamgauge_gateway_ended_total", "Connections that did not end with a DISCONNECT", ["reason"]
+)
+packets_malformed = Counter("streamgauge_gateway_malformed_total", "Malformed packets", ["reason"])
 messages_cleared = Counter(
-    "streamgauge_gateway_cleared_total", "Empty messages that clear a retained one, and are nothing to keep"
+    "streamgauge_gateway_cleared_total", "Empty messages that clear a retained one: nothing to store"
 )
 messages_repeated = Counter(
-    "streamgauge_gateway_repeated_total", "Messages of QoS 2 sent again on their connection, and taken in once"
+    "streamgauge_gateway_repeated_total", "QoS 2 messages that were sent again on their connection, and stored once"
 )
-bridge_states = Counter(
-    "streamgauge_gateway_bridge_states_total", "What bridges of brokers said of themselves", ["state"]
-)
+bridge_states = Counter("streamgauge_gateway_bridge_states_total", "State messages of broker bridges", ["state"])
 paused_seconds = Counter(
     "streamgauge_gateway_paused_seconds_total", "Time without reading, because the log was slow or full"
 )
@@ -51,71 +51,71 @@ certificate_expiry = Gauge(
 tls_reloads = Counter("streamgauge_tls_reloads_total", "Changed certificate files", ["server", "outcome"])
 handshakes_failed = Counter(
     "streamgauge_tls_handshakes_failed_total",
-    "Connections that did not get through the TLS handshake",
+    "Failed TLS handshakes",
     ["server", "reason"],
 )
 
 # Brokers that the gateway subscribes to, by host:port.
 broker_connected = Gauge(
     "streamgauge_brokers_connected",
-    "Connections to it that are up and subscribed",
+    "Connections to the broker that are up and subscribed",
     ["broker"],
     multiprocess_mode="livesum",
 )
-broker_reconnects = Counter("streamgauge_brokers_reconnects_total", "Connections after the first", ["broker"])
-broker_messages = Counter("streamgauge_brokers_messages_total", "Messages taken in from it", ["broker"])
+broker_reconnects = Counter("streamgauge_brokers_reconnects_total", "Reconnections to the broker", ["broker"])
+broker_messages = Counter("streamgauge_brokers_messages_total", "Messages received from the broker", ["broker"])
 broker_acknowledged = Counter(
-    "streamgauge_brokers_acknowledged_total", "PUBACKs sent to it, each after the log's fsync", ["broker"]
+    "streamgauge_brokers_acknowledged_total", "PUBACKs sent to the broker, each after the log's fsync", ["broker"]
 )
 broker_stale_acks = Counter(
     "streamgauge_brokers_stale_acks_total",
-    "Messages durable only after their connection had ended, which it sends again",
+    "Messages that were durable only after their connection had ended; the broker sends them again",
     ["broker"],
 )
 broker_unacknowledged = Gauge(
     "streamgauge_brokers_unacknowledged",
-    "Messages taken in whose PUBACK waits for the log",
+    "Messages received whose PUBACK waits for the log",
     ["broker"],
     multiprocess_mode="livesum",
 )
 broker_cut_messages = Counter(
-    "streamgauge_brokers_cut_messages_total", "Messages too large to keep whole, which become dead letters", ["broker"]
+    "streamgauge_brokers_truncated_messages_total",
+    "Messages that are too large and become truncated dead letters",
+    ["broker"],
 )
 broker_left_messages = Counter(
-    "streamgauge_brokers_left_messages_total",
-    "Messages that are acknowledged and leave nothing: further copies, those that clear a retained one, retained ones "
-    "that are no news",
+    "streamgauge_brokers_skipped_messages_total",
+    "Messages that are acknowledged and not stored: further copies, those that clear a retained one, retained ones "
+    "that are not new",
     ["broker", "kind"],
 )
-broker_errors = Counter(
-    "streamgauge_brokers_errors_total", "Connections, attempts and subscriptions that failed", ["broker", "kind"]
-)
+broker_errors = Counter("streamgauge_brokers_errors_total", "Failed connections and subscriptions", ["broker", "kind"])
 
 # The stream: what became of it.
-messages_normalised = Counter("streamgauge_stream_messages_total", "Messages taken out of the log and normalised")
+messages_normalised = Counter("streamgauge_stream_messages_total", "Messages read from the log and normalised")
 work_batch_messages = Histogram(
     "streamgauge_stream_batch_messages",
-    "Messages of a work batch, which the stages take at once",
+    "Messages of a work batch",
     buckets=(1, 10, 100, 300, 1_000, 3_000, 10_000, 30_000),
 )
 stage_seconds = Histogram(
     "streamgauge_stream_stage_seconds",
-    "Time that a stage takes for a work batch",
+    "Time of a stage for a work batch",
     ["stage"],
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
 )
 dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])
 bent_fields = Counter(
     "streamgauge_stream_bent_fields_total",
-    "Fields that were bent to store them, or left; past 500, (others) is the rest of a table together",
+    "Fields that were bent to store them, or left out; beyond 500, (others) is the sum of the rest of a table",
     ["table", "field", "what"],
 )
-records_applied = Counter("streamgauge_store_records_total", "Records the store was given", ["outcome"])
+records_applied = Counter("streamgauge_store_records_total", "Records applied to the store", ["outcome"])
 alerts = Counter("streamgauge_rules_alerts_total", "Alert transitions", ["status"])
-alerts_firing = Gauge("streamgauge_rules_firing_alerts", "Alerts that fire now", multiprocess_mode="livemax")
+alerts_firing = Gauge("streamgauge_rules_firing_alerts", "Alerts firing now", multiprocess_mode="livemax")
 rules_doubtful = Gauge(
-    "streamgauge_rules_doubtful",
-    "Rules that may never fire: the log and /v1/rules say why",
+    "streamgauge_rules_with_warnings",
+    "Rules with warnings: they may never fire; the log and /v1/rules say why",
     multiprocess_mode="livemax",
 )
 rules_unjudged_samples = Counter(
@@ -130,41 +130,43 @@ rules_save_seconds = Histogram(
 )
 lag_s = Gauge(
     "streamgauge_stream_lag_seconds",
-    "How long the oldest message that is not queryable yet has waited",
+    "Age of the oldest message that is not queryable yet",
     multiprocess_mode="livemax",
 )
 log_bytes = Gauge("streamgauge_log_bytes", "Bytes of values in the log", ["topic"], multiprocess_mode="livemax")
-log_max_bytes = Gauge("streamgauge_log_max_bytes", "log.max_bytes: the cap of all topics", multiprocess_mode="livemax")
+log_max_bytes = Gauge(
+    "streamgauge_log_max_bytes", "log.max_bytes: the limit of all topics", multiprocess_mode="livemax"
+)
 log_disk_free_bytes = Gauge(
-    "streamgauge_log_disk_free_bytes", "Free on the disk of the log", multiprocess_mode="livemax"
+    "streamgauge_log_disk_free_bytes", "Free space on the disk of the log", multiprocess_mode="livemax"
 )
 log_min_free_bytes = Gauge(
-    "streamgauge_log_min_free_bytes", "log.min_free: the log leaves so much", multiprocess_mode="livemax"
+    "streamgauge_log_min_free_bytes", "log.min_free: space that the log leaves free", multiprocess_mode="livemax"
 )
-worker_failures = Counter("streamgauge_worker_failures_total", "Failures that ended a worker; it is started again")
+worker_failures = Counter("streamgauge_worker_failures_total", "Failures that ended a worker; it is restarted")
 
 # The store.
-memory_bytes = Gauge("streamgauge_store_memory_bytes", "What the memory tier takes", multiprocess_mode="livemax")
+memory_bytes = Gauge("streamgauge_store_memory_bytes", "Size of the memory tier", multiprocess_mode="livemax")
 memory_limit_bytes = Gauge("streamgauge_store_memory_limit_bytes", "memory_limit", multiprocess_mode="livemax")
 uncommitted_bytes = Gauge(
     "streamgauge_store_uncommitted_bytes",
-    "Rows in memory that the magnetic tier does not have yet",
+    "Rows in memory that are not in the magnetic tier yet",
     multiprocess_mode="livemax",
 )
 chunks = Gauge("streamgauge_store_chunks", "Chunks of the memory tier", multiprocess_mode="livemax")
-tables = Gauge("streamgauge_store_tables", "Tables that are open", multiprocess_mode="livemax")
+tables = Gauge("streamgauge_store_tables", "Open tables", multiprocess_mode="livemax")
 magnetic_files = Gauge(
     "streamgauge_store_magnetic_files",
-    "Live files of a table in the magnetic tier; past a hundred tables, (others) is the rest together",
+    "Live files of a table in the magnetic tier; beyond 100 tables, (others) is the sum of the rest",
     ["table"],
     multiprocess_mode="livemax",
 )
 magnetic_disk_free_bytes = Gauge(
-    "streamgauge_store_disk_free_bytes", "Free on the disk of a local magnetic tier", multiprocess_mode="livemax"
+    "streamgauge_store_disk_free_bytes", "Free space on the disk of a local magnetic tier", multiprocess_mode="livemax"
 )
 upkeep_seconds = Histogram(
     "streamgauge_store_upkeep_seconds",
-    "Time of one piece of the store's upkeep: the flush of a table, the compaction of some of its files",
+    "Time of one piece of work: the flush of a table, the compaction of some of its files",
     ["work"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
 )
@@ -176,7 +178,7 @@ maintenance_seconds = Histogram(
 
 # The log.
 log_messages_lost = Counter(
-    "streamgauge_log_lost_messages_total", "Messages removed before they were processed", ["topic"]
+    "streamgauge_log_lost_messages_total", "Messages deleted from the log before they were processed", ["topic"]
 )
 
 # Webhooks.
@@ -189,24 +191,24 @@ webhook_failing = Gauge(
 )
 webhook_seconds = Histogram(
     "streamgauge_webhooks_request_seconds",
-    "From connecting to a receiver until its answer, or the lack of one",
+    "Time from connecting to a receiver until its answer, or the timeout",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
 webhooks_queued = Gauge(
-    "streamgauge_webhooks_queued", "Deliveries that wait, or are tried again", ["receiver"], multiprocess_mode="livemax"
+    "streamgauge_webhooks_queued", "Deliveries that wait or will be retried", ["receiver"], multiprocess_mode="livemax"
 )
 
 # HTTP.
 http_requests = Counter("streamgauge_http_requests_total", "Requests answered", ["method", "route", "status"])
 http_seconds = Histogram(
     "streamgauge_http_request_seconds",
-    "From a request until its answer is sent",
+    "Time from a request until its response is sent",
     ["route"],
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
 )
 http_queries = Gauge(
     "streamgauge_http_queries",
-    "Queries (kind query) and lists that run, wait for a slot, or were given up: interrupted, and still at it",
+    "Queries (kind query) and lists that run, wait for a slot, or were given up: interrupted, but not ended yet",
     ["kind", "state"],
     multiprocess_mode="livesum",
 )
@@ -222,9 +224,9 @@ http_query_wait_seconds = Histogram(
     ["kind"],
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
 )
-http_query_failures = Counter("streamgauge_http_query_failures_total", "Queries without an answer", ["reason"])
+http_query_failures = Counter("streamgauge_http_query_failures_total", "Failed queries", ["reason"])
 timestream_requests = Counter(
-    "streamgauge_timestream_requests_total", "Requests of Timestream's protocol", ["operation", "outcome"]
+    "streamgauge_timestream_requests_total", "Requests in Timestream's protocol", ["operation", "outcome"]
 )
 
 # The host's clock, as each process sees it.
@@ -233,7 +235,7 @@ clock_steps = Counter(
 )
 clock_is_set = Gauge(
     "streamgauge_clock_is_set",
-    "1; 0 while the host's clock stands before this program was written",
+    "1; 0 while the host's clock is before the release of this program",
     ["process"],
     multiprocess_mode="livemin",
 )
@@ -241,8 +243,8 @@ clock_unset_messages = Counter(
     "streamgauge_clock_unset_messages_total", "Messages stamped while the host's clock was not set"
 )
 clock_settles = Gauge(
-    "streamgauge_clock_settles",
-    "1 while nothing is deleted for its age, because the host's clock went far ahead; else 0",
+    "streamgauge_clock_settling",
+    "1 while retention is suspended because the host's clock jumped ahead; else 0",
     multiprocess_mode="livemax",
 )
 

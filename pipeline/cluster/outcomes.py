@@ -39,7 +39,7 @@ async def outcome_here(owned: OwnedPartitions, asked: OutcomeAsked) -> Applied:
     """The outcome from a partition of this worker. Raises NotOwned, TimeoutError."""
     partition = owned.get(asked.partition)
     if partition is None:
-        raise NotOwned(f"partition {asked.partition} of [{READINGS}] is not this worker's")
+        raise NotOwned(f"partition {asked.partition} of [{READINGS}] is not assigned to this worker")
     return await partition.writes.outcome(asked.offset, asked.within_s)
 
 
@@ -60,7 +60,7 @@ class Outcomes:
         while True:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
-                raise TimeoutError(f"nobody told what became of offset {offset} in partition {partition}")
+                raise TimeoutError(f"no worker knows the outcome of offset {offset} in partition {partition}")
             try:
                 applied = await self._ask(OutcomeAsked(partition, offset, left_s))
             except PeerUnavailable:

@@ -38,7 +38,7 @@ class Owners:
         try:
             found = self._ask()
         except LogError as error:
-            raise PeerUnavailable(f"the log does not say which worker has which partition: {error}") from error
+            raise PeerUnavailable(f"the log does not name the owners of the partitions: {error}") from error
         with self._lock:
             self._known, self._asked_s = found, time.monotonic()
         return found

@@ -64,7 +64,7 @@ class Peers:
                 return self._ask_once(owners(), question, answer_here, decode, deadline_s)
             except PeerUnavailable as error:
                 if time.monotonic() + AGAIN_AFTER_S >= deadline_s:
-                    raise PeerUnavailable(f"{error}; no whole answer within {ANSWER_WITHIN_S:g} s") from error
+                    raise PeerUnavailable(f"{error}; no complete answer within {ANSWER_WITHIN_S:g} s") from error
             interruption.check()
             time.sleep(AGAIN_AFTER_S)
             owners = self.owners.fresh
@@ -94,7 +94,7 @@ class Peers:
         for future in asked.values():
             answers += decode(interruption.result_of(future))
         if self._by_owner(self.owners.fresh()) != by_owner:
-            raise PeerUnavailable("partitions went from one worker to another meanwhile")
+            raise PeerUnavailable("partitions were reassigned meanwhile")
         return answers
 
     def _post(self, address: str, question: Question, partitions: list[int], deadline_s: float) -> bytes:

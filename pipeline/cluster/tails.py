@@ -62,7 +62,7 @@ def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailReque
 def _ready(owned: OwnedPartitions, number: int) -> Partition:
     partition = owned.get(number)
     if partition is None:
-        raise NotOwned(f"partition {number} of [{READINGS}] is not, or not yet, this worker's")
+        raise NotOwned(f"partition {number} of [{READINGS}] is not assigned to this worker, or not ready")
     if not partition.progress.has_replayed:
         raise NotOwned(f"partition {number} of [{READINGS}] is replayed: {partition.progress.frames_to_replay} to go")
     return partition

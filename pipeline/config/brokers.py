@@ -118,7 +118,7 @@ Retained = Literal["latest", "ignore", "take"]
 class BrokerTls(Section):
     """What TLS stands on."""
 
-    ca: FilePath | None = Field(default=None, description="PEM file of who is believed; none: the system's")
+    ca: FilePath | None = Field(default=None, description="PEM file of trusted authorities; none: those of the system")
     certificate: FilePath | None = Field(default=None, description="PEM file of our own certificate")
     key: FilePath | None = Field(default=None, description="PEM file of its key, without a passphrase")
 

@@ -70,7 +70,7 @@ class Log(Section):
     """The durable log."""
 
     url: str = Field(default=LOCAL, description="local: the embedded log, in the data_dir; or kafka://host:port")
-    max_bytes: SizeBytes = Field(default=8 * GIB, description="embedded: at this size the gateway takes in no more")
+    max_bytes: SizeBytes = Field(default=8 * GIB, description="embedded: at this size the gateway stops reading")
     min_free: SizeBytes = Field(default=GIB, description="embedded: with less than this free on the disk, the same")
     partitions: int = Field(
         default=_DEFAULTS.partitions, ge=1, le=MAX_PARTITIONS, description="Kafka: of the readings, when they are made"

@@ -29,7 +29,7 @@ class Webhook(Section):
         default=None, description="whsec_ + base64, as Standard Webhooks: signs what is posted"
     )
     allow_private: bool = Field(default=False, description="whether the address may be loopback or private")
-    ca: FilePath | None = Field(default=None, description="PEM: believe these authorities and no others")
+    ca: FilePath | None = Field(default=None, description="PEM: trust only these authorities")
 
     @field_validator("url")
     @classmethod

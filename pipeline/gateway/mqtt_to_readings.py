@@ -268,7 +268,7 @@ class MqttToReadings:
     def _answered(self, append: _Append, began_s: float, future: asyncio.Future[int]) -> None:
         self._in_flight -= 1
         if future.cancelled():
-            self._fail(LogError("the log gave up an append"))
+            self._fail(LogError("the log cancelled an append"))
             return
         error = future.exception()
         if error is None:

@@ -132,7 +132,7 @@ def start(folder: Path, receiver: Receiver, children: list[subprocess.Popen[byte
     logs = (folder / "up.log").open("wb")
     children.append(run([*COMMAND, "up", *options], logs))
     up = wait_until_ready(folder / "data" / "run" / "up.json", children[0], folder / "up.log")
-    say(f"Streamgauge listens for devices on {up['mqtt']} and answers on http://{up['http']}")
+    say(f"MQTT listening on {up['mqtt']}, HTTP API on http://{up['http']}")
     fleet = resources.files("simulators") / "fleets" / "demo.yaml"
     simulate = [*COMMAND, "simulate", str(fleet), "--mqtt", up["mqtt"]]
     children.append(run(simulate, (folder / "simulate.log").open("wb")))

@@ -100,7 +100,7 @@ class Group:
         try:
             members = self._admin.members()
         except LogError as error:
-            raise PeerUnavailable(f"the log does not say who the other workers are: {error}") from error
+            raise PeerUnavailable(f"the log does not name the other workers: {error}") from error
         return sorted(members - {self.own})
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:

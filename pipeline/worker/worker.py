@@ -85,7 +85,9 @@ def run(config: Config) -> None:
 def fail(error: BaseException) -> None:
     """End this process now: nothing may be saved after a failure that nobody understood."""
     metrics.worker_failures.inc()
-    log.critical("the worker cannot go on and ends; started again it replays from its positions", exc_info=error)
+    log.critical(
+        "the worker ends because of an error; after a restart it replays the log from its positions", exc_info=error
+    )
     logging.shutdown()
     os._exit(1)
 
@@ -288,7 +290,7 @@ class Worker:
         while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110  # an event
             await asyncio.sleep(0.02)  # would cost the stage a check at every batch, for this one moment
         if not is_done():
-            log.warning("ended with %d frames to go; they are applied at the next start", owned.frames_behind)
+            log.warning("ended with %d frames not applied; they are applied at the next start", owned.frames_behind)
 
     async def _save(self) -> None:
         self.maintenance.stop()

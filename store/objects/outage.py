@@ -38,7 +38,7 @@ class Outage:
         wait_s = BACKOFF.wait_s(self._in_a_row)
         self._until_ns = now_ns + int(wait_s * NS)
         log.error(
-            "the magnetic tier's storage is away, since %d s; rows stay in memory and in the log, next try in %d s: %s",
+            "the magnetic tier has not been available for %d s; rows stay in memory and in the log, retry in %d s: %s",
             (now_ns - self.since_ns) // NS,
             wait_s,
             error,
@@ -48,5 +48,5 @@ class Outage:
         """It did what was asked."""
         if self.since_ns is not None:
             away_s = (now_ns - self.since_ns) // NS
-            log.warning("the magnetic tier's storage answers again, after %d s", away_s)
+            log.warning("the magnetic tier is available again, after %d s", away_s)
             self.since_ns, self._in_a_row = None, 0

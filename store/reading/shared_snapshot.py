@@ -168,7 +168,7 @@ class SharedSnapshot(Snapshot):
                 continue
             silent = set(self._streams) - {reply.stream for reply in replies}
             if silent:
-                raise PartitionSilent(f"no answer about {', '.join(sorted(silent))}: the query would miss its rows")
+                raise PartitionSilent(f"no response for {', '.join(sorted(silent))}: the query would miss its rows")
             return pinned, replies
         raise QueryFailed(f"{table}: the newest version that was found is behind, after {_TRIES} tries: {reason}")
 

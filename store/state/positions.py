@@ -58,7 +58,7 @@ class Positions:
                 streams, self.floors = list(document["streams"]), dict(document["floors"])
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreFormatError(
-                    f"{path} is damaged: {error}; move it away, and all that the log holds is read again"
+                    f"{path} is damaged: {error}; move it away, and the whole log is read again"
                 ) from error
             for stream in streams:
                 self.number_of(stream)

@@ -78,7 +78,7 @@ def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
         try:
             version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
         except MagneticConflict as conflict:
-            log.info("%s: not merged this time: %s", table.id, conflict)
+            log.info("%s: no compaction this time: %s", table.id, conflict)
             table.refresh_magnetic()
             return False
         with table.lock:

@@ -56,7 +56,7 @@ def find_streams(positions: StreamPositions, streams: Sequence[str]) -> None:
     for stream in streams:
         positions.number_of(stream)
     if streams:
-        log.warning("positions.json is gone: all that the log holds is read again, and each table skips what it has")
+        log.warning("positions.json is missing: the whole log is read again, and each table skips what it has")
 
 
 def read_again(positions: StreamPositions, tables: Iterable[Table]) -> None:

@@ -37,7 +37,7 @@ def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: boo
             try:
                 version = table.magnetic.commit([], expired, columns.stored(), {}, is_new_data=True)
             except MagneticConflict as conflict:
-                log.info("%s: nothing retired this time: %s", table.id, conflict)
+                log.info("%s: no retention this time: %s", table.id, conflict)
                 table.refresh_magnetic()
                 return 0
         with table.lock:

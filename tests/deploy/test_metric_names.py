@@ -103,4 +103,4 @@ def test_an_alert_says_how_grave_it_is_where_and_what_to_do(rule: dict[str, Any]
 
     assert rule["labels"]["severity"] in {"warning", "critical"}
     assert re.search(r"\$labels\.(instance|receiver|table)", summary)
-    assert re.search(r"\b(see|run|read|mend|make|raise|ask for|shows?|says?|say why)\b", summary)
+    assert re.search(r"\b(check|run|read|correct|free|replace|raise|use|shows?|says?)\b", summary)

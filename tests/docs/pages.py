@@ -41,6 +41,11 @@ def text_of(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
+def unwrapped(name: str) -> str:
+    """A page of docs/, every run of white space as one space: sentences are searched for, wherever a line ends."""
+    return " ".join(text_of(name).split())
+
+
 def blocks(*languages: str) -> list[Block]:
     """All blocks in these languages."""
     found = []

@@ -101,7 +101,7 @@ def test_a_users_output_is_quiet_and_says_what_matters(tmp_path: Path) -> None:
 
     assert code == 0
     assert [who for event, who in told.items() if "worker ready: HTTP on" in event] == [("worker", "info")]
-    assert [who for event, who in told.items() if event.startswith(f"ready: devices connect to {product.mqtt}")] == [
+    assert [who for event, who in told.items() if event.startswith(f"ready: MQTT listening on {product.mqtt}")] == [
         ("up", "info")
     ]
     allowed = ("listening for MQTT", "worker ready", "ready: devices", "ending: the gateway")

@@ -37,7 +37,7 @@ class ArchiveFile:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             raise DataDirError(
-                f"{path} is damaged: {error}; put it back from a backup, or move it away to begin a new one"
+                f"{path} is damaged: {error}; put it back from a backup, or move it away to start a new one"
             ) from error
         except BaseException:
             self._writer.close()

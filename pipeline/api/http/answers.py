@@ -151,7 +151,7 @@ class Delivery(TypedDict):
 
     id: Annotated[str, Field(description="<alert id>.<status>, the header webhook-id")]
     receiver: Annotated[str, Field(description="as it is named in the configuration")]
-    state: Annotated[str, _one_of(*DeliveryState, description="where it stands")]
+    state: Annotated[str, _one_of(*DeliveryState, description="its state")]
     attempts: Annotated[int, Field(description="how often it was tried")]
     queued: Annotated[Time, Field(description="when it came into the queue")]
     next_attempt: Annotated[Time | None, Field(description="while it is queued")]
@@ -237,7 +237,7 @@ class RuleWarning(TypedDict):
     warnings=[{"rule": "greenhouse-climate/TooHot", "warning": "no row of agriculture.readings has temperature"}],
 )
 class Checked(TypedDict):
-    """What is wrong or doubtful about a rule file."""
+    """Errors and warnings of a rule file."""
 
     rules: Annotated[int, Field(description="how many rules are without error")]
     problems: Annotated[list[str], Field(description="errors, with file and line")]
@@ -367,7 +367,7 @@ class DeadLetter(TypedDict):
     reason: Annotated[str, _one_of(*Reason, description="why it is no record")]
     detail: Annotated[str, Field(description="what was wrong, the value, and what is allowed")]
     arrival: Annotated[Time, Field(description="when the message arrived")]
-    replayed: Annotated[Time | None, Field(description="when it was put through the stream again")]
+    replayed: Annotated[Time | None, Field(description="when it was replayed")]
     payload: NotRequired[Annotated[str, Field(description="as the device sent it")]]
     payload_base64: NotRequired[
         Annotated[str, Field(description="where it is not UTF-8", json_schema_extra={"contentEncoding": "base64"})]
@@ -454,7 +454,7 @@ ClockStep = TypedDict(
     "ClockStep",
     {
         "from": Annotated[Time, Field(description="what it said")],
-        "to": Annotated[Time, Field(description="what it said then")],
+        "to": Annotated[Time, Field(description="what it showed then")],
         "by_seconds": Annotated[float, Field(description="below 0: it was set back")],
     },
 )
@@ -479,7 +479,7 @@ class HostClock(TypedDict):
 class Readiness(TypedDict):
     """How far the stream is behind the log."""
 
-    status: Annotated[str, _one_of("ready", "catching up", description="whether answers are from fresh data")]
+    status: Annotated[str, _one_of("ready", "catching up", description="whether queries are answered from fresh data")]
     lag_seconds: Annotated[float, Field(description="how long the oldest message has waited that is not applied")]
     frames_behind: Annotated[int, Field(description="frames of the log that are not applied")]
     partitions: Annotated[list[int], Field(description="of [readings], that are this worker's")]

@@ -48,7 +48,7 @@ _WORDS = {
     409: "The query was cancelled",
     413: "The body is larger than this path takes",
     415: "The body is not JSON in UTF-8, or is compressed",
-    500: "The server failed; its log says how",
+    500: "Internal error; see the server log",
     503: "Not now: the log is replayed, too much waits, or another worker does not answer; try again",
     504: "It took longer than it may",
 }

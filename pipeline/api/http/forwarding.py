@@ -64,7 +64,7 @@ class ToKeeper:
                 await self._app(scope, receive, send)
                 return
             if FORWARDED in Headers(scope=scope):
-                answer = _later(f"[{topic}] goes from one worker to another at this moment")
+                answer = _later(f"[{topic}] is being reassigned to another worker")
             else:
                 answer = await forwarded(keepers, keeper, Request(scope, receive))
         except PeerUnavailable as error:

@@ -98,7 +98,7 @@ def install(app: FastAPI) -> None:
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
         detail, headers = str(error.detail), dict(error.headers or {})
         if error.status_code == http.HTTPStatus.NOT_FOUND:
-            detail = f"there is nothing at {request.url.path}; /docs lists what there is"
+            detail = f"there is nothing at {request.url.path}; /docs lists the paths"
         elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = _methods_at(request)
             detail = f"{request.method} is not possible at {request.url.path}: it takes {headers['Allow']}"
@@ -132,12 +132,12 @@ def install(app: FastAPI) -> None:
         if isinstance(error, UnknownDatabase | UnknownTable):
             return document(404, str(error))
         if isinstance(error, MagneticUnavailable):
-            log.error("a query needs files of the magnetic tier, whose storage is away: %s", error)
-            return document(503, "the storage of older rows does not answer now; try again later")
+            log.error("a query needs files of the magnetic tier, whose storage is not available: %s", error)
+            return document(503, "the magnetic tier is not available; try again later")
         if isinstance(error, PartitionSilent | Behind):
             return document(503, str(error))
         log.error("the store failed: %s", error, exc_info=error)
-        return document(500, "the store failed; the server's log says how")
+        return document(500, "internal error; see the server log")
 
     @app.exception_handler(LogError)
     async def durable_log(_: Request, error: LogError) -> JSONResponse:
@@ -151,9 +151,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:  # noqa: ARG001  # nobody is left to be answered
-        return document(400, "the request was not sent whole")
+        return document(400, "the request was not sent completely")
 
     @app.exception_handler(Exception)
     async def anything(_: Request, error: Exception) -> JSONResponse:
         log.error("a request failed: %s", error, exc_info=error)
-        return document(500, "the server failed at this request; its log says how")
+        return document(500, "internal error; see the server log")

@@ -142,7 +142,7 @@ class QuerySlots:
         if self._turns.is_full(account):
             metrics.http_query_failures.labels("busy").inc()
             waiting = self._turns.waiting_of(account)
-            raise Busy(f"{waiting} queries of {account!r} wait already; try again in a moment")
+            raise Busy(f"{waiting} queries of {account!r} are waiting already; try again later")
         answer = asyncio.get_running_loop().create_future()
         job = _Job(
             query_id, account, text, function, timeout_s, Interruption(timeout_s), answer, asked_s=time.monotonic()

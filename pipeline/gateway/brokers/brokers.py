@@ -43,7 +43,9 @@ class Brokers:
     def _is_ours(self, broker: Broker, identity: Identity) -> bool:
         """Without a group each gateway would take in every message: only one of those on a data_dir does."""
         if broker.group is None and identity.slot > 0:
-            logger.info("broker %s is left to another gateway: with a group they would share it", broker.label)
+            logger.info(
+                "broker %s: another gateway of this data_dir subscribes; with a group they would share it", broker.label
+            )
             return False
         return True
 

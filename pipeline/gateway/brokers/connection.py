@@ -187,7 +187,7 @@ class Connection:
         except Exception as error:
             # whatever it was, only this connection ends, and what it brought is sent again
             logger.exception("broker %s: the connection failed", self._broker.label)
-            self._lose(Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this with the log"))
+            self._lose(Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this error with the log"))
 
     def _take(self, data: bytes) -> None:
         """Take in all whole packets of `data`, and keep the rest."""
@@ -269,7 +269,7 @@ class Connection:
     def _cut(self, mqtt_topic: str, parts: Parts) -> Rejection:
         self._figures.cut.inc()
         logger.warning(
-            "broker %s: a message of %d bytes on %r is cut to %d: it becomes a dead letter",
+            "broker %s: a message of %d bytes on %r is truncated to %d: it becomes a dead letter",
             self._broker.label, parts.payload_bytes, mqtt_topic[:200], KEPT_BYTES,
         )  # fmt: skip
         detail = (
@@ -328,7 +328,7 @@ class Connection:
         if getattr(properties, "SubscriptionIdentifierAvailable", 1) == 0:  # 3.2.2.3.12
             self._judge.copies = None
             logger.warning(
-                "broker %s tells no copies of a message apart: what several of %s match may be stored several times",
+                "broker %s: copies cannot be recognised: what several of %s match may be stored several times",
                 self._broker.label, ", ".join(self._broker.topics),
             )  # fmt: skip
             return
@@ -357,7 +357,7 @@ class Connection:
                 where = f"{self._broker.label} refuses the subscription to {topic!r}"
                 found = trouble.of_reason(reason.value, str(reason), during=where)
                 self._figures.count_error(found.kind)
-                logger.error("broker %s; asked again in %g s", found, RETRY_REFUSED_S)
+                logger.error("broker %s; next attempt in %g s", found, RETRY_REFUSED_S)
                 self._refused = (*self._refused, topic)
                 self._ask_again_s = time.monotonic() + RETRY_REFUSED_S
             elif reason.value < QOS:

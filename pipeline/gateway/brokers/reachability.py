@@ -84,8 +84,8 @@ class _Look:
             async with asyncio.timeout(2 * ANSWER_TIMEOUT_S):
                 return await self._answer
         except TimeoutError:
-            what = f"{self._broker.label} takes the connection and does not answer"
-            return (Trouble(Kind.TIMEOUT, what, "see that it is an MQTT broker, and that it is well"),)
+            what = f"{self._broker.label} accepts the connection and does not answer"
+            return (Trouble(Kind.TIMEOUT, what, "check that it is an MQTT broker, and that it works"),)
 
     def close(self) -> None:
         self._wire.send(bytes((PacketType.DISCONNECT << 4, 0)))

@@ -57,7 +57,7 @@ class Seen:
         self._sums.update(zip(mqtt_topics, map(zlib.crc32, payloads), strict=False))
         self.has_changed = True
         if len(self._sums) > MOST_TOPICS:
-            logger.warning("more than %d MQTT topics: which retained messages are known is forgotten", MOST_TOPICS)
+            logger.warning("more than %d MQTT topics: known retained messages are forgotten", MOST_TOPICS)
             self._sums.clear()
 
     def forget(self, mqtt_topic: str) -> None:
@@ -92,6 +92,6 @@ def _read(path: Path) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        logger.warning("%s cannot be read: retained messages are taken as new ones", path)
+        logger.warning("%s cannot be read: retained messages are treated as new", path)
         return {}
     return found.sums if found.format_version == FORMAT_VERSION else {}

@@ -71,7 +71,7 @@ class Subscriber:
             except Exception as error:
                 # whatever it was, the broker is not given up
                 logger.exception("broker %s: the subscription failed", self._broker.label)
-                why = Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this with the log")
+                why = Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this error with the log")
             self._connection = None
             if self._is_stopping:
                 return
@@ -139,8 +139,8 @@ class Subscriber:
         if connection.is_over:
             return connection.lost.result()
         if not connection.ready.done():
-            what = f"{self._broker.label} takes the connection and does not answer the CONNECT in {READY_TIMEOUT_S:g} s"
-            return Trouble(Kind.TIMEOUT, what, "see that an MQTT broker listens there")
+            what = f"{self._broker.label} does not answer the CONNECT within {READY_TIMEOUT_S:g} s"
+            return Trouble(Kind.TIMEOUT, what, "check that an MQTT broker listens there")
         self._connections += 1
         if self._connections > 1:
             self._figures.reconnects.inc()
@@ -179,7 +179,7 @@ class Subscriber:
         if self._identity.subscribed(self._client_id) and not had_session and not connection.has_subscribed:
             self._figures.count_error(Kind.SESSION_LOST)
             logger.warning(
-                "broker %s has forgotten our session, and what it held for us: one of us was away for too long, or it "
+                "broker %s has lost our session and the messages queued for us: one side was away too long, or it "
                 "keeps nothing on disk",
                 self._broker.label,
             )
@@ -189,7 +189,7 @@ class Subscriber:
             "broker %s: connected as %s, %s, subscribed to %s",
             self._broker.label,
             self._client_id,
-            "with the session that it has kept" if had_session else "with a new session",
+            "with the existing session" if had_session else "with a new session",
             ", ".join(filters) or "nothing",
         )
 

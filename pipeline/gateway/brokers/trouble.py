@@ -50,7 +50,7 @@ _NOT_AUTHORISED = (  # Mosquitto says so of a wrong password too
     "set the user name and password that it knows us by, and let this user connect and subscribe in its access rules",
 )
 _CLIENT_ID = (Kind.CLIENT_ID, "set a client_id that the broker takes")
-_UNAVAILABLE = (Kind.UNAVAILABLE, "it is tried again; look at the broker's own log if that lasts")
+_UNAVAILABLE = (Kind.UNAVAILABLE, "it is tried again; look at the log of the broker if that continues")
 _VERSION = (Kind.VERSION, 'the broker does not speak this version of MQTT; set version: "3.1.1", or 5')
 _TAKEN_OVER = (
     Kind.TAKEN_OVER,
@@ -79,7 +79,7 @@ _OF_REASON_CODE = {
 
 
 _NOT_TLS = "the port does not speak TLS, it seems; write mqtt://, or the broker's port for TLS"
-_WANTS_CERTIFICATE = "the broker wants a client certificate that it believes; set tls.certificate and tls.key"
+_WANTS_CERTIFICATE = "the broker requires a client certificate that it trusts; set tls.certificate and tls.key"
 
 
 def unanswered(where: str, *, is_secure: bool) -> Trouble:
@@ -100,18 +100,20 @@ def of_error(error: BaseException, where: str) -> Trouble:
     """Of what went wrong on the way to `where` (host:port), or on the connection."""
     match error:
         case socket.gaierror():
-            return Trouble(Kind.DNS, f"{where}: the name is not known ({error.strerror})", "mend the host in the url")
+            return Trouble(
+                Kind.DNS, f"{where}: the name is not known ({error.strerror})", "correct the host in the url"
+            )
         case TimeoutError():
-            mend = "see that the broker runs, and that no firewall swallows the connection"
+            mend = "check that the broker runs, and that no firewall blocks the connection"
             return Trouble(Kind.TIMEOUT, f"{where} does not answer in time", mend)
         case ConnectionRefusedError():
-            mend = "start the broker, or mend the port in the url"
+            mend = "start the broker, or correct the port in the url"
             return Trouble(Kind.UNREACHABLE, f"{where}: nothing listens there (connection refused)", mend)
         case HandshakeCut():
             what = f"{where} closes the connection in the middle of the TLS handshake"
             return Trouble(Kind.TLS, what, _NOT_TLS)
         case ssl.SSLCertVerificationError():
-            what = f"{where}: its certificate is not believed: {error.verify_message or error.reason}"
+            what = f"{where}: its certificate is not trusted: {error.verify_message or error.reason}"
             return Trouble(Kind.TLS, what, _mend_certificate(error.verify_message or ""))
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return Trouble(Kind.LOST, f"{where} has closed the connection")
@@ -120,9 +122,9 @@ def of_error(error: BaseException, where: str) -> Trouble:
         case ConnectionResetError() | BrokenPipeError():
             return Trouble(Kind.LOST, f"{where} has cut the connection")
         case OSError():
-            return Trouble(Kind.UNREACHABLE, f"{where}: {error.strerror or error}", "see that the network leads there")
+            return Trouble(Kind.UNREACHABLE, f"{where}: {error.strerror or error}", "check the network route to it")
         case _:
-            return Trouble(Kind.OURS, f"{where}: {error!r}", "report this with the log")
+            return Trouble(Kind.OURS, f"{where}: {error!r}", "report this error with the log")
 
 
 def _mend_certificate(message: str) -> str:

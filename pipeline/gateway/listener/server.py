@@ -113,7 +113,7 @@ class Gateway:
             async with asyncio.timeout(self.settings.stop_timeout_s):
                 await self.stage.drain()
         except TimeoutError:
-            logger.warning("ended before the log had taken all: what it did not take was not acknowledged")
+            logger.warning("ended before the log had everything: what it does not have was not acknowledged")
         for session in list(self._sessions):
             session.shut_down()
         try:

@@ -80,7 +80,7 @@ def _make(path: Path, partitions: int) -> LogFolder:
     if orphans:
         raise LogFormatError(
             f"{path}: {', '.join(orphans)} without {names.DESCRIPTION}, so the log's id is lost and positions in it "
-            f"mean nothing; put {names.DESCRIPTION} back, or move the folder away to begin a new log"
+            f"mean nothing; put {names.DESCRIPTION} back, or move the folder away to start a new log"
         )
     folder = LogFolder(path, secrets.token_hex(8), partitions)
     description = {"format_version": names.FORMAT_VERSION, "log_id": folder.log_id, "partitions": partitions}

@@ -87,7 +87,7 @@ class Consumer(PartitionConsumer):
         if wanted > extent.next_offset:
             raise LogError(
                 f"log {self._folder.path}: {tp.topic}/{tp.partition} ends at offset {extent.next_offset}, but offset "
-                f"{wanted} is asked for: the log was put back to an older state. Move its folder away to begin anew"
+                f"{wanted} is asked for: the log was restored to an older state. Move its folder away to start anew"
             )
         if wanted < extent.first:
             self._report_loss(tp, wanted, extent.first)

@@ -129,7 +129,7 @@ class KafkaConsumer(PartitionConsumer):
         if wanted > next_offset:
             raise LogError(
                 f"Kafka's {tp.topic}/{tp.partition} ends at offset {next_offset}, but offset {wanted} is asked for: "
-                "the topic lost what it had acknowledged. Delete it to begin anew"
+                "the topic lost what it had acknowledged. Delete it to start anew"
             )
         if wanted < first:
             self._report_loss(tp, wanted, first)

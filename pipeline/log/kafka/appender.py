@@ -125,7 +125,7 @@ class KafkaAppender:
             return
         if self._is_troubled:
             self._is_troubled = False
-            log.warning("Kafka takes appends again")
+            log.warning("Kafka accepts appends again")
         for number, future in enumerate(sent):
             if not future.done():  # whoever waited may have gone
                 future.set_result(answer.offset + number)
@@ -149,7 +149,7 @@ class KafkaAppender:
             told = unavailable(self._settings, f"take an append to {topic}", error)
         if isinstance(told, LogUnavailable) and not self._is_troubled:
             self._is_troubled = True
-            log.warning("%s; what is handed in waits", told)
+            log.warning("%s; appends wait", told)
         sent += [future for _, future in part.waiting]
         part.waiting.clear()
         for future in sent:
@@ -207,7 +207,7 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     accumulator: Any = producer._message_accumulator  # noqa: SLF001  there is no public way
     for batch in [*accumulator._pending_batches, *(one for more in accumulator._batches.values() for one in more)]:  # noqa: SLF001
         if not batch.future.done():
-            batch.future.set_exception(KafkaError("its producer was given up"))
+            batch.future.set_exception(KafkaError("its producer was closed"))
             batch.future.exception()  # who waits for it is told all the same; some have ceased to wait
     sender: Any = producer._sender  # noqa: SLF001  as above
     task = sender.sender_task

@@ -44,7 +44,9 @@ async def look_at(settings: LogSettings) -> Reachability:
             return await _look_at_topics(client, settings)
     except (KafkaError, LogError, OSError, TimeoutError) as error:
         what = str(error) or type(error).__name__
-        return Reachability(False, f"Kafka lets us in and then fails: {what}", "look at the brokers' own logs")
+        return Reachability(
+            False, f"Kafka accepts the connection and then fails: {what}", "look at the brokers' own logs"
+        )
     finally:
         await client.close()
 

@@ -76,7 +76,7 @@ class KafkaReader:
             try:
                 await asyncio.wait_for(self._thread.call(self._consumer.stop()), STOP_S)
             except (TimeoutError, KafkaError, OSError) as error:
-                log.warning("Kafka was left without a word: %s", str(error) or type(error).__name__)
+                log.warning("leaving the consumer group failed: %s", str(error) or type(error).__name__)
                 self._consumer._closed = True  # noqa: SLF001  it complains when it is collected otherwise
         await asyncio.to_thread(self._thread.stop)
 
@@ -100,7 +100,7 @@ class KafkaReader:
             found = await self._thread.call(fetching)
         except KafkaError as error:
             if not error.retriable:
-                raise LogError(f"Kafka does not let us read {topic}/{partition} any more: {error}") from error
+                raise LogError(f"reading {topic}/{partition} is no longer allowed: {error}") from error
             log.warning("reading %s/%d waits for Kafka: %s", topic, partition, error)
             await asyncio.sleep(TROUBLED_WAIT_S)
             return []
@@ -113,7 +113,7 @@ class KafkaReader:
             try:
                 first, following = await self._thread.call(self._extents(list(tps)))
             except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("taking up partitions waits for Kafka: %s", str(error) or type(error).__name__)
+                log.warning("loading partitions waits for Kafka: %s", str(error) or type(error).__name__)
                 await asyncio.sleep(TROUBLED_WAIT_S)
             else:
                 return {one: (first[tp], following[tp]) for tp, one in tps.items()}
@@ -152,7 +152,7 @@ class KafkaReader:
         try:
             await self._consumer.commit(offsets)
         except (KafkaError, OSError) as error:
-            log.debug("Kafka was not told how far we are: %s", error)
+            log.debug("the offsets were not committed to Kafka: %s", error)
 
     def _tp(self, topic: str, partition: int) -> TopicPartition:
         return TopicPartition(self._settings.kafka_topic(topic), partition)

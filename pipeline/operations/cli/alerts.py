@@ -43,7 +43,7 @@ def list_alerts(
     show(Listing(_ALERT, rows, answer, "alerts"), form)
 
 
-@alerts.group(invoke_without_command=True, short_help="What was sent to webhooks, newest first.")
+@alerts.group(invoke_without_command=True, short_help="Deliveries to webhooks, newest first.")
 @click.option("--receiver", help="Only to this receiver.")
 @click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]), help="Only in this state.")
 @limit_option(50)
@@ -51,7 +51,7 @@ def list_alerts(
 @endpoint_option
 @click.pass_context
 def deliveries(context: click.Context, receiver: str | None, state: str | None, limit: int, form: str) -> None:
-    """What was sent to webhooks, newest first: how often it was tried, and what came of it."""
+    """Deliveries to webhooks, newest first: how often it was tried, and what came of it."""
     if context.invoked_subcommand is not None:
         return
     parameters = given(receiver=receiver, state=state)
@@ -80,7 +80,7 @@ def retry(context: click.Context, delivery: str | None, *, all_failed: bool, rec
     told = "1 delivery is" if count == 1 else f"{count} deliveries are"
     click.echo(f"{told} tried again; `streamgauge alerts deliveries` shows what comes of it")
     if answer["more"]:
-        click.echo("there are more: ask again in a moment")
+        click.echo("there are more: run the command again")
 
 
 deliveries.add_command(retry)

@@ -49,7 +49,7 @@ def endpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=_choose,
         expose_value=False,
         metavar="URL",
-        help="The server to ask; as before the command's name.",
+        help="The server to query; as before the command's name.",
     )
     return endpoint(ca(command))
 

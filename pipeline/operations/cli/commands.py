@@ -19,16 +19,21 @@ COMMANDS: Mapping[str, Entry] = {
     "gateway": Entry("pipeline.operations.cli.gateway:gateway", "Run one gateway: MQTT in, log out."),
     "worker": Entry("pipeline.operations.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
     "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
-    "query": Entry("pipeline.operations.cli.query:query", "Ask the server in SQL."),
+    "query": Entry("pipeline.operations.cli.query:query", "Run an SQL query on a server."),
     "averages": Entry("pipeline.operations.cli.averages:averages", "Averages of zones over time."),
-    "zones": Entry("pipeline.operations.cli.zones:zones", "The zones there are, and when they were last heard of."),
+    "zones": Entry("pipeline.operations.cli.zones:zones", "Zones, and when they were last heard of."),
     "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts and their deliveries: list, deliveries, retry."),
-    "devices": Entry("pipeline.operations.cli.devices:devices", "Who sent what, when last; what was rejected or bent."),
+    "devices": Entry(
+        "pipeline.operations.cli.devices:devices", "Devices: tables, last message, rejected messages and bent fields."
+    ),
     "measures": Entry("pipeline.operations.cli.measures:measures", "Types and units of measures: list, retype, unit."),
     "dead-letters": Entry(
-        "pipeline.operations.cli.dead_letters:dead_letters", "What could not become a record: list, show, replay."
+        "pipeline.operations.cli.dead_letters:dead_letters",
+        "Messages that could not become records: list, show, replay.",
     ),
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
-    "doctor": Entry("pipeline.operations.cli.doctor:doctor", "What is wrong here, and how to mend it."),
+    "doctor": Entry(
+        "pipeline.operations.cli.doctor:doctor", "Check the configuration, this machine and a running server."
+    ),
     "config": Entry("pipeline.operations.cli.config:config", "Show, describe or begin a streamgauge.yaml."),
 }

@@ -57,13 +57,13 @@ def show_letter(context: click.Context, letter_id: str) -> None:
         print_json(server.get("v1", "dead-letters", letter_id))
 
 
-@dead_letters.command(short_help="Put dead letters through the stream again.")
+@dead_letters.command(short_help="Replay dead letters.")
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--reason", help="All of this reason that were not replayed yet, instead of naming ids.")
 @endpoint_option
 @click.pass_context
 def replay(context: click.Context, ids: tuple[str, ...], reason: str | None) -> None:
-    """Put dead letters through the stream again, oldest first, with their first arrival stamp.
+    """Replay dead letters, oldest first, with their first arrival stamp.
 
     Those that were too_far_ahead or too_late are judged as if they came now: the host's clock may have been wrong.
     What fails again becomes a new dead letter, which this call leaves alone.

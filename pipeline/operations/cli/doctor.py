@@ -21,7 +21,7 @@ _COLUMNS = ("level", "check", "what", "mend")
 @format_option()
 @settings_options
 def doctor(loaded: Loaded, form: str) -> int:
-    """What is wrong here, and how to mend it. Changes nothing; exit code 1 if anything fails.
+    """Check the configuration, this machine and a running server. Changes nothing; exit code 1 if anything fails.
 
     Run it as the user that runs streamgauge, with the same options.
     """
@@ -43,7 +43,7 @@ def _print_table(rows: Sequence[tuple[str, str, str, str]]) -> None:
     from rich.table import Table  # noqa: PLC0415  # as above
     from rich.text import Text  # noqa: PLC0415  # as above
 
-    table = Table("", "check", "what, and how to mend it", box=None, header_style="bold", pad_edge=False)
+    table = Table("", "check", "finding and remedy", box=None, header_style="bold", pad_edge=False)
     for level, check, what, mend in rows:
         told = Text(what)
         if mend:

@@ -49,7 +49,7 @@ def retype(context: click.Context, table: str, measure: str, type_: str) -> None
     print_text(f"{measure} of {table} is {answer['type']}" + (f"; older rows have it as {earlier}" if earlier else ""))
 
 
-@measures.command(short_help="Say what the unit of older values was.")
+@measures.command(short_help="Correct the unit of older values.")
 @click.argument("table")
 @click.argument("measure")
 @click.argument("name", metavar="UNIT")

@@ -30,9 +30,9 @@ def config_option(command: Callable[..., object]) -> Callable[..., object]:
 
 
 _SETTINGS = (
-    ("--data-dir", "DIR", "Where everything is kept. [default: ./data; env: STREAMGAUGE_DATA_DIR]"),
-    ("--mqtt", "HOST:PORT", "Where devices connect. [default: 127.0.0.1:1883; env: STREAMGAUGE_LISTENER__ADDRESS]"),
-    ("--http", "HOST:PORT", "Where questions are asked. [default: 127.0.0.1:8080; env: STREAMGAUGE_HTTP__ADDRESS]"),
+    ("--data-dir", "DIR", "Folder of all data. [default: ./data; env: STREAMGAUGE_DATA_DIR]"),
+    ("--mqtt", "HOST:PORT", "MQTT listener. [default: 127.0.0.1:1883; env: STREAMGAUGE_LISTENER__ADDRESS]"),
+    ("--http", "HOST:PORT", "HTTP API. [default: 127.0.0.1:8080; env: STREAMGAUGE_HTTP__ADDRESS]"),
     ("--log", "URL", "The durable log: local (embedded) or kafka://host:port. [default: local; env: STREAMGAUGE_LOG]"),
 )
 

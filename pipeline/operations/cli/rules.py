@@ -20,7 +20,7 @@ def rules() -> None:
     """Rules: those of a server, and rule files."""
 
 
-@rules.command("list", short_help="The rules in force, and which may never fire.")
+@rules.command("list", short_help="The rules in force, with warnings.")
 @format_option()
 @endpoint_option
 @click.pass_context
@@ -34,7 +34,7 @@ def list_rules(context: click.Context, form: str) -> None:
     show(Listing(_RULE, rows, answer, "rules"), form)
 
 
-@rules.command(short_help="Say what is wrong with rule files.")
+@rules.command(short_help="Check rule files.")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @format_option()
 @endpoint_option

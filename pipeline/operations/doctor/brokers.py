@@ -20,6 +20,6 @@ def check_brokers(config: Config) -> Iterator[Finding]:
     with ThreadPoolExecutor(len(config.brokers)) as pool:
         for found in pool.map(check_broker, config.brokers):
             if found.is_ok:
-                yield ok(NAME, f"{found.broker}: lets us in and takes the subscription")
+                yield ok(NAME, f"{found.broker}: accepts the connection and the subscription")
             for trouble in found.troubles:
                 yield fail(NAME, f"{found.broker}: {trouble.what}", trouble.mend)

@@ -56,9 +56,9 @@ def judge_ntp(is_synchronised: bool | None) -> Iterator[Finding]:
     """None: the kernel does not tell."""
     if is_synchronised is False:
         mend = "systemctl enable --now systemd-timesyncd, or chrony; in a container, on its host"
-        yield warn(NAME, "the kernel is told of no time server", mend)
+        yield warn(NAME, "no time server synchronises it", mend)
     elif is_synchronised:
-        yield ok(NAME, "it is held by a time server")
+        yield ok(NAME, "a time server synchronises it")
 
 
 def _is_synchronised() -> bool | None:

@@ -29,8 +29,8 @@ def examine(
     deadline_s = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(0.0, deadline_s - time.monotonic()))
-    told = f"did not come to an end within {timeout_s:g} s"
-    late = "a disk or a network answers too slowly; look at that first"
+    told = f"did not end within {timeout_s:g} s"
+    late = "a disk or a network is too slow; check that first"
     return [finding for name, _ in checks for finding in found.get(name) or [fail(name, told, late)]]
 
 
@@ -38,7 +38,7 @@ def _findings(name: str, check: Check, config: Config) -> list[Finding]:
     try:
         return list(check(config)) or [ok(name, "nothing to look at")]
     except OSError as error:
-        what = f"cannot be looked at: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        what = f"cannot be checked: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         return [fail(name, what, "let this user read it, or run the doctor as the user that runs streamgauge")]
     except Exception as error:  # noqa: BLE001  # a fault of ours in one check must not hide what the others find
         return [fail(name, f"the check itself failed: {error!r}", "please report this")]

@@ -27,7 +27,7 @@ def judge(limit_bytes: int, has_bytes: int) -> Finding:
     told = f"memory_limit is {limit_bytes // _MIB:,} MiB of {has_bytes // _MIB:,} MiB"
     mend = f"lower memory_limit: the rest needs about {BESIDE_BYTES // _MIB:,} MiB beside it"
     if limit_bytes >= has_bytes:
-        return fail(NAME, f"{told}: the kernel will end the worker", mend)
+        return fail(NAME, f"{told}: the kernel will kill the worker", mend)
     if limit_bytes + BESIDE_BYTES > has_bytes:
         return warn(NAME, f"{told}: that leaves little for queries and the processes", mend)
     return ok(NAME, told)

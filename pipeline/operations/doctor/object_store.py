@@ -10,7 +10,7 @@ from pipeline.operations.doctor.finding import Finding, fail, ok
 from store.errors import StoreError
 
 NAME = "bucket"
-MEND = "see that the bucket is there, and AWS_ENDPOINT_URL, AWS_REGION and the keys in the environment"
+MEND = "check that the bucket exists, and AWS_ENDPOINT_URL, AWS_REGION and the keys in the environment"
 
 
 def check_object_store(config: Config) -> Iterator[Finding]:

@@ -34,15 +34,17 @@ def reach(host: str, port: int, context: ssl.SSLContext | None = None, *, timeou
             if context is not None:
                 context.wrap_socket(plain, server_hostname=host).close()
     except socket.gaierror as error:
-        return failed(f"the name is not known: {error.strerror}", "see the spelling, and this machine's DNS")
+        return failed(f"the name is not known: {error.strerror}", "check the spelling, and the DNS of this machine")
     except ssl.SSLCertVerificationError as error:
         return failed(f"its certificate is not trusted: {error.verify_message}", "name its authority in tls: {ca: …}")
     except ssl.SSLError as error:
-        return failed(f"it does not speak TLS as we do: {error.reason or error}", "see the port and the URL's scheme")
+        return failed(
+            f"it does not speak TLS as we do: {error.reason or error}", "check the port and the scheme of the URL"
+        )
     except ConnectionRefusedError:
         return failed("nothing listens there", "start it, or see the port")
     except TimeoutError:
-        return failed(f"no answer within {timeout_s:g} s", "see firewalls, and whether it runs")
+        return failed(f"no answer within {timeout_s:g} s", "check firewalls, and whether it runs")
     except OSError as error:
-        return failed(error.strerror or str(error), "see this machine's network")
+        return failed(error.strerror or str(error), "check the network of this machine")
     return Reached(time.monotonic() - began_s)

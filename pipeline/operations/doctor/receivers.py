@@ -35,7 +35,9 @@ def _check(receiver: Receiver) -> Finding:
     try:
         addresses = {str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError as error:
-        return fail(NAME, f"{who}: the name is not known: {error.strerror}", "see its spelling, and this machine's DNS")
+        return fail(
+            NAME, f"{who}: the name is not known: {error.strerror}", "check its spelling, and the DNS of this machine"
+        )
     private = sorted(address for address in addresses if not is_public(address))
     if private and not receiver.webhook.allow_private:
         told = f"{who}: {private[0]} is not a public address, and nothing is posted to such"

@@ -24,6 +24,6 @@ def check_rule_files(config: Config) -> Iterator[Finding]:
         rules = load_rules(files)
     except RuleFileError as error:
         for line in str(error).splitlines():
-            yield fail(NAME, line, "streamgauge rules check FILE says whether it is mended; a worker does not start")
+            yield fail(NAME, line, "streamgauge rules check FILE validates it; a worker does not start with it")
         return
     yield ok(NAME, f"rules: {len(rules)}, in files: {len(files)}")

@@ -18,7 +18,7 @@ NAME = "server"
 TIMEOUT_S = 2.0
 NEARLY_FULL = 0.5
 STEPS = "streamgauge_clock_steps_total"
-SETTLES = "streamgauge_clock_settles"
+SETTLES = "streamgauge_clock_settling"
 _FAILING = re.compile(r'^streamgauge_webhooks_failing\{.*receiver="([^"]*)".*\} 1(?:\.0)?$', re.MULTILINE)
 
 
@@ -37,11 +37,11 @@ def check_server(config: Config) -> Iterator[Finding]:
         yield ok(NAME, f"none runs at {address}")
         return
     except (OSError, http.client.HTTPException, ValueError) as error:
-        told = f"what listens at {address} does not answer as a streamgauge does: {error}"
-        yield fail(NAME, told, "see the check of ports for what it is")
+        told = f"the program at {address} does not answer like streamgauge: {error}"
+        yield fail(NAME, told, "the check `ports` names it")
         return
     if not isinstance(answer, dict) or "lag_seconds" not in answer:
-        yield fail(NAME, f"what listens at {address} is no streamgauge", "see the check of ports for what it is")
+        yield fail(NAME, f"the program at {address} is not streamgauge", "the check `ports` names it")
         return
     yield judge_ready(status, answer)
     yield from judge_clock(answer.get("clock") or {}, page)
@@ -58,7 +58,7 @@ def judge_ready(status: int, answer: dict[str, Any]) -> Finding:
 
 def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
     """What /readyz and the metrics say of the host's clock; nothing where nothing happened to it."""
-    mend = "have it set by NTP before streamgauge starts (docs/operations.md, The host's clock)"
+    mend = "synchronise it by NTP before streamgauge starts (docs/operations.md, The host's clock)"
     if clock.get("is_set") is False:
         yield fail(NAME, f"the host's clock says {clock.get('now')}: it was never set", mend)
     steps = max(sum_of(page, STEPS, f'process="{process}"') for process in ("worker", "gateway"))
@@ -69,7 +69,7 @@ def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
         )
         yield warn(NAME, f"the host's clock was set {steps:,.0f} times since the start{told}", mend)
     if sum_of(page, SETTLES):
-        told = "the host's clock has gone far ahead; nothing is deleted for its age until that has stood for 6 hours"
+        told = "the host's clock jumped far ahead; retention is suspended until it has run for 6 hours"
         yield warn(NAME, told, "nothing, if it is right now; else set it")
 
 
@@ -77,8 +77,8 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
     """Of a page of metrics, counted since the start of `up`."""
     lost = sum_of(page, "streamgauge_log_lost_messages_total")
     if lost:
-        told = f"{lost:,.0f} messages left the log before they were processed"
-        yield fail(NAME, told, "the log lines say DATA LOSS and where; the log was put back or is damaged")
+        told = f"{lost:,.0f} messages were deleted from the log before they were processed"
+        yield fail(NAME, told, "the log lines say DATA LOSS and where; the log was restored or is damaged")
     letters = sum_of(page, "streamgauge_stream_dead_letters_total")
     if letters:
         yield warn(NAME, f"{letters:,.0f} dead letters", "streamgauge dead-letters list says why")
@@ -87,7 +87,7 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
         told = f"{given_up:,.0f} alerts were not delivered"
         mend = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
         yield warn(NAME, told, mend)
-    doubtful = sum_of(page, "streamgauge_rules_doubtful")
+    doubtful = sum_of(page, "streamgauge_rules_with_warnings")
     if doubtful:
         yield warn(NAME, f"rules that may never fire: {doubtful:g}", "streamgauge rules list says which and why")
     failing = _FAILING.findall(page)

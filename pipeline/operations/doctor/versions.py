@@ -36,14 +36,14 @@ def judge_python(version: tuple[int, int]) -> Finding:
     told = f"streamgauge {importlib.metadata.version('streamgauge')}, Python {version[0]}.{version[1]}"
     if OLDEST_PYTHON <= version <= NEWEST_PYTHON:
         return ok(NAME, told)
-    return fail(NAME, f"{told}, which it was not made for", "make setup PYTHON=python3.11 (or 3.12, 3.13)")
+    return fail(NAME, f"{told}, which is not supported", "make setup PYTHON=python3.11 (or 3.12, 3.13)")
 
 
 def judge_kernel(release: str) -> Finding:
     """Linux: `release` is as `uname -r`."""
     found = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
     if found < OLDEST_KERNEL:
-        return warn(NAME, f"Linux {release} is older than what this program was tried on", "run a newer kernel")
+        return warn(NAME, f"Linux {release} is older than the tested versions", "run a newer kernel")
     return ok(NAME, f"Linux {release}")
 
 

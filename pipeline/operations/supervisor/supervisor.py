@@ -147,7 +147,7 @@ class _Supervision:
                 await asyncio.sleep(_POLL_S)
         self._is_ready = True
         scheme = "https" if self._plan.is_secure else "http"
-        self._say(f"ready: devices connect to {self._mqtt}, questions go to {scheme}://{self._http}")
+        self._say(f"ready: MQTT listening on {self._mqtt}, HTTP API on {scheme}://{self._http}")
         self._write_state()
         if watch is not None:
             await watch(self._http)

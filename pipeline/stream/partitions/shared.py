@@ -65,8 +65,8 @@ class SharedPartitions:
         for partition in taken:
             self.owned.add(partition)
             to_replay = partition.progress.frames_to_replay
-            log.info("took partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay)
-        log.info("took %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
+            log.info("assigned partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay)
+        log.info("loaded %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
 
     async def revoked(self) -> None:
         """See `PartitionKeeper`. What cannot be saved now comes again from the log."""
@@ -76,15 +76,15 @@ class SharedPartitions:
                 await asyncio.to_thread(self._flush, partition)
                 await partition.rules.save_pass()
             except StoreError as error:
-                log.warning("partition %d is given back unsaved: %s", partition.number, error)
+                log.warning("partition %d is revoked and was not saved: %s", partition.number, error)
             await asyncio.to_thread(self._give_back, partition)
-            log.info("gave back partition %d of [%s]", partition.number, READINGS)
+            log.info("revoked partition %d of [%s]", partition.number, READINGS)
 
     def start_offset(self, number: int) -> int | None:
         """See `PartitionKeeper`."""
         partition = self.owned.get(number)
         if partition is None:
-            raise LogError(f"partition {number} of [{READINGS}] was lost while it was taken up")
+            raise LogError(f"partition {number} of [{READINGS}] was revoked while it was loaded")
         return start_offset(partition.store, partition.rules, self._admin, number)
 
     def maintain(self) -> None:
@@ -99,7 +99,7 @@ class SharedPartitions:
                     partition.store.maintain()
             if partition.store.is_overtaken and self._overtaken is not partition:
                 self._overtaken = partition
-                log.warning("partition %d of [%s] was overtaken: it is taken up anew", partition.number, READINGS)
+                log.warning("partition %d of [%s] is fenced: it is loaded again", partition.number, READINGS)
                 self.on_overtaken()
 
     async def save(self) -> None:

@@ -35,7 +35,7 @@ class RuleFiles:
         try:
             return _floors(path.read_bytes())
         except ValueError as error:
-            log.warning("the rules go through all that the log holds: %s: %s", path, error)
+            log.warning("the rules are evaluated for the whole log: %s: %s", path, error)
             return {}
 
     def blocks(self) -> Iterable[tuple[TableId, bytes, str]]:

@@ -67,7 +67,7 @@ class RuleState:
             try:
                 self._ended += self.engine.restore(block, data)
             except RuleSnapshotError as error:
-                log.warning("the rules of %s start afresh: %s: %s", block, where, error)
+                log.warning("the rules of %s start with empty state: %s: %s", block, where, error)
             if block not in self.engine.blocks():
                 self._useless.append(block)
         if not self._ended:

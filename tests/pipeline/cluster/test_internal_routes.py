@@ -45,7 +45,7 @@ class Services:
 
     def tails(self, body: bytes) -> bytes:
         if body == b"another's":
-            raise NotOwned("partition 0 of [readings] is not, or not yet, this worker's")
+            raise NotOwned("partition 0 of [readings] is not assigned to this worker, or not ready")
         return b"rows beyond " + body
 
 

@@ -113,12 +113,12 @@ def test_a_silent_owner_refuses_the_answer_by_its_address(error: PeerUnavailable
     group = Group({0: HERE, 1: THERE})
     group.silent = error
 
-    with pytest.raises(PeerUnavailable, match=r"there:2.*no whole answer within"):
+    with pytest.raises(PeerUnavailable, match=r"there:2.*no complete answer within"):
         group.ask_all()
     assert len(group.posted) > 1
 
 
 def test_a_log_that_does_not_say_who_owns_what_refuses_the_answer() -> None:
     """Others may have taken over: nobody can tell."""
-    with pytest.raises(PeerUnavailable, match="does not say which worker"):
+    with pytest.raises(PeerUnavailable, match="does not name the owners"):
         Group({0: HERE, 1: HERE}, LogUnavailable("Kafka is away")).ask_all()

@@ -34,7 +34,7 @@ def test_a_rule_on_a_text_measure_is_told_once_and_is_doubtful(caplog: pytest.Lo
 
     (told,) = caplog.messages
     assert told.startswith(f"the rule g/Bad (rules.yaml) may never fire: the measure state of {TABLE} is varchar")
-    assert REGISTRY.get_sample_value("streamgauge_rules_doubtful") == 1
+    assert REGISTRY.get_sample_value("streamgauge_rules_with_warnings") == 1
 
 
 def test_what_rules_could_not_judge_is_counted_by_its_reason() -> None:

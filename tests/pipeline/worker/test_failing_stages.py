@@ -157,7 +157,7 @@ def test_a_part_that_fails_ends_the_process_and_after_a_restart_nothing_is_missi
 
     assert failing.returncode == 1
     assert "a test made this stage fail" in told
-    assert "replays from its positions" in told
+    assert "replays the log from its positions" in told
     assert (healthy.returncode, said) == (0, "")
     assert stored_ids(folder) == list(range(FRAMES))
 
@@ -188,4 +188,4 @@ def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folde
     _, told = again.communicate(timeout=60)
 
     assert again.returncode == 1
-    assert "the log was put back to an older state. Move its folder away to begin anew" in told
+    assert "the log was restored to an older state. Move its folder away to start anew" in told

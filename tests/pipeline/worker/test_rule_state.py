@@ -108,7 +108,7 @@ async def test_a_damaged_state_is_reported_and_its_block_starts_afresh(
 
     after = Rules(tmp_path)
 
-    assert "the rules of a.b/farm.cli/mate start afresh" in caplog.text
+    assert "the rules of a.b/farm.cli/mate start with empty state" in caplog.text
     assert str(file) in caplog.text
     assert after.read(1, 1060, 36) == []  # pending from here on
 
@@ -125,7 +125,7 @@ async def test_damaged_floors_are_reported_and_everything_is_read_again(
     after = Rules(tmp_path)
 
     assert after.state.floor(STREAM) == 0
-    assert "the rules go through all that the log holds" in caplog.text
+    assert "the rules are evaluated for the whole log" in caplog.text
     assert [transition.status for transition in after.read(6, 1060, 36)] == ["firing"]
 
 

@@ -47,7 +47,7 @@ def alerts(
     return {"alerts": [_alert(alert) for alert in found], "next": found[-1].seq if len(found) == limit else None}
 
 
-@router.get("/deliveries", summary="What was sent to webhooks, newest first", **answers(told.Deliveries))
+@router.get("/deliveries", summary="Deliveries to webhooks, newest first", **answers(told.Deliveries))
 def deliveries(
     parts: Parts,
     account: Account,

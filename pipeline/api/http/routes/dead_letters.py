@@ -75,9 +75,7 @@ class Replay(BaseModel):
     up_to: int | None = Field(None, ge=0, lt=2**63, description="`up_to` of the answer before")
 
 
-@router.post(
-    "/replay", summary="Put dead letters through the stream again", **answers(told.Replayed, 403, 404, *OF_BODIES)
-)
+@router.post("/replay", summary="Replay dead letters", **answers(told.Replayed, 403, 404, *OF_BODIES))
 async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> told.Replayed:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 

@@ -86,7 +86,7 @@ class Unit(BaseModel):
 
 @router.post(
     "/unit",
-    summary="Say in which unit the older values of a measure were all along",
+    summary="State in which unit the older values of a measure really are",
     **answers(told.Measure, 403, 404, *OF_BODIES, 504),
 )
 async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Unit) -> told.Measure:

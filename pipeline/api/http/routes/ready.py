@@ -18,7 +18,7 @@ MAX_READY_LAG_S = 10.0
 
 @router.get(
     "/readyz",
-    summary="Whether what is asked now is answered from fresh data",
+    summary="Whether queries are answered from fresh data",
     responses={
         200: {"content": json_of(Readiness), "description": "It is"},
         503: {

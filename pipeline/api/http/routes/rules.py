@@ -27,7 +27,7 @@ class Check(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(max_length=1_000_000)
-    file: str = Field(default="rules", description="its name, for complaints")
+    file: str = Field(default="rules", description="its name, used in error messages")
 
 
 @router.get("", summary="The rules in force", **answers(told.Rules, 404))
@@ -38,7 +38,7 @@ def rules(parts: Parts, account: Account) -> told.Rules:
     return {"rules": [_entry(book, rule, account) for rule in found]}
 
 
-@router.post("/check", summary="What is wrong or doubtful about a rule file", **answers(told.Checked, 404, *OF_BODIES))
+@router.post("/check", summary="Errors and warnings of a rule file", **answers(told.Checked, 404, *OF_BODIES))
 def check(parts: Parts, account: Account, body: Check) -> told.Checked:
     """`problems` are errors; `warnings` say why a rule may never fire, judged by the tables of this server."""
     book = _book(parts)

@@ -70,7 +70,7 @@ _RESPONSES: Responses = {
             409: "It exists already",
             419: "Some records were not stored; RejectedRecords says which",
             429: "Too much at once; try again",
-            500: "The server failed; its log says how",
+            500: "Internal error; see the server log",
         }.items()
     },
     **refusals(413, 503),

@@ -81,11 +81,11 @@ async def test_without_its_token_sql_and_a_replay_are_401s(guarded: HttpService)
     [
         (QueryTimeout("the query was stopped after 60 s"), 504, "the query was stopped after 60 s"),
         (UnknownTable("no table t"), 404, "no table t"),
-        (MagneticTierError("a secret path"), 500, "the store failed; the server's log says how"),
-        (MagneticUnavailable("a secret path"), 503, "the storage of older rows does not answer now; try again later"),
+        (MagneticTierError("a secret path"), 500, "internal error; see the server log"),
+        (MagneticUnavailable("a secret path"), 503, "the magnetic tier is not available; try again later"),
         (LogFull("the log holds 8 GiB, its cap"), 503, "the log holds 8 GiB, its cap"),
         (LogError("the disk is gone"), 500, "the disk is gone"),
-        (ZeroDivisionError("a secret of ours"), 500, "the server failed at this request; its log says how"),
+        (ZeroDivisionError("a secret of ours"), 500, "internal error; see the server log"),
     ],
 )
 async def test_each_lower_level_error_has_its_answer(

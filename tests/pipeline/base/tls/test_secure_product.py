@@ -112,7 +112,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_up_says_where_questions_go(site: Site) -> None:
-    assert f"questions go to https://{site.http}" in site.output.read_text()
+    assert f"HTTP API on https://{site.http}" in site.output.read_text()
 
 
 @pytest.mark.parametrize("place", ["before", "after", "environment"])

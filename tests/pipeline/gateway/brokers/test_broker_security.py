@@ -135,7 +135,7 @@ WRONG = {
     "3.1.1": ({"url": "mqtt://{plain}", "version": "3.1.1"}, "not_authorised", "set the user name and password"),
     "password": ({"url": "mqtt://ingest:x@{plain}"}, "not_authorised", "set the user name and password"),
     "refused": ({"url": "mqtt://127.0.0.1:{free}"}, "unreachable", "nothing listens there"),
-    "name": ({"url": "mqtt://no-such-host.invalid"}, "dns", "mend the host in the url"),
+    "name": ({"url": "mqtt://no-such-host.invalid"}, "dns", "correct the host in the url"),
     "not TLS": ({"url": "mqtts://{plain}", "tls": {}}, "tls", "the port does not speak TLS, it seems"),
     "TLS": ({"url": "mqtt://localhost:{secure}"}, "lost", "write mqtts://"),
     "authority": ({"url": "mqtts://localhost:{secure}", "tls": {"ca": "other-ca.pem"}}, "tls", "as tls.ca"),
@@ -144,12 +144,12 @@ WRONG = {
     "no certificate": (
         {"url": "mqtts://localhost:{secure}", "tls": {"certificate": None, "key": None}},
         "tls",
-        "the broker wants a client certificate",
+        "the broker requires a client certificate",
     ),
     "stranger": (
         {"url": "mqtts://localhost:{secure}", "tls": {"certificate": "stranger.pem", "key": "stranger.pem"}},
         "tls",
-        "the broker wants a client certificate",
+        "the broker requires a client certificate",
     ),
     "no file": (
         {"url": "mqtts://localhost:{secure}", "tls": {"ca": "absent.pem"}},

@@ -77,7 +77,7 @@ def test_a_terminal_shows_the_rate_below_what_the_children_say(tmp_path: Path) -
         process.wait()
         os.close(terminal)
     assert b"[hello] devices" in shown
-    assert b"ready: devices connect to 127.0.0.1:" in shown
+    assert b"ready: MQTT listening on 127.0.0.1:" in shown
     assert b" messages/s \xc2\xb7 " in shown
     assert b"ending: the gateway, then the worker" in shown
 

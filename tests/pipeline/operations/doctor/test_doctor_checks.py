@@ -122,22 +122,22 @@ STEPS = """
 streamgauge_clock_steps_total{direction="ahead",process="gateway"} 1.0
 streamgauge_clock_steps_total{direction="back",process="worker"} 1.0
 streamgauge_clock_steps_total{direction="ahead",process="worker"} 2.0
-streamgauge_clock_settles 1.0
+streamgauge_clock_settling 1.0
 """
 
 
 def test_what_happened_to_the_clock_of_a_server_is_told() -> None:
     last = {"by_seconds": -1200.0, "from": "2026-11-18T11:26:40Z", "to": "2026-11-18T11:06:40Z"}
-    waits = "nothing is deleted for its age until that has stood for 6 hours"
+    waits = "retention is suspended until it has run for 6 hours"
     last_time = ", the last time by -1,200.0 s from 2026-11-18T11:26:40Z to 2026-11-18T11:06:40Z"
     found = list(server.judge_clock({"is_set": True, "last_step": last}, STEPS))
 
     assert [(f.level, f.what) for f in found] == [
         (Level.WARN, f"the host's clock was set 3 times since the start{last_time}"),
-        (Level.WARN, f"the host's clock has gone far ahead; {waits}"),
+        (Level.WARN, f"the host's clock jumped far ahead; {waits}"),
     ]
     assert [f.level for f in server.judge_clock({"is_set": False, "now": "1970-01-01T00:00:40Z"}, "")] == [Level.FAIL]
-    assert list(server.judge_clock({"is_set": True}, "streamgauge_clock_settles 0.0")) == []
+    assert list(server.judge_clock({"is_set": True}, "streamgauge_clock_settling 0.0")) == []
 
 
 PAGE = """
@@ -311,9 +311,9 @@ def test_a_check_that_fails_or_does_not_end_is_a_finding_and_hides_no_other(tmp_
         ("c", Level.FAIL),
         ("d", Level.OK),
     ]
-    assert found[0].what == "cannot be looked at: Permission denied: /secret"
+    assert found[0].what == "cannot be checked: Permission denied: /secret"
     assert "ValueError('a fault')" in found[1].what
-    assert found[2].what == "did not come to an end within 2 s"
+    assert found[2].what == "did not end within 2 s"
 
 
 def test_each_check_is_listed_once() -> None:

@@ -206,7 +206,7 @@ def test_a_stranger_at_the_port_of_http_and_a_paused_one_are_told_in_time(tmp_pa
         stranger.communicate()
 
     assert said.code == 1
-    assert "does not answer as a streamgauge does" in said.of("server")[0][1]
+    assert "does not answer like streamgauge" in said.of("server")[0][1]
     assert [found["check"] for found in said.failed] == ["ports", "server"]
 
 

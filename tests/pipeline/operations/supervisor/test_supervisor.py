@@ -24,7 +24,7 @@ def test_both_children_listen_on_the_free_ports_that_are_told(start_up: Starter)
     for name in ("mqtt", "http"):
         host, _, port = state[name].rpartition(":")
         socket.create_connection((host, int(port))).close()
-    assert f"ready: devices connect to {state['mqtt']}, questions go to http://{state['http']}" in up.log.read_text()
+    assert f"ready: MQTT listening on {state['mqtt']}, HTTP API on http://{state['http']}" in up.log.read_text()
 
 
 def test_the_gateway_ends_before_the_worker_and_nothing_is_left(start_up: Starter) -> None:
