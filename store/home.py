@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from store import layout
 from store.catalog.catalog import Catalog, FileKeeping, TableInfo, TableSettings
 from store.engine.duck import WORKING_MEMORY_BYTES, Duck
 from store.magnetic.data_files import data_files
 from store.magnetic.tier import MagneticTier, Version
+from store.objects.file_lock import FileLock
 from store.objects.location import S3Location
 from store.record import TableId
 from store.state.checkpoint import CheckpointFile, CheckpointKeeping
@@ -90,7 +91,7 @@ class PrivateHome:
 
     own: str | None = None
 
-    def __init__(self, folder: Path, magnetic: Path | S3Location, memory_limit_bytes: int, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, magnetic: Path | S3Location, memory_limit_bytes: int, lock: FileLock) -> None:
         self._folder = folder
         self._magnetic = magnetic
         self._lock = lock
@@ -155,4 +156,4 @@ class PrivateHome:
     def close(self) -> None:
         """Let go of the folder."""
         self.duck.close()
-        self._lock.close()
+        self._lock.release()

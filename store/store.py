@@ -7,7 +7,6 @@ The log is its write-ahead log: what is applied and not yet flushed is lost with
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import threading
 import time
@@ -31,6 +30,7 @@ from store.errors import (
     UnknownTable,
 )
 from store.home import Home, PrivateHome
+from store.objects.file_lock import FileLock, Taken
 from store.objects.files import make_folders, write_atomic
 from store.objects.objects import open_root
 from store.objects.outage import Outage
@@ -117,11 +117,9 @@ class Store:
         Raises StoreLocked if another process has it, StoreFormatError if it is of another format, MagneticTierError.
         """
         make_folders(folder)
-        lock = (folder / layout.LOCK).open("w")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
+            lock = FileLock(folder / layout.LOCK)
+        except Taken as error:
             raise StoreLocked(f"{folder} is open in another process") from error
         try:
             _check_format(folder / layout.FORMAT)
@@ -130,7 +128,7 @@ class Store:
             home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
             return cls(home, memory_limit_bytes, templates, clock_ns, monotonic_ns, since)
         except BaseException:
-            lock.close()
+            lock.release()
             raise
 
     def apply(self, batch: RecordBatch) -> Applied:

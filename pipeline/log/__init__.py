@@ -51,9 +51,9 @@ def lock_worker(settings: LogSettings) -> WorkerRight:
         from pipeline.log.kafka import AnyWorker  # noqa: PLC0415  only the log in use is imported
 
         return AnyWorker()
-    from pipeline.log.embedded.folder import WorkerLock, folder_of  # noqa: PLC0415  as above
+    from pipeline.log.embedded.folder import folder_of, worker_lock  # noqa: PLC0415  as above
 
-    return WorkerLock(folder_of(settings.url))
+    return worker_lock(folder_of(settings.url))
 
 
 def _check(url: str) -> None:

@@ -8,9 +8,7 @@ same.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store import layout
+from store.objects.file_lock import turn
 from store.objects.files import fsync_file, fsync_folder, make_folders
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_at
@@ -45,12 +44,8 @@ def mend(folder: Path) -> list[str]:
     log = folder / layout.DELTA_LOG
     if not log.is_dir():
         return []
-    descriptor = os.open(log, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with turn(log):
         return _mend(folder, log)
-    finally:
-        os.close(descriptor)
 
 
 def _mend(folder: Path, log: Path) -> list[str]:

@@ -9,11 +9,21 @@ from pathlib import Path
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file at `path` by `data`, durably, or leave it as it was."""
     aside = path.with_name(path.name + ".new")
-    with aside.open("wb") as file:
+    write_durably(aside, data)
+    put_in_place(aside, path)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write the file at `path`; a power failure meanwhile may leave a part of it."""
+    with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
+
+
+def put_in_place(whole: Path, path: Path) -> None:
+    """Give a file that is written, durably, its name; one that had the name goes."""
+    whole.replace(path)
     fsync_folder(path.parent)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from store.errors import MagneticTierError
-from store.objects.files import fsync_folder, make_folders
+from store.objects.files import fsync_folder, make_folders, put_in_place, write_durably
 from store.objects.location import S3Location, locate
 
 ASIDE = ".aside"  # in the root of a local folder: what is being written
@@ -102,8 +102,7 @@ class LocalObjects:
         target = self._root / check_path(path)
         try:
             aside = self._write_aside(target, data)
-            aside.replace(target)
-            fsync_folder(target.parent)
+            put_in_place(aside, target)
         except OSError as error:
             raise self._error(path, "written", error) from error
 
@@ -162,10 +161,7 @@ class LocalObjects:
         make_folders(target.parent)
         aside = self._root / ASIDE / secrets.token_hex(12)
         make_folders(aside.parent)
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(aside, data)
         return aside
 
     def _forget_abandoned(self) -> None:

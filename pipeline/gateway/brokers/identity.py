@@ -14,18 +14,17 @@ brokers/
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from pipeline.base.errors import DataDirError
 from pipeline.config.brokers import Broker
+from store.objects.file_lock import FileLock, Taken, turn
 from store.objects.files import make_folders, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -101,13 +100,12 @@ class Identity:
 
     def release(self) -> None:
         """Let another gateway have the slot."""
-        self._lock.close()
+        self._lock.release()
 
 
 def _random_id(folder: Path) -> str:
     path = folder / "identity.json"
-    with (folder / "identity.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with turn(folder / "identity.lock"):
         if not path.exists():
             write_atomic(path, json.dumps({"format_version": FORMAT_VERSION, "id": secrets.token_hex(8)}).encode())
         try:
@@ -123,18 +121,10 @@ def _random_id(folder: Path) -> str:
     return identity
 
 
-def _take_slot(folder: Path) -> tuple[int, IO[str]]:
+def _take_slot(folder: Path) -> tuple[int, FileLock]:
     for slot in range(_MOST_GATEWAYS):
-        lock = (folder / f"slot-{slot}.lock").open("a+", encoding="ascii")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        return slot, lock
+        with suppress(Taken):
+            return slot, FileLock(folder / f"slot-{slot}.lock")
     raise DataDirError(f"{folder}: {_MOST_GATEWAYS} gateways run on this data_dir already")
 
 

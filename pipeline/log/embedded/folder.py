@@ -6,19 +6,15 @@ every consumer's positions, so a folder whose id was lost is refused rather than
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pipeline.base.errors import LogError, LogFormatError, LogLocked
 from pipeline.log import names
+from store.objects.file_lock import FileLock, Taken, turn
+from store.objects.files import write_atomic
 
 SCHEME = "local://"
 
@@ -50,7 +46,7 @@ def open_folder(path: Path, *, partitions: int = 1) -> LogFolder:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with making(path):
+        with turn(path / names.MAKING_LOCK):
             return _described(path) or _make(path, partitions)
     except OSError as error:
         raise LogError(f"log folder {path}: {error}") from error
@@ -84,58 +80,15 @@ def _make(path: Path, partitions: int) -> LogFolder:
         )
     folder = LogFolder(path, secrets.token_hex(8), partitions)
     description = {"format_version": names.FORMAT_VERSION, "log_id": folder.log_id, "partitions": partitions}
-    unfinished = path / (names.DESCRIPTION + names.UNFINISHED_SUFFIX)
-    with unfinished.open("w", encoding="utf-8") as file:
-        json.dump(description, file)
-        file.flush()
-        os.fsync(file.fileno())
-    put_in_place(unfinished, path / names.DESCRIPTION)
+    write_atomic(path / names.DESCRIPTION, json.dumps(description).encode())
     return folder
 
 
-def put_in_place(unfinished: Path, final: Path) -> None:
-    """Rename a complete file to its name, durably."""
-    unfinished.rename(final)
-    descriptor = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+def worker_lock(folder: Path) -> FileLock:
+    """The right to be the one worker of a log folder. Raises LogLocked, naming the process that has it."""
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def making(path: Path) -> Iterator[None]:
-    """Alone among all processes while a file of the folder is made."""
-    with (path / names.MAKING_LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-class WorkerLock:
-    """The right to be the one worker of a log folder; ends with the process, however it dies."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take the lock. Raises LogLocked, naming the process that has it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / names.WORKER_LOCK
-        self._file = path.open("a+", encoding="ascii")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise LogLocked(f"log folder {folder}: a worker runs on it already (process {holder})") from None
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let another worker have the folder."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.release()
+        return FileLock(folder / names.WORKER_LOCK)
+    except Taken as taken:
+        holder = taken.holder or "unknown"
+        raise LogLocked(f"log folder {folder}: a worker runs on it already (process {holder})") from None

@@ -15,7 +15,6 @@ offsets go on where they were after everything was removed.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -24,8 +23,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.base.errors import LogError, LogFull
 from pipeline.log import names
-from pipeline.log.embedded.folder import LogFolder, making, put_in_place
+from pipeline.log.embedded.folder import LogFolder
 from pipeline.log.log import Extent, Message
+from store.objects.file_lock import turn
+from store.objects.files import fsync_file, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +217,7 @@ def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
 
 
 def _make(folder: LogFolder, path: Path) -> None:
-    with making(folder.path):
+    with turn(folder.path / names.MAKING_LOCK):
         if path.exists():
             return
         unfinished = path.with_name(path.name + names.UNFINISHED_SUFFIX)
@@ -229,6 +230,5 @@ def _make(folder: LogFolder, path: Path) -> None:
             db.executescript(_SCHEMA)
         finally:
             db.close()  # the last one to leave copies the WAL into the file
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync_file(unfinished)
         put_in_place(unfinished, path)

@@ -62,7 +62,7 @@ def test_messages_whose_log_id_was_lost_are_not_given_another(tmp_path: Path) ->
 
 
 def test_a_half_made_log_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "log.json.unfinished").write_text("{")
+    (tmp_path / "log.json.new").write_text("{")
     (tmp_path / "readings.sqlite.unfinished").write_text("torn")
 
     assert open_admin(LogSettings(f"local://{tmp_path}")).extent(READINGS).next_offset == 0
