@@ -25,6 +25,7 @@ import numpy.typing as npt
 import paho.mqtt.client as mqtt
 import psutil
 import pyarrow as pa
+from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.layout import Layout
@@ -246,7 +247,7 @@ def die_at(product: Target, moment: str, *, timeout_s: float = 120) -> None:
 @contextmanager
 def device(product: Product) -> Iterator[mqtt.Client]:
     """One device; paho connects it again after each kill of the gateway."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="fault-device")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="fault-device")
     client.reconnect_delay_set(min_delay=1, max_delay=1)
     host, _, port = product.mqtt.rpartition(":")
     client.connect(host, int(port))

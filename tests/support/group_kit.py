@@ -11,6 +11,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pyarrow as pa
+from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.log.topics import READINGS
@@ -48,7 +49,7 @@ def group_config(broker: Broker | Cluster, folder: Path, **sections: Any) -> dic
 @contextmanager
 def device(product: GroupProduct) -> Iterator[mqtt.Client]:
     """One device; paho connects it again whenever its connection ends."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="group-device")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="group-device")
     client.reconnect_delay_set(min_delay=1, max_delay=1)
     host, _, port = product.mqtt.rpartition(":")
     wait_for(lambda: _connected(client, host, int(port)), "a gateway listens")

@@ -136,7 +136,7 @@ class Broker:
     def secure_settings(self, mechanism: str, **others: object) -> LogSettings:
         """The same by TLS and SASL."""
         tls, sasl = Tls(ca=self.ca), Sasl(USER, PASSWORD, mechanism)
-        plain = self.settings(**{"tls": tls, "sasl": sasl, **others})
+        plain = self.settings(None, **{"tls": tls, "sasl": sasl, **others})
         object.__setattr__(plain, "url", f"kafka://localhost:{self.secure_port}")
         return plain
 

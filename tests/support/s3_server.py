@@ -37,7 +37,8 @@ class S3Server:
     def requests(self) -> list[str]:
         """What was asked so far: method, path, range."""
         with urllib.request.urlopen(self.endpoint + REQUESTS) as answer:
-            return answer.read().decode().splitlines()
+            text: str = answer.read().decode()
+        return text.splitlines()
 
     @contextmanager
     def away(self) -> Iterator[None]:
