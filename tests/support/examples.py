@@ -9,4 +9,9 @@ from hypothesis import settings
 
 def examples(usual: int, **others: Any) -> settings:
     """For a test that takes another number than most: `usual` in `make test`, in the other lanes in proportion."""
-    return settings(max_examples=max(5, usual * settings().max_examples // 100), **others)
+    return settings(max_examples=times(usual), **others)
+
+
+def times(usual: int) -> int:
+    """The same for a test that makes its examples itself."""
+    return max(5, usual * settings().max_examples // 100)

@@ -142,6 +142,7 @@ async def test_nothing_is_sent_twice_that_was_taken(office: Any) -> None:
         for number in range(100):
             office.queue(sender, f"a{number}.firing", f"a{number}.resolved")
             await asyncio.sleep(0)
+        await until(lambda: len(hook.ids) >= 200)
         await until(lambda: len(office.archive.deliveries(state="delivered", limit=1000)) == 200)
 
     assert len(hook.ids) == len(set(hook.ids)) == 200

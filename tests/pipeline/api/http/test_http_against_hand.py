@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from store.values.times import rfc3339
+from tests.support.examples import times
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 BINS = {"1s": NS, "7s": 7 * NS, "5m": 300 * NS, "1h": 3600 * NS, None: None}
-QUESTIONS = 25
 SPAN_S = 3 * 3600
 
 
@@ -98,7 +98,7 @@ async def test_http_and_sql_are_equal_to_the_same_by_hand(
     if seed % 2:
         service.store.flush()  # the same from the magnetic tier
     known = sorted({reading.zone for reading in readings})
-    for _ in range(QUESTIONS):
+    for _ in range(times(25)):
         zones = rng.sample(known, rng.randrange(1, len(known) + 1))
         measures = rng.choice((["temperature"], ["co2"], ["co2", "temperature"]))
         start, end = sorted(NOW_NS - rng.randrange(SPAN_S + 60) * NS + rng.choice((0, 1)) for _ in range(2))

@@ -21,22 +21,25 @@ from pipeline.operations.cli.up import child_command, status
 from pipeline.operations.supervisor.figures import Figures
 from rules.errors import RuleFileError
 from store.errors import StoreError
-
-pytestmark = pytest.mark.processes
+from tests.support.product import COMMAND
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """The command in a folder of its own."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in a folder of its own, within this process."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("STREAMGAUGE_"):
+            monkeypatch.delenv(name)
 
     def of(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("STREAMGAUGE_")}
-        command = [sys.executable, "-P", "-m", "pipeline.operations.cli", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=clean | environ, capture_output=True, text=True, timeout=60, check=False
-        )
+        with monkeypatch.context() as patch:
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            code = group.run(list(arguments))
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return of
 
@@ -49,6 +52,7 @@ def test_every_command_that_is_listed_is_there(name: str) -> None:
     assert "Usage: " in result.output
 
 
+@pytest.mark.processes
 def test_help_lists_every_command_and_imports_none_of_them() -> None:
     heavy = ("numpy", "pyarrow", "pydantic", "faust", "duckdb", "httpx", "rich", "yaml", "prometheus_client")
     script = (
@@ -124,11 +128,13 @@ def test_init_writes_a_file_that_loads_and_never_overwrites(run: Run, tmp_path: 
     assert file.read_text().endswith("# mine\n")
 
 
-def test_a_gateway_alone_says_who_holds_its_port_too(run: Run) -> None:
+@pytest.mark.processes
+def test_a_gateway_alone_says_who_holds_its_port_too(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
+        command = [*COMMAND, "gateway", "--mqtt", f"127.0.0.1:{port}"]
 
-        ended = run("gateway", "--mqtt", f"127.0.0.1:{port}")
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
     assert ended.returncode == 1
     assert f"Error: listener.address: port {port} of 127.0.0.1 is taken by process {os.getpid()} (" in ended.stderr

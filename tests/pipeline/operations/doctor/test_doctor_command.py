@@ -9,19 +9,20 @@ import resource
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from pipeline.base.layout import Layout
 from pipeline.base.process import end_with_parent
+from pipeline.operations.cli.group import run
 from tests.support.product import COMMAND, FREE_PORTS, Product
 from tests.support.waiting import wait_for
-
-pytestmark = pytest.mark.processes
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,24 @@ class Said:
         return [found for found in self.findings if found["level"] == "fail"]
 
 
-def doctor(folder: Path, config: str = FREE_PORTS, *options: str, **run: Any) -> Said:
-    """What it says of this configuration, on `folder`/data."""
+def words(folder: Path, config: str, *options: str) -> list[str]:
+    """The arguments of the command, on `folder`/data."""
     file = folder / "streamgauge.yaml"
     if not file.exists():
         file.write_text(config)
-    words = [*COMMAND, "doctor", "--config", str(file), "--data-dir", str(folder / "data"), "--format", "json"]
-    done = subprocess.run([*words, *options], capture_output=True, text=True, check=False, timeout=60, **run)
-    findings = json.loads(done.stdout)["findings"] if done.stdout else []
-    return Said(done.returncode, findings, done.stderr)
+    return ["doctor", "--config", str(file), "--data-dir", str(folder / "data"), "--format", "json", *options]
+
+
+def doctor(folder: Path, config: str = FREE_PORTS, *options: str, env: Mapping[str, str] | None = None) -> Said:
+    """What it says of this configuration, within this process."""
+    with CliRunner().isolation(env=env) as (out, err, _):
+        code = run(words(folder, config, *options))
+        sys.stdout.flush()
+        return what_it_said(code, out.getvalue(), err.getvalue().decode())
+
+
+def what_it_said(code: int, out: bytes, err: str) -> Said:
+    return Said(code, json.loads(out)["findings"] if out else [], err)
 
 
 def test_a_machine_without_a_data_dir_is_fine_and_none_is_made(tmp_path: Path) -> None:
@@ -110,12 +120,15 @@ def test_a_format_that_is_not_ours_fails(tmp_path: Path, file: str, text: str, t
     assert told in " ".join(found["what"] for found in said.failed)
 
 
+@pytest.mark.processes
 def test_few_open_files_are_a_warning_and_too_few_a_failure(tmp_path: Path) -> None:
     def limited(files: int) -> Said:
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
-        return doctor(tmp_path, preexec_fn=limit)
+        command = [*COMMAND, *words(tmp_path, FREE_PORTS)]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60, preexec_fn=limit)
+        return what_it_said(done.returncode, done.stdout, done.stderr.decode())
 
     few, too_few = limited(1024), limited(128)
 
@@ -143,6 +156,7 @@ def fill(path: Path) -> None:
             pass
 
 
+@pytest.mark.processes
 def test_a_disk_with_less_than_min_free_fails_full_to_the_last_byte_or_not(tmp_path: Path, small_disk: Path) -> None:
     config = FREE_PORTS + "log: {min_free: 1000TiB}\n"
     with_room = doctor(tmp_path, config)
@@ -159,6 +173,7 @@ def test_a_disk_with_less_than_min_free_fails_full_to_the_last_byte_or_not(tmp_p
     assert [path.name for path in small_disk.iterdir()] in (["fill"], [])
 
 
+@pytest.mark.processes
 def test_a_running_server_is_told_of_with_what_it_counted(tmp_path: Path) -> None:
     """Its ports and its data_dir are its own, and no fault; what it counted is there to be looked at."""
     with Product(tmp_path) as product:
@@ -188,6 +203,7 @@ def snapshot(folder: Path) -> set[Path]:
     return found - {Layout(folder).rules}
 
 
+@pytest.mark.processes
 def test_a_stranger_at_the_port_of_http_and_a_paused_one_are_told_in_time(tmp_path: Path) -> None:
     """A process that accepts and never answers: the check ends all the same."""
     script = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
@@ -210,6 +226,7 @@ def test_a_stranger_at_the_port_of_http_and_a_paused_one_are_told_in_time(tmp_pa
     assert [found["check"] for found in said.failed] == ["ports", "server"]
 
 
+@pytest.mark.processes
 def test_into_a_pipe_it_prints_one_line_a_finding(tmp_path: Path) -> None:
     (tmp_path / "streamgauge.yaml").write_text(FREE_PORTS)
 
@@ -232,11 +249,10 @@ def test_brokers_kafka_and_a_bucket_that_are_not_there_fail_with_what_to_do(tmp_
             "magnetic: {url: s3://nobody/x}\n"
         )
         keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-central-1"}
-        environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-        said = doctor(tmp_path, config, env=environment)
+        told = doctor(tmp_path, config, env={**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
 
-    failed = {found["check"]: found for found in said.failed}
-    assert said.code == 1
+    failed = {one["check"]: one for one in told.failed}
+    assert told.code == 1
     assert {"brokers", "kafka", "bucket"} <= set(failed)
     assert str(port) in failed["brokers"]["what"]
     assert str(port) in failed["kafka"]["what"]
