@@ -7,17 +7,17 @@ operator gets all of them at once. A field that is wrong reads as None.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import yaml
-
 from rules.errors import Problem
+from store.values import yaml_text
 from store.values.durations import parse_duration
+from store.values.nearest import nearest
+from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode, line_of
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.?(?:inf|infinity|nan)", re.IGNORECASE)
@@ -32,40 +32,33 @@ class Problems:
     file: str
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, node: yaml.Node, message: str) -> None:
+    def add(self, node: Node, message: str) -> None:
         """Complain about `node`."""
-        self.found.append(Problem(self.file, node.start_mark.line + 1, message))
+        self.found.append(Problem(self.file, line_of(node), message))
 
 
-def nearest(name: str, valid: Collection[str]) -> str:
+def meant(name: str, valid: Collection[str]) -> str:
     """`; did you mean x?`, or the list of what is valid if nothing is near."""
-    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
-    return f"; did you mean `{close[0]}`?" if close else f"; valid: {', '.join(sorted(valid))}"
+    near = nearest(name, valid)
+    return f"; did you mean `{near}`?" if near else f"; valid: {', '.join(sorted(valid))}"
 
 
-def compose(text: str, problems: Problems) -> yaml.Node | None:
+def compose(text: str, problems: Problems) -> Node | None:
     """The root node of the one YAML document in `text`; None, with a complaint, if there is none."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = None if error.problem_mark is None else error.problem_mark.line + 1
-        told = ", ".join(part for part in (error.context, error.problem) if part)
-        problems.found.append(Problem(problems.file, line, f"not YAML: {told}"))
-        return None
-    except (yaml.YAMLError, RecursionError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        problems.found.append(Problem(problems.file, None, f"not YAML: {what}"))
+        node = yaml_text.compose(text)
+    except yaml_text.NotYaml as error:
+        problems.found.append(Problem(problems.file, error.line, str(error)))
         return None
     if node is None:
         problems.found.append(Problem(problems.file, 1, "the file is empty; it needs `groups`"))
-    assert node is None or isinstance(node, yaml.Node)
     return node
 
 
 class Section:
     """A mapping of the file whose keys are known; `what` names it in complaints ("rule TooHot")."""
 
-    def __init__(self, node: yaml.Node, what: str, known: Collection[str], problems: Problems) -> None:
+    def __init__(self, node: Node, what: str, known: Collection[str], problems: Problems) -> None:
         self.node = node
         self.what = what
         self._problems = problems
@@ -73,21 +66,21 @@ class Section:
         for key, value in read_pairs(node, what, problems):
             self._values[key.value] = value
             if key.value not in known:
-                problems.add(key, f"{what} has the unknown key `{key.value}`{nearest(key.value, known)}")
+                problems.add(key, f"{what} has the unknown key `{key.value}`{meant(key.value, known)}")
 
     @property
     def is_mapping(self) -> bool:
         """Whether there is a mapping at all; if not, that is the one complaint about it."""
-        return isinstance(self.node, yaml.MappingNode)
+        return isinstance(self.node, MappingNode)
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
-    def value(self, key: str) -> yaml.Node | None:
+    def value(self, key: str) -> Node | None:
         """The node under `key`, None if there is none."""
         return self._values.get(key)
 
-    def required(self, key: str) -> yaml.Node | None:
+    def required(self, key: str) -> Node | None:
         """The node under `key`; a complaint if there is none."""
         node = self._values.get(key)
         if node is None and self.is_mapping:
@@ -117,12 +110,12 @@ class Section:
             return None
 
 
-def read_pairs(node: yaml.Node, what: str, problems: Problems) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+def read_pairs(node: Node, what: str, problems: Problems) -> list[tuple[ScalarNode, Node]]:
     """The keys and values of a mapping in order; a key that stands twice keeps its first value."""
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, MappingNode):
         problems.add(node, f"{what} must be a mapping, is {_shown(node)}")
         return []
-    pairs: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
+    pairs: dict[str, tuple[ScalarNode, Node]] = {}
     for key, value in node.value:
         name = read_text(key, f"a key of {what}", problems)
         if name is not None and name in pairs:
@@ -132,11 +125,11 @@ def read_pairs(node: yaml.Node, what: str, problems: Problems) -> list[tuple[yam
     return list(pairs.values())
 
 
-def read_items(node: yaml.Node | None, what: str, problems: Problems) -> Sequence[yaml.Node]:
+def read_items(node: Node | None, what: str, problems: Problems) -> Sequence[Node]:
     """The items of a list that must have some."""
     if node is None:
         return ()
-    if not isinstance(node, yaml.SequenceNode):
+    if not isinstance(node, SequenceNode):
         problems.add(node, f"{what} must be a list, is {_shown(node)}")
         return ()
     if not node.value:
@@ -144,18 +137,18 @@ def read_items(node: yaml.Node | None, what: str, problems: Problems) -> Sequenc
     return tuple(node.value)
 
 
-def read_text(node: yaml.Node, what: str, problems: Problems) -> str | None:
+def read_text(node: Node, what: str, problems: Problems) -> str | None:
     """The text of a scalar, as written; it must not be empty."""
-    if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL or not node.value.strip():
+    if not isinstance(node, ScalarNode) or node.tag == _NULL or not node.value.strip():
         problems.add(node, f"{what} must be a text, is {_shown(node)}")
         return None
     return str(node.value)
 
 
-def read_number(node: yaml.Node, what: str, problems: Problems) -> float | None:
+def read_number(node: Node, what: str, problems: Problems) -> float | None:
     """The finite number of an unquoted scalar."""
-    text = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
-    if isinstance(node, yaml.ScalarNode) and node.style is not None and _NUMBER.fullmatch(text):
+    text = str(node.value) if isinstance(node, ScalarNode) else ""
+    if isinstance(node, ScalarNode) and node.style is not None and _NUMBER.fullmatch(text):
         problems.add(node, f"{what} must be a number without quotes, is {_shown(node)}")
         return None
     if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
@@ -165,11 +158,11 @@ def read_number(node: yaml.Node, what: str, problems: Problems) -> float | None:
     return None
 
 
-def _shown(node: yaml.Node) -> str:
+def _shown(node: Node) -> str:
     """How a complaint shows what stands in the file."""
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, MappingNode):
         return "a mapping"
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, SequenceNode):
         return "a list"
     if node.tag == _NULL or not node.value:
         return "empty"

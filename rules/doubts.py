@@ -10,11 +10,11 @@ import enum
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from rules.figures import LONGEST_GAP
 from rules.rule import ACCOUNT, RateOfChange, Rule
 from store.record import MeasureType, TableId
+from store.values.nearest import nearest
 
 MOST_NAMED = 8
 _SINGLE = "measure_value::"
@@ -145,9 +145,9 @@ def _about_work(rule: Rule, work: Work) -> Iterator[tuple[Kind, str]]:
 
 def _instead(name: str, known: Collection[str], one: str, several: str) -> str:
     """The nearest of the names that there are, or some of them."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = nearest(name, known, ratio=0.5)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {near}?"
     if not known:
         return "it has none"
     shown = sorted(known)[:MOST_NAMED]

@@ -23,12 +23,11 @@ import math
 from collections.abc import Collection
 from datetime import timedelta
 
-import yaml
-
-from rules.document import Problems, Section, compose, nearest, read_items, read_pairs, read_text
+from rules.document import Problems, Section, compose, meant, read_items, read_pairs, read_text
 from rules.errors import Problem
 from rules.rule import Bounds, Condition, Range, RateOfChange, Rule
 from rules.template import Template, parse_template
+from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode
 
 FILE_KEYS = ("groups",)
 GROUP_KEYS = ("name", "table", "rules")
@@ -54,7 +53,7 @@ def parse_rules(text: str, file: str, *, tables: Collection[str] | None = None) 
     return rules, sorted(problems.found, key=lambda problem: problem.line or 0)
 
 
-def _group(node: yaml.Node, names: set[str], tables: Collection[str] | None, problems: Problems) -> list[Rule]:
+def _group(node: Node, names: set[str], tables: Collection[str] | None, problems: Problems) -> list[Rule]:
     section = Section(node, _called("group", node, "name"), GROUP_KEYS, problems)
     name = _name(section, "name", problems)
     if name is not None:
@@ -71,10 +70,10 @@ def _group(node: yaml.Node, names: set[str], tables: Collection[str] | None, pro
     return found
 
 
-def _called(kind: str, node: yaml.Node, key: str) -> str:
+def _called(kind: str, node: Node, key: str) -> str:
     """How complaints name a group or a rule: by its name, if it has one."""
-    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    names = (value.value for name, value in pairs if name.value == key and isinstance(value, yaml.ScalarNode))
+    pairs = node.value if isinstance(node, MappingNode) else ()
+    names = (value.value for name, value in pairs if name.value == key and isinstance(value, ScalarNode))
     name = next(names, "")
     return f"{kind} {name}" if name else f"a {kind}"
 
@@ -101,12 +100,12 @@ def _table(section: Section, tables: Collection[str] | None, problems: Problems)
         problems.add(node, f"`table` of {section.what} must be database.table, is {table!r}")
         return None
     if tables is not None and table not in tables:
-        problems.add(node, f"`table` of {section.what} names the unknown table `{table}`{nearest(table, tables)}")
+        problems.add(node, f"`table` of {section.what} names the unknown table `{table}`{meant(table, tables)}")
         return None
     return table
 
 
-def _rule(node: yaml.Node, group: str, table: str, alerts: set[str], problems: Problems) -> Rule | None:
+def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Problems) -> Rule | None:
     before = len(problems.found)
     section = Section(node, _called("rule", node, "alert"), RULE_KEYS, problems)
     alert = _name(section, "alert", problems)
@@ -202,7 +201,7 @@ def _where(section: Section, problems: Problems) -> dict[str, frozenset[str]]:
     chosen = {}
     for key, value in read_pairs(node, f"`where` of {section.what}", problems):
         what = f"`{key.value}` in `where` of {section.what}"
-        items = read_items(value, what, problems) if isinstance(value, yaml.SequenceNode) else (value,)
+        items = read_items(value, what, problems) if isinstance(value, SequenceNode) else (value,)
         texts = (read_text(item, what, problems) for item in items)
         chosen[key.value] = frozenset(text for text in texts if text is not None)
     return chosen
@@ -212,7 +211,7 @@ def _texts(section: Section, key: str, problems: Problems) -> dict[str, str]:
     return {name: text for name, text, _ in _text_nodes(section, key, problems)}
 
 
-def _text_nodes(section: Section, key: str, problems: Problems) -> list[tuple[str, str, yaml.Node]]:
+def _text_nodes(section: Section, key: str, problems: Problems) -> list[tuple[str, str, Node]]:
     """Names, texts, and where they stand."""
     node = section.value(key)
     found = []

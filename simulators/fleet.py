@@ -6,7 +6,6 @@ valid once made; reading the file, and saying where it is wrong, is `simulators.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from store.values.durations import parse_duration
+from store.values.nearest import nearest
 
 MAX_SENSORS = 100_000
 PLACEHOLDERS = ("region", "greenhouse", "zone", "sensor")
@@ -157,8 +157,8 @@ class Fleet(Settings):
         used = re.findall(r"\{([^{}]*)\}", self.topic)
         for name in used:
             if name not in PLACEHOLDERS:
-                near = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
-                hint = f"did you mean {{{near[0]}}}? " if near else ""
+                near = nearest(name, PLACEHOLDERS)
+                hint = f"did you mean {{{near}}}? " if near else ""
                 known = " ".join(f"{{{known}}}" for known in PLACEHOLDERS)
                 raise ValueError(f"{{{name}}} in the MQTT topic is not known; {hint}there are {known}")
         if "sensor" not in used or re.search(r"[+#]", self.topic):
@@ -173,8 +173,8 @@ def parse_rates(text: str) -> dict[FaultKind, float]:
         name, _, number = part.partition("=")
         name = name.strip().replace("-", "_")
         if name not in list(FaultKind):
-            near = difflib.get_close_matches(name, list(FaultKind), n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            near = nearest(name, list(FaultKind))
+            hint = f"did you mean {near}? " if near else ""
             raise ValueError(f'"{name}" is not a kind of fault; {hint}there are {" ".join(FaultKind)}')
         try:
             rate = float(number)

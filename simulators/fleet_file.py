@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from pathlib import Path
-from typing import Any, TypeAlias, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from simulators.errors import FleetFileError
 from simulators.fleet import Fleet
-
-KeyPath: TypeAlias = tuple[str | int, ...]
+from store.values.nearest import nearest
+from store.values.yaml_text import Document, KeyPath, NotYaml, read
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -28,53 +26,47 @@ def load_fleet(path: Path) -> Fleet:
 def parse_fleet(text: str, name: str) -> Fleet:
     """The fleet that `text` describes; `name` stands for the file in messages."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FleetFileError([f"{name}:{line}: not YAML: {error.problem or error.context}"]) from error
-    lines: dict[KeyPath, int] = _lines(root) if root is not None else {(): 1}
+        document = read(text)
+    except NotYaml as error:
+        raise FleetFileError([f"{name}:{error.line or 1}: {error}"]) from error
+    problems = [(_line(document, found.path), f"{_where(found.path)}{found.message}") for found in document.problems]
     try:
-        return Fleet.model_validate({} if data is None else data)
+        fleet = Fleet.model_validate({} if document.values is None else document.values)
     except ValidationError as error:
-        problems = sorted({_problem(problem, lines) for problem in error.errors(include_url=False)})
-        raise FleetFileError([f"{name}:{line}: {message}" for line, message in problems]) from error
+        problems += [_problem(problem, document) for problem in error.errors(include_url=False)]
+    if problems:
+        raise FleetFileError([f"{name}:{line}: {message}" for line, message in sorted(set(problems))])
+    return fleet
 
 
-def _lines(node: yaml.Node, path: KeyPath = ()) -> dict[KeyPath, int]:
-    """The line of every key and list element, counted from 1."""
-    lines = {path: node.start_mark.line + 1}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            below = (*path, str(key.value))
-            lines |= _lines(value, below)
-            lines[below] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines |= _lines(value, (*path, index))
-    return lines
+def _line(document: Document, path: KeyPath) -> int:
+    return document.line_of(path) or document.lines.get((), 1)
 
 
-def _problem(problem: Any, lines: dict[KeyPath, int]) -> tuple[int, str]:
+def _problem(problem: Any, document: Document) -> tuple[int, str]:
     """One of pydantic's problems as (line, message); a path into a union's branch is cut to what the file has."""
     path: KeyPath = tuple(problem["loc"])
     if problem["type"] == "missing":
-        section = _in_file(path[:-1], lines)
-        return lines[section], f"{_show(section)}{path[-1]} is missing"
+        section = _in_file(path[:-1], document)
+        return _line(document, section), f"{_show(section)}{path[-1]} is missing"
     if problem["type"] == "extra_forbidden":
-        return lines[_in_file(path, lines)], _unknown_key(path)
-    at = _in_file(path, lines)
+        return _line(document, path), _unknown_key(path)
+    at = _in_file(path, document)
     message = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
     shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool) and str(value) not in message else ""
-    where = _show(at).removesuffix(".")
-    return lines[at], f"{where + ': ' if where else ''}{message}{shown}"
+    return _line(document, at), f"{_where(at)}{message}{shown}"
 
 
-def _in_file(path: KeyPath, lines: dict[KeyPath, int]) -> KeyPath:
-    while path not in lines:
+def _in_file(path: KeyPath, document: Document) -> KeyPath:
+    while path and path not in document.lines:
         path = path[:-1]
     return path
+
+
+def _where(path: KeyPath) -> str:
+    where = _show(path).removesuffix(".")
+    return f"{where}: " if where else ""
 
 
 def _show(path: KeyPath) -> str:
@@ -86,8 +78,8 @@ def _unknown_key(path: KeyPath) -> str:
     """What to say of a key that its section does not have."""
     model = _model_at(path[:-1])
     keys = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    near = difflib.get_close_matches(str(path[-1]), keys, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(str(path[-1]), keys)
+    hint = f"did you mean {near}? " if near else ""
     return f'"{path[-1]}" is not a key known here; {hint}there are {" ".join(keys)}'
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from datetime import timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from store.values.nearest import nearest
 
 _OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)", re.ASCII)
 
@@ -19,9 +20,8 @@ def zone_called(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        known = {zone.casefold(): zone for zone in available_timezones()}
-        near = difflib.get_close_matches(name.casefold(), known, n=1)
-        hint = f"; did you mean {known[near[0]]}?" if near else ""
+        near = nearest(name, available_timezones())
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(
             f'"{name}" is not a time zone known here{hint} Allowed: a name of the IANA database, as Europe/Berlin, or '
             "an offset, as +01:00"

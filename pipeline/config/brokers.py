@@ -26,9 +26,10 @@ from pydantic import (
 from pipeline.base.mqtt_filters import have_common, overlapping, without_covered
 from pipeline.base.quantities import Address, Duration, FilePath
 from pipeline.config import names
-from pipeline.config.problems import Problem, refuse
+from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
 from store.record import DEFAULT_ACCOUNT
+from store.values.yaml_text import Problem
 
 MASK = "**********"
 _URL = re.compile(

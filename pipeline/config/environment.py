@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.config import shape
-from pipeline.config.problems import KeyPath, Problem, show_path
+from pipeline.config.problems import show_path
+from store.values.yaml_text import KeyPath, Problem
 
 PREFIX = "STREAMGAUGE_"
 # Read by the command itself, not settings of the file.

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.config import shape
-from pipeline.config.problems import KeyPath, Problem, Problems
+from pipeline.config.problems import Problems
+from store.values.yaml_text import KeyPath, Problem
 
 _EXPECTED = {
     "bool_parsing": "true or false",

@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.base.errors import ConfigError
-from pipeline.config.document import Document, read_document
+from pipeline.config.document import read_document
 from pipeline.config.environment import overrides_in
 from pipeline.config.explain import problems_of
 from pipeline.config.model import Config
-from pipeline.config.problems import KeyPath, Problem, show_path
+from pipeline.config.problems import show_path
+from store.values.yaml_text import Document, KeyPath, Problem
 
 OPTIONS: Mapping[str, KeyPath] = {
     "--data-dir": ("data_dir",),
@@ -57,7 +58,7 @@ def load_config(
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Loaded:
     """As `load_config`, with the origins."""
     document = Document() if path is None else read_document(_read(path), environ)
-    tree: dict[str, Any] = document.values
+    tree: Any = document.values if document.values is not None else {}
     origins = _Origins(path, document)
     if path is not None:
         _resolve_paths(tree, path.absolute().parent)

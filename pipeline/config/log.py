@@ -15,10 +15,11 @@ from urllib.parse import quote, unquote
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from pipeline.base.quantities import Duration, FilePath, SizeBytes
-from pipeline.config.problems import Problem, refuse
+from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
 from pipeline.log import topics
 from pipeline.log.settings import KAFKA_SCHEME, LogSettings, Retention, Sasl, Tls
+from store.values.yaml_text import Problem
 
 GIB = 2**30
 LOCAL = "local"

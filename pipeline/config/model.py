@@ -20,7 +20,7 @@ from pipeline.config import names
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
-from pipeline.config.problems import Problem, refuse
+from pipeline.config.problems import refuse
 from pipeline.config.roles import Role
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
@@ -31,6 +31,7 @@ from store.catalog.catalog import TableSettings
 from store.errors import MagneticTierError
 from store.objects.location import locate
 from store.record import DEFAULT_ACCOUNT
+from store.values.yaml_text import Problem
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]
 

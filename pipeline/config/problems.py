@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
-KeyPath: TypeAlias = tuple[str | int, ...]
-"""Where a setting is: ("tables", 0, "name") is the name of the first table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with the setting at `path`, seen from the section that found it."""
-
-    path: KeyPath
-    message: str
+from store.values.yaml_text import KeyPath, Problem
 
 
 class Problems(ValueError):

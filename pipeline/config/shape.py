@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
@@ -10,7 +9,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from pipeline.config.model import Config
-from pipeline.config.problems import KeyPath, show_path
+from pipeline.config.problems import show_path
+from store.values.nearest import nearest
+from store.values.yaml_text import KeyPath
 
 
 def unknown_key(path: KeyPath) -> str | None:
@@ -28,9 +29,9 @@ def unknown_key(path: KeyPath) -> str | None:
 
 def wrong_key(key: str, section: KeyPath, keys: tuple[str, ...]) -> str:
     """What to say of a `key` that the section at this path does not have."""
-    near = difflib.get_close_matches(key.lower(), keys, n=1)
+    near = nearest(key, keys)
     where = f"{show_path(section)} has" if section else "there are"
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = f"did you mean {near}? " if near else ""
     return f'"{key}" is not a key known here; {hint}{where} {" ".join(keys)}'
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import yaml
-
 from pipeline.config.load import Loaded
-from pipeline.config.problems import KeyPath
+from store.values.yaml_text import KeyPath, inline
 
 DEFAULT = "default"
 
@@ -21,23 +19,17 @@ def _section(lines: list[str], loaded: Loaded, values: dict[str, object], path: 
     indent = "  " * len(path)
     for key, value in values.items():
         here = (*path, key)
-        label = indent + _inline(key) + ":"
+        label = indent + inline(key) + ":"
         if isinstance(value, dict) and value:
             lines.append(label)
             _section(lines, loaded, value, here, origins=origins)
         elif isinstance(value, list) and value:
             lines.append(label)
             lines += [
-                _with_origin(f"{indent}  - {_inline(item)}", loaded, (*here, i), origins)
-                for i, item in enumerate(value)
+                _with_origin(f"{indent}  - {inline(item)}", loaded, (*here, i), origins) for i, item in enumerate(value)
             ]
         else:
-            lines.append(_with_origin(f"{label} {_inline(value)}", loaded, here, origins))
-
-
-def _inline(value: object) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
-    return text.removesuffix("...\n").rstrip("\n")
+            lines.append(_with_origin(f"{label} {inline(value)}", loaded, here, origins))
 
 
 def _with_origin(line: str, loaded: Loaded, path: KeyPath, wanted: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -12,10 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pipeline.base.quantities import Duration
 from pipeline.base.time_zones import zone_called
 from pipeline.config import names, templates
-from pipeline.config.problems import Problem, refuse
+from pipeline.config.problems import refuse
 from store.catalog import units
 from store.catalog.catalog import TableSettings
 from store.record import MeasureType
+from store.values.nearest import nearest
+from store.values.yaml_text import Problem
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
@@ -242,8 +243,8 @@ def _unit_conflict(source: str, target: str) -> str | None:
 def _unknown_unit(unit: str) -> str | None:
     if unit in units.known_units():
         return None
-    near = difflib.get_close_matches(unit.lower(), units.known_units(), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(unit, units.known_units())
+    hint = f"; did you mean {near}?" if near else ""
     return f'"{unit}" is not a unit known here{hint} Known: {" ".join(units.known_units())}'
 
 

@@ -7,8 +7,9 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from pipeline.base.quantities import FilePath
-from pipeline.config.problems import Problem, refuse
+from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
+from store.values.yaml_text import Problem
 
 
 class Tls(Section):

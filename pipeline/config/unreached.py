@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.config.problems import Problem
 from pipeline.config.tables import Table
 from pipeline.config.templates import takes_all_of
+from store.values.yaml_text import Problem
 
 _OF_PAYLOADS = ("time", "each", "arrays", "ignore", "only")
 

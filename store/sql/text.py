@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from store.sql.errors import NameNotFound, NotSupported, SqlError, SyntaxInvalid, TypeMismatch
+from store.values.nearest import nearest as nearest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,8 @@ class QueryText:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to add to a message about a name there is not: the nearest that there is, if one is near."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, 1, 0.7)
-    return f" (did you mean '{by_lower[near[0]]}'?)" if near else ""
+    near = nearest_of(name, known, ratio=0.7)
+    return f" (did you mean '{near}'?)" if near else ""
 
 
 def position(node: exp.Expr) -> int | None:

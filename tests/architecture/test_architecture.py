@@ -48,6 +48,7 @@ IMPORT_SITES = {
     "structlog": ("pipeline/base/logs.py",),
     "click": ("pipeline/operations/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/operations/cli/*.py", "simulators/*.py"),
+    "yaml": ("store/values/yaml_text.py",),
     "fcntl": ("store/objects/file_lock.py",),
     "boto3": (),
     "botocore": (),

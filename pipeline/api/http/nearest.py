@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from store.values.nearest import nearest as nearest_of
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """What may have been meant, as the end of a sentence; all there are where nothing is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1, 0.6)
+    near = nearest_of(name, names)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {near}?"
     return f"there are {', '.join(names)}" if names else "there are none here"

@@ -1,0 +1,147 @@
+"""YAML as values that remember their lines: for configurations, rules and fleets of devices, whose mistakes are told as
+`file:line`. Text in, values and what is wrong with the text out; the one place that knows the YAML library.
+
+Refuses what YAML would take silently: a key written twice, one that is not text, and an alias to what it stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import yaml
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Where a value is: ("tables", 0, "name") is the name of the first table."""
+
+Node: TypeAlias = yaml.Node
+MappingNode: TypeAlias = yaml.MappingNode
+SequenceNode: TypeAlias = yaml.SequenceNode
+ScalarNode: TypeAlias = yaml.ScalarNode
+
+
+class NotYaml(ValueError):  # its name is what the text is
+    """The text is not YAML, or more than one document; `line` is None where the message says the place, or none can."""
+
+    def __init__(self, line: int | None, why: str) -> None:
+        super().__init__(f"not YAML: {why}")
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the value at `path`, seen from the section that found it."""
+
+    path: KeyPath
+    message: str
+
+
+@dataclass(slots=True)
+class Document:
+    """What a text holds.
+
+    values    the tree, as far as it could be read; None where there is nothing
+    lines     the line of each value, by its path; that of its key where it has one
+    problems  what is wrong with it as a document
+    """
+
+    values: object = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """The line of the value at `path`, else of the nearest one around it; None if no part of it is here."""
+        while path:
+            if path in self.lines:
+                return self.lines[path]
+            path = path[:-1]
+        return None
+
+
+def compose(text: str) -> Node | None:
+    """The root node of the one document in `text`; None if that is empty. Raises NotYaml."""
+    try:
+        node: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        told = ", ".join(part for part in (error.context, error.problem) if part)
+        raise NotYaml(None if mark is None else mark.line + 1, told) from error
+    except yaml.YAMLError as error:  # a character that no YAML may hold; the message says where
+        raise NotYaml(None, " ".join(str(error).split())) from error
+    except RecursionError:
+        raise NotYaml(None, "nested too deeply") from None
+    return node
+
+
+def line_of(node: Node) -> int:
+    """The line that `node` begins in, counted from 1."""
+    return node.start_mark.line + 1
+
+
+def inline(value: object) -> str:
+    """`value` as YAML in one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
+    return text.removesuffix("...\n").rstrip("\n")
+
+
+def read(text: str, fill_in: Callable[[str, KeyPath], str | None] | None = None) -> Document:
+    """The document in `text`; `fill_in` may put a text in a scalar's place (None: not this one's). Raises NotYaml."""
+    document = Document()
+    root = compose(text)
+    if root is not None:
+        document.values = _Reader(document, fill_in).read(root, ())
+    return document
+
+
+class _Reader:
+    """One walk over the nodes of a document."""
+
+    def __init__(self, document: Document, fill_in: Callable[[str, KeyPath], str | None] | None) -> None:
+        self._document = document
+        self._fill_in = fill_in
+        self._loader = yaml.SafeLoader("")
+        self._open: set[int] = set()  # nodes being read: an alias to one of them would never end
+
+    def read(self, node: Node, path: KeyPath) -> object:
+        self._document.lines.setdefault(path, line_of(node))
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self._open:
+            self._document.problems.append(Problem(path, "an alias to a section that it stands in"))
+            return None
+        self._open.add(id(node))
+        try:
+            return self._mapping(node, path) if isinstance(node, MappingNode) else self._sequence(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
+        lines, problems = self._document.lines, self._document.problems
+        self._loader.flatten_mapping(node)
+        found: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = self._loader.construct_object(key_node, deep=True)
+            here = (*path, str(key))
+            first, lines[here] = lines.get(here), line_of(key_node)
+            if not isinstance(key, str):
+                problems.append(Problem(here, f"the key {key!r} is not text; put it in quotes"))
+            elif key in found:
+                problems.append(Problem(here, f"written twice, first in line {first}"))
+            else:
+                found[key] = self.read(value_node, here)
+        return found
+
+    def _sequence(self, node: Node, path: KeyPath) -> list[object]:
+        return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _scalar(self, node: ScalarNode, path: KeyPath) -> Hashable:
+        filled_in = None if self._fill_in is None else self._fill_in(node.value, path)
+        if filled_in is not None:
+            return filled_in
+        try:
+            value: Hashable = self._loader.construct_object(node)
+        except ValueError as error:  # what only looks like a date, such as 2026-13-45
+            self._document.problems.append(Problem(path, f"{node.value!r}: {error}; put text in quotes"))
+            return None
+        return value
