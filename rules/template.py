@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+from store.values.templates import Place, parse
+
 _PRECISION = re.compile(r"\.[0-9]{1,2}[efg]")
 _NUMBER = "value"
 _PLAIN_PRECISION = ".10g"  # hides the last binary digits (2.0000000000000004) and keeps what a sensor can mean
@@ -48,29 +49,17 @@ class Template:
 
 def parse_template(text: str) -> Template:
     """The template that `text` writes. Raises ValueError with what is wrong and the column (from 1) in `text`."""
-    parts: list[str | Placeholder] = []
-    end = 0
-    for match in _TOKEN.finditer(text):
-        parts.append(text[end : match.start()])
-        end = match.end()
-        token = match[0]
-        if token in ("{{", "}}"):
-            parts.append(token[0])
-        elif match[1] is None:
-            raise ValueError(f"has a lone {token} at column {match.start() + 1} (write {token * 2} for a brace)")
-        else:
-            parts.append(_placeholder(match[1], match.start() + 1))
-    parts.append(text[end:])
-    return Template(tuple(part for part in parts if part != ""))
+    return Template(tuple(part if isinstance(part, str) else _placeholder(part) for part in parse(text)))
 
 
-def _placeholder(inside: str, column: int) -> Placeholder:
-    name, colon, precision = (part.strip() for part in inside.partition(":"))
+def _placeholder(place: Place) -> Placeholder:
+    name, colon, precision = (part.strip() for part in place.name.partition(":"))
     if not name:
-        raise ValueError(f"has an empty placeholder at column {column}")
+        raise ValueError(f"has an empty placeholder at column {place.column}")
     if colon and not (name == _NUMBER and _PRECISION.fullmatch(precision)):
         raise ValueError(
-            f"has the placeholder {{{inside}}} at column {column}; only {{value}} takes a format, as in {{value:.1f}}"
+            f"has the placeholder {{{place.name}}} at column {place.column}; "
+            "only {value} takes a format, as in {value:.1f}"
         )
     return Placeholder(name, precision)
 

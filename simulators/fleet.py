@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from store.values.durations import parse_duration
 from store.values.nearest import nearest
+from store.values.templates import names_in
 
 MAX_SENSORS = 100_000
 PLACEHOLDERS = ("region", "greenhouse", "zone", "sensor")
@@ -154,7 +155,10 @@ class Fleet(Settings):
 
     @model_validator(mode="after")
     def _check_topic(self) -> Self:
-        used = re.findall(r"\{([^{}]*)\}", self.topic)
+        try:
+            used = names_in(self.topic)
+        except ValueError as error:
+            raise ValueError(f'the MQTT topic "{self.topic}" {error}') from None
         for name in used:
             if name not in PLACEHOLDERS:
                 near = nearest(name, PLACEHOLDERS)

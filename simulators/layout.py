@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulators.fleet import Fleet
+from store.values.templates import fill
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,8 @@ def lay_out(fleet: Fleet, rng: np.random.Generator) -> Site:
     topics = []
     for name, at in zip(names, place.tolist(), strict=True):
         region, greenhouse, zone = places[at]
-        topics.append(fill(fleet.topic, region=region, greenhouse=greenhouse, zone=zone, sensor=name))
+        topic = fill(fleet.topic, {"region": region, "greenhouse": greenhouse, "zone": zone, "sensor": name})
+        topics.append(str(topic))  # it names no others
     order = rng.permutation(fleet.sensors)
     return Site(
         tuple(names[i] for i in order),
@@ -59,13 +61,6 @@ def lay_out(fleet: Fleet, rng: np.random.Generator) -> Site:
         # Whole milliseconds, as payloads carry them.
         np.sort(np.floor(rng.uniform(0, fleet.interval_s, fleet.sensors) * 1000) / 1000),
     )
-
-
-def fill(template: str, **levels: str) -> str:
-    """The template with each `{name}` replaced."""
-    for name, value in levels.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template
 
 
 def _names(names: int | tuple[str, ...], pattern: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from store.catalog import units
 from store.catalog.catalog import TableSettings
 from store.record import MeasureType
 from store.values.nearest import nearest
+from store.values.templates import EVERYTHING, is_numbered_level
 from store.values.yaml_text import Problem
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
@@ -128,7 +129,7 @@ class Table(Section):
         """Whether the template is `#` alone: every level of the MQTT topic is a dimension, topic_1, topic_2, …, and
         the zone, unless one is configured, is the MQTT topic without its last level.
         """
-        return self.topics == templates.EVERYTHING
+        return self.topics == EVERYTHING
 
     @property
     def zone_template(self) -> str | None:
@@ -177,7 +178,7 @@ class Table(Section):
         return self
 
     def _is_topic_level(self, name: str, of_topic: tuple[str, ...]) -> bool:
-        return name in of_topic or (self.takes_everything and templates.is_numbered_level(name))
+        return name in of_topic or (self.takes_everything and is_numbered_level(name))
 
     def _dimension_problems(self, of_topic: tuple[str, ...]) -> list[Problem]:
         found = []
@@ -248,4 +249,4 @@ def _unknown_unit(unit: str) -> str | None:
     return f'"{unit}" is not a unit known here{hint} Known: {" ".join(units.known_units())}'
 
 
-DEFAULT_TABLE = Table(name="default.readings", topics=templates.EVERYTHING)
+DEFAULT_TABLE = Table(name="default.readings", topics=EVERYTHING)

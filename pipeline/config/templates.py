@@ -8,13 +8,9 @@ Text in, values out; matching messages is `pipeline.stream.normalise`'s business
 
 from __future__ import annotations
 
-import re
-
 from pipeline.config.names import check_dimension
+from store.values.templates import level_name, names_in
 
-EVERYTHING = "#"
-_DIMENSION_LEVEL = re.compile(r"\{([^{}]*)\}")
-_NUMBERED_LEVEL = re.compile(r"topic_[1-9][0-9]*")
 _MAX_TOPIC_BYTES = 65_535  # MQTT 3.1.1, section 1.5.3: a string's length is two bytes
 
 
@@ -40,9 +36,9 @@ def check_topics(template: str) -> str:
 
 
 def _level_dimension(template: str, level: str, *, is_last: bool) -> str | None:
-    match = _DIMENSION_LEVEL.fullmatch(level)
-    if match is not None:
-        return check_dimension(match.group(1))
+    name = level_name(level)
+    if name is not None:
+        return check_dimension(name)
     if "{" in level or "}" in level:
         raise ValueError(
             f'"{level}" in "{template}": a dimension is a whole level between two braces, as in a/{{name}}/b'
@@ -70,7 +66,7 @@ def takes_all_of(first: str, other: str) -> bool:
 
 
 def _is_wild(level: str) -> bool:
-    return level in {"+", "#"} or _DIMENSION_LEVEL.fullmatch(level) is not None
+    return level in {"+", "#"} or level_name(level) is not None
 
 
 def zone_template(zone: str) -> str:
@@ -80,11 +76,13 @@ def zone_template(zone: str) -> str:
 
 def zone_dimensions(template: str) -> tuple[str, ...]:
     """The dimensions that a zone template names. Raises ValueError if its braces do not pair or it names none."""
-    names = tuple(_DIMENSION_LEVEL.findall(template))
-    if re.search("[{}]", _DIMENSION_LEVEL.sub("", template)) or not names:
-        raise ValueError(
-            f'"{template}" is no zone; write one dimension (zone) or a template of them ({{greenhouse}}/{{zone}})'
-        )
+    allowed = "write one dimension (zone) or a template of them ({greenhouse}/{zone})"
+    try:
+        names = names_in(template)
+    except ValueError as error:
+        raise ValueError(f'"{template}" is no zone; {allowed}; it {error}') from None
+    if not names:
+        raise ValueError(f'"{template}" is no zone; {allowed}')
     return names
 
 
@@ -92,8 +90,3 @@ def check_zone(zone: str) -> str:
     """`zone`, if it is the name of a dimension or a template of some; else as `zone_dimensions`."""
     zone_dimensions(zone_template(zone))
     return zone
-
-
-def is_numbered_level(name: str) -> bool:
-    """Whether `name` is one of topic_1, topic_2, … that the template `#` gives."""
-    return _NUMBERED_LEVEL.fullmatch(name) is not None

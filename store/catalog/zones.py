@@ -7,40 +7,33 @@ files older than the column, a table without a template has its zones from the l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from store.catalog.schema import Column
 from store.engine.duck import quote_text
-
-_PLACE = re.compile(r"\{([^{}]*)\}")
-_LEVEL = re.compile(r"topic_[0-9]+")  # a dimension of a table that the configuration says nothing of
+from store.values.templates import fill, is_numbered_level, names_in, parse
 
 
 def zone_of(template: str | None, dimensions: Mapping[str, str]) -> str | None:
     """The name of the zone such a record is in: the template with its dimensions; None where one is missing."""
     if template is None:
         return None
-    if _PLACE.search(template) is None:
-        return dimensions.get(template)
-    if any(place[1] not in dimensions for place in _PLACE.finditer(template)):
-        return None
-    return _PLACE.sub(lambda place: dimensions[place[1]], template)
+    return fill(template, dimensions) if names_in(template) else dimensions.get(template)
 
 
 def zone_sql(template: str | None, columns: Iterable[Column], stored: Column) -> str:
     """The zone of a row of Parquet, as SQL over its stored columns."""
     dimensions = {column.name: column.quoted for column in columns if column.kind == "dimension"}
     if template is None:
-        levels = [column for name, column in dimensions.items() if _LEVEL.fullmatch(name)]
+        levels = [column for name, column in dimensions.items() if is_numbered_level(name)]
         if not levels or len(levels) < len(dimensions):
             return stored.quoted
         topic = f"nullif(concat_ws('/', {', '.join(levels)}), '')"
         return f"COALESCE({stored.quoted}, regexp_replace({topic}, '/[^/]*$', ''))"
-    if _PLACE.search(template) is None:
+    if not names_in(template):
         return dimensions.get(template, "NULL::VARCHAR")
-    parts = _PLACE.split(template)  # texts, and between them names
-    texts = [quote_text(part) for part in parts[::2]]
-    values = [dimensions.get(name, "NULL::VARCHAR") for name in parts[1::2]]
-    woven = [part for pair in zip(texts, [*values, ""], strict=True) for part in pair if part not in {"''", ""}]
+    woven = [
+        quote_text(part) if isinstance(part, str) else dimensions.get(part.name, "NULL::VARCHAR")
+        for part in parse(template)
+    ]
     return f"({' || '.join(woven)})"

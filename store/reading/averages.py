@@ -12,7 +12,6 @@ empty bins are left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,9 +20,9 @@ from store.errors import RequestError
 from store.reading.bins import Bins
 from store.reading.snapshot import Snapshot
 from store.record import MeasureType, SeriesIndex, TableId
+from store.values.templates import names_in
 
 _NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
-_PLACE = re.compile(r"\{([^{}]*)\}")
 
 
 class UnknownMeasure(RequestError):
@@ -106,7 +105,7 @@ def _zone_dimensions(schema: TableSchema) -> list[Column]:
     dimensions = [column for column in schema.scanned if column.kind == "dimension"]
     if template is None:
         return dimensions
-    names = _PLACE.findall(template) or [template]
+    names = names_in(template) or (template,)
     return [column for column in dimensions if column.name in names]
 
 

@@ -8,12 +8,9 @@ level gives no dimension. That a template is well formed is checked by the confi
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-EVERYTHING = "#"
-_DIMENSION = re.compile(r"\{([^{}]*)\}")
-_NUMBERED = re.compile(r"topic_[1-9][0-9]*")
+from store.values.templates import EVERYTHING, is_numbered_level, names_in
 
 TopicDimensions = tuple[tuple[str, str], ...]
 
@@ -27,7 +24,7 @@ class TopicTemplate:
     _levels: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(_DIMENSION.findall(self.text)))
+        object.__setattr__(self, "names", names_in(self.text))
         object.__setattr__(self, "_levels", tuple(self.text.split("/")))
 
     def match(self, mqtt_topic: str) -> TopicDimensions | None:
@@ -55,4 +52,4 @@ class TopicTemplate:
 
     def is_dimension(self, name: str) -> bool:
         """Whether a dimension of this name may come from a topic that the template takes."""
-        return name in self.names or (self.text == EVERYTHING and _NUMBERED.fullmatch(name) is not None)
+        return name in self.names or (self.text == EVERYTHING and is_numbered_level(name))

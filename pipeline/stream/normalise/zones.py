@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-_DIMENSION = re.compile(r"\{([^{}]*)\}")
+from store.values.templates import fill
 
 
 def zone_of(template: str | None, dimensions: Mapping[str, str], mqtt_topic: str) -> str | None:
@@ -16,7 +15,4 @@ def zone_of(template: str | None, dimensions: Mapping[str, str], mqtt_topic: str
     if template is None:
         parent, _, last = mqtt_topic.rpartition("/")
         return parent or last or None
-    names = _DIMENSION.findall(template)
-    if not all(name in dimensions for name in names):
-        return None
-    return _DIMENSION.sub(lambda match: dimensions[match.group(1)], template)
+    return fill(template, dimensions)
