@@ -13,6 +13,7 @@ from rules import load_rules
 from simulators.fleet import MEASURES, Fleet
 from simulators.simulation import Simulation
 from store.record import MeasureType, RecordBatch
+from tests.support.examples import times
 
 LIBRARY = sorted((Path(__file__).parents[2] / "rules" / "library").glob("*.yaml"))
 MINUTE_MS = 60_000
@@ -42,6 +43,6 @@ def batches(feed: Feed, interval: str, minutes: int) -> list[RecordBatch]:
 def test_no_ready_rule_takes_noise_for_trouble(path: Path, interval: str, minutes: int) -> None:
     feed = Feed(load_rules([path]))
 
-    alerts = [found.rule for batch in batches(feed, interval, minutes) for found in feed.engine.evaluate(batch)]
+    alerts = [found.rule for batch in batches(feed, interval, times(minutes)) for found in feed.engine.evaluate(batch)]
 
     assert alerts == []

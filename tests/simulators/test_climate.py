@@ -20,7 +20,7 @@ MIDWINTER_NS = int(datetime(2026, 12, 21, tzinfo=UTC).timestamp()) * 1_000_000_0
 
 def readings(days: float, start_ns: int, **settings: Any) -> dict[str, np.ndarray[Any, Any]]:
     """All readings of a small fleet without faults: hour of the day, and the measures."""
-    fleet = Fleet.model_validate({"sensors": 16, "interval": "10m", "layout": {"greenhouses": 4}, **settings})
+    fleet = Fleet.model_validate({"sensors": 8, "interval": "20m", "layout": {"greenhouses": 4}, **settings})
     simulation = Simulation(fleet, seed=5, start_ns=start_ns)
     rows: list[dict[str, float]] = []
     while simulation.next_due_ms <= simulation.start_ms + days * 86_400_000:

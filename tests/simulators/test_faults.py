@@ -22,7 +22,7 @@ Reading = dict[str, float]
 
 
 def run(
-    *plan: dict[str, Any], seconds: float = 120, rates: dict[str, float] | None = None
+    *plan: dict[str, Any], seconds: float = 60, rates: dict[str, float] | None = None
 ) -> tuple[list[tuple[int, str, Reading]], Simulation]:
     """(due, sensor, reading) of each message of 20 sensors that publish each second."""
     settings = {"sensors": 20, "interval": "1s", "faults": {"plan": plan, "rates": rates or {}, "episode": "20s"}}
@@ -164,7 +164,7 @@ def test_a_skewed_clock_is_labelled_in_its_own_times() -> None:
 
 def test_every_repeats_a_fault() -> None:
     fault = {"kind": "step", "sensors": ["s-00003"], "measure": "co2", "from": "10s", "for": "5s", "every": "50s"}
-    _, simulation = run(fault)
+    _, simulation = run(fault, seconds=120)
 
     assert [(label.first_ms - START_MS) // 1000 for label in simulation.labels] == [10, 60, 110]
     assert [label.last_ms - label.first_ms for label in simulation.labels] == [4000, 4000, 4000]
