@@ -13,8 +13,9 @@
     _delta_log/         Delta Lake's own
     date=YYYY-MM-DD/    Parquet files
     _set_aside/         torn or empty last commits, found when the table was opened
-<magnetic>/_streamgauge/    only where several workers share the magnetic tier; the objects of all of them
+<magnetic>/_streamgauge/    the objects of all workers of the log
     format              format version of what is here, a decimal number
+    lock                held (flock) by the worker of an embedded log, where this is a folder
     catalog/<number>.json   versions of the catalog, which also numbers the streams; the highest counts
     state/<log id>/<topic>/<partition>/<kind>/<offset>  what a stream's owner leaves for its successor
     (`store.objects.keep`)

@@ -94,13 +94,20 @@ class SharedStore:
         """What the owner of `stream` leaves for its successor."""
         return StreamKeep(self.objects, stream)
 
-    def take(self, stream: str) -> Store:
+    def take(self, stream: str, since: int | None = None) -> Store:
         """The store of `stream`, to be fed from its `replay_from`. Blocks: reads what is kept of every table.
+
+        `since` is the first offset that came under these `templates`: new units hold from there on.
 
         Raises MagneticTierError, StoreFormatError.
         """
         store = Store(
-            PartitionHome(self, stream), self._memory_limit_bytes, self.templates, self._clock_ns, self._monotonic_ns
+            PartitionHome(self, stream),
+            self._memory_limit_bytes,
+            self.templates,
+            self._clock_ns,
+            self._monotonic_ns,
+            {} if since is None else {stream: since},
         )
         with self._lock:
             self._stores[stream] = store

@@ -12,14 +12,14 @@ from pipeline.alerting.webhooks import AlertKeeping
 
 
 async def alerts_to_webhooks(
-    stream: Any, keeping: AlertKeeping, append: Callable[[bytes], Awaitable[Any]], *, is_shared: bool
+    stream: Any, keeping: AlertKeeping, append: Callable[[bytes], Awaitable[Any]], *, others_take_over: bool
 ) -> None:
-    """Run until the Faust stream ends. `is_shared`: others may take over, and are told what was delivered."""
+    """Run until the Faust stream ends. Who takes over is told what was delivered."""
 
     async def note(settlement: Mapping[str, Any]) -> None:
         await append(orjson.dumps([settlement]))
 
-    if is_shared:
+    if others_take_over:
         keeping.note = note
     async for event in stream.events():
         events = orjson.loads(event.value)

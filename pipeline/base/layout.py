@@ -3,10 +3,8 @@
 data_dir/
 ├── format.json          what wrote this folder, and in which format
 ├── log/                 the durable log (pipeline.log)
-├── store/               the catalog and checkpoints (store)
-├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise (store)
+├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise: tables, catalog, state (store)
 ├── brokers/             who the gateways are to brokers (pipeline.gateway.brokers)
-├── rules/               state of the rules (pipeline.stream.rule_state)
 ├── alerts.sqlite        alerts and deliveries (pipeline.alerting.archive)
 ├── dead_letters.sqlite  what could not be processed (pipeline.alerting.archive)
 └── run/                 true only while something runs
@@ -25,7 +23,8 @@ from pathlib import Path
 from pipeline.base.errors import DataDirError
 from store.objects.files import write_atomic
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FORMER_VERSION = 1  # which the worker migrates (pipeline.worker.migration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,18 @@ class Layout:
         return self.data_dir / "log"
 
     @property
-    def store(self) -> Path:
-        """The store's folder."""
-        return self.data_dir / "store"
-
-    @property
     def magnetic(self) -> Path:
         """The magnetic tier's folder, where no other is configured."""
         return self.data_dir / "magnetic"
 
     @property
-    def rules(self) -> Path:
-        """The rules' saved state."""
+    def former_store(self) -> Path:
+        """What format 1 had of the store, beside the tables."""
+        return self.data_dir / "store"
+
+    @property
+    def former_rules(self) -> Path:
+        """What format 1 had of the rules' state."""
         return self.data_dir / "rules"
 
     @property
@@ -106,19 +105,26 @@ def prepare(layout: Layout) -> None:
         layout.data_dir.mkdir(parents=True, exist_ok=True)
         refuse_other_format(layout)
         if format_version_of(layout.format) is None:
-            form = {"product": "streamgauge", "format_version": FORMAT_VERSION}
-            write_atomic(layout.format, json.dumps(form).encode())
+            # one that was lost beside what only format 1 had is put back, so that this is migrated
+            write_format(layout, FORMER_VERSION if layout.former_store.exists() else FORMAT_VERSION)
         layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
 
 
+def write_format(layout: Layout, version: int = FORMAT_VERSION) -> None:
+    """Have the data_dir say its format, durably."""
+    form = {"product": "streamgauge", "format_version": version}
+    write_atomic(layout.format, json.dumps(form).encode())
+
+
 def refuse_other_format(layout: Layout) -> None:
-    """Raise DataDirError if the data_dir says a format version, and it is not ours."""
+    """Raise DataDirError if the data_dir says a format version, and it is none that is read here."""
     version = format_version_of(layout.format)
-    if version not in (None, FORMAT_VERSION):
+    if version not in (None, FORMAT_VERSION, FORMER_VERSION):
         raise DataDirError(
-            f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}. "
+            f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}, "
+            f"and migrates {FORMER_VERSION}. "
             "A newer one wrote it: run that one, or name another data_dir"
         )
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.base.errors import NotOwned
 from pipeline.cluster.peers import Peers, Question
-from pipeline.log.topics import READINGS
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.partitions.partition import Partition
 from store.errors import Behind
 from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest, tail
 
@@ -39,7 +36,7 @@ class Tails:
         encoded = request.encode()
         return self._peers.ask_all(
             Question("tail", lambda partitions: msgspec.msgpack.encode(TailAsked(partitions, encoded))),
-            lambda partitions: [pin(_ready(self._owned, number).store) for number in partitions],
+            lambda partitions: [pin(partition.store) for partition in self._owned.ready(partitions)],
             _told,
         )
 
@@ -56,16 +53,7 @@ def answer(owned: OwnedPartitions, body: bytes) -> bytes:
 
 def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailRequest) -> list[TailReply]:
     """The replies of these partitions, which are this worker's. Raises NotOwned if one is not, or is replayed yet."""
-    return [tail(_ready(owned, number).store, request) for number in partitions]
-
-
-def _ready(owned: OwnedPartitions, number: int) -> Partition:
-    partition = owned.get(number)
-    if partition is None:
-        raise NotOwned(f"partition {number} of [{READINGS}] is not assigned to this worker, or not ready")
-    if not partition.progress.has_replayed:
-        raise NotOwned(f"partition {number} of [{READINGS}] is replayed: {partition.progress.frames_to_replay} to go")
-    return partition
+    return [tail(partition.store, request) for partition in owned.ready(partitions)]
 
 
 def _told(data: bytes) -> list[TailReply | PinnedRows]:

@@ -60,6 +60,7 @@ class LogAdmin(Protocol):
 
     log_id: str
     partitions: int  # of [readings]
+    others_take_over: bool  # whether another worker may go on where one has ended: it reads what this one has archived
 
     def partitions_of(self, topic: str) -> int:
         """The number of partitions of a topic."""
@@ -84,14 +85,18 @@ class LogAdmin(Protocol):
         """Remove messages with offsets < `below`; may remove fewer. Offsets are never used again."""
         ...
 
-    def owners(self) -> Mapping[tuple[str, int], str]:
+    def first_since(self, topic: str, time_ns: int, partition: int = 0) -> int:
+        """The first offset that came at `time_ns` or later; the next one of all if none did."""
+        ...
+
+    def owners(self, own: str) -> Mapping[tuple[str, int], str]:
         """Which worker reads each (topic, partition) now, by the client id it gave itself; without those that nobody
-        reads at this moment. Empty on the embedded log, which has one worker.
+        reads at this moment. `own` is who asks: on the embedded log everything is its own.
         """
         ...
 
-    def members(self) -> frozenset[str]:
-        """The workers of the log now by their client ids, those that read nothing too. Empty on the embedded log."""
+    def members(self, own: str) -> frozenset[str]:
+        """The workers of the log now by their client ids, those that read nothing too. `own` is who asks."""
         ...
 
     def close(self) -> None:

@@ -1,35 +1,27 @@
-"""What questions are answered from, put together for HTTP: by a worker that is alone, or by one of a group."""
+"""What questions are answered from, put together for HTTP."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.credentials import Credentials, Grant, Who
 from pipeline.api.http.services import Services
 from pipeline.api.http.slots import Busy, QuerySlots
-from pipeline.api.inventory.directory import Directory
-from pipeline.api.inventory.rejected import RejectedMessages, rejected_messages
-from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.base.arrival import host_stamps
 from pipeline.base.errors import LogFull, LogUnavailable, PeerUnavailable
 from pipeline.config import Config, Table
 from pipeline.log import open_appender
 from pipeline.stream.partitioning import partition_of_message, partition_of_record, zonings_from
-from pipeline.stream.partitions.embedded import EmbeddedPartitions
-from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.writes import ANSWER_TIMEOUT_S, LogWriter, OutcomeOf
+from pipeline.stream.writes import LogWriter
 from pipeline.worker.group import Group
 from store.endpoint import Endpoint
 from store.endpoint.payload import WriteRecord
 from store.errors import Behind, MagneticUnavailable, PartitionSilent
-from store.reading.reader import Reader
 from store.record import TableId
-from store.store import Applied
 
 NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
 
@@ -61,59 +53,16 @@ class Archives:
     dead_letters: DeadLetterArchive
 
 
-def services_alone(config: Config, partitions: EmbeddedPartitions, archives: Archives) -> Services:
-    """Everything is this worker's."""
-
-    async def outcome_of(number: int, offset: int) -> Applied:
-        partition = partitions.owned.get(number)
-        assert partition is not None
-        return await partition.writes.outcome(offset, ANSWER_TIMEOUT_S)
-
-    return _services(
-        config,
-        archives,
-        partitions.owned,
-        PartitionChoice(config.tables, 1),
-        outcome_of,
-        partitions.store,
-        StoreDirectory(partitions.catalog, lambda: [partitions.store]),
-        partial(rejected_messages, archives.dead_letters),
-    )
-
-
-def services_in_group(config: Config, group: Group, choice: PartitionChoice, archives: Archives) -> Services:
+def services_of(config: Config, group: Group, choice: PartitionChoice, archives: Archives) -> Services:
     """What other workers have is asked of them."""
-    alone = _services(
-        config,
-        archives,
-        group.owned,
-        choice,
-        group.outcome_of,
-        group.tables,
-        group.directory,
-        group.rejected,
-        group.pages.prefix,
-    )
-    return replace(alone, keepers=group, internal=group.internal)
-
-
-def _services(
-    config: Config,
-    archives: Archives,
-    owned: OwnedPartitions,
-    choice: PartitionChoice,
-    outcome_of: OutcomeOf,
-    store: Reader,
-    directory: Directory,
-    rejected: Callable[[str, int], list[RejectedMessages]],
-    page_prefix: str = "",
-) -> Services:
     appender = open_appender(config.log_settings)
     stamps = host_stamps()
-    writer = LogWriter(appender, outcome_of, choice.of_record, stamps)
-    endpoint = Endpoint(store, writer, clock_ns=time.time_ns, refusals=NOT_NOW, page_prefix=page_prefix)
+    writer = LogWriter(appender, group.outcome_of, choice.of_record, stamps)
+    prefix = group.pages.prefix
+    endpoint = Endpoint(group.tables, writer, clock_ns=time.time_ns, refusals=NOT_NOW, page_prefix=prefix)
+    owned = group.owned
     return Services(
-        store=store,
+        store=group.tables,
         endpoint=endpoint,
         alerts=archives.alerts,
         dead_letters=archives.dead_letters,
@@ -126,9 +75,11 @@ def _services(
         clock_ns=time.time_ns,
         queries=QuerySlots(),
         lists=QuerySlots("list"),
-        directory=directory,
-        rejected=rejected,
+        directory=group.directory,
+        rejected=group.rejected,
         bent=owned.bent.of,
         partition_of=choice.of_message,
         stamps=stamps,
+        keepers=group,
+        internal=group.internal,
     )

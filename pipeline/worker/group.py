@@ -1,4 +1,4 @@
-"""A worker among others on one log: who the others are, and everything that is asked of them, put together."""
+"""The workers of one log: who the others are, if there are any, and everything that is asked of them, put together."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pipeline.cluster.tails import Tails
 from pipeline.config import Config
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import DEAD_LETTERS, READINGS
+from pipeline.stream.partitions.keeper import PartitionKeeper
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.partitions.shared import SharedPartitions
 from store.catalog.catalog import Catalog
 from store.objects.objects import Objects
 from store.reading.snapshot import Snapshot
@@ -63,7 +63,7 @@ class Group:
         config: Config,
         own: Address,
         admin: LogAdmin,
-        partitions: SharedPartitions,
+        partitions: PartitionKeeper,
         dead_letters: DeadLetterArchive,
     ) -> None:
         """`own`: where this worker's HTTP server listens."""
@@ -78,13 +78,16 @@ class Group:
         self.owned = partitions.owned
         self._admin = admin
         self._dead_letters = dead_letters
-        self._peers = Peers(self.own, admin.partitions_of(READINGS), Owners(admin.owners), PeerClient(access))
+        owners = Owners(partial(admin.owners, self.own))
+        self._peers = Peers(self.own, admin.partitions_of(READINGS), owners, PeerClient(access))
         self._client = AsyncPeerClient(access)
-        own_directory = StoreDirectory(partitions.catalog, lambda: [of.store for of in partitions.owned])
+        own_directory = StoreDirectory(shared.catalog, lambda: [of.store for of in partitions.owned])
         self.tables = GroupTables(shared, Tails(partitions.owned, self._peers))
         self.directory = SharedDirectory(own_directory, self._peers)
         self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
-        self.internal = _internal(access, partitions.owned, own_directory, dead_letters)
+        self.internal = (
+            _internal(access, partitions.owned, own_directory, dead_letters) if admin.others_take_over else None
+        )
 
     def keeper_of(self, topic: str) -> str | None:
         """See `pipeline.api.http.forwarding.Keepers`."""
@@ -98,7 +101,7 @@ class Group:
     def others(self) -> list[str]:
         """See `pipeline.api.http.forwarding.Keepers`."""
         try:
-            members = self._admin.members()
+            members = self._admin.members(self.own)
         except LogError as error:
             raise PeerUnavailable(f"the log does not name the other workers: {error}") from error
         return sorted(members - {self.own})
@@ -119,7 +122,8 @@ class Group:
     def close(self) -> None:
         """Ask nobody any more."""
         self._peers.close()
-        self.internal.threads.shutdown(wait=False, cancel_futures=True)
+        if self.internal is not None:
+            self.internal.threads.shutdown(wait=False, cancel_futures=True)
 
 
 def address_of(config: Config, own: Address) -> str:

@@ -77,7 +77,7 @@ class Trimmer:
         partitions: OwnedPartitions,
         archives: Mapping[str, AlertArchive | DeadLetterArchive],
     ) -> None:
-        """`archives`: by topic, those that are this worker's to fill."""
+        """`archives`: by topic, those whose messages nobody needs any more once they are in it."""
         self._admin = admin
         self._partitions = partitions
         self._archives = archives
@@ -86,7 +86,7 @@ class Trimmer:
         """One pass over everything that is this worker's."""
         held = dict.fromkeys((READINGS, *self._archives), 0)
         for partition in self._partitions:
-            below = min(partition.store.floor(partition.stream), partition.rules.floor(partition.stream))
+            below = min(partition.store.floor(partition.stream), partition.rules.floor)
             held[READINGS] += await self._trim(READINGS, partition.number, below)
         for topic, archive in self._archives.items():
             held[topic] += await self._trim(topic, 0, archive.next_offset(self._admin.stream(topic)) or 0)

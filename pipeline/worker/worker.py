@@ -18,6 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
@@ -38,19 +39,17 @@ from pipeline.config import Address, Config
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.faust.app import App
 from pipeline.log.faust.transport import LogUse, TopicPartitions
-from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.stream.partitions.embedded import EmbeddedPartitions
-from pipeline.stream.partitions.keeper import store_tables
-from pipeline.stream.partitions.shared import SharedPartitions
+from pipeline.stream.partitions.keeper import PartitionKeeper
 from pipeline.stream.rule_state.book import RuleBook, say_patterns_without_files
 from pipeline.stream.stages.readings_to_records import readings_to_records
 from pipeline.stream.stages.records_to_alerts import records_to_alerts
 from pipeline.stream.stages.records_to_store import records_to_store
 from pipeline.stream.topology import Outlets, Stages, build
-from pipeline.worker.answering import Archives, PartitionChoice, services_alone, services_in_group
+from pipeline.worker.answering import Archives, PartitionChoice, services_of
 from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.worker.group import Group
+from pipeline.worker.migration import migrate
 from pipeline.worker.upkeep import (
     ARCHIVES_EVERY_S,
     RULES_EVERY_S,
@@ -60,7 +59,9 @@ from pipeline.worker.upkeep import (
     Trimmer,
     every,
 )
-from rules import RuleSet, load_rules
+from rules import load_rules
+from store import layout as store_layout
+from store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,13 @@ def fail(error: BaseException) -> None:
     os._exit(1)
 
 
+def refuse(error: StoreError) -> None:
+    """End this process now: the operator has to act, and the message says how."""
+    log.critical("%s", error)
+    logging.shutdown()
+    os._exit(1)
+
+
 async def _fail_with(app: App) -> None:
     """Fail when Faust has crashed by itself (the log cannot be read, say): it only stops, and says nothing."""
     await app.wait_until_stopped()
@@ -109,11 +117,13 @@ class Worker:
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
         self.held.enter_context(lock_worker(config.log_settings))
         self.admin = open_admin(config.log_settings)
+        if not self.admin.others_take_over and "://" not in config.magnetic_url:  # it would answer for another's rows
+            lock = Path(config.magnetic_url) / store_layout.SHARED / store_layout.LOCK
+            self.held.enter_context(sole(lock, "streamgauge worker"))
+        migrate(config, self.admin)
         self.rules = load_rules(config.rule_files)
-        self.partitions = _partitions(config, self.admin, self.rules)
-        self.book = RuleBook(
-            self.rules, self.partitions.owned, self._table_names, is_alone=not config.log_settings.is_kafka
-        )
+        self.partitions = PartitionKeeper(config, self.admin, self.rules)
+        self.book = RuleBook(self.rules, self.partitions.owned, self._table_names)
         self.book.look(time.time_ns())
         say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
@@ -134,15 +144,14 @@ class Worker:
             lambda tp: self._start_offset(tp.topic, tp.partition),
             self._on_assigned,
             self._on_revoked,
-            "streamgauge" if group is None else group.own,
+            group.own,
         )
         app = build(use, self._stages(), fail)
-        if isinstance(self.partitions, SharedPartitions):
 
-            def take_up_anew() -> None:
-                loop.call_soon_threadsafe(self._take_up_anew, app)
+        def take_up_anew() -> None:
+            loop.call_soon_threadsafe(self._take_up_anew, app)
 
-            self.partitions.on_overtaken = take_up_anew
+        self.partitions.on_overtaken = take_up_anew
         http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
@@ -159,14 +168,14 @@ class Worker:
         for task in upkeep:
             task.cancel()
         watch.cancel()
-        if group is None:
+        if self.admin.others_take_over:  # what the log holds: the sooner the better, and they still ask meanwhile
+            await app.stop()
+            await asyncio.to_thread(http.stop)
+        else:
             await self._drain()
             await asyncio.to_thread(http.stop)
             await app.stop()
-        else:  # others take over what the log holds: the sooner the better, and they still ask meanwhile
-            await app.stop()
-            await asyncio.to_thread(http.stop)
-            group.close()
+        group.close()
         await self._save()
 
     def _take_up_anew(self, app: Any) -> None:
@@ -174,7 +183,10 @@ class Worker:
 
     async def _on_assigned(self, assigned: TopicPartitions) -> None:
         """These, and no others, are this worker's from here on."""
-        await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
+        try:
+            await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
+        except StoreError as error:
+            refuse(error)
         if any(tp.topic == ALERTS for tp in assigned):
             extent = await asyncio.to_thread(self.admin.extent, ALERTS)
             self.alert_keeping.take(extent.next_offset)
@@ -192,7 +204,7 @@ class Worker:
             records_to_store=records_to_store,
             records_to_alerts=self._records_to_alerts,
             alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
-                stream, self.alert_keeping, outlets.alerts, is_shared=self.config.log_settings.is_kafka
+                stream, self.alert_keeping, outlets.alerts, others_take_over=self.admin.others_take_over
             ),
             dead_letters_to_archive=partial(
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
@@ -204,7 +216,7 @@ class Worker:
         await records_to_alerts(stream, outlets.alerts)
 
     def _table_names(self) -> set[str]:
-        return {table.name for table in self.config.tables} | store_tables(self.partitions)
+        return {table.name for table in self.config.tables} | self.partitions.table_names()
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
         """Where each consumer left off."""
@@ -213,29 +225,20 @@ class Worker:
         stream = self.admin.stream(topic, partition)
         return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
 
-    def _group(self, listener: socket.socket) -> Group | None:
-        """The other workers, where the log may have several."""
-        if not isinstance(self.partitions, SharedPartitions):
-            return None
+    def _group(self, listener: socket.socket) -> Group:
+        """The workers of the log."""
         host, port = listener.getsockname()[:2]
         return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
-    def _services(self, group: Group | None) -> Services:
-        return replace(self._answering(group), steps=self.steps, rules=self.book)
-
-    def _answering(self, group: Group | None) -> Services:
-        archives = Archives(self.alerts, self.dead_letters)
-        if isinstance(self.partitions, EmbeddedPartitions):
-            return services_alone(self.config, self.partitions, archives)
-        assert group is not None
+    def _services(self, group: Group) -> Services:
         choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
-        return services_in_group(self.config, group, choice, archives)
+        services = services_of(self.config, group, choice, Archives(self.alerts, self.dead_letters))
+        return replace(services, steps=self.steps, rules=self.book)
 
     def _trimmer(self) -> Trimmer:
-        # In a group, whoever keeps the archives next makes its own from the topics: those keep what they hold.
-        is_alone = isinstance(self.partitions, EmbeddedPartitions)
+        # Who keeps the archives next makes its own from the topics: those keep what they hold.
         archives: Mapping[str, AlertArchive | DeadLetterArchive]
-        archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if is_alone else {}
+        archives = {} if self.admin.others_take_over else {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters}
         return Trimmer(self.admin, self.partitions.owned, archives)
 
     def _reload_certificates(self) -> None:
@@ -301,9 +304,3 @@ class Worker:
         self.dead_letters.close()
         self.admin.close()
         self.held.close()
-
-
-def _partitions(config: Config, admin: LogAdmin, rules: RuleSet) -> EmbeddedPartitions | SharedPartitions:
-    if config.log_settings.is_kafka:
-        return SharedPartitions(config, admin, rules)
-    return EmbeddedPartitions(config, admin, rules)

@@ -20,15 +20,7 @@ from simulators.fleet_file import parse_fleet
 YAML = blocks("yaml", "yml")
 KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules")
 # Named as what a data_dir holds, not as files of the repository.
-IN_THE_DATA_DIR = {
-    "rules/floors.json",
-    "brokers/",
-    "store/format",
-    "store/lock",
-    "store/catalog.json",
-    "store/positions.json",
-    "store/checkpoint",
-}
+IN_THE_DATA_DIR = {"brokers/"}
 ENVIRON = {
     "BROKER_PASSWORD": "d",
     "FARM_7": "a",

@@ -25,6 +25,11 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
+OWNED = "magnetic/_streamgauge/state/*/readings/0"
+CATALOG = "magnetic/_streamgauge/catalog/*.json"
+FLOOR, SERIES = f"{OWNED}/floor/*", f"{OWNED}/series/*/*/*/*"
+RULES_FLOOR, RULES = f"{OWNED}/rules/floor/*", f"{OWNED}/rules/blocks/*/*/*/*"
+KEPT = (FLOOR, SERIES, RULES_FLOOR, RULES)
 RULE = """
 groups:
   - name: faults
@@ -56,8 +61,7 @@ def last_flush_on(data_dir: Path) -> list[Path]:
 
 def has_saved_everything(data_dir: Path) -> bool:
     """Whether there are commits before the last one, and all files that are damaged below."""
-    files = ("store/positions.json", "store/series/*/*/*/state", "rules/floors.json", "rules/*/*/*.state")
-    return commits_in(data_dir)[1] > 2 and all(any(data_dir.glob(pattern)) for pattern in files)
+    return commits_in(data_dir)[1] > 2 and all(any(data_dir.glob(pattern)) for pattern in KEPT)
 
 
 def tear(path: Path) -> None:
@@ -92,14 +96,13 @@ def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None
 DAMAGES = [
     (tear_last_commits, "set aside"),
     (empty_last_commits, "set aside"),
-    (every("store/positions.json", Path.unlink), "positions.json"),
-    (every("store/series/*/*/*/state", Path.unlink), ""),
-    (every("store/series/*/*/*/state", tear), ""),
-    (every("store/series/*/*/*/keys", tear), ""),
-    (every("rules/floors.json", tear), "floors.json"),
-    (every("rules/floors.json", Path.unlink), ""),
-    (every("rules/*/*/*.state", tear), "start afresh"),
-    (every("rules", shutil.rmtree), ""),
+    (every(FLOOR, Path.unlink), ""),
+    (every(SERIES, Path.unlink), ""),
+    (every(SERIES, tear), ""),
+    (every(RULES_FLOOR, tear), "the rules are evaluated for the whole log"),
+    (every(RULES_FLOOR, Path.unlink), ""),
+    (every(RULES, tear), "start with empty state"),
+    (every(f"{OWNED}/rules", shutil.rmtree), ""),
 ]
 
 
@@ -164,9 +167,9 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
 @pytest.mark.parametrize(
     ("damage", "hint"),
     [
-        (every("store/positions.json", tear), "move it away"),
-        (every("store/catalog.json", tear), "put it back from a backup"),
-        (every("store/catalog.json", Path.unlink), "Put it back from a backup"),
+        (every(FLOOR, tear), "delete it, and it is made anew"),
+        (every(CATALOG, tear), "put it back from a backup"),
+        (every(CATALOG, Path.unlink), "Put it back from a backup"),
         (every("log/log.json", Path.unlink), "put log.json back"),
         (every("alerts.sqlite*", overwrite), "move it away"),
     ],

@@ -30,7 +30,7 @@ def test_each_account_has_its_own_rows_once_through_kills_around_the_checkpoint(
             sender.result()
         assert_nothing_lost(product, sender, tables=TABLES, tokens=TOKENS, timeout_s=300)
 
-        assert (product.data_dir / "store" / "checkpoint").stat().st_size > 0
+        assert list(product.data_dir.glob("magnetic/_streamgauge/state/*/readings/0/checkpoint/*"))
         for number, token in enumerate(TOKENS):
             with product.client(token) as client:
                 regions = ask(client, 'SELECT DISTINCT region FROM "faults"."table_03"')["region"].to_pylist()

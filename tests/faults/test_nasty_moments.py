@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 TABLES = 2
 MOMENTS = (
-    "keys appended",
+    "object written aside",
     "series saved",
     "file written",
     "before commit",

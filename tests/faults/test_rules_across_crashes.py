@@ -76,11 +76,8 @@ def sample(client: mqtt.Client, ts_ms: int, temperature: float) -> None:
 
 def saved_to(product: Product) -> int:
     """How many frames the saved state of the rules covers; each sample is one frame."""
-    try:
-        floors: dict[str, int] = json.loads((product.data_dir / "rules" / "floors.json").read_bytes())
-    except FileNotFoundError:
-        return 0
-    return max(floors.values(), default=0)
+    floors = product.data_dir.glob("magnetic/_streamgauge/state/*/readings/0/rules/floor/*")
+    return max((int(floor.name) for floor in floors), default=0)
 
 
 def alerts(product: Product) -> list[dict[str, Any]]:

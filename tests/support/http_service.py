@@ -102,7 +102,7 @@ class HttpService:
         self.clock = Clock()
         self.admin = open_admin(config.log_settings)
         self.store = Store.open(
-            config.layout.store, memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
+            config.data_dir / "store", memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
         )
         stream = self.admin.stream(READINGS)
         self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)

@@ -86,7 +86,7 @@ class StoppedStates:
     def _between(self, found: Signature) -> None:
         """The new files of the magnetic tier one by one, and each half written."""
         new = sorted(
-            (name for name in found if name not in self._last and ("magnetic" in name or name.endswith("keys"))),
+            (name for name in found if name not in self._last and "magnetic" in name and not name.endswith("/")),
             key=lambda name: found[name][1],
         )
         for count, name in enumerate(new):

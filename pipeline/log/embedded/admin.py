@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.base.errors import FrameError
 from pipeline.log.embedded.checkpoints import bound_wal
 from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.frame import decode_frame
 from pipeline.log.log import Extent, Message
+from pipeline.log.topics import ALL as TOPICS
 
 READ_MAX_BYTES = 16 << 20
 
 
 class LocalAdmin:
     """The `LogAdmin` of the embedded log."""
+
+    others_take_over = False
 
     def __init__(self, path: Path) -> None:
         self._folder = open_folder(path)
@@ -50,13 +56,30 @@ class LocalAdmin:
                 more = self._file(topic).trim_step(partition, below)
         self._tidy(topic)
 
-    def owners(self) -> Mapping[tuple[str, int], str]:
-        """Empty: there is one worker."""
-        return {}
+    def first_since(self, topic: str, time_ns: int, partition: int = 0) -> int:
+        """See `LogAdmin`: by the frames' own stamps."""
+        extent = self.extent(topic, partition)
+        return bisect_left(
+            range(extent.next_offset),
+            time_ns,
+            extent.first,
+            key=lambda offset: self._first_arrival_ns(topic, offset, partition),
+        )
 
-    def members(self) -> frozenset[str]:
-        """Empty, as above."""
-        return frozenset()
+    def owners(self, own: str) -> Mapping[tuple[str, int], str]:
+        """See `LogAdmin`: there is one worker."""
+        return {(topic, number): own for topic in TOPICS for number in range(self.partitions)}
+
+    def members(self, own: str) -> frozenset[str]:
+        """See `LogAdmin`: there is one worker."""
+        return frozenset({own})
+
+    def _first_arrival_ns(self, topic: str, offset: int, partition: int) -> int:
+        """When the first message of the frame at `offset` came; 0 of what is no frame."""
+        try:
+            return decode_frame(self.read(topic, offset, 1, partition)[0].value).arrival_ns[0]
+        except (FrameError, IndexError):
+            return 0
 
     def close(self) -> None:
         """Let go of the log."""

@@ -74,6 +74,16 @@ class Consumer(PartitionConsumer):
         self.app.consumer_generation_id += 1  # streams drop messages that carry another generation
         await self.on_partitions_assigned(assigned, self.app.consumer_generation_id)
 
+    async def rejoin(self) -> None:
+        """Have all partitions revoked and assigned again: they are taken up anew."""
+        assigned = self.assignment()
+        self.app.on_rebalance_start()
+        await self.on_partitions_revoked(assigned)  # ends the flow; what agents have in hand is finished
+        await self.transport.use.on_revoked(assigned)
+        await self._assign(assigned)
+        for appended in self._appended.values():  # what is read again was not appended now
+            appended.set()
+
     async def perform_seek(self) -> None:
         """Set every partition to where the application wants it. Raises LogError if that lies beyond the log's end."""
         for tp in self.assignment():

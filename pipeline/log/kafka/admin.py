@@ -41,6 +41,8 @@ POLL_MS = 200
 class KafkaAdmin:
     """The `LogAdmin` of Kafka."""
 
+    others_take_over = True
+
     def __init__(self, settings: LogSettings) -> None:
         """Connect, and make the topics that are not there. Raises LogError, LogUnavailable."""
         self._settings = settings
@@ -83,14 +85,20 @@ class KafkaAdmin:
         except LogError as error:
             log.warning("%s", error)
 
-    def owners(self) -> Mapping[tuple[str, int], str]:
+    def first_since(self, topic: str, time_ns: int, partition: int = 0) -> int:
+        """See `LogAdmin`: by when it was appended, which is a moment after it arrived."""
+        self._check(topic, partition)
+        tp = self._tp(topic, partition)
+        return self._do(f"tell what came when to {topic}/{partition}", self._clients.first_since(tp, time_ns))
+
+    def owners(self, own: str) -> Mapping[tuple[str, int], str]:  # noqa: ARG002  # the group knows
         """The client id of the group's member that reads each (topic, partition) now."""
         settings = self._settings
         owned = self._do("tell who reads what", self._clients.owners(settings.group))
         ours = {settings.kafka_topic(topic): topic for topic in self._states}
         return {(ours[tp.topic], tp.partition): who for tp, who in owned.items() if tp.topic in ours}
 
-    def members(self) -> frozenset[str]:
+    def members(self, own: str) -> frozenset[str]:  # noqa: ARG002  # as above
         """The client ids of the group's members now."""
         members = self._do("tell who is in the group", self._clients.members(self._settings.group))
         return frozenset(member.client_id for member in members)
@@ -210,6 +218,11 @@ class _Clients:
             if self.consumer.assignment():
                 self.consumer.unsubscribe()
         return found
+
+    async def first_since(self, tp: TopicPartition, time_ns: int) -> int:
+        # cut to the millisecond that Kafka knows
+        found = (await self.consumer.offsets_for_times({tp: time_ns // 1_000_000}))[tp]
+        return (await self.consumer.end_offsets([tp]))[tp] if found is None else int(found.offset)
 
     async def trim(self, tp: TopicPartition, below: int) -> None:
         first = (await self.consumer.beginning_offsets([tp]))[tp]

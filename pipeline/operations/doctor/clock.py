@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
+from store import layout as store_layout
 from store.host_time import is_set
 from store.values.times import NS, rfc3339
 
@@ -33,9 +34,9 @@ class _Timex(ctypes.Structure):
 
 
 def check_clock(config: Config) -> Iterator[Finding]:
-    """Against the newest file of the log and the store, and the kernel's word."""
-    layout = config.layout
-    files = [file for folder in (layout.log, layout.store) for file in _files(folder)]
+    """Against the newest file of the log and of what is kept beside the tables, and the kernel's word."""
+    kept = Path(config.magnetic_url) / store_layout.SHARED
+    files = [*_files(config.layout.log), *(file for file in kept.rglob("*") if file.is_file())]
     newest_s = max((file.stat().st_mtime for file in files), default=None)
     yield judge(time.time(), newest_s)
     yield from judge_ntp(_is_synchronised())

@@ -1,18 +1,23 @@
 """Measures whose type, unit or role was changed of late: what a person, or the configuration of today, decided.
 
-Looked for in the catalog of this data_dir, so also while nothing runs; that of workers that share a Kafka log is not.
+Looked for in the catalog beside the tables, so also while nothing runs.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, ok, warn
 from store import layout as store_layout
 from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
 from store.catalog.document import Document, TableInfo
+from store.catalog.shared import SharedKeeping
+from store.errors import StoreError
+from store.objects.objects import open_objects
 from store.values.times import rfc3339
 
 NAME = "columns"
@@ -22,9 +27,19 @@ _SHOWN = 5
 
 def check_columns(config: Config) -> Iterator[Finding]:
     """A finding a table that has such measures."""
-    catalog = config.layout.store / store_layout.CATALOG
-    tables = Document.decode(catalog.read_bytes(), {}).tables.values() if catalog.exists() else ()
-    yield from judge(tables, time.time_ns())
+    yield from judge(_tables(config), time.time_ns())
+
+
+def _tables(config: Config) -> Iterable[TableInfo]:
+    """None where there is no catalog, or none that answers: another check tells that of a bucket."""
+    url = f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}"
+    if "://" not in url and not Path(url).exists():
+        return ()
+    try:
+        data = SharedKeeping(open_objects(url, os.environ)).load()
+    except StoreError:
+        return ()
+    return () if data is None else Document.decode(data, {}).tables.values()
 
 
 def judge(tables: Iterable[TableInfo], now_ns: int) -> Iterator[Finding]:

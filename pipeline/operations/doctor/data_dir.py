@@ -36,7 +36,7 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
         mend = "make room on its disk" if refusal.errno == errno.ENOSPC else f"chown -R USER {folder}"
         yield fail(NAME, f"{folder} cannot be written by this user: {refusal.strerror}", mend)
         return
-    wrong = list(_wrong_formats(layout))
+    wrong = list(_wrong_formats(layout, Path(config.magnetic_url) / store_layout.SHARED / store_layout.FORMAT))
     yield from wrong
     if not wrong:
         yield ok(NAME, f"{folder} can be written; its format is one this program reads")
@@ -67,7 +67,8 @@ def _refusal_to_write(folder: Path) -> OSError | None:
     return None
 
 
-def _wrong_formats(layout: Layout) -> Iterator[Finding]:
+def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
+    """`store` says the format of what is beside the tables, where these are in a folder."""
     mend = "run the newer program that wrote it, or name another data_dir"
     if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
         told = f"{layout.data_dir} holds something, and no {layout.format.name}"
@@ -82,10 +83,9 @@ def _wrong_formats(layout: Layout) -> Iterator[Finding]:
         if version != log_names.FORMAT_VERSION:
             told = f"{description}: the log has format {version}; this program reads {log_names.FORMAT_VERSION}"
             yield fail(NAME, told, mend)
-    store = layout.store / store_layout.FORMAT
-    if store.exists() and store.read_text().strip() != str(store_layout.FORMAT_VERSION):
+    if store.exists() and store.read_text().strip() != str(store_layout.SHARED_FORMAT_VERSION):
         told = f"{store}: the store has format {store.read_text().strip()!r}; "
-        yield fail(NAME, f"{told}this program reads {store_layout.FORMAT_VERSION}", mend)
+        yield fail(NAME, f"{told}this program reads {store_layout.SHARED_FORMAT_VERSION}", mend)
 
 
 def _number(path: Path, key: str) -> object:
@@ -97,7 +97,7 @@ def _number(path: Path, key: str) -> object:
 
 def holder_of(layout: Layout) -> str | None:
     """Who works on this data_dir, in words; None if nobody does. Takes no lock: `up` may start at this moment."""
-    for lock in (layout.up_lock, layout.log / log_names.WORKER_LOCK):
+    for lock in (layout.up_lock, layout.worker_lock):
         try:
             inode, text = lock.stat().st_ino, lock.read_text().strip()
         except OSError:

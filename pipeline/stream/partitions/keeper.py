@@ -1,48 +1,139 @@
-"""What a worker asks of whoever keeps its partitions: the embedded log's one, or those that Kafka assigns."""
+"""The partitions that the log gives this worker: taken from where their last owners left off, and given back saved.
+
+The embedded log gives all it has, once; Kafka some, at each rebalance. Then all are given back, and what comes is taken
+up anew: nothing in memory has to be proven to be still true. What was not saved comes again from the log.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
 
+import psutil
+
+from pipeline.base.errors import LogError
+from pipeline.config import Config
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
+from pipeline.stream.normalise.routes import routes_from
+from pipeline.stream.partitions.making import partition_over, start_offset
 from pipeline.stream.partitions.owned import OwnedPartitions
-from store.catalog.catalog import Catalog
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.rule_state import RuleKeep, RuleState
+from rules import Engine, RuleSet
+from store.errors import StoreError
+from store.shared import SharedStore
+
+log = logging.getLogger(__name__)
 
 
-class PartitionKeeper(Protocol):
+class PartitionKeeper:
     """Opens, saves and closes partitions. Methods without `async` may block for milliseconds."""
 
-    owned: OwnedPartitions
+    def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet) -> None:
+        """Open what is shared. Raises StoreError."""
+        self._admin = admin
+        self._rules = rules
+        self._routes = routes_from(config.tables)
+        self._streams = [admin.stream(READINGS, number) for number in range(admin.partitions_of(READINGS))]
+        self._saving = threading.Lock()  # upkeep of a store, and the last flush before it is given back
+        self.store = SharedStore.open(
+            config.magnetic_url,
+            config.layout.data_dir,
+            streams=self._streams,
+            memory_limit_bytes=config.memory_limit,
+            templates=config.templates(),
+            clock_ns=time.time_ns,
+            log_end=self._log_end,
+        )
+        self.owned = OwnedPartitions(len(self._streams))
+        self.on_overtaken: Callable[[], None] = lambda: None
+        self._overtaken: Partition | None = None
 
-    @property
-    def catalog(self) -> Catalog:
-        """Of the tables of all partitions, this worker's and others'."""
-        ...
+    def table_names(self) -> set[str]:
+        """The names (database.table) of all tables there are, of every account."""
+        return {f"{info.table.database}.{info.table.table}" for info in self.store.catalog.all_tables()}
 
     async def assigned(self, numbers: set[int]) -> None:
         """These partitions of [readings], and no others, are this worker's from here on."""
-        ...
+        began_s = time.monotonic()
+        taken = await asyncio.gather(*(asyncio.to_thread(self._take, number) for number in sorted(numbers)))
+        for partition in taken:
+            self.owned.add(partition)
+            to_replay = partition.progress.frames_to_replay
+            log.info("assigned partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay)
+        self.owned.has_assignment()
+        log.info("loaded %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
 
     async def revoked(self) -> None:
-        """Every partition may be another worker's in a moment: save what is not saved."""
-        ...
+        """Every partition may be another worker's in a moment: save what is not saved.
+
+        What cannot be saved now comes again from the log.
+        """
+        for partition in self.owned:
+            self.owned.remove(partition)
+            try:
+                await asyncio.to_thread(self._flush, partition)
+                await partition.rules.save_pass()
+            except StoreError as error:
+                log.warning("partition %d is revoked and was not saved: %s", partition.number, error)
+            await asyncio.to_thread(self._give_back, partition)
+            log.info("revoked partition %d of [%s]", partition.number, READINGS)
 
     def start_offset(self, number: int) -> int | None:
         """The first offset of an owned partition that must be read; None if nothing ever was."""
-        ...
+        partition = self.owned.get(number)
+        if partition is None:
+            raise LogError(f"partition {number} of [{READINGS}] was revoked while it was loaded")
+        return start_offset(partition.store, partition.rules, self._admin, number)
 
     def maintain(self) -> None:
-        """One pass of upkeep over the stores. Called by one background thread."""
-        ...
+        """One pass of upkeep over the stores. Called by one background thread.
+
+        A store that was overtaken (another worker wrote in its place, or a table was deleted under it) saves nothing
+        any more: `on_overtaken` is to have all partitions taken up anew.
+        """
+        for partition in self.owned:
+            with self._saving:
+                if partition.is_open:
+                    partition.store.maintain()
+            if partition.store.is_overtaken and self._overtaken is not partition:
+                self._overtaken = partition
+                log.warning("partition %d of [%s] is fenced: it is loaded again", partition.number, READINGS)
+                self.on_overtaken()
 
     async def save(self) -> None:
-        """Make everything applied durable: for a graceful end."""
-        ...
+        """Make everything durable that is still this worker's: for a graceful end."""
+        await self.revoked()
 
     def close(self) -> None:
         """Let go of everything, without saving."""
-        ...
+        self.store.close()
+
+    def _take(self, number: int) -> Partition:
+        stream = self._streams[number]
+        store = self.store.take(stream, since=self._admin.first_since(READINGS, process_began_ns(), number))
+        rules = RuleState(Engine(self._rules, store.registry), RuleKeep(self.store.keep(stream), stream))
+        rules.load()
+        return partition_over(store, rules, self._routes, self._admin, number)
+
+    def _flush(self, partition: Partition) -> None:
+        with self._saving:
+            partition.store.flush()
+
+    def _give_back(self, partition: Partition) -> None:
+        with self._saving:
+            self.store.give_back(partition.store)
+
+    def _log_end(self) -> Mapping[str, int]:
+        return {stream: self._admin.extent(READINGS, number).next_offset for number, stream in enumerate(self._streams)}
 
 
-def store_tables(keeper: PartitionKeeper) -> set[str]:
-    """The names (database.table) of all tables there are, of every account."""
-    return {f"{info.table.database}.{info.table.table}" for info in keeper.catalog.all_tables()}
+def process_began_ns() -> int:
+    """When this worker read its configuration, or a little before: the gateway may have come up sooner than the log
+    was opened here, and what it took in since is in the units of now.
+    """
+    return int(psutil.Process().create_time() * 1e9)

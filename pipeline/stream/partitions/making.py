@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Sequence
 
 from pipeline.base import metrics
@@ -39,17 +38,6 @@ def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admi
     return Partition(number, stream, store, normaliser, rules, progress, extent.first if start is None else start)
 
 
-def first_since(admin: LogAdmin, number: int, time_ns: int) -> int:
-    """The first offset of [readings] that arrived at `time_ns` or later; the next one of all if none did."""
-    extent = admin.extent(READINGS, number)
-    return bisect_left(
-        range(extent.next_offset),
-        time_ns,
-        extent.first,
-        key=lambda offset: _first_arrival_ns(admin, offset, number) or 0,
-    )
-
-
 def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
     """When the first message of the frame at `offset` arrived."""
     messages = admin.read(READINGS, offset, 1, number)
@@ -64,5 +52,5 @@ def start_offset(store: Store, rules: RuleState, admin: LogAdmin, number: int) -
     stream = admin.stream(READINGS, number)
     replay_from = store.replay_from(stream)
     # a floor of 0 was never saved, or is lost: the rules go through all that the log still has
-    floor = rules.floor(stream) or admin.extent(READINGS, number).first
+    floor = rules.floor or admin.extent(READINGS, number).first
     return None if replay_from is None else min(replay_from, floor)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from pipeline.base.errors import NotOwned
+from pipeline.log.topics import READINGS
 from pipeline.stream.bent_fields import BentFields
 from pipeline.stream.partitions.partition import Partition
 
@@ -11,8 +13,11 @@ from pipeline.stream.partitions.partition import Partition
 class OwnedPartitions:
     """Partitions by number. The worker's event loop adds and removes them; other threads may read."""
 
-    def __init__(self, partitions: Sequence[Partition] = ()) -> None:
+    def __init__(self, total: int, partitions: Sequence[Partition] = ()) -> None:
+        """`total` is how many partitions [readings] has."""
+        self._total = total
         self._by_number = {partition.number: partition for partition in partitions}
+        self._is_assigned = bool(partitions)
         self.bent = BentFields()
 
     def __iter__(self) -> Iterator[Partition]:
@@ -24,6 +29,28 @@ class OwnedPartitions:
     def get(self, number: int) -> Partition | None:
         """The partition, or None where it is not this worker's."""
         return self._by_number.get(number)
+
+    def ready(self, numbers: Iterable[int]) -> list[Partition]:
+        """These partitions. Raises NotOwned if one is not this worker's, or is replayed yet."""
+        return [self._ready(number) for number in numbers]
+
+    def _ready(self, number: int) -> Partition:
+        partition = self.get(number)
+        if partition is None:
+            raise NotOwned(f"partition {number} of [{READINGS}] is not assigned to this worker, or not ready")
+        if not partition.progress.has_replayed:
+            to_go = partition.progress.frames_to_replay
+            raise NotOwned(f"partition {number} of [{READINGS}] is replayed: {to_go} to go")
+        return partition
+
+    @property
+    def are_all(self) -> bool:
+        """Whether every series there is is in one of them."""
+        return len(self) == self._total
+
+    def has_assignment(self) -> None:
+        """What is this worker's is known: before, it is not known either how much is to be replayed."""
+        self._is_assigned = True
 
     def add(self, partition: Partition) -> None:
         """It is this worker's from here on."""
@@ -44,7 +71,7 @@ class OwnedPartitions:
     @property
     def has_replayed(self) -> bool:
         """Whether what the log held when each partition was taken is applied: from then on counts do not fall."""
-        return all(partition.progress.has_replayed for partition in self)
+        return self._is_assigned and all(partition.progress.has_replayed for partition in self)
 
     @property
     def frames_behind(self) -> int:

@@ -1,6 +1,6 @@
-"""The rules' state of a partition, and where it is kept: in the data_dir, or beside a magnetic tier that is shared."""
+"""The rules' state of a partition, and where it is kept: what an owner leaves for the next one."""
 
-from pipeline.stream.rule_state.files import RuleFiles
-from pipeline.stream.rule_state.state import RuleKeep, RuleState
+from pipeline.stream.rule_state.keep import RuleKeep
+from pipeline.stream.rule_state.state import RuleState
 
-__all__ = ["RuleFiles", "RuleKeep", "RuleState"]
+__all__ = ["RuleKeep", "RuleState"]

@@ -63,17 +63,13 @@ class RuleBook:
     """The rules of one worker.
 
     tables    the names of the tables there are: of the configuration and of the store
-    is_alone  whether all series are this worker's: others may have seen what this one has not
     """
 
-    def __init__(
-        self, rules: RuleSet, owned: OwnedPartitions, tables: Callable[[], set[str]], *, is_alone: bool
-    ) -> None:
+    def __init__(self, rules: RuleSet, owned: OwnedPartitions, tables: Callable[[], set[str]]) -> None:
         self.rules = rules
         self.seen: dict[TableId, Seen] = {}
         self._owned = owned
         self._tables = tables
-        self._is_alone = is_alone
         self._known: dict[TableId, Known] = {}
         self._work: dict[str, dict[TableId, Work]] = {}
         self._standing: dict[str, dict[TableId, Standing]] = {}
@@ -107,7 +103,8 @@ class RuleBook:
             mine = account is None or table.account == account
             if mine and RuleSet((rule,)).of(table):
                 found += doubts(rule, seen, work.get(table, Work()))
-        return [doubt for doubt in found if self._is_alone or doubt.kind is not Kind.WHERE]
+        # other workers may have seen what this one has not
+        return [doubt for doubt in found if self._owned.are_all or doubt.kind is not Kind.WHERE]
 
     def standing(self, rule: Rule, account: str) -> Standing:
         """How many of its signals are pending and firing in an account."""

@@ -9,40 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
 from pipeline.base import metrics
+from pipeline.stream.rule_state.keep import RuleKeep
 from rules import Engine, RuleSnapshotError, Transition, to_event
 from store.record import TableId
 
 log = logging.getLogger(__name__)
-
-
-class RuleKeep(Protocol):
-    """Where the state of rules is kept. Its methods may block."""
-
-    def floors(self) -> dict[str, int]:
-        """{stream: next offset} as last saved; empty where there is none."""
-        ...
-
-    def blocks(self) -> Iterable[tuple[TableId, bytes, str]]:
-        """What is kept of each block, and where, for people."""
-        ...
-
-    def save(self, block: TableId, data: bytes, offset: int) -> None:
-        """Keep `data`, which covers offsets up to `offset`, in the place of what was kept of `block`."""
-        ...
-
-    def remove(self, block: TableId) -> None:
-        """Keep nothing of `block`."""
-        ...
-
-    def save_floors(self, floors: dict[str, int]) -> None:
-        """Keep these."""
-        ...
 
 
 class RuleState:
@@ -54,15 +31,15 @@ class RuleState:
         self._keep = keep
         self._ended: list[Transition] = []  # not told yet: until then, what is kept stays as it is
         self._useless: list[TableId] = []
-        self._floors: dict[str, int] = {}
-        self._next: dict[str, int] = {}
+        self._next: int | None = None
+        self.floor = 0  # frames below this offset are covered by what is saved
 
     def load(self) -> None:
         """Take up what is kept. What this program cannot read is reported, and its block starts afresh; what is kept of
         a block without rules goes, so that a rule which comes back later does not take up an old state. Alerts whose
         rules are not there any more, or are others, are to be told as resolved (`tell_ended`).
         """
-        self._floors = self._keep.floors()
+        self.floor = self._keep.floor()
         for block, data, where in self._keep.blocks():
             try:
                 self._ended += self.engine.restore(block, data)
@@ -96,27 +73,23 @@ class RuleState:
                 self._keep.remove(block)
         self._useless = []
 
-    def floor(self, stream: str) -> int:
-        """Frames of `stream` below this offset are covered by what is saved."""
-        return self._floors.get(stream, 0)
-
-    def evaluated(self, stream: str, offset: int) -> None:
+    def evaluated(self, offset: int) -> None:
         """Everything up to and including `offset` has been evaluated, and its alerts are in the log."""
-        self._next[stream] = offset + 1
-        self.engine.advance(stream, offset)
+        self._next = offset + 1
+        self.engine.advance(self._keep.stream, offset)
 
     async def save_pass(self) -> None:
         """Save every block once, a block at a time, then move the floor."""
         if self._ended:
             return  # saved now, they would be forgotten untold
         began_s = time.perf_counter()
-        reached = dict(self._next)
+        reached = self._next
         for block in list(self.engine.blocks()):
             async with self.changing:
                 data = self.engine.snapshot(block)
-                covered = max(self.engine.positions(block).values(), default=-1)
+                covered = self.engine.positions(block).get(self._keep.stream, -1)
             await asyncio.to_thread(self._keep.save, block, data, covered)
-        if reached != self._floors:
-            await asyncio.to_thread(self._keep.save_floors, {**self._floors, **reached})
-            self._floors |= reached
+        if reached is not None and reached != self.floor:
+            await asyncio.to_thread(self._keep.save_floor, reached)
+            self.floor = reached
         metrics.rules_save_seconds.observe(time.perf_counter() - began_s)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.errors import DataDirError
-from pipeline.base.layout import FORMAT_VERSION, Layout, prepare
+from pipeline.base.layout import FORMAT_VERSION, FORMER_VERSION, Layout, prepare
 
 
 def test_a_new_data_dir_says_its_format_and_is_taken_again(tmp_path: Path) -> None:
@@ -43,3 +43,12 @@ def test_a_data_dir_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Pat
 
     with pytest.raises(DataDirError, match=r"cannot be used: Not a directory|File exists"):
         prepare(Layout(tmp_path / "file" / "data"))
+
+
+def test_a_format_that_was_lost_beside_what_format_1_had_is_put_back(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.former_store.mkdir()
+
+    prepare(layout)
+
+    assert json.loads(layout.format.read_text())["format_version"] == FORMER_VERSION

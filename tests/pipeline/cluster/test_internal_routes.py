@@ -35,7 +35,7 @@ class Services:
         self.threads = ThreadPoolExecutor(1)
         self.internal = Internal(
             PeerAccess(token, "tier-1"),
-            OwnedPartitions([self.partition]),
+            OwnedPartitions(4, [self.partition]),
             nothing,
             self.tails,
             lambda account, limit: [],

@@ -67,8 +67,8 @@ async def test_the_group_s_members_are_known_also_those_that_have_no_partition(k
         names = ["http://first:1", "http://second:2"]
         workers = [Worker(settings, {}, name) for name in names]
         async with running(workers[0].app), running(workers[1].app):
-            await asyncio.to_thread(wait_for, lambda: admin.members() == set(names), "both are members")
-            owners = await asyncio.to_thread(wait_for, admin.owners, "they have agreed")
+            await asyncio.to_thread(wait_for, lambda: admin.members("a") == set(names), "both are members")
+            owners = await asyncio.to_thread(wait_for, lambda: admin.owners("a"), "they have agreed")
 
     assert list(owners) == [(READINGS, 0)]
     assert set(owners.values()) < set(names)

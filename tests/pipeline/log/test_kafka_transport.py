@@ -158,11 +158,11 @@ async def test_owners_are_told_by_their_client_ids(kafka: Broker) -> None:
     positions: dict[int, int] = {}
     first, second = Worker(settings, positions, "host-1:8080"), Worker(settings, positions, "host-2:8080")
     admin = await asyncio.to_thread(open_admin, settings)
-    assert await asyncio.to_thread(admin.owners) == {}
+    assert await asyncio.to_thread(admin.owners, "nobody") == {}
     async with running(first.app), running(second.app):
         await until(lambda: is_calm(first, second))
 
-        owners = await asyncio.to_thread(admin.owners)
+        owners = await asyncio.to_thread(admin.owners, "nobody")
 
         for worker in (first, second):
             name = worker.app.conf.name

@@ -11,7 +11,6 @@ from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
-from pipeline.stream.partitions.making import first_since
 
 T0 = 1_795_000_000_000_000_000
 
@@ -25,9 +24,9 @@ def test_the_first_frame_that_came_at_a_time_or_later(tmp_path: Path, time_ns: i
             file.append([(0, encode_frame(FrameKind.MQTT, [arrival_ns], ["default"], ["t"], [b"1"]))])
 
     with contextlib.closing(open_admin(settings)) as admin:
-        assert first_since(admin, 0, time_ns) == first
+        assert admin.first_since(READINGS, time_ns) == first
 
 
 def test_an_empty_log_begins_at_its_next_offset(tmp_path: Path) -> None:
     with contextlib.closing(open_admin(LogSettings(url=f"local://{tmp_path}/log"))) as admin:
-        assert first_since(admin, 0, T0) == 0
+        assert admin.first_since(READINGS, T0) == 0

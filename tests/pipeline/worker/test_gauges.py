@@ -59,7 +59,7 @@ async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> Non
     progress = Progress(lambda: 1, lambda _: None, time.time_ns, applied_offset=0)
 
     nothing: Any = None  # normalise and rules are not looked at
-    partitions = OwnedPartitions([Partition(0, "log/readings/0", store, nothing, nothing, progress, 0)])
+    partitions = OwnedPartitions(1, [Partition(0, "log/readings/0", store, nothing, nothing, progress, 0)])
 
     gauges = Gauges(config, partitions, archive)
     await gauges.often()

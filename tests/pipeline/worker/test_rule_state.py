@@ -9,13 +9,16 @@ from pipeline.log.frame import Frame, FrameKind
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
-from pipeline.stream.rule_state import RuleFiles, RuleState
-from pipeline.stream.rule_state.files import FLOORS
+from pipeline.stream.rule_state import RuleKeep, RuleState
+from pipeline.stream.rule_state.keep import FLOOR, kind_of
 from rules import Engine, load_rules
 from rules.transition import Transition
-from store.record import SeriesRegistry
+from store.objects.keep import StreamKeep
+from store.objects.objects import open_objects
+from store.record import SeriesRegistry, TableId
 
 STREAM = "0123456789abcdef/readings/0"
+BLOCK = TableId("a.b", "farm", "cli/mate")
 NS = 1_000_000_000
 RULES = """\
 groups:
@@ -29,6 +32,16 @@ groups:
 """
 
 
+def keep_in(folder: Path) -> RuleKeep:
+    """As another process opens it."""
+    return RuleKeep(StreamKeep(open_objects(str(folder / "state")), STREAM), STREAM)
+
+
+def saved(folder: Path, kind: str) -> list[Path]:
+    """The files of what is kept of a kind."""
+    return list((folder / "state" / "state" / STREAM / kind).iterdir())
+
+
 class Rules:
     """A rule state over `folder`, and readings for it."""
 
@@ -36,7 +49,7 @@ class Rules:
         file = folder / "rules.yaml"
         file.write_text(rules)
         registry = SeriesRegistry()
-        self.state = RuleState(Engine(load_rules([file]), registry), RuleFiles(folder / "state"))
+        self.state = RuleState(Engine(load_rules([file]), registry), keep_in(folder))
         self.state.load()
         route = Route("farm", "cli/mate", TopicTemplate("farm/{sensor}"))
         self._normaliser = Normaliser([route], registry, STREAM)
@@ -49,7 +62,7 @@ class Rules:
             for batch in self._normaliser.normalise(frame, offset).batches
             for transition in self.state.engine.evaluate(batch)
         ]
-        self.state.evaluated(STREAM, offset)
+        self.state.evaluated(offset)
         return found
 
 
@@ -70,12 +83,12 @@ async def test_a_pending_rule_fires_once_across_a_restart(tmp_path: Path) -> Non
 async def test_the_floor_is_what_had_been_evaluated_when_the_pass_began(tmp_path: Path) -> None:
     rules = Rules(tmp_path)
     rules.read(0, 1000, 20)
-    unsaved = rules.state.floor(STREAM)
+    unsaved = rules.state.floor
     await rules.state.save_pass()
     rules.read(1, 1001, 20)
 
-    assert (unsaved, rules.state.floor(STREAM)) == (0, 1)
-    assert Rules(tmp_path).state.floor(STREAM) == 1
+    assert (unsaved, rules.state.floor) == (0, 1)
+    assert Rules(tmp_path).state.floor == 1
 
 
 async def test_what_is_evaluated_while_a_pass_runs_is_not_below_its_floor(
@@ -94,7 +107,7 @@ async def test_what_is_evaluated_while_a_pass_runs_is_not_below_its_floor(
     monkeypatch.setattr(rules.state.engine, "snapshot", snapshot)
     await rules.state.save_pass()
 
-    assert rules.state.floor(STREAM) == 1
+    assert rules.state.floor == 1
 
 
 async def test_a_damaged_state_is_reported_and_its_block_starts_afresh(
@@ -103,28 +116,29 @@ async def test_a_damaged_state_is_reported_and_its_block_starts_afresh(
     before = Rules(tmp_path)
     before.read(0, 1000, 35)
     await before.state.save_pass()
-    (file,) = (tmp_path / "state").glob("*/*/*.state")
+    (file,) = saved(tmp_path, kind_of(BLOCK))
     file.write_bytes(file.read_bytes()[:10])
 
     after = Rules(tmp_path)
 
     assert "the rules of a.b/farm.cli/mate start with empty state" in caplog.text
-    assert str(file) in caplog.text
+    assert f"{STREAM}/{kind_of(BLOCK)}" in caplog.text
     assert after.read(1, 1060, 36) == []  # pending from here on
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"s": "x"}'])
-async def test_damaged_floors_are_reported_and_everything_is_read_again(
+@pytest.mark.parametrize("damage", [b"", b"{"])
+async def test_a_damaged_floor_is_reported_and_everything_is_read_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     before = Rules(tmp_path)
     before.read(5, 1000, 35)
     await before.state.save_pass()
-    (tmp_path / "state" / FLOORS).write_bytes(damage)
+    (file,) = saved(tmp_path, FLOOR)
+    file.write_bytes(damage)
 
     after = Rules(tmp_path)
 
-    assert after.state.floor(STREAM) == 0
+    assert after.state.floor == 0
     assert "the rules are evaluated for the whole log" in caplog.text
     assert [transition.status for transition in after.read(6, 1060, 36)] == ["firing"]
 
@@ -170,6 +184,54 @@ async def test_names_of_accounts_and_tables_cannot_leave_the_folder(tmp_path: Pa
     rules.read(0, 1000, 20)
     await rules.state.save_pass()
 
-    assert [str(file.relative_to(tmp_path / "state")) for file in (tmp_path / "state").glob("*/*/*.state")] == [
-        "a%2Eb/farm/cli%2Fmate.state"
-    ]
+    assert len(saved(tmp_path, "rules/blocks/a%2Eb/farm/cli%2Fmate")) == 1
+
+
+def test_the_next_owner_finds_what_the_last_one_saved(tmp_path: Path) -> None:
+    before = keep_in(tmp_path)
+    before.save(BLOCK, b"pending", 41)
+    before.save_floor(42)
+
+    after = keep_in(tmp_path)
+
+    assert [(block, data) for block, data, _ in after.blocks()] == [(BLOCK, b"pending")]
+    assert after.floor() == 42
+
+
+def test_a_former_owner_that_saves_late_changes_nothing(tmp_path: Path) -> None:
+    """It was paused; its successor has come further meanwhile."""
+    former, successor = keep_in(tmp_path), keep_in(tmp_path)
+    former.save(BLOCK, b"first", 10)
+    successor.save(BLOCK, b"further", 90)
+    successor.save_floor(91)
+
+    former.save(BLOCK, b"late", 20)
+    former.save_floor(21)
+
+    assert [data for _, data, _ in keep_in(tmp_path).blocks()] == [b"further"]
+    assert keep_in(tmp_path).floor() == 91
+
+
+def test_nothing_is_there_at_first_and_nothing_after_it_was_removed(tmp_path: Path) -> None:
+    rules = keep_in(tmp_path)
+    at_first = (list(rules.blocks()), rules.floor())
+    rules.save(BLOCK, b"state", 0)
+    rules.remove(BLOCK)
+
+    assert at_first == ([], 0)
+    assert list(keep_in(tmp_path).blocks()) == []
+
+
+def test_a_state_that_has_seen_nothing_is_not_saved(tmp_path: Path) -> None:
+    rules = keep_in(tmp_path)
+    rules.save(BLOCK, b"empty", -1)
+
+    assert list(rules.blocks()) == []
+
+
+def test_where_a_state_lies_is_told(tmp_path: Path) -> None:
+    rules = keep_in(tmp_path)
+    rules.save(BLOCK, b"damaged", 3)
+    ((_, _, where),) = rules.blocks()
+
+    assert where.startswith(STREAM)

@@ -23,14 +23,12 @@ from pipeline.log.embedded.folder import folder_of, open_folder
 from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.stream.partitions.embedded import EmbeddedPartitions
+from pipeline.stream.partitions.keeper import PartitionKeeper
 from pipeline.worker.upkeep import Trimmer
 from rules import load_rules, to_event
 from store.catalog.catalog import TableSettings
-from store.layout import CHECKPOINT
 from store.record import TableId
 from store.state import checkpoint
-from store.state.checkpoint import CheckpointFile
 from store.store import Store
 from store.table import compaction
 from store.table.vacuum import KEEP_NS, vacuum
@@ -90,8 +88,9 @@ class Life:
         self.held.enter_context(lock_worker(self.config.log_settings))
         self.admin = open_admin(self.config.log_settings)
         self.held.callback(self.admin.close)
-        self.partitions = EmbeddedPartitions(self.config, self.admin, load_rules(self.config.rule_files))
+        self.partitions = PartitionKeeper(self.config, self.admin, load_rules(self.config.rule_files))
         self.held.callback(self.partitions.close)
+        asyncio.run(self.partitions.assigned({0}))
         self.alerts, self.dead_letters = AlertArchive(layout.alerts), DeadLetterArchive(layout.dead_letters)
         self.held.callback(self.alerts.close)
         self.held.callback(self.dead_letters.close)
@@ -99,7 +98,7 @@ class Life:
 
     @property
     def store(self) -> Store:
-        return self.partitions.store
+        return self.partition.store
 
     def work_off(self) -> None:
         """All that the log holds."""
@@ -114,7 +113,7 @@ class Life:
             raised = [one for batch in normalised.batches for one in partition.rules.engine.evaluate(batch)]
             if raised:
                 self._append(ALERTS, orjson.dumps([to_event(transition) for transition in raised]))
-            partition.rules.evaluated(partition.stream, message.offset)
+            partition.rules.evaluated(message.offset)
             partition.next_offset = message.offset + 1
         stream = self.admin.stream(DEAD_LETTERS)
         for message in self.admin.read(DEAD_LETTERS, self.dead_letters.next_offset(stream) or 0, 1000):
@@ -122,7 +121,8 @@ class Life:
 
     def save(self) -> None:
         """As at an end by SIGTERM."""
-        asyncio.run(self.partitions.save())
+        self.store.flush()
+        asyncio.run(self.partition.rules.save_pass())
         archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters}
         asyncio.run(Trimmer(self.admin, self.partitions.owned, archives).trim())
 
@@ -132,7 +132,7 @@ class Life:
     def stored(self) -> list[int]:
         """The numbers there are: readings, and dead letters as negative ones."""
         found: list[int] = []
-        with self.store.snapshot("default") as snapshot:
+        with self.partitions.store.snapshot("default") as snapshot:
             for name in ("climate", "water"):
                 table = TableId("default", "farm", name)
                 if self.store.catalog.find(table) is not None:
@@ -161,7 +161,7 @@ def tell_the_story(life: Life, step: Callable[[str], None], *, gateway_first: bo
     life.publish("farm/s2", 3)
     life.work_off()
     tables = life.store.all_tables()
-    checkpoint.save(CheckpointFile(life.config.layout.store / CHECKPOINT), tables, life.store.advanced(), NOW_NS)
+    checkpoint.save(life.store._home.checkpoint, tables, life.store.advanced(), NOW_NS)
     life.store._upkeep.save_positions()
     life.publish("farm/s1", 4)
     life.work_off()

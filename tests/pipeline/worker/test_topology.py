@@ -63,7 +63,7 @@ class Workbench:
         normaliser = Normaliser([Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, stream_name)
         nothing: Any = None  # store and rules are stand-ins here
         owned = OwnedPartitions(
-            [Partition(0, stream_name, nothing, normaliser, nothing, nothing, next_offset=self.start or 0)]
+            1, [Partition(0, stream_name, nothing, normaliser, nothing, nothing, next_offset=self.start or 0)]
         )
 
         def counted(stream: Any, outlets: Outlets) -> Awaitable[None]:

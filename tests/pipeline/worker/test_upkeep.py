@@ -30,14 +30,14 @@ async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
         number=0,
         stream=admin.stream(READINGS),
         store=SimpleNamespace(floor=lambda _: store),
-        rules=SimpleNamespace(floor=lambda _: rules),
+        rules=SimpleNamespace(floor=rules),
     )
     archives: Any = {
         ALERTS: SimpleNamespace(next_offset=lambda _: 30),
         DEAD_LETTERS: SimpleNamespace(next_offset=lambda _: None),
     }
 
-    await Trimmer(admin, OwnedPartitions([partition]), archives).trim()
+    await Trimmer(admin, OwnedPartitions(1, [partition]), archives).trim()
 
     kept = {topic: admin.extent(topic).first for topic in (READINGS, ALERTS, DEAD_LETTERS)}
     admin.close()

@@ -75,12 +75,8 @@ def of_magnetic_tier(module: ModuleType) -> None:
     mortal(module.MagneticTier, "commit", before="before commit", after="after commit")
 
 
-def of_series_file(module: ModuleType) -> None:
-    mortal(module.SeriesFile, "_append_keys", after="keys appended")
-
-
-def of_positions(module: ModuleType) -> None:
-    mortal(module.Positions, "save", before="positions to be saved", after="positions saved")
+def of_objects(module: ModuleType) -> None:
+    mortal(module.LocalObjects, "_write_aside", after="object written aside")
 
 
 def of_partition_home(module: ModuleType) -> None:
@@ -88,7 +84,7 @@ def of_partition_home(module: ModuleType) -> None:
 
 
 def of_rule_state(module: ModuleType) -> None:
-    mortal(module, "_write", before="rules to be saved", after="rules saved")
+    mortal(module.RuleKeep, "save", before="rules to be saved", after="rules saved")
 
 
 def of_pipeline_upkeep(module: ModuleType) -> None:
@@ -113,10 +109,9 @@ PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "store.table.compaction": of_compaction,
     "store.table.flush": of_flush,
     "store.magnetic.tier": of_magnetic_tier,
-    "store.state.series_file": of_series_file,
-    "store.state.positions": of_positions,
+    "store.objects.objects": of_objects,
     "store.partition_home": of_partition_home,
-    "pipeline.stream.rule_state.files": of_rule_state,
+    "pipeline.stream.rule_state.keep": of_rule_state,
     "pipeline.worker.upkeep": of_pipeline_upkeep,
     "pipeline.operations.supervisor.child": of_child,
     "pipeline.log.embedded.topic_file": of_topic_file,

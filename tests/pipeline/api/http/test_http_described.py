@@ -59,7 +59,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[HttpService]:
     assert not problems
     steps = Steps("worker")
     steps.note(Step(NOW_NS - NS, NOW_NS))
-    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(), lambda: {"farm.water"}, is_alone=True)
+    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(0), lambda: {"farm.water"})
     service.app.state.services = replace(service.app.state.services, rules=book, steps=steps)
     async with service.app.router.lifespan_context(service.app):
         topic = "greenhouse/eu/gh-1/north/s1"

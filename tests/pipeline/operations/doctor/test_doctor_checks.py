@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import socket
 import ssl
 import threading
@@ -14,15 +15,30 @@ import pytest
 import trustme
 from pydantic import BaseModel
 
+from pipeline.base.layout import prepare
+from pipeline.base.lock import sole
+from pipeline.base.process import describe
 from pipeline.config import Config
-from pipeline.operations.doctor import certificates, clock, columns, disk, memory, open_files, server, versions
+from pipeline.operations.doctor import (
+    certificates,
+    clock,
+    columns,
+    data_dir,
+    disk,
+    memory,
+    open_files,
+    server,
+    versions,
+)
 from pipeline.operations.doctor.checks import CHECKS
 from pipeline.operations.doctor.examine import examine
 from pipeline.operations.doctor.finding import Finding, Level, ok
 from pipeline.operations.doctor.reach import reach
 from store.catalog.changes import ColumnChanges
-from store.catalog.document import TableInfo, TableSettings
+from store.catalog.document import Document, TableInfo, TableSettings
+from store.catalog.shared import SharedKeeping
 from store.host_time import WRITTEN_NS
+from store.objects.objects import open_objects
 from store.record import TableId
 from store.values.times import rfc3339
 
@@ -319,3 +335,31 @@ def test_a_check_that_fails_or_does_not_end_is_a_finding_and_hides_no_other(tmp_
 def test_each_check_is_listed_once() -> None:
     assert len({name for name, _ in CHECKS}) == len(CHECKS)
     assert time.time() > SET_S  # or the clock of this machine makes every check of it fail
+
+
+@pytest.mark.parametrize("log", ["local", "kafka://127.0.0.1:9092"])
+def test_a_worker_is_told_as_who_has_the_data_dir_whatever_its_log(tmp_path: Path, log: str) -> None:
+    config = Config.model_validate({"data_dir": tmp_path, "log": {"url": log}})
+    prepare(config.layout)
+
+    with sole(config.layout.worker_lock, "streamgauge worker"):
+        held = [finding.what for finding in data_dir.check_data_dir(config)]
+    free = [finding.what for finding in data_dir.check_data_dir(config)]
+
+    assert [what for what in held if what not in free] == [f"in use: {describe(os.getpid())}"]
+
+
+def test_columns_are_looked_for_in_the_catalog_beside_the_tables(tmp_path: Path) -> None:
+    config = Config.model_validate({"data_dir": tmp_path / "data"})
+    objects = open_objects(f"{config.magnetic_url}/_streamgauge")
+    document = Document()
+    document.create_database("default", "farm", 1)
+    table = TableId("default", "farm", "climate")
+    document.create_table(table, TableSettings(), 1)
+    changes = ColumnChanges(units={"t": "celsius"}, since_ns={"t": time.time_ns()})
+    document.change_columns({table: lambda _: changes}, 2)
+    SharedKeeping(objects).save(document.encode())
+
+    (found,) = columns.check_columns(config)
+
+    assert "t is in celsius since" in found.what

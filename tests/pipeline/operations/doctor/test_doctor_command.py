@@ -105,7 +105,7 @@ def test_a_rule_file_that_cannot_be_read_fails_by_name(tmp_path: Path) -> None:
         ("format.json", '{"format_version": 99}', "the folder has format version 99"),
         ("format.json", "{}", "does not say a format version"),
         ("log/log.json", '{"format_version": 99}', "the log has format 99"),
-        ("store/format", "99\n", "the store has format '99'"),
+        ("magnetic/_streamgauge/format", "99\n", "the store has format '99'"),
     ],
 )
 def test_a_format_that_is_not_ours_fails(tmp_path: Path, file: str, text: str, told: str) -> None:

@@ -1,0 +1,122 @@
+"""A data_dir of format 1 becomes one of format 2: what a lone worker kept in it goes to where any worker keeps it.
+
+In format 1 a worker on the embedded log had its catalog, positions, series and checkpoint in `store/` and the state of
+its rules in `rules/`; a worker on Kafka had them as objects beside its tables. Now all do (docs/formats.md).
+
+Whole or not at all: the new is made beside the old, which is not changed; then `format.json` says 2; then the old is
+removed. A start that finds 1 makes the new again, and it is the same; one that finds 2 removes what is left of the old.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+import orjson
+
+from pipeline.base.layout import FORMAT_VERSION, FORMER_VERSION, Layout, format_version_of, write_format
+from pipeline.config import Config
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
+from pipeline.stream.rule_state import RuleKeep
+from store import layout as store_layout
+from store.former import Former
+from store.objects.files import fsync_folder
+from store.objects.keep import StreamKeep
+from store.objects.objects import Objects, open_objects, open_root
+from store.record import TableId
+
+log = logging.getLogger(__name__)
+
+FLOORS = "floors.json"
+
+
+def migrate(config: Config, admin: LogAdmin) -> None:
+    """Have the data_dir in this program's format. Called by the one worker that has it, before it opens anything.
+
+    Raises StoreFormatError, MagneticTierError: then everything is as it was.
+    """
+    if admin.others_take_over:
+        return  # such a worker had nothing of its own
+    layout = config.layout
+    if format_version_of(layout.format) == FORMER_VERSION:
+        tables, blocks = _make_new(config, admin)
+        write_format(layout)
+        log.warning(
+            "data_dir %s is migrated from format %d: the catalog, what is known of %d tables and the state of rules "
+            "on %d of them are in %s/%s now; earlier programs cannot read it any more",
+            layout.data_dir,
+            FORMER_VERSION,
+            tables,
+            blocks,
+            config.magnetic_url.rstrip("/"),
+            store_layout.SHARED,
+        )
+    if format_version_of(layout.format) == FORMAT_VERSION:
+        _remove_old(layout)
+
+
+def _make_new(config: Config, admin: LogAdmin) -> tuple[int, int]:
+    """How many tables there are, and of how many there is state of rules."""
+    layout = config.layout
+    own = admin.stream(READINGS)
+    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}", os.environ)
+    former = Former.read(layout.former_store)
+    blocks = _hand_rules_over(layout.former_rules, objects, own)
+    former.hand_over(objects, open_root(config.magnetic_url), own)
+    return 0 if former.document is None else len(former.document.tables), blocks
+
+
+def _hand_rules_over(folder: Path, objects: Objects, own: str) -> int:
+    keep = RuleKeep(StreamKeep(objects, own), own)
+    count = 0
+    for block, file in _states(folder):
+        data = file.read_bytes()
+        try:
+            position = msgspec.msgpack.decode(data)[1].get(own, -1)
+        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, AttributeError) as error:
+            log.warning("the rules of %s start with empty state: %s is damaged: %r", block, file, error)
+            continue
+        keep.save(block, data, max(position, 0))
+        count += 1
+    floor = _floor(folder / FLOORS, own)
+    if floor is not None:
+        keep.save_floor(floor)
+    return count
+
+
+def _states(folder: Path) -> Iterator[tuple[TableId, Path]]:
+    for file in sorted(folder.glob("*/*/*.state")):
+        yield TableId(unquote(file.parts[-3]), unquote(file.parts[-2]), unquote(file.stem)), file
+
+
+def _floor(path: Path, own: str) -> int | None:
+    try:
+        floor = orjson.loads(path.read_bytes()).get(own)
+    except FileNotFoundError:
+        return None
+    except (ValueError, AttributeError) as error:
+        log.warning("the rules are evaluated for the whole log: %s: %s", path, error)
+        return None
+    return floor if isinstance(floor, int) else None
+
+
+def _remove_old(layout: Layout) -> None:
+    """Only what format 1 had: a folder `rules` may hold files of the operator's, too."""
+    if layout.former_store.exists():
+        shutil.rmtree(layout.former_store)
+    for _, file in list(_states(layout.former_rules)):
+        file.unlink()
+        with contextlib.suppress(OSError):  # there is another
+            file.parent.rmdir()
+            file.parent.parent.rmdir()
+    (layout.former_rules / FLOORS).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # as above, or it is not there
+        layout.former_rules.rmdir()
+    fsync_folder(layout.data_dir)

@@ -1,0 +1,204 @@
+"""A data_dir that a program of format 1 wrote (`files/make_data_dirs.py`) is taken over whole, after any kill too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.base.layout import FORMAT_VERSION, format_version_of, prepare
+from pipeline.config import Config
+from pipeline.config.load import load_config
+from pipeline.log import open_admin
+from pipeline.log.log import LogAdmin
+from pipeline.log.topics import READINGS
+from pipeline.stream.partitions.keeper import PartitionKeeper
+from pipeline.worker.migration import migrate
+from rules import load_rules
+from store.errors import StoreFormatError
+from store.layout import SHARED
+from store.objects.objects import open_objects
+from tests.pipeline.worker.files.make_data_dirs import Running
+from tests.support.s3_server import S3Server
+from tests.support.stopped_states import StoppedStates
+
+MADE = Path(__file__).parent / "files" / "format-1"
+NAMES = ("killed", "checkpoint", "ended")
+
+
+def unpack(name: str, folder: Path) -> Path:
+    with tarfile.open(MADE / f"{name}.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    (folder / "streamgauge.yaml").write_text(
+        json.dumps(json.loads((folder / "streamgauge.yaml").read_text()) | {"data_dir": "data"})
+    )
+    return folder
+
+
+def config_of(folder: Path) -> Config:
+    return load_config(folder / "streamgauge.yaml")
+
+
+@contextlib.contextmanager
+def migrated(config: Config) -> Iterator[LogAdmin]:
+    prepare(config.layout)
+    with contextlib.closing(open_admin(config.log_settings)) as admin:
+        migrate(config, admin)
+        yield admin
+
+
+def objects_below(folder: Path) -> dict[str, bytes]:
+    """What migration has made, by path."""
+    root = folder / "data" / "magnetic" / SHARED
+    files = (path for path in root.rglob("*") if path.is_file() and path.parent.name != "aside")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+@contextlib.contextmanager
+def opened(config: Config, admin: LogAdmin) -> Iterator[PartitionKeeper]:
+    keeper = PartitionKeeper(config, admin, load_rules(config.rule_files))
+    try:
+        asyncio.run(keeper.assigned({0}))
+        yield keeper
+    finally:
+        keeper.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_answer_is_as_before_and_stays_so(tmp_path: Path, name: str) -> None:
+    """Rows, zones, measures and their units, alerts and what is pending, dead letters: of every account, twice."""
+    folder = unpack(name, tmp_path)
+    told = json.loads((folder / "answers.json").read_text())
+    config = json.loads((folder / "streamgauge.yaml").read_text())
+
+    answers = []
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        running = Running(folder, config, flush_after_s=3600)
+        answers.append(running.answers())
+        running.end(number)
+
+    assert answers == [told, told]
+
+
+@pytest.mark.parametrize(("name", "floor"), [("killed", 62), ("checkpoint", None), ("ended", None)])
+def test_the_log_is_read_from_where_it_was_to_be_read(tmp_path: Path, name: str, floor: int | None) -> None:
+    folder = unpack(name, tmp_path)
+    floors = json.loads((folder / "data" / "store" / "positions.json").read_text())["floors"]
+    config = config_of(folder)
+
+    with migrated(config) as admin, opened(config, admin) as keeper:
+        start = keeper.start_offset(0)
+        trimmed_below = admin.extent(READINGS).first
+
+    assert start == floors[admin.stream(READINGS)]
+    assert start >= trimmed_below
+    assert floor in {None, start}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_the_old_stays(tmp_path: Path, name: str) -> None:
+    folder = unpack(name, tmp_path)
+    (folder / "data" / "rules" / "mine.yaml").write_text("groups: []")
+
+    with migrated(config_of(folder)):
+        pass
+
+    assert format_version_of(folder / "data" / "format.json") == FORMAT_VERSION == 2
+    assert not (folder / "data" / "store").exists()
+    assert [path.name for path in (folder / "data" / "rules").rglob("*")] == ["mine.yaml"]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_any_step_it_is_done_again_and_comes_to_the_same(tmp_path: Path, name: str) -> None:
+    folder = unpack(name, tmp_path / "life")
+    config = config_of(folder)
+    prepare(config.layout)
+    watcher = StoppedStates(folder / "data", tmp_path / "states", lambda: None)
+    with watcher.watching(), migrated(config):
+        pass
+    whole = objects_below(folder)
+    assert len(watcher.states) > 20
+
+    different = []
+    for state in watcher.states:
+        again = tmp_path / "again"
+        shutil.copytree(folder, again, ignore=shutil.ignore_patterns("data"))
+        state.folder.rename(again / "data")
+        with migrated(config_of(again)):
+            pass
+        if objects_below(again) != whole or (again / "data" / "store").exists():
+            different.append(state.what)
+        shutil.rmtree(again)
+
+    assert different == []
+
+
+def test_it_is_said_in_the_log_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = config_of(unpack("ended", tmp_path))
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            with migrated(config):
+                pass
+
+    (said,) = (record.message for record in caplog.records if "migrated" in record.message)
+    assert "1 tables" in said
+    assert str(config.data_dir) in said
+
+
+def test_without_the_catalog_nothing_is_changed(tmp_path: Path) -> None:
+    folder = unpack("ended", tmp_path)
+    (folder / "data" / "store" / "catalog.json").unlink()
+    before = sorted(path for path in (folder / "data" / "store").rglob("*"))
+
+    with pytest.raises(StoreFormatError, match=r"catalog\.json is missing"), migrated(config_of(folder)):
+        pass
+
+    assert format_version_of(folder / "data" / "format.json") == 1
+    assert sorted(path for path in (folder / "data" / "store").rglob("*")) == before
+
+
+def test_a_magnetic_tier_with_another_catalog_is_refused(tmp_path: Path) -> None:
+    folder = unpack("ended", tmp_path)
+    others = open_objects(str(folder / "data" / "magnetic" / SHARED), {})
+    others.create("catalog/00000000000000000001.json", b'{"databases": [], "tables": [], "buried": []}')
+
+    with pytest.raises(StoreFormatError, match="is another catalog than"), migrated(config_of(folder)):
+        pass
+
+    assert format_version_of(folder / "data" / "format.json") == 1
+    assert (folder / "data" / "store" / "catalog.json").exists()
+
+
+def test_a_magnetic_tier_in_a_bucket_is_migrated_there(
+    tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = unpack("killed", tmp_path)
+    for variable, value in s3.environment.items():
+        monkeypatch.setenv(variable, value)
+    s3.make_bucket("migrated")
+    bucket = open_objects("s3://migrated/history", s3.environment)
+    magnetic = folder / "data" / "magnetic"
+    for path in magnetic.rglob("*"):
+        if path.is_file():
+            bucket.put(path.relative_to(magnetic).as_posix(), path.read_bytes())
+    shutil.rmtree(magnetic)
+    document = json.loads((folder / "streamgauge.yaml").read_text())
+    (folder / "streamgauge.yaml").write_text(json.dumps(document | {"magnetic": {"url": "s3://migrated/history"}}))
+    config = config_of(folder)
+
+    with migrated(config) as admin, opened(config, admin) as keeper, keeper.store.snapshot("farm-a") as snapshot:
+        (info,) = (info for info in keeper.store.catalog.tables("farm-a", "farm") if info.table.table == "climate")
+        rows = snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(info.table)}")["n"].to_pylist()
+
+    assert rows[0] > 20
+    assert bucket.list("_streamgauge/catalog")
