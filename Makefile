@@ -4,7 +4,8 @@ SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
+# compiles what it installs: each process that starts would do it again where nothing may be written later
+UV := VIRTUAL_ENV=$(VENV) UV_COMPILE_BYTECODE=1 $(BIN)/uv
 # what runs the product; and, beside it, what its tests need
 RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed

@@ -26,11 +26,13 @@ STARTED = {"kafka", "kafka_bench", "mosquitto", "s3", "product", "start_up", "ch
 
 
 @pytest.hookimpl(tryfirst=True)  # before any is left out by its mark
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What starts a process is marked. All that share a Kafka come first: then one worker of xdist has them."""
     for item in items:
         if fixtures_of(item) & STARTED:
             item.add_marker("processes")
+        if config.getoption("--hypothesis-profile") == "soak":
+            item.add_marker(pytest.mark.timeout(7_200), append=False)  # before what the test says itself
     items.sort(key=lambda item: not fixtures_of(item) & {"kafka", "kafka_bench"})
 
 

@@ -12,7 +12,7 @@ from tests.support.group_product import GroupProduct
 from tests.support.kafka_cluster import running_cluster
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.soak, pytest.mark.timeout(600)]
 
 
 def test_nothing_is_lost_while_each_broker_dies_and_comes_back(tmp_path: Path) -> None:

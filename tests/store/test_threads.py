@@ -21,11 +21,12 @@ from store.table import compaction, room
 from store.table.retention import retain
 from store.table.vacuum import vacuum
 from store.testing import Oracle, Row, batch_of
+from tests.support.examples import times
 
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 TABLE = TableId("farm", "d", "t0")
-FRAMES = 400
+FRAMES = times(400)
 
 
 @pytest.fixture

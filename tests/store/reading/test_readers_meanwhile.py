@@ -11,12 +11,13 @@ from store.catalog.catalog import TableSettings
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
 from store.store import Store
 from store.table import compaction, room
+from tests.support.examples import times
 
 TABLE = TableId("farm", "d", "t")
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 SERIES = 50
-FRAMES = 300
+FRAMES = times(300)
 
 
 def frame(store: Store, offset: int) -> RecordBatch:
