@@ -1,4 +1,8 @@
-"""Parquet files in a bucket, through pyarrow: file systems, opened once per connection, and their errors made ours."""
+"""Parquet files in a bucket, through pyarrow: file systems, opened once per connection, and their errors made ours.
+
+Not through obstore, which has the other objects: a file system of pyarrow that calls it is Python, which every read has
+to wait for. Over 20 files of 3 MB, 10 ms a request, an average of one column takes twice as long (0.6 s for 0.3).
+"""
 
 from __future__ import annotations
 

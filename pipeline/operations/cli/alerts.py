@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.operations.cli.asking import client, endpoint_option, format_option, given, in_pages, limit_option
+from pipeline.operations.cli.asking import client, given, in_pages, limit_option, list_options, server_options
 from pipeline.operations.cli.output import Listing, show
 
 _ALERT = ("status", "since", "rule", "zone", "value", "measure", "dimensions", "id")
@@ -24,9 +24,7 @@ def alerts(context: click.Context) -> None:
 @click.option("--table", help="Only this database.table.")
 @click.option("--zone", help="Only this zone.")
 @limit_option(50)
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def list_alerts(
     context: click.Context,
     status: str | None,
@@ -47,9 +45,7 @@ def list_alerts(
 @click.option("--receiver", help="Only to this receiver.")
 @click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]), help="Only in this state.")
 @limit_option(50)
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def deliveries(context: click.Context, receiver: str | None, state: str | None, limit: int, form: str) -> None:
     """Deliveries to webhooks, newest first: how often it was tried, and what came of it."""
     if context.invoked_subcommand is not None:
@@ -65,8 +61,7 @@ def deliveries(context: click.Context, receiver: str | None, state: str | None, 
 @click.argument("delivery", metavar="[ID]", required=False)
 @click.option("--all-failed", is_flag=True, help="All that were given up or failed so far.")
 @click.option("--receiver", help="Only to this receiver.")
-@endpoint_option
-@click.pass_context
+@server_options
 def retry(context: click.Context, delivery: str | None, *, all_failed: bool, receiver: str | None) -> None:
     """Try failed deliveries again, now and for another day: that with this ID (as `deliveries` lists them; an alert's
     own ID means all of its deliveries), or --all-failed.

@@ -34,8 +34,10 @@ def _choose(context: click.Context, parameter: click.Parameter, value: Any) -> N
         context.obj = dataclasses.replace(server, **changed)
 
 
-def endpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options --endpoint and --ca after a client command's name, where people type them too."""
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options --endpoint and --ca after a client command's name, where people type them too; it is passed the
+    context, for `client`.
+    """
     ca = click.option(
         "--ca",
         callback=_choose,
@@ -51,7 +53,12 @@ def endpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="URL",
         help="The server to query; as before the command's name.",
     )
-    return endpoint(ca(command))
+    return endpoint(ca(click.pass_context(command)))
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that prints a list of the server's."""
+    return format_option()(server_options(command))
 
 
 def format_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.operations.cli.asking import client, endpoint_option, format_option, given, waiting
+from pipeline.operations.cli.asking import client, given, list_options, waiting
 from pipeline.operations.cli.output import Listing, show
 
 _COLUMNS = ("zone", "measure", "unit", "time", "average", "min", "max", "count")
@@ -18,9 +18,7 @@ _COLUMNS = ("zone", "measure", "unit", "time", "average", "min", "max", "count")
 @click.option("--bin", "width", help="One average per so much time, as in 5m. [default: one over all]")
 @click.option("--tz", help="Whose midnight days and weeks begin at, as in Europe/Berlin. [default: UTC]")
 @click.option("--table", help="database.table, where several tables have the zone.")
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def averages(
     context: click.Context,
     zones: tuple[str, ...],

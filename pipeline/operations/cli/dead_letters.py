@@ -10,11 +10,11 @@ import click
 from pipeline.operations.cli.asking import (
     PAGE_MAX,
     client,
-    endpoint_option,
-    format_option,
     given,
     in_pages,
     limit_option,
+    list_options,
+    server_options,
     waiting,
 )
 from pipeline.operations.cli.output import Listing, print_json, print_text, show
@@ -33,9 +33,7 @@ def dead_letters() -> None:
 @click.option("--mqtt-topic", help="Only from this MQTT topic.")
 @click.option("--from", "start", help="Arrived since: RFC 3339, or how long ago.")
 @limit_option(50)
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def list_letters(
     context: click.Context, reason: str | None, mqtt_topic: str | None, start: str | None, limit: int, form: str
 ) -> None:
@@ -49,8 +47,7 @@ def list_letters(
 
 @dead_letters.command("show")
 @click.argument("letter_id", metavar="ID")
-@endpoint_option
-@click.pass_context
+@server_options
 def show_letter(context: click.Context, letter_id: str) -> None:
     """One dead letter with its payload."""
     with client(context) as server:
@@ -60,8 +57,7 @@ def show_letter(context: click.Context, letter_id: str) -> None:
 @dead_letters.command(short_help="Replay dead letters.")
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--reason", help="All of this reason that were not replayed yet, instead of naming ids.")
-@endpoint_option
-@click.pass_context
+@server_options
 def replay(context: click.Context, ids: tuple[str, ...], reason: str | None) -> None:
     """Replay dead letters, oldest first, with their first arrival stamp.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.operations.cli.asking import client, endpoint_option, format_option, given
+from pipeline.operations.cli.asking import client, given, list_options
 from pipeline.operations.cli.output import Listing, note, print_text, show
 
 _DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
@@ -17,9 +17,7 @@ _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 @click.option("--zone", help="Only this zone.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many.")
 @click.option("--rejected", "only_rejected", is_flag=True, help="Only what was rejected, by MQTT topic and reason.")
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def devices(
     context: click.Context, table: str | None, zone: str | None, limit: int, only_rejected: bool, form: str
 ) -> None:

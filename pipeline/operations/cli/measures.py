@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipeline.operations.cli.asking import client, endpoint_option, format_option, given
+from pipeline.operations.cli.asking import client, given, list_options, server_options
 from pipeline.operations.cli.output import Listing, print_text, show
 
 _MEASURE = ("table", "measure", "type", "unit", "since", "earlier")
@@ -19,9 +19,7 @@ def measures() -> None:
 
 @measures.command("list", short_help="Types and units, now and of older rows.")
 @click.argument("table", required=False)
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def list_measures(context: click.Context, table: str | None, form: str) -> None:
     """The measures of TABLE (database.table), or of all; `since` is when type or unit were changed."""
     with client(context) as server:
@@ -34,8 +32,7 @@ def list_measures(context: click.Context, table: str | None, form: str) -> None:
 @click.argument("table")
 @click.argument("measure")
 @click.argument("type_", metavar="TYPE")
-@endpoint_option
-@click.pass_context
+@server_options
 def retype(context: click.Context, table: str, measure: str, type_: str) -> None:
     """Make MEASURE of TABLE a double, bigint, boolean or varchar, from now on and when older rows are read.
 
@@ -53,8 +50,7 @@ def retype(context: click.Context, table: str, measure: str, type_: str) -> None
 @click.argument("table")
 @click.argument("measure")
 @click.argument("name", metavar="UNIT")
-@endpoint_option
-@click.pass_context
+@server_options
 def unit(context: click.Context, table: str, measure: str, name: str) -> None:
     """Say that the older values of MEASURE were in UNIT, and not in the one that was configured then."""
     with client(context) as server:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.operations.cli import standard_output
-from pipeline.operations.cli.asking import client, endpoint_option, format_option, waiting
+from pipeline.operations.cli.asking import client, format_option, server_options, waiting
 from pipeline.operations.cli.cells import visible
 from pipeline.operations.cli.output import print_json, print_rows
 from pipeline.operations.client import Client
@@ -23,8 +23,7 @@ TRUNCATED = "streamgauge-truncated"  # the header that says how many rows an ans
     "--file", "-f", metavar="FILE", type=click.Path(path_type=Path), help="Read the query from a file; - is stdin."
 )
 @format_option("table", "csv", "json", "arrow")
-@endpoint_option
-@click.pass_context
+@server_options
 def query(context: click.Context, sql: str | None, file: Path | None, form: str) -> None:
     """Ask in SQL, in Timestream's dialect. `-` reads the query from standard input.
 

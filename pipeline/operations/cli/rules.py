@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipeline.operations.cli.asking import client, endpoint_option, format_option
+from pipeline.operations.cli.asking import client, list_options
 from pipeline.operations.cli.group import Server
 from pipeline.operations.cli.output import Listing, print_text, show
 
@@ -21,9 +21,7 @@ def rules() -> None:
 
 
 @rules.command("list", short_help="The rules in force, with warnings.")
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def list_rules(context: click.Context, form: str) -> None:
     """The rules in force: how many signals of each are pending and firing, and why one may never fire."""
     with client(context) as server:
@@ -36,9 +34,7 @@ def list_rules(context: click.Context, form: str) -> None:
 
 @rules.command(short_help="Check rule files.")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def check(context: click.Context, files: tuple[Path, ...], form: str) -> int:
     """Say what is wrong with rule files, each problem with its file and line; exit code 1 if anything is.
 

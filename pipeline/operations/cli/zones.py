@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.operations.cli.asking import client, endpoint_option, format_option, given
+from pipeline.operations.cli.asking import client, given, list_options
 from pipeline.operations.cli.output import Listing, show
 
 _ZONE = ("zone", "table", "sensors", "last_time")
@@ -12,9 +12,7 @@ _ZONE = ("zone", "table", "sensors", "last_time")
 
 @click.command()
 @click.option("--table", help="Only of this database.table.")
-@format_option()
-@endpoint_option
-@click.pass_context
+@list_options
 def zones(context: click.Context, table: str | None, form: str) -> None:
     """The zones, their table, how many sensors they have, and when they were last heard of."""
     with client(context) as server:

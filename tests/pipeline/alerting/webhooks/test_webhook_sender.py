@@ -42,15 +42,20 @@ async def test_a_receiver_without_a_secret_gets_no_signature(office: Any) -> Non
     assert "webhook-signature" not in hook.posted[0].headers
 
 
+async def until_delivered_after(failures: int, office: Any, clock: Any, sender: Any) -> None:
+    """Let the clock pass each wait before the next attempt."""
+    for attempts in range(1, failures + 1):
+        await until(lambda attempts=attempts: office.deliveries()["a1.firing"].attempts == attempts)
+        clock.forward(3)
+        sender.wake()
+    await until(lambda: office.states() == {"a1.firing": "delivered"})
+
+
 async def test_what_failed_is_sent_again_under_the_same_id_with_a_fresh_signature(office: Any, clock: Any) -> None:
     async with endpoint(answer(500), answer(503)) as hook:
         sender = await office.send_to({"growers": hook})
         office.queue(sender, "a1.firing")
-        for attempts in (1, 2):
-            await until(lambda attempts=attempts: office.deliveries()["a1.firing"].attempts == attempts)
-            clock.forward(3)
-            sender.wake()
-        await until(lambda: office.states() == {"a1.firing": "delivered"})
+        await until_delivered_after(2, office, clock, sender)
 
     assert hook.ids == ["a1.firing"] * 3
     assert len({posted.headers["webhook-timestamp"] for posted in hook.posted}) == 3
@@ -326,11 +331,7 @@ async def test_the_first_failure_and_the_first_success_after_it_are_told(
     async with endpoint(answer(404), answer(404)) as hook:
         sender = await office.send_to({"growers": hook})
         office.queue(sender, "a1.firing")
-        for attempts in (1, 2):
-            await until(lambda attempts=attempts: office.deliveries()["a1.firing"].attempts == attempts)
-            clock.forward(3)
-            sender.wake()
-        await until(lambda: office.states() == {"a1.firing": "delivered"})
+        await until_delivered_after(2, office, clock, sender)
 
     where = f"growers (http://127.0.0.1:{hook.port}/***?***)"
     assert [record.getMessage() for record in caplog.records] == [
