@@ -162,6 +162,11 @@ class Store:
         """Make everything applied and advanced durable: for a graceful end. Nothing if another worker took over."""
         self._upkeep.flush_all()
 
+    def commit_all(self) -> None:
+        """Commit every table's rows, also of so many that they would go to the checkpoint: nobody goes on from here."""
+        for table in self.all_tables():
+            self._upkeep.flush(table)
+
     def maintain(self) -> None:
         """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
 

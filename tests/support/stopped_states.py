@@ -64,6 +64,10 @@ class StoppedStates:
         finally:
             _watchers.remove(self)
 
+    def know(self) -> None:
+        """What is there now was there before anything that is watched."""
+        self._last = _signature(self.watched)
+
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         is_change = event in _CHANGES or (
             event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & _WRITING)

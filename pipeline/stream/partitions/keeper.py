@@ -25,6 +25,7 @@ from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.rule_state import RuleKeep, RuleState
 from rules import Engine, RuleSet
 from store.errors import StoreError
+from store.layout import CHECKPOINT
 from store.shared import SharedStore
 
 log = logging.getLogger(__name__)
@@ -115,10 +116,29 @@ class PartitionKeeper:
 
     def _take(self, number: int) -> Partition:
         stream = self._streams[number]
+        former = self._former(stream)
+        if former is not None and self.store.keep(former).latest(CHECKPOINT) is not None:
+            self._commit(former)
         store = self.store.take(stream, since=self._admin.first_since(READINGS, process_began_ns(), number))
         rules = RuleState(Engine(self._rules, store.registry), RuleKeep(self.store.keep(stream), stream))
-        rules.load()
+        rules.load(None if former is None else RuleKeep(self.store.keep(former), former))
         return partition_over(store, rules, self._routes, self._admin, number)
+
+    def _former(self, stream: str) -> str | None:
+        """The same partition of the log before, where that was lost or replaced."""
+        place = stream.partition("/")[2]
+        known = self.store.catalog.streams
+        return next((of for of in reversed(known) if of not in self._streams and of.partition("/")[2] == place), None)
+
+    def _commit(self, former: str) -> None:
+        """The pending rows of a log that is gone: the checkpoint was all that had them."""
+        store = self.store.take(former)
+        try:
+            store.commit_all()
+            if not store.is_overtaken and store.outage.since_ns is None:
+                self.store.keep(former).forget(CHECKPOINT)
+        finally:
+            self.store.give_back(store)
 
     def _flush(self, partition: Partition) -> None:
         with self._saving:

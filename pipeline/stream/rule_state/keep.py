@@ -55,6 +55,13 @@ class RuleKeep:
             if kept is not None:
                 yield TableId(*names), kept[1], f"{self.stream}/{kind}"
 
+    def inherit(self, former: RuleKeep) -> None:
+        """Keep what `former` has of blocks of which nothing is kept here."""
+        known = set(self._keep.kinds(BLOCKS))
+        for block, data, _ in former.blocks():
+            if kind_of(block) not in known:
+                self._keep.save(kind_of(block), 0, data)
+
     def save(self, block: TableId, data: bytes, offset: int) -> None:
         """Keep `data`, which covers offsets up to `offset`, in the place of what was kept of `block`.
 

@@ -34,12 +34,16 @@ class RuleState:
         self._next: int | None = None
         self.floor = 0  # frames below this offset are covered by what is saved
 
-    def load(self) -> None:
-        """Take up what is kept. What this program cannot read is reported, and its block starts afresh; what is kept of
-        a block without rules goes, so that a rule which comes back later does not take up an old state. Alerts whose
-        rules are not there any more, or are others, are to be told as resolved (`tell_ended`).
+    def load(self, former: RuleKeep | None = None) -> None:
+        """Take up what is kept; before a pass was saved whole, also of `former`, whose log is gone.
+
+        What this program cannot read is reported, and its block starts afresh; what is kept of a block without rules
+        goes, so that a rule which comes back later does not take up an old state. Alerts whose rules are not there any
+        more, or are others, are to be told as resolved (`tell_ended`).
         """
         self.floor = self._keep.floor()
+        if not self.floor and former is not None:
+            self._keep.inherit(former)
         for block, data, where in self._keep.blocks():
             try:
                 self._ended += self.engine.restore(block, data)

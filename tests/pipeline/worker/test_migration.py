@@ -72,6 +72,7 @@ def opened(config: Config, admin: LogAdmin) -> Iterator[PartitionKeeper]:
         keeper.close()
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_as_before_and_stays_so(tmp_path: Path, name: str) -> None:
@@ -124,6 +125,7 @@ def test_killed_at_any_step_it_is_done_again_and_comes_to_the_same(tmp_path: Pat
     config = config_of(folder)
     prepare(config.layout)
     watcher = StoppedStates(folder / "data", tmp_path / "states", lambda: None)
+    watcher.know()  # what is there already is not torn
     with watcher.watching(), migrated(config):
         pass
     whole = objects_below(folder)

@@ -62,9 +62,8 @@ class Workbench:
         stream_name = self.admin.stream(READINGS)
         normaliser = Normaliser([Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, stream_name)
         nothing: Any = None  # store and rules are stand-ins here
-        owned = OwnedPartitions(
-            1, [Partition(0, stream_name, nothing, normaliser, nothing, nothing, next_offset=self.start or 0)]
-        )
+        self.partition = Partition(0, stream_name, nothing, normaliser, nothing, nothing, self.start or 0)
+        owned = OwnedPartitions(1, [self.partition])
 
         def counted(stream: Any, outlets: Outlets) -> Awaitable[None]:
             async def put(work: WorkBatch) -> None:
@@ -132,6 +131,26 @@ async def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  # what is waited for has no event
             await asyncio.sleep(0.005)
+
+
+async def test_a_partition_that_is_loaded_again_is_read_again_from_where_it_says(
+    bench: Workbench, appender: Appender
+) -> None:
+    """Also where nothing is appended any more; and then what comes is read on."""
+    for number in range(5):
+        await appender.append(READINGS, frame(number))
+    app = bench.app()
+    async with running(app):
+        await until(lambda: bench.stored == 5)
+        bench.works.clear()
+        bench.start = bench.partition.next_offset = 2
+        await app.consumer.rejoin()  # type: ignore[attr-defined]  # of our transport
+        await until(lambda: bench.stored == 5)
+        await appender.append(READINGS, frame(5))
+        await until(lambda: bench.stored == 6)
+
+    assert bench.values("s0") == [2, 3, 4, 5]
+    assert bench.failures == []
 
 
 async def test_reading_begins_at_our_own_position_and_faust_commits_none(bench: Workbench, appender: Appender) -> None:
