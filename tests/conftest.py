@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,19 +22,35 @@ for lane, count in {"check": 20, "test": 100, "soak": 1_000}.items():
     settings.register_profile(lane, deadline=None, max_examples=count, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("test")
 
-STARTED = {"kafka", "kafka_bench", "mosquitto", "s3", "product", "start_up", "checks_program"}
+ON_KAFKA = {"kafka", "kafka_bench"}
+"""Fixtures that share a Kafka."""
+
+STARTED = ON_KAFKA | {"mosquitto", "s3", "product", "start_up", "checks_program"}
 """Fixtures that start a process."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before any is left out by its mark
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What starts a process is marked. All that share a Kafka come first: then one worker of xdist has them."""
+@pytest.hookimpl(wrapper=True)  # before any is left out by its mark; and when only those that run are there
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """What starts a process is marked; then put in order."""
     for item in items:
         if fixtures_of(item) & STARTED:
             item.add_marker("processes")
         if config.getoption("--hypothesis-profile") == "soak":
             item.add_marker(pytest.mark.timeout(7_200), append=False)  # before what the test says itself
-    items.sort(key=lambda item: not fixtures_of(item) & {"kafka", "kafka_bench"})
+    yield
+    items[:] = in_order(items)
+
+
+def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Two workers of xdist begin with a half each: one with all that share a Kafka, the other with the rest of what
+    starts processes. These take long; what is left for the end, and for who is done first, are short ones.
+    """
+    on_kafka = [item for item in items if fixtures_of(item) & ON_KAFKA]
+    others = [item for item in items if not fixtures_of(item) & ON_KAFKA]
+    started = [item for item in others if item.get_closest_marker("processes")]
+    within = [item for item in others if not item.get_closest_marker("processes")]
+    beside = max(0, len(items) // 2 - len(on_kafka))
+    return [*on_kafka, *within[:beside], *started, *within[beside:]]
 
 
 def fixtures_of(item: pytest.Item) -> set[str]:
