@@ -33,6 +33,7 @@ def test_a_second_taker_is_told_who_has_it_until_it_is_released(tmp_path: Path) 
         pass
 
 
+@pytest.mark.processes
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
