@@ -28,11 +28,11 @@ from store.catalog.schema import Column, kind_of
 from store.catalog.shared import SharedKeeping
 from store.errors import StoreFormatError
 from store.magnetic.tier import MagneticTier
-from store.objects.keep import StreamKeep
 from store.objects.location import S3Location
 from store.objects.objects import Objects
 from store.record import MeasureType, SeriesIndex, SeriesKey, TableId
 from store.state.checkpoint import Entry
+from store.state.keep import StreamKeep
 from store.state.stream_series import StreamSeries
 
 log = logging.getLogger(__name__)

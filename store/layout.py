@@ -18,7 +18,7 @@
     lock                held (flock) by the worker of an embedded log, where this is a folder
     catalog/<number>.json   versions of the catalog, which also numbers the streams; the highest counts
     state/<log id>/<topic>/<partition>/<kind>/<offset>  what a stream's owner leaves for its successor
-    (`store.objects.keep`)
+    (`store.state.keep`)
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from store.catalog.catalog import Catalog, TableInfo, TableSettings
 from store.catalog.shared import SharedCatalog
 from store.engine.duck import Duck
 from store.magnetic.tier import MagneticTier, Version
-from store.objects.keep import StreamKeep
 from store.record import TableId
 from store.state.checkpoint import REMEDY, CheckpointKeeping
+from store.state.keep import StreamKeep
 from store.state.positions import StreamPositions
 from store.state.stream_series import StreamSeries
 from store.table.table import Table

@@ -24,12 +24,12 @@ from store.errors import StoreFormatError
 from store.magnetic.data_files import data_files
 from store.magnetic.tier import MagneticTier
 from store.magnetic.versions import Versions
-from store.objects.keep import StreamKeep
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_objects, open_root
 from store.partition_home import PartitionHome
 from store.reading.shared_snapshot import Gather, SharedSnapshot
 from store.reading.snapshot import Snapshot
+from store.state.keep import StreamKeep
 from store.store import Store
 from store.table.table import Table
 

@@ -15,6 +15,12 @@ PipelineError
 ├── FrameError            us, or a damaged log: a log message that is not a frame
 ├── PeerUnavailable       passes, or the operator: another worker, or a partition without one, does not answer in time
 │   └── NotOwned          it answered that what was asked for is not, or not yet, its own
+├── RequestRefused        the caller: what was asked of this server is understood, and not done
+│   ├── Unauthenticated   no known token came with it
+│   ├── Forbidden         the token's role does not allow it
+│   ├── UnknownZone       no table has the zone
+│   ├── AmbiguousZone     several tables have the zone, and none was named
+│   └── Busy              too many wait already; passes
 ├── ServerUnreachable     the caller: the server a client command asks does not answer
 │   └── ServerNotTrusted  the caller: its certificate is not good for this caller and this address
 ├── ServerRefused         the caller: the server answered that the request is not possible
@@ -93,6 +99,34 @@ class PeerUnavailable(PipelineError):
 
 class NotOwned(PeerUnavailable):
     """The worker that was asked does not have what was asked for (any more, or yet)."""
+
+
+class RequestRefused(PipelineError):
+    """What was asked of this server is understood, and not done."""
+
+
+class Unauthenticated(RequestRefused):
+    """No known token came with the request."""
+
+
+class Forbidden(RequestRefused):
+    """The token's role does not allow it; `role` does."""
+
+    def __init__(self, detail: str, role: str) -> None:
+        super().__init__(detail)
+        self.role = role
+
+
+class UnknownZone(RequestRefused):
+    """No table that was asked about has the zone."""
+
+
+class AmbiguousZone(RequestRefused):
+    """Several tables have the zone; the message names them."""
+
+
+class Busy(RequestRefused):
+    """Too many wait already. Asked again in a moment it may be done."""
 
 
 class ServerUnreachable(PipelineError):

@@ -52,7 +52,7 @@ class Client:
         """The body of a streamed response as it comes."""
         try:
             yield from response.iter_bytes()
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise ServerUnreachable(f"the server at {self._endpoint} ended its answer early ({error})") from error
         finally:
             response.close()
@@ -61,7 +61,7 @@ class Client:
         url = "/" + "/".join(quote(part, safe="") for part in path)
         try:
             response = self._http.send(self._http.build_request(method, url, **options), stream=stream)
-        except (httpx.TransportError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             _refuse_certificate(self._endpoint, error)
             raise ServerUnreachable(
                 f"no server answers at {self._endpoint} ({error}); start one with `streamgauge up`, or name another "

@@ -10,9 +10,9 @@ from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.credentials import Credentials, Grant, Who
 from pipeline.api.http.services import Services
-from pipeline.api.http.slots import Busy, QuerySlots
+from pipeline.api.http.slots import QuerySlots
 from pipeline.base.arrival import host_stamps
-from pipeline.base.errors import LogFull, LogUnavailable, PeerUnavailable
+from pipeline.base.errors import Busy, LogFull, LogUnavailable, PeerUnavailable
 from pipeline.config import Config, Table
 from pipeline.log import open_appender
 from pipeline.stream.partitioning import partition_of_message, partition_of_record, zonings_from

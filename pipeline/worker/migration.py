@@ -28,9 +28,9 @@ from pipeline.stream.rule_state import RuleKeep
 from store import layout as store_layout
 from store.former import Former
 from store.objects.files import fsync_folder
-from store.objects.keep import StreamKeep
 from store.objects.objects import Objects, open_objects, open_root
 from store.record import TableId
+from store.state.keep import StreamKeep
 
 log = logging.getLogger(__name__)
 

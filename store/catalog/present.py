@@ -21,8 +21,8 @@ from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
 from store.catalog.document import TableInfo
 from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, Columns, TableSchema
 from store.catalog.units import Conversion, conversion
-from store.memory.sequencer import OFFSET_BITS
 from store.record import MeasureType
+from store.sequence import OFFSET_BITS
 
 _WORDS = {MeasureType.VARCHAR: "text"}
 _NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"

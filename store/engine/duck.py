@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import pyarrow as pa
 
 from store.engine import interruption
 from store.errors import MagneticUnavailable, QueryFailed
+from store.objects.s3_errors import OF_PYARROW, is_refusal
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
 # DuckDB's own need beside the memory tier: queries and compaction
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
-_OF_STORAGE = "AWS Error"  # so pyarrow begins to say what a bucket answered
-_OF_REQUEST = re.compile(r"ACCESS_DENIED|NO_SUCH|NOT_FOUND|HTTP status 4\d\d")
 _CLOSE_WITHIN_S = 5.0
 _CLOSE_AGAIN_S = 0.01
 _THREADS = 2  # a query may use both cores of the reference machine; more would only take them from the gateway
@@ -110,25 +108,26 @@ def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
 
 
 def _run(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> pa.Table:
-    with _errors():
+    with errors_mapped():
         return cursor.sql(sql, params=list(parameters) or None).to_arrow_table()
 
 
 def stream(cursor: Cursor, sql: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """The result of a query batch by batch, none of them empty. Raises QueryFailed, MagneticUnavailable."""
-    with _errors():
+    with errors_mapped():
         for batch in cursor.sql(sql).to_arrow_reader(batch_rows):
             if batch.num_rows:
                 yield batch
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def errors_mapped() -> Iterator[None]:
+    """DuckDB's errors as ours. What a registered dataset raises comes as text, in an InvalidInputException."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
         text = str(error)
-        is_away = _OF_STORAGE in text and not _OF_REQUEST.search(text)
+        is_away = OF_PYARROW in text and not is_refusal(text)
         raise (MagneticUnavailable if is_away else QueryFailed)(text) from error
     except RuntimeError as error:  # so it says that it was interrupted while it made Arrow of a result
         if "interrupted" not in str(error).lower():

@@ -33,6 +33,7 @@ from store.errors import MagneticTierError, MagneticUnavailable
 from store.magnetic import delta_log
 from store.magnetic.parquet import DataFile
 from store.objects.location import S3Location
+from store.objects.s3_errors import is_refusal
 from store.record import MeasureType
 from store.values.times import rfc3339
 
@@ -56,8 +57,8 @@ _FIXED = (
     Field(layout.SEQUENCE, PrimitiveType("long")),
     Field(layout.DATE, PrimitiveType("date")),
 )
+# Of a commit the class does not tell whether another writer or the storage was in its way: so object_store begins
 _OF_STORAGE = re.compile(r"Generic S3 error|HTTP error|error sending request|object store|timed? ?out", re.IGNORECASE)
-_OF_OPERATOR = re.compile(r"\b(400 Bad Request|401 Unauthorized|403 Forbidden|404 Not Found|NoSuchBucket)\b")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
@@ -83,7 +84,7 @@ class DeltaHandle:
         if isinstance(location, Path) and not any((location / layout.DELTA_LOG).glob("*.json")):
             return None
         try:
-            with _errors(location):
+            with errors_mapped(location):
                 return cls(location, DeltaTable(_uri(location), storage_options=_options(location)))
         except _Absent:
             return None
@@ -94,7 +95,7 @@ class DeltaHandle:
         # `time` among the first: of columns past the 32nd deltalake reads no statistics back
         schema = Schema([*_FIXED, *(_field(column) for column in columns)])
         try:
-            with _errors(location):
+            with errors_mapped(location):
                 table = DeltaTable.create(
                     _uri(location),
                     schema,
@@ -111,12 +112,12 @@ class DeltaHandle:
     def refresh(self) -> int:
         """Read what was committed since; the version that is now. Costs a listing, and a read per new commit."""
         try:
-            with _errors(self._location):
+            with errors_mapped(self._location):
                 self._table.update_incremental()
         except MagneticUnavailable:
             raise
         except MagneticTierError:  # what lies between was cleaned away, it may be, while this process slept
-            with _errors(self._location):
+            with errors_mapped(self._location):
                 self._table = DeltaTable(_uri(self._location), storage_options=_options(self._location))
         return self.version
 
@@ -144,7 +145,7 @@ class DeltaHandle:
         else:
             if oldest == since:
                 return found
-        with _errors(self._location):
+        with errors_mapped(self._location):
             told = {stream: self._table.transaction_version(stream) for stream in missing}
         return found | {stream: offset for stream, offset in told.items() if offset is not None}
 
@@ -167,7 +168,7 @@ class DeltaHandle:
 
     def files(self) -> tuple[DataFile, ...]:
         """The live files."""
-        with _errors(self._location):
+        with errors_mapped(self._location):
             actions = pa.table(self._table.get_add_actions(flatten=True))
         if not actions.num_rows:
             return ()
@@ -198,7 +199,7 @@ class DeltaHandle:
 
         After MagneticUnavailable it may have been made or not: the commit that has `token` is this one.
         """
-        with _errors(self._location):
+        with errors_mapped(self._location):
             self._table.create_write_transaction(
                 [*(_add(file, is_new_data) for file in added), *(_remove(file, is_new_data) for file in removed)],
                 "append",
@@ -214,7 +215,7 @@ class DeltaHandle:
 
     def add_columns(self, columns: Sequence[Column]) -> None:
         """Make the next version, which has these columns too, and be at it. Raises Raced."""
-        with _errors(self._location):
+        with errors_mapped(self._location):
             self._table.alter.add_columns(
                 [_field(column) for column in columns],
                 commit_properties=CommitProperties(max_commit_retries=0),
@@ -223,13 +224,13 @@ class DeltaHandle:
 
     def checkpoint(self) -> int:
         """Write a checkpoint of the version last read, and forget commits that it replaces; that version."""
-        with _errors(self._location):
+        with errors_mapped(self._location):
             self._table.create_checkpoint()
         return self.version
 
     def forget_old_commits(self) -> None:
         """Remove log entries that a checkpoint replaces, once they are a day old."""
-        with _errors(self._location):
+        with errors_mapped(self._location):
             self._table.cleanup_metadata()
 
 
@@ -238,7 +239,8 @@ def _no_hooks() -> PostCommitHookProperties:
 
 
 @contextmanager
-def _errors(location: Path | S3Location) -> Iterator[None]:
+def errors_mapped(location: Path | S3Location) -> Iterator[None]:
+    """Errors of deltalake 1.6.6 as ours: by class, and what a bucket answered by its text."""
     try:
         yield
     except TableNotFoundError as error:
@@ -248,7 +250,7 @@ def _errors(location: Path | S3Location) -> Iterator[None]:
         if isinstance(error, CommitFailedError) and not _OF_STORAGE.search(text):
             raise Raced(text) from error
         message = f"{_uri(location)}: {text}"
-        is_away = isinstance(location, S3Location) and _OF_STORAGE.search(text) and not _OF_OPERATOR.search(text)
+        is_away = isinstance(location, S3Location) and _OF_STORAGE.search(text) and not is_refusal(text)
         raise (MagneticUnavailable if is_away else MagneticTierError)(message) from error
 
 

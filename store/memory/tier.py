@@ -27,8 +27,8 @@ from store import layout
 from store.catalog.schema import Column, Columns
 from store.engine.duck import Cursor, Duck, load
 from store.memory.newness import NEVER_NS
-from store.memory.sequencer import OFFSET_BITS
 from store.record import Int32s, Int64s, SeriesIndex
+from store.sequence import OFFSET_BITS
 
 CHUNK_ROWS = 200_000
 _MERGED_CHUNKS = 8  # of one size become one

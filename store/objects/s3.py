@@ -12,16 +12,25 @@ from obstore.store import S3Store
 from store.errors import MagneticTierError, MagneticUnavailable
 from store.objects.location import S3Location
 from store.objects.objects import check_path
+from store.objects.s3_errors import is_refusal
 
-# What no later try mends: the operator must act
-_FINAL = (
-    exceptions.NotFoundError,  # the bucket: objects that are absent are no error here
-    exceptions.PermissionDeniedError,
-    exceptions.UnauthenticatedError,
-    exceptions.InvalidPathError,
-    exceptions.NotSupportedError,
-    exceptions.UnknownConfigurationKeyError,
-)
+# By class, as far as obstore 0.12.1 has one; the rest by what the bucket answered
+ERRORS: dict[type[Exception], type[MagneticTierError] | None] = {
+    exceptions.NotFoundError: MagneticTierError,  # the bucket: objects that are absent are no error here
+    exceptions.PermissionDeniedError: MagneticTierError,
+    exceptions.UnauthenticatedError: MagneticTierError,
+    exceptions.InvalidPathError: MagneticTierError,
+    exceptions.NotSupportedError: MagneticTierError,
+    exceptions.UnknownConfigurationKeyError: MagneticTierError,
+    FileNotFoundError: MagneticTierError,
+    PermissionError: MagneticTierError,
+    exceptions.AlreadyExistsError: MagneticUnavailable,  # of what is not to be new: it was changed meanwhile
+    exceptions.PreconditionError: MagneticUnavailable,
+    exceptions.NotModifiedError: MagneticUnavailable,
+    exceptions.JoinError: MagneticUnavailable,
+    exceptions.GenericError: None,
+    exceptions.BaseError: None,
+}
 
 
 class S3Objects:
@@ -34,12 +43,12 @@ class S3Objects:
 
     def put(self, path: str, data: bytes) -> None:
         """See `store.objects.objects.Objects`."""
-        with self._errors(check_path(path), "written"):
+        with self.errors_mapped(check_path(path), "written"):
             obstore.put(self._store, path, data, use_multipart=False)
 
     def create(self, path: str, data: bytes) -> bool:
         """See `store.objects.objects.Objects`."""
-        with self._errors(check_path(path), "created"):
+        with self.errors_mapped(check_path(path), "created"):
             try:
                 obstore.put(self._store, path, data, mode="create")
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
@@ -48,7 +57,7 @@ class S3Objects:
 
     def get(self, path: str) -> bytes | None:
         """See `store.objects.objects.Objects`."""
-        with self._errors(check_path(path), "read"):
+        with self.errors_mapped(check_path(path), "read"):
             try:
                 return bytes(obstore.get(self._store, path).bytes())
             except (exceptions.NotFoundError, FileNotFoundError):
@@ -56,23 +65,25 @@ class S3Objects:
 
     def list(self, prefix: str) -> list[str]:
         """See `store.objects.objects.Objects`."""
-        with self._errors(check_path(prefix) if prefix else "", "listed"):
+        with self.errors_mapped(check_path(prefix) if prefix else "", "listed"):
             pages = obstore.list(self._store, f"{prefix}/" if prefix else None)
             return sorted(meta["path"] for page in pages for meta in page)
 
     def delete(self, path: str) -> None:
         """See `store.objects.objects.Objects`."""
-        with self._errors(check_path(path), "deleted"):
+        with self.errors_mapped(check_path(path), "deleted"):
             try:
                 obstore.delete(self._store, path)
             except (exceptions.NotFoundError, FileNotFoundError):
                 return
 
     @contextmanager
-    def _errors(self, path: str, done: str) -> Iterator[None]:
+    def errors_mapped(self, path: str, done: str) -> Iterator[None]:
+        """See `ERRORS`."""
         try:
             yield
-        except (*_FINAL, FileNotFoundError, PermissionError) as error:
-            raise MagneticTierError(f"{self.url}: {path!r} cannot be {done}: {error}") from error
         except (exceptions.BaseError, OSError) as error:
-            raise MagneticUnavailable(f"{self.url}: {path!r} cannot be {done} now: {error}") from error
+            text = str(error)
+            kind = ERRORS.get(type(error)) or (MagneticTierError if is_refusal(text) else MagneticUnavailable)
+            now = " now" if kind is MagneticUnavailable else ""
+            raise kind(f"{self.url}: {path!r} cannot be {done}{now}: {text}") from error

@@ -6,7 +6,6 @@ to wait for. Over 20 files of 3 MB, 10 ms a request, an average of one column ta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,10 +14,7 @@ from pyarrow import fs
 
 from store.errors import MagneticTierError, MagneticUnavailable
 from store.objects.location import S3Location
-
-_OF_OPERATOR = re.compile(
-    r"ACCESS_DENIED|INVALID_ACCESS_KEY|NO_SUCH_BUCKET|SIGNATURE_DOES_NOT_MATCH|HTTP status 40[134]"
-)
+from store.objects.s3_errors import is_refusal
 
 
 def filesystem(location: S3Location) -> fs.FileSystem:
@@ -41,6 +37,6 @@ def errors(location: S3Location, path: str, done: str) -> Iterator[None]:
         yield
     except OSError as error:
         text = " ".join(str(error).split())
-        if _OF_OPERATOR.search(text):
+        if is_refusal(text):
             raise MagneticTierError(f"{location.url}: {path!r} cannot be {done}: {text}") from error
         raise MagneticUnavailable(f"{location.url}: {path!r} cannot be {done} now: {text}") from error

@@ -22,9 +22,9 @@ from store.magnetic.data_files import DataFiles
 from store.magnetic.parquet import DataFile
 from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
-from store.memory.sequencer import OFFSET_BITS
 from store.memory.tier import Chunk
 from store.record import Int64s
+from store.sequence import OFFSET_BITS
 
 END_OF_TIME_NS = 2**63 - 1
 Relation: TypeAlias = Callable[[Sequence[DataFile], Sequence[Column]], str]

@@ -18,10 +18,10 @@ import pyarrow as pa
 from store.engine.duck import run
 from store.errors import Behind, QueryFailed, RequestError
 from store.magnetic.tier import Version
-from store.memory.sequencer import OFFSET_BITS
 from store.reading.scan import MemoryView, Selection, beyond
 from store.reading.series import series_of
 from store.record import Int64s, TableId
+from store.sequence import OFFSET_BITS
 from store.store import Store
 from store.table.table import Beside, Table
 

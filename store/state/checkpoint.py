@@ -5,7 +5,7 @@ together instead, each table's with its position, and a table is committed when 
 next start the rows come back into RAM as unflushed ones, but for those that the table's magnetic tier has by then.
 
 It is replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream. In a folder it is a file;
-a partition's lies with what else its owner leaves for its successor (`store.objects.keep`).
+a partition's lies with what else its owner leaves for its successor (`store.state.keep`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import pyarrow as pa
 from store import layout
 from store.catalog.schema import Column, kind_of
 from store.errors import StoreFormatError
-from store.memory.sequencer import OFFSET_BITS
 from store.memory.tier import Rows
 from store.objects.files import write_atomic
 from store.record import Int32s, MeasureType, SeriesKey, TableId
+from store.sequence import OFFSET_BITS
 from store.table.flush import unflushed_rows
 from store.table.table import Table
 

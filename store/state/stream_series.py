@@ -19,8 +19,8 @@ import pyarrow as pa
 from store.catalog.schema import Column, Columns
 from store.errors import StoreFormatError
 from store.memory.newness import NEVER_NS
-from store.objects.keep import StreamKeep
 from store.record import Int64s, SeriesIndex, SeriesKey
+from store.state.keep import StreamKeep
 from store.state.series_file import Persisted
 
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])

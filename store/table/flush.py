@@ -16,7 +16,7 @@ from store import layout
 from store.catalog.schema import Columns
 from store.engine.duck import run
 from store.magnetic.parquet import by_date, to_magnetic, write_file
-from store.memory.sequencer import OFFSET_BITS
+from store.sequence import OFFSET_BITS
 from store.table.table import Cut, Table
 
 

@@ -23,10 +23,10 @@ from store.catalog.schema import Column, Columns, TableSchema
 from store.engine.duck import Duck
 from store.errors import Behind, Overtaken, UnknownTable
 from store.magnetic.tier import MagneticTier, Version
-from store.memory.sequencer import OFFSET_BITS, Sequencer
 from store.memory.tier import Chunk, MemoryTier, Rows
 from store.reading.scan import ChunkView, MemoryView
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesIndex
+from store.sequence import OFFSET_BITS, Sequencer
 from store.state.positions import StreamPositions
 from store.state.series_file import SeriesKeeping
 from store.table.lookup import find_magnetic

@@ -10,9 +10,9 @@ import pytest
 
 from rules.snapshot import MarkState, PhaseState, RuleFacts, SignalState, decode_state, encode_state, packed
 from store.catalog.document import Document, TableSettings
-from store.objects.keep import StreamKeep
 from store.objects.objects import open_objects
 from store.record import SeriesKey, TableId
+from store.state.keep import StreamKeep
 from tests.golden.conftest import Golden
 
 T = 1_795_000_000_123_456_789

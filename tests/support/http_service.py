@@ -18,9 +18,10 @@ from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.app import create_app
 from pipeline.api.http.credentials import Credentials, Grant, Who
 from pipeline.api.http.services import Services
-from pipeline.api.http.slots import Busy, QuerySlots
+from pipeline.api.http.slots import QuerySlots
 from pipeline.api.inventory.rejected import rejected_messages
 from pipeline.api.inventory.stores import StoreDirectory
+from pipeline.base.errors import Busy
 from pipeline.config import Config
 from pipeline.config.roles import Role
 from pipeline.log import open_admin, open_appender

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.api.http import signature
-from pipeline.api.http.problems import Problem
+from pipeline.base.errors import Forbidden, Unauthenticated
 from pipeline.config.roles import Role
 from store.record import DEFAULT_ACCOUNT
 
@@ -25,9 +25,9 @@ class Who:
     role: Role
 
     def need(self, role: Role, what: str) -> None:
-        """Raises Problem 403 unless `what`, which needs `role`, is allowed."""
+        """Raises Forbidden unless `what`, which needs `role`, is allowed."""
         if not self.role.includes(role):
-            raise Problem(403, f"this token has the role {self.role}; {what} needs {role}", role=role.value)
+            raise Forbidden(f"this token has the role {self.role}; {what} needs {role}", role.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Credentials:
         self._grants = tuple(grants)
 
     def bearer(self, authorization: str | None) -> Who:
-        """Who sends a plain request. Raises Problem 401."""
+        """Who sends a plain request. Raises Unauthenticated."""
         if not self._grants:
             return EVERYONE
         scheme, _, token = (authorization or "").partition(" ")
@@ -56,7 +56,7 @@ class Credentials:
             for grant in self._grants:
                 if hmac.compare_digest(grant.token.encode(), token.strip().encode()):
                     return grant.who
-        raise Problem(401, "this server asks for a token: send the header Authorization: Bearer TOKEN")
+        raise Unauthenticated("this server asks for a token: send the header Authorization: Bearer TOKEN")
 
     def signer(self, headers: Mapping[str, str], body: bytes, now_ns: int) -> Who | None:
         """Who signed a request as AWS clients do, or None if the signature is not of a known account."""

@@ -2,14 +2,16 @@
 
     {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "…", "parameter": "from", "value": "…"}
 
-`detail` says what was wrong and what is allowed; `parameter` names the parameter at fault where there is one.
+`detail` says what was wrong and what is allowed; `parameter` names the parameter at fault where there is one. What is
+below HTTP raises errors of its own, which `ANSWERS` maps; only what looks at requests themselves raises a `Problem`.
 """
 
 from __future__ import annotations
 
 import http
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,21 +19,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import Match
 
 from pipeline.api.http.nearest import nearest
-from pipeline.base.errors import LogError, LogFull, LogUnavailable, PeerUnavailable
-from store.errors import (
-    Behind,
-    MagneticUnavailable,
-    PartitionSilent,
-    QueryCancelled,
-    QueryTimeout,
-    StoreError,
-    UnknownDatabase,
-    UnknownTable,
-)
-from store.sql.errors import QueryTimedOut, SqlError
+from pipeline.base import errors as pipeline_errors
+from store import errors as store_errors
+from store.catalog.adopt import CannotRetype
+from store.reading.averages import MeasureNotNumeric, UnknownMeasure
+from store.sql import errors as sql_errors
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +81,78 @@ def _nearest(name: str, request: Request) -> str:
     return nearest(name, getattr(body.field_info.annotation, "model_fields", ())) if body else ""
 
 
+def _answering(answer: Answer) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answering(_: Request, error: Exception) -> Response:
+        return answer.to(error)
+
+    return answering
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered to an error: its own text, or `instead`; then its text is `logged`, behind these words."""
+
+    status: int
+    parameter: str | None = None
+    retry_after_s: int | None = None
+    instead: str | None = None
+    attributes: tuple[str, ...] = ()  # of the error that are members of the document
+    logged: str | None = None
+    is_traced: bool = False  # the log has where it was raised, too
+
+    def to(self, error: Exception) -> JSONResponse:
+        """The response."""
+        if self.logged is not None:
+            log.error("%s: %s", self.logged, error, exc_info=error if self.is_traced else None)
+        members = {name: getattr(error, name) for name in self.attributes}
+        answer = document(
+            self.status, self.instead or str(error), ({"parameter": self.parameter} if self.parameter else {}) | members
+        )
+        if self.retry_after_s is not None:
+            answer.headers["retry-after"] = str(self.retry_after_s)
+        return answer
+
+
+_STORE_FAILED = Answer(500, instead="internal error; see the server log", logged="the store failed", is_traced=True)
+
+# The nearest class that an error is of counts.
+ANSWERS: dict[type[Exception], Answer] = {
+    pipeline_errors.Unauthenticated: Answer(401),
+    pipeline_errors.Forbidden: Answer(403, attributes=("role",)),
+    pipeline_errors.UnknownZone: Answer(404, "zone"),
+    pipeline_errors.AmbiguousZone: Answer(400, "table"),
+    pipeline_errors.Busy: Answer(503, retry_after_s=1),
+    pipeline_errors.PeerUnavailable: Answer(503, retry_after_s=1),
+    pipeline_errors.LogFull: Answer(503),
+    pipeline_errors.LogUnavailable: Answer(503),
+    pipeline_errors.LogError: Answer(500),
+    sql_errors.SqlError: Answer(400, "sql"),
+    sql_errors.QueryTimedOut: Answer(504, "sql"),
+    store_errors.QueryTimeout: Answer(504),
+    store_errors.QueryCancelled: Answer(409),
+    store_errors.UnknownDatabase: Answer(404, "table"),
+    store_errors.UnknownTable: Answer(404, "table"),
+    UnknownMeasure: Answer(400, "measure"),
+    MeasureNotNumeric: Answer(400, "measure"),
+    CannotRetype: Answer(400, "measure"),
+    store_errors.MagneticUnavailable: Answer(
+        503,
+        instead="the magnetic tier is not available; try again later",
+        logged="a query needs files of the magnetic tier, whose storage is not available",
+    ),
+    store_errors.PartitionSilent: Answer(503),
+    store_errors.Behind: Answer(503),
+    store_errors.QueryFailed: _STORE_FAILED,
+    store_errors.MagneticTierError: _STORE_FAILED,
+    store_errors.StoreFormatError: _STORE_FAILED,
+    store_errors.StoreError: _STORE_FAILED,
+}
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem document."""
+    for kind, answer in ANSWERS.items():
+        app.add_exception_handler(kind, _answering(answer))
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
@@ -118,36 +184,6 @@ def install(app: FastAPI) -> None:
             return document(400, f"there is no {name} in this body: {_nearest(name, request)}", {"parameter": name})
         what = "is missing" if first["type"] == "missing" else f"is {given[:SHOWN_CHARACTERS]}: {first['msg']}"
         return document(400, f"{name} {what}", {"parameter": name})
-
-    @app.exception_handler(SqlError)
-    async def sql(_: Request, error: SqlError) -> JSONResponse:
-        return document(504 if isinstance(error, QueryTimedOut) else 400, str(error), {"parameter": "sql"})
-
-    @app.exception_handler(StoreError)
-    async def store(_: Request, error: StoreError) -> JSONResponse:
-        if isinstance(error, QueryTimeout):
-            return document(504, str(error))
-        if isinstance(error, QueryCancelled):
-            return document(409, str(error))
-        if isinstance(error, UnknownDatabase | UnknownTable):
-            return document(404, str(error))
-        if isinstance(error, MagneticUnavailable):
-            log.error("a query needs files of the magnetic tier, whose storage is not available: %s", error)
-            return document(503, "the magnetic tier is not available; try again later")
-        if isinstance(error, PartitionSilent | Behind):
-            return document(503, str(error))
-        log.error("the store failed: %s", error, exc_info=error)
-        return document(500, "internal error; see the server log")
-
-    @app.exception_handler(LogError)
-    async def durable_log(_: Request, error: LogError) -> JSONResponse:
-        return document(503 if isinstance(error, LogFull | LogUnavailable) else 500, str(error))
-
-    @app.exception_handler(PeerUnavailable)
-    async def peer(_: Request, error: PeerUnavailable) -> JSONResponse:
-        answer = document(503, str(error))
-        answer.headers["retry-after"] = "1"
-        return answer
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:  # noqa: ARG001  # nobody is left to be answered

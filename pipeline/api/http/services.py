@@ -80,17 +80,17 @@ _BEARER = HTTPBearer(auto_error=False, description="one of `http.tokens`; any wh
 
 
 def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
-    """Who asks, as a dependency of a route. Raises Problem 401."""
+    """Who asks, as a dependency of a route. Raises Unauthenticated."""
     return services(request).credentials.bearer(request.headers.get("authorization"))
 
 
 def account(who: Annotated[Who, Depends(who)]) -> str:
-    """The account of the request's credential, as a dependency of a route. Raises Problem 401."""
+    """The account of the request's credential, as a dependency of a route. Raises Unauthenticated."""
     return who.account
 
 
 def asker(request: Request, account: Annotated[str, Depends(account)]) -> Asker:
-    """Who asks, and how it is known that they hung up, as a dependency of a route. Raises Problem 401."""
+    """Who asks, and how it is known that they hung up, as a dependency of a route. Raises Unauthenticated."""
     return asker_of(request, account)
 
 

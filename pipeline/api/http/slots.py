@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from pipeline.api.http.problems import Problem
 from pipeline.api.http.turns import Limits, Turns
 from pipeline.base import metrics
+from pipeline.base.errors import Busy, RequestRefused
 from store.endpoint.errors import EndpointError, InternalServer
 from store.endpoint.results import new_query_id
 from store.engine.interruption import Interruption, StopReason
@@ -30,14 +30,6 @@ T = TypeVar("T")
 TIMEOUT_S = 60.0
 GRACE_S = 1.0  # from interrupting to giving up
 MAX_GIVEN_UP = 4
-RETRY_AFTER_S = 1
-
-
-class Busy(Problem):
-    """Too many wait already: a 503, Timestream's ThrottlingException."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(503, detail, headers={"retry-after": str(RETRY_AFTER_S)})
 
 
 class HungUp(Exception):
@@ -234,5 +226,6 @@ def _whose_fault(error: BaseException) -> str:
     """It took too long, the question is not possible, or ours."""
     if isinstance(error, QueryTimeout | QueryTimedOut):
         return "timeout"
-    ours = isinstance(error, InternalServer)
-    return "refused" if isinstance(error, SqlError | RequestError | Problem | EndpointError) and not ours else "failed"
+    if isinstance(error, InternalServer):
+        return "failed"
+    return "refused" if isinstance(error, SqlError | RequestError | RequestRefused | EndpointError) else "failed"

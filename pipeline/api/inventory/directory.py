@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from pipeline.api.http.problems import Problem
+from pipeline.base.errors import AmbiguousZone, UnknownZone
 from store.record import Dimensions, SeriesIndex, TableId
 
 
@@ -67,7 +67,7 @@ class Directory(Protocol):
         ...
 
     def members(self, account: str, zone: str, table: str | None) -> Members:
-        """The one table that has the zone, and its series. Raises Problem 404 or 400 (`one_table`)."""
+        """The one table that has the zone, and its series. Raises UnknownZone, AmbiguousZone."""
         ...
 
     def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
@@ -76,13 +76,13 @@ class Directory(Protocol):
 
 
 def one_table(zone: str, table: str | None, found: Sequence[Members]) -> Members:
-    """The one of `found` that is meant. Raises Problem 404 if there is none, 400 naming the tables of several."""
+    """The one of `found` that is meant. Raises UnknownZone if there is none, AmbiguousZone if there are several."""
     if not found:
         where = "" if table is None else f" in table {table}"
-        raise Problem(404, f"no zone {zone!r}{where}; /v1/zones lists the zones", parameter="zone")
+        raise UnknownZone(f"no zone {zone!r}{where}; /v1/zones lists the zones")
     if len(found) > 1:
         names = ", ".join(f"{members.table.database}.{members.table.table}" for members in found)
-        raise Problem(400, f"zone {zone!r} is in several tables: add table=, one of {names}", parameter="table")
+        raise AmbiguousZone(f"zone {zone!r} is in several tables: add table=, one of {names}")
     return found[0]
 
 

@@ -81,6 +81,26 @@ _OF_REASON_CODE = {
 _NOT_TLS = "the port does not speak TLS, it seems; write mqtt://, or the broker's port for TLS"
 _WANTS_CERTIFICATE = "the broker requires a client certificate that it trusts; set tls.certificate and tls.key"
 
+# OpenSSL's numbers and names: include/openssl/x509_vfy.h, include/openssl/sslerr.h
+_X509_NOT_YET_VALID, _X509_EXPIRED, _X509_OTHER_HOST, _X509_OTHER_ADDRESS = 9, 10, 62, 64
+_OTHER_NAME = "write the host in the url as the broker's certificate names it"
+_OTHER_AUTHORITY = "name the authority that signed it as tls.ca"
+_OTHER_TIME = "renew the broker's certificate, or set the clock right"
+_MEND_CERTIFICATE = {
+    _X509_NOT_YET_VALID: _OTHER_TIME,
+    _X509_EXPIRED: _OTHER_TIME,
+    _X509_OTHER_HOST: _OTHER_NAME,
+    _X509_OTHER_ADDRESS: _OTHER_NAME,
+}
+_MEND_TLS = {
+    "WRONG_VERSION_NUMBER": _NOT_TLS,
+    "RECORD_LAYER_FAILURE": _NOT_TLS,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _WANTS_CERTIFICATE,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _WANTS_CERTIFICATE,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _WANTS_CERTIFICATE,
+    "TLSV1_ALERT_UNKNOWN_CA": _WANTS_CERTIFICATE,
+}
+
 
 def unanswered(where: str, *, is_secure: bool) -> Trouble:
     """Of a connection that ended before the CONNACK. With TLS 1.3 that is how a broker refuses our certificate."""
@@ -114,30 +134,16 @@ def of_error(error: BaseException, where: str) -> Trouble:
             return Trouble(Kind.TLS, what, _NOT_TLS)
         case ssl.SSLCertVerificationError():
             what = f"{where}: its certificate is not trusted: {error.verify_message or error.reason}"
-            return Trouble(Kind.TLS, what, _mend_certificate(error.verify_message or ""))
+            return Trouble(Kind.TLS, what, _MEND_CERTIFICATE.get(error.verify_code, _OTHER_AUTHORITY))
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return Trouble(Kind.LOST, f"{where} has closed the connection")
         case ssl.SSLError():
-            return Trouble(Kind.TLS, f"{where}: TLS failed: {error.reason or error}", _mend_tls(error.reason or ""))
+            return Trouble(
+                Kind.TLS, f"{where}: TLS failed: {error.reason or error}", _MEND_TLS.get(error.reason or "", "")
+            )
         case ConnectionResetError() | BrokenPipeError():
             return Trouble(Kind.LOST, f"{where} has cut the connection")
         case OSError():
             return Trouble(Kind.UNREACHABLE, f"{where}: {error.strerror or error}", "check the network route to it")
         case _:
             return Trouble(Kind.OURS, f"{where}: {error!r}", "report this error with the log")
-
-
-def _mend_certificate(message: str) -> str:
-    if "mismatch" in message or "not valid for" in message:
-        return "write the host in the url as the broker's certificate names it"
-    if "expired" in message or "not yet valid" in message:
-        return "renew the broker's certificate, or set the clock right"
-    return "name the authority that signed it as tls.ca"
-
-
-def _mend_tls(reason: str) -> str:
-    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
-        return _NOT_TLS
-    if any(word in reason for word in ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "UNKNOWN_CA", "BAD_CERTIFICATE")):
-        return _WANTS_CERTIFICATE
-    return ""

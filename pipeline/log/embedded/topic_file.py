@@ -54,7 +54,7 @@ class TopicFile:
         self.topic = topic
         self.path = names.topic_path(folder.path, topic)
         self._partitions = folder.partitions
-        with self._failures():
+        with self.errors_mapped():
             if not self.path.exists():
                 _make(folder, self.path)
             self._db = _connect(self.path, busy_timeout_s)
@@ -67,7 +67,7 @@ class TopicFile:
     def append(self, messages: Sequence[tuple[int, bytes]]) -> list[int]:
         """The offsets of these (partition, value), durable. All or none: raises LogFull on a full disk, or LogError."""
         db = self._db
-        with self._failures(), self._transaction():
+        with self.errors_mapped(), self._transaction():
             ends: dict[int, Extent] = {}
             offsets = []
             for partition, value in messages:
@@ -85,7 +85,7 @@ class TopicFile:
         low = partition << OFFSET_BITS
         found: list[Message] = []
         size_bytes = 0
-        with self._failures():
+        with self.errors_mapped():
             rows = self._db.execute(
                 "SELECT key, value FROM message WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
                 (low | from_offset, low + (1 << OFFSET_BITS), limit),
@@ -100,20 +100,20 @@ class TopicFile:
 
     def version(self) -> int:
         """A number that is another one after any other connection has committed."""
-        with self._failures():
+        with self.errors_mapped():
             version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         return version
 
     def extent(self, partition: int) -> Extent:
         """What the partition holds now."""
-        with self._failures():
+        with self.errors_mapped():
             return self._extent(partition)
 
     def trim_step(self, partition: int, below: int) -> bool:
         """Remove a few messages with offsets < `below`, in one short transaction; True if there are more."""
         db = self._db
         low = partition << OFFSET_BITS
-        with self._failures(), self._transaction():
+        with self.errors_mapped(), self._transaction():
             extent = self._extent(partition)
             below = min(below, extent.next_offset)
             size_bytes = 0
@@ -134,7 +134,7 @@ class TopicFile:
 
     def give_back(self) -> bool:
         """Return a few freed pages to the disk if the file is mostly empty; True if it still is."""
-        with self._failures():
+        with self.errors_mapped():
             free = self.free_bytes()
             if free < VACUUM_ABOVE_BYTES or free < self.held_bytes():
                 return False
@@ -144,19 +144,19 @@ class TopicFile:
 
     def held_bytes(self) -> int:
         """What messages take of the file, with SQLite's own share."""
-        with self._failures():
+        with self.errors_mapped():
             pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
         return pages * self._page_bytes - self.free_bytes()
 
     def free_bytes(self) -> int:
         """What the file could take without growing."""
-        with self._failures():
+        with self.errors_mapped():
             free_pages: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return free_pages * self._page_bytes
 
     def checkpoint(self, mode: str) -> int:
         """Copy the WAL into the file (mode PASSIVE or TRUNCATE); the bytes the WAL still held when it began."""
-        with self._failures():
+        with self.errors_mapped():
             try:
                 _, frames, _ = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             except sqlite3.OperationalError as error:
@@ -187,7 +187,8 @@ class TopicFile:
             raise
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def errors_mapped(self) -> Iterator[None]:
+        """Errors of SQLite (by its primary result code: sqlite.org/rescode.html) and of the file system as ours."""
         try:
             yield
         except sqlite3.Error as error:

@@ -7,12 +7,31 @@ import ssl
 import time
 from typing import Any
 
+from aiokafka import errors
 from aiokafka.errors import KafkaError
 
 from pipeline.base.errors import LogError, LogUnavailable
 from pipeline.log.settings import LogSettings, Tls
 
 NO_WORKER = "streamgauge"  # the client id of what reads no partitions of the group
+
+# Of aiokafka 0.14.0: brokers that are away or busy, a group that is being put together, a session that begins anew
+PASSING = (
+    errors.BrokerNotAvailableError,
+    errors.ConcurrentTransactions,
+    errors.CorruptRecordException,
+    errors.FetchSessionIdNotFound,
+    errors.IllegalGenerationError,
+    errors.InvalidFetchSessionEpoch,
+    errors.KafkaTimeoutError,
+    errors.KafkaUnavailableError,
+    errors.MemberIdRequired,
+    errors.OperationNotAttempted,
+    errors.ReassignmentInProgress,
+    errors.RebalanceInProgressError,
+    errors.ReplicaNotAvailableError,
+    errors.UnknownMemberIdError,
+)
 
 _REPEAT_AFTER_S = 30.0
 _TALKATIVE = tuple(
@@ -64,14 +83,16 @@ def unavailable(settings: LogSettings, doing: str, error: BaseException) -> LogU
 
 def as_log_error(settings: LogSettings, doing: str, error: KafkaError | OSError | TimeoutError) -> LogError:
     """The error of ours for one of aiokafka's: LogUnavailable if it may pass by itself."""
-    if not isinstance(error, KafkaError) or error.retriable or type(error) is KafkaError or is_of_connection(error):
+    if may_pass(error):
         return unavailable(settings, doing, error)
     return LogError(f"Kafka at {','.join(settings.servers)} refused to {doing}: {error}")
 
 
-def is_of_connection(error: KafkaError) -> bool:
-    """Whether the error is about reaching brokers, not about what was asked of them."""
-    return type(error).__name__ in ("KafkaConnectionError", "NodeNotReadyError", "NoBrokersAvailable", "StaleMetadata")
+def may_pass(error: KafkaError | OSError | TimeoutError) -> bool:
+    """Whether the same may succeed later: what aiokafka marks so, and what it does not mark and is so all the same."""
+    if not isinstance(error, KafkaError) or type(error) is KafkaError:
+        return True
+    return isinstance(error, PASSING) or bool(error.retriable)
 
 
 class _Rarely(logging.Filter):

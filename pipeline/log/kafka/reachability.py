@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,7 @@ async def _connect(settings: LogSettings, server: str, arguments: dict[str, Any]
 
 
 def _of_network(server: str, error: BaseException) -> Reachability:
-    if isinstance(error, OSError) and type(error).__name__ == "gaierror":
+    if isinstance(error, socket.gaierror):
         return Reachability(False, f"{server}: no such host ({error})", "correct the name in log.url, or the DNS")
     if isinstance(error, ConnectionRefusedError):
         mend = "start the broker, or correct the port in log.url"
@@ -109,12 +110,10 @@ def _of_network(server: str, error: BaseException) -> Reachability:
 
 def _of_security(settings: LogSettings, server: str, error: BaseException) -> Reachability:
     what = str(error) or type(error).__name__
-    cause = error.__cause__ or error.__context__ or error
-    certificate = next((one for one in (error, cause) if isinstance(one, ssl.SSLCertVerificationError)), None)
-    if certificate is not None or "CERTIFICATE_VERIFY" in what:
+    if _is_behind(error, ssl.SSLCertVerificationError):
         mend = "name in log.tls.ca the authority that signed the broker's certificate, and in log.url a name it holds"
         return Reachability(False, f"{server}: its certificate is not trusted ({what})", mend)
-    if isinstance(cause, ssl.SSLError) or isinstance(error, ssl.SSLError):
+    if _is_behind(error, ssl.SSLError):
         mend = "take another port, one with TLS, or leave out log.tls"
         return Reachability(False, f"{server}: speaks no TLS, or not with us ({what})", mend)
     if settings.sasl is not None:
@@ -124,3 +123,10 @@ def _of_security(settings: LogSettings, server: str, error: BaseException) -> Re
         return Reachability(False, f"{server}: no TLS there ({what})", "take a port with TLS, or leave out log.tls")
     mend = "it may want TLS or a user: look at log.tls and log.sasl"
     return Reachability(False, f"{server}: answers, but not as Kafka in the clear does ({what})", mend)
+
+
+def _is_behind(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error of this kind is what made `error`."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -1,6 +1,6 @@
 """Where the state of a partition's rules is kept: beside the magnetic tier, for whoever owns the partition next.
 
-Each snapshot is named by the offset it covers, and the highest counts (`store.objects.keep`).
+Each snapshot is named by the offset it covers, and the highest counts (`store.state.keep`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 from store.errors import StoreFormatError
-from store.objects.keep import StreamKeep
 from store.record import TableId
+from store.state.keep import StreamKeep
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from pipeline.stream.rule_state import RuleKeep, RuleState
 from pipeline.stream.rule_state.keep import FLOOR, kind_of
 from rules import Engine, load_rules
 from rules.transition import Transition
-from store.objects.keep import StreamKeep
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry, TableId
+from store.state.keep import StreamKeep
 
 STREAM = "0123456789abcdef/readings/0"
 BLOCK = TableId("a.b", "farm", "cli/mate")

@@ -8,8 +8,8 @@ import pytest
 
 from store.catalog.catalog import TableSettings
 from store.memory import tier as memory_tier
-from store.memory.sequencer import OFFSET_BITS
 from store.record import TableId
+from store.sequence import OFFSET_BITS
 from store.store import Store
 from store.table import room
 from store.table.table import Table

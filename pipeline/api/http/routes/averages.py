@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query
 
 from pipeline.api.http import answers as told
 from pipeline.api.http.described import answers
-from pipeline.api.http.problems import Problem, bad_parameter
+from pipeline.api.http.problems import bad_parameter
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
 from pipeline.api.http.times import duration_ns, time_ns
 from pipeline.api.inventory.stores import by_table
 from pipeline.base.time_zones import zone_called
 from store.engine import interruption
-from store.reading.averages import Average, MeasureNotNumeric, UnknownMeasure, zone_averages
+from store.reading.averages import Average, zone_averages
 from store.reading.bins import DAY_NS, Bins
 from store.values.times import rfc3339
 
@@ -117,10 +117,7 @@ async def _averages(
         return shaped
 
     text = f"averages of {', '.join(measures)} in {', '.join(zones)}"
-    try:
-        shaped = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=text)
-    except (UnknownMeasure, MeasureNotNumeric) as error:
-        raise Problem(400, str(error), parameter="measure") from error
+    shaped = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=text)
     return [shaped[zone, measure] for zone in zones for measure in measures]
 
 

@@ -16,7 +16,7 @@ from pipeline.api.http.services import Services, asker, services, who
 from pipeline.api.http.slots import Asker
 from pipeline.api.inventory.directory import is_asked
 from pipeline.config.roles import Role
-from store.catalog.adopt import RETYPES, CannotRetype
+from store.catalog.adopt import RETYPES
 from store.catalog.catalog import TableInfo
 from store.catalog.schema import Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
@@ -41,7 +41,7 @@ async def measures(
     def answer() -> told.Measures:
         tables = [info for info in parts.store.catalog.tables(asker.account) if is_asked(info.table, table)]
         if table is not None and not tables:
-            raise Problem(404, f"there is no table {table}; /v1/zones lists those with rows", parameter="table")
+            raise UnknownTable(f"there is no table {table}; /v1/zones lists those with rows")
         with parts.store.snapshot(asker.account) as snapshot:
             snapshot.look_anew()
             found = [(info, snapshot.schema(info.table.database, info.table.table)) for info in tables]
@@ -106,9 +106,7 @@ async def _changed(
         try:
             info, schema = work(table)
         except (UnknownDatabase, UnknownTable) as error:
-            raise Problem(404, f"there is no table {body.table}", parameter="table") from error
-        except CannotRetype as error:
-            raise Problem(400, str(error), parameter="measure") from error
+            raise UnknownTable(f"there is no table {body.table}") from error
         return next(entry for entry in _measures(info, schema) if entry["measure"] == body.measure)
 
     return await parts.lists.run(asker, answer, text="a change of measures")

@@ -3,8 +3,13 @@
 import httpx
 import pytest
 
+from pipeline.api.http.problems import ANSWERS
+from pipeline.base import errors
 from pipeline.base.errors import LogError, LogFull
+from rules.errors import RuleError
+from store import errors as store_errors
 from store.errors import MagneticTierError, MagneticUnavailable, QueryTimeout, UnknownTable
+from store.sql.errors import SqlError
 from tests.support.http_service import HttpService
 
 MEMBERS = {"type", "title", "status", "detail"}
@@ -99,3 +104,38 @@ async def test_each_lower_level_error_has_its_answer(
 
     assert (answer.status_code, answer.json()["detail"]) == (status, detail)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+# What no request meets, by where it ends.
+ELSEWHERE: dict[str, tuple[type[Exception], ...]] = {
+    "the process does not start, or ends": (
+        errors.ConfigError,
+        errors.DataDirError,
+        errors.PortTaken,
+        store_errors.StoreLocked,
+    ),
+    "Timestream's operations, which alone create and delete": (
+        store_errors.DatabaseExists,
+        store_errors.TableExists,
+        store_errors.DatabaseNotEmpty,
+    ),
+    "what reads the device's bytes, or the log": (errors.MalformedPacket, errors.PayloadError, errors.FrameError),
+    "commands, which ask a server": (errors.ServerUnreachable, errors.ServerRefused, errors.OutputFailed),
+    "where rules are loaded": (RuleError,),
+}
+
+
+def subclasses(kind: type[Exception]) -> set[type[Exception]]:
+    return set[type[Exception]]().union(*({below} | subclasses(below) for below in kind.__subclasses__()))
+
+
+def test_each_error_of_ours_that_a_request_can_meet_is_in_the_table() -> None:
+    """By itself or by what it is a kind of; that it is a StoreError says nothing of who must act."""
+    roots = (errors.PipelineError, store_errors.StoreError, SqlError, RuleError)
+    elsewhere = {kind for kinds in ELSEWHERE.values() for kind in kinds}
+    known = (ANSWERS.keys() | elsewhere) - {store_errors.StoreError}
+    only_bases = {store_errors.RequestError, errors.RequestRefused}
+    ours = set[type[Exception]]().union(*map(subclasses, roots)) - only_bases
+
+    assert [kind.__name__ for kind in ours if not known.intersection(kind.__mro__)] == []
+    assert not elsewhere & ANSWERS.keys()

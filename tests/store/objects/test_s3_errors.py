@@ -1,0 +1,116 @@
+"""What a bucket answers becomes one of two errors, whichever client is told: the operator's, or one that may pass."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from store.engine.duck import run
+from store.errors import MagneticTierError, MagneticUnavailable, QueryFailed, StoreError
+from store.magnetic.delta import DeltaHandle
+from store.objects import s3_files
+from store.objects.location import S3Location
+from store.objects.s3 import S3Objects
+
+REFUSALS = [
+    ("AccessDenied", 403),
+    ("InvalidAccessKeyId", 403),
+    ("SignatureDoesNotMatch", 403),
+    ("NoSuchBucket", 404),
+    ("MethodNotAllowed", 405),
+    ("PermanentRedirect", 301),  # another region's bucket
+]
+PASSING = [("SlowDown", 503), ("InternalError", 500)]
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers whatever is asked with one error of S3."""
+
+    code, status = "AccessDenied", 403
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = f"<Error><Code>{self.code}</Code><Message>told so</Message></Error>".encode()
+        self.send_response(self.status)
+        self.send_header("content-type", "application/xml")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815  # names of http.server
+
+    def log_message(self, *_: object) -> None:
+        """Not to standard error."""
+
+
+@contextmanager
+def bucket(code: str, status: int) -> Iterator[S3Location]:
+    handler = type("Answering", (Answering,), {"code": code, "status": status})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield S3Location("bucket", "p", "us-east-1", f"http://127.0.0.1:{server.server_port}", "key", "secret")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def pyarrow_writes(location: S3Location) -> None:
+    with s3_files.errors(location, "a", "written"):
+        s3_files.filesystem(location).open_output_stream(location.key("a")).close()
+
+
+def duckdb_reads(location: S3Location) -> None:
+    schema = pa.schema([("a", pa.int64())])
+    rows = ds.dataset(
+        [location.key("a.parquet")], schema=schema, format="parquet", filesystem=s3_files.filesystem(location)
+    )
+    with duckdb.connect() as cursor:
+        cursor.register("rows", rows)
+        run(cursor, "SELECT sum(a) FROM rows")
+
+
+CLIENTS: dict[str, tuple[Callable[[S3Location], object], type[StoreError]]] = {
+    "obstore lists": (lambda location: S3Objects(location).list("folder"), MagneticTierError),
+    "obstore creates": (lambda location: S3Objects(location).create("a", b"x"), MagneticTierError),
+    "pyarrow writes": (pyarrow_writes, MagneticTierError),
+    "deltalake opens": (DeltaHandle.open, MagneticTierError),
+    "deltalake creates": (lambda location: DeltaHandle.create(location, []), MagneticTierError),
+    "duckdb reads": (duckdb_reads, QueryFailed),
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("code", "status"), REFUSALS)
+def test_what_the_bucket_refuses_is_the_operators(client: str, code: str, status: int) -> None:
+    asks, expected = CLIENTS[client]
+
+    with bucket(code, status) as location, pytest.raises(expected) as caught:
+        asks(location)
+
+    assert not isinstance(caught.value, MagneticUnavailable)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("code", "status"), PASSING)
+def test_what_may_pass_is_tried_again(client: str, code: str, status: int) -> None:
+    with bucket(code, status) as location, pytest.raises(MagneticUnavailable):
+        CLIENTS[client][0](location)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_bucket_that_nobody_answers_for_is_away(client: str) -> None:
+    with bucket(*PASSING[0]) as location:
+        pass  # its port is free again
+
+    with pytest.raises(MagneticUnavailable):
+        CLIENTS[client][0](location)
