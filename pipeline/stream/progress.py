@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-NS = 1_000_000_000
+from store.values.times import NS
 
 
 class HowFar(Protocol):

@@ -20,10 +20,10 @@ import numpy.typing as npt
 from store.catalog.changes import ColumnChanges
 from store.catalog.schema import Columns
 from store.record import MeasureType, RecordBatch
+from store.values.times import NS
 
-_SECOND_NS = 1_000_000_000
-EARLIEST_NS = -(2**63) + _SECOND_NS
-LATEST_NS = 2**63 - 1 - _SECOND_NS
+EARLIEST_NS = -(2**63) + NS
+LATEST_NS = 2**63 - 1 - NS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,10 @@ from store import layout
 from store.objects import s3_files
 from store.objects.files import fsync_file, fsync_folder, make_folders
 from store.objects.location import S3Location
+from store.values.times import EPOCH
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's own, so that it reads them in parallel
 _DAY_US = 86_400_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
 def date_text(day: int) -> str:
     """The date of the `day`th day since 1970-01-01."""
-    return (_EPOCH + timedelta(days=day)).date().isoformat()
+    return (EPOCH + timedelta(days=day)).date().isoformat()
 
 
 class FileWriter:

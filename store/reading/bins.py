@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
+
+from store.values.times import EPOCH, NS, whole_s
 
 DAY_NS = 86_400 * 1_000_000_000
 WEEK_NS = 7 * DAY_NS
 _MONDAY_NS = -3 * DAY_NS  # 1969-12-29: the epoch is a Thursday
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Bins:
         if self.zone is None:
             return start_ns
         local = datetime(1970, 1, 1, tzinfo=self.zone) + timedelta(seconds=start_ns // 1_000_000_000)
-        return (local.astimezone(UTC) - _EPOCH) // timedelta(seconds=1) * 1_000_000_000
+        return whole_s(local) * NS
 
 
 def _offset_sql(zone: tzinfo, time_ns: str, from_ns: int, to_ns: int) -> str:
@@ -68,6 +69,6 @@ def _offsets(zone: tzinfo, from_s: int, to_s: int) -> Iterator[tuple[int, int]]:
 
 
 def _offset(zone: tzinfo, instant_s: int) -> int:
-    offset = (_EPOCH + timedelta(seconds=instant_s)).astimezone(zone).utcoffset()
+    offset = (EPOCH + timedelta(seconds=instant_s)).astimezone(zone).utcoffset()
     assert offset is not None
     return int(offset.total_seconds())

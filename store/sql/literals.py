@@ -8,15 +8,16 @@ constant is a number with a unit and no space, `5m`, `1day`, `2y`. Ranges: AWS r
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from store.sql.types import INTERVAL, MONTHS
+from store.values.times import EPOCH, NS, whole_s
 
 if TYPE_CHECKING:
     from store.sql.types import ScalarType
 
-NS_PER_S = 1_000_000_000
+NS_PER_S = NS
 NS_PER_DAY = 86_400 * NS_PER_S
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
@@ -39,7 +40,6 @@ UNIT_NS = {
 }
 UNIT_MONTHS = {"month": 1, "y": 12, "year": 12}
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?:(Z)|([+-]\d{2}):?(\d{2}))?)?",
     re.ASCII,
@@ -60,7 +60,7 @@ def parse_timestamp(text: str) -> int | None:
         )
     except ValueError:
         return None
-    seconds = (moment - _EPOCH) // timedelta(seconds=1)
+    seconds = whole_s(moment)
     if zone_hours is not None:
         offset = int(zone_hours[1:]) * 3600 + int(zone_minutes) * 60
         seconds -= -offset if zone_hours[0] == "-" else offset
@@ -71,7 +71,7 @@ def parse_timestamp(text: str) -> int | None:
 def parse_date(text: str) -> int | None:
     """Days since 1970 of a date text; None if it is not one."""
     try:
-        return (date.fromisoformat(text.strip()) - _EPOCH.date()).days
+        return (date.fromisoformat(text.strip()) - EPOCH.date()).days
     except ValueError:
         return None
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from store.sql.literals import NS_PER_DAY, NS_PER_S
 from store.sql.types import ArrayType, RowType, ScalarType, SqlType
-
-_EPOCH = date(1970, 1, 1)
+from store.values.times import EPOCH
 
 
 def format_double(value: float) -> str:
@@ -36,7 +35,7 @@ def format_double(value: float) -> str:
 
 def format_date(days: int) -> str:
     """`2026-11-23`."""
-    return (_EPOCH + timedelta(days=days)).isoformat()
+    return (EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def format_time(time_ns: int) -> str:

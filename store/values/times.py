@@ -10,11 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 NS = 1_000_000_000
 NS_PER_MS = 1_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )  # section 5.6
+
+
+def whole_s(moment: datetime) -> int:
+    """Whole seconds from 1970 to `moment`, which has a zone; exact, as `timestamp()` is not."""
+    return (moment - EPOCH) // _SECOND
 
 
 def rfc3339(time_ns: int, digits: int | None = None) -> str:
@@ -33,4 +38,4 @@ def parse_rfc3339(text: str) -> int:
         raise ValueError(f'"{text}" is not a time; write RFC 3339 with an offset, as in 2026-11-23T10:00:00Z')
     day, time, fraction, offset = match.groups()
     moment = datetime.fromisoformat(f"{day}T{time}{offset.upper()}")
-    return (moment - _EPOCH) // _SECOND * NS + int((fraction or "0").ljust(9, "0"))
+    return whole_s(moment) * NS + int((fraction or "0").ljust(9, "0"))

@@ -8,7 +8,7 @@ where the double does not tell all digits, those of the payload count. A number 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -20,11 +20,11 @@ from pipeline.stream.normalise.routes import MAX_TIME_NS, Route, TimeField, Time
 from pipeline.stream.normalise.showing import shown
 from pipeline.stream.normalise.values import number_of
 from store.host_time import is_set
+from store.values.times import rfc3339
 
 NS_PER_UNIT = {TimeUnit.S: 10**9, TimeUnit.MS: 10**6, TimeUnit.US: 10**3, TimeUnit.NS: 1}
 _AFTER_A_NUMBER = b",}] \r\n\t"
 _MOST_ZEROS = 24
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_ns_of(value: Scalar | Decimal, time: TimeField, arrival_ns: int) -> int:
@@ -107,4 +107,4 @@ def _wanted(value: Any, time: TimeField) -> str:
 
 
 def _text(time_ns: int) -> str:
-    return f"{_EPOCH + timedelta(microseconds=time_ns // 1_000):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return rfc3339(time_ns, 6)

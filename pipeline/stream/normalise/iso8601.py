@@ -14,14 +14,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
+from store.values.times import whole_s
+
 _ISO = re.compile(
     r"""\s* (\d{4}) (?: -(\d\d)-(\d\d) | (\d\d)(\d\d) ) (?:[Tt]|\ +)
         (\d\d) (?: :(\d\d) (?: :(\d\d) (?:[.,](\d+))? )? | (\d\d) (?: (\d\d) (?:[.,](\d+))? )? )
         (?: \ * (?: ([Zz]|UTC|GMT) | ([+-])(\d\d)(?::?([0-5]\d))? ) )? \s*""",
     re.ASCII | re.VERBOSE,
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
 
 
 def iso_ns(text: str, zone: tzinfo | None, near_ns: int) -> int | None:
@@ -51,15 +51,11 @@ def _whole_s(local: datetime, match: re.Match[str], zone: tzinfo | None, near_ns
     utc, sign, offset_hours, offset_minutes = match.group(13, 14, 15, 16)
     if sign is not None:
         offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes or 0))
-        return _seconds(local.replace(tzinfo=timezone(-offset if sign == "-" else offset)))
+        return whole_s(local.replace(tzinfo=timezone(-offset if sign == "-" else offset)))
     if utc is not None:
-        return _seconds(local.replace(tzinfo=UTC))
+        return whole_s(local.replace(tzinfo=UTC))
     if zone is None:
         return None
-    first, second = (_seconds(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    first, second = (whole_s(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
     is_twice = first < second  # the other way round the clock skipped it
     return second if is_twice and abs(second - near_ns // 10**9) < abs(first - near_ns // 10**9) else first
-
-
-def _seconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _SECOND

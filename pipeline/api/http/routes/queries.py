@@ -13,13 +13,12 @@ from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.forwarding import FORWARDED, forwarded
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, account, services
-from store.values.times import rfc3339
+from store.values.times import NS, rfc3339
 
 router = APIRouter(prefix="/v1/queries", tags=["sql"])
 
 Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
-NS = 1_000_000_000
 
 
 @router.get("", summary="Queries that run or wait, the oldest first", **answers(told.Queries))
