@@ -15,6 +15,14 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A store for all tests of a module, which write to it once and then ask."""
+    database = Database(tmp_path_factory.mktemp("asked") / "store")
+    yield database
+    database.store.close()
+
+
+@pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A store without tables, for queries that need none."""
     database = Database(tmp_path_factory.mktemp("empty") / "store")

@@ -12,11 +12,11 @@ from store.sql.errors import NameNotFound, NotSupported, QueryTimedOut, SyntaxIn
 FROM = 'FROM "db"."t"'
 
 
-@pytest.fixture
-def filled(db: Database) -> Database:
+@pytest.fixture(scope="module")
+def filled(asked: Database) -> Database:
     values = (("temp", MeasureType.DOUBLE, 21.5), ("n", MeasureType.BIGINT, 3), ("text", MeasureType.VARCHAR, "x"))
-    db.write("db", "t", [WriteRecord((("host", "a"), ("Region", "eu")), "m", NOW_NS, 1, values)])
-    return db
+    asked.write("db", "t", [WriteRecord((("host", "a"), ("Region", "eu")), "m", NOW_NS, 1, values)])
+    return asked
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from store.record import MeasureType
 from store.sql import SqlError
 
 
-@pytest.fixture
-def filled(db: Database) -> Database:
-    db.write("db", "t", [WriteRecord((("host", "a"),), "m", NOW_NS, 1, (("temp", MeasureType.DOUBLE, 21.5),))])
-    return db
+@pytest.fixture(scope="module")
+def filled(asked: Database) -> Database:
+    asked.write("db", "t", [WriteRecord((("host", "a"),), "m", NOW_NS, 1, (("temp", MeasureType.DOUBLE, 21.5),))])
+    return asked
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from store.sql.values import format_double
 MINUTE_NS = 60_000_000_000
 
 
-@pytest.fixture
-def hosts(db: Database) -> Database:
+@pytest.fixture(scope="module")
+def hosts(asked: Database) -> Database:
     """Three hosts a, b, c in regions eu, eu, us; two rows each, temp 1…6, n only in the first."""
     records = []
     for row in range(6):
@@ -22,8 +22,8 @@ def hosts(db: Database) -> Database:
         if row % 2 == 0:
             values.append(("n", MeasureType.BIGINT, row))
         records.append(WriteRecord(dimensions, "m", NOW_NS - row * MINUTE_NS, 1, tuple(values)))
-    db.write("db", "t", records)
-    return db
+    asked.write("db", "t", records)
+    return asked
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ NS_PER_S = 1_000_000_000
 FROM = 'FROM "db"."t"'
 
 
-@pytest.fixture
-def filled(db: Database) -> Database:
+@pytest.fixture(scope="module")
+def filled(asked: Database) -> Database:
     """Hosts a and b with temperatures 1, 2, 3 and 10, 20 a second apart."""
     readings = [("a", 0, 1.0), ("a", 1, 2.0), ("a", 2, 3.0), ("b", 0, 10.0), ("b", 1, 20.0)]
-    db.write(
+    asked.write(
         "db",
         "t",
         [
@@ -23,7 +23,7 @@ def filled(db: Database) -> Database:
             for host, at, value in readings
         ],
     )
-    return db
+    return asked
 
 
 @pytest.mark.parametrize(
