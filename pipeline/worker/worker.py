@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from pipeline.config import Address, Config
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.faust.app import App
 from pipeline.log.faust.transport import LogUse, TopicPartitions
+from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.keeper import PartitionKeeper
 from pipeline.stream.rule_state.book import RuleBook, say_patterns_without_files
@@ -93,6 +94,19 @@ def fail(error: BaseException) -> None:
     os._exit(1)
 
 
+@contextlib.contextmanager
+def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
+    """Where no other worker is of this log, no other is of its magnetic tier: each would miss the other's rows.
+
+    Only of a tier in a folder. Raises DataDirLocked, naming who has it.
+    """
+    if admin.others_take_over or "://" in config.magnetic_url:
+        yield
+        return
+    with sole(Path(config.magnetic_url) / store_layout.SHARED / store_layout.LOCK, "streamgauge worker"):
+        yield
+
+
 def refuse(error: StoreError) -> None:
     """End this process now: the operator has to act, and the message says how."""
     log.critical("%s", error)
@@ -117,9 +131,7 @@ class Worker:
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
         self.held.enter_context(lock_worker(config.log_settings))
         self.admin = open_admin(config.log_settings)
-        if not self.admin.others_take_over and "://" not in config.magnetic_url:  # it would answer for another's rows
-            lock = Path(config.magnetic_url) / store_layout.SHARED / store_layout.LOCK
-            self.held.enter_context(sole(lock, "streamgauge worker"))
+        self.held.enter_context(right_to_tier(config, self.admin))
         migrate(config, self.admin)
         self.rules = load_rules(config.rule_files)
         self.partitions = PartitionKeeper(config, self.admin, self.rules)

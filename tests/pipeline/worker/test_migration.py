@@ -25,7 +25,7 @@ from pipeline.worker.migration import migrate
 from rules import load_rules
 from store.errors import StoreFormatError
 from store.layout import SHARED
-from store.objects.objects import open_objects
+from store.objects.objects import ASIDE, open_objects
 from tests.pipeline.worker.files.make_data_dirs import Running
 from tests.support.s3_server import S3Server
 from tests.support.stopped_states import StoppedStates
@@ -58,7 +58,7 @@ def migrated(config: Config) -> Iterator[LogAdmin]:
 def objects_below(folder: Path) -> dict[str, bytes]:
     """What migration has made, by path."""
     root = folder / "data" / "magnetic" / SHARED
-    files = (path for path in root.rglob("*") if path.is_file() and path.parent.name != "aside")
+    files = (path for path in root.rglob("*") if path.is_file() and path.parent.name != ASIDE)
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
