@@ -21,7 +21,6 @@ import repository  # noqa: F401  # for tests.support
 from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.store import Store
-from store.table import compaction
 from store.testing import Row, batch_of
 from tests.support.s3_server import S3Server, s3_server
 
@@ -68,7 +67,7 @@ class Bench:
     def merge(self) -> None:
         """All files into one."""
         table = self.store.all_tables()[0]
-        compaction.rewrite(table, table.magnetic.version.files)
+        table.rewrite(table.files())
 
     def cost(self, what: str, work: Callable[[], object]) -> None:
         """Do it, and print what it took."""

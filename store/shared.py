@@ -131,7 +131,7 @@ class SharedStore:
     def snapshot(self, account: str, gather: Gather | None = None) -> Snapshot:
         """A view of the account's tables for queries, whoever owns what. From any thread; close it.
 
-        `gather` gives the rows of each stream beyond a version: a `TailReply`, by asking `store.reading.tail.tail` of
+        `gather` gives the rows of each stream beyond a version: a `TailReply`, by asking `Store.tail` of
         its owner, or, of a store of this process, what the call that it is given makes of that. It passes on `Behind`
         of any of them, and raises (PartitionSilent, say) if an owner does not answer. None: this process has them all.
         """
@@ -165,7 +165,7 @@ class SharedStore:
 
     def _remove(self, info: TableInfo) -> None:
         for store in self.stores():
-            store.drop_deleted()
+            store.tables.drop_deleted()
         self.remove_files(info)
 
     def remove_files(self, info: TableInfo) -> None:

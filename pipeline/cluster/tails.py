@@ -7,7 +7,7 @@ import msgspec
 from pipeline.cluster.peers import Peers, Question
 from pipeline.stream.partitions.owned import OwnedPartitions
 from store.errors import Behind
-from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest, tail
+from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest
 
 
 class TailAsked(msgspec.Struct, frozen=True, array_like=True):
@@ -53,7 +53,7 @@ def answer(owned: OwnedPartitions, body: bytes) -> bytes:
 
 def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailRequest) -> list[TailReply]:
     """The replies of these partitions, which are this worker's. Raises NotOwned if one is not, or is replayed yet."""
-    return [tail(partition.store, request) for partition in owned.ready(partitions)]
+    return [partition.store.tail(request) for partition in owned.ready(partitions)]
 
 
 def _told(data: bytes) -> list[TailReply | PinnedRows]:

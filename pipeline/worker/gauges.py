@@ -57,10 +57,10 @@ class Gauges:
         # the stores of one process share their memory
         metrics.memory_bytes.set(max((store.table_bytes() for store in stores), default=0))
         metrics.tables.set(len(tables))
-        metrics.chunks.set(sum(len(table.memory.chunks) for table in tables))
-        metrics.uncommitted_bytes.set(sum(table.memory.uncommitted_bytes for table in tables))
-        files = {str(table.id): len(table.magnetic.version.files) for table in tables}
-        for name, count in by_label(files.items()):
+        sizes = {str(table.id): table.size() for table in tables}
+        metrics.chunks.set(sum(size.chunks for size in sizes.values()))
+        metrics.uncommitted_bytes.set(sum(size.uncommitted_bytes for size in sizes.values()))
+        for name, count in by_label((name, size.files) for name, size in sizes.items()):
             metrics.magnetic_files.labels(name).set(count)
 
 

@@ -25,12 +25,13 @@ import pyarrow as pa
 
 from store import layout
 from store.catalog.schema import Column, Columns
-from store.engine.duck import Cursor, Duck, load
+from store.engine.duck import Cursor, Duck, load, run
 from store.memory.newness import NEVER_NS
 from store.record import Int32s, Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS
 
 CHUNK_ROWS = 200_000
+KEY = "_key"  # of rows found: the number of the key asked for
 _MERGED_CHUNKS = 8  # of one size become one
 _LEVELS = ((0, 4), (4, 32))  # sizes of chunks that are merged with each other, in `CHUNK_ROWS`; larger ones stay
 SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 MB
@@ -235,28 +236,28 @@ class MemoryTier:
 
     # Reading
 
-    def find(
-        self, series: Int32s, time_ns: Int64s, given: Sequence[Column]
-    ) -> list[tuple[int, int, int, int, int, dict[str, object]]]:
-        """Rows here at any of these keys: (series, time, version, stream, sequence, present measures by name).
+    def find(self, series: Int32s, time_ns: Int64s, given: Sequence[Column]) -> list[pa.Table]:
+        """Rows here at any of these keys: `KEY` tells which; version, stream, sequence, present measures by column.
 
         `given` are the measures as readers have them.
         """
-        probe = pa.table({layout.SERIES_ID: series, layout.TIME_NS: time_ns})
+        keys = pa.table({layout.SERIES_ID: series, layout.TIME_NS: time_ns, KEY: np.arange(len(series))})
         first_ns, last_ns = int(time_ns.min()), int(time_ns.max())
-        found: list[tuple[int, int, int, int, int, dict[str, object]]] = []
-        self._writer.register("keys_to_find", probe)
+        found = []
+        self._writer.register("keys_to_find", keys)
         try:
             for chunk in self.chunks:
                 if chunk.to_ns < first_ns or chunk.from_ns > last_ns:
                     continue
                 measures = [column for column in given if column.expression or column.physical in chunk.measures]
-                cursor = self._writer.execute(
-                    f"SELECT {_columns_of_row('r', measures)} FROM {self._with(chunk, measures)} r JOIN keys_to_find k "
+                listed = "".join(f", r.{column.quoted}" for column in measures)
+                sql = (
+                    f'SELECT k."{KEY}", r."{layout.VERSION}", r."{layout.STREAM}", r."{layout.SEQUENCE}"{listed} '
+                    f"FROM {self._with(chunk, measures)} r JOIN keys_to_find k "
                     f'USING ("{layout.SERIES_ID}", "{layout.TIME_NS}") '
                     f'WHERE r."{layout.TIME_NS}" BETWEEN {first_ns} AND {last_ns}'
                 )
-                found.extend(row_of(record, measures) for record in cursor.fetchall())
+                found.append(run(self._writer, sql))
         finally:
             self._writer.unregister("keys_to_find")
         return found
@@ -374,15 +375,3 @@ class MemoryTier:
 
     def _drop(self, chunk: Chunk) -> None:
         self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
-
-
-def _columns_of_row(alias: str, measures: Sequence[Column]) -> str:
-    fixed = (layout.SERIES_ID, layout.TIME_NS, layout.VERSION, layout.STREAM, layout.SEQUENCE)
-    return ", ".join(f'{alias}."{name}"' for name in (*fixed, *(column.physical for column in measures)))
-
-
-def row_of(record: Sequence[object], measures: Sequence[Column]) -> tuple[int, int, int, int, int, dict[str, object]]:
-    """A fetched row, its measures by name."""
-    series, time_ns, version, stream, sequence = record[:5]
-    values = {c.name: v for c, v in zip(measures, record[5:], strict=True) if v is not None}
-    return series, time_ns, version, stream, sequence, values  # type: ignore[return-value]  # DuckDB's fetchall is untyped

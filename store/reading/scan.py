@@ -44,6 +44,15 @@ class ChunkView:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """The version that rows in RAM are read beside: its number and positions, and itself where it is known here."""
+
+    number: int
+    positions: Mapping[str, int]
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryView:
     """What is in RAM of a table in one store, as it was when pinned, to be read beside `version`."""
 

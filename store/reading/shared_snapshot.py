@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from store.catalog.catalog import TableInfo
 from store.catalog.present import schema_of
-from store.catalog.schema import Columns, TableSchema
+from store.catalog.schema import TableSchema
 from store.catalog.shared import SharedCatalog
 from store.engine.duck import Duck
 from store.errors import Behind, PartitionSilent, QueryFailed, RequestError
@@ -27,10 +27,8 @@ from store.magnetic.versions import Newest, Versions
 from store.reading.scan import END_OF_TIME_NS, Selection, TableView, TailView
 from store.reading.series import series_of
 from store.reading.snapshot import Snapshot, bounds
-from store.reading.tail import Gather, PinnedRows, TailReply, TailRequest, pin, to_sequence_of
+from store.reading.tail import Gather, Partition, PinnedRows, Readable, TailReply, TailRequest, to_sequence_of
 from store.record import TableId
-from store.store import Store
-from store.table.table import Table
 
 __all__ = ["Gather", "SharedSnapshot"]
 
@@ -57,7 +55,7 @@ class SharedSnapshot(Snapshot):
         clock_ns: Callable[[], int],
         versions: Versions,
         streams: Sequence[str],
-        stores: Sequence[Store],
+        stores: Sequence[Partition],
         gather: Gather | None,
     ) -> None:
         """Made by `SharedStore.snapshot`: `stores` are those of this process."""
@@ -147,11 +145,11 @@ class SharedSnapshot(Snapshot):
         known = {column.physical for table in here for column in table.stored_columns()}
         return self._versions.newest(info, now=has_all or self._looks_anew, after=after, known=known)
 
-    def _tables_here(self, info: TableInfo) -> list[Table]:
+    def _tables_here(self, info: TableInfo) -> list[Readable]:
         tables = []
         for store in self._stores:
             with suppress(RequestError):  # deleted, or its stream given back, at this very moment
-                tables.append(store.table_to_read(info.table))
+                tables.append(store.to_read(info.table))
         return [table for table in tables if table.info.is_same_table(info)]
 
     def _ask(self, table: TableId, selection: Selection) -> tuple[_Pinned, list[TailReply | PinnedRows]]:
@@ -228,11 +226,11 @@ class SharedSnapshot(Snapshot):
         return self._text(view, selection)
 
 
-def _pin_here(pinned: _Pinned, store: Store, request: TailRequest) -> PinnedRows:
+def _pin_here(pinned: _Pinned, store: Partition, request: TailRequest) -> PinnedRows:
     assert store.own is not None
     known = pinned.rows.get(store.own)
     if known is None or known.table is not store.opened(request.table):
-        rows = pin(store, request, pinned.newest.version)
+        rows = store.pin(request, pinned.newest.version)
         to_sequence = pinned.to_sequence.get(rows.stream)
         if to_sequence is not None:
             rows = replace(rows, memory=replace(rows.memory, to_sequence=to_sequence))
@@ -247,11 +245,9 @@ def _unpin(pinned: _Pinned) -> None:
         rows.unpin()
 
 
-def _newest_here(tables: Sequence[Table]) -> Newest:
+def _newest_here(tables: Sequence[Readable]) -> Newest:
     """The newest version that any of the stores of all streams has, and the columns that there are."""
-    newest = max(tables, key=lambda table: table.magnetic.version.number)
-    columns = Columns.of(newest.stored_columns())
-    if len(tables) > 1:
-        for column in (*newest.magnetic.columns(), *(column for table in tables for column in table.stored_columns())):
-            columns.add(column)
-    return Newest(newest.magnetic.version, columns, newest.magnetic.data)
+    newest = max((table.newest() for table in tables), key=lambda newest: newest.version.number)
+    for column in (column for table in tables for column in table.stored_columns()):
+        newest.columns.add(column)
+    return newest

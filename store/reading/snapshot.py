@@ -25,8 +25,8 @@ from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
 from store.reading.scan import END_OF_TIME_NS, MemoryView, Selection, TableView, text
 from store.reading.series import LISTED, series_of
+from store.reading.tail import Readable
 from store.record import TableId
-from store.table.table import Table
 
 
 class Snapshot(ABC):
@@ -125,12 +125,12 @@ class StoreSnapshot(Snapshot):
         catalog: Catalog,
         duck: Duck,
         clock_ns: Callable[[], int],
-        table_of: Callable[[TableId], Table],
+        table_of: Callable[[TableId], Readable],
     ) -> None:
         """Made by `Store.snapshot`."""
         super().__init__(account, catalog, duck, clock_ns)
         self._table_of = table_of
-        self._views: dict[TableId, tuple[Table, TableView]] = {}
+        self._views: dict[TableId, tuple[Readable, TableView]] = {}
 
     def close(self) -> None:
         """Unpin every table."""
@@ -162,11 +162,11 @@ class StoreSnapshot(Snapshot):
         if pinned is None:
             info = self._catalog.table(table)
             used = self._table_of(table)
-            with used.lock:
-                memory, schema = used.pin(), used.schema(info)
+            schema, memory, data = used.pin(info)
             seen_from_ns = self._visible_from_ns(info, memory.version, [memory])
-            superseded_ns, data = memory.superseded_ns, used.magnetic.data
-            view = TableView(schema, (memory,), memory.whole_from_ns, memory.version, data, superseded_ns, seen_from_ns)
+            view = TableView(
+                schema, (memory,), memory.whole_from_ns, memory.version, data, memory.superseded_ns, seen_from_ns
+            )
             pinned = self._views[table] = (used, view)
         return pinned[1]
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store.engine.duck import run
-from store.errors import Behind, QueryFailed, RequestError
+from store.catalog.catalog import TableInfo
+from store.catalog.schema import Column, TableSchema
+from store.magnetic.data_files import DataFiles
 from store.magnetic.tier import Version
-from store.reading.scan import MemoryView, Selection, beyond
-from store.reading.series import series_of
+from store.magnetic.versions import Newest
+from store.reading.scan import MemoryView
 from store.record import Int64s, TableId
 from store.sequence import OFFSET_BITS
-from store.store import Store
-from store.table.table import Beside, Table
 
 
 class TailRequest(msgspec.Struct, frozen=True):
@@ -96,12 +95,58 @@ class _Wire(msgspec.Struct, array_like=True):
     rows: bytes
 
 
+class Readable(Protocol):
+    """A table that is open in this process."""
+
+    @property
+    def info(self) -> TableInfo:
+        """As it was opened."""
+        ...
+
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The dimensions and measures that rows have now."""
+        ...
+
+    def newest(self) -> Newest:
+        """The version that readers are given, and the columns that are known."""
+        ...
+
+    def pin(self, info: TableInfo) -> tuple[TableSchema, MemoryView, DataFiles]:
+        """What is in RAM of all that was applied, beside the version of now, until `unpin`. Raises UnknownTable."""
+        ...
+
+    def unpin(self, view: MemoryView) -> None:
+        """The view is read no more."""
+        ...
+
+
+class Partition(Protocol):
+    """The store of a stream, in this process."""
+
+    @property
+    def own(self) -> str | None:
+        """The stream."""
+        ...
+
+    def opened(self, table: TableId) -> Readable | None:
+        """The table, if it is open."""
+        ...
+
+    def to_read(self, table: TableId) -> Readable:
+        """The table, opened if it is not yet. Raises UnknownDatabase, UnknownTable."""
+        ...
+
+    def pin(self, request: TailRequest, version: Version | None) -> PinnedRows:
+        """The rows to be read beside the version that is asked about. Raises Behind."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PinnedRows:
     """In place of a reply, of a stream of this process: its rows where they are. `unpin` lets go of them."""
 
     stream: str
-    table: Table
+    table: Readable
     memory: MemoryView
 
     def unpin(self) -> None:
@@ -109,74 +154,12 @@ class PinnedRows:
         self.table.unpin(self.memory)
 
 
-Pin: TypeAlias = Callable[[Store], PinnedRows]
+Pin: TypeAlias = Callable[[Partition], PinnedRows]
 Gather: TypeAlias = Callable[[TailRequest, Pin], Sequence[TailReply | PinnedRows]]
-"""Of each stream its rows beyond the version: by asking `tail` of its owner, or, of a store of ours, by pinning it."""
-
-
-def tail(store: Store, request: TailRequest) -> TailReply:
-    """What `store`, of a partition, has beyond the request's position of its stream. From any thread; may block.
-
-    Raises Behind if it does not hold all of that any more, or knows another table of this name: the position is out of
-    date, or the catalog of one of the two.
-    """
-    rows = pin(store, request, None)
-    table, memory = rows.table, rows.memory
-    cursor = table.duck.cursor()
-    try:
-        schema, dimensions = table.schema(table.info), request.dimensions
-        series = None if dimensions is None else [series_of(cursor, schema, memory, dimensions)]
-        found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
-    except QueryFailed as error:
-        raise (Behind(f"{table.id} was let go of meanwhile") if table.is_dropped else error) from error
-    finally:
-        cursor.close()
-        rows.unpin()
-    times = memory.superseded_ns
-    within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
-    return TailReply(rows.stream, to_sequence_of(rows, request), within, found)
-
-
-def pin(store: Store, request: TailRequest, version: Version | None) -> PinnedRows:
-    """The rows of `store`, of a partition, to be read beside the version that is asked about: `version`, if it is here.
-
-    Raises Behind as `tail` does.
-    """
-    assert store.own is not None, "a store that shares nothing has no tail"
-    table = _table(store, request)
-    asked = request.positions.get(store.own, -1)
-    _is_ours(store, table, store.own, asked)
-    with table.lock:  # what is superseded, what is gone, and the rows: of one moment
-        if table.is_dropped or asked < table.gone_to:
-            raise Behind(f"{table.id}: rows of {store.own} beyond {asked} are not all in RAM: {table.gone_to} is")
-        return PinnedRows(store.own, table, table.pin(Beside(request.version, request.positions, version)))
+"""Of each stream its rows beyond the version: its owner's tail, or, of a store of ours, those that it pins."""
 
 
 def to_sequence_of(rows: PinnedRows, beside: Version | TailRequest) -> int:
     """The highest `_sequence` of the table in the stream, of the version's rows and those in RAM."""
     asked = beside.positions.get(rows.stream, -1)
     return max(((asked + 1) << OFFSET_BITS) - 1, rows.memory.last_sequence)
-
-
-def _is_ours(store: Store, table: Table, own: str, asked: int) -> None:
-    """Raises Behind if the version has rows of our stream that we have not written: another worker's it is then."""
-    if asked <= table.magnetic.version.positions.get(own, -1):
-        return
-    with table.io_lock:  # or a commit of ours is made, and not yet published
-        known = table.magnetic.version.positions.get(own, -1)
-    if asked > known:
-        store.is_overtaken_by(f"position of {own} is {asked} in {table.id} and {known} here")
-        raise Behind(f"{own} is another worker's by now")
-
-
-def _table(store: Store, request: TailRequest) -> Table:
-    try:
-        table = store.table_to_read(request.table)
-        if table.info.incarnation != request.incarnation:
-            store.drop_deleted(now=True)
-            table = store.table_to_read(request.table)
-    except RequestError as error:
-        raise Behind(f"{request.table} is not there any more") from error
-    if store.is_closed or store.is_overtaken or table.info.incarnation != request.incarnation:
-        raise Behind(f"{request.table} is another table by now, or {store.own} another worker's")
-    return table

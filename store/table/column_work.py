@@ -83,9 +83,8 @@ def _decide(store: Reader, table: TableId, decide: Callable[[TableInfo], Adopted
 def take_in(catalog: Catalog, table: Table) -> None:
     """Have an open table know what was decided about its columns."""
     info = catalog.find(table.id)
-    if info is not None and info.changes != table.changes and table.info.is_same_table(info):
-        table.changes = info.changes
-        table.index.retyped += 1
+    if info is not None:
+        table.take_in_changes(info)
 
 
 def _adopted(

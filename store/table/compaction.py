@@ -22,10 +22,11 @@ from store import layout
 from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, names
 from store.engine.duck import Cursor, stream
 from store.errors import MagneticConflict
+from store.magnetic import compaction_plan
 from store.magnetic.parquet import DataFile, FileWriter, to_magnetic
 from store.reading.scan import magnetic_rows
 from store.record import Int64s
-from store.table.table import Table
+from store.table.core import Core
 
 log = logging.getLogger(__name__)
 
@@ -34,25 +35,25 @@ _BATCH_ROWS = 122_880
 _NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.STREAM}" DESC, "{layout.SEQUENCE}" DESC'
 
 
-def clearable(table: Table, files: Sequence[DataFile]) -> Int64s:
+def clearable(core: Core, files: Sequence[DataFile]) -> Int64s:
     """Superseded times whose marks can go when `files`, and no others, are rewritten together."""
     chosen = {file.path for file in files}
-    others = [file for file in table.magnetic.version.files if file.path not in chosen]
+    others = [file for file in core.magnetic.version.files if file.path not in chosen]
     first_ns, last_ns = min(file.from_ns for file in files), max(file.to_ns for file in files)
     return np.array(
         [
             time
-            for time in table.settled()
+            for time in core.settled()
             if first_ns <= time <= last_ns and not any(file.from_ns <= time <= file.to_ns for file in others)
         ],
         np.int64,
     )
 
 
-def files_to_clean(table: Table) -> list[DataFile]:
+def files_to_clean(core: Core) -> list[DataFile]:
     """Of one date, all files that hold a superseded time that RAM does not hold whole; empty if there is none."""
-    marks = table.settled()
-    files = table.magnetic.version.files
+    marks = core.settled()
+    files = core.magnetic.version.files
     for time in marks:
         date = next((file.date for file in files if file.from_ns <= time <= file.to_ns), None)
         if date is not None:
@@ -61,44 +62,46 @@ def files_to_clean(table: Table) -> list[DataFile]:
     return []
 
 
-def rewrite(table: Table, files: Sequence[DataFile]) -> bool:
+def files_to_merge(core: Core, now_ns: int) -> list[list[DataFile]]:
+    """Groups of files, each to be rewritten as one."""
+    return compaction_plan.plan(core.magnetic.version.files, now_ns, core.magnetic.data.written_ns)
+
+
+def rewrite(core: Core, files: Sequence[DataFile]) -> bool:
     """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good.
 
     False where another writer had taken one of them out: nothing is changed then, and `vacuum` takes what was written.
     """
-    with table.io_lock:
-        if table.is_dropped:
-            return False
-        times = clearable(table, files)
-        with table.lock:
-            table.take_in_columns()  # what is not known would not be written again
-            columns = table.columns.copy()
-        values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
-        written = _write(table, files, [*columns.dimensions.values()], values, times)
-        try:
-            version = table.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
-        except MagneticConflict as conflict:
-            log.info("%s: no compaction this time: %s", table.id, conflict)
-            table.refresh_magnetic()
-            return False
-        with table.lock:
-            table.magnetic.version = version
-            table.superseded.clear(set(times.tolist()) & set(table.settled()), version.number)
-        return True
+    times = clearable(core, files)
+    with core.lock:
+        core.take_in_columns()  # what is not known would not be written again
+        columns = core.columns.stored.copy()
+    values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
+    written = _write(core, files, [*columns.dimensions.values()], values, times)
+    try:
+        version = core.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
+    except MagneticConflict as conflict:
+        log.info("%s: no compaction this time: %s", core.id, conflict)
+        core.refresh_magnetic()
+        return False
+    with core.lock:
+        core.magnetic.version = version
+        core.superseded.clear(set(times.tolist()) & set(core.settled()), version.number)
+    return True
 
 
 def _write(
-    table: Table, files: Sequence[DataFile], dimensions: list[Column], values: list[Column], times: Int64s
+    core: Core, files: Sequence[DataFile], dimensions: list[Column], values: list[Column], times: Int64s
 ) -> DataFile:
     columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *values]
     writer: FileWriter | None = None
-    cursor = table.duck.cursor()
+    cursor = core.duck.cursor()
     try:
         cursor.register("superseded_times", pa.table({layout.TIME_NS: times}))
-        for query in _queries(table, files, columns, dimensions, cursor):
+        for query in _queries(core, files, columns, dimensions, cursor):
             for batch in stream(cursor, query, _BATCH_ROWS):
                 part = to_magnetic(pa.Table.from_batches([batch]))
-                writer = writer or FileWriter(table.magnetic.location, files[0].date, part.schema)
+                writer = writer or FileWriter(core.magnetic.location, files[0].date, part.schema)
                 writer.write(part)
     finally:
         cursor.close()
@@ -107,16 +110,16 @@ def _write(
 
 
 def _queries(
-    table: Table, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], cursor: Cursor
+    core: Core, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], cursor: Cursor
 ) -> Iterator[str]:
     series = names([*dimensions, MEASURE_NAME_COLUMN])
     is_superseded = f'"{layout.TIME_NS}" IN (SELECT "{layout.TIME_NS}" FROM superseded_times)'
     groups = [files] if sum(file.rows for file in files) <= SORT_ROWS else [[file] for file in files]
     for group in groups:
-        rows = magnetic_rows(table.magnetic.data.relation(cursor, group, columns), columns, "true")
+        rows = magnetic_rows(core.magnetic.data.relation(cursor, group, columns), columns, "true")
         order = f' ORDER BY {series}, "{layout.TIME_NS}"' if len(groups) == 1 else ""
         yield f"SELECT * FROM ({rows}) WHERE NOT ({is_superseded}){order}"
-    rows = magnetic_rows(table.magnetic.data.relation(cursor, files, columns), columns, "true")
+    rows = magnetic_rows(core.magnetic.data.relation(cursor, files, columns), columns, "true")
     yield (
         f'SELECT * EXCLUDE ("_rank") FROM (SELECT *, row_number() OVER (PARTITION BY {series}, "{layout.TIME_NS}" '
         f'ORDER BY {_NEWEST_FIRST}) AS "_rank" FROM ({rows}) WHERE {is_superseded}) WHERE "_rank" = 1'

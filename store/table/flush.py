@@ -17,11 +17,11 @@ from store.catalog.schema import Columns
 from store.engine.duck import run
 from store.magnetic.parquet import by_date, to_magnetic, write_file
 from store.sequence import OFFSET_BITS
-from store.table.table import Cut, Table
+from store.table.core import Core, Cut
 
 
 def flush(
-    table: Table,
+    core: Core,
     advanced: Mapping[str, int],
     streams: list[str],
     now_ns: int,
@@ -32,38 +32,37 @@ def flush(
 
     `is_there` tells, when there are rows to write, whether the table has not been deleted.
     """
-    with table.io_lock:
-        if table.is_dropped:
+    if core.magnetic.is_unsure:
+        core.refresh_magnetic()
+    cut = core.cut(advanced, now_ns)
+    with core.lock:
+        streams_with_rows = set(core.progress.unflushed)
+    rows = unflushed_rows(core, cut)
+    if rows.num_rows:
+        if not is_there():
             return False
-        if table.magnetic.is_unsure:
-            table.refresh_magnetic()
-        cut = table.cut(advanced, now_ns)
-        with table.lock:
-            streams_with_rows = set(table.unflushed)
-        rows = unflushed_rows(table, cut)
-        if rows.num_rows:
-            if not is_there():
-                return False
-            columns = list(cut.columns.stored())
-            table.series_file.save(table.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
-            files = [write_file(table.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
-            positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
-            version = table.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
-        else:
-            version = table.magnetic.version
-        with table.lock:
-            table.magnetic.version = version
-            table.publish(cut, now_ns, store_rows)
-        return bool(rows.num_rows)
+        columns = list(cut.columns.stored())
+        core.series_file.save(core.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
+        files = [write_file(core.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
+        positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
+        version = core.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
+    else:
+        version = core.magnetic.version
+    with core.lock:
+        core.magnetic.version = version
+        core.memory.uncommitted_bytes = 0
+        core.progress.flushed(cut.positions, now_ns, store_rows)
+    return bool(rows.num_rows)
 
 
-def unflushed_rows(table: Table, cut: Cut) -> pa.Table:
+def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
     """The rows of `cut` that the magnetic tier lacks, with their dimensions, sorted by series and time."""
-    with table.lock:
-        behind = table.numbered(cut.behind)
-        upto = table.numbered({stream: cut.positions[stream] for stream in table.unflushed if stream in cut.positions})
-        chunks = [(chunk.name, dict(chunk.measures)) for chunk in table.memory.beyond(behind)]
-        table_series = table.memory.series_table
+    with core.lock:
+        behind = core.numbered(cut.behind)
+        waiting = core.progress.unflushed
+        upto = core.numbered({stream: cut.positions[stream] for stream in waiting if stream in cut.positions})
+        chunks = [(chunk.name, dict(chunk.measures)) for chunk in core.memory.beyond(behind)]
+        table_series = core.memory.series_table
     wanted = " OR ".join(
         f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= {(behind.get(stream, -1) + 1) << OFFSET_BITS} '
         f'AND "{layout.SEQUENCE}" < {(offset + 1) << OFFSET_BITS})'
@@ -72,7 +71,7 @@ def unflushed_rows(table: Table, cut: Cut) -> pa.Table:
     parts = [_select(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
     if not parts:
         return pa.table({})
-    cursor = table.duck.cursor()
+    cursor = core.duck.cursor()
     try:
         sql = f'SELECT * EXCLUDE ("{layout.SERIES_ID}") FROM ({" UNION ALL ".join(parts)}) '
         rows = run(cursor, sql + f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"')

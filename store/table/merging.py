@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from store.memory.newness import Bools
-from store.table.series_state import bits_of
-
-Places = npt.NDArray[np.intp]
+from store.table.series_state import Places, bits_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

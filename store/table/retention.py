@@ -11,12 +11,12 @@ import logging
 from store.catalog.catalog import TableSettings
 from store.errors import MagneticConflict
 from store.host_time import NO_CLOCK_BEFORE_NS
-from store.table.table import Table
+from store.table.core import Core
 
 log = logging.getLogger(__name__)
 
 
-def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
+def retain(core: Core, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
     """Take files and sealed chunks without a visible row out of the table; how many files went.
 
     `now_ns` is a time to delete by (`store.host_time.Settled`).
@@ -25,25 +25,22 @@ def retain(table: Table, settings: TableSettings, now_ns: int, *, is_keeper: boo
     None where another writer takes files out too: the next pass sees what is left.
     """
     oldest_ns = now_ns - settings.retention_ns
-    with table.io_lock:
-        if table.is_dropped:
+    version = core.magnetic.version
+    files = version.files if is_keeper else ()
+    expired = [file for file in files if NO_CLOCK_BEFORE_NS <= file.to_ns < oldest_ns]
+    if expired:
+        with core.lock:
+            columns = core.columns.stored.stored()
+        try:
+            version = core.magnetic.commit([], expired, columns, {}, is_new_data=True)
+        except MagneticConflict as conflict:
+            log.info("%s: no retention this time: %s", core.id, conflict)
+            core.refresh_magnetic()
             return 0
-        files = table.magnetic.version.files if is_keeper else ()
-        expired = [file for file in files if NO_CLOCK_BEFORE_NS <= file.to_ns < oldest_ns]
-        version = table.magnetic.version
-        if expired:
-            with table.lock:
-                columns = table.columns.copy()
-            try:
-                version = table.magnetic.commit([], expired, columns.stored(), {}, is_new_data=True)
-            except MagneticConflict as conflict:
-                log.info("%s: no retention this time: %s", table.id, conflict)
-                table.refresh_magnetic()
-                return 0
-        with table.lock:
-            table.magnetic.version = version
-            for chunk in [chunk for chunk in table.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
-                table.evict(chunk)
-            if all(file.from_ns >= NO_CLOCK_BEFORE_NS for file in version.files):
-                table.superseded.forget_before(oldest_ns)
-        return len(expired)
+    with core.lock:
+        core.magnetic.version = version
+        for chunk in [chunk for chunk in core.memory.chunks if chunk.sealed and chunk.to_ns < oldest_ns]:
+            core.evict(chunk)
+        if all(file.from_ns >= NO_CLOCK_BEFORE_NS for file in version.files):
+            core.superseded.forget_before(oldest_ns)
+    return len(expired)

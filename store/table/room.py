@@ -1,75 +1,57 @@
-"""Keeping the memory tier small: sealing what is committed, merging it, and dropping the oldest sealed chunks.
+"""Keeping what a table has in RAM small: sealing what is committed, merging it, and dropping the oldest sealed chunk.
 
-Rows that the magnetic tier lacks are never dropped. Where those alone pass the cap, tables are flushed early.
+Rows that the magnetic tier lacks are never dropped. The caller holds `io_lock`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from store.memory.tier import Chunk
-from store.table.table import Table
+from store.table.core import Core
 
 
-def seal(table: Table) -> int:
+def seal(core: Core) -> int:
     """Compress the closed chunks that the magnetic tier has; how many."""
-    with table.io_lock:  # which keeps the table from being dropped
-        if table.is_dropped:
-            return 0
-        with table.lock:
-            chunks = table.memory.sealable(table.numbered(table.magnetic.version.positions))
-        for chunk in chunks:
-            _replace(table, [chunk])
-        return len(chunks)
+    with core.lock:
+        chunks = core.memory.sealable(core.numbered(core.magnetic.version.positions))
+    for chunk in chunks:
+        _replace(core, [chunk])
+    return len(chunks)
 
 
-def merge(table: Table, most_bytes: int) -> int:
+def merge(core: Core, most_bytes: int) -> int:
     """Make larger chunks of many sealed ones, none larger than `most_bytes`; how many were made."""
     made = 0
-    with table.io_lock:
-        while not table.is_dropped and (chunks := table.memory.mergeable(most_bytes)):
-            _replace(table, chunks)
-            made += 1
+    while chunks := core.memory.mergeable(most_bytes):
+        _replace(core, chunks)
+        made += 1
     return made
 
 
-def _replace(table: Table, chunks: Sequence[Chunk]) -> None:
-    sealed = table.memory.seal(chunks)
-    with table.lock:
-        table.memory.swap(chunks, sealed)
+def evict_oldest(core: Core) -> int:
+    """Drop the oldest sealed chunk; its size in bytes, 0 if there is none."""
+    with core.lock:
+        chunk = _oldest_sealed(core)
+        if chunk is None:
+            return 0
+        core.evict(chunk)
+        return chunk.size_bytes
 
 
-def make_room(tables: Sequence[Table], used_bytes: Callable[[], int], limit_bytes: int) -> int:
-    """Drop sealed chunks, the oldest of all tables first, until no more than `limit_bytes` is used; how many went."""
-    excess = used_bytes() - limit_bytes
-    if excess <= 0:
-        return 0
-    oldest_first = sorted(
-        ((chunk, table) for table in tables for chunk in list(table.memory.chunks) if chunk.sealed),
-        key=lambda pair: pair[0].created_ns,
+def oldest_sealed_ns(core: Core) -> int | None:
+    """When the chunk was made that `evict_oldest` would drop. Any thread."""
+    chunk = _oldest_sealed(core)
+    return None if chunk is None else chunk.created_ns
+
+
+def _oldest_sealed(core: Core) -> Chunk | None:
+    return min(
+        (chunk for chunk in list(core.memory.chunks) if chunk.sealed), key=lambda chunk: chunk.created_ns, default=None
     )
-    dropped = 0
-    for chunk, table in oldest_first:
-        if excess <= 0:
-            break
-        if not table.io_lock.acquire(blocking=False):
-            continue  # another store's upkeep is at it: of a table that shares the memory tier
-        try:
-            with table.lock:
-                if chunk in table.memory.chunks:
-                    table.evict(chunk)
-                    excess -= chunk.size_bytes
-                    dropped += 1
-        finally:
-            table.io_lock.release()
-    return dropped
 
 
-def largest_unsealed(tables: Sequence[Table]) -> Table | None:
-    """The table whose unsealed chunks take most, None if there is no row in any."""
-    sizes = [
-        (sum(chunk.size_bytes for chunk in list(table.memory.chunks) if not chunk.sealed), position)
-        for position, table in enumerate(tables)
-    ]
-    most, position = max(sizes, default=(0, 0))
-    return tables[position] if most else None
+def _replace(core: Core, chunks: Sequence[Chunk]) -> None:
+    sealed = core.memory.seal(chunks)
+    with core.lock:
+        core.memory.swap(chunks, sealed)

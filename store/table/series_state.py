@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.memory.newness import NEVER_NS
+from store.memory.newness import NEVER_NS, Bools
 from store.record import Int32s, Int64s
 
 UInt64s = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
 
 DEPTH = 16  # rows remembered per series: 80 s of the reference load in 25 MB for 100,000 series
 _KEY = secrets.randbits(64) | 1
@@ -56,12 +57,51 @@ class SeriesState:
         seen = last_ns != NEVER_NS
         self.known_from_ns[: len(last_ns)][seen] = last_ns[seen] + 1
 
-    def note(self, series: Int32s, time_ns: Int64s, digests: UInt64s | None) -> None:
-        """Remember rows that were stored; `series` holds each once. Without digests: rows not to be judged here."""
-        self.last_ns[series] = np.maximum(self.last_ns[series], time_ns)
+    def remember(
+        self,
+        series: Int32s,
+        time_ns: Int64s,
+        digests: UInt64s | None,
+        slot: Places | None = None,
+        is_known: Bools | None = None,
+    ) -> None:
+        """Rows, in order, were stored. Without digests: rows not to be judged here.
+
+        `slot` has the places of those whose time is remembered, -1 for others; `is_known`: whether the recent rows of
+        the series reach back so far. Without both all are new.
+        """
         if digests is None:
-            self.known_from_ns[series] = np.maximum(self.known_from_ns[series], time_ns + 1)
+            np.maximum.at(self.last_ns, series, time_ns)
+            np.maximum.at(self.known_from_ns, series, time_ns + 1)
             return
+        if slot is not None and is_known is not None:
+            changed = is_known & (slot >= 0)
+            self.digests[series[changed], slot[changed]] = digests[changed]
+            new = np.flatnonzero(is_known & (slot < 0))
+            if not len(new):
+                return
+            series, time_ns, digests = series[new], time_ns[new], digests[new]
+        self._note_all(series, time_ns, digests)
+
+    def _note_all(self, series: Int32s, time_ns: Int64s, digests: UInt64s) -> None:
+        order = np.argsort(series, kind="stable")
+        ends = np.append(np.flatnonzero(series[order][1:] != series[order][:-1]), len(order) - 1)
+        if len(ends) == len(order):
+            self._note(series, time_ns, digests)
+            return
+        # How many rows of its series come after each: the last `depth` are remembered, in rounds of one row per series.
+        after = np.repeat(ends, np.diff(np.append(-1, ends))) - np.arange(len(order))
+        early = order[after >= self.depth]
+        if len(early):
+            np.maximum.at(self.last_ns, series[early], time_ns[early])
+            np.maximum.at(self.known_from_ns, series[early], time_ns[early] + 1)
+        for round_ in range(min(self.depth, int(after.max()) + 1) - 1, -1, -1):
+            rows = order[after == round_]
+            self._note(series[rows], time_ns[rows], digests[rows])
+
+    def _note(self, series: Int32s, time_ns: Int64s, digests: UInt64s) -> None:
+        """Remember rows; `series` holds each once."""
+        self.last_ns[series] = np.maximum(self.last_ns[series], time_ns)
         slot = self._oldest[series]
         forgotten = self.times_ns[series, slot]
         later = forgotten >= self.known_from_ns[series]

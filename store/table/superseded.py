@@ -36,9 +36,10 @@ class SupersededTimes:
         """What is marked now is all there is to know of this version; of earlier ones nothing is known."""
         self._marked_from = version
 
-    def add(self, time_ns: int, stream: str, offset: int) -> None:
-        """Rows of this time are no longer one per key, by a row of this offset."""
-        self._offsets.setdefault(time_ns, {})[stream] = offset
+    def add(self, times_ns: Int64s, stream: str, offsets: Int64s) -> None:
+        """Rows of these times are no longer one per key, by rows of these offsets, which ascend."""
+        for time_ns, offset in zip(times_ns.tolist(), offsets.tolist(), strict=True):
+            self._offsets.setdefault(time_ns, {})[stream] = offset
         self._sorted = None
 
     def mark(self, times_ns: Int64s) -> None:

@@ -6,24 +6,21 @@ snapshot of ours pins a version that has it.
 
 from __future__ import annotations
 
-from store.table.table import Table
+from store.table.core import Core
 
 KEEP_NS = 3_600_000_000_000
 
 
-def vacuum(table: Table, now_ns: int) -> int:
+def vacuum(core: Core, now_ns: int) -> int:
     """Remove what is due of the table's files; how many files went."""
-    with table.io_lock:
-        if table.is_dropped:
-            return 0
-        with table.lock:
-            needed = {file.path for version in table.versions_in_use() for file in version.files}
-        removed = 0
-        unused = table.magnetic.data.paths() - needed
-        table.unused_since_ns = {path: table.unused_since_ns.get(path, now_ns) for path in unused}
-        for path, since_ns in list(table.unused_since_ns.items()):
-            if now_ns - since_ns >= KEEP_NS:
-                table.magnetic.data.delete(path)
-                del table.unused_since_ns[path]
-                removed += 1
-        return removed
+    with core.lock:
+        needed = {file.path for version in core.versions_in_use() for file in version.files}
+    removed = 0
+    unused = core.magnetic.data.paths() - needed
+    core.unused_since_ns = {path: core.unused_since_ns.get(path, now_ns) for path in unused}
+    for path, since_ns in list(core.unused_since_ns.items()):
+        if now_ns - since_ns >= KEEP_NS:
+            core.magnetic.data.delete(path)
+            del core.unused_since_ns[path]
+            removed += 1
+    return removed

@@ -29,8 +29,8 @@ STORE = {
     "memory": "engine layout catalog",
     "magnetic": "engine objects layout catalog memory",
     "state": "objects layout catalog memory",
-    "table": "engine objects layout catalog memory magnetic state",
-    "reading": "engine objects layout catalog memory magnetic table",
+    "reading": "engine objects layout catalog memory magnetic",
+    "table": "engine objects layout catalog memory magnetic state reading",
     "sql": "catalog reading",
     "endpoint": "catalog reading sql",
 }
@@ -42,9 +42,6 @@ GROUND = {"pipeline": set[str](), "store": {"errors", "host_time", "record", "se
 KNOWN = (
     ("pipeline/stream/rule_state/book.py", "pipeline.stream.partitions"),
     ("store/catalog/lost.py", "store.state"),
-    ("store/state/checkpoint.py", "store.table"),
-    ("store/table/*.py", "store.reading"),
-    ("store/reading/*.py", "store.store"),
 )
 IMPORTS = tuple(
     found for found in ALL_IMPORTS if not any(is_at(found.path, (path,)) and found.is_of(up) for path, up in KNOWN)

@@ -13,10 +13,10 @@ from pathlib import Path
 from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.shared import SharedStore
-from store.state import checkpoint
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.golden.conftest import Golden
+from tests.support.tables import save_checkpoint
 
 T = 1_795_000_000_123_456_789
 STREAM = "0123456789abcdef/readings/0"
@@ -57,7 +57,7 @@ def write(folder: Path) -> None:
             store.advance(STREAM, offset)
             if offset == 1:
                 store.flush()
-        checkpoint.save(store._home.checkpoint, store.all_tables(), store.advanced(), T)
+        save_checkpoint(store._home.checkpoint, store.all_tables(), store.advanced(), T)
         store._upkeep.save_positions()
 
 

@@ -51,7 +51,6 @@ def feed(store: Store, offset: int) -> None:
 def run(folder: Path) -> None:
     """What the child does: replay, then feed and maintain until it is killed; it prints each offset it has applied."""
     from store import upkeep
-    from store.table import compaction
 
     upkeep.FLUSH_AFTER_NS = 1  # every pass flushes and
     store = open_store(folder)
@@ -64,8 +63,8 @@ def run(folder: Path) -> None:
         store.maintain()
         if offset % 5 == 0:  # merges
             for table in store.all_tables():
-                files = table.magnetic.version.files
-                compaction.rewrite(table, [file for file in files if file.date == files[0].date])
+                files = table.files()
+                table.rewrite([file for file in files if file.date == files[0].date])
 
 
 @pytest.mark.parametrize("seed", range(3))

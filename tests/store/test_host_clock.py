@@ -21,9 +21,9 @@ from store.host_time import (
     is_set,
     visible_from_ns,
 )
+from store.memory.tier import MemoryTier
 from store.record import Outcome, TableId
 from store.store import Store
-from store.table.table import Table
 from store.testing import Row, batch_of
 
 T0 = 1_795_000_000_000_000_000
@@ -116,7 +116,7 @@ def test_rows_with_the_time_of_their_arrival_are_new_without_a_look_up_after_a_s
     def look_up(*_: object) -> None:
         raise AssertionError("something was looked up")
 
-    monkeypatch.setattr(Table, "find_stored", look_up)
+    monkeypatch.setattr(MemoryTier, "find", look_up)
 
     outcomes = [stamped(store, 1 + n, T0 - HOUR + n * S + 1, T0 - HOUR + n * S + 2) for n in range(20)]
     assert outcomes == [[Outcome.NEW] * 2] * 20
@@ -171,7 +171,7 @@ def test_a_clock_that_was_right_after_all_deletes_what_is_old(opened: Opener, ho
     host.wall_ns += 370 * DAY
     work_for(store, host, SETTLES_AFTER_NS + 2 * HOUR)
 
-    assert store.all_tables()[0].magnetic.version.files == ()
+    assert store.all_tables()[0].files() == ()
 
 
 @pytest.mark.parametrize(("pause_ns", "is_believed"), [(SHORTEST_PAUSE_NS, True), (40 * DAY, False)])
@@ -187,7 +187,7 @@ def test_a_store_that_starts_judges_the_clock_by_its_newest_row(
     store.maintain()
 
     assert store.is_clock_believed is is_believed
-    assert len(store.all_tables()[0].magnetic.version.files) == 1
+    assert len(store.all_tables()[0].files()) == 1
 
 
 def test_rows_of_a_host_without_a_clock_are_seen_and_kept_once_it_knows_the_time(opened: Opener, host: Host) -> None:

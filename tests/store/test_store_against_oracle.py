@@ -16,15 +16,13 @@ from hypothesis import given
 from store import layout
 from store.catalog.catalog import TableSettings
 from store.record import Outcome, TableId
-from store.state import checkpoint
 from store.state.checkpoint import CheckpointFile
 from store.store import Store
-from store.table import compaction, room
-from store.table.retention import retain
-from store.table.series_state import SeriesState
-from store.table.vacuum import KEEP_NS, vacuum
+from store.table import room
+from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import examples
+from tests.support.tables import evict_sealed, inside, remember_little, save_checkpoint
 
 TABLE = TableId("farm", "d", "t")
 STREAM = "0123/readings/0"
@@ -89,16 +87,14 @@ class Bench:
             templates={("d", "t"): TableSettings(RETENTION, timedelta(0), from_config=True)},
             clock_ns=lambda: self.now_ns,
         )
-        table = store._table_to_write(TABLE)
+        table = store.tables.to_write(TABLE)
         assert table is not None
-        known = table.state.last_ns[: len(table.index)].copy()
-        table.state = SeriesState(depth=2)  # so that look-ups are needed
-        table.state.restore(known)
+        remember_little(table)  # so that look-ups are needed
         return store
 
     @property
     def table(self) -> Any:
-        return self.store._table_to_write(TABLE)
+        return self.store.tables.to_write(TABLE)
 
     def write(self, rows: list[Row], by_version: bool) -> None:
         rows = rows if by_version else [Row(r.dimensions, r.time_ns, r.values, 1, r.measure_name) for r in rows]
@@ -155,7 +151,7 @@ class Bench:
 
     def _crash_in_commit(self, data: bytes) -> None:
         """The next commit was being written when the power failed."""
-        commits = sorted((self.table.magnetic.folder / layout.DELTA_LOG).glob("*.json"))
+        commits = sorted((inside(self.table).magnetic.folder / layout.DELTA_LOG).glob("*.json"))
         if commits:
             following = commits[-1].with_name(f"{int(commits[-1].stem) + 1:020d}.json")
             self.restart(lambda: following.write_bytes(data) and None)
@@ -164,7 +160,7 @@ class Bench:
         self.store.flush()
 
     def checkpoint(self) -> None:
-        checkpoint.save(
+        save_checkpoint(
             CheckpointFile(self.folder / layout.CHECKPOINT), [self.table], self.store.advanced(), self.now_ns
         )
         self.store._upkeep.save_positions()
@@ -174,47 +170,47 @@ class Bench:
         self.store.maintain()
 
     def compact(self) -> None:
-        files = self.table.magnetic.version.files
+        files = self.table.files()
         for date in sorted({file.date for file in files}):
-            compaction.rewrite(self.table, [file for file in files if file.date == date])
+            self.table.rewrite([file for file in files if file.date == date])
 
     def compact_some(self) -> None:
-        files = [file for file in self.table.magnetic.version.files if file.date == "2026-11-18"]
+        files = [file for file in self.table.files() if file.date == "2026-11-18"]
         if len(files) > 1:
-            compaction.rewrite(self.table, files[: len(files) // 2 + 1][-2:])
+            self.table.rewrite(files[: len(files) // 2 + 1][-2:])
 
     def flush_and_evict(self) -> None:
         self.flush()
         self.evict()
 
     def clean(self) -> None:
-        files = compaction.files_to_clean(self.table)
+        files = self.table.files_to_clean()
         if files:
-            compaction.rewrite(self.table, files)
+            self.table.rewrite(files)
 
     def evict(self) -> None:
-        self.table.memory.insert_head(self.now_ns)
-        self.table.memory.close_chunk()
-        room.seal(self.table)
-        room.make_room([self.table], lambda: 1 << 40, 0)
+        inside(self.table).memory.insert_head(self.now_ns)
+        inside(self.table).memory.close_chunk()
+        self.table.seal()
+        evict_sealed([self.table])
 
     def merge_chunks(self) -> None:
         self.flush()
-        self.table.memory.close_chunk()
-        room.seal(self.table)
-        sealed = [chunk for chunk in self.table.memory.chunks if chunk.sealed]
+        inside(self.table).memory.close_chunk()
+        self.table.seal()
+        sealed = [chunk for chunk in inside(self.table).memory.chunks if chunk.sealed]
         if len(sealed) > 1:
-            room._replace(self.table, sealed)
+            room._replace(inside(self.table), sealed)
 
     def later(self) -> None:
         self.now_ns += DAY_NS
 
     def retain(self) -> None:
-        retain(self.table, self.store.catalog.table(TABLE).settings, self.now_ns)
+        self.table.retain(self.store.catalog.table(TABLE).settings, self.now_ns)
 
     def vacuum(self) -> None:
-        vacuum(self.table, self.now_ns)
-        vacuum(self.table, self.now_ns + KEEP_NS)
+        self.table.vacuum(self.now_ns)
+        self.table.vacuum(self.now_ns + KEEP_NS)
 
     def check(self) -> None:
         visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000

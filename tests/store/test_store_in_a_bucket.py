@@ -20,9 +20,7 @@ from store.objects.objects import open_objects
 from store.objects.outage import BACKOFF
 from store.record import Outcome, TableId
 from store.store import Store
-from store.table import compaction
-from store.table.retention import retain
-from store.table.vacuum import KEEP_NS, vacuum
+from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from store.upkeep import FLUSH_AFTER_NS
 from tests.support.s3_server import S3Server
@@ -134,9 +132,7 @@ def test_only_files_in_range_are_read_and_a_footer_once(opened: Opener, s3: S3Se
         write(store, day, row(day * HOUR_NS))
         store.flush()
     store = opened()
-    (wanted,) = (
-        file for file in store.all_tables()[0].magnetic.version.files if file.from_ns // HOUR_NS == T0 // HOUR_NS + 1
-    )
+    (wanted,) = (file for file in store.all_tables()[0].files() if file.from_ns // HOUR_NS == T0 // HOUR_NS + 1)
     requests: list[list[str]] = []
     for _ in range(2):
         before = len(s3.requests())
@@ -176,18 +172,18 @@ def test_merging_cleaning_and_vacuum_leave_each_row_once(opened: Opener, clock: 
     expected = sorted((each.time_ns - T0, each.values[0][1]) for each in oracle.rows.values())
     store = opened()
     table = store.all_tables()[0]
-    files = table.magnetic.version.files
+    files = table.files()
     assert len(files) == 4
 
-    assert compaction.rewrite(table, files)
+    assert table.rewrite(files)
 
-    assert [file.rows for file in table.magnetic.version.files] == [7]
+    assert [file.rows for file in table.files()] == [7]
     assert rows(store) == expected
-    assert vacuum(table, clock.now_ns) == 0
-    assert vacuum(table, clock.now_ns + KEEP_NS) == 4
+    assert table.vacuum(clock.now_ns) == 0
+    assert table.vacuum(clock.now_ns + KEEP_NS) == 4
     assert rows(store) == expected
     assert [path for path in open_objects(s3_url).list("") if path.endswith(".parquet")] == [
-        f"{layout.table_path(TABLE)}/{table.magnetic.version.files[0].path}"
+        f"{layout.table_path(TABLE)}/{table.files()[0].path}"
     ]
     assert rows(opened()) == expected
 
@@ -202,7 +198,7 @@ def test_upkeep_looks_after_a_bucket_as_after_a_folder(opened: Opener, clock: Cl
     store.maintain()
     clock.now_ns -= 20 * 365 * DAY_NS
 
-    assert [file.rows for file in store.all_tables()[0].magnetic.version.files] == [2]
+    assert [file.rows for file in store.all_tables()[0].files()] == [2]
 
 
 def test_rows_leave_with_their_retention(opened: Opener, clock: Clock) -> None:
@@ -211,10 +207,10 @@ def test_rows_leave_with_their_retention(opened: Opener, clock: Clock) -> None:
     store.flush()
     table = store.all_tables()[0]
 
-    retired = retain(table, table.info.settings, clock.now_ns + 8 * DAY_NS, is_keeper=True)
+    retired = table.retain(table.info.settings, clock.now_ns + 8 * DAY_NS, is_keeper=True)
 
     assert retired == 1
-    assert [file.rows for file in table.magnetic.version.files] == [1]
+    assert [file.rows for file in table.files()] == [1]
 
 
 def test_a_deleted_table_is_gone_from_the_bucket(opened: Opener, s3_url: str) -> None:
@@ -320,7 +316,7 @@ def test_who_needs_the_bucket_while_it_is_away_is_told(opened: Opener, s3: S3Ser
         with pytest.raises(MagneticUnavailable):
             write(store, 2, row(0, 7.0))
         with pytest.raises(MagneticUnavailable):
-            compaction.rewrite(table, table.magnetic.version.files)
+            table.rewrite(table.files())
 
     assert rows(store) == [(0, 1.0), (1, 1.0)]
 

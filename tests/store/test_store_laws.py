@@ -10,12 +10,13 @@ from store import upkeep
 from store.catalog.catalog import TableSettings
 from store.engine.interruption import Interruption
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
+from store.memory.room import MemoryRoom
 from store.record import Outcome, SeriesKey, TableId
 from store.state import checkpoint
 from store.state.checkpoint import CheckpointFile
 from store.store import Store
-from store.table import compaction
 from store.testing import Row, batch_of
+from tests.support.tables import inside
 
 T0 = 1_795_000_000_000_000_000
 STREAM = "0123/readings/0"
@@ -95,14 +96,14 @@ def test_superseded_rows_leave_the_magnetic_tier_once_all_files_of_their_time_ar
     store = opened()
     table = store.all_tables()[0]
 
-    compaction.rewrite(table, table.magnetic.version.files[:2])
+    table.rewrite(table.files()[:2])
     assert count(store) == 4
-    assert table.settled() == [T0]
+    assert inside(table).settled() == [T0]
 
-    compaction.rewrite(table, table.magnetic.version.files)
+    table.rewrite(table.files())
     assert count(store) == 4
-    assert table.settled() == []
-    assert [file.rows for file in table.magnetic.version.files] == [4]
+    assert inside(table).settled() == []
+    assert [file.rows for file in table.files()] == [4]
 
 
 def test_a_stream_never_seen_has_no_position(opened: Opener) -> None:
@@ -117,9 +118,9 @@ def test_a_snapshot_does_not_move(opened: Opener) -> None:
         write(store, 1, row(2), row(1, 5.0))
         store.flush()
         table = store.all_tables()[0]
-        table.memory.close_chunk()
-        upkeep.seal(table)
-        upkeep.make_room([table], lambda: 2, 1)
+        inside(table).memory.close_chunk()
+        table.seal()
+        MemoryRoom(lambda: 2, 1).make([table])
 
         values = snapshot.execute(f"SELECT v FROM {source} ORDER BY time_ns")["v"].to_pylist()
         assert values == [1.0, 1.0]
@@ -206,7 +207,7 @@ def test_the_memory_tier_stays_under_its_cap_and_no_row_is_missed(tmp_path: Path
         store.maintain()
         assert count(store) == (offset + 1) * 5_000
     assert store.table_bytes() <= 1 << 20
-    assert store.all_tables()[0].memory.whole_from_ns > T0
+    assert inside(store.all_tables()[0]).memory.whole_from_ns > T0
     store.close()
 
 
@@ -311,8 +312,8 @@ def test_rows_of_a_frame_that_has_not_advanced_are_not_committed_with_those_befo
     store.flush()
     table = store.all_tables()[0]
 
-    assert table.magnetic.version.positions == {STREAM: 0}
-    assert [file.rows for file in table.magnetic.version.files] == [1]
+    assert inside(table).magnetic.version.positions == {STREAM: 0}
+    assert [file.rows for file in table.files()] == [1]
     assert store.floor(STREAM) == 1
     store = opened()  # killed here
     assert count(store) == 1
@@ -325,8 +326,8 @@ def test_rows_of_a_frame_that_has_not_advanced_are_not_committed_with_those_befo
     store = opened()
 
     assert count(store) == 4
-    assert store.all_tables()[0].magnetic.version.positions == {STREAM: 1}
-    assert sum(file.rows for file in store.all_tables()[0].magnetic.version.files) == 4
+    assert inside(store.all_tables()[0]).magnetic.version.positions == {STREAM: 1}
+    assert sum(file.rows for file in store.all_tables()[0].files()) == 4
 
 
 def test_the_zone_of_a_series_is_its_last_one_after_a_restart(opened: Opener) -> None:

@@ -13,15 +13,13 @@ from store import layout, upkeep
 from store.catalog.catalog import TableSettings
 from store.errors import QueryFailed, UnknownTable
 from store.memory import tier as memory_tier
+from store.memory.room import MemoryRoom
 from store.record import SeriesKey, TableId
-from store.state import checkpoint
 from store.state.checkpoint import CheckpointFile
 from store.store import Store
-from store.table import compaction, room
-from store.table.retention import retain
-from store.table.vacuum import vacuum
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import times
+from tests.support.tables import inside, save_checkpoint
 
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
@@ -102,13 +100,13 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: Store) -> None:
     def maintain() -> None:
         store.maintain()
         for table in store.all_tables():
-            with table.lock:
-                table.memory.insert_head(T0)
-            room.make_room([table], store.table_bytes, 1 << 20)
-            files = table.magnetic.version.files
+            with inside(table).lock:
+                inside(table).memory.insert_head(T0)
+            MemoryRoom(store.table_bytes, 1 << 20).make([table])
+            files = table.files()
             if len(files) > 4:
-                compaction.rewrite(table, [file for file in files if file.date == files[0].date])
-            vacuum(table, T0)
+                table.rewrite([file for file in files if file.date == files[0].date])
+            table.vacuum(T0)
         assert store.floor(STREAM) <= store.advanced().get(STREAM, -1) + 1
 
     highest = [0]
@@ -167,11 +165,11 @@ def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: Store, 
     def maintain() -> None:
         store.maintain()
         keeping = CheckpointFile(tmp_path / "store" / layout.CHECKPOINT)
-        checkpoint.save(keeping, store.all_tables(), store.advanced(), T0)
+        save_checkpoint(keeping, store.all_tables(), store.advanced(), T0)
         for table in store.all_tables():
-            with table.lock:
-                table.memory.close_chunk()
-            retain(table, TableSettings(), T0)
+            with inside(table).lock:
+                inside(table).memory.close_chunk()
+            table.retain(TableSettings(), T0)
 
     def delete() -> None:
         for info in store.catalog.tables(TABLE.account):

@@ -28,12 +28,11 @@ from pipeline.worker.upkeep import Trimmer
 from rules import load_rules, to_event
 from store.catalog.catalog import TableSettings
 from store.record import TableId
-from store.state import checkpoint
 from store.store import Store
-from store.table import compaction
-from store.table.vacuum import KEEP_NS, vacuum
+from store.table.vacuum import KEEP_NS
 from tests.support.examples import some
 from tests.support.stopped_states import StoppedStates
+from tests.support.tables import inside, save_checkpoint
 
 NOW_NS = 1_795_000_000_000_000_000
 CONFIG = """
@@ -161,19 +160,19 @@ def tell_the_story(life: Life, step: Callable[[str], None], *, gateway_first: bo
     life.publish("farm/s2", 3)
     life.work_off()
     tables = life.store.all_tables()
-    checkpoint.save(life.store._home.checkpoint, tables, life.store.advanced(), NOW_NS)
+    save_checkpoint(life.store._home.checkpoint, tables, life.store.advanced(), NOW_NS)
     life.store._upkeep.save_positions()
     life.publish("farm/s1", 4)
     life.work_off()
     life.save()
     climate = life.store.opened(CLIMATE)
     assert climate is not None
-    compaction.rewrite(climate, climate.magnetic.version.files)
+    climate.rewrite(climate.files())
     step("merged")
-    climate.magnetic._checkpoint()
+    inside(climate).magnetic._checkpoint()
     step("checkpoint of Delta")
-    vacuum(climate, NOW_NS)
-    vacuum(climate, NOW_NS + KEEP_NS)
+    climate.vacuum(NOW_NS)
+    climate.vacuum(NOW_NS + KEEP_NS)
     life.store.catalog.create_database("default", "made")
     life.store.catalog.create_table(MADE, TableSettings())
     life.store.catalog.delete_table(MADE)

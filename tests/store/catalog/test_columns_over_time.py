@@ -14,9 +14,9 @@ from store.reading.bins import Bins
 from store.record import MeasureType, Outcome, TableId
 from store.sql import query
 from store.store import Store
-from store.table import compaction, room
 from store.table.column_work import restate_unit, retype
 from store.testing import Row, batch_of
+from tests.support.tables import evict_sealed, inside
 
 STREAM = "0123/readings/0"
 TABLE = TableId("farm", "d", "t")
@@ -74,14 +74,14 @@ class Bench:
         """The answer, which is the same whichever tier has the rows, merged or not, and in another process."""
         answers = [self.sql(text)]
         self.store.flush()
-        used = self.store.table_to_read(TABLE)
-        used.memory.close_chunk()
-        room.seal(used)
+        used = self.store.tables.to_read(TABLE)
+        inside(used).memory.close_chunk()
+        used.seal()
         answers.append(self.sql(text))
-        room.make_room([used], lambda: 1 << 40, 0)
+        evict_sealed([used])
         answers.append(self.sql(text))
-        for date in {file.date for file in used.magnetic.version.files}:
-            compaction.rewrite(used, [file for file in used.magnetic.version.files if file.date == date])
+        for date in {file.date for file in used.files()}:
+            used.rewrite([file for file in used.files() if file.date == date])
         answers.append(self.sql(text))
         settings = used.info.settings
         self.restart(units=settings.units, types=settings.types, dimensions=settings.dimensions)

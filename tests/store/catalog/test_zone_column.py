@@ -10,13 +10,12 @@ from deltalake import DeltaTable
 
 from store import layout
 from store.catalog.catalog import TableSettings
-from store.reading.tail import tail
 from store.record import SeriesKey, TableId
 from store.shared import SharedStore
 from store.sql import query
 from store.store import Store
-from store.table import compaction, room
 from store.testing import Row, batch_of
+from tests.support.tables import evict_sealed, inside
 
 STREAM = "0123456789abcdef/readings/0"
 TABLE = TableId("farm", "d", "t")
@@ -56,15 +55,15 @@ class Bench:
 
     def evict(self) -> None:
         self.store.flush()
-        used = self.store.table_to_read(TABLE)
-        used.memory.close_chunk()
-        room.seal(used)
-        room.make_room([used], lambda: 1 << 40, 0)
+        used = self.store.tables.to_read(TABLE)
+        inside(used).memory.close_chunk()
+        used.seal()
+        evict_sealed([used])
 
     def merge(self) -> None:
         self.evict()
-        used = self.store.table_to_read(TABLE)
-        compaction.rewrite(used, used.magnetic.version.files)
+        used = self.store.tables.to_read(TABLE)
+        used.rewrite(used.files())
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
         found = query(self.store, TABLE.account, text, now_ns=T0 + 100)
@@ -253,7 +252,7 @@ def test_workers_that_share_a_table_have_it_in_rows_of_all(tmp_path: Path) -> No
         store.advance(stream, 0)
     stores[0].flush()
 
-    with shared.snapshot("farm", lambda request: [tail(store, request) for store in stores]) as snapshot:
+    with shared.snapshot("farm") as snapshot:
         (column,) = (column for column in snapshot.schema("d", "t").columns if column.name == "zone_name")
         found = snapshot.execute(f"SELECT {column.quoted} AS z FROM {snapshot.source(TABLE)} ORDER BY z")
     shared.close()

@@ -8,12 +8,13 @@ import pytest
 
 from store.catalog.catalog import TableSettings
 from store.memory import tier as memory_tier
+from store.memory.room import MemoryRoom
 from store.record import TableId
 from store.sequence import OFFSET_BITS
 from store.store import Store
-from store.table import room
 from store.table.table import Table
 from store.testing import Row, batch_of
+from tests.support.tables import inside
 
 STREAM = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
@@ -42,10 +43,10 @@ def fill(store: Store, chunks: int) -> Table:
         store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset] * ROWS, rows))
         store.advance(STREAM, offset)
         table = store.all_tables()[0]
-        with table.lock:
-            table.memory.insert_head(T0)
+        with inside(table).lock:
+            inside(table).memory.insert_head(T0)
     store.flush()
-    assert room.seal(table) == chunks
+    assert table.seal() == chunks
     return table
 
 
@@ -63,44 +64,44 @@ def test_merged_chunks_have_the_rows_of_all(store: Store, monkeypatch: pytest.Mo
     table = fill(store, 8 * 8 + 8 + 3)
     before = rows_in(store)
 
-    made = room.merge(table, 1 << 30)
+    made = table.merge_chunks(1 << 30)
 
     assert made == 9 + 1
-    assert [chunk.rows // ROWS for chunk in table.memory.chunks] == [64, 8, 1, 1, 1]
+    assert [chunk.rows // ROWS for chunk in inside(table).memory.chunks] == [64, 8, 1, 1, 1]
     assert rows_in(store) == before
     assert all(
         chunk.created_ns == T0 and chunk.last_sequence == {0: (last << OFFSET_BITS) + ROWS - 1}
-        for chunk, last in zip(table.memory.chunks, [63, 71, 72, 73, 74], strict=True)
+        for chunk, last in zip(inside(table).memory.chunks, [63, 71, 72, 73, 74], strict=True)
     )
 
 
 def test_no_chunk_becomes_larger_than_what_may_be_dropped_at_once(store: Store) -> None:
     table = fill(store, 17)
-    most_bytes = sum(chunk.size_bytes for chunk in table.memory.chunks[:8])
+    most_bytes = sum(chunk.size_bytes for chunk in inside(table).memory.chunks[:8])
 
-    assert room.merge(table, most_bytes - 1) == 0
-    assert room.merge(table, most_bytes) >= 1
-    assert max(chunk.rows for chunk in table.memory.chunks) == 8 * ROWS
+    assert table.merge_chunks(most_bytes - 1) == 0
+    assert table.merge_chunks(most_bytes) >= 1
+    assert max(chunk.rows for chunk in inside(table).memory.chunks) == 8 * ROWS
 
 
 def test_a_snapshot_reads_on_while_its_chunks_are_merged(store: Store) -> None:
     table = fill(store, 8)
     with store.snapshot(TABLE.account) as snapshot:
         source = snapshot.source(TABLE)
-        room.merge(table, 1 << 30)
+        table.merge_chunks(1 << 30)
         assert snapshot.execute(f"SELECT count(*) AS n FROM {source}")["n"].to_pylist() == [8 * ROWS]
-        assert len(table.memory._retired) == 8
+        assert len(inside(table).memory._retired) == 8
 
-    assert table.memory._retired == []
+    assert inside(table).memory._retired == []
 
 
 def test_dropping_a_merged_chunk_loses_no_row(store: Store) -> None:
     table = fill(store, 10)
     before = rows_in(store)
-    room.merge(table, 1 << 30)
+    table.merge_chunks(1 << 30)
 
-    assert room.make_room([table], lambda: 1, 0) == 1
-    assert table.memory.whole_from_ns == T0 + 7_000 + 1
+    assert MemoryRoom(lambda: 1, 0).make([table]) == 1
+    assert inside(table).memory.whole_from_ns == T0 + 7_000 + 1
     assert rows_in(store) == before
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from store.catalog.catalog import TableSettings
+from store.memory.room import MemoryRoom
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
 from store.store import Store
-from store.table import compaction, room
 from tests.support.examples import times
+from tests.support.tables import inside
 
 TABLE = TableId("farm", "d", "t")
 STREAM = "0123/readings/0"
@@ -51,14 +52,14 @@ def test_counts_never_fall_and_never_pass_what_was_applied(tmp_path: Path) -> No
         table = store.all_tables()[0]
         while not done.is_set():
             store.flush()
-            with table.lock:
-                table.memory.close_chunk()
-            room.seal(table)
-            files = table.magnetic.version.files
+            with inside(table).lock:
+                inside(table).memory.close_chunk()
+            table.seal()
+            files = table.files()
             if len(files) > 3:
-                compaction.rewrite(table, [file for file in files if file.date == files[0].date])
-            if len(table.memory.chunks) > 4:
-                room.make_room([table], lambda: 3, 2)
+                table.rewrite([file for file in files if file.date == files[0].date])
+            if len(inside(table).memory.chunks) > 4:
+                MemoryRoom(lambda: 3, 2).make([table])
 
     def read() -> None:
         highest = 0

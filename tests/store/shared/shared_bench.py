@@ -10,12 +10,12 @@ from pathlib import Path
 
 from store.catalog.catalog import TableSettings
 from store.errors import Behind
-from store.reading.tail import Gather, Pin, PinnedRows, TailReply, TailRequest, tail
+from store.reading.tail import Gather, Pin, PinnedRows, TailReply, TailRequest
 from store.record import Outcome, TableId
 from store.shared import SharedStore
 from store.store import Store
-from store.table.series_state import SeriesState
 from store.testing import Oracle, Row, batch_of
+from tests.support.tables import remember_little
 
 TABLE = TableId("farm", "d", "t")
 STREAMS = [f"0123456789abcdef/readings/{partition}" for partition in range(3)]
@@ -143,7 +143,7 @@ class Bench:
         asked = TailRequest.decode(request.encode())
         try:
             return [
-                pin(store) if self.worker_of[stream] == worker else TailReply.decode(tail(store, asked).encode())
+                pin(store) if self.worker_of[stream] == worker else TailReply.decode(store.tail(asked).encode())
                 for stream, store in self.owners.items()
             ]
         except Behind:
@@ -200,7 +200,5 @@ def plain(rows: object) -> list[str]:
 def shallow(store: Store, table: TableId = TABLE) -> None:
     """Have the store remember only two rows of a series, so that look-ups are needed."""
     used = store.opened(table)
-    if used is not None and used.state.depth != 2:
-        known = used.state.last_ns[: len(used.index)].copy()
-        used.state = SeriesState(depth=2)
-        used.state.restore(known)
+    if used is not None:
+        remember_little(used)

@@ -16,8 +16,8 @@ from shared_bench import STREAMS, T0, TABLE, TEMPLATES, stream_of
 from store import upkeep
 from store.shared import SharedStore
 from store.store import Store
-from store.table import compaction
 from store.testing import Row, batch_of
+from tests.support.tables import attempt
 
 
 def frame(stream: str, offset: int) -> list[Row]:
@@ -46,10 +46,10 @@ def feed(store: Store, stream: str, offset: int) -> None:
 def merge(store: Store) -> None:
     """Put each date's files together, whoever else does so."""
     for table in store.all_tables():
-        store.attempt(table, table.refresh_magnetic)
-        files = table.magnetic.version.files
+        attempt(store, table, table.refresh)
+        files = table.files()
         if len(files) > 1:
-            store.attempt(table, functools.partial(compaction.rewrite, table, files))
+            attempt(store, table, functools.partial(table.rewrite, files))
 
 
 def main(magnetic: str, stream: str, last: int) -> None:

@@ -13,11 +13,10 @@ from store import layout, upkeep
 from store.catalog.catalog import TableSettings
 from store.errors import Behind, PartitionSilent, QueryFailed, StoreFormatError
 from store.magnetic import versions
-from store.reading import tail
 from store.reading.tail import Pin, TailReply, TailRequest
 from store.record import Outcome, TableId
-from store.table import compaction, room
 from store.testing import Row, batch_of
+from tests.support.tables import evict_sealed, inside
 
 
 @pytest.fixture
@@ -58,12 +57,12 @@ def test_one_that_slept_while_its_partition_was_taken_over_writes_nothing(bench:
     bench.owners[STREAM].flush()
     table = bench.owners[STREAM].opened(TABLE)
     assert table is not None
-    before = table.magnetic.refresh()
+    before = inside(table).magnetic.refresh()
 
     sleeper.flush()
 
     assert sleeper.is_overtaken
-    assert table.magnetic.refresh().number == before.number
+    assert inside(table).magnetic.refresh().number == before.number
     assert sleeper.apply(batch_of(sleeper.registry.of(TABLE), STREAM, [9], [row(9)])).outcomes.tolist() == [
         Outcome.SKIPPED
     ]
@@ -173,15 +172,15 @@ def test_rows_that_left_memory_are_read_from_a_newer_version(bench: Bench, monke
     bench.owners[STREAM].flush()
     table = bench.owners[STREAM].opened(TABLE)
     assert table is not None
-    table.memory.close_chunk()
-    room.seal(table)
-    assert room.make_room([table], lambda: 1 << 40, 0) == 1
+    inside(table).memory.close_chunk()
+    table.seal()
+    assert evict_sealed([table]) == 1
 
     bench.check()
 
-    behind = TailRequest("farm", "d", "t", 1, table.magnetic.version.number, {STREAM: -1}, T0, T0 + 1, None)
+    behind = TailRequest("farm", "d", "t", 1, inside(table).magnetic.version.number, {STREAM: -1}, T0, T0 + 1, None)
     with pytest.raises(Behind, match="are not all in RAM"):
-        tail.tail(bench.owners[STREAM], behind)
+        bench.owners[STREAM].tail(behind)
 
 
 def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> None:
@@ -241,9 +240,9 @@ def test_one_that_slept_answers_no_query_once_its_successor_has_committed(bench:
     bench.owners[STREAM].flush()
 
     asked = TailRequest("farm", "d", "t", 1, 99, {STREAM: 1}, T0, T0 + 99, None)
-    assert tail.tail(bench.owners[STREAM], asked).rows.num_rows == 0
+    assert bench.owners[STREAM].tail(asked).rows.num_rows == 0
     with pytest.raises(Behind, match="another worker's"):
-        tail.tail(sleeper, asked)
+        sleeper.tail(asked)
     assert sleeper.is_overtaken
 
 
@@ -253,7 +252,7 @@ def test_a_store_that_was_given_back_answers_no_query(bench: Bench) -> None:
     bench.retake(STREAM)
 
     with pytest.raises(Behind):
-        tail.tail(store, TailRequest("farm", "d", "t", 1, 99, {STREAM: -1}, T0, T0 + 99, None))
+        store.tail(TailRequest("farm", "d", "t", 1, 99, {STREAM: -1}, T0, T0 + 99, None))
 
 
 def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
@@ -272,9 +271,9 @@ def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
     table = merging.opened(TABLE)
     assert table is not None
 
-    assert compaction.rewrite(table, table.magnetic.version.files)
+    assert table.rewrite(table.files())
 
-    assert len(table.magnetic.version.files) == 1
+    assert len(table.files()) == 1
     bench.check()
 
 

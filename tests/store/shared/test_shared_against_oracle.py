@@ -14,9 +14,9 @@ from shared_bench import STREAMS, T0, Bench, shallow
 from store import upkeep
 from store.magnetic import versions
 from store.store import Store
-from store.table import compaction, room
 from store.testing import Row
 from tests.support.examples import examples
+from tests.support.tables import attempt, evict_sealed, inside
 
 DAY_NS = 86_400_000_000_000
 TURN_NS = 45_000_000_000  # a table is committed at every second `maintain`
@@ -84,10 +84,10 @@ class Workers(Bench):
     def evict(self, stream: int, _worker: int) -> None:
         store = self.owners[STREAMS[stream]]
         for table in store.all_tables():
-            table.memory.insert_head(self.now_ns)
-            table.memory.close_chunk()
-            room.seal(table)
-            room.make_room([table], lambda: 1 << 40, 0)
+            inside(table).memory.insert_head(self.now_ns)
+            inside(table).memory.close_chunk()
+            table.seal()
+            evict_sealed([table])
 
     def compact(self) -> None:
         self.each(_rewrite)
@@ -105,20 +105,20 @@ class Workers(Bench):
 
 def _rewrite(store: Store) -> None:
     for table in store.all_tables():
-        if store.is_keeper_of(table):
-            store.attempt(table, table.refresh_magnetic)
-            files = table.magnetic.version.files
+        if store.tables.is_keeper_of(table):
+            attempt(store, table, table.refresh)
+            files = table.files()
             for date in sorted({file.date for file in files}):
                 group = [file for file in files if file.date == date]
-                store.attempt(table, functools.partial(compaction.rewrite, table, group))
+                attempt(store, table, functools.partial(table.rewrite, group))
 
 
 def _clean(store: Store) -> None:
     for table in store.all_tables():
-        store.attempt(table, table.refresh_magnetic)
-        files = compaction.files_to_clean(table)
+        attempt(store, table, table.refresh)
+        files = table.files_to_clean()
         if files:
-            store.attempt(table, functools.partial(compaction.rewrite, table, files))
+            attempt(store, table, functools.partial(table.rewrite, files))
 
 
 ALL_COLUMNS = Row(

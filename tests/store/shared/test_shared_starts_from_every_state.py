@@ -11,12 +11,11 @@ import pytest
 from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.shared import SharedStore
-from store.state import checkpoint
 from store.store import Store
-from store.table import compaction
 from store.testing import Row, batch_of
 from tests.support.examples import some
 from tests.support.stopped_states import StoppedStates
+from tests.support.tables import inside, save_checkpoint
 
 TABLE, MADE = TableId("default", "d", "t"), TableId("default", "made", "by_hand")
 STREAMS = ["0123456789abcdef/readings/0", "0123456789abcdef/readings/1"]
@@ -83,15 +82,15 @@ def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: 
         watcher.take("flushed")
         life.publish(0, reading("c", 3))
         store = life.stores[STREAMS[0]]
-        checkpoint.save(store._home.checkpoint, store.all_tables(), store.advanced(), T0)
+        save_checkpoint(store._home.checkpoint, store.all_tables(), store.advanced(), T0)
         store._upkeep.save_positions()
         life.publish(0, reading("a", 4))
         life.each_flushes()
         (table,) = store.all_tables()
-        table.refresh_magnetic()
-        compaction.rewrite(table, table.magnetic.version.files)
+        table.refresh()
+        table.rewrite(table.files())
         watcher.take("merged")
-        table.magnetic._checkpoint()
+        inside(table).magnetic._checkpoint()
         watcher.take("checkpoint of Delta")
         life.shared.catalog.create_database("default", "made")
         life.shared.catalog.create_table(MADE, TableSettings())

@@ -92,12 +92,12 @@ def test_a_flush_that_is_too_late_to_hear_of_a_deletion_writes_where_nobody_read
     store, catalog = bench.owners[STREAM], other_worker(bench).catalog
 
     def delete_and_make_anew(_: object) -> bool:
-        monkeypatch.delattr(store, "is_there")
+        monkeypatch.delattr(store.tables, "is_there")
         catalog.delete_table(MADE)
         catalog.create_table(MADE, TableSettings())
         return True
 
-    monkeypatch.setattr(store, "is_there", delete_and_make_anew)
+    monkeypatch.setattr(store.tables, "is_there", delete_and_make_anew)
     store.flush()
 
     assert bench.found(0, MADE) == bench.found(1, MADE) == []

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
-from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest, tail
-from store.table import compaction, room
+from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest
 from store.testing import Row, batch_of
+from tests.support.tables import attempt, evict_sealed, inside
 
 FRAMES = 60
 
@@ -48,14 +48,14 @@ class Busy:
                 store.flush()
                 store.maintain()
                 for table in store.all_tables():
-                    store.attempt(table, table.refresh_magnetic)
-                    files = table.magnetic.version.files
+                    attempt(store, table, table.refresh)
+                    files = table.files()
                     if len(files) > 1:
-                        store.attempt(table, functools.partial(compaction.rewrite, table, files))
-                    with table.lock:
-                        table.memory.close_chunk()
-                    room.seal(table)
-                room.make_room(self.bench.workers[worker].all_tables(), lambda: 1 << 40, 0)
+                        attempt(store, table, functools.partial(table.rewrite, files))
+                    with inside(table).lock:
+                        inside(table).memory.close_chunk()
+                    table.seal()
+                evict_sealed(self.bench.workers[worker].all_tables())
 
     def query(self, worker: int) -> None:
         while not self.is_over.is_set():
@@ -74,7 +74,7 @@ class Busy:
         for stream in STREAMS:
             with self.locks[stream]:
                 store, is_here = self.bench.owners[stream], self.bench.worker_of[stream] == worker
-                replies.append(pin(store) if is_here else tail(store, request))
+                replies.append(pin(store) if is_here else store.tail(request))
         return replies
 
     def run(self, work: Callable[[], None]) -> None:

@@ -13,10 +13,10 @@ from hypothesis import given
 from store.catalog.catalog import TableSettings
 from store.record import MeasureType, Outcome, TableId
 from store.store import Store
-from store.table import compaction, room
 from store.table.column_work import retype
 from store.table.merging import merge
 from store.testing import Row, batch_of
+from tests.support.tables import evict_sealed, inside
 
 T0 = 1_795_000_000_000_000_000
 STREAM = "0123/readings/0"
@@ -54,16 +54,16 @@ class Bench:
     def flush_and_evict(self) -> None:
         self.store.flush()
         (table,) = self.store.all_tables()
-        table.memory.close_chunk()
-        room.seal(table)
-        room.make_room([table], lambda: 1 << 40, 0)
-        assert table.memory.chunks == []
+        inside(table).memory.close_chunk()
+        table.seal()
+        evict_sealed([table])
+        assert inside(table).memory.chunks == []
 
     def compact(self) -> None:
         self.flush_and_evict()
         (table,) = self.store.all_tables()
-        if len(table.magnetic.version.files) > 1:
-            compaction.rewrite(table, table.magnetic.version.files)
+        if len(table.files()) > 1:
+            table.rewrite(table.files())
 
     def restart(self) -> None:
         self.store.flush()
@@ -93,8 +93,8 @@ def test_parts_of_one_moment_in_one_batch_are_one_row_stored_once(bench: Bench) 
     assert outcomes == [NEW, MERGED, MERGED]
     assert bench.rows() == [WHOLE]
     (table,) = bench.store.all_tables()
-    assert table.memory.chunks[0].rows == 1
-    assert not table.superseded
+    assert inside(table).memory.chunks[0].rows == 1
+    assert not inside(table).superseded
 
 
 @pytest.mark.parametrize("between", ["nothing", "flush", "flush_and_evict", "compact", "restart"])

@@ -1,0 +1,20 @@
+"""How far the log has been applied to a store: written by the thread that applies, read by any."""
+
+from __future__ import annotations
+
+
+class LogProgress:
+    """By stream, up to where every record is applied; and how many rows were applied since the store was opened."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._advanced: dict[str, int] = {}
+
+    def advance(self, stream: str, offset: int) -> None:
+        """Every record of `stream` up to and including `offset` has been applied."""
+        if offset > self._advanced.get(stream, -2):
+            self._advanced[stream] = offset
+
+    def advanced(self) -> dict[str, int]:
+        """Per stream, up to where every record is applied."""
+        return dict(self._advanced)

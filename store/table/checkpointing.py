@@ -1,0 +1,103 @@
+"""A table's part of the checkpoint: its unflushed rows, taken out, and put back at the next start.
+
+What the checkpoint is for, and where it is kept: `store.state.checkpoint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.catalog.schema import Column, kind_of
+from store.memory.tier import Rows
+from store.record import Int32s, MeasureType, SeriesKey
+from store.sequence import OFFSET_BITS
+from store.state.checkpoint import Entry
+from store.table.core import Core
+from store.table.flush import unflushed_rows
+from store.table.registering import register_columns
+
+
+def entry_of(core: Core, advanced: Mapping[str, int], now_ns: int) -> Entry:
+    """What the table has beyond its magnetic tier up to `advanced`."""
+    cut = core.cut(advanced, now_ns)
+    rows = unflushed_rows(core, cut)
+    return Entry(
+        core.id.account,
+        core.id.database,
+        core.id.table,
+        [(c.name, str(c.kind), c.type.value, c.physical) for c in cut.columns.stored()],
+        [
+            (key.dimensions, key.measure_name, zone)
+            for key, zone in zip(list(core.index.keys), list(core.index.zones), strict=False)
+        ]
+        if rows.num_rows
+        else [],
+        cut.positions,
+        cut.superseded_ns.tobytes(),
+        _to_bytes(rows) if rows.num_rows else b"",
+    )
+
+
+def restore(core: Core, entry: Entry, now_ns: int) -> None:
+    """Put the saved rows back, but for those the table has already."""
+    rows = pa.ipc.open_stream(entry.rows).read_all()
+    covered = core.numbered({stream: core.covered_to(stream) for stream in entry.positions})
+    offsets = rows[layout.SEQUENCE].to_numpy() >> OFFSET_BITS
+    streams = rows[layout.STREAM].to_numpy()
+    beyond = np.array([offset > covered[stream] for offset, stream in zip(offsets, streams, strict=True)], np.bool_)
+    rows, streams = rows.filter(pa.array(beyond)), streams[beyond]
+    columns = [
+        Column(name, kind_of(kind), MeasureType(type_), physical) for name, kind, type_, physical in entry.columns
+    ]
+    for column in columns:
+        core.columns.stored.add(column)
+    for dimensions, measure_name, zone in entry.series:
+        core.index.id_of(SeriesKey(dimensions, measure_name), zone)
+    if core.own is not None:
+        register_columns(core, {})
+    series = _series(core, rows, [column for column in columns if column.kind == "dimension"])
+    measures = [column.physical for column in columns if column.kind == "measure"]
+    for stream in entry.positions:
+        number = core.number_of(stream)
+        of_stream = np.flatnonzero(streams == number)
+        if len(of_stream):
+            part = rows.take(pa.array(of_stream)).combine_chunks()
+            times, versions, sequence = (
+                part[name].to_numpy() for name in (layout.TIME_NS, layout.VERSION, layout.SEQUENCE)
+            )
+            values = {name: part[name].combine_chunks() for name in measures}
+            _put_back(core, Rows(series[of_stream], times, versions, number, sequence, values), stream, now_ns)
+    core.superseded.mark(np.frombuffer(entry.superseded_ns, np.int64))
+    core.progress.saved = dict(entry.positions)
+
+
+def _put_back(core: Core, rows: Rows, stream: str, now_ns: int) -> None:
+    """They are in RAM again, unflushed."""
+    with core.lock:
+        core.know_series()
+        core.memory.add(rows)
+        core.memory.insert_head(now_ns)
+        core.state.remember(rows.series, rows.time_ns, None)
+        offsets = rows.sequence >> OFFSET_BITS
+        core.progress.stored(stream, int(offsets.min()), int(offsets.max()), now_ns, 0)
+
+
+def _series(core: Core, rows: pa.Table, dimensions: list[Column]) -> Int32s:
+    values = [rows[column.physical].to_pylist() for column in dimensions]
+    ids = []
+    for i, measure_name in enumerate(rows[layout.MEASURE_NAME].to_pylist()):
+        pairs = [(c.name, of[i]) for c, of in zip(dimensions, values, strict=True) if of[i] is not None]
+        ids.append(core.index.id_of(SeriesKey(tuple(sorted(pairs)), measure_name)))
+    return np.array(ids, np.int32)
+
+
+def _to_bytes(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data

@@ -1,0 +1,111 @@
+"""A batch on its way in: made to fit the table, parted from what is not to be applied, and put where it is kept."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from store.catalog.fit import unfit, without_conflicts
+from store.memory.tier import Rows
+from store.record import Outcome, RecordBatch
+from store.sequence import OFFSET_BITS
+from store.table.core import Core
+from store.table.incoming import Incoming
+from store.table.recast import recast
+from store.table.registering import register_columns
+from store.table.series_state import Places
+from store.table.upsert import Verdicts
+
+_log = logging.getLogger(__name__)
+
+# An insert into DuckDB costs about 1 ms however small. Readers insert the head first, so its age does not matter.
+INSERT_ROWS = 8_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Admitted:
+    """What is to be applied of a batch: `incoming` has its rows `at`, None if there is none; outcomes of the others."""
+
+    outcomes: npt.NDArray[np.uint8]
+    at: Places
+    incoming: Incoming | None
+
+
+def fitted(core: Core, batch: RecordBatch) -> RecordBatch:
+    """The batch with this table's series ids and the types of now, its columns known to all: before rows have them.
+
+    Blocks if it brings a column. One that was applied before is left as it is.
+    """
+    if int(batch.offset[-1]) <= core.covered_to(batch.stream):
+        return batch
+    types = core.columns.types_to_have(batch.types, by_version=batch.by_version)
+    if types is not None:
+        batch = recast(batch, types, core.duck)
+    if batch.index is not core.index:  # it was made against an earlier table of this name
+        keys, zones = batch.index.keys, batch.index.zones
+        ids = {int(s): core.index.id_of(keys[s], zones[s]) for s in np.unique(batch.series)}
+        series = np.array([ids[int(s)] for s in batch.series], np.int32)
+        batch = replace(batch, index=core.index, series=series)
+    if core.own is not None:
+        came = {name: batch.types[name] for name in batch.measures}
+        register_columns(core, core.columns.lacking(came, by_version=batch.by_version))
+    return batch
+
+
+def admit(core: Core, batch: RecordBatch) -> Admitted:
+    """The rows that are neither covered already nor unfit."""
+    sequence = core.sequencer.number(batch.stream, batch.offset)
+    covered = core.covered_to(batch.stream)
+    outcomes, wanted = np.zeros(len(batch), np.uint8), np.ones(len(batch), np.bool_)
+    if int(batch.offset[0]) <= covered:
+        wanted = batch.offset > covered
+        outcomes[~wanted] = Outcome.SKIPPED
+    stored, changes = core.columns.stored, core.columns.changes
+    found = unfit(batch, stored, changes)
+    if found is not None:
+        refused = found.rows & wanted
+        outcomes[refused] = Outcome.REJECTED
+        wanted &= ~refused
+        if refused.any():
+            reasons = "; ".join(found.reasons)
+            _log.warning(
+                "%s: %d records of %s up to offset %d are refused: %s",
+                core.id,
+                refused.sum(),
+                batch.stream,
+                batch.offset[-1],
+                reasons,
+            )
+    rows = np.flatnonzero(wanted)
+    if not len(rows):
+        return Admitted(outcomes, rows, None)
+    core.know_series()
+    fitting = without_conflicts(batch, stored, changes)
+    columns = {stored.measure(name, fitting.types[name]): values for name, values in fitting.measures.items()}
+    incoming = Incoming(
+        batch.series, batch.time_ns, batch.version, sequence, batch.arrival_ns, columns, batch.by_version, batch.again
+    )
+    return Admitted(outcomes, rows, incoming if len(rows) == len(batch) else incoming.at(rows))
+
+
+def put(core: Core, stream: str, rows: Incoming, verdicts: Verdicts, store_rows: int) -> None:
+    """Have the rows that are kept of the applied `rows` in RAM, and their series, marks and progress with them."""
+    first, last = int(rows.sequence[0] >> OFFSET_BITS), int(rows.sequence[-1] >> OFFSET_BITS)
+    core.progress.applied(stream, last)
+    if not verdicts.kept:
+        return
+    number = core.number_of(stream)
+    for kept in verdicts.kept:
+        of = kept.rows
+        measures = {column.physical: values for column, values in of.columns.items()}
+        core.memory.add(Rows(of.series, of.time_ns, of.version, number, of.sequence, measures))
+        core.state.remember(of.series, of.time_ns, kept.digests, kept.slot, kept.is_known)
+        if kept.supersedes is not None:
+            at = kept.supersedes
+            core.superseded.add(of.time_ns[at], stream, of.sequence[at] >> OFFSET_BITS)
+    core.progress.stored(stream, first, last, core.now_ns, store_rows)
+    if core.memory.head_rows >= INSERT_ROWS:
+        core.memory.insert_head(core.now_ns)

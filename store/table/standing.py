@@ -1,0 +1,93 @@
+"""What stands at given keys, in both tiers: what is looked up before a batch is decided about.
+
+Parquet files name a series by its dimensions, so their rows are fetched by time and matched to series here.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
+from store.engine.duck import run
+from store.memory.tier import KEY
+from store.reading.scan import magnetic_rows, magnetic_times
+from store.record import Int32s, Int64s, SeriesKey
+from store.table.core import Core
+from store.table.incoming import NOTHING_STANDS, Standing
+from store.table.series_state import Places
+
+
+def find_standing(core: Core, series: Int32s, time_ns: Int64s) -> Standing:
+    """The row that stands at each of these keys: of several the newest version, and of that the last one."""
+    if not len(series):
+        return NOTHING_STANDS
+    core.memory.insert_head(core.now_ns)
+    given = core.columns.measures_now()
+    found = core.memory.find(series, time_ns, given)
+    early = np.flatnonzero(time_ns < core.memory.whole_from_ns)
+    if len(early):
+        found += _find_magnetic(core, series, time_ns, early, given)
+    rows = pa.concat_tables(found, promote_options="default") if found else None
+    if rows is None or not rows.num_rows:
+        return NOTHING_STANDS
+    key = rows[KEY].to_numpy()
+    order = np.lexsort(tuple(rows[name].to_numpy() for name in (layout.SEQUENCE, layout.STREAM, layout.VERSION, KEY)))
+    newest = order[np.append(key[order][1:] != key[order][:-1], True)]
+    rows = rows.take(pa.array(newest)).combine_chunks()
+    measures = {
+        column.name: rows[column.physical].combine_chunks()
+        for column in given
+        if column.physical in rows.column_names and rows[column.physical].null_count < rows.num_rows
+    }
+    return Standing(key[newest], rows[layout.VERSION].to_numpy(), measures, core.columns.to_store(measures))
+
+
+def _find_magnetic(
+    core: Core, series: Int32s, time_ns: Int64s, early: Places, given: Sequence[Column]
+) -> list[pa.Table]:
+    """Rows there at any of the keys `early`, as `MemoryTier.find` has them."""
+    wanted = {(int(series[key]), int(time_ns[key])): int(key) for key in early}
+    times = np.unique(time_ns[early])
+    from_ns, to_ns = int(times[0]), int(times[-1]) + 1
+    magnetic = core.magnetic
+    files = [
+        file
+        for file in magnetic.version.files
+        if file.to_ns >= from_ns and file.from_ns < to_ns and _any_within(times, file.from_ns, file.to_ns)
+    ]
+    if not files:
+        return []
+    stored = core.columns.stored
+    dimensions = list(stored.dimensions.values())
+    columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *stored.measures.values()]
+    listed = ", ".join(str(int(t)) for t in times)
+    exact = f'(epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}") IN ({listed})'
+    where = " AND ".join([*magnetic_times(from_ns, to_ns), exact])
+    cursor = core.duck.cursor()
+    try:
+        sql = magnetic_rows(magnetic.data.relation(cursor, files, columns), columns, where)
+        made = "".join(f", {column.expression} AS {column.quoted}" for column in given if column.expression)
+        rows = run(cursor, f"SELECT *{made} FROM ({sql})")
+    finally:
+        cursor.close()
+    found = []
+    of_series = rows.select([*(column.physical for column in dimensions), layout.MEASURE_NAME, layout.TIME_NS])
+    for place, row in enumerate(of_series.to_pylist()):
+        pairs = sorted((c.name, row[c.physical]) for c in dimensions if row[c.physical] is not None)
+        known = core.index.find(SeriesKey(tuple(pairs), row[layout.MEASURE_NAME]))
+        key = None if known is None else wanted.get((known, row[layout.TIME_NS]))
+        if key is not None:
+            found.append((place, key))
+    rows = rows.take(pa.array([place for place, _ in found], pa.int64()))
+    kept = [layout.VERSION, layout.STREAM, layout.SEQUENCE, *(column.physical for column in given)]
+    return [rows.select(kept).append_column(KEY, pa.array([key for _, key in found], pa.int64()))]
+
+
+def _any_within(times: Int64s, from_ns: int, to_ns: int) -> bool:
+    return int(np.searchsorted(times, from_ns)) < int(np.searchsorted(times, to_ns, side="right"))

@@ -1,0 +1,72 @@
+"""What the store of a partition has beyond the version that a query reads: for queries here, and on other workers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from store.engine.duck import run
+from store.errors import Behind, QueryFailed, RequestError
+from store.magnetic.tier import Version
+from store.open_tables import OpenTables
+from store.reading.scan import Beside, MemoryView, Selection, beyond
+from store.reading.series import series_of
+from store.reading.tail import PinnedRows, TailReply, TailRequest, to_sequence_of
+from store.table.table import Table
+
+
+def tail(tables: OpenTables, own: str, request: TailRequest) -> TailReply:
+    """What the store of the partition `own` has beyond the request's position of it. From any thread; may block.
+
+    Raises Behind if it does not hold all of that any more, or knows another table of this name: the position is out of
+    date, or the catalog of one of the two.
+    """
+    table, memory = _pin(tables, own, request, None)
+    cursor = table.cursor()
+    try:
+        schema, dimensions = table.schema(table.info), request.dimensions
+        series = None if dimensions is None else [series_of(cursor, schema, memory, dimensions)]
+        found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
+    except QueryFailed as error:
+        raise (Behind(f"{table.id} was let go of meanwhile") if table.is_dropped else error) from error
+    finally:
+        cursor.close()
+        table.unpin(memory)
+    times = memory.superseded_ns
+    within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
+    return TailReply(own, to_sequence_of(PinnedRows(own, table, memory), request), within, found)
+
+
+def pin(tables: OpenTables, own: str, request: TailRequest, version: Version | None) -> PinnedRows:
+    """The rows of the store of the partition `own`, to be read beside the version that is asked about.
+
+    `version` is that, if it is known here. Raises Behind as `tail` does.
+    """
+    return PinnedRows(own, *_pin(tables, own, request, version))
+
+
+def _pin(tables: OpenTables, own: str, request: TailRequest, version: Version | None) -> tuple[Table, MemoryView]:
+    table = _table(tables, own, request)
+    asked = request.positions.get(own, -1)
+    _is_ours(tables, table, own, asked)
+    return table, table.pin_beside(Beside(request.version, request.positions, version))
+
+
+def _is_ours(tables: OpenTables, table: Table, own: str, asked: int) -> None:
+    """Raises Behind if the version has rows of our stream that we have not written: another worker's it is then."""
+    known = table.position_of(own, at_least=asked)
+    if asked > known:
+        tables.is_overtaken_by(f"position of {own} is {asked} in {table.id} and {known} here")
+        raise Behind(f"{own} is another worker's by now")
+
+
+def _table(tables: OpenTables, own: str, request: TailRequest) -> Table:
+    try:
+        table = tables.to_read(request.table)
+        if table.info.incarnation != request.incarnation:
+            tables.drop_deleted(now=True)
+            table = tables.to_read(request.table)
+    except RequestError as error:
+        raise Behind(f"{request.table} is not there any more") from error
+    if tables.is_closed or tables.is_overtaken or table.info.incarnation != request.incarnation:
+        raise Behind(f"{request.table} is another table by now, or {own} another worker's")
+    return table

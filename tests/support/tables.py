@@ -1,0 +1,48 @@
+"""What tests do with a table that nobody else may: look inside, and have done what upkeep would do in its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from store.memory.room import MemoryRoom
+from store.state import checkpoint
+from store.state.checkpoint import CheckpointKeeping
+from store.store import Store
+from store.table.core import Core
+from store.table.series_state import SeriesState
+from store.table.table import Table
+
+
+def inside(table: Table) -> Core:
+    """Its tiers, locks and marks."""
+    return table._core
+
+
+def evict_sealed(tables: Sequence[Table]) -> int:
+    """Drop every sealed chunk; how many went."""
+    return MemoryRoom(lambda: 1 << 40, 0).make(tables)
+
+
+def remember_little(table: Table) -> None:
+    """Have it know only the last two rows of a series without a look-up."""
+    core = inside(table)
+    if core.state.depth != 2:
+        known = core.state.last_ns[: len(core.index)].copy()
+        core.state = SeriesState(depth=2)
+        core.state.restore(known)
+
+
+def save_checkpoint(
+    keeping: CheckpointKeeping, tables: Sequence[Table], advanced: Mapping[str, int], now_ns: int
+) -> None:
+    """Save what these tables have beyond their magnetic tiers."""
+    saved = [(table, table.to_save(advanced, now_ns)) for table in tables]
+    checkpoint.save(keeping, [entry for _, entry in saved if entry is not None], advanced)
+    for table, entry in saved:
+        if entry is not None:
+            table.is_saved(entry.positions)
+
+
+def attempt(store: Store, table: Table, work: Callable[[], object]) -> None:
+    """Have `work` done on the table's files as upkeep would."""
+    store._upkeep._attempt(table, work)
