@@ -62,11 +62,12 @@ from pipeline.worker.upkeep import (
 )
 from rules import load_rules
 from store import layout as store_layout
-from store.errors import StoreError
+from store.errors import StoreError, StoreFormatError
 
 log = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT_S = 20.0
+FOR_GOOD = 2  # exit code: `up` does not start it again
 # The event loop decodes while queries run in threads: without this, a query's Python parts hold it for 5 ms at a time.
 SWITCH_INTERVAL_S = 0.0005
 
@@ -108,10 +109,10 @@ def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
 
 
 def refuse(error: StoreError) -> None:
-    """End this process now: the operator has to act, and the message says how."""
+    """End this process now: the operator has to act, and the message says how. Of what no restart mends, for good."""
     log.critical("%s", error)
     logging.shutdown()
-    os._exit(1)
+    os._exit(FOR_GOOD if isinstance(error, StoreFormatError) else 1)
 
 
 async def _fail_with(app: App) -> None:

@@ -182,7 +182,7 @@ def test_what_cannot_be_mended_is_an_error_that_says_what_to_do(
     product = copy_of(killed, tmp_path)
     damage(product.data_dir)
 
-    with pytest.raises(AssertionError, match="up ended with 1"), product:
+    with pytest.raises(AssertionError, match=r"up ended with [12]"), product:
         pass
 
     said = product.output.read_text()
