@@ -46,7 +46,7 @@ KNOWN = (
 IMPORTS = tuple(
     found for found in ALL_IMPORTS if not any(is_at(found.path, (path,)) and found.is_of(up) for path, up in KNOWN)
 )
-DOCUMENTED = re.compile(r"^\| `(\w+)` \| (.*?) \|$", re.MULTILINE)
+DEVELOPMENT = ROOT / "docs" / "development.md"
 
 
 def test_no_layer_names_one_above_it() -> None:
@@ -63,6 +63,24 @@ def test_every_folder_of_the_package_is_in_a_layer(package: str) -> None:
     parts = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
 
     assert parts - GROUND[package] == LAYERS[package].keys() - {path.stem for path in (ROOT / package).glob("*.py")}
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    """What docs/development.md says of each layer: what it imports, and what is in it."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\| ([^|]*) \|$", DEVELOPMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: (" ".join(re.findall(r"`([\w.]+)`", allowed)), text) for name, allowed, text in rows}
+
+
+def test_the_map_in_the_documents_is_this_one() -> None:
+    assert {name: allowed for name, (allowed, _) in documented().items()} == PIPELINE | STORE
+
+
+def test_each_folder_within_a_layer_is_in_the_documents_and_there() -> None:
+    for package, layers in LAYERS.items():
+        for layer in layers:
+            named = set(re.findall(r"`(\w+)/`", documented()[layer][1]))
+            folders = {path.parent.name for path in (ROOT / package / layer).glob("*/__init__.py")}
+            assert named == folders, layer
 
 
 @pytest.mark.parametrize("package", LAYERS)
