@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from rules.figures import LONGEST_GAP
+from rules.conditions import LONGEST_GAP
 from rules.rule import ACCOUNT, RateOfChange, Rule
 from store.record import MeasureType, TableId
 from store.values.nearest import nearest

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown
+from rules.conditions import figures_of
 from rules.doubts import Work
-from rules.figures import figures_of
 from rules.rule import ACCOUNT, Rule, Side
 from rules.samples import Samples
 from store.record import Int64s, SeriesIndex, SeriesKey

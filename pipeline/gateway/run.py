@@ -16,7 +16,7 @@ import uvloop
 from pipeline.base.arrival import host_stamps
 from pipeline.base.clock import Steps
 from pipeline.base.ports import taken_ports_explained
-from pipeline.base.process_figures import ProcessFigures
+from pipeline.base.process_metrics import ProcessFigures
 from pipeline.base.quantities import Address
 from pipeline.config import Config
 from pipeline.gateway.listener.settings import ListenerSettings, User

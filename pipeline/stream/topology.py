@@ -22,7 +22,7 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 from pipeline.log.faust.app import App, new_app
 from pipeline.log.faust.transport import LogUse
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.stream.work import WorkBatch
+from pipeline.stream.work_batch import WorkBatch
 
 Stage = Callable[[Any], Awaitable[None]]
 BUFFERED_WORK_BATCHES = 4  # each holds frames of up to about 4 MB

@@ -32,7 +32,7 @@ from pipeline.api.http.services import Services
 from pipeline.base import metrics
 from pipeline.base.clock import Steps
 from pipeline.base.lock import sole
-from pipeline.base.process_figures import ProcessFigures
+from pipeline.base.process_metrics import ProcessFigures
 from pipeline.base.tls.handshakes import Counted
 from pipeline.base.tls.switch import POLL_S, Switch
 from pipeline.config import Address, Config
@@ -42,7 +42,7 @@ from pipeline.log.faust.transport import LogUse, TopicPartitions
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.keeper import PartitionKeeper
-from pipeline.stream.rule_state.book import RuleBook, say_patterns_without_files
+from pipeline.stream.rule_book import RuleBook, say_patterns_without_files
 from pipeline.stream.stages.readings_to_records import readings_to_records
 from pipeline.stream.stages.records_to_alerts import records_to_alerts
 from pipeline.stream.stages.records_to_store import records_to_store

@@ -40,7 +40,6 @@ GROUND = {"pipeline": set[str](), "store": {"errors", "host_time", "record", "se
 # Loose files beside those compose a whole of the levels: they import what they like, and stand above
 # Arrows that point up, and are on their way out.
 KNOWN = (
-    ("pipeline/stream/rule_state/book.py", "pipeline.stream.partitions"),
     ("store/catalog/lost.py", "store.state"),
 )
 IMPORTS = tuple(

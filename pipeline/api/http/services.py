@@ -26,7 +26,7 @@ from pipeline.log.log import Appender
 from pipeline.stream.bent_fields import BentField
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
-from pipeline.stream.rule_state.book import RuleBook
+from pipeline.stream.rule_book import RuleBook
 from store.endpoint import Endpoint
 from store.reading.reader import Reader
 

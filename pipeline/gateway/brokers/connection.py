@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from pipeline.base.errors import MalformedPacket
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers import trouble
-from pipeline.gateway.brokers.figures import Figures
+from pipeline.gateway.brokers.broker_metrics import Figures
 from pipeline.gateway.brokers.intake import Fate, Judge
 from pipeline.gateway.brokers.session import QOS, Session
 from pipeline.gateway.brokers.trouble import Kind, Trouble

@@ -14,10 +14,10 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.mqtt_filters import without_covered
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers import trouble
+from pipeline.gateway.brokers.broker_metrics import Figures
 from pipeline.gateway.brokers.connection import Connection
 from pipeline.gateway.brokers.copies import Copies
 from pipeline.gateway.brokers.dial import dial
-from pipeline.gateway.brokers.figures import Figures
 from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.brokers.intake import Judge
 from pipeline.gateway.brokers.seen import Seen, Snapshot

@@ -16,7 +16,7 @@ from pipeline.base.quantities import Address
 from pipeline.base.tls.files import load as load_certificates
 from pipeline.config.load import Loaded
 from pipeline.operations.cli.options import begin_logging, settings_options
-from pipeline.operations.supervisor.figures import Figures, ask
+from pipeline.operations.supervisor.status import Figures, ask
 from pipeline.operations.supervisor.supervisor import Plan, reachable, supervise
 
 REFRESH_S = 2.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
-from pipeline.operations.supervisor.figures import sum_of
+from pipeline.operations.supervisor.status import sum_of
 from pipeline.operations.supervisor.supervisor import reachable
 
 NAME = "server"

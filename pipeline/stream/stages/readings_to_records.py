@@ -19,7 +19,7 @@ from pipeline.stream.batching import take
 from pipeline.stream.bent_fields import BentFields
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
-from pipeline.stream.work import WorkBatch
+from pipeline.stream.work_batch import WorkBatch
 
 # A work batch closes when one of these is reached: large enough that its fixed costs vanish (of small frames of many
 # tables, each table has a few rows), small beside the second within which a reading is to be queryable.

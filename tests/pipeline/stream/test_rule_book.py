@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.rule_state.book import RuleBook, count_unjudged
+from pipeline.stream.rule_book import RuleBook, count_unjudged
 from rules import RuleSet, Seen, Work
 from rules.parse import parse_rules
 from store.record import MeasureType, TableId
@@ -25,7 +25,7 @@ groups:
 def test_a_rule_on_a_text_measure_is_told_once_and_is_doubtful(caplog: pytest.LogCaptureFixture) -> None:
     found, problems = parse_rules(RULES, "rules.yaml")
     assert not problems
-    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(), lambda: {"farm.air"}, is_alone=True)
+    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(1), lambda: {"farm.air"})
     seen = {TABLE: Seen(TABLE, {"state": MeasureType.VARCHAR}, frozenset({"readings"}), {})}
 
     with caplog.at_level(logging.WARNING):

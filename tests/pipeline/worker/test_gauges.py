@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.base.process_figures import ProcessFigures
+from pipeline.base.process_metrics import ProcessFigures
 from pipeline.config import Config
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition

@@ -26,7 +26,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.stages.readings_to_records import MAX_FRAMES, readings_to_records
 from pipeline.stream.topology import BUFFERED_WORK_BATCHES, Outlets, Stages, build
-from pipeline.stream.work import WorkBatch
+from pipeline.stream.work_batch import WorkBatch
 from store.record import SeriesRegistry
 
 

@@ -11,7 +11,7 @@ from pipeline.api.http import answers as told
 from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, account, services
-from pipeline.stream.rule_state.book import RuleBook
+from pipeline.stream.rule_book import RuleBook
 from rules import Rule
 from rules.parse import parse_rules
 

@@ -19,7 +19,7 @@ from pipeline.api.http.routes import averages, query
 from pipeline.base.clock import Step, Steps
 from pipeline.config.roles import Role
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.rule_state.book import RuleBook
+from pipeline.stream.rule_book import RuleBook
 from rules import RuleSet
 from rules.parse import parse_rules
 from tests.support.http_service import HEAVY, NOW_NS, NS, HttpService, queries_once

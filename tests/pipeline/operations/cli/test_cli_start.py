@@ -18,7 +18,7 @@ from pipeline.config.load import load
 from pipeline.operations.cli import group
 from pipeline.operations.cli.commands import COMMANDS
 from pipeline.operations.cli.up import child_command, status
-from pipeline.operations.supervisor.figures import Figures
+from pipeline.operations.supervisor.status import Figures
 from rules.errors import RuleFileError
 from store.errors import StoreError
 from tests.support.product import COMMAND

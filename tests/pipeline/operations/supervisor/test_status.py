@@ -3,8 +3,8 @@ from __future__ import annotations
 from prometheus_client import REGISTRY
 
 from pipeline.base import metrics
-from pipeline.operations.supervisor import figures
-from pipeline.operations.supervisor.figures import Figures, figures_in
+from pipeline.operations.supervisor import status
+from pipeline.operations.supervisor.status import Figures, figures_in
 
 PAGE = """\
 # HELP streamgauge_gateway_messages_total PUBLISH packets taken in
@@ -33,4 +33,4 @@ def test_the_names_are_those_of_the_metrics() -> None:
         f"{family.name}_total" for family in REGISTRY.collect() if family.type == "counter"
     }
 
-    assert {figures.MESSAGES, figures.ALERTS, figures.LAG, figures.CONNECTIONS} <= known
+    assert {status.MESSAGES, status.ALERTS, status.LAG, status.CONNECTIONS} <= known
