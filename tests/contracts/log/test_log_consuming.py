@@ -66,6 +66,7 @@ async def test_partitions_are_taken_up_before_positions_are_asked_and_let_go_at_
     assert calls[3:] == [("revoked", both)]
 
 
+@pytest.mark.processes
 async def test_an_application_sees_what_other_processes_append_while_it_runs(bench: Workbench) -> None:
     app = bench.app(lambda _: None)
     seen = collect(app, READINGS)

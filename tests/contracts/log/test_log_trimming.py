@@ -69,6 +69,7 @@ async def test_readings_are_refused_at_the_cap_while_the_worker_can_drain_and_ta
     assert await taken_in_the_end(appender, value) == next_offset
 
 
+@pytest.mark.processes  # it mounts the disk
 async def test_a_full_disk_refuses_appends_keeps_every_answered_one_and_passes(local_bench: LocalBench) -> None:
     disk = local_bench.log.on_small_disk()
     appender, admin = await local_bench.appender(), local_bench.admin()
@@ -84,6 +85,7 @@ async def test_a_full_disk_refuses_appends_keeps_every_answered_one_and_passes(l
     assert await taken_in_the_end(appender, value) == next_offset
 
 
+@pytest.mark.processes  # it mounts the disk
 async def test_a_log_that_filled_the_disk_down_to_its_reserve_can_be_drained(local_bench: LocalBench) -> None:
     disk = local_bench.log.on_small_disk()
     appender, admin = await local_bench.appender(min_free_bytes=disk.SIZE_BYTES // 3), local_bench.admin()
