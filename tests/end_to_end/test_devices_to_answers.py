@@ -12,9 +12,9 @@ import aiomqtt
 import paho.mqtt.client as paho
 import pyarrow as pa
 import pytest
-from running_product import Device, Ran, ask, command, count, listening, now_ms, rows
 
 from pipeline.operations.demo import Receiver
+from tests.end_to_end.running_product import Device, Ran, ask, command, count, listening, now_ms, rows
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_product import Device, rows
 
 from pipeline.base.errors import ServerRefused
+from tests.end_to_end.running_product import Device, rows
 from tests.support.product import FREE_PORTS, Product
 from tests.support.waiting import wait_for
 

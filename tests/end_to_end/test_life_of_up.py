@@ -5,23 +5,28 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import psutil
 import pytest
 from deltalake import DeltaTable
-from running_product import Device, command, config, count, family, now_ms, rows
 
 from pipeline.operations.client import Client
-from pipeline.operations.demo import REFRESH_S, Receiver
-from tests.support.product import COMMAND, FREE_PORTS, Product
+from pipeline.operations.demo import REFRESH_S
+from tests.end_to_end.running_product import Device, command, config, count, family, now_ms, rows
+from tests.support.product import COMMAND, Product
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 ROWS = 500
-ENDLESS = 'SELECT COUNT(*) FROM "farm"."climate" a, "farm"."climate" b, "farm"."climate" c WHERE a.id + b.id * c.id > 5'
+ENDLESS = """
+SELECT COUNT(*) FROM "farm"."climate" a, "farm"."climate" b, "farm"."climate" c, "farm"."climate" d
+WHERE a.id + b.id * c.id > d.id
+"""
 
 
 def publish(product: Product, number: int = ROWS, zone: str = "gh-1/north") -> None:
@@ -69,43 +74,69 @@ def until_gone(processes: list[psutil.Process]) -> None:
     assert [process.cmdline() for process in alive] == []
 
 
-def test_what_was_acknowledged_before_a_graceful_end_is_there_after_it_and_open_to_others(tmp_path: Path) -> None:
-    """Right after the last PUBACK; Delta Lake's and DuckDB's own readers find it in the magnetic tier."""
+def test_a_life_of_a_quiet_output_ends_with_everything_in_files_that_others_read_and_goes_on_from_there(
+    tmp_path: Path,
+) -> None:
+    """It ends right after the last PUBACK, and then with a query under way; a second `up` on its folder is refused."""
     with Product(tmp_path, config(tmp_path)) as product:
         publish(product)
-        first_end = product.stop()
-        folder = tmp_path / "data" / "magnetic" / "default" / "farm" / "climate"
-        table = DeltaTable(folder)
-        ids = sorted(table.to_pyarrow_table(columns=["id"])["id"].to_pylist())
-        files = table.file_uris()
-        (seen,) = duckdb.connect().execute("SELECT count(DISTINCT id) FROM read_parquet(?)", [files]).fetchall()
-        product.start()
-        again = count(product)
-        product.stop()
-
-    assert (first_end, ids, seen) == (0, list(range(ROWS)), (ROWS,))
-    assert again == ROWS
-    assert not (tmp_path / "data" / "run" / "up.json").exists()
-
-
-def test_a_users_output_is_quiet_and_says_what_matters(tmp_path: Path) -> None:
-    """Where it listens, and that it ends; nothing of Faust, uvicorn or DuckDB's bindings."""
-    with Product(tmp_path, config(tmp_path)) as product:
-        publish(product, 20)
-        wait_for(lambda: count(product) == 20, "the rows are stored")
         with product.client() as client:
             client.get("v1", "zones")
-        code = product.stop()
-    lines = [json.loads(line) for line in product.output.read_text().splitlines()]
-    told = {line["event"]: (line["process"], line["level"]) for line in lines}
+        first_end = product.stop()
+        output = product.output.read_text()
+        ids, seen = read_by_others(product)
 
-    assert code == 0
+        product.start()
+        first = json.loads((tmp_path / "data" / "run" / "up.json").read_bytes())["pid"]
+        second = command("up", "--config", str(product.config_file), "--data-dir", str(product.data_dir))
+        again = count(product)
+        with an_endless_query(product):
+            second_end = product.stop()
+
+    assert (first_end, ids, seen) == (0, list(range(ROWS)), ROWS)
+    assert again == ROWS
+    assert (second.code, second.err[:7], str(first) in second.err) == (1, "Error: ", True)
+    assert second_end == 0  # `up` kills a worker that takes too long, and says so
+    assert "killed" not in product.output.read_text()
+    assert not (tmp_path / "data" / "run" / "up.json").exists()
+    assert_quiet(product, output)
+
+
+def read_by_others(product: Product) -> tuple[list[int], int]:
+    """The ids that Delta Lake's own reader finds in the magnetic tier, and how many DuckDB's does."""
+    table = DeltaTable(product.data_dir / "magnetic" / "default" / "farm" / "climate")
+    ids = sorted(table.to_pyarrow_table(columns=["id"])["id"].to_pylist())
+    files = table.file_uris()
+    (row,) = duckdb.connect().execute("SELECT count(DISTINCT id) FROM read_parquet(?)", [files]).fetchall()
+    return ids, row[0]
+
+
+def assert_quiet(product: Product, output: str) -> None:
+    """It says where it listens, what it reads, and that it ends; nothing of Faust, uvicorn or DuckDB's bindings."""
+    lines = [json.loads(line) for line in output.splitlines()]
+    told = {line["event"]: (line["process"], line["level"]) for line in lines}
+    allowed = ("listening for MQTT", "worker ready", "ready: MQTT", "partition", "ending: the gateway")
+
     assert [who for event, who in told.items() if "worker ready: HTTP on" in event] == [("worker", "info")]
-    assert [who for event, who in told.items() if event.startswith(f"ready: MQTT listening on {product.mqtt}")] == [
+    assert [who for event, who in told.items() if event.startswith("ready: MQTT listening on 127.0.0.1:")] == [
         ("up", "info")
     ]
-    allowed = ("listening for MQTT", "worker ready", "ready: devices", "ending: the gateway")
     assert [event for event in told if not any(word in event for word in allowed)] == []
+
+
+@contextmanager
+def an_endless_query(product: Product) -> Iterator[None]:
+    """Within the block the worker is busy with a query that would not end today."""
+    pid = product.pid("worker")
+    host, _, port = product.http.rpartition(":")
+    body = json.dumps({"sql": ENDLESS}).encode()
+    head = "POST /v1/query HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head += f"content-length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port))) as asker:
+        asker.sendall(head.encode() + body)
+        before_s = psutil.Process(pid).cpu_times().user
+        wait_for(lambda: psutil.Process(pid).cpu_times().user > before_s + 0.5, "the query runs")
+        yield
 
 
 def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:
@@ -135,85 +166,6 @@ def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:
     assert (is_free(at["mqtt"]), is_free(at["http"])) == (True, True)
     assert list(standing.iterdir()) == []
     assert "Traceback" not in told
-
-
-def test_a_second_up_on_the_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    with Product(tmp_path, FREE_PORTS) as product:
-        state = json.loads((tmp_path / "data" / "run" / "up.json").read_bytes())
-        second = command("up", "--config", str(product.config_file), "--data-dir", str(product.data_dir))
-
-        assert second.code == 1
-        assert second.err.startswith("Error: ")
-        assert str(state["pid"]) in second.err
-        assert product.is_answering()
-
-
-def test_an_up_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
-    with Product(tmp_path, config(tmp_path)) as product:
-        publish(product, 50)
-        parent = json.loads((tmp_path / "data" / "run" / "up.json").read_bytes())["pid"]
-        processes = family(parent)
-        product.stop(signal.SIGKILL)
-
-        until_gone(processes)
-        assert len(processes) == 3
-        product.start()
-        assert wait_for(lambda: count(product) == 50, "what was acknowledged is there")
-
-
-def delivered(product: Product) -> int:
-    with product.client() as client:
-        entries = client.get("v1", "alerts", "deliveries", parameters=[("state", "delivered")])["deliveries"]
-    return len(entries)
-
-
-def test_a_worker_that_is_killed_is_started_again_and_rules_go_on_where_they_were(tmp_path: Path) -> None:
-    """A rule pending under `for` before the kill fires after it, once; and every row is there, once."""
-    receiver = Receiver()
-    start_ms = now_ms() - 600_000
-    with Product(tmp_path, config(tmp_path, receiver)) as product:
-        with Device(product) as device:
-            device.publish("farm/gh-1/north/s1", {"ts": start_ms, "temperature": 35})
-        wait_for(lambda: count(product) == 1, "the first reading is stored")
-        for number in range(2):
-            product.kill("worker")
-            with Device(product) as device:
-                time_ms = start_ms + 20_000 + number * 30_000
-                device.publish("farm/gh-1/north/s1", {"ts": time_ms, "temperature": 35})
-            wait_for(lambda number=number: count(product) == 2 + number, "queries work again", timeout_s=60)
-        with Device(product) as device:
-            device.publish("farm/gh-1/north/s1", {"ts": start_ms + 60_000, "temperature": 35})
-        event = receiver.events.get(timeout=60)
-        wait_for(lambda: delivered(product) == 1, "the delivery is noted")  # until then it would be sent again
-        product.kill("worker")
-        wait_for(lambda: count(product) == 4, "queries work again", timeout_s=60)
-        with Device(product) as device:
-            device.publish("farm/gh-1/north/s1", {"ts": start_ms + 61_000, "temperature": 20})
-        after = receiver.events.get(timeout=60)
-    receiver.stop()
-
-    assert (event["type"], event["data"]["rule"]) == ("alert.firing", "climate/HotForLong")
-    assert (after["type"], after["data"]["id"]) == ("alert.resolved", event["data"]["id"])
-    assert receiver.events.empty()
-
-
-def test_a_query_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with Product(tmp_path, config(tmp_path)) as product:
-        publish(product, 1500)
-        wait_for(lambda: count(product) == 1500, "the rows are stored")
-        pid = product.pid("worker")
-        host, _, port = product.http.rpartition(":")
-        body = json.dumps({"sql": ENDLESS}).encode()
-        head = "POST /v1/query HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        head += f"content-length: {len(body)}\r\n\r\n"
-        with socket.create_connection((host, int(port))) as asker:
-            asker.sendall(head.encode() + body)
-            before_s = psutil.Process(pid).cpu_times().user
-            wait_for(lambda: psutil.Process(pid).cpu_times().user > before_s + 0.5, "the query runs")
-            code = product.stop()
-
-    assert code == 0  # `up` kills a worker that takes too long, and says so
-    assert "killed" not in product.output.read_text()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from running_product import Device, config, count, now_ms, rows
 
 from pipeline.base.errors import ServerRefused
+from tests.end_to_end.running_product import Device, config, count, now_ms, rows
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
@@ -102,19 +102,6 @@ def test_what_devices_sent_is_asked_with_boto3(product: Product) -> None:
     query.close()
 
     assert [[value["ScalarValue"] for value in row["Data"]] for row in answer["Rows"]] == [["s1", "1", "1", "21.5"]]
-
-
-def test_what_boto3_wrote_is_there_after_the_worker_was_killed(product: Product) -> None:
-    """It is answered once it is durable, not before."""
-    write = client(product, "timestream-write")
-    write.create_database(DatabaseName="Kept")
-    write.create_table(DatabaseName="Kept", TableName="T")
-    write.write_records(DatabaseName="Kept", TableName="T", Records=[record(1, now_ms() - 1000)])
-    write.close()
-
-    product.kill("worker")
-
-    wait_for(lambda: count(product, table='"Kept"."T"') == 1, "the record is there again")
 
 
 def test_signed_with_an_accounts_token(guarded: Product) -> None:

@@ -69,11 +69,11 @@ def _connected(client: mqtt.Client, host: str, port: int) -> bool:
         return False
 
 
-def publish(client: mqtt.Client, zones: tuple[str, ...] = ZONES, **measures: Any) -> None:
-    """One reading of a sensor in each zone; returns once all are acknowledged."""
+def publish(client: mqtt.Client, zones: tuple[str, ...] = ZONES, *, house: str = "g", **measures: Any) -> None:
+    """One reading of a sensor in each zone of a greenhouse; returns once all are acknowledged."""
     body = json.dumps({"ts": time.time_ns() // 10**6, **measures})
     wait_for(client.is_connected, "the device is connected")
-    for waiting in [client.publish(f"fault/r/g/{zone}/s-{zone}", body, qos=1) for zone in zones]:
+    for waiting in [client.publish(f"fault/r/{house}/{zone}/s-{zone}", body, qos=1) for zone in zones]:
         waiting.wait_for_publish(60)
         assert waiting.is_published()
 
@@ -84,11 +84,12 @@ def ask(client: Client, sql: str) -> pa.Table:
     return pa.ipc.open_stream(answer.content).read_all()
 
 
-def count(worker: Part, table: str = '"faults"."table_00"') -> int:
-    """How many rows this worker answers that there are; -1 while it cannot tell."""
+def count(worker: Part, house: str = "g") -> int:
+    """How many rows of a greenhouse this worker answers that there are; -1 while it cannot tell."""
+    sql = f'SELECT COUNT(*) AS n FROM "faults"."table_00" WHERE greenhouse = \'{house}\''
     try:
         with worker.client() as client:
-            return int(ask(client, f"SELECT COUNT(*) AS n FROM {table}")["n"][0].as_py())
+            return int(ask(client, sql)["n"][0].as_py())
     except (ServerUnreachable, ServerRefused):
         return -1
 

@@ -30,13 +30,22 @@ RESTART_AFTER_S = 0.2
 class Part:
     """One gateway or worker; its output goes to `folder`/`name`.log."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, http: str = "", ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        http: str = "",
+        ca: Path | None = None,
+        token: str | None = None,
+    ) -> None:
         """`http`: a worker's address; with `ca` it is HTTPS, and its certificate is of that authority."""
         self.name = name
         self.http = http
         self.output = folder / f"{name}.log"
         self.is_wanted = False
         self._ca = ca
+        self._token = token
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
@@ -89,8 +98,8 @@ class Part:
         os.kill(self.pid, signal.SIGCONT)
 
     def client(self, token: str | None = None) -> Client:
-        """A client for a worker's HTTP."""
-        return Client(f"{'https' if self._ca else 'http'}://{self.http}", token, self._ca)
+        """A client for a worker's HTTP, with this token or the one that all of them are asked with."""
+        return Client(f"{'https' if self._ca else 'http'}://{self.http}", token or self._token, self._ca)
 
     def is_answering(self) -> bool:
         """Whether a worker answers that it is ready."""
@@ -112,22 +121,22 @@ class GroupProduct:
         *,
         gateways: int = 2,
         workers: int = 2,
-        overrides: Mapping[int, Mapping[str, Any]] | None = None,
         ca: Path | None = None,
+        token: str | None = None,
+        mqtt: str | None = None,
     ) -> None:
-        """`config` lacks only addresses and folders; `overrides` are further sections of single workers.
+        """`config` lacks only addresses and folders; `mqtt` is an
+        address that the caller keeps, else it is one of our own.
 
-        With `ca` the workers' HTTP is HTTPS, and their certificates are of that authority.
+        With `ca` the workers' HTTP is HTTPS, and their certificates are of that authority. `token` is what they are
+        asked with.
         """
         self.folder = folder
         self._stack = ExitStack()
-        mqtt, address = reserve(Address("127.0.0.1", 0), "listener.address")
-        self._stack.enter_context(mqtt)
-        self.mqtt = str(address)
+        self.mqtt = mqtt or self._reserve("listener.address")
         listener = {**config.get("listener", {}), "address": self.mqtt}
         self._config = {"magnetic": {"url": str(folder / "magnetic")}, **config, "listener": listener}
-        self._overrides = overrides or {}
-        self._ca = ca
+        self._ca, self._token = ca, token
         self.gateways = [self._gateway(number) for number in range(gateways)]
         self.workers = [self._worker(number) for number in range(workers)]
         self._ended = threading.Event()
@@ -188,9 +197,9 @@ class GroupProduct:
         """A client for the first worker's HTTP."""
         return self.workers[0].client(token)
 
-    def add_worker(self) -> Part:
-        """One more worker, started; returns at once."""
-        worker = self._worker(len(self.workers))
+    def add_worker(self, **sections: Any) -> Part:
+        """One more worker, started, with sections of its own; returns at once."""
+        worker = self._worker(len(self.workers), **sections)
         self.workers.append(worker)
         worker.start()
         return worker
@@ -204,14 +213,17 @@ class GroupProduct:
         name = f"gateway-{number}"
         return Part(name, self._command("gateway", name, {}), self.folder)
 
-    def _worker(self, number: int) -> Part:
+    def _worker(self, number: int, **sections: Any) -> Part:
         name = f"worker-{number}"
-        keeper, address = reserve(Address("127.0.0.1", 0), "http.address")
+        address = self._reserve("http.address")
+        http = {**self._config.get("http", {}), "address": address}
+        command = self._command("worker", name, {"http": http, **sections})
+        return Part(name, command, self.folder, address, self._ca, self._token)
+
+    def _reserve(self, setting: str) -> str:
+        keeper, address = reserve(Address("127.0.0.1", 0), setting)
         self._stack.enter_context(keeper)
-        override = self._overrides.get(number, {})
-        http = {**self._config.get("http", {}), "address": str(address)}
-        command = self._command("worker", name, {"http": http, **override})
-        return Part(name, command, self.folder, str(address), self._ca)
+        return str(address)
 
     def _command(self, kind: str, name: str, sections: Mapping[str, Any]) -> Sequence[str]:
         file = self.folder / f"{name}.yaml"

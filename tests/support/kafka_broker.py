@@ -34,7 +34,7 @@ HERE = Path(__file__).parents[1] / "kafka"
 JARS = HERE / ".jars"
 CLUSTER_ID = "xtzWWN4bTjitpL3kfd9s5g"
 USER, PASSWORD = "streamgauge", "kept-secret"
-_START_S = 60.0
+_START_S = 240.0
 _JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 _JAVA_OPTIONS = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 

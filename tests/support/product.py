@@ -16,7 +16,7 @@ from pipeline.operations.client import Client
 from tests.support.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "pipeline.operations.cli")
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 60.0
 FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}\n'
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -19,14 +18,10 @@ from tests.support.group_kit import ZONES, device, publish, shared_out
 from tests.support.group_product import GroupProduct, Part
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    hook = Receiver()
-    yield hook
-    hook.stop()
+HOUSE = "hot"
 
 
 def asked(worker: Part, *path: str, **parameters: str) -> Any:
@@ -65,21 +60,18 @@ def wait_until_posted(product: GroupProduct, zones: set[str]) -> None:
     wait_for(lambda: settled(product) == len(zones), "that is noted in the log")
 
 
-def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(start: Any, receiver: Receiver) -> None:
+def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(group: GroupProduct, receiver: Receiver) -> None:
     """Each worker is killed once: the alerts' keeper among them. What was delivered is in the log, so not sent anew."""
-    webhook = {"url": f"http://127.0.0.1:{receiver.port}/", "secret": receiver.secret, "allow_private": True}
-    product: GroupProduct = start(sections={"receivers": [{"name": "growers", "webhook": webhook}]})
-    wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
     expected: set[str] = set()
-    with device(product) as sensor:
-        publish(sensor, temperature=20.0)
-        for number, victim in enumerate([None, *product.workers]):
+    with device(group) as sensor:
+        publish(sensor, house=HOUSE, temperature=20.0)
+        for number, victim in enumerate([None, *group.workers]):
             if victim is not None:
-                product.restart(victim)
+                group.restart(victim)
             hot = ZONES[4 * number : 4 * number + 4]
-            publish(sensor, hot, temperature=40.0)
-            expected |= {f"g/{zone}" for zone in hot}
-            wait_until_posted(product, expected)
+            publish(sensor, hot, house=HOUSE, temperature=40.0)
+            expected |= {f"{HOUSE}/{zone}" for zone in hot}
+            wait_until_posted(group, expected)
     posted: Counter[str] = Counter()
     while not receiver.events.empty():
         posted[receiver.events.get()["data"]["id"]] += 1
@@ -88,16 +80,14 @@ def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(start: An
     assert set(posted.values()) == {1}
 
 
-def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
+def test_dead_letters_are_listed_and_replayed_by_any_worker(group: GroupProduct) -> None:
     """Whoever keeps them: questions go there."""
-    product: GroupProduct = start()
-    wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
-    with device(product) as sensor:
+    with device(group) as sensor:
         for zone in ZONES:
-            letter = sensor.publish(f"fault/r/g/{zone}/s", b"{no json", qos=1)
+            letter = sensor.publish(f"fault/r/broken/{zone}/s", b"{no json", qos=1)
             letter.wait_for_publish(60)
             assert letter.is_published()
-    for worker in product.workers:
+    for worker in group.workers:
         wait_for(
             lambda worker=worker: (
                 len((asked(worker, "dead-letters") or {"dead_letters": []})["dead_letters"])  # type: ignore[misc]
@@ -108,19 +98,19 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(start: Any) -> None:
         devices = wait_for(lambda worker=worker: asked(worker, "devices"), "it tells of devices")  # type: ignore[misc]
         assert sum(entry["count"] for entry in devices["rejected"]) == len(ZONES)
 
-    with product.workers[1].client() as client:
+    with group.workers[1].client() as client:
         answer = client.post("v1", "dead-letters", "replay", body={"reason": "invalid_json"}).json()
 
     assert answer["replayed"] == len(ZONES)
-    for worker in product.workers:  # they failed again, and the first ones are marked
+    for worker in group.workers:  # they failed again, and the first ones are marked
         again = wait_for(lambda worker=worker: asked(worker, "dead-letters", replayed="true"), "it answers")  # type: ignore[misc]
         assert len(again["dead_letters"]) == len(ZONES)
 
-    for killed, other in (product.workers, reversed(product.workers)):  # one of them keeps them
+    for killed, other in (group.workers, reversed(group.workers)):  # one of them keeps them
         killed.kill()
         wait_for(lambda of=other: marks(of) == {True: len(ZONES), False: len(ZONES)}, "the other knows", timeout_s=60)  # type: ignore[misc]
         killed.start()
-        wait_for(lambda: shared_out(product), "both have partitions again", timeout_s=60)
+        wait_for(lambda: shared_out(group), "both have partitions again", timeout_s=60)
 
 
 def marks(worker: Part) -> dict[bool, int]:

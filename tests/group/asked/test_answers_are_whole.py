@@ -11,40 +11,51 @@ import pytest
 from botocore.config import Config
 
 from pipeline.base.errors import ServerRefused
+from tests.group.asked.conftest import TOKENS
+from tests.support.certificate_files import Authority
 from tests.support.group_kit import ZONES, ask, count, device, owned, publish, refusal, shared_out
 from tests.support.group_product import GroupProduct, Part
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
+
+HOUSE, QUIET = "answers", "quiet"  # greenhouses
 
 
-def started(start: Any, **options: Any) -> GroupProduct:
-    product: GroupProduct = start(**options)
-    wait_for(lambda: shared_out(product), "each worker has partitions", timeout_s=60)
-    return product
+def timestream(service: str, worker: Part, authority: Authority, account: str = "farm-7") -> Any:
+    """A client of AWS for this worker."""
+    (secret,) = [entry["token"] for entry in TOKENS if entry.get("account") == account]
+    return boto3.client(
+        service,
+        endpoint_url=f"https://{worker.http}",
+        region_name="us-east-1",
+        aws_access_key_id=account,
+        aws_secret_access_key=secret,
+        verify=str(authority.ca),
+        config=Config(retries={"max_attempts": 10, "mode": "standard"}),
+    )
 
 
-def test_every_worker_answers_for_all_partitions(start: Any) -> None:
+def test_every_worker_answers_for_all_partitions(group: GroupProduct) -> None:
     """Rows not yet in the magnetic tier, zones, averages, devices: the same from both workers."""
-    product = started(start)
-    with device(product) as sensor:
+    with device(group) as sensor:
         for temperature in (20.0, 22.0):
-            publish(sensor, temperature=temperature)
-    for worker in product.workers:
-        wait_for(lambda worker=worker: count(worker) == 2 * len(ZONES), "both have all rows")  # type: ignore[misc]
+            publish(sensor, house=HOUSE, temperature=temperature)
+    for worker in group.workers:
+        wait_for(lambda worker=worker: count(worker, HOUSE) == 2 * len(ZONES), "both have all rows")  # type: ignore[misc]
 
     first, second = [
         wait_for(lambda worker=worker: answers_of(worker), "every question is answered")  # type: ignore[misc]
-        for worker in product.workers
+        for worker in group.workers
     ]
 
     assert first == second
     zones, averages, sensors, rows = first
-    assert [entry["zone"] for entry in zones["zones"]] == sorted(f"g/{zone}" for zone in ZONES)
-    assert averages == [(f"g/{zone}", [(21.0, 2)]) for zone in ZONES]
+    assert zones == sorted(f"{HOUSE}/{zone}" for zone in ZONES)
+    assert averages == [(f"{HOUSE}/{zone}", [(21.0, 2)]) for zone in ZONES]
     assert sensors == sorted(f"s-{zone}" for zone in ZONES)
     assert len(rows) == 2 * len(ZONES)
-    assert all(0 < len(owned(product, worker)) < 4 for worker in product.workers)
+    assert all(0 < len(owned(group, worker)) < 4 for worker in group.workers)
 
 
 def answers_of(worker: Part) -> tuple[Any, ...] | None:
@@ -52,56 +63,52 @@ def answers_of(worker: Part) -> tuple[Any, ...] | None:
     try:
         with worker.client() as client:
             averages = client.get(
-                "v1", "averages", parameters=[("zone", f"g/{zone}") for zone in ZONES] + [("measure", "temperature")]
+                "v1",
+                "averages",
+                parameters=[*(("zone", f"{HOUSE}/{zone}") for zone in ZONES), ("measure", "temperature")],
             )
-            devices = client.get("v1", "devices")["devices"]
+            devices = [entry["dimensions"] for entry in client.get("v1", "devices")["devices"]]
+            zones = [entry["zone"] for entry in client.get("v1", "zones")["zones"]]
+            sql = f"""SELECT zone, temperature FROM "faults"."table_00" WHERE greenhouse = '{HOUSE}' ORDER BY 1, 2"""
             return (
-                client.get("v1", "zones"),
+                [zone for zone in zones if zone.startswith(f"{HOUSE}/")],
                 [(of["zone"], [(a["average"], a["count"]) for a in of["averages"]]) for of in averages["results"]],
-                sorted(entry["dimensions"]["sensor"] for entry in devices),
-                ask(client, 'SELECT zone, temperature FROM "faults"."table_00" ORDER BY zone, temperature').to_pylist(),
+                sorted(dimensions["sensor"] for dimensions in devices if dimensions.get("greenhouse") == HOUSE),
+                ask(client, sql).to_pylist(),
             )
     except ServerRefused:
         return None
 
 
-def test_a_silent_worker_fails_the_query_by_name_and_its_partitions_are_taken_over(start: Any) -> None:
+def test_a_silent_worker_fails_the_query_by_name_and_its_partitions_are_taken_over(group: GroupProduct) -> None:
     """Stopped, it keeps its connections open and says nothing. Never a part of the rows as if it were all."""
-    product = started(start)
-    quiet, other = product.workers
-    with device(product) as sensor:
-        publish(sensor, temperature=20.0)
-        wait_for(lambda: count(other) == len(ZONES), "all rows are there")
+    quiet, other = group.workers
+    with device(group) as sensor:
+        publish(sensor, house=QUIET, temperature=20.0)
+        wait_for(lambda: count(other, QUIET) == len(ZONES), "all rows are there")
         quiet.pause()
         try:
             why = refusal(other)
-            wait_for(lambda: count(other) == len(ZONES), "the other has taken over", timeout_s=60)
-            publish(sensor, temperature=21.0)
-            wait_for(lambda: count(other) == 2 * len(ZONES), "and reads on", timeout_s=60)
+            wait_for(lambda: count(other, QUIET) == len(ZONES), "the other has taken over", timeout_s=60)
+            publish(sensor, house=QUIET, temperature=21.0)
+            wait_for(lambda: count(other, QUIET) == 2 * len(ZONES), "and reads on", timeout_s=60)
         finally:
             quiet.go_on()
         # it finds out that its partitions are not its own any more: until then it must not answer as if they were
-        answers = {count(quiet) for _ in range(20)} - {-1}
+        answers = {count(quiet, QUIET) for _ in range(20)} - {-1}
 
         assert why is not None
         assert quiet.http in why
         assert answers <= {2 * len(ZONES)}
-        wait_for(lambda: shared_out(product), "they share again", timeout_s=60)
-        for worker in product.workers:
-            wait_for(lambda worker=worker: count(worker) == 2 * len(ZONES), "both have all", timeout_s=60)  # type: ignore[misc]
+        wait_for(lambda: shared_out(group), "they share again", timeout_s=60)
+        for worker in group.workers:
+            wait_for(lambda worker=worker: count(worker, QUIET) == 2 * len(ZONES), "both have all", timeout_s=60)  # type: ignore[misc]
 
 
-def test_timestream_clients_write_and_query_through_any_worker(start: Any) -> None:
+def test_timestream_clients_write_and_query_through_any_worker(group: GroupProduct, authority: Authority) -> None:
     """CreateTable here, WriteRecords there, for series of all partitions; version rules are those of their owner."""
-    product = started(start)
-    options: dict[str, Any] = {
-        "region_name": "us-east-1",
-        "aws_access_key_id": "default",
-        "aws_secret_access_key": "x",
-        "config": Config(retries={"max_attempts": 10, "mode": "standard"}),
-    }
-    writers = [boto3.client("timestream-write", endpoint_url=f"http://{w.http}", **options) for w in product.workers]
-    queries = [boto3.client("timestream-query", endpoint_url=f"http://{w.http}", **options) for w in product.workers]
+    writers = [timestream("timestream-write", worker, authority) for worker in group.workers]
+    queries = [timestream("timestream-query", worker, authority) for worker in group.workers]
     writers[0].create_database(DatabaseName="db")
     writers[0].create_table(DatabaseName="db", TableName="t")
     now_ms = time.time_ns() // 10**6
@@ -130,28 +137,19 @@ def test_timestream_clients_write_and_query_through_any_worker(start: Any) -> No
         wait_for(lambda: not queries[0].query(QueryString=sql), "the table has gone")
 
 
-def test_pages_of_a_query_are_had_and_cancelled_at_any_worker(start: Any) -> None:
+def test_pages_of_a_query_are_had_and_cancelled_at_any_worker(group: GroupProduct, authority: Authority) -> None:
     """The first one keeps the result; requests, signed for where they were sent, are passed on to it."""
-    http, peers = {"tokens": [{"token": "secret", "account": "farm-7"}]}, {"token": "a token of the workers'"}
-    product = started(start, sections={"http": http, "peers": peers})
-    options: dict[str, Any] = {
-        "region_name": "us-east-1",
-        "aws_access_key_id": "farm-7",
-        "aws_secret_access_key": "secret",
-        "config": Config(retries={"max_attempts": 10, "mode": "standard"}),
-    }
-    urls = [f"http://{worker.http}" for worker in product.workers]
-    writer = boto3.client("timestream-write", endpoint_url=urls[0], **options)
-    queries = [boto3.client("timestream-query", endpoint_url=url, **options) for url in urls]
-    writer.create_database(DatabaseName="db")
-    writer.create_table(DatabaseName="db", TableName="t")
+    writer = timestream("timestream-write", group.workers[0], authority)
+    queries = [timestream("timestream-query", worker, authority) for worker in group.workers]
+    writer.create_database(DatabaseName="pages")
+    writer.create_table(DatabaseName="pages", TableName="t")
     now_ms = str(time.time_ns() // 10**6)
     hosts = [f"h{number:02}" for number in range(20)]
     common = {"MeasureName": "cpu", "MeasureValue": "1", "MeasureValueType": "DOUBLE", "Time": now_ms}
     records = [{"Dimensions": [{"Name": "host", "Value": host}]} for host in hosts]
-    writer.write_records(DatabaseName="db", TableName="t", Records=records, CommonAttributes=common)
+    writer.write_records(DatabaseName="pages", TableName="t", Records=records, CommonAttributes=common)
 
-    asked: dict[str, Any] = {"QueryString": 'SELECT host FROM "db"."t" ORDER BY host', "MaxRows": 3}
+    asked: dict[str, Any] = {"QueryString": 'SELECT host FROM "pages"."t" ORDER BY host', "MaxRows": 3}
     found, turns = [], itertools.cycle(queries)
     while True:
         page = next(turns).query(**asked)
@@ -169,13 +167,3 @@ def test_pages_of_a_query_are_had_and_cancelled_at_any_worker(start: Any) -> Non
     queries[1].cancel_query(QueryId=first["QueryId"])
     with pytest.raises(queries[0].exceptions.ConflictException, match="cancelled"):
         queries[0].query(**asked, NextToken=first["NextToken"])
-
-
-def test_workers_on_different_magnetic_tiers_do_not_answer_for_each_other(start: Any, tmp_path: Any) -> None:
-    """Each would have some of the history only."""
-    product = started(start, overrides={1: {"magnetic": {"url": str(tmp_path / "elsewhere")}}})
-
-    def why() -> str:
-        return refusal(product.workers[0], "v1", "zones") or ""
-
-    wait_for(lambda: "another magnetic tier" in why(), "it is refused with the reason")
