@@ -39,9 +39,7 @@ LAYERS = {"pipeline": PIPELINE, "store": STORE}
 GROUND = {"pipeline": set[str](), "store": {"errors", "host_time", "record", "sequence", "values"}}
 # Loose files beside those compose a whole of the levels: they import what they like, and stand above
 # Arrows that point up, and are on their way out.
-KNOWN = (
-    ("store/catalog/lost.py", "store.state"),
-)
+KNOWN = (("store/catalog/lost.py", "store.state"),)
 IMPORTS = tuple(
     found for found in ALL_IMPORTS if not any(is_at(found.path, (path,)) and found.is_of(up) for path, up in KNOWN)
 )
