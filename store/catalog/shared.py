@@ -60,7 +60,7 @@ class SharedKeeping:
         self._number = number
         for old in numbers:
             if old <= number - VERSIONS_KEPT:
-                self._objects.delete(_path(old))
+                self._objects.discard(_path(old))
         return True
 
     def _numbers(self) -> list[int]:

@@ -44,7 +44,11 @@ class Objects(Protocol):
         ...
 
     def delete(self, path: str) -> None:
-        """Remove the object, if it is there."""
+        """Remove the object, durably, if it is there."""
+        ...
+
+    def discard(self, path: str) -> None:
+        """Remove an object that nobody reads any more: it may be there again after a power failure."""
         ...
 
 
@@ -142,20 +146,28 @@ class LocalObjects:
 
     def delete(self, path: str) -> None:
         """See `Objects`."""
-        target = self._root / check_path(path)
+        self.discard(path)
+        folder = (self._root / path).parent
         try:
-            target.unlink(missing_ok=True)
-            if target.parent.is_dir():
-                fsync_folder(target.parent)
+            if folder.is_dir():
+                fsync_folder(folder)
+        except OSError as error:
+            raise self._error(path, "deleted", error) from error
+
+    def discard(self, path: str) -> None:
+        """See `Objects`."""
+        try:
+            (self._root / check_path(path)).unlink(missing_ok=True)
         except NotADirectoryError:
             return
         except OSError as error:
             raise self._error(path, "deleted", error) from error
 
     def _below(self, folder: Path) -> Iterator[str]:
+        root, aside = f"{self._root}{os.sep}", str(self._root / ASIDE)
         for parent, _, names in os.walk(folder):
-            if Path(parent) != self._root / ASIDE:
-                yield from ((Path(parent) / name).relative_to(self._root).as_posix() for name in names)
+            if parent != aside:
+                yield from (os.path.join(parent, name).removeprefix(root) for name in names)  # noqa: PTH118  # often
 
     def _write_aside(self, target: Path, data: bytes) -> Path:
         make_folders(target.parent)

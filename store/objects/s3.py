@@ -77,6 +77,10 @@ class S3Objects:
             except (exceptions.NotFoundError, FileNotFoundError):
                 return
 
+    def discard(self, path: str) -> None:
+        """See `store.objects.objects.Objects`."""
+        self.delete(path)
+
     @contextmanager
     def errors_mapped(self, path: str, done: str) -> Iterator[None]:
         """See `ERRORS`."""

@@ -36,7 +36,7 @@ class StreamKeep:
         self._objects.create(self._path(kind, offset), _pack(data))
         for path, kept in self._offsets(kind):
             if kept < offset:
-                self._objects.delete(path)
+                self._objects.discard(path)
 
     def latest(self, kind: str, remedy: str = _MADE_ANEW) -> tuple[int, bytes] | None:
         """What is good for the highest offset; None if nothing is kept.
