@@ -37,6 +37,7 @@ from tests.support.waiting import wait_for
 
 SENDER = Path(__file__).parents[2] / "benchmarks" / "fast_sender.py"
 MOMENTS = Path(__file__).parent / "at_moments"
+ROOT = Path(__file__).parents[2]
 FIRST_ID = 1_000_000_000
 HTTP_ERRORS = (ServerUnreachable, ServerRefused)
 
@@ -222,7 +223,7 @@ def stopped(product: Product, name: str) -> Iterator[int]:
 @contextmanager
 def hasty(folder: Path, **settings: str) -> Iterator[None]:
     """Within the block products started have upkeep every moment, and die where `die_at` says (`at_moments/`)."""
-    path = os.pathsep.join(filter(None, (str(MOMENTS), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(MOMENTS), str(ROOT), os.environ.get("PYTHONPATH"))))
     wanted = {"PYTHONPATH": path, "FAULT_FOLDER": str(folder), **settings}
     kept = {name: os.environ.get(name) for name in wanted}
     os.environ |= wanted
@@ -235,13 +236,18 @@ def hasty(folder: Path, **settings: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def die_at(product: Target, moment: str, *, timeout_s: float = 120) -> None:
-    """The process that next comes to `moment` is killed there by SIGKILL; returns when that has happened."""
-    order = product.folder / "die-at"
-    aside = product.folder / "die-at.new"
+def die_at(product: Target, moment: str, *, timeout_s: float = 240) -> int:
+    """The process that next comes to `moment` kills itself there by SIGKILL; its pid, once that has happened."""
+    struck, order, aside = (product.folder / name for name in ("struck", "die-at", "die-at.new"))
+    struck.unlink(missing_ok=True)
     aside.write_text(moment)
     aside.rename(order)
-    wait_for(lambda: not order.exists(), f"a process comes to {moment}", timeout_s=timeout_s, every_s=0.01)
+
+    def who() -> int:
+        pid, _, at = struck.read_text().rstrip("\n").partition(" ") if struck.exists() else ("0", "", "")
+        return int(pid) if at == moment else 0
+
+    return wait_for(who, f"a process comes to the moment {moment!r}", timeout_s=timeout_s, every_s=0.01)
 
 
 @contextmanager
