@@ -5,7 +5,7 @@ What the checkpoint is for, and where it is kept: `store.state.checkpoint`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -42,10 +42,10 @@ def entry_of(core: Core, advanced: Mapping[str, int], now_ns: int) -> Entry:
     )
 
 
-def restore(core: Core, entry: Entry, now_ns: int) -> None:
+def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: int) -> None:
     """Put the saved rows back, but for those the table has already."""
     rows = pa.ipc.open_stream(entry.rows).read_all()
-    covered = core.numbered({stream: core.covered_to(stream) for stream in entry.positions})
+    covered = core.numbered({stream: covered_to(stream) for stream in entry.positions})
     offsets = rows[layout.SEQUENCE].to_numpy() >> OFFSET_BITS
     streams = rows[layout.STREAM].to_numpy()
     beyond = np.array([offset > covered[stream] for offset, stream in zip(offsets, streams, strict=True)], np.bool_)

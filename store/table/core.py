@@ -96,10 +96,6 @@ class Core:
         """Positions by stream number, as rows name their stream."""
         return {self._number_of(stream): offset for stream, offset in positions.items()}
 
-    def covered_to(self, stream: str) -> int:
-        """Records of `stream` up to this offset are not to be applied again."""
-        return self.progress.covered_to(stream, self.magnetic.version.positions)
-
     def size(self) -> TableSize:
         """What the table takes. Any thread."""
         chunks = list(self.memory.chunks)

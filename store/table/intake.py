@@ -34,12 +34,12 @@ class Admitted:
     incoming: Incoming | None
 
 
-def fitted(core: Core, batch: RecordBatch) -> RecordBatch:
+def fitted(core: Core, batch: RecordBatch, covered: int) -> RecordBatch:
     """The batch with this table's series ids and the types of now, its columns known to all: before rows have them.
 
-    Blocks if it brings a column. One that was applied before is left as it is.
+    Blocks if it brings a column. One that was applied before, up to `covered`, is left as it is.
     """
-    if int(batch.offset[-1]) <= core.covered_to(batch.stream):
+    if int(batch.offset[-1]) <= covered:
         return batch
     types = core.columns.types_to_have(batch.types, by_version=batch.by_version)
     if types is not None:
@@ -55,10 +55,9 @@ def fitted(core: Core, batch: RecordBatch) -> RecordBatch:
     return batch
 
 
-def admit(core: Core, batch: RecordBatch) -> Admitted:
+def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
     """The rows that are neither covered already nor unfit."""
     sequence = core.sequencer.number(batch.stream, batch.offset)
-    covered = core.covered_to(batch.stream)
     outcomes, wanted = np.zeros(len(batch), np.uint8), np.ones(len(batch), np.bool_)
     if int(batch.offset[0]) <= covered:
         wanted = batch.offset > covered

@@ -31,10 +31,10 @@ def recast(batch: RecordBatch, now: Mapping[str, MeasureType], duck: Duck) -> Re
             cursor.register("old_values", pa.table({"v": _plain(values)}))
             cast = as_type("v", kind, now[name])
             found = run(cursor, f"SELECT {cast} AS cast, CASE WHEN {cast} IS NULL THEN v END AS rest FROM old_values")
-            measures[name], types[name] = _typed(found["cast"], now[name]), now[name]
+            measures[name], types[name] = found["cast"].combine_chunks().cast(now[name].arrow), now[name]
             beside = sibling(name, kind)
             if found["rest"].null_count < len(values) and beside not in measures and now.get(beside, kind) is kind:
-                measures[beside], types[beside] = _typed(found["rest"], kind), kind
+                measures[beside], types[beside] = found["rest"].combine_chunks().cast(kind.arrow), kind
     finally:
         cursor.close()
     return replace(batch, measures=measures, types=types)
@@ -42,9 +42,3 @@ def recast(batch: RecordBatch, now: Mapping[str, MeasureType], duck: Duck) -> Re
 
 def _plain(values: pa.Array) -> pa.Array:
     return values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values
-
-
-def _typed(values: pa.ChunkedArray, kind: MeasureType) -> pa.Array:
-    one = values.combine_chunks()
-    one = one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one
-    return one.cast(pa.int64()).view(kind.arrow) if kind is MeasureType.TIMESTAMP else one.cast(kind.arrow)

@@ -72,13 +72,14 @@ class Table(CaredFor):
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
         """Take in a batch; what became of each record. `now_ns` is monotonic: for when its rows are to be flushed."""
         core = self._core
-        batch = fitted(core, batch)
+        covered = self.covered_to(batch.stream)
+        batch = fitted(core, batch, covered)
         with core.lock:
             if core.is_dropped:
                 skipped = np.full(len(batch), Outcome.SKIPPED, np.uint8)
                 return Applied(skipped, np.zeros(len(batch), np.int64))
             core.now_ns = now_ns
-            admitted = admit(core, batch)
+            admitted = admit(core, batch, covered)
             applied = Applied(admitted.outcomes, np.zeros(len(batch), np.int64))
             rows = admitted.incoming
             if rows is not None:
@@ -91,7 +92,7 @@ class Table(CaredFor):
 
     def covered_to(self, stream: str) -> int:
         """Records of `stream` up to this offset are not to be applied again."""
-        return self._core.covered_to(stream)
+        return self._core.progress.covered_to(stream, self._core.magnetic.version.positions)
 
     def is_applied_beyond(self, positions: Mapping[str, int]) -> bool:
         """Whether any record was applied that lies beyond these positions."""
@@ -165,7 +166,7 @@ class Table(CaredFor):
 
     def restore_saved(self, entry: Entry, now_ns: int) -> None:
         """Put the rows of a checkpoint back, but for those it has already."""
-        checkpointing.restore(self._core, entry, now_ns)
+        checkpointing.restore(self._core, entry, self.covered_to, now_ns)
 
     @property
     def set_aside(self) -> list[str]:
