@@ -84,7 +84,7 @@ def _process(command: list[str], folder: Path) -> Iterator[int]:
 
 
 def measure(subscriber: Callable[..., object], version: str, seconds: float, rate: int) -> dict[str, float]:
-    """The figures of one subscriber."""
+    """The results of one subscriber."""
     with tempfile.TemporaryDirectory() as name, mosquitto(Path(name), "max_queued_messages 0\n") as broker:
         if broker is None:
             sys.exit("Mosquitto is not installed")
@@ -130,8 +130,8 @@ def main() -> None:
         ours = measure(gateway, version, options.seconds, options.rate)
         print(f"\nMQTT {version}, {how} through Mosquitto")
         print(f"  {'':24}{'streamgauge':>14}{'bare paho':>14}{'ratio':>8}")
-        for figure, value in ours.items():
-            print(f"  {figure:24}{value:14,.2f}{baseline[figure]:14,.2f}{value / baseline[figure]:8.2f}")
+        for quantity, value in ours.items():
+            print(f"  {quantity:24}{value:14,.2f}{baseline[quantity]:14,.2f}{value / baseline[quantity]:8.2f}")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def send(product: GroupProduct, seconds: float, rate: int) -> dict[str, Any]:
 
 
 def drain(broker: Broker, workers: int, messages: int) -> dict[str, float]:
-    """How fast so many workers work off what the log holds."""
+    """How fast so many workers process what the log holds."""
     with group(broker, workers) as product:
         for gateway in product.gateways:
             gateway.start()
@@ -192,8 +192,8 @@ def print_drain(one: dict[str, float], two: dict[str, float]) -> None:
     """One worker beside two."""
     print(f"\ndrain, {PARTITIONS} partitions, on {psutil.cpu_count()} cores that Kafka shares")
     print(f"  {'':36} {'one worker':>12} {'two workers':>12} {'ratio':>8}")
-    for name, figure in one.items():
-        print(f"  {name:36} {figure:12,.2f} {two[name]:12,.2f} {two[name] / figure:8.2f}")
+    for name, result in one.items():
+        print(f"  {name:36} {result:12,.2f} {two[name]:12,.2f} {two[name] / result:8.2f}")
 
 
 def print_takeover(found: list[tuple[float, float]]) -> None:

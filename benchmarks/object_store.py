@@ -25,7 +25,7 @@ from store.testing import Row, batch_of
 from tests.support.s3_server import S3Server, s3_server
 
 T0 = 1_795_000_000_000_000_000
-STREAM = "0/readings/0"
+PARTITION = "0/readings/0"
 TABLE = TableId("account", "d", "t")
 FLUSHES = 20
 ROWS = 1_000
@@ -54,8 +54,8 @@ class Bench:
     def write(self) -> None:
         """A thousand rows, one of each series."""
         rows = [Row((("s", str(n)),), T0 + self._offset * 1000 + n, (("v", 1.0),)) for n in range(ROWS)]
-        self.store.apply(batch_of(self.store.registry.of(TABLE), STREAM, [self._offset] * ROWS, rows))
-        self.store.advance(STREAM, self._offset)
+        self.store.apply(batch_of(self.store.registry.of(TABLE), PARTITION, [self._offset] * ROWS, rows))
+        self.store.advance(PARTITION, self._offset)
         self._offset += 1
 
     def ask(self, **selection: object) -> None:

@@ -1,4 +1,4 @@
-"""The reference load, from MQTT QoS 1 to queryable, rules on, zone averages asked all the while: one table of figures.
+"""The reference load, from MQTT QoS 1 to queryable, rules on, zone averages asked all the while: one table of results.
 
     make bench                                      # everything, about 6 minutes
     .venv/bin/python benchmarks/run.py -s 20 bulk   # one of: bulk, devices, flat, recovery
@@ -54,8 +54,8 @@ def main() -> int:
         measured = run_product(scenario, arguments.seconds)
         print_table(measured, baseline)
     print("\nThe usual stack (Mosquitto, Telegraf, VictoriaMetrics), measured beforehand on a machine of this size:")
-    for name, figure in USUAL_STACK.items():
-        print(f"  {name:44} {figure}")
+    for name, result in USUAL_STACK.items():
+        print(f"  {name:44} {result}")
     return 0
 
 
@@ -71,7 +71,7 @@ def send(mqtt: str, scenario: str, seconds: float, accounts: int) -> subprocess.
 
 
 def run_mosquitto(scenario: str, seconds: float) -> dict[str, float] | None:
-    """The baseline's figures."""
+    """The baseline's results."""
     with tempfile.TemporaryDirectory() as folder, mosquitto(Path(folder)) as broker:
         if broker is None:
             return None
@@ -108,7 +108,7 @@ def running() -> Iterator[tuple[Product, Prober, WebhookReceiver]]:
 
 
 def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
-    """The product's figures."""
+    """The product's results."""
     with running() as (started, prober, _):
         dashboard = Dashboard(started)
         probes = Repeated(prober.probe, PROBE_EVERY_S)
@@ -118,15 +118,15 @@ def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
         time.sleep(min(10.0, seconds / 4))  # the first messages of 100,000 sensors are slower: not what is measured
         probes.start()
         queries.start()
-        figures: dict[str, float | str] = {}
+        results: dict[str, float | str] = {}
         if scenario == "recovery":
-            figures |= recover(started, prober, seconds)
+            results |= recover(started, prober, seconds)
         sent = result_of(sender)
         behind_s = caught_up_s(started, time.monotonic())
         usage.stop()
         probes.stop()
         queries.stop()
-        figures |= {
+        results |= {
             "messages/s": sent["acknowledged"] / sent["seconds"],
             "messages/s until all were queryable": sent["acknowledged"] / (sent["seconds"] + behind_s),
             "unacknowledged": sent["unknown"],
@@ -141,10 +141,10 @@ def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
         }
         if scenario != "recovery":  # a killed process's seconds are gone
             for name, cpu_s in usage.cpu_s.items():
-                figures[f"CPU s per 100,000, {name}"] = cpu_s / sent["packets"] * 100_000
-            figures["CPU s per 100,000, in all"] = sum(usage.cpu_s.values()) / sent["packets"] * 100_000
-            figures["cores used"] = sum(usage.cpu_s.values()) / (sent["seconds"] + behind_s)
-        return figures
+                results[f"CPU s per 100,000, {name}"] = cpu_s / sent["packets"] * 100_000
+            results["CPU s per 100,000, in all"] = sum(usage.cpu_s.values()) / sent["packets"] * 100_000
+            results["cores used"] = sum(usage.cpu_s.values()) / (sent["seconds"] + behind_s)
+        return results
 
 
 def recover(started: Product, prober: Prober, seconds: float) -> dict[str, float | str]:
@@ -172,15 +172,15 @@ def caught_up_s(started: Product, began_s: float) -> float:
 
 
 def print_table(measured: dict[str, float | str], baseline: dict[str, float] | None) -> None:
-    """The figures beside the baseline's, with ratios."""
+    """The results beside the baseline's, with ratios."""
     print(f"  {'':44} {'streamgauge':>14} {'mosquitto':>12} {'ratio':>8}")
-    for name, figure in measured.items():
-        if isinstance(figure, str):
-            print(f"  {name:44} {figure:>14}")
+    for name, result in measured.items():
+        if isinstance(result, str):
+            print(f"  {name:44} {result:>14}")
             continue
         other = (baseline or {}).get(name)
-        beside = "" if other is None else f" {other:12,.2f} {figure / other if other else float('nan'):8.2f}"
-        print(f"  {name:44} {figure:14,.2f}{beside}")
+        beside = "" if other is None else f" {other:12,.2f} {result / other if other else float('nan'):8.2f}"
+        print(f"  {name:44} {result:14,.2f}{beside}")
 
 
 if __name__ == "__main__":

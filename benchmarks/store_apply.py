@@ -24,7 +24,7 @@ from store.store import Store
 TABLES, SERIES, ROWS_PER_S = 10, 10_000, 2_000
 MEASURES = ("temperature", "humidity", "co2", "soil_moisture")
 TYPES = dict.fromkeys(MEASURES, MeasureType.DOUBLE)
-STREAM = "bench/readings/0"
+PARTITION = "bench/readings/0"
 T0 = 1_795_000_000_000_000_000
 
 
@@ -58,7 +58,7 @@ class Load:
         measures = {name: pa.array(np.round(self.random.normal(20, 3, rows), 1)) for name in MEASURES}
         return RecordBatch(
             self.store.registry.of(table),
-            STREAM,
+            PARTITION,
             series,
             time_ns,
             np.ones(rows, np.int64),
@@ -78,7 +78,7 @@ class Load:
                 self.store.apply(batch)
                 cpu += time.process_time() - cpu_started
                 walls.append(time.perf_counter() - started)
-                self.store.advance(STREAM, self.offset)
+                self.store.advance(PARTITION, self.offset)
                 self.offset += 1
             self.rows += rows_per_batch
         return cpu, np.array(walls)

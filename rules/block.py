@@ -49,9 +49,9 @@ class Block:
             for measure in dict.fromkeys(rule.measure for rule in rules)
         )
 
-    def advance(self, stream: str, offset: int) -> None:
+    def advance(self, partition: str, offset: int) -> None:
         """Everything up to and including `offset` has been evaluated."""
-        self.positions[stream] = max(offset, self.positions.get(stream, -1))
+        self.positions[partition] = max(offset, self.positions.get(partition, -1))
 
     def evaluate(self, batch: RecordBatch, after: int) -> list[Transition]:
         """What the rows with offsets beyond `after` change, in log order, and at one row in the order of the rules."""
@@ -165,7 +165,7 @@ class Block:
         rule, table = watch.rule, self.index.table
         key, zone = self.index.keys[change.series], self.index.zones[change.series]
         is_rate = isinstance(rule.condition, RateOfChange)
-        value = change.figure if is_rate else watched.reader.exact(batch, change.row)
+        value = change.value if is_rate else watched.reader.exact(batch, change.row)
         bounds = rule.condition.bounds
         dimensions = dict(key.dimensions)
         return Transition(

@@ -1,4 +1,4 @@
-"""What a condition judges: the figure of each sample, and which samples have one."""
+"""What a condition judges: the value of each sample, and which samples have one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LONGEST_GAP = 10
 _LARGEST = float(np.finfo(np.float64).max)
 
 
-def figures_of(condition: Condition, samples: Samples) -> tuple[Float64s, Bools | None]:
-    """The figure of each sample (always finite), and which of them are to be judged; None: all."""
+def values_of(condition: Condition, samples: Samples) -> tuple[Float64s, Bools | None]:
+    """The value of each sample (always finite), and which of them are to be judged; None: all."""
     match condition:
         case Range():
             return samples.value, None

@@ -60,7 +60,7 @@ class Seen:
 class Work:
     """What a rule has done since the start.
 
-    judged       samples that had a figure
+    judged       samples that had a value
     too_wide     samples without one: they came too long after the one before for `per`
     waiting      signals beyond the bounds for longer than `for`, of which nothing has come since
     not_numbers  values of its measure that were text, truths or times

@@ -63,14 +63,14 @@ class Engine:
         block = self._block(batch.index)
         if block is None:
             return []
-        covered = max(block.positions.get(batch.stream, -1), self._advanced.get(batch.stream, -1))
+        covered = max(block.positions.get(batch.partition, -1), self._advanced.get(batch.partition, -1))
         transitions = block.evaluate(batch, covered)
-        block.advance(batch.stream, int(batch.offset[-1]) - 1)
+        block.advance(batch.partition, int(batch.offset[-1]) - 1)
         return transitions
 
-    def advance(self, stream: str, offset: int) -> None:
-        """Every record of every frame of `stream` up to and including `offset` has been evaluated, in all tables."""
-        self._advanced[stream] = max(offset, self._advanced.get(stream, -1))
+    def advance(self, partition: str, offset: int) -> None:
+        """Every record of every frame of `partition` up to and including `offset` has been evaluated, in all tables."""
+        self._advanced[partition] = max(offset, self._advanced.get(partition, -1))
 
     def blocks(self) -> list[TableId]:
         """The blocks that there are: tables with rules that have had records, or were restored."""
@@ -80,8 +80,8 @@ class Engine:
         """Per stream, the offset up to and including which `block` has evaluated everything; -1: nothing yet."""
         own = self._blocks[block].positions
         return {
-            stream: max(own.get(stream, -1), self._advanced.get(stream, -1))
-            for stream in sorted(own.keys() | self._advanced.keys())
+            partition: max(own.get(partition, -1), self._advanced.get(partition, -1))
+            for partition in sorted(own.keys() | self._advanced.keys())
         }
 
     def snapshot(self, block: TableId) -> bytes:

@@ -1,7 +1,7 @@
 """What a rule is, once read: frozen values, checked where they are made (`rules.parse`).
 
-A rule watches one measure of the series of one table. Its *condition* turns samples into *figures* (the value itself,
-or its rate of change); its bounds say which figures are normal, both ends included. What follows from a figure outside
+A rule watches one measure of the series of one table. Its *condition* turns samples into *values* (the value itself,
+or its rate of change); its bounds say which values are normal, both ends included. What follows from a value outside
 them is the business of `rules.watch`.
 """
 
@@ -22,7 +22,7 @@ from store.record import TableId
 
 
 class Side(enum.IntEnum):
-    """Which bound a figure lies beyond."""
+    """Which bound a value lies beyond."""
 
     NONE = 0
     MIN = 1
@@ -31,28 +31,28 @@ class Side(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The normal figures: from `min` to `max`, both included; an open end is infinite."""
+    """The normal values: from `min` to `max`, both included; an open end is infinite."""
 
     min: float = -math.inf
     max: float = math.inf
 
-    def side(self, figure: float) -> Side:
-        """The bound that `figure` lies beyond."""
-        if figure < self.min:
+    def side(self, value: float) -> Side:
+        """The bound that `value` lies beyond."""
+        if value < self.min:
             return Side.MIN
-        return Side.MAX if figure > self.max else Side.NONE
+        return Side.MAX if value > self.max else Side.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The figure is the measure's value."""
+    """The value is the measure's value."""
 
     bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)
 class RateOfChange:
-    """The figure is the change since the signal's sample before, scaled to `per`, signed."""
+    """The value is the change since the signal's sample before, scaled to `per`, signed."""
 
     bounds: Bounds
     per: timedelta
@@ -70,8 +70,8 @@ class Rule:
 
     table    "database.table"; it holds in every account that has such a table
     where    dimension (or `account`) → the values it may have; empty: every series
-    hold     how long figures must stay beyond the bounds before the alert fires (`for` in YAML)
-    clear    figures at which a firing alert resolves; lies within the condition's bounds
+    hold     how long values must stay beyond the bounds before the alert fires (`for` in YAML)
+    clear    values at which a firing alert resolves; lies within the condition's bounds
     file     where it is written
     """
 

@@ -1,7 +1,7 @@
 """One rule over the series of one table: who is pending, who is firing, and what a batch changes.
 
-    ok ──figure beyond the bounds──▶ pending ──still so at onset + `for`──▶ firing ──figure inside `clear`──▶ ok
-                                        └────────figure inside the bounds────────▶ ok
+    ok ──value beyond the bounds──▶ pending ──still so at onset + `for`──▶ firing ──value inside `clear`──▶ ok
+                                        └────────value inside the bounds────────▶ ok
 
 Most samples change nothing, so a batch is judged in two steps: numpy finds the signals whose phase changes, and only
 these are stepped one by one through the state machine above. A silent signal keeps its phase. A sample that starts its
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown
-from rules.conditions import figures_of
+from rules.conditions import values_of
 from rules.doubts import Work
 from rules.rule import ACCOUNT, Rule, Side
 from rules.samples import Samples
@@ -49,7 +49,7 @@ class Change:
     phase: Phase
     onset_ns: int
     side: Side
-    figure: float
+    value: float
 
 
 class Watch:
@@ -65,7 +65,7 @@ class Watch:
         self._resolved_upto = 0  # `where` is decided once for each series below this id
         self._active = 0  # how many are pending or firing
         self._hold_ns = duration_ns(rule.hold)
-        self.judged = 0  # samples with a figure, and without one for the gap before them: of rates only
+        self.judged = 0  # samples with a value, and without one for the gap before them: of rates only
         self.too_wide = 0
         self.not_numbers = 0
 
@@ -109,7 +109,7 @@ class Watch:
 
     def evaluate(self, samples: Samples) -> list[Change]:
         """What these samples change, those of each signal in their order."""
-        figures, judged = figures_of(self.rule.condition, samples)
+        values, judged = values_of(self.rule.condition, samples)
         eligible = self._applies[samples.series]
         if judged is not None:
             mine = int(np.count_nonzero(eligible & (samples.before_ns != NEVER)))
@@ -117,10 +117,10 @@ class Watch:
             self.judged += (count := int(np.count_nonzero(eligible)))
             self.too_wide += mine - count
         bounds = self.rule.condition.bounds
-        beyond = ((figures < bounds.min) | (figures > bounds.max)) & eligible
+        beyond = ((values < bounds.min) | (values > bounds.max)) & eligible
         if not self._active and not beyond.any():
             return []
-        changing = self._changing(samples, figures, beyond) & eligible
+        changing = self._changing(samples, values, beyond) & eligible
         if samples.anew is not None:
             changing |= samples.anew
         if not changing.any():
@@ -128,45 +128,45 @@ class Watch:
         if samples.repeats:
             # What a signal's later samples do depends on the change: all of its samples are stepped.
             changing = np.isin(samples.series, samples.series[changing]) & (eligible | changing)
-        return self._step_each(samples, figures, eligible, np.flatnonzero(changing))
+        return self._step_each(samples, values, eligible, np.flatnonzero(changing))
 
-    def _changing(self, samples: Samples, figures: Float64s, beyond: Bools) -> Bools:
+    def _changing(self, samples: Samples, values: Float64s, beyond: Bools) -> Bools:
         """Which samples leave the phase that their signal has now."""
         phase = self.phase[samples.series]
         due = samples.time_ns >= self.onset_ns[samples.series] + self._hold_ns
-        clear = (figures >= self.rule.clear.min) & (figures <= self.rule.clear.max)
+        clear = (values >= self.rule.clear.min) & (values <= self.rule.clear.max)
         changing: Bools = np.where(phase == Phase.OK, beyond, np.where(phase == Phase.FIRING, clear, ~beyond | due))
         return changing
 
-    def _step_each(self, samples: Samples, figures: Float64s, eligible: Bools, chosen: Indices) -> list[Change]:
+    def _step_each(self, samples: Samples, values: Float64s, eligible: Bools, chosen: Indices) -> list[Change]:
         anew = np.zeros(len(samples), np.bool_) if samples.anew is None else samples.anew
         changes = []
-        for row, series, time_ns, figure, starts_anew, is_eligible in zip(
+        for row, series, time_ns, value, starts_anew, is_eligible in zip(
             samples.row[chosen].tolist(),
             samples.series[chosen].tolist(),
             samples.time_ns[chosen].tolist(),
-            figures[chosen].tolist(),
+            values[chosen].tolist(),
             anew[chosen].tolist(),
             eligible[chosen].tolist(),
             strict=True,
         ):
             if starts_anew and self.phase[series] == Phase.PENDING:
                 self._enter(series, Phase.OK, Side.NONE)
-            change = self._step(row, series, time_ns, figure) if is_eligible else None
+            change = self._step(row, series, time_ns, value) if is_eligible else None
             if change is not None:
                 changes.append(change)
         return changes
 
-    def _step(self, row: int, series: int, time_ns: int, figure: float) -> Change | None:
+    def _step(self, row: int, series: int, time_ns: int, value: float) -> Change | None:
         """One sample through the state machine; what it changed for the world, if anything."""
         phase = Phase(self.phase[series])
-        side = self.rule.condition.bounds.side(figure)
+        side = self.rule.condition.bounds.side(value)
         if phase is Phase.FIRING:
-            if self.rule.clear.side(figure) is not Side.NONE:
+            if self.rule.clear.side(value) is not Side.NONE:
                 return None
             fired = Side(self.side[series])
             self._enter(series, Phase.OK, Side.NONE)
-            return Change(row, series, time_ns, Phase.OK, int(self.onset_ns[series]), fired, figure)
+            return Change(row, series, time_ns, Phase.OK, int(self.onset_ns[series]), fired, value)
         if side is Side.NONE:
             self._enter(series, Phase.OK, side)
             return None
@@ -177,7 +177,7 @@ class Watch:
             self._enter(series, Phase.PENDING, side)
             return None
         self._enter(series, Phase.FIRING, side)
-        return Change(row, series, time_ns, Phase.FIRING, onset_ns, side, figure)
+        return Change(row, series, time_ns, Phase.FIRING, onset_ns, side, value)
 
     def _enter(self, series: int, phase: Phase, side: Side) -> None:
         self._active += int(phase is not Phase.OK) - int(self.phase[series] != Phase.OK)

@@ -3,7 +3,7 @@
 SimulatorError
 ├── FleetFileError        the operator: FLEET.yaml or an option is wrong; holds every problem as `file:line: message`
 ├── BrokerUnreachable     the operator: nothing accepts the connection, or it does not speak MQTT
-└── BrokerRefused         the operator: the broker answered CONNECT with a refusal that trying again does not mend
+└── BrokerRefused         the operator: the broker answered CONNECT with a refusal that trying again does not correct
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ StoreError
 ├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
 │   ├── MagneticUnavailable its storage does not answer now: the same may succeed later
 │   ├── MagneticConflict    another writer was faster: what was asked does not fit the table any more
-│   └── Overtaken           another process writes our stream: nothing more of it is ours to write
+│   └── Fenced           another process writes our partition: nothing more of it is ours to write
 ├── PartitionSilent         the operator: the owner of a partition does not answer, so no query can be answered whole
 └── Behind                  the snapshot that asked: a partition's rows are asked for beyond an outdated version
 """
@@ -83,8 +83,8 @@ class MagneticConflict(MagneticTierError):
     """Another writer was faster: what was asked does not fit the table any more, and nothing was written."""
 
 
-class Overtaken(MagneticTierError):
-    """Another process writes the stream that this one wrote: it has been taken over, and nothing was written."""
+class Fenced(MagneticTierError):
+    """Another process writes the partition that this one wrote: it has been taken over, and nothing was written."""
 
 
 class PartitionSilent(StoreError):

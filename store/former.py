@@ -1,7 +1,7 @@
 """A store folder of format 1, made into objects beside the tables: what one worker had for itself, as all have it now.
 
     catalog.json        accounts ▸ databases ▸ tables
-    positions.json      the log's streams in the order first seen, and up to where each may be trimmed
+    positions.json      the log's partitions in the order first seen, and up to where each may be trimmed
     checkpoint          rows of many small tables
     series/<account>/<database>/<table>/keys    blocks of length and CRC-32 (little-endian uint32 each) and MessagePack
     series/<account>/<database>/<table>/state   last times, columns, superseded times
@@ -31,20 +31,20 @@ from store.magnetic.tier import MagneticTier
 from store.objects.location import S3Location
 from store.objects.objects import Objects
 from store.record import MeasureType, SeriesIndex, SeriesKey, TableId
-from store.state.checkpoint import Entry
-from store.state.keep import StreamKeep
-from store.state.stream_series import StreamSeries
+from store.state.keep import PartitionState
+from store.state.partition_series import PartitionSeries
+from store.state.pending_rows import Entry
 
 log = logging.getLogger(__name__)
 
-CATALOG, POSITIONS, CHECKPOINT, SERIES = "catalog.json", "positions.json", "checkpoint", "series"
+CATALOG, POSITIONS, PENDING_ROWS, SERIES = "catalog.json", "positions.json", "checkpoint", "series"
 _BLOCK = struct.Struct("<II")
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
 
 
 class _State(msgspec.Struct, array_like=True):
     columns: list[tuple[str, str, str, str]]
-    streams: list[str]
+    partitions: list[str]
     last_ns: bytes
     superseded_ns: bytes
     series: int
@@ -52,12 +52,12 @@ class _State(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """What a folder holds: its catalog, None where there never was a table; and how far each stream is durable."""
+    """What a folder holds: its catalog, None where there never was a table; and how far each partition is durable."""
 
     folder: Path
     document: Document | None
-    floors: dict[str, int]
-    checkpoint: list[Entry]
+    low_watermarks: dict[str, int]
+    pending_rows: list[Entry]
 
     @classmethod
     def read(cls, folder: Path) -> Former:
@@ -65,9 +65,9 @@ class Former:
         version = _bytes(folder / layout.FORMAT)
         if version not in {None, b"1\n"}:
             raise StoreFormatError(f"{folder} has format {version!r}; this program migrates 1")
-        floors, streams = _positions(folder)
+        low_watermarks, partitions = _positions(folder)
         try:
-            data = _bytes(folder / CHECKPOINT)
+            data = _bytes(folder / PENDING_ROWS)
             entries = [] if data is None else msgspec.msgpack.decode(data, type=list[Entry])
             kept = _bytes(folder / CATALOG)
             document = None if kept is None else Document.decode(kept, {})
@@ -79,34 +79,34 @@ class Former:
                 "and the magnetic tier away to begin anew: without it no table is known"
             )
         if document is not None:
-            document.streams = streams or max(
+            document.partitions = partitions or max(
                 (_streams_of(folder, table) for table in document.tables), key=len, default=[]
             )
             # A table made anew has the folder of the one before: it must not be taken for what is left of that
             document.buried = {table: of for table, of in document.buried.items() if table not in document.tables}
-        return cls(folder, document, floors, entries)
+        return cls(folder, document, low_watermarks, entries)
 
-    def hand_over(self, objects: Objects, magnetic: Path | S3Location, own: str) -> None:
-        """Make of it what the owner of the stream `own`, the log's only one now, finds.
+    def hand_over(self, objects: Objects, magnetic: Path | S3Location, own_partition: str) -> None:
+        """Make of it what the owner of the partition `own_partition`, the log's only one now, finds.
 
         Raises StoreFormatError if there is a catalog of others already, MagneticTierError.
         """
-        keep = StreamKeep(objects, own)
-        floor = self.floors.get(own)
+        keep = PartitionState(objects, own_partition)
+        low_watermark = self.low_watermarks.get(own_partition)
         if self.document is not None:
             catalog = self._catalog(objects, self.document)
             for table in self.document.tables:
-                tier = self._table(keep, magnetic, table, own)
-                if tier.set_aside and floor is not None:  # those rows are to come again from the log
-                    floor = min(floor, tier.version.positions.get(own, -1) + 1)
-            self._rows(keep, own)
-            if floor is not None:
-                keep.save(layout.FLOOR, floor, b"")
+                tier = self._table(keep, magnetic, table, own_partition)
+                if tier.set_aside and low_watermark is not None:  # those rows are to come again from the log
+                    low_watermark = min(low_watermark, tier.version.positions.get(own_partition, -1) + 1)
+            self._rows(keep, own_partition)
+            if low_watermark is not None:
+                keep.save(layout.LOW_WATERMARK, low_watermark, b"")
             if catalog is not None:
                 SharedKeeping(objects).save(catalog)
-        elif floor is not None:
-            keep.save(layout.FLOOR, floor, b"")
-            SharedKeeping(objects).save(Document(streams=[own]).encode())
+        elif low_watermark is not None:
+            keep.save(layout.LOW_WATERMARK, low_watermark, b"")
+            SharedKeeping(objects).save(Document(partitions=[own_partition]).encode())
 
     def _catalog(self, objects: Objects, document: Document) -> bytes | None:
         """What is to be the catalog; None if it is already."""
@@ -119,13 +119,15 @@ class Former:
             )
         return data if there is None else None
 
-    def _table(self, keep: StreamKeep, magnetic: Path | S3Location, table: TableId, own: str) -> MagneticTier:
+    def _table(
+        self, keep: PartitionState, magnetic: Path | S3Location, table: TableId, own_partition: str
+    ) -> MagneticTier:
         """Hand the series of a table over, as good for what its Delta table has, which is opened; and its columns."""
         assert self.document is not None
-        tier = MagneticTier(layout.table_folder(magnetic, table), self.document.streams, own)
+        tier = MagneticTier(layout.table_folder(magnetic, table), self.document.partitions, own_partition)
         columns = [
             Column(name, kind_of(kind), MeasureType(type_), physical)
-            for entry in self.checkpoint
+            for entry in self.pending_rows
             if entry.id == table
             for name, kind, type_, physical in entry.columns
         ]
@@ -134,17 +136,17 @@ class Former:
         index = SeriesIndex(table)
         found = _series(_folder_of(self.folder, table), index)
         if found is not None:
-            series = StreamSeries(keep, own, f"{layout.SERIES}/{layout.table_path(table)}")
+            series = PartitionSeries(keep, own_partition, f"{layout.SERIES}/{layout.table_path(table)}")
             last_ns, superseded_ns = (np.frombuffer(times, np.int64) for times in (found.last_ns, found.superseded_ns))
-            position = max(tier.version.positions.get(own, -1), 0)
-            series.save(index, [], [], last_ns, superseded_ns, {own: position})
+            position = max(tier.version.positions.get(own_partition, -1), 0)
+            series.save(index, [], [], last_ns, superseded_ns, {own_partition: position})
         return tier
 
-    def _rows(self, keep: StreamKeep, own: str) -> None:
+    def _rows(self, keep: PartitionState, own_partition: str) -> None:
         """The checkpoint: it has all rows up to one position that no Delta table has."""
-        if self.checkpoint:
-            position = max(entry.positions.get(own, -1) for entry in self.checkpoint)
-            keep.save(layout.CHECKPOINT, max(position, 0), msgspec.msgpack.encode(self.checkpoint))
+        if self.pending_rows:
+            position = max(entry.positions.get(own_partition, -1) for entry in self.pending_rows)
+            keep.save(layout.PENDING_ROWS, max(position, 0), msgspec.msgpack.encode(self.pending_rows))
 
 
 def _positions(folder: Path) -> tuple[dict[str, int], list[str]]:
@@ -156,7 +158,7 @@ def _positions(folder: Path) -> tuple[dict[str, int], list[str]]:
         return dict(document["floors"]), list(document["streams"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreFormatError(
-            f"{folder / POSITIONS} is damaged: {error}; move it away, and all that the log holds is read again"
+            f"{folder / POSITIONS} is damaged: {error}; move it away, and the whole log is read again"
         ) from error
 
 
@@ -165,9 +167,9 @@ def _folder_of(folder: Path, table: TableId) -> Path:
 
 
 def _streams_of(folder: Path, table: TableId) -> list[str]:
-    """The streams by their numbers when the table was saved last."""
+    """The partitions by their numbers when the table was saved last."""
     state = _state(_folder_of(folder, table))
-    return [] if state is None else state.streams
+    return [] if state is None else state.partitions
 
 
 def _state(folder: Path) -> _State | None:

@@ -4,7 +4,7 @@
     format              format version of this folder, a decimal number
     lock                held (flock) by the one process that has the store open
     catalog.json        accounts ▸ databases ▸ tables, their settings and births
-    positions.json      streams in the order first seen, and up to where the log may be trimmed
+    positions.json      partitions in the order first seen, and up to where the log may be trimmed
     checkpoint          rows of many small tables, saved together between their magnetic commits
     series/<account>/<database>/<table>/
         keys            the table's series, appended
@@ -16,8 +16,8 @@
 <magnetic>/_streamgauge/    the objects of all workers of the log
     format              format version of what is here, a decimal number
     lock                held (flock) by the worker of an embedded log, where this is a folder
-    catalog/<number>.json   versions of the catalog, which also numbers the streams; the highest counts
-    state/<log id>/<topic>/<partition>/<kind>/<offset>  what a stream's owner leaves for its successor
+    catalog/<number>.json   versions of the catalog, which also numbers the partitions; the highest counts
+    state/<log id>/<topic>/<partition>/<kind>/<offset>  what a partition's owner leaves for its successor
     (`store.state.keep`)
 """
 
@@ -39,7 +39,7 @@ FORMAT = "format"
 LOCK = "lock"
 CATALOG = "catalog.json"
 POSITIONS = "positions.json"
-CHECKPOINT = "checkpoint"
+PENDING_ROWS = "checkpoint"
 SERIES = "series"
 SERIES_KEYS = "keys"
 SERIES_STATE = "state"
@@ -47,7 +47,7 @@ MAGNETIC = "magnetic"
 SHARED = "_streamgauge"
 SHARED_CATALOG = "catalog"
 SHARED_STATE = "state"
-FLOOR = "floor"
+LOW_WATERMARK = "floor"
 DELTA_LOG = "_delta_log"
 SET_ASIDE = "_set_aside"
 
@@ -64,7 +64,7 @@ TIME = "time"
 TIME_REST = "time_ns_rest"
 TIME_NS = "time_ns"
 VERSION = "version"
-STREAM = "_stream"
+PARTITION = "_stream"
 SEQUENCE = "_sequence"
 SERIES_ID = "_series"
 

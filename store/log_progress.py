@@ -10,10 +10,10 @@ class LogProgress:
         self.rows = 0
         self._advanced: dict[str, int] = {}
 
-    def advance(self, stream: str, offset: int) -> None:
-        """Every record of `stream` up to and including `offset` has been applied."""
-        if offset > self._advanced.get(stream, -2):
-            self._advanced[stream] = offset
+    def advance(self, partition: str, offset: int) -> None:
+        """Every record of `partition` up to and including `offset` has been applied."""
+        if offset > self._advanced.get(partition, -2):
+            self._advanced[partition] = offset
 
     def advanced(self) -> dict[str, int]:
         """Per stream, up to where every record is applied."""

@@ -1,6 +1,6 @@
 """The tables of a store that are open, from the first record or question to their deletion, by whomever.
 
-`is_overtaken`: another worker has the partition, or what was applied here does not stand any more. Nothing is applied
+`is_fenced`: another worker has the partition, or what was applied here does not stand any more. Nothing is applied
 or written any more then.
 """
 
@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from store.backend import StoreBackend
 from store.catalog.catalog import TableInfo, TableSettings
 from store.errors import UnknownDatabase, UnknownTable
-from store.home import Home
 from store.record import SeriesRegistry, TableId
 from store.table import column_work
 from store.table.table import Table
@@ -29,19 +29,21 @@ class OpenTables:
 
     def __init__(
         self,
-        home: Home,
+        backend: StoreBackend,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
         applied: Callable[[], Mapping[str, int]],
     ) -> None:
-        """None is open. `applied` tells by stream up to where every record is applied: a deletion counts from there."""
-        self._home = home
+        """None is open. `applied` tells by partition up to where every record is applied: a deletion counts from
+        there.
+        """
+        self._backend = backend
         self._tables: dict[TableId, Table] = {}
         self._lock = threading.RLock()
-        self.is_overtaken = False
+        self.is_fenced = False
         self.is_closed = False
         self.registry = SeriesRegistry()
-        self.catalog = home.open_catalog(templates, clock_ns, applied, self._delete)
+        self.catalog = backend.open_catalog(templates, clock_ns, applied, self._delete)
 
     def all(self) -> list[Table]:
         """The tables that are open now."""
@@ -50,7 +52,7 @@ class OpenTables:
 
     def beside(self) -> list[Table]:
         """The tables of all stores of the process, which share its memory tier."""
-        return self._home.tables_beside() or self.all()
+        return self._backend.tables_beside() or self.all()
 
     def find(self, table: TableId) -> Table | None:
         """The table, if it is open."""
@@ -85,7 +87,7 @@ class OpenTables:
 
     def open_all(self, tables: Sequence[TableInfo]) -> list[Table]:
         """Open these, for the first time."""
-        if self._home.own is None:
+        if self._backend.own_partition is None:
             return [self.open(info) for info in tables]
         with ThreadPoolExecutor(_OPENED_AT_ONCE, "open table") as threads:  # most of it is waiting for object stores
             opened = [used for used in threads.map(self._make_unless_deleted, tables) if used is not None]
@@ -95,7 +97,7 @@ class OpenTables:
     def open_kept(self) -> None:
         """Open the tables, made by whomever, whose files are this store's to look after."""
         for info in self.catalog.all_tables():
-            if info.table not in self._tables and self._home.is_keeper_of(info.table):
+            if info.table not in self._tables and self._backend.is_compaction_leader_of(info.table):
                 with contextlib.suppress(UnknownDatabase, UnknownTable):  # deleted at this very moment
                     self.open(info)
 
@@ -104,37 +106,37 @@ class OpenTables:
         for used in self.all():
             column_work.take_in(self.catalog, used)
 
-    def is_keeper_of(self, table: Table) -> bool:
+    def is_compaction_leader_of(self, table: Table) -> bool:
         """Whether the table's files are this store's to merge, vacuum and retain."""
-        return self._home.is_keeper_of(table.id)
+        return self._backend.is_compaction_leader_of(table.id)
 
     def is_there(self, table: Table) -> bool:
         """Whether the table has not been deleted, by whomever, up to now."""
-        return self._home.fate_of(table.info, now=True)[0]
+        return self._backend.fate_of(table.info, now=True)[0]
 
     def drop_deleted(self, *, now: bool = False) -> None:
         """Let go of tables that other workers have deleted. `now`: of all that were deleted up to now.
 
         Where a record was applied to one that belongs to the table made anew in its place, this store is of no use
-        any more: the log has to be read again, from the floor, which has not passed the record.
+        any more: the log has to be read again, from the low watermark, which has not passed the record.
         """
         for used in self.all():
-            is_there, born = self._home.fate_of(used.info, now=now)
+            is_there, born = self._backend.fate_of(used.info, now=now)
             now = False  # once for all of them
             if is_there:
                 continue
             if born is not None and used.is_applied_beyond(born):
-                self.is_overtaken_by(f"{used.id} was deleted by another worker, and records came since")
+                self.is_fenced_by(f"{used.id} was deleted by another worker, and records came since")
                 return
             log.info("%s was deleted by another worker", used.id)
             self._drop(used)
-            self._home.remove_late_files(used.info)
+            self._backend.remove_late_files(used.info)
 
-    def is_overtaken_by(self, what: str) -> None:
+    def is_fenced_by(self, what: str) -> None:
         """What is applied here does not stand any more: nothing is written from now on."""
-        if not self.is_overtaken:
-            log.warning("%s is fenced, or has to be read again: %s", self._home.own, what)
-        self.is_overtaken = True
+        if not self.is_fenced:
+            log.warning("%s is fenced, or has to be read again: %s", self._backend.own_partition, what)
+        self.is_fenced = True
 
     def close(self) -> None:
         """Let go of all of them; none is opened any more."""
@@ -145,17 +147,19 @@ class OpenTables:
             table.close()
 
     def _make(self, info: TableInfo) -> Table:
-        home, index = self._home, self.registry.of(info.table)
-        magnetic = home.open_magnetic(info)
-        used = Table(info, index, home.duck, magnetic, home.series_of(info), home.positions, home.own)
-        used.restore(info.settings.zone, home.may_hold_unknown_series)
+        backend, index = self._backend, self.registry.of(info.table)
+        magnetic = backend.open_magnetic(info)
+        used = Table(
+            info, index, backend.duck, magnetic, backend.series_of(info), backend.positions, backend.own_partition
+        )
+        used.restore(info.settings.zone, backend.may_hold_unknown_series)
         return used
 
     def _make_unless_deleted(self, info: TableInfo) -> Table | None:
         try:
             return self._make(info)
         except Exception:
-            if self._home.fate_of(info, now=True)[0]:
+            if self._backend.fate_of(info, now=True)[0]:
                 raise
             return None  # another worker has deleted it at this very moment
 
@@ -166,7 +170,7 @@ class OpenTables:
                 self.registry.drop(info.table)
         if used is not None:
             self._drop(used)
-        self._home.remove_files(info.table)
+        self._backend.remove_files(info.table)
 
     def _drop(self, used: Table) -> None:
         with self._lock:

@@ -136,7 +136,7 @@ class RecordBatch:
     series      int32    id in `index`
     time_ns     int64    event time, nanoseconds UTC
     version     int64    ≥ 1; of MQTT records always 1
-    offset      int64    offset of each record's frame in `stream`, not decreasing
+    offset      int64    offset of each record's frame in `partition`, not decreasing
     arrival_ns  int64    when the gateway took it in
     measures    an Arrow array per measure name, of the type that `types` names; null where the record lacks the
                 measure. A single-measure record (Timestream) has its value under "measure_value::<type>".
@@ -147,7 +147,7 @@ class RecordBatch:
     """
 
     index: SeriesIndex
-    stream: str
+    partition: str
     series: Int32s
     time_ns: Int64s
     version: Int64s
@@ -172,7 +172,7 @@ class RecordBatch:
         arrow = pa.array(indices)
         return RecordBatch(
             self.index,
-            self.stream,
+            self.partition,
             self.series[indices],
             self.time_ns[indices],
             self.version[indices],

@@ -1,10 +1,11 @@
 """The store of a worker that shares the magnetic tier with others: one `Store` for each partition that it owns.
 
-What all share lies beside the Delta tables in `_streamgauge/`: the catalog, the numbers of the streams, and what the
-owner of each stream leaves for its successor. Who owns which stream is decided elsewhere; two that believe it of one
-stream do no harm, since a commit says which position it goes on from, and one of them is told `Overtaken`.
+What all share lies beside the Delta tables in `_streamgauge/`: the catalog, the numbers of the partitions, and what the
+owner of each partition leaves for its successor. Who owns which partition is decided elsewhere; two that believe it of
+one stream do no harm, since a commit says which position it goes on from, and one of them is told `Fenced`.
 
-A query on any worker reads the newest version of a table and asks the owners of all streams for their rows beyond it.
+A query on any worker reads the newest version of a table and asks the owners of all partitions for their rows beyond
+it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from store.magnetic.tier import MagneticTier
 from store.magnetic.versions import Versions
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_objects, open_root
-from store.partition_home import PartitionHome
+from store.partition_backend import PartitionBackend
 from store.reading.shared_snapshot import Gather, SharedSnapshot
 from store.reading.snapshot import Snapshot
-from store.state.keep import StreamKeep
+from store.state.keep import PartitionState
 from store.store import Store
 from store.table.table import Table
 
@@ -41,7 +42,7 @@ class SharedStore:
         self,
         magnetic: Path | S3Location,
         objects: Objects,
-        streams: Sequence[str],
+        partitions: Sequence[str],
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
@@ -50,7 +51,7 @@ class SharedStore:
     ) -> None:
         """Use `SharedStore.open`."""
         self.objects = objects
-        self.streams: Sequence[str] = tuple(streams)
+        self.partitions: Sequence[str] = tuple(partitions)
         self.templates = templates
         self._magnetic = magnetic
         self._clock_ns = clock_ns
@@ -59,11 +60,11 @@ class SharedStore:
         self._lock = threading.Lock()
         self._stores: dict[str, Store] = {}
         self.catalog = SharedCatalog(objects, templates, clock_ns, log_end, self._remove)
-        self.catalog.number_streams(self.streams)
+        self.catalog.number_partitions(self.partitions)
         for deleted in self.catalog.buried_tables():  # their deletion may have been cut short
             self.remove_files(deleted)
         self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
-        self._versions = Versions(lambda info: self.open_tier(info, self.streams[0]))
+        self._versions = Versions(lambda info: self.open_tier(info, self.partitions[0]))
 
     @classmethod
     def open(
@@ -71,7 +72,7 @@ class SharedStore:
         magnetic_url: str,
         folder: Path,  # noqa: ARG003  # local scratch
         *,
-        streams: Sequence[str],
+        partitions: Sequence[str],
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
@@ -80,47 +81,48 @@ class SharedStore:
     ) -> SharedStore:
         """What is shared at `magnetic_url`, made if there is nothing.
 
-        `streams` are all partitions of the log's readings, in order. `log_end` tells the next offset of each: a table
-        that is deleted takes with it what was acknowledged before.
+        `partitions` are all partitions of the log's readings, in order. `log_end` tells the next offset of each: a
+        table that is deleted takes with it what was acknowledged before.
         Raises StoreFormatError if it is of another format, MagneticTierError.
         """
         magnetic = open_root(magnetic_url)
         objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.SHARED}", os.environ)
         _check_format(objects)
         refuse_lost_shared_catalog(objects)
-        return cls(magnetic, objects, streams, memory_limit_bytes, templates, clock_ns, log_end, monotonic_ns)
+        return cls(magnetic, objects, partitions, memory_limit_bytes, templates, clock_ns, log_end, monotonic_ns)
 
-    def keep(self, stream: str) -> StreamKeep:
-        """What the owner of `stream` leaves for its successor."""
-        return StreamKeep(self.objects, stream)
+    def keep(self, partition: str) -> PartitionState:
+        """What the owner of `partition` leaves for its successor."""
+        return PartitionState(self.objects, partition)
 
-    def take(self, stream: str, since: int | None = None) -> Store:
-        """The store of `stream`, to be fed from its `replay_from`. Blocks: reads what is kept of every table.
+    def take(self, partition: str, since: int | None = None) -> Store:
+        """The store of `partition`, to be fed from its `replay_from`. Blocks: reads what is kept of every table.
 
         `since` is the first offset that came under these `templates`: new units hold from there on.
 
         Raises MagneticTierError, StoreFormatError.
         """
         store = Store(
-            PartitionHome(self, stream),
+            PartitionBackend(self, partition),
             self._memory_limit_bytes,
             self.templates,
             self._clock_ns,
             self._monotonic_ns,
-            {} if since is None else {stream: since},
+            {} if since is None else {partition: since},
         )
         with self._lock:
-            self._stores[stream] = store
+            self._stores[partition] = store
         return store
 
-    def give_back(self, store: Store) -> None:
-        """Close the store of a stream that is another worker's now; what it has not flushed comes again from the log.
+    def revoke(self, store: Store) -> None:
+        """Close the store of a partition that is another worker's now; what it has not flushed comes again from the
+        log.
 
         Tails it is asked for from now on are refused.
         """
         with self._lock:
-            if store.own is not None and self._stores.get(store.own) is store:
-                del self._stores[store.own]
+            if store.own_partition is not None and self._stores.get(store.own_partition) is store:
+                del self._stores[store.own_partition]
         store.close()
 
     def stores(self) -> list[Store]:
@@ -131,7 +133,7 @@ class SharedStore:
     def snapshot(self, account: str, gather: Gather | None = None) -> Snapshot:
         """A view of the account's tables for queries, whoever owns what. From any thread; close it.
 
-        `gather` gives the rows of each stream beyond a version: a `TailReply`, by asking `Store.tail` of
+        `gather` gives the rows of each partition beyond a version: a `TailReply`, by asking `Store.tail` of
         its owner, or, of a store of this process, what the call that it is given makes of that. It passes on `Behind`
         of any of them, and raises (PartitionSilent, say) if an owner does not answer. None: this process has them all.
         """
@@ -141,7 +143,7 @@ class SharedStore:
             self.duck,
             self._clock_ns,
             self._versions,
-            self.streams,
+            self.partitions,
             self.stores(),
             gather,
         )
@@ -149,15 +151,15 @@ class SharedStore:
     def close(self) -> None:
         """Close all stores. Does not flush."""
         for store in self.stores():
-            self.give_back(store)
+            self.revoke(store)
         self.duck.close()
 
     # What the stores of partitions have in common
 
-    def open_tier(self, info: TableInfo, own: str) -> MagneticTier:
-        """The Delta table of `info`, to be written for `own`."""
+    def open_tier(self, info: TableInfo, own_partition: str) -> MagneticTier:
+        """The Delta table of `info`, to be written for `own_partition`."""
         folder = layout.table_folder(self._magnetic, info.table, info.incarnation)
-        return MagneticTier(folder, self.catalog.streams, own)
+        return MagneticTier(folder, self.catalog.partitions, own_partition)
 
     def all_tables(self) -> list[Table]:
         """The tables of all stores."""
@@ -172,8 +174,8 @@ class SharedStore:
         """Remove the files of a deleted table, and what is kept of its series."""
         data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table(is_shared=True)
         kind = f"{layout.SERIES}/{layout.table_path(info.table, info.incarnation)}"
-        for stream in self.catalog.streams:
-            self.keep(stream).forget(kind)
+        for partition in self.catalog.partitions:
+            self.keep(partition).forget(kind)
 
 
 def _check_format(objects: Objects) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from store import layout, tails
+from store.backend import LocalBackend, StoreBackend
 from store.catalog.catalog import Catalog, TableSettings
 from store.catalog.lost import refuse_lost_catalog
 from store.errors import (
@@ -22,7 +23,6 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
-from store.home import Home, PrivateHome
 from store.log_progress import LogProgress
 from store.magnetic.tier import Version
 from store.memory.room import MemoryRoom
@@ -34,8 +34,8 @@ from store.open_tables import OpenTables
 from store.reading.snapshot import Snapshot, StoreSnapshot
 from store.reading.tail import PinnedRows, TailReply, TailRequest
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
-from store.replaying import find_streams, read_again
-from store.state import checkpoint
+from store.replaying import find_partitions, read_again
+from store.state import pending_rows
 from store.table import column_work
 from store.table.table import Table
 from store.upkeep import Upkeep
@@ -46,7 +46,7 @@ __all__ = ["Applied", "Store"]
 class Store:
     """Tables fed from the log: those of one folder, opened by one process, or what one partition has of shared ones.
 
-    `is_overtaken`, of a store of a partition: another worker has the partition, or what was applied here does not stand
+    `is_fenced`, of a store of a partition: another worker has the partition, or what was applied here does not stand
     any more. Nothing is applied or written any more; close it, and take it again if the partition is still ours.
     """
 
@@ -57,7 +57,7 @@ class Store:
 
     def __init__(
         self,
-        home: Home,
+        backend: StoreBackend,
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
@@ -65,33 +65,33 @@ class Store:
         since: Mapping[str, int] | None = None,
     ) -> None:
         """Use `Store.open`, or `SharedStore.take`."""
-        self._home = home
+        self._backend = backend
         self._clock_ns = clock_ns
         self._monotonic_ns = monotonic_ns
-        self._duck = home.duck
-        self._positions = home.positions
+        self._duck = backend.duck
+        self._positions = backend.positions
         self._progress = LogProgress()
         self.outage = Outage()
-        self.tables = OpenTables(home, templates, clock_ns, self._progress.advanced)
+        self.tables = OpenTables(backend, templates, clock_ns, self._progress.advanced)
         self.registry = self.tables.registry
         self.catalog = self.tables.catalog
         tables = self.catalog.all_tables()
-        find_streams(self._positions, home.find_streams(tables))
-        saved = checkpoint.load(home.checkpoint)
+        find_partitions(self._positions, backend.find_partitions(tables))
+        saved = pending_rows.load(backend.pending_rows)
         opened = self.tables.open_all(tables)
         for used in opened:
             if used.id in saved:
                 used.restore_saved(saved[used.id], monotonic_ns())
-        column_work.adopt_all(self.catalog, opened, self._positions.streams, since or {}, clock_ns())
+        column_work.adopt_all(self.catalog, opened, self._positions.partitions, since or {}, clock_ns())
         read_again(self._positions, self.tables.all())
-        for stream, floor in self._positions.floors.items():
-            self._progress.advance(stream, floor - 1)
+        for partition, low_watermark in self._positions.low_watermarks.items():
+            self._progress.advance(partition, low_watermark - 1)
         self._upkeep = Upkeep(
             self.tables,
             self._progress,
             self._positions,
-            home.checkpoint,
-            MemoryRoom(home.duck.table_bytes, memory_limit_bytes),
+            backend.pending_rows,
+            MemoryRoom(backend.duck.table_bytes, memory_limit_bytes),
             self.outage,
             clock_ns,
             monotonic_ns,
@@ -112,7 +112,7 @@ class Store:
         """The store in `folder`, made if there is none. RAM starts empty: replay the log from `replay_from`.
 
         How old rows are is judged by `clock_ns`, the host's time; what is done every so often goes by `monotonic_ns`.
-        `since` has by stream the first offset that came under these `templates`: new units hold from there on.
+        `since` has by partition the first offset that came under these `templates`: new units hold from there on.
         Raises StoreLocked if another process has it, StoreFormatError if it is of another format, MagneticTierError.
         """
         make_folders(folder)
@@ -124,8 +124,8 @@ class Store:
             _check_format(folder / layout.FORMAT)
             magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
             refuse_lost_catalog(folder, magnetic)
-            home = PrivateHome(folder, magnetic, memory_limit_bytes, lock)
-            return cls(home, memory_limit_bytes, templates, clock_ns, monotonic_ns, since)
+            backend = LocalBackend(folder, magnetic, memory_limit_bytes, lock)
+            return cls(backend, memory_limit_bytes, templates, clock_ns, monotonic_ns, since)
         except BaseException:
             lock.release()
             raise
@@ -137,31 +137,33 @@ class Store:
         are skipped, and so are those a table's own position covers; what a table cannot hold (`store.catalog.fit`) is
         rejected. Nothing that a batch holds makes it raise.
         """
-        table = None if self.is_overtaken or not len(batch) else self.tables.to_write(batch.table)
+        table = None if self.is_fenced or not len(batch) else self.tables.to_write(batch.table)
         if table is None:
             return Applied(np.full(len(batch), Outcome.SKIPPED, np.uint8), np.zeros(len(batch), np.int64))
         self._progress.rows += len(batch)
         return table.apply(batch, self._monotonic_ns(), self._progress.rows)
 
-    def advance(self, stream: str, offset: int) -> None:
-        """Every record of every frame of `stream` up to and including `offset` has been applied."""
-        self._positions.number_of(stream)
-        self._progress.advance(stream, offset)
+    def advance(self, partition: str, offset: int) -> None:
+        """Every record of every frame of `partition` up to and including `offset` has been applied."""
+        self._positions.number_of(partition)
+        self._progress.advance(partition, offset)
 
-    def replay_from(self, stream: str) -> int | None:
-        """The first offset that must be read again after a restart; None for a stream never seen."""
-        return self._positions.floors.get(stream)
+    def replay_from(self, partition: str) -> int | None:
+        """The first offset that must be read again after a restart; None for a partition never seen."""
+        return self._positions.low_watermarks.get(partition)
 
-    def floor(self, stream: str) -> int:
-        """Offsets of `stream` below it are durable here: the log may be trimmed below it."""
-        return self._positions.floors.get(stream, 0)
+    def low_watermark(self, partition: str) -> int:
+        """Offsets of `partition` below it are durable here: the log may be trimmed below it."""
+        return self._positions.low_watermarks.get(partition, 0)
 
     def flush(self) -> None:
         """Make everything applied and advanced durable: for a graceful end. Nothing if another worker took over."""
         self._upkeep.flush_all()
 
     def commit_all(self) -> None:
-        """Commit every table's rows, also of so many that they would go to the checkpoint: nobody goes on from here."""
+        """Commit every table's rows, also of so many that they would go to the pending rows: nobody goes on from
+        here.
+        """
         for table in self.all_tables():
             self._upkeep.flush(table)
 
@@ -225,19 +227,19 @@ class Store:
         return StoreSnapshot(account, self.catalog, self._duck, self._clock_ns, self.tables.to_read)
 
     @property
-    def is_overtaken(self) -> bool:
+    def is_fenced(self) -> bool:
         """Whether nothing is applied or written any more."""
-        return self.tables.is_overtaken
+        return self.tables.is_fenced
 
     @property
-    def own(self) -> str | None:
-        """Of a store of a partition: its only stream."""
-        return self._home.own
+    def own_partition(self) -> str | None:
+        """Of a store of a partition: its only partition."""
+        return self._backend.own_partition
 
     def close(self) -> None:
         """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
         self.tables.close()
-        self._home.close()
+        self._backend.close()
 
     def now_ns(self) -> int:
         """The time, by the store's clock."""
@@ -279,13 +281,13 @@ class Store:
 
     def pin(self, request: TailRequest, version: Version | None) -> PinnedRows:
         """Its rows, of a partition, to be read beside the version that is asked about; see `tails`. Raises Behind."""
-        assert self.own is not None, "a store that shares nothing has no tail"
-        return tails.pin(self.tables, self.own, request, version)
+        assert self.own_partition is not None, "a store that shares nothing has no tail"
+        return tails.pin(self.tables, self.own_partition, request, version)
 
     def tail(self, request: TailRequest) -> TailReply:
         """What it has, of a partition, beyond the request's position: see `tails`. Raises Behind."""
-        assert self.own is not None, "a store that shares nothing has no tail"
-        return tails.tail(self.tables, self.own, request)
+        assert self.own_partition is not None, "a store that shares nothing has no tail"
+        return tails.tail(self.tables, self.own_partition, request)
 
 
 def _check_format(path: Path) -> None:

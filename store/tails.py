@@ -14,13 +14,14 @@ from store.reading.tail import PinnedRows, TailReply, TailRequest, to_sequence_o
 from store.table.table import Table
 
 
-def tail(tables: OpenTables, own: str, request: TailRequest) -> TailReply:
-    """What the store of the partition `own` has beyond the request's position of it. From any thread; may block.
+def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailReply:
+    """What the store of the partition `own_partition` has beyond the request's position of it. From any thread; may
+    block.
 
     Raises Behind if it does not hold all of that any more, or knows another table of this name: the position is out of
     date, or the catalog of one of the two.
     """
-    table, memory = _pin(tables, own, request, None)
+    table, memory = _pin(tables, own_partition, request, None)
     cursor = table.cursor()
     try:
         schema, dimensions = table.schema(table.info), request.dimensions
@@ -33,33 +34,35 @@ def tail(tables: OpenTables, own: str, request: TailRequest) -> TailReply:
         table.unpin(memory)
     times = memory.superseded_ns
     within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
-    return TailReply(own, to_sequence_of(PinnedRows(own, table, memory), request), within, found)
+    return TailReply(own_partition, to_sequence_of(PinnedRows(own_partition, table, memory), request), within, found)
 
 
-def pin(tables: OpenTables, own: str, request: TailRequest, version: Version | None) -> PinnedRows:
-    """The rows of the store of the partition `own`, to be read beside the version that is asked about.
+def pin(tables: OpenTables, own_partition: str, request: TailRequest, version: Version | None) -> PinnedRows:
+    """The rows of the store of the partition `own_partition`, to be read beside the version that is asked about.
 
     `version` is that, if it is known here. Raises Behind as `tail` does.
     """
-    return PinnedRows(own, *_pin(tables, own, request, version))
+    return PinnedRows(own_partition, *_pin(tables, own_partition, request, version))
 
 
-def _pin(tables: OpenTables, own: str, request: TailRequest, version: Version | None) -> tuple[Table, MemoryView]:
-    table = _table(tables, own, request)
-    asked = request.positions.get(own, -1)
-    _is_ours(tables, table, own, asked)
+def _pin(
+    tables: OpenTables, own_partition: str, request: TailRequest, version: Version | None
+) -> tuple[Table, MemoryView]:
+    table = _table(tables, own_partition, request)
+    asked = request.positions.get(own_partition, -1)
+    _is_ours(tables, table, own_partition, asked)
     return table, table.pin_beside(Beside(request.version, request.positions, version))
 
 
-def _is_ours(tables: OpenTables, table: Table, own: str, asked: int) -> None:
-    """Raises Behind if the version has rows of our stream that we have not written: another worker's it is then."""
-    known = table.position_of(own, at_least=asked)
+def _is_ours(tables: OpenTables, table: Table, own_partition: str, asked: int) -> None:
+    """Raises Behind if the version has rows of our partition that we have not written: another worker's it is then."""
+    known = table.position_of(own_partition, at_least=asked)
     if asked > known:
-        tables.is_overtaken_by(f"position of {own} is {asked} in {table.id} and {known} here")
-        raise Behind(f"{own} is another worker's by now")
+        tables.is_fenced_by(f"position of {own_partition} is {asked} in {table.id} and {known} here")
+        raise Behind(f"{own_partition} is another worker's by now")
 
 
-def _table(tables: OpenTables, own: str, request: TailRequest) -> Table:
+def _table(tables: OpenTables, own_partition: str, request: TailRequest) -> Table:
     try:
         table = tables.to_read(request.table)
         if table.info.incarnation != request.incarnation:
@@ -67,6 +70,6 @@ def _table(tables: OpenTables, own: str, request: TailRequest) -> Table:
             table = tables.to_read(request.table)
     except RequestError as error:
         raise Behind(f"{request.table} is not there any more") from error
-    if tables.is_closed or tables.is_overtaken or table.info.incarnation != request.incarnation:
-        raise Behind(f"{request.table} is another table by now, or {own} another worker's")
+    if tables.is_closed or tables.is_fenced or table.info.incarnation != request.incarnation:
+        raise Behind(f"{request.table} is another table by now, or {own_partition} another worker's")
     return table

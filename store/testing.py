@@ -40,13 +40,13 @@ _TYPES: dict[type, MeasureType] = {
 
 
 def batch_of(
-    index: SeriesIndex, stream: str, offsets: Sequence[int], rows: Sequence[Row], *, by_version: bool = False
+    index: SeriesIndex, partition: str, offsets: Sequence[int], rows: Sequence[Row], *, by_version: bool = False
 ) -> RecordBatch:
     """The batch of these rows, each with its offset."""
     types = {name: _TYPES[type(value)] for row in rows for name, value in row.values}
     return RecordBatch(
         index,
-        stream,
+        partition,
         np.array([index.id_of(SeriesKey(row.dimensions, row.measure_name)) for row in rows], np.int32),
         np.array([row.time_ns for row in rows], np.int64),
         np.array([row.version for row in rows], np.int64),

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from store.errors import MagneticConflict, MagneticUnavailable, Overtaken
+from store.errors import Fenced, MagneticConflict, MagneticUnavailable
 from store.host_time import SETTLES_AFTER_NS, Settled, is_set
 from store.log_progress import LogProgress
 from store.magnetic.parquet import DataFile
 from store.memory.room import MemoryRoom
 from store.objects.outage import Outage
 from store.open_tables import OpenTables
-from store.state import checkpoint
-from store.state.checkpoint import CheckpointKeeping
-from store.state.positions import StreamPositions
+from store.state import pending_rows
+from store.state.pending_rows import PendingRowsKeeping
+from store.state.positions import PartitionPositions
 from store.table.progress import Pending
 from store.table.table import Table, newest_row_ns
 
@@ -37,7 +37,7 @@ MERGE_EVERY_NS = 10_000_000_000  # shared files are looked at; our own we know
 FLUSH_AFTER_NS = 25_000_000_000
 FLUSH_ROWS = 500_000  # of the whole store, since a table's first unflushed one
 FLUSH_BYTES = 64 * 1024 * 1024
-MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; with more, small ones share the checkpoint
+MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; with more, small ones share the pending rows
 COMMIT_EVERY_NS = 200_000_000  # then tables are committed in turn, five a second
 SMALL_BYTES = 1024 * 1024
 POSITIONS_EVERY_NS = 5_000_000_000
@@ -52,8 +52,8 @@ class Upkeep:
 
     tables: OpenTables
     progress: LogProgress
-    positions: StreamPositions
-    checkpoint: CheckpointKeeping
+    positions: PartitionPositions
+    pending_rows: PendingRowsKeeping
     room: MemoryRoom
     outage: Outage  # of the storage of the magnetic tier
     clock_ns: Callable[[], int]  # the host's, which may be set: for how old something is
@@ -73,7 +73,7 @@ class Upkeep:
             self.tables.drop_deleted()
             self.tables.open_kept()
             self.tables.take_in_changes()
-        if self.tables.is_overtaken:
+        if self.tables.is_fenced:
             return
         tables = self.tables.all()
         waiting = _waiting(tables)
@@ -112,18 +112,18 @@ class Upkeep:
     def _look_after(self, table: Table) -> None:
         """Merge, retain and vacuum; of shared files what falls to us."""
         self.compact(table)
-        is_keeper = self.tables.is_keeper_of(table)
+        is_compaction_leader = self.tables.is_compaction_leader_of(table)
         if self._is_due("retain", table, RETAIN_EVERY_NS):
             info = self.tables.catalog.find(table.id)
             if info is not None:
-                table.retain(info.settings, self.settled_ns, is_keeper=is_keeper)
-        if is_keeper and self._is_due("vacuum", table, VACUUM_EVERY_NS):
+                table.retain(info.settings, self.settled_ns, is_compaction_leader=is_compaction_leader)
+        if is_compaction_leader and self._is_due("vacuum", table, VACUUM_EVERY_NS):
             table.vacuum(self.monotonic_ns())
 
     def flush_all(self) -> None:
         """Make everything durable that is applied and advanced: at the end, when moments count."""
         if self._waiting_beside() > MOST_FLUSHED_ALONE:
-            self._save_checkpoint()
+            self._save_pending_rows()
         else:
             for table in self.tables.all():
                 self.flush(table)
@@ -134,7 +134,7 @@ class Upkeep:
         return len(_waiting(self.tables.beside()))
 
     def _flush_in_turn(self, waiting: list[tuple[Table, Pending]], turn_ns: int) -> list[bool]:
-        """Save the rows of all in the checkpoint, and commit those that have grown or waited their turn."""
+        """Save the rows of all in the pending rows, and commit those that have grown or waited their turn."""
         now_ns = self.monotonic_ns()
         flushed = [
             self.flush(table)
@@ -144,32 +144,33 @@ class Upkeep:
         is_due = now_ns - self._checkpoint_ns >= FLUSH_AFTER_NS
         if is_due or self.progress.rows - self._checkpoint_rows >= FLUSH_ROWS:
             self._checkpoint_ns, self._checkpoint_rows = now_ns, self.progress.rows
-            self._save_checkpoint()
+            self._save_pending_rows()
             return [True]
         return flushed
 
-    def _save_checkpoint(self) -> None:
-        # Before the numbers are kept: it names no stream that they do not have. Before deletions are looked for: what
-        # is deleted later is deleted with all records up to here. And before tables are: no row up to here is left out.
+    def _save_pending_rows(self) -> None:
+        # Before the numbers are kept: it names no partition that they do not have. Before deletions are looked for:
+        # what is deleted later is deleted with all records up to here. And before tables are: no row up to here is left
+        # out.
         advanced = self.progress.advanced()
         self.positions.keep_numbers()
         self.tables.drop_deleted(now=True)
-        if self.tables.is_overtaken:
+        if self.tables.is_fenced:
             return
         saved = [(table, table.to_save(advanced, self.monotonic_ns())) for table, _ in _waiting(self.tables.all())]
-        checkpoint.save(self.checkpoint, [entry for _, entry in saved if entry is not None], advanced)
+        pending_rows.save(self.pending_rows, [entry for _, entry in saved if entry is not None], advanced)
         for table, entry in saved:
             if entry is not None:
                 table.is_saved(entry.positions)
 
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; whether there were any."""
-        advanced = self.progress.advanced()  # before the numbers are kept: it names no stream that they do not have
+        advanced = self.progress.advanced()  # before the numbers are kept: it names no partition that they do not have
         self.positions.keep_numbers()
-        streams, rows = self.positions.streams, self.progress.rows
+        partitions, rows = self.positions.partitions, self.progress.rows
         is_there = functools.partial(self.tables.is_there, table)
         began_s = time.perf_counter()
-        flushed = self._attempt(table, lambda: table.flush(advanced, streams, self.monotonic_ns(), rows, is_there))
+        flushed = self._attempt(table, lambda: table.flush(advanced, partitions, self.monotonic_ns(), rows, is_there))
         if flushed:
             self.observe("flush", time.perf_counter() - began_s)
         return bool(flushed)
@@ -177,16 +178,16 @@ class Upkeep:
     def _attempt(self, table: Table, work: Callable[[], T]) -> T | None:
         """What `work` on the table's files returns; None if another worker came before, or if storage is away.
 
-        Another may have deleted the table, removed the same files, or become the owner of the stream: that stops us.
+        Another may have deleted the table, removed the same files, or become the owner of the partition: that stops us.
         """
-        if self.tables.is_overtaken or self.outage.is_waiting(self.monotonic_ns()):
+        if self.tables.is_fenced or self.outage.is_waiting(self.monotonic_ns()):
             return None
         try:
             result = work()
         except MagneticConflict as error:
             log.info("%s: left to another worker: %s", table.id, error)
-        except Overtaken as error:
-            self.tables.is_overtaken_by(str(error))
+        except Fenced as error:
+            self.tables.is_fenced_by(str(error))
         except MagneticUnavailable as error:
             self.outage.failed(self.monotonic_ns(), error)
         except Exception:
@@ -200,27 +201,27 @@ class Upkeep:
         return None
 
     def save_positions(self) -> None:
-        """Raise the floors to what is durable now."""
+        """Raise the low watermarks to what is durable now."""
         # `advanced` is read first: rows applied while the tables are looked at come after it
-        floors = {stream: offset + 1 for stream, offset in self.progress.advanced().items()}
+        low_watermarks = {partition: offset + 1 for partition, offset in self.progress.advanced().items()}
         # and then what was deleted: a record that came to a table which is another by now must be read again
         self.tables.drop_deleted(now=True)
-        if self.tables.is_overtaken:
+        if self.tables.is_fenced:
             return
         for table in self.tables.all():
-            for stream, first in table.undurable().items():
-                floors[stream] = min(first, floors.get(stream, first))
+            for partition, first in table.undurable().items():
+                low_watermarks[partition] = min(first, low_watermarks.get(partition, first))
         self._saved_ns = self.monotonic_ns()
-        if floors != self.positions.floors:
-            self.positions.save(floors)
+        if low_watermarks != self.positions.low_watermarks:
+            self.positions.save(low_watermarks)
 
     def compact(self, table: Table) -> None:
         """Merge what is to be merged, and clean superseded rows out now and then."""
-        is_keeper = self.tables.is_keeper_of(table)
+        is_compaction_leader = self.tables.is_compaction_leader_of(table)
         is_to_clean = table.has_superseded and self._is_due("clean", table, CLEAN_EVERY_NS)
-        if is_to_clean or (is_keeper and self._is_due("merge", table, MERGE_EVERY_NS)):
+        if is_to_clean or (is_compaction_leader and self._is_due("merge", table, MERGE_EVERY_NS)):
             table.refresh()
-        if is_keeper:
+        if is_compaction_leader:
             for group in table.files_to_merge(self.clock_ns()):
                 self._rewrite(table, group)
         if is_to_clean and (files := table.files_to_clean()):

@@ -21,7 +21,7 @@ KEEP_ALIVE_S = 600
 
 
 class Refused(Exception):
-    """The server refused CONNECT in a way that trying again does not mend."""
+    """The server refused CONNECT in a way that trying again does not correct."""
 
 
 class State(IntEnum):

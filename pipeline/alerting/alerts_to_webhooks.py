@@ -25,5 +25,5 @@ async def alerts_to_webhooks(
         events = orjson.loads(event.value)
         offset, now_ns = event.message.offset, keeping.clock_ns()
         archive, receivers = keeping.archive, keeping.receivers
-        await asyncio.to_thread(archive.accept, keeping.stream, offset, events, receivers, now_ns=now_ns)
+        await asyncio.to_thread(archive.accept, keeping.partition_id, offset, events, receivers, now_ns=now_ns)
         keeping.wake()

@@ -9,7 +9,7 @@ from pipeline.log.dead_letter import decode_dead_letters
 
 
 async def dead_letters_to_archive(stream: Any, archive: DeadLetterArchive, name: str) -> None:
-    """Run until the Faust stream ends. `name` is the log stream's: `<log id>/dead_letters/0`."""
+    """Run until the Faust stream ends. `name` is the log partition's: `<log id>/dead_letters/0`."""
     async for event in stream.events():
         entry = decode_dead_letters(event.value)
         archive.accept(name, event.message.offset, entry.letters, entry.replayed)

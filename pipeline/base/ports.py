@@ -42,10 +42,10 @@ def reserve(address: Address, setting: str) -> tuple[socket.socket, Address]:
         family, sockaddr = _resolve(address)
         if address.port:
             _probe(family, sockaddr)
-        keeper = _bind(family, sockaddr)
+        reserved = _bind(family, sockaddr)
     except OSError as error:
         raise PortTaken(_refusal(address, setting, error)) from error
-    return keeper, Address(address.host, keeper.getsockname()[1])
+    return reserved, Address(address.host, reserved.getsockname()[1])
 
 
 def _resolve(address: Address) -> tuple[int, tuple[str, int]]:
@@ -65,22 +65,22 @@ def _probe(family: int, sockaddr: tuple[str, int]) -> None:
 
 
 def _bind(family: int, sockaddr: tuple[str, int]) -> socket.socket:
-    keeper = socket.socket(family, socket.SOCK_STREAM)
+    reserved = socket.socket(family, socket.SOCK_STREAM)
     try:
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            keeper.bind(sockaddr)
+            reserved.bind(sockaddr)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
             # Connections of a server without SO_REUSEPORT that has just ended. Only then, because with SO_REUSEADDR
             # another `up` would not notice this socket while no child listens.
-            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            keeper.bind(sockaddr)
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reserved.bind(sockaddr)
     except OSError:
-        keeper.close()
+        reserved.close()
         raise
-    return keeper
+    return reserved
 
 
 def _refusal(address: Address, setting: str, error: OSError) -> str:

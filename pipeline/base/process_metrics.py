@@ -20,8 +20,8 @@ _STATM = Path("/proc/self/statm")  # proc(5): the second field is the resident s
 _FDS = Path("/proc/self/fd")
 
 
-class ProcessFigures:
-    """The figures of this process, under its name (`worker`, `gateway`)."""
+class ProcessMetrics:
+    """The metrics of this process, under its name (`worker`, `gateway`)."""
 
     def __init__(self, process: str) -> None:
         self._process = process

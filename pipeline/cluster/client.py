@@ -96,13 +96,13 @@ class AsyncPeerClient:
             raise _silent(address, error) from error
         return _content(address, response)
 
-    async def forward(self, address: str, asked: Forwarded) -> Answered:
+    async def forward(self, address: str, request: Forwarded) -> Answered:
         """The answer of the worker at `address` to a request of somebody else's. Raises PeerUnavailable."""
         try:
             # not of the client: what the workers know each other by is not for a request of somebody else
             async with httpx.AsyncClient(verify=self._verify, trust_env=False, timeout=FORWARD_TIMEOUT_S) as http:
                 response = await http.request(
-                    asked.method, f"{address}{asked.target}", headers=asked.headers, content=asked.body
+                    request.method, f"{address}{request.target}", headers=request.headers, content=request.body
                 )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _silent(address, error) from error

@@ -20,7 +20,7 @@ from store.store import Applied
 AGAIN_AFTER_S = 0.1
 
 
-class OutcomeAsked(msgspec.Struct, frozen=True, array_like=True):
+class OutcomeRequest(msgspec.Struct, frozen=True, array_like=True):
     """Which request: the frame at `offset` of a partition of [readings], and how long its outcome may be waited for."""
 
     partition: int
@@ -28,19 +28,19 @@ class OutcomeAsked(msgspec.Struct, frozen=True, array_like=True):
     within_s: float
 
 
-class OutcomeTold(msgspec.Struct, frozen=True, array_like=True):
+class OutcomeResponse(msgspec.Struct, frozen=True, array_like=True):
     """What became of its records, as `Applied` has it."""
 
     outcomes: bytes
     existing_version: bytes
 
 
-async def outcome_here(owned: OwnedPartitions, asked: OutcomeAsked) -> Applied:
+async def outcome_here(owned: OwnedPartitions, request: OutcomeRequest) -> Applied:
     """The outcome from a partition of this worker. Raises NotOwned, TimeoutError."""
-    partition = owned.get(asked.partition)
+    partition = owned.get(request.partition)
     if partition is None:
-        raise NotOwned(f"partition {asked.partition} of [{READINGS}] is not assigned to this worker")
-    return await partition.writes.outcome(asked.offset, asked.within_s)
+        raise NotOwned(f"partition {request.partition} of [{READINGS}] is not assigned to this worker")
+    return await partition.writes.outcome(request.offset, request.within_s)
 
 
 class Outcomes:
@@ -62,7 +62,7 @@ class Outcomes:
             if left_s <= 0:
                 raise TimeoutError(f"no worker knows the outcome of offset {offset} in partition {partition}")
             try:
-                applied = await self._ask(OutcomeAsked(partition, offset, left_s))
+                applied = await self._ask(OutcomeRequest(partition, offset, left_s))
             except PeerUnavailable:
                 await asyncio.sleep(AGAIN_AFTER_S)
                 continue
@@ -70,20 +70,20 @@ class Outcomes:
                 raise TimeoutError(f"offset {offset} in partition {partition} was applied before its owner died")
             return applied
 
-    async def _ask(self, asked: OutcomeAsked) -> Applied:
-        owner = await asyncio.to_thread(self._peers.owner_of, READINGS, asked.partition)
+    async def _ask(self, request: OutcomeRequest) -> Applied:
+        owner = await asyncio.to_thread(self._peers.owner_of, READINGS, request.partition)
         if owner == self._peers.own:
-            return await outcome_here(self._owned, asked)
-        body = msgspec.msgpack.encode(asked)
-        return told(await self._client.post(owner, "outcome", body, asked.within_s))
+            return await outcome_here(self._owned, request)
+        body = msgspec.msgpack.encode(request)
+        return decode_outcome(await self._client.post(owner, "outcome", body, request.within_s))
 
 
-def told(data: bytes) -> Applied:
+def decode_outcome(data: bytes) -> Applied:
     """The outcome that another worker told."""
-    answer = msgspec.msgpack.decode(data, type=OutcomeTold)
+    answer = msgspec.msgpack.decode(data, type=OutcomeResponse)
     return Applied(np.frombuffer(answer.outcomes, np.uint8), np.frombuffer(answer.existing_version, np.int64))
 
 
-def tell(applied: Applied) -> bytes:
+def encode_outcome(applied: Applied) -> bytes:
     """The outcome as it travels."""
-    return msgspec.msgpack.encode(OutcomeTold(applied.outcomes.tobytes(), applied.existing_version.tobytes()))
+    return msgspec.msgpack.encode(OutcomeResponse(applied.outcomes.tobytes(), applied.existing_version.tobytes()))

@@ -14,7 +14,7 @@ SEAL_BYTES = 16
 
 
 class PageTokens:
-    """Tokens are `<address>.<seal>.<whatever the keeper tells its results by>`, the first two in base 64."""
+    """Tokens are `<address>.<seal>.<whatever the owner tells its results by>`, the first two in base 64."""
 
     def __init__(self, own: str, secret: str) -> None:
         """`own` is this worker's address; `secret` is known to all workers."""
@@ -22,7 +22,7 @@ class PageTokens:
         self._secret = secret.encode()
         self.prefix = f"{_text(own.encode())}.{_text(self._seal(own))}."
 
-    def keeper_of(self, token: str) -> str | None:
+    def owner_of(self, token: str) -> str | None:
         """The address of the other worker that keeps the result; None for a token of ours, or of nobody."""
         encoded, _, rest = token.partition(".")
         seal = rest.partition(".")[0]

@@ -85,13 +85,13 @@ class Peers:
         deadline_s: float,
     ) -> list[T]:
         by_owner = self._by_owner(owned)
-        asked = {
+        pending = {
             address: self._pool.submit(self._post, address, question, partitions, deadline_s)
             for address, partitions in by_owner.items()
             if address != self.own
         }
         answers = list(answer_here(by_owner[self.own])) if self.own in by_owner else []
-        for future in asked.values():
+        for future in pending.values():
             answers += decode(interruption.result_of(future))
         if self._by_owner(self.owners.fresh()) != by_owner:
             raise PeerUnavailable("partitions were reassigned meanwhile")

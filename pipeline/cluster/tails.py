@@ -10,14 +10,14 @@ from store.errors import Behind
 from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest
 
 
-class TailAsked(msgspec.Struct, frozen=True, array_like=True):
+class TailsRequest(msgspec.Struct, frozen=True, array_like=True):
     """A request as it travels, and the partitions it is for."""
 
     partitions: list[int]
     request: bytes
 
 
-class TailTold(msgspec.Struct, frozen=True, array_like=True):
+class TailsResponse(msgspec.Struct, frozen=True, array_like=True):
     """The replies as they travel; `behind` says why there are none: the positions asked for are too old."""
 
     replies: list[bytes]
@@ -35,20 +35,20 @@ class Tails:
         """The rows of all partitions: ours by `pin`, and the replies of the owners of the others."""
         encoded = request.encode()
         return self._peers.ask_all(
-            Question("tail", lambda partitions: msgspec.msgpack.encode(TailAsked(partitions, encoded))),
+            Question("tail", lambda partitions: msgspec.msgpack.encode(TailsRequest(partitions, encoded))),
             lambda partitions: [pin(partition.store) for partition in self._owned.ready(partitions)],
-            _told,
+            _decode,
         )
 
 
 def answer(owned: OwnedPartitions, body: bytes) -> bytes:
     """The answer to another worker that asks. Raises NotOwned."""
-    asked = msgspec.msgpack.decode(body, type=TailAsked)
+    request = msgspec.msgpack.decode(body, type=TailsRequest)
     try:
-        replies = tails_here(owned, asked.partitions, TailRequest.decode(asked.request))
+        replies = tails_here(owned, request.partitions, TailRequest.decode(request.request))
     except Behind as error:
-        return msgspec.msgpack.encode(TailTold([], str(error)))
-    return msgspec.msgpack.encode(TailTold([reply.encode() for reply in replies]))
+        return msgspec.msgpack.encode(TailsResponse([], str(error)))
+    return msgspec.msgpack.encode(TailsResponse([reply.encode() for reply in replies]))
 
 
 def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailRequest) -> list[TailReply]:
@@ -56,8 +56,8 @@ def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailReque
     return [partition.store.tail(request) for partition in owned.ready(partitions)]
 
 
-def _told(data: bytes) -> list[TailReply | PinnedRows]:
-    told = msgspec.msgpack.decode(data, type=TailTold)
-    if told.behind is not None:
-        raise Behind(told.behind)
-    return [TailReply.decode(reply) for reply in told.replies]
+def _decode(data: bytes) -> list[TailReply | PinnedRows]:
+    response = msgspec.msgpack.decode(data, type=TailsResponse)
+    if response.behind is not None:
+        raise Behind(response.behind)
+    return [TailReply.decode(reply) for reply in response.replies]

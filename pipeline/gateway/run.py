@@ -16,7 +16,7 @@ import uvloop
 from pipeline.base.arrival import host_stamps
 from pipeline.base.clock import Steps
 from pipeline.base.ports import taken_ports_explained
-from pipeline.base.process_metrics import ProcessFigures
+from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.quantities import Address
 from pipeline.config import Config
 from pipeline.gateway.listener.settings import ListenerSettings, User
@@ -94,7 +94,7 @@ async def _run(config: Config) -> None:
     # What is here now stays: the collector need not look at it again with every thousand sessions that come.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    beside = [asyncio.create_task(job) for job in (ProcessFigures("gateway").keep_updated(), Steps("gateway").watch())]
+    beside = [asyncio.create_task(job) for job in (ProcessMetrics("gateway").keep_updated(), Steps("gateway").watch())]
     try:
         settings = listener_settings(config)
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))

@@ -66,7 +66,7 @@ class LogAdmin(Protocol):
         """The number of partitions of a topic."""
         ...
 
-    def stream(self, topic: str, partition: int = 0) -> str:
+    def partition_id(self, topic: str, partition: int = 0) -> str:
         """`<log id>/<topic>/<partition>`: the name under which positions in it are kept.
 
         The log id is the topic's own where a topic can be deleted and made anew without the others (Kafka).

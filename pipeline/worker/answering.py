@@ -80,6 +80,6 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         bent=owned.bent.of,
         partition_of=choice.of_message,
         stamps=stamps,
-        keepers=group,
+        topic_owners=group,
         internal=group.internal,
     )

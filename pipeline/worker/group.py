@@ -12,7 +12,7 @@ import msgspec
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.services import Internal
 from pipeline.api.inventory.rejected import RejectedMessages, rejected_messages
-from pipeline.api.inventory.shared import Asked, SharedDirectory
+from pipeline.api.inventory.shared import InventoryRequest, SharedDirectory
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.base.errors import LogError, PeerUnavailable
 from pipeline.base.quantities import Address
@@ -26,7 +26,7 @@ from pipeline.cluster.tails import Tails
 from pipeline.config import Config
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import DEAD_LETTERS, READINGS
-from pipeline.stream.partitions.keeper import PartitionKeeper
+from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.partitions.owned import OwnedPartitions
 from store.catalog.catalog import Catalog
 from store.objects.objects import Objects
@@ -63,7 +63,7 @@ class Group:
         config: Config,
         own: Address,
         admin: LogAdmin,
-        partitions: PartitionKeeper,
+        partitions: PartitionManager,
         dead_letters: DeadLetterArchive,
     ) -> None:
         """`own`: where this worker's HTTP server listens."""
@@ -89,17 +89,17 @@ class Group:
             _internal(access, partitions.owned, own_directory, dead_letters) if admin.others_take_over else None
         )
 
-    def keeper_of(self, topic: str) -> str | None:
-        """See `pipeline.api.http.forwarding.Keepers`."""
+    def owner_of(self, topic: str) -> str | None:
+        """See `pipeline.api.http.forwarding.TopicOwners`."""
         owner = self._peers.owner_of(topic, 0)
         return None if owner == self.own else owner
 
-    def page_keeper(self, token: str) -> str | None:
-        """See `pipeline.api.http.forwarding.Keepers`."""
-        return self.pages.keeper_of(token)
+    def page_owner(self, token: str) -> str | None:
+        """See `pipeline.api.http.forwarding.TopicOwners`."""
+        return self.pages.owner_of(token)
 
     def others(self) -> list[str]:
-        """See `pipeline.api.http.forwarding.Keepers`."""
+        """See `pipeline.api.http.forwarding.TopicOwners`."""
         try:
             members = self._admin.members(self.own)
         except LogError as error:
@@ -107,16 +107,16 @@ class Group:
         return sorted(members - {self.own})
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:
-        """See `pipeline.api.http.forwarding.Keepers`."""
+        """See `pipeline.api.http.forwarding.TopicOwners`."""
         return await self._client.forward(address, asked)
 
     def rejected(self, account: str, limit: int) -> list[RejectedMessages]:
         """What was rejected, from whoever keeps the dead letters. Raises PeerUnavailable."""
-        keeper = self.keeper_of(DEAD_LETTERS)
-        if keeper is None:
+        owner = self.owner_of(DEAD_LETTERS)
+        if owner is None:
             return rejected_messages(self._dead_letters, account, limit)
-        body = msgspec.msgpack.encode(Asked(account, limit=limit))
-        answer = self._peers.client.post(keeper, "rejected", body, ANSWER_WITHIN_S)
+        body = msgspec.msgpack.encode(InventoryRequest(account, limit=limit))
+        answer = self._peers.client.post(owner, "rejected", body, ANSWER_WITHIN_S)
         return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
 
     def close(self) -> None:

@@ -30,11 +30,11 @@ from store.former import Former
 from store.objects.files import fsync_folder
 from store.objects.objects import Objects, open_objects, open_root
 from store.record import TableId
-from store.state.keep import StreamKeep
+from store.state.keep import PartitionState
 
 log = logging.getLogger(__name__)
 
-FLOORS = "floors.json"
+LOW_WATERMARKS = "floors.json"
 
 
 def migrate(config: Config, admin: LogAdmin) -> None:
@@ -65,7 +65,7 @@ def migrate(config: Config, admin: LogAdmin) -> None:
 def _make_new(config: Config, admin: LogAdmin) -> tuple[int, int]:
     """How many tables there are, and of how many there is state of rules."""
     layout = config.layout
-    own = admin.stream(READINGS)
+    own = admin.partition_id(READINGS)
     objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}", os.environ)
     former = Former.read(layout.former_store)
     blocks = _hand_rules_over(layout.former_rules, objects, own)
@@ -74,7 +74,7 @@ def _make_new(config: Config, admin: LogAdmin) -> tuple[int, int]:
 
 
 def _hand_rules_over(folder: Path, objects: Objects, own: str) -> int:
-    keep = RuleKeep(StreamKeep(objects, own), own)
+    keep = RuleKeep(PartitionState(objects, own), own)
     count = 0
     for block, file in _states(folder):
         data = file.read_bytes()
@@ -85,9 +85,9 @@ def _hand_rules_over(folder: Path, objects: Objects, own: str) -> int:
             continue
         keep.save(block, data, max(position, 0))
         count += 1
-    floor = _floor(folder / FLOORS, own)
-    if floor is not None:
-        keep.save_floor(floor)
+    low_watermark = _floor(folder / LOW_WATERMARKS, own)
+    if low_watermark is not None:
+        keep.save_low_watermark(low_watermark)
     return count
 
 
@@ -98,13 +98,13 @@ def _states(folder: Path) -> Iterator[tuple[TableId, Path]]:
 
 def _floor(path: Path, own: str) -> int | None:
     try:
-        floor = orjson.loads(path.read_bytes()).get(own)
+        low_watermark = orjson.loads(path.read_bytes()).get(own)
     except FileNotFoundError:
         return None
     except (ValueError, AttributeError) as error:
         log.warning("the rules are evaluated for the whole log: %s: %s", path, error)
         return None
-    return floor if isinstance(floor, int) else None
+    return low_watermark if isinstance(low_watermark, int) else None
 
 
 def _remove_old(layout: Layout) -> None:
@@ -116,7 +116,7 @@ def _remove_old(layout: Layout) -> None:
         with contextlib.suppress(OSError):  # there is another
             file.parent.rmdir()
             file.parent.parent.rmdir()
-    (layout.former_rules / FLOORS).unlink(missing_ok=True)
+    (layout.former_rules / LOW_WATERMARKS).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # as above, or it is not there
         layout.former_rules.rmdir()
     fsync_folder(layout.data_dir)

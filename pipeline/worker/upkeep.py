@@ -86,10 +86,10 @@ class Trimmer:
         """One pass over everything that is this worker's."""
         held = dict.fromkeys((READINGS, *self._archives), 0)
         for partition in self._partitions:
-            below = min(partition.store.floor(partition.stream), partition.rules.floor)
+            below = min(partition.store.low_watermark(partition.id), partition.rules.low_watermark)
             held[READINGS] += await self._trim(READINGS, partition.number, below)
         for topic, archive in self._archives.items():
-            held[topic] += await self._trim(topic, 0, archive.next_offset(self._admin.stream(topic)) or 0)
+            held[topic] += await self._trim(topic, 0, archive.next_offset(self._admin.partition_id(topic)) or 0)
         for topic, size_bytes in held.items():
             metrics.log_bytes.labels(topic).set(size_bytes)
 

@@ -1,7 +1,7 @@
 """The worker process: Faust agents, store, rules, archives, webhooks and HTTP, put together, started and drained.
 
 Start: everything takes up its own saved position, then the stream reads the log from the lowest of them. End (SIGTERM):
-the stream works off what the log held, everything is flushed, positions are saved. If a stage fails for a reason that
+the stream processes what the log held, everything is flushed, positions are saved. If a stage fails for a reason that
 is not the data's fault, the process ends at once, as by SIGKILL; starting again replays from the positions.
 """
 
@@ -32,7 +32,7 @@ from pipeline.api.http.services import Services
 from pipeline.base import metrics
 from pipeline.base.clock import Steps
 from pipeline.base.lock import sole
-from pipeline.base.process_metrics import ProcessFigures
+from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.tls.handshakes import Counted
 from pipeline.base.tls.switch import POLL_S, Switch
 from pipeline.config import Address, Config
@@ -41,7 +41,7 @@ from pipeline.log.faust.app import App
 from pipeline.log.faust.transport import LogUse, TopicPartitions
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.stream.partitions.keeper import PartitionKeeper
+from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.rule_book import RuleBook, say_patterns_without_files
 from pipeline.stream.stages.readings_to_records import readings_to_records
 from pipeline.stream.stages.records_to_alerts import records_to_alerts
@@ -109,7 +109,9 @@ def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
 
 
 def refuse(error: StoreError) -> None:
-    """End this process now: the operator has to act, and the message says how. Of what no restart mends, for good."""
+    """End this process now: the operator has to act, and the message says how. Of what no restart corrects, for
+    good.
+    """
     log.critical("%s", error)
     logging.shutdown()
     os._exit(FOR_GOOD if isinstance(error, StoreFormatError) else 1)
@@ -135,13 +137,13 @@ class Worker:
         self.held.enter_context(right_to_tier(config, self.admin))
         migrate(config, self.admin)
         self.rules = load_rules(config.rule_files)
-        self.partitions = PartitionKeeper(config, self.admin, self.rules)
+        self.partitions = PartitionManager(config, self.admin, self.rules)
         self.book = RuleBook(self.rules, self.partitions.owned, self._table_names)
         self.book.look(time.time_ns())
         say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
-        self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.stream(ALERTS))
+        self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.partition_id(ALERTS))
         self.steps = Steps("worker")
         self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
@@ -161,10 +163,10 @@ class Worker:
         )
         app = build(use, self._stages(), fail)
 
-        def take_up_anew() -> None:
+        def load_again() -> None:
             loop.call_soon_threadsafe(self._take_up_anew, app)
 
-        self.partitions.on_overtaken = take_up_anew
+        self.partitions.on_fenced = load_again
         http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
         http.start()
         await app.start()
@@ -220,7 +222,7 @@ class Worker:
                 stream, self.alert_keeping, outlets.alerts, others_take_over=self.admin.others_take_over
             ),
             dead_letters_to_archive=partial(
-                dead_letters_to_archive, archive=self.dead_letters, name=self.admin.stream(DEAD_LETTERS)
+                dead_letters_to_archive, archive=self.dead_letters, name=self.admin.partition_id(DEAD_LETTERS)
             ),
         )
 
@@ -235,7 +237,7 @@ class Worker:
         """Where each consumer left off."""
         if topic == READINGS:
             return self.partitions.start_offset(partition)
-        stream = self.admin.stream(topic, partition)
+        stream = self.admin.partition_id(topic, partition)
         return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
 
     def _group(self, listener: socket.socket) -> Group:
@@ -289,13 +291,13 @@ class Worker:
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(OFTEN_S, gauges.often, fail),
             every(SELDOM_S, gauges.seldom, fail),
-            ProcessFigures("worker").keep_updated(),
+            ProcessMetrics("worker").keep_updated(),
             self.steps.watch(),
             every(ARCHIVES_EVERY_S, archives, fail),
         ]
 
     async def _drain(self) -> None:
-        """Work off what the log holds at this moment."""
+        """Process what the log holds at this moment."""
         owned = self.partitions.owned
         targets = [(of.progress, of.progress.next_offset() - 1) for of in owned]
         deadline = time.monotonic() + DRAIN_TIMEOUT_S

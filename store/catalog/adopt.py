@@ -39,8 +39,8 @@ def adopt(
 ) -> Adopted:
     """What holds for a table that has `columns` in its rows.
 
-    `covered` tells, by each stream that is ours, the last offset of which every row came under what held before;
-    `others` are the streams of other workers, who tell of theirs.
+    `covered` tells, by each partition that is ours, the last offset of which every row came under what held before;
+    `others` are the partitions of other workers, who tell of theirs.
     """
     settings, changes = info.settings, info.changes
     if not settings.from_config:
@@ -111,8 +111,8 @@ def reunited(info: TableInfo, name: str, unit: str, now_ns: int) -> Adopted:
     if not earlier:
         raise CannotRetype(f"{name!r} of {where} has had one unit only, that of the configuration: change it there")
     eras = {
-        stream: (*((begin, {**of_era, name: unit}) for begin, of_era in of_stream[:-1]), of_stream[-1])
-        for stream, of_stream in info.changes.eras.items()
+        partition: (*((begin, {**of_era, name: unit}) for begin, of_era in of_partition[:-1]), of_partition[-1])
+        for partition, of_partition in info.changes.eras.items()
     }
     changes = replace(info.changes, eras=eras, since_ns={**info.changes.since_ns, name: now_ns})
     return Adopted(changes, (f"older values of {name!r} were in {unit}, as asked, and not in {', '.join(earlier)}",))
@@ -132,16 +132,16 @@ def present_type(name: str, columns: Columns, changes: ColumnChanges) -> Measure
 def _eras(
     changes: ColumnChanges, now: Units, covered: Mapping[str, int], others: tuple[str, ...]
 ) -> Mapping[str, Eras]:
-    """The eras, with a new one in each of our streams whose last units are not those of now."""
+    """The eras, with a new one in each of our partitions whose last units are not those of now."""
     eras = dict(changes.eras)
     if any(now[name] != unit for name, unit in changes.units.items()):
-        for stream in (*covered, *others):  # of the others' streams their owners tell
-            eras.setdefault(stream, ((0, changes.units),))
-    for stream, offset in covered.items():
-        last = eras.get(stream)
+        for partition in (*covered, *others):  # of the others' partitions their owners tell
+            eras.setdefault(partition, ((0, changes.units),))
+    for partition, offset in covered.items():
+        last = eras.get(partition)
         if last is None or all(now[name] == unit for name, unit in last[-1][1].items()):
             continue
-        eras[stream] = (*last, (offset + 1, now))
+        eras[partition] = (*last, (offset + 1, now))
     return eras
 
 

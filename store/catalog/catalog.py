@@ -83,7 +83,7 @@ class Catalog:
         positions: Callable[[], Mapping[str, int]],
         deleted: Callable[[TableInfo], None],
     ) -> None:
-        """Load it. `positions` tells what of each stream is applied; `deleted` removes a table's rows."""
+        """Load it. `positions` tells what of each partition is applied; `deleted` removes a table's rows."""
         self._keeping = keeping
         self._templates = templates
         self._clock_ns = clock_ns

@@ -28,7 +28,7 @@ class ColumnChanges:
     since_ns    when that was decided
     dimensions  the dimensions that the configuration names, as they were taken up last; None: not known
     units       the unit of each measure, as they were taken up last
-    eras        by stream
+    eras        by partition
     texts       measures that are text though nobody configured it: none of them is given up for a number
     asked       measures whose type an operator asked for: it counts as if it were configured
     """
@@ -57,7 +57,9 @@ class ColumnChanges:
             "since_ns": dict(self.since_ns),
             "dimensions": None if self.dimensions is None else list(self.dimensions),
             "units": dict(self.units),
-            "eras": {stream: [[offset, dict(units)] for offset, units in eras] for stream, eras in self.eras.items()},
+            "eras": {
+                partition: [[offset, dict(units)] for offset, units in eras] for partition, eras in self.eras.items()
+            },
             "texts": list(self.texts),
             "asked": list(self.asked),
         }
@@ -75,8 +77,8 @@ class ColumnChanges:
             None if dimensions is None else tuple(dimensions),
             dict(document["units"]),
             {
-                stream: tuple((int(offset), dict(units)) for offset, units in eras)
-                for stream, eras in document["eras"].items()
+                partition: tuple((int(offset), dict(units)) for offset, units in eras)
+                for partition, eras in document["eras"].items()
             },
             tuple(document.get("texts", ())),
             tuple(document.get("asked", ())),

@@ -1,9 +1,9 @@
 """What a catalog holds, and what may be done to it. Pure: who keeps it, and where, is `store.catalog.catalog`'s.
 
-A table has a *birth*: per stream the last offset that belongs to an earlier table of its name, so that a replay of the
-log cannot bring a deleted table's rows back. Where several workers share a magnetic tier it also has an *incarnation*,
-1 for the first table of its name: each has a folder of its own, so that whoever has not heard of a deletion yet
-writes where nobody reads.
+A table has a *birth*: per partition the last offset that belongs to an earlier table of its name, so that a replay of
+the log cannot bring a deleted table's rows back. Where several workers share a magnetic tier it also has an
+*incarnation*, 1 for the first table of its name: each has a folder of its own, so that whoever has not heard of a
+deletion yet writes where nobody reads.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class DatabaseInfo:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table, its settings, when it was made and last changed; `born`: the last offset per stream before its birth."""
+    """A table, its settings, when it was made and last changed; `born`: the last offset per partition before its
+    birth.
+    """
 
     table: TableId
     settings: TableSettings
@@ -84,7 +86,7 @@ class TableInfo:
 
 @dataclass(frozen=True, slots=True)
 class Buried:
-    """A deleted table: what of each stream was applied by then, and which incarnation it was."""
+    """A deleted table: what of each partition was applied by then, and which incarnation it was."""
 
     born: Mapping[str, int]
     incarnation: int = 1
@@ -97,11 +99,11 @@ class Document:
     databases: dict[tuple[str, str], DatabaseInfo] = field(default_factory=dict)
     tables: dict[TableId, TableInfo] = field(default_factory=dict)
     buried: dict[TableId, Buried] = field(default_factory=dict)
-    streams: list[str] = field(default_factory=list)  # by their numbers; only where workers share them
+    partitions: list[str] = field(default_factory=list)  # by their numbers; only where workers share them
 
     def copy(self) -> Document:
         """One that can be changed."""
-        return Document(dict(self.databases), dict(self.tables), dict(self.buried), list(self.streams))
+        return Document(dict(self.databases), dict(self.tables), dict(self.buried), list(self.partitions))
 
     def database(self, account: str, name: str) -> DatabaseInfo:
         """The database. Raises UnknownDatabase."""
@@ -202,15 +204,15 @@ class Document:
             self.create_database(table.account, table.database, now_ns)
         return self._make(table, settings, now_ns)
 
-    def number_streams(self, streams: Iterable[str]) -> None:
-        """Give each stream that has none yet the next number."""
-        self.streams += [stream for stream in streams if stream not in self.streams]
+    def number_partitions(self, partitions: Iterable[str]) -> None:
+        """Give each partition that has none yet the next number."""
+        self.partitions += [partition for partition in partitions if partition not in self.partitions]
 
     def _make(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
         earlier = self.buried.get(table)
         born: Mapping[str, int] = {} if earlier is None else earlier.born
         # Only where folders are shared do they differ; elsewhere a deletion is over before a table is made anew
-        incarnation = earlier.incarnation + 1 if earlier is not None and self.streams else 1
+        incarnation = earlier.incarnation + 1 if earlier is not None and self.partitions else 1
         changes = ColumnChanges(dimensions=settings.dimensions, units=settings.units)
         self.tables[table] = info = TableInfo(table, settings, now_ns, now_ns, born, incarnation, changes)
         return info
@@ -223,7 +225,7 @@ class Document:
             "databases": [_without_empty(asdict(database), "said") for database in self.databases.values()],
             "tables": [_table_to_json(info) for info in self.tables.values()],
             "buried": [_buried_to_json(table, buried) for table, buried in self.buried.items()],
-            **({"streams": self.streams} if self.streams else {}),
+            **({"streams": self.partitions} if self.partitions else {}),
         }
         return json.dumps(document, indent=1).encode()
 
@@ -231,7 +233,7 @@ class Document:
     def decode(cls, data: bytes, templates: Mapping[tuple[str, str], TableSettings]) -> Document:
         """Back from JSON; tables of the configuration have its settings. Raises ValueError, KeyError, TypeError."""
         raw = json.loads(data)
-        made = cls(streams=list(raw.get("streams", ())))
+        made = cls(partitions=list(raw.get("streams", ())))
         for database in raw["databases"]:
             made.databases[database["account"], database["name"]] = DatabaseInfo(**database)
         for table in raw["tables"]:

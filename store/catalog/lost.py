@@ -1,6 +1,6 @@
 """A catalog that is not there: it never was, or it is lost. Files of tables tell, and nothing else does.
 
-The catalog is durable before a table has any file, but after the positions of streams that brought no record yet. So
+The catalog is durable before a table has any file, but after the positions of partitions that brought no record yet. So
 where it is missing beside files of tables it is lost, and without it no table would be known: that is refused. Where
 no table has a file, there was none, however far the stream was read: the store begins, or goes on, without tables.
 """
@@ -14,8 +14,8 @@ from store import layout
 from store.errors import StoreFormatError
 from store.objects.location import S3Location
 from store.objects.objects import Objects
-from store.state import checkpoint
-from store.state.checkpoint import CheckpointFile
+from store.state import pending_rows
+from store.state.pending_rows import PendingRowsFile
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ def refuse_lost_catalog(folder: Path, magnetic: Path | S3Location) -> None:
     if (folder / layout.CATALOG).exists():
         return
     found = _first(folder / layout.SERIES, "*/*/*/*")
-    if found is None and checkpoint.load(CheckpointFile(folder / layout.CHECKPOINT)):
-        found = folder / layout.CHECKPOINT
+    if found is None and pending_rows.load(PendingRowsFile(folder / layout.PENDING_ROWS)):
+        found = folder / layout.PENDING_ROWS
     lies_beside = None if isinstance(magnetic, S3Location) else _first(magnetic, _COMMITS)
     if found is None and (folder / layout.POSITIONS).exists():
         found = lies_beside
@@ -46,7 +46,9 @@ def refuse_lost_catalog(folder: Path, magnetic: Path | S3Location) -> None:
 
 
 def refuse_lost_shared_catalog(objects: Objects) -> None:
-    """Raise StoreFormatError if owners of streams have left something for their successors, and there is no catalog."""
+    """Raise StoreFormatError if owners of partitions have left something for their successors, and there is no
+    catalog.
+    """
     if objects.list(layout.SHARED_CATALOG):
         return
     left = objects.list(layout.SHARED_STATE)

@@ -119,7 +119,7 @@ def present(
 ) -> tuple[Column, ...]:
     """The columns that readers are given, in the order of `SELECT *`.
 
-    `units` are those of now; `number_of` tells how rows name a stream.
+    `units` are those of now; `number_of` tells how rows name a partition.
     """
     names = _Names(zone=stored.zone)
     pending: list[tuple[str, MeasureType, str]] = []
@@ -223,26 +223,26 @@ def _in_units(names: _Names, changes: ColumnChanges, units: Mapping[str, str], n
 def _earlier(name: str, unit: str, changes: ColumnChanges, number_of: Callable[[str], int]) -> dict[str, str]:
     """The other units that the measure has had, each with the condition of its rows."""
     found: dict[str, list[str]] = {}
-    for stream, eras in changes.eras.items():
+    for partition, eras in changes.eras.items():
         ends = [*(offset for offset, _ in eras[1:]), None]
         for (begin, of_era), end in zip(eras, ends, strict=True):
             other = of_era.get(name, unit)
             if other == unit or end == begin:
                 continue
-            number = _number(stream, number_of)
+            number = _number(partition, number_of)
             if number is None:
                 continue
-            rows = f'"{layout.STREAM}" = {number} AND "{layout.SEQUENCE}" >= {begin << OFFSET_BITS}'
+            rows = f'"{layout.PARTITION}" = {number} AND "{layout.SEQUENCE}" >= {begin << OFFSET_BITS}'
             if end is not None:
                 rows += f' AND "{layout.SEQUENCE}" < {end << OFFSET_BITS}'
             found.setdefault(other, []).append(f"({rows})")
     return {other: f"({' OR '.join(rows)})" for other, rows in found.items()}
 
 
-def _number(stream: str, number_of: Callable[[str], int]) -> int | None:
-    """None: a stream that came to be after this store was opened, which has no rows of it."""
+def _number(partition: str, number_of: Callable[[str], int]) -> int | None:
+    """None: a partition that came to be after this store was opened, which has no rows of it."""
     try:
-        return number_of(stream)
+        return number_of(partition)
     except (KeyError, ValueError):
         return None
 

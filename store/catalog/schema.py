@@ -29,7 +29,7 @@ _RESERVED = (
     layout.TIME_REST,
     layout.TIME_NS,
     layout.VERSION,
-    layout.STREAM,
+    layout.PARTITION,
     layout.SEQUENCE,
     layout.SERIES_ID,
     "rowid",

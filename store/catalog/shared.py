@@ -81,22 +81,22 @@ class SharedCatalog(Catalog):
         log_end: Callable[[], Mapping[str, int]],
         deleted: Callable[[TableInfo], None],
     ) -> None:
-        """Load it. `log_end` tells the next offset of each stream; `deleted` removes a table's files."""
+        """Load it. `log_end` tells the next offset of each partition; `deleted` removes a table's files."""
 
         def acknowledged() -> Mapping[str, int]:
-            return {stream: offset - 1 for stream, offset in log_end().items()}
+            return {partition: offset - 1 for partition, offset in log_end().items()}
 
         super().__init__(SharedKeeping(objects), templates, clock_ns, acknowledged, deleted)
         self._refreshed_s = time.monotonic()
 
     @property
-    def streams(self) -> Sequence[str]:
+    def partitions(self) -> Sequence[str]:
         """Every stream there has been, by its number."""
-        return self._document.streams
+        return self._document.partitions
 
-    def number_streams(self, streams: Sequence[str]) -> None:
-        """Give each stream that has none yet a number, for everybody."""
-        self._change(lambda document: document.number_streams(streams))
+    def number_partitions(self, partitions: Sequence[str]) -> None:
+        """Give each partition that has none yet a number, for everybody."""
+        self._change(lambda document: document.number_partitions(partitions))
 
     def refresh(self, *, now: bool = False) -> None:
         """Take in what others have changed: `now`, or if that has not been done for a second."""
@@ -113,7 +113,7 @@ class SharedCatalog(Catalog):
         return super()._change(decide)
 
     def buried_to(self, table: TableId) -> Mapping[str, int]:
-        """Of a deleted table: the last offset per stream that was its, as of the last refresh."""
+        """Of a deleted table: the last offset per partition that was its, as of the last refresh."""
         buried = self._document.buried.get(table)
         return {} if buried is None else buried.born
 

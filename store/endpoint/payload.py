@@ -89,7 +89,7 @@ def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> b
 
 
 def decode_write(
-    payload: bytes, account: str, registry: SeriesRegistry, stream: str, offset: int, arrival_ns: int
+    payload: bytes, account: str, registry: SeriesRegistry, partition: str, offset: int, arrival_ns: int
 ) -> RecordBatch:
     """The records of one request as a batch of its table, in the request's order; version rules apply to them.
 
@@ -106,12 +106,12 @@ def decode_write(
         )
     index = registry.of(TableId(account, write.database, write.table))
     try:
-        return _batch(write, index, stream, offset, arrival_ns)
+        return _batch(write, index, partition, offset, arrival_ns)
     except (ValueError, TypeError, OverflowError, IndexError, pa.ArrowException) as error:
         raise DamagedPayload(f"a WriteRecords request whose parts do not fit together: {error}") from error
 
 
-def _batch(write: _Payload, index: SeriesIndex, stream: str, offset: int, arrival_ns: int) -> RecordBatch:
+def _batch(write: _Payload, index: SeriesIndex, partition: str, offset: int, arrival_ns: int) -> RecordBatch:
     count = len(write.time_ns)
     lengths = {len(write.series_of), len(write.version), *(len(values) for _, _, values in write.measures)}
     if not count or lengths != {count}:
@@ -126,7 +126,7 @@ def _batch(write: _Payload, index: SeriesIndex, stream: str, offset: int, arriva
     ]
     return RecordBatch(
         index=index,
-        stream=stream,
+        partition=partition,
         series=np.array([ids[series] for series in write.series_of], dtype=np.int32),
         time_ns=arrays[0],
         version=arrays[1],

@@ -37,7 +37,7 @@ _FIXED = (
     pa.field(layout.TIME, pa.timestamp("us", "UTC")),
     pa.field(layout.TIME_REST, pa.int16()),
     pa.field(layout.VERSION, pa.int64()),
-    pa.field(layout.STREAM, pa.int16()),
+    pa.field(layout.PARTITION, pa.int16()),
     pa.field(layout.SEQUENCE, pa.int64()),
 )
 _numbers = itertools.count()

@@ -53,7 +53,7 @@ _FIXED = (
     Field(layout.TIME, PrimitiveType("timestamp")),
     Field(layout.TIME_REST, PrimitiveType("short")),
     Field(layout.VERSION, PrimitiveType("long")),
-    Field(layout.STREAM, PrimitiveType("short")),
+    Field(layout.PARTITION, PrimitiveType("short")),
     Field(layout.SEQUENCE, PrimitiveType("long")),
     Field(layout.DATE, PrimitiveType("date")),
 )
@@ -126,28 +126,28 @@ class DeltaHandle:
         """The version last read."""
         return self._table.version()
 
-    def positions(self, streams: Collection[str], since: int = -1) -> dict[str, int]:
-        """The application transactions of `streams`; with `since`, those that commits after that version changed.
+    def positions(self, partitions: Collection[str], since: int = -1) -> dict[str, int]:
+        """The application transactions of `partitions`; with `since`, those that commits after that version changed.
 
         Costs a read per commit, from the newest on, until all are found. `deltalake` reads every commit since the
-        checkpoint for each stream, so it is asked only for what these do not tell.
+        checkpoint for each partition, so it is asked only for what these do not tell.
         """
         found: dict[str, int] = {}
-        missing = set(streams)
+        missing = set(partitions)
         oldest = max(since, self.version - MOST_COMMITS_READ)
         for version in range(self.version, oldest, -1):
             commit = delta_log.read(self._location, version) if missing else ""
             if not commit:
                 break
             here = delta_log.transactions(commit)
-            found |= {stream: here[stream] for stream in missing & here.keys()}
+            found |= {partition: here[partition] for partition in missing & here.keys()}
             missing -= here.keys()
         else:
             if oldest == since:
                 return found
         with errors_mapped(self._location):
-            told = {stream: self._table.transaction_version(stream) for stream in missing}
-        return found | {stream: offset for stream, offset in told.items() if offset is not None}
+            told = {partition: self._table.transaction_version(partition) for partition in missing}
+        return found | {partition: offset for partition, offset in told.items() if offset is not None}
 
     def columns(self) -> list[Column]:
         """The dimensions and measures that the schema records."""
@@ -207,7 +207,7 @@ class DeltaHandle:
                 [layout.DATE],
                 commit_properties=CommitProperties(
                     custom_metadata={TOKEN: token},
-                    app_transactions=[Transaction(stream, offset) for stream, offset in positions.items()],
+                    app_transactions=[Transaction(partition, offset) for partition, offset in positions.items()],
                     max_commit_retries=0,
                 ),
                 post_commithook_properties=_no_hooks(),

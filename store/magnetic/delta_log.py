@@ -1,9 +1,9 @@
 """What a power failure may leave of a Delta log, and what is done about it when the table is opened.
 
 A half-written last commit makes a Delta table unopenable, and a zero-length one makes its rows silently vanish. Every
-commit is fsync'ed before the log's floor passes its rows, so only the last ones can be so, and their rows are still
-in the log: they are set aside, and the rows come again. A damaged checkpoint is set aside too: the commits say the
-same.
+commit is fsync'ed before the log's low watermark passes its rows, so only the last ones can be so, and their rows are
+still in the log: they are set aside, and the rows come again. A damaged checkpoint is set aside too: the commits say
+the same.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NEEDED: dict[str, set[str]] = {
 }
 
 
-def mend(folder: Path) -> list[str]:
+def repair(folder: Path) -> list[str]:
     """Set aside damaged (torn, empty) last commits and checkpoints of the table in `folder`; their names.
 
     One process at a time: what one has set aside the next may have committed anew.
@@ -45,10 +45,10 @@ def mend(folder: Path) -> list[str]:
     if not log.is_dir():
         return []
     with turn(log):
-        return _mend(folder, log)
+        return _repair(folder, log)
 
 
-def _mend(folder: Path, log: Path) -> list[str]:
+def _repair(folder: Path, log: Path) -> list[str]:
     damaged = []
     for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
         data = commit.read_bytes()

@@ -4,10 +4,10 @@ Every commit carries the table's position (Delta's application transaction: app 
 with the rows up to it, atomically. We write the Parquet files ourselves, sorted and fsync'ed, and leave the protocol to
 `deltalake` (`store.magnetic.delta`).
 
-The rule of writers: a stream has one. A tier without `own` is the sole writer of every stream; with `own` it writes
-that stream, and other processes, each with their own, write the same table. Before each try the position in the table
-must be the one that this writer left there, and the try is for the very next version: so who was overtaken writes
-nothing, and who was merely outrun tries again.
+The rule of writers: a partition has one. A tier without `own_partition` is the sole writer of every partition; with
+`own_partition` it writes that partition, and other processes, each with their own, write the same table. Before each
+try the position in the table must be the one that this writer left there, and the try is for the very next version: so
+who was fenced writes nothing, and who was merely outrun tries again.
 
 A `Version` is what a reader pins: an immutable list of files. Files that a pinned version needs are not vacuumed.
 `refresh` may be called from any thread; one thread commits.
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.catalog.schema import Column, Columns
-from store.errors import MagneticConflict, MagneticTierError, MagneticUnavailable, Overtaken
+from store.errors import Fenced, MagneticConflict, MagneticTierError, MagneticUnavailable
 from store.magnetic import delta_log
 from store.magnetic.data_files import data_files
 from store.magnetic.delta import DeltaHandle, Raced
@@ -47,7 +47,7 @@ _BEING_WRITTEN = 2 * CHECKPOINT_COMMITS  # of the newest commits other writers m
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """The Delta table at one version: its files, and per stream the offset up to which they hold every row."""
+    """The Delta table at one version: its files, and per partition the offset up to which they hold every row."""
 
     number: int
     files: tuple[DataFile, ...]
@@ -75,23 +75,26 @@ class _Attempt:
 class MagneticTier:
     """The Delta table at one location; made with the first commit."""
 
-    def __init__(self, location: Path | S3Location, streams: Sequence[str], own: str | None = None) -> None:
+    def __init__(
+        self, location: Path | S3Location, partitions: Sequence[str], own_partition: str | None = None
+    ) -> None:
         """Open it, setting damaged last commits aside. Raises MagneticTierError if it cannot be read.
 
-        `streams` is read anew at each refresh. `own`: the stream that this process writes, None for all of them.
+        `partitions` is read anew at each refresh. `own_partition`: the partition that this process writes, None for all
+        of them.
         """
         self.location = location
         self.data = data_files(location)
-        self.own = own
-        self.set_aside = delta_log.mend(location) if isinstance(location, Path) else []
-        self._streams = streams
+        self.own_partition = own_partition
+        self.set_aside = delta_log.repair(location) if isinstance(location, Path) else []
+        self._partitions = partitions
         self._lock = threading.RLock()
         self._delta: DeltaHandle | None = None
         self._version = self._newest = EMPTY  # given to readers; as read, or made, last
         self._mine: dict[str, int] = {}  # what this writer left in the table, or found at its start
         self._attempts: list[_Attempt] = []
         self._columns: dict[str, Column | None] = {}  # by physical name in lower case; None: not ours
-        self._asked: set[str] = set()  # streams whose positions are in `_newest`, if they have any
+        self._asked: set[str] = set()  # partitions whose positions are in `_newest`, if they have any
         self._synced = -1
         try:
             self._version = self._refresh()
@@ -100,7 +103,7 @@ class MagneticTier:
         except MagneticTierError as error:
             raise MagneticTierError(f"the table cannot be opened: {error}") from error
         self._mine = dict(self._version.positions)
-        self._synced = self._version.number - (_BEING_WRITTEN if own is not None else 0)
+        self._synced = self._version.number - (_BEING_WRITTEN if own_partition is not None else 0)
 
     @property
     def folder(self) -> Path:
@@ -165,11 +168,11 @@ class MagneticTier:
         """Put files into the table and take files out, with the position, atomically and durably.
 
         `after`: the positions beyond which the added rows are. Returns the new version, with everybody's files; readers
-        see it when the caller, under the table's lock, makes it `version`. Raises Overtaken (a sole writer
+        see it when the caller, under the table's lock, makes it `version`. Raises Fenced (a sole writer
         MagneticTierError) if another process wrote this one's stream, MagneticConflict if a file to be removed is gone,
         and MagneticUnavailable, after which it may have been made or not: refresh, and flush anew.
         """
-        assert self.own is None or set(positions) <= {self.own}, "a writer writes its own stream"
+        assert self.own_partition is None or set(positions) <= {self.own_partition}, "a writer writes its own partition"
         attempt: _Attempt | None = None
         since = -1
         for _ in self._tries("a commit finds no gap between those of others"):
@@ -187,7 +190,9 @@ class MagneticTier:
                 base = self._newest
                 self._sync_to(base.number)
                 new = {
-                    stream: offset for stream, offset in positions.items() if offset > base.positions.get(stream, -1)
+                    partition: offset
+                    for partition, offset in positions.items()
+                    if offset > base.positions.get(partition, -1)
                 }
                 attempt = _Attempt(secrets.token_hex(8), base.number + 1, new)
                 self._attempts.append(attempt)
@@ -206,9 +211,9 @@ class MagneticTier:
             self._delta = DeltaHandle.open(self.location)
             if self._delta is None:
                 return self._newest
-        number, streams = self._delta.version, {*self._streams, *self._newest.positions}
+        number, partitions = self._delta.version, {*self._partitions, *self._newest.positions}
         self._settle(number)
-        unasked = streams - self._asked
+        unasked = partitions - self._asked
         if number != self._newest.number or unasked:
             files = self._newest.files
             if number != self._newest.number:
@@ -218,8 +223,8 @@ class MagneticTier:
             since = self._newest.number
             positions = {**self._newest.positions, **self._delta.positions(self._asked, since)} if self._asked else {}
             positions |= self._delta.positions(unasked)
-            self._newest, self._asked = Version(number, files, positions), streams
-            if self.own is None:  # a stream that was not asked about before
+            self._newest, self._asked = Version(number, files, positions), partitions
+            if self.own_partition is None:  # a partition that was not asked about before
                 self._mine = {**positions, **self._mine}
         return self._newest
 
@@ -246,14 +251,14 @@ class MagneticTier:
         self, removed: Sequence[DataFile], positions: Mapping[str, int], after: Mapping[str, int] | None
     ) -> None:
         """What a commit stands on still holds at the version that it will follow."""
-        for stream in self._mine if self.own is None else (self.own,):
-            found, known = self._newest.positions.get(stream), self._mine.get(stream)
+        for partition in self._mine if self.own_partition is None else (self.own_partition,):
+            found, known = self._newest.positions.get(partition), self._mine.get(partition)
             if found != known:
-                raise (MagneticTierError if self.own is None else Overtaken)(
-                    f"{self}: position of {stream} is {found} in the table and {known} here: "
+                raise (MagneticTierError if self.own_partition is None else Fenced)(
+                    f"{self}: position of {partition} is {found} in the table and {known} here: "
                     "another process writes to it"
                 )
-        if after is not None and any(after.get(stream) != self._mine.get(stream) for stream in positions):
+        if after is not None and any(after.get(partition) != self._mine.get(partition) for partition in positions):
             raise MagneticConflict(f"{self}: an earlier commit, thought to have failed, was made after all")
         gone = {file.path for file in removed} - {file.path for file in self._newest.files}
         if gone:
@@ -262,7 +267,7 @@ class MagneticTier:
     def _missing(self, columns: Sequence[Column]) -> list[Column]:
         """Those that the schema lacks. Raises MagneticConflict if another writer has one otherwise."""
         missing = [column for column in columns if column.physical not in self._columns]
-        if self.own is not None:
+        if self.own_partition is not None:
             agreed = Columns.of(self.columns())
             agreed.reserve(self._columns)
             for column in columns:

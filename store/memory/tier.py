@@ -38,7 +38,7 @@ SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 
 
 _FIXED = (
     f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '
-    f'"{layout.STREAM}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
+    f'"{layout.PARTITION}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
 )
 # What a sealed chunk takes, roughly; only ranks what to drop: how much to drop is measured
 _FIXED_BYTES_PER_ROW = 3
@@ -57,7 +57,7 @@ class Chunk:
     rows: int = 0
     from_ns: int = np.iinfo(np.int64).max
     to_ns: int = NEVER_NS  # inclusive
-    last_sequence: dict[int, int] = field(default_factory=dict)  # by stream: the highest here
+    last_sequence: dict[int, int] = field(default_factory=dict)  # by partition: the highest here
     size_bytes: int = 0
     pins: int = 0
 
@@ -67,9 +67,10 @@ class Chunk:
         return self.database is not None
 
     def is_covered(self, positions: dict[int, int]) -> bool:
-        """Whether the magnetic tier has every row of it, given its position per stream."""
+        """Whether the magnetic tier has every row of it, given its position per partition."""
         return all(
-            sequence >> OFFSET_BITS <= positions.get(stream, -1) for stream, sequence in self.last_sequence.items()
+            sequence >> OFFSET_BITS <= positions.get(partition, -1)
+            for partition, sequence in self.last_sequence.items()
         )
 
 
@@ -80,7 +81,7 @@ class Rows:
     series: Int32s
     time_ns: Int64s
     version: Int64s
-    stream: int
+    partition: int
     sequence: Int64s
     measures: dict[str, pa.Array]  # by physical name
 
@@ -91,7 +92,7 @@ class Rows:
                 layout.SERIES_ID: self.series,
                 layout.TIME_NS: self.time_ns,
                 layout.VERSION: self.version,
-                layout.STREAM: np.full(len(self.series), self.stream, np.int16),
+                layout.PARTITION: np.full(len(self.series), self.partition, np.int16),
                 layout.SEQUENCE: self.sequence,
                 **{
                     name: values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values
@@ -147,7 +148,9 @@ class MemoryTier:
         for part in self._head:
             chunk.from_ns = min(chunk.from_ns, int(part.time_ns.min()))
             chunk.to_ns = max(chunk.to_ns, int(part.time_ns.max()))
-            chunk.last_sequence[part.stream] = max(chunk.last_sequence.get(part.stream, -1), int(part.sequence.max()))
+            chunk.last_sequence[part.partition] = max(
+                chunk.last_sequence.get(part.partition, -1), int(part.sequence.max())
+            )
         chunk.rows += rows.num_rows
         chunk.size_bytes += rows.nbytes
         self.uncommitted_bytes += rows.nbytes
@@ -252,7 +255,7 @@ class MemoryTier:
                 measures = [column for column in given if column.expression or column.physical in chunk.measures]
                 listed = "".join(f", r.{column.quoted}" for column in measures)
                 sql = (
-                    f'SELECT k."{KEY}", r."{layout.VERSION}", r."{layout.STREAM}", r."{layout.SEQUENCE}"{listed} '
+                    f'SELECT k."{KEY}", r."{layout.VERSION}", r."{layout.PARTITION}", r."{layout.SEQUENCE}"{listed} '
                     f"FROM {self._with(chunk, measures)} r JOIN keys_to_find k "
                     f'USING ("{layout.SERIES_ID}", "{layout.TIME_NS}") '
                     f'WHERE r."{layout.TIME_NS}" BETWEEN {first_ns} AND {last_ns}'
@@ -280,7 +283,7 @@ class MemoryTier:
         return frozenset(column.physical for column in columns)
 
     def beyond(self, positions: dict[int, int]) -> list[Chunk]:
-        """The chunks with rows that the magnetic tier lacks, given its position per stream."""
+        """The chunks with rows that the magnetic tier lacks, given its position per partition."""
         return [chunk for chunk in self.chunks if not chunk.sealed and not chunk.is_covered(positions)]
 
     # Room
@@ -309,8 +312,8 @@ class MemoryTier:
             sealed.measures.update(chunk.measures)
             sealed.rows += chunk.rows
             sealed.from_ns, sealed.to_ns = min(sealed.from_ns, chunk.from_ns), max(sealed.to_ns, chunk.to_ns)
-            for stream, sequence in chunk.last_sequence.items():
-                sealed.last_sequence[stream] = max(sealed.last_sequence.get(stream, -1), sequence)
+            for partition, sequence in chunk.last_sequence.items():
+                sealed.last_sequence[partition] = max(sealed.last_sequence.get(partition, -1), sequence)
         sealed.size_bytes = sealed.rows * (_FIXED_BYTES_PER_ROW + _BYTES_PER_VALUE * len(sealed.measures))
         columns = "".join(f", {column.quoted} {column.duck_type}" for column in sealed.measures.values())
         # What is not yet checkpointed is not compressed: too large to be sorted in memory is appended part by part

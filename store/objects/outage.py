@@ -1,7 +1,7 @@
 """How long the magnetic tier's storage has been away, and when it is asked again.
 
-While it is away nothing is lost: rows stay in RAM and in the log, whose floor does not move. It is asked again after a
-second, then after twice as long each time, up to half a minute; and each time it is said that it is away.
+While it is away nothing is lost: rows stay in RAM and in the log, whose low watermark does not move. It is asked again
+after a second, then after twice as long each time, up to half a minute; and each time it is said that it is away.
 """
 
 from __future__ import annotations

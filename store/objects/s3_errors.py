@@ -16,7 +16,7 @@ _STATUS = re.compile(r"Server returned non-2xx status code\W+(\d{3})\b|\(HTTP st
 _NAME = re.compile(r"AWS Error ([A-Z_]+)")
 _WRONG_REGION = "redirect without LOCATION"  # of object_store, instead of a status
 
-# What no later try mends: the operator must act, or what was asked for is not there
+# What no later try corrects: the operator must act, or what was asked for is not there
 _REFUSING_STATUSES = frozenset({301, 400, 401, 403, 404, 405})
 _REFUSING_NAMES = frozenset(
     {

@@ -28,7 +28,7 @@ from store.sequence import OFFSET_BITS
 
 END_OF_TIME_NS = 2**63 - 1
 Relation: TypeAlias = Callable[[Sequence[DataFile], Sequence[Column]], str]
-_EXTRA = (layout.VERSION, layout.STREAM, layout.SEQUENCE)
+_EXTRA = (layout.VERSION, layout.PARTITION, layout.SEQUENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ChunkView:
     from_ns: int
     to_ns: int
     measures: Mapping[str, Column]
-    last_sequence: Mapping[int, int]  # by stream number
+    last_sequence: Mapping[int, int]  # by partition number
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class MemoryView:
     chunks: tuple[ChunkView, ...]
     whole_from_ns: int  # all rows of the store's partitions from there on are in RAM
     version: Version
-    positions: Mapping[int, int]  # of what it is read beside, by stream number
+    positions: Mapping[int, int]  # of what it is read beside, by partition number
     superseded_ns: Int64s  # ascending: where the version or RAM may have a key twice
     to_sequence: int | None = None  # rows beyond were applied after the snapshot began
 
@@ -275,11 +275,11 @@ def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory, from_ns:
 
 def _beyond(memory: MemoryView, chunk: ChunkView) -> list[str]:
     """Conditions, any of them, for the rows of a chunk that the version lacks."""
-    first = {stream: (memory.positions.get(stream, -1) + 1) << OFFSET_BITS for stream in chunk.last_sequence}
+    first = {partition: (memory.positions.get(partition, -1) + 1) << OFFSET_BITS for partition in chunk.last_sequence}
     return [
-        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= {first[stream]})'
-        for stream, last in chunk.last_sequence.items()
-        if last >= first[stream]
+        f'("{layout.PARTITION}" = {partition} AND "{layout.SEQUENCE}" >= {first[partition]})'
+        for partition, last in chunk.last_sequence.items()
+        if last >= first[partition]
     ]
 
 

@@ -1,10 +1,10 @@
 """A snapshot of tables: a pinned Delta version of each, the rows beyond it that are here, and what others have.
 
-Of a stream whose store is in this process the rows are read where they are; owners of others are asked for theirs.
-Where every stream is here and RAM holds all rows from some time on, RAM is read for those instead of Delta.
+Of a partition whose store is in this process the rows are read where they are; owners of others are asked for theirs.
+Where every partition is here and RAM holds all rows from some time on, RAM is read for those instead of Delta.
 
-The first time that a query reads a table decides what of each stream it sees, and what is applied later stays out, so
-that a table that is read twice in one query is the same in both.
+The first time that a query reads a table decides what of each partition it sees, and what is applied later stays out,
+so that a table that is read twice in one query is the same in both.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class _Pinned:
     info: TableInfo
     newest: Newest
     schema: TableSchema
-    rows: dict[str, PinnedRows] = field(default_factory=dict)  # by stream
-    to_sequence: dict[str, int] = field(default_factory=dict)  # by stream: what is beyond was applied since
+    rows: dict[str, PinnedRows] = field(default_factory=dict)  # by partition
+    to_sequence: dict[str, int] = field(default_factory=dict)  # by partition: what is beyond was applied since
 
 
 class SharedSnapshot(Snapshot):
@@ -54,7 +54,7 @@ class SharedSnapshot(Snapshot):
         duck: Duck,
         clock_ns: Callable[[], int],
         versions: Versions,
-        streams: Sequence[str],
+        partitions: Sequence[str],
         stores: Sequence[Partition],
         gather: Gather | None,
     ) -> None:
@@ -62,7 +62,7 @@ class SharedSnapshot(Snapshot):
         super().__init__(account, catalog, duck, clock_ns)
         self._shared = catalog
         self._versions = versions
-        self._streams = streams
+        self._partitions = partitions
         self._stores = stores
         self._gather = gather or (lambda _request, pin_here: [pin_here(store) for store in self._stores])
         self._pinned: dict[TableId, _Pinned] = {}
@@ -107,8 +107,8 @@ class SharedSnapshot(Snapshot):
         selection = Selection(from_ns, to_ns, None, dimensions)
         pinned, replies = self._ask(table, selection)
         for reply in replies:
-            if reply.stream not in pinned.to_sequence:
-                pinned.to_sequence[reply.stream] = (
+            if reply.partition not in pinned.to_sequence:
+                pinned.to_sequence[reply.partition] = (
                     to_sequence_of(reply, pinned.newest.version) if isinstance(reply, PinnedRows) else reply.to_sequence
                 )
         return self._read(pinned, replies, selection)
@@ -132,12 +132,12 @@ class SharedSnapshot(Snapshot):
         return pinned
 
     def _pinned_at(self, info: TableInfo, newest: Newest) -> _Pinned:
-        return _Pinned(info, newest, schema_of(info, newest.columns, self._shared.streams.index))
+        return _Pinned(info, newest, schema_of(info, newest.columns, self._shared.partitions.index))
 
     def _newest(self, info: TableInfo, after: Newest | None) -> Newest:
-        """The version to read: where all streams are here the one that is read already, which has what RAM lacks."""
+        """The version to read: where all partitions are here the one that is read already, which has what RAM lacks."""
         here = self._tables_here(info)
-        has_all = len(here) == len(self._streams)
+        has_all = len(here) == len(self._partitions)
         if has_all:
             newest = _newest_here(here)
             if after is None or newest.version.number > after.version.number:
@@ -148,7 +148,7 @@ class SharedSnapshot(Snapshot):
     def _tables_here(self, info: TableInfo) -> list[Readable]:
         tables = []
         for store in self._stores:
-            with suppress(RequestError):  # deleted, or its stream given back, at this very moment
+            with suppress(RequestError):  # deleted, or its partition revoked, at this very moment
                 tables.append(store.to_read(info.table))
         return [table for table in tables if table.info.is_same_table(info)]
 
@@ -164,7 +164,7 @@ class SharedSnapshot(Snapshot):
                 reason = str(error)
                 self._pin_newer(table)
                 continue
-            silent = set(self._streams) - {reply.stream for reply in replies}
+            silent = set(self._partitions) - {reply.partition for reply in replies}
             if silent:
                 raise PartitionSilent(f"no response for {', '.join(sorted(silent))}: the query would miss its rows")
             return pinned, replies
@@ -189,7 +189,7 @@ class SharedSnapshot(Snapshot):
             table.table,
             pinned.info.incarnation,
             version.number,
-            {stream: version.positions.get(stream, -1) for stream in self._streams},
+            {partition: version.positions.get(partition, -1) for partition in self._partitions},
             max(selection.from_ns, self._visible_from_ns(pinned.info, version, ())),
             selection.to_ns,
             None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()},
@@ -203,7 +203,7 @@ class SharedSnapshot(Snapshot):
             TailView(
                 self._register("tail", reply.rows),
                 frozenset(reply.rows.column_names),
-                pinned.to_sequence[reply.stream],
+                pinned.to_sequence[reply.partition],
             )
             for reply in replies
             if isinstance(reply, TailReply) and reply.rows.num_rows
@@ -227,16 +227,16 @@ class SharedSnapshot(Snapshot):
 
 
 def _pin_here(pinned: _Pinned, store: Partition, request: TailRequest) -> PinnedRows:
-    assert store.own is not None
-    known = pinned.rows.get(store.own)
+    assert store.own_partition is not None
+    known = pinned.rows.get(store.own_partition)
     if known is None or known.table is not store.opened(request.table):
         rows = store.pin(request, pinned.newest.version)
-        to_sequence = pinned.to_sequence.get(rows.stream)
+        to_sequence = pinned.to_sequence.get(rows.partition)
         if to_sequence is not None:
             rows = replace(rows, memory=replace(rows.memory, to_sequence=to_sequence))
         if known is not None:
             known.unpin()
-        known = pinned.rows[store.own] = rows
+        known = pinned.rows[store.own_partition] = rows
     return known
 
 
@@ -246,7 +246,7 @@ def _unpin(pinned: _Pinned) -> None:
 
 
 def _newest_here(tables: Sequence[Readable]) -> Newest:
-    """The newest version that any of the stores of all streams has, and the columns that there are."""
+    """The newest version that any of the stores of all partitions has, and the columns that there are."""
     newest = max((table.newest() for table in tables), key=lambda newest: newest.version.number)
     for column in (column for table in tables for column in table.stored_columns()):
         newest.columns.add(column)

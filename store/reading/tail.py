@@ -1,8 +1,8 @@
 """A table's rows that only the owner of a partition has: those beyond the version somebody is about to read.
 
-A query pins a version of the Delta table and asks the owner of each stream for its rows beyond the version's position
-of that stream: every row is then in the version or in one reply, and in one only. A reply also tells at which times
-rows may stand that others have superseded.
+A query pins a version of the Delta table and asks the owner of each partition for its rows beyond the version's
+position of that partition: every row is then in the version or in one reply, and in one only. A reply also tells at
+which times rows may stand that others have superseded.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class TailRequest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TailReply:
-    """The rows of one stream.
+    """The rows of one partition.
 
     rows           dimensions and measures by physical name, measure_name, time_ns, version, _stream, _sequence
-    to_sequence    the highest `_sequence` of the table in this stream by then, selected or not
+    to_sequence    the highest `_sequence` of the table in this partition by then, selected or not
     superseded_ns  times, ascending, at which the version or RAM may have a key twice
     """
 
-    stream: str
+    partition: str
     to_sequence: int
     superseded_ns: Int64s
     rows: pa.Table
@@ -77,7 +77,7 @@ class TailReply:
         with pa.ipc.new_stream(sink, self.rows.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
             writer.write_table(self.rows)
         rows = sink.getvalue().to_pybytes()
-        return msgspec.msgpack.encode(_Wire(self.stream, self.to_sequence, self.superseded_ns.tobytes(), rows))
+        return msgspec.msgpack.encode(_Wire(self.partition, self.to_sequence, self.superseded_ns.tobytes(), rows))
 
     @classmethod
     def decode(cls, data: bytes) -> TailReply:
@@ -85,11 +85,11 @@ class TailReply:
         wire = msgspec.msgpack.decode(data, type=_Wire)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         rows = pa.ipc.open_stream(wire.rows, options=options).read_all()
-        return cls(wire.stream, wire.to_sequence, np.frombuffer(wire.superseded_ns, np.int64), rows)
+        return cls(wire.partition, wire.to_sequence, np.frombuffer(wire.superseded_ns, np.int64), rows)
 
 
 class _Wire(msgspec.Struct, array_like=True):
-    stream: str
+    partition: str
     to_sequence: int
     superseded_ns: bytes
     rows: bytes
@@ -121,10 +121,10 @@ class Readable(Protocol):
 
 
 class Partition(Protocol):
-    """The store of a stream, in this process."""
+    """The store of a partition, in this process."""
 
     @property
-    def own(self) -> str | None:
+    def own_partition(self) -> str | None:
         """The stream."""
         ...
 
@@ -143,9 +143,9 @@ class Partition(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PinnedRows:
-    """In place of a reply, of a stream of this process: its rows where they are. `unpin` lets go of them."""
+    """In place of a reply, of a partition of this process: its rows where they are. `unpin` lets go of them."""
 
-    stream: str
+    partition: str
     table: Readable
     memory: MemoryView
 
@@ -156,10 +156,10 @@ class PinnedRows:
 
 Pin: TypeAlias = Callable[[Partition], PinnedRows]
 Gather: TypeAlias = Callable[[TailRequest, Pin], Sequence[TailReply | PinnedRows]]
-"""Of each stream its rows beyond the version: its owner's tail, or, of a store of ours, those that it pins."""
+"""Of each partition its rows beyond the version: its owner's tail, or, of a store of ours, those that it pins."""
 
 
 def to_sequence_of(rows: PinnedRows, beside: Version | TailRequest) -> int:
     """The highest `_sequence` of the table in the stream, of the version's rows and those in RAM."""
-    asked = beside.positions.get(rows.stream, -1)
+    asked = beside.positions.get(rows.partition, -1)
     return max(((asked + 1) << OFFSET_BITS) - 1, rows.memory.last_sequence)

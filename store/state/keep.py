@@ -1,10 +1,10 @@
-"""What the owner of a stream leaves for its successor: objects named by the position they are good for.
+"""What the owner of a partition leaves for its successor: objects named by the position they are good for.
 
-`state/<stream>/<kind>/<offset>` is written once and never changed, and of a kind the highest offset counts. So a former
-owner that was paused, wakes up and saves what it knew then adds something lower that nobody reads, or something higher
-that is as true of the log up to there as what its successor saves; nobody has to find out first whether it is still the
-owner. What is saved at an offset must do for every later reader that goes on from that offset or below: a successor
-replays the log from there.
+`state/<partition>/<kind>/<offset>` is written once and never changed, and of a kind the highest offset counts. So a
+former owner that was paused, wakes up and saves what it knew then adds something lower that nobody reads, or something
+higher that is as true of the log up to there as what its successor saves; nobody has to find out first whether it is
+still the owner. What is saved at an offset must do for every later reader that goes on from that offset or below: a
+successor replays the log from there.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _OFFSET_DIGITS = 20
 _MADE_ANEW = "delete it, and it is made anew"
 
 
-class StreamKeep:
-    """What is kept of one stream. Any thread."""
+class PartitionState:
+    """What is kept of one partition. Any thread."""
 
-    def __init__(self, objects: Objects, stream: str) -> None:
+    def __init__(self, objects: Objects, partition: str) -> None:
         self._objects = objects
-        self._root = f"{layout.SHARED_STATE}/{stream}/"
+        self._root = f"{layout.SHARED_STATE}/{partition}/"
 
     def save(self, kind: str, offset: int, data: bytes) -> None:
         """Keep `data` as good for `offset` (≥ 0), durably, and let go of what is good for less.

@@ -31,7 +31,7 @@ _BLOCK = struct.Struct("<II")
 
 class _State(msgspec.Struct, array_like=True):
     columns: list[tuple[str, str, str, str]]  # name, kind, type, physical
-    streams: list[str]
+    partitions: list[str]
     last_ns: bytes
     superseded_ns: bytes
     series: int
@@ -42,7 +42,7 @@ class Persisted:
     """What was read back."""
 
     columns: Columns
-    streams: list[str]
+    partitions: list[str]
     last_ns: Int64s
     superseded_ns: Int64s
     offset: int | None = None  # of a store of a partition: up to which it is good
@@ -59,7 +59,7 @@ class SeriesKeeping(Protocol):
         self,
         index: SeriesIndex,
         columns: list[Column],
-        streams: list[str],
+        partitions: list[str],
         last_ns: Int64s,
         superseded_ns: Int64s,
         positions: Mapping[str, int],
@@ -81,10 +81,10 @@ class SeriesFile:
         self._zones: list[str | None] = []  # of the series written
         self._rezoned = 0  # of the index, then
 
-    def streams(self) -> list[str]:
-        """The streams by their numbers when this was saved; none if there is nothing, or it is damaged."""
+    def partitions(self) -> list[str]:
+        """The partitions by their numbers when this was saved; none if there is nothing, or it is damaged."""
         try:
-            return msgspec.msgpack.decode((self._folder / layout.SERIES_STATE).read_bytes(), type=_State).streams
+            return msgspec.msgpack.decode((self._folder / layout.SERIES_STATE).read_bytes(), type=_State).partitions
         except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
             return []
 
@@ -107,13 +107,13 @@ class SeriesFile:
             return None
         os.truncate(keys, length)
         self._written, self._zones, self._rezoned = len(index), list(index.zones), index.rezoned
-        return Persisted(columns, found.streams, last_ns, np.frombuffer(found.superseded_ns, np.int64))
+        return Persisted(columns, found.partitions, last_ns, np.frombuffer(found.superseded_ns, np.int64))
 
     def save(
         self,
         index: SeriesIndex,
         columns: list[Column],
-        streams: list[str],
+        partitions: list[str],
         last_ns: Int64s,
         superseded_ns: Int64s,
         positions: Mapping[str, int],  # noqa: ARG002  # the commit that follows has them
@@ -123,7 +123,7 @@ class SeriesFile:
         self._append_keys(index, len(last_ns))
         state = _State(
             [(column.name, column.kind, column.type.value, column.physical) for column in columns],
-            streams,
+            partitions,
             last_ns.tobytes(),
             superseded_ns.tobytes(),
             len(last_ns),

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from store.catalog.catalog import TableSettings
 from store.magnetic.parquet import DataFile
-from store.state.checkpoint import Entry
-from store.table import checkpointing, compaction, flush, retention, room, vacuum
+from store.state.pending_rows import Entry
+from store.table import compaction, flush, pending_rows, retention, room, vacuum
 from store.table.core import Core, TableSize
 from store.table.progress import Pending
 
@@ -27,14 +27,14 @@ class CaredFor:
         return self._core.progress.pending(self._core.memory.uncommitted_bytes)
 
     def undurable(self) -> dict[str, int]:
-        """By stream, the first offset with rows that neither the magnetic tier nor the checkpoint may have."""
+        """By stream, the first offset with rows that neither the magnetic tier nor the pending rows may have."""
         with self._core.lock:
             return self._core.progress.undurable()
 
     def flush(
         self,
         advanced: Mapping[str, int],
-        streams: list[str],
+        partitions: list[str],
         now_ns: int,
         store_rows: int,
         is_there: Callable[[], bool],
@@ -44,12 +44,12 @@ class CaredFor:
         `is_there` tells, when there are rows to write, whether the table has not been deleted.
         """
         with self._writing() as core:
-            return core is not None and flush.flush(core, advanced, streams, now_ns, store_rows, is_there)
+            return core is not None and flush.flush(core, advanced, partitions, now_ns, store_rows, is_there)
 
     def to_save(self, advanced: Mapping[str, int], now_ns: int) -> Entry | None:
         """What a checkpoint keeps: the rows beyond the magnetic tier up to `advanced`. None if it was dropped."""
         with self._writing() as core:
-            return None if core is None else checkpointing.entry_of(core, advanced, now_ns)
+            return None if core is None else pending_rows.entry_of(core, advanced, now_ns)
 
     def is_saved(self, positions: Mapping[str, int]) -> None:
         """A checkpoint has its rows up to these positions, durably."""
@@ -94,7 +94,7 @@ class CaredFor:
     # Files
 
     def refresh(self) -> None:
-        """Know the magnetic tier as other writers have left it. Raises Overtaken."""
+        """Know the magnetic tier as other writers have left it. Raises Fenced."""
         with self._writing() as core:
             if core is not None:
                 core.refresh_magnetic()
@@ -125,10 +125,14 @@ class CaredFor:
         with self._writing() as core:
             return core is not None and compaction.rewrite(core, files)
 
-    def retain(self, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
+    def retain(self, settings: TableSettings, now_ns: int, *, is_compaction_leader: bool = True) -> int:
         """Take out what is past its retention; how many files went. `now_ns` is a time to delete by."""
         with self._writing() as core:
-            return 0 if core is None else retention.retain(core, settings, now_ns, is_keeper=is_keeper)
+            return (
+                0
+                if core is None
+                else retention.retain(core, settings, now_ns, is_compaction_leader=is_compaction_leader)
+            )
 
     def vacuum(self, now_ns: int) -> int:
         """Remove the files that no version needs; how many went."""

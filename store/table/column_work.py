@@ -18,27 +18,27 @@ log = logging.getLogger(__name__)
 
 
 def adopt_all(
-    catalog: Catalog, tables: Iterable[Table], streams: Sequence[str], since: Mapping[str, int], now_ns: int
+    catalog: Catalog, tables: Iterable[Table], partitions: Sequence[str], since: Mapping[str, int], now_ns: int
 ) -> None:
     """Take up what the configuration says of the columns of these tables, durably, and tell what is new.
 
-    `since` has by stream the first offset that came under this configuration: rows before it, stored already or not,
+    `since` has by partition the first offset that came under this configuration: rows before it, stored already or not,
     are as the one before had it.
     """
-    streams = tuple(dict.fromkeys((*streams, *since)))
+    partitions = tuple(dict.fromkeys((*partitions, *since)))
     decide: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
     by_id = {table.id: table for table in tables}
     for table in by_id.values():
         info = catalog.find(table.id)
-        if info is not None and _adopted(table, streams, since, now_ns, info) != info.changes:
-            decide[table.id] = partial(_adopted, table, streams, since, now_ns)
+        if info is not None and _adopted(table, partitions, since, now_ns, info) != info.changes:
+            decide[table.id] = partial(_adopted, table, partitions, since, now_ns)
     if not decide:
         return
     before = {table: catalog.find(table) for table in decide}
     catalog.change_columns(decide)
     for table_id, info in before.items():
         if info is not None:
-            columns, ends = _known(by_id[table_id], streams, since)
+            columns, ends = _known(by_id[table_id], partitions, since)
             for words in adopt(info, columns, *ends, now_ns).told:
                 log.warning("table %s.%s: %s", table_id.database, table_id.table, words)
         take_in(catalog, by_id[table_id])
@@ -88,15 +88,18 @@ def take_in(catalog: Catalog, table: Table) -> None:
 
 
 def _adopted(
-    table: Table, streams: Sequence[str], since: Mapping[str, int], now_ns: int, info: TableInfo
+    table: Table, partitions: Sequence[str], since: Mapping[str, int], now_ns: int, info: TableInfo
 ) -> ColumnChanges:
-    columns, ends = _known(table, streams, since)
+    columns, ends = _known(table, partitions, since)
     return adopt(info, columns, *ends, now_ns).changes
 
 
 def _known(
-    table: Table, streams: Sequence[str], since: Mapping[str, int]
+    table: Table, partitions: Sequence[str], since: Mapping[str, int]
 ) -> tuple[Columns, tuple[dict[str, int], tuple[str, ...]]]:
-    own = streams if table.own is None else [table.own]
-    covered = {stream: max(table.covered_to(stream), since.get(stream, 0) - 1) for stream in own}
-    return Columns.of(table.stored_columns()), (covered, tuple(stream for stream in streams if stream not in covered))
+    own_partition = partitions if table.own_partition is None else [table.own_partition]
+    covered = {partition: max(table.covered_to(partition), since.get(partition, 0) - 1) for partition in own_partition}
+    return Columns.of(table.stored_columns()), (
+        covered,
+        tuple(partition for partition in partitions if partition not in covered),
+    )

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 SORT_ROWS = 2_000_000
 _BATCH_ROWS = 122_880
-_NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.STREAM}" DESC, "{layout.SEQUENCE}" DESC'
+_NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.PARTITION}" DESC, "{layout.SEQUENCE}" DESC'
 
 
 def clearable(core: Core, files: Sequence[DataFile]) -> Int64s:

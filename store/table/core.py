@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from store.catalog.catalog import TableInfo
 from store.catalog.schema import Columns
 from store.engine.duck import Duck
-from store.errors import Overtaken
+from store.errors import Fenced
 from store.magnetic.tier import MagneticTier, Version
 from store.memory.tier import Chunk, MemoryTier
 from store.record import Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS, Sequencer
-from store.state.positions import StreamPositions
+from store.state.positions import PartitionPositions
 from store.state.series_file import SeriesKeeping
 from store.table.columns import TableColumns
 from store.table.progress import Progress
@@ -52,7 +52,7 @@ class TableSize:
 
 
 class Core:
-    """One table. `own` is the only stream of a store of a partition."""
+    """One table. `own_partition` is the only partition of a store of a partition."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class Core:
         duck: Duck,
         magnetic: MagneticTier,
         series_file: SeriesKeeping,
-        positions: StreamPositions,
-        own: str | None,
+        positions: PartitionPositions,
+        own_partition: str | None,
     ) -> None:
         """Empty; `store.table.recovery` fills it."""
         self.id = info.table
         self.info = info  # as it was opened
-        self.own = own
+        self.own_partition = own_partition
         self.index = index
         self.lock = threading.RLock()
         self.io_lock = threading.Lock()
@@ -75,26 +75,28 @@ class Core:
         self.duck = duck
         self.magnetic = magnetic
         self.series_file = series_file
-        self.columns = TableColumns(info, index, positions.number_of, may_make=own is None)
+        self.columns = TableColumns(info, index, positions.number_of, may_make=own_partition is None)
         self.memory = MemoryTier(duck, self.columns.stored, index)
         self.state = SeriesState()
-        self.superseded = SupersededTimes(keeps_clearings=own is not None)
+        self.superseded = SupersededTimes(keeps_clearings=own_partition is not None)
         self.progress = Progress(info.born)
         self.sequencer = Sequencer()
         self.now_ns = 0  # of the batch that was applied last, by the monotonic clock
-        self.registered = 0  # series below it have their dimensions in the Delta schema, where `own` has to see to that
+        self.registered = (
+            0  # series below it have their dimensions in the Delta schema, where `own_partition` has to see to that
+        )
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `store.table.vacuum`
-        self.gone_to = -1  # of `own`: rows up to this offset may be in RAM no more
+        self.evicted_through = -1  # of `own_partition`: rows up to this offset may be in RAM no more
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
         self._number_of = positions.number_of
 
-    def number_of(self, stream: str) -> int:
-        """How rows name `stream`."""
-        return self._number_of(stream)
+    def number_of(self, partition: str) -> int:
+        """How rows name `partition`."""
+        return self._number_of(partition)
 
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
-        """Positions by stream number, as rows name their stream."""
-        return {self._number_of(stream): offset for stream, offset in positions.items()}
+        """Positions by partition number, as rows name their partition."""
+        return {self._number_of(partition): offset for partition, offset in positions.items()}
 
     def size(self) -> TableSize:
         """What the table takes. Any thread."""
@@ -105,7 +107,7 @@ class Core:
 
     def know_series(self) -> None:
         """Make room, and columns, for series that normalise has met since the last batch."""
-        known, count = self.memory.series_known, len(self.index) if self.own is None else self.registered
+        known, count = self.memory.series_known, len(self.index) if self.own_partition is None else self.registered
         self.columns.know_series(known, count)
         if count > known:
             self.state.reserve(count)
@@ -121,14 +123,14 @@ class Core:
     def refresh_magnetic(self) -> None:
         """Let readers have the magnetic tier as other writers, or commits that went unanswered, have left it.
 
-        Raises Overtaken if there are rows of `own` that were not known to be there: what is known of its series, and
-        which of their rows are superseded, does not go with that version.
+        Raises Fenced if there are rows of `own_partition` that were not known to be there: what is known of its series,
+        and which of their rows are superseded, does not go with that version.
         """
         version = self.magnetic.refresh()
-        if self.own is not None:
-            found, known = (of.positions.get(self.own) for of in (version, self.magnetic.version))
+        if self.own_partition is not None:
+            found, known = (of.positions.get(self.own_partition) for of in (version, self.magnetic.version))
             if found != known:
-                raise Overtaken(f"{self.id}: position of {self.own} is {found} in the table and {known} here")
+                raise Fenced(f"{self.id}: position of {self.own_partition} is {found} in the table and {known} here")
         with self.lock:
             self.magnetic.version = version
 
@@ -171,4 +173,4 @@ class Core:
     def evict(self, chunk: Chunk) -> None:
         """Drop a sealed chunk."""
         self.memory.evict(chunk)
-        self.gone_to = max(self.gone_to, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)
+        self.evicted_through = max(self.evicted_through, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)

@@ -1,7 +1,7 @@
 """Flushing a table: the rows that RAM has beyond the magnetic tier become a commit, with the position, durably.
 
 Order is everything: series file, Parquet files, commit, each fsync'ed before the next; then readers see the new
-version and the floor of the log may move. `apply` goes on meanwhile; rows it adds wait for the next flush.
+version and the low watermark of the log may move. `apply` goes on meanwhile; rows it adds wait for the next flush.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -23,7 +23,7 @@ from store.table.core import Core, Cut
 def flush(
     core: Core,
     advanced: Mapping[str, int],
-    streams: list[str],
+    partitions: list[str],
     now_ns: int,
     store_rows: int,
     is_there: Callable[[], bool],
@@ -42,9 +42,9 @@ def flush(
         if not is_there():
             return False
         columns = list(cut.columns.stored())
-        core.series_file.save(core.index, columns, streams, cut.last_ns, cut.superseded_ns, cut.positions)
+        core.series_file.save(core.index, columns, partitions, cut.last_ns, cut.superseded_ns, cut.positions)
         files = [write_file(core.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
-        positions = {stream: offset for stream, offset in cut.positions.items() if stream in streams_with_rows}
+        positions = {partition: offset for partition, offset in cut.positions.items() if partition in streams_with_rows}
         version = core.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
     else:
         version = core.magnetic.version
@@ -60,13 +60,16 @@ def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
     with core.lock:
         behind = core.numbered(cut.behind)
         waiting = core.progress.unflushed
-        upto = core.numbered({stream: cut.positions[stream] for stream in waiting if stream in cut.positions})
+        upto = core.numbered(
+            {partition: cut.positions[partition] for partition in waiting if partition in cut.positions}
+        )
         chunks = [(chunk.name, dict(chunk.measures)) for chunk in core.memory.beyond(behind)]
         table_series = core.memory.series_table
     wanted = " OR ".join(
-        f'("{layout.STREAM}" = {stream} AND "{layout.SEQUENCE}" >= {(behind.get(stream, -1) + 1) << OFFSET_BITS} '
+        f'("{layout.PARTITION}" = {partition} '
+        f'AND "{layout.SEQUENCE}" >= {(behind.get(partition, -1) + 1) << OFFSET_BITS} '
         f'AND "{layout.SEQUENCE}" < {(offset + 1) << OFFSET_BITS})'
-        for stream, offset in upto.items()
+        for partition, offset in upto.items()
     )
     parts = [_select(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
     if not parts:
@@ -91,7 +94,7 @@ def _select(name: str, series_table: str, columns: Columns, measures: Mapping[st
             f"r.{column.quoted}" if column.physical in measures else f"NULL::{column.duck_type} AS {column.quoted}"
             for column in columns.measures.values()
         ),
-        *(f'r."{physical}"' for physical in (layout.VERSION, layout.STREAM, layout.SEQUENCE)),
+        *(f'r."{physical}"' for physical in (layout.VERSION, layout.PARTITION, layout.SEQUENCE)),
     ]
     return (
         f"SELECT {', '.join(selected)} FROM {name} r "

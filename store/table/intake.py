@@ -49,7 +49,7 @@ def fitted(core: Core, batch: RecordBatch, covered: int) -> RecordBatch:
         ids = {int(s): core.index.id_of(keys[s], zones[s]) for s in np.unique(batch.series)}
         series = np.array([ids[int(s)] for s in batch.series], np.int32)
         batch = replace(batch, index=core.index, series=series)
-    if core.own is not None:
+    if core.own_partition is not None:
         came = {name: batch.types[name] for name in batch.measures}
         register_columns(core, core.columns.lacking(came, by_version=batch.by_version))
     return batch
@@ -57,7 +57,7 @@ def fitted(core: Core, batch: RecordBatch, covered: int) -> RecordBatch:
 
 def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
     """The rows that are neither covered already nor unfit."""
-    sequence = core.sequencer.number(batch.stream, batch.offset)
+    sequence = core.sequencer.number(batch.partition, batch.offset)
     outcomes, wanted = np.zeros(len(batch), np.uint8), np.ones(len(batch), np.bool_)
     if int(batch.offset[0]) <= covered:
         wanted = batch.offset > covered
@@ -74,7 +74,7 @@ def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
                 "%s: %d records of %s up to offset %d are refused: %s",
                 core.id,
                 refused.sum(),
-                batch.stream,
+                batch.partition,
                 batch.offset[-1],
                 reasons,
             )
@@ -90,13 +90,13 @@ def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
     return Admitted(outcomes, rows, incoming if len(rows) == len(batch) else incoming.at(rows))
 
 
-def put(core: Core, stream: str, rows: Incoming, verdicts: Verdicts, store_rows: int) -> None:
+def put(core: Core, partition: str, rows: Incoming, verdicts: Verdicts, store_rows: int) -> None:
     """Have the rows that are kept of the applied `rows` in RAM, and their series, marks and progress with them."""
     first, last = int(rows.sequence[0] >> OFFSET_BITS), int(rows.sequence[-1] >> OFFSET_BITS)
-    core.progress.applied(stream, last)
+    core.progress.applied(partition, last)
     if not verdicts.kept:
         return
-    number = core.number_of(stream)
+    number = core.number_of(partition)
     for kept in verdicts.kept:
         of = kept.rows
         measures = {column.physical: values for column, values in of.columns.items()}
@@ -104,7 +104,7 @@ def put(core: Core, stream: str, rows: Incoming, verdicts: Verdicts, store_rows:
         core.state.remember(of.series, of.time_ns, kept.digests, kept.slot, kept.is_known)
         if kept.supersedes is not None:
             at = kept.supersedes
-            core.superseded.add(of.time_ns[at], stream, of.sequence[at] >> OFFSET_BITS)
-    core.progress.stored(stream, first, last, core.now_ns, store_rows)
+            core.superseded.add(of.time_ns[at], partition, of.sequence[at] >> OFFSET_BITS)
+    core.progress.stored(partition, first, last, core.now_ns, store_rows)
     if core.memory.head_rows >= INSERT_ROWS:
         core.memory.insert_head(core.now_ns)

@@ -31,7 +31,9 @@ _TRIES = 3  # a former owner may write while we look
 
 def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Version], bool]) -> None:
     """Fill a newly made table; `zone` is its zone template."""
-    persisted = core.series_file.load(core.index) if core.own is None else _load_newest(core, core.own)
+    persisted = (
+        core.series_file.load(core.index) if core.own_partition is None else _load_newest(core, core.own_partition)
+    )
     core.memory.whole_from_ns = _whole_from_ns(core)
     core.take_in_columns()
     if persisted is not None:
@@ -44,9 +46,9 @@ def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Ver
         if may_hold_unknown_series(core.magnetic.version):
             _rebuild(core, zone)
     _rezone(core, zone)
-    if core.own is not None:
+    if core.own_partition is not None:
         register_columns(core, {})  # normalise may have met series before the table was opened
-        core.gone_to = core.magnetic.version.positions.get(core.own, -1)
+        core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
         core.superseded.start_at(core.magnetic.version.number)
     core.know_series()
 
@@ -57,7 +59,7 @@ def _whole_from_ns(core: Core) -> int:
     return core.memory.whole_from_ns
 
 
-def _load_newest(core: Core, own: str) -> Persisted | None:
+def _load_newest(core: Core, own_partition: str) -> Persisted | None:
     """What is kept of the series, if it is good for what the magnetic tier has by now; both of one table at rest.
 
     The tier is looked at after it: a time that is no longer marked as superseded here has been cleaned there.
@@ -65,7 +67,7 @@ def _load_newest(core: Core, own: str) -> Persisted | None:
     for _ in range(_TRIES):
         persisted = core.series_file.load(core.index)
         core.magnetic.version = core.magnetic.refresh()
-        position = core.magnetic.version.positions.get(own, -1)
+        position = core.magnetic.version.positions.get(own_partition, -1)
         if persisted is not None and (persisted.offset or 0) >= position:
             return persisted
     return None

@@ -16,17 +16,17 @@ from store.table.core import Core
 log = logging.getLogger(__name__)
 
 
-def retain(core: Core, settings: TableSettings, now_ns: int, *, is_keeper: bool = True) -> int:
+def retain(core: Core, settings: TableSettings, now_ns: int, *, is_compaction_leader: bool = True) -> int:
     """Take files and sealed chunks without a visible row out of the table; how many files went.
 
     `now_ns` is a time to delete by (`store.host_time.Settled`).
 
-    Files are left alone by whoever is not their keeper, and those of a host that had no clock by everybody.
+    Files are left alone by whoever is not their owner, and those of a host that had no clock by everybody.
     None where another writer takes files out too: the next pass sees what is left.
     """
     oldest_ns = now_ns - settings.retention_ns
     version = core.magnetic.version
-    files = version.files if is_keeper else ()
+    files = version.files if is_compaction_leader else ()
     expired = [file for file in files if NO_CLOCK_BEFORE_NS <= file.to_ns < oldest_ns]
     if expired:
         with core.lock:

@@ -37,7 +37,9 @@ def find_standing(core: Core, series: Int32s, time_ns: Int64s) -> Standing:
     if rows is None or not rows.num_rows:
         return NOTHING_STANDS
     key = rows[KEY].to_numpy()
-    order = np.lexsort(tuple(rows[name].to_numpy() for name in (layout.SEQUENCE, layout.STREAM, layout.VERSION, KEY)))
+    order = np.lexsort(
+        tuple(rows[name].to_numpy() for name in (layout.SEQUENCE, layout.PARTITION, layout.VERSION, KEY))
+    )
     newest = order[np.append(key[order][1:] != key[order][:-1], True)]
     rows = rows.take(pa.array(newest)).combine_chunks()
     measures = {
@@ -85,7 +87,7 @@ def _find_magnetic(
         if key is not None:
             found.append((place, key))
     rows = rows.take(pa.array([place for place, _ in found], pa.int64()))
-    kept = [layout.VERSION, layout.STREAM, layout.SEQUENCE, *(column.physical for column in given)]
+    kept = [layout.VERSION, layout.PARTITION, layout.SEQUENCE, *(column.physical for column in given)]
     return [rows.select(kept).append_column(KEY, pa.array([key for _, key in found], pa.int64()))]
 
 

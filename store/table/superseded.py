@@ -36,10 +36,10 @@ class SupersededTimes:
         """What is marked now is all there is to know of this version; of earlier ones nothing is known."""
         self._marked_from = version
 
-    def add(self, times_ns: Int64s, stream: str, offsets: Int64s) -> None:
+    def add(self, times_ns: Int64s, partition: str, offsets: Int64s) -> None:
         """Rows of these times are no longer one per key, by rows of these offsets, which ascend."""
         for time_ns, offset in zip(times_ns.tolist(), offsets.tolist(), strict=True):
-            self._offsets.setdefault(time_ns, {})[stream] = offset
+            self._offsets.setdefault(time_ns, {})[partition] = offset
         self._sorted = None
 
     def mark(self, times_ns: Int64s) -> None:
@@ -78,7 +78,8 @@ class SupersededTimes:
         return sorted(
             time_ns
             for time_ns, offsets in self._offsets.items()
-            if time_ns < before_ns and all(offset <= positions.get(stream, -1) for stream, offset in offsets.items())
+            if time_ns < before_ns
+            and all(offset <= positions.get(partition, -1) for partition, offset in offsets.items())
         )
 
     def _remove(self, times_ns: Collection[int]) -> None:

@@ -20,10 +20,10 @@ from store.magnetic.tier import MagneticTier, Version
 from store.magnetic.versions import Newest
 from store.reading.scan import Beside, MemoryView
 from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex, TableId
-from store.state.checkpoint import Entry
-from store.state.positions import StreamPositions
+from store.state.pending_rows import Entry
+from store.state.positions import PartitionPositions
 from store.state.series_file import SeriesKeeping
-from store.table import checkpointing, recovery, views
+from store.table import pending_rows, recovery, views
 from store.table.care import CaredFor
 from store.table.core import Core
 from store.table.intake import admit, fitted, put
@@ -32,7 +32,7 @@ from store.table.upsert import settle, sort
 
 
 class Table(CaredFor):
-    """The tiers, series and columns of one table. `own` is the only stream of a store of a partition."""
+    """The tiers, series and columns of one table. `own_partition` is the only partition of a store of a partition."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class Table(CaredFor):
         duck: Duck,
         magnetic: MagneticTier,
         series_file: SeriesKeeping,
-        positions: StreamPositions,
-        own: str | None = None,
+        positions: PartitionPositions,
+        own_partition: str | None = None,
     ) -> None:
         """Empty: `restore` it."""
-        super().__init__(Core(info, index, duck, magnetic, series_file, positions, own))
+        super().__init__(Core(info, index, duck, magnetic, series_file, positions, own_partition))
 
     @property
     def id(self) -> TableId:
@@ -53,9 +53,9 @@ class Table(CaredFor):
         return self._core.id
 
     @property
-    def own(self) -> str | None:
-        """Of a store of a partition: the only stream."""
-        return self._core.own
+    def own_partition(self) -> str | None:
+        """Of a store of a partition: the only partition."""
+        return self._core.own_partition
 
     @property
     def info(self) -> TableInfo:
@@ -72,7 +72,7 @@ class Table(CaredFor):
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
         """Take in a batch; what became of each record. `now_ns` is monotonic: for when its rows are to be flushed."""
         core = self._core
-        covered = self.covered_to(batch.stream)
+        covered = self.covered_to(batch.partition)
         batch = fitted(core, batch, covered)
         with core.lock:
             if core.is_dropped:
@@ -87,12 +87,12 @@ class Table(CaredFor):
                 verdicts = settle(found, find_standing(core, *found.asked_for))
                 applied.outcomes[admitted.at] = verdicts.outcomes
                 applied.existing_version[admitted.at] = verdicts.existing_version
-                put(core, batch.stream, rows, verdicts, store_rows)
+                put(core, batch.partition, rows, verdicts, store_rows)
             return applied
 
-    def covered_to(self, stream: str) -> int:
-        """Records of `stream` up to this offset are not to be applied again."""
-        return self._core.progress.covered_to(stream, self._core.magnetic.version.positions)
+    def covered_to(self, partition: str) -> int:
+        """Records of `partition` up to this offset are not to be applied again."""
+        return self._core.progress.covered_to(partition, self._core.magnetic.version.positions)
 
     def is_applied_beyond(self, positions: Mapping[str, int]) -> bool:
         """Whether any record was applied that lies beyond these positions."""
@@ -141,12 +141,12 @@ class Table(CaredFor):
             columns = Columns.of((*core.columns.stored.stored(), *core.magnetic.columns()))
             return Newest(core.magnetic.version, columns, core.magnetic.data)
 
-    def position_of(self, stream: str, *, at_least: int = -1) -> int:
-        """Up to where the magnetic tier has all rows of `stream`; waits for what may commit up to `at_least`."""
-        position = self._core.magnetic.version.positions.get(stream, -1)
+    def position_of(self, partition: str, *, at_least: int = -1) -> int:
+        """Up to where the magnetic tier has all rows of `partition`; waits for what may commit up to `at_least`."""
+        position = self._core.magnetic.version.positions.get(partition, -1)
         if position < at_least:
             with self._core.io_lock:  # or a commit of ours is made, and not yet published
-                position = self._core.magnetic.version.positions.get(stream, -1)
+                position = self._core.magnetic.version.positions.get(partition, -1)
         return position
 
     # Columns
@@ -166,7 +166,7 @@ class Table(CaredFor):
 
     def restore_saved(self, entry: Entry, now_ns: int) -> None:
         """Put the rows of a checkpoint back, but for those it has already."""
-        checkpointing.restore(self._core, entry, self.covered_to, now_ns)
+        pending_rows.restore(self._core, entry, self.covered_to, now_ns)
 
     @property
     def set_aside(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Times as text: nanoseconds since 1970 in, RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339) out, and back. Pure.
 
-What devices write is more lenient, and read by `pipeline.stream.normalise.iso8601`; what SQL writes is SQL's.
+What devices write is more lenient, and read by `pipeline.partition.normalise.iso8601`; what SQL writes is SQL's.
 """
 
 from __future__ import annotations

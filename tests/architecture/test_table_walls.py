@@ -19,7 +19,7 @@ DOORS = {
 }
 # What a table is made of: nobody is handed it.
 PARTS = {"Core", "MemoryTier", "MagneticTier", "SeriesState", "SupersededTimes", "Columns", "TableColumns", "Progress"}
-PARTS |= {"Lock", "RLock", "Chunk", "Duck", "SeriesKeeping", "StreamPositions"}
+PARTS |= {"Lock", "RLock", "Chunk", "Duck", "SeriesKeeping", "PartitionPositions"}
 
 
 def modules_outside() -> Iterator[tuple[str, ast.Module]]:

@@ -27,9 +27,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600)]
 
 OWNED = "magnetic/_streamgauge/state/*/readings/0"
 CATALOG = "magnetic/_streamgauge/catalog/*.json"
-FLOOR, SERIES = f"{OWNED}/floor/*", f"{OWNED}/series/*/*/*/*"
+LOW_WATERMARK, SERIES = f"{OWNED}/floor/*", f"{OWNED}/series/*/*/*/*"
 RULES_FLOOR, RULES = f"{OWNED}/rules/floor/*", f"{OWNED}/rules/blocks/*/*/*/*"
-KEPT = (FLOOR, SERIES, RULES_FLOOR, RULES)
+KEPT = (LOW_WATERMARK, SERIES, RULES_FLOOR, RULES)
 RULE = """
 groups:
   - name: faults
@@ -96,7 +96,7 @@ def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None
 DAMAGES = [
     (tear_last_commits, "set aside"),
     (empty_last_commits, "set aside"),
-    (every(FLOOR, Path.unlink), ""),
+    (every(LOW_WATERMARK, Path.unlink), ""),
     (every(SERIES, Path.unlink), ""),
     (every(SERIES, tear), ""),
     (every(RULES_FLOOR, tear), "the rules are evaluated for the whole log"),
@@ -167,7 +167,7 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
 @pytest.mark.parametrize(
     ("damage", "hint"),
     [
-        (every(FLOOR, tear), "delete it, and it is made anew"),
+        (every(LOW_WATERMARK, tear), "delete it, and it is made anew"),
         (every(CATALOG, tear), "put it back from a backup"),
         (every(CATALOG, Path.unlink), "Put it back from a backup"),
         (every("log/log.json", Path.unlink), "put log.json back"),
@@ -175,7 +175,7 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_cannot_be_mended_is_an_error_that_says_what_to_do(
+def test_what_cannot_be_corrected_is_an_error_that_says_what_to_do(
     killed: tuple[Path, Sender], tmp_path: Path, damage: Callable[[Path], None], hint: str
 ) -> None:
     """One message and the end, not a traceback and endless restarts."""

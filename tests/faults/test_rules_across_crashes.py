@@ -52,10 +52,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def port() -> Iterator[int]:
     """A port that is kept from others; nothing listens there but within `receiving`."""
-    with socket.socket() as keeper:
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the endpoint does, which may share it then
-        keeper.bind(("127.0.0.1", 0))
-        yield keeper.getsockname()[1]
+    with socket.socket() as owner:
+        owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the endpoint does, which may share it then
+        owner.bind(("127.0.0.1", 0))
+        yield owner.getsockname()[1]
 
 
 @contextmanager
@@ -76,8 +76,8 @@ def sample(client: mqtt.Client, ts_ms: int, temperature: float) -> None:
 
 def saved_to(product: Product) -> int:
     """How many frames the saved state of the rules covers; each sample is one frame."""
-    floors = product.data_dir.glob("magnetic/_streamgauge/state/*/readings/0/rules/floor/*")
-    return max((int(floor.name) for floor in floors), default=0)
+    low_watermarks = product.data_dir.glob("magnetic/_streamgauge/state/*/readings/0/rules/floor/*")
+    return max((int(low_watermark.name) for low_watermark in low_watermarks), default=0)
 
 
 def alerts(product: Product) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from tests.golden.conftest import FILES, Golden
 from tests.golden.sqlite_text import dump, restore
 
 T = 1_795_000_000_123_456_789
-STREAM = "0123456789abcdef/alerts/0"
+PARTITION = "0123456789abcdef/alerts/0"
 LETTER = DeadLetter("0123456789abcdef:0:7:1", "farm", "gh/north/s1", b'{"cut', Reason.INVALID_JSON, "at byte 5", T)
 
 
@@ -33,7 +33,7 @@ def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
     """An alert that fired and one that ended; of two receivers one took it, one failed."""
     path = tmp_path / "alerts.sqlite"
     archive = AlertArchive(path)
-    archive.accept(STREAM, 4, [fired()], ["ops", "farmer"], now_ns=T)
+    archive.accept(PARTITION, 4, [fired()], ["ops", "farmer"], now_ns=T)
     ops, farmer = archive.due(T, "ops", 1)[0], archive.due(T, "farmer", 1)[0]
     archive.delivered(ops, T + 1)
     archive.failed(farmer, T + 2, "503 Service Unavailable")
@@ -44,7 +44,7 @@ def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
     archive = AlertArchive(kept)
     (alert,) = archive.list()
     deliveries = {delivery.receiver: delivery for delivery in archive.deliveries()}
-    assert archive.next_offset(STREAM) == 5
+    assert archive.next_offset(PARTITION) == 5
     assert (alert.account, alert.table, alert.zone, alert.rule, alert.status, alert.event) == (
         *("farm", "agriculture.readings", "north", "climate/TooHot", "firing"),
         fired()["event"],
@@ -65,10 +65,10 @@ def test_what_workers_tell_each_other_of_deliveries_through_the_log(golden: Gold
     archive = AlertArchive(tmp_path / "alerts.sqlite")
     event = fired()
     event["event"]["data"]["id"] = "a"
-    archive.accept(STREAM, 0, [event], ["ops"], now_ns=T)
-    archive.accept(STREAM, 1, read[:1], [], now_ns=T)
+    archive.accept(PARTITION, 0, [event], ["ops"], now_ns=T)
+    archive.accept(PARTITION, 1, read[:1], [], now_ns=T)
     (given_up,) = archive.deliveries()
-    archive.accept(STREAM, 2, read[1:], [], now_ns=T)
+    archive.accept(PARTITION, 2, read[1:], [], now_ns=T)
     (again,) = archive.deliveries()
     archive.close()
     assert (given_up.state, given_up.attempts, given_up.error) == (DeliveryState.GIVEN_UP, 3, "410 Gone")
@@ -78,7 +78,7 @@ def test_what_workers_tell_each_other_of_deliveries_through_the_log(golden: Gold
 def test_the_archive_of_dead_letters(golden: Golden, tmp_path: Path) -> None:
     path = tmp_path / "dead_letters.sqlite"
     archive = DeadLetterArchive(path)
-    archive.accept(STREAM, 4, [LETTER])
+    archive.accept(PARTITION, 4, [LETTER])
     archive.mark_replayed([LETTER.id], T + 1)
     archive.close()
 
@@ -86,7 +86,7 @@ def test_the_archive_of_dead_letters(golden: Golden, tmp_path: Path) -> None:
     restore(kept, golden("dead_letters.sql", dump(path)))
     archive = DeadLetterArchive(kept)
     (found,) = archive.list()
-    assert (found.letter, found.replayed_ns, archive.next_offset(STREAM)) == (LETTER, T + 1, 5)
+    assert (found.letter, found.replayed_ns, archive.next_offset(PARTITION)) == (LETTER, T + 1, 5)
     archive.close()
 
 

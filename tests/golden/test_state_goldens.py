@@ -12,21 +12,21 @@ from rules.snapshot import MarkState, PhaseState, RuleFacts, SignalState, decode
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
 from store.record import SeriesKey, TableId
-from store.state.keep import StreamKeep
+from store.state.keep import PartitionState
 from tests.golden.conftest import Golden
 
 T = 1_795_000_000_123_456_789
-STREAM = "0123456789abcdef/readings/0"
+PARTITION = "0123456789abcdef/readings/0"
 
 
 def test_the_catalog(golden: Golden) -> None:
     written = Document()
-    written.number_streams([STREAM, "0123456789abcdef/readings/1"])
+    written.number_partitions([PARTITION, "0123456789abcdef/readings/1"])
     settings = TableSettings(timedelta(hours=1), timedelta(days=30), zone="{site}/{zone}", units={"t": "celsius"})
     buried, table = TableId("farm", "db", "old"), TableId("farm", "db", "t")
     for each in (buried, table):
         written.ensure(each, settings, T)
-    written.delete_table(buried, {STREAM: 41})
+    written.delete_table(buried, {PARTITION: 41})
     written.ensure(buried, TableSettings(), T + 1)
     written.keep_shapes(table, {"climate": "multi", "door": "boolean"})
     written.create_database("farm", "empty", T, {"Tags": [{"Key": "a", "Value": "b"}]})
@@ -35,18 +35,18 @@ def test_the_catalog(golden: Golden) -> None:
 
     assert read == written
     assert read.tables[buried].incarnation == 2
-    assert read.tables[buried].born == {STREAM: 41}
+    assert read.tables[buried].born == {PARTITION: 41}
 
 
 @pytest.mark.parametrize(("name", "data"), [("plain", b"short"), ("compressed", b"long " * 200)])
 def test_an_object_of_the_state_of_a_partition(golden: Golden, tmp_path: Path, name: str, data: bytes) -> None:
-    keep = StreamKeep(open_objects(str(tmp_path)), STREAM)
+    keep = PartitionState(open_objects(str(tmp_path)), PARTITION)
     keep.save("some/kind", 42, data)
     (path,) = (file for file in tmp_path.rglob("*") if file.is_file())
 
     path.write_bytes(golden(f"state-object-{name}", path.read_bytes(), is_exact=name == "plain"))
 
-    assert str(path.relative_to(tmp_path)) == f"state/{STREAM}/some/kind/00000000000000000042"
+    assert str(path.relative_to(tmp_path)) == f"state/{PARTITION}/some/kind/00000000000000000042"
     assert keep.latest("some/kind") == (42, data)
 
 
@@ -62,7 +62,7 @@ def test_the_rules_state(golden: Golden) -> None:
     facts = RuleFacts(
         "climate/TooHot", "t", float("-inf"), 32.0, False, {"severity": "warning"}, {"summary": "{value}"}
     )
-    parts = {STREAM: 7}, keys, {"t": signals}, {"0f" * 16: phases}, {"0f" * 16: facts}
+    parts = {PARTITION: 7}, keys, {"t": signals}, {"0f" * 16: phases}, {"0f" * 16: facts}
 
     state = decode_state(golden("rules.state", encode_state(*parts)))
 

@@ -16,10 +16,10 @@ from store.shared import SharedStore
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.golden.conftest import Golden
-from tests.support.tables import save_checkpoint
+from tests.support.tables import save_pending_rows
 
 T = 1_795_000_000_123_456_789
-STREAM = "0123456789abcdef/readings/0"
+PARTITION = "0123456789abcdef/readings/0"
 TABLE = TableId("farm", "d", "t")
 TEMPLATES = {("d", "t"): TableSettings(timedelta(days=3), timedelta(days=30), from_config=True)}
 FRAMES = [
@@ -36,7 +36,7 @@ def test_what_was_left_is_taken_up(golden: Golden, tmp_path: Path) -> None:
 
     assert listing(tmp_path / "written") == listing(tmp_path / "kept")
     with opened(tmp_path / "kept") as (shared, store):
-        assert store.replay_from(STREAM) == len(FRAMES)
+        assert store.replay_from(PARTITION) == len(FRAMES)
         with shared.snapshot("farm", lambda request, pin: [pin(store)]) as snapshot:
             rows = snapshot.execute(f"SELECT * FROM {snapshot.source(TABLE)} ORDER BY time_ns").to_pylist()
     assert [
@@ -53,11 +53,11 @@ def write(folder: Path) -> None:
     """Two frames that are committed, and one that is among the pending rows."""
     with opened(folder) as (_, store):
         for offset, rows in enumerate(FRAMES):
-            store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset] * len(rows), rows))
-            store.advance(STREAM, offset)
+            store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset] * len(rows), rows))
+            store.advance(PARTITION, offset)
             if offset == 1:
                 store.flush()
-        save_checkpoint(store._home.checkpoint, store.all_tables(), store.advanced(), T)
+        save_pending_rows(store._backend.pending_rows, store.all_tables(), store.advanced(), T)
         store._upkeep.save_positions()
 
 
@@ -66,14 +66,14 @@ def opened(folder: Path) -> Iterator[tuple[SharedStore, Store]]:
     shared = SharedStore.open(
         str(folder),
         folder.with_name("scratch"),
-        streams=[STREAM],
+        partitions=[PARTITION],
         memory_limit_bytes=1 << 26,
         templates=TEMPLATES,
         clock_ns=lambda: T,
-        log_end=lambda: {STREAM: len(FRAMES)},
+        log_end=lambda: {PARTITION: len(FRAMES)},
     )
     try:
-        yield shared, shared.take(STREAM)
+        yield shared, shared.take(PARTITION)
     finally:
         shared.close()
 

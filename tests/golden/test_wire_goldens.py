@@ -10,22 +10,22 @@ import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
 
-from pipeline.cluster.outcomes import OutcomeAsked, tell, told
-from pipeline.cluster.tails import TailAsked, TailTold
+from pipeline.cluster.outcomes import OutcomeRequest, decode_outcome, encode_outcome
+from pipeline.cluster.tails import TailsRequest, TailsResponse
 from store.reading.tail import TailReply, TailRequest
 from store.record import Applied, Outcome
 from tests.golden.conftest import Golden
 from tests.support.http_service import HttpService
 
 T = 1_795_000_000_123_456_789
-STREAM = "0123456789abcdef/readings/2"
-REQUEST = TailRequest("farm", "db", "t", 2, 9, {STREAM: 41}, T, T + 1, {"site": ["a", "b"]})
+PARTITION = "0123456789abcdef/readings/2"
+REQUEST = TailRequest("farm", "db", "t", 2, 9, {PARTITION: 41}, T, T + 1, {"site": ["a", "b"]})
 
 
 def test_which_rows_are_asked_for(golden: Golden) -> None:
-    asked = golden("tail-request.msgpack", msgspec.msgpack.encode(TailAsked([0, 2], REQUEST.encode())))
+    asked = golden("tail-request.msgpack", msgspec.msgpack.encode(TailsRequest([0, 2], REQUEST.encode())))
 
-    read = msgspec.msgpack.decode(asked, type=TailAsked)
+    read = msgspec.msgpack.decode(asked, type=TailsRequest)
 
     assert read.partitions == [0, 2]
     assert TailRequest.decode(read.request) == REQUEST
@@ -35,29 +35,29 @@ def test_the_rows_that_are_told(golden: Golden) -> None:
     rows = pa.table(
         {"site": ["a", None], "t": [21.5, -1.0], "time_ns": [T, T + 1], "_sequence": [44_040_192, 44_040_193]}
     )
-    reply = TailReply(STREAM, 44_040_193, np.array([T]), rows)
+    reply = TailReply(PARTITION, 44_040_193, np.array([T]), rows)
 
-    told_ = golden("tail-reply.msgpack", msgspec.msgpack.encode(TailTold([reply.encode()])), is_exact=False)
-    (data,) = msgspec.msgpack.decode(told_, type=TailTold).replies
+    told_ = golden("tail-reply.msgpack", msgspec.msgpack.encode(TailsResponse([reply.encode()])), is_exact=False)
+    (data,) = msgspec.msgpack.decode(told_, type=TailsResponse).replies
 
     read = TailReply.decode(data)
-    assert (read.stream, read.to_sequence, read.superseded_ns.tolist()) == (STREAM, 44_040_193, [T])
+    assert (read.partition, read.to_sequence, read.superseded_ns.tolist()) == (PARTITION, 44_040_193, [T])
     assert read.rows == rows
 
 
 def test_that_there_are_none_as_positions_are_too_old(golden: Golden) -> None:
-    data = golden("tail-behind.msgpack", msgspec.msgpack.encode(TailTold([], "rows are not all in RAM")))
+    data = golden("tail-behind.msgpack", msgspec.msgpack.encode(TailsResponse([], "rows are not all in RAM")))
 
-    assert msgspec.msgpack.decode(data, type=TailTold) == TailTold([], "rows are not all in RAM")
+    assert msgspec.msgpack.decode(data, type=TailsResponse) == TailsResponse([], "rows are not all in RAM")
 
 
 def test_what_became_of_a_request_to_write(golden: Golden) -> None:
-    asked = golden("outcome-request.msgpack", msgspec.msgpack.encode(OutcomeAsked(2, 41, 1.5)))
+    asked = golden("outcome-request.msgpack", msgspec.msgpack.encode(OutcomeRequest(2, 41, 1.5)))
     applied = Applied(np.array([Outcome.NEW, Outcome.SKIPPED], np.uint8), np.array([0, 7]))
 
-    read = told(golden("outcome-reply.msgpack", tell(applied)))
+    read = decode_outcome(golden("outcome-reply.msgpack", encode_outcome(applied)))
 
-    assert msgspec.msgpack.decode(asked, type=OutcomeAsked) == OutcomeAsked(2, 41, 1.5)
+    assert msgspec.msgpack.decode(asked, type=OutcomeRequest) == OutcomeRequest(2, 41, 1.5)
     assert read.outcomes.tolist() == applied.outcomes.tolist()
     assert read.existing_version.tolist() == [0, 7]
 

@@ -74,16 +74,16 @@ class Reference:
             self.time = None
             self.onset = self.onset if self.fired else None
         before, self.time, self.value = (self.time, self.value), time, value
-        figure = value
+        computed = value
         if isinstance(self.rule.condition, RateOfChange):
             if before[0] is None or time - before[0] > 10:
                 return None
-            figure = (value - before[1]) * (1 / (time - before[0]))
-        bound = self.beyond(self.rule.condition.bounds, figure)
+            computed = (value - before[1]) * (1 / (time - before[0]))
+        bound = self.beyond(self.rule.condition.bounds, computed)
         if self.fired is not None:
-            if self.beyond(self.rule.clear, figure) is not None:
+            if self.beyond(self.rule.clear, computed) is not None:
                 return None
-            told = ("resolved", self.onset, figure, self.fired)
+            told = ("resolved", self.onset, computed, self.fired)
             self.onset = self.fired = None
             return told
         if bound is None:
@@ -93,11 +93,11 @@ class Reference:
         if time - self.onset < self.rule.hold.total_seconds():
             return None
         self.fired = bound
-        return ("firing", self.onset, figure, bound)
+        return ("firing", self.onset, computed, bound)
 
     @staticmethod
-    def beyond(bounds: Bounds, figure: float) -> str | None:
-        return "min" if figure < bounds.min else "max" if figure > bounds.max else None
+    def beyond(bounds: Bounds, computed: float) -> str | None:
+        return "min" if computed < bounds.min else "max" if computed > bounds.max else None
 
 
 def expected(rows: list[Row]) -> list[Told]:
@@ -113,9 +113,9 @@ def expected(rows: list[Row]) -> list[Told]:
                 continue
             change = signal.sample(time, value)
             if change is not None:
-                status, onset, figure, bound = change
+                status, onset, computed, bound = change
                 limit = getattr(rule.condition.bounds, bound)
-                told.append((sensor, rule.alert, status, onset, time, figure, ((bound, limit),)))
+                told.append((sensor, rule.alert, status, onset, time, computed, ((bound, limit),)))
     return told
 
 

@@ -1,4 +1,4 @@
-"""One of several writers of a Delta table, as a program: `delta_writer.py URL STREAM COMMITS`.
+"""One of several writers of a Delta table, as a program: `delta_writer.py URL PARTITION COMMITS`.
 
 Prints the position after each commit. Every third time it merges two files that it finds, as compaction does; each
 writer brings a column of its own besides the one that all bring, of a type of its own.
@@ -34,7 +34,7 @@ def place(url: str) -> Path | S3Location:
     return locate(url, os.environ)
 
 
-def rows_of(stream: str, first: int, last: int, columns: Sequence[Column]) -> pa.Table:
+def rows_of(partition: str, first: int, last: int, columns: Sequence[Column]) -> pa.Table:
     """Rows of offsets from `first` to `last`."""
     offsets = np.repeat(np.arange(first, last + 1), ROWS)
     count = len(offsets)
@@ -49,15 +49,15 @@ def rows_of(stream: str, first: int, last: int, columns: Sequence[Column]) -> pa
             layout.TIME_NS: pa.array(FROM_NS + offsets * 1_000_000 + np.tile(np.arange(ROWS), last + 1 - first)),
             **{column.physical: values[column.type] for column in columns},
             layout.VERSION: pa.array(np.ones(count, np.int64)),
-            layout.STREAM: pa.array(np.full(count, STREAMS.index(stream), np.int16)),
+            layout.PARTITION: pa.array(np.full(count, STREAMS.index(partition), np.int16)),
             layout.SEQUENCE: pa.array((offsets << 20) | np.tile(np.arange(ROWS), last + 1 - first)),
         }
     )
     return to_magnetic(rows)
 
 
-def columns_of(stream: str) -> list[Column]:
-    number = STREAMS.index(stream)
+def columns_of(partition: str) -> list[Column]:
+    number = STREAMS.index(partition)
     kind = [MeasureType.DOUBLE, MeasureType.BIGINT, MeasureType.VARCHAR][number]
     return [
         Column("Shared", "measure", kind, "shared"),
@@ -65,11 +65,11 @@ def columns_of(stream: str) -> list[Column]:
     ]
 
 
-def append(tier: MagneticTier, stream: str, columns: Sequence[Column]) -> int:
+def append(tier: MagneticTier, partition: str, columns: Sequence[Column]) -> int:
     """Commit the rows of the next two offsets."""
-    first = tier.version.positions.get(stream, -1) + 1
-    file = write_file(tier.location, DATE, rows_of(stream, first, first + 1, columns))
-    tier.version = tier.commit([file], [], columns, {stream: first + 1}, is_new_data=True)
+    first = tier.version.positions.get(partition, -1) + 1
+    file = write_file(tier.location, DATE, rows_of(partition, first, first + 1, columns))
+    tier.version = tier.commit([file], [], columns, {partition: first + 1}, is_new_data=True)
     return first + 1
 
 
@@ -92,13 +92,13 @@ def read(location: Path | S3Location, file: DataFile) -> pa.Table:
     return pq.read_table(location.key(file.path), filesystem=s3_files.filesystem(location), partitioning=None)
 
 
-def main(url: str, stream: str, commits: int) -> None:
-    tier = MagneticTier(place(url), STREAMS, stream)
+def main(url: str, partition: str, commits: int) -> None:
+    tier = MagneticTier(place(url), STREAMS, partition)
     print("up", flush=True)  # noqa: T201
     sys.stdin.readline()
-    columns = tier.register(columns_of(stream))
+    columns = tier.register(columns_of(partition))
     for number in range(commits):
-        print(append(tier, stream, columns), flush=True)  # noqa: T201
+        print(append(tier, partition, columns), flush=True)  # noqa: T201
         if number % 3 == 2:
             merge(tier, columns)
 

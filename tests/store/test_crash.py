@@ -17,7 +17,7 @@ from store.testing import Row, batch_of
 pytestmark = pytest.mark.processes
 
 TABLES = [TableId("farm", "d", f"t{number}") for number in range(3)]
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 ROWS_PER_FRAME = 20
 
@@ -44,8 +44,8 @@ def open_store(folder: Path) -> Store:
 def feed(store: Store, offset: int) -> None:
     for table in TABLES:
         rows = frame(table, offset)
-        store.apply(batch_of(store.registry.of(table), STREAM, [offset] * len(rows), rows))
-    store.advance(STREAM, offset)
+        store.apply(batch_of(store.registry.of(table), PARTITION, [offset] * len(rows), rows))
+    store.advance(PARTITION, offset)
 
 
 def run(folder: Path) -> None:
@@ -54,7 +54,7 @@ def run(folder: Path) -> None:
 
     upkeep.FLUSH_AFTER_NS = 1  # every pass flushes and
     store = open_store(folder)
-    offset = store.replay_from(STREAM) or 0
+    offset = store.replay_from(PARTITION) or 0
     while True:
         feed(store, offset)
         sys.stdout.write(f"{offset}\n")
@@ -89,11 +89,11 @@ def test_every_row_is_there_once_after_kills_during_upkeep(tmp_path: Path, seed:
         applied = max([applied, *(int(line) for line in rest.splitlines() if line)])
 
     store = open_store(tmp_path)
-    floor = store.floor(STREAM)
-    for offset in range(store.replay_from(STREAM) or 0, applied + 1):
+    low_watermark = store.low_watermark(PARTITION)
+    for offset in range(store.replay_from(PARTITION) or 0, applied + 1):
         feed(store, offset)
 
-    assert 0 < floor <= applied + 1
+    assert 0 < low_watermark <= applied + 1
     for table in TABLES:
         expected = {row.key: row for offset in range(applied + 1) for row in frame(table, offset)}
         with store.snapshot("farm") as snapshot:

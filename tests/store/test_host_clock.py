@@ -30,7 +30,7 @@ T0 = 1_795_000_000_000_000_000
 S = 1_000_000_000
 HOUR = 3_600 * S
 DAY = 24 * HOUR
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 TABLE = TableId("farm", "d", "t")
 
 
@@ -80,16 +80,16 @@ def opened(tmp_path: Path, host: Host) -> Iterator[Opener]:
 
 def feed(store: Store, offset: int, time_ns: int) -> None:
     new = Row((("s", "1"),), time_ns, (("v", float(offset)),))
-    store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset], [new]))
-    store.advance(STREAM, offset)
+    store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset], [new]))
+    store.advance(PARTITION, offset)
 
 
 def stamped(store: Store, offset: int, *times_ns: int, value: float | None = None, again: bool = False) -> list[int]:
     """Apply rows whose time is their arrival; what became of them."""
     rows = [Row((("s", "1"),), time_ns, (("v", float(offset) if value is None else value),)) for time_ns in times_ns]
-    batch = batch_of(store.registry.of(TABLE), STREAM, [offset] * len(rows), rows)
+    batch = batch_of(store.registry.of(TABLE), PARTITION, [offset] * len(rows), rows)
     outcomes: list[int] = store.apply(replace(batch, arrival_ns=batch.time_ns, again=again)).outcomes.tolist()
-    store.advance(STREAM, offset)
+    store.advance(PARTITION, offset)
     return outcomes
 
 
@@ -140,12 +140,12 @@ def test_rows_are_flushed_in_time_however_the_clock_is_set(opened: Opener, host:
     feed(store, 0, T0)
     host.wall_ns += by_ns
     store.maintain()
-    assert store.floor(STREAM) == 0
+    assert store.low_watermark(PARTITION) == 0
 
     host.go(upkeep.FLUSH_AFTER_NS)
     store.maintain()
 
-    assert store.floor(STREAM) == 1
+    assert store.low_watermark(PARTITION) == 1
 
 
 def test_a_clock_that_is_a_year_ahead_for_hours_deletes_nothing(opened: Opener, host: Host) -> None:

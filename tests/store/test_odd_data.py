@@ -27,7 +27,7 @@ from store.testing import Oracle, Row, batch_of
 from tests.support.examples import examples
 from tests.support.tables import evict_sealed, inside
 
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 INT64 = (-(2**63), 2**63 - 1)
 
@@ -139,14 +139,14 @@ def test_nothing_that_a_frame_holds_stops_the_store(
         for offset, rows in enumerate(frames):
             for row in rows:  # a batch has one type per measure
                 of_client = not is_of_first_types(row, dict(types))  # a device's value would be kept
-                batch = batch_of(store.registry.of(table), STREAM, [offset], [row], by_version=of_client)
+                batch = batch_of(store.registry.of(table), PARTITION, [offset], [row], by_version=of_client)
                 (outcome,) = store.apply(batch).outcomes.tolist()
                 is_fit = fits(row, dict(types))
                 assert (outcome != Outcome.REJECTED) == is_fit
                 if is_fit:
                     fits(row, types)
                     oracle.apply(row)
-            store.advance(STREAM, offset)
+            store.advance(PARTITION, offset)
         expected = sorted(map(plain, oracle.visible(EARLIEST_NS)))
         if expected:
             assert found(store, table) == expected
@@ -188,14 +188,14 @@ def test_the_first_type_of_a_measure_stands_and_only_records_with_another_are_re
     """Of WriteRecords; what a device sends is kept."""
     store = opened_in(folder)
     index = store.registry.of(TABLE)
-    store.apply(batch_of(index, STREAM, [0], [Row((), T0, (("v", 1.0),))]))
+    store.apply(batch_of(index, PARTITION, [0], [Row((), T0, (("v", 1.0),))]))
     second = [Row((), T0 + 1, (("v", "text"), ("w", 1))), Row((), T0 + 2, (("w", 2),)), Row((), T0 + 3, (("v", ""),))]
 
-    outcomes = store.apply(batch_of(index, STREAM, [1, 1, 1], second, by_version=True)).outcomes.tolist()
+    outcomes = store.apply(batch_of(index, PARTITION, [1, 1, 1], second, by_version=True)).outcomes.tolist()
 
     assert outcomes == [Outcome.REJECTED, Outcome.NEW, Outcome.REJECTED]
     assert store.measure_types(TABLE) == {"v": MeasureType.DOUBLE, "w": MeasureType.BIGINT}
-    store.advance(STREAM, 1)
+    store.advance(PARTITION, 1)
     store.flush()
     assert len(found(store, TABLE)) == 2
     store.close()
@@ -212,7 +212,7 @@ def test_the_first_type_of_a_measure_stands_and_only_records_with_another_are_re
 )
 def test_times_are_kept_a_second_away_from_the_ends(folder: Path, time_ns: int, outcome: Outcome) -> None:
     store = opened_in(folder)
-    batch = batch_of(store.registry.of(TABLE), STREAM, [0], [Row((), time_ns, (("v", 1.0),))])
+    batch = batch_of(store.registry.of(TABLE), PARTITION, [0], [Row((), time_ns, (("v", 1.0),))])
 
     assert store.apply(batch).outcomes.tolist() == [outcome]
     store.close()
@@ -221,7 +221,7 @@ def test_times_are_kept_a_second_away_from_the_ends(folder: Path, time_ns: int, 
 def test_a_batch_without_records_changes_nothing(folder: Path) -> None:
     store = opened_in(folder)
 
-    assert len(store.apply(batch_of(store.registry.of(TABLE), STREAM, [], [])).outcomes) == 0
+    assert len(store.apply(batch_of(store.registry.of(TABLE), PARTITION, [], [])).outcomes) == 0
     assert store.all_tables() == []
     store.close()
 
@@ -229,16 +229,18 @@ def test_a_batch_without_records_changes_nothing(folder: Path) -> None:
 def test_a_frame_may_have_more_rows_of_a_table_than_there_are_numbers(folder: Path) -> None:
     store, count = opened_in(folder), (1 << 20) + 10
     index = store.registry.of(TABLE)
-    one = batch_of(index, STREAM, [0], [Row((), T0, (("v", 1.0),))])
+    one = batch_of(index, PARTITION, [0], [Row((), T0, (("v", 1.0),))])
     values = {"v": pa.array(np.zeros(count))}
     ones, times = np.ones(count, np.int64), np.arange(T0, T0 + count)
-    store.apply(RecordBatch(index, STREAM, ones.astype(np.int32) * 0, times, ones, ones * 0, ones, values, one.types))
-    store.advance(STREAM, 0)
+    store.apply(
+        RecordBatch(index, PARTITION, ones.astype(np.int32) * 0, times, ones, ones * 0, ones, values, one.types)
+    )
+    store.advance(PARTITION, 0)
     store.flush()
     store.close()
 
     store = opened_in(folder)
-    assert store.replay_from(STREAM) == 1
+    assert store.replay_from(PARTITION) == 1
     with store.snapshot("farm") as snapshot:
         assert snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(TABLE)}")["n"].to_pylist() == [count]
     store.close()
@@ -247,8 +249,8 @@ def test_a_frame_may_have_more_rows_of_a_table_than_there_are_numbers(folder: Pa
 def test_a_table_of_a_thousand_columns_opens_again(folder: Path) -> None:
     store = opened_in(folder)
     wide = Row((("s", "1"),), T0, tuple((f"measure {n}", float(n)) for n in range(1_100)))
-    store.apply(batch_of(store.registry.of(TABLE), STREAM, [0], [wide]))
-    store.advance(STREAM, 0)
+    store.apply(batch_of(store.registry.of(TABLE), PARTITION, [0], [wide]))
+    store.advance(PARTITION, 0)
     store.flush()
     store.close()
 
@@ -289,5 +291,5 @@ def test_parts_of_a_request_that_do_not_fit_together_are_damage(parts: tuple[Any
     registry = SeriesRegistry()
 
     with pytest.raises(DamagedPayload, match="do not fit together"):
-        decode_write(payload, "farm", registry, STREAM, 0, T0)
+        decode_write(payload, "farm", registry, PARTITION, 0, T0)
     assert len(registry.of(TABLE)) == 0

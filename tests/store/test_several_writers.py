@@ -1,4 +1,4 @@
-"""Several processes write one Delta table, each its own stream: nothing is lost, nothing is there twice."""
+"""Several processes write one Delta table, each its own partition: nothing is lost, nothing is there twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from store import layout
 from store.catalog.schema import Column
-from store.errors import MagneticConflict, MagneticTierError, MagneticUnavailable, Overtaken
+from store.errors import Fenced, MagneticConflict, MagneticTierError, MagneticUnavailable
 from store.magnetic.delta import MOST_COMMITS_READ, DeltaHandle, Raced
 from store.magnetic.parquet import write_file
 from store.magnetic.tier import CHECKPOINT_COMMITS, MagneticTier
@@ -30,15 +30,15 @@ Opener = Callable[[str], MagneticTier]
 
 @pytest.fixture
 def opened(url: str) -> Opener:
-    return lambda stream: MagneticTier(place(url), STREAMS, stream)
+    return lambda partition: MagneticTier(place(url), STREAMS, partition)
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[[str, str, int], subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(url: str, stream: str, commits: int) -> subprocess.Popen[str]:
-        command = [sys.executable, delta_writer.__file__, url, stream, str(commits)]
+    def start(url: str, partition: str, commits: int) -> subprocess.Popen[str]:
+        command = [sys.executable, delta_writer.__file__, url, partition, str(commits)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process
@@ -73,13 +73,13 @@ def foreign(url: str) -> DeltaTable:
 
 
 def keys(rows: pa.Table) -> list[tuple[int, int]]:
-    return list(zip(rows[layout.STREAM].to_pylist(), rows[layout.SEQUENCE].to_pylist(), strict=True))
+    return list(zip(rows[layout.PARTITION].to_pylist(), rows[layout.SEQUENCE].to_pylist(), strict=True))
 
 
 def expected(positions: dict[str, int]) -> list[tuple[int, int]]:
     return sorted(
-        (STREAMS.index(stream), (offset << 20) | number)
-        for stream, last in positions.items()
+        (STREAMS.index(partition), (offset << 20) | number)
+        for partition, last in positions.items()
         for offset in range(last + 1)
         for number in range(ROWS)
     )
@@ -89,19 +89,19 @@ def expected(positions: dict[str, int]) -> list[tuple[int, int]]:
 def test_what_three_processes_commit_at_once_is_there_once(url: str, start: Callable[..., Any]) -> None:
     """They begin with the making of the table, add columns, merge each other's files."""
     commits = 3 if url.startswith("s3://") else 10  # moto is slow: three writers in a row outrun each other there
-    processes = [start(url, stream, commits) for stream in STREAMS]
+    processes = [start(url, partition, commits) for partition in STREAMS]
 
     go(*processes)
     assert [process.wait() for process in processes] == [0, 0, 0]
 
     table = foreign(url)
-    positions = {stream: table.transaction_version(stream) for stream in STREAMS}
+    positions = {partition: table.transaction_version(partition) for partition in STREAMS}
     assert positions == dict.fromkeys(STREAMS, 2 * commits - 1)
     assert sorted(keys(table.to_pyarrow_table())) == expected(dict.fromkeys(STREAMS, 2 * commits - 1))
     metas = [field.metadata["streamgauge.name"] for field in table.schema().fields if field.metadata]
     assert sorted(metas) == ["Shared", "Shared", "Shared", "own-0", "own-1", "own-2"]
-    for stream in STREAMS:
-        assert MagneticTier(place(url), STREAMS, stream).version.positions == positions
+    for partition in STREAMS:
+        assert MagneticTier(place(url), STREAMS, partition).version.positions == positions
 
 
 @pytest.mark.processes
@@ -124,7 +124,7 @@ def test_a_killed_writer_leaves_a_table_that_others_write_and_that_its_successor
     assert sorted(keys(foreign(url).to_pyarrow_table())) == expected({A: found + 2, B: 15})
 
 
-def test_an_overtaken_writer_writes_nothing(opened: Opener) -> None:
+def test_an_fenced_writer_writes_nothing(opened: Opener) -> None:
     """Neither rows, nor a merge, nor columns."""
     old, new = opened(A), opened(A)
     columns = old.register(columns_of(A))
@@ -135,9 +135,9 @@ def test_an_overtaken_writer_writes_nothing(opened: Opener) -> None:
     late = Column("late", "measure", MeasureType.DOUBLE, "late")
     file = write_file(old.location, DATE, rows_of(A, 4, 5, [*columns, late]))
 
-    with pytest.raises(Overtaken, match=r"position of log/readings/0 is 5 in the table and 3 here"):
+    with pytest.raises(Fenced, match=r"position of log/readings/0 is 5 in the table and 3 here"):
         old.commit([file], [], [*columns, late], {A: 5}, is_new_data=True)
-    with pytest.raises(Overtaken):
+    with pytest.raises(Fenced):
         merge(old, columns)
 
     after = new.refresh()
@@ -146,7 +146,7 @@ def test_an_overtaken_writer_writes_nothing(opened: Opener) -> None:
     assert file.path not in {found.path for found in after.files}
 
 
-def test_a_writer_overtaken_between_its_look_and_its_commit_writes_nothing(
+def test_a_writer_fenced_between_its_look_and_its_commit_writes_nothing(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check and the commit are one: what was true at a version is committed as the very next one, or not at all."""
@@ -156,13 +156,13 @@ def test_a_writer_overtaken_between_its_look_and_its_commit_writes_nothing(
     new = opened(A)
     commit = DeltaHandle.commit
 
-    def overtaken_first(handle: DeltaHandle, *arguments: Any, **options: Any) -> None:
+    def fenced_first(handle: DeltaHandle, *arguments: Any, **options: Any) -> None:
         monkeypatch.setattr(DeltaHandle, "commit", commit)
         append(new, A, columns)
         handle.commit(*arguments, **options)
 
-    monkeypatch.setattr(DeltaHandle, "commit", overtaken_first)
-    with pytest.raises(Overtaken):
+    monkeypatch.setattr(DeltaHandle, "commit", fenced_first)
+    with pytest.raises(Fenced):
         append(old, A, columns)
 
     assert old.refresh().positions == {A: 3}
@@ -231,7 +231,7 @@ def test_columns_that_were_not_agreed_on_are_not_committed(opened: Opener) -> No
 
 def test_many_that_register_at_once_agree(opened: Opener) -> None:
     """Also on whose version 0 it is."""
-    tiers = [opened(stream) for stream in STREAMS]
+    tiers = [opened(partition) for partition in STREAMS]
 
     def register(number: int) -> list[Column]:
         return tiers[number].register([Column(f"m{i}", "measure", MeasureType.DOUBLE, f"m{i}") for i in range(3)])
@@ -268,18 +268,18 @@ def test_a_commit_does_not_bring_a_deleted_table_back(opened: Opener) -> None:
     with pytest.raises(MagneticTierError) as caught:
         append(tier, A, columns)
 
-    assert not isinstance(caught.value, (MagneticConflict, MagneticUnavailable, Overtaken))
+    assert not isinstance(caught.value, (MagneticConflict, MagneticUnavailable, Fenced))
     assert opened(A).version.number == -1
 
 
 def test_a_stream_that_was_not_known_before_is_asked_about(url: str) -> None:
-    streams = [A]
-    reader = MagneticTier(place(url), streams, A)
+    partitions = [A]
+    reader = MagneticTier(place(url), partitions, A)
     writer = MagneticTier(place(url), [B], B)
     append(writer, B, writer.register(columns_of(B)))
     assert reader.refresh().positions == {}
 
-    streams.append(B)
+    partitions.append(B)
 
     assert reader.refresh().positions == {B: 1}
 
@@ -343,13 +343,13 @@ def test_rows_that_an_unanswered_commit_has_already_are_refused(
 
 
 def test_readers_have_few_commits_to_replay_whoever_makes_them(tmp_path: Path) -> None:
-    tiers = [MagneticTier(tmp_path / "t", STREAMS, stream) for stream in (A, B)]
+    tiers = [MagneticTier(tmp_path / "t", STREAMS, partition) for partition in (A, B)]
     columns = [tier.register(columns_of(A)) for tier in tiers].pop()
     for number in range(CHECKPOINT_COMMITS + 2):
-        stream = (A, B)[number % 2]
+        partition = (A, B)[number % 2]
         tier = tiers[number % 2]
-        offset = tier.version.positions.get(stream, -1) + 1
-        tier.version = tier.commit([], [], columns, {stream: offset}, is_new_data=True)
+        offset = tier.version.positions.get(partition, -1) + 1
+        tier.version = tier.commit([], [], columns, {partition: offset}, is_new_data=True)
 
     checkpoints = list((tmp_path / "t" / layout.DELTA_LOG).glob(layout.CHECKPOINT_GLOB))
     assert len(checkpoints) == 1

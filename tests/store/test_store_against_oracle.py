@@ -16,16 +16,16 @@ from hypothesis import given
 from store import layout
 from store.catalog.catalog import TableSettings
 from store.record import Outcome, TableId
-from store.state.checkpoint import CheckpointFile
+from store.state.pending_rows import PendingRowsFile
 from store.store import Store
 from store.table import room
 from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import examples
-from tests.support.tables import evict_sealed, inside, remember_little, save_checkpoint
+from tests.support.tables import evict_sealed, inside, remember_little, save_pending_rows
 
 TABLE = TableId("farm", "d", "t")
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 DAY_NS = 86_400_000_000_000
 RETENTION = timedelta(days=3)
@@ -113,10 +113,10 @@ class Bench:
         for part in (rows[:half], rows[half:]):  # a frame may come in several batches
             if part:
                 batch = batch_of(
-                    self.store.registry.of(TABLE), STREAM, [offset] * len(part), part, by_version=by_version
+                    self.store.registry.of(TABLE), PARTITION, [offset] * len(part), part, by_version=by_version
                 )
                 outcomes += self.store.apply(batch).outcomes.tolist()
-        self.store.advance(STREAM, offset)
+        self.store.advance(PARTITION, offset)
         return outcomes
 
     def restart(self, damage: Callable[[], None] | None = None) -> None:
@@ -124,7 +124,7 @@ class Bench:
         if damage:
             damage()
         self.store = self._open()
-        self._replay(self.store.replay_from(STREAM) or 0)
+        self._replay(self.store.replay_from(PARTITION) or 0)
 
     def _replay(self, start: int) -> None:
         """As the worker does: many frames are one batch."""
@@ -132,13 +132,13 @@ class Bench:
             rows = [(offset, row) for offset in frames for row in self.log[offset][0]]
             batch = batch_of(
                 self.store.registry.of(TABLE),
-                STREAM,
+                PARTITION,
                 [offset for offset, _ in rows],
                 [row for _, row in rows],
                 by_version=by_version,
             )
             self.store.apply(batch)
-            self.store.advance(STREAM, rows[-1][0])
+            self.store.advance(PARTITION, rows[-1][0])
 
     def restart_without_series(self) -> None:
         self.restart(lambda: shutil.rmtree(self.folder / layout.SERIES, ignore_errors=True))
@@ -159,9 +159,9 @@ class Bench:
     def flush(self) -> None:
         self.store.flush()
 
-    def checkpoint(self) -> None:
-        save_checkpoint(
-            CheckpointFile(self.folder / layout.CHECKPOINT), [self.table], self.store.advanced(), self.now_ns
+    def pending_rows(self) -> None:
+        save_pending_rows(
+            PendingRowsFile(self.folder / layout.PENDING_ROWS), [self.table], self.store.advanced(), self.now_ns
         )
         self.store._upkeep.save_positions()
 

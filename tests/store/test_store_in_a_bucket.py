@@ -29,7 +29,7 @@ T0 = 1_795_000_000_000_000_000
 DAY_NS = 86_400_000_000_000
 HOUR_NS = 3_600_000_000_000
 FIRST_WAIT_NS = int(BACKOFF.first_s * 1e9)
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 TABLE = TableId("farm ~7", "d", "t")  # a name that has to be encoded in keys
 Opener = Callable[[], Store]
 
@@ -71,9 +71,9 @@ def opened(tmp_path: Path, s3_url: str, clock: Clock) -> Iterator[Opener]:
 
 
 def write(store: Store, offset: int, *rows: Row, by_version: bool = False) -> list[int]:
-    batch = batch_of(store.registry.of(TABLE), STREAM, [offset] * len(rows), rows, by_version=by_version)
+    batch = batch_of(store.registry.of(TABLE), PARTITION, [offset] * len(rows), rows, by_version=by_version)
     outcomes: list[int] = store.apply(batch).outcomes.tolist()
-    store.advance(STREAM, offset)
+    store.advance(PARTITION, offset)
     return outcomes
 
 
@@ -103,7 +103,7 @@ def test_rows_are_read_back_by_the_next_process_late_and_repeated_ones_once(open
     write(store, 1, row(7))
     store = opened()
 
-    assert store.replay_from(STREAM) == 1
+    assert store.replay_from(PARTITION) == 1
     assert rows(store) == [(-DAY_NS, 3.5), (0, 1.5), (5, 2.5)]
     assert write(store, 1, row(7), row(0, 1.5), row(3, 9.0)) == [Outcome.NEW, Outcome.SAME, Outcome.NEW]
     assert write(store, 2, row(5, 4.5)) == [Outcome.REPLACED]
@@ -207,7 +207,7 @@ def test_rows_leave_with_their_retention(opened: Opener, clock: Clock) -> None:
     store.flush()
     table = store.all_tables()[0]
 
-    retired = table.retain(table.info.settings, clock.now_ns + 8 * DAY_NS, is_keeper=True)
+    retired = table.retain(table.info.settings, clock.now_ns + 8 * DAY_NS, is_compaction_leader=True)
 
     assert retired == 1
     assert [file.rows for file in table.files()] == [1]
@@ -266,7 +266,7 @@ def test_another_writer_of_the_bucket_is_noticed(opened: Opener, s3_url: str) ->
         "append",
         table.schema(),
         ["date"],
-        commit_properties=CommitProperties(app_transactions=[Transaction(STREAM, 7)]),
+        commit_properties=CommitProperties(app_transactions=[Transaction(PARTITION, 7)]),
     )
     write(store, 1, row(1))
 
@@ -286,19 +286,19 @@ def test_while_the_bucket_is_away_rows_wait_and_are_committed_once_when_it_answe
         clock.now_ns += 2 * FLUSH_AFTER_NS
         store.maintain()
         store.maintain()
-        assert (store.outage.failures, store.floor(STREAM)) == (1, 1)
+        assert (store.outage.failures, store.low_watermark(PARTITION)) == (1, 1)
         clock.now_ns += FIRST_WAIT_NS
         store.maintain()
-        assert (store.outage.failures, store.floor(STREAM)) == (2, 1)
+        assert (store.outage.failures, store.low_watermark(PARTITION)) == (2, 1)
         assert store.outage.since_ns is not None
         assert rows(store) == [(0, 1.0), (1, 1.0)]
         store.flush()
-    assert store.floor(STREAM) == 1
+    assert store.low_watermark(PARTITION) == 1
 
     clock.now_ns += 2 * FIRST_WAIT_NS
     store.maintain()
 
-    assert (store.outage.since_ns, store.floor(STREAM)) == (None, 2)
+    assert (store.outage.since_ns, store.low_watermark(PARTITION)) == (None, 2)
     assert rows(opened()) == [(0, 1.0), (1, 1.0)]
 
 

@@ -12,14 +12,14 @@ from store.engine.interruption import Interruption
 from store.errors import MagneticTierError, QueryFailed, QueryTimeout, StoreFormatError, StoreLocked, UnknownTable
 from store.memory.room import MemoryRoom
 from store.record import Outcome, SeriesKey, TableId
-from store.state import checkpoint
-from store.state.checkpoint import CheckpointFile
+from store.state import pending_rows
+from store.state.pending_rows import PendingRowsFile
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.support.tables import inside
 
 T0 = 1_795_000_000_000_000_000
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 TABLE = TableId("farm", "d", "t0")
 Opener = Callable[[], Store]
 
@@ -47,9 +47,9 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 
 
 def write(store: Store, offset: int, *rows: Row, table: TableId = TABLE, by_version: bool = False) -> list[int]:
-    batch = batch_of(store.registry.of(table), STREAM, [offset] * len(rows), rows, by_version=by_version)
+    batch = batch_of(store.registry.of(table), PARTITION, [offset] * len(rows), rows, by_version=by_version)
     outcomes: list[int] = store.apply(batch).outcomes.tolist()
-    store.advance(STREAM, offset)
+    store.advance(PARTITION, offset)
     return outcomes
 
 
@@ -70,7 +70,7 @@ def test_what_is_not_flushed_comes_again_from_the_log_and_what_is_flushed_is_ski
     store.flush()
     write(store, 1, row(1))
     store = opened()
-    assert (count(store), store.replay_from(STREAM), store.floor(STREAM)) == (1, 1, 1)
+    assert (count(store), store.replay_from(PARTITION), store.low_watermark(PARTITION)) == (1, 1, 1)
 
     assert write(store, 0, row(0)) == [Outcome.SKIPPED]
     assert write(store, 1, row(1)) == [Outcome.NEW]
@@ -181,10 +181,10 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(
         store.registry.of(table).zones[0] = "north"
     store.maintain()
 
-    assert store.floor(STREAM) == 40
+    assert store.low_watermark(PARTITION) == 40
     assert not list((tmp_path / "store" / "magnetic").rglob("*.parquet"))
     store = opened()
-    assert store.replay_from(STREAM) == 40
+    assert store.replay_from(PARTITION) == 40
     assert [count(store, table) for table in tables] == [1] * 40
     assert {store.registry.of(table).zones[0] for table in tables} == {"north"}
     assert write(store, 39, row(39), table=tables[39]) == [Outcome.SKIPPED]
@@ -192,7 +192,7 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(
     store.flush()
     store = opened()
     assert [count(store, table) for table in tables] == [1] * 40
-    assert len(checkpoint.load(CheckpointFile(tmp_path / "store" / "checkpoint"))) == 40
+    assert len(pending_rows.load(PendingRowsFile(tmp_path / "store" / "checkpoint"))) == 40
 
 
 def test_the_memory_tier_stays_under_its_cap_and_no_row_is_missed(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_batch_on_its_way_when_its_table_is_deleted_is_skipped(opened: Opener)
     store = opened()
     write(store, 0, row(0))
     table = store.all_tables()[0]
-    batch = batch_of(store.registry.of(TABLE), STREAM, [1], [row(1)])
+    batch = batch_of(store.registry.of(TABLE), PARTITION, [1], [row(1)])
     store.catalog.delete_table(TABLE)
 
     assert table.apply(batch, T0, 2).outcomes.tolist() == [Outcome.SKIPPED]
@@ -235,7 +235,7 @@ def test_another_writer_of_the_magnetic_tier_is_noticed(opened: Opener, tmp_path
         table,
         table.to_pyarrow_table(),
         mode="append",
-        commit_properties=CommitProperties(app_transactions=[Transaction(STREAM, 99)]),
+        commit_properties=CommitProperties(app_transactions=[Transaction(PARTITION, 99)]),
     )
     write(store, 1, row(1))
 
@@ -293,10 +293,10 @@ def test_a_series_met_before_its_first_record_is_applied_keeps_its_dimensions(op
     assert count(store) == 1
     store.flush()
 
-    known = batch_of(store.registry.of(TABLE), STREAM, [1], [Row(other.dimensions, T0 + 1, (("v", 2.0),))])
+    known = batch_of(store.registry.of(TABLE), PARTITION, [1], [Row(other.dimensions, T0 + 1, (("v", 2.0),))])
     assert known.series.tolist() == [series]
     store.apply(known)
-    store.advance(STREAM, 1)
+    store.advance(PARTITION, 1)
     with store.snapshot(TABLE.account) as snapshot:
         rows = snapshot.execute(f"SELECT room, s FROM {snapshot.source(TABLE)} ORDER BY s").to_pylist()
 
@@ -308,25 +308,25 @@ def test_rows_of_a_frame_that_has_not_advanced_are_not_committed_with_those_befo
     store = opened()
     write(store, 0, row(0))
     index = store.registry.of(TABLE)
-    store.apply(batch_of(index, STREAM, [1, 1], [row(1), row(2)]))
+    store.apply(batch_of(index, PARTITION, [1, 1], [row(1), row(2)]))
     store.flush()
     table = store.all_tables()[0]
 
-    assert inside(table).magnetic.version.positions == {STREAM: 0}
+    assert inside(table).magnetic.version.positions == {PARTITION: 0}
     assert [file.rows for file in table.files()] == [1]
-    assert store.floor(STREAM) == 1
+    assert store.low_watermark(PARTITION) == 1
     store = opened()  # killed here
     assert count(store) == 1
     for half in ([row(1), row(2)], [row(3)]):
-        batch = batch_of(store.registry.of(TABLE), STREAM, [1] * len(half), half)
+        batch = batch_of(store.registry.of(TABLE), PARTITION, [1] * len(half), half)
         assert store.apply(batch).outcomes.tolist() == [Outcome.NEW] * len(half)
         store.flush()
-    store.advance(STREAM, 1)
+    store.advance(PARTITION, 1)
     store.flush()
     store = opened()
 
     assert count(store) == 4
-    assert inside(store.all_tables()[0]).magnetic.version.positions == {STREAM: 1}
+    assert inside(store.all_tables()[0]).magnetic.version.positions == {PARTITION: 1}
     assert sum(file.rows for file in store.all_tables()[0].files()) == 4
 
 

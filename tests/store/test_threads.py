@@ -15,13 +15,13 @@ from store.errors import QueryFailed, UnknownTable
 from store.memory import tier as memory_tier
 from store.memory.room import MemoryRoom
 from store.record import SeriesKey, TableId
-from store.state.checkpoint import CheckpointFile
+from store.state.pending_rows import PendingRowsFile
 from store.store import Store
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import times
-from tests.support.tables import inside, save_checkpoint
+from tests.support.tables import inside, save_pending_rows
 
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 TABLE = TableId("farm", "d", "t0")
 FRAMES = times(400)
@@ -107,7 +107,7 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: Store) -> None:
             if len(files) > 4:
                 table.rewrite([file for file in files if file.date == files[0].date])
             table.vacuum(T0)
-        assert store.floor(STREAM) <= store.advanced().get(STREAM, -1) + 1
+        assert store.low_watermark(PARTITION) <= store.advanced().get(PARTITION, -1) + 1
 
     highest = [0]
 
@@ -128,9 +128,9 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: Store) -> None:
         assert some <= wanted
         highest[0] = max(highest[0], row["n"])
 
-    store.apply(batch_of(store.registry.of(TABLE), STREAM, [0], [Row((("s", "0"),), T0, (("v", 1.0),))]))
+    store.apply(batch_of(store.registry.of(TABLE), PARTITION, [0], [Row((("s", "0"),), T0, (("v", 1.0),))]))
     oracle.apply(Row((("s", "0"),), T0, (("v", 1.0),)))
-    store.advance(STREAM, 0)
+    store.advance(PARTITION, 0)
     keys[:] = [1, 1]
     for work in (maintain, ask):
         threads.add(work)
@@ -142,9 +142,9 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: Store) -> None:
         index = store.registry.of(TABLE)
         for row in frame(offset + 1, random.Random(offset)):  # normalise is ahead
             index.id_of(SeriesKey(row.dimensions, row.measure_name))
-        store.apply(batch_of(index, STREAM, [offset] * 5, rows[:5]))
-        store.apply(batch_of(index, STREAM, [offset] * 5, rows[5:]))
-        store.advance(STREAM, offset)
+        store.apply(batch_of(index, PARTITION, [offset] * 5, rows[:5]))
+        store.apply(batch_of(index, PARTITION, [offset] * 5, rows[5:]))
+        store.advance(PARTITION, offset)
         keys[0] = len(oracle.rows)
         if threads.failed:
             break
@@ -164,8 +164,8 @@ def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: Store, 
 
     def maintain() -> None:
         store.maintain()
-        keeping = CheckpointFile(tmp_path / "store" / layout.CHECKPOINT)
-        save_checkpoint(keeping, store.all_tables(), store.advanced(), T0)
+        keeping = PendingRowsFile(tmp_path / "store" / layout.PENDING_ROWS)
+        save_pending_rows(keeping, store.all_tables(), store.advanced(), T0)
         for table in store.all_tables():
             with inside(table).lock:
                 inside(table).memory.close_chunk()
@@ -190,8 +190,8 @@ def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: Store, 
     while time.monotonic() < deadline and not threads.failed:
         table = TableId("farm", "d", f"t{offset % 3}")
         rows = [Row((("s", str(n)),), T0 + offset, (("v", 1.0),)) for n in range(20)]
-        store.apply(batch_of(store.registry.of(table), STREAM, [offset] * 20, rows))
-        store.advance(STREAM, offset)
+        store.apply(batch_of(store.registry.of(table), PARTITION, [offset] * 20, rows))
+        store.advance(PARTITION, offset)
         offset += 1
     threads.end()
     delete()

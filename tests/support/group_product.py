@@ -221,8 +221,8 @@ class GroupProduct:
         return Part(name, command, self.folder, address, self._ca, self._token)
 
     def _reserve(self, setting: str) -> str:
-        keeper, address = reserve(Address("127.0.0.1", 0), setting)
-        self._stack.enter_context(keeper)
+        owner, address = reserve(Address("127.0.0.1", 0), setting)
+        self._stack.enter_context(owner)
         return str(address)
 
     def _command(self, kind: str, name: str, sections: Mapping[str, Any]) -> Sequence[str]:

@@ -105,7 +105,7 @@ class HttpService:
         self.store = Store.open(
             config.data_dir / "store", memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
         )
-        stream = self.admin.stream(READINGS)
+        stream = self.admin.partition_id(READINGS)
         self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)
         self.alerts = AlertArchive(config.layout.alerts)
         self.bent = BentFields()
@@ -169,8 +169,8 @@ class HttpService:
                 if batch.by_version:
                     self.writes.applied(offset, applied)
             if normalised.dead_letters:
-                self.dead_letters.accept(self.admin.stream("dead_letters"), offset, normalised.dead_letters)
-            self.store.advance(self.normaliser.stream, offset)
+                self.dead_letters.accept(self.admin.partition_id("dead_letters"), offset, normalised.dead_letters)
+            self.store.advance(self.normaliser.partition, offset)
             self.progress.applied(offset, frame.arrival_ns[-1])
 
     def alert(
@@ -184,9 +184,9 @@ class HttpService:
             "labels": {}, "annotations": {},
         }  # fmt: skip
         event = {"type": f"alert.{status}", "timestamp": time, "data": data}
-        known = self.alerts.next_offset(self.admin.stream("alerts")) or 0
+        known = self.alerts.next_offset(self.admin.partition_id("alerts")) or 0
         self.alerts.accept(
-            self.admin.stream("alerts"),
+            self.admin.partition_id("alerts"),
             known,
             [{"account": account, "table": "farm.climate", "zone": zone, "event": event}],
             ["growers"],

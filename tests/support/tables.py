@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from store.memory.room import MemoryRoom
-from store.state import checkpoint
-from store.state.checkpoint import CheckpointKeeping
+from store.state import pending_rows
+from store.state.pending_rows import PendingRowsKeeping
 from store.store import Store
 from store.table.core import Core
 from store.table.series_state import SeriesState
@@ -32,12 +32,12 @@ def remember_little(table: Table) -> None:
         core.state.restore(known)
 
 
-def save_checkpoint(
-    keeping: CheckpointKeeping, tables: Sequence[Table], advanced: Mapping[str, int], now_ns: int
+def save_pending_rows(
+    keeping: PendingRowsKeeping, tables: Sequence[Table], advanced: Mapping[str, int], now_ns: int
 ) -> None:
     """Save what these tables have beyond their magnetic tiers."""
     saved = [(table, table.to_save(advanced, now_ns)) for table in tables]
-    checkpoint.save(keeping, [entry for _, entry in saved if entry is not None], advanced)
+    pending_rows.save(keeping, [entry for _, entry in saved if entry is not None], advanced)
     for table, entry in saved:
         if entry is not None:
             table.is_saved(entry.positions)

@@ -71,12 +71,18 @@ class AlertArchive:
         self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
         self._keep_ns = duration_ns(keep)
 
-    def next_offset(self, stream: str) -> int | None:
-        """The first offset of `stream` not taken in, durably; None for a stream never seen."""
-        return self._file.next_offset(stream)
+    def next_offset(self, partition_id: str) -> int | None:
+        """The first offset of `partition_id` not taken in, durably; None for a partition never seen."""
+        return self._file.next_offset(partition_id)
 
     def accept(
-        self, stream: str, offset: int, events: Iterable[Mapping[str, Any]], receivers: Iterable[str], *, now_ns: int
+        self,
+        partition_id: str,
+        offset: int,
+        events: Iterable[Mapping[str, Any]],
+        receivers: Iterable[str],
+        *,
+        now_ns: int,
     ) -> int:
         """Take in the alert events of one log message and queue a delivery of each to every receiver, due at once.
 
@@ -87,7 +93,7 @@ class AlertArchive:
         names = tuple(receivers)
         queued = 0
         with self._file.writing() as db:
-            if advance(db, stream, offset):
+            if advance(db, partition_id, offset):
                 for event in events:
                     if "settled" in event:
                         _settle(db, event["settled"])

@@ -80,9 +80,9 @@ class ArchiveFile:
         with closing(self._connect()) as connection:
             return connection.execute(sql, parameters).fetchall()
 
-    def next_offset(self, stream: str) -> int | None:
-        """The first offset of `stream` that was not taken in; None for a stream never seen."""
-        rows = self.read("SELECT next_offset FROM positions WHERE stream = ?", (stream,))
+    def next_offset(self, partition_id: str) -> int | None:
+        """The first offset of `partition_id` that was not taken in; None for a partition never seen."""
+        rows = self.read("SELECT next_offset FROM positions WHERE stream = ?", (partition_id,))
         return None if not rows else int(rows[0][0])
 
     def close(self) -> None:
@@ -91,12 +91,14 @@ class ArchiveFile:
             self._writer.close()
 
 
-def advance(db: sqlite3.Connection, stream: str, offset: int) -> bool:
-    """Move the position of `stream` past `offset`, in the caller's transaction; False if it covers `offset` already."""
+def advance(db: sqlite3.Connection, partition_id: str, offset: int) -> bool:
+    """Move the position of `partition_id` past `offset`, in the caller's transaction; False if it covers `offset`
+    already.
+    """
     moved = db.execute(
         "INSERT INTO positions VALUES (?1, ?2 + 1) ON CONFLICT (stream) DO UPDATE SET next_offset = ?2 + 1 "
         "WHERE next_offset <= ?2",
-        (stream, offset),
+        (partition_id, offset),
     )
     return moved.rowcount > 0
 

@@ -61,14 +61,16 @@ class DeadLetterArchive:
         self._keep_ns = duration_ns(keep)
         self._keep_bytes = keep_bytes
 
-    def next_offset(self, stream: str) -> int | None:
-        """The first offset of `stream` not taken in, durably; None for a stream never seen."""
-        return self._file.next_offset(stream)
+    def next_offset(self, partition_id: str) -> int | None:
+        """The first offset of `partition_id` not taken in, durably; None for a partition never seen."""
+        return self._file.next_offset(partition_id)
 
-    def accept(self, stream: str, offset: int, letters: Iterable[DeadLetter], replayed: Replayed | None = None) -> None:
+    def accept(
+        self, partition_id: str, offset: int, letters: Iterable[DeadLetter], replayed: Replayed | None = None
+    ) -> None:
         """Take in what one log message holds; one that the position covers changes nothing."""
         with self._file.writing() as db:
-            if advance(db, stream, offset):
+            if advance(db, partition_id, offset):
                 db.executemany(
                     "INSERT OR IGNORE INTO letters (id, account, mqtt_topic, payload, reason, detail, arrival_ns, "
                     "size_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

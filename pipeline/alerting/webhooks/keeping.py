@@ -1,6 +1,6 @@
 """The deliveries to receivers while [alerts] is this worker's: on an embedded log always, else as Kafka assigns it.
 
-Who takes [alerts] over reads it from where its own archive left off, and finds in it what the keeper before has
+Who takes [alerts] over reads it from where its own archive left off, and finds in it what the owner before has
 delivered. It sends only once it has read all that, so nothing is posted anew that was noted.
 """
 
@@ -27,12 +27,14 @@ class AlertKeeping:
     clock_ns  by which deliveries are queued and due
     """
 
-    def __init__(self, receivers: Sequence[Receiver], archive: AlertArchive, stream: str) -> None:
-        """`stream` is the log stream's: `<log id>/alerts/0`. Raises ConfigError: a file of authorities is not good."""
+    def __init__(self, receivers: Sequence[Receiver], archive: AlertArchive, partition_id: str) -> None:
+        """`partition_id` is the log partition's: `<log id>/alerts/0`. Raises ConfigError: a file of authorities is not
+        good.
+        """
         for receiver in receivers:
             trust_of(receiver)
         self.archive = archive
-        self.stream = stream
+        self.partition_id = partition_id
         self.note: Note | None = None
         self.clock_ns = evenly()
         self._receivers = receivers
@@ -54,7 +56,7 @@ class AlertKeeping:
         self._starting = asyncio.create_task(self._start_at(next_offset), name="webhooks to be started")
 
     async def let_go(self) -> None:
-        """[alerts] is not this worker's any more: what is not delivered is its next keeper's to deliver."""
+        """[alerts] is not this worker's any more: what is not delivered is its next owner's to deliver."""
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])
@@ -64,7 +66,7 @@ class AlertKeeping:
             await sender.stop()
 
     async def _start_at(self, next_offset: int) -> None:
-        while (self.archive.next_offset(self.stream) or 0) < next_offset:  # noqa: ASYNC110  # an event would cost the
+        while (self.archive.next_offset(self.partition_id) or 0) < next_offset:  # noqa: ASYNC110  # an event would cost the
             await asyncio.sleep(LOOK_EVERY_S)  # stage a check at every alert, for this one moment
         sender = WebhookSender(
             self._receivers,

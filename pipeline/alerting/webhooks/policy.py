@@ -3,7 +3,7 @@
 - 2xx: delivered.
 - 410 Gone: given up at once; the endpoint asks for that (Standard Webhooks, "Deliverability and reliability").
 - Everything else, and no answer at all: tried again for 24 hours after the alert, then given up. A 404, 401 or 3xx
-  will not get better by repeating; but it does when a deployment ends or an operator mends an endpoint.
+  will not get better by repeating; but it does when a deployment ends or an operator corrects an endpoint.
 
 Between attempts: 1 s doubled each time up to 10 minutes, of which a random 50-100 %, so that receivers that failed
 together are not asked together. A Retry-After header (seconds or date) prolongs that, to at most an hour.

@@ -14,7 +14,7 @@ from pipeline.api.http import problems
 from pipeline.api.http.counting import Counting
 from pipeline.api.http.described import EVERYWHERE, describe, refusals
 from pipeline.api.http.edges import Edges
-from pipeline.api.http.forwarding import ToKeeper
+from pipeline.api.http.forwarding import ToOwner
 from pipeline.api.http.parameters import check_parameters
 from pipeline.api.http.replaying import UntilReplayed
 from pipeline.api.http.routes import (
@@ -79,7 +79,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     app.add_middleware(UntilReplayed)
-    app.add_middleware(ToKeeper)
+    app.add_middleware(ToOwner)
     app.add_exception_handler(HungUp, _nobody)
     app.add_exception_handler(internal.Refused, internal.refused)  # type: ignore[arg-type]  # starlette: Exception
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from pipeline.api.http import answers as types
+from pipeline.api.http import responses as types
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -82,7 +82,7 @@ def answers(model: Any, *refused: int) -> dict[str, Any]:
 
 
 def json_of(model: Any) -> dict[str, Any]:
-    """The content of a response that is JSON of this type, one of `pipeline.api.http.answers`."""
+    """The content of a response that is JSON of this type, one of `pipeline.api.http.responses`."""
     return {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
 
 

@@ -25,14 +25,14 @@ KEPT = {"/v1/alerts": ALERTS, "/v1/dead-letters": DEAD_LETTERS}
 _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
-class Keepers(Protocol):
+class TopicOwners(Protocol):
     """Who keeps what, and the way there."""
 
-    def keeper_of(self, topic: str) -> str | None:
+    def owner_of(self, topic: str) -> str | None:
         """The address of the other worker that keeps it; None where it is this one. Raises PeerUnavailable."""
         ...
 
-    def page_keeper(self, token: str) -> str | None:
+    def page_owner(self, token: str) -> str | None:
         """The address of the other worker that gave this token for a further page; None where it is this one's."""
         ...
 
@@ -45,7 +45,7 @@ class Keepers(Protocol):
         ...
 
 
-class ToKeeper:
+class ToOwner:
     """ASGI middleware that forwards requests under `KEPT` to the worker that keeps what they ask for."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -54,19 +54,19 @@ class ToKeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         topic = _topic(scope)
-        keepers: Keepers | None = scope["app"].state.services.keepers if topic else None
-        if topic is None or keepers is None:
+        topic_owners: TopicOwners | None = scope["app"].state.services.topic_owners if topic else None
+        if topic is None or topic_owners is None:
             await self._app(scope, receive, send)
             return
         try:
-            keeper = await asyncio.to_thread(keepers.keeper_of, topic)
-            if keeper is None:
+            owner = await asyncio.to_thread(topic_owners.owner_of, topic)
+            if owner is None:
                 await self._app(scope, receive, send)
                 return
             if FORWARDED in Headers(scope=scope):
                 answer = _later(f"[{topic}] is being reassigned to another worker")
             else:
-                answer = await forwarded(keepers, keeper, Request(scope, receive))
+                answer = await forwarded(topic_owners, owner, Request(scope, receive))
         except PeerUnavailable as error:
             answer = _later(str(error))
         await answer(scope, receive, send)
@@ -85,13 +85,13 @@ def _topic(scope: Scope) -> str | None:
     return next((topic for prefix, topic in KEPT.items() if path == prefix or path.startswith(f"{prefix}/")), None)
 
 
-async def forwarded(keepers: Keepers, keeper: str, request: Request) -> Response:
-    """What the worker at `keeper` answers to the request, whose signature stays good. Raises PeerUnavailable."""
+async def forwarded(topic_owners: TopicOwners, owner: str, request: Request) -> Response:
+    """What the worker at `owner` answers to the request, whose signature stays good. Raises PeerUnavailable."""
     headers = {name: value for name, value in request.headers.items() if name not in _OF_ONE_CONNECTION}
     query = f"?{request.url.query}" if request.url.query else ""
     target = f"{request.url.path}{query}"
-    answer = await keepers.forward(
-        keeper, Forwarded(request.method, target, headers | {FORWARDED: "1"}, await request.body())
+    answer = await topic_owners.forward(
+        owner, Forwarded(request.method, target, headers | {FORWARDED: "1"}, await request.body())
     )
     of_body = {*_OF_ONE_CONNECTION, "content-encoding"}  # it comes decoded
     kept = {name: value for name, value in answer.headers.items() if name not in of_body}

@@ -14,7 +14,7 @@ from fastapi.security import HTTPBearer
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.credentials import Credentials, Who
-from pipeline.api.http.forwarding import Keepers
+from pipeline.api.http.forwarding import TopicOwners
 from pipeline.api.http.slots import Asker, QuerySlots
 from pipeline.api.inventory.directory import Directory
 from pipeline.api.inventory.rejected import RejectedMessages
@@ -65,7 +65,7 @@ class Services:
     stamps: ArrivalStamps  # of what HTTP takes in; in its thread
     rules: RuleBook | None = None
     steps: Steps | None = None  # of the host's clock; None: nobody looks
-    keepers: Keepers | None = None  # where there are other workers
+    topic_owners: TopicOwners | None = None  # where there are other workers
     internal: Internal | None = None  # the same
 
 

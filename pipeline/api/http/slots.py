@@ -60,7 +60,7 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ActiveQuery:
     """A query that runs, or waits for a slot."""
 
     id: str
@@ -102,11 +102,11 @@ class QuerySlots:
                 gone.cancel()
             self._stop(job, StopReason.HANG_UP)
 
-    def asked(self, account: str) -> list[Asked]:
+    def active(self, account: str) -> list[ActiveQuery]:
         """What runs and what waits for this account, the oldest first."""
         now_s = time.monotonic()
         return [
-            Asked(
+            ActiveQuery(
                 job.id,
                 job.text,
                 (job.started_s or now_s) - job.asked_s,

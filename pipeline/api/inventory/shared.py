@@ -10,7 +10,7 @@ from pipeline.cluster.peers import Peers, Question
 from store.record import TableId
 
 
-class Asked(msgspec.Struct, frozen=True, array_like=True):
+class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
     """A question to a worker's directory."""
 
     account: str
@@ -29,7 +29,7 @@ class SharedDirectory:
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
         """See `Directory`."""
         found = self._peers.ask_all(
-            _question("zones", Asked(account, table)),
+            _question("zones", InventoryRequest(account, table)),
             lambda _: self._own.zones(account, table),
             msgspec.msgpack.Decoder(list[ZoneSummary]).decode,
         )
@@ -45,7 +45,7 @@ class SharedDirectory:
     def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
         """See `Directory`."""
         found = self._peers.ask_all(
-            _question("devices", Asked(account, table, zone, limit)),
+            _question("devices", InventoryRequest(account, table, zone, limit)),
             lambda _: self._own.devices(account, table, zone, limit),
             msgspec.msgpack.Decoder(list[Device]).decode,
         )
@@ -54,11 +54,11 @@ class SharedDirectory:
     def _found(self, account: str, zone: str, table: str | None) -> list[Members]:
         decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
         return self._peers.ask_all(
-            _question("series", Asked(account, table, zone)),
+            _question("series", InventoryRequest(account, table, zone)),
             lambda _: self._own.found(account, zone, table),
             lambda data: [members_of(account, zone, series) for series in decoder.decode(data)],
         )
 
 
-def _question(path: str, asked: Asked) -> Question:
-    return Question(path, lambda _: msgspec.msgpack.encode(asked))
+def _question(path: str, request: InventoryRequest) -> Question:
+    return Question(path, lambda _: msgspec.msgpack.encode(request))

@@ -29,7 +29,7 @@ class TlsFiles:
     requires_client_certificate: bool = False
 
     def signature(self) -> Signature:
-        """Of the files as they are now. The time of the inode's change is in it: chmod may mend a file."""
+        """Of the files as they are now. The time of the inode's change is in it: chmod may correct a file."""
         return tuple(map(_signature, filter(None, (self.certificate, self.key, self.client_ca))))
 
 

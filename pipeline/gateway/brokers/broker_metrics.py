@@ -7,7 +7,7 @@ from pipeline.gateway.brokers.intake import Fate
 from pipeline.gateway.brokers.trouble import Kind
 
 
-class Figures:
+class BrokerMetrics:
     """The metrics of the broker `label` (host:port)."""
 
     def __init__(self, label: str) -> None:

@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from pipeline.base.errors import MalformedPacket
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers import trouble
-from pipeline.gateway.brokers.broker_metrics import Figures
+from pipeline.gateway.brokers.broker_metrics import BrokerMetrics
 from pipeline.gateway.brokers.intake import Fate, Judge
 from pipeline.gateway.brokers.session import QOS, Session
 from pipeline.gateway.brokers.trouble import Kind, Trouble
@@ -62,7 +62,7 @@ class Connection:
         stage: MqttToReadings,
         names: TopicNames,
         judge: Judge,
-        figures: Figures,
+        broker_metrics: BrokerMetrics,
         *,
         subscribed: frozenset[str],
         on_subscribed: Callable[[Connection, Sequence[str]], None],
@@ -85,7 +85,7 @@ class Connection:
         self._names = names
         self._judge = judge
         self._takes_retained = broker.retained == "take"
-        self._figures = figures
+        self._metrics = broker_metrics
         self._subscribed = subscribed
         self._on_subscribed = on_subscribed
         self._is_v5 = broker.version == "5"
@@ -122,11 +122,11 @@ class Connection:
     def send_acks(self, packets: bytes, count: int) -> int:
         """Send these, which acknowledge so many messages, unless the connection is over. How many were."""
         if self.is_over:
-            self._figures.stale.inc(count)
+            self._metrics.stale.inc(count)
             return 0
         self._unacknowledged -= count
-        self._figures.unacknowledged.dec(count)
-        self._figures.acknowledged.inc(count)
+        self._metrics.unacknowledged.dec(count)
+        self._metrics.acknowledged.inc(count)
         self._wire.send(packets)
         return count
 
@@ -257,7 +257,7 @@ class Connection:
         fate = self._judge.fate_of(mqtt_topic, parts)
         account = self._broker.account
         if fate is not Fate.TAKEN:
-            self._figures.left[fate].inc()
+            self._metrics.left[fate].inc()
             if ids:
                 self._stage.acknowledge_in_turn(publisher, ids)
         elif parts.payload_bytes > len(parts.payload):
@@ -267,7 +267,7 @@ class Connection:
         self._hurry()
 
     def _cut(self, mqtt_topic: str, parts: Parts) -> Rejection:
-        self._figures.cut.inc()
+        self._metrics.cut.inc()
         logger.warning(
             "broker %s: a message of %d bytes on %r is truncated to %d: it becomes a dead letter",
             self._broker.label, parts.payload_bytes, mqtt_topic[:200], KEPT_BYTES,
@@ -285,8 +285,8 @@ class Connection:
         self._hurry()
 
     def _owe(self, count: int, unacknowledged: int) -> None:
-        self._figures.messages.inc(count)
-        self._figures.unacknowledged.inc(unacknowledged)
+        self._metrics.messages.inc(count)
+        self._metrics.unacknowledged.inc(unacknowledged)
         self._unacknowledged += unacknowledged
 
     def _hurry(self) -> None:
@@ -356,7 +356,7 @@ class Connection:
             if reason.is_failure:
                 where = f"{self._broker.label} refuses the subscription to {topic!r}"
                 found = trouble.of_reason(reason.value, str(reason), during=where)
-                self._figures.count_error(found.kind)
+                self._metrics.count_error(found.kind)
                 logger.error("broker %s; next attempt in %g s", found, RETRY_REFUSED_S)
                 self._refused = (*self._refused, topic)
                 self._ask_again_s = time.monotonic() + RETRY_REFUSED_S
@@ -392,7 +392,7 @@ class Connection:
         if why.kind is Kind.LOST and not self._is_connected:
             why = trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure)
         self.lost.set_result(why)
-        self._figures.unacknowledged.dec(self._unacknowledged)
+        self._metrics.unacknowledged.dec(self._unacknowledged)
         if not self.ready.done():
             self.ready.cancel()
         if close:

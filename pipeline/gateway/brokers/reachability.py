@@ -1,4 +1,4 @@
-"""Whether a broker of the configuration can be used as it is configured, and if not, how to mend it.
+"""Whether a broker of the configuration can be used as it is configured, and if not, the remedy.
 
 It is tried for real, with a client id that is thrown away: name, TCP, TLS, CONNECT with our credentials, and SUBSCRIBE
 with QoS 0, which ends at once. The group is left out: a member of it would take messages from the gateways.
@@ -56,7 +56,7 @@ async def reach(broker: Broker) -> Reachability:
     except OSError as error:
         return Reachability(broker.label, (trouble.of_error(error, broker.label),))
     except ConfigError as error:
-        return Reachability(broker.label, (Trouble(Kind.TLS, str(error), "mend the file"),))
+        return Reachability(broker.label, (Trouble(Kind.TLS, str(error), "correct the file"),))
     look = _Look(broker, partial(Wire, connection))
     try:
         return Reachability(broker.label, await look.run())

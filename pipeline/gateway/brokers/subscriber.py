@@ -14,7 +14,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.mqtt_filters import without_covered
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers import trouble
-from pipeline.gateway.brokers.broker_metrics import Figures
+from pipeline.gateway.brokers.broker_metrics import BrokerMetrics
 from pipeline.gateway.brokers.connection import Connection
 from pipeline.gateway.brokers.copies import Copies
 from pipeline.gateway.brokers.dial import dial
@@ -50,7 +50,7 @@ class Subscriber:
         self._identity = identity
         self._stage = stage
         self._names = names
-        self._figures = Figures(broker.label)
+        self._metrics = BrokerMetrics(broker.label)
         # retained messages do not come to shared subscriptions
         is_watched = broker.retained == "latest" and broker.group is None
         self._seen = Seen(identity.seen_file(client_id)) if is_watched else None
@@ -75,7 +75,7 @@ class Subscriber:
             self._connection = None
             if self._is_stopping:
                 return
-            self._figures.count_error(why.kind)
+            self._metrics.count_error(why.kind)
             wait_s = BACKOFF.wait_s(self._in_a_row.ended(self._stood_s), self._rng)
             logger.warning("broker %s; trying again in %.1f s", why, wait_s)
             await asyncio.sleep(wait_s)
@@ -111,7 +111,7 @@ class Subscriber:
         except OSError as error:
             return trouble.of_error(error, where)
         except ConfigError as error:
-            return Trouble(Kind.TLS, f"{where}: {error}", "mend the file")
+            return Trouble(Kind.TLS, f"{where}: {error}", "correct the file")
         may_have = self._identity.may_have(self._client_id)
         is_granted = set(self._broker.filters) <= self._identity.subscribed(self._client_id)
         self._identity.ask(self._client_id, self._broker.filters)
@@ -122,7 +122,7 @@ class Subscriber:
             self._stage,
             self._names,
             Judge(self._broker.retained, self._seen, self._copies(), self._names),
-            self._figures,
+            self._metrics,
             subscribed=may_have,
             on_subscribed=self._on_subscribed,
             ask_all=self._connections == 0 or not is_granted,
@@ -143,8 +143,8 @@ class Subscriber:
             return Trouble(Kind.TIMEOUT, what, "check that an MQTT broker listens there")
         self._connections += 1
         if self._connections > 1:
-            self._figures.reconnects.inc()
-        self._figures.connected.inc()
+            self._metrics.reconnects.inc()
+        self._metrics.connected.inc()
         if self._is_stopping:
             connection.pause()
         began_s = time.monotonic()
@@ -157,7 +157,7 @@ class Subscriber:
                 self._save_seen()
         finally:
             self._stood_s = time.monotonic() - began_s
-            self._figures.connected.dec()
+            self._metrics.connected.dec()
 
     def _copies(self) -> Copies | None:
         if self._broker.version == "5" and self._broker.overlaps:
@@ -177,7 +177,7 @@ class Subscriber:
     def _on_subscribed(self, connection: Connection, filters: Sequence[str]) -> None:
         had_session = connection.ready.result()
         if self._identity.subscribed(self._client_id) and not had_session and not connection.has_subscribed:
-            self._figures.count_error(Kind.SESSION_LOST)
+            self._metrics.count_error(Kind.SESSION_LOST)
             logger.warning(
                 "broker %s has lost our session and the messages queued for us: one side was away too long, or it "
                 "keeps nothing on disk",

@@ -1,4 +1,4 @@
-"""What went wrong with a broker → its kind, what happened, and how to mend it. Values in, values out."""
+"""What went wrong with a broker → its kind, what happened, and the remedy. Values in, values out."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What happened, for people, and how to mend it, where that is known."""
+    """What happened, for people, and the remedy, where that is known."""
 
     kind: Kind
     what: str
-    mend: str = ""
+    remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.mend}" if self.mend else self.what
+        return f"{self.what}: {self.remedy}" if self.remedy else self.what
 
 
 class HandshakeCut(OSError):
@@ -112,8 +112,8 @@ def unanswered(where: str, *, is_secure: bool) -> Trouble:
 
 def of_reason(code: int, name: str, *, during: str) -> Trouble:
     """Of a reason code in a CONNACK, SUBACK or DISCONNECT."""
-    kind, mend = _OF_REASON_CODE.get(code, (Kind.REFUSED, ""))
-    return Trouble(kind, f"{during}: {name} (0x{code:02X})", mend)
+    kind, remedy = _OF_REASON_CODE.get(code, (Kind.REFUSED, ""))
+    return Trouble(kind, f"{during}: {name} (0x{code:02X})", remedy)
 
 
 def of_error(error: BaseException, where: str) -> Trouble:
@@ -124,11 +124,11 @@ def of_error(error: BaseException, where: str) -> Trouble:
                 Kind.DNS, f"{where}: the name is not known ({error.strerror})", "correct the host in the url"
             )
         case TimeoutError():
-            mend = "check that the broker runs, and that no firewall blocks the connection"
-            return Trouble(Kind.TIMEOUT, f"{where} does not answer in time", mend)
+            remedy = "check that the broker runs, and that no firewall blocks the connection"
+            return Trouble(Kind.TIMEOUT, f"{where} does not answer in time", remedy)
         case ConnectionRefusedError():
-            mend = "start the broker, or correct the port in the url"
-            return Trouble(Kind.UNREACHABLE, f"{where}: nothing listens there (connection refused)", mend)
+            remedy = "start the broker, or correct the port in the url"
+            return Trouble(Kind.UNREACHABLE, f"{where}: nothing listens there (connection refused)", remedy)
         case HandshakeCut():
             what = f"{where} closes the connection in the middle of the TLS handshake"
             return Trouble(Kind.TLS, what, _NOT_TLS)

@@ -23,7 +23,7 @@ from pipeline.log.dead_letter import Reason, Rejection
 if TYPE_CHECKING:
     from pipeline.gateway.listener.session import Session
 
-Told = tuple[Publisher | None, list[bytes]]  # who acknowledges a message, and its packet identifier if it has one
+AckTarget = tuple[Publisher | None, list[bytes]]  # who acknowledges a message, and its packet identifier if it has one
 
 
 class Publishes:
@@ -44,14 +44,14 @@ class Publishes:
         except MalformedPacket as error:
             self._take_bad(data, found, error)
             return
-        told = self._who_tells(publish.qos, publish.packet_id.to_bytes(2, "big"))
-        if told is None:
+        target = self._ack_target(publish.qos, publish.packet_id.to_bytes(2, "big"))
+        if target is None:
             return
         gateway = self._session.gateway
         if not gateway.is_news(publish.mqtt_topic, publish.payload, is_retained=publish.is_retained):
-            gateway.stage.take(self._session.account, publish.mqtt_topic, publish.payload, *told)
-        elif told[0] is not None:
-            gateway.stage.acknowledge_in_turn(told[0], told[1])
+            gateway.stage.take(self._session.account, publish.mqtt_topic, publish.payload, *target)
+        elif target[0] is not None:
+            gateway.stage.acknowledge_in_turn(target[0], target[1])
 
     def take_head(self, passing: Passing) -> None:
         """A PUBLISH that was too large has gone by. Raises MalformedPacket if it ends the connection."""
@@ -60,8 +60,8 @@ class Publishes:
         except MalformedPacket as error:
             self._take_bad(passing.head, passing.header, error)
             return
-        told = self._who_tells(publish.qos, publish.packet_id.to_bytes(2, "big"))
-        if told is None:
+        target = self._ack_target(publish.qos, publish.packet_id.to_bytes(2, "big"))
+        if target is None:
             return
         size_bytes = len(publish.payload) + passing.header.stop - len(passing.head)
         detail = (
@@ -70,7 +70,7 @@ class Publishes:
         )
         self._session.gateway.complaints.warn("message too large", f"{self._session.name}: {detail}")
         rejection = Rejection(Reason.TOO_LARGE, detail, publish.payload[:KEPT_BYTES])
-        self._session.gateway.stage.reject(self._session.account, publish.mqtt_topic, rejection, *told)
+        self._session.gateway.stage.reject(self._session.account, publish.mqtt_topic, rejection, *target)
 
     def release(self, packet_id: bytes) -> bool:
         """A PUBREL has come; whether its message was known. Raises MalformedPacket if it came too early."""
@@ -87,7 +87,7 @@ class Publishes:
         mqtt_topic = self._aliases.resolve(publish)
         return Publish(mqtt_topic, publish.payload, publish.qos, publish.packet_id, None, publish.is_retained)
 
-    def _who_tells(self, qos: int, packet_id: bytes) -> Told | None:
+    def _ack_target(self, qos: int, packet_id: bytes) -> AckTarget | None:
         """Who acknowledges this message; None if it has come before, and its acknowledgement is on its way."""
         if qos == 0:
             return None, []
@@ -111,15 +111,15 @@ class Publishes:
         """
         session, gateway = self._session, self._session.gateway
         parts = parts_of(data, found, is_v5=self._version is Version.V5)
-        told = self._who_tells(parts.qos, parts.packet_id)
-        if told is None:
+        target = self._ack_target(parts.qos, parts.packet_id)
+        if target is None:
             return
         is_forgiven = gateway.offenders.offends(session.account, session.known_as)
         is_cut = parts.payload_bytes > len(parts.payload)
         payload = parts.payload[:KEPT_BYTES] if is_cut else parts.payload
         rejection = Rejection(Reason.BAD_PUBLISH, f"{error.reason}: {error}", payload)
         mqtt_topic = parts.shown_topic[: gateway.settings.max_topic_bytes]
-        gateway.stage.reject(session.account, mqtt_topic, rejection, *(told if is_forgiven else (None, [])))
+        gateway.stage.reject(session.account, mqtt_topic, rejection, *(target if is_forgiven else (None, [])))
         if not is_forgiven:
             raise error
         metrics.packets_malformed.labels(error.reason).inc()

@@ -34,9 +34,9 @@ class LocalAdmin:
         """The number of partitions of a topic."""
         return self.partitions
 
-    def stream(self, topic: str, partition: int = 0) -> str:
+    def partition_id(self, topic: str, partition: int = 0) -> str:
         """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
-        return self._folder.stream(topic, partition)
+        return self._folder.partition_id(topic, partition)
 
     def extent(self, topic: str, partition: int = 0) -> Extent:
         """What the partition holds now."""

@@ -27,7 +27,7 @@ class LogFolder:
     log_id: str
     partitions: int
 
-    def stream(self, topic: str, partition: int = 0) -> str:
+    def partition_id(self, topic: str, partition: int = 0) -> str:
         """The name under which positions in this partition are kept."""
         return f"{self.log_id}/{topic}/{partition}"
 

@@ -1,7 +1,7 @@
 """Whether the log may take more: `log.max_bytes` and `log.min_free`. Decides; measures nothing.
 
 [readings] is what fills a log, so it is refused first. The worker, while it drains a full log, still appends to the
-other topics: they may use a reserve beyond both limits. Without it a full log could not be worked off.
+other topics: they may use a reserve beyond both limits. Without it a full log could not be processed.
 """
 
 from __future__ import annotations

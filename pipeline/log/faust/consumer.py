@@ -75,7 +75,7 @@ class Consumer(PartitionConsumer):
         await self.on_partitions_assigned(assigned, self.app.consumer_generation_id)
 
     async def rejoin(self) -> None:
-        """Have all partitions revoked and assigned again: they are taken up anew."""
+        """Have all partitions revoked and assigned again: they are loaded again."""
         assigned = self.assignment()
         self.app.on_rebalance_start()
         await self.on_partitions_revoked(assigned)  # ends the flow; what agents have in hand is finished

@@ -115,7 +115,7 @@ class KafkaConsumer(PartitionConsumer):
             await asyncio.wait([self._taking_up])
 
     async def rejoin(self) -> None:
-        """Have all partitions revoked and assigned again: they are taken up anew."""
+        """Have all partitions revoked and assigned again: they are loaded again."""
         await self._reader.rejoin()
 
     async def perform_seek(self) -> None:

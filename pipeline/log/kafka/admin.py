@@ -62,7 +62,7 @@ class KafkaAdmin:
         """The number of partitions of a topic."""
         return self._states[topic].partitions
 
-    def stream(self, topic: str, partition: int = 0) -> str:
+    def partition_id(self, topic: str, partition: int = 0) -> str:
         """`<topic's id>/<topic>/<partition>`: the name under which positions in it are kept."""
         return f"{self._states[topic].topic_id}/{topic}/{partition}"
 

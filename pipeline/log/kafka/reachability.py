@@ -1,4 +1,4 @@
-"""Whether Kafka can be the log: what is there, or what is wrong and how to mend it. Makes nothing, changes nothing."""
+"""Whether Kafka can be the log: what is there, or what is wrong and the remedy. Makes nothing, changes nothing."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pipeline.log.settings import LogSettings
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """`what` is there or wrong, in a sentence for people; `mend`: what to do about it, empty if all is well."""
+    """`what` is there or wrong, in a sentence for people; `remedy`: what to do about it, empty if all is well."""
 
     is_ok: bool
     what: str
-    mend: str
+    remedy: str
 
 
 async def look_at(settings: LogSettings) -> Reachability:
@@ -64,8 +64,8 @@ async def _look_at_topics(client: AIOKafkaAdminClient, settings: LogSettings) ->
             what = f"log.replication is {settings.replication} copies, and there are {brokers} brokers ({error})"
             return Reachability(False, what, "start more brokers, or lower log.replication")
         names = " ".join(map(settings.kafka_topic, missing))
-        mend = f"let our user create topics, or make {names} by hand (docs/kafka.md says how)"
-        return Reachability(False, f"topics are missing and cannot be made: {error}", mend)
+        remedy = f"let our user create topics, or make {names} by hand (docs/kafka.md says how)"
+        return Reachability(False, f"topics are missing and cannot be made: {error}", remedy)
     told = [f"{brokers} broker{'s' if brokers > 1 else ''}"]
     told += [
         f"{topic} ({state.partitions} partition{'s' if state.partitions > 1 else ''}, replication {state.replication})"
@@ -102,8 +102,8 @@ def _of_network(server: str, error: BaseException) -> Reachability:
     if isinstance(error, socket.gaierror):
         return Reachability(False, f"{server}: no such host ({error})", "correct the name in log.url, or the DNS")
     if isinstance(error, ConnectionRefusedError):
-        mend = "start the broker, or correct the port in log.url"
-        return Reachability(False, f"{server}: the connection is refused: nothing listens there", mend)
+        remedy = "start the broker, or correct the port in log.url"
+        return Reachability(False, f"{server}: the connection is refused: nothing listens there", remedy)
     what = str(error) or "no answer"
     return Reachability(False, f"{server}: cannot be reached ({what})", "look at the network and firewalls on the way")
 
@@ -111,18 +111,18 @@ def _of_network(server: str, error: BaseException) -> Reachability:
 def _of_security(settings: LogSettings, server: str, error: BaseException) -> Reachability:
     what = str(error) or type(error).__name__
     if _is_behind(error, ssl.SSLCertVerificationError):
-        mend = "name in log.tls.ca the authority that signed the broker's certificate, and in log.url a name it holds"
-        return Reachability(False, f"{server}: its certificate is not trusted ({what})", mend)
+        remedy = "name in log.tls.ca the authority that signed the broker's certificate, and in log.url a name it holds"
+        return Reachability(False, f"{server}: its certificate is not trusted ({what})", remedy)
     if _is_behind(error, ssl.SSLError):
-        mend = "take another port, one with TLS, or leave out log.tls"
-        return Reachability(False, f"{server}: speaks no TLS, or not with us ({what})", mend)
+        remedy = "take another port, one with TLS, or leave out log.tls"
+        return Reachability(False, f"{server}: speaks no TLS, or not with us ({what})", remedy)
     if settings.sasl is not None:
-        mend = f"look at log.sasl: user {settings.sasl.username}, mechanism {settings.sasl.mechanism}"
-        return Reachability(False, f"{server}: user or password are refused, or the mechanism ({what})", mend)
+        remedy = f"look at log.sasl: user {settings.sasl.username}, mechanism {settings.sasl.mechanism}"
+        return Reachability(False, f"{server}: user or password are refused, or the mechanism ({what})", remedy)
     if settings.tls is not None:
         return Reachability(False, f"{server}: no TLS there ({what})", "take a port with TLS, or leave out log.tls")
-    mend = "it may want TLS or a user: look at log.tls and log.sasl"
-    return Reachability(False, f"{server}: answers, but not as Kafka in the clear does ({what})", mend)
+    remedy = "it may want TLS or a user: look at log.tls and log.sasl"
+    return Reachability(False, f"{server}: answers, but not as Kafka in the clear does ({what})", remedy)
 
 
 def _is_behind(error: BaseException | None, kind: type[BaseException]) -> bool:

@@ -14,7 +14,7 @@ from pipeline.operations.cli.options import settings_options
 from pipeline.operations.cli.output import Listing, show
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-_COLUMNS = ("level", "check", "what", "mend")
+_COLUMNS = ("level", "check", "what", "remedy")
 
 
 @click.command()
@@ -29,7 +29,7 @@ def doctor(loaded: Loaded, form: str) -> int:
     from pipeline.operations.doctor.finding import Finding, Level  # noqa: PLC0415  # as above
 
     found: Sequence[Finding] = examine(loaded.config)
-    rows = [(finding.level.value, finding.check, finding.what, finding.mend) for finding in found]
+    rows = [(finding.level.value, finding.check, finding.what, finding.remedy) for finding in found]
     if form == "table" and standard_output.is_terminal():
         _print_table(rows)
     else:
@@ -38,15 +38,15 @@ def doctor(loaded: Loaded, form: str) -> int:
 
 
 def _print_table(rows: Sequence[tuple[str, str, str, str]]) -> None:
-    """For a person: long texts folded at words, each remedy under what it mends."""
+    """For a person: long texts folded at words, each remedy under what it corrects."""
     from rich.console import Console  # noqa: PLC0415  # as above
     from rich.table import Table  # noqa: PLC0415  # as above
     from rich.text import Text  # noqa: PLC0415  # as above
 
     table = Table("", "check", "finding and remedy", box=None, header_style="bold", pad_edge=False)
-    for level, check, what, mend in rows:
+    for level, check, what, remedy in rows:
         told = Text(what)
-        if mend:
-            told.append(f"\n→ {mend}", style="dim")
+        if remedy:
+            told.append(f"\n→ {remedy}", style="dim")
         table.add_row(Text(level, style=_STYLES[level]), Text(check, no_wrap=True, overflow="fold"), told)
     Console().print(table)  # rich honours NO_COLOR

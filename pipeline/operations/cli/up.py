@@ -16,7 +16,7 @@ from pipeline.base.quantities import Address
 from pipeline.base.tls.files import load as load_certificates
 from pipeline.config.load import Loaded
 from pipeline.operations.cli.options import begin_logging, settings_options
-from pipeline.operations.supervisor.status import Figures, ask
+from pipeline.operations.supervisor.status import WorkerStatus, ask
 from pipeline.operations.supervisor.supervisor import Plan, reachable, supervise
 
 REFRESH_S = 2.0
@@ -106,7 +106,7 @@ class StatusLine:
             before, before_s = now, now_s
 
 
-def status(before: Figures | None, now: Figures | None, elapsed_s: float) -> str:
+def status(before: WorkerStatus | None, now: WorkerStatus | None, elapsed_s: float) -> str:
     """The text of the line."""
     if now is None:
         return "… the worker does not answer"

@@ -22,4 +22,4 @@ def check_brokers(config: Config) -> Iterator[Finding]:
             if found.is_ok:
                 yield ok(NAME, f"{found.broker}: accepts the connection and the subscription")
             for trouble in found.troubles:
-                yield fail(NAME, f"{found.broker}: {trouble.what}", trouble.mend)
+                yield fail(NAME, f"{found.broker}: {trouble.what}", trouble.remedy)

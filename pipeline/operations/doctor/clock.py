@@ -45,19 +45,19 @@ def check_clock(config: Config) -> Iterator[Finding]:
 def judge(now_s: float, newest_s: float | None) -> Finding:
     """`newest_s` is when the newest file of the data_dir was written; None: there is none."""
     told = rfc3339(int(now_s) * NS)
-    mend = "set the clock by NTP (systemd-timesyncd, chrony) before streamgauge starts: arrivals are stamped with it"
+    remedy = "set the clock by NTP (systemd-timesyncd, chrony) before streamgauge starts: arrivals are stamped with it"
     if not is_set(int(now_s * 1e9)):
-        return fail(NAME, f"it says {told}, before this program was written", mend)
+        return fail(NAME, f"it says {told}, before this program was written", remedy)
     if newest_s is not None and newest_s > now_s + AHEAD_S:
-        return fail(NAME, f"it says {told}, {newest_s - now_s:,.0f} s before the newest data was written", mend)
+        return fail(NAME, f"it says {told}, {newest_s - now_s:,.0f} s before the newest data was written", remedy)
     return ok(NAME, f"it says {told}")
 
 
 def judge_ntp(is_synchronised: bool | None) -> Iterator[Finding]:
     """None: the kernel does not tell."""
     if is_synchronised is False:
-        mend = "systemctl enable --now systemd-timesyncd, or chrony; in a container, on its host"
-        yield warn(NAME, "no time server synchronises it", mend)
+        remedy = "systemctl enable --now systemd-timesyncd, or chrony; in a container, on its host"
+        yield warn(NAME, "no time server synchronises it", remedy)
     elif is_synchronised:
         yield ok(NAME, "a time server synchronises it")
 

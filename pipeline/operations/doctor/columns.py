@@ -53,8 +53,8 @@ def judge(tables: Iterable[TableInfo], now_ns: int) -> Iterator[Finding]:
         found = True
         told = [f"{name} is {_now(name, info.changes)} since {rfc3339(of_table[name])}" for name in lately[:_SHOWN]]
         more = f", and {len(lately) - _SHOWN} more were changed" if len(lately) > _SHOWN else ""
-        mend = "nothing, if that is right; streamgauge measures list has what older rows are (docs/columns.md)"
-        yield warn(NAME, f"{info.table}: {', '.join(told)}{more}", mend)
+        remedy = "nothing, if that is right; streamgauge measures list has what older rows are (docs/columns.md)"
+        yield warn(NAME, f"{info.table}: {', '.join(told)}{more}", remedy)
     if not found:
         yield ok(NAME, "no type or unit of a measure was changed within 7 days")
 

@@ -33,8 +33,8 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
         return
     refusal = _refusal_to_write(folder)
     if refusal is not None:
-        mend = "make room on its disk" if refusal.errno == errno.ENOSPC else f"chown -R USER {folder}"
-        yield fail(NAME, f"{folder} cannot be written by this user: {refusal.strerror}", mend)
+        remedy = "make room on its disk" if refusal.errno == errno.ENOSPC else f"chown -R USER {folder}"
+        yield fail(NAME, f"{folder} cannot be written by this user: {refusal.strerror}", remedy)
         return
     wrong = list(_wrong_formats(layout, Path(config.magnetic_url) / store_layout.SHARED / store_layout.FORMAT))
     yield from wrong
@@ -69,23 +69,23 @@ def _refusal_to_write(folder: Path) -> OSError | None:
 
 def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
     """`store` says the format of what is beside the tables, where these are in a folder."""
-    mend = "run the newer program that wrote it, or name another data_dir"
+    remedy = "run the newer program that wrote it, or name another data_dir"
     if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
         told = f"{layout.data_dir} holds something, and no {layout.format.name}"
         yield warn(NAME, told, "check that it is the right folder: streamgauge would use it as its data_dir")
     try:
         refuse_other_format(layout)
     except DataDirError as error:
-        yield fail(NAME, str(error), mend)
+        yield fail(NAME, str(error), remedy)
     description = layout.log / log_names.DESCRIPTION
     if description.exists():
         version = _number(description, "format_version")
         if version != log_names.FORMAT_VERSION:
             told = f"{description}: the log has format {version}; this program reads {log_names.FORMAT_VERSION}"
-            yield fail(NAME, told, mend)
+            yield fail(NAME, told, remedy)
     if store.exists() and store.read_text().strip() != str(store_layout.SHARED_FORMAT_VERSION):
         told = f"{store}: the store has format {store.read_text().strip()!r}; "
-        yield fail(NAME, f"{told}this program reads {store_layout.SHARED_FORMAT_VERSION}", mend)
+        yield fail(NAME, f"{told}this program reads {store_layout.SHARED_FORMAT_VERSION}", remedy)
 
 
 def _number(path: Path, key: str) -> object:

@@ -24,7 +24,7 @@ class Finding:
     check: str
     level: Level
     what: str
-    mend: str = ""
+    remedy: str = ""
 
 
 Check = Callable[[Config], Iterable[Finding]]
@@ -36,11 +36,11 @@ def ok(check: str, what: str) -> Finding:
     return Finding(check, Level.OK, what)
 
 
-def warn(check: str, what: str, mend: str) -> Finding:
+def warn(check: str, what: str, remedy: str) -> Finding:
     """It works, but should be known."""
-    return Finding(check, Level.WARN, what, mend)
+    return Finding(check, Level.WARN, what, remedy)
 
 
-def fail(check: str, what: str, mend: str) -> Finding:
+def fail(check: str, what: str, remedy: str) -> Finding:
     """It does not work."""
-    return Finding(check, Level.FAIL, what, mend)
+    return Finding(check, Level.FAIL, what, remedy)

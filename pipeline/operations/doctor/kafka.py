@@ -20,4 +20,4 @@ def check_kafka(config: Config) -> Iterator[Finding]:
     from pipeline.log.kafka.reachability import look_at  # noqa: PLC0415  aiokafka only where Kafka is the log
 
     found = asyncio.run(look_at(replace(config.log_settings, request_s=REQUEST_S)))
-    yield ok(NAME, found.what) if found.is_ok else fail(NAME, found.what, found.mend)
+    yield ok(NAME, found.what) if found.is_ok else fail(NAME, found.what, found.remedy)

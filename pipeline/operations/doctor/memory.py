@@ -25,11 +25,11 @@ def check_memory(config: Config) -> Iterator[Finding]:
 def judge(limit_bytes: int, has_bytes: int) -> Finding:
     """`limit_bytes` is `memory_limit`."""
     told = f"memory_limit is {limit_bytes // _MIB:,} MiB of {has_bytes // _MIB:,} MiB"
-    mend = f"lower memory_limit: the rest needs about {BESIDE_BYTES // _MIB:,} MiB beside it"
+    remedy = f"lower memory_limit: the rest needs about {BESIDE_BYTES // _MIB:,} MiB beside it"
     if limit_bytes >= has_bytes:
-        return fail(NAME, f"{told}: the kernel will kill the worker", mend)
+        return fail(NAME, f"{told}: the kernel will kill the worker", remedy)
     if limit_bytes + BESIDE_BYTES > has_bytes:
-        return warn(NAME, f"{told}: that leaves little for queries and the processes", mend)
+        return warn(NAME, f"{told}: that leaves little for queries and the processes", remedy)
     return ok(NAME, told)
 
 

@@ -10,7 +10,7 @@ from pipeline.operations.doctor.finding import Finding, fail, ok
 from store.errors import StoreError
 
 NAME = "bucket"
-MEND = "check that the bucket exists, and AWS_ENDPOINT_URL, AWS_REGION and the keys in the environment"
+REMEDY = "check that the bucket exists, and AWS_ENDPOINT_URL, AWS_REGION and the keys in the environment"
 
 
 def check_object_store(config: Config) -> Iterator[Finding]:
@@ -22,6 +22,6 @@ def check_object_store(config: Config) -> Iterator[Finding]:
     try:
         open_objects(config.magnetic_url, os.environ).get("_streamgauge/format")
     except StoreError as error:
-        yield fail(NAME, str(error), MEND)
+        yield fail(NAME, str(error), REMEDY)
     else:
         yield ok(NAME, f"{config.magnetic_url} answers")

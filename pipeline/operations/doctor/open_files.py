@@ -12,7 +12,7 @@ from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 NAME = "open files"
 TOO_FEW = 256  # the worker holds the tables' files and queries' beside its sockets
 FEW = 16_384
-_MEND = "LimitNOFILE= in the unit, `ulimits: nofile:` in compose, /etc/security/limits.conf for a login"
+_REMEDY = "LimitNOFILE= in the unit, `ulimits: nofile:` in compose, /etc/security/limits.conf for a login"
 
 
 def check_open_files(config: Config) -> Iterator[Finding]:
@@ -28,5 +28,5 @@ def judge(hard: int | None) -> Finding:
         return ok(NAME, "no limit of open files")
     devices = f"the hard limit of open files is {hard:,}: about {max(hard - RESERVED, 0):,} connections a gateway"
     if hard < TOO_FEW:
-        return fail(NAME, devices, _MEND)
-    return warn(NAME, devices, _MEND) if hard < FEW else ok(NAME, devices)
+        return fail(NAME, devices, _REMEDY)
+    return warn(NAME, devices, _REMEDY) if hard < FEW else ok(NAME, devices)

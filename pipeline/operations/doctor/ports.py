@@ -32,10 +32,10 @@ def _check(address: Address, setting: str, ours: set[int]) -> Finding:
     if ours & set(holders_of(address.port)):
         return ok(NAME, f"{setting}: {address} is held by the streamgauge that runs")
     try:
-        keeper, _ = reserve(address, setting)
+        reserved, _ = reserve(address, setting)
     except PortTaken as error:
         return fail(NAME, str(error), f"end it, or set another {setting}")
-    keeper.close()
+    reserved.close()
     return ok(NAME, f"{setting}: {address} is free")
 
 

@@ -15,19 +15,19 @@ TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What came of it: how long it took until the connection (with TLS) stood, or what was wrong and how to mend it."""
+    """What came of it: how long it took until the connection (with TLS) stood, or what was wrong and the remedy."""
 
     took_s: float
     wrong: str = ""
-    mend: str = ""
+    remedy: str = ""
 
 
 def reach(host: str, port: int, context: ssl.SSLContext | None = None, *, timeout_s: float = TIMEOUT_S) -> Reached:
     """Connect, with TLS where there is a `context`, and close. Blocks for at most `timeout_s` for each address."""
     began_s = time.monotonic()
 
-    def failed(wrong: str, mend: str) -> Reached:
-        return Reached(time.monotonic() - began_s, f"{host}:{port}: {wrong}", mend)
+    def failed(wrong: str, remedy: str) -> Reached:
+        return Reached(time.monotonic() - began_s, f"{host}:{port}: {wrong}", remedy)
 
     try:
         with socket.create_connection((host, port), timeout_s) as plain:

@@ -48,5 +48,5 @@ def _check(receiver: Receiver) -> Finding:
         return fail(NAME, str(error), "name a file of certificates in PEM")
     reached = reach(host, port, trust)
     if reached.wrong:
-        return fail(NAME, f"{who}: {reached.wrong}", reached.mend.replace("tls: {ca: …}", "webhook: {ca: …}"))
+        return fail(NAME, f"{who}: {reached.wrong}", reached.remedy.replace("tls: {ca: …}", "webhook: {ca: …}"))
     return ok(NAME, f"{who}: accepts connections")

@@ -58,16 +58,16 @@ def judge_ready(status: int, answer: dict[str, Any]) -> Finding:
 
 def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
     """What /readyz and the metrics say of the host's clock; nothing where nothing happened to it."""
-    mend = "synchronise it by NTP before streamgauge starts (docs/operations.md, The host's clock)"
+    remedy = "synchronise it by NTP before streamgauge starts (docs/operations.md, The host's clock)"
     if clock.get("is_set") is False:
-        yield fail(NAME, f"the host's clock says {clock.get('now')}: it was never set", mend)
+        yield fail(NAME, f"the host's clock says {clock.get('now')}: it was never set", remedy)
     steps = max(sum_of(page, STEPS, f'process="{process}"') for process in ("worker", "gateway"))
     if steps:
         last = clock.get("last_step")
         told = (
             "" if last is None else f", the last time by {last['by_seconds']:,} s from {last['from']} to {last['to']}"
         )
-        yield warn(NAME, f"the host's clock was set {steps:,.0f} times since the start{told}", mend)
+        yield warn(NAME, f"the host's clock was set {steps:,.0f} times since the start{told}", remedy)
     if sum_of(page, SETTLES):
         told = "the host's clock jumped far ahead; retention is suspended until it has run for 6 hours"
         yield warn(NAME, told, "nothing, if it is right now; else set it")
@@ -85,8 +85,8 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
     given_up = sum_of(page, "streamgauge_webhooks_attempts_total", 'outcome="given_up"')
     if given_up:
         told = f"{given_up:,.0f} alerts were not delivered"
-        mend = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
-        yield warn(NAME, told, mend)
+        remedy = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
+        yield warn(NAME, told, remedy)
     doubtful = sum_of(page, "streamgauge_rules_with_warnings")
     if doubtful:
         yield warn(NAME, f"rules that may never fire: {doubtful:g}", "streamgauge rules list says which and why")

@@ -1,4 +1,4 @@
-"""What the status line shows, from the worker's /metrics: text in, figures out."""
+"""What the status line shows, from the worker's /metrics: text in, values out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class WorkerStatus:
     """Counts since the start, and what is so now."""
 
     messages: float
@@ -26,9 +26,9 @@ class Figures:
     connections: float
 
 
-def figures_in(metrics: str) -> Figures:
-    """The figures of a page of metrics; what it does not hold is 0."""
-    return Figures(
+def status_in(metrics: str) -> WorkerStatus:
+    """The values of a page of metrics; what it does not hold is 0."""
+    return WorkerStatus(
         messages=sum_of(metrics, MESSAGES),
         alerts=sum_of(metrics, ALERTS, 'status="firing"'),
         lag_s=sum_of(metrics, LAG),
@@ -53,10 +53,10 @@ def _believing_anyone() -> ssl.SSLContext:
     return context
 
 
-async def ask(address: Address, *, is_secure: bool = False) -> Figures | None:
-    """The figures of the worker at this HTTP address, or None while it does not answer."""
+async def ask(address: Address, *, is_secure: bool = False) -> WorkerStatus | None:
+    """The values of the worker at this HTTP address, or None while it does not answer."""
     try:
-        return figures_in(await asyncio.to_thread(_get, address, is_secure=is_secure))
+        return status_in(await asyncio.to_thread(_get, address, is_secure=is_secure))
     except (OSError, http.client.HTTPException, ValueError):
         return None
 

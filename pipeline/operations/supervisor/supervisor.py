@@ -1,7 +1,7 @@
 """The life of `up`: lock, ports, children, ready, and an orderly end.
 
-Order of the end: gateways first, so that nothing new comes in, then the worker, which works off what the log holds.
-What is wrong from the start is the operator's to mend: a child that fails before everything was ready ends `up` with
+Order of the end: gateways first, so that nothing new comes in, then the worker, which processes what the log holds.
+What is wrong from the start is the operator's to correct: a child that fails before everything was ready ends `up` with
 its exit code. Later failures, and every death by a signal, are answered by a restart.
 """
 

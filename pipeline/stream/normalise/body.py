@@ -3,7 +3,7 @@
 A JSON object is one body; an array with objects is one body an element; anything else is a body with the one field
 `value`. A nested object flattens with `_`; null is absent; of two fields that come to one name the last one that is not
 null counts, and two objects of one name are one. An array is taken as the route says (`Arrays`). What orjson refuses,
-`pipeline.stream.normalise.lenient` may understand.
+`pipeline.partition.normalise.lenient` may understand.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The values of one field over many messages, as one column, if that can be proven to be what each alone becomes.
 
 Each function answers with the column and no suspects, or with the positions of the suspects: values that must be looked
-at one by one (`pipeline.stream.normalise.reading`), some of which may turn out good. pyarrow's own conversions take
+at one by one (`pipeline.partition.normalise.reading`), some of which may turn out good. pyarrow's own conversions take
 true for 1.0 and 2.0 for an integer, so the Python types are looked at first.
 """
 

@@ -2,7 +2,7 @@
 
 A number is read as it is written: 1758639600.123456789 s are exactly 1758639600123456789 ns, although no double is;
 where the double does not tell all digits, those of the payload count. A number in quotes is a number. Text is ISO 8601
-(`pipeline.stream.normalise.iso8601`). Range: Timestream's, 1970-01-01 to 2262-04-11.
+(`pipeline.partition.normalise.iso8601`). Range: Timestream's, 1970-01-01 to 2262-04-11.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def text_beside(measure: str, route: Route) -> str:
 class Measuring:
     """What the fields of one message become in a table whose measures have `types`.
 
-    open       measures of text that give their name up to a number (`pipeline.stream.normalise.texts`)
+    open       measures of text that give their name up to a number (`pipeline.partition.normalise.texts`)
     asked      measures whose type an operator asked for: it counts as if it were configured
     room       how many measures that are new and not configured the table still takes
     new_types  of the measures that the table did not have

@@ -68,14 +68,14 @@ class Normaliser:
         self,
         routes: Sequence[Route],
         registry: SeriesRegistry,
-        stream: str,
+        partition: str,
         types_of: TypesOf | None = None,
         open_texts_of: MeasuresOf | None = None,
         asked_types_of: MeasuresOf | None = None,
         decode_write: DecodeWrite = decode_write,
     ) -> None:
-        self.stream = stream
-        log_id, _, partition = stream.split("/")
+        self.partition = partition
+        log_id, _, partition = partition.split("/")
         self._letter_prefix = f"{log_id}:{partition}"
         self._routes = tuple(routes)
         self._registry = registry
@@ -134,7 +134,7 @@ class Normaliser:
                 out.bent[work.table.index.table, name, bend] += count
             if work.pieces:
                 table = work.table
-                out.batches.append(batch_of(work.pieces, table.index, table.types, self.stream, call, again=again))
+                out.batches.append(batch_of(work.pieces, table.index, table.types, self.partition, call, again=again))
         out.dead_letters += [
             self._dead_letter(call, row, error) for row, error in sorted(refused, key=lambda item: item[0])
         ]
@@ -248,7 +248,7 @@ class Normaliser:
             zip(frame.accounts, frame.payloads, frame.arrival_ns, strict=True)
         ):
             try:
-                batch = self._decode_write(payload, account, self._registry, self.stream, offset, arrival_ns)
+                batch = self._decode_write(payload, account, self._registry, self.partition, offset, arrival_ns)
             except DamagedPayload as error:
                 letter_id = f"{self._letter_prefix}:{offset}:{row}"
                 out.dead_letters.append(

@@ -46,7 +46,7 @@ class Plan:
     is_nested  whether an object of this shape has had objects or arrays inside: then they are flattened first
     is_flat    whether the shape is that of flattened objects, whose keys were counted while they were flattened
     ignored    the positions of fields that the table's patterns leave
-    group      the messages collected and not yet worked off
+    group      the messages collected and not yet processed
     """
 
     __slots__ = (

@@ -1,8 +1,8 @@
 """One message at a time: from a payload to readings of a route, or the reason why not.
 
-This is the definition of what a payload becomes. The columns of `pipeline.stream.normalise.columns` are a faster way to
-the same result for the messages they can prove good; tests hold the two together. A message is taken apart as far as it
-can be understood: a field costs no other field, and an element of an array no other element.
+This is the definition of what a payload becomes. The columns of `pipeline.partition.normalise.columns` are a faster way
+to the same result for the messages they can prove good; tests hold the two together. A message is taken apart as far as
+it can be understood: a field costs no other field, and an element of an array no other element.
 """
 
 from __future__ import annotations

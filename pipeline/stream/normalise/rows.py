@@ -54,7 +54,7 @@ def batch_of(
     pieces: list[Piece],
     index: SeriesIndex,
     types: Mapping[str, MeasureType],
-    stream: str,
+    partition: str,
     call: Call,
     *,
     again: bool,
@@ -63,7 +63,7 @@ def batch_of(
     piece = pieces[0] if len(pieces) == 1 else _merged(pieces, types)
     return RecordBatch(
         index=index,
-        stream=stream,
+        partition=partition,
         series=piece.series.astype(np.int32),
         time_ns=piece.time_ns,
         version=np.ones(len(piece.rows), np.int64),

@@ -1,7 +1,7 @@
-"""What one call found for one table, worked off: columns where they can be proven good, single readings where not.
+"""What one call found for one table, processed: columns where they can be proven good, single readings where not.
 
 The kind of a measure is decided by the first good message that has it, in log order; of text, by the first two series
-(`pipeline.stream.normalise.texts`). So a group whose measures all have their types becomes columns at once; a group
+(`pipeline.partition.normalise.texts`). So a group whose measures all have their types becomes columns at once; a group
 with a measure that is not decided waits, and its messages are read one by one, in order with all other single ones,
 until it is.
 """

@@ -20,7 +20,7 @@ from store.store import Store
 
 def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int) -> Partition:
     """The partition `number`, to be read from where store and rules left off. `rules` has loaded its state."""
-    stream = admin.stream(READINGS, number)
+    partition_id = admin.partition_id(READINGS, number)
     extent = admin.extent(READINGS, number)
     start = start_offset(store, rules, admin, number)
 
@@ -34,8 +34,10 @@ def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admi
         applied_offset=(extent.first if start is None else start) - 1,
     )
     store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
-    normaliser = Normaliser(routes, store.registry, stream, store.measure_types, store.open_texts, store.asked_types)
-    return Partition(number, stream, store, normaliser, rules, progress, extent.first if start is None else start)
+    normaliser = Normaliser(
+        routes, store.registry, partition_id, store.measure_types, store.open_texts, store.asked_types
+    )
+    return Partition(number, partition_id, store, normaliser, rules, progress, extent.first if start is None else start)
 
 
 def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
@@ -49,8 +51,8 @@ def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
 
 def start_offset(store: Store, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
     """Where reading begins: at the lower of store and rules, each skips what it has; None if nothing ever was read."""
-    stream = admin.stream(READINGS, number)
-    replay_from = store.replay_from(stream)
-    # a floor of 0 was never saved, or is lost: the rules go through all that the log still has
-    floor = rules.floor or admin.extent(READINGS, number).first
-    return None if replay_from is None else min(replay_from, floor)
+    partition_id = admin.partition_id(READINGS, number)
+    replay_from = store.replay_from(partition_id)
+    # a low watermark of 0 was never saved, or is lost: the rules go through all that the log still has
+    low_watermark = rules.low_watermark or admin.extent(READINGS, number).first
+    return None if replay_from is None else min(replay_from, low_watermark)

@@ -1,4 +1,4 @@
-"""One partition of [readings] in the hands of the worker that owns it: everything that is worked off in its order.
+"""One partition of [readings] in the hands of the worker that owns it: everything that is processed in its order.
 
 The embedded log has one partition, and its worker owns it from start to end. On a log with several, partitions come
 and go with the assignment; what comes after a partition was let go (a batch that was still on its way) finds it
@@ -18,14 +18,14 @@ from store.store import Store
 
 @dataclass(slots=True, eq=False)
 class Partition:
-    """The worker's parts for the partition `number`, whose name in positions is `stream`.
+    """The worker's parts for the partition `number`, whose name in positions is `id`.
 
     next_offset  of the first frame that is not normalised yet: earlier ones that come again change nothing
     is_open      whether it is still this worker's
     """
 
     number: int
-    stream: str
+    id: str
     store: Store
     normaliser: Normaliser
     rules: RuleState

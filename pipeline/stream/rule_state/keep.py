@@ -11,30 +11,30 @@ from urllib.parse import quote, unquote
 
 from store.errors import StoreFormatError
 from store.record import TableId
-from store.state.keep import StreamKeep
+from store.state.keep import PartitionState
 
 log = logging.getLogger(__name__)
 
 BLOCKS = "rules/blocks/"
-FLOOR = "rules/floor"
+LOW_WATERMARK = "rules/floor"
 
 
 class RuleKeep:
-    """What is kept of the rules in `stream`. Its methods may block."""
+    """What is kept of the rules in `partition_id`. Its methods may block."""
 
-    def __init__(self, keep: StreamKeep, stream: str) -> None:
-        self.stream = stream
+    def __init__(self, keep: PartitionState, partition_id: str) -> None:
+        self.partition_id = partition_id
         self._keep = keep
         self._saved: dict[TableId, int] = {}  # up to where
 
-    def floor(self) -> int:
+    def low_watermark(self) -> int:
         """The next offset as last saved; 0 where there is none.
 
-        What is damaged is reported; nothing is lost: the log holds what no floor covers, and each block skips what its
-        state has seen.
+        What is damaged is reported; nothing is lost: the log holds what no low watermark covers, and each block skips
+        what its state has seen.
         """
         try:
-            kept = self._keep.latest(FLOOR)
+            kept = self._keep.latest(LOW_WATERMARK)
         except StoreFormatError as error:
             log.warning("the rules are evaluated for the whole log: %s", error)
             return 0
@@ -53,7 +53,7 @@ class RuleKeep:
                 self._keep.forget(kind)  # what is saved next may be good for less
                 continue
             if kept is not None:
-                yield TableId(*names), kept[1], f"{self.stream}/{kind}"
+                yield TableId(*names), kept[1], f"{self.partition_id}/{kind}"
 
     def inherit(self, former: RuleKeep) -> None:
         """Keep what `former` has of blocks of which nothing is kept here."""
@@ -76,9 +76,9 @@ class RuleKeep:
         self._keep.forget(kind_of(block))
         self._saved.pop(block, None)
 
-    def save_floor(self, floor: int) -> None:
+    def save_low_watermark(self, low_watermark: int) -> None:
         """Keep this."""
-        self._keep.save(FLOOR, floor, b"")
+        self._keep.save(LOW_WATERMARK, low_watermark, b"")
 
 
 def kind_of(block: TableId) -> str:

@@ -1,7 +1,7 @@
 """The rules' state of one partition, and where it is kept: one snapshot per block, each with the position it covers.
 
-A pass saves every block, one at a time. The *floor* is how far the engine had come when the last whole pass began:
-every frame below it is covered by what is kept.
+A pass saves every block, one at a time. The *low watermark* is how far the engine had come when the last whole pass
+began: every frame below it is covered by what is kept.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RuleState:
         self._ended: list[Transition] = []  # not told yet: until then, what is kept stays as it is
         self._useless: list[TableId] = []
         self._next: int | None = None
-        self.floor = 0  # frames below this offset are covered by what is saved
+        self.low_watermark = 0  # frames below this offset are covered by what is saved
 
     def load(self, former: RuleKeep | None = None) -> None:
         """Take up what is kept; before a pass was saved whole, also of `former`, whose log is gone.
@@ -41,8 +41,8 @@ class RuleState:
         goes, so that a rule which comes back later does not take up an old state. Alerts whose rules are not there any
         more, or are others, are to be told as resolved (`tell_ended`).
         """
-        self.floor = self._keep.floor()
-        if not self.floor and former is not None:
+        self.low_watermark = self._keep.low_watermark()
+        if not self.low_watermark and former is not None:
             self._keep.inherit(former)
         for block, data, where in self._keep.blocks():
             try:
@@ -80,10 +80,10 @@ class RuleState:
     def evaluated(self, offset: int) -> None:
         """Everything up to and including `offset` has been evaluated, and its alerts are in the log."""
         self._next = offset + 1
-        self.engine.advance(self._keep.stream, offset)
+        self.engine.advance(self._keep.partition_id, offset)
 
     async def save_pass(self) -> None:
-        """Save every block once, a block at a time, then move the floor."""
+        """Save every block once, a block at a time, then move the low watermark."""
         if self._ended:
             return  # saved now, they would be forgotten untold
         began_s = time.perf_counter()
@@ -91,9 +91,9 @@ class RuleState:
         for block in list(self.engine.blocks()):
             async with self.changing:
                 data = self.engine.snapshot(block)
-                covered = self.engine.positions(block).get(self._keep.stream, -1)
+                covered = self.engine.positions(block).get(self._keep.partition_id, -1)
             await asyncio.to_thread(self._keep.save, block, data, covered)
-        if reached is not None and reached != self.floor:
-            await asyncio.to_thread(self._keep.save_floor, reached)
-            self.floor = reached
+        if reached is not None and reached != self.low_watermark:
+            await asyncio.to_thread(self._keep.save_low_watermark, reached)
+            self.low_watermark = reached
         metrics.rules_save_seconds.observe(time.perf_counter() - began_s)

@@ -31,7 +31,7 @@ async def records_to_store(stream: Any) -> None:
         if work.decisions:
             await asyncio.to_thread(settle_texts, partition.store, work.decisions)
         metrics.stage_seconds.labels("store").observe(time.perf_counter() - began_s)
-        partition.store.advance(partition.stream, work.offset)
+        partition.store.advance(partition.id, work.offset)
         partition.progress.applied(work.offset, work.newest_arrival_ns)
         for outcome in Outcome:
             if outcomes[outcome]:

@@ -139,7 +139,7 @@ async def taken_in_the_end(appender: Appender, value: bytes) -> int:
 async def test_a_log_keeps_its_id_and_a_log_in_its_place_has_another(bench: Workbench) -> None:
     first, again = bench.admin(), bench.admin()
     assert first.log_id == again.log_id
-    assert first.stream(READINGS) == f"{first.log_id}/readings/0"
+    assert first.partition_id(READINGS) == f"{first.log_id}/readings/0"
     first.close()
     again.close()
 

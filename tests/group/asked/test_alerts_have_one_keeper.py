@@ -61,7 +61,7 @@ def wait_until_posted(product: GroupProduct, zones: set[str]) -> None:
 
 
 def test_alerts_are_posted_once_and_known_to_every_worker_whoever_dies(group: GroupProduct, receiver: Receiver) -> None:
-    """Each worker is killed once: the alerts' keeper among them. What was delivered is in the log, so not sent anew."""
+    """Each worker is killed once: the alerts' owner among them. What was delivered is in the log, so not sent anew."""
     expected: set[str] = set()
     with device(group) as sensor:
         publish(sensor, house=HOUSE, temperature=20.0)

@@ -13,12 +13,12 @@ import pytest
 from fastapi import FastAPI
 
 from pipeline.api.http import problems
-from pipeline.api.http.forwarding import FORWARDED, ToKeeper
+from pipeline.api.http.forwarding import FORWARDED, ToOwner
 from pipeline.api.http.routes import internal
 from pipeline.api.http.services import Internal
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import TIER, Answered, Forwarded, PeerAccess
-from pipeline.cluster.outcomes import OutcomeAsked, told
+from pipeline.cluster.outcomes import OutcomeRequest, decode_outcome
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from store.store import Applied
@@ -41,7 +41,7 @@ class Services:
             lambda account, limit: [],
             self.threads,
         )
-        self.keepers: Any = None
+        self.topic_owners: Any = None
 
     def tails(self, body: bytes) -> bytes:
         if body == b"another's":
@@ -62,7 +62,7 @@ async def worker(services: Any) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.state.services = services
     problems.install(app)
-    app.add_middleware(ToKeeper)
+    app.add_middleware(ToOwner)
     app.add_exception_handler(internal.Refused, internal.refused)  # type: ignore[arg-type]
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]
     app.include_router(internal.router)
@@ -109,26 +109,26 @@ async def test_an_outcome_is_waited_for_and_told(worker: httpx.AsyncClient, serv
     services.partition.writes.applied(5, Applied(np.array([3], np.uint8), np.array([70], np.int64)))
 
     async def ask(partition: int, within_s: float) -> httpx.Response:
-        body = msgspec.msgpack.encode(OutcomeAsked(partition, 5, within_s))
+        body = msgspec.msgpack.encode(OutcomeRequest(partition, 5, within_s))
         return await worker.post("/internal/outcome", content=body, headers=headers(services))
 
     known, late, elsewhere = await ask(3, 5), await ask(3, 0.01), await ask(0, 5)
 
-    assert told(known.content).existing_version.tolist() == [70]
+    assert decode_outcome(known.content).existing_version.tolist() == [70]
     assert (late.status_code, elsewhere.status_code) == (504, 409)
 
 
-class Keepers:
+class TopicOwners:
     """Another worker keeps [alerts]; what is forwarded to it is in `asked`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Forwarded]] = []
 
-    def keeper_of(self, topic: str) -> str | None:
-        return "http://keeper:1" if topic == "alerts" else None
+    def owner_of(self, topic: str) -> str | None:
+        return "http://owner:1" if topic == "alerts" else None
 
-    def page_keeper(self, token: str) -> str | None:
-        return "http://keeper:1" if token == "theirs" else None
+    def page_owner(self, token: str) -> str | None:
+        return "http://owner:1" if token == "theirs" else None
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:
         self.asked.append((address, asked))
@@ -136,25 +136,25 @@ class Keepers:
 
 
 async def test_a_question_goes_to_whoever_keeps_its_answer_as_it_came(worker: httpx.AsyncClient, services: Any) -> None:
-    services.keepers = Keepers()
+    services.topic_owners = TopicOwners()
     own = {"authorization": "Bearer of-a-user"}
 
     answer = await worker.get("/v1/alerts/deliveries", params={"receiver": "a b"}, headers=own)
 
-    ((address, asked),) = services.keepers.asked
+    ((address, asked),) = services.topic_owners.asked
     assert answer.json() == {"answered": "there"}
-    assert (address, asked.method, asked.target) == ("http://keeper:1", "GET", "/v1/alerts/deliveries?receiver=a+b")
+    assert (address, asked.method, asked.target) == ("http://owner:1", "GET", "/v1/alerts/deliveries?receiver=a+b")
     assert asked.headers["authorization"] == "Bearer of-a-user"
 
 
 async def test_what_was_forwarded_is_not_forwarded_again(worker: httpx.AsyncClient, services: Any) -> None:
     """Two workers that each believe the other keeps it would ask each other for ever."""
-    services.keepers = Keepers()
+    services.topic_owners = TopicOwners()
 
     answer = await worker.get("/v1/alerts/deliveries", headers={FORWARDED: "1"})
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert services.keepers.asked == []
+    assert services.topic_owners.asked == []
 
 
 async def test_a_worker_that_is_alone_answers_itself(worker: httpx.AsyncClient) -> None:

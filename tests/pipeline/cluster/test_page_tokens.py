@@ -14,8 +14,8 @@ ONE, OTHER = (PageTokens(f"http://worker-{name}:8080", "secret") for name in "ab
 def test_a_token_of_another_worker_names_it() -> None:
     token = f"{OTHER.prefix}abc-_="
 
-    assert ONE.keeper_of(token) == "http://worker-b:8080"
-    assert OTHER.keeper_of(token) is None
+    assert ONE.owner_of(token) == "http://worker-b:8080"
+    assert OTHER.owner_of(token) is None
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_a_token_of_another_worker_names_it() -> None:
     ],
 )
 def test_nobody_is_asked_whom_a_made_up_token_names(token: str) -> None:
-    assert ONE.keeper_of(token) is None
+    assert ONE.owner_of(token) is None

@@ -19,15 +19,15 @@ class Group:
     """A group of two as the coordinator tells of it, one owner map a question; the last stands."""
 
     def __init__(self, *owners: dict[int, str] | Exception) -> None:
-        self.told = list(owners)
+        self.decode_outcome = list(owners)
         self.silent: Exception | None = None
         self.posted: list[tuple[str, bytes]] = []
 
     def ask(self) -> dict[tuple[str, int], str]:
-        told = self.told.pop(0) if len(self.told) > 1 else self.told[0]
-        if isinstance(told, Exception):
-            raise told
-        return {(READINGS, partition): address for partition, address in told.items()}
+        decode_outcome = self.decode_outcome.pop(0) if len(self.decode_outcome) > 1 else self.decode_outcome[0]
+        if isinstance(decode_outcome, Exception):
+            raise decode_outcome
+        return {(READINGS, partition): address for partition, address in decode_outcome.items()}
 
     def post(self, address: str, path: str, body: bytes, timeout_s: float) -> bytes:
         assert path == "rows"

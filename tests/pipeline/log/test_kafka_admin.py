@@ -77,13 +77,13 @@ async def test_the_group_s_members_are_known_also_those_that_have_no_partition(k
 def test_each_topic_has_an_identity_of_its_own(kafka: Broker) -> None:
     settings = kafka.settings()
     admin = open_admin(settings)
-    names = {admin.stream(topic) for topic in (READINGS, ALERTS, DEAD_LETTERS)}
+    names = {admin.partition_id(topic) for topic in (READINGS, ALERTS, DEAD_LETTERS)}
     admin.close()
     asyncio.run(delete_topics(settings))
 
     again = open_admin(settings)
 
-    assert not names & {again.stream(topic) for topic in (READINGS, ALERTS, DEAD_LETTERS)}
+    assert not names & {again.partition_id(topic) for topic in (READINGS, ALERTS, DEAD_LETTERS)}
     again.close()
 
 
@@ -160,7 +160,7 @@ def open_admin_and_close(settings: LogSettings) -> None:
     thread.join()
 
 
-async def test_what_keeps_kafka_away_is_named_with_how_to_mend_it(kafka: Broker, tmp_path: Path) -> None:
+async def test_what_keeps_kafka_away_is_named_with_its_remedy(kafka: Broker, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     secure = kafka.secure_settings("PLAIN")
     plain = kafka.settings()
@@ -179,7 +179,7 @@ async def test_what_keeps_kafka_away_is_named_with_how_to_mend_it(kafka: Broker,
     for expected, answer in found.items():
         assert not answer.is_ok
         assert expected in answer.what, (expected, answer)
-        assert answer.mend
+        assert answer.remedy
 
 
 async def test_a_password_is_in_no_message(kafka: Broker, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.base.process_metrics import ProcessFigures
+from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.config import Config
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
@@ -77,11 +77,11 @@ async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> Non
 
 
 def test_what_a_process_takes_is_told_under_its_name_and_processor_time_only_grows() -> None:
-    figures = ProcessFigures("test")
-    figures.update()
+    process_metrics = ProcessMetrics("test")
+    process_metrics.update()
     first = cast("float", value("streamgauge_process_cpu_seconds_total", process="test"))
     with Path(os.devnull).open():
-        figures.update()
+        process_metrics.update()
 
     assert cast("float", value("streamgauge_process_cpu_seconds_total", process="test")) >= first > 0
     assert cast("float", value("streamgauge_process_resident_bytes", process="test")) > 1 << 20

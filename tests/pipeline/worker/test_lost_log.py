@@ -4,8 +4,8 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from store.state import checkpoint
 from tests.pipeline.worker.test_starts_from_every_state import NOW_NS, Life
+from tests.support.tables import save_pending_rows
 
 
 def pending(life: Life) -> int:
@@ -18,7 +18,7 @@ def test_pending_rows_and_pending_alerts_outlive_the_log(tmp_path: Path) -> None
     life.begin()
     life.publish("farm/s1", 2_000_000)  # more than the rule allows
     life.work_off()
-    checkpoint.save(life.store._home.checkpoint, life.store.all_tables(), life.store.advanced(), NOW_NS)
+    save_pending_rows(life.store._backend.pending_rows, life.store.all_tables(), life.store.advanced(), NOW_NS)
     life.store._upkeep.save_positions()
     asyncio.run(life.partition.rules.save_pass())
     before = life.stored(), pending(life)

@@ -20,7 +20,7 @@ from pipeline.config.load import load_config
 from pipeline.log import open_admin
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import READINGS
-from pipeline.stream.partitions.keeper import PartitionKeeper
+from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.worker.migration import migrate
 from rules import load_rules
 from store.errors import StoreFormatError
@@ -63,13 +63,13 @@ def objects_below(folder: Path) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def opened(config: Config, admin: LogAdmin) -> Iterator[PartitionKeeper]:
-    keeper = PartitionKeeper(config, admin, load_rules(config.rule_files))
+def opened(config: Config, admin: LogAdmin) -> Iterator[PartitionManager]:
+    manager = PartitionManager(config, admin, load_rules(config.rule_files))
     try:
-        asyncio.run(keeper.assigned({0}))
-        yield keeper
+        asyncio.run(manager.assigned({0}))
+        yield manager
     finally:
-        keeper.close()
+        manager.close()
 
 
 @pytest.mark.processes
@@ -90,19 +90,19 @@ def test_every_answer_is_as_before_and_stays_so(tmp_path: Path, name: str) -> No
     assert answers == [told, told]
 
 
-@pytest.mark.parametrize(("name", "floor"), [("killed", 62), ("checkpoint", None), ("ended", None)])
-def test_the_log_is_read_from_where_it_was_to_be_read(tmp_path: Path, name: str, floor: int | None) -> None:
+@pytest.mark.parametrize(("name", "low_watermark"), [("killed", 62), ("checkpoint", None), ("ended", None)])
+def test_the_log_is_read_from_where_it_was_to_be_read(tmp_path: Path, name: str, low_watermark: int | None) -> None:
     folder = unpack(name, tmp_path)
-    floors = json.loads((folder / "data" / "store" / "positions.json").read_text())["floors"]
+    low_watermarks = json.loads((folder / "data" / "store" / "positions.json").read_text())["floors"]
     config = config_of(folder)
 
-    with migrated(config) as admin, opened(config, admin) as keeper:
-        start = keeper.start_offset(0)
+    with migrated(config) as admin, opened(config, admin) as manager:
+        start = manager.start_offset(0)
         trimmed_below = admin.extent(READINGS).first
 
-    assert start == floors[admin.stream(READINGS)]
+    assert start == low_watermarks[admin.partition_id(READINGS)]
     assert start >= trimmed_below
-    assert floor in {None, start}
+    assert low_watermark in {None, start}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -198,8 +198,8 @@ def test_a_magnetic_tier_in_a_bucket_is_migrated_there(
     (folder / "streamgauge.yaml").write_text(json.dumps(document | {"magnetic": {"url": "s3://migrated/history"}}))
     config = config_of(folder)
 
-    with migrated(config) as admin, opened(config, admin) as keeper, keeper.store.snapshot("farm-a") as snapshot:
-        (info,) = (info for info in keeper.store.catalog.tables("farm-a", "farm") if info.table.table == "climate")
+    with migrated(config) as admin, opened(config, admin) as manager, manager.store.snapshot("farm-a") as snapshot:
+        (info,) = (info for info in manager.store.catalog.tables("farm-a", "farm") if info.table.table == "climate")
         rows = snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(info.table)}")["n"].to_pylist()
 
     assert rows[0] > 20

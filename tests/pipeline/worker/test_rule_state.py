@@ -1,4 +1,4 @@
-"""The rules' state on disk: saved, taken up again, with a floor below which the log is not needed."""
+"""The rules' state on disk: saved, taken up again, with a low watermark below which the log is not needed."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
 from pipeline.stream.rule_state import RuleKeep, RuleState
-from pipeline.stream.rule_state.keep import FLOOR, kind_of
+from pipeline.stream.rule_state.keep import LOW_WATERMARK, kind_of
 from rules import Engine, load_rules
 from rules.transition import Transition
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry, TableId
-from store.state.keep import StreamKeep
+from store.state.keep import PartitionState
 
 STREAM = "0123456789abcdef/readings/0"
 BLOCK = TableId("a.b", "farm", "cli/mate")
@@ -34,7 +34,7 @@ groups:
 
 def keep_in(folder: Path) -> RuleKeep:
     """As another process opens it."""
-    return RuleKeep(StreamKeep(open_objects(str(folder / "state")), STREAM), STREAM)
+    return RuleKeep(PartitionState(open_objects(str(folder / "state")), STREAM), STREAM)
 
 
 def saved(folder: Path, kind: str) -> list[Path]:
@@ -80,18 +80,18 @@ async def test_a_pending_rule_fires_once_across_a_restart(tmp_path: Path) -> Non
     assert [transition.status for transition in fires] == ["firing"]
 
 
-async def test_the_floor_is_what_had_been_evaluated_when_the_pass_began(tmp_path: Path) -> None:
+async def test_the_low_watermark_is_what_had_been_evaluated_when_the_pass_began(tmp_path: Path) -> None:
     rules = Rules(tmp_path)
     rules.read(0, 1000, 20)
-    unsaved = rules.state.floor
+    unsaved = rules.state.low_watermark
     await rules.state.save_pass()
     rules.read(1, 1001, 20)
 
-    assert (unsaved, rules.state.floor) == (0, 1)
-    assert Rules(tmp_path).state.floor == 1
+    assert (unsaved, rules.state.low_watermark) == (0, 1)
+    assert Rules(tmp_path).state.low_watermark == 1
 
 
-async def test_what_is_evaluated_while_a_pass_runs_is_not_below_its_floor(
+async def test_what_is_evaluated_while_a_pass_runs_is_not_below_its_low_watermark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A block saved early in the pass has not seen it."""
@@ -107,7 +107,7 @@ async def test_what_is_evaluated_while_a_pass_runs_is_not_below_its_floor(
     monkeypatch.setattr(rules.state.engine, "snapshot", snapshot)
     await rules.state.save_pass()
 
-    assert rules.state.floor == 1
+    assert rules.state.low_watermark == 1
 
 
 async def test_a_damaged_state_is_reported_and_its_block_starts_afresh(
@@ -127,18 +127,18 @@ async def test_a_damaged_state_is_reported_and_its_block_starts_afresh(
 
 
 @pytest.mark.parametrize("damage", [b"", b"{"])
-async def test_a_damaged_floor_is_reported_and_everything_is_read_again(
+async def test_a_damaged_low_watermark_is_reported_and_everything_is_read_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     before = Rules(tmp_path)
     before.read(5, 1000, 35)
     await before.state.save_pass()
-    (file,) = saved(tmp_path, FLOOR)
+    (file,) = saved(tmp_path, LOW_WATERMARK)
     file.write_bytes(damage)
 
     after = Rules(tmp_path)
 
-    assert after.state.floor == 0
+    assert after.state.low_watermark == 0
     assert "the rules are evaluated for the whole log" in caplog.text
     assert [transition.status for transition in after.read(6, 1060, 36)] == ["firing"]
 
@@ -190,12 +190,12 @@ async def test_names_of_accounts_and_tables_cannot_leave_the_folder(tmp_path: Pa
 def test_the_next_owner_finds_what_the_last_one_saved(tmp_path: Path) -> None:
     before = keep_in(tmp_path)
     before.save(BLOCK, b"pending", 41)
-    before.save_floor(42)
+    before.save_low_watermark(42)
 
     after = keep_in(tmp_path)
 
     assert [(block, data) for block, data, _ in after.blocks()] == [(BLOCK, b"pending")]
-    assert after.floor() == 42
+    assert after.low_watermark() == 42
 
 
 def test_a_former_owner_that_saves_late_changes_nothing(tmp_path: Path) -> None:
@@ -203,18 +203,18 @@ def test_a_former_owner_that_saves_late_changes_nothing(tmp_path: Path) -> None:
     former, successor = keep_in(tmp_path), keep_in(tmp_path)
     former.save(BLOCK, b"first", 10)
     successor.save(BLOCK, b"further", 90)
-    successor.save_floor(91)
+    successor.save_low_watermark(91)
 
     former.save(BLOCK, b"late", 20)
-    former.save_floor(21)
+    former.save_low_watermark(21)
 
     assert [data for _, data, _ in keep_in(tmp_path).blocks()] == [b"further"]
-    assert keep_in(tmp_path).floor() == 91
+    assert keep_in(tmp_path).low_watermark() == 91
 
 
 def test_nothing_is_there_at_first_and_nothing_after_it_was_removed(tmp_path: Path) -> None:
     rules = keep_in(tmp_path)
-    at_first = (list(rules.blocks()), rules.floor())
+    at_first = (list(rules.blocks()), rules.low_watermark())
     rules.save(BLOCK, b"state", 0)
     rules.remove(BLOCK)
 

@@ -23,7 +23,7 @@ from pipeline.log.embedded.folder import folder_of, open_folder
 from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
-from pipeline.stream.partitions.keeper import PartitionKeeper
+from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.worker.upkeep import Trimmer
 from rules import load_rules, to_event
 from store.catalog.catalog import TableSettings
@@ -32,7 +32,7 @@ from store.store import Store
 from store.table.vacuum import KEEP_NS
 from tests.support.examples import some
 from tests.support.stopped_states import StoppedStates
-from tests.support.tables import inside, save_checkpoint
+from tests.support.tables import inside, save_pending_rows
 
 NOW_NS = 1_795_000_000_000_000_000
 CONFIG = """
@@ -87,7 +87,7 @@ class Life:
         self.held.enter_context(lock_worker(self.config.log_settings))
         self.admin = open_admin(self.config.log_settings)
         self.held.callback(self.admin.close)
-        self.partitions = PartitionKeeper(self.config, self.admin, load_rules(self.config.rule_files))
+        self.partitions = PartitionManager(self.config, self.admin, load_rules(self.config.rule_files))
         self.held.callback(self.partitions.close)
         asyncio.run(self.partitions.assigned({0}))
         self.alerts, self.dead_letters = AlertArchive(layout.alerts), DeadLetterArchive(layout.dead_letters)
@@ -108,15 +108,15 @@ class Life:
                 self._append(DEAD_LETTERS, encode_dead_letters(normalised.dead_letters))
             for batch in normalised.batches:
                 self.store.apply(batch)
-            self.store.advance(partition.stream, message.offset)
+            self.store.advance(partition.id, message.offset)
             raised = [one for batch in normalised.batches for one in partition.rules.engine.evaluate(batch)]
             if raised:
                 self._append(ALERTS, orjson.dumps([to_event(transition) for transition in raised]))
             partition.rules.evaluated(message.offset)
             partition.next_offset = message.offset + 1
-        stream = self.admin.stream(DEAD_LETTERS)
-        for message in self.admin.read(DEAD_LETTERS, self.dead_letters.next_offset(stream) or 0, 1000):
-            self.dead_letters.accept(stream, message.offset, decode_dead_letters(message.value).letters)
+        partition_id = self.admin.partition_id(DEAD_LETTERS)
+        for message in self.admin.read(DEAD_LETTERS, self.dead_letters.next_offset(partition_id) or 0, 1000):
+            self.dead_letters.accept(partition_id, message.offset, decode_dead_letters(message.value).letters)
 
     def save(self) -> None:
         """As at an end by SIGTERM."""
@@ -160,7 +160,7 @@ def tell_the_story(life: Life, step: Callable[[str], None], *, gateway_first: bo
     life.publish("farm/s2", 3)
     life.work_off()
     tables = life.store.all_tables()
-    save_checkpoint(life.store._home.checkpoint, tables, life.store.advanced(), NOW_NS)
+    save_pending_rows(life.store._backend.pending_rows, tables, life.store.advanced(), NOW_NS)
     life.store._upkeep.save_positions()
     life.publish("farm/s1", 4)
     life.work_off()

@@ -59,7 +59,7 @@ class Workbench:
             self.works.append(work)
 
     def app(self, alerts: Callable[[Any, Outlets], Awaitable[None]] = lambda stream, _: ignore(stream)) -> App:
-        stream_name = self.admin.stream(READINGS)
+        stream_name = self.admin.partition_id(READINGS)
         normaliser = Normaliser([Route("farm", "climate", TopicTemplate("farm/{sensor}"))], self.registry, stream_name)
         nothing: Any = None  # store and rules are stand-ins here
         self.partition = Partition(0, stream_name, nothing, normaliser, nothing, nothing, self.start or 0)
@@ -78,7 +78,7 @@ class Workbench:
             records_to_alerts=alerts,
             alerts_to_webhooks=lambda stream, _: ignore(stream),
             dead_letters_to_archive=lambda stream: dead_letters_to_archive(
-                stream, self.dead_letters, self.admin.stream(DEAD_LETTERS)
+                stream, self.dead_letters, self.admin.partition_id(DEAD_LETTERS)
             ),
         )
         use = LogUse(self.log, lambda tp: self.start if tp.topic == READINGS else None)

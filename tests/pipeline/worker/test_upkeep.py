@@ -28,9 +28,9 @@ async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
     await appender.stop()
     partition: Any = SimpleNamespace(
         number=0,
-        stream=admin.stream(READINGS),
-        store=SimpleNamespace(floor=lambda _: store),
-        rules=SimpleNamespace(floor=rules),
+        id=admin.partition_id(READINGS),
+        store=SimpleNamespace(low_watermark=lambda _: store),
+        rules=SimpleNamespace(low_watermark=rules),
     )
     archives: Any = {
         ALERTS: SimpleNamespace(next_offset=lambda _: 30),

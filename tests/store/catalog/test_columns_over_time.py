@@ -18,7 +18,7 @@ from store.table.column_work import restate_unit, retype
 from store.testing import Row, batch_of
 from tests.support.tables import evict_sealed, inside
 
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 TABLE = TableId("farm", "d", "t")
 T0 = 1_795_000_000_000_000_000
 Opener = Callable[..., Store]
@@ -51,9 +51,11 @@ class Bench:
     def send(self, *rows: Row, by_version: bool = False) -> list[int]:
         """One frame."""
         self.offset += 1
-        batch = batch_of(self.store.registry.of(TABLE), STREAM, [self.offset] * len(rows), rows, by_version=by_version)
+        batch = batch_of(
+            self.store.registry.of(TABLE), PARTITION, [self.offset] * len(rows), rows, by_version=by_version
+        )
         outcomes: list[int] = self.store.apply(batch).outcomes.tolist()
-        self.store.advance(STREAM, self.offset)
+        self.store.advance(PARTITION, self.offset)
         return outcomes
 
     def retype(self, measure: str, kind: MeasureType) -> None:
@@ -375,7 +377,7 @@ def test_rows_that_come_again_from_the_log_have_the_unit_they_came_in(bench: Ben
     bench.send(row(0, t=20.0))
     bench.store.close()
 
-    bench.store = bench._opened({"units": {"t": "fahrenheit"}}, since={STREAM: bench.offset + 1})
+    bench.store = bench._opened({"units": {"t": "fahrenheit"}}, since={PARTITION: bench.offset + 1})
     bench.offset -= 1
     bench.send(row(0, t=20.0))
     bench.send(row(1, t=30.0))
@@ -412,7 +414,7 @@ def test_a_unit_that_is_given_or_taken_away_changes_no_value(bench: Bench) -> No
     assert bench.sql('SELECT t FROM "d"."t"') == [(68.0,)]
 
 
-def test_a_unit_that_was_wrong_all_along_is_mended(bench: Bench) -> None:
+def test_a_unit_that_was_wrong_all_along_is_corrected(bench: Bench) -> None:
     bench.restart(units={"t": "celsius"})
     bench.send(row(0, t=68.0))
     bench.restart(units={"t": "fahrenheit"})

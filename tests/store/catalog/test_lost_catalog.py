@@ -15,7 +15,7 @@ from store.store import Store
 from store.testing import Row, batch_of
 
 TABLE = TableId("default", "d", "t")
-STREAM = "0123456789abcdef/readings/0"
+PARTITION = "0123456789abcdef/readings/0"
 TEMPLATES = {("d", "t"): TableSettings(timedelta(days=3), timedelta(0), from_config=True)}
 T0 = 1_795_000_000_000_000_000
 
@@ -25,33 +25,33 @@ def open_store(folder: Path) -> Store:
 
 
 def write(store: Store) -> None:
-    store.apply(batch_of(store.registry.of(TABLE), STREAM, [0], [Row((("s", "1"),), T0, (("v", 1.0),))]))
-    store.advance(STREAM, 0)
+    store.apply(batch_of(store.registry.of(TABLE), PARTITION, [0], [Row((("s", "1"),), T0, (("v", 1.0),))]))
+    store.advance(PARTITION, 0)
 
 
 def open_shared(folder: Path) -> SharedStore:
     return SharedStore.open(
         str(folder),
         folder,
-        streams=[STREAM],
+        partitions=[PARTITION],
         memory_limit_bytes=1 << 26,
         templates=TEMPLATES,
         clock_ns=lambda: T0,
-        log_end=lambda: {STREAM: 1},
+        log_end=lambda: {PARTITION: 1},
     )
 
 
 def test_a_store_that_had_no_table_yet_needs_no_catalog(tmp_path: Path) -> None:
     """All that came were dead letters: the positions passed them, and no table came to be."""
     store = open_store(tmp_path)
-    store.advance(STREAM, 41)
+    store.advance(PARTITION, 41)
     store.flush()
     store.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["format", "lock", "magnetic", "positions.json"]
 
     again = open_store(tmp_path)
 
-    assert again.replay_from(STREAM) == 42
+    assert again.replay_from(PARTITION) == 42
     assert again.catalog.all_tables() == []
     again.close()
 
@@ -74,7 +74,7 @@ def test_a_store_that_had_tables_is_not_opened_without_its_catalog(tmp_path: Pat
 
 def test_workers_do_not_begin_anew_beside_what_others_left_without_the_catalog(tmp_path: Path) -> None:
     shared = open_shared(tmp_path)
-    store = shared.take(STREAM)
+    store = shared.take(PARTITION)
     write(store)
     store.flush()
     shared.close()

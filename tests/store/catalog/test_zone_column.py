@@ -17,7 +17,7 @@ from store.store import Store
 from store.testing import Row, batch_of
 from tests.support.tables import evict_sealed, inside
 
-STREAM = "0123456789abcdef/readings/0"
+PARTITION = "0123456789abcdef/readings/0"
 TABLE = TableId("farm", "d", "t")
 T0 = 1_795_000_000_000_000_000
 TEMPLATE = "{house}/{zone}"
@@ -47,8 +47,8 @@ class Bench:
         index = self.store.registry.of(TABLE)
         for row, zone in rows:
             index.id_of(SeriesKey(row.dimensions, row.measure_name), zone)
-        self.store.apply(batch_of(index, STREAM, [self.offset] * len(rows), [row for row, _ in rows]))
-        self.store.advance(STREAM, self.offset)
+        self.store.apply(batch_of(index, PARTITION, [self.offset] * len(rows), [row for row, _ in rows]))
+        self.store.advance(PARTITION, self.offset)
 
     def flush(self) -> None:
         self.store.flush()
@@ -234,22 +234,22 @@ def test_a_series_whose_zone_changes_is_in_the_new_one(opened: Callable[..., Ben
 
 
 def test_workers_that_share_a_table_have_it_in_rows_of_all(tmp_path: Path) -> None:
-    streams = [STREAM, "0123456789abcdef/readings/1"]
+    partitions = [PARTITION, "0123456789abcdef/readings/1"]
     shared = SharedStore.open(
         str(tmp_path / "magnetic"),
         tmp_path / "scratch",
-        streams=streams,
+        partitions=partitions,
         memory_limit_bytes=1 << 26,
         templates={("d", "t"): TableSettings(timedelta(days=9), from_config=True, zone=TEMPLATE)},
         clock_ns=lambda: T0 + 100,
         log_end=dict,
     )
-    stores = [shared.take(stream) for stream in streams]
-    for store, stream, one, zone in zip(stores, streams, (row(1), row(2, "gh-2")), ("gh-1/north", "gh-2/north")):  # noqa: B905
+    stores = [shared.take(partition) for partition in partitions]
+    for store, partition, one, zone in zip(stores, partitions, (row(1), row(2, "gh-2")), ("gh-1/north", "gh-2/north")):  # noqa: B905
         index = store.registry.of(TABLE)
         index.id_of(SeriesKey(one.dimensions, one.measure_name), zone)
-        store.apply(batch_of(index, stream, [0], [one]))
-        store.advance(stream, 0)
+        store.apply(batch_of(index, partition, [0], [one]))
+        store.advance(partition, 0)
     stores[0].flush()
 
     with shared.snapshot("farm") as snapshot:

@@ -29,7 +29,7 @@ def test_records_keep_their_order_and_share_series() -> None:
     assert batch.offset.tolist() == [42, 42, 42]
     assert batch.arrival_ns.tolist() == [99, 99, 99]
     assert batch.measures[DOUBLE].to_pylist() == [1.5, 2.5, 3.0]
-    assert (batch.stream, batch.by_version) == ("log/readings/0", True)
+    assert (batch.partition, batch.by_version) == ("log/readings/0", True)
 
 
 def test_every_type_of_measure_keeps_its_type_and_absent_ones_are_null() -> None:

@@ -253,12 +253,12 @@ def test_a_column_that_a_device_brought_first_with_another_type_rejects_the_reco
 ) -> None:
     first = [WriteRecord((), "cpu", NOW_NS, 1, (("load", MeasureType.DOUBLE, 0.5),))]
 
-    class Overtaken(DirectWriter):
+    class Fenced(DirectWriter):
         async def write(self, to: TableId, records: Sequence[WriteRecord]) -> Applied:
             await table.writer.write(to, first)
             return await table.writer.write(to, records)
 
-    table.endpoint = Endpoint(table.store, Overtaken(table.store, table.clock), clock_ns=table.clock)
+    table.endpoint = Endpoint(table.store, Fenced(table.store, table.clock), clock_ns=table.clock)
     status, body = write(table, multi(load=("BIGINT", "1")), multi(users=("BIGINT", "1")))
 
     assert (status, [entry["RecordIndex"] for entry in body["RejectedRecords"]]) == (419, [0])

@@ -15,7 +15,7 @@ from store.store import Applied, Store
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
 ACCOUNT = "AKIDEXAMPLE"
-STREAM = "0123456789abcdef/readings/0"
+PARTITION = "0123456789abcdef/readings/0"
 
 
 @dataclass
@@ -41,9 +41,9 @@ class DirectWriter:
         offset = len(self.payloads)
         payload = encode_write(table.database, table.table, records)
         self.payloads.append(payload)
-        batch = decode_write(payload, table.account, self.store.registry, STREAM, offset, self.clock())
+        batch = decode_write(payload, table.account, self.store.registry, PARTITION, offset, self.clock())
         applied = self.store.apply(batch)
-        self.store.advance(STREAM, offset)
+        self.store.advance(PARTITION, offset)
         return applied
 
 

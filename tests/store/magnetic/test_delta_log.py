@@ -34,7 +34,7 @@ def test_damaged_last_commits_are_set_aside_and_whole_ones_stay(tmp_path: Path) 
     (log / f"{1:020d}.checkpoint.parquet").write_bytes(b"PAR1 cut off")
     (log / "_last_checkpoint").write_bytes(b'{"version":1}')
 
-    delta_log.mend(tmp_path)
+    delta_log.repair(tmp_path)
 
     assert sorted(path.name for path in log.iterdir()) == [f"{0:020d}.json", f"{1:020d}.json"]
     assert len(list((tmp_path / "_set_aside").iterdir())) == 5

@@ -16,7 +16,7 @@ from store.table.table import Table
 from store.testing import Row, batch_of
 from tests.support.tables import inside
 
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 TABLE = TableId("farm", "d", "t")
 ROWS = 20  # per chunk
@@ -40,8 +40,8 @@ def fill(store: Store, chunks: int) -> Table:
     for offset in range(chunks):
         measures = (("v", float(offset)), *([(f"only {offset}", True)] if offset % 3 == 0 else []))
         rows = [Row((("s", str(n)),), T0 + offset * 1_000, measures) for n in range(ROWS)]
-        store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset] * ROWS, rows))
-        store.advance(STREAM, offset)
+        store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset] * ROWS, rows))
+        store.advance(PARTITION, offset)
         table = store.all_tables()[0]
         with inside(table).lock:
             inside(table).memory.insert_head(T0)

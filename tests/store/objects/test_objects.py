@@ -179,7 +179,7 @@ def dead_s3() -> Iterator[S3Server]:
 
 
 @pytest.mark.processes
-def test_a_server_that_is_away_is_an_error_that_a_later_try_may_mend(dead_s3: S3Server) -> None:
+def test_a_server_that_is_away_is_an_error_that_a_later_try_may_correct(dead_s3: S3Server) -> None:
     objects = open_objects("s3://bucket/prefix", dead_s3.environment)
 
     with pytest.raises(MagneticUnavailable, match=r"s3://bucket/prefix: 'x/y' cannot be read now"):

@@ -15,7 +15,7 @@ from tests.support.examples import times
 from tests.support.tables import inside
 
 TABLE = TableId("farm", "d", "t")
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 SERIES = 50
 FRAMES = times(300)
@@ -32,7 +32,7 @@ def frame(store: Store, offset: int) -> RecordBatch:
     count = len(series)
     values = pa.array(np.full(count, float(offset)))
     return RecordBatch(
-        index, STREAM, series, times, np.ones(count, np.int64), np.full(count, offset, np.int64), times + 1,
+        index, PARTITION, series, times, np.ones(count, np.int64), np.full(count, offset, np.int64), times + 1,
         {"v": values}, {"v": MeasureType.DOUBLE},
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ def test_counts_never_fall_and_never_pass_what_was_applied(tmp_path: Path) -> No
         clock_ns=time.time_ns,
     )
     store.apply(frame(store, 0))
-    store.advance(STREAM, 0)
+    store.advance(PARTITION, 0)
     begun, done, problems = [SERIES], threading.Event(), []
 
     def upkeep() -> None:
@@ -85,7 +85,7 @@ def test_counts_never_fall_and_never_pass_what_was_applied(tmp_path: Path) -> No
     for offset in range(1, FRAMES):
         begun[0] += SERIES
         store.apply(frame(store, offset))
-        store.advance(STREAM, offset)
+        store.advance(PARTITION, offset)
     done.set()
     for thread in threads:
         thread.join()

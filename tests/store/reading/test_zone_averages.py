@@ -43,7 +43,9 @@ class Farm:
 
 def members(index: SeriesIndex, zones: list[str]) -> dict[str, list[int]]:
     """The series of each zone, as who asks for averages has them."""
-    return {zone: [series for series, own in enumerate(index.zones) if own == zone] for zone in zones}
+    return {
+        zone: [series for series, own_partition in enumerate(index.zones) if own_partition == zone] for zone in zones
+    }
 
 
 def record(zone: str | None, time_ns: int, dimensions: dict[str, str], **measures: float | bool | str) -> WriteRecord:

@@ -30,7 +30,7 @@ def stream_of(row: Row) -> str:
 
 
 class Bench:
-    """Workers by number; each stream is owned by one, and read by all."""
+    """Workers by number; each partition is owned by one, and read by all."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Bench:
     ) -> None:
         self._place = (magnetic, scratch)
         self.now_ns = T0
-        self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {stream: [] for stream in STREAMS}
+        self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {partition: [] for partition in STREAMS}
         self.oracles: dict[TableId, Oracle] = {TABLE: Oracle()}
         self.workers: list[SharedStore] = []
         for _ in range(workers):
@@ -49,8 +49,8 @@ class Bench:
         self.owners: dict[str, Store] = {}
         self.worker_of: dict[str, int] = {}
         self.zombies: list[Store] = []
-        for number, stream in enumerate(STREAMS):
-            self.take(stream, number % workers)
+        for number, partition in enumerate(STREAMS):
+            self.take(partition, number % workers)
 
     def start_worker(self, templates: Mapping[tuple[str, str], TableSettings]) -> None:
         """One more, which owns nothing yet."""
@@ -59,71 +59,71 @@ class Bench:
             SharedStore.open(
                 magnetic,
                 scratch / str(len(self.workers)),
-                streams=STREAMS,
+                partitions=STREAMS,
                 memory_limit_bytes=1 << 26,
                 templates=templates,
                 clock_ns=lambda: self.now_ns,
-                log_end=lambda: {stream: len(frames) for stream, frames in self.log.items()},
+                log_end=lambda: {partition: len(frames) for partition, frames in self.log.items()},
             )
         )
 
-    def hand_over(self, stream: str, worker: int) -> None:
+    def hand_over(self, partition: str, worker: int) -> None:
         """The owner saves and lets go, and `worker` takes the stream."""
-        self.owners[stream].flush()
-        self.workers[self.worker_of[stream]].give_back(self.owners[stream])
-        self.take(stream, worker)
+        self.owners[partition].flush()
+        self.workers[self.worker_of[partition]].revoke(self.owners[partition])
+        self.take(partition, worker)
 
-    def take(self, stream: str, worker: int) -> None:
+    def take(self, partition: str, worker: int) -> None:
         """`worker` becomes the owner, and reads what is not durable again."""
-        store = self.workers[worker].take(stream)
-        self.owners[stream], self.worker_of[stream] = store, worker
-        for offset in range(store.replay_from(stream) or 0, len(self.log[stream])):
-            self.apply(stream, offset)
+        store = self.workers[worker].take(partition)
+        self.owners[partition], self.worker_of[partition] = store, worker
+        for offset in range(store.replay_from(partition) or 0, len(self.log[partition])):
+            self.apply(partition, offset)
 
     def write(self, rows: Sequence[Row], by_version: bool = False, table: TableId = TABLE) -> None:
         """One frame to each partition that these rows belong to."""
-        for stream in STREAMS:
-            mine = [row for row in rows if stream_of(row) == stream]
+        for partition in STREAMS:
+            mine = [row for row in rows if stream_of(row) == partition]
             if mine:
-                self.log[stream].append((table, mine, by_version))
+                self.log[partition].append((table, mine, by_version))
                 oracle = self.oracles.setdefault(table, Oracle())
                 expected = [oracle.apply(row, by_version=by_version) for row in mine]
-                found = self.apply(stream, len(self.log[stream]) - 1)
+                found = self.apply(partition, len(self.log[partition]) - 1)
                 visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
                 for row, outcome, other in zip(mine, found, expected, strict=True):
                     assert outcome == other or row.time_ns < visible_from, (row, Outcome(outcome), other)
 
-    def apply(self, stream: str, offset: int) -> list[int]:
-        """Give the owner one frame; one that was overtaken is opened anew and given all that it lacks."""
-        store = self.owners[stream]
-        outcomes = self.feed(store, stream, offset)
-        if store.is_overtaken:
-            self.retake(stream)
+    def apply(self, partition: str, offset: int) -> list[int]:
+        """Give the owner one frame; one that was fenced is opened anew and given all that it lacks."""
+        store = self.owners[partition]
+        outcomes = self.feed(store, partition, offset)
+        if store.is_fenced:
+            self.retake(partition)
         return outcomes
 
-    def feed(self, store: Store, stream: str, offset: int) -> list[int]:
-        table, rows, by_version = self.log[stream][offset]
+    def feed(self, store: Store, partition: str, offset: int) -> list[int]:
+        table, rows, by_version = self.log[partition][offset]
         half = len(rows) // 2
         outcomes: list[int] = []
         for part in (rows[:half], rows[half:]):  # a frame may come in several batches
             if part:
                 index = store.registry.of(table)
-                batch = batch_of(index, stream, [offset] * len(part), part, by_version=by_version)
+                batch = batch_of(index, partition, [offset] * len(part), part, by_version=by_version)
                 outcomes += store.apply(batch).outcomes.tolist()
-        store.advance(stream, offset)
+        store.advance(partition, offset)
         return outcomes
 
-    def retake(self, stream: str) -> None:
+    def retake(self, partition: str) -> None:
         """The owner lets go and takes the stream again."""
-        worker = self.worker_of[stream]
-        self.workers[worker].give_back(self.owners[stream])
-        self.take(stream, worker)
+        worker = self.worker_of[partition]
+        self.workers[worker].revoke(self.owners[partition])
+        self.take(partition, worker)
 
     def settle(self) -> None:
-        """Open anew who was overtaken, as a worker does."""
-        for stream, store in list(self.owners.items()):
-            if store.is_overtaken:
-                self.retake(stream)
+        """Open anew who was fenced, as a worker does."""
+        for partition, store in list(self.owners.items()):
+            if store.is_fenced:
+                self.retake(partition)
 
     def each(self, work: Callable[[Store], object]) -> None:
         """Do `work` on every owner's store."""
@@ -143,8 +143,8 @@ class Bench:
         asked = TailRequest.decode(request.encode())
         try:
             return [
-                pin(store) if self.worker_of[stream] == worker else TailReply.decode(store.tail(asked).encode())
-                for stream, store in self.owners.items()
+                pin(store) if self.worker_of[partition] == worker else TailReply.decode(store.tail(asked).encode())
+                for partition, store in self.owners.items()
             ]
         except Behind:
             self.settle()  # an owner may have found out just now

@@ -1,7 +1,7 @@
-"""A worker with one partition, as a program: `shared_worker.py MAGNETIC STREAM LAST`.
+"""A worker with one partition, as a program: `shared_worker.py MAGNETIC PARTITION LAST`.
 
-Reads the frames of the stream, each made from its offset, from where its store wants them up to LAST; flushes now and
-then, and merges whatever there is to merge. Prints the offset of each frame once it is applied.
+Reads the frames of the partition, each made from its offset, from where its store wants them up to LAST; flushes now
+and then, and merges whatever there is to merge. Prints the offset of each frame once it is applied.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from store.testing import Row, batch_of
 from tests.support.tables import attempt
 
 
-def frame(stream: str, offset: int) -> list[Row]:
+def frame(partition: str, offset: int) -> list[Row]:
     """New rows, one that was there, and one that corrects another; a column comes in the middle."""
-    sensors = [sensor for sensor in map(str, range(60)) if stream_of(_row(sensor, 0, 0.0)) == stream][:4]
+    sensors = [sensor for sensor in map(str, range(60)) if stream_of(_row(sensor, 0, 0.0)) == partition][:4]
     rows = [_row(sensor, offset * 10, float(offset)) for sensor in sensors]
     if offset:
         rows.append(_row(sensors[0], offset * 10 - 10, float(offset - 1)))
         rows.append(_row(sensors[1], offset * 10 - 10, offset + 0.5))
     if offset > 8:
-        rows.append(Row((("s", sensors[2]), ("site", stream[-1])), T0 + offset, (("late", True),)))
+        rows.append(Row((("s", sensors[2]), ("site", partition[-1])), T0 + offset, (("late", True),)))
     return rows
 
 
@@ -36,11 +36,11 @@ def _row(sensor: str, number: int, value: float) -> Row:
     return Row((("s", sensor),), T0 + number, (("v", value),))
 
 
-def feed(store: Store, stream: str, offset: int) -> None:
+def feed(store: Store, partition: str, offset: int) -> None:
     """One frame."""
-    rows = frame(stream, offset)
-    store.apply(batch_of(store.registry.of(TABLE), stream, [offset] * len(rows), rows))
-    store.advance(stream, offset)
+    rows = frame(partition, offset)
+    store.apply(batch_of(store.registry.of(TABLE), partition, [offset] * len(rows), rows))
+    store.advance(partition, offset)
 
 
 def merge(store: Store) -> None:
@@ -52,27 +52,27 @@ def merge(store: Store) -> None:
             attempt(store, table, functools.partial(table.rewrite, files))
 
 
-def main(magnetic: str, stream: str, last: int) -> None:
+def main(magnetic: str, partition: str, last: int) -> None:
     """Until LAST is applied and flushed."""
     upkeep.LOOK_EVERY_NS = 0
     shared = SharedStore.open(
         magnetic,
         Path(tempfile.gettempdir()),
-        streams=STREAMS,
+        partitions=STREAMS,
         memory_limit_bytes=1 << 26,
         templates=TEMPLATES,
         clock_ns=lambda: T0,
         log_end=dict,
     )
-    store = shared.take(stream)
-    for offset in range(store.replay_from(stream) or 0, last + 1):
-        feed(store, stream, offset)
+    store = shared.take(partition)
+    for offset in range(store.replay_from(partition) or 0, last + 1):
+        feed(store, partition, offset)
         print(offset, flush=True)  # noqa: T201  # read by the test
         if offset % 3 == 2:
             store.flush()
         if offset % 5 == 4:
             merge(store)
-        assert not store.is_overtaken
+        assert not store.is_fenced
     store.flush()
     shared.close()
 

@@ -36,9 +36,9 @@ class Asked:
 @pytest.fixture(params=[2, 0], ids=["that owns none", "that owns all"])
 def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
     bench = Bench(str(tmp_path / "magnetic"), tmp_path, workers=3)
-    for stream in STREAMS:
-        bench.workers[bench.worker_of[stream]].give_back(bench.owners[stream])
-        bench.take(stream, 0)
+    for partition in STREAMS:
+        bench.workers[bench.worker_of[partition]].revoke(bench.owners[partition])
+        bench.take(partition, 0)
     for number in range(4):
         bench.write([Row((("s", f"{n}"), ("zone", f"z{n % 2}")), T0 + number, (("v", float(n)),)) for n in range(6)])
         if number == 1:
@@ -95,7 +95,7 @@ def test_a_table_that_came_just_now_is_in_every_list(asked: Asked) -> None:
 
 
 def test_averages_are_those_of_the_owner(asked: Asked) -> None:
-    by_stream = {stream: store.registry.of(TABLE) for stream, store in asked.bench.owners.items()}
+    by_stream = {partition: store.registry.of(TABLE) for partition, store in asked.bench.owners.items()}
     for index in by_stream.values():
         if not len(index):
             continue

@@ -30,19 +30,19 @@ def row(number: int, value: float = 1.0, sensor: str = "1", name: str = "v") -> 
     return Row((("s", sensor),), T0 + number, ((name, value),))
 
 
-STREAM = stream_of(row(0))
+PARTITION = stream_of(row(0))
 
 
 def test_a_successor_counts_late_repeated_and_corrected_rows_once(bench: Bench) -> None:
     for number in range(6):
         bench.write([row(number * 10)])
         if number == 3:
-            bench.owners[STREAM].flush()
+            bench.owners[PARTITION].flush()
     bench.write([row(50), row(5), row(20, 2.0), row(50, 3.0)])
-    old = bench.worker_of[STREAM]
+    old = bench.worker_of[PARTITION]
 
-    bench.workers[old].give_back(bench.owners[STREAM])  # unflushed, as at a death
-    bench.take(STREAM, 1 - old)
+    bench.workers[old].revoke(bench.owners[PARTITION])  # unflushed, as at a death
+    bench.take(PARTITION, 1 - old)
     bench.write([row(5), row(20, 2.0), row(50, 3.0), row(30, 4.0)])
 
     bench.check()
@@ -50,20 +50,20 @@ def test_a_successor_counts_late_repeated_and_corrected_rows_once(bench: Bench) 
 
 def test_one_that_slept_while_its_partition_was_taken_over_writes_nothing(bench: Bench) -> None:
     bench.write([row(0)])
-    sleeper = bench.owners[STREAM]
+    sleeper = bench.owners[PARTITION]
     bench.zombies.append(sleeper)
-    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.take(PARTITION, 1 - bench.worker_of[PARTITION])
     bench.write([row(10)])
-    bench.owners[STREAM].flush()
-    table = bench.owners[STREAM].opened(TABLE)
+    bench.owners[PARTITION].flush()
+    table = bench.owners[PARTITION].opened(TABLE)
     assert table is not None
     before = inside(table).magnetic.refresh()
 
     sleeper.flush()
 
-    assert sleeper.is_overtaken
+    assert sleeper.is_fenced
     assert inside(table).magnetic.refresh().number == before.number
-    assert sleeper.apply(batch_of(sleeper.registry.of(TABLE), STREAM, [9], [row(9)])).outcomes.tolist() == [
+    assert sleeper.apply(batch_of(sleeper.registry.of(TABLE), PARTITION, [9], [row(9)])).outcomes.tolist() == [
         Outcome.SKIPPED
     ]
     bench.check()
@@ -71,18 +71,18 @@ def test_one_that_slept_while_its_partition_was_taken_over_writes_nothing(bench:
 
 def test_what_a_sleeper_saves_is_no_more_than_its_successor_needs(bench: Bench) -> None:
     bench.write([row(0)])
-    bench.zombies.append(bench.owners[STREAM])
-    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.zombies.append(bench.owners[PARTITION])
+    bench.take(PARTITION, 1 - bench.worker_of[PARTITION])
     for number in range(1, 4):
         bench.write([row(number * 10)])
-    bench.owners[STREAM].flush()
-    floor = bench.owners[STREAM].floor(STREAM)
+    bench.owners[PARTITION].flush()
+    low_watermark = bench.owners[PARTITION].low_watermark(PARTITION)
 
     bench.zombies[0].flush()
     bench.zombies[0].maintain()
 
-    bench.retake(STREAM)
-    assert bench.owners[STREAM].floor(STREAM) == floor == 4
+    bench.retake(PARTITION)
+    assert bench.owners[PARTITION].low_watermark(PARTITION) == low_watermark == 4
     bench.write([row(10), row(15)])
     bench.check()
 
@@ -90,17 +90,17 @@ def test_what_a_sleeper_saves_is_no_more_than_its_successor_needs(bench: Bench) 
 @pytest.mark.parametrize("is_asked_first", [True, False])
 def test_a_sleeper_that_commits_first_is_not_counted_beside_its_successor(bench: Bench, is_asked_first: bool) -> None:
     bench.write([row(0), row(10)])
-    bench.zombies.append(bench.owners[STREAM])
-    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.zombies.append(bench.owners[PARTITION])
+    bench.take(PARTITION, 1 - bench.worker_of[PARTITION])
     bench.write([row(20)])
 
     bench.zombies[0].flush()
     if is_asked_first:
         bench.check()
-    successor = bench.owners[STREAM]
+    successor = bench.owners[PARTITION]
     successor.flush()
 
-    assert successor.is_overtaken is not is_asked_first
+    assert successor.is_fenced is not is_asked_first
     bench.settle()
     bench.check()
     bench.write([row(10), row(30)])
@@ -113,8 +113,10 @@ def test_of_many_tables_rows_are_saved_together_for_the_successor(
     """Six tables wait in each of two partitions of a worker: together they are many."""
     monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 9)
     monkeypatch.setattr(upkeep, "COMMIT_EVERY_NS", 10_000_000_000)  # no table's turn comes
-    streams = [stream for stream in STREAMS if bench.worker_of[stream] == 0]
-    sensors = [next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == stream) for stream in streams]
+    partitions = [partition for partition in STREAMS if bench.worker_of[partition] == 0]
+    sensors = [
+        next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == partition) for partition in partitions
+    ]
     tables = [TableId("farm", "d", f"made {number}") for number in range(6)]
     bench.workers[0].catalog.create_database("farm", "d")
     for table in tables:
@@ -122,15 +124,15 @@ def test_of_many_tables_rows_are_saved_together_for_the_successor(
         bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)
     bench.now_ns += 26_000_000_000
 
-    for stream in streams:
-        bench.owners[stream].maintain()
+    for partition in partitions:
+        bench.owners[partition].maintain()
 
     assert not list((tmp_path / "magnetic").rglob("*.parquet"))
-    assert [bench.owners[stream].floor(stream) for stream in streams] == [6, 6]
-    for stream in streams:
-        bench.workers[0].give_back(bench.owners[stream])  # unflushed, as at a death
-        bench.take(stream, 1)
-        assert bench.owners[stream].replay_from(stream) == 6
+    assert [bench.owners[partition].low_watermark(partition) for partition in partitions] == [6, 6]
+    for partition in partitions:
+        bench.workers[0].revoke(bench.owners[partition])  # unflushed, as at a death
+        bench.take(partition, 1)
+        assert bench.owners[partition].replay_from(partition) == 6
     for table in tables:
         assert bench.found(0, table) == bench.found(1, table) == bench.expected(table) != []
         bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)  # sent again
@@ -144,22 +146,22 @@ def test_a_damaged_checkpoint_is_refused_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
     bench.write([row(0)])
-    bench.owners[STREAM].flush()
-    (kept,) = (tmp_path / "magnetic" / layout.SHARED).rglob(f"{layout.CHECKPOINT}/*")
+    bench.owners[PARTITION].flush()
+    (kept,) = (tmp_path / "magnetic" / layout.SHARED).rglob(f"{layout.PENDING_ROWS}/*")
     kept.write_bytes(data)
 
-    with pytest.raises(StoreFormatError, match=rf"{STREAM}.* is damaged: .*; put it back from a backup"):
-        bench.workers[1 - bench.worker_of[STREAM]].take(STREAM)
+    with pytest.raises(StoreFormatError, match=rf"{PARTITION}.* is damaged: .*; put it back from a backup"):
+        bench.workers[1 - bench.worker_of[PARTITION]].take(PARTITION)
 
 
 def test_where_nothing_is_kept_of_the_series_they_are_found_in_the_magnetic_tier(bench: Bench) -> None:
     bench.write([row(0), row(10), row(10, 2.0)])
-    bench.owners[STREAM].flush()
-    keep = bench.workers[0].keep(STREAM)
+    bench.owners[PARTITION].flush()
+    keep = bench.workers[0].keep(PARTITION)
     for kind in keep.kinds("series"):
         keep.forget(kind)
 
-    bench.retake(STREAM)
+    bench.retake(PARTITION)
     bench.write([row(0), row(5), row(10, 2.0)])
 
     bench.check()
@@ -169,8 +171,8 @@ def test_rows_that_left_memory_are_read_from_a_newer_version(bench: Bench, monke
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 3600.0)
     bench.write([row(0)])
     bench.check()  # both workers know the version without rows
-    bench.owners[STREAM].flush()
-    table = bench.owners[STREAM].opened(TABLE)
+    bench.owners[PARTITION].flush()
+    table = bench.owners[PARTITION].opened(TABLE)
     assert table is not None
     inside(table).memory.close_chunk()
     table.seal()
@@ -178,9 +180,9 @@ def test_rows_that_left_memory_are_read_from_a_newer_version(bench: Bench, monke
 
     bench.check()
 
-    behind = TailRequest("farm", "d", "t", 1, inside(table).magnetic.version.number, {STREAM: -1}, T0, T0 + 1, None)
+    behind = TailRequest("farm", "d", "t", 1, inside(table).magnetic.version.number, {PARTITION: -1}, T0, T0 + 1, None)
     with pytest.raises(Behind, match="are not all in RAM"):
-        bench.owners[STREAM].tail(behind)
+        bench.owners[PARTITION].tail(behind)
 
 
 def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> None:
@@ -189,7 +191,7 @@ def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> N
 
     with (
         bench.workers[0].snapshot(
-            "farm", lambda request, pin: [r for r in bench.gather(request, pin) if r.stream != silent]
+            "farm", lambda request, pin: [r for r in bench.gather(request, pin) if r.partition != silent]
         ) as s,
         pytest.raises(PartitionSilent, match=silent),
     ):
@@ -233,33 +235,35 @@ def test_dimensions_and_times_are_selected_in_files_and_in_memory_alike(bench: B
 
 def test_one_that_slept_answers_no_query_once_its_successor_has_committed(bench: Bench) -> None:
     bench.write([row(0)])
-    sleeper = bench.owners[STREAM]
+    sleeper = bench.owners[PARTITION]
     bench.zombies.append(sleeper)
-    bench.take(STREAM, 1 - bench.worker_of[STREAM])
+    bench.take(PARTITION, 1 - bench.worker_of[PARTITION])
     bench.write([row(10)])
-    bench.owners[STREAM].flush()
+    bench.owners[PARTITION].flush()
 
-    asked = TailRequest("farm", "d", "t", 1, 99, {STREAM: 1}, T0, T0 + 99, None)
-    assert bench.owners[STREAM].tail(asked).rows.num_rows == 0
+    asked = TailRequest("farm", "d", "t", 1, 99, {PARTITION: 1}, T0, T0 + 99, None)
+    assert bench.owners[PARTITION].tail(asked).rows.num_rows == 0
     with pytest.raises(Behind, match="another worker's"):
         sleeper.tail(asked)
-    assert sleeper.is_overtaken
+    assert sleeper.is_fenced
 
 
 def test_a_store_that_was_given_back_answers_no_query(bench: Bench) -> None:
     bench.write([row(0)])
-    store = bench.owners[STREAM]
-    bench.retake(STREAM)
+    store = bench.owners[PARTITION]
+    bench.retake(PARTITION)
 
     with pytest.raises(Behind):
-        store.tail(TailRequest("farm", "d", "t", 1, 99, {STREAM: -1}, T0, T0 + 99, None))
+        store.tail(TailRequest("farm", "d", "t", 1, 99, {PARTITION: -1}, T0, T0 + 99, None))
 
 
 def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
-    sensors = [next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == stream) for stream in STREAMS[:2]]
+    sensors = [
+        next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == partition) for partition in STREAMS[:2]
+    ]
     bench.write([row(0, sensor=sensors[0])])
     bench.owners[STREAMS[0]].flush()
     bench.write([Row((("s", sensors[1]), ("site", "x")), T0 + 1, (("humidity", 5.0),))])
@@ -279,18 +283,20 @@ def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
 
 @pytest.mark.parametrize("kinds", [(1.5, 2.5), (1.5, "text")], ids=["same type", "different types"])
 def test_two_that_meet_a_new_column_at_once_agree_on_it(bench: Bench, kinds: tuple[float | str, ...]) -> None:
-    sensors = [next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == stream) for stream in STREAMS[:2]]
+    sensors = [
+        next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == partition) for partition in STREAMS[:2]
+    ]
     bench.write([row(0, sensor=sensor) for sensor in sensors])
     barrier = threading.Barrier(2)
     outcomes: list[int] = [-1, -1]
 
     def meet(number: int) -> None:
-        store, stream = bench.owners[STREAMS[number]], STREAMS[number]
+        store, partition = bench.owners[STREAMS[number]], STREAMS[number]
         new = Row((("s", sensors[number]),), T0 + 1, (("new", kinds[number]),))
-        batch = batch_of(store.registry.of(TABLE), stream, [1], [new])
+        batch = batch_of(store.registry.of(TABLE), partition, [1], [new])
         barrier.wait(60)
         outcomes[number] = int(store.apply(batch).outcomes[0])
-        store.advance(stream, 1)
+        store.advance(partition, 1)
 
     threads = [threading.Thread(target=meet, args=(number,)) for number in range(2)]
     for thread in threads:

@@ -20,8 +20,8 @@ LAST = 24
 
 
 @contextmanager
-def worker(url: str, stream: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(HERE / "shared_worker.py"), url, stream, str(LAST)]
+def worker(url: str, partition: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(HERE / "shared_worker.py"), url, partition, str(LAST)]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent.parent.parent)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
@@ -57,15 +57,15 @@ def test_what_killed_workers_leave_is_whole_for_their_successors(
 
     bench = Bench(url, tmp_path)
     try:
-        for stream in STREAMS[:2]:
+        for partition in STREAMS[:2]:
             for offset in range(LAST + 1):
-                rows = frame(stream, offset)
-                bench.log[stream].append((TABLE, rows, False))
+                rows = frame(partition, offset)
+                bench.log[partition].append((TABLE, rows, False))
                 for row in rows:
                     bench.oracles[TABLE].apply(row)
-            bench.retake(stream)
+            bench.retake(partition)
 
-        assert bench.owners[STREAMS[0]].floor(STREAMS[0]) > 0
+        assert bench.owners[STREAMS[0]].low_watermark(STREAMS[0]) > 0
         bench.check()
         bench.each(lambda store: store.flush())
         bench.check()

@@ -51,23 +51,23 @@ class Workers(Bench):
             by_version,
         )
 
-    def move(self, stream: int, worker: int) -> None:
+    def move(self, partition: int, worker: int) -> None:
         """The owner gives the stream to a worker in good order."""
-        name = STREAMS[stream]
+        name = STREAMS[partition]
         store = self.owners[name]
         store.flush()
-        self.workers[self.worker_of[name]].give_back(store)
+        self.workers[self.worker_of[name]].revoke(store)
         self.take(name, worker)
 
-    def die(self, stream: int, worker: int) -> None:
+    def die(self, partition: int, worker: int) -> None:
         """The owner is gone without a word."""
-        name = STREAMS[stream]
-        self.workers[self.worker_of[name]].give_back(self.owners[name])
+        name = STREAMS[partition]
+        self.workers[self.worker_of[name]].revoke(self.owners[name])
         self.take(name, worker)
 
-    def doze(self, stream: int, worker: int) -> None:
-        """The owner sleeps, and another takes its stream."""
-        name = STREAMS[stream]
+    def doze(self, partition: int, worker: int) -> None:
+        """The owner sleeps, and another takes its partition."""
+        name = STREAMS[partition]
         self.zombies.append(self.owners[name])
         self.take(name, worker)
 
@@ -77,12 +77,12 @@ class Workers(Bench):
             store.flush()
         self.settle()
 
-    def flush(self, stream: int, _worker: int) -> None:
-        self.owners[STREAMS[stream]].flush()
+    def flush(self, partition: int, _worker: int) -> None:
+        self.owners[STREAMS[partition]].flush()
         self.settle()
 
-    def evict(self, stream: int, _worker: int) -> None:
-        store = self.owners[STREAMS[stream]]
+    def evict(self, partition: int, _worker: int) -> None:
+        store = self.owners[STREAMS[partition]]
         for table in store.all_tables():
             inside(table).memory.insert_head(self.now_ns)
             inside(table).memory.close_chunk()
@@ -105,7 +105,7 @@ class Workers(Bench):
 
 def _rewrite(store: Store) -> None:
     for table in store.all_tables():
-        if store.tables.is_keeper_of(table):
+        if store.tables.is_compaction_leader_of(table):
             attempt(store, table, table.refresh)
             files = table.files()
             for date in sorted({file.date for file in files}):

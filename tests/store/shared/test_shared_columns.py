@@ -1,4 +1,4 @@
-"""What is decided about columns on one worker holds on all of them, and whoever takes a stream."""
+"""What is decided about columns on one worker holds on all of them, and whoever takes a partition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from store.record import MeasureType
 from store.table.column_work import retype
 from store.testing import Row
 
-SENSORS = [next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == stream) for stream in STREAMS]
+SENSORS = [
+    next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == partition) for partition in STREAMS
+]
 
 
 @dataclass
@@ -60,8 +62,8 @@ def configured(units: Mapping[str, str]) -> dict[tuple[str, str], TableSettings]
     return {("d", "t"): TableSettings(RETENTION, from_config=True, units=units)}
 
 
-def write(bench: Bench, place: int, stream: int, **values: float | str) -> None:
-    bench.write([Row((("s", SENSORS[stream]),), T0 + place, tuple(values.items()))])
+def write(bench: Bench, place: int, partition: int, **values: float | str) -> None:
+    bench.write([Row((("s", SENSORS[partition]),), T0 + place, tuple(values.items()))])
 
 
 def values(bench: Bench, worker: int, *names: str) -> list[tuple[object, ...]]:
@@ -73,8 +75,8 @@ def values(bench: Bench, worker: int, *names: str) -> list[tuple[object, ...]]:
 
 
 def test_a_measure_is_retyped_for_all_workers(bench: Bench) -> None:
-    for stream in range(3):
-        write(bench, stream, stream, t=["1", "x", "3"][stream])
+    for partition in range(3):
+        write(bench, partition, partition, t=["1", "x", "3"][partition])
 
     retype(WorkerReader(bench, 0), TABLE, "t", MeasureType.DOUBLE)
 
@@ -83,17 +85,17 @@ def test_a_measure_is_retyped_for_all_workers(bench: Bench) -> None:
     bench.each(lambda store: store.take_in_changes())
     types = {"t": MeasureType.DOUBLE, "t_text": MeasureType.VARCHAR}
     assert [store.measure_types(TABLE) for store in bench.owners.values()] == [types] * 3
-    for stream in range(3):
-        write(bench, 3 + stream, stream, t=10.0)
+    for partition in range(3):
+        write(bench, 3 + partition, partition, t=10.0)
     bench.hand_over(STREAMS[0], 1)
     bench.each(lambda store: store.flush())
     assert [values(bench, worker, "t", "t_text") for worker in range(2)] == [[*expected, *[(10.0, None)] * 3]] * 2
 
 
 def test_workers_take_up_a_new_unit_one_after_the_other(bench: Bench) -> None:
-    """Until its owner has the new configuration, what comes in a stream is in the old unit, and is known as that."""
-    for stream in range(3):
-        write(bench, stream, stream, v=20.0)
+    """Until its owner has the new configuration, what comes in a partition is in the old unit, and is known as that."""
+    for partition in range(3):
+        write(bench, partition, partition, v=20.0)
     bench.start_worker(configured({"v": "fahrenheit"}))
 
     bench.hand_over(STREAMS[0], 2)
@@ -102,9 +104,9 @@ def test_workers_take_up_a_new_unit_one_after_the_other(bench: Bench) -> None:
 
     assert values(bench, 2, "v") == [(68.0,)] * 5
     assert values(bench, 0, "v") == [(20.0,)] * 5
-    for stream in (1, 2):
-        bench.hand_over(STREAMS[stream], 2)
-        write(bench, 4 + stream, stream, v=68.0)
+    for partition in (1, 2):
+        bench.hand_over(STREAMS[partition], 2)
+        write(bench, 4 + partition, partition, v=68.0)
     assert values(bench, 2, "v") == [(68.0,)] * 7
     bench.each(lambda store: store.flush())
     assert values(bench, 2, "v") == [(68.0,)] * 7
@@ -112,7 +114,7 @@ def test_workers_take_up_a_new_unit_one_after_the_other(bench: Bench) -> None:
 
 def test_a_stream_that_a_worker_does_not_know_yet_is_none_of_its_rows(bench: Bench) -> None:
     write(bench, 0, 0, v=20.0)
-    bench.workers[0].catalog.number_streams(["0123456789abcdef/readings/3"])
+    bench.workers[0].catalog.number_partitions(["0123456789abcdef/readings/3"])
     info = bench.workers[0].catalog.table(TABLE)
     eras = {"0123456789abcdef/readings/3": ((0, {"v": "fahrenheit"}),)}
     changes = type(info.changes)(units=info.changes.units, eras=eras)

@@ -14,33 +14,33 @@ def row(number: int, value: float = 1.0) -> Row:
     return Row((("s", "1"),), T0 + number, (("v", value),))
 
 
-STREAM = stream_of(row(0))
+PARTITION = stream_of(row(0))
 
 
 def test_partitions_change_hands_and_tables_come_and_go_in_a_bucket(s3_url: str, tmp_path: Path) -> None:
     bench = Bench(s3_url, tmp_path)
     try:
         bench.write([row(0), row(10), row(10, 2.0)])
-        bench.owners[STREAM].flush()
+        bench.owners[PARTITION].flush()
         bench.write([row(20), row(5), row(0, 3.0)])
-        bench.zombies.append(bench.owners[STREAM])
-        bench.take(STREAM, 1 - bench.worker_of[STREAM])
+        bench.zombies.append(bench.owners[PARTITION])
+        bench.take(PARTITION, 1 - bench.worker_of[PARTITION])
         bench.check()
-        bench.owners[STREAM].flush()
+        bench.owners[PARTITION].flush()
         bench.zombies[0].flush()
-        assert bench.zombies[0].is_overtaken
+        assert bench.zombies[0].is_fenced
         bench.each(_rewrite)
         bench.write([row(5), row(30)])
         bench.check()
 
-        other = bench.workers[1 - bench.worker_of[STREAM]].catalog
+        other = bench.workers[1 - bench.worker_of[PARTITION]].catalog
         other.delete_table(TABLE)
-        bench.owners[STREAM].flush()
+        bench.owners[PARTITION].flush()
         with pytest.raises(UnknownTable):
             bench.found(0)
         bench.oracles.clear()
         bench.write([row(40)])
-        bench.owners[STREAM].flush()
+        bench.owners[PARTITION].flush()
         assert other.table(TABLE).incarnation == 2
         assert bench.found(0) == bench.found(1) == bench.expected()
     finally:

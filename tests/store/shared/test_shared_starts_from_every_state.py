@@ -15,7 +15,7 @@ from store.store import Store
 from store.testing import Row, batch_of
 from tests.support.examples import some
 from tests.support.stopped_states import StoppedStates
-from tests.support.tables import inside, save_checkpoint
+from tests.support.tables import inside, save_pending_rows
 
 TABLE, MADE = TableId("default", "d", "t"), TableId("default", "made", "by_hand")
 STREAMS = ["0123456789abcdef/readings/0", "0123456789abcdef/readings/1"]
@@ -31,27 +31,27 @@ class Life:
         self.shared = SharedStore.open(
             str(folder),
             folder,
-            streams=STREAMS,
+            partitions=STREAMS,
             memory_limit_bytes=1 << 26,
             templates=TEMPLATES,
             clock_ns=lambda: T0,
-            log_end=lambda: {stream: len(rows) for stream, rows in self.log.items()},
+            log_end=lambda: {partition: len(rows) for partition, rows in self.log.items()},
         )
         self.stores: dict[str, Store] = {}
-        for stream in STREAMS:
-            store = self.stores[stream] = self.shared.take(stream)
-            for offset in range(store.replay_from(stream) or 0, len(log[stream])):
-                self._apply(stream, offset)
+        for partition in STREAMS:
+            store = self.stores[partition] = self.shared.take(partition)
+            for offset in range(store.replay_from(partition) or 0, len(log[partition])):
+                self._apply(partition, offset)
 
     def publish(self, partition: int, row: Row) -> None:
-        stream = STREAMS[partition]
-        self.log[stream].append(row)
-        self._apply(stream, len(self.log[stream]) - 1)
+        partition = STREAMS[partition]
+        self.log[partition].append(row)
+        self._apply(partition, len(self.log[partition]) - 1)
 
-    def _apply(self, stream: str, offset: int) -> None:
-        store = self.stores[stream]
-        store.apply(batch_of(store.registry.of(TABLE), stream, [offset], [self.log[stream][offset]]))
-        store.advance(stream, offset)
+    def _apply(self, partition: str, offset: int) -> None:
+        store = self.stores[partition]
+        store.apply(batch_of(store.registry.of(TABLE), partition, [offset], [self.log[partition][offset]]))
+        store.advance(partition, offset)
 
     def each_flushes(self) -> None:
         for store in self.stores.values():
@@ -70,9 +70,11 @@ def reading(sensor: str, number: int) -> Row:
 
 @pytest.mark.timeout(600)
 def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: Path) -> None:
-    log: dict[str, list[Row]] = {stream: [] for stream in STREAMS}
+    log: dict[str, list[Row]] = {partition: [] for partition in STREAMS}
     root = tmp_path / "magnetic"
-    watcher = StoppedStates(root, tmp_path / "states", lambda: {stream: list(rows) for stream, rows in log.items()})
+    watcher = StoppedStates(
+        root, tmp_path / "states", lambda: {partition: list(rows) for partition, rows in log.items()}
+    )
     with watcher.watching():
         life = Life(root, log)
         life.each_flushes()
@@ -82,7 +84,7 @@ def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: 
         watcher.take("flushed")
         life.publish(0, reading("c", 3))
         store = life.stores[STREAMS[0]]
-        save_checkpoint(store._home.checkpoint, store.all_tables(), store.advanced(), T0)
+        save_pending_rows(store._backend.pending_rows, store.all_tables(), store.advanced(), T0)
         store._upkeep.save_positions()
         life.publish(0, reading("a", 4))
         life.each_flushes()

@@ -27,7 +27,7 @@ MADE = TableId("farm", "d", "made")
 
 @pytest.fixture(params=["commits", "checkpoint"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """Rows are made durable by a commit of each table, or in the checkpoint of each partition."""
+    """Rows are made durable by a commit of each table, or in the pending rows of each partition."""
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
     if request.param == "checkpoint":
         monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
@@ -41,11 +41,11 @@ def row(number: int, value: float = 1.0, sensor: str = "1") -> Row:
     return Row((("s", sensor),), T0 + number, (("v", value),))
 
 
-STREAM = stream_of(row(0))
+PARTITION = stream_of(row(0))
 
 
 def other_worker(bench: Bench) -> SharedStore:
-    return bench.workers[1 - bench.worker_of[STREAM]]
+    return bench.workers[1 - bench.worker_of[PARTITION]]
 
 
 def test_a_table_made_by_one_worker_is_there_for_all_at_once(bench: Bench) -> None:
@@ -66,7 +66,7 @@ def test_a_table_deleted_by_another_worker_is_gone_and_no_flush_brings_it_back(
 ) -> None:
     bench.workers[0].catalog.create_table(MADE, TableSettings())
     bench.write([row(0)], table=MADE)
-    store = bench.owners[STREAM]
+    store = bench.owners[PARTITION]
     if is_flushed:
         store.flush()
         bench.write([row(10)], table=MADE)
@@ -75,7 +75,7 @@ def test_a_table_deleted_by_another_worker_is_gone_and_no_flush_brings_it_back(
     store.flush()
     store.maintain()
 
-    assert not store.is_overtaken
+    assert not store.is_fenced
     assert store.opened(MADE) is None
     assert not layout.table_folder(tmp_path / "magnetic", MADE).exists()
     for worker in range(2):
@@ -89,7 +89,7 @@ def test_a_flush_that_is_too_late_to_hear_of_a_deletion_writes_where_nobody_read
 ) -> None:
     bench.workers[0].catalog.create_table(MADE, TableSettings())
     bench.write([row(0)], table=MADE)
-    store, catalog = bench.owners[STREAM], other_worker(bench).catalog
+    store, catalog = bench.owners[PARTITION], other_worker(bench).catalog
 
     def delete_and_make_anew(_: object) -> bool:
         monkeypatch.delattr(store.tables, "is_there")
@@ -103,7 +103,7 @@ def test_a_flush_that_is_too_late_to_hear_of_a_deletion_writes_where_nobody_read
     assert bench.found(0, MADE) == bench.found(1, MADE) == []
     del bench.oracles[MADE]
     bench.write([row(20)], table=MADE)
-    bench.owners[STREAM].flush()
+    bench.owners[PARTITION].flush()
     assert bench.found(0, MADE) == bench.found(1, MADE) == bench.expected(MADE)
 
 
@@ -114,7 +114,7 @@ def test_rows_of_a_deleted_table_do_not_come_back_with_the_log(bench: Bench) -> 
     catalog.delete_table(MADE)
     catalog.create_table(MADE, TableSettings())
 
-    bench.retake(STREAM)  # from the floor: the rows are applied again
+    bench.retake(PARTITION)  # from the low watermark: the rows are applied again
 
     assert bench.found(0, MADE) == bench.found(1, MADE) == []
 
@@ -128,12 +128,12 @@ def test_a_record_that_met_the_deleted_table_is_in_the_one_made_anew(bench: Benc
     catalog.create_table(MADE, TableSettings())
     del bench.oracles[MADE]
 
-    store = bench.owners[STREAM]
-    bench.log[STREAM].append((MADE, [row(10), row(30)], False))
-    assert bench.feed(store, STREAM, 1) == [Outcome.SAME, Outcome.NEW]
+    store = bench.owners[PARTITION]
+    bench.log[PARTITION].append((MADE, [row(10), row(30)], False))
+    assert bench.feed(store, PARTITION, 1) == [Outcome.SAME, Outcome.NEW]
     store.flush()
 
-    assert store.is_overtaken
+    assert store.is_fenced
     bench.settle()
     assert bench.found(0, MADE) == bench.found(1, MADE)
     assert len(bench.found(0, MADE)) == 2
@@ -143,9 +143,9 @@ def test_a_table_of_the_configuration_comes_to_be_again_for_the_records_after_it
     bench.write([row(0)])
     other_worker(bench).catalog.delete_table(TABLE)
 
-    store = bench.owners[STREAM]
-    bench.log[STREAM].append((TABLE, [row(10)], False))
-    bench.feed(store, STREAM, 1)
+    store = bench.owners[PARTITION]
+    bench.log[PARTITION].append((TABLE, [row(10)], False))
+    bench.feed(store, PARTITION, 1)
     store.flush()
     bench.settle()
 
@@ -157,7 +157,7 @@ def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.write([row(0)])
-    bench.owners[STREAM].flush()
+    bench.owners[PARTITION].flush()
     monkeypatch.setattr(SharedStore, "remove_files", lambda *_: None)
     bench.workers[0].catalog.delete_table(TABLE)
     monkeypatch.undo()
@@ -223,7 +223,7 @@ for number in range(8):
     except TableExists:
         pass
     catalog.create_table(TableId("farm", f"d{number}", sys.argv[2]), TableSettings())
-    catalog.number_streams([f"{sys.argv[2]}/{number}"])
+    catalog.number_partitions([f"{sys.argv[2]}/{number}"])
 print(won)
 """
 
@@ -248,9 +248,9 @@ def test_of_many_who_make_one_table_at_once_one_does_and_nobodys_change_is_lost(
     catalog = SharedCatalog(open_objects(str(tmp_path)), {}, lambda: 1, dict, lambda _: None)
     assert sum(won) == 8
     assert len(catalog.all_tables()) == 8 * 4
-    assert sorted(catalog.streams) == sorted(f"own{worker}/{number}" for worker in range(3) for number in range(8))
-    assert len(set(catalog.streams)) == 24
+    assert sorted(catalog.partitions) == sorted(f"own{worker}/{number}" for worker in range(3) for number in range(8))
+    assert len(set(catalog.partitions)) == 24
 
 
 def test_streams_have_the_same_numbers_for_all(bench: Bench) -> None:
-    assert list(bench.workers[0].catalog.streams) == list(bench.workers[1].catalog.streams) == STREAMS
+    assert list(bench.workers[0].catalog.partitions) == list(bench.workers[1].catalog.partitions) == STREAMS

@@ -17,30 +17,30 @@ FRAMES = 60
 
 
 class Busy:
-    """A bench whose stores are used by several threads; each stream's store is replaced under its own lock."""
+    """A bench whose stores are used by several threads; each partition's store is replaced under its own lock."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.applied = dict.fromkeys(STREAMS, 0)
         self.begun = dict.fromkeys(STREAMS, 0)
-        self.locks = {stream: threading.Lock() for stream in STREAMS}
+        self.locks = {partition: threading.Lock() for partition in STREAMS}
         self.is_over = threading.Event()
         self.errors: list[BaseException] = []
 
-    def write(self, stream: str) -> None:
-        sensor = next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == stream)
-        first = len(self.bench.log[stream])
+    def write(self, partition: str) -> None:
+        sensor = next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == partition)
+        first = len(self.bench.log[partition])
         for offset in range(first, first + FRAMES):
             rows = [Row((("s", sensor),), T0 + offset * 10 + n, (("v", 1.0),)) for n in range(5)]
             if offset > first:  # repeated, and corrected to the same sum
                 rows += [Row((("s", sensor),), T0 + offset * 10 - 10, (("v", 1.0),))]
-            self.bench.log[stream].append((TABLE, rows, False))
-            with self.locks[stream]:
-                store = self.bench.owners[stream]
-                self.begun[stream] += 5
-                store.apply(batch_of(store.registry.of(TABLE), stream, [offset] * len(rows), rows))
-                store.advance(stream, offset)
-                self.applied[stream] += 5
+            self.bench.log[partition].append((TABLE, rows, False))
+            with self.locks[partition]:
+                store = self.bench.owners[partition]
+                self.begun[partition] += 5
+                store.apply(batch_of(store.registry.of(TABLE), partition, [offset] * len(rows), rows))
+                store.advance(partition, offset)
+                self.applied[partition] += 5
 
     def look_after(self, worker: int) -> None:
         while not self.is_over.is_set():
@@ -71,9 +71,9 @@ class Busy:
 
     def gather(self, worker: int, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
         replies: list[TailReply | PinnedRows] = []
-        for stream in STREAMS:
-            with self.locks[stream]:
-                store, is_here = self.bench.owners[stream], self.bench.worker_of[stream] == worker
+        for partition in STREAMS:
+            with self.locks[partition]:
+                store, is_here = self.bench.owners[partition], self.bench.worker_of[partition] == worker
                 replies.append(pin(store) if is_here else store.tail(request))
         return replies
 
@@ -90,7 +90,7 @@ def test_queries_are_whole_whatever_goes_on_meanwhile(tmp_path: Path) -> None:
     for worker in range(2):
         assert bench.found(worker) == bench.expected()  # and knows the columns now
     busy = Busy(bench)
-    sensor_rows = [lambda stream=stream: busy.write(stream) for stream in STREAMS]
+    sensor_rows = [lambda partition=partition: busy.write(partition) for partition in STREAMS]
     others = [lambda worker=worker: busy.look_after(worker) for worker in range(2)]
     others += [lambda worker=worker: busy.query(worker) for worker in range(2)]
     threads = [threading.Thread(target=busy.run, args=(work,)) for work in (*sensor_rows, *others)]

@@ -12,7 +12,7 @@ from store.store import Store
 from store.testing import Row, batch_of
 
 T0 = 1_795_000_000_000_000_000
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 TABLE = TableId("farm", "d", "t")
 
 
@@ -38,8 +38,8 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 def feed(store: Store, offset: int, rows: int = 1) -> None:
     new = [Row((("s", "1"),), T0 + offset * 1_000_000 + i, (("v", float(i)),)) for i in range(rows)]
-    store.apply(batch_of(store.registry.of(TABLE), STREAM, [offset] * rows, new))
-    store.advance(STREAM, offset)
+    store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset] * rows, new))
+    store.advance(PARTITION, offset)
 
 
 def test_a_table_whose_rows_never_pause_is_flushed_in_time(store: Store, clock: Clock) -> None:
@@ -48,8 +48,8 @@ def test_a_table_whose_rows_never_pause_is_flushed_in_time(store: Store, clock: 
         store.maintain()
         clock.now_ns += 1_000_000_000
 
-    assert store.floor(STREAM) > 0
-    assert 30 - store.floor(STREAM) <= 1 + upkeep.FLUSH_AFTER_NS // 1_000_000_000
+    assert store.low_watermark(PARTITION) > 0
+    assert 30 - store.low_watermark(PARTITION) <= 1 + upkeep.FLUSH_AFTER_NS // 1_000_000_000
 
 
 def test_a_table_whose_rows_never_pause_is_flushed_after_so_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,4 +58,4 @@ def test_a_table_whose_rows_never_pause_is_flushed_after_so_many(store: Store, m
         feed(store, offset, rows=100)
         store.maintain()
 
-    assert 30 - store.floor(STREAM) <= 1 + 1_000 // 100
+    assert 30 - store.low_watermark(PARTITION) <= 1 + 1_000 // 100

@@ -19,7 +19,7 @@ from store.testing import Row, batch_of
 from tests.support.tables import evict_sealed, inside
 
 T0 = 1_795_000_000_000_000_000
-STREAM = "0123/readings/0"
+PARTITION = "0123/readings/0"
 TABLE = TableId("farm", "d", "t")
 NEW, SAME, REPLACED, MERGED = Outcome.NEW, Outcome.SAME, Outcome.REPLACED, Outcome.MERGED
 WHOLE = {"temperature": 21.5, "humidity": 48.0, "co2": 611.0}
@@ -42,9 +42,11 @@ class Bench:
     def write(self, *rows: dict[str, float], version: int = 1, by_version: bool = False) -> list[int]:
         """Messages of one moment, all in one batch."""
         made = [Row((("s", "1"),), T0, tuple(values.items()), version) for values in rows]
-        batch = batch_of(self.store.registry.of(TABLE), STREAM, [self.offset] * len(made), made, by_version=by_version)
+        batch = batch_of(
+            self.store.registry.of(TABLE), PARTITION, [self.offset] * len(made), made, by_version=by_version
+        )
         outcomes: list[int] = self.store.apply(batch).outcomes.tolist()
-        self.store.advance(STREAM, self.offset)
+        self.store.advance(PARTITION, self.offset)
         self.offset += 1
         return outcomes
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.alerting.archive.alerts import Alert, retrial
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
 from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
@@ -30,7 +30,7 @@ MOST_RETRIED = 10_000
 STATUSES = ("firing", "resolved")
 
 
-@router.get("", summary="Alerts, newest first", **answers(told.Alerts))
+@router.get("", summary="Alerts, newest first", **answers(responses.Alerts))
 def alerts(
     parts: Parts,
     account: Account,
@@ -39,7 +39,7 @@ def alerts(
     zone: str | None = None,
     before: Before = None,
     limit: Limit = 100,
-) -> told.Alerts:
+) -> responses.Alerts:
     """Each alert as its webhook has it, with its table and zone."""
     if status not in (None, *STATUSES):
         raise bad_parameter("status", status, f"one of {', '.join(STATUSES)}")
@@ -47,7 +47,7 @@ def alerts(
     return {"alerts": [_alert(alert) for alert in found], "next": found[-1].seq if len(found) == limit else None}
 
 
-@router.get("/deliveries", summary="Deliveries to webhooks, newest first", **answers(told.Deliveries))
+@router.get("/deliveries", summary="Deliveries to webhooks, newest first", **answers(responses.Deliveries))
 def deliveries(
     parts: Parts,
     account: Account,
@@ -55,7 +55,7 @@ def deliveries(
     state: str | None = None,
     before: Before = None,
     limit: Limit = 100,
-) -> told.Deliveries:
+) -> responses.Deliveries:
     """One entry an alert status and receiver: queued, delivered or given up, after how many attempts, and why."""
     if state is not None and state not in set(DeliveryState):
         raise bad_parameter("state", state, f"one of {', '.join(DeliveryState)}")
@@ -79,8 +79,10 @@ class Retry(BaseModel):
     receiver: str | None = None
 
 
-@router.post("/deliveries/retry", summary="Try failed deliveries again", **answers(told.Retried, 403, 404, *OF_BODIES))
-async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) -> told.Retried:
+@router.post(
+    "/deliveries/retry", summary="Try failed deliveries again", **answers(responses.Retried, 403, 404, *OF_BODIES)
+)
+async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) -> responses.Retried:
     """Deliveries that were given up, or wait after a failure, are due now, and tried for another day.
 
     At most 10,000 a request: `more` says whether others are left. A firing whose resolved was delivered is not tried.
@@ -101,13 +103,13 @@ async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) ->
     return {"retried": len(found), "more": len(found) == MOST_RETRIED}
 
 
-def _alert(alert: Alert) -> told.Alert:
+def _alert(alert: Alert) -> responses.Alert:
     data = alert.event["data"]
     shown = {"table": alert.table, "zone": alert.zone, **data, "updated": alert.event["timestamp"]}
-    return cast("told.Alert", shown)
+    return cast("responses.Alert", shown)
 
 
-def _delivery(delivery: Delivery) -> told.Delivery:
+def _delivery(delivery: Delivery) -> responses.Delivery:
     settled_ns = delivery.settled_ns
     is_queued = delivery.state is DeliveryState.QUEUED
     return {

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.described import answers
 from pipeline.api.http.problems import bad_parameter
 from pipeline.api.http.services import Services, asker, services
@@ -35,7 +35,7 @@ TIMEOUT_S = 30.0
 MAX_BINS = 100_000
 
 
-@router.get("/zones/{zone:path}/averages", summary="Averages of one zone", **answers(told.Averages, 404, 409, 504))
+@router.get("/zones/{zone:path}/averages", summary="Averages of one zone", **answers(responses.Averages, 404, 409, 504))
 async def averages_of_zone(
     parts: Parts,
     asker: Asking,
@@ -46,14 +46,14 @@ async def averages_of_zone(
     width: Bin = None,
     tz: Tz = None,
     table: Table = None,
-) -> told.Averages:
+) -> responses.Averages:
     """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
     results = await _averages(parts, asker, [zone], [measure], (start, to, width, tz), table)
     return results[0]
 
 
 @router.get(
-    "/averages", summary="Averages of several zones and measures", **answers(told.AveragesOfSeveral, 404, 409, 504)
+    "/averages", summary="Averages of several zones and measures", **answers(responses.AveragesOfSeveral, 404, 409, 504)
 )
 async def averages(
     parts: Parts,
@@ -65,7 +65,7 @@ async def averages(
     width: Bin = None,
     tz: Tz = None,
     table: Table = None,
-) -> told.AveragesOfSeveral:
+) -> responses.AveragesOfSeveral:
     """One result a zone and measure, in the order they were named."""
     return {"results": await _averages(parts, asker, zone, measure, (start, to, width, tz), table)}
 
@@ -77,7 +77,7 @@ async def _averages(
     measures: list[str],
     times: tuple[str, str | None, str | None, str | None],
     table: str | None,
-) -> list[told.Averages]:
+) -> list[responses.Averages]:
     start, to, width, tz = times
     now_ns = parts.clock_ns()
     from_ns = time_ns("from", start, now_ns)
@@ -89,9 +89,9 @@ async def _averages(
     if bins is not None and (last_ns - from_ns) // bins.width_ns > MAX_BINS:
         raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
 
-    def answer() -> dict[tuple[str, str], told.Averages]:
+    def answer() -> dict[tuple[str, str], responses.Averages]:
         members = {zone: parts.directory.members(asker.account, zone, table) for zone in zones}
-        shaped: dict[tuple[str, str], told.Averages] = {}
+        shaped: dict[tuple[str, str], responses.Averages] = {}
         with parts.store.snapshot(asker.account) as snapshot:
             for index, series in by_table(members):
                 found = index.table
@@ -137,7 +137,7 @@ def _bins(width: str | None, tz: str | None) -> Bins | None:
         raise bad_parameter("tz", tz, str(error)) from None
 
 
-def _row(row: Average, from_ns: int) -> told.Average:
+def _row(row: Average, from_ns: int) -> responses.Average:
     """Without bins, the one average's time is `from`."""
     return {
         "time": rfc3339(from_ns if row.time_ns is None else row.time_ns),

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.alerting.archive.dead_letters import ArchivedLetter
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
 from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
@@ -31,7 +31,7 @@ MAX_REPLAYED = 1000
 _BY_ARRIVAL = frozenset({Reason.TOO_FAR_AHEAD, Reason.TOO_LATE})
 
 
-@router.get("", summary="Messages that could not become records, newest first", **answers(told.DeadLetters))
+@router.get("", summary="Messages that could not become records, newest first", **answers(responses.DeadLetters))
 def dead_letters(
     parts: Parts,
     account: Account,
@@ -42,7 +42,7 @@ def dead_letters(
     replayed: bool | None = None,
     before: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> told.DeadLetters:
+) -> responses.DeadLetters:
     """Payloads are given as text where they are UTF-8, else as base64."""
     if reason is not None and reason not in set(Reason):
         raise bad_parameter("reason", reason, f"one of {', '.join(Reason)}")
@@ -60,8 +60,8 @@ def dead_letters(
     return {"dead_letters": [_shown(entry) for entry in found], "next": found[-1].seq if len(found) == limit else None}
 
 
-@router.get("/{letter_id}", summary="One dead letter", **answers(told.DeadLetter, 404))
-def dead_letter(parts: Parts, account: Account, letter_id: str) -> told.DeadLetter:
+@router.get("/{letter_id}", summary="One dead letter", **answers(responses.DeadLetter, 404))
+def dead_letter(parts: Parts, account: Account, letter_id: str) -> responses.DeadLetter:
     """By its id."""
     return _shown(_find(parts, account, letter_id, "letter_id"))
 
@@ -75,8 +75,8 @@ class Replay(BaseModel):
     up_to: int | None = Field(None, ge=0, lt=2**63, description="`up_to` of the answer before")
 
 
-@router.post("/replay", summary="Replay dead letters", **answers(told.Replayed, 403, 404, *OF_BODIES))
-async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> told.Replayed:
+@router.post("/replay", summary="Replay dead letters", **answers(responses.Replayed, 403, 404, *OF_BODIES))
+async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> responses.Replayed:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 
     Those that were refused for the distance of their own time from their arrival are judged anew, as if they came now:
@@ -146,9 +146,9 @@ def _find(parts: Services, account: str, letter_id: str, parameter: str) -> Arch
     return found
 
 
-def _shown(entry: ArchivedLetter) -> told.DeadLetter:
+def _shown(entry: ArchivedLetter) -> responses.DeadLetter:
     letter = entry.letter
-    shown: told.DeadLetter = {
+    shown: responses.DeadLetter = {
         "id": letter.id,
         "mqtt_topic": letter.mqtt_topic,
         "reason": letter.reason.value,

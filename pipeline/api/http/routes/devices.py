@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.described import answers
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/devices", tags=["devices"])
 @router.get(
     "",
     summary="Devices by when they were last heard of, newest first, and what of theirs was rejected",
-    **answers(told.Devices, 504),
+    **answers(responses.Devices, 504),
 )
 async def devices(
     parts: Annotated[Services, Depends(services)],
@@ -29,14 +29,14 @@ async def devices(
     table: Annotated[str | None, Query(description="only this database.table")] = None,
     zone: Annotated[str | None, Query(description="only this zone")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-) -> told.Devices:
+) -> responses.Devices:
     """A device is a series of a table: its dimensions and measure name.
 
     Rejected messages have no dimensions yet, so they are counted by MQTT topic and reason, over the dead letters kept.
     `bent` counts fields that were bent to store them, or left, since this worker's start, by table and field.
     """
 
-    def answer() -> told.Devices:
+    def answer() -> responses.Devices:
         return {
             "devices": [_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
             "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
@@ -46,7 +46,7 @@ async def devices(
     return await parts.lists.run(asker, answer, text="devices")
 
 
-def _device(device: Device) -> told.Device:
+def _device(device: Device) -> responses.Device:
     return {
         "table": f"{device.database}.{device.table}",
         "zone": device.zone,
@@ -56,7 +56,7 @@ def _device(device: Device) -> told.Device:
     }
 
 
-def _rejected(rejected: RejectedMessages) -> told.Rejected:
+def _rejected(rejected: RejectedMessages) -> responses.Rejected:
     return {
         "mqtt_topic": rejected.mqtt_topic,
         "reason": rejected.reason,
@@ -66,7 +66,7 @@ def _rejected(rejected: RejectedMessages) -> told.Rejected:
     }
 
 
-def _bent(found: BentField) -> told.Bent:
+def _bent(found: BentField) -> responses.Bent:
     return {
         "table": found.table_name,
         "field": found.field,

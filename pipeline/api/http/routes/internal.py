@@ -17,10 +17,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from pipeline.api.http.services import Internal, services
-from pipeline.api.inventory.shared import Asked
+from pipeline.api.inventory.shared import InventoryRequest
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import NOT_OWNED, TIER
-from pipeline.cluster.outcomes import OutcomeAsked, outcome_here, tell
+from pipeline.cluster.outcomes import OutcomeRequest, encode_outcome, outcome_here
 
 T = TypeVar("T")
 
@@ -70,43 +70,45 @@ async def tail(parts: Parts, request: Request) -> Response:
 @router.post("/zones")
 async def zones(parts: Parts, request: Request) -> Response:
     """The zones of an account in this worker's partitions."""
-    asked = await _asked(request)
-    return await _packed(parts, lambda: parts.directory.zones(asked.account, asked.table))
+    wanted = await _wanted(request)
+    return await _packed(parts, lambda: parts.directory.zones(wanted.account, wanted.table))
 
 
 @router.post("/series")
 async def series(parts: Parts, request: Request) -> Response:
     """The series of a zone in this worker's partitions."""
-    asked = await _asked(request)
-    return await _packed(parts, lambda: parts.directory.series(asked.account, asked.zone or "", asked.table))
+    wanted = await _wanted(request)
+    return await _packed(parts, lambda: parts.directory.series(wanted.account, wanted.zone or "", wanted.table))
 
 
 @router.post("/devices")
 async def devices(parts: Parts, request: Request) -> Response:
     """The devices heard of last in this worker's partitions."""
-    asked = await _asked(request)
-    return await _packed(parts, lambda: parts.directory.devices(asked.account, asked.table, asked.zone, asked.limit))
+    wanted = await _wanted(request)
+    return await _packed(
+        parts, lambda: parts.directory.devices(wanted.account, wanted.table, wanted.zone, wanted.limit)
+    )
 
 
 @router.post("/rejected")
 async def rejected(parts: Parts, request: Request) -> Response:
     """What was rejected, of the worker that keeps the dead letters."""
-    asked = await _asked(request)
-    return await _packed(parts, lambda: parts.rejected(asked.account, asked.limit))
+    wanted = await _wanted(request)
+    return await _packed(parts, lambda: parts.rejected(wanted.account, wanted.limit))
 
 
 @router.post("/outcome")
 async def outcome(parts: Parts, request: Request) -> Response:
     """What became of a WriteRecords request, once it is known."""
-    asked = msgspec.msgpack.decode(await request.body(), type=OutcomeAsked)
+    wanted = msgspec.msgpack.decode(await request.body(), type=OutcomeRequest)
     try:
-        return Response(tell(await outcome_here(parts.owned, asked)))
+        return Response(encode_outcome(await outcome_here(parts.owned, wanted)))
     except TimeoutError:
-        raise Refused(504, f"offset {asked.offset} was not applied within {asked.within_s:g} s") from None
+        raise Refused(504, f"offset {wanted.offset} was not applied within {wanted.within_s:g} s") from None
 
 
-async def _asked(request: Request) -> Asked:
-    return msgspec.msgpack.decode(await request.body(), type=Asked)
+async def _wanted(request: Request) -> InventoryRequest:
+    return msgspec.msgpack.decode(await request.body(), type=InventoryRequest)
 
 
 async def _packed(parts: Internal, answer: Callable[[], object]) -> Response:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
 from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
@@ -31,14 +31,14 @@ Asking = Annotated[Asker, Depends(asker)]
 
 
 @router.get(
-    "", summary="The measures, by table: type, unit, and what they were before", **answers(told.Measures, 404, 504)
+    "", summary="The measures, by table: type, unit, and what they were before", **answers(responses.Measures, 404, 504)
 )
 async def measures(
     parts: Parts, asker: Asking, table: Annotated[str | None, Query(description="only this database.table")] = None
-) -> told.Measures:
+) -> responses.Measures:
     """`since` is when the type or unit was changed, null if it never was; `earlier` are those that older rows have."""
 
-    def answer() -> told.Measures:
+    def answer() -> responses.Measures:
         tables = [info for info in parts.store.catalog.tables(asker.account) if is_asked(info.table, table)]
         if table is not None and not tables:
             raise UnknownTable(f"there is no table {table}; /v1/zones lists those with rows")
@@ -62,9 +62,11 @@ class Retype(BaseModel):
 @router.post(
     "/retype",
     summary="Give a measure another type, from now on and in older rows as they are read",
-    **answers(told.Measure, 403, 404, *OF_BODIES, 504),
+    **answers(responses.Measure, 403, 404, *OF_BODIES, 504),
 )
-async def retype_measure(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Retype) -> told.Measure:
+async def retype_measure(
+    parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Retype
+) -> responses.Measure:
     """Nothing that is stored is written anew: older values are cast when they are read, and what cannot be cast is
     read under `<measure>_<type>` (`_text` for varchar). Every worker has it within a second, and for good.
     """
@@ -87,9 +89,9 @@ class Unit(BaseModel):
 @router.post(
     "/unit",
     summary="State in which unit the older values of a measure really are",
-    **answers(told.Measure, 403, 404, *OF_BODIES, 504),
+    **answers(responses.Measure, 403, 404, *OF_BODIES, 504),
 )
-async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Unit) -> told.Measure:
+async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Unit) -> responses.Measure:
     """After the configuration has got another unit: for when the one before was wrong. Older values are then
     converted from this one, or, where it is the present one, taken as they are.
     """
@@ -99,10 +101,10 @@ async def restate(parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking
 
 async def _changed(
     parts: Services, asker: Asker, body: Retype | Unit, work: Callable[[TableId], tuple[TableInfo, TableSchema]]
-) -> told.Measure:
+) -> responses.Measure:
     table = TableId(asker.account, *body.table.split(".", 1))
 
-    def answer() -> told.Measure:
+    def answer() -> responses.Measure:
         try:
             info, schema = work(table)
         except (UnknownDatabase, UnknownTable) as error:
@@ -112,7 +114,7 @@ async def _changed(
     return await parts.lists.run(asker, answer, text="a change of measures")
 
 
-def _measures(info: TableInfo, schema: TableSchema) -> list[told.Measure]:
+def _measures(info: TableInfo, schema: TableSchema) -> list[responses.Measure]:
     table, units = f"{info.table.database}.{info.table.table}", {**info.changes.units, **info.settings.units}
     return [
         {

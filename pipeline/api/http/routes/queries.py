@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.forwarding import FORWARDED, forwarded
 from pipeline.api.http.problems import Problem
@@ -21,12 +21,12 @@ Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
 
 
-@router.get("", summary="Queries that run or wait, the oldest first", **answers(told.Queries))
-async def queries(parts: Parts, account: Account) -> told.Queries:
+@router.get("", summary="Queries that run or wait, the oldest first", **answers(responses.Queries))
+async def queries(parts: Parts, account: Account) -> responses.Queries:
     """SQL on either protocol, and averages; those of the worker that is asked."""
     now_ns = parts.clock_ns()
-    listed: list[told.Query] = []
-    for query in parts.queries.asked(account):
+    listed: list[responses.Query] = []
+    for query in parts.queries.active(account):
         started_ns = None if query.ran_s is None else now_ns - int(query.ran_s * NS)
         asked_ns = (started_ns or now_ns) - int(query.waited_s * NS)
         listed.append(
@@ -41,14 +41,14 @@ async def queries(parts: Parts, account: Account) -> told.Queries:
     return {"queries": listed}
 
 
-@router.post("/{query_id}/cancel", summary="End a query", **answers(told.Cancelled, 404, *OF_BODIES))
-async def cancel(request: Request, parts: Parts, account: Account, query_id: str) -> told.Cancelled | Response:
+@router.post("/{query_id}/cancel", summary="End a query", **answers(responses.Cancelled, 404, *OF_BODIES))
+async def cancel(request: Request, parts: Parts, account: Account, query_id: str) -> responses.Cancelled | Response:
     """Whoever waits for its answer gets a 409. Whichever worker runs it is told."""
     if parts.queries.cancel(account, query_id):
         return {"cancelled": query_id}
-    if parts.keepers is not None and FORWARDED not in request.headers:
-        for other in await asyncio.to_thread(parts.keepers.others):
-            answer = await forwarded(parts.keepers, other, request)
+    if parts.topic_owners is not None and FORWARDED not in request.headers:
+        for other in await asyncio.to_thread(parts.topic_owners.others):
+            answer = await forwarded(parts.topic_owners, other, request)
             if answer.status_code != 404:
                 return answer
     raise Problem(404, f"no query {query_id} runs or waits; /v1/queries lists those that do", parameter="query_id")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from pipeline.api.http.answers import Readiness
 from pipeline.api.http.described import json_of
+from pipeline.api.http.responses import Readiness
 from pipeline.api.http.services import Services, services
 
 router = APIRouter(tags=["operations"])

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.api.http import answers as told
+from pipeline.api.http import responses
 from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, account, services
@@ -30,20 +30,20 @@ class Check(BaseModel):
     file: str = Field(default="rules", description="its name, used in error messages")
 
 
-@router.get("", summary="The rules in force", **answers(told.Rules, 404))
-def rules(parts: Parts, account: Account) -> told.Rules:
+@router.get("", summary="The rules in force", **answers(responses.Rules, 404))
+def rules(parts: Parts, account: Account) -> responses.Rules:
     """Each with its file, how many of its signals are pending and firing, and why it may never fire (`warnings`)."""
     book = _book(parts)
     found = [rule for rule in book.rules.rules if account in rule.where.get("account", (account,))]
     return {"rules": [_entry(book, rule, account) for rule in found]}
 
 
-@router.post("/check", summary="Errors and warnings of a rule file", **answers(told.Checked, 404, *OF_BODIES))
-def check(parts: Parts, account: Account, body: Check) -> told.Checked:
+@router.post("/check", summary="Errors and warnings of a rule file", **answers(responses.Checked, 404, *OF_BODIES))
+def check(parts: Parts, account: Account, body: Check) -> responses.Checked:
     """`problems` are errors; `warnings` say why a rule may never fire, judged by the tables of this server."""
     book = _book(parts)
     found, problems = parse_rules(body.text, body.file)
-    warnings: list[told.RuleWarning] = [
+    warnings: list[responses.RuleWarning] = [
         {"rule": rule.name, "warning": doubt.text} for rule in found for doubt in book.doubts(rule, account=account)
     ]
     return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
@@ -55,7 +55,7 @@ def _book(parts: Services) -> RuleBook:
     return parts.rules
 
 
-def _entry(book: RuleBook, rule: Rule, account: str) -> told.RuleInForce:
+def _entry(book: RuleBook, rule: Rule, account: str) -> responses.RuleInForce:
     standing = book.standing(rule, account)
     return {
         "rule": rule.name,

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from pipeline.api.http.described import Responses, refusals
-from pipeline.api.http.forwarding import FORWARDED, Keepers, forwarded
+from pipeline.api.http.forwarding import FORWARDED, TopicOwners, forwarded
 from pipeline.api.http.services import Services, asker_of, services
 from pipeline.api.http.slots import Asker
 from pipeline.base import metrics
@@ -96,14 +96,14 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
     needed = _role_for(operation)
     if operation in REQUESTS and not who.role.includes(needed):
         return _told(AccessDenied(_NOT_ALLOWED.format(account, operation, who.role, needed)))
-    if parts.keepers is not None and FORWARDED not in headers:
+    if parts.topic_owners is not None and FORWARDED not in headers:
         try:
-            keeper = _page_keeper(parts.keepers, target, body)
-            if keeper is not None:
-                return await forwarded(parts.keepers, keeper, request)
+            owner = _page_owner(parts.topic_owners, target, body)
+            if owner is not None:
+                return await forwarded(parts.topic_owners, owner, request)
             if target.endswith(".CancelQuery"):  # an id does not tell who keeps the result
-                for other in await asyncio.to_thread(parts.keepers.others):
-                    await forwarded(parts.keepers, other, request)
+                for other in await asyncio.to_thread(parts.topic_owners.others):
+                    await forwarded(parts.topic_owners, other, request)
         except PeerUnavailable as error:
             return _told(Throttling(f"The query's result is not within reach now; try again later ({error})"))
     answer = await parts.endpoint.handle(
@@ -143,12 +143,12 @@ class _Page(msgspec.Struct):
     NextToken: str = ""
 
 
-def _page_keeper(keepers: Keepers, target: str, body: bytes) -> str | None:
+def _page_owner(topic_owners: TopicOwners, target: str, body: bytes) -> str | None:
     """The other worker that keeps the result of which a further page is asked for."""
     if not target.endswith(".Query") or b'"NextToken"' not in body:
         return None
     try:
-        return keepers.page_keeper(msgspec.json.decode(body, type=_Page).NextToken)
+        return topic_owners.page_owner(msgspec.json.decode(body, type=_Page).NextToken)
     except msgspec.MsgspecError:
         return None  # the endpoint says what is wrong with it
 

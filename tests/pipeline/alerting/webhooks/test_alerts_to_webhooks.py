@@ -37,7 +37,7 @@ async def test_alerts_of_the_log_are_kept_and_delivered_once(office: Any, alert_
 
         keeping = SimpleNamespace(
             archive=office.archive,
-            stream=NAME,
+            partition_id=NAME,
             receivers=sender.receivers,
             wake=sender.wake,
             note=None,

@@ -43,7 +43,7 @@ def asked(port: int, method: str, path: str, body: object = None, **headers: str
 
 
 def running(slots: QuerySlots, account: str = "default") -> int:
-    return sum(query.ran_s is not None for query in slots.asked(account))
+    return sum(query.ran_s is not None for query in slots.active(account))
 
 
 def test_sql_ends_when_its_client_hangs_up(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_sql_ends_when_its_client_hangs_up(tmp_path: Path) -> None:
         assert running(slots, "a") + running(slots, "b") == 3
         for connection in heavy:
             connection.close()
-        wait_for(lambda: not slots.asked("a") and not slots.asked("b"), "abandoned queries end")
+        wait_for(lambda: not slots.active("a") and not slots.active("b"), "abandoned queries end")
 
 
 def test_timestreams_query_ends_when_its_client_hangs_up_or_it_is_cancelled(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_timestreams_query_ends_when_its_client_hangs_up_or_it_is_cancelled(tmp_
         wait_for(lambda: running(slots) == 2, "the heavy queries run")
 
         heavy[0].close()
-        wait_for(lambda: len(slots.asked("default")) == 1, "the abandoned query ends")
-        query_id = slots.asked("default")[0].id
+        wait_for(lambda: len(slots.active("default")) == 1, "the abandoned query ends")
+        query_id = slots.active("default")[0].id
         httpx.post(
             f"http://127.0.0.1:{port}/",
             json={"QueryId": query_id},

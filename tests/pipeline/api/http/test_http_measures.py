@@ -82,7 +82,7 @@ async def test_nonsense_is_refused_in_words(
     assert words in answer.json()["detail"]
 
 
-async def test_a_unit_that_never_changed_has_nothing_to_mend(service: HttpService, http: httpx.AsyncClient) -> None:
+async def test_a_unit_that_never_changed_has_nothing_to_correct(service: HttpService, http: httpx.AsyncClient) -> None:
     await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS, "temperature": 1})
     body = {"table": "farm.climate", "measure": "temperature", "unit": "fahrenheit"}
 

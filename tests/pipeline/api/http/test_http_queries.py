@@ -36,10 +36,10 @@ async def test_a_query_of_another_worker_is_ended_there(service: HttpService, ht
     told: list[tuple[str, str]] = []
 
     class Others:
-        def keeper_of(self, topic: str) -> str | None:
+        def owner_of(self, topic: str) -> str | None:
             return None
 
-        def page_keeper(self, token: str) -> str | None:
+        def page_owner(self, token: str) -> str | None:
             return None
 
         def others(self) -> list[str]:
@@ -51,7 +51,7 @@ async def test_a_query_of_another_worker_is_ended_there(service: HttpService, ht
             body = b'{"cancelled":"A1"}' if runs else b"{}"
             return Answered(200 if runs else 404, {"content-type": "application/json"}, body)
 
-    service.app.state.services = replace(service.app.state.services, keepers=Others())
+    service.app.state.services = replace(service.app.state.services, topic_owners=Others())
     found, none = await http.post("/v1/queries/A1/cancel"), await http.post("/v1/queries/B2/cancel")
     forwarded = await http.post("/v1/queries/A1/cancel", headers={"x-streamgauge-forwarded": "1"})
 

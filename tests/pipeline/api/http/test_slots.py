@@ -62,7 +62,7 @@ async def test_what_runs_ends_when_who_asked_hangs_up(slots: QuerySlots) -> None
 
     asked = [asyncio.ensure_future(slots.run(Asker("a", hang_up), work)) for _ in range(2)]
     third = asking(slots, "b", lambda: "cheap")
-    await until(lambda: len([query for query in slots.asked("a") if query.ran_s is not None]) == 1)
+    await until(lambda: len([query for query in slots.active("a") if query.ran_s is not None]) == 1)
 
     gone.set()
 
@@ -81,15 +81,15 @@ async def test_an_account_waits_for_itself_and_not_for_others(slots: QuerySlots)
 
 async def test_a_query_is_cancelled_by_its_id_whether_it_runs_or_waits(slots: QuerySlots) -> None:
     asked = [asking(slots, "a"), asking(slots, "a")]
-    await until(lambda: len(slots.asked("a")) == 2)
+    await until(lambda: len(slots.active("a")) == 2)
 
-    ids = [query.id for query in slots.asked("a")]
+    ids = [query.id for query in slots.active("a")]
     assert not slots.cancel("b", ids[0])
     assert all(slots.cancel("a", query_id) for query_id in ids)
 
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(error) for error in answers] == [QueryCancelled, QueryCancelled]
-    assert slots.asked("a") == []
+    assert slots.active("a") == []
 
 
 async def test_a_query_ends_when_its_time_is_over(slots: QuerySlots) -> None:
@@ -109,7 +109,7 @@ async def test_what_cannot_be_interrupted_is_given_up_and_its_slot_is_anothers(s
     for _ in stuck:
         assert await asyncio.to_thread(began.acquire, timeout=WITHIN_S)
     for account in ("a", "b"):
-        assert slots.cancel(account, slots.asked(account)[0].id)
+        assert slots.cancel(account, slots.active(account)[0].id)
 
     answers = await asyncio.gather(*stuck, return_exceptions=True)
 
@@ -124,11 +124,11 @@ async def test_what_cannot_be_interrupted_is_given_up_and_its_slot_is_anothers(s
 async def test_more_than_may_wait_are_refused_and_the_next_is_not(slots: QuerySlots) -> None:
     """Rather than answered ever later."""
     heavy = [asking(slots, "a") for _ in range(3)]
-    await until(lambda: len(slots.asked("a")) == 3)
+    await until(lambda: len(slots.active("a")) == 3)
 
     with pytest.raises(Busy, match="2 queries of 'a' are waiting already"):
         await slots.run(Asker("a"), endless)
 
     heavy[0].cancel()
-    await until(lambda: len(slots.asked("a")) == 2)
+    await until(lambda: len(slots.active("a")) == 2)
     asking(slots, "a")

@@ -161,7 +161,7 @@ WRONG = {
 
 @pytest.mark.processes
 @pytest.mark.parametrize("case", WRONG)
-async def test_what_is_wrong_is_said_with_how_to_mend_it_and_without_secrets(secured: Secured, case: str) -> None:
+async def test_what_is_wrong_is_said_with_its_remedy_and_without_secrets(secured: Secured, case: str) -> None:
     settings, kind, words = WRONG[case]
     url = str(settings["url"]).format(plain=secured.plain, secure=secured.secure_port, free=free_port())
     given = {**settings, "url": url, "topics": ("a/#",)}

@@ -123,8 +123,8 @@ def test_a_gateway_that_is_told_to_end_stores_and_acknowledges_what_it_took_in(
 
 
 def test_gateways_without_a_worker_tell_their_metrics_at_an_address_they_share(tmp_path: Path) -> None:
-    keeper, address = reserve(Address("127.0.0.1", 0), "listener.metrics")
-    with keeper, ExitStack() as stack:
+    owner, address = reserve(Address("127.0.0.1", 0), "listener.metrics")
+    with owner, ExitStack() as stack:
         for name, count in (("a", 3), ("b", 1)):
             process = Process(tmp_path, "--name", name, STREAMGAUGE_LISTENER__METRICS=str(address))
             stack.callback(process.end, signal.SIGKILL)

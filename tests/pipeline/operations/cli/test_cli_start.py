@@ -18,7 +18,7 @@ from pipeline.config.load import load
 from pipeline.operations.cli import group
 from pipeline.operations.cli.commands import COMMANDS
 from pipeline.operations.cli.up import child_command, status
-from pipeline.operations.supervisor.status import Figures
+from pipeline.operations.supervisor.status import WorkerStatus
 from rules.errors import RuleFileError
 from store.errors import StoreError
 from tests.support.product import COMMAND
@@ -188,15 +188,15 @@ def test_children_get_the_resolved_addresses_and_never_the_folder_they_stand_in(
 
 
 def test_the_status_line_counts_what_came_since_it_looked_last() -> None:
-    before = Figures(messages=100, alerts=1, lag_s=0.0, connections=5)
-    now = Figures(messages=20_100, alerts=2, lag_s=0.25, connections=2_000)
+    before = WorkerStatus(messages=100, alerts=1, lag_s=0.0, connections=5)
+    now = WorkerStatus(messages=20_100, alerts=2, lag_s=0.25, connections=2_000)
 
     assert status(before, now, 2.0) == "10,000 messages/s · 20,100 in all · 2,000 connections · 0.2 s behind · 2 alerts"
 
 
 def test_the_status_line_says_when_the_worker_does_not_answer_and_never_a_negative_rate() -> None:
-    now = Figures(messages=5, alerts=0, lag_s=0.0, connections=0)
+    now = WorkerStatus(messages=5, alerts=0, lag_s=0.0, connections=0)
 
     assert status(now, None, 2.0) == "… the worker does not answer"
-    assert status(Figures(9_000, 0, 0.0, 0), now, 2.0).startswith("0 messages/s · 5 in all")
+    assert status(WorkerStatus(9_000, 0, 0.0, 0), now, 2.0).startswith("0 messages/s · 5 in all")
     assert status(None, now, 2.0).startswith("0 messages/s · 5 in all")

@@ -274,7 +274,7 @@ def test_a_server_is_reached_by_tcp_and_by_tls_where_it_is_trusted(tls_server: t
 
     assert (plain.wrong, trusted.wrong) == ("", "")
     assert untrusted.wrong.startswith(f"localhost:{port}: its certificate is not trusted: ")
-    assert "ca" in untrusted.mend
+    assert "ca" in untrusted.remedy
 
 
 def test_a_port_where_nothing_listens_is_told_apart_from_a_name_nobody_knows() -> None:

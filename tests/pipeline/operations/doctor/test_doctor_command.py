@@ -69,7 +69,7 @@ def test_a_machine_without_a_data_dir_is_fine_and_none_is_made(tmp_path: Path) -
         *("settings", "rules", "data_dir", "columns", "ports", "disk", "open files", "clock", "memory", "certificates"),
         *("brokers", "receivers", "kafka", "bucket", "versions", "server"),
     }
-    assert all(found["mend"] for found in said.findings if found["level"] != "ok")
+    assert all(found["remedy"] for found in said.findings if found["level"] != "ok")
 
 
 def test_a_wrong_configuration_is_exit_code_2_with_its_line(tmp_path: Path) -> None:
@@ -163,13 +163,13 @@ def test_a_disk_with_less_than_min_free_fails_full_to_the_last_byte_or_not(tmp_p
     if small_disk.is_mount():
         fill(small_disk / "fill")
     full = doctor(tmp_path)
-    mends = [found["mend"] for found in full.failed if found["check"] == "data_dir"]
+    remedies = [found["remedy"] for found in full.failed if found["check"] == "data_dir"]
 
     assert with_room.code == full.code == 1
     assert "fail" in dict(with_room.of("disk"))
     assert "fail" in dict(full.of("disk"))
     assert "the gateway takes nothing in" in full.of("disk")[0][1]
-    assert mends == (["make room on its disk"] if small_disk.is_mount() else [])
+    assert remedies == (["make room on its disk"] if small_disk.is_mount() else [])
     assert [path.name for path in small_disk.iterdir()] in (["fill"], [])
 
 
@@ -232,7 +232,7 @@ def test_into_a_pipe_it_prints_one_line_a_finding(tmp_path: Path) -> None:
     done = subprocess.run([*COMMAND, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
 
     header, *lines = done.stdout.splitlines()
-    assert header.split("\t") == ["level", "check", "what", "mend"]
+    assert header.split("\t") == ["level", "check", "what", "remedy"]
     assert {line.split("\t")[0] for line in lines} <= {"ok", "warn"}
     assert {len(line.split("\t")) for line in lines} == {4}
 
@@ -255,4 +255,4 @@ def test_brokers_kafka_and_a_bucket_that_are_not_there_fail_with_what_to_do(tmp_
     assert {"brokers", "kafka", "bucket"} <= set(failed)
     assert str(port) in failed["brokers"]["what"]
     assert str(port) in failed["kafka"]["what"]
-    assert all(failed[check]["mend"] for check in ("brokers", "kafka", "bucket"))
+    assert all(failed[check]["remedy"] for check in ("brokers", "kafka", "bucket"))

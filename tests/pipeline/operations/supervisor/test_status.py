@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY
 
 from pipeline.base import metrics
 from pipeline.operations.supervisor import status
-from pipeline.operations.supervisor.status import Figures, figures_in
+from pipeline.operations.supervisor.status import WorkerStatus, status_in
 
 PAGE = """\
 # HELP streamgauge_gateway_messages_total PUBLISH packets taken in
@@ -19,12 +19,12 @@ streamgauge_rules_alerts_total{status="resolved"} 2.0
 """
 
 
-def test_figures_are_summed_over_labels_and_alerts_count_when_they_fire() -> None:
-    assert figures_in(PAGE) == Figures(messages=1_200_040.0, alerts=3.0, lag_s=0.25, connections=17.0)
+def test_statuses_are_summed_over_labels_and_alerts_count_when_they_fire() -> None:
+    assert status_in(PAGE) == WorkerStatus(messages=1_200_040.0, alerts=3.0, lag_s=0.25, connections=17.0)
 
 
 def test_what_the_page_does_not_hold_is_zero() -> None:
-    assert figures_in("") == Figures(0.0, 0.0, 0.0, 0.0)
+    assert status_in("") == WorkerStatus(0.0, 0.0, 0.0, 0.0)
 
 
 def test_the_names_are_those_of_the_metrics() -> None:

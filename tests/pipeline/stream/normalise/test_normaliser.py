@@ -265,7 +265,7 @@ def test_a_batch_has_the_types_that_the_store_expects() -> None:
     assert batch.version.tolist() == [1, 1]
     assert batch.measures["a"].type == pa.float64()
     assert batch.measures["b"].to_pylist() == [None, "x"]
-    assert batch.stream == STREAM
+    assert batch.partition == STREAM
 
 
 def test_a_measure_that_is_null_in_every_row_is_no_column() -> None:

@@ -1,6 +1,6 @@
-"""A table's part of the checkpoint: its unflushed rows, taken out, and put back at the next start.
+"""A table's part of the pending rows: its unflushed rows, taken out, and put back at the next start.
 
-What the checkpoint is for, and where it is kept: `store.state.checkpoint`.
+What the pending rows is for, and where it is kept: `store.state.pending_rows`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from store.catalog.schema import Column, kind_of
 from store.memory.tier import Rows
 from store.record import Int32s, MeasureType, SeriesKey
 from store.sequence import OFFSET_BITS
-from store.state.checkpoint import Entry
+from store.state.pending_rows import Entry
 from store.table.core import Core
 from store.table.flush import unflushed_rows
 from store.table.registering import register_columns
@@ -45,11 +45,13 @@ def entry_of(core: Core, advanced: Mapping[str, int], now_ns: int) -> Entry:
 def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: int) -> None:
     """Put the saved rows back, but for those the table has already."""
     rows = pa.ipc.open_stream(entry.rows).read_all()
-    covered = core.numbered({stream: covered_to(stream) for stream in entry.positions})
+    covered = core.numbered({partition: covered_to(partition) for partition in entry.positions})
     offsets = rows[layout.SEQUENCE].to_numpy() >> OFFSET_BITS
-    streams = rows[layout.STREAM].to_numpy()
-    beyond = np.array([offset > covered[stream] for offset, stream in zip(offsets, streams, strict=True)], np.bool_)
-    rows, streams = rows.filter(pa.array(beyond)), streams[beyond]
+    partitions = rows[layout.PARTITION].to_numpy()
+    beyond = np.array(
+        [offset > covered[partition] for offset, partition in zip(offsets, partitions, strict=True)], np.bool_
+    )
+    rows, partitions = rows.filter(pa.array(beyond)), partitions[beyond]
     columns = [
         Column(name, kind_of(kind), MeasureType(type_), physical) for name, kind, type_, physical in entry.columns
     ]
@@ -57,25 +59,25 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
         core.columns.stored.add(column)
     for dimensions, measure_name, zone in entry.series:
         core.index.id_of(SeriesKey(dimensions, measure_name), zone)
-    if core.own is not None:
+    if core.own_partition is not None:
         register_columns(core, {})
     series = _series(core, rows, [column for column in columns if column.kind == "dimension"])
     measures = [column.physical for column in columns if column.kind == "measure"]
-    for stream in entry.positions:
-        number = core.number_of(stream)
-        of_stream = np.flatnonzero(streams == number)
-        if len(of_stream):
-            part = rows.take(pa.array(of_stream)).combine_chunks()
+    for partition in entry.positions:
+        number = core.number_of(partition)
+        of_partition = np.flatnonzero(partitions == number)
+        if len(of_partition):
+            part = rows.take(pa.array(of_partition)).combine_chunks()
             times, versions, sequence = (
                 part[name].to_numpy() for name in (layout.TIME_NS, layout.VERSION, layout.SEQUENCE)
             )
             values = {name: part[name].combine_chunks() for name in measures}
-            _put_back(core, Rows(series[of_stream], times, versions, number, sequence, values), stream, now_ns)
+            _put_back(core, Rows(series[of_partition], times, versions, number, sequence, values), partition, now_ns)
     core.superseded.mark(np.frombuffer(entry.superseded_ns, np.int64))
     core.progress.saved = dict(entry.positions)
 
 
-def _put_back(core: Core, rows: Rows, stream: str, now_ns: int) -> None:
+def _put_back(core: Core, rows: Rows, partition: str, now_ns: int) -> None:
     """They are in RAM again, unflushed."""
     with core.lock:
         core.know_series()
@@ -83,7 +85,7 @@ def _put_back(core: Core, rows: Rows, stream: str, now_ns: int) -> None:
         core.memory.insert_head(now_ns)
         core.state.remember(rows.series, rows.time_ns, None)
         offsets = rows.sequence >> OFFSET_BITS
-        core.progress.stored(stream, int(offsets.min()), int(offsets.max()), now_ns, 0)
+        core.progress.stored(partition, int(offsets.min()), int(offsets.max()), now_ns, 0)
 
 
 def _series(core: Core, rows: pa.Table, dimensions: list[Column]) -> Int32s:

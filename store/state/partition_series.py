@@ -1,4 +1,5 @@
-"""The series of a table as the owner of a stream leaves them for its successor, kept with the position of each flush.
+"""The series of a table as the owner of a partition leaves them for its successor, kept with the position of each
+flush.
 
 What `store.state.series_file` is in a private folder. It is good for rows up to its offset: to be ahead of the magnetic
 tier is harmless, and one that is behind is not used. Keys are packed once, in blocks, since each flush keeps them all
@@ -20,7 +21,7 @@ from store.catalog.schema import Column, Columns
 from store.errors import StoreFormatError
 from store.memory.newness import NEVER_NS
 from store.record import Int64s, SeriesIndex, SeriesKey
-from store.state.keep import StreamKeep
+from store.state.keep import PartitionState
 from store.state.series_file import Persisted
 
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
@@ -32,12 +33,12 @@ class _State(msgspec.Struct, array_like=True):
     superseded_ns: bytes
 
 
-class StreamSeries:
-    """What is kept of the series of one table in one stream. One thread writes."""
+class PartitionSeries:
+    """What is kept of the series of one table in one partition. One thread writes."""
 
-    def __init__(self, keep: StreamKeep, stream: str, kind: str) -> None:
+    def __init__(self, keep: PartitionState, partition: str, kind: str) -> None:
         self._keep = keep
-        self._stream = stream
+        self._partition = partition
         self._kind = kind
         self.restart()
 
@@ -70,15 +71,15 @@ class StreamSeries:
         self,
         index: SeriesIndex,
         columns: list[Column],  # noqa: ARG002  # the Delta table has them before the first row that needs them
-        streams: list[str],  # noqa: ARG002  # the catalog has them
+        partitions: list[str],  # noqa: ARG002  # the catalog has them
         last_ns: Int64s,
         superseded_ns: Int64s,
         positions: Mapping[str, int],
     ) -> None:
-        """Keep all of it as good for the stream's position."""
+        """Keep all of it as good for the partition's position."""
         self._pack(index, len(last_ns))
         state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes())
-        self._keep.save(self._kind, positions[self._stream], msgspec.msgpack.encode(state))
+        self._keep.save(self._kind, positions[self._partition], msgspec.msgpack.encode(state))
 
     def restart(self) -> None:
         """The next `save` packs every key."""

@@ -1,4 +1,4 @@
-"""The checkpoint: unflushed rows of many small tables saved as one, so that they need no commits of their own.
+"""The pending rows: unflushed rows of many small tables saved as one, so that they need no commits of their own.
 
 With more than about 150 tables a commit of each every 30 s would be more than five a second. Their rows are saved here
 together instead, each table's with its position, and a table is committed when it has grown or waited its turn. At the
@@ -41,7 +41,7 @@ class Entry(msgspec.Struct, array_like=True):
         return TableId(self.account, self.database, self.table)
 
 
-class CheckpointKeeping(Protocol):
+class PendingRowsKeeping(Protocol):
     """Where a checkpoint is kept."""
 
     name: str  # for messages
@@ -55,7 +55,7 @@ class CheckpointKeeping(Protocol):
         ...
 
 
-class CheckpointFile:
+class PendingRowsFile:
     """A file."""
 
     def __init__(self, path: Path) -> None:
@@ -63,20 +63,20 @@ class CheckpointFile:
         self._path = path
 
     def load(self) -> bytes | None:
-        """See `CheckpointKeeping`."""
+        """See `PendingRowsKeeping`."""
         return self._path.read_bytes() if self._path.exists() else None
 
     def save(self, data: bytes, advanced: Mapping[str, int]) -> None:  # noqa: ARG002  # its entries say it
-        """See `CheckpointKeeping`."""
+        """See `PendingRowsKeeping`."""
         write_atomic(self._path, data)
 
 
-def save(keeping: CheckpointKeeping, entries: Iterable[Entry], advanced: Mapping[str, int]) -> None:
+def save(keeping: PendingRowsKeeping, entries: Iterable[Entry], advanced: Mapping[str, int]) -> None:
     """Save durably what tables have beyond their magnetic tiers up to `advanced`; replaces the last."""
     keeping.save(msgspec.msgpack.encode([entry for entry in entries if entry.rows]), advanced)
 
 
-def load(keeping: CheckpointKeeping) -> dict[TableId, Entry]:
+def load(keeping: PendingRowsKeeping) -> dict[TableId, Entry]:
     """What is saved, by table. Raises StoreFormatError if it is damaged."""
     data = keeping.load()
     try:

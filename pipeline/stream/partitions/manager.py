@@ -1,6 +1,6 @@
-"""The partitions that the log gives this worker: taken from where their last owners left off, and given back saved.
+"""The partitions that the log gives this worker: taken from where their last owners left off, and revoked saved.
 
-The embedded log gives all it has, once; Kafka some, at each rebalance. Then all are given back, and what comes is taken
+The embedded log gives all it has, once; Kafka some, at each rebalance. Then all are revoked, and what comes is taken
 up anew: nothing in memory has to be proven to be still true. What was not saved comes again from the log.
 """
 
@@ -25,13 +25,13 @@ from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.rule_state import RuleKeep, RuleState
 from rules import Engine, RuleSet
 from store.errors import StoreError
-from store.layout import CHECKPOINT
+from store.layout import PENDING_ROWS
 from store.shared import SharedStore
 
 log = logging.getLogger(__name__)
 
 
-class PartitionKeeper:
+class PartitionManager:
     """Opens, saves and closes partitions. Methods without `async` may block for milliseconds."""
 
     def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet) -> None:
@@ -39,20 +39,20 @@ class PartitionKeeper:
         self._admin = admin
         self._rules = rules
         self._routes = routes_from(config.tables)
-        self._streams = [admin.stream(READINGS, number) for number in range(admin.partitions_of(READINGS))]
-        self._saving = threading.Lock()  # upkeep of a store, and the last flush before it is given back
+        self._partition_ids = [admin.partition_id(READINGS, number) for number in range(admin.partitions_of(READINGS))]
+        self._saving = threading.Lock()  # upkeep of a store, and the last flush before it is revoked
         self.store = SharedStore.open(
             config.magnetic_url,
             config.layout.data_dir,
-            streams=self._streams,
+            partitions=self._partition_ids,
             memory_limit_bytes=config.memory_limit,
             templates=config.templates(),
             clock_ns=time.time_ns,
             log_end=self._log_end,
         )
-        self.owned = OwnedPartitions(len(self._streams))
-        self.on_overtaken: Callable[[], None] = lambda: None
-        self._overtaken: Partition | None = None
+        self.owned = OwnedPartitions(len(self._partition_ids))
+        self.on_fenced: Callable[[], None] = lambda: None
+        self._fenced: Partition | None = None
 
     def table_names(self) -> set[str]:
         """The names (database.table) of all tables there are, of every account."""
@@ -61,7 +61,7 @@ class PartitionKeeper:
     async def assigned(self, numbers: set[int]) -> None:
         """These partitions of [readings], and no others, are this worker's from here on."""
         began_s = time.monotonic()
-        taken = await asyncio.gather(*(asyncio.to_thread(self._take, number) for number in sorted(numbers)))
+        taken = await asyncio.gather(*(asyncio.to_thread(self._load, number) for number in sorted(numbers)))
         for partition in taken:
             self.owned.add(partition)
             to_replay = partition.progress.frames_to_replay
@@ -81,7 +81,7 @@ class PartitionKeeper:
                 await partition.rules.save_pass()
             except StoreError as error:
                 log.warning("partition %d is revoked and was not saved: %s", partition.number, error)
-            await asyncio.to_thread(self._give_back, partition)
+            await asyncio.to_thread(self._revoke, partition)
             log.info("revoked partition %d of [%s]", partition.number, READINGS)
 
     def start_offset(self, number: int) -> int | None:
@@ -94,17 +94,17 @@ class PartitionKeeper:
     def maintain(self) -> None:
         """One pass of upkeep over the stores. Called by one background thread.
 
-        A store that was overtaken (another worker wrote in its place, or a table was deleted under it) saves nothing
-        any more: `on_overtaken` is to have all partitions taken up anew.
+        A store that was fenced (another worker wrote in its place, or a table was deleted under it) saves nothing
+        any more: `on_fenced` is to have all partitions loaded again.
         """
         for partition in self.owned:
             with self._saving:
                 if partition.is_open:
                     partition.store.maintain()
-            if partition.store.is_overtaken and self._overtaken is not partition:
-                self._overtaken = partition
+            if partition.store.is_fenced and self._fenced is not partition:
+                self._fenced = partition
                 log.warning("partition %d of [%s] is fenced: it is loaded again", partition.number, READINGS)
-                self.on_overtaken()
+                self.on_fenced()
 
     async def save(self) -> None:
         """Make everything durable that is still this worker's: for a graceful end."""
@@ -114,42 +114,47 @@ class PartitionKeeper:
         """Let go of everything, without saving."""
         self.store.close()
 
-    def _take(self, number: int) -> Partition:
-        stream = self._streams[number]
-        former = self._former(stream)
-        if former is not None and self.store.keep(former).latest(CHECKPOINT) is not None:
+    def _load(self, number: int) -> Partition:
+        partition_id = self._partition_ids[number]
+        former = self._former(partition_id)
+        if former is not None and self.store.keep(former).latest(PENDING_ROWS) is not None:
             self._commit(former)
-        store = self.store.take(stream, since=self._admin.first_since(READINGS, process_began_ns(), number))
-        rules = RuleState(Engine(self._rules, store.registry), RuleKeep(self.store.keep(stream), stream))
+        store = self.store.take(partition_id, since=self._admin.first_since(READINGS, process_began_ns(), number))
+        rules = RuleState(Engine(self._rules, store.registry), RuleKeep(self.store.keep(partition_id), partition_id))
         rules.load(None if former is None else RuleKeep(self.store.keep(former), former))
         return partition_over(store, rules, self._routes, self._admin, number)
 
-    def _former(self, stream: str) -> str | None:
+    def _former(self, partition_id: str) -> str | None:
         """The same partition of the log before, where that was lost or replaced."""
-        place = stream.partition("/")[2]
-        known = self.store.catalog.streams
-        return next((of for of in reversed(known) if of not in self._streams and of.partition("/")[2] == place), None)
+        place = partition_id.partition("/")[2]
+        known = self.store.catalog.partitions
+        return next(
+            (of for of in reversed(known) if of not in self._partition_ids and of.partition("/")[2] == place), None
+        )
 
     def _commit(self, former: str) -> None:
-        """The pending rows of a log that is gone: the checkpoint was all that had them."""
+        """The pending rows of a log that is gone: the pending rows was all that had them."""
         store = self.store.take(former)
         try:
             store.commit_all()
-            if not store.is_overtaken and store.outage.since_ns is None:
-                self.store.keep(former).forget(CHECKPOINT)
+            if not store.is_fenced and store.outage.since_ns is None:
+                self.store.keep(former).forget(PENDING_ROWS)
         finally:
-            self.store.give_back(store)
+            self.store.revoke(store)
 
     def _flush(self, partition: Partition) -> None:
         with self._saving:
             partition.store.flush()
 
-    def _give_back(self, partition: Partition) -> None:
+    def _revoke(self, partition: Partition) -> None:
         with self._saving:
-            self.store.give_back(partition.store)
+            self.store.revoke(partition.store)
 
     def _log_end(self) -> Mapping[str, int]:
-        return {stream: self._admin.extent(READINGS, number).next_offset for number, stream in enumerate(self._streams)}
+        return {
+            partition_id: self._admin.extent(READINGS, number).next_offset
+            for number, partition_id in enumerate(self._partition_ids)
+        }
 
 
 def process_began_ns() -> int:

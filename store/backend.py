@@ -1,7 +1,7 @@
 """Where a store lives: a folder of its own, or one partition's place on a magnetic tier that several workers share.
 
-The store is the same in both; what differs is asked of its home: where the catalog is, how far every table is durable,
-where series and Delta tables lie, and who does what is to be done once per table.
+The store is the same in both; what differs is asked of its backend: where the catalog is, how far every table is
+durable, where series and Delta tables lie, and who does what is to be done once per table.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from store.magnetic.tier import MagneticTier, Version
 from store.objects.file_lock import FileLock
 from store.objects.location import S3Location
 from store.record import TableId
-from store.state.checkpoint import CheckpointFile, CheckpointKeeping
-from store.state.positions import Positions, StreamPositions
+from store.state.pending_rows import PendingRowsFile, PendingRowsKeeping
+from store.state.positions import PartitionPositions, Positions
 from store.state.series_file import SeriesFile, SeriesKeeping
 from store.table.table import Table
 
 
-class Home(Protocol):
+class StoreBackend(Protocol):
     """What a store asks of where it lives."""
 
-    own: str | None  # the only stream of a store of a partition
+    own_partition: str | None  # the only partition of a store of a partition
     duck: Duck
-    positions: StreamPositions
-    checkpoint: CheckpointKeeping
+    positions: PartitionPositions
+    pending_rows: PendingRowsKeeping
 
     def open_catalog(
         self,
@@ -51,15 +51,17 @@ class Home(Protocol):
         """What is kept of its series."""
         ...
 
-    def find_streams(self, tables: Sequence[TableInfo]) -> list[str]:
-        """Where the streams' numbers are lost: the streams by number as the series files of `tables` have them."""
+    def find_partitions(self, tables: Sequence[TableInfo]) -> list[str]:
+        """Where the partitions' numbers are lost: the partitions by number as the series files of `tables` have
+        them.
+        """
         ...
 
     def may_hold_unknown_series(self, version: Version) -> bool:
         """Whether `version` may hold rows of series of this store, where nothing is kept of them."""
         ...
 
-    def is_keeper_of(self, table: TableId) -> bool:
+    def is_compaction_leader_of(self, table: TableId) -> bool:
         """Whether this store merges, vacuums and retains the files of `table`: exactly one of those that share it."""
         ...
 
@@ -86,10 +88,10 @@ class Home(Protocol):
         ...
 
 
-class PrivateHome:
+class LocalBackend:
     """A folder, and a magnetic tier, that one process has for itself."""
 
-    own: str | None = None
+    own_partition: str | None = None
 
     def __init__(self, folder: Path, magnetic: Path | S3Location, memory_limit_bytes: int, lock: FileLock) -> None:
         self._folder = folder
@@ -97,8 +99,8 @@ class PrivateHome:
         self._lock = lock
         self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._positions = Positions(folder / layout.POSITIONS)
-        self.positions: StreamPositions = self._positions
-        self.checkpoint: CheckpointKeeping = CheckpointFile(folder / layout.CHECKPOINT)
+        self.positions: PartitionPositions = self._positions
+        self.pending_rows: PendingRowsKeeping = PendingRowsFile(folder / layout.PENDING_ROWS)
 
     def open_catalog(
         self,
@@ -115,23 +117,23 @@ class PrivateHome:
 
     def open_magnetic(self, info: TableInfo) -> MagneticTier:
         """The Delta table of `info`."""
-        return MagneticTier(layout.table_folder(self._magnetic, info.table), self.positions.streams)
+        return MagneticTier(layout.table_folder(self._magnetic, info.table), self.positions.partitions)
 
     def series_of(self, info: TableInfo) -> SeriesFile:
         """The series file."""
         return SeriesFile(layout.table_folder(self._folder / layout.SERIES, info.table))
 
-    def find_streams(self, tables: Sequence[TableInfo]) -> list[str]:
-        """The longest list of streams that a series file has; none where the numbers are not lost."""
+    def find_partitions(self, tables: Sequence[TableInfo]) -> list[str]:
+        """The longest list of partitions that a series file has; none where the numbers are not lost."""
         if self._positions.is_on_disk:
             return []
-        return max((self.series_of(info).streams() for info in tables), key=len, default=[])
+        return max((self.series_of(info).partitions() for info in tables), key=len, default=[])
 
     def may_hold_unknown_series(self, version: Version) -> bool:
         """Whether there is any file."""
         return bool(version.files)
 
-    def is_keeper_of(self, table: TableId) -> bool:  # noqa: ARG002  # the same for every table
+    def is_compaction_leader_of(self, table: TableId) -> bool:  # noqa: ARG002  # the same for every table
         """Nobody else is there to do it."""
         return True
 
