@@ -155,9 +155,12 @@ class Upkeep:
         advanced = self.progress.advanced()
         self.positions.keep_numbers()
         self.tables.drop_deleted(now=True)
-        if self.tables.is_fenced:
+        waiting = [table for table, _ in _waiting(self.tables.all())]
+        # In a replay, what was saved last reaches further: it stands, and its rows, in RAM again, are not to be applied
+        # anew, as they would be by a table that takes itself for saved up to here only.
+        if self.tables.is_fenced or any(table.is_saved_beyond(advanced) for table in waiting):
             return
-        saved = [(table, table.to_save(advanced, self.monotonic_ns())) for table, _ in _waiting(self.tables.all())]
+        saved = [(table, table.to_save(advanced, self.monotonic_ns())) for table in waiting]
         pending_rows.save(self.pending_rows, [entry for _, entry in saved if entry is not None], advanced)
         for table, entry in saved:
             if entry is not None:

@@ -51,6 +51,10 @@ class CaredFor:
         with self._writing() as core:
             return None if core is None else pending_rows.entry_of(core, advanced, now_ns)
 
+    def is_saved_beyond(self, positions: Mapping[str, int]) -> bool:
+        """Whether the pending rows have rows of it beyond these positions."""
+        return any(offset > positions.get(partition, -1) for partition, offset in self._core.progress.saved.items())
+
     def is_saved(self, positions: Mapping[str, int]) -> None:
         """A checkpoint has its rows up to these positions, durably."""
         self._core.progress.saved = positions

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import shared_bench
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
 from store import layout, upkeep
@@ -14,8 +17,9 @@ from store.catalog.catalog import TableSettings
 from store.errors import Behind, PartitionSilent, QueryFailed, StoreFormatError
 from store.magnetic import versions
 from store.reading.tail import Pin, TailReply, TailRequest
-from store.record import Outcome, TableId
+from store.record import Outcome, RecordBatch, TableId
 from store.testing import Row, batch_of
+from store.upkeep import Upkeep
 from tests.support.tables import evict_sealed, inside
 
 
@@ -138,6 +142,31 @@ def test_of_many_tables_rows_are_saved_together_for_the_successor(
         bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)  # sent again
         bench.write([row(1, 2.0, sensor) for sensor in sensors], table=table)
         assert bench.found(0, table) == bench.expected(table)
+
+
+def test_a_replay_that_is_saved_midway_stores_nothing_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows whose time is their arrival are not looked up: none that the pending rows gave back may be applied again."""
+
+    def stamped(*arguments: Any, **options: Any) -> RecordBatch:
+        batch = batch_of(*arguments, **options)
+        return replace(batch, arrival_ns=batch.time_ns)
+
+    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
+    monkeypatch.setattr(shared_bench, "batch_of", stamped)
+    for number in range(4):
+        bench.write([row(number)])
+    worker, owner = bench.workers[bench.worker_of[PARTITION]], bench.owners[PARTITION]
+    with monkeypatch.context() as killed:  # once the rows are saved, before the low watermark is
+        killed.setattr(Upkeep, "save_positions", lambda _: None)
+        owner.flush()
+    worker.revoke(owner)
+    bench.owners[PARTITION] = worker.take(PARTITION)
+
+    for offset in range(4):
+        bench.apply(PARTITION, offset)
+        bench.owners[PARTITION].flush()
+
+    bench.check()
 
 
 @pytest.mark.parametrize("data", [b"?", b"\0\x91\x93"], ids=["no object of ours", "cut off"])
