@@ -45,7 +45,7 @@ def of(messages: list[tuple[int, str, Reading]], sensor: str) -> dict[float, Rea
 def _healthy_run() -> None:
     messages, _ = run()
     HEALTHY.update(of(messages, "s-00003"))
-    OTHERS.extend(message for message in messages if message[1] != "s-00003")
+    OTHERS[:] = [message for message in messages if message[1] != "s-00003"]  # also where it is set up again
 
 
 HEALTHY: dict[float, Reading] = {}  # what s-00003 sends without a fault

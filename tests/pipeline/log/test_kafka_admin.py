@@ -63,7 +63,7 @@ def test_several_processes_may_make_the_topics_at_once(kafka: Broker) -> None:
 async def test_the_group_s_members_are_known_also_those_that_have_no_partition(kafka: Broker) -> None:
     settings = kafka.settings(partitions=1)
     with closing(await asyncio.to_thread(open_admin, settings)) as admin:
-        assert await asyncio.to_thread(admin.members) == frozenset()
+        assert await asyncio.to_thread(admin.members, "a") == frozenset()
         names = ["http://first:1", "http://second:2"]
         workers = [Worker(settings, {}, name) for name in names]
         async with running(workers[0].app), running(workers[1].app):
