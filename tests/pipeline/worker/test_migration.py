@@ -29,6 +29,7 @@ from store.objects.objects import ASIDE, open_objects
 from tests.pipeline.worker.files.make_data_dirs import Running
 from tests.support.s3_server import S3Server
 from tests.support.stopped_states import StoppedStates
+from tests.support.waiting import wait_for
 
 MADE = Path(__file__).parent / "files" / "format-1"
 NAMES = ("killed", "checkpoint", "ended")
@@ -84,6 +85,8 @@ def test_every_answer_is_as_before_and_stays_so(tmp_path: Path, name: str) -> No
     answers = []
     for number in (signal.SIGKILL, signal.SIGTERM):
         running = Running(folder, config, flush_after_s=3600)
+        with contextlib.suppress(AssertionError):  # rules' counts are looked at every few seconds only
+            wait_for(lambda of=running: of.answers() == told, "all is as before", timeout_s=30)
         answers.append(running.answers())
         running.end(number)
 
