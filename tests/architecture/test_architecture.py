@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 
 import pytest
 from our_code import ALL_IMPORTS, PACKAGES, ROOT, is_at, modules, tree_of
@@ -96,6 +97,25 @@ def test_each_library_has_its_site_or_is_one_for_all() -> None:
     known = {*sys.stdlib_module_names, *PACKAGES, *IMPORT_SITES, *ANYWHERE, "_typeshed"}
 
     wrong = [found for found in ALL_IMPORTS if found.target.split(".")[0] not in known]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_each_library_is_installed_with_the_product() -> None:
+    """Not only with what its tests need beside it: `make setup`, `make demo` and the image install requirements.txt."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    installed = {
+        name.lower().replace("_", "-") for name in re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==", text, re.MULTILINE)
+    }
+    own = {*sys.stdlib_module_names, *PACKAGES, "_typeshed"}
+    providers = packages_distributions()
+
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if (library := found.target.split(".")[0]) not in own
+        if not any(name.lower().replace("_", "-") in installed for name in providers.get(library, []))
+    ]
 
     assert not wrong, "\n".join(map(str, wrong))
 
