@@ -161,9 +161,13 @@ class Store:
         self._upkeep.flush_all()
 
     def commit_all(self) -> None:
-        """Commit every table's rows, also of so many that they would go to the pending rows: nobody goes on from
-        here.
+        """Commit every table's rows, also of so many that they would be pending rows: nobody goes on from here.
+
+        What was saved counts as applied: it may reach further than the low watermark.
         """
+        for table in self.all_tables():
+            for partition, offset in table.saved_to.items():
+                self.advance(partition, offset)
         for table in self.all_tables():
             self._upkeep.flush(table)
 
@@ -264,7 +268,7 @@ class Store:
         return self._duck.table_bytes()
 
     def advanced(self) -> Mapping[str, int]:
-        """Per stream, up to where every record is applied."""
+        """By partition, up to where every record is applied."""
         return self._progress.advanced()
 
     def all_tables(self) -> list[Table]:

@@ -59,8 +59,8 @@ class Upkeep:
     clock_ns: Callable[[], int]  # the host's, which may be set: for how old something is
     monotonic_ns: Callable[[], int]  # for how long ago something was done
     observe: Callable[[str, float], None] = lambda _work, _took_s: None  # is told "flush" and "compaction", in seconds
-    _checkpoint_ns: int = 0
-    _checkpoint_rows: int = 0
+    _pending_saved_ns: int = 0
+    _pending_saved_rows: int = 0
     _saved_ns: int = 0
     _done_ns: dict[tuple[str, Table | None], int] = field(default_factory=dict)
     settled_ns: int = 0  # the time to delete by, see `store.host_time`
@@ -141,9 +141,9 @@ class Upkeep:
             for table, pending in waiting
             if pending.size_bytes >= SMALL_BYTES or now_ns - pending.since_ns >= turn_ns
         ]
-        is_due = now_ns - self._checkpoint_ns >= FLUSH_AFTER_NS
-        if is_due or self.progress.rows - self._checkpoint_rows >= FLUSH_ROWS:
-            self._checkpoint_ns, self._checkpoint_rows = now_ns, self.progress.rows
+        is_due = now_ns - self._pending_saved_ns >= FLUSH_AFTER_NS
+        if is_due or self.progress.rows - self._pending_saved_rows >= FLUSH_ROWS:
+            self._pending_saved_ns, self._pending_saved_rows = now_ns, self.progress.rows
             self._save_pending_rows()
             return [True]
         return flushed
@@ -158,7 +158,8 @@ class Upkeep:
         waiting = [table for table, _ in _waiting(self.tables.all())]
         # In a replay, what was saved last reaches further: it stands, and its rows, in RAM again, are not to be applied
         # anew, as they would be by a table that takes itself for saved up to here only.
-        if self.tables.is_fenced or any(table.is_saved_beyond(advanced) for table in waiting):
+        saved_to = ((partition, offset) for table in waiting for partition, offset in table.saved_to.items())
+        if self.tables.is_fenced or any(offset > advanced.get(partition, -1) for partition, offset in saved_to):
             return
         saved = [(table, table.to_save(advanced, self.monotonic_ns())) for table in waiting]
         pending_rows.save(self.pending_rows, [entry for _, entry in saved if entry is not None], advanced)

@@ -27,7 +27,7 @@ class CaredFor:
         return self._core.progress.pending(self._core.memory.uncommitted_bytes)
 
     def undurable(self) -> dict[str, int]:
-        """By stream, the first offset with rows that neither the magnetic tier nor the pending rows may have."""
+        """By partition, the first offset with rows that neither the magnetic tier nor the pending rows may have."""
         with self._core.lock:
             return self._core.progress.undurable()
 
@@ -47,16 +47,17 @@ class CaredFor:
             return core is not None and flush.flush(core, advanced, partitions, now_ns, store_rows, is_there)
 
     def to_save(self, advanced: Mapping[str, int], now_ns: int) -> Entry | None:
-        """What a checkpoint keeps: the rows beyond the magnetic tier up to `advanced`. None if it was dropped."""
+        """What is saved of it: the rows beyond the magnetic tier up to `advanced`. None if it was dropped."""
         with self._writing() as core:
             return None if core is None else pending_rows.entry_of(core, advanced, now_ns)
 
-    def is_saved_beyond(self, positions: Mapping[str, int]) -> bool:
-        """Whether the pending rows have rows of it beyond these positions."""
-        return any(offset > positions.get(partition, -1) for partition, offset in self._core.progress.saved.items())
+    @property
+    def saved_to(self) -> Mapping[str, int]:
+        """By partition, up to where the pending rows have its rows."""
+        return self._core.progress.saved
 
     def is_saved(self, positions: Mapping[str, int]) -> None:
-        """A checkpoint has its rows up to these positions, durably."""
+        """The pending rows have its rows up to these positions, durably."""
         self._core.progress.saved = positions
 
     # Room
