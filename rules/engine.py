@@ -77,7 +77,7 @@ class Engine:
         return list(self._blocks)
 
     def positions(self, block: TableId) -> dict[str, int]:
-        """Per stream, the offset up to and including which `block` has evaluated everything; -1: nothing yet."""
+        """By partition, the offset up to and including which `block` has evaluated everything; -1: nothing yet."""
         own = self._blocks[block].positions
         return {
             partition: max(own.get(partition, -1), self._advanced.get(partition, -1))

@@ -143,7 +143,7 @@ class Former:
         return tier
 
     def _rows(self, keep: PartitionState, own_partition: str) -> None:
-        """The checkpoint: it has all rows up to one position that no Delta table has."""
+        """The pending rows: all rows up to one position that no Delta table has."""
         if self.pending_rows:
             position = max(entry.positions.get(own_partition, -1) for entry in self.pending_rows)
             keep.save(layout.PENDING_ROWS, max(position, 0), msgspec.msgpack.encode(self.pending_rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LogProgress:
-    """By stream, up to where every record is applied; and how many rows were applied since the store was opened."""
+    """By partition, up to where every record is applied; and how many rows were applied since the store was opened."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -16,5 +16,5 @@ class LogProgress:
             self._advanced[partition] = offset
 
     def advanced(self) -> dict[str, int]:
-        """Per stream, up to where every record is applied."""
+        """By partition, up to where every record is applied."""
         return dict(self._advanced)

@@ -130,7 +130,7 @@ class PartitionBackend:
         return self._shared.open_tier(info, self._partition)
 
     def series_of(self, info: TableInfo) -> PartitionSeries:
-        """What is kept of its series in the stream."""
+        """What is kept of its series in the partition."""
         kind = f"{layout.SERIES}/{layout.table_path(info.table, info.incarnation)}"
         return PartitionSeries(self._keep, self._partition, kind)
 

@@ -2,8 +2,8 @@
 
 Nothing that is stored is ever rewritten for it: `store.catalog.present` reads older rows as what is decided here.
 
-Units belong to places in the log. Per stream, `eras` tells from which offset on rows have which units; a measure that
-an era does not name has no known unit there. A table whose units never changed has no eras.
+Units belong to places in the log. Per partition, `eras` tells from which offset on rows have which units; a measure
+that an era does not name has no known unit there. A table whose units never changed has no eras.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, array_like=True):
 
 
 class PendingRowsKeeping(Protocol):
-    """Where a checkpoint is kept."""
+    """Where pending rows are kept."""
 
     name: str  # for messages
 

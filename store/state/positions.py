@@ -1,10 +1,10 @@
 """Up to where of each partition everything is durable, in one small file: the log may be trimmed below.
 
-One number per partition serves all tables, quiet ones too: rows of a table below it are in the magnetic tier or in the
-checkpoint, and a table whose own position is higher skips what it has. So a quiet table needs no commits.
+One number per partition serves all tables, quiet ones too: rows of a table below it are in the magnetic tier or
+among the pending rows, and a table whose own position is higher skips what it has. So a quiet table needs no commits.
 
-Streams are numbered in the order first seen, and rows carry the number: of two rows with one key the later stream's
-wins.
+Partitions are numbered in the order first seen, and rows carry the number: of two rows with one key that of the later
+partition wins.
 """
 
 from __future__ import annotations

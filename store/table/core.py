@@ -82,9 +82,7 @@ class Core:
         self.progress = Progress(info.born)
         self.sequencer = Sequencer()
         self.now_ns = 0  # of the batch that was applied last, by the monotonic clock
-        self.registered = (
-            0  # series below it have their dimensions in the Delta schema, where `own_partition` has to see to that
-        )
+        self.registered = 0  # series below it have their dimensions in the Delta schema, where that is seen to
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `store.table.vacuum`
         self.evicted_through = -1  # of `own_partition`: rows up to this offset may be in RAM no more
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it

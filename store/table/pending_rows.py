@@ -1,6 +1,6 @@
 """A table's part of the pending rows: its unflushed rows, taken out, and put back at the next start.
 
-What the pending rows is for, and where it is kept: `store.state.pending_rows`.
+What pending rows are for, and where they are kept: `store.state.pending_rows`.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Table(CaredFor):
         recovery.restore(self._core, zone, may_hold_unknown_series)
 
     def restore_saved(self, entry: Entry, now_ns: int) -> None:
-        """Put the rows of a checkpoint back, but for those it has already."""
+        """Put saved rows back, but for those it has already."""
         pending_rows.restore(self._core, entry, self.covered_to, now_ns)
 
     @property

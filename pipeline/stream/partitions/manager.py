@@ -133,7 +133,7 @@ class PartitionManager:
         )
 
     def _commit(self, former: str) -> None:
-        """The pending rows of a log that is gone: the pending rows was all that had them."""
+        """Commit the pending rows of a log that is gone: nothing else has them."""
         store = self.store.take(former)
         try:
             store.commit_all()

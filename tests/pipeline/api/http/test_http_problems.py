@@ -106,6 +106,19 @@ async def test_each_lower_level_error_has_its_answer(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("error", [errors.Busy("5 queries wait"), errors.PeerUnavailable("worker b is silent")])
+async def test_what_passes_soon_says_when_to_ask_again(
+    service: HttpService, http: httpx.AsyncClient, error: Exception
+) -> None:
+    @service.app.get("/failing")
+    async def failing() -> None:
+        raise error
+
+    answer = await http.get("/failing")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
 # What no request meets, by where it ends.
 ELSEWHERE: dict[str, tuple[type[Exception], ...]] = {
     "the process does not start, or ends": (
