@@ -56,7 +56,7 @@ _others = st.sampled_from(
             "vacuum",
             "restart",
             "maintain",
-            "checkpoint",
+            "pending_rows",
         )
     ]
     + [("restart_without_series",), ("restart_torn",), ("restart_empty_commit",)]
