@@ -3,7 +3,8 @@
 PipelineError
 ├── ConfigError           the operator: streamgauge.yaml, an environment override or an option is wrong
 ├── DataDirError          the operator: the data_dir cannot be used: its format, its permissions
-│   └── DataDirLocked     another process has it
+│   ├── DataDirLocked     another process has it
+│   └── ArchiveError      the file of alerts or of dead letters cannot be read or written: damaged, a full disk
 ├── PortTaken             the operator: an address to listen on is in use; the message says by whom
 ├── LogError              the operator: the log cannot be used
 │   ├── LogLocked         another process owns this log folder
@@ -45,6 +46,10 @@ class DataDirError(PipelineError):
 
 class DataDirLocked(DataDirError):
     """Another process has the data_dir; the message names it."""
+
+
+class ArchiveError(DataDirError):
+    """The file of alerts or of dead letters cannot be read or written; the message names it and SQLite's error."""
 
 
 class PortTaken(PipelineError):

@@ -21,8 +21,9 @@ import paho.mqtt.client
 import pytest
 import sqlglot.errors
 
+from pipeline.alerting.archive.database import ArchiveFile
 from pipeline.alerting.webhooks.post import post
-from pipeline.base.errors import LogError, LogUnavailable, PeerUnavailable, ServerUnreachable
+from pipeline.base.errors import ArchiveError, LogError, LogUnavailable, PeerUnavailable, ServerUnreachable
 from pipeline.base.tls import handshakes
 from pipeline.cluster.client import AsyncPeerClient, PeerAccess, PeerClient
 from pipeline.gateway.brokers.trouble import Kind, of_error
@@ -76,6 +77,16 @@ def test_sqlite(tmp_path: Path, kind: type[Exception]) -> None:
         raise kind("told so")
 
     topic.close()
+
+
+@pytest.mark.parametrize("kind", exceptions_of(sqlite3, sqlite3.Warning))
+def test_sqlite_in_an_archive(tmp_path: Path, kind: type[Exception]) -> None:
+    archive = ArchiveFile(tmp_path / "alerts.sqlite", [], 1)
+
+    with pytest.raises(ArchiveError), archive.writing():
+        raise kind("told so")
+
+    archive.close()
 
 
 # The operator must act, or we asked what cannot be asked: the same will be refused again.

@@ -2,7 +2,8 @@
 
 Rules: WAL mode and `synchronous=FULL`, so a position that was committed survives a crash and the log may be trimmed
 below it. Writes are short transactions on one connection under a lock, from any thread. A read opens a connection of
-its own for as long as it takes (0.1 ms), so threads share nothing. A file of a newer format is refused.
+its own for as long as it takes (0.1 ms), so threads share nothing. A file of a newer format is refused. Errors of
+SQLite are raised as ArchiveError.
 """
 
 from __future__ import annotations
@@ -14,31 +15,29 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.errors import DataDirError
+from pipeline.base.errors import ArchiveError, DataDirError
 
 _BUSY_TIMEOUT_S = 10.0
 _POSITIONS = "CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID"
 
 
 class ArchiveFile:
-    """The file at `path`, made with `schema` (statements) if it is not there. Raises DataDirError."""
+    """The file at `path`, made with `schema` (statements) if it is not there.
+
+    Every method raises ArchiveError if the file cannot be used; the constructor DataDirError for a newer format.
+    """
 
     def __init__(self, path: Path, schema: Sequence[str], format_version: int) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._writer = self._connect()
+        with self.errors_mapped():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
         try:
-            self._writer.execute("PRAGMA journal_mode=WAL")
-            self._writer.execute("PRAGMA synchronous=FULL")
+            with self.errors_mapped():
+                self._writer.execute("PRAGMA journal_mode=WAL")
+                self._writer.execute("PRAGMA synchronous=FULL")
             self._prepare(schema, format_version)
-        except sqlite3.DatabaseError as error:
-            self._writer.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise DataDirError(
-                f"{path} is damaged: {error}; put it back from a backup, or move it away to start a new one"
-            ) from error
         except BaseException:
             self._writer.close()
             raise
@@ -66,18 +65,19 @@ class ArchiveFile:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: committed at the end of the block, undone if it raises."""
-        with self._lock:
+        with self._lock, self.errors_mapped():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # SQLite rolls back by itself after some errors
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """The rows of a query over what is committed, from any thread."""
-        with closing(self._connect()) as connection:
+        with self.errors_mapped(), closing(self._connect()) as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def next_offset(self, partition_id: str) -> int | None:
@@ -86,9 +86,25 @@ class ArchiveFile:
         return None if not rows else int(rows[0][0])
 
     def close(self) -> None:
-        """Let go of the file; what was committed stays."""
+        """Close the file; what was committed stays."""
         with self._lock:
             self._writer.close()
+
+    @contextmanager
+    def errors_mapped(self) -> Iterator[None]:
+        """Raise errors of SQLite and of the file system as ArchiveError; of a damaged file, with the remedy."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary one: sqlite.org/rescode.html
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise ArchiveError(
+                    f"{self._path} is damaged: {error}; put it back from a backup, or move it away to start a new one"
+                ) from error
+            name = getattr(error, "sqlite_errorname", "")
+            raise ArchiveError(f"{self._path}: {error} {name}".rstrip()) from error
+        except OSError as error:
+            raise ArchiveError(f"{self._path}: {error}") from error
 
 
 def advance(db: sqlite3.Connection, partition_id: str, offset: int) -> bool:

@@ -126,6 +126,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     pipeline_errors.LogFull: Answer(503),
     pipeline_errors.LogUnavailable: Answer(503),
     pipeline_errors.LogError: Answer(500),
+    pipeline_errors.ArchiveError: Answer(
+        500, instead="internal error; see the server log", logged="an archive cannot be used"
+    ),
     sql_errors.SqlError: Answer(400, "sql"),
     sql_errors.QueryTimedOut: Answer(504, "sql"),
     store_errors.QueryTimeout: Answer(504),

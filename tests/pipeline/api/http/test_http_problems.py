@@ -90,6 +90,7 @@ async def test_without_its_token_sql_and_a_replay_are_401s(guarded: HttpService)
         (MagneticUnavailable("a secret path"), 503, "the magnetic tier is not available; try again later"),
         (LogFull("the log holds 8 GiB, its cap"), 503, "the log holds 8 GiB, its cap"),
         (LogError("the disk is gone"), 500, "the disk is gone"),
+        (errors.ArchiveError("a secret path"), 500, "internal error; see the server log"),
         (ZeroDivisionError("a secret of ours"), 500, "internal error; see the server log"),
     ],
 )
