@@ -40,6 +40,7 @@ class PartitionManager:
         self._rules = rules
         self._routes = routes_from(config.tables)
         self._partition_ids = [admin.partition_id(READINGS, number) for number in range(admin.partitions_of(READINGS))]
+        self._level = logging.INFO if admin.others_take_over else logging.DEBUG  # alone, all are always its own
         self._saving = threading.Lock()  # upkeep of a store, and the last flush before it is revoked
         self.store = SharedStore.open(
             config.magnetic_url,
@@ -65,9 +66,11 @@ class PartitionManager:
         for partition in taken:
             self.owned.add(partition)
             to_replay = partition.progress.frames_to_replay
-            log.info("assigned partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay)
+            log.log(
+                self._level, "assigned partition %d of [%s]; %d frames to replay", partition.number, READINGS, to_replay
+            )
         self.owned.has_assignment()
-        log.info("loaded %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
+        log.log(self._level, "loaded %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
 
     async def revoked(self) -> None:
         """Every partition may be another worker's in a moment: save what is not saved.
@@ -82,7 +85,7 @@ class PartitionManager:
             except StoreError as error:
                 log.warning("partition %d is revoked and was not saved: %s", partition.number, error)
             await asyncio.to_thread(self._revoke, partition)
-            log.info("revoked partition %d of [%s]", partition.number, READINGS)
+            log.log(self._level, "revoked partition %d of [%s]", partition.number, READINGS)
 
     def start_offset(self, number: int) -> int | None:
         """The first offset of an owned partition that must be read; None if nothing ever was."""
