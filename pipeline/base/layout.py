@@ -2,6 +2,7 @@
 
 data_dir/
 ├── format.json          what wrote this folder, and in which format
+├── id                   a random id, which the magnetic tier names as its owner (pipeline.worker.tier_owner)
 ├── log/                 the durable log (pipeline.log)
 ├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise: tables, catalog, state (store)
 ├── brokers/             who the gateways are to brokers (pipeline.gateway.brokers)
@@ -37,6 +38,11 @@ class Layout:
     def format(self) -> Path:
         """The file that says the folder's format version."""
         return self.data_dir / "format.json"
+
+    @property
+    def id(self) -> Path:
+        """The file with the random id of this data_dir."""
+        return self.data_dir / "id"
 
     @property
     def log(self) -> Path:

@@ -15,10 +15,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
@@ -39,7 +38,6 @@ from pipeline.config import Address, Config
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.faust.app import App
 from pipeline.log.faust.transport import LogUse, TopicPartitions
-from pipeline.log.log import LogAdmin
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.rule_book import RuleBook, say_patterns_without_files
@@ -51,6 +49,7 @@ from pipeline.worker.answering import Archives, PartitionChoice, services_of
 from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.worker.group import Group
 from pipeline.worker.migration import migrate
+from pipeline.worker.tier_owner import right_to_tier
 from pipeline.worker.upkeep import (
     ARCHIVES_EVERY_S,
     RULES_EVERY_S,
@@ -61,7 +60,6 @@ from pipeline.worker.upkeep import (
     every,
 )
 from rules import load_rules
-from store import layout as store_layout
 from store.errors import StoreError, StoreFormatError
 
 log = logging.getLogger(__name__)
@@ -93,19 +91,6 @@ def fail(error: BaseException) -> None:
     )
     logging.shutdown()
     os._exit(1)
-
-
-@contextlib.contextmanager
-def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
-    """Where no other worker is of this log, no other is of its magnetic tier: each would miss the other's rows.
-
-    Only of a tier in a folder. Raises DataDirLocked, naming who has it.
-    """
-    if admin.others_take_over or "://" in config.magnetic_url:
-        yield
-        return
-    with sole(Path(config.magnetic_url) / store_layout.SHARED / store_layout.LOCK, "streamgauge worker"):
-        yield
 
 
 def refuse(error: StoreError) -> None:
