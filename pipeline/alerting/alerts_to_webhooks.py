@@ -1,4 +1,4 @@
-"""[alerts] → the archive and its queue of deliveries → the receivers' webhooks."""
+"""[alerts] → the archive and its queue of deliveries → webhooks."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 import orjson
 
-from pipeline.alerting.webhooks import AlertKeeping
+from pipeline.alerting.webhooks import AlertsPartition
 
 
 async def alerts_to_webhooks(
-    stream: Any, keeping: AlertKeeping, append: Callable[[bytes], Awaitable[Any]], *, others_take_over: bool
+    stream: Any, partition: AlertsPartition, append: Callable[[bytes], Awaitable[Any]], *, others_take_over: bool
 ) -> None:
-    """Run until the Faust stream ends. Who takes over is told what was delivered."""
+    """Run until the Faust stream ends. If another worker can take over, settled deliveries are recorded in [alerts]."""
 
     async def note(settlement: Mapping[str, Any]) -> None:
         await append(orjson.dumps([settlement]))
 
     if others_take_over:
-        keeping.note = note
+        partition.note = note
     async for event in stream.events():
         events = orjson.loads(event.value)
-        offset, now_ns = event.message.offset, keeping.clock_ns()
-        archive, receivers = keeping.archive, keeping.receivers
-        await asyncio.to_thread(archive.accept, keeping.partition_id, offset, events, receivers, now_ns=now_ns)
-        keeping.wake()
+        offset, now_ns = event.message.offset, partition.clock_ns()
+        archive, receivers = partition.archive, partition.receivers
+        await asyncio.to_thread(archive.accept, partition.partition_id, offset, events, receivers, now_ns=now_ns)
+        partition.wake()

@@ -24,7 +24,7 @@ from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
-from pipeline.alerting.webhooks import AlertKeeping
+from pipeline.alerting.webhooks import AlertsPartition
 from pipeline.api.http.app import create_app
 from pipeline.api.http.server import HttpServer, listen
 from pipeline.api.http.services import Services
@@ -33,7 +33,7 @@ from pipeline.base.clock import Steps
 from pipeline.base.lock import sole
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.tls.handshakes import Counted
-from pipeline.base.tls.switch import POLL_S, Switch
+from pipeline.base.tls.reloading import POLL_S, ReloadingContext
 from pipeline.config import Address, Config
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.faust.app import App
@@ -114,7 +114,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         layout = config.layout
         self.config = config
-        self.http_tls = None if config.http_tls is None else Switch(config.http_tls, "http", Counted)
+        self.http_tls = None if config.http_tls is None else ReloadingContext(config.http_tls, "http", Counted)
         self.held = contextlib.ExitStack()
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
         self.held.enter_context(lock_worker(config.log_settings))
@@ -128,7 +128,7 @@ class Worker:
         say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
-        self.alert_keeping = AlertKeeping(config.receivers, self.alerts, self.admin.partition_id(ALERTS))
+        self.alerts_partition = AlertsPartition(config.receivers, self.alerts, self.admin.partition_id(ALERTS))
         self.steps = Steps("worker")
         self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
@@ -189,12 +189,12 @@ class Worker:
             refuse(error)
         if any(tp.topic == ALERTS for tp in assigned):
             extent = await asyncio.to_thread(self.admin.extent, ALERTS)
-            self.alert_keeping.take(extent.next_offset)
+            self.alerts_partition.assigned(extent.next_offset)
 
     async def _on_revoked(self, _: TopicPartitions) -> None:
         """Everything may be another worker's in a moment."""
         await self.partitions.revoked()
-        await self.alert_keeping.let_go()
+        await self.alerts_partition.revoked()
 
     def _stages(self) -> Stages:
         return Stages(
@@ -204,7 +204,7 @@ class Worker:
             records_to_store=records_to_store,
             records_to_alerts=self._records_to_alerts,
             alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
-                stream, self.alert_keeping, outlets.alerts, others_take_over=self.admin.others_take_over
+                stream, self.alerts_partition, outlets.alerts, others_take_over=self.admin.others_take_over
             ),
             dead_letters_to_archive=partial(
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.partition_id(DEAD_LETTERS)

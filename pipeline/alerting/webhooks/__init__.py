@@ -3,7 +3,7 @@
 https://www.standardwebhooks.com: the specification that headers, signature and retries follow.
 """
 
-from pipeline.alerting.webhooks.keeping import AlertKeeping
+from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
 from pipeline.alerting.webhooks.sender import WebhookSender
 
-__all__ = ["AlertKeeping", "WebhookSender"]
+__all__ = ["AlertsPartition", "WebhookSender"]

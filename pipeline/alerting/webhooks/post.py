@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from pipeline.alerting.webhooks.policy import Attempt
+from pipeline.alerting.webhooks.retry_policy import Attempt
 from pipeline.config.webhooks import scrubbed
 
 TIMEOUT_S = 10.0

@@ -24,7 +24,9 @@ from standardwebhooks import Webhook
 
 from pipeline.alerting.archive.alerts import AlertArchive, settlement
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
-from pipeline.alerting.webhooks.policy import (
+from pipeline.alerting.webhooks.post import TIMEOUT_S, post
+from pipeline.alerting.webhooks.request import headers_of
+from pipeline.alerting.webhooks.retry_policy import (
     BACKOFF,
     DELIVER_FOR_NS,
     SECOND_NS,
@@ -34,8 +36,6 @@ from pipeline.alerting.webhooks.policy import (
     Verdict,
     judge,
 )
-from pipeline.alerting.webhooks.post import TIMEOUT_S, post
-from pipeline.alerting.webhooks.request import headers_of
 from pipeline.alerting.webhooks.transport import CheckedTransport, Resolve, resolve
 from pipeline.base import metrics
 from pipeline.base.tls.trust import trusting

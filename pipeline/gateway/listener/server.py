@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pipeline.base import metrics
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.tls.peers import common_name
-from pipeline.base.tls.switch import POLL_S, Switch
+from pipeline.base.tls.reloading import POLL_S, ReloadingContext
 from pipeline.gateway.listener.accounts import Accounts
 from pipeline.gateway.listener.admission import Admitted, Refused, admit
 from pipeline.gateway.listener.complaints import Complaints
@@ -60,7 +60,7 @@ class Gateway:
         self.stage = MqttToReadings(
             appender, settings.batch, stamps=stamps, on_pressure=self._on_pressure, partition_of=partition_of
         )
-        self.tls = None if settings.tls is None else Switch(settings.tls, "mqtt")
+        self.tls = None if settings.tls is None else ReloadingContext(settings.tls, "mqtt")
         self._accounts = Accounts(settings.users)
         self._sessions: set[Session] = set()
         self._by_client_id: dict[tuple[str, str], Session] = {}
@@ -138,7 +138,7 @@ class Gateway:
             reuse_port=True,  # several gateways share the port
         )
 
-    async def _listen_securely(self, tls: Switch) -> SecureServer:
+    async def _listen_securely(self, tls: ReloadingContext) -> SecureServer:
         server = SecureServer(lambda: Session(self), tls, self.settings.handshake_timeout_s, self.complaints)
         await server.start(self.settings.host, self.settings.port, self.settings.backlog)
         return server

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.tls.switch import Switch
+from pipeline.base.tls.reloading import ReloadingContext
 from pipeline.gateway.mqtt.encode import pubacks
 from tests.support.certificate_files import Authority
 from tests.support.mqtt_packets import publish
@@ -65,15 +65,15 @@ async def test_changed_files_are_found_by_looking_now_and_then(authority: Author
 
 
 def test_files_that_are_being_changed_are_left_alone_until_they_rest(authority: Authority) -> None:
-    switch = Switch(authority.files(), "mqtt")
+    context = ReloadingContext(authority.files(), "mqtt")
     before = count(RELOADS, server="mqtt", outcome="loaded")
 
     for _ in range(3):
         authority.issue("server")
-        switch.poll()
+        context.poll()
     while_changing = count(RELOADS, server="mqtt", outcome="loaded")
     for _ in range(3):
-        switch.poll()
+        context.poll()
 
     assert while_changing == before
     assert count(RELOADS, server="mqtt", outcome="loaded") == before + 1

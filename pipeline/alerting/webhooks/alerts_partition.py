@@ -1,7 +1,8 @@
-"""The deliveries to receivers while [alerts] is this worker's: on an embedded log always, else as Kafka assigns it.
+"""The partition of [alerts] on this worker: deliveries are sent while it is assigned to it.
 
-Who takes [alerts] over reads it from where its own archive left off, and finds in it what the owner before has
-delivered. It sends only once it has read all that, so nothing is posted anew that was noted.
+The embedded log assigns it always, Kafka to one worker. A new owner reads [alerts] from the position of its own
+archive, and finds in it what the previous owner has delivered. It starts to send when it has read all of that, so a
+delivery that is recorded in [alerts] is not sent again.
 """
 
 from __future__ import annotations
@@ -20,17 +21,15 @@ from pipeline.config.webhooks import Receiver
 LOOK_EVERY_S = 0.05
 
 
-class AlertKeeping:
-    """Starts and ends the sender. Used from the worker's event loop.
+class AlertsPartition:
+    """Starts and stops the sender. Used from the worker's event loop.
 
-    note      appends to [alerts] that deliveries were settled; None where nobody else could take over
-    clock_ns  by which deliveries are queued and due
+    note      appends to [alerts] that a delivery was settled; None if no other worker can take over
+    clock_ns  the clock by which deliveries are queued and due
     """
 
     def __init__(self, receivers: Sequence[Receiver], archive: AlertArchive, partition_id: str) -> None:
-        """`partition_id` is the log partition's: `<log id>/alerts/0`. Raises ConfigError: a file of authorities is not
-        good.
-        """
+        """`partition_id` is `<log id>/alerts/0`. Raises ConfigError if the CA file of a receiver cannot be used."""
         for receiver in receivers:
             trust_of(receiver)
         self.archive = archive
@@ -47,16 +46,16 @@ class AlertKeeping:
         return tuple(receiver.name for receiver in self._receivers)
 
     def wake(self) -> None:
-        """Something was put into the queue."""
+        """Look at the queue now, because something was added to it."""
         if self._sender is not None:
             self._sender.wake()
 
-    def take(self, next_offset: int) -> None:
-        """[alerts] is this worker's from here on; it ends at `next_offset` now."""
+    def assigned(self, next_offset: int) -> None:
+        """Start to send as soon as [alerts], which ends at `next_offset` now, has been read up to there."""
         self._starting = asyncio.create_task(self._start_at(next_offset), name="webhooks to be started")
 
-    async def let_go(self) -> None:
-        """[alerts] is not this worker's any more: what is not delivered is its next owner's to deliver."""
+    async def revoked(self) -> None:
+        """Stop sending: the next owner of [alerts] delivers the rest."""
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.alerting.webhooks.addresses import is_public
-from pipeline.alerting.webhooks.policy import (
+from pipeline.alerting.webhooks.retry_policy import (
     DELIVER_FOR_NS,
     SECOND_NS,
     Attempt,

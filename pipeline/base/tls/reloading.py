@@ -1,9 +1,9 @@
-"""The context a server is given once, which makes each new handshake with the files as they were loaded last.
+"""Reloads TLS certificates while a server runs: each new handshake uses the files that were loaded last.
 
-A context of its own for each load, because one context cannot be renewed in place: OpenSSL keeps one certificate for
-each kind of key, so an RSA certificate would live on beside the ECDSA one that replaces it, and a client CA that was
-loaded is trusted for good. Connections that are open keep what they began with. asyncio and uvloop make every
-handshake by `wrap_bio`, which is where the switch is.
+Each load makes a new context, because one context cannot be renewed in place: OpenSSL keeps one certificate for each
+kind of key, so an RSA certificate would stay next to the ECDSA one that replaces it, and a client CA that was loaded
+stays trusted. Open connections keep the certificate they started with. asyncio and uvloop make every handshake by
+`wrap_bio`, which passes it to the newest context.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ logger = logging.getLogger(__name__)
 POLL_S = 2.0  # how often to look for new files
 
 
-class Switch(ssl.SSLContext):
-    """For `create_server(ssl=…)` and its like. `server` is a metric label, mqtt or http; `kind` the connections' class.
+class ReloadingContext(ssl.SSLContext):
+    """The context for `create_server(ssl=…)`.
 
-    Raises ConfigError if the files cannot be used now; later ones that cannot be are refused, and the last good ones
-    stay. `poll` is called every `POLL_S`, `reload` when the operator says so; neither raises.
+    `server` is a metric label, mqtt or http; `kind` is the class of the connections. The constructor raises ConfigError
+    if the files cannot be used. If later ones cannot be used, an error is logged and the last good ones stay. `poll` is
+    called every `POLL_S`, `reload` on SIGHUP; neither raises.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """An SSLContext has its protocol from here."""
+        """`SSLContext` takes its protocol here, not in `__init__`."""
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def __init__(
@@ -57,11 +58,13 @@ class Switch(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """One handshake, by the files loaded last."""
+        """One handshake, with the files loaded last."""
         return self._current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def poll(self) -> None:
-        """Load the files if they have changed, and not since the last poll: certificate and key come one by one."""
+        """Load the files if they have changed, but not since the last poll: certificate and key are written one after
+        the other.
+        """
         seen, before = self._files.signature(), self._seen
         self._seen = seen
         if seen != self._tried and seen == before:
@@ -75,7 +78,7 @@ class Switch(ssl.SSLContext):
         except ConfigError as error:
             metrics.tls_reloads.labels(self._server, "failed").inc()
             until = rfc3339(self._validity.not_after_s * NS)
-            logger.error("%s; the certificate before, valid until %s, stays in use", error, until)  # noqa: TRY400  # it says it all
+            logger.error("%s; the certificate before, valid until %s, stays in use", error, until)  # noqa: TRY400  # the message is complete
             return
         metrics.tls_reloads.labels(self._server, "loaded").inc()
         until = rfc3339(self._validity.not_after_s * NS)
