@@ -1,4 +1,4 @@
-"""[dead_letters] → the archive, where they can be listed and replayed from."""
+"""[dead_letters] → the archive of dead letters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.log.dead_letter import decode_dead_letters
 
 
 async def dead_letters_to_archive(stream: Any, archive: DeadLetterArchive, name: str) -> None:
-    """Run until the Faust stream ends. `name` is the log partition's: `<log id>/dead_letters/0`."""
+    """Run until the Faust stream ends. `name` is the id of the log partition: `<log id>/dead_letters/0`."""
     async for event in stream.events():
         entry = decode_dead_letters(event.value)
         archive.accept(name, event.message.offset, entry.letters, entry.replayed)

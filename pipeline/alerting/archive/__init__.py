@@ -1,4 +1,5 @@
-"""What happened and stays to be looked at: dead letters, alerts and their deliveries, each in one SQLite file.
+"""Archives of dead letters, and of alerts with their deliveries: one SQLite file each.
 
-Both are consumers of the log and keep their own position in it, committed in the transaction that takes a message in.
+Both are consumers of the log. Each keeps its own position in it, which it commits in the same transaction as the
+content of a message.
 """

@@ -1,9 +1,9 @@
 """The archive of alerts, and the queue of their deliveries to receivers, in one file and one transaction.
 
-An alert is one row that goes from firing to resolved, and never back: an id stands for one onset. For each status it
-reaches, and each receiver, one delivery is queued, under the id `<alert id>.<status>`: what the log repeats, and what a
-replay of the rules repeats, is queued once. A receiver hears of a resolved alert only after it has heard of, or was
-given up on, its firing.
+An alert is one row, which changes from firing to resolved and never back: an id stands for one onset. For each status
+of an alert and each receiver, one delivery is queued, under the id `<alert id>.<status>`. An event that the log or a
+replay of the rules repeats is queued once. A resolved alert is sent to a receiver only after its firing was delivered
+or given up.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ _DUE = (
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as it stands. `event` is the newest webhook body; `since` its RFC 3339 text; `seq` is for paging."""
+    """The current state of an alert.
+
+    `event` is the newest webhook body, `since` the onset as RFC 3339 text, `seq` the key for paging.
+    """
 
     seq: int
     id: str
@@ -72,7 +75,7 @@ class AlertArchive:
         self._keep_ns = duration_ns(keep)
 
     def next_offset(self, partition_id: str) -> int | None:
-        """The first offset of `partition_id` not taken in, durably; None for a partition never seen."""
+        """The first offset of `partition_id` that is not in the archive yet; None for an unknown partition."""
         return self._file.next_offset(partition_id)
 
     def accept(
@@ -84,11 +87,11 @@ class AlertArchive:
         *,
         now_ns: int,
     ) -> int:
-        """Take in the alert events of one log message and queue a delivery of each to every receiver, due at once.
+        """Store the alert events of one log message and queue a delivery of each to every receiver, due at once.
 
-        An event may also be the note of a settled delivery (`settlement`): then that one is not to be sent any more;
-        or the wish to try deliveries again (`retrial`).
-        Returns how many deliveries were queued. What the position covers, or is known by its id, changes nothing.
+        An event may also be a `settlement`, which removes that delivery from the queue, or a `retrial`, which queues it
+        again. Returns how many deliveries were queued. An offset below the position and an id that is known change
+        nothing.
         """
         names = tuple(receivers)
         queued = 0
@@ -115,7 +118,7 @@ class AlertArchive:
         before_seq: int | None = None,
         limit: int = 100,
     ) -> Sequence[Alert]:
-        """The newest `limit` alerts that fit. The next page is `before_seq` the last one's."""
+        """The newest `limit` alerts that match, newest first. For the next page pass the last `seq` as `before_seq`."""
         where = Filter()
         where.add("account = ?", account)
         where.add("table_name = ?", table)
@@ -135,7 +138,7 @@ class AlertArchive:
         before_seq: int | None = None,
         limit: int = 100,
     ) -> Sequence[Delivery]:
-        """The newest `limit` deliveries that fit, paged as `list`."""
+        """The newest `limit` deliveries that match, paged as in `list`."""
         where = Filter()
         where.add("account = ?", account)
         where.add("alert_id = ?", alert_id)
@@ -148,9 +151,9 @@ class AlertArchive:
     def failed_deliveries(
         self, *, account: str, delivery_id: str | None = None, receiver: str | None = None, limit: int = 1000
     ) -> Sequence[Delivery]:
-        """The oldest deliveries that were given up, or wait after a failed attempt, and may be tried again.
+        """The oldest deliveries that may be retried: those given up, and those that wait after a failed attempt.
 
-        A receiver that knows of an alert's end is not told of its beginning any more: that one is not among them.
+        The firing of an alert is not among them if its resolved event was delivered to the same receiver.
         """
         where = Filter()
         where.add("account = ?", account)
@@ -164,21 +167,23 @@ class AlertArchive:
         return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
 
     def due(self, now_ns: int, receiver: str, limit: int) -> Sequence[Delivery]:
-        """What may be sent to `receiver` now, longest due first, at most `limit`. Changes nothing."""
+        """Deliveries that may be sent to `receiver` now, longest due first, at most `limit`. Changes nothing."""
         return [Delivery.of(row) for row in self._file.read(_DUE, (receiver, now_ns, limit))]
 
     def next_due_ns(self, receiver: str) -> int | None:
-        """When the next delivery to `receiver` falls due (the past: it is due); None if none is queued."""
+        """When the next delivery to `receiver` is due (it may be in the past); None if none is queued."""
         rows = self._file.read(
             "SELECT min(next_attempt_ns) FROM deliveries WHERE receiver = ? AND state = 'queued'", (receiver,)
         )
         return None if rows[0][0] is None else int(rows[0][0])
 
     def take_up(self, now_ns: int, *, longest_wait_ns: int, longest_age_ns: int) -> None:
-        """Fit what an earlier process has left to the clock of now, which may have been set meanwhile, either way.
+        """Correct the times of the queue after a start, because the host's clock may have been set forward or back
+        meanwhile.
 
-        Nothing waits longer than `longest_wait_ns` from now, and what was never tried not at all. What is queued counts
-        as at most `longest_age_ns` old, and not as of the future. What is of a time before the clock was set is of now.
+        No delivery waits longer than `longest_wait_ns` from now; one that was never tried is due now. The age of a
+        queued delivery is at most `longest_age_ns`, and not negative. Times from before the clock was set become
+        `now_ns`.
         """
         with self._file.writing() as db:
             db.execute(
@@ -190,25 +195,25 @@ class AlertArchive:
             db.execute("UPDATE alerts SET updated_ns = ?1 WHERE updated_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
 
     def firing(self) -> int:
-        """How many alerts fire now."""
+        """The number of alerts that are firing."""
         rows = self._file.read("SELECT count(*) FROM alerts WHERE status = 'firing'", ())
         return int(rows[0][0])
 
     def queued(self) -> dict[str, int]:
-        """How many deliveries wait, by receiver."""
+        """The number of queued deliveries, by receiver."""
         rows = self._file.read("SELECT receiver, count(*) FROM deliveries WHERE state = 'queued' GROUP BY receiver", ())
         return {str(row[0]): int(row[1]) for row in rows}
 
     def delivered(self, delivery: Delivery, now_ns: int) -> None:
-        """Note that its receiver took it."""
+        """Record that the receiver accepted the delivery."""
         self._settle(delivery, DeliveryState.DELIVERED, now_ns, None)
 
     def given_up(self, delivery: Delivery, now_ns: int, error: str) -> None:
-        """Note that it will not be tried again after this last attempt."""
+        """Record that the last attempt failed and no other will follow."""
         self._settle(delivery, DeliveryState.GIVEN_UP, now_ns, error)
 
     def failed(self, delivery: Delivery, next_attempt_ns: int, error: str) -> None:
-        """Note that an attempt failed; it is due again at `next_attempt_ns`."""
+        """Record that an attempt failed; the next one is due at `next_attempt_ns`."""
         with self._file.writing() as db:
             db.execute(
                 "UPDATE deliveries SET attempts = attempts + 1, next_attempt_ns = ?, error = ? "
@@ -225,10 +230,10 @@ class AlertArchive:
             )
 
     def retain(self, now_ns: int) -> None:
-        """Remove alerts resolved, and deliveries queued, longer ago than the retention.
+        """Remove alerts resolved, and deliveries queued, before the retention.
 
-        `now_ns` is a time to delete by (`store.host_time`). What is of a time when the host's clock was not set may be
-        young: it stays, until `take_up` dates it.
+        `now_ns` is a time to delete by (`store.host_time`). Rows with a time from before the host's clock was set may
+        be new: they stay until `take_up` corrects their time.
         """
         span = WRITTEN_NS, now_ns - self._keep_ns - 1
         with self._file.writing() as db:
@@ -236,12 +241,12 @@ class AlertArchive:
             db.execute("DELETE FROM deliveries WHERE queued_ns BETWEEN ? AND ?", span)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
 def settlement(delivery: Delivery, state: DeliveryState, now_ns: int, error: str | None) -> Mapping[str, Any]:
-    """The note that a delivery was settled, for the log: whoever keeps the alerts next does not send it again."""
+    """The event for [alerts] that a delivery was settled: a worker that takes [alerts] over does not send it again."""
     return {
         "settled": {
             "id": delivery.id,
@@ -255,7 +260,7 @@ def settlement(delivery: Delivery, state: DeliveryState, now_ns: int, error: str
 
 
 def retrial(delivery: Delivery) -> Mapping[str, Any]:
-    """The wish, for the log, that a delivery be tried again, now and for another day."""
+    """The event for [alerts] that a delivery is to be tried again, from now on for another day."""
     return {"retried": {"id": delivery.id, "receiver": delivery.receiver}}
 
 

@@ -1,9 +1,9 @@
 """One SQLite file of an archive: its format version, its positions in the log, one writer and any number of readers.
 
-Rules: WAL mode and `synchronous=FULL`, so a position that was committed survives a crash and the log may be trimmed
-below it. Writes are short transactions on one connection under a lock, from any thread. A read opens a connection of
-its own for as long as it takes (0.1 ms), so threads share nothing. A file of a newer format is refused. Errors of
-SQLite are raised as ArchiveError.
+The file is in WAL mode with `synchronous=FULL`, so a committed position survives a crash and the log may be trimmed
+below it. Writes are short transactions on one connection under a lock, from any thread. Each read opens its own
+connection (0.1 ms), so threads share nothing. A file of a newer format is refused. Errors of SQLite are raised as
+ArchiveError.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ArchiveFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction: committed at the end of the block, undone if it raises."""
+        """One write transaction: committed at the end of the block, rolled back if it raises."""
         with self._lock, self.errors_mapped():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -76,12 +76,12 @@ class ArchiveFile:
                 raise
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """The rows of a query over what is committed, from any thread."""
+        """The rows of a query over committed data, from any thread."""
         with self.errors_mapped(), closing(self._connect()) as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def next_offset(self, partition_id: str) -> int | None:
-        """The first offset of `partition_id` that was not taken in; None for a partition never seen."""
+        """The first offset of `partition_id` that is not in the archive yet; None for an unknown partition."""
         rows = self.read("SELECT next_offset FROM positions WHERE stream = ?", (partition_id,))
         return None if not rows else int(rows[0][0])
 
@@ -92,7 +92,7 @@ class ArchiveFile:
 
     @contextmanager
     def errors_mapped(self) -> Iterator[None]:
-        """Raise errors of SQLite and of the file system as ArchiveError; of a damaged file, with the remedy."""
+        """Raise errors of SQLite and of the file system as ArchiveError; for a damaged file, with the remedy."""
         try:
             yield
         except sqlite3.Error as error:
@@ -108,9 +108,7 @@ class ArchiveFile:
 
 
 def advance(db: sqlite3.Connection, partition_id: str, offset: int) -> bool:
-    """Move the position of `partition_id` past `offset`, in the caller's transaction; False if it covers `offset`
-    already.
-    """
+    """Move the position of `partition_id` past `offset`, in the caller's transaction; False if it already is."""
     moved = db.execute(
         "INSERT INTO positions VALUES (?1, ?2 + 1) ON CONFLICT (stream) DO UPDATE SET next_offset = ?2 + 1 "
         "WHERE next_offset <= ?2",
@@ -120,19 +118,19 @@ def advance(db: sqlite3.Connection, partition_id: str, offset: int) -> bool:
 
 
 class Filter:
-    """The WHERE of a listing: conditions that are given, joined by AND."""
+    """A WHERE clause: the given conditions, joined by AND."""
 
     def __init__(self) -> None:
         self.parameters: list[Any] = []
         self._conditions: list[str] = []
 
     def add(self, condition: str, value: Any) -> None:
-        """Ask for `condition`, which holds one `?`, unless `value` is None."""
+        """Add `condition`, which has one `?`, unless `value` is None."""
         if value is not None:
             self._conditions.append(condition)
             self.parameters.append(value)
 
     @property
     def sql(self) -> str:
-        """` WHERE …`, or nothing."""
+        """` WHERE …`, or an empty text."""
         return f" WHERE {' AND '.join(self._conditions)}" if self._conditions else ""

@@ -1,6 +1,6 @@
-"""The archive of dead letters: listed, counted, shown, marked when replayed, and kept within bounds (oldest go first).
+"""The archive of dead letters. They can be listed, counted, shown and marked as replayed; the oldest are removed first.
 
-Who replays takes letters from here, appends them to [readings] with their first arrival stamp, and marks them.
+A replay reads letters from here, appends them to [readings] with their first arrival stamp, and marks them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from store.values.durations import duration_ns
 FORMAT_VERSION = 1
 KEEP = timedelta(days=7)
 KEEP_BYTES = 256 << 20
-# What a letter takes beside its payload: the other columns and its entries in the indices, measured for 60-byte topics.
+# The size of a row without its payload: other columns and index entries, measured for MQTT topics of 60 bytes.
 ROW_BYTES = 400
 
 _SCHEMA = (
@@ -35,7 +35,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class ArchivedLetter:
-    """A dead letter as it is kept. `seq` orders letters by when they were taken in, and is what paging goes by."""
+    """A dead letter in the archive. `seq` is the order in which letters were stored, and the key for paging."""
 
     seq: int
     letter: DeadLetter
@@ -44,7 +44,7 @@ class ArchivedLetter:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """How many messages of one MQTT topic were rejected for one reason, and when the last of them arrived."""
+    """The number of messages of one MQTT topic that were rejected for one reason, and when the last of them arrived."""
 
     account: str
     mqtt_topic: str
@@ -62,13 +62,13 @@ class DeadLetterArchive:
         self._keep_bytes = keep_bytes
 
     def next_offset(self, partition_id: str) -> int | None:
-        """The first offset of `partition_id` not taken in, durably; None for a partition never seen."""
+        """The first offset of `partition_id` that is not in the archive yet; None for an unknown partition."""
         return self._file.next_offset(partition_id)
 
     def accept(
         self, partition_id: str, offset: int, letters: Iterable[DeadLetter], replayed: Replayed | None = None
     ) -> None:
-        """Take in what one log message holds; one that the position covers changes nothing."""
+        """Store the content of one log message; an offset below the position changes nothing."""
         with self._file.writing() as db:
             if advance(db, partition_id, offset):
                 db.executemany(
@@ -95,7 +95,10 @@ class DeadLetterArchive:
         before_seq: int | None = None,
         limit: int = 100,
     ) -> Sequence[ArchivedLetter]:
-        """The newest `limit` letters that fit; arrived in [from_ns, to_ns). The next page is `before_seq` the last."""
+        """The newest `limit` letters that match, with an arrival in [from_ns, to_ns).
+
+        For the next page, pass the last `seq` as `before_seq`.
+        """
         where = Filter()
         where.add("account = ?", account)
         where.add("reason = ?", reason)
@@ -110,8 +113,11 @@ class DeadLetterArchive:
     def not_replayed(
         self, *, account: str, reason: str, limit: int, up_to_seq: int | None = None
     ) -> tuple[Sequence[ArchivedLetter], int]:
-        """The oldest `limit` letters of a reason that were not replayed, up to `up_to_seq` (of None, the newest there
-        is now), and that seq. So a replay in parts ends, though letters that fail again join the archive meanwhile.
+        """The oldest `limit` letters of a reason that were not replayed, and the newest `seq` that belongs to this
+        replay.
+
+        Pass that `seq` as `up_to_seq` for the next part: so a replay ends, although letters that fail again are added
+        meanwhile.
         """
         sql = "SELECT coalesce(max(seq), 0) FROM letters"
         newest = int(self._file.read(sql, ())[0][0]) if up_to_seq is None else up_to_seq
@@ -122,7 +128,7 @@ class DeadLetterArchive:
         return [_archived(row) for row in self._file.read(sql, (account, reason, newest, limit))], newest
 
     def show(self, letter_id: str, *, account: str | None = None) -> ArchivedLetter | None:
-        """The letter of this id, or None if there is none (in `account`)."""
+        """The letter with this id (in `account`), or None."""
         where = Filter()
         where.add("id = ?", letter_id)
         where.add("account = ?", account)
@@ -130,7 +136,7 @@ class DeadLetterArchive:
         return _archived(rows[0]) if rows else None
 
     def rejected(self, *, account: str | None = None, mqtt_topic: str | None = None) -> Sequence[Rejected]:
-        """Counts by account, MQTT topic and reason, of the letters kept. One pass over an index."""
+        """Counts of the kept letters by account, MQTT topic and reason. One pass over an index."""
         where = Filter()
         where.add("account = ?", account)
         where.add("mqtt_topic = ?", mqtt_topic)
@@ -142,15 +148,15 @@ class DeadLetterArchive:
         return [Rejected(row[0], row[1], Reason(row[2]), row[3], row[4]) for row in rows]
 
     def mark_replayed(self, letter_ids: Iterable[str], now_ns: int) -> None:
-        """Note that these were appended to [readings] again."""
+        """Record that these letters were appended to [readings] again."""
         with self._file.writing() as db:
             _mark(db, Replayed(list(letter_ids), now_ns))
 
     def retain(self, now_ns: int) -> None:
-        """Remove what arrived before the retention, and the oldest of what is more than `keep_bytes`.
+        """Remove letters that arrived before the retention, and the oldest ones beyond `keep_bytes`.
 
-        `now_ns` is a time to delete by (`store.host_time`). What arrived before the host's clock was set may be young:
-        it goes by size alone.
+        `now_ns` is a time to delete by (`store.host_time`). Letters that arrived before the host's clock was set may be
+        new: they are removed by size only.
         """
         with self._file.writing() as db:
             db.execute("DELETE FROM letters WHERE arrival_ns BETWEEN ? AND ?", (WRITTEN_NS, now_ns - self._keep_ns - 1))
@@ -159,7 +165,7 @@ class DeadLetterArchive:
                 db.execute("DELETE FROM letters WHERE seq <= ?", (last,))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
@@ -169,7 +175,7 @@ def _mark(db: sqlite3.Connection, replayed: Replayed) -> None:
 
 
 def _last_beyond(db: sqlite3.Connection, keep_bytes: int) -> int | None:
-    """The newest letter that must go so that those after it are at most `keep_bytes`; None if all may stay."""
+    """The newest letter to remove, so that the later ones take at most `keep_bytes`; None if all may stay."""
     if (db.execute("SELECT sum(size_bytes) FROM letters").fetchone()[0] or 0) <= keep_bytes:
         return None
     total = 0

@@ -1,4 +1,4 @@
-"""One delivery of an alert's event to one receiver, as it waits in the queue or was settled."""
+"""One delivery of an alert's event to one receiver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class DeliveryState(enum.StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     QUEUED = "queued"
     DELIVERED = "delivered"
@@ -18,12 +18,12 @@ class DeliveryState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is posted: `id` is the webhook-id (`<alert id>.<status>`), `body` the JSON bytes, the same every attempt.
+    """A delivery: `id` is the webhook-id (`<alert id>.<status>`), `body` the JSON bytes, the same in every attempt.
 
-    attempts         how often it was tried
-    next_attempt_ns  when it may be tried (again), while queued
+    attempts         the number of attempts
+    next_attempt_ns  the time from which it may be sent, while it is queued
     settled_ns       when it was delivered or given up
-    error            of the last attempt, if it failed
+    error            the error of the last attempt, if it failed
     """
 
     seq: int

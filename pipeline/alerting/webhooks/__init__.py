@@ -1,6 +1,6 @@
-"""Telling receivers of alerts: deliveries out of the archive's queue, posted with Standard Webhooks headers.
+"""Posts alerts to receivers: deliveries from the archive's queue, with the headers of Standard Webhooks.
 
-https://www.standardwebhooks.com: the specification that headers, signature and retries follow.
+Headers, signature and retries follow https://www.standardwebhooks.com.
 """
 
 from pipeline.alerting.webhooks.alerts_partition import AlertsPartition

@@ -1,8 +1,8 @@
 """Which addresses a webhook may be sent to: public ones, unless its receiver has `allow_private: true`.
 
-A receiver's URL may be anyone's; without this, a name that resolves to 127.0.0.1, 10.0.0.0/8 or 169.254.169.254 would
-let its owner post into this machine, its network, or the cloud's metadata service (server-side request forgery). IPv6
-addresses that carry an IPv4 address are judged by that.
+The host name in a URL may belong to anybody. Without this check, its owner could let it resolve to 127.0.0.1,
+10.0.0.0/8 or 169.254.169.254, and so post to this machine, its network or the cloud's metadata service (server-side
+request forgery). An IPv6 address that contains an IPv4 address is judged by the latter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def is_public(address: str) -> bool:
 
 
 def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
+    """The IPv4 address that an IPv6 address contains, if it does."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

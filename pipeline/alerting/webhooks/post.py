@@ -1,4 +1,4 @@
-"""One attempt: the request out, the answer in, within 10 seconds whatever the endpoint does."""
+"""One attempt to deliver: a request and its response, within 10 seconds whatever the endpoint does."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pipeline.alerting.webhooks.retry_policy import Attempt
 from pipeline.config.webhooks import scrubbed
 
 TIMEOUT_S = 10.0
-# An answer is read to its end so that the connection can be used again, but not by the endpoint's choice of length.
+# A response is read to its end, so that the connection can be used again, unless it is longer than this.
 LONGEST_ANSWER_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 200
 
 
 async def post(client: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> Attempt:
-    """What came of posting `body`. Every failure of network or endpoint is an answer, not an exception, and holds
-    nothing that is secret in `url`.
+    """The result of posting `body`.
+
+    Failures of the network and of the endpoint are results, not exceptions, and contain no secret part of `url`.
     """
     try:
         async with (
@@ -33,7 +34,7 @@ async def post(client: httpx.AsyncClient, url: str, headers: dict[str, str], bod
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """The answer's body, cut off after the chunk that passes LONGEST_ANSWER_BYTES; that closes the connection."""
+    """The body of the response, cut after the chunk that exceeds LONGEST_ANSWER_BYTES; that closes the connection."""
     parts: list[bytes] = []
     size = 0
     async for part in response.aiter_raw():
@@ -45,17 +46,17 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def _shown(response: httpx.Response, beginning: bytes, url: str) -> str:
-    """The status and the beginning of what the endpoint said, for the operator; printable whatever it sent."""
+    """The status and the beginning of the response for the operator, in printable characters."""
     told = f"HTTP {response.status_code}"
     if 300 <= response.status_code < 400 and "location" in response.headers:
         told += f": redirects to {_target(response.headers['location'], url)}, which is not followed; make that the url"
-    # scrubbed before it is cut: a secret must not be cut in two, and shown
+    # scrubbed before it is cut: a secret that is cut in two would not be found
     said = scrubbed(_one_line(beginning[: 2 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()), url)
     return told + (f": {said[:SHOWN_CHARACTERS]}" if said else "")
 
 
 def _target(location: str, url: str) -> str:
-    """Where a redirect leads, for people. Its user, password and query may be as secret as the url's."""
+    """The target of a redirect for display. Its user, password and query may be as secret as those of the URL."""
     bare = location.partition("?")[0].partition("#")[0]
     scheme, slashes, rest = bare.partition("://")
     if slashes:

@@ -1,7 +1,7 @@
-"""The request that delivers an event: its body as queued, and the headers of Standard Webhooks.
+"""The request that delivers an event: the queued body, and the headers of Standard Webhooks.
 
-The same event has the same `webhook-id` in every attempt, by which a receiver tells repeats; the timestamp, and so the
-signature, are the attempt's own. A receiver without a secret gets no signature.
+All attempts of an event have the same `webhook-id`, by which a receiver recognises repeats. The timestamp, and so the
+signature, differ from attempt to attempt. A receiver without a secret gets no signature.
 """
 
 from __future__ import annotations

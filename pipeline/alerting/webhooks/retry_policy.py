@@ -1,12 +1,12 @@
-"""What becomes of a delivery after an attempt: delivered, tried again, or given up. Pure.
+"""What follows an attempt to deliver: it is delivered, retried, or given up. Pure.
 
 - 2xx: delivered.
-- 410 Gone: given up at once; the endpoint asks for that (Standard Webhooks, "Deliverability and reliability").
-- Everything else, and no answer at all: tried again for 24 hours after the alert, then given up. A 404, 401 or 3xx
-  will not get better by repeating; but it does when a deployment ends or an operator corrects an endpoint.
+- 410 Gone: given up at once, as Standard Webhooks asks for ("Deliverability and reliability").
+- Any other status, and no response: retried for 24 hours after the alert, then given up. Even 404, 401 and 3xx are
+  retried, because a deployment may end or an operator may correct the endpoint.
 
-Between attempts: 1 s doubled each time up to 10 minutes, of which a random 50-100 %, so that receivers that failed
-together are not asked together. A Retry-After header (seconds or date) prolongs that, to at most an hour.
+The delay between attempts starts at 1 s and doubles up to 10 minutes, times a random 50-100 %, so that receivers that
+failed together are not retried together. A Retry-After header (seconds or date) prolongs it to at most an hour.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of one attempt: an answer's status and headers (lower-case names), or None and no headers."""
+    """The result of one attempt: status and headers (lower-case names) of the response, or None and no headers."""
 
     status: int | None
     headers: Mapping[str, str]
@@ -40,12 +40,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it."""
+    """The receiver accepted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """It is due again at `at_ns`."""
+    """The next attempt is due at `at_ns`."""
 
     at_ns: int
     error: str
@@ -53,7 +53,7 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It is not tried again."""
+    """No attempt follows."""
 
     error: str
 
@@ -62,9 +62,9 @@ Verdict: TypeAlias = Delivered | TryAgain | GiveUp
 
 
 def judge(delivery: Delivery, attempt: Attempt, now_ns: int, rng: random.Random, *, wall_ns: int) -> Verdict:
-    """What becomes of `delivery`, whose `attempts` do not count this one yet.
+    """What follows an attempt of `delivery`, whose `attempts` do not include this one.
 
-    now_ns is of the clock that the queue goes by, wall_ns the host's time, by which a receiver names a moment.
+    `now_ns` is a time of the queue's clock; `wall_ns` is the host's time, to which a date in Retry-After refers.
     """
     status = attempt.status
     if status is not None and 200 <= status < 300:
@@ -77,7 +77,7 @@ def judge(delivery: Delivery, attempt: Attempt, now_ns: int, rng: random.Random,
 
 
 def retry_after_s(headers: Mapping[str, str], wall_ns: int) -> float:
-    """How long the receiver asks us to wait (RFC 9110, 10.2.3), within bounds; 0 if it does not say, or unreadably."""
+    """The delay that the receiver asks for (RFC 9110, 10.2.3), within limits; 0 if there is none or it is invalid."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:18]), LONGEST_RETRY_AFTER_S)
@@ -86,6 +86,6 @@ def retry_after_s(headers: Mapping[str, str], wall_ns: int) -> float:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         at_s = moment.timestamp()
-    except (ValueError, OverflowError, TypeError, IndexError):  # what the parsers raise is whatever the text hits
+    except (ValueError, OverflowError, TypeError, IndexError):  # whatever the parsers raise for such a text
         return 0.0
     return min(max(at_s - wall_ns / SECOND_NS, 0.0), LONGEST_RETRY_AFTER_S)

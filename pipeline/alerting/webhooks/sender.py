@@ -1,12 +1,12 @@
-"""Posts what waits in the queue of deliveries, receiver by receiver.
+"""Posts queued deliveries to their receivers.
 
-Where another worker may take the alerts over, what was settled is noted in the log too (`note`), so that it does not
-send again what was delivered.
+Each receiver has its own task, connection pool and a few concurrent requests, so a slow endpoint delays no other. The
+queue is in the archive and durable: after a crash, a delivery that is not recorded as delivered is sent again with the
+same webhook-id (at least once). The archive returns the resolved event of an alert only after its firing is settled, so
+a receiver gets them in order.
 
-Each receiver has a task, a connection pool and a few concurrent requests of its own, so a slow endpoint delays nobody
-else. The queue is the archive's and durable: what was not noted as delivered is sent again after a crash, under the
-same webhook-id (at least once). The archive hands out an alert's resolved only after its firing is settled, so a
-receiver hears of them in order.
+If another worker can take [alerts] over, settled deliveries are also recorded in [alerts] (`note`), so that it does not
+send them again.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from pipeline.config.webhooks import Receiver, scrubbed, shown_url
 
 CONCURRENT_REQUESTS = 4
 GRACE_S = 3.0
-# How soon to look again at a queue whose next delivery is due but waits for another of its alert; and after a failure
-# of the archive.
+# How soon to look at the queue again if its next delivery is due but waits for another one of the same alert, and after
+# a failure of the archive.
 LOOK_AGAIN_S = 1.0
 LONGEST_SLEEP_S = 60.0
-TRIED_ANEW_NS = 3600 * SECOND_NS  # after a start, whatever the age: the clock may have been set ahead meanwhile
+TRIED_ANEW_NS = 3600 * SECOND_NS  # after a start, whatever the age: the clock may have been set forward meanwhile
 
 Note = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -57,9 +57,9 @@ log = logging.getLogger(__name__)
 class WebhookSender:
     """The deliveries of one process to all receivers. Used from one event loop.
 
-    clock_ns  attempts are due by it; it goes evenly (`pipeline.base.clock.evenly`)
+    clock_ns  the clock by which attempts are due; it is steady (`pipeline.base.clock.evenly`)
     wall_ns   the host's time, for the timestamps of attempts
-    rng       the jitter between attempts
+    rng       for the jitter between attempts
     """
 
     def __init__(
@@ -84,12 +84,14 @@ class WebhookSender:
 
     @property
     def receivers(self) -> tuple[str, ...]:
-        """The names of the receivers, for which deliveries are to be queued."""
+        """The names of the receivers."""
         return tuple(line.receiver.name for line in self._lines)
 
     async def start(self) -> None:
-        """Begin to send, with what an earlier process left in the queue; what the host's clock, set since, has put off
-        beyond any back-off comes sooner, and what it has made old is tried for another hour.
+        """Start to send, including what an earlier process left in the queue.
+
+        Times that a change of the host's clock made wrong are corrected first: a delivery waits at most the longest
+        back-off, and one that seems too old is tried for another hour.
         """
         await asyncio.to_thread(
             self._archive.take_up,
@@ -97,12 +99,12 @@ class WebhookSender:
             longest_wait_ns=int(BACKOFF.longest_s * SECOND_NS),
             longest_age_ns=DELIVER_FOR_NS - TRIED_ANEW_NS,
         )
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and a URL may be the secret
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, which may be secret
         self._tasks = [asyncio.create_task(line.run(), name=f"webhook {line.receiver.name}") for line in self._lines]
         self._tasks += [asyncio.create_task(line.look_at_address()) for line in self._lines]
 
     async def stop(self) -> None:
-        """End; requests under way get a few seconds to be answered, the rest stays in the queue."""
+        """Stop. Requests in progress get a few seconds to end; the rest stays in the queue."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -110,13 +112,13 @@ class WebhookSender:
         self._tasks = []
 
     def wake(self) -> None:
-        """Look at the queue now: something was put into it. Only from the event loop's thread."""
+        """Look at the queue now, because something was added. Only from the event loop's thread."""
         for line in self._lines:
             line.look.set()
 
 
 class _Line:
-    """The way to one receiver."""
+    """The connection to one receiver."""
 
     def __init__(
         self,
@@ -148,21 +150,22 @@ class _Line:
             timeout=TIMEOUT_S,
             follow_redirects=False,
             trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept: the next request owes nothing
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept: requests are independent
         )
         metrics.webhook_failing.labels(receiver.name).set(0)
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Send what is due, for ever."""
+        """Send due deliveries until cancelled."""
         while True:
             self.look.clear()
             try:
                 await self._send_due()
                 sleep_s = await self._sleep_s()
             except Exception:
-                # The archive failed (a full disk, say). What is queued is safe; nothing else depends on this task.
-                log.exception("the deliveries to %s cannot be looked at", self.receiver.name)
+                # The archive failed, for example because of a full disk. The queue is safe, and nothing else depends on
+                # this task.
+                log.exception("the queue of deliveries to %s cannot be read", self.receiver.name)
                 sleep_s = LOOK_AGAIN_S
             try:
                 async with asyncio.timeout(sleep_s):
@@ -171,7 +174,7 @@ class _Line:
                 pass
 
     async def look_at_address(self) -> None:
-        """Say at once if it cannot be posted to: otherwise the first alert would be the first to say so."""
+        """Warn at start if the address cannot be used, and not only at the first alert."""
         url = httpx.URL(self._url)
         try:
             await self._transport.addresses(url)
@@ -180,7 +183,7 @@ class _Line:
             log.warning("alerts cannot be posted to %s (%s): %s", self.receiver.name, shown_url(self._url), told)
 
     async def close(self) -> None:
-        """Wait a little for requests under way, then let go of the connections."""
+        """Wait a short time for requests in progress, then close the connections."""
         tasks = list(self._under_way.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=GRACE_S)
@@ -190,8 +193,9 @@ class _Line:
         await self._client.aclose()
 
     async def _send_due(self) -> None:
-        # Finished requests are forgotten before the queue is read, never while: it could have been read before they
-        # were noted. What is under way is still queued and due longest, so it takes places in what is read as here.
+        # Remove finished requests before the queue is read, not after: the queue could have been read before their
+        # result was recorded. Requests in progress are still queued and due longest, so they count towards the limit
+        # here.
         self._under_way = {seq: task for seq, task in self._under_way.items() if not task.done()}
         due = await asyncio.to_thread(self._archive.due, self._clock_ns(), self.receiver.name, CONCURRENT_REQUESTS)
         for delivery in due:
@@ -199,7 +203,7 @@ class _Line:
                 self._under_way[delivery.seq] = asyncio.create_task(self._deliver(delivery))
 
     async def _sleep_s(self) -> float | None:
-        """How long nothing can become due; None: until something is queued. A finished request ends the sleep too."""
+        """How long nothing becomes due; None: until something is queued. A finished request ends the sleep too."""
         next_ns = await asyncio.to_thread(self._archive.next_due_ns, self.receiver.name)
         if next_ns is None:
             return None
@@ -207,7 +211,7 @@ class _Line:
         return min(ahead_s, LONGEST_SLEEP_S) if ahead_s > 0 else LOOK_AGAIN_S
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """One attempt, and the note of what came of it."""
+        """Make one attempt and record its result."""
         try:
             headers = headers_of(delivery, self._signer, self._wall_ns())
             with metrics.webhook_seconds.time():
@@ -215,7 +219,11 @@ class _Line:
             verdict = judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
             await self._note(delivery, verdict)
         except Exception:
-            log.exception("the delivery %s to %s was not noted; it is sent again", delivery.id, self.receiver.name)
+            log.exception(
+                "the result of the delivery %s to %s was not recorded; it is sent again",
+                delivery.id,
+                self.receiver.name,
+            )
             await asyncio.sleep(LOOK_AGAIN_S)
         finally:
             self.look.set()
@@ -247,7 +255,7 @@ class _Line:
             await self._note_in_log(settled)
 
     def _tell(self, verdict: Verdict) -> None:
-        """Say when it begins to fail, and when that is over; not at each of a thousand attempts."""
+        """Log when a receiver begins to fail and when it works again, but not every attempt."""
         is_failing = not isinstance(verdict, Delivered)
         if is_failing == self._is_failing:
             return
@@ -264,6 +272,6 @@ class _Line:
 
 
 def trust_of(receiver: Receiver) -> ssl.SSLContext:
-    """Whose certificates are believed. Raises ConfigError."""
+    """The TLS context with the trusted CAs of the receiver. Raises ConfigError."""
     ca = receiver.webhook.ca
     return httpx.create_ssl_context() if ca is None else trusting(ca, f"receivers: {receiver.name}: webhook.ca")

@@ -1,7 +1,7 @@
-"""HTTP to addresses that were checked: names are resolved here, and the connection goes to what was resolved.
+"""An HTTP transport that resolves names itself, checks the addresses, and connects to the checked address.
 
-Resolving once to check and again to connect would leave a gap in which the name's owner can change the answer. The
-certificate is still checked against the name, and the Host header is the name's.
+If a name were resolved once for the check and again for the connection, its owner could change the answer in between.
+The certificate is still verified for the name, and the Host header contains the name.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class PrivateAddress(httpx.ConnectError):
-    """The receiver's name resolves to an address that is not public, and its configuration does not allow that."""
+    """The receiver's name resolves to an address that is not public, and `allow_private` is not set."""
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """All addresses of `host`, in the order the system prefers. Raises OSError."""
+    """All addresses of `host`, in the system's order of preference. Raises OSError."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
         if not host.endswith("."):
             raise
-        # "localhost." is a full name to DNS and none to the file of hosts
+        # "localhost." is a complete name in DNS, but not in /etc/hosts
         found = await loop.getaddrinfo(host.rstrip("."), port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """A transport for one receiver. Follows no proxy of the environment: a proxy would resolve names by itself."""
+    """A transport for one receiver. It ignores proxies of the environment: a proxy would resolve names itself."""
 
     def __init__(self, *, allow_private: bool, ssl_context: ssl.SSLContext, resolve: Resolve = resolve) -> None:
         self._allow_private = allow_private
@@ -45,7 +45,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport(verify=ssl_context, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer of the first of the host's addresses that can be connected to."""
+        """The response of the first address of the host that accepts a connection."""
         host = request.url.raw_host.decode("ascii")
         failure: httpx.TransportError = httpx.ConnectError(f"{host} has no address")
         for address in await self.addresses(request.url):
@@ -60,7 +60,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
     async def addresses(self, url: httpx.URL) -> Sequence[str]:
-        """Where `url` leads. Raises ConnectError, PrivateAddress."""
+        """The addresses of `url`. Raises ConnectError, PrivateAddress."""
         host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
         try:
             addresses = await self._resolve(host, port)
@@ -74,7 +74,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
 
 def _to_address(request: httpx.Request, host: str, address: str) -> httpx.Request:
-    """The same request, to `address`; its Host header, and the name its certificate must have, stay `host`."""
+    """The same request, sent to `address`; the Host header and the name for the certificate remain `host`."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
