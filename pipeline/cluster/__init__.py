@@ -1,1 +1,1 @@
-"""The workers that share a log and a magnetic tier: who has which partition, and what is asked of whom."""
+"""The workers that share a log and a magnetic tier: which worker owns which partition, and requests between them."""

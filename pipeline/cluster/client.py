@@ -1,7 +1,8 @@
-"""The way to another worker: HTTP with the workers' own token. Every failure is a PeerUnavailable that names it.
+"""HTTP requests to another worker, with the token of the workers. Every failure is a PeerUnavailable that names the
+peer.
 
-Threads that answer questions use `PeerClient`; the HTTP server's event loop, where many requests wait for long,
-`AsyncPeerClient`.
+`PeerClient` is for threads that answer queries, `AsyncPeerClient` for the HTTP server's event loop, where many requests
+wait.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from pipeline.base.tls.trust import trusting
 
 CONNECT_TIMEOUT_S = 1.0
 FORWARD_TIMEOUT_S = 30.0
-NOT_OWNED = 409  # the status by which a worker says that what was asked for is not its own
-TIER = "x-streamgauge-tier"  # which magnetic tier is meant: an answer from another one would be nobody's
+NOT_OWNED = 409  # the status of a response: the worker does not own the partition
+TIER = "x-streamgauge-tier"  # the id of the magnetic tier: a response from another tier is useless
 
 
 @dataclass(frozen=True, slots=True)
 class PeerAccess:
-    """How workers know each other: their token, the id of the magnetic tier they share, who signs certificates."""
+    """How workers authenticate each other: their token, the id of their magnetic tier, and the CA of their
+    certificates.
+    """
 
     token: str | None = field(repr=False)
     tier_id: str
@@ -32,18 +35,18 @@ class PeerAccess:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of every request."""
+        """The headers of every request."""
         return {TIER: self.tier_id} | ({"authorization": f"Bearer {self.token}"} if self.token else {})
 
     @property
     def verify(self) -> ssl.SSLContext | bool:
-        """As httpx takes it."""
+        """The argument `verify` of httpx."""
         return trusting(self.ca, "peers.ca:") if self.ca else True
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A request that goes on to another worker as it came; `target` is its path and query."""
+    """A client's request that is forwarded to another worker unchanged; `target` is its path and query."""
 
     method: str
     target: str
@@ -53,7 +56,7 @@ class Forwarded:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the other worker answered."""
+    """The response of the other worker."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,13 +64,13 @@ class Answered:
 
 
 class PeerClient:
-    """Posts to workers by address (`http://host:port`). Any thread, many at once."""
+    """Posts to workers by address (`http://host:port`). Safe for concurrent use from any thread."""
 
     def __init__(self, access: PeerAccess) -> None:
         self._http = httpx.Client(headers=access.headers, verify=access.verify, trust_env=False)
 
     def post(self, address: str, path: str, body: bytes, timeout_s: float) -> bytes:
-        """What the worker at `address` answers. Raises NotOwned, PeerUnavailable."""
+        """The response body of the worker at `address`. Raises NotOwned, PeerUnavailable."""
         try:
             response = self._http.post(f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -75,12 +78,12 @@ class PeerClient:
         return _content(address, response)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
 
 class AsyncPeerClient:
-    """As `PeerClient`, from one event loop."""
+    """As `PeerClient`, for one event loop."""
 
     def __init__(self, access: PeerAccess) -> None:
         self._verify = access.verify
@@ -97,9 +100,9 @@ class AsyncPeerClient:
         return _content(address, response)
 
     async def forward(self, address: str, request: Forwarded) -> Answered:
-        """The answer of the worker at `address` to a request of somebody else's. Raises PeerUnavailable."""
+        """The response of the worker at `address` to a client's request. Raises PeerUnavailable."""
         try:
-            # not of the client: what the workers know each other by is not for a request of somebody else
+            # a client of its own: the credentials of the workers must not be sent with a request of somebody else
             async with httpx.AsyncClient(verify=self._verify, trust_env=False, timeout=FORWARD_TIMEOUT_S) as http:
                 response = await http.request(
                     request.method, f"{address}{request.target}", headers=request.headers, content=request.body
@@ -109,7 +112,7 @@ class AsyncPeerClient:
         return Answered(response.status_code, response.headers, response.content)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
 

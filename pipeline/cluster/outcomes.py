@@ -1,4 +1,4 @@
-"""What became of WriteRecords requests: of this worker's partitions from itself, of others' from their owners."""
+"""The outcomes of WriteRecords requests: from partitions of this worker directly, from others through their owners."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGAIN_AFTER_S = 0.1
 
 
 class OutcomeRequest(msgspec.Struct, frozen=True, array_like=True):
-    """Which request: the frame at `offset` of a partition of [readings], and how long its outcome may be waited for."""
+    """Asks for the outcome of the frame at `offset` of a partition of [readings], and how long to wait for it."""
 
     partition: int
     offset: int
@@ -29,7 +29,7 @@ class OutcomeRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OutcomeResponse(msgspec.Struct, frozen=True, array_like=True):
-    """What became of its records, as `Applied` has it."""
+    """The outcome of its records, in the form of `Applied`."""
 
     outcomes: bytes
     existing_version: bytes
@@ -52,9 +52,9 @@ class Outcomes:
         self._client = client
 
     async def of(self, partition: int, offset: int) -> Applied:
-        """What became of the request in this frame, asked of whoever has the partition until it is known.
+        """The outcome of the request in this frame; owners of the partition are asked until it is known.
 
-        Raises TimeoutError: also if the owner before has applied it, and died before it said how.
+        Raises TimeoutError, also if the previous owner applied the frame and died before it responded.
         """
         deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
         while True:
@@ -79,11 +79,11 @@ class Outcomes:
 
 
 def decode_outcome(data: bytes) -> Applied:
-    """The outcome that another worker told."""
+    """The outcome in a response."""
     answer = msgspec.msgpack.decode(data, type=OutcomeResponse)
     return Applied(np.frombuffer(answer.outcomes, np.uint8), np.frombuffer(answer.existing_version, np.int64))
 
 
 def encode_outcome(applied: Applied) -> bytes:
-    """The outcome as it travels."""
+    """The outcome as bytes of a response."""
     return msgspec.msgpack.encode(OutcomeResponse(applied.outcomes.tobytes(), applied.existing_version.tobytes()))

@@ -1,7 +1,7 @@
-"""Who has which partition now, as the log's group coordinator says: addresses of workers by (topic, partition).
+"""The current owners of partitions according to the log's group coordinator: worker addresses by (topic, partition).
 
-A worker joins the group under its own address, so nothing else has to be kept about workers. What is known may be a
-second old; `fresh` asks, and what it answers held at that moment for the whole group.
+A worker joins the group under its own address, so nothing else has to be stored about workers. `known` may be a second
+old; `fresh` asks the coordinator, and its result was true for the whole group at one moment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KNOWN_MAX_AGE_S = 1.0
 
 
 class Owners:
-    """Any thread. `ask` is the log's (`LogAdmin.owners`); it may block for milliseconds."""
+    """Safe for any thread. `ask` is `LogAdmin.owners`; it may block for milliseconds."""
 
     def __init__(self, ask: Callable[[], Owned]) -> None:
         self._ask = ask

@@ -1,6 +1,7 @@
-"""Page tokens that name the worker which keeps the result, so that any worker passes a request for a page on to it.
+"""Page tokens that contain the address of the worker that keeps the result, so that any worker can forward the request.
 
-Clients give tokens back, and a worker asks whom a token names: so the name is sealed with what only workers know.
+Clients send tokens back, and a worker connects to the address in a token: so the address is sealed with a secret that
+only workers know.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ SEAL_BYTES = 16
 
 
 class PageTokens:
-    """Tokens are `<address>.<seal>.<whatever the owner tells its results by>`, the first two in base 64."""
+    """Tokens have the form `<address>.<seal>.<key of the result at its owner>`; the first two parts are in base 64."""
 
     def __init__(self, own: str, secret: str) -> None:
         """`own` is this worker's address; `secret` is known to all workers."""
@@ -23,7 +24,9 @@ class PageTokens:
         self.prefix = f"{_text(own.encode())}.{_text(self._seal(own))}."
 
     def owner_of(self, token: str) -> str | None:
-        """The address of the other worker that keeps the result; None for a token of ours, or of nobody."""
+        """The address of the other worker that keeps the result; None for a token of this worker and for an invalid
+        one.
+        """
         encoded, _, rest = token.partition(".")
         seal = rest.partition(".")[0]
         try:

@@ -1,8 +1,8 @@
-"""Asking every worker that has something of [readings], so that an answer is whole or not given.
+"""Asks every worker that owns a partition of [readings]; an answer is complete, or there is none.
 
-The rule: an answer counts if, after it came, the group coordinator still names those who gave it as the owners. A
-worker that was paused, and does not know yet that its partitions went to another, is found out by that; so is one that
-asks. Until then, and while a partition has no owner or its owner replays it, the question is asked again, for 2 s.
+An answer is accepted if the group coordinator still names the same owners after it arrived. This detects a worker that
+was paused and does not know yet that its partitions were reassigned, also if that is the worker that asks. Otherwise,
+and while a partition has no owner or its owner replays it, the question is repeated for up to 2 s.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ PARALLEL = 16
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of everybody: of this worker by a call, of others by a POST of `body(partitions)` to `path`."""
+    """A question to all workers: this worker answers by a call, others by a POST of `body(partitions)` to `path`."""
 
     path: str
     body: Callable[[list[int]], bytes]
 
 
 class Peers:
-    """The workers of a group, seen from the one at `own`."""
+    """The other workers of a group; this one is at `own`."""
 
     def __init__(self, own: str, partitions: int, owners: Owners, client: PeerClient) -> None:
-        """`partitions` of [readings] make an answer whole."""
+        """An answer is complete if it covers `partitions` of [readings]."""
         self.own = own
         self.client = client
         self.owners = owners
@@ -46,7 +46,7 @@ class Peers:
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="peers")
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Stop asking."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.client.close()
 
@@ -56,7 +56,7 @@ class Peers:
         answer_here: Callable[[list[int]], list[T]],
         decode: Callable[[bytes], list[T]],
     ) -> list[T]:
-        """The answers of all owners together. Raises PeerUnavailable, naming who or what is missing."""
+        """The answers of all owners. Raises PeerUnavailable with the name of the missing worker or partition."""
         deadline_s = time.monotonic() + ANSWER_WITHIN_S
         owners = self.owners.known
         while True:
@@ -70,7 +70,7 @@ class Peers:
             owners = self.owners.fresh
 
     def owner_of(self, topic: str, partition: int) -> str:
-        """The address of the worker that has it now. Raises PeerUnavailable if there is none."""
+        """The address of the worker that owns the partition. Raises PeerUnavailable if there is none."""
         owner = self.owners.known().get((topic, partition)) or self.owners.fresh().get((topic, partition))
         if owner is None:
             raise PeerUnavailable(f"partition {partition} of [{topic}] has no worker at the moment")
@@ -101,7 +101,7 @@ class Peers:
         return self.client.post(address, question.path, question.body(partitions), deadline_s - time.monotonic())
 
     def _by_owner(self, owned: Owned) -> Mapping[str, list[int]]:
-        """The partitions of [readings] by who has them. Raises PeerUnavailable if one has nobody."""
+        """The partitions of [readings] by owner. Raises PeerUnavailable if one has no owner."""
         by_owner: dict[str, list[int]] = {}
         for partition in range(self._partitions):
             owner = owned.get((READINGS, partition))

@@ -1,4 +1,4 @@
-"""The rows that the magnetic tier lacks, of all partitions: from this worker's stores, and from their owners."""
+"""The rows of all partitions that are not in the magnetic tier yet: from this worker's stores and from other owners."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest
 
 
 class TailsRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request as it travels, and the partitions it is for."""
+    """A request between workers, and the partitions that it asks for."""
 
     partitions: list[int]
     request: bytes
 
 
 class TailsResponse(msgspec.Struct, frozen=True, array_like=True):
-    """The replies as they travel; `behind` says why there are none: the positions asked for are too old."""
+    """The replies between workers; `behind` says why there are none: the requested positions are too old."""
 
     replies: list[bytes]
     behind: str | None = None
 
 
 class Tails:
-    """What a snapshot gathers. Any thread; raises PeerUnavailable, Behind."""
+    """Collects rows for a snapshot. Safe for any thread; raises PeerUnavailable, Behind."""
 
     def __init__(self, owned: OwnedPartitions, peers: Peers) -> None:
         self._owned = owned
         self._peers = peers
 
     def gather(self, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
-        """The rows of all partitions: ours by `pin`, and the replies of the owners of the others."""
+        """The rows of all partitions: this worker's by `pin`, the others by the replies of their owners."""
         encoded = request.encode()
         return self._peers.ask_all(
             Question("tail", lambda partitions: msgspec.msgpack.encode(TailsRequest(partitions, encoded))),
@@ -42,7 +42,7 @@ class Tails:
 
 
 def answer(owned: OwnedPartitions, body: bytes) -> bytes:
-    """The answer to another worker that asks. Raises NotOwned."""
+    """The response to another worker. Raises NotOwned."""
     request = msgspec.msgpack.decode(body, type=TailsRequest)
     try:
         replies = tails_here(owned, request.partitions, TailRequest.decode(request.request))
@@ -52,7 +52,7 @@ def answer(owned: OwnedPartitions, body: bytes) -> bytes:
 
 
 def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailRequest) -> list[TailReply]:
-    """The replies of these partitions, which are this worker's. Raises NotOwned if one is not, or is replayed yet."""
+    """The replies of these partitions of this worker. Raises NotOwned if one is not owned, or is still replayed."""
     return [partition.store.tail(request) for partition in owned.ready(partitions)]
 
 
