@@ -1,1 +1,1 @@
-"""What every wing stands on: names on disk, metrics, logs, locks, clocks, TLS. Imports no other wing."""
+"""What all wings use: names on disk, metrics, logs, locks, clocks, TLS. Imports no other wing."""

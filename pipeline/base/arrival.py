@@ -1,14 +1,14 @@
-"""The one maker of *arrival stamps*: when a message came in; the time, and so the key, of a row without its own.
+"""Makes *arrival stamps*: the time at which a message was received, which is also the time of rows without their own.
 
 The rules:
-- Within a process stamps increase strictly while the host's clock goes on, or is corrected by up to `SLEWED_NS`: then
-  they go a little faster or slower until they agree with it, so that what lies between two stays true.
-- A clock that is set further is followed at once, also back. Then a stamp may be earlier than one before it: the order
-  of messages is the order of their offsets, and of nothing else.
-- No two messages of a process get one stamp. Messages are a microsecond apart, and the last three digits are those of
-  the *pass*: the first has some, and with each step back begins the next, so that a time the clock comes to a second
-  time is stamped with other digits. (Elements of an array count on from their message's stamp: a thousand fit.) The
-  passes of two processes begin with digits by chance.
+- Within a process stamps increase strictly while the host's clock is steady, or is corrected by up to `SLEWED_NS`: then
+  they advance a little faster or slower until they agree with it, so that the time between two messages remains true.
+- A larger change of the clock is followed at once, also backwards. Then a stamp may be earlier than the one before it:
+  the order of messages is the order of their offsets only.
+- No two messages of a process have the same stamp. Messages are a microsecond apart, and the last three digits are
+  those of the *pass*: the first pass has random digits, and each step back begins the next pass, so that a time that
+  occurs twice gets different digits. (Elements of an array add their index to the stamp of their message: there is room
+  for a thousand.) The passes of two processes begin with random digits.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from store.host_time import WRITTEN_NS
 
 SPACING_NS = 1_000
 SLEWED_NS = 1_000_000_000
-IGNORED_NS = 1_000_000  # what reading two clocks one after the other may differ by
-SLEW_SHIFT = 3  # an eighth faster or slower
+IGNORED_NS = 1_000_000  # two clocks that are read one after the other may differ by this
+SLEW_SHIFT = 3  # stamps advance an eighth faster or slower
 
 
 class ArrivalStamps:
-    """Stamps by `clock`. One thread."""
+    """Stamps from `clock`. For one thread."""
 
     def __init__(self, clock: Clock, first_pass: int = 0) -> None:
         self._wall_ns = clock.wall_ns
@@ -34,10 +34,10 @@ class ArrivalStamps:
         self._pass = first_pass % SPACING_NS
         self._seen_ns = self._monotonic_ns()
         self._offset_ns = self._wall_ns() - self._seen_ns
-        self._next_ns = 0  # no stamp may be earlier
+        self._next_ns = 0  # the earliest possible next stamp
 
     def take(self, count: int = 1) -> int:
-        """The stamp of the first of `count` messages that are here now; the others' follow `SPACING_NS` apart."""
+        """The stamp of the first of `count` messages that arrived now; the others follow `SPACING_NS` apart."""
         monotonic_ns = self._monotonic_ns()
         wall_ns = self._wall_ns()
         drift_ns = wall_ns - monotonic_ns - self._offset_ns
@@ -65,5 +65,5 @@ class ArrivalStamps:
 
 
 def host_stamps() -> ArrivalStamps:
-    """Stamps of a process of the product."""
+    """The stamps of a process of the product."""
     return ArrivalStamps(HOST, secrets.randbelow(SPACING_NS))

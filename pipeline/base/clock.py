@@ -1,8 +1,9 @@
-"""The host's clock, and its steps: it is set by NTP, by people, or for the first time some minutes after a start.
+"""The host's clock and its steps. It may be set by NTP or by people, also for the first time some minutes after a
+start.
 
-Whatever waits, waits by the monotonic clock, which nobody sets. What says when something was is the host's time, and
-follows it both ways. A *step* is a change of more than a second against the monotonic clock between two looks; each
-process looks for itself, says each step once, and counts it.
+Waits use the monotonic clock, which nobody sets. Times of events use the host's time, and follow it in both directions.
+A *step* is a change of more than a second, compared with the monotonic clock, between two looks. Each process looks
+itself, logs each step once, and counts it.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ log = logging.getLogger(__name__)
 
 STEP_NS = NS
 LOOK_EVERY_S = 0.5
-# Between reading two clocks the process may be interrupted, which looks like a step; then they are read again.
+# The process may be interrupted between reading two clocks, which looks like a step; then they are read again.
 _LONGEST_READING_NS = 100_000_000
 _TIMES_READ = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What time it is. `wall_ns`: UTC, as the host has it now; `monotonic_ns`: goes evenly, from some beginning."""
+    """Two clocks. `wall_ns`: the host's current time in UTC; `monotonic_ns`: steady, from an arbitrary start."""
 
     wall_ns: Callable[[], int]
     monotonic_ns: Callable[[], int]
@@ -40,29 +41,30 @@ HOST = Clock(time.time_ns, time.monotonic_ns)
 
 
 def evenly(clock: Clock = HOST) -> Callable[[], int]:
-    """A clock that begins with the host's time and goes on evenly, whatever that is set to: for waits within a process
-    of which something is kept.
+    """A clock that starts with the host's time and is steady, whatever the host's clock is set to.
+
+    For waits within a process whose end is stored as a time.
     """
     ahead_ns = clock.wall_ns() - clock.monotonic_ns()
     return lambda: ahead_ns + clock.monotonic_ns()
 
 
 def since_boot_ns() -> int:
-    """A monotonic clock that goes on while the machine sleeps, where there is one: sleep is no step."""
+    """A monotonic clock that includes the time the machine sleeps, if there is one: sleep is not a step."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The clock said `from_ns`, and at that same moment `to_ns`."""
+    """At one moment the clock was changed from `from_ns` to `to_ns`."""
 
     from_ns: int
     to_ns: int
 
     @property
     def by_ns(self) -> int:
-        """How far it was set; negative: back."""
+        """By how much it was changed; negative: backwards."""
         return self.to_ns - self.from_ns
 
     @property
@@ -78,14 +80,14 @@ class Step:
 
 
 class ClockWatch:
-    """Finds steps of a clock."""
+    """Detects steps of a clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._offset_ns = self._read()
 
     def look(self) -> Step | None:
-        """What happened since the last look; None: no step."""
+        """The step since the last look; None if there was none."""
         offset_ns = self._read()
         by_ns, self._offset_ns = offset_ns - self._offset_ns, offset_ns
         if abs(by_ns) <= STEP_NS:
@@ -94,7 +96,7 @@ class ClockWatch:
         return Step(now_ns - by_ns, now_ns)
 
     def _read(self) -> int:
-        """How far the host's time is from the monotonic clock."""
+        """The difference between the host's time and the monotonic clock."""
         for _ in range(_TIMES_READ):
             before_ns, wall_ns, after_ns = self._clock.monotonic_ns(), self._clock.wall_ns(), self._clock.monotonic_ns()
             if after_ns - before_ns <= _LONGEST_READING_NS:
@@ -103,21 +105,24 @@ class ClockWatch:
 
 
 class Steps:
-    """The steps that a process has seen: says, counts and keeps them."""
+    """The steps that a process has seen: logged, counted and kept."""
 
     def __init__(self, process: str) -> None:
-        """Say, too, if the clock has never been set."""
+        """Also log if the clock has never been set."""
         self._process = process
         self.count = 0
         self.last: Step | None = None
-        for direction in ("ahead", "back"):  # counts that begin at 0: Prometheus' increase() sees the first step then
+        for direction in (
+            "ahead",
+            "back",
+        ):  # begin at 0: Prometheus' increase() sees the first step
             metrics.clock_steps.labels(process, direction)
         now_ns = time.time_ns()
         if not is_set(now_ns):
             log.warning("%s", unset(now_ns))
 
     def note(self, step: Step) -> None:
-        """There was a step."""
+        """Log and count a step."""
         self.count += 1
         self.last = step
         metrics.clock_steps.labels(self._process, step.direction).inc()
@@ -132,7 +137,7 @@ class Steps:
             log.warning("%s", unset(step.to_ns))
 
     def told(self) -> dict[str, Any]:
-        """What there is to say of the clock, for `/readyz`."""
+        """The state of the clock for `/readyz`."""
         now_ns = time.time_ns()
         body: dict[str, Any] = {"now": rfc3339(now_ns, 0), "is_set": is_set(now_ns), "steps": self.count}
         if self.last is not None:
@@ -144,7 +149,7 @@ class Steps:
         return body
 
     async def watch(self) -> None:
-        """Look out for steps until cancelled."""
+        """Look for steps until cancelled."""
         watch = ClockWatch(Clock(time.time_ns, since_boot_ns))
         while True:
             metrics.clock_is_set.labels(self._process).set(is_set(time.time_ns()))
@@ -155,7 +160,7 @@ class Steps:
 
 
 def unset(now_ns: int) -> str:
-    """What to say of a clock that stands at a time when this program did not exist."""
+    """A description if the clock is before the release of this program, so that it cannot be set; else None."""
     return (
         f"the host's clock says {rfc3339(now_ns, 0)}, before this program was written ({rfc3339(WRITTEN_NS)[:4]}): "
         "it was never set. Messages without a time of their own are stored with the host's; those with one are taken "

@@ -1,6 +1,6 @@
-r"""CSV as we write it: RFC 4180 with `\n` as the end of a line. NULL is nothing, an empty text is `""`.
+r"""CSV as this product writes it: RFC 4180 with `\n` as the end of a line. NULL is nothing, an empty text is `""`.
 
-Fields come as texts, or None for NULL. A row of one NULL is `""`, as an empty line is no row to most readers.
+Fields are texts, or None for NULL. A row of one NULL is `""`, because most readers ignore an empty line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def line(fields: Iterable[str | None]) -> str:
 
 
 def lines(rows: Iterable[Sequence[object]], *, has_empty_texts: bool) -> str:
-    """Rows with ends of line, of values as `csv.writer` takes them: fast, but with one form for NULL and no text."""
+    """Rows with ends of line, of values as `csv.writer` takes them. Fast, but NULL and an empty text look the same."""
     if has_empty_texts:
         texts = ([None if value is None else str(value) for value in row] for row in rows)
         return "".join(f"{line(text)}\n" for text in texts)

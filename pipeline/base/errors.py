@@ -3,7 +3,7 @@
 PipelineError
 ├── ConfigError           the operator: streamgauge.yaml, an environment override or an option is wrong
 ├── DataDirError          the operator: the data_dir cannot be used: its format, its permissions
-│   ├── DataDirLocked     another process has it
+│   ├── DataDirLocked     another process uses it
 │   └── ArchiveError      the file of alerts or of dead letters cannot be read or written: damaged, a full disk
 ├── PortTaken             the operator: an address to listen on is in use; the message says by whom
 ├── LogError              the operator: the log cannot be used
@@ -15,18 +15,18 @@ PipelineError
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
 ├── PeerUnavailable       passes, or the operator: another worker, or a partition without one, does not answer in time
-│   └── NotOwned          it answered that what was asked for is not, or not yet, its own
-├── RequestRefused        the caller: what was asked of this server is understood, and not done
-│   ├── Unauthenticated   no known token came with it
+│   └── NotOwned          the other worker does not own, or not yet, what was asked for
+├── RequestRefused        the caller: this server understood the request and refuses it
+│   ├── Unauthenticated   it has no known token
 │   ├── Forbidden         the token's role does not allow it
 │   ├── UnknownZone       no table has the zone
 │   ├── AmbiguousZone     several tables have the zone, and none was named
-│   └── Busy              too many wait already; passes
-├── ServerUnreachable     the caller: the server a client command asks does not answer
-│   └── ServerNotTrusted  the caller: its certificate is not good for this caller and this address
+│   └── Busy              too many requests wait; passes
+├── ServerUnreachable     the caller: the server does not answer a client command
+│   └── ServerNotTrusted  the caller: the client does not trust its certificate
 ├── ServerRefused         the caller: the server answered that the request is not possible
-└── OutputFailed          the caller: standard output does not take the answer
-    └── ReaderGone        nobody: whoever read it wants no more
+└── OutputFailed          the caller: the answer cannot be written to standard output
+    └── ReaderGone        nobody: the reader has closed the pipe
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DataDirError(PipelineError):
 
 
 class DataDirLocked(DataDirError):
-    """Another process has the data_dir; the message names it."""
+    """Another process uses the data_dir; the message names it."""
 
 
 class ArchiveError(DataDirError):
@@ -69,17 +69,19 @@ class LogFormatError(LogError):
 
 
 class LogFull(LogError):
-    """The log's cap or the disk's reserve is reached; the append was not made. Passes when consumers catch up."""
+    """The limit of the log or the reserve of the disk is reached; nothing was appended. Passes when consumers
+    catch up.
+    """
 
 
 class LogUnavailable(LogError):
-    """Kafka does not answer, or too few of its brokers do. An append may have been made or not. Passes when the brokers
+    """Kafka does not answer, or too few brokers do. It is unknown whether an append was made. Passes when the brokers
     are back.
     """
 
 
 class MalformedPacket(PipelineError):
-    """Bytes that are not MQTT as the specification has it; `reason` is a metric label."""
+    """Bytes that violate the MQTT specification; `reason` is a metric label."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -99,23 +101,23 @@ class FrameError(PipelineError):
 
 
 class PeerUnavailable(PipelineError):
-    """An answer would lack what another worker has; the message names it. Asked again later it may be whole."""
+    """The answer would be incomplete without another worker, which the message names. A later request may succeed."""
 
 
 class NotOwned(PeerUnavailable):
-    """The worker that was asked does not have what was asked for (any more, or yet)."""
+    """The other worker does not own what was asked for, not yet or not any more."""
 
 
 class RequestRefused(PipelineError):
-    """What was asked of this server is understood, and not done."""
+    """This server understood the request and refuses it."""
 
 
 class Unauthenticated(RequestRefused):
-    """No known token came with the request."""
+    """The request has no known token."""
 
 
 class Forbidden(RequestRefused):
-    """The token's role does not allow it; `role` does."""
+    """The role of the token does not allow the request; `role` is the one that does."""
 
     def __init__(self, detail: str, role: str) -> None:
         super().__init__(detail)
@@ -123,7 +125,7 @@ class Forbidden(RequestRefused):
 
 
 class UnknownZone(RequestRefused):
-    """No table that was asked about has the zone."""
+    """None of the tables in question has the zone."""
 
 
 class AmbiguousZone(RequestRefused):
@@ -131,24 +133,24 @@ class AmbiguousZone(RequestRefused):
 
 
 class Busy(RequestRefused):
-    """Too many wait already. Asked again in a moment it may be done."""
+    """Too many requests wait. A later request may succeed."""
 
 
 class ServerUnreachable(PipelineError):
-    """The server that a client command asks does not answer."""
+    """The server does not answer a client command."""
 
 
 class ServerNotTrusted(ServerUnreachable):
-    """The server that a client command asks has a certificate that this caller does not trust."""
+    """The client command does not trust the certificate of the server."""
 
 
 class ServerRefused(PipelineError):
-    """The server a client command asked answered that the request is not possible; the message is its detail."""
+    """The server answered a client command that the request is not possible; the message is its detail."""
 
 
 class OutputFailed(PipelineError):
-    """Standard output does not take what is printed: it is closed, or its disk is full."""
+    """Standard output cannot be written: it is closed, or its disk is full."""
 
 
 class ReaderGone(OutputFailed):
-    """Whoever read what is printed has gone (`| head`)."""
+    """The reader of standard output has closed it (`| head`)."""

@@ -1,18 +1,18 @@
 """Every name on disk that is not inside a part's own folder, and the format version of a data_dir.
 
 data_dir/
-├── format.json          what wrote this folder, and in which format
+├── format.json          the product that wrote this folder, and the format version
 ├── id                   a random id, which the magnetic tier names as its owner (pipeline.worker.tier_owner)
 ├── log/                 the durable log (pipeline.log)
 ├── magnetic/            the magnetic tier, unless `magnetic.url` says otherwise: tables, catalog, state (store)
-├── brokers/             who the gateways are to brokers (pipeline.gateway.brokers)
+├── brokers/             client ids and subscriptions of the gateways (pipeline.gateway.brokers)
 ├── alerts.sqlite        alerts and deliveries (pipeline.alerting.archive)
 ├── dead_letters.sqlite  what could not be processed (pipeline.alerting.archive)
-└── run/                 true only while something runs
+└── run/                 valid only while a process runs
     ├── up.lock          held by `up`
     ├── up.json          pid and addresses of a running `up`
     ├── worker.lock      held by the one worker of this data_dir
-    └── metrics/         what the processes count together
+    └── metrics/         metrics of all processes
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMER_VERSION = 1  # which the worker migrates (pipeline.worker.migration)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things are in one data_dir."""
+    """The paths in one data_dir."""
 
     data_dir: Path
 
@@ -51,22 +51,22 @@ class Layout:
 
     @property
     def magnetic(self) -> Path:
-        """The magnetic tier's folder, where no other is configured."""
+        """The folder of the magnetic tier, if no other is configured."""
         return self.data_dir / "magnetic"
 
     @property
     def former_store(self) -> Path:
-        """What format 1 had of the store, beside the tables."""
+        """The store's folder in format 1."""
         return self.data_dir / "store"
 
     @property
     def former_rules(self) -> Path:
-        """What format 1 had of the rules' state."""
+        """The rule state's folder in format 1."""
         return self.data_dir / "rules"
 
     @property
     def brokers(self) -> Path:
-        """Who the gateways are to brokers."""
+        """Client ids and subscriptions of the gateways at brokers."""
         return self.data_dir / "brokers"
 
     @property
@@ -81,7 +81,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """What is true only while something runs."""
+        """Files that are valid only while a process runs."""
         return self.data_dir / "run"
 
     @property
@@ -96,22 +96,23 @@ class Layout:
 
     @property
     def worker_lock(self) -> Path:
-        """Held by the worker: the archives have one writer."""
+        """Held by the worker, because the archives have one writer."""
         return self.run / "worker.lock"
 
     @property
     def metrics(self) -> Path:
-        """What all processes on this data_dir count, one file each."""
+        """Metrics of all processes on this data_dir, one file each."""
         return self.run / "metrics"
 
 
 def prepare(layout: Layout) -> None:
-    """Make the data_dir if it is not there, and see that its format is ours. Raises DataDirError."""
+    """Create the data_dir if it is missing, and check its format. Raises DataDirError."""
     try:
         layout.data_dir.mkdir(parents=True, exist_ok=True)
         refuse_other_format(layout)
         if format_version_of(layout.format) is None:
-            # one that was lost beside what only format 1 had is put back, so that this is migrated
+            # if format.json is lost and there is a folder that only format 1 had, write version 1, so that it is
+            # migrated
             write_format(layout, FORMER_VERSION if layout.former_store.exists() else FORMAT_VERSION)
         layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -119,13 +120,13 @@ def prepare(layout: Layout) -> None:
 
 
 def write_format(layout: Layout, version: int = FORMAT_VERSION) -> None:
-    """Have the data_dir say its format, durably."""
+    """Write the format version of the data_dir, durably."""
     form = {"product": "streamgauge", "format_version": version}
     write_atomic(layout.format, json.dumps(form).encode())
 
 
 def refuse_other_format(layout: Layout) -> None:
-    """Raise DataDirError if the data_dir says a format version, and it is none that is read here."""
+    """Raise DataDirError if the data_dir has a format version that this program cannot read."""
     version = format_version_of(layout.format)
     if version not in (None, FORMAT_VERSION, FORMER_VERSION):
         raise DataDirError(
@@ -136,7 +137,7 @@ def refuse_other_format(layout: Layout) -> None:
 
 
 def format_version_of(path: Path) -> int | None:
-    """What a format.json says; None if it is not there. Raises DataDirError if it says nothing."""
+    """The version in a format.json; None if there is no such file. Raises DataDirError if it has no version."""
     if not path.exists():
         return None
     try:

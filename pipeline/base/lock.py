@@ -1,4 +1,4 @@
-"""One `up`, and one worker, per data_dir."""
+"""At most one `up` and one worker per data_dir."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from store.objects.file_lock import FileLock, Taken
 
 @contextmanager
 def sole(path: Path, what: str = "streamgauge up") -> Iterator[None]:
-    """Hold the lock at `path`, which is in a data_dir's run folder. Raises DataDirLocked, naming who has it."""
+    """Hold the lock at `path`, in the run folder of a data_dir. Raises DataDirLocked, which names the process that
+    holds it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(path)

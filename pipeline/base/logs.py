@@ -1,9 +1,9 @@
-"""Log lines: one JSON object a line for machines, readable text for a person at a terminal.
+"""Log lines: one JSON object per line for machines, readable text for a person at a terminal.
 
-Everything is logged by the standard library's loggers, ours and the libraries'; structlog gives the lines their form.
-A line says when (UTC), how grave, which process (its name and pid), which logger, and what; a traceback is the one
-field `exception`, so that no line of JSON is ever half a message. What nobody caught is logged too. Which form: that of
-`STREAMGAUGE_LOG_FORMAT`, else text where standard error is a terminal, else JSON. `up` passes its choice on to its
+Our code and libraries log through the standard library's loggers; structlog formats the lines. A line has the time
+(UTC), the level, the process (its name and pid), the logger and the message. A traceback is one field, `exception`, so
+that each line is a complete JSON object. Uncaught exceptions are logged too. The form is that of
+`STREAMGAUGE_LOG_FORMAT`; without it, text if standard error is a terminal, else JSON. `up` passes its form on to its
 children, whose standard error is always a pipe.
 """
 
@@ -26,8 +26,8 @@ from pipeline.base.errors import ConfigError
 
 VARIABLE = "STREAMGAUGE_LOG_FORMAT"
 
-# Libraries that tell at INFO what concerns nobody but them: every service that starts, every request. Our subclasses of
-# Faust's services tell the same under the names of their own modules.
+# Libraries whose INFO lines are useless to an operator: every service that starts, every request. Our subclasses of
+# Faust's services log the same under the names of their own modules.
 _QUIET = ("aiokafka", "faust", "httpx", "mode", "uvicorn", "pipeline.log.faust")
 _LEVELS = {"debug": "dim", "info": "green", "warning": "yellow", "error": "red", "critical": "bold red"}
 _ANSI = {"dim": "\x1b[2m", "green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m", "bold red": "\x1b[1;31m"}
@@ -35,7 +35,7 @@ _RESET = "\x1b[0m"
 
 
 class Form(StrEnum):
-    """How a log line is written."""
+    """The form of log lines."""
 
     JSON = "json"
     TEXT = "text"
@@ -43,7 +43,7 @@ class Form(StrEnum):
 
 
 def form_of(environ: Mapping[str, str], *, is_terminal: bool) -> Form:
-    """The form for these variables, where standard error is a terminal or not. Raises ConfigError."""
+    """The form for these variables, if standard error is a terminal or not. Raises ConfigError."""
     asked = environ.get(VARIABLE, "")
     if asked:
         try:
@@ -57,7 +57,7 @@ def form_of(environ: Mapping[str, str], *, is_terminal: bool) -> Form:
 
 
 def begin(process: str, form: Form, stream: TextIO | None = None) -> None:
-    """Write log lines to `stream` (standard error) from here on, in this form; `process` is this process's name."""
+    """Start to write log lines to `stream` (standard error) in this form; `process` is the name of this process."""
     for library in _QUIET:
         logging.getLogger(library).setLevel(logging.WARNING)
     handler = logging.StreamHandler(stream)
@@ -94,12 +94,12 @@ def _formatter(process: str, form: Form) -> logging.Formatter:
 def _dumps(event: Mapping[str, Any], **_: Any) -> str:
     try:
         return orjson.dumps(event, default=str).decode()
-    except TypeError:  # half a character, as in a file's name that is not UTF-8
+    except TypeError:  # a surrogate, as in the name of a file that is not UTF-8
         return json.dumps(event, default=str)
 
 
 def _text(is_colored: bool) -> structlog.dev.ConsoleRenderer:
-    """`2026-11-25T16:40:12.345678Z worker info pipeline.worker: what happened`; the traceback below it."""
+    """`2026-11-25T16:40:12.345678Z worker info pipeline.worker: what happened`, with the traceback below."""
 
     def column(style: str = "", postfix: str = "") -> KeyValueColumnFormatter:
         on, off = (_ANSI[style], _RESET) if style and is_colored else ("", "")
@@ -145,7 +145,7 @@ def _log_uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
 
 
 def is_json_line(line: str) -> bool:
-    """Whether a line that a child wrote is one of our JSON lines already."""
+    """Whether a line from a child already is one of our JSON lines."""
     if not line.startswith("{"):
         return False
     try:

@@ -1,14 +1,14 @@
-"""Every metric of the product, in one place. Names: streamgauge_<package>_<thing>_<unit>[_total].
+"""Every metric of the product. Names: streamgauge_<package>_<thing>_<unit>[_total].
 
 Several processes on one machine share the metrics through `PROMETHEUS_MULTIPROC_DIR` (see `pipeline.operations.cli`),
-so whichever worker is asked for /metrics answers for all. Count once a batch, never once a message.
+so each worker answers /metrics for all. Count once per batch, never once per message.
 """
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-# The gateway: what devices sent.
+# The gateway: messages of devices.
 messages_received = Counter("streamgauge_gateway_messages_total", "PUBLISH packets received", ["qos"])
 messages_acknowledged = Counter(
     "streamgauge_gateway_acknowledged_total", "PUBACKs and PUBRECs sent, each after the log's fsync"
@@ -91,7 +91,7 @@ broker_left_messages = Counter(
 )
 broker_errors = Counter("streamgauge_brokers_errors_total", "Failed connections and subscriptions", ["broker", "kind"])
 
-# The stream: what became of it.
+# The stream: from messages to records and alerts.
 messages_normalised = Counter("streamgauge_stream_messages_total", "Messages read from the log and normalised")
 work_batch_messages = Histogram(
     "streamgauge_stream_batch_messages",

@@ -1,4 +1,4 @@
-"""MQTT topic filters (4.7): which MQTT topics a filter matches, and what two filters have in common. Pure.
+"""MQTT topic filters (4.7): which MQTT topics a filter matches, and which two filters both match. Pure.
 
 A filter that begins with a wildcard does not match MQTT topics that begin with `$` (4.7.2).
 """
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether all that `narrow` matches is matched by `wide`; False also where nobody would notice (`+/#` and `#`)."""
+    """Whether `wide` matches everything that `narrow` matches. False in some cases without practical effect (`+/#` and
+    `#`).
+    """
     if _is_kept_apart(wide, narrow):
         return False
     wides, narrows = wide.split("/"), narrow.split("/")
@@ -45,12 +47,12 @@ def matches(topic_filter: str, mqtt_topic: str) -> bool:
 
 
 def without_covered(filters: Sequence[str]) -> tuple[str, ...]:
-    """Those that no other covers, in their order: together they match the same."""
+    """The filters that no other one covers, in their order: together they match the same."""
     return tuple(narrow for narrow in filters if not any(wide != narrow and covers(wide, narrow) for wide in filters))
 
 
 def overlapping(filters: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs that have MQTT topics in common."""
+    """The pairs that match a common MQTT topic."""
     return [(one, other) for at, one in enumerate(filters) for other in filters[at + 1 :] if have_common(one, other)]
 
 

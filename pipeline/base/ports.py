@@ -1,8 +1,9 @@
-"""The ports of `up`: whether they are free, who holds one that is not, and keeping them while children come and go.
+"""The ports of `up`: checks that they are free, names the process that holds one, and reserves them while children
+restart.
 
-A port is kept by a socket that is bound with SO_REUSEPORT and does not listen: the children, which bind with
-SO_REUSEPORT too, can listen on it, nobody else gets it while one of them restarts, and no connection is given to it
-(Linux spreads connections over listening sockets only).
+A port is reserved by a socket that is bound with SO_REUSEPORT and does not listen. The children bind with SO_REUSEPORT
+too and can listen on it; nobody else gets it while one of them restarts; and no connection is given to it, because
+Linux spreads connections over listening sockets only.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from pipeline.base.process import describe
 from pipeline.base.quantities import Address
 
 _OPTIONS = {"listener.address": "--mqtt", "http.address": "--http"}  # of `up`
-_TRIED = 20  # ports after one that is taken
+_TRIED = 20  # how many ports after one that is taken
 _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp: include/net/tcp_states.h
 
 
 @contextmanager
 def taken_ports_explained(address: Address, setting: str) -> Iterator[None]:
-    """A server at `address` runs inside; if its port is taken, PortTaken says by whom and what `setting` to change."""
+    """A server binds `address` inside. If the port is taken, PortTaken names the process and the `setting` to
+    change.
+    """
     try:
         yield
     except OSError as error:
@@ -34,9 +37,10 @@ def taken_ports_explained(address: Address, setting: str) -> Iterator[None]:
 
 
 def reserve(address: Address, setting: str) -> tuple[socket.socket, Address]:
-    """The socket that keeps `address`, and the address with its port (for port 0 a free one, kept by the socket).
+    """A socket that reserves `address`, and the address with its port (for port 0 a free one).
 
-    Raises PortTaken if another has the port or the address is not this machine's; `setting` is what to change then.
+    Raises PortTaken if another process has the port or the address is not of this machine; `setting` is named as the
+    one to change.
     """
     try:
         family, sockaddr = _resolve(address)
@@ -56,8 +60,10 @@ def _resolve(address: Address) -> tuple[int, tuple[str, int]]:
 
 
 def _probe(family: int, sockaddr: tuple[str, int]) -> None:
-    """Raise OSError if anyone has the port. Without SO_REUSEPORT, or another `up` of this user would not be noticed;
-    with SO_REUSEADDR, or connections of a server that has just ended would count.
+    """Raise OSError if a process has the port.
+
+    Without SO_REUSEPORT, because with it another `up` of this user would not be noticed. With SO_REUSEADDR, because
+    without it connections of a server that has just ended would count.
     """
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -93,7 +99,7 @@ def _refusal(address: Address, setting: str, error: OSError) -> str:
 
 
 def _instead(address: Address, setting: str) -> str:
-    """What to start with: an address whose port is free, as the option that sets it if there is one."""
+    """The hint for another start: an address with a free port, as an option if one sets it."""
     free = next((other for other in _next_to(address) if _is_free(other)), None)
     if free is None:
         return "another port"
@@ -114,7 +120,7 @@ def _is_free(address: Address) -> bool:
 
 
 def holders_of(port: int) -> list[int]:
-    """The processes that listen on this TCP port of this machine, as far as /proc tells this user."""
+    """The processes that listen on this TCP port of this machine, as far as this user may read /proc."""
     wanted = {f"socket:[{inode}]" for inode in _inodes_of(port)}
     return [pid for pid in _pids() if wanted & _open_files(pid)] if wanted else []
 
@@ -141,5 +147,5 @@ def _open_files(pid: int) -> set[str]:
         for file in Path(f"/proc/{pid}/fd").iterdir():
             found.add(str(file.readlink()))
     except OSError:
-        return found  # it has ended, or is another user's
+        return found  # the process has ended, or belongs to another user
     return found

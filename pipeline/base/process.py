@@ -1,6 +1,7 @@
-"""Child processes that end with the one that started them, however it ends, and what the system tells of processes.
+"""Child processes that end with their parent, however it ends, and descriptions of processes.
 
-Linux only, as prctl and /proc are; elsewhere children are ended by a graceful stop alone, and nothing is told.
+Linux only, because of prctl and /proc; on other systems children end only by a graceful stop, and descriptions are
+short.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def end_with_parent(parent_pid: int | None = None) -> None:
-    """In a child between fork and exec (`preexec_fn`): have the kernel kill this process when its parent dies.
+    """In a child between fork and exec (`preexec_fn`): make the kernel kill this process when its parent dies.
 
-    SIGKILL, because nobody is left to see that a graceful end comes to its end. The parent's *thread* counts as the
-    parent (prctl(2)): start children from the main thread. A parent that died before
-    this call is noticed if `parent_pid` is given.
+    SIGKILL, because nobody would be left to supervise a graceful end. The parent's *thread* counts as the parent
+    (prctl(2)): start children from the main thread. If `parent_pid` is given, the death of the parent before this call
+    is noticed.
     """
     if sys.platform != "linux":
         return
@@ -29,7 +30,7 @@ def end_with_parent(parent_pid: int | None = None) -> None:
 
 
 def describe(pid: int) -> str:
-    """`process 4711 (mosquitto -v)`; without the command where the system does not tell it."""
+    """`process 4711 (mosquitto -v)`; without the command if the system does not show it."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

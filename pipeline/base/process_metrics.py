@@ -1,6 +1,6 @@
-"""What a process of ours takes of the machine, as gauges: prometheus_client's own collector counts in one process only.
+"""Gauges of a process's resources. The collector of prometheus_client cannot be used, as it works for one process only.
 
-Linux tells it in /proc; elsewhere only the processor time is told.
+The values come from /proc on Linux; on other systems there is only the processor time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ProcessMetrics:
         metrics.build_info.labels(importlib.metadata.version("streamgauge"), platform.python_version()).set(1)
 
     def update(self) -> None:
-        """Bring them up to date: microseconds, and no disk."""
+        """Update the gauges: takes microseconds, without disk access."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s = used.ru_utime + used.ru_stime
         metrics.process_cpu.labels(self._process).inc(cpu_s - self._counted_s)
@@ -43,7 +43,7 @@ class ProcessMetrics:
         metrics.process_max_open_files.labels(self._process).set(soft)
 
     async def keep_updated(self) -> None:
-        """Until cancelled."""
+        """Update the gauges until cancelled."""
         while True:
             self.update()
             await asyncio.sleep(EVERY_S)

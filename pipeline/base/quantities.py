@@ -1,6 +1,6 @@
 """Settings as people write them: durations (`store.values.durations`), sizes `2GiB`, addresses `127.0.0.1:1883`, paths.
 
-Text in, values out. A size may be a plain count of bytes. Every refusal holds the value and what is allowed.
+Text in, values out. A size may be a plain number of bytes. Every error message contains the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SIZE = re.compile(r"([0-9]{1,16}) ?([KMGT]i?B|B|)")
 
 
 def parse_size(value: object) -> int:
-    """The number of bytes that `value` writes. Raises ValueError if it is not a size, is zero, or above 1024TiB."""
+    """The size in bytes. Raises ValueError if `value` is not a size, is zero, or is above 1024TiB."""
     match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
     if match is None:
         raise ValueError(
@@ -58,7 +58,7 @@ def format_size(size_bytes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens. Port 0 asks for any free one."""
+    """The address of a server. Port 0 means any free one."""
 
     host: str
     port: int
@@ -81,7 +81,7 @@ _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)
 
 
 def parse_address(value: object) -> Address:
-    """The address that `value` writes. Raises ValueError."""
+    """The address in `value`. Raises ValueError."""
     if isinstance(value, Address):
         return value
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None

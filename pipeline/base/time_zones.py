@@ -12,7 +12,7 @@ _OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)", re.ASCII)
 
 
 def zone_called(name: str) -> tzinfo:
-    """The zone. Raises ValueError with the nearest name there is."""
+    """The time zone with this name. Raises ValueError with the nearest known name."""
     offset = _OFFSET.fullmatch(name)
     if offset is not None and int(offset[2]) < 24:
         east = timedelta(hours=int(offset[2]), minutes=int(offset[3]))

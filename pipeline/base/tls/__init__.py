@@ -1,1 +1,1 @@
-"""TLS of our servers: certificate files → a context for new handshakes, exchanged while the process runs."""
+"""TLS of our servers: certificate files → a context for new handshakes, replaced while the process runs."""

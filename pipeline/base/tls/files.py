@@ -1,6 +1,6 @@
-"""Certificate files → a server's context, or a message that says which setting, which file, and what is wrong.
+"""Certificate files → a server's context, or an error that names the setting, the file and the problem.
 
-TLS 1.2 at least. A key that needs a passphrase is refused: nobody is there to type it.
+TLS 1.2 or later. A key with a passphrase is refused, because nobody can enter it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ Signature = tuple[tuple[int, ...] | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The files of one server. `setting` is the section of the configuration that names them: listener.tls, say."""
+    """The files of one server. `setting` is the section of the configuration that names them, for example
+    listener.tls.
+    """
 
     setting: str
-    certificate: Path  # PEM: the server's own first, then those between it and its root
+    certificate: Path  # PEM: the server's own first, then the intermediate ones
     key: Path
-    client_ca: Path | None = None  # clients are asked for certificates of these
+    client_ca: Path | None = None  # the CAs that sign certificates of clients
     requires_client_certificate: bool = False
 
     def signature(self) -> Signature:
-        """Of the files as they are now. The time of the inode's change is in it: chmod may correct a file."""
+        """Identifies the current state of the files. It contains the time of the inode's change, because chmod may fix
+        a file.
+        """
         return tuple(map(_signature, filter(None, (self.certificate, self.key, self.client_ca))))
 
 
 def load(files: TlsFiles, now_s: float) -> tuple[ssl.SSLContext, Validity]:
-    """A context for handshakes with these files, and how long its certificate is valid. Raises ConfigError."""
+    """A context for handshakes with these files, and the validity of its certificate. Raises ConfigError."""
     validity = _validity(f"{files.setting}.certificate: {files.certificate}", files.certificate)
     _check(f"{files.setting}.certificate: {files.certificate}", validity, now_s)
     _read(f"{files.setting}.key: {files.key}", files.key)
@@ -80,7 +84,7 @@ def _validity(where: str, certificate: Path) -> Validity:
 def _check(where: str, validity: Validity, now_s: float) -> None:
     if now_s > validity.not_after_s:
         raise ConfigError(f"{where}: expired at {rfc3339(validity.not_after_s * NS)}; renew it")
-    # A host whose clock is not set may have every certificate for one of the future; clients judge by their own clocks.
+    # If the host's clock is not set, every certificate seems to be of the future; clients check it by their own clocks.
     if now_s < validity.not_before_s and is_set(int(now_s * 1e9)):
         raise ConfigError(f"{where}: is valid from {rfc3339(validity.not_before_s * NS)} on; is the clock right?")
 

@@ -1,7 +1,7 @@
-"""Handshakes that fail: why, in words of ours, and the count of those that no server tells of.
+"""Failed TLS handshakes: their reasons in our words, and a count of those that no server reports.
 
-OpenSSL's reasons are its own names (`ssl.SSLError.reason`), from include/openssl/sslerr.h; they differ with what the
-peer sent, so those that mean one thing to an operator are put together.
+OpenSSL's reasons have names (`ssl.SSLError.reason`) from include/openssl/sslerr.h. They depend on what the peer sent,
+so those that mean the same to an operator are grouped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOTHING_IN_COMMON = (
 
 
 def why(error: OSError) -> tuple[str, str]:
-    """The reason as a metric label, and for people."""
+    """The reason as a metric label, and as a text for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "client_certificate", f"its certificate is not good: {error.verify_message}"
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
@@ -32,19 +32,19 @@ def why(error: OSError) -> tuple[str, str]:
         if "ALERT" in reason:
             return "refused_by_client", f"it does not accept us ({_words(reason)})"
         return "other", _words(reason) or str(error)
-    if isinstance(error, ConnectionAbortedError):  # what asyncio and uvloop raise at their handshake timeout
+    if isinstance(error, ConnectionAbortedError):  # raised by asyncio and uvloop at their handshake timeout
         return "timeout", "no handshake in time"
     return "lost", "it closed the connection"
 
 
 class Counted(ssl.SSLObject):
-    """A connection of HTTP, for `SSLContext.sslobject_class`: uvicorn says nothing of a handshake that failed.
+    """A connection of HTTP, for `SSLContext.sslobject_class`, because uvicorn does not report failed handshakes.
 
-    Those that do not end, or that are broken off between packets, are not seen from here.
+    Handshakes that do not end, or that are interrupted between packets, are not counted.
     """
 
     def do_handshake(self) -> None:
-        """As `ssl.SSLObject` does it."""
+        """As in `ssl.SSLObject`."""
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):

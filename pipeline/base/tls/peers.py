@@ -1,4 +1,4 @@
-"""Who a client is, by the certificate that its handshake verified."""
+"""The identity of a client, from the certificate that its handshake verified."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str | None:
-    """The one common name of the subject of `SSLObject.getpeercert()`; None without a certificate, and where the
-    subject has none or several: it would be open which of them is meant.
+    """The common name of the subject of `SSLObject.getpeercert()`.
+
+    None without a certificate, and if the subject has no common name or several, because then it would be ambiguous.
     """
     parts = (part for group in (certificate or {}).get("subject", ()) for part in group)
     names = [str(value) for key, value in parts if key == "commonName"]

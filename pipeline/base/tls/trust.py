@@ -1,4 +1,4 @@
-"""Whom a client of ours trusts: the authorities of a file."""
+"""The CAs that our clients trust."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.base.errors import ConfigError
 
 
 def trusting(ca: Path, setting: str) -> ssl.SSLContext:
-    """A context that believes the authorities in `ca` and no others. Raises ConfigError, which names `setting`."""
+    """A context that trusts only the CAs in the file `ca`. Raises ConfigError, which names `setting`."""
     try:
         return ssl.create_default_context(cafile=ca)
     except ssl.SSLError as error:

@@ -1,4 +1,4 @@
-"""From when until when a certificate is valid: the standard library tells it of peers only. Verifies nothing."""
+"""The validity of a certificate file: the standard library shows it for peers only. Verifies nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", r
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """Seconds since 1970; both ends are inside."""
+    """Both ends in seconds since 1970, inclusive."""
 
     not_before_s: int
     not_after_s: int
 
 
 def validity_of_pem(pem: bytes) -> Validity:
-    """What the first certificate in a PEM file says. Raises ValueError if there is none."""
+    """The validity of the first certificate in a PEM file. Raises ValueError if there is none."""
     from cryptography import x509  # noqa: PLC0415  # a tenth of a second, only where there are certificates
 
     found = _PEM.search(pem)
