@@ -1,6 +1,6 @@
-"""The brokers of a streamgauge.yaml: which to subscribe to, as whom, and to what.
+"""The section `brokers` of a streamgauge.yaml: brokers to subscribe to, with credentials and topics.
 
-A password is shown nowhere: not in messages, not by `config show`, not in a repr, also where it stands within the url.
+A password is never shown: not in messages, by `config show` or in a repr, also if it is part of the url.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ DEFAULT_WINDOW = {"5": 10_000, "3.1.1": 20}  # 3.1.1 cannot ask for one; 20 is w
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """Where a broker is, and what the url says about who we are. Text and repr have the password masked."""
+    """The address of a broker, with the credentials in the url. Text and repr mask the password."""
 
     is_secure: bool
     address: Address
@@ -61,7 +61,7 @@ class BrokerUrl:
 
 
 def parse_broker_url(value: object) -> BrokerUrl:
-    """The url that `value` writes. Raises ValueError, whose message does not hold the value: it may hold a password."""
+    """The url in `value`. Raises ValueError, without `value` in the message, because it may contain a password."""
     if isinstance(value, BrokerUrl):
         return value
     match = _URL.fullmatch(value) if isinstance(value, str) else None
@@ -81,7 +81,7 @@ def parse_broker_url(value: object) -> BrokerUrl:
 
 
 def check_filter(text: str) -> str:
-    """`text`, if it is an MQTT topic filter (MQTT 5, 4.7) that is no shared subscription. Raises ValueError."""
+    """`text`, if it is an MQTT topic filter (MQTT 5, 4.7) and not a shared subscription. Raises ValueError."""
     if text.startswith("$share/"):
         raise ValueError(f'"{text}" is a shared subscription; write its group as group, and the filter alone here')
     levels = text.split("/")
@@ -117,7 +117,7 @@ Retained = Literal["latest", "ignore", "take"]
 
 
 class BrokerTls(Section):
-    """What TLS stands on."""
+    """The TLS files for a connection to a broker."""
 
     ca: FilePath | None = Field(default=None, description="PEM file of trusted authorities; none: those of the system")
     certificate: FilePath | None = Field(default=None, description="PEM file of our own certificate")
@@ -185,34 +185,34 @@ class Broker(Section):
 
     @property
     def label(self) -> str:
-        """What it is called in metrics and log lines: host:port."""
+        """Its name in metrics and log lines: host:port."""
         return str(self.url.address)
 
     @property
     def credentials(self) -> tuple[str | None, str | None]:
-        """User name and password, in the clear."""
+        """User name and password, not masked."""
         password = self.password if self.password is not None else self.url.password
         username = self.username if self.username is not None else self.url.username
         return username, None if password is None else password.get_secret_value()
 
     @property
     def window(self) -> int:
-        """How many unacknowledged messages the broker lets stand."""
+        """The largest number of unacknowledged messages that the broker sends."""
         return self.receive_maximum or DEFAULT_WINDOW[self.version]
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """What is subscribed to, with the group: `topics` without those that another one covers."""
+        """The subscribed filters, with the group: `topics` without those that another one covers."""
         return tuple(self.group_prefix + topic for topic in without_covered(self.topics))
 
     @property
     def group_prefix(self) -> str:
-        """What stands before a filter in a shared subscription."""
+        """The prefix of a filter in a shared subscription."""
         return "" if self.group is None else f"$share/{self.group}/"
 
     @property
     def overlaps(self) -> list[tuple[str, str]]:
-        """The pairs of topics, none of which covers the other, that match the same messages."""
+        """The pairs of topics that match common messages, if neither covers the other."""
         return overlapping(without_covered(self.topics))
 
 
@@ -227,7 +227,9 @@ Brokers = Annotated[tuple[Broker, ...], BeforeValidator(_is_list)]
 
 
 def check_brokers(brokers: Sequence[Broker]) -> list[Problem]:
-    """What is wrong with them together: two that are one client would end each other's connections for ever."""
+    """Problems of the brokers together: two with the same client id would end each other's connections again
+    and again.
+    """
     ids = [(broker.label, broker.client_id) for broker in brokers]
     return [
         Problem(("brokers", index, "client_id"), f'"{client_id}" is a client of {label} before')
@@ -237,7 +239,7 @@ def check_brokers(brokers: Sequence[Broker]) -> list[Problem]:
 
 
 def broker_warnings(brokers: Sequence[Broker]) -> tuple[str, ...]:
-    """What is allowed but should be known."""
+    """Warnings about settings that are allowed."""
     found = [
         f"brokers[{index}].url: {broker.url} has no TLS: the password travels in the clear; mqtts:// has it"
         for index, broker in enumerate(brokers)

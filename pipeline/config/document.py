@@ -1,7 +1,7 @@
-"""A streamgauge.yaml as plain values that remember their lines, with `${NAME}` filled in from the environment.
+"""A streamgauge.yaml as plain values with their line numbers, and with `${NAME}` replaced from the environment.
 
-Refuses what YAML would take silently (`store.values.yaml_text`), and a `${NAME}` that the environment does not have.
-The text `${NAME}` itself is written `$${NAME}`. Text in, values and problems out.
+Refuses what YAML would accept silently (`store.values.yaml_text`), and a `${NAME}` that is not in the environment.
+`$${NAME}` is the text `${NAME}` itself. Text in, values and problems out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_document(text: str, environ: Mapping[str, str]) -> Document:
-    """The document in `text`, a mapping. Problems with its form are in it; never raises for them."""
+    """The document in `text`, a mapping. Contains the problems of its form; does not raise for them."""
     problems: list[Problem] = []
 
     def fill_in(written: str, path: KeyPath) -> str | None:
@@ -42,7 +42,7 @@ def read_document(text: str, environ: Mapping[str, str]) -> Document:
 
 
 def _filled_in(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    """`text` with its variables, and what is wrong with them."""
+    """`text` with its variables replaced, and the problems found."""
     wrong = []
 
     def replacement(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """Settings from the environment: STREAMGAUGE_HTTP__ADDRESS is http.address; lists and whole sections are JSON.
 
-Refuses a variable that begins with STREAMGAUGE_ and names no setting: a misspelt override must not be silently without
-effect. The environment comes in as a value.
+Refuses a variable that begins with STREAMGAUGE_ and is no setting: a misspelt override must not be ignored silently.
+The environment is passed as a value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OF_KUBERNETES = ("STREAMGAUGE_SERVICE_", "STREAMGAUGE_PORT")
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One variable's setting: the value for `path`, as text or, for lists and sections, read from JSON."""
+    """The setting of one variable: the value for `path`, as text, or read from JSON for lists and sections."""
 
     variable: str
     path: KeyPath
@@ -36,7 +36,7 @@ class Override:
 
 
 def overrides_in(environ: Mapping[str, str]) -> tuple[list[Override], list[Problem]]:
-    """The overrides, outer sections before what is inside them, and what is wrong with others (path: the variable)."""
+    """The overrides, outer sections before inner ones, and problems with other variables (path: the variable)."""
     found: list[Override] = []
     problems: list[Problem] = []
     for variable, text in _candidates(environ):

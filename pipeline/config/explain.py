@@ -1,4 +1,4 @@
-"""What pydantic found, in our words: the place, the key path, the value, and what is allowed."""
+"""Errors of pydantic as messages of ours: the place, the key path, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXPECTED = {
 
 
 def problems_of(error: ValidationError) -> Iterator[Problem]:
-    """Everything that is wrong, each with the path of the setting from the top of the file."""
+    """Everything that is wrong, each with the path of the setting from the root of the file."""
     for details in error.errors(include_url=False):
         path: KeyPath = details["loc"]
         cause = details.get("ctx", {}).get("error")

@@ -1,7 +1,7 @@
-"""From a streamgauge.yaml, the environment and the command's options to a `Config`; later ones win.
+"""A streamgauge.yaml, the environment and the options of a command → a `Config`. Later sources win.
 
 Relative paths in the file are relative to the file's folder; in the environment and in options, to the working folder.
-All problems are told at once, each as `file:line: key.path: what is wrong`.
+All problems are reported together, each as `file:line: key.path: what is wrong`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ FILES = ("ca", "certificate", "key", "client_ca")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, where the settings that are not defaults came from (file:line, a variable or an option), and the
-    file, if there is one.
+    """A configuration, the origins of settings without default (file:line, a variable or an option), and the file, if
+    any.
     """
 
     config: Config
@@ -48,7 +48,8 @@ class Loaded:
 def load_config(
     path: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
 ) -> Config:
-    """The configuration of the file at `path` (None: no file), of `environ`, and of `overrides`, by option (`--http`).
+    """The configuration from the file at `path` (None: no file), from `environ`, and from `overrides`, by option
+    (`--http`).
 
     Raises ConfigError, which lists everything that is wrong.
     """
@@ -84,7 +85,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
 
 
 class _Origins:
-    """Where each setting came from."""
+    """The origin of each setting."""
 
     def __init__(self, path: Path | None, document: Document) -> None:
         self._path = path
@@ -92,7 +93,7 @@ class _Origins:
         self.by_hand: dict[KeyPath, str] = {}
 
     def of(self, path: KeyPath) -> str:
-        """`origin: ` of the setting at `path`, or of the section around it; empty for defaults."""
+        """`origin: ` of the setting at `path`, or of its section; empty for defaults."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.by_hand:
                 return f"{self.by_hand[path[:length]]}: "
@@ -123,7 +124,7 @@ def _read(path: Path) -> str:
 
 
 def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
-    """Make the paths of a file absolute; values that are not text are left for validation to refuse."""
+    """Make the paths of a file absolute. Values that are not text are left to validation."""
     if isinstance(tree.get("data_dir"), str):
         tree["data_dir"] = str(folder / tree["data_dir"])
     magnetic = tree.get("magnetic")
@@ -138,7 +139,7 @@ def _resolve_paths(tree: dict[str, Any], folder: Path) -> None:
 
 
 def _tls_sections(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Those sections whose keys `FILES` name files."""
+    """The sections whose keys are names of files (`FILES`)."""
     sections = [tree.get(name) for name in ("listener", "http", "log")]
     brokers = tree.get("brokers")
     sections += brokers if isinstance(brokers, list) else []
@@ -149,7 +150,7 @@ def _tls_sections(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _put(tree: dict[str, Any], path: KeyPath, value: object) -> None:
-    """Set the value at `path`, a path of keys. The bare text that `log` may be becomes its section's url."""
+    """Set the value at `path`, a path of keys. If `log` is a text, it first becomes the url of its section."""
     here = tree
     for part in path[:-1]:
         inner = here.get(str(part))

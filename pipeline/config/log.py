@@ -1,7 +1,7 @@
 """The section `log` of a streamgauge.yaml: the embedded log, or Kafka.
 
-Refuses settings of the one beside the url of the other, by name: they would be without effect. A user and password in
-the url become `sasl`, so that the url can be shown.
+A setting for the other kind of log is refused by name, because it would have no effect. A user and password in the url
+become `sasl`, so that the url can be shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from store.values.yaml_text import Problem
 
 GIB = 2**30
 LOCAL = "local"
-MAX_PARTITIONS = 1_000  # each divides the batches further, and each worker keeps something of each
+MAX_PARTITIONS = 1_000  # each makes batches smaller, and each worker keeps some state of each
 _DEFAULTS = LogSettings("")
 
 _OF_LOCAL = ("max_bytes", "min_free")
@@ -46,7 +46,7 @@ def _check_group(group: str) -> str:
 
 
 class LogTls(Section):
-    """TLS to the brokers."""
+    """TLS to the brokers of Kafka."""
 
     ca: FilePath | None = Field(default=None, description="PEM; none: the authorities of this system")
     certificate: FilePath | None = Field(default=None, description="PEM; ours, where the brokers want one")
@@ -60,7 +60,7 @@ class LogTls(Section):
 
 
 class LogSasl(Section):
-    """Who we are to the brokers."""
+    """The credentials for the brokers of Kafka."""
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     username: str = Field(min_length=1)
@@ -90,7 +90,7 @@ class Log(Section):
     @model_validator(mode="before")
     @classmethod
     def _bare_url(cls, value: Any) -> Any:
-        """A bare text is the url; a user and password in the url become `sasl`."""
+        """A text is the url; a user and password in the url become `sasl`."""
         values = {"url": value} if isinstance(value, str) else value
         if not isinstance(values, dict) or not isinstance(values.get("url"), str):
             return values
@@ -127,7 +127,7 @@ class Log(Section):
 
     @property
     def whole_url(self) -> str:
-        """The url with the user and password that it may have been given with, for a command's own children."""
+        """The url with the user and password that were given in it, for the children of a command."""
         if self.sasl is None:
             return self.url
         credentials = f"{quote(self.sasl.username, safe='')}:{quote(self.sasl.password.get_secret_value(), safe='')}"
@@ -135,7 +135,7 @@ class Log(Section):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed but should be known."""
+        """Warnings about settings that are allowed."""
         if self.sasl is None or self.sasl.mechanism != "PLAIN" or self.tls is not None:
             return ()
         return (f"log.url: {self.url} has no log.tls: the password of PLAIN travels in the clear",)
@@ -145,7 +145,7 @@ class Log(Section):
         return self.is_kafka and all(_SERVER.fullmatch(server) for server in servers)
 
     def settings(self, folder: Path) -> LogSettings:
-        """As the log takes them; `folder` is where the embedded one is."""
+        """The settings for the log; `folder` is that of the embedded one."""
         if not self.is_kafka:
             return LogSettings(f"local://{folder}", self.max_bytes, self.min_free)
         readings = {topics.READINGS: Retention(self.retention.total_seconds())}

@@ -1,7 +1,7 @@
-"""The whole of a streamgauge.yaml as values: typed, frozen, checked when made, secrets masked.
+"""A whole streamgauge.yaml as values: typed, frozen, checked when created, with secrets masked.
 
-`Config()` is the configuration of no file at all. Nothing here reads a file or the environment (`pipeline.config.load`
-does). What only a later version will do is refused by name.
+`Config()` is the configuration without a file. Nothing here reads a file or the environment (`pipeline.config.load`
+does). Settings of a later version are refused by name.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _repeated(values: Sequence[str], section: str, key: str, *, is_secret: bool 
 
 
 class User(Section):
-    """Who may publish to the listener, and as which account."""
+    """Who may publish to the listener, and for which account."""
 
     username: str = Field(min_length=1, max_length=_MAX_USERNAME_BYTES)
     password: SecretStr | None = Field(default=None, description="needed, unless certificate is true")
@@ -80,7 +80,7 @@ class User(Section):
 
 
 class Listener(Section):
-    """Where devices connect."""
+    """The listener for devices."""
 
     address: HostPort = Address("127.0.0.1", 1883)
     users: tuple[User, ...] = Field(default=(), description="none: anonymous, on loopback only")
@@ -127,7 +127,7 @@ class Magnetic(Section):
 
 
 class Token(Section):
-    """Who may ask over HTTP, and which account they see."""
+    """Who may use the HTTP API, and which account they see."""
 
     token: Secret
     account: AccountName = DEFAULT_ACCOUNT
@@ -135,7 +135,7 @@ class Token(Section):
 
 
 class Http(Section):
-    """Where questions are answered."""
+    """The HTTP API."""
 
     address: HostPort = Address("127.0.0.1", 8080)
     tokens: tuple[Token, ...] = Field(default=(), description="none: loopback only")
@@ -152,7 +152,7 @@ class Http(Section):
 
     @property
     def host_and_port(self) -> tuple[str, int]:
-        """The address as sockets take it."""
+        """The address for sockets."""
         return self.address.host, self.address.port
 
 
@@ -185,7 +185,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _peers_are_guarded(self) -> Self:
-        """With HTTP tokens, what one worker tells another must not be had without one."""
+        """If HTTP needs tokens, requests between workers need one too."""
         if self.log_settings.is_kafka and self.http.tokens and self.peers.token is None:
             message = "is needed: http has tokens, and workers ask each other for what these guard; the same for all"
             refuse([Problem(("peers", "token"), message)])
@@ -193,12 +193,12 @@ class Config(Section):
 
     @property
     def layout(self) -> Layout:
-        """Where things are in the data_dir."""
+        """The paths in the data_dir."""
         return Layout(self.data_dir)
 
     @property
     def log_settings(self) -> LogSettings:
-        """What the log is told: its url with its folder, and what it may hold, or how to speak to Kafka."""
+        """The settings of the log: its url with its folder and its limits, or the connection to Kafka."""
         return self.log.settings(self.layout.log)
 
     @property
@@ -209,21 +209,22 @@ class Config(Section):
 
     @property
     def rule_files(self) -> list[Path]:
-        """The rule files there are now, each once, pattern by pattern in order of name. A name without * ? [ is in it
-        whether or not the file exists, so that whoever loads it says that it is missing.
+        """The existing rule files, each once, in the order of the patterns and then of names.
+
+        A name without * ? [ is included even if the file does not exist, so that loading it reports that it is missing.
         """
         return list(dict.fromkeys(file for pattern in self.rules for file in self.rule_files_of(pattern)))
 
     @staticmethod
     def rule_files_of(pattern: str) -> list[Path]:
-        """Those of one pattern."""
+        """The files of one pattern."""
         # Path.glob takes no absolute patterns
         matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
         return [Path(match).absolute() for match in matches]
 
     @property
     def listener_tls(self) -> TlsFiles | None:
-        """The files of the listener's TLS."""
+        """The TLS files of the listener."""
         tls = self.listener.tls
         if tls is None:
             return None
@@ -231,17 +232,17 @@ class Config(Section):
 
     @property
     def http_tls(self) -> TlsFiles | None:
-        """The files of TLS on HTTP."""
+        """The TLS files of HTTP."""
         tls = self.http.tls
         return None if tls is None else TlsFiles("http.tls", tls.certificate, tls.key)
 
     def templates(self) -> dict[tuple[str, str], TableSettings]:
-        """The settings of every table here, by (database, table)."""
+        """The settings of every configured table, by (database, table)."""
         return {table.database_and_table: table.settings for table in self.tables}
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed but should be known: one sentence each, for the log at start."""
+        """Warnings about settings that are allowed: one sentence each, for the log at start."""
         reachable = "can be reached from other machines, and there is no"
         found = []
         if not self.listener.address.is_loopback and self.listener.tls is None:

@@ -1,7 +1,7 @@
-"""Which names tables, dimensions, measures and accounts may have. Text in, text out, or ValueError.
+"""Valid names of tables, dimensions, measures and accounts. Text in, text out, or ValueError.
 
-Rule: what Timestream allows, so that every name of a streamgauge.yaml can be asked for by a client written for it.
-Source: Timestream developer guide, "Quotas" and "Naming constraints".
+The rule is Timestream's, so that clients written for it can query every name in a streamgauge.yaml. Source: Timestream
+developer guide, "Quotas" and "Naming constraints".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
 
 def split_table_name(name: str) -> tuple[str, str]:
-    """`database.table` as its two parts."""
+    """The two parts of `database.table`."""
     parts = name.split(".")
     if len(parts) != 2:
         raise ValueError(f'"{name}" is not database.table: a table is named by its database, one dot, and its own name')
@@ -41,19 +41,19 @@ def check_table(name: str) -> str:
 
 
 def check_account(name: str) -> str:
-    """`name`, if an account may be called so: it becomes a folder's name."""
+    """`name`, if it is valid for an account: it becomes the name of a folder."""
     if not _ACCOUNT.fullmatch(name):
         raise ValueError(f'"{name}" is not an account name: 1-64 of the characters A-Z a-z 0-9 _ - . (no leading dot)')
     return name
 
 
 def check_dimension(name: str) -> str:
-    """`name`, if a dimension may be called so."""
+    """`name`, if it is valid for a dimension."""
     return _check_column("dimension", name, forbidden=FORBIDDEN_IN_DIMENSION, max_bytes=DIMENSION_NAME_MAX_BYTES)
 
 
 def check_measure(name: str) -> str:
-    """`name`, if a measure may be called so."""
+    """`name`, if it is valid for a measure."""
     return _check_column("measure", name, forbidden=FORBIDDEN_IN_MEASURE, max_bytes=MEASURE_NAME_MAX_BYTES)
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pipeline.base.quantities import FilePath, HostPort
 from pipeline.config.tables import Section
 
-LEAST_TOKEN = 16  # characters: it opens every account
+LEAST_TOKEN = 16  # characters: it gives access to every account
 
 
 def _long_enough(token: SecretStr) -> SecretStr:
@@ -20,7 +20,7 @@ def _long_enough(token: SecretStr) -> SecretStr:
 
 
 class PeerSettings(Section):
-    """What a worker on a log with several workers says of itself, and how it knows the others."""
+    """The address of this worker for others, and how it authenticates them."""
 
     advertise: HostPort | None = Field(
         default=None, description="where the others reach this worker's HTTP; by default http.address"

@@ -1,4 +1,4 @@
-"""Several problems in one error: a validator that has looked at a whole section tells everything it found at once."""
+"""Several problems in one error: a validator that has checked a whole section reports all of them together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from store.values.yaml_text import KeyPath, Problem
 
 
 class Problems(ValueError):
-    """Raised inside validators, where pydantic wants a ValueError; `pipeline.config.load` gives each its place."""
+    """Raised in validators, where pydantic needs a ValueError; `pipeline.config.load` adds the place of each."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{show_path(p.path)}: {p.message}" if p.path else p.message for p in problems))
@@ -22,7 +22,7 @@ def refuse(problems: Sequence[Problem]) -> None:
 
 
 def show_path(path: KeyPath) -> str:
-    """`path` as people write it: tables[0].retention.memory."""
+    """`path` in the notation of messages: tables[0].retention.memory."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -1,4 +1,4 @@
-"""What a token may do: `read` asks, `write` also adds, `admin` also changes and removes."""
+"""The roles of tokens: `read` asks, `write` also adds, `admin` also changes and removes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """In ascending order: each may what those before it may."""
+    """In ascending order: each includes the roles before it."""
 
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
 
     def includes(self, needed: Role) -> bool:
-        """Whether what needs the role `needed` is allowed."""
+        """Whether this role allows what needs the role `needed`."""
         order = list(Role)
         return order.index(self) >= order.index(needed)

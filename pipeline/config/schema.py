@@ -1,4 +1,4 @@
-"""The JSON Schema of streamgauge.yaml, for editors and checks: what a file may say, in the words of the file."""
+"""The JSON Schema of streamgauge.yaml, for editors and checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.values.durations import format_duration
 
 
 class _AsWritten(GenerateJsonSchema):
-    """Defaults as a file has them."""
+    """Defaults in the form of a file."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):

@@ -1,4 +1,4 @@
-"""Which keys the model has, by key path: the nearest valid one for a wrong one, and which settings are secrets."""
+"""The keys of the model by key path: the nearest valid key for a wrong one, and which settings are secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unknown_key(path: KeyPath) -> str | None:
 
 
 def wrong_key(key: str, section: KeyPath, keys: tuple[str, ...]) -> str:
-    """What to say of a `key` that the section at this path does not have."""
+    """The message for a `key` that the section at this path does not have."""
     near = nearest(key, keys)
     where = f"{show_path(section)} has" if section else "there are"
     hint = f"did you mean {near}? " if near else ""
@@ -55,7 +55,7 @@ def is_composite(path: KeyPath) -> bool:
 
 
 def is_secret(path: KeyPath) -> bool:
-    """Whether a value at `path` must not be shown: it is a secret, or stands where a section with a secret should."""
+    """Whether a value at `path` must not be shown: it is a secret, or is in the place of a section with a secret."""
     annotation = _annotation_at(path)
     model = _model_of(annotation)
     inside = [] if model is None else [field.annotation for field in model.model_fields.values()]
@@ -68,7 +68,7 @@ def _origin_is_mapping(annotation: Any) -> bool:
 
 
 def _annotation_at(path: KeyPath) -> Any:
-    """The type at `path`; None where the model has nothing."""
+    """The type at `path`; None if the model has no such setting."""
     here: Any = Config
     for part in path:
         model = _model_of(here)
@@ -88,7 +88,7 @@ def _field(model: type[BaseModel], key: str | int) -> FieldInfo | None:
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """`annotation`, and what it is made of where it is a union."""
+    """The members of `annotation` if it is a union, else `annotation` itself."""
     yield annotation
     if get_origin(annotation) is not tuple and not _origin_is_mapping(annotation):
         yield from get_args(annotation)

@@ -1,4 +1,4 @@
-"""The configuration in force as YAML: every setting, secrets masked, each with where it came from."""
+"""The effective configuration as YAML: every setting with its origin, secrets masked."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def _with_origin(line: str, loaded: Loaded, path: KeyPath, wanted: bool) -> str:
 
 
 def _origin(loaded: Loaded, path: KeyPath) -> str:
-    """That of the setting, or, for what an override gives whole, of the section around it; a line of a file counts only
-    for the setting itself: the rest of its section is default.
+    """The origin of the setting, or of its section if an override sets the section as a whole.
+
+    A line of a file counts only for the setting itself, because the rest of its section is default.
     """
     if path in loaded.origins:
         return loaded.origins[path]

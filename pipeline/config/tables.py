@@ -1,4 +1,4 @@
-"""The tables of a streamgauge.yaml: which MQTT topics go where, and what their payloads become."""
+"""The tables of a streamgauge.yaml: the MQTT topics of each, and how their payloads are read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MeasureName = Annotated[str, AfterValidator(names.check_measure)]
 
 
 class Section(BaseModel):
-    """A mapping of the file: frozen, and closed to keys it does not know."""
+    """A mapping of the file: frozen, unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -42,7 +42,7 @@ def _told_of_dot(name: str) -> str:
 
 
 class TimeField(Section):
-    """Which payload field is the event time, and how it counts."""
+    """The payload field with the event time, and its unit."""
 
     field: str = Field(min_length=1, description="payload field that holds the time")
     unit: TimeUnit = Field(default="ms", description="since 1970, or iso8601 for text")
@@ -68,13 +68,13 @@ class TimeField(Section):
 
 
 class Limits(Section):
-    """What times are believed."""
+    """The times that are accepted."""
 
     future: Duration = Field(default=timedelta(minutes=15), description="how far ahead of its arrival a reading may be")
 
 
 class Measure(Section):
-    """What one payload field becomes."""
+    """The measure that a payload field becomes."""
 
     name: MeasureName | None = Field(default=None, alias="as", description="the measure's name; by default the field's")
     unit: str | None = Field(default=None, description="the unit the devices send, converted to the measure's own")
@@ -94,14 +94,14 @@ class Measure(Section):
 
 
 class Retention(Section):
-    """How long rows stay."""
+    """How long rows are kept."""
 
     memory: Duration = Field(default=timedelta(hours=1), description="the memory tier's window")
     magnetic: Duration = Field(default=timedelta(days=365), description="the magnetic tier's window")
 
 
 class Table(Section):
-    """One table: a template that comes to be in each account that writes to it."""
+    """One table: a template, from which the table is created in each account that writes to it."""
 
     name: TableName = Field(description="database.table")
     topics: TopicTemplate = Field(
@@ -121,24 +121,28 @@ class Table(Section):
 
     @property
     def database_and_table(self) -> tuple[str, str]:
-        """The name's two parts."""
+        """The two parts of the name."""
         return names.split_table_name(self.name)
 
     @property
     def takes_everything(self) -> bool:
-        """Whether the template is `#` alone: every level of the MQTT topic is a dimension, topic_1, topic_2, …, and
-        the zone, unless one is configured, is the MQTT topic without its last level.
+        """Whether the template is `#` alone.
+
+        Then every level of the MQTT topic is a dimension, topic_1, topic_2, …, and the zone, unless one is configured,
+        is the MQTT topic without its last level.
         """
         return self.topics == EVERYTHING
 
     @property
     def zone_template(self) -> str | None:
-        """The zone as a template with at least one `{dimension}`, or None where none is configured."""
+        """The zone as a template with at least one `{dimension}`, or None if none is configured."""
         return None if self.zone is None else templates.zone_template(self.zone)
 
     @property
     def units(self) -> Mapping[str, str]:
-        """The unit in which each measure is stored: that of the field of its own name, else of the first listed."""
+        """The unit in which each measure is stored: that of the field with its own name, else of the first listed
+        field.
+        """
         chosen: dict[str, str] = {}
         for payload_field, measure in self.measures.items():
             target = measure.name or payload_field
@@ -148,7 +152,7 @@ class Table(Section):
 
     @property
     def types(self) -> Mapping[str, MeasureType]:
-        """The type of each measure that is given one: by a field of it, else double by its unit."""
+        """The configured type of each measure: by one of its fields, else double if it has a unit."""
         chosen: dict[str, MeasureType] = {}
         for payload_field, measure in self.measures.items():
             if measure.type is not None:
@@ -157,7 +161,7 @@ class Table(Section):
 
     @property
     def settings(self) -> TableSettings:
-        """What the store keeps of it. Late rows are taken as far back as both retentions reach."""
+        """The settings of the table in the store. Late rows are accepted as far back as both retentions reach."""
         return TableSettings(
             memory_retention=self.retention.memory,
             magnetic_retention=self.retention.magnetic,

@@ -1,9 +1,9 @@
-"""The templates of a table: which MQTT topics it takes, which of their levels are dimensions, and what a zone is.
+"""The templates of a table: which MQTT topics belong to it, which of their levels are dimensions, and what its zone is.
 
-An MQTT topic template is a topic filter of MQTT (3.1.1 section 4.7: `+` is one level, `#` the rest and stands last) in
-which `{name}` takes one level and makes it a dimension. The template `#` alone takes every topic and calls its levels
-topic_1, topic_2 and so on. A zone template is text with `{dimension}` in it, or the bare name of one dimension.
-Text in, values out; matching messages is `pipeline.stream.normalise`'s business.
+An MQTT topic template is a topic filter of MQTT (3.1.1 section 4.7: `+` is one level, `#` the rest, as the last level)
+in which `{name}` matches one level and makes it a dimension. The template `#` alone matches every MQTT topic and names
+its levels topic_1, topic_2 and so on. A zone template is a text with `{dimension}` in it, or the name of one dimension.
+Text in, values out; `pipeline.stream.normalise` matches messages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MAX_TOPIC_BYTES = 65_535  # MQTT 3.1.1, section 1.5.3: a string's length is two
 
 
 def topic_dimensions(template: str) -> tuple[str, ...]:
-    """The dimensions that a topic template names, in order; none for `#`. Raises ValueError if it is not a template."""
+    """The dimensions in a topic template, in order; none for `#`. Raises ValueError if it is not a valid template."""
     if not template or len(template.encode()) > _MAX_TOPIC_BYTES or "\0" in template:
         raise ValueError(f"{template[:80]!r} is no MQTT topic: it has 1-{_MAX_TOPIC_BYTES} bytes, none of them zero")
     levels = template.split("/")
@@ -30,7 +30,7 @@ def topic_dimensions(template: str) -> tuple[str, ...]:
 
 
 def check_topics(template: str) -> str:
-    """`template`, if it is a topic template; else as `topic_dimensions`."""
+    """`template`, if it is a valid topic template; else as `topic_dimensions`."""
     topic_dimensions(template)
     return template
 
@@ -51,7 +51,7 @@ def _level_dimension(template: str, level: str, *, is_last: bool) -> str | None:
 
 
 def takes_all_of(first: str, other: str) -> bool:
-    """Whether `first` takes every MQTT topic that `other` takes."""
+    """Whether `first` matches every MQTT topic that `other` matches."""
     ours, theirs = first.split("/"), other.split("/")
     if theirs[0].startswith("$") and _is_wild(ours[0]):
         return False  # MQTT 3.1.1, section 4.7.2
@@ -70,12 +70,12 @@ def _is_wild(level: str) -> bool:
 
 
 def zone_template(zone: str) -> str:
-    """`zone` as a template: the bare name of a dimension becomes `{name}`."""
+    """`zone` as a template: the name of a dimension becomes `{name}`."""
     return zone if "{" in zone or "}" in zone else f"{{{zone}}}"
 
 
 def zone_dimensions(template: str) -> tuple[str, ...]:
-    """The dimensions that a zone template names. Raises ValueError if its braces do not pair or it names none."""
+    """The dimensions in a zone template. Raises ValueError if braces are not paired or there is no dimension."""
     allowed = "write one dimension (zone) or a template of them ({greenhouse}/{zone})"
     try:
         names = names_in(template)
@@ -87,6 +87,6 @@ def zone_dimensions(template: str) -> tuple[str, ...]:
 
 
 def check_zone(zone: str) -> str:
-    """`zone`, if it is the name of a dimension or a template of some; else as `zone_dimensions`."""
+    """`zone`, if it is the name of a dimension or a valid template; else as `zone_dimensions`."""
     zone_dimensions(zone_template(zone))
     return zone

@@ -1,4 +1,4 @@
-"""The TLS sections of a streamgauge.yaml. Paths only: whether the files are good is found out when they are loaded."""
+"""The TLS sections of a streamgauge.yaml. Only paths: files are checked when they are loaded."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from store.values.yaml_text import Problem
 
 
 class Tls(Section):
-    """What a server shows who connects."""
+    """The certificate of a server."""
 
     certificate: FilePath = Field(description="PEM; the server's own first, then those up to its root")
     key: FilePath = Field(description="PEM, without a passphrase")
 
 
 class ListenerTls(Section):
-    """As above, and which client certificates are good."""
+    """The same, and which client certificates are accepted."""
 
     certificate: FilePath = Field(description="PEM; the server's own first, then those up to its root")
     key: FilePath = Field(description="PEM, without a passphrase")

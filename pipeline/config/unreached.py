@@ -1,7 +1,7 @@
-"""Tables to which no message comes, as one before them takes all of their topics.
+"""Tables that no message can reach, because a table before them takes all of their topics.
 
-One that says how payloads are read is meant for messages: it is refused. Any other may be there for WriteRecords, which
-has nothing but a table of the configuration to give a table its zone, units and retention: it is warned of.
+Such a table is refused if it says how payloads are read, because then it is meant for messages. Any other may be meant
+for WriteRecords, for which only a configured table can set zone, units and retention: it causes a warning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OF_PAYLOADS = ("time", "each", "arrays", "ignore", "only")
 
 
 def unreached_problems(tables: Sequence[Table]) -> list[Problem]:
-    """Those that are certainly a mistake."""
+    """The tables that are certainly a mistake."""
     found = []
     for number, table, first in _unreached(tables):
         if _is_for_messages(table):
@@ -26,7 +26,7 @@ def unreached_problems(tables: Sequence[Table]) -> list[Problem]:
 
 
 def unreached_warnings(tables: Sequence[Table]) -> list[str]:
-    """Those that may be meant for WriteRecords."""
+    """The tables that may be meant for WriteRecords."""
     return [
         f"{table.name} gets rows by WriteRecords alone: of its topics, {table.topics}, no message comes to it, as "
         f"{_reason(first)}; if it is for messages, list it before that one"

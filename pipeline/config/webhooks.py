@@ -1,7 +1,7 @@
-"""Who hears of alerts. The URL of a webhook is a secret: who knows it may post to it.
+"""The receivers of alerts. The URL of a webhook is a secret: whoever knows it may be able to post to it.
 
-It is shown, by `config show` and wherever else, without its password, path and query (`shown_url`), and `scrubbed`
-takes them out of what others say about it.
+Everywhere, also by `config show`, it is shown without its password, path and query (`shown_url`); `scrubbed` removes
+them from texts of others.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pipeline.base.quantities import FilePath
 from pipeline.config.tables import Section
 
 MASK = "***"
-# What is shorter could be anybody's word: taking it out of a text would protect nothing and spoil the text.
+# A shorter text could be an ordinary word: removing it from a message would protect nothing and damage the message.
 _SHORTEST_SECRET = 4
 _SHORTEST_IN_PATH = 8
 
 
 class Webhook(Section):
-    """Where alerts are posted."""
+    """The endpoint to which alerts are posted."""
 
     url: SecretStr = Field(description="https:// or http://")
     secret: SecretStr | None = Field(
@@ -63,14 +63,14 @@ class Webhook(Section):
 
 
 class Receiver(Section):
-    """Who hears of alerts."""
+    """A receiver of alerts."""
 
     name: str = Field(min_length=1)
     webhook: Webhook
 
 
 def shown_url(url: str) -> str:
-    """The URL with what may be secret masked: `https://alice:***@hooks.example/***?***`."""
+    """The URL with its secret parts masked: `https://alice:***@hooks.example/***?***`."""
     parts = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
     user, colon, _ = userinfo.partition(":")
@@ -80,7 +80,7 @@ def shown_url(url: str) -> str:
 
 
 def scrubbed(text: str, url: str) -> str:
-    """`text` without anything that may be secret in `url`: endpoints, and libraries, say it back."""
+    """`text` without any secret part of `url`, because endpoints and libraries may repeat it."""
     for secret in sorted(_secrets(url), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
