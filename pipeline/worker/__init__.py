@@ -1,1 +1,1 @@
-"""The worker process: topology, store, rules, archives, webhooks and HTTP, put together."""
+"""The worker process: topology, store, rules, archives, webhooks and HTTP, assembled."""

@@ -1,4 +1,4 @@
-"""What questions are answered from, put together for HTTP."""
+"""Assembles the services that HTTP answers from."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, Ma
 
 
 class PartitionChoice:
-    """Which partition of [readings] messages and records go to."""
+    """Chooses the partition of [readings] for messages and records."""
 
     def __init__(self, tables: Sequence[Table], partitions: int) -> None:
         self._zonings = zonings_from(tables)
         self._partitions = partitions
 
     def of_message(self, account: str, mqtt_topic: str) -> int:
-        """The partition of a message."""
+        """The partition for a message."""
         return partition_of_message(self._zonings, self._partitions, account, mqtt_topic)
 
     def of_record(self, table: TableId, record: WriteRecord) -> int:
-        """The partition of a record."""
+        """The partition for a record."""
         if self._partitions == 1:
             return 0
         where = table.account, table.database, table.table
@@ -47,14 +47,14 @@ class PartitionChoice:
 
 @dataclass(frozen=True, slots=True)
 class Archives:
-    """What this worker keeps of alerts and dead letters."""
+    """The archives of alerts and dead letters of this worker."""
 
     alerts: AlertArchive
     dead_letters: DeadLetterArchive
 
 
 def services_of(config: Config, group: Group, choice: PartitionChoice, archives: Archives) -> Services:
-    """What other workers have is asked of them."""
+    """The services of HTTP; what other workers own is requested from them."""
     appender = open_appender(config.log_settings)
     stamps = host_stamps()
     writer = LogWriter(appender, group.outcome_of, choice.of_record, stamps)

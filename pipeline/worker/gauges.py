@@ -1,6 +1,7 @@
-"""The gauges of a worker: what is so now, looked at every few seconds, off the path of the stream.
+"""The gauges of a worker, updated every few seconds, outside the path of the stream.
 
-Two paces: what costs nothing each second, what asks a disk, an archive or every table each fifteen.
+Values that cost nothing are updated each second; those that need a disk, an archive or every table each fifteen
+seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OTHERS = "(others)"
 
 
 class Gauges:
-    """Brings the gauges up to date."""
+    """Updates the gauges."""
 
     def __init__(self, config: Config, partitions: OwnedPartitions, alerts: AlertArchive) -> None:
         self._partitions = partitions
@@ -36,12 +37,12 @@ class Gauges:
         self._ask()
 
     async def often(self) -> None:
-        """What is known."""
+        """Update the values that are in memory."""
         metrics.lag_s.set(self._partitions.lag_s)
         metrics.clock_settles.set(not all(partition.store.is_clock_believed for partition in self._partitions))
 
     async def seldom(self) -> None:
-        """What has to be asked; in a thread, since disks may wait."""
+        """Update the values that need a disk or a query, in a thread, because disks may be slow."""
         await asyncio.to_thread(self._ask)
 
     def _ask(self) -> None:
@@ -65,7 +66,7 @@ class Gauges:
 
 
 def by_label(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The counts of the first MOST_TABLES names in order, and of the others together: a name keeps its label."""
+    """The counts of the first MOST_TABLES names in order, and the sum of the others: so a name keeps its label."""
     ordered = sorted(counts)
     named, others = ordered[:MOST_TABLES], ordered[MOST_TABLES:]
     return [*named, (OTHERS, sum(count for _, count in others))] if others else named

@@ -1,4 +1,4 @@
-"""The workers of one log: who the others are, if there are any, and everything that is asked of them, put together."""
+"""The workers of one log: who the others are, if any, and all requests to them, assembled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from store.objects.objects import Objects
 from store.reading.snapshot import Snapshot
 from store.shared import SharedStore
 
-TIER_ID = "id"  # an object beside the tables: which magnetic tier this is
+TIER_ID = "id"  # an object next to the tables: the id of this magnetic tier
 INTERNAL_THREADS = 4
 
 
@@ -46,17 +46,19 @@ class GroupTables:
         self._tails = tails
 
     def take_in_changes(self) -> None:
-        """Have our own stores know what was decided about columns."""
+        """Load changes of columns into this worker's stores."""
         for store in self._shared.stores():
             store.take_in_changes()
 
     def snapshot(self, account: str) -> Snapshot:
-        """A view over the rows of all workers."""
+        """A view of the rows of all workers."""
         return self._shared.snapshot(account, self._tails.gather)
 
 
 class Group:
-    """What one worker needs of the others. Made in the worker's event loop; used by the HTTP server and its threads."""
+    """What one worker needs of the others. Created in the worker's event loop; used by the HTTP server and
+    its threads.
+    """
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class Group:
         partitions: PartitionManager,
         dead_letters: DeadLetterArchive,
     ) -> None:
-        """`own`: where this worker's HTTP server listens."""
+        """`own`: the address of this worker's HTTP server."""
         self.own = address_of(config, own)
         shared = partitions.store
         access = PeerAccess(
@@ -111,7 +113,7 @@ class Group:
         return await self._client.forward(address, asked)
 
     def rejected(self, account: str, limit: int) -> list[RejectedMessages]:
-        """What was rejected, from whoever keeps the dead letters. Raises PeerUnavailable."""
+        """Rejected messages, from the worker that keeps the dead letters. Raises PeerUnavailable."""
         owner = self.owner_of(DEAD_LETTERS)
         if owner is None:
             return rejected_messages(self._dead_letters, account, limit)
@@ -120,14 +122,14 @@ class Group:
         return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Stop asking other workers."""
         self._peers.close()
         if self.internal is not None:
             self.internal.threads.shutdown(wait=False, cancel_futures=True)
 
 
 def address_of(config: Config, own: Address) -> str:
-    """The address under which the others reach this worker: as configured, else where it listens."""
+    """The address of this worker for the others: as configured, else where it listens."""
     address = config.peers.advertise or own
     if address.host in {"0.0.0.0", "::"}:  # noqa: S104  # read, not bound
         address = Address(socket.getfqdn(), address.port)
@@ -136,7 +138,7 @@ def address_of(config: Config, own: Address) -> str:
 
 
 def tier_id(objects: Objects) -> str:
-    """The id of the magnetic tier, given by whoever asks first."""
+    """The id of the magnetic tier; the first caller creates it."""
     objects.create(TIER_ID, secrets.token_hex(8).encode())
     found = objects.get(TIER_ID)
     assert found is not None

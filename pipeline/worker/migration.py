@@ -1,10 +1,12 @@
-"""A data_dir of format 1 becomes one of format 2: what a lone worker kept in it goes to where any worker keeps it.
+"""Migrates a data_dir of format 1 to format 2: the state of a lone worker moves to where every worker keeps it.
 
-In format 1 a worker on the embedded log had its catalog, positions, series and checkpoint in `store/` and the state of
-its rules in `rules/`; a worker on Kafka had them as objects beside its tables. Now all do (docs/formats.md).
+In format 1 a worker on the embedded log had its catalog, positions, series and checkpoint in `store/` and its rule
+state in `rules/`; a worker on Kafka had them as objects next to its tables. In format 2 all workers do
+(docs/formats.md).
 
-Whole or not at all: the new is made beside the old, which is not changed; then `format.json` says 2; then the old is
-removed. A start that finds 1 makes the new again, and it is the same; one that finds 2 removes what is left of the old.
+The migration is atomic: the new files are made next to the old ones, which do not change; then version 2 is written to
+`format.json`; then the old files are removed. A start that finds version 1 makes the new files again, with the same
+result; one that finds version 2 removes remaining old files.
 """
 
 from __future__ import annotations
@@ -38,12 +40,12 @@ LOW_WATERMARKS = "floors.json"
 
 
 def migrate(config: Config, admin: LogAdmin) -> None:
-    """Have the data_dir in this program's format. Called by the one worker that has it, before it opens anything.
+    """Migrate the data_dir to this program's format. Called by its worker before it opens anything.
 
-    Raises StoreFormatError, MagneticTierError: then everything is as it was.
+    Raises StoreFormatError, MagneticTierError: then nothing has changed.
     """
     if admin.others_take_over:
-        return  # such a worker had nothing of its own
+        return  # such a worker had no state of its own
     layout = config.layout
     if format_version_of(layout.format) == FORMER_VERSION:
         tables, blocks = _make_new(config, admin)
@@ -63,7 +65,7 @@ def migrate(config: Config, admin: LogAdmin) -> None:
 
 
 def _make_new(config: Config, admin: LogAdmin) -> tuple[int, int]:
-    """How many tables there are, and of how many there is state of rules."""
+    """The number of tables, and of those with rule state."""
     layout = config.layout
     own = admin.partition_id(READINGS)
     objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}", os.environ)
@@ -108,15 +110,15 @@ def _floor(path: Path, own: str) -> int | None:
 
 
 def _remove_old(layout: Layout) -> None:
-    """Only what format 1 had: a folder `rules` may hold files of the operator's, too."""
+    """Remove only files of format 1, because a folder `rules` may also contain files of the operator."""
     if layout.former_store.exists():
         shutil.rmtree(layout.former_store)
     for _, file in list(_states(layout.former_rules)):
         file.unlink()
-        with contextlib.suppress(OSError):  # there is another
+        with contextlib.suppress(OSError):  # not empty
             file.parent.rmdir()
             file.parent.parent.rmdir()
     (layout.former_rules / LOW_WATERMARKS).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # as above, or it is not there
+    with contextlib.suppress(OSError):  # not empty, or missing
         layout.former_rules.rmdir()
     fsync_folder(layout.data_dir)

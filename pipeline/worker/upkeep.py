@@ -1,7 +1,7 @@
-"""What a worker does beside the stream: the store's maintenance, saving the rules' state, trimming the log.
+"""Background work of a worker: maintenance of the store, saving the rule state, trimming the log.
 
-The store's maintenance has a thread of its own, since it waits for disks. Everything else here is short, and runs in
-the worker's event loop or for milliseconds in a thread. A failure of any of it ends the process as a stage's does.
+The store's maintenance has its own thread, because it waits for disks. Everything else is short, and runs in the
+worker's event loop or for milliseconds in a thread. A failure ends the process, as a failure of a stage does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARCHIVES_EVERY_S = 60.0
 
 
 class StoreMaintenance:
-    """Calls `maintain` (of the stores there are) again and again in a thread until stopped."""
+    """Calls `maintain`, for the stores of this worker, repeatedly in a thread until stopped."""
 
     def __init__(self, maintain: Callable[[], None], fail: Callable[[BaseException], None]) -> None:
         self._maintain = maintain
@@ -38,11 +38,11 @@ class StoreMaintenance:
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait for the running pass, then end."""
+        """Wait for the current pass, then stop."""
         self._stop.set()
         self._thread.join()
 
@@ -58,7 +58,7 @@ class StoreMaintenance:
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]], fail: Callable[[BaseException], None]) -> None:
-    """Do `work` every so many seconds until cancelled."""
+    """Do `work` every `seconds` until cancelled."""
     while True:
         await asyncio.sleep(seconds)
         try:
@@ -69,7 +69,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]], fail: Calla
 
 
 class Trimmer:
-    """Removes from the log what every consumer has behind its own position."""
+    """Trims the log below the positions of all consumers."""
 
     def __init__(
         self,
@@ -77,13 +77,13 @@ class Trimmer:
         partitions: OwnedPartitions,
         archives: Mapping[str, AlertArchive | DeadLetterArchive],
     ) -> None:
-        """`archives`: by topic, those whose messages nobody needs any more once they are in it."""
+        """`archives`: by topic, the archives whose messages are not needed any more once they are stored."""
         self._admin = admin
         self._partitions = partitions
         self._archives = archives
 
     async def trim(self) -> None:
-        """One pass over everything that is this worker's."""
+        """One pass over all partitions of this worker."""
         held = dict.fromkeys((READINGS, *self._archives), 0)
         for partition in self._partitions:
             below = min(partition.store.low_watermark(partition.id), partition.rules.low_watermark)
@@ -94,6 +94,6 @@ class Trimmer:
             metrics.log_bytes.labels(topic).set(size_bytes)
 
     async def _trim(self, topic: str, partition: int, below: int) -> int:
-        """Trim one partition; how many bytes it holds then."""
+        """Trim one partition; returns the bytes that remain."""
         await asyncio.to_thread(self._admin.trim, topic, below, partition)
         return (await asyncio.to_thread(self._admin.extent, topic, partition)).size_bytes

@@ -1,8 +1,8 @@
-"""The worker process: Faust agents, store, rules, archives, webhooks and HTTP, put together, started and drained.
+"""The worker process: Faust agents, store, rules, archives, webhooks and HTTP, assembled, started and drained.
 
-Start: everything takes up its own saved position, then the stream reads the log from the lowest of them. End (SIGTERM):
-the stream processes what the log held, everything is flushed, positions are saved. If a stage fails for a reason that
-is not the data's fault, the process ends at once, as by SIGKILL; starting again replays from the positions.
+Start: every consumer loads its saved position, then the stream reads the log from the lowest one. End (SIGTERM): the
+stream processes the rest of the log, everything is flushed, positions are saved. If a stage fails for a reason other
+than the data, the process ends at once, as by SIGKILL; the next start replays the log from the positions.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ from store.errors import StoreError, StoreFormatError
 log = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT_S = 20.0
-FOR_GOOD = 2  # exit code: `up` does not start it again
-# The event loop decodes while queries run in threads: without this, a query's Python parts hold it for 5 ms at a time.
+FOR_GOOD = 2  # exit code: `up` does not restart the worker
+# The event loop decodes messages while queries run in threads: with the default, Python code of a query would block it
+# for 5 ms at a time.
 SWITCH_INTERVAL_S = 0.0005
 
 
@@ -77,14 +78,14 @@ def run(config: Config) -> None:
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     asyncio.run(Worker(config).run())
-    # Everything is saved and closed. The interpreter's own end would wait for threads in the midst of a query whose
-    # asker is gone, and DuckDB's bindings write lines about references still held in them to standard error.
+    # Everything is saved and closed. A normal exit of the interpreter would wait for threads that run abandoned
+    # queries, and DuckDB's bindings would print warnings about their references to standard error.
     logging.shutdown()
     os._exit(0)
 
 
 def fail(error: BaseException) -> None:
-    """End this process now: nothing may be saved after a failure that nobody understood."""
+    """End this process now: after an unexpected failure nothing may be saved."""
     metrics.worker_failures.inc()
     log.critical(
         "the worker ends because of an error; after a restart it replays the log from its positions", exc_info=error
@@ -94,16 +95,16 @@ def fail(error: BaseException) -> None:
 
 
 def refuse(error: StoreError) -> None:
-    """End this process now: the operator has to act, and the message says how. Of what no restart corrects, for
-    good.
-    """
+    """End this process now: the message says what the operator must do. With FOR_GOOD if no restart can correct it."""
     log.critical("%s", error)
     logging.shutdown()
     os._exit(FOR_GOOD if isinstance(error, StoreFormatError) else 1)
 
 
 async def _fail_with(app: App) -> None:
-    """Fail when Faust has crashed by itself (the log cannot be read, say): it only stops, and says nothing."""
+    """Fail if Faust has crashed by itself (for example because the log cannot be read): it only stops, without a
+    message.
+    """
     await app.wait_until_stopped()
     fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
 
@@ -156,10 +157,10 @@ class Worker:
         http.start()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
-        # After Faust, which installs handlers of its own.
+        # After Faust, which installs its own handlers.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        # A terminal that is closed, or the operator's word that there are new certificates.
+        # SIGHUP: the terminal was closed, or the operator wants new certificates to be loaded.
         loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep()]
@@ -168,7 +169,7 @@ class Worker:
         for task in upkeep:
             task.cancel()
         watch.cancel()
-        if self.admin.others_take_over:  # what the log holds: the sooner the better, and they still ask meanwhile
+        if self.admin.others_take_over:  # the others continue, and still ask this worker meanwhile
             await app.stop()
             await asyncio.to_thread(http.stop)
         else:
@@ -182,7 +183,7 @@ class Worker:
         self._rejoining = asyncio.create_task(app.consumer.rejoin())
 
     async def _on_assigned(self, assigned: TopicPartitions) -> None:
-        """These, and no others, are this worker's from here on."""
+        """Own exactly these partitions from now on."""
         try:
             await self.partitions.assigned({tp.partition for tp in assigned if tp.topic == READINGS})
         except StoreError as error:
@@ -192,7 +193,7 @@ class Worker:
             self.alerts_partition.assigned(extent.next_offset)
 
     async def _on_revoked(self, _: TopicPartitions) -> None:
-        """Everything may be another worker's in a moment."""
+        """Give up all partitions: the next assignment may give them to other workers."""
         await self.partitions.revoked()
         await self.alerts_partition.revoked()
 
@@ -219,7 +220,7 @@ class Worker:
         return {table.name for table in self.config.tables} | self.partitions.table_names()
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
-        """Where each consumer left off."""
+        """The saved position of a consumer."""
         if topic == READINGS:
             return self.partitions.start_offset(partition)
         stream = self.admin.partition_id(topic, partition)
@@ -236,7 +237,7 @@ class Worker:
         return replace(services, steps=self.steps, rules=self.book)
 
     def _trimmer(self) -> Trimmer:
-        # Who keeps the archives next makes its own from the topics: those keep what they hold.
+        # If another worker can take over, it makes its archives from these topics: they are not trimmed.
         archives: Mapping[str, AlertArchive | DeadLetterArchive]
         archives = {} if self.admin.others_take_over else {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters}
         return Trimmer(self.admin, self.partitions.owned, archives)
@@ -282,7 +283,7 @@ class Worker:
         ]
 
     async def _drain(self) -> None:
-        """Process what the log holds at this moment."""
+        """Process the messages that are in the log now."""
         owned = self.partitions.owned
         targets = [(of.progress, of.progress.next_offset() - 1) for of in owned]
         deadline = time.monotonic() + DRAIN_TIMEOUT_S
