@@ -1,6 +1,6 @@
 """The durable log that the stream reads and writes: embedded (SQLite) by default, or Kafka.
 
-The factories choose the implementation by the url's scheme; it is imported only then.
+The factories choose the implementation by the scheme of the url, and import only that one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def open_appender(settings: LogSettings) -> Appender:
 
 
 def open_admin(settings: LogSettings) -> LogAdmin:
-    """The administration of the log; an embedded log or topics that are not there are made. Raises LogError."""
+    """The administration of the log. Creates an embedded log or topics that do not exist. Raises LogError."""
     _check(settings.url)
     if settings.is_kafka:
         from pipeline.log.kafka.admin import KafkaAdmin  # noqa: PLC0415  only the log in use is imported
@@ -42,9 +42,10 @@ def open_admin(settings: LogSettings) -> LogAdmin:
 
 
 def lock_worker(settings: LogSettings) -> WorkerRight:
-    """The right to be a worker of the log, until released or the process ends; on Kafka there may be several.
+    """The right to be a worker of the log, until released or the process ends; on Kafka several workers have it.
 
-    Raises LogLocked, naming the process that has the embedded log. The worker takes it before it opens anything else.
+    Raises LogLocked, which names the process that uses the embedded log. A worker takes the lock before it opens
+    anything else.
     """
     _check(settings.url)
     if settings.is_kafka:

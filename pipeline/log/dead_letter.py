@@ -1,7 +1,7 @@
-"""A *dead letter*: a message that could not become a record, with one of the reasons there are.
+"""A *dead letter*: a message that could not become a record, with the reason.
 
-One value of the topic [dead_letters] is a MessagePack array `[format version, [dead letter …]]`, a dead letter an array
-of its fields in order.
+One value of the topic [dead_letters] is a MessagePack array `[format version, [dead letter …]]`; a dead letter is an
+array of its fields in order.
 """
 
 from __future__ import annotations
@@ -17,26 +17,24 @@ FORMAT_VERSION = 1
 
 
 class Reason(enum.StrEnum):
-    """Why a message could not become a record. Label of metrics, filter of the archive."""
+    """Why a message could not become a record. A label of metrics and a filter of the archive."""
 
     NO_ROUTE = "no_route"  # no table's template matches the MQTT topic
     EMPTY_PAYLOAD = "empty_payload"  # no bytes, or white space alone
     INVALID_UTF8 = "invalid_utf8"
-    INVALID_JSON = "invalid_json"  # cut off, or neither JSON nor text
+    INVALID_JSON = "invalid_json"  # truncated, or neither JSON nor text
     TOO_DEEP = "too_deep"  # more levels than can be read
-    NO_MEASURES = "no_measures"  # nothing but time, dimensions, nulls and words for them
-    BAD_DIMENSION = "bad_dimension"  # dimensions that together are longer, or more, than a series may have
+    NO_MEASURES = "no_measures"  # only time, dimensions, nulls and words for null
+    BAD_DIMENSION = "bad_dimension"  # more dimensions, or longer ones in total, than a series may have
     TIME_MISSING = "time_missing"
     TIME_UNREADABLE = "time_unreadable"
     TIME_OUT_OF_RANGE = "time_out_of_range"  # before 1970 or after 2262-04-11
     TOO_FAR_AHEAD = "too_far_ahead"  # later than its arrival by more than the table's future limit
     TOO_LATE = "too_late"  # earlier than its arrival by more than the table's retention
-    TOO_LARGE = "too_large"  # a message above the gateway's limit: its head alone is kept
-    BAD_PUBLISH = (
-        "bad_publish"  # a message as MQTT forbids it: a wildcard in its topic, an alias that stands for nothing
-    )
+    TOO_LARGE = "too_large"  # a message above the gateway's limit: only its beginning is kept
+    BAD_PUBLISH = "bad_publish"  # a message that MQTT forbids: a wildcard in its topic, an unknown alias
     DAMAGED_FRAME = "damaged_frame"  # a log message that cannot be read
-    # Of letters that earlier versions wrote; today such a field costs no message.
+    # Only in letters of earlier versions: today such a field does not reject its message.
     NOT_FINITE = "not_finite"
     ARRAY_INSIDE = "array_inside"
     TOO_MANY_MEASURES = "too_many_measures"
@@ -63,7 +61,7 @@ class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
     id          `<log id>:<partition>:<offset>:<index in the frame>`: a replay of the log repeats ids
     payload     as the device sent it
     detail      what was wrong, the value, and what is allowed
-    arrival_ns  when the gateway took it in
+    arrival_ns  when the gateway received it
     """
 
     id: str
@@ -76,7 +74,9 @@ class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Rejection(msgspec.Struct, array_like=True, frozen=True):
-    """A message that the gateway knows to be no reading, as a frame of [readings] holds it: why, and what is kept."""
+    """A message that the gateway itself rejected, as the payload of a frame of [readings]: the reason, and what is
+    kept.
+    """
 
     reason: Reason
     detail: str
@@ -84,14 +84,14 @@ class Rejection(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Replayed(msgspec.Struct, array_like=True, frozen=True):
-    """A note that dead letters of these ids were appended to [readings] again."""
+    """Records that the dead letters with these ids were appended to [readings] again."""
 
     ids: list[str]
     at_ns: int
 
 
 class DeadLetterEntry(msgspec.Struct, array_like=True, frozen=True):
-    """What one message of [dead_letters] holds: letters, or the note that earlier ones were replayed."""
+    """The content of one message of [dead_letters]: letters, or the record that earlier ones were replayed."""
 
     format_version: int
     letters: list[DeadLetter]
@@ -104,20 +104,22 @@ _rejection_decoder = msgspec.msgpack.Decoder(Rejection)
 
 
 def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
-    """The bytes for the log of these dead letters."""
+    """These dead letters as a value for the log."""
     return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, list(letters)))
 
 
 def encode_replayed(ids: Sequence[str], at_ns: int) -> bytes:
-    """The bytes for the log of the note: whoever makes the archive anew from the log knows of the replay too."""
+    """The record of a replay as a value for the log, so that an archive that is rebuilt from the log contains
+    it too.
+    """
     return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, [], Replayed(list(ids), at_ns)))
 
 
 def decode_dead_letters(data: bytes) -> DeadLetterEntry:
-    """What is in `data`. Raises FrameError if nothing here of a known version wrote it."""
+    """The content of `data`. Raises FrameError for anything but dead letters of a known version."""
     try:
         value = _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for invalid UTF-8
         raise FrameError(f"{len(data)} bytes that are not dead letters: {error}") from error
     if value.format_version != FORMAT_VERSION:
         raise FrameError(f"dead letters of format version {value.format_version}; this program reads {FORMAT_VERSION}")
@@ -125,12 +127,12 @@ def decode_dead_letters(data: bytes) -> DeadLetterEntry:
 
 
 def encode_rejection(rejection: Rejection) -> bytes:
-    """The payload of its frame."""
+    """The payload in its frame."""
     return _encoder.encode(rejection)
 
 
 def decode_rejection(data: bytes) -> Rejection:
-    """What is in `data`. Raises FrameError."""
+    """The content of `data`. Raises FrameError."""
     try:
         return _rejection_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none

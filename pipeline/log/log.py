@@ -1,8 +1,8 @@
-"""What the stream asks of its durable log, whichever it is.
+"""The interface of the durable log, for both implementations.
 
-A log has topics, a topic has partitions, a partition is a sequence of messages with offsets that only grow. Reading
-for processing is Faust's business (`pipeline.log.faust.transport`); here is what Faust does not do: appends that are
-answered when they are durable, trimming, sizes, and the log's identity.
+A log has topics, a topic has partitions, a partition is a sequence of messages with growing offsets. Faust reads the
+log for processing (`pipeline.log.faust.transport`); here is what Faust does not do: durable appends, trimming, sizes,
+and the identity of the log.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import NamedTuple, Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What a partition holds: offsets in [first, next_offset), `size_bytes` of values. Empty if both are equal.
+    """The content of a partition: offsets in [first, next_offset), `size_bytes` of values. Empty if both offsets are
+    equal.
 
-    On Kafka `size_bytes` is what the partition takes on the leader's disk (0 where it does not say), some seconds old.
+    On Kafka `size_bytes` is the size on the leader's disk (0 if it does not say), some seconds old.
     """
 
     first: int
@@ -40,41 +41,45 @@ class Appender(Protocol):
         """Open the log. Raises LogError."""
 
     async def stop(self) -> None:
-        """Finish what was appended, then close."""
+        """Finish pending appends, then close."""
 
     def partitions_of(self, topic: str) -> int:
         """The number of partitions of a topic, once started."""
         ...
 
     def append(self, topic: str, value: bytes, partition: int = 0) -> asyncio.Future[int]:
-        """A future of the message's offset, done once it is durable. It raises LogFull if the log is at its cap, and
-        then nothing was written; LogUnavailable if no broker answered in time, and then it may be in the log or not;
-        LogError if the log failed. Order of calls is order in the partition: when an append is LogUnavailable, so are
-        those of its partition that were handed in after it and are not answered. Does not block.
+        """A future of the message's offset, done when the message is durable. Does not block.
+
+        The future raises LogFull if the log is at its limit, and nothing was written; LogUnavailable if no broker
+        answered in time, and the message may be in the log or not; LogError if the log failed. The order of calls is
+        the order in the partition: if an append is LogUnavailable, so are all later ones of its partition that are
+        still pending.
         """
         ...
 
 
 class LogAdmin(Protocol):
-    """The log seen from outside the stream. Methods may block for milliseconds: not for an event loop's hot path."""
+    """The log for code outside the stream. Methods may block for milliseconds: do not call them in a hot path of an
+    event loop.
+    """
 
     log_id: str
     partitions: int  # of [readings]
-    others_take_over: bool  # whether another worker may go on where one has ended: it reads what this one has archived
+    others_take_over: bool  # whether another worker may take over: then it reads the topics that this one has archived
 
     def partitions_of(self, topic: str) -> int:
         """The number of partitions of a topic."""
         ...
 
     def partition_id(self, topic: str, partition: int = 0) -> str:
-        """`<log id>/<topic>/<partition>`: the name under which positions in it are kept.
+        """`<log id>/<topic>/<partition>`: the name under which positions in this partition are stored.
 
-        The log id is the topic's own where a topic can be deleted and made anew without the others (Kafka).
+        On Kafka the log id is that of the topic, because a single topic can be deleted and created again.
         """
         ...
 
     def extent(self, topic: str, partition: int = 0) -> Extent:
-        """What the partition holds now."""
+        """The current offsets and size of the partition."""
         ...
 
     def read(self, topic: str, from_offset: int, limit: int, partition: int = 0) -> list[Message]:
@@ -82,32 +87,33 @@ class LogAdmin(Protocol):
         ...
 
     def trim(self, topic: str, below: int, partition: int = 0) -> None:
-        """Remove messages with offsets < `below`; may remove fewer. Offsets are never used again."""
+        """Remove messages with offsets < `below`; may remove fewer. Offsets are never reused."""
         ...
 
     def first_since(self, topic: str, time_ns: int, partition: int = 0) -> int:
-        """The first offset that came at `time_ns` or later; the next one of all if none did."""
+        """The first offset that arrived at `time_ns` or later; the next offset if there is none."""
         ...
 
     def owners(self, own: str) -> Mapping[tuple[str, int], str]:
-        """Which worker reads each (topic, partition) now, by the client id it gave itself; without those that nobody
-        reads at this moment. `own` is who asks: on the embedded log everything is its own.
+        """The worker that reads each (topic, partition) now, by client id; without partitions that nobody reads.
+
+        `own` is the caller: on the embedded log it owns everything.
         """
         ...
 
     def members(self, own: str) -> frozenset[str]:
-        """The workers of the log now by their client ids, those that read nothing too. `own` is who asks."""
+        """The client ids of all current workers, also of those without partitions. `own` is the caller."""
         ...
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Close the log."""
 
 
 class WorkerRight(Protocol):
-    """The right to be a worker of the log; a context that ends it."""
+    """The right to be a worker of the log; as a context manager it is released at the end."""
 
     def release(self) -> None:
-        """Let another worker have it."""
+        """Release the right."""
 
     def __enter__(self) -> Self: ...
 

@@ -1,12 +1,12 @@
-"""Every name the embedded log has on disk.
+"""All names that the embedded log has on disk.
 
     <data_dir>/log/
         log.json               format version, log id, number of partitions; written once, atomically
-        <topic>.sqlite         one SQLite file per topic (beside it SQLite's own -wal and -shm)
-        making.lock            held for moments, while a file above is being made
-        worker.lock            held by the one worker of this folder for as long as it lives; holds its pid
+        <topic>.sqlite         one SQLite file per topic (with SQLite's own -wal and -shm)
+        making.lock            held for a moment, while a file above is created
+        worker.lock            held by the only worker of this folder while it runs; contains its pid
 
-Tables within a topic's file are named in `pipeline.log.embedded.topic_file`, the only file that speaks SQL.
+Tables in the file of a topic are named in `pipeline.log.embedded.topic_file`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNFINISHED_SUFFIX = ".unfinished"
 
 
 def topic_path(folder: Path, topic: str) -> Path:
-    """Where the messages of `topic` are."""
+    """The file with the messages of `topic`."""
     return folder / f"{topic}{TOPIC_SUFFIX}"
 
 

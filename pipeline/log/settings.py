@@ -1,6 +1,6 @@
-"""What is said about the log, as plain values: where it is, how much it may hold, and, on Kafka, how to speak to it.
+"""The settings of the log as plain values: its place, its limits and, for Kafka, the connection.
 
-Made by the configuration (`pipeline.config`), which says what is allowed; here is only what the log's own code needs.
+Made from the configuration (`pipeline.config`), which validates them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KAFKA_PORT = 9092
 _GIB = 1 << 30
 _DAY_S = 86_400.0
 
-# The largest message: a frame (one ack batch, or one WriteRecords request) stays below 2 MiB; the rest is room.
+# The largest message: a frame (one ack batch, or one WriteRecords request) is below 2 MiB; the rest is a margin.
 MAX_MESSAGE_BYTES = 8 << 20
 
 
@@ -32,7 +32,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to know the brokers (`ca`; None: the system's authorities), and how they know us."""
+    """The CA of the brokers (`ca`; None: the system's CAs), and our certificate."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -41,7 +41,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Sasl:
-    """Who we are to the brokers."""
+    """The credentials for the brokers."""
 
     username: str
     password: str = field(repr=False)
@@ -58,21 +58,21 @@ def _retention() -> Mapping[str, Retention]:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Everything the log is told.
+    """All settings of the log.
 
-    url              `local:///absolute/folder` or `kafka://host:port[,host:port …]`; never holds a password
-    max_bytes        embedded: at this size it takes in no more
-    min_free_bytes   embedded: with less than this free on the disk, the same
-    partitions       Kafka: of [readings] when it is made; the other topics have one
-    replication      Kafka: copies of every message; None: as the brokers have it by default
+    url              `local:///absolute/folder` or `kafka://host:port[,host:port …]`; never contains a password
+    max_bytes        embedded: the size at which appends are refused
+    min_free_bytes   embedded: appends are refused if less than this is free on the disk
+    partitions       Kafka: of [readings] when it is created; the other topics have one
+    replication      Kafka: copies of every message; None: the brokers' default
     retention        Kafka: by topic
-    prefix           Kafka: what all our topics' names begin with there
+    prefix           Kafka: of the names of all our topics there
     group            Kafka: the consumer group of the workers
-    session_s        Kafka: a worker not heard of for this long has its partitions given to others
-    heartbeat_s      Kafka: how often a worker is heard of
-    rebalance_s      Kafka: how long a worker may take to let partitions go
-    append_s         Kafka: after this long an append that was not answered raises LogUnavailable
-    request_s        Kafka: after this long a request that was not answered counts as failed
+    session_s        Kafka: partitions of a worker without heartbeats for this long are assigned to others
+    heartbeat_s      Kafka: the interval of heartbeats
+    rebalance_s      Kafka: how long a worker may take to give up its partitions
+    append_s         Kafka: an append without an answer for this long raises LogUnavailable
+    request_s        Kafka: a request without an answer for this long has failed
     """
 
     url: str
@@ -98,7 +98,7 @@ class LogSettings:
 
     @property
     def servers(self) -> list[str]:
-        """The brokers asked first, as host:port; they name the others."""
+        """The bootstrap brokers, as host:port."""
         names = self.url.removeprefix(KAFKA_SCHEME).rstrip("/").split(",")
         return [name if _has_port(name) else f"{name}:{KAFKA_PORT}" for name in names]
 
@@ -111,7 +111,7 @@ class LogSettings:
         return kafka_topic.removeprefix(self.prefix)
 
     def partitions_wanted(self, topic: str) -> int:
-        """The number of partitions that a topic is made with."""
+        """The number of partitions with which a topic is created."""
         return self.partitions if topic == topics.READINGS else 1
 
 

@@ -1,4 +1,6 @@
-"""A log in memory for tests, which can be slow, full, away or broken. It keeps the promises of `Appender`."""
+"""A log in memory for tests, which can be slow, full, unavailable or broken. It has the same guarantees as
+`Appender`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,10 @@ from pipeline.base.errors import LogError, LogFull, LogUnavailable
 
 
 class FakeAppender:
-    """An `Appender` whose messages are in `appended`, as (topic, value), once they count as durable; `by_partition` has
-    the values of each partition.
+    """An `Appender` whose durable messages are in `appended`, as (topic, value), and by partition in `by_partition`.
 
     is_stalled   appends wait until `let_go`
-    is_full      appends are refused with LogFull, as long as it is set
+    is_full      appends are refused with LogFull while it is set
     unavailable  appends to these partitions raise LogUnavailable
     broken       appends fail with this
     """
@@ -29,17 +30,17 @@ class FakeAppender:
 
     @property
     def waiting_bytes(self) -> int:
-        """What was handed in and is not durable."""
+        """The size of pending appends."""
         return sum(len(value) for _, _, value, _ in self._waiting)
 
     async def start(self) -> None:
-        """Nothing to open."""
+        """Do nothing."""
 
     async def stop(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     def partitions_of(self, topic: str) -> int:  # noqa: ARG002  all have the same
-        """As it was made."""
+        """The number given to the constructor."""
         return len(self.by_partition)
 
     def append(self, topic: str, value: bytes, partition: int = 0) -> asyncio.Future[int]:
@@ -53,7 +54,7 @@ class FakeAppender:
         return future
 
     def let_go(self) -> None:
-        """Answer all appends that wait."""
+        """Complete all pending appends."""
         waiting, self._waiting = self._waiting, []
         for topic, partition, value, future in waiting:
             if future.done():

@@ -1,4 +1,4 @@
-"""The embedded log from outside the stream: sizes, trimming, and reading for tools. May be used by several threads."""
+"""The embedded log for code outside the stream: sizes, trimming, and reading for tools. Safe for several threads."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class LocalAdmin:
         return self.partitions
 
     def partition_id(self, topic: str, partition: int = 0) -> str:
-        """`<log id>/<topic>/<partition>`: the name under which positions in it are kept."""
+        """`<log id>/<topic>/<partition>`: the name under which positions in this partition are stored."""
         return self._folder.partition_id(topic, partition)
 
     def extent(self, topic: str, partition: int = 0) -> Extent:
-        """What the partition holds now."""
+        """The current offsets and size of the partition."""
         with self._lock:
             return self._file(topic).extent(partition)
 
     def read(self, topic: str, from_offset: int, limit: int, partition: int = 0) -> list[Message]:
-        """Up to `limit` messages (and some 16 MB) from the first kept offset ≥ `from_offset` on."""
+        """Up to `limit` messages (and about 16 MB) from the first kept offset ≥ `from_offset` on."""
         with self._lock:
             return self._file(topic).read(partition, from_offset, limit, READ_MAX_BYTES)
 
     def trim(self, topic: str, below: int, partition: int = 0) -> None:
-        """Remove messages with offsets < `below`, in short steps between which appends go on."""
+        """Remove messages with offsets < `below`, in short steps, between which appends continue."""
         more = True
         while more:
             with self._lock:
@@ -57,7 +57,7 @@ class LocalAdmin:
         self._tidy(topic)
 
     def first_since(self, topic: str, time_ns: int, partition: int = 0) -> int:
-        """See `LogAdmin`: by the frames' own stamps."""
+        """See `LogAdmin`: by the arrival stamps in the frames."""
         extent = self.extent(topic, partition)
         return bisect_left(
             range(extent.next_offset),
@@ -75,14 +75,14 @@ class LocalAdmin:
         return frozenset({own})
 
     def _first_arrival_ns(self, topic: str, offset: int, partition: int) -> int:
-        """When the first message of the frame at `offset` came; 0 of what is no frame."""
+        """The arrival of the first message of the frame at `offset`; 0 if it is not a frame."""
         try:
             return decode_frame(self.read(topic, offset, 1, partition)[0].value).arrival_ns[0]
         except (FrameError, IndexError):
             return 0
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Close the log."""
         with self._lock:
             for file in self._files.values():
                 file.close()

@@ -1,7 +1,7 @@
-"""Appends to the embedded log: one thread per process collects what the event loop hands in and commits it together.
+"""Appends to the embedded log: one thread per process collects appends of the event loop and commits them together.
 
-Whatever was handed in while the last commit was on its way to the disk goes into the next one, so the number of fsyncs
-follows the disk, not the number of appends. The event loop is woken once per commit.
+Appends that arrive during a commit are part of the next one, so the number of fsyncs depends on the disk, not on the
+number of appends. The event loop is woken once per commit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.log.embedded.topic_file import TopicFile, wal_bytes
 
 logger = logging.getLogger(__name__)
 
-COMMIT_MAX_BYTES = 8 << 20  # bounds how long one commit takes, and the memory it needs
+COMMIT_MAX_BYTES = 8 << 20  # limits the duration and the memory of one commit
 HELD_MAX_AGE_S = 0.1  # other processes append and trim too
 DISK_MAX_AGE_S = 1.0
 
@@ -58,7 +58,7 @@ class LocalAppender:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finish what was appended, then close."""
+        """Finish pending appends, then close."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
@@ -106,7 +106,7 @@ class LocalAppender:
 
 def _resolve(appends: list[_Append], results: list[int] | LogError) -> None:
     for number, append in enumerate(appends):
-        if append.future.done():  # whoever waited has gone
+        if append.future.done():  # the caller was cancelled
             continue
         if isinstance(results, LogError):
             append.future.set_exception(results)
@@ -115,7 +115,7 @@ def _resolve(appends: list[_Append], results: list[int] | LogError) -> None:
 
 
 class _Committer:
-    """The appender's thread's half: the files, and what they hold. Not for other threads."""
+    """The part of the appender that runs in its thread: files and their sizes. Not for other threads."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._folder = open_folder(path)
@@ -128,7 +128,7 @@ class _Committer:
         self._checkpoints.start()
 
     def commit(self, topic: str, messages: list[tuple[int, bytes]]) -> list[int] | LogError:
-        """The offsets of these messages, durable; or why none of them was appended."""
+        """The offsets of these messages, which are durable; or the reason why none of them was appended."""
         size_bytes = sum(len(value) for _, value in messages)
         try:
             held_bytes, free_bytes = self._held_bytes.get() + size_bytes, self._disk_free_bytes.get()
@@ -174,7 +174,7 @@ class _Committer:
 
     def _measure_free_once(self) -> int:
         disk = os.statvfs(self._folder.path)
-        # what the WAL holds may yet make the file grow; without that room a full log could not be drained
+        # the file may still grow by the content of the WAL; without that space a full log could not be drained
         own_bytes = sum(file.free_bytes() - wal_bytes(file.path) for file in self._files.values())
         return disk.f_bavail * disk.f_frsize + own_bytes
 

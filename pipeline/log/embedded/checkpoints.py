@@ -1,9 +1,9 @@
-"""Keeps the WAL of every topic small, beside the appends and not in their way.
+"""Keeps the WAL of every topic small without delaying appends.
 
-A passive checkpoint, on a thread of its own, copies what it can without waiting for anybody. When nothing was appended
-meanwhile, SQLite begins the WAL anew by itself. Only a writer that never pauses makes the WAL grow; past
-`WAL_MAX_BYTES` the writer itself truncates it after a commit. (A checkpoint beside it would hardly ever find the write
-lock free.) Passive ones have copied all but the last of it by then, so this is short, and once in so many bytes.
+A passive checkpoint, in its own thread, copies as much as it can without waiting. If nothing was appended meanwhile,
+SQLite restarts the WAL by itself. The WAL grows only if a writer never pauses; above `WAL_MAX_BYTES` the writer itself
+truncates it after a commit. (Another thread would rarely find the write lock free.) Passive checkpoints have copied
+most of it by then, so this is short and rare.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pipeline.log.embedded.topic_file import TopicFile, wal_bytes
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
-EVERY_BYTES = 8 << 20  # of appends by this process
+EVERY_BYTES = 8 << 20  # appended by this process
 WAL_MAX_BYTES = 64 << 20
 
 
 def bound_wal(file: TopicFile, *, max_bytes: int | None = None) -> None:
-    """Truncate the WAL if it is too large. For whoever writes to this file, between commits. Raises LogError."""
+    """Truncate the WAL if it is too large. For the writer of this file, between commits. Raises LogError."""
     if wal_bytes(file.path) > (WAL_MAX_BYTES if max_bytes is None else max_bytes):
         file.checkpoint("TRUNCATE")
 
 
 class Checkpoints:
-    """A thread that checkpoints all topics every second, and sooner when much is appended."""
+    """A thread that checkpoints all topics every second, and earlier when much is appended."""
 
     def __init__(self, folder: LogFolder) -> None:
         self._files = [TopicFile(folder, topic) for topic in topics.ALL]
@@ -40,18 +40,18 @@ class Checkpoints:
         self._thread = threading.Thread(target=self._run, name="log-checkpoints", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def appended(self, size_bytes: int) -> None:
-        """This process has appended so much. Called by one thread, once per commit."""
+        """Report bytes that this process appended. Called by one thread, once per commit."""
         self._appended_bytes += size_bytes
         if self._appended_bytes >= EVERY_BYTES:
             self._appended_bytes = 0
             self._due.set()
 
     def stop(self) -> None:
-        """End, after the pass under way."""
+        """Stop after the current pass."""
         self._stopping = True
         self._due.set()
         self._thread.join()
@@ -66,5 +66,5 @@ class Checkpoints:
                 try:
                     file.checkpoint("PASSIVE")
                 except LogError as error:
-                    # appends go on into the WAL and report their own failures; a later pass catches up
+                    # appends continue in the WAL and report their own failures; a later pass catches up
                     logger.warning("checkpoint of %s failed: %s", file.topic, error)

@@ -1,7 +1,7 @@
-"""The folder of an embedded log: what it is called, whose it is, and who works on it.
+"""The folder of an embedded log: its url, its description, and the lock of its worker.
 
-A folder becomes a log when `log.json` appears in it, complete, by one rename. It is never rewritten: the log id names
-every consumer's positions, so a folder whose id was lost is refused rather than given another one.
+A folder becomes a log when a complete `log.json` appears in it, by one rename. The file never changes: positions of
+consumers contain the log id, so a folder that has lost its id is refused and gets no new one.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ SCHEME = "local://"
 
 @dataclass(frozen=True, slots=True)
 class LogFolder:
-    """A folder that is a log of a format this program reads."""
+    """A folder with a log of a format that this program reads."""
 
     path: Path
     log_id: str
     partitions: int
 
     def partition_id(self, topic: str, partition: int = 0) -> str:
-        """The name under which positions in this partition are kept."""
+        """The name under which positions in this partition are stored."""
         return f"{self.log_id}/{topic}/{partition}"
 
 
 def folder_of(url: str) -> Path:
-    """The folder of `local:///absolute/dir`, read from the text: yarl would lower-case parts of it. Raises LogError."""
+    """The folder of `local:///absolute/dir`, taken from the text, because yarl would lower-case parts of it. Raises
+    LogError.
+    """
     if not url.startswith(f"{SCHEME}/"):
         raise LogError(f"log url {url!r}: an embedded log is {SCHEME}/absolute/folder")
     return Path(url.removeprefix(SCHEME))
 
 
 def open_folder(path: Path, *, partitions: int = 1) -> LogFolder:
-    """The log in `path`; an empty or absent folder is made one with `partitions` partitions per topic.
+    """The log in `path`; an empty or missing folder becomes one with `partitions` partitions per topic.
 
     An existing log keeps its number of partitions. Raises LogError and LogFormatError.
     """
@@ -85,7 +87,7 @@ def _make(path: Path, partitions: int) -> LogFolder:
 
 
 def worker_lock(folder: Path) -> FileLock:
-    """The right to be the one worker of a log folder. Raises LogLocked, naming the process that has it."""
+    """The right to be the only worker of a log folder. Raises LogLocked, which names the process that has it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return FileLock(folder / names.WORKER_LOCK)

@@ -1,7 +1,7 @@
-"""Whether the log may take more: `log.max_bytes` and `log.min_free`. Decides; measures nothing.
+"""Whether the log may grow, by `log.max_bytes` and `log.min_free`. Decides only; measures nothing.
 
-[readings] is what fills a log, so it is refused first. The worker, while it drains a full log, still appends to the
-other topics: they may use a reserve beyond both limits. Without it a full log could not be processed.
+[readings] is refused first, because it fills a log. While the worker drains a full log, it still appends to the other
+topics: they may use a reserve beyond both limits. Without it a full log could not be processed.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from dataclasses import dataclass
 
 from pipeline.log import topics
 
-RESERVE_BYTES = 64 << 20  # hours of alerts and dead letters; small beside any useful max_bytes
+RESERVE_BYTES = 64 << 20  # hours of alerts and dead letters; small compared with any useful max_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_bytes: held by all topics together. min_free_bytes: left on the disk for others, and for us to flush into."""
+    """max_bytes: the limit of all topics together. min_free_bytes: space on the disk to leave free for others and for
+    flushes.
+    """
 
     max_bytes: int
     min_free_bytes: int
 
     def refusal(self, topic: str, held_bytes: int, free_bytes: int) -> str | None:
-        """Why `topic` may not grow while the log holds `held_bytes` and the disk has `free_bytes`; None if it may."""
+        """Why `topic` may not grow if the log holds `held_bytes` and the disk has `free_bytes` free; None if it may."""
         max_bytes, min_free_bytes = self.max_bytes, self.min_free_bytes
         if topic != topics.READINGS:
             max_bytes += min(RESERVE_BYTES, max_bytes)

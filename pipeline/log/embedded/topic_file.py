@@ -1,16 +1,16 @@
-"""One topic's messages in one SQLite file: the only code of the log that speaks SQL.
+"""One topic's messages in one SQLite file: the only code of the log that uses SQL.
 
-The rules that make appends quick and durable (SQLite's own documents: /wal.html, /pragma.html):
+The rules that make appends fast and durable (SQLite's own documents: /wal.html, /pragma.html):
 - WAL with `synchronous=FULL`: a commit is one write and one fsync of the WAL.
-- `wal_autocheckpoint=0`: an append never pays for copying the WAL back; `pipeline.log.embedded.checkpoints` does that.
-- Readers take a snapshot for milliseconds and give it back, or the WAL could never be reset.
-- Removal goes in small steps. `secure_delete=OFF` (some systems compile it on): freed pages are not overwritten. They
-  are used again, and given back to the disk (`auto_vacuum=INCREMENTAL`, only settable before the first table) when a
-  backlog has left the file mostly empty.
+- `wal_autocheckpoint=0`: an append never copies the WAL back; `pipeline.log.embedded.checkpoints` does that.
+- Readers hold a snapshot only for milliseconds, because otherwise the WAL could never be reset.
+- Messages are removed in small steps. `secure_delete=OFF` (some systems compile it on): freed pages are not
+  overwritten. They are reused, or returned to the disk (`auto_vacuum=INCREMENTAL`, only settable before the first
+  table) if the file is mostly empty after a backlog.
 
-A message's key is its partition and offset in one integer, so that a partition is a range of the table, in order. What
-a partition holds stands in a row of its own, changed with every append and removal: it is known without counting, and
-offsets go on where they were after everything was removed.
+The key of a message is its partition and offset in one integer, so a partition is a range of the table, in order. The
+extent of a partition is a row of its own, which each append and removal updates: it is known without counting, and
+offsets continue after everything was removed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from store.objects.files import fsync_file, put_in_place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE_BYTES = 16384  # measured: frames of 60 KB go at twice the speed of 4 KB pages
+PAGE_BYTES = 16384  # measured with frames of 60 KB: twice as fast as 4 KB pages
 OFFSET_BITS = 48
 BUSY_TIMEOUT_S = 30.0  # another process may hold the write lock for one commit; only a stuck disk takes this long
 TRIM_STEP_MESSAGES = 64
@@ -47,10 +47,10 @@ CREATE TABLE extent (partition INTEGER PRIMARY KEY, first INTEGER NOT NULL, next
 
 
 class TopicFile:
-    """One connection to a topic's file, for one thread at a time. Methods block."""
+    """One connection to the file of a topic, for one thread at a time. Methods block."""
 
     def __init__(self, folder: LogFolder, topic: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        """Open the topic; it is made if it is not there. Raises LogError."""
+        """Open the topic; create it if it does not exist. Raises LogError."""
         self.topic = topic
         self.path = names.topic_path(folder.path, topic)
         self._partitions = folder.partitions
@@ -61,11 +61,14 @@ class TopicFile:
             self._page_bytes: int = self._db.execute("PRAGMA page_size").fetchone()[0]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def append(self, messages: Sequence[tuple[int, bytes]]) -> list[int]:
-        """The offsets of these (partition, value), durable. All or none: raises LogFull on a full disk, or LogError."""
+        """Append these (partition, value), durably, and return their offsets.
+
+        All or none are appended: raises LogFull if the disk is full, or LogError.
+        """
         db = self._db
         with self.errors_mapped(), self._transaction():
             ends: dict[int, Extent] = {}
@@ -81,7 +84,7 @@ class TopicFile:
         return offsets
 
     def read(self, partition: int, from_offset: int, limit: int, max_bytes: int) -> list[Message]:
-        """Up to `limit` messages from the first kept offset ≥ `from_offset` on; ends where `max_bytes` are passed."""
+        """Up to `limit` messages from the first kept offset ≥ `from_offset` on; ends after `max_bytes`."""
         low = partition << OFFSET_BITS
         found: list[Message] = []
         size_bytes = 0
@@ -99,13 +102,13 @@ class TopicFile:
         return found
 
     def version(self) -> int:
-        """A number that is another one after any other connection has committed."""
+        """A number that changes when another connection commits."""
         with self.errors_mapped():
             version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         return version
 
     def extent(self, partition: int) -> Extent:
-        """What the partition holds now."""
+        """The current offsets and size of the partition."""
         with self.errors_mapped():
             return self._extent(partition)
 
@@ -133,35 +136,35 @@ class TopicFile:
         return first < below
 
     def give_back(self) -> bool:
-        """Return a few freed pages to the disk if the file is mostly empty; True if it still is."""
+        """Return a few free pages to the disk if the file is mostly empty; True if it still is."""
         with self.errors_mapped():
             free = self.free_bytes()
             if free < VACUUM_ABOVE_BYTES or free < self.held_bytes():
                 return False
-            # by executescript, because execute stops after the first page
+            # with executescript, because execute stops after the first page
             self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})")
             return True
 
     def held_bytes(self) -> int:
-        """What messages take of the file, with SQLite's own share."""
+        """The size of the messages in the file, with SQLite's overhead."""
         with self.errors_mapped():
             pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
         return pages * self._page_bytes - self.free_bytes()
 
     def free_bytes(self) -> int:
-        """What the file could take without growing."""
+        """The free space inside the file."""
         with self.errors_mapped():
             free_pages: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return free_pages * self._page_bytes
 
     def checkpoint(self, mode: str) -> int:
-        """Copy the WAL into the file (mode PASSIVE or TRUNCATE); the bytes the WAL still held when it began."""
+        """Copy the WAL into the file (mode PASSIVE or TRUNCATE); returns the size of the WAL at the start."""
         with self.errors_mapped():
             try:
                 _, frames, _ = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                    return 0  # another process is at it
+                    return 0  # another process does it now
                 raise
         return max(0, int(frames)) * self._page_bytes
 
@@ -188,7 +191,9 @@ class TopicFile:
 
     @contextmanager
     def errors_mapped(self) -> Iterator[None]:
-        """Errors of SQLite (by its primary result code: sqlite.org/rescode.html) and of the file system as ours."""
+        """Raise errors of SQLite (by primary result code: sqlite.org/rescode.html) and of the file system as
+        LogError.
+        """
         try:
             yield
         except sqlite3.Error as error:
@@ -202,7 +207,7 @@ class TopicFile:
 
 
 def wal_bytes(path: Path) -> int:
-    """The size of the WAL of the topic file at `path`; SQLite reuses it from its start, so it is a high-water mark."""
+    """The size of the WAL of the topic file at `path`; SQLite reuses it from its start, so it is a maximum."""
     try:
         return names.wal_path(path).stat().st_size
     except FileNotFoundError:
@@ -230,6 +235,6 @@ def _make(folder: LogFolder, path: Path) -> None:
             db.execute("PRAGMA journal_mode=WAL")
             db.executescript(_SCHEMA)
         finally:
-            db.close()  # the last one to leave copies the WAL into the file
+            db.close()  # the last connection to close copies the WAL into the file
         fsync_file(unfinished)
         put_in_place(unfinished, path)

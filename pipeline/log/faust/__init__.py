@@ -1,1 +1,1 @@
-"""Faust transports over our logs: the embedded one, and Kafka."""
+"""Transports of Faust for both logs: the embedded one, and Kafka."""

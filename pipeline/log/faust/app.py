@@ -1,15 +1,15 @@
-"""A Faust application fit to run inside a process of ours.
+"""A Faust application that can run inside a process of ours.
 
-What Faust would do by itself and must not here: listen on port 6066, make folders in the working directory, elect a
-leader through a topic, scan modules for agents. Start and stop it within a running event loop:
+It disables what Faust does by default and must not do here: listen on port 6066, create folders in the working
+directory, elect a leader through a topic, scan modules for agents. Start and stop it within a running event loop:
 
     app = new_app(LogUse(settings, start_offset))
     @app.agent(app.topic(READINGS), concurrency=1) …
     async with running(app):
         await app.wait_until_stopped()  # ends when it has crashed: see `app.crash_reason`
 
-An application that was started must be stopped before its loop ends: Faust restarts agents that are merely cancelled,
-and `asyncio.run` would wait for ever.
+An application that was started must be stopped before its loop ends: Faust restarts agents that are only cancelled, and
+`asyncio.run` would wait for ever.
 """
 
 from __future__ import annotations
@@ -24,27 +24,29 @@ from faust.tables import TableManager
 from pipeline.log.faust.transport import LogUse, Transport
 
 STREAM_BUFFER_EVENTS = 64  # each event is a batch of readings
-NOT_USED = "local:///log"  # Faust wants a broker's url; ours is in the settings of the log's use
+NOT_USED = "local:///log"  # Faust needs a broker's url; the real one is in `LogUse.settings`
 
 
 class _NoTables(TableManager):
     async def on_start(self) -> None:
-        """As Faust's, without its second of waiting for tables to appear."""
+        """As in Faust, without waiting a second for tables."""
         await self._update_channels()
         await self.recovery.start()
 
 
 class App(faust.App):
-    """Faust's application, which knows its log."""
+    """Faust's application, with its use of the log."""
 
     log_use: LogUse
 
     def _create_directories(self) -> None:
-        """Nothing: folders serve Faust's tables, which are not used."""
+        """Do nothing: the folders are for Faust's tables, which are not used."""
 
 
 def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
-    """An application on the log `use`; `settings` are further settings of Faust. Call it where the event loop runs."""
+    """An application with the log `use`; `settings` are further settings of Faust. Call it in the running
+    event loop.
+    """
     app = App(
         name,
         broker=NOT_USED,
@@ -74,9 +76,9 @@ def _transport(use: LogUse) -> type[Any]:
 
 @asynccontextmanager
 async def running(app: App) -> AsyncIterator[None]:
-    """Messages flow within; at the end the events that agents have in hand are finished, then the log is closed.
+    """Start the application; at the end agents finish their current events, then the log is closed.
 
-    Raises what the application crashed of, if it did.
+    Raises the exception with which the application crashed, if it did.
     """
     await app.start()
     try:

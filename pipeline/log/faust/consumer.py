@@ -1,8 +1,8 @@
-"""Faust's consumer on the embedded log: every partition is the one worker's, and each is read by a task of its own.
+"""Faust's consumer of the embedded log: all partitions belong to one worker, and each is read by its own task.
 
-One task per partition, because a full stream holds back its own partition only: slow webhooks ([alerts]) must not hold
-back [readings]. Other processes append, so one more task looks at the files' versions every few milliseconds (3 µs a
-topic; most of the cost is the timer's) and wakes the others.
+One task per partition, because a full stream must stop only its own partition: slow webhooks ([alerts]) must not stop
+[readings]. Because other processes append, one more task looks at the versions of the files every few milliseconds (3
+µs per topic, mostly for the timer) and wakes the others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IDLE_AFTER_S = 1.0
 
 
 class Consumer(PartitionConsumer):
-    """Reads from where the application says (`LogUse.start_offset`)."""
+    """Reads from the offsets that the application chooses (`LogUse.start_offset`)."""
 
     transport: Any
     _folder: LogFolder
@@ -44,22 +44,22 @@ class Consumer(PartitionConsumer):
         self._folder = await asyncio.to_thread(open_folder, folder_of(self.transport.use.settings.url))
 
     async def on_stop(self) -> None:
-        """Let go of the log."""
+        """Close the log."""
         await super().on_stop()
         if self._next_offset:
             await self.transport.use.on_revoked(self.assignment())
         self.close()
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Close the log."""
         for file in self._files.values():
             file.close()
         self._files.clear()
 
-    # --- assignment: all partitions of the topics subscribed to, once ---
+    # --- assignment: all partitions of the subscribed topics, once ---
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Take over all partitions of these topics. The set cannot change while the application runs."""
+        """Assign all partitions of these topics. The set cannot change while the application runs."""
         assigned = {TP(topic, partition) for topic in topics for partition in range(self._folder.partitions)}
         if not self._next_offset:
             self._next_offset = dict.fromkeys(assigned, 0)
@@ -71,21 +71,23 @@ class Consumer(PartitionConsumer):
     async def _assign(self, assigned: set[TP]) -> None:
         await self.transport.use.on_assigned(set(assigned))
         self.app.on_rebalance_start()
-        self.app.consumer_generation_id += 1  # streams drop messages that carry another generation
+        self.app.consumer_generation_id += 1  # streams drop messages of another generation
         await self.on_partitions_assigned(assigned, self.app.consumer_generation_id)
 
     async def rejoin(self) -> None:
-        """Have all partitions revoked and assigned again: they are loaded again."""
+        """Revoke all partitions and assign them again, so that they are loaded again."""
         assigned = self.assignment()
         self.app.on_rebalance_start()
-        await self.on_partitions_revoked(assigned)  # ends the flow; what agents have in hand is finished
+        await self.on_partitions_revoked(assigned)  # stops the flow; agents finish their current events
         await self.transport.use.on_revoked(assigned)
         await self._assign(assigned)
-        for appended in self._appended.values():  # what is read again was not appended now
+        for appended in self._appended.values():  # messages that are read again are not new
             appended.set()
 
     async def perform_seek(self) -> None:
-        """Set every partition to where the application wants it. Raises LogError if that lies beyond the log's end."""
+        """Set every partition to the offset that the application chooses. Raises LogError if it is beyond the log's
+        end.
+        """
         for tp in self.assignment():
             self._move(tp, self._start_of(tp))
 
@@ -106,7 +108,7 @@ class Consumer(PartitionConsumer):
     # --- delivery ---
 
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ARG002  Faust's signature
-        # Takes the place of Faust's loop, which makes two tasks per message. It is ended by cancelling it.
+        # Replaces Faust's loop, which makes two tasks per message. Ends by cancellation.
         self._appended = {tp.topic: asyncio.Event() for tp in self._next_offset}
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -147,14 +149,14 @@ class Consumer(PartitionConsumer):
         for message in messages:
             await self._until_flowing(tp)
             if message.offset != self._next_offset[tp]:
-                return  # moved meanwhile
+                return  # its position was changed meanwhile
             self._next_offset[tp] = message.offset + 1
             await self.callback(self._to_message(tp, message))
 
-    # --- what else Faust asks of a consumer ---
+    # --- the rest of Faust's interface of a consumer ---
 
     def assignment(self) -> set[TP]:
-        """The partitions read here."""
+        """The partitions of this consumer."""
         return set(self._next_offset)
 
     def topic_partitions(self, topic: str) -> int | None:  # noqa: ARG002  Faust's signature
@@ -162,11 +164,11 @@ class Consumer(PartitionConsumer):
         return self._folder.partitions
 
     def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:  # noqa: ARG002
-        """Where messages of this key go."""
+        """The partition for messages with this key."""
         return partition_of(key, self._folder.partitions) if partition is None else partition
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Read on from these offsets."""
+        """Continue to read from these offsets."""
         for tp, offset in partitions.items():
             self._move(tp, offset)
 
@@ -177,19 +179,19 @@ class Consumer(PartitionConsumer):
         return True
 
     def highwater(self, tp: TP) -> int:
-        """The offset that the next message appended will get."""
+        """The offset of the next message that will be appended."""
         return self._file(tp.topic).extent(tp.partition).next_offset
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """As `highwater`."""
+        """As `highwater`, for several partitions."""
         return {tp: self.highwater(tp) for tp in partitions}
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
-        """The first offsets kept."""
+        """The first offsets that are kept."""
         return {tp: self._file(tp.topic).extent(tp.partition).first for tp in partitions}
 
     async def create_topic(self, *_arguments: Any, **_options: Any) -> None:
-        """Nothing: a topic is made when it is first opened."""
+        """Do nothing: a topic is created when it is first opened."""
 
     def _file(self, topic: str) -> TopicFile:
         file = self._files.get(topic)

@@ -1,8 +1,9 @@
-"""Kafka's log as a transport of Faust: the consumer, whose partitions come and go with the group.
+"""Kafka as a transport of Faust: its consumer follows the rebalances of the consumer group.
 
-Faust's own driver is not used: it reads on from committed offsets, and one full stream holds back all partitions. As on
-the embedded log each partition is read by a task of its own. These tasks live while messages flow, and only for
-partitions whose position the application has told: nothing is read from anywhere else, whatever Faust does in between.
+Faust's own driver is not used: it continues from committed offsets, and one full stream stops all partitions. As with
+the embedded log, each partition is read by its own task. The tasks run only while messages flow, and only for
+partitions whose position the application has set: so nothing is read from another position, whatever Faust does in
+between.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pipeline.log.kafka.reader import KafkaReader, Partitions
 
 
 class KafkaConsumer(PartitionConsumer):
-    """Reads from where the application says (`LogUse.start_offset`)."""
+    """Reads from the offsets that the application chooses (`LogUse.start_offset`)."""
 
     transport: Any
 
@@ -47,7 +48,7 @@ class KafkaConsumer(PartitionConsumer):
         self._partitions = {topic: state.partitions for topic, state in states.items()}
 
     async def on_stop(self) -> None:
-        """Let the partitions go, and leave the group."""
+        """Give up the partitions, and leave the group."""
         await super().on_stop()
         await self._end_taking_up()
         self._stop_pumps()
@@ -58,7 +59,7 @@ class KafkaConsumer(PartitionConsumer):
         await self._reader.stop()
 
     def close(self) -> None:
-        """Nothing: `on_stop` does it."""
+        """Do nothing: `on_stop` does it."""
 
     # --- assignment ---
 
@@ -67,29 +68,29 @@ class KafkaConsumer(PartitionConsumer):
         await self._reader.subscribe(topics)
 
     async def _on_revoked(self, partitions: Partitions) -> None:
-        """Kafka takes all partitions away and waits until this returns."""
+        """Kafka revokes all partitions and waits until this returns."""
         if self.should_stop or self.app.should_stop:
-            return  # `on_stop` lets them go
+            return  # `on_stop` gives them up
         revoked = {TP(*one) for one in partitions}
         try:
             self.app.on_rebalance_start()
             await self._end_taking_up()
-            self._next_offset.clear()  # from here on nothing is read, even if Faust now ends its last rebalance
+            self._next_offset.clear()  # nothing is read from now on, even if Faust ends an earlier rebalance now
             self._adjust_pumps()
-            await self.on_partitions_revoked(revoked)  # ends the flow; what agents have in hand is finished
+            await self.on_partitions_revoked(revoked)  # stops the flow; agents finish their current events
             self._assigned = set()
             await self.transport.use.on_revoked(revoked)
-        except Exception as error:  # noqa: BLE001  # Kafka's client would log it and go on
+        except Exception as error:  # noqa: BLE001  # Kafka's client would log it and continue
             await self.crash(error)
 
     async def _on_assigned(self, partitions: Partitions) -> None:
-        """Kafka gave us these partitions; heartbeats go on only after this has returned."""
+        """Kafka assigned these partitions; heartbeats continue only after this has returned."""
         if self.should_stop or self.app.should_stop:
             return
         try:
             if not self.app.rebalancing:
                 self.app.on_rebalance_start()
-            self.app.consumer_generation_id += 1  # streams drop messages that carry another generation
+            self.app.consumer_generation_id += 1  # streams drop messages of another generation
             self._assigned = {TP(*one) for one in partitions}
             self._taking_up = asyncio.create_task(self._take_up(set(self._assigned)))
             await self.on_partitions_assigned(set(self._assigned), self.app.consumer_generation_id)
@@ -107,7 +108,7 @@ class KafkaConsumer(PartitionConsumer):
                 for tp, offset in starts.items():
                     self._move(tp, offset)
                 self._adjust_pumps()
-        except Exception as error:  # noqa: BLE001  # nobody else waits for it at any time
+        except Exception as error:  # noqa: BLE001  # nobody awaits this task
             await self.crash(error)
 
     async def _end_taking_up(self) -> None:
@@ -115,11 +116,11 @@ class KafkaConsumer(PartitionConsumer):
             await asyncio.wait([self._taking_up])
 
     async def rejoin(self) -> None:
-        """Have all partitions revoked and assigned again: they are loaded again."""
+        """Revoke all partitions and assign them again, so that they are loaded again."""
         await self._reader.rejoin()
 
     async def perform_seek(self) -> None:
-        """Wait until every partition is where the application wants it."""
+        """Wait until every partition is at the offset that the application chooses."""
         if self._taking_up is not None:
             await asyncio.shield(self._taking_up)
 
@@ -138,20 +139,20 @@ class KafkaConsumer(PartitionConsumer):
     # --- delivery ---
 
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ARG002  Faust's signature
-        # Takes the place of Faust's loop, which makes two tasks per message and waits for full streams.
+        # Replaces Faust's loop, which makes two tasks per message and waits for full streams.
         self._draining = asyncio.get_running_loop().create_future()
         try:
             self._adjust_pumps()
             await self._draining
         except asyncio.CancelledError:
-            # The end. Faust's fetcher takes being cancelled during a rebalance for a crash of its own.
+            # The consumer is stopped. Faust's fetcher would report a cancellation during a rebalance as a crash.
             pass
         finally:
             self._draining = None
             self._stop_pumps()
 
     def _adjust_pumps(self) -> None:
-        """There is a task for each partition whose messages may flow, and no other."""
+        """Run a task for each partition whose messages may flow, and no others."""
         wanted = set(self._next_offset) if self.flow_active and self._draining is not None else set()
         for tp in set(self._pumps) - wanted:
             self._pumps.pop(tp).cancel()
@@ -173,14 +174,14 @@ class KafkaConsumer(PartitionConsumer):
                         await self._until_flowing(tp)
                         self._next_offset[tp] = message.offset + 1
                         await self.callback(self._to_message(tp, message))
-        except Exception as error:  # noqa: BLE001  # told to whoever waits for the messages
+        except Exception as error:  # noqa: BLE001  # raised where messages are awaited
             if self._draining is not None and not self._draining.done():
                 self._draining.set_exception(error)
 
     async def _follows(self, tp: TP, offset: int) -> bool:
-        """Whether messages from `offset` on are what comes next; if not, reads again from there.
+        """Whether `offset` is the next one expected; if not, seek back to the expected one.
 
-        Raises LogError if the partition is another one than before.
+        Raises LogError if the partition was replaced.
         """
         wanted = self._next_offset[tp]
         if offset == wanted:
@@ -201,19 +202,19 @@ class KafkaConsumer(PartitionConsumer):
         return False
 
     def resume_flow(self) -> None:
-        """Let everything flow."""
+        """Resume all partitions."""
         super().resume_flow()
         self._adjust_pumps()
 
     def stop_flow(self) -> None:
-        """Let nothing flow."""
+        """Pause all partitions."""
         super().stop_flow()
         self._adjust_pumps()
 
-    # --- what else Faust asks of a consumer ---
+    # --- the rest of Faust's interface of a consumer ---
 
     def assignment(self) -> set[TP]:
-        """The partitions read here."""
+        """The partitions of this consumer."""
         return set(self._assigned)
 
     def topic_partitions(self, topic: str) -> int | None:
@@ -221,11 +222,11 @@ class KafkaConsumer(PartitionConsumer):
         return self._partitions.get(topic)
 
     def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
-        """Where messages of this key go."""
+        """The partition for messages with this key."""
         return partition_of(key, self._partitions[topic]) if partition is None else partition
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Read on from these offsets."""
+        """Continue to read from these offsets."""
         await self._reader.seek({(tp.topic, tp.partition): offset for tp, offset in partitions.items()})
         for tp, offset in partitions.items():
             self._move(tp, offset)
@@ -238,24 +239,24 @@ class KafkaConsumer(PartitionConsumer):
         return True
 
     def highwater(self, tp: TP) -> int:
-        """Not known here; Faust asks for it where it reads messages itself."""
+        """Not supported; Faust needs it only where it reads messages itself."""
         raise NotImplementedError("messages are delivered by _drain_messages")
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """The offsets that the next messages appended will get."""
+        """The offsets of the next messages that will be appended."""
         extents = await self._reader.extents({(tp.topic, tp.partition) for tp in partitions})
         return {tp: extents[tp.topic, tp.partition][1] for tp in partitions}
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
-        """The first offsets kept."""
+        """The first offsets that are kept."""
         extents = await self._reader.extents({(tp.topic, tp.partition) for tp in partitions})
         return {tp: extents[tp.topic, tp.partition][0] for tp in partitions}
 
     async def create_topic(self, *_arguments: Any, **_options: Any) -> None:
-        """Nothing: the topics are made when the log is opened."""
+        """Do nothing: the topics are created when the log is opened."""
 
 
 class KafkaTransport(Transport):
-    """Not found by a scheme, but given by `pipeline.log.faust.app`. Its application has the attribute `log_use`."""
+    """Faust finds it by no scheme; `pipeline.log.faust.app` sets it. Its application has the attribute `log_use`."""
 
     Consumer: ClassVar[type[PartitionConsumer]] = KafkaConsumer

@@ -1,7 +1,7 @@
-"""What Faust's consumers of both logs have in common: each partition is read by a task of its own.
+"""The common part of Faust's consumers of both logs: each partition is read by its own task.
 
-A full stream holds back its own partition only. Where reading goes on is the application's to say, so positions are
-moved here, and Faust's book-keeping with them.
+A full stream stops only its own partition. The application chooses where to continue, so positions are changed here,
+together with Faust's records of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.base import metrics
 from pipeline.log.log import Message
 
 READ_MESSAGES = 64
-TIMESTAMP_UNKNOWN = 0  # frames carry their own times
+TIMESTAMP_UNKNOWN = 0  # frames have their own times
 
 
 class PartitionConsumer(base.Consumer):
@@ -70,24 +70,24 @@ class PartitionConsumer(base.Consumer):
             await self._flow_changed.wait()
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """A stream that was full has room again."""
+        """A full stream has room again."""
         super().on_buffer_drop(tp)
         self._flow_changed.set()
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Let these partitions flow."""
+        """Resume these partitions."""
         super().resume_partitions(set(tps))
         self._flow_changed.set()
 
     def resume_flow(self) -> None:
-        """Let everything flow."""
+        """Resume all partitions."""
         super().resume_flow()
         self._flow_changed.set()
 
-    # --- what else Faust asks of a consumer ---
+    # --- the rest of Faust's interface of a consumer ---
 
     async def position(self, tp: TP) -> int | None:
-        """The next offset to be delivered."""
+        """The next offset to deliver."""
         return self._next_offset.get(tp)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:

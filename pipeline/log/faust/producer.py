@@ -1,7 +1,7 @@
-"""Faust's producer on the log: what `send` returns is done when the message is durable.
+"""Faust's producer for the log: the future that `send` returns is done when the message is durable.
 
-While Kafka does not answer, what was sent waits and is appended again, as an agent has nowhere else to put it; only an
-application that is ending gives it up.
+While Kafka does not answer, messages wait and are appended again, because an agent has no other place for them; they
+are given up only when the application stops.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ RETRY_S = 0.25
 
 
 def partition_of(key: bytes | None, partitions: int) -> int:
-    """The partition of a key, the same in every process; 0 without one."""
+    """The partition of a key, the same in every process; 0 without a key."""
     return zlib.crc32(key) % partitions if key else 0
 
 
 class Producer(base.Producer):
-    """Appends by group commit. Keys choose the partition and are not kept; there are no headers."""
+    """Appends by group commit. Keys choose the partition and are not stored; there are no headers."""
 
     appender: Appender
     transport: Any
@@ -40,7 +40,7 @@ class Producer(base.Producer):
         await self.appender.start()
 
     async def on_stop(self) -> None:
-        """Finish what was sent, then close."""
+        """Finish pending messages, then close."""
         await super().on_stop()
         await self.appender.stop()
 
@@ -55,7 +55,7 @@ class Producer(base.Producer):
         *,
         transactional_id: str | None = None,
     ) -> asyncio.Future[RecordMetadata]:
-        """A future of where the message is, done when it is durable; it raises LogFull or LogError."""
+        """A future of the message's metadata, done when it is durable; it raises LogFull or LogError."""
         if value is None or headers or transactional_id:
             raise ProducerSendError(f"topic {topic}: the log keeps values only, no headers and no transactions")
         if partition is None:
@@ -83,18 +83,18 @@ class Producer(base.Producer):
         return sent
 
     async def send_and_wait(self, *arguments: Any, **options: Any) -> RecordMetadata:
-        """Where the message is, durably; takes what `send` takes."""
+        """As `send`, and wait until the message is durable."""
         return await (await self.send(*arguments, **options))
 
     async def flush(self) -> None:
-        """Wait until what was sent is durable, or refused; refusals are told by the futures."""
+        """Wait until all messages are durable or refused; their futures raise the errors."""
         await self.buffer.flush()
         while self._unfinished:
             await asyncio.wait(set(self._unfinished))
 
     async def create_topic(self, *_arguments: Any, **_options: Any) -> None:
-        """Nothing: a topic is made when it is first opened."""
+        """Do nothing: a topic is created when it is first opened."""
 
     def key_partition(self, topic: str, key: bytes) -> TP:
-        """Where messages of this key go."""
+        """The partition for messages with this key."""
         return TP(topic, partition_of(key, self.appender.partitions_of(topic)))

@@ -1,9 +1,8 @@
-"""The log as a transport of Faust: what an application says about its use, and the transport of the embedded log.
+"""The log as a transport of Faust: how an application uses it, and the transport of the embedded log.
 
-Faust's own positions ("committed offsets") decide nothing: they may pass a message that was never processed. Where
-reading starts is asked of the application at every assignment (`LogUse.start_offset`), which keeps its positions with
-its data.
-What of Faust's driver interface serves transactions and changelogs has no meaning here.
+Faust's own positions ("committed offsets") decide nothing, because they may pass a message that was never processed. At
+every assignment the application chooses where reading starts (`LogUse.start_offset`), because it keeps its positions
+with its data. The parts of Faust's driver interface for transactions and changelogs have no meaning here.
 """
 
 from __future__ import annotations
@@ -25,23 +24,23 @@ TopicPartitions: TypeAlias = set[TP]
 
 
 async def _nothing(_partitions: set[TP]) -> None:
-    """Nothing to take up or to let go."""
+    """The default of `on_assigned` and `on_revoked`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogUse:
     """How an application uses its log. Topics have their bare names here.
 
-    settings       where the log is, and what its appends are held to
-    start_offset   where to begin to read a partition: the first offset not yet processed, or None if nothing ever was.
-                   Called for each partition at assignment, just before its messages flow; may block for milliseconds on
-                   the embedded log, and for seconds on Kafka, where a thread of its own asks.
-    on_assigned    takes these partitions up, before `start_offset` is asked: all that the application has from now on,
-                   those it had before too. May take longer than a rebalance: the others of the group do not wait.
-    on_revoked     lets these partitions go: at the start of each rebalance all of them, and at a graceful end. What
-                   agents had in hand of them is finished, and nobody else has them until this returns; it must within
-                   `LogSettings.rebalance_s`, or they are given away.
-    client_id      what `LogAdmin.owners` calls this application: the address at which its peers reach it
+    settings       the settings of the log
+    start_offset   the first offset of a partition that is not processed yet, or None if nothing ever was. Called for
+                   each partition at assignment, before its messages flow; may block for milliseconds on the embedded
+                   log, and for seconds on Kafka, where it runs in its own thread.
+    on_assigned    called with all partitions of this application, also those it had before, and before `start_offset`.
+                   May take longer than a rebalance: the other members of the group do not wait.
+    on_revoked     called with all partitions at the start of each rebalance, and at a graceful end. Agents have
+                   finished their events, and no other member has the partitions until this returns; it must return
+                   within `LogSettings.rebalance_s`, or they are assigned to others.
+    client_id      the name of this application in `LogAdmin.owners`: the address at which its peers reach it
     """
 
     settings: LogSettings
@@ -52,7 +51,7 @@ class LogUse:
 
 
 class Transport(base.Transport):
-    """Found by Faust under the scheme `local`. Its application has the attribute `log_use`."""
+    """Faust finds it by the scheme `local`. Its application has the attribute `log_use`."""
 
     Consumer: ClassVar[type[PartitionConsumer]] = LocalConsumer
     Producer = Producer

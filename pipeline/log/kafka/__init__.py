@@ -1,6 +1,6 @@
 """Kafka as the log: the only place that imports aiokafka.
 
-Names of topics carry the prefix of the settings on Kafka and nowhere else: every function here takes and gives the
+Only on Kafka itself do the names of topics have the prefix of the settings: every function here takes and returns the
 bare names of `pipeline.log.topics`.
 """
 
@@ -11,13 +11,13 @@ from typing import Self
 
 
 class AnyWorker:
-    """The right to be a worker, which everybody has: Kafka's consumer group divides the partitions."""
+    """The right to be a worker, which every worker has: Kafka's consumer group divides the partitions."""
 
     def release(self) -> None:
-        """Nothing to let go."""
+        """Do nothing."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Nothing to let go."""
+        """Do nothing."""

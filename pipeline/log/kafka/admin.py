@@ -1,6 +1,6 @@
-"""Kafka's log from outside the stream: extents, trimming, reading for tools, and which worker has which partition.
+"""Kafka's log for code outside the stream: extents, trimming, reading for tools, and the owners of partitions.
 
-May be used by several threads; Kafka's clients live in a thread of their own.
+Safe for several threads; Kafka's clients run in their own thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class KafkaAdmin:
     others_take_over = True
 
     def __init__(self, settings: LogSettings) -> None:
-        """Connect, and make the topics that are not there. Raises LogError, LogUnavailable."""
+        """Connect, and create missing topics. Raises LogError, LogUnavailable."""
         self._settings = settings
         self._thread = LoopThread("log-admin")
         self._clients = _Clients(settings)
@@ -63,22 +63,24 @@ class KafkaAdmin:
         return self._states[topic].partitions
 
     def partition_id(self, topic: str, partition: int = 0) -> str:
-        """`<topic's id>/<topic>/<partition>`: the name under which positions in it are kept."""
+        """`<topic's id>/<topic>/<partition>`: the name under which positions in this partition are stored."""
         return f"{self._states[topic].topic_id}/{topic}/{partition}"
 
     def extent(self, topic: str, partition: int = 0) -> Extent:
-        """What the partition holds now."""
+        """The current offsets and size of the partition."""
         self._check(topic, partition)
         return self._do(f"tell the extent of {topic}/{partition}", self._clients.extent(self._tp(topic, partition)))
 
     def read(self, topic: str, from_offset: int, limit: int, partition: int = 0) -> list[Message]:
-        """Up to `limit` messages (and some 16 MB) from the first kept offset ≥ `from_offset` on."""
+        """Up to `limit` messages (and about 16 MB) from the first kept offset ≥ `from_offset` on."""
         self._check(topic, partition)
         reading = self._clients.read(self._tp(topic, partition), from_offset, limit)
         return self._do(f"give messages of {topic}/{partition}", reading)
 
     def trim(self, topic: str, below: int, partition: int = 0) -> None:
-        """Remove messages with offsets < `below`. Where Kafka refuses, they stay until their retention: a warning."""
+        """Remove messages with offsets < `below`. If Kafka refuses, log a warning; they stay until their retention
+        ends.
+        """
         self._check(topic, partition)
         try:
             self._do(f"trim {topic}/{partition}", self._clients.trim(self._tp(topic, partition), below))
@@ -86,25 +88,25 @@ class KafkaAdmin:
             log.warning("%s", error)
 
     def first_since(self, topic: str, time_ns: int, partition: int = 0) -> int:
-        """See `LogAdmin`: by when it was appended, which is a moment after it arrived."""
+        """See `LogAdmin`: by the time of the append, which is shortly after the arrival."""
         self._check(topic, partition)
         tp = self._tp(topic, partition)
         return self._do(f"tell what came when to {topic}/{partition}", self._clients.first_since(tp, time_ns))
 
     def owners(self, own: str) -> Mapping[tuple[str, int], str]:  # noqa: ARG002  # the group knows
-        """The client id of the group's member that reads each (topic, partition) now."""
+        """The client id of the member of the group that owns each (topic, partition) now."""
         settings = self._settings
         owned = self._do("tell who reads what", self._clients.owners(settings.group))
         ours = {settings.kafka_topic(topic): topic for topic in self._states}
         return {(ours[tp.topic], tp.partition): who for tp, who in owned.items() if tp.topic in ours}
 
     def members(self, own: str) -> frozenset[str]:  # noqa: ARG002  # as above
-        """The client ids of the group's members now."""
+        """The client ids of the current members of the group."""
         members = self._do("tell who is in the group", self._clients.members(self._settings.group))
         return frozenset(member.client_id for member in members)
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Close the log."""
         if self._is_open:
             self._is_open = False
             self._thread.run(self._clients.close())
@@ -130,14 +132,14 @@ class KafkaAdmin:
 
 
 class _Member(NamedTuple):
-    """One consumer of the group; its assignment is empty while who has what is being decided."""
+    """One member of the group; its assignment is empty during a rebalance."""
 
     client_id: str
     assignment: bytes
 
 
 class _Clients:
-    """The half that lives in the thread. Reading is for one at a time: there is one consumer."""
+    """The part that runs in the thread. There is one consumer, so only one caller reads at a time."""
 
     def __init__(self, settings: LogSettings) -> None:
         self._settings = settings
@@ -183,7 +185,7 @@ class _Clients:
         return Extent(first[tp], following[tp], size_bytes)
 
     async def _size(self, tp: TopicPartition) -> int:
-        """What the partition takes on its leader's disk; 0 where Kafka does not tell, or not us."""
+        """The size of the partition on its leader's disk; 0 if Kafka does not say, or not to us."""
         kept = self._sizes.get(tp)
         if kept is not None and kept[0] > time.monotonic() - SIZES_MAX_AGE_S:
             return kept[1]
@@ -195,7 +197,7 @@ class _Clients:
                 response: Any = await self.admin._send_request(request, leader)  # noqa: SLF001  as above
                 size_bytes = sizes_in(response).get((tp.topic, tp.partition), 0)
             except (NotImplementedError, IncompatibleBrokerVersion):
-                pass  # a broker before Kafka 1.0: it does not tell
+                pass  # a broker before Kafka 1.0 cannot say
         self._sizes[tp] = time.monotonic(), size_bytes
         return size_bytes
 
@@ -220,7 +222,7 @@ class _Clients:
         return found
 
     async def first_since(self, tp: TopicPartition, time_ns: int) -> int:
-        # cut to the millisecond that Kafka knows
+        # truncated to Kafka's milliseconds
         found = (await self.consumer.offsets_for_times({tp: time_ns // 1_000_000}))[tp]
         return (await self.consumer.end_offsets([tp]))[tp] if found is None else int(found.offset)
 
@@ -244,7 +246,7 @@ class _Clients:
         try:
             (response,) = await self.admin.describe_consumer_groups([group])
         except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
-            return []  # the group has never been, or moves to another broker
+            return []  # the group does not exist yet, or moves to another broker
         answer: Any = response
         return [
             _Member(client_id, assignment if state == "Stable" else b"")

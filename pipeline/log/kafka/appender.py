@@ -1,9 +1,9 @@
-"""Appends to Kafka: what was handed in while the last batch of a partition was on its way is its next batch.
+"""Appends to Kafka: messages that arrive while a batch of their partition is sent form the next batch.
 
-So each partition has one batch under way, which keeps the order of calls whatever fails, and the number of requests
-follows the brokers, not the number of appends. A batch that was not answered in time is given up together with all that
-wait behind it, and the producer with it: its sequence numbers no longer fit what the brokers have, and it would go on
-to write that batch behind our back.
+Each partition has one batch in progress, which keeps the order of calls whatever fails, and the number of requests
+depends on the brokers, not on the number of appends. A batch without an answer in time is given up, together with all
+that wait behind it and with the producer: its sequence numbers no longer match those of the brokers, and it would
+continue to send that batch in the background.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from pipeline.log.settings import MAX_MESSAGE_BYTES, LogSettings
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 1 << 20  # uncompressed; a single message may be larger
-OVERHEAD_BYTES = 64 << 10  # of a batch of one message that lz4 cannot make smaller: 1/255 of it and a head
-# What will not pass by itself: everything else may.
+OVERHEAD_BYTES = 64 << 10  # of a batch with one incompressible message: 1/255 of its size and a header
+# Errors that are permanent; all others may be temporary.
 _FOR_GOOD = (MessageSizeTooLargeError, TopicAuthorizationFailedError)
 
 
 @dataclass(slots=True)
 class _Partition:
-    """What waits for one partition, in order, and the task that sends it while there is something."""
+    """The pending messages of one partition, in order, and the task that sends them while there are any."""
 
     waiting: deque[tuple[bytes, asyncio.Future[int]]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
@@ -55,14 +55,14 @@ class KafkaAppender:
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self) -> None:
-        """Connect, and make the topics that are not there. Raises LogError, LogUnavailable."""
+        """Connect, and create missing topics. Raises LogError, LogUnavailable."""
         self._loop = asyncio.get_running_loop()
         self._states = await open_topics(self._settings)
         await self._connected()
         self._is_running = True
 
     async def stop(self) -> None:
-        """Finish what was appended, then close."""
+        """Finish pending appends, then close."""
         self._is_running = False
         tasks = [part.task for part in self._partitions.values() if part.task is not None]
         await asyncio.gather(*tasks)
@@ -102,7 +102,7 @@ class KafkaAppender:
         return None
 
     async def _send(self, topic: str, partition: int, part: _Partition) -> None:
-        """Send what waits for the partition, batch after batch, until nothing does."""
+        """Send the pending messages of the partition, batch after batch, until there are none."""
         try:
             while part.waiting:
                 await self._send_batch(topic, partition, part)
@@ -127,7 +127,7 @@ class KafkaAppender:
             self._is_troubled = False
             log.warning("Kafka accepts appends again")
         for number, future in enumerate(sent):
-            if not future.done():  # whoever waited may have gone
+            if not future.done():  # the caller may have been cancelled
                 future.set_result(answer.offset + number)
 
     def _give_up(
@@ -138,7 +138,7 @@ class KafkaAppender:
         producer: AIOKafkaProducer | None,
         error: BaseException,
     ) -> None:
-        """Tell all that wait for the partition, and let go of the producer."""
+        """Fail all pending appends of the partition, and abandon the producer."""
         if isinstance(error, LogError):
             told = error
         elif isinstance(error, _FOR_GOOD):
@@ -162,7 +162,7 @@ class KafkaAppender:
             task.add_done_callback(self._abandoned.discard)
 
     async def _connected(self) -> AIOKafkaProducer:
-        """The producer, connected. Raises LogUnavailable."""
+        """The connected producer. Raises LogUnavailable."""
         async with self._making:
             if self._producer is None:
                 producer = AIOKafkaProducer(
@@ -187,7 +187,7 @@ class KafkaAppender:
 
 
 def _watch(producer: AIOKafkaProducer) -> None:
-    """When the producer's own task ends of an error, tell that to all who wait: aiokafka's way works only within
+    """If the producer's own task ends with an error, raise that for all pending messages: aiokafka does so only within
     transactions.
     """
     sender: Any = producer._sender  # noqa: SLF001  there is no public way
@@ -202,19 +202,19 @@ def _watch(producer: AIOKafkaProducer) -> None:
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
-    """Let go of a producer without waiting for what it still wants to write, as `stop` would."""
-    producer._closed = True  # noqa: SLF001  it complains when it is collected otherwise
+    """Close a producer without waiting for its pending messages, as `stop` would."""
+    producer._closed = True  # noqa: SLF001  otherwise it warns when it is garbage-collected
     accumulator: Any = producer._message_accumulator  # noqa: SLF001  there is no public way
     for batch in [*accumulator._pending_batches, *(one for more in accumulator._batches.values() for one in more)]:  # noqa: SLF001
         if not batch.future.done():
             batch.future.set_exception(KafkaError("its producer was closed"))
-            batch.future.exception()  # who waits for it is told all the same; some have ceased to wait
+            batch.future.exception()  # marks it as retrieved: callers get it anyway, and some are gone
     sender: Any = producer._sender  # noqa: SLF001  as above
     task = sender.sender_task
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
         await producer.client.close()
     while task is not None and not task.done():
-        task.cancel()  # it takes a first one for the wish to finish its requests
+        task.cancel()  # it treats the first one as a request to finish
         await asyncio.wait([task], timeout=0.1)
     if task is not None and not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""How a client of aiokafka is told what the settings say, and what its errors mean to us."""
+"""Connects clients of aiokafka by the settings, and maps their errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 from pipeline.base.errors import LogError, LogUnavailable
 from pipeline.log.settings import LogSettings, Tls
 
-NO_WORKER = "streamgauge"  # the client id of what reads no partitions of the group
+NO_WORKER = "streamgauge"  # the client id of clients that are not members of the group
 
-# Of aiokafka 0.14.0: brokers that are away or busy, a group that is being put together, a session that begins anew
+# Errors of aiokafka 0.14.0: brokers are unreachable or busy, the group rebalances, a session restarts
 PASSING = (
     errors.BrokerNotAvailableError,
     errors.ConcurrentTransactions,
@@ -44,7 +44,7 @@ _TALKATIVE = tuple(
 
 
 def client_arguments(settings: LogSettings, client_id: str = NO_WORKER) -> dict[str, Any]:
-    """The arguments that every client of aiokafka takes. Raises LogError if a TLS file cannot be used."""
+    """The common arguments of every client of aiokafka. Raises LogError if a TLS file cannot be used."""
     _quieten()
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.servers,
@@ -64,7 +64,7 @@ def client_arguments(settings: LogSettings, client_id: str = NO_WORKER) -> dict[
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:
-    """A context that knows the brokers, and shows them our certificate if there is one. Raises LogError."""
+    """A context that trusts the CA of the brokers, with our certificate if there is one. Raises LogError."""
     try:
         context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
         if tls.certificate is not None:
@@ -76,27 +76,27 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
 
 
 def unavailable(settings: LogSettings, doing: str, error: BaseException) -> LogUnavailable:
-    """What to raise when Kafka did not do something that it may do later."""
+    """The error for an operation that Kafka did not do now but may do later."""
     reason = str(error) or type(error).__name__
     return LogUnavailable(f"Kafka at {','.join(settings.servers)} did not {doing}: {reason}")
 
 
 def as_log_error(settings: LogSettings, doing: str, error: KafkaError | OSError | TimeoutError) -> LogError:
-    """The error of ours for one of aiokafka's: LogUnavailable if it may pass by itself."""
+    """Our error for one of aiokafka's: LogUnavailable if it may be temporary."""
     if may_pass(error):
         return unavailable(settings, doing, error)
     return LogError(f"Kafka at {','.join(settings.servers)} refused to {doing}: {error}")
 
 
 def may_pass(error: KafkaError | OSError | TimeoutError) -> bool:
-    """Whether the same may succeed later: what aiokafka marks so, and what it does not mark and is so all the same."""
+    """Whether a retry may succeed: aiokafka marks such errors, and a few others are temporary too."""
     if not isinstance(error, KafkaError) or type(error) is KafkaError:
         return True
     return isinstance(error, PASSING) or bool(error.retriable)
 
 
 class _Rarely(logging.Filter):
-    """Lets the same complaint through now and then: while brokers are away there are thirty a second."""
+    """Lets the same log line through only now and then: while brokers are unreachable there are thirty per second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class _Rarely(logging.Filter):
 
 
 def _quieten() -> None:
-    """See `_Rarely`; once a process."""
+    """Install `_Rarely`, once per process."""
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         if not any(isinstance(one, _Rarely) for one in logger.filters):

@@ -1,6 +1,6 @@
-"""An event loop in a thread of its own, so that Kafka's clients go on (heartbeats, above all) while others compute.
+"""An event loop in its own thread, so that Kafka's clients (above all their heartbeats) run while other code computes.
 
-Not for code of the product: what runs in it must be short and belong to Kafka.
+Only short code of Kafka's clients may run in it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class LoopThread:
         self.loop.close()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run it there; its result as a future that any thread may wait for."""
+        """Run the coroutine there; returns its result as a future for any thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run it there and wait, blocking this thread."""
+        """Run the coroutine there and wait, blocking this thread."""
         return self.submit(coroutine).result()
 
     async def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run it there and wait, without blocking this event loop; cancelling cancels it there too."""
+        """Run the coroutine there and wait, without blocking this event loop; cancelling cancels it there too."""
         return await asyncio.wrap_future(self.submit(coroutine))
 
     def stop(self) -> None:
-        """End the thread; what still runs there is cancelled."""
+        """Stop the thread and cancel what still runs in it."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

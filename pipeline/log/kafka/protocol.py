@@ -1,7 +1,7 @@
-"""Requests of Kafka's protocol that aiokafka does not know, written with its types.
+"""Requests of Kafka's protocol that aiokafka lacks, written with its types.
 
-Metadata v12: topics with their ids, which change when a topic is deleted and made anew. DescribeLogDirs v1: how much a
-partition takes on disk. Source: Kafka's MetadataRequest.json, MetadataResponse.json, DescribeLogDirsRequest.json.
+Metadata v12: topics with their ids, which change when a topic is deleted and created again. DescribeLogDirs v1: the
+size of partitions on disk. Source: Kafka's MetadataRequest.json, MetadataResponse.json, DescribeLogDirsRequest.json.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class MetadataRequestWithIds(Request[MetadataRequestWithIds_v12]):
 
 
 class DescribeLogDirsResponse_v1(Response):  # noqa: N801  aiokafka's way of naming
-    """What each folder of a broker holds."""
+    """The content of each log folder of a broker."""
 
     API_KEY = 35
     API_VERSION = 1
@@ -174,7 +174,7 @@ class DescribeLogDirsRequest(Request[DescribeLogDirsRequest_v1]):
 
 
 def sizes_in(response: Any) -> dict[tuple[str, int], int]:
-    """Bytes on disk by (topic, partition), from the answer of one broker."""
+    """Bytes on disk by (topic, partition), from the response of one broker."""
     return {
         (topic, partition): size_bytes
         for _, _, topics in response.results

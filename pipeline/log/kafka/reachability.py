@@ -1,4 +1,4 @@
-"""Whether Kafka can be the log: what is there, or what is wrong and the remedy. Makes nothing, changes nothing."""
+"""Checks whether Kafka can be used as the log, and names the problem and its remedy. Creates and changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.log.settings import LogSettings
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """`what` is there or wrong, in a sentence for people; `remedy`: what to do about it, empty if all is well."""
+    """`what` is found or wrong, in one sentence; `remedy` is what to do, empty if all is well."""
 
     is_ok: bool
     what: str
@@ -30,7 +30,7 @@ class Reachability:
 
 
 async def look_at(settings: LogSettings) -> Reachability:
-    """What an appender or a worker with these settings would meet. Takes at most twice `request_s`; raises nothing."""
+    """What an appender or a worker would find with these settings. Takes at most twice `request_s`; raises nothing."""
     try:
         arguments = client_arguments(settings)
     except LogError as error:
@@ -77,7 +77,7 @@ async def _look_at_topics(client: AIOKafkaAdminClient, settings: LogSettings) ->
 
 
 async def _connect(settings: LogSettings, server: str, arguments: dict[str, Any]) -> Reachability | None:
-    """Why this broker does not let us in; None if it does."""
+    """Why this broker refuses the connection; None if it does not."""
     host, _, port = server.rpartition(":")
     host = host.strip("[]")
     try:
@@ -126,7 +126,7 @@ def _of_security(settings: LogSettings, server: str, error: BaseException) -> Re
 
 
 def _is_behind(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an error of this kind is what made `error`."""
+    """Whether an error of this kind caused `error`."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -1,7 +1,7 @@
-"""A member of the workers' consumer group, in a thread of its own: heartbeats go on whatever the worker computes.
+"""A member of the workers' consumer group in its own thread, so that heartbeats continue whatever the worker computes.
 
-Which partitions it has is told through two coroutines that run in the worker's event loop while Kafka waits. The
-protocol is eager: at each rebalance all partitions are revoked, then the new ones assigned.
+Two coroutines in the worker's event loop are called with its partitions while Kafka waits. The protocol is eager: at
+each rebalance all partitions are revoked, then the new ones are assigned.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 
 FETCH_WAIT_S = 1.0
 TROUBLED_WAIT_S = 0.2
-METADATA_MAX_AGE_S = 10.0  # so soon a topic that was made anew is noticed
-STOP_S = 5.0  # a broker that does not answer must not keep the worker from ending
-_NEVER_MS = 2**31 - 1  # a worker that is held back by its store is not dead
+METADATA_MAX_AGE_S = 10.0  # how soon a topic that was created again is noticed
+STOP_S = 5.0  # a broker that does not answer must not delay the end of the worker
+_NEVER_MS = 2**31 - 1  # a worker that waits for its store is not dead
 
 Partitions = set[tuple[str, int]]
 OnChange = Callable[[Partitions], Awaitable[None]]
 
 
 class KafkaReader:
-    """The member. Its coroutines are for the worker's event loop."""
+    """The member. Call its coroutines from the worker's event loop."""
 
     def __init__(self, settings: LogSettings, client_id: str, on_assigned: OnChange, on_revoked: OnChange) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class KafkaReader:
         self._committing: Future[None] | None = None
 
     async def start(self) -> Mapping[str, TopicState]:
-        """Connect; the topics as they are. Raises LogError, LogUnavailable."""
+        """Connect; returns the state of the topics. Raises LogError, LogUnavailable."""
         try:
             return await self._thread.call(self._start())
         except (KafkaError, OSError, TimeoutError) as error:
@@ -71,13 +71,13 @@ class KafkaReader:
         return states
 
     async def stop(self) -> None:
-        """Leave the group, so that others take over at once, and end the thread."""
+        """Leave the group, so that others take over at once, and stop the thread."""
         if self._consumer is not None:
             try:
                 await asyncio.wait_for(self._thread.call(self._consumer.stop()), STOP_S)
             except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("leaving the consumer group failed: %s", str(error) or type(error).__name__)
-                self._consumer._closed = True  # noqa: SLF001  it complains when it is collected otherwise
+                self._consumer._closed = True  # noqa: SLF001  otherwise it warns when it is garbage-collected
         await asyncio.to_thread(self._thread.stop)
 
     async def subscribe(self, topics: Iterable[str]) -> None:
@@ -90,9 +90,10 @@ class KafkaReader:
         await self._thread.call(subscribe())
 
     async def fetch(self, topic: str, partition: int, most: int) -> list[Message]:
-        """The next messages of a partition of ours, waiting for some; none after a while, or when it is not ours.
+        """The next messages of an assigned partition; waits for some, and returns none after a while or if it is not
+        assigned.
 
-        Raises LogError when reading cannot go on.
+        Raises LogError if reading cannot continue.
         """
         tp = self._tp(topic, partition)
         try:
@@ -107,7 +108,7 @@ class KafkaReader:
         return [Message(record.offset, record.value or b"") for record in found.get(tp, ())]
 
     async def extents(self, partitions: Partitions) -> dict[tuple[str, int], tuple[int, int]]:
-        """The first offset and the one after the last, of each; waits for a Kafka that does not answer."""
+        """The first offset, and the one after the last, of each partition; waits while Kafka does not answer."""
         tps = {self._tp(*one): one for one in partitions}
         while True:
             try:
@@ -122,7 +123,7 @@ class KafkaReader:
         return await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
 
     async def seek(self, offsets: Mapping[tuple[str, int], int]) -> bool:
-        """Read on from these offsets; False if the partitions are not ours any more."""
+        """Continue to read from these offsets; False if the partitions are not assigned any more."""
 
         async def seek() -> bool:
             try:
@@ -135,15 +136,15 @@ class KafkaReader:
         return await self._thread.call(seek())
 
     async def rejoin(self) -> None:
-        """Have the group share out its partitions anew: what is ours is revoked, and assigned again."""
+        """Start a rebalance: all partitions are revoked, and assigned again."""
 
         async def rejoin() -> None:
-            self._consumer._coordinator.request_rejoin()  # noqa: SLF001  aiokafka has no other way; it is pinned
+            self._consumer._coordinator.request_rejoin()  # noqa: SLF001  there is no public way; aiokafka is pinned
 
         await self._thread.call(rejoin())
 
     def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Tell Kafka how far we are, for its own tools to show; we never ask for it. Nothing waits, nothing fails."""
+        """Commit offsets to Kafka, only for its own tools: they are never read here. Does not block or raise."""
         if self._committing is None or self._committing.done():
             told = {self._tp(*one): offset for one, offset in offsets.items()}
             self._committing = self._thread.submit(self._commit(told))
@@ -159,7 +160,7 @@ class KafkaReader:
 
 
 class _Listener(ConsumerRebalanceListener):
-    """Asks the worker's event loop while Kafka waits. Called in the reader's thread."""
+    """Calls coroutines in the worker's event loop while Kafka waits. Called in the reader's thread."""
 
     def __init__(
         self, settings: LogSettings, loop: asyncio.AbstractEventLoop, on_assigned: OnChange, on_revoked: OnChange
@@ -170,13 +171,13 @@ class _Listener(ConsumerRebalanceListener):
         self._on_revoked = on_revoked
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """All partitions that were ours; none before the first assignment."""
+        """All partitions of this member are revoked; none before the first assignment."""
         partitions = self._ours(revoked)
         if partitions:
             await self._ask(self._on_revoked, partitions)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """All partitions that are ours now."""
+        """All partitions of this member from now on."""
         await self._ask(self._on_assigned, self._ours(assigned))
 
     def _ours(self, tps: Iterable[TopicPartition]) -> Partitions:

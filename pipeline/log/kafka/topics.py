@@ -1,4 +1,4 @@
-"""Our topics on Kafka: made if they are not there, and what they turned out to be."""
+"""Our topics on Kafka: created if they are missing, and their actual state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _QUORUM_OF_THREE = 2  # with three copies, a message is durable in two
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is on Kafka; its id is another one when it was deleted and made anew."""
+    """A topic on Kafka; its id changes when it is deleted and created again."""
 
     topic_id: str
     partitions: int
@@ -36,7 +36,7 @@ class TopicState:
 
 
 async def open_topics(settings: LogSettings) -> Mapping[str, TopicState]:
-    """Our topics, by their bare names; those that are not there are made. Raises LogError, LogUnavailable."""
+    """The state of our topics, by their bare names; missing ones are created. Raises LogError, LogUnavailable."""
     client = AIOKafkaAdminClient(**client_arguments(settings))
     try:
         async with asyncio.timeout(2 * settings.request_s):
@@ -49,12 +49,12 @@ async def open_topics(settings: LogSettings) -> Mapping[str, TopicState]:
 
 
 async def ensure_topics(client: AIOKafkaAdminClient, settings: LogSettings) -> Mapping[str, TopicState]:
-    """As `open_topics`, with a client that is connected. Raises aiokafka's errors too."""
+    """As `open_topics`, with a connected client. Raises aiokafka's errors too."""
     found = await topic_states(client, settings)
     missing = [topic for topic in topics.ALL if topic not in found]
     if missing:
         await make_topics(client, settings, missing)
-        while len(found) < len(topics.ALL):  # brokers learn of a new topic one after another
+        while len(found) < len(topics.ALL):  # a new topic becomes known to one broker after another
             await asyncio.sleep(LOOK_EVERY_S)
             found = await topic_states(client, settings)
     for topic, state in found.items():
@@ -68,7 +68,7 @@ async def ensure_topics(client: AIOKafkaAdminClient, settings: LogSettings) -> M
 
 
 async def topic_states(client: AIOKafkaAdminClient, settings: LogSettings) -> dict[str, TopicState]:
-    """Those of our topics that are there and have leaders. Raises LogError and aiokafka's errors."""
+    """The existing topics that have leaders. Raises LogError and aiokafka's errors."""
     names = [settings.kafka_topic(topic) for topic in topics.ALL]
     try:
         answer: Any = await client._send_request(MetadataRequestWithIds(names))  # noqa: SLF001  it has no public way
@@ -89,7 +89,7 @@ async def topic_states(client: AIOKafkaAdminClient, settings: LogSettings) -> di
 
 
 def configuration(settings: LogSettings, topic: str) -> dict[str, str]:
-    """What a topic of ours is made with."""
+    """The configuration for a new topic."""
     retention = settings.retention[topic]
     chosen = {
         "retention.ms": str(int(retention.time_s * 1000)),
@@ -106,7 +106,7 @@ def configuration(settings: LogSettings, topic: str) -> dict[str, str]:
 async def make_topics(
     client: AIOKafkaAdminClient, settings: LogSettings, missing: list[str], *, only_ask: bool = False
 ) -> None:
-    """Make these topics, or only ask whether they can be made. Raises LogError if not, and aiokafka's errors."""
+    """Create these topics, or only ask whether they can be created. Raises LogError if not, and aiokafka's errors."""
     replication = _BROKER_DEFAULT if settings.replication is None else settings.replication
     wanted: list[Any] = [
         (
@@ -118,7 +118,7 @@ async def make_topics(
         )
         for topic in missing
     ]
-    # aiokafka's NewTopic does not know the brokers' default
+    # aiokafka's NewTopic does not support the brokers' default
     request = CreateTopicsRequest(wanted, int(settings.request_s * 1000), validate_only=only_ask)
     answer: Any = await client._send_to_controller(request)  # noqa: SLF001  as above
     for name, code, message, *_ in answer.topic_errors:
