@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import settings
-
-Case = TypeVar("Case")
 
 
 def examples(usual: int, **others: Any) -> settings:
@@ -20,6 +17,6 @@ def times(usual: int) -> int:
     return max(5, usual * settings().max_examples // 100)
 
 
-def some(cases: Sequence[Case]) -> Sequence[Case]:
-    """All of many cases; of `make check` each fifth, spread over them."""
-    return cases[:: max(1, 100 // settings().max_examples)]
+def one_in() -> int:
+    """For a test that walks through many states: it looks at one in so many, spread over them; `make soak` at all."""
+    return max(1, 300 // settings().max_examples)

@@ -1,8 +1,9 @@
-"""Every state in which a stop may leave a folder: copies of it, before each step that changes the file system.
+"""The states in which a stop may leave a folder: copies of it, before each step that changes the file system.
 
 Python's audit events tell of each file that is opened to be written, renamed, linked or removed, before it is. What
 native code writes meanwhile is seen at the next one: where several new files of the magnetic tier came at once, the
-states between are made from them in the order in which they were written.
+states between are made from them in the order in which they were written. `make soak` copies every state, the other lanes one
+in so many, spread over all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.examples import one_in
 
 _CHANGES = {
     "os.rename",
@@ -47,6 +50,8 @@ class StoppedStates:
     watched: Path
     copies: Path
     note: Callable[[], object]
+    one_in: int = field(default_factory=one_in)
+    seen: int = 0
     states: list[State] = field(default_factory=list)
     _last: Signature = field(default_factory=dict)
     _is_on: bool = False
@@ -98,11 +103,16 @@ class StoppedStates:
             if name.endswith(_TORN) and ".checkpoint" not in name:
                 for part in (0, 2):
                     torn = self._copy(f"{name} cut to 1/{part}" if part else f"{name} empty", without=later)
-                    os.truncate(torn / name, found[name][0] // part if part else 0)
+                    if torn is not None:
+                        os.truncate(torn / name, found[name][0] // part if part else 0)
             if later:
                 self._copy(f"{name} written", without=later)
 
-    def _copy(self, what: str, without: list[str] | None = None) -> Path:
+    def _copy(self, what: str, without: list[str] | None = None) -> Path | None:
+        """The copy, if it is this state's turn."""
+        self.seen += 1
+        if self.seen % self.one_in:
+            return None
         copy = self.copies / f"{len(self.states):04d}"
         if self.watched.exists():
             shutil.copytree(self.watched, copy)

@@ -30,7 +30,6 @@ from store.catalog.catalog import TableSettings
 from store.record import TableId
 from store.store import Store
 from store.table.vacuum import KEEP_NS
-from tests.support.examples import some
 from tests.support.stopped_states import StoppedStates
 from tests.support.tables import inside, save_pending_rows
 
@@ -192,10 +191,10 @@ def test_every_state_that_a_stop_can_leave_starts_again_with_all_that_was_acknow
     watcher = StoppedStates(life.config.data_dir, tmp_path / "states", life.note)
     with watcher.watching():
         tell_the_story(life, watcher.take, gateway_first=gateway_first)
-    assert len(watcher.states) > 50
+    assert watcher.seen > 50
 
     failures = []
-    for state in some(watcher.states):
+    for state in watcher.states:
         home = tmp_path / "again"
         home.mkdir()
         again = Life(home)

@@ -13,7 +13,6 @@ from store.record import TableId
 from store.shared import SharedStore
 from store.store import Store
 from store.testing import Row, batch_of
-from tests.support.examples import some
 from tests.support.stopped_states import StoppedStates
 from tests.support.tables import inside, save_pending_rows
 
@@ -100,10 +99,10 @@ def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: 
         life.publish(1, reading("d", 5))
         life.each_flushes()
         life.shared.close()
-    assert len(watcher.states) > 50
+    assert watcher.seen > 50
 
     failures = []
-    for state in some(watcher.states):
+    for state in watcher.states:
         shutil.rmtree(root)
         state.folder.rename(root)
         assert isinstance(state.note, dict)

@@ -48,10 +48,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_what_runs_ends_when_who_asked_hangs_up(slots: QuerySlots) -> None:
     """And its slot is another's."""
-    gone, ended = asyncio.Event(), threading.Event()
+    gone, began, ended = asyncio.Event(), threading.Event(), threading.Event()
     before = failures("hang_up")
 
     def work() -> None:
+        began.set()
         try:
             endless()
         finally:
@@ -62,7 +63,7 @@ async def test_what_runs_ends_when_who_asked_hangs_up(slots: QuerySlots) -> None
 
     asked = [asyncio.ensure_future(slots.run(Asker("a", hang_up), work)) for _ in range(2)]
     third = asking(slots, "b", lambda: "cheap")
-    await until(lambda: len([query for query in slots.active("a") if query.ran_s is not None]) == 1)
+    await until(lambda: len([query for query in slots.active("a") if query.ran_s is not None]) == 1 and began.is_set())
 
     gone.set()
 
