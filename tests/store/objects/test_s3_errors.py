@@ -55,7 +55,7 @@ class Answering(BaseHTTPRequestHandler):
 def bucket(code: str, status: int) -> Iterator[S3Location]:
     handler = type("Answering", (Answering,), {"code": code, "status": status})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield S3Location("bucket", "p", "us-east-1", f"http://127.0.0.1:{server.server_port}", "key", "secret")
