@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.examples import times
 from tests.support.stopping import stand_still
 from tests.support.waiting import wait_for
 
@@ -43,7 +44,7 @@ def test_no_thread_of_a_process_told_to_stand_still_goes_on_until_it_may(tmp_pat
     process = subprocess.Popen([sys.executable, "-c", COUNTING, str(tmp_path)])
     try:
         wait_for(lambda: len(counts()) == 8, "eight threads count")
-        for _ in range(20):
+        for _ in range(times(5)):
             stand_still(process.pid)
             before = counts()
             after = [counts() for _ in range(5)]

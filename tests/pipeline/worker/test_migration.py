@@ -86,7 +86,7 @@ def test_every_answer_is_as_before_and_stays_so(tmp_path: Path, name: str) -> No
     for number in (signal.SIGKILL, signal.SIGTERM):
         running = Running(folder, config, flush_after_s=3600)
         with contextlib.suppress(AssertionError):  # rules' counts are looked at every few seconds only
-            wait_for(lambda of=running: of.answers() == told, "all is as before", timeout_s=30)
+            wait_for(lambda of=running: of.answers() == told, "all is as before", timeout_s=30, every_s=0.5)
         answers.append(running.answers())
         running.end(number)
 

@@ -98,6 +98,7 @@ class Running:
             **os.environ, "FLUSH_AFTER_NS": str(int(flush_after_s * 1e9)), "MOST_FLUSHED_ALONE": str(alone),
         }  # fmt: skip
         self.mqtt, self.http = free_port(), free_port()
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.http}", verify=False)  # noqa: S501  # no TLS at all
         self._processes = [self._start(role) for role in ("gateway", "worker")]
         for process in self._processes:
             atexit.register(process.kill)
@@ -120,10 +121,10 @@ class Running:
             return False
 
     def get(self, account: str, path: str) -> Any:
-        return httpx.get(f"http://127.0.0.1:{self.http}/{path}", headers=bearer(account)).raise_for_status().json()
+        return self._client.get(path, headers=bearer(account)).raise_for_status().json()
 
     def ask(self, account: str, sql: str) -> Any:
-        answer = httpx.post(f"http://127.0.0.1:{self.http}/v1/query", headers=bearer(account), json={"sql": sql})
+        answer = self._client.post("v1/query", headers=bearer(account), json={"sql": sql})
         return answer.raise_for_status().json()
 
     def timestream(self, account: str) -> Any:
@@ -155,6 +156,7 @@ class Running:
         }
 
     def end(self, number: int) -> None:
+        self._client.close()
         for process in self._processes[::-1] if number == signal.SIGKILL else self._processes:
             process.send_signal(number)
             process.wait(WAIT_S)
