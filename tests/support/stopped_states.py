@@ -2,8 +2,8 @@
 
 Python's audit events tell of each file that is opened to be written, renamed, linked or removed, before it is. What
 native code writes meanwhile is seen at the next one: where several new files of the magnetic tier came at once, the
-states between are made from them in the order in which they were written. `make soak` copies every state, the other lanes one
-in so many, spread over all.
+states between are made from them in the order in which they were written. `make soak` copies every state, the other
+lanes one in so many, spread over all.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Running:
             **os.environ, "FLUSH_AFTER_NS": str(int(flush_after_s * 1e9)), "MOST_FLUSHED_ALONE": str(alone),
         }  # fmt: skip
         self.mqtt, self.http = free_port(), free_port()
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.http}", verify=False)  # noqa: S501  # no TLS at all
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.http}", verify=False)  # no TLS at all
         self._processes = [self._start(role) for role in ("gateway", "worker")]
         for process in self._processes:
             atexit.register(process.kill)
