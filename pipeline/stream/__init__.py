@@ -1,1 +1,1 @@
-"""The stream: topology, stages, normalise, partitions and the state of the rules."""
+"""The stream: its topology and stages, normalise, partitions and rule state."""

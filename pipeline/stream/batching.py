@@ -1,4 +1,4 @@
-"""Events of a Faust stream in batches of limited size: its own `take_events` knows only how many there are."""
+"""Batches of a Faust stream's events, limited by size: Faust's own `take_events` limits only their number."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 async def take(stream: Any, *, max_events: int, max_bytes: int, within_s: float) -> AsyncIterator[list[Any]]:
-    """The events in order; a batch ends where one limit is reached, or so many seconds after its first event.
+    """The events in order. A batch ends when a limit is reached, or `within_s` after its first event.
 
-    Faust takes an event as processed once the next one is asked for, which may be before its batch is.
+    Faust regards an event as processed when the next one is requested, which may be before its batch is processed.
     """
     loop = asyncio.get_running_loop()
     events = stream.events()
@@ -41,7 +41,7 @@ async def take(stream: Any, *, max_events: int, max_bytes: int, within_s: float)
 
 
 def _result(coming: asyncio.Future[Any]) -> Any:
-    """What has come; None at the end of the stream."""
+    """The next event; None at the end of the stream."""
     try:
         return coming.result()
     except StopAsyncIteration:

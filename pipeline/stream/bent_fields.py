@@ -1,6 +1,8 @@
-"""What normalise bent to store it, or left, since this worker started: by table and field, for metrics, log and HTTP.
+"""Fields that normalise altered to store them, or left out, since this worker started: by table, for metrics, log and
+HTTP.
 
-Bounded, whatever names devices make up: past MAX_FIELDS the rest of a table is counted as one field, `(others)`.
+The number of fields is bounded, whatever names devices invent: above MAX_FIELDS the rest of a table is counted as one
+field, `(others)`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from store.record import TableId
 
 MAX_FIELDS = 500
 OTHERS = "(others)"
-_MAX_NAME = 100  # characters of a field's name that are shown
+_MAX_NAME = 100  # characters of a field's name that are displayed
 
 _log = logging.getLogger(__name__)
 _SAYS = {
@@ -30,7 +32,7 @@ _SAYS = {
 
 @dataclass(slots=True)
 class BentField:
-    """What happened to one field of a table, how often, and when last (the arrival of the newest message then)."""
+    """What happened to one field of a table, how often, and when last (the newest arrival of that work batch)."""
 
     table: TableId
     field: str
@@ -51,7 +53,7 @@ class BentFields:
         self._fields: dict[tuple[TableId, str, Bend], BentField] = {}
 
     def note(self, bent: Mapping[tuple[TableId, str, Bend], int], arrival_ns: int) -> None:
-        """Count what a work batch bent."""
+        """Count the fields that a work batch altered."""
         for (table, name, bend), count in bent.items():
             found = self._field(table, name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…", bend)
             found.count += count
@@ -59,7 +61,7 @@ class BentFields:
             metrics.bent_fields.labels(found.table_name, found.field, bend.value).inc(count)
 
     def of(self, account: str, limit: int) -> list[BentField]:
-        """At most so many of the account's, the most frequent first."""
+        """Up to `limit` fields of the account, the most frequent first."""
         own = [found for found in tuple(self._fields.values()) if found.table.account == account]
         return sorted(own, key=lambda found: -found.count)[:limit]
 

@@ -1,4 +1,4 @@
-"""What normalise decided about measures that came as text (see its `texts`), told to the store; durably."""
+"""Tells the store, durably, what normalise decided about measures that arrived as text (see its `texts`)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _log = logging.getLogger(__name__)
 
 
 def give_up_texts(store: Store, decisions: Sequence[TypeDecision]) -> None:
-    """Give the names of measures of text to numbers. Called before the numbers are applied; may block."""
+    """Give names of measures of text to numbers. Called before the numbers are applied; may block."""
     for table, measure, kind in decisions:
         if kind is not MeasureType.VARCHAR:
             try:
                 retype(store, table, measure, kind, WHY)
-            except RequestError as error:  # its text never got there, or its table was deleted meanwhile
+            except RequestError as error:  # its text was never stored, or its table was deleted meanwhile
                 _log.debug("table %s.%s: measure %r: %s", table.database, table.table, measure, error)
     store.take_in_changes()
 
 
 def settle_texts(store: Store, decisions: Sequence[TypeDecision]) -> None:
-    """Keep that measures are text for good. Called after their rows are applied; may block."""
+    """Record that measures stay text. Called after their rows are applied; may block."""
     by_table: dict[TableId, list[str]] = {}
     for table, measure, kind in decisions:
         if kind is MeasureType.VARCHAR:

@@ -1,10 +1,10 @@
-"""Which partition of [readings] a message or record belongs to: pure, and the same in every process of every version.
+"""The partition of [readings] for a message or record: pure, and the same in every process of every version.
 
-All of one zone goes to one partition, so that one worker sees the zone whole: the key is (account, table, zone)
-wherever the zone can be told. An MQTT message's zone comes from its MQTT topic's levels alone, as payloads are not read
-before the log; where it depends on the payload, or no table takes the topic, the key is (account, MQTT topic). A
-record's comes from its dimensions; one without a zone goes by its dimensions.
-Changing this, or a table's templates, moves zones to other partitions: what was written stays where it is.
+All rows of one zone go to one partition, so that one worker sees the whole zone: the key is (account, table, zone) if
+the zone is known. The zone of an MQTT message depends only on the levels of its MQTT topic, because payloads are not
+read before the log; if it depends on the payload, or no table matches the topic, the key is (account, MQTT topic). The
+zone of a record depends on its dimensions; without a zone the dimensions are the key. If this code or the templates of
+a table change, zones move to other partitions: existing rows stay where they are.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pipeline.stream.normalise.zones import zone_of
 if TYPE_CHECKING:
     from pipeline.config.tables import Table
 
-MAX_REMEMBERED = 1_000_000  # MQTT topics; about 100 bytes each; devices that make up topics must not fill the memory
-_SEPARATOR = "\0"  # in no MQTT topic (3.1.1, section 1.5.3) and in no name of ours
+MAX_REMEMBERED = 1_000_000  # MQTT topics of about 100 bytes each; devices that invent topics must not fill the memory
+_SEPARATOR = "\0"  # occurs in no MQTT topic (3.1.1, section 1.5.3) and in no name of ours
 
 
 @dataclass(frozen=True, slots=True)
 class Zoning:
-    """Which MQTT topics a table takes, and what a zone of it is (None: the MQTT topic without its last level)."""
+    """The MQTT topics of a table, and its zone template (None: the MQTT topic without its last level)."""
 
     database: str
     table: str
@@ -35,14 +35,14 @@ class Zoning:
 
 
 def zonings_from(tables: Iterable[Table]) -> tuple[Zoning, ...]:
-    """Those of these tables, in their order."""
+    """The zonings of these tables, in their order."""
     return tuple(
         Zoning(*table.database_and_table, TopicTemplate(table.topics), table.zone_template) for table in tables
     )
 
 
 def partition_of_message(zonings: Iterable[Zoning], partitions: int, account: str, mqtt_topic: str) -> int:
-    """Where a message of this account and MQTT topic goes."""
+    """The partition for a message of this account and MQTT topic."""
     for zoning in zonings:
         dimensions = zoning.topics.match(mqtt_topic)
         if dimensions is not None:
@@ -56,7 +56,7 @@ def partition_of_message(zonings: Iterable[Zoning], partitions: int, account: st
 def partition_of_record(
     partitions: int, account: str, database: str, table: str, zone: str | None, dimensions: Mapping[str, str]
 ) -> int:
-    """Where a record of this table goes, by its zone if it has one."""
+    """The partition for a record of this table, by its zone if it has one."""
     if zone is not None:
         return _partition(partitions, account, database, table, zone)
     own = (part for item in sorted(dimensions.items()) for part in item)
@@ -68,7 +68,7 @@ def _partition(partitions: int, *key: str) -> int:
 
 
 class Partitioner:
-    """`partition_of_message` of one log, remembered by account and MQTT topic. Called for every message: 0.1 µs."""
+    """`partition_of_message` for one log, cached by account and MQTT topic. Called for every message: 0.1 µs."""
 
     def __init__(self, zonings: Iterable[Zoning], partitions: int) -> None:
         self.partitions = partitions
@@ -87,5 +87,5 @@ class Partitioner:
 
 
 def partitioner_of(tables: Iterable[Table], partitions: int) -> Partitioner | None:
-    """The partitioner of a log with so many partitions; None where there is nothing to choose."""
+    """The partitioner of a log with `partitions` partitions; None if there is only one."""
     return Partitioner(zonings_from(tables), partitions) if partitions > 1 else None

@@ -1,4 +1,4 @@
-"""How far the worker has come in a partition of [readings], and how far behind it is: for /readyz, metrics, a drain."""
+"""The progress of a worker in a partition of [readings], and its lag: for /readyz, metrics, and draining."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from store.values.times import NS
 
 
 class HowFar(Protocol):
-    """How far a worker has come, in one partition or in all it has."""
+    """The progress of a worker, in one partition or in all its partitions."""
 
     @property
     def frames_to_replay(self) -> int:
-        """Frames the log held at the start that are not applied yet."""
+        """Frames that the log had at the start and that are not applied yet."""
         ...
 
     @property
     def has_replayed(self) -> bool:
-        """Whether everything the log held at the start is applied: from then on counts do not fall."""
+        """Whether everything is applied that the log had at the start: from then on counts do not decrease."""
         ...
 
     @property
@@ -29,7 +29,7 @@ class HowFar(Protocol):
 
     @property
     def lag_s(self) -> float:
-        """Seconds that the oldest message has waited which is not applied; 0 when none waits."""
+        """How long the oldest unapplied message has waited, in seconds; 0 if none waits."""
         ...
 
 
@@ -37,8 +37,8 @@ class HowFar(Protocol):
 class Progress:
     """Written by the store's stage, read by any thread.
 
-    next_offset       asks the log for the offset that its next frame will have
-    first_arrival_ns  asks the log when the first message of the frame at this offset arrived; None if it cannot tell
+    next_offset       returns the offset of the log's next frame
+    first_arrival_ns  returns the arrival of the first message of the frame at this offset; None if unknown
     """
 
     next_offset: Callable[[], int]
@@ -46,24 +46,24 @@ class Progress:
     clock_ns: Callable[[], int]
     applied_offset: int = -1
     newest_arrival_ns: int = 0
-    replay_to: int = field(init=False)  # what the log held at the start
+    replay_to: int = field(init=False)  # the end of the log at the start
 
     def __post_init__(self) -> None:
         self.replay_to = self.next_offset() - 1
 
     def applied(self, offset: int, newest_arrival_ns: int) -> None:
-        """The store has everything up to and including `offset`."""
+        """The store has applied everything up to and including `offset`."""
         self.applied_offset = offset
         self.newest_arrival_ns = max(self.newest_arrival_ns, newest_arrival_ns)
 
     @property
     def frames_to_replay(self) -> int:
-        """Frames the log held at the start that are not applied yet."""
+        """Frames that the log had at the start and that are not applied yet."""
         return max(0, self.replay_to - self.applied_offset)
 
     @property
     def has_replayed(self) -> bool:
-        """Whether everything the log held at the start is applied: from then on counts do not fall."""
+        """Whether everything is applied that the log had at the start: from then on counts do not decrease."""
         return self.applied_offset >= self.replay_to
 
     @property
@@ -73,10 +73,10 @@ class Progress:
 
     @property
     def lag_s(self) -> float:
-        """Seconds since the arrival of the oldest message that is not applied; 0 when none waits.
+        """How long the oldest unapplied message has waited, in seconds; 0 if none waits.
 
-        A dead letter's replay keeps its first stamp: one earlier than what is applied counts as that. What was applied
-        before the host's clock was set back may bear a stamp of the future, which says nothing.
+        A replayed dead letter keeps its first arrival stamp: if that is earlier than what is applied, the latter
+        counts. A stamp from before the host's clock was set back may be in the future, and then says nothing.
         """
         waiting = self.applied_offset + 1
         if waiting >= self.next_offset():

@@ -1,7 +1,7 @@
-"""What there is to say of the rules: where each is written, how many alerts of it fire, and why it may never fire.
+"""Facts about the rules: where each is defined, how many of its alerts fire, and why it may never fire.
 
-`look` is called about each second by the worker's event loop: it brings up to date what was seen of the tables, and
-says each new doubt once in the log. Who asks (HTTP, from another thread) gets what the last look found.
+`look` is called about each second by the worker's event loop: it updates what is known of the tables, and logs each new
+doubt once. HTTP, in another thread, gets the result of the last look.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from store.record import SeriesIndex, TableId
 
 log = logging.getLogger(__name__)
 
-MOST_VALUES = 1000  # of a dimension, that are kept to compare with
-KEYS_A_LOOK = 5000  # of a table; the event loop does other things, too
+MOST_VALUES = 1000  # of a dimension, kept for comparison
+KEYS_A_LOOK = 5000  # of a table; limits the time in the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Standing:
 
 @dataclass(slots=True)
 class Known:
-    """What was seen so far of the series of one table."""
+    """What is known of the series of one table."""
 
     index: SeriesIndex
     upto: int = 0
@@ -40,7 +40,7 @@ class Known:
     values: dict[str, set[str] | None] = field(default_factory=dict)
 
     def look(self) -> bool:
-        """Look at some more series; whether that were all."""
+        """Look at some more series; returns whether these were all."""
         keys = self.index.keys[self.upto : self.upto + KEYS_A_LOOK]
         self.upto += len(keys)
         for key in keys:
@@ -54,7 +54,7 @@ class Known:
         return self.upto == len(self.index)
 
     def seen(self, types: Mapping[str, object]) -> Seen:
-        """As the rules want it."""
+        """The same in the form that rules need."""
         values = {name: None if found is None else frozenset(found) for name, found in self.values.items()}
         return Seen(self.index.table, dict(types), frozenset(self.names), values)  # type: ignore[arg-type]  # as given
 
@@ -62,7 +62,7 @@ class Known:
 class RuleBook:
     """The rules of one worker.
 
-    tables    the names of the tables there are: of the configuration and of the store
+    tables    the names of all tables: of the configuration and of the store
     """
 
     def __init__(self, rules: RuleSet, owned: OwnedPartitions, tables: Callable[[], set[str]]) -> None:
@@ -73,16 +73,16 @@ class RuleBook:
         self._known: dict[TableId, Known] = {}
         self._work: dict[str, dict[TableId, Work]] = {}
         self._standing: dict[str, dict[TableId, Standing]] = {}
-        self._unjudged = Work()  # counted so far
+        self._unjudged = Work()  # already counted
         self._told: set[tuple[str, str, TableId | None]] = set()
 
     def look(self, now_ns: int) -> None:
-        """See what is new, and say what is doubtful and was not said yet."""
+        """Update what is known, and log new doubts."""
         self._look_at_work(now_ns)
         self.say_doubts(self._look_at_tables())
 
     def say_doubts(self, seen: dict[TableId, Seen]) -> None:
-        """Say in the log what is doubtful, seen these tables, and was not said yet."""
+        """Log doubts about rules over these tables that were not logged yet."""
         self.seen = seen
         doubtful = 0
         for rule in self.rules.rules:
@@ -96,7 +96,7 @@ class RuleBook:
         metrics.rules_doubtful.set(doubtful)
 
     def doubts(self, rule: Rule, account: str | None = None) -> list[Doubt]:
-        """Why `rule`, of these or any other, may never fire; of one account, or of all."""
+        """Why `rule`, one of these or any other, may never fire; in one account, or in all."""
         work = self._work.get(rule.name, {})
         found = table_doubts(rule, self._tables())
         for table, seen in list(self.seen.items()):
@@ -139,13 +139,15 @@ class RuleBook:
 
 
 def count_unjudged(before: Work, now: Work) -> None:
-    """Count what rules could not judge between two looks; a table that was let go in between took its work along."""
+    """Count the samples that rules could not judge between two looks; those of a table that was removed meanwhile are
+    lost.
+    """
     metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
     metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
 
 
 def say_patterns_without_files(patterns: Sequence[str], files_of: Callable[[str], Iterable[object]]) -> None:
-    """A line in the log for each pattern of `rules` that fits no file."""
+    """Log each pattern of `rules` that matches no file."""
     for pattern in patterns:
         if not list(files_of(pattern)):
             log.warning("rules: no file fits %s: put rule files there, or take the pattern out", pattern)

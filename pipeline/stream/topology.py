@@ -4,10 +4,10 @@
                         │                           └▶ records_to_alerts ─▶ [alerts] ─▶ alerts_to_webhooks
                         └▶ [dead_letters] ─▶ dead_letters_to_archive
 
-Faust brings agents, topics, channels, partitions and back-pressure. Where its 0.15 series cannot be trusted, the answer
-is here: it acknowledges an event whose agent raised, so an error that is not the data's fault ends the process (`fail`)
-before anything after it can be committed; its committed offsets are a hint, and every consumer starts from its own
-position (`start_offsets`). Exactly-once, tables, the leader topic and the web server are not used.
+Faust provides agents, topics, channels, partitions and back-pressure. Known faults of its 0.15 series are handled here:
+it acknowledges an event whose agent raised, so an error other than the data's ends the process (`fail`) before anything
+after it can be committed; its committed offsets are only a hint, and every consumer starts from its own position
+(`start_offsets`). Exactly-once, tables, the leader topic and the web server are not used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BUFFERED_WORK_BATCHES = 4  # each holds frames of up to about 4 MB
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where stages write: each call is durable, or taken over, once awaited."""
+    """Where stages write: when a call returns, its data is durable, or passed on."""
 
     dead_letters: Callable[[bytes], Awaitable[Any]]
     records: Callable[[Any], Awaitable[Any]]
@@ -39,7 +39,7 @@ class Outlets:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages, with everything but their input and outlets bound."""
+    """The stages, with everything bound except their input and outlets."""
 
     readings_to_records: Callable[[Any, Outlets], Awaitable[None]]
     records_to_store: Stage
@@ -49,10 +49,10 @@ class Stages:
 
 
 class RecordsChannel(Channel[WorkBatch]):
-    """A channel that goes on while Faust holds back its topics.
+    """A channel that continues while Faust suspends its topics.
 
-    At a rebalance Faust suspends every queue of its own and then waits until agents have finished what they have in
-    hand: the first stage could never hand its batch on, and the partitions would be taken from us as from a dead one.
+    At a rebalance Faust suspends all its queues and then waits until agents have finished their current events. Then
+    the first stage could never pass its batch on, and Kafka would regard this worker as dead.
     """
 
     @property
@@ -66,7 +66,7 @@ class RecordsChannel(Channel[WorkBatch]):
 def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]) -> App:
     """The Faust application, not started.
 
-    `fail` is called with what a stage raised, and must end the process without saving anything.
+    `fail` is called with the exception of a stage, and must end the process without saving anything.
     """
     app = new_app(log_use)
     topics = {name: app.topic(name, value_serializer="raw", partitions=1) for name in (READINGS, ALERTS, DEAD_LETTERS)}

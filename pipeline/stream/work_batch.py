@@ -1,4 +1,4 @@
-"""What travels on the in-process channel between normalise, store and rules."""
+"""What the in-process channel between normalise, store and rules carries."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from store.record import RecordBatch
 
 @dataclass(frozen=True, slots=True)
 class WorkBatch:
-    """The records of all frames of `partition` up to and including `offset` that came after the batch before.
+    """The records of all frames of `partition` up to and including `offset`, after those of the previous batch.
 
-    batches            a batch per table and request, in log order; may be empty (all dead letters)
-    decisions          of normalise, about measures that came as text
-    newest_arrival_ns  when the gateway took in the newest of these messages
+    batches            one per table and request, in log order; may be empty (only dead letters)
+    decisions          of normalise, about measures that arrived as text
+    newest_arrival_ns  when the gateway received the newest of these messages
     """
 
     partition: Partition

@@ -1,8 +1,8 @@
-"""WriteRecords on its way: appended to the log by the HTTP thread, applied by the stream, answered to the client.
+"""WriteRecords requests: appended to the log by the HTTP thread, applied by the stream, answered to the client.
 
-The records of a request go to the partitions that their series belong to: a frame for each, so partition and offset
-name it. The stream may apply a frame before the appending thread has learned its offset, so either side may come
-first; outcomes nobody claims (a replay after a crash) are forgotten by age.
+The records of a request go to the partitions of their series: one frame for each, identified by partition and offset.
+The stream may apply a frame before the appending thread knows its offset, so either side may come first. Outcomes that
+nobody requests (a replay after a crash) are removed by age.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OutcomeOf = Callable[[int, int], Awaitable[Applied]]
 
 
 class PendingWrites:
-    """Outcomes by offset in one partition, handed from the stream's thread to the HTTP thread."""
+    """Outcomes by offset in one partition, passed from the stream's thread to the HTTP thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,12 +49,12 @@ class PendingWrites:
 
     def applied(self, offset: int, outcome: Applied) -> None:
         """The stream has applied the request in the frame at `offset`."""
-        # The waiter gave up in this very moment: then nobody is left to tell.
+        # The caller gave up at this moment: nobody waits any more.
         with contextlib.suppress(InvalidStateError):
             self._of(offset).set_result(outcome)
 
     async def outcome(self, offset: int, timeout_s: float) -> Applied:
-        """What became of the request at `offset`. Raises TimeoutError if the stream does not get there in time."""
+        """The outcome of the request at `offset`. Raises TimeoutError if the stream has not applied it in time."""
         try:
             return await asyncio.wait_for(asyncio.wrap_future(self._of(offset)), timeout_s)
         finally:
@@ -63,12 +63,12 @@ class PendingWrites:
 
 
 class LogWriter:
-    """The `store.endpoint.Writer` of this process: through the log, answered when durable and applied."""
+    """The `store.endpoint.Writer` of this process: appends to the log, and answers when the records are applied."""
 
     def __init__(
         self, appender: Appender, outcome_of: OutcomeOf, partition_of: PartitionOf, stamps: ArrivalStamps
     ) -> None:
-        """`outcome_of` waits for what became of the request in the frame at (partition, offset)."""
+        """`outcome_of` waits for the outcome of the request in the frame at (partition, offset)."""
         self._appender = appender
         self._outcome_of = outcome_of
         self._partition_of = partition_of

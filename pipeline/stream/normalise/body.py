@@ -1,9 +1,9 @@
-"""The fields of a payload: JSON decoded, flattened and cut into rows, or the reason why it cannot be.
+"""The fields of a payload: its JSON decoded, flattened and split into rows, or the reason why it cannot be.
 
-A JSON object is one body; an array with objects is one body an element; anything else is a body with the one field
-`value`. A nested object flattens with `_`; null is absent; of two fields that come to one name the last one that is not
-null counts, and two objects of one name are one. An array is taken as the route says (`Arrays`). What orjson refuses,
-`pipeline.partition.normalise.lenient` may understand.
+A JSON object is one body; in an array with objects each element is a body; anything else is a body with the one field
+`value`. Nested objects are flattened with `_`; null is absent. If two fields get the same name, the last one that is
+not null counts; two objects of the same name are merged. The route decides about arrays (`Arrays`). What orjson refuses
+may be understood by `pipeline.stream.normalise.lenient`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from pipeline.stream.normalise.routes import Arrays, Route
 from pipeline.stream.normalise.showing import shown
 
 Scalar: TypeAlias = str | int | float | bool
-Fields: TypeAlias = dict[str, Scalar | None]  # null: the field is there, and holds nothing
+Fields: TypeAlias = dict[str, Scalar | None]  # null: the field is present without a value
 
 VALUE = "value"  # the field of a single-value body
-MAX_DEPTH = 16  # objects inside objects; what is deeper stays JSON text
+MAX_DEPTH = 16  # of nested objects; deeper ones stay JSON text
 
 
 @dataclass(slots=True)
 class Body:
-    """The fields of one row. `index`: so many nanoseconds are added to a time that rows of the message share."""
+    """The fields of one row. `index` nanoseconds are added to a time that the rows of a message share."""
 
     fields: Fields
     index: int = 0
 
 
 class Flattener:
-    """Flattens one object. `lists` are the arrays that become rows, `keys` counts the keys that it has seen."""
+    """Flattens one object. `lists` are the arrays that become rows, `keys` is the number of keys found."""
 
     __slots__ = ("_arrays", "_each", "dropped", "fields", "keys", "lists")
 
@@ -50,7 +50,7 @@ class Flattener:
         self._each = each
 
     def take(self, body: Mapping[str, Any], prefix: str = "", depth: int = 1) -> None:
-        """The object's fields, with names that begin with `prefix`."""
+        """The fields of the object, with names that begin with `prefix`."""
         fields = self.fields
         self.keys += len(body)
         for key, value in body.items():
@@ -63,11 +63,11 @@ class Flattener:
                 fields.setdefault(prefix + key, None)
             else:
                 name = prefix + key
-                fields.pop(name, None)  # so that it stands where it was last seen
+                fields.pop(name, None)  # so that its place is where it was seen last
                 fields[name] = value
 
     def put(self, name: str, value: Any, depth: int = 1) -> None:
-        """One value that may be an object or an array."""
+        """Add one value, which may be an object or an array."""
         if isinstance(value, dict) and depth < MAX_DEPTH:
             self.take(value, name + "_", depth + 1)
         elif isinstance(value, list):
@@ -107,7 +107,7 @@ class Flattener:
 
 
 def decoded(payload: bytes) -> Any:
-    """The value that a payload says. Raises PayloadError."""
+    """The value of a payload. Raises PayloadError."""
     try:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -118,15 +118,15 @@ def decoded(payload: bytes) -> Any:
 
 
 def has_repeats(payload: bytes, keys: int) -> bool:
-    """Whether an object of this JSON may have a key twice: orjson tells `keys` keys, the last of each name.
+    """Whether an object of this JSON may contain a key twice: orjson returned `keys` keys, the last of each name.
 
-    A text that holds `":`, or a blank before a colon, looks like one too; reading such a payload again does no harm.
+    A text that contains `":`, or a blank before a colon, also counts; then the payload is read again, without harm.
     """
     return payload.count(b'":') != keys
 
 
 def bodies(value: Any, route: Route) -> tuple[list[Body], list[str]]:
-    """The bodies of a decoded payload, and the arrays that the route leaves. Raises PayloadError."""
+    """The bodies of a decoded payload, and the arrays that the route leaves out. Raises PayloadError."""
     if isinstance(value, list) and any(isinstance(element, dict) for element in value):
         found: list[Body] = []
         dropped: list[str] = []
@@ -142,7 +142,7 @@ def bodies(value: Any, route: Route) -> tuple[list[Body], list[str]]:
 
 
 def _rows(value: Any, route: Route, index: int) -> tuple[list[Body], list[str]]:
-    """The rows of one element; `index` is its place in the message."""
+    """The rows of one element; `index` is its position in the message."""
     flattener = Flattener(route.arrays, route.each)
     if isinstance(value, dict):
         flattener.take(value)
@@ -165,7 +165,7 @@ def _rows(value: Any, route: Route, index: int) -> tuple[list[Body], list[str]]:
 
 
 def _over(shared: Fields, own: Fields) -> Fields:
-    """The fields that all rows share, and over them those of one row."""
+    """The fields that all rows share, updated with those of one row."""
     return {name: value for name, value in shared.items() if own.get(name) is None} | {
         name: value for name, value in own.items() if value is not None or name not in shared
     }
@@ -178,7 +178,7 @@ def _index(own: Fields, route: Route, index: int, number: int) -> int:
 
 
 def _keys_in(value: Any) -> int:
-    """How many keys the objects in `value` have."""
+    """The number of keys of the objects in `value`."""
     keys, waiting = 0, [value]
     while waiting:
         inside = waiting.pop()

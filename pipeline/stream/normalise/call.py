@@ -1,4 +1,4 @@
-"""The messages of one call, numbered: *row* n is the n-th message of all its frames together, in log order."""
+"""The numbered messages of one call: *row* n is the n-th message of all its frames, in log order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.record import Int64s
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Everything by row. `starts` is the row of the first message of each row's frame."""
+    """All sequences are indexed by row. `starts` is the row of the first message of each row's frame."""
 
     accounts: list[str]
     mqtt_topics: list[str]
@@ -38,5 +38,5 @@ class Call:
         )
 
     def place_of(self, row: int) -> tuple[int, int]:
-        """The log offset of the row's frame, and the row's index within it."""
+        """The log offset of the row's frame, and the row's index in it."""
         return int(self.offsets[row]), row - int(self.starts[row])

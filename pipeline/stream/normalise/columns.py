@@ -1,8 +1,8 @@
-"""The values of one field over many messages, as one column, if that can be proven to be what each alone becomes.
+"""The values of one field of many messages as one column, if that is proven to equal the result of single messages.
 
-Each function answers with the column and no suspects, or with the positions of the suspects: values that must be looked
-at one by one (`pipeline.partition.normalise.reading`), some of which may turn out good. pyarrow's own conversions take
-true for 1.0 and 2.0 for an integer, so the Python types are looked at first.
+Each function returns the column and no suspects, or the positions of suspects: values that must be read one by one
+(`pipeline.stream.normalise.reading`), some of which may be good. pyarrow's own conversions accept true as 1.0 and
+2.0 as an integer, so Python types are checked first.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def measure_column(
 def time_column(
     values: list[Any], time: TimeField, arrivals: Int64s, payloads: Iterable[bytes]
 ) -> tuple[Int64s | None, list[int]]:
-    """The event times in nanoseconds, or suspects. `payloads`: where the digits of a number stand."""
+    """The event times in nanoseconds, or suspects. `payloads` contain the digits of the numbers."""
     if time.unit is not TimeUnit.ISO8601 and set(map(type, values)) == {int}:
         scale = NS_PER_UNIT[time.unit]
         try:
@@ -72,7 +72,7 @@ def time_column(
 def beyond_limits(time_ns: Int64s, arrival_ns: Int64s, route: Route) -> list[int]:
     """The positions of times that are too far ahead of, or behind, their arrival."""
     ahead = time_ns - arrival_ns  # both in [0, 2^63): no overflow
-    is_beyond = (ahead > route.future_ns) & (arrival_ns >= WRITTEN_NS)  # as `event_time.check_limits` has it
+    is_beyond = (ahead > route.future_ns) & (arrival_ns >= WRITTEN_NS)  # as in `event_time.check_limits`
     if route.late_ns is not None:
         is_beyond |= ahead < -route.late_ns
     return np.flatnonzero(is_beyond).tolist() if is_beyond.any() else []

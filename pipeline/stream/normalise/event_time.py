@@ -1,8 +1,8 @@
-"""When a reading was taken, from what the payload says, in nanoseconds UTC since 1970.
+"""The time of a reading according to its payload, in nanoseconds UTC since 1970.
 
-A number is read as it is written: 1758639600.123456789 s are exactly 1758639600123456789 ns, although no double is;
-where the double does not tell all digits, those of the payload count. A number in quotes is a number. Text is ISO 8601
-(`pipeline.partition.normalise.iso8601`). Range: Timestream's, 1970-01-01 to 2262-04-11.
+A number is read exactly as written: 1758639600.123456789 s are 1758639600123456789 ns, although no double is; if the
+double does not have all digits, the digits in the payload count. A number in quotes is a number. Text is ISO 8601
+(`pipeline.stream.normalise.iso8601`). The range is Timestream's, 1970-01-01 to 2262-04-11.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MOST_ZEROS = 24
 
 
 def time_ns_of(value: Scalar | Decimal, time: TimeField, arrival_ns: int) -> int:
-    """The time that `value` says. Raises PayloadError: TIME_UNREADABLE or TIME_OUT_OF_RANGE."""
+    """The time in `value`. Raises PayloadError: TIME_UNREADABLE or TIME_OUT_OF_RANGE."""
     is_text = time.unit is TimeUnit.ISO8601
     time_ns = _iso(value, time, arrival_ns) if is_text else _number_ns(value, NS_PER_UNIT[time.unit])
     if time_ns is None:
@@ -41,7 +41,7 @@ def time_ns_of(value: Scalar | Decimal, time: TimeField, arrival_ns: int) -> int
 
 
 def is_as_written(value: Scalar | None, payload: bytes) -> bool:
-    """Whether `value` tells all digits of the number that the payload has for it."""
+    """Whether `value` has all digits of its number in the payload."""
     if type(value) is not float:
         return True
     text = repr(value).encode()
@@ -51,14 +51,15 @@ def is_as_written(value: Scalar | None, payload: bytes) -> bool:
 
 
 def decimals(payload: bytes) -> Any:
-    """The JSON value of `payload` with its numbers as they are written."""
+    """The JSON value of `payload`, with exact decimal numbers."""
     return json.loads(payload, parse_float=Decimal)
 
 
 def check_limits(time_ns: int, arrival_ns: int, route: Route) -> None:
-    """Raise PayloadError if the time is beyond what the table believes, seen from the arrival. Bounds are allowed.
+    """Raise PayloadError if the time is beyond the limits of the table, relative to the arrival. The limits are
+    inclusive.
 
-    Where the host's clock was not set when the message came, nothing is too far ahead: it is the host that is behind.
+    If the host's clock was not set at the arrival, no time is too far ahead, because the host is behind.
     """
     ahead_ns = time_ns - arrival_ns
     if ahead_ns > route.future_ns and is_set(arrival_ns):
@@ -86,12 +87,12 @@ def _number_ns(value: Scalar | Decimal, ns_per_unit: int) -> int | None:
     if type(value) is int:
         return value * ns_per_unit
     if type(value) is float:
-        # The shortest decimal that makes this double is what the device wrote.
+        # The device wrote the shortest decimal that is read as this double.
         value = Decimal(repr(value))
     if type(value) is not Decimal or not value.is_finite():
         return None
     if abs(value) > MAX_TIME_NS:
-        return MAX_TIME_NS + 1  # beyond all times; what follows would make an integer of that many digits
+        return MAX_TIME_NS + 1  # beyond all times; the code below would compute an integer with that many digits
     return int((value * ns_per_unit).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -1,9 +1,9 @@
-"""Which measure each field of a payload becomes: listed, made safe, or left.
+"""The measure that each field of a payload becomes: a listed one, one with a safe name, or none.
 
-A field that is not listed becomes a measure of its own name. A name that no measure may have is *made safe*: every `:`
-and control character becomes `_`; a name of more than 256 bytes is cut, with a checksum of the whole at its end; and
-one that is reserved, empty, or a dimension of the table gets `_` before it. A name that another field of the same
-object has already gets one more `_`, so that no field of a message takes another's place.
+A field that is not listed becomes a measure with its own name. A name that is invalid for measures is *made safe*:
+every `:` and control character becomes `_`; a name of more than 256 bytes is cut, and a checksum of the whole is
+appended; one that is reserved, empty, or a dimension of the table gets the prefix `_`. A name that another field of the
+same object already has gets one more `_`, so that no field replaces another one of the message.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pipeline.stream.normalise.routes import MeasureRule, Route
 from store.catalog.names import CONTROL, FORBIDDEN_IN_MEASURE, MEASURE_NAME_MAX_BYTES, is_reserved
 
-MORE = "_more"  # the measure that holds, as a JSON object, the fields that found no column of their own
+MORE = "_more"  # the measure with a JSON object of the fields that have no column of their own
 _CHECKSUM_BYTES = 9  # "_" and eight digits
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """What the payload field `field` becomes; `rule` None: nothing, by the table's patterns."""
+    """What the payload field `field` becomes; `rule` None: nothing, because of the table's patterns."""
 
     field: str
     rule: MeasureRule | None
@@ -31,7 +31,7 @@ class FieldRule:
 
 
 def field_rules(names: Sequence[str], route: Route) -> list[FieldRule | None]:
-    """The rule of each field of an object with these fields, in their order; None: it is the time or a dimension."""
+    """The rule of each field of an object with these fields, in their order; None for the time and dimensions."""
     rules = [_rule(name, route) for name in names]
     renamed = [position for position, found in enumerate(rules) if found is not None and found.is_renamed]
     if renamed:
@@ -58,7 +58,7 @@ def _rule(name: str, route: Route) -> FieldRule | None:
 
 
 def safe_name(name: str, route: Route) -> str:
-    """The name that an unlisted field `name` has as a measure."""
+    """The name of the measure of an unlisted field `name`."""
     safe = _measure_name(name)
     while route.is_dimension(safe) or (safe != name and safe in route.measures):
         safe = _measure_name("_" + safe)

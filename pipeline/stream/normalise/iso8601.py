@@ -1,12 +1,12 @@
-"""Text that is a time, in nanoseconds UTC since 1970.
+"""ISO 8601 text as nanoseconds UTC since 1970.
 
-ISO 8601 as devices write it: the profile of RFC 3339 (`T` or blanks, seconds optional), also in its basic form
-(20261129T020000Z), with blanks before the offset, and with `UTC` or `GMT` for it. A fraction of more than nine digits
-is cut. A leap second (:60) is the first moment of the next minute, 24:00:00 that of the next day.
+The accepted forms are those that devices use: the profile of RFC 3339 (`T` or blanks, seconds optional), also in the
+basic form (20261129T020000Z), with blanks before the offset, and with `UTC` or `GMT` as offset. A fraction of more than
+nine digits is truncated. A leap second (:60) is the first moment of the next minute, 24:00:00 that of the next day.
 
-Text without an offset is a local time of the zone that the caller names. Where a clock is put back an hour passes
-twice: of the two times the text may mean, it is the one nearer to the message's arrival. A local time that the clock
-skipped is read as if it had not been put forward yet.
+Text without an offset is a local time in the caller's zone. When a clock is set back, an hour occurs twice: of the two
+possible times, the one nearer to the message's arrival counts. A local time that the clock skipped is read as if the
+clock had not been set forward yet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _ISO = re.compile(
 
 
 def iso_ns(text: str, zone: tzinfo | None, near_ns: int) -> int | None:
-    """The time, or None if it is none; `zone` is that of text without an offset, without which it is none either."""
+    """The time, or None if the text is not a time. `zone` applies to text without an offset; without a zone such text
+    is not a time.
+    """
     match = _ISO.fullmatch(text)
     if match is None:
         return None
@@ -36,13 +38,13 @@ def iso_ns(text: str, zone: tzinfo | None, near_ns: int) -> int | None:
         hours, minutes = int(hour), int(minute_1 or minute_2)
         if seconds > 60 or hours > 24 or (hours == 24 and (minutes or seconds)):
             return None
-        day = datetime(int(year), int(month_1 or month_2), int(day_1 or day_2))  # noqa: DTZ001  # its zone comes below
+        day = datetime(int(year), int(month_1 or month_2), int(day_1 or day_2))  # noqa: DTZ001  # its zone is set below
         if minutes > 59:
             return None
         local = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
         whole_s = _whole_s(local, match, zone, near_ns)
     except (ValueError, OverflowError):
-        return None  # no such day, or an offset of 24 h and more
+        return None  # no such day, or an offset of 24 h or more
     fraction = (fraction_1 or fraction_2 or "0")[:9]
     return None if whole_s is None else whole_s * 10**9 + int(fraction.ljust(9, "0"))
 
@@ -57,5 +59,5 @@ def _whole_s(local: datetime, match: re.Match[str], zone: tzinfo | None, near_ns
     if zone is None:
         return None
     first, second = (whole_s(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
-    is_twice = first < second  # the other way round the clock skipped it
+    is_twice = first < second  # otherwise the clock skipped it
     return second if is_twice and abs(second - near_ns // 10**9) < abs(first - near_ns // 10**9) else first

@@ -1,10 +1,10 @@
-"""What a payload that is not JSON still says: near-JSON read as JSON, and a bare word as a number, a boolean or text.
+"""Reads payloads that are not valid JSON: near-JSON as JSON, and a bare word as a number, a boolean or text.
 
-Called only for what orjson refuses, so it may be slow; it must end in a time that grows with the payload alone. Read as
-meant: bytes after a NUL are left; a byte order mark says UTF-16, and an object that is not UTF-8 is Windows-1252; bare
+Called only for what orjson refuses, so it may be slow; its duration is bounded by the size of the payload. The rules:
+bytes after a NUL are ignored; a byte order mark means UTF-16, and an object that is not UTF-8 is Windows-1252; bare
 `nan` and `inf` in any spelling are no value; `+5.2`, `.5` and `5.` are numbers; other bare words (also keys) are text;
-single quotes are quotes; a value that is not there is null; a comma too many is none; objects one after the other are
-an array. Refused: what is cut off, and bytes that are no text.
+single quotes are quotes; a missing value is null; a superfluous comma is ignored; several objects in sequence are an
+array. Refused: truncated payloads, and bytes that are not text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def understood(payload: bytes, error: orjson.JSONDecodeError) -> Any:
-    """The value that `payload`, which orjson refused with `error`, says. Raises PayloadError."""
+    """The value of `payload`, which orjson refused with `error`. Raises PayloadError."""
     text = _text_of(payload, error)
     if not text:
         raise PayloadError(Reason.EMPTY_PAYLOAD, f"{len(payload)} bytes and nothing in them") from error
@@ -55,7 +55,9 @@ def understood(payload: bytes, error: orjson.JSONDecodeError) -> Any:
 
 
 def with_repeated_keys(payload: bytes) -> Any:
-    """The value of JSON whose objects may have a key twice: the last that is not null counts, and objects merge."""
+    """The value of JSON whose objects may contain a key twice: the last one that is not null counts, and objects are
+    merged.
+    """
     return json.loads(payload, object_pairs_hook=_merged, parse_int=_integer)
 
 
@@ -72,7 +74,7 @@ def _text_of(payload: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def _repaired(text: str) -> str:
-    """JSON that says what the text says. Raises ValueError."""
+    """Valid JSON with the meaning of the text. Raises ValueError."""
     out: list[str] = []
     before, at = "", 0
     while at < len(text):
@@ -118,7 +120,7 @@ def _good_escape(found: re.Match[str]) -> str:
 
 
 def _values(text: str) -> list[Any]:
-    """The values that stand one after the other: one, or objects. Raises ValueError."""
+    """The values in sequence: one value, or several objects. Raises ValueError."""
     decoder = json.JSONDecoder(object_pairs_hook=_merged, parse_int=_integer)
     values, at = [], 0
     while at < len(text):
@@ -146,7 +148,7 @@ def _put(body: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _integer(digits: str) -> int | float:
-    """As orjson has it: a double beyond 64 bits."""
+    """As in orjson: a double beyond 64 bits."""
     if len(digits) > 20:
         return float(digits)
     value = int(digits)

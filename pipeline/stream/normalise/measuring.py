@@ -1,7 +1,7 @@
-"""The measures of one object: each field in its column, beside it, or with what found none. Nothing here fails.
+"""The measures of one object: each field in its column, in another column, or in the measure `_more`. Never fails.
 
-A table has at most 1,024 measures and a record 256, as in Timestream. A field for which there is no column left, or
-whose place beside its column is another's, goes into the JSON text of the measure `_more`.
+A table has at most 1,024 measures and a record 256, as in Timestream. A field goes into the JSON text of the measure
+`_more` if no column is left, or if its other column belongs to another field.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
 
 
 def text_beside(measure: str, route: Route) -> str:
-    """Where the text of a measure goes whose column is no text."""
+    """The measure for text that does not fit the column of `measure`."""
     return safe_name(measure + SUFFIX[MeasureType.VARCHAR], route)
 
 
 @dataclass(slots=True)
 class Measuring:
-    """What the fields of one message become in a table whose measures have `types`.
+    """The measures of one message's fields, in a table whose measures have `types`.
 
-    open       measures of text that give their name up to a number (`pipeline.partition.normalise.texts`)
-    asked      measures whose type an operator asked for: it counts as if it were configured
-    room       how many measures that are new and not configured the table still takes
-    new_types  of the measures that the table did not have
-    given_up   of the measures of text that a number of this message has the name of
+    open       measures of text that may give their name up to a number (`pipeline.stream.normalise.texts`)
+    asked      measures whose type an operator asked for, which counts as configured
+    room       how many new measures that are not configured the table takes
+    new_types  the types of the measures that are new to the table
+    given_up   the measures of text whose names numbers of this message have now
     """
 
     route: Route
@@ -48,7 +48,7 @@ class Measuring:
     bends: Bends = field(default_factory=Bends)
 
     def measures(self, fields: Fields, rules: list[FieldRule | None]) -> dict[str, Scalar]:
-        """The measures of one object with these fields, whose rules are in the same order."""
+        """The measures of one object with these fields; `rules` are in the same order."""
         taken = [
             (found, found.field, value)
             for found, value in zip(rules, fields.values(), strict=True)
@@ -81,7 +81,7 @@ class Measuring:
         return measures
 
     def _placed(self, found: FieldRule, value: Scalar, own: set[str]) -> tuple[str, MeasureType, Scalar] | None:
-        """Measure, type and value; None: it says that there is no value. A measure of another's is refused later."""
+        """Measure, type and value; None: it means "no value". A measure of another field is refused later."""
         assert found.rule is not None
         rule, said = found.rule, type_said_by(value)
         column = self._type_of(rule.name) or rule.type
@@ -101,7 +101,7 @@ class Measuring:
         return (MORE if beside in own else beside), said, float(value) if said is MeasureType.DOUBLE else value
 
     def _gives_up(self, rule: MeasureRule, number: Scalar) -> bool:
-        """Whether the measure, of text so far, is one of numbers from now on."""
+        """Whether the measure changes from text to numbers."""
         is_open = rule.name in self.open and rule.name not in self.asked
         if rule.type is not None or not is_open or says_nothing(number):
             return False
@@ -114,7 +114,7 @@ class Measuring:
         return self.given_up.get(measure) or self.types.get(measure) or self.new_types.get(measure)
 
     def _claim(self, measure: str, measure_type: MeasureType, is_listed: bool) -> bool:
-        """Whether the measure is, or may come to be, in the table with this type."""
+        """Whether the measure exists, or can be created, in the table with this type."""
         if measure == MORE:
             return False
         listed = self.route.measures.get(measure)

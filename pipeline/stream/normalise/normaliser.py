@@ -1,7 +1,7 @@
-"""Frames in, record batches and dead letters out: the one entry to this package. Pure, in log order, one thread.
+"""Frames in, record batches and dead letters out: the only entry point of this package. Pure, in log order, one thread.
 
-A replay of the same frames over the same tables gives the same records and the same ids of dead letters. The natural
-unit is everything that waits in the log: per table and call there is one batch, however many frames it came in.
+A replay of the same frames over the same tables gives the same records and the same ids of dead letters. It is best
+called with all frames that wait in the log: per table and call there is one batch, however many frames it came in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from store.endpoint.errors import DamagedPayload
 from store.endpoint.payload import decode_write
 from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex, SeriesRegistry, TableId
 
-# About 1 KB each. Beyond it all are forgotten and found again; the reference load has 100,000.
+# About 1 KB each. Above this number all are removed and found again; the reference load has 100,000.
 MAX_SOURCES = 400_000
 
 Known = tuple[SeriesIndex, dict[str, MeasureType], Texts, set[str]]
@@ -39,11 +39,11 @@ DecodeWrite = Callable[[bytes, str, SeriesRegistry, str, int, int], RecordBatch]
 
 @dataclass(slots=True)
 class Normalised:
-    """What frames became: the batches of one table are in log order; dead letters in the order of their messages.
+    """The result for some frames: the batches of one table in log order, dead letters in the order of their messages.
 
-    decisions  for the store: a measure that came as text and gave its name up (before the batches are applied), or is
-               text for good (after that)
-    bent       counts what of fields that were stored was bent, or left, by table, field and kind
+    decisions  for the store: a measure of text gave its name up (before the batches are applied), or stays text (after
+               that)
+    bent       the numbers of stored fields that were altered or left out, by table, field and kind
     """
 
     batches: list[RecordBatch] = field(default_factory=list)
@@ -55,13 +55,13 @@ class Normalised:
 class Normaliser:
     """Turns the frames of one stream into records.
 
-    routes    in order: the first whose template takes an MQTT topic has it
-    registry  where series get their ids, shared with store and rules
+    routes    in order: the first whose template matches an MQTT topic is used
+    registry  assigns ids to series, shared with store and rules
     stream    `<log id>/<topic>/<partition>` of the frames
-    types_of  the types of the measures a table has already, asked once when a table is first met, so that a measure
-              keeps its kind over restarts; from then on this object learns them from what it passes on
-    open_texts_of  those of them that are text and may give their name up to a number; asked likewise
-    asked_types_of  those of them whose type an operator asked for, which counts as if it were configured
+    types_of  the types of the existing measures of a table, read once when a table is first used, so that a measure
+              keeps its type over restarts; later types are learnt from the batches
+    open_texts_of   the measures of text among them that may give their name up to a number; read at the same time
+    asked_types_of  those whose type an operator asked for, which counts as configured
     """
 
     def __init__(
@@ -84,18 +84,18 @@ class Normaliser:
         self._asked_types_of = asked_types_of
         self._decode_write = decode_write
         self._types: dict[TableId, Known] = {}
-        self._retyped: dict[TableId, int] = {}  # of the index, when the types were asked for
+        self._retyped: dict[TableId, int] = {}  # of the index, when the types were read
         self._tables: dict[TableId, TableState] = {}
         self._sources: dict[str, dict[str, Source | None]] = {}
         self._source_count = 0
         self._newest_arrival_ns = 0
 
     def normalise(self, frame: Frame, offset: int) -> Normalised:
-        """What one frame becomes."""
+        """The result for one frame."""
         return self.normalise_many([(offset, frame)])
 
     def normalise_many(self, frames: Sequence[tuple[int, Frame]]) -> Normalised:
-        """What these frames, in log order, become."""
+        """The result for these frames, which are in log order."""
         self._forget_dropped_tables()
         self._refresh_retyped_tables()
         out = Normalised()
@@ -113,7 +113,9 @@ class Normaliser:
         return out
 
     def damaged_frame(self, offset: int, value: bytes, detail: str) -> DeadLetter:
-        """The dead letter of a log message that is not a frame; it arrived when the last good one did, or later."""
+        """The dead letter of a log message that is not a frame. Its arrival is that of the last good frame,
+        or later.
+        """
         return DeadLetter(
             f"{self._letter_prefix}:{offset}:0",
             DEFAULT_ACCOUNT,
@@ -186,7 +188,7 @@ class Normaliser:
         return works.values(), refused
 
     def _remember(self, account: str, mqtt_topic: str) -> Source | None:
-        """Where the messages of this MQTT topic go; None: nowhere."""
+        """The source for this MQTT topic; None if no table matches."""
         if self._source_count >= MAX_SOURCES:
             self._sources.clear()
             self._source_count = 0
@@ -208,7 +210,9 @@ class Normaliser:
         return table
 
     def _known(self, table_id: TableId) -> Known:
-        """The table's series, the types of its measures, which of them are open, and which were asked for."""
+        """The state of the table: its series, the types of its measures, and which of them are open or were
+        asked for.
+        """
         known = self._types.get(table_id)
         if known is None:
             index = self._registry.of(table_id)
@@ -218,7 +222,7 @@ class Normaliser:
         return known
 
     def _ask(self, table_id: TableId) -> None:
-        """Take over what the store knows; what is on its way there stays known."""
+        """Read the types that the store knows; types of batches on their way to the store are kept."""
         _, types, texts, asked = self._types[table_id]
         types.update({} if self._types_of is None else self._types_of(table_id))
         texts.begin(() if self._open_texts_of is None else self._open_texts_of(table_id))
@@ -233,7 +237,7 @@ class Normaliser:
                 self._ask(table_id)
 
     def _forget_dropped_tables(self) -> None:
-        """A table that was deleted, and perhaps made anew, has another index: its series and types begin anew too."""
+        """Remove the state of deleted tables: a table that is created again has another index and other types."""
         dropped = [key for key, (index, *_) in self._types.items() if self._registry.of(key) is not index]
         for table_id in dropped:
             del self._types[table_id]
@@ -243,7 +247,9 @@ class Normaliser:
             self._source_count = 0
 
     def _writes(self, frame: Frame, offset: int, out: Normalised) -> None:
-        """The batches of WriteRecords requests: checked when they were taken in, so what fails here is damage."""
+        """The batches of WriteRecords requests. They were validated when they were received, so a failure here means
+        damage.
+        """
         for row, (account, payload, arrival_ns) in enumerate(
             zip(frame.accounts, frame.payloads, frame.arrival_ns, strict=True)
         ):
@@ -259,7 +265,7 @@ class Normaliser:
                 out.batches.append(batch)
 
     def _rejected(self, frame: Frame, offset: int, out: Normalised) -> None:
-        """The dead letters of messages that the gateway rejected, and acknowledged."""
+        """The dead letters of messages that the gateway rejected and acknowledged."""
         for row, (account, mqtt_topic, payload, arrival_ns) in enumerate(
             zip(frame.accounts, frame.mqtt_topics, frame.payloads, frame.arrival_ns, strict=True)
         ):
@@ -272,7 +278,7 @@ class Normaliser:
             out.dead_letters.append(DeadLetter(letter_id, account, mqtt_topic, payload, reason, detail, arrival_ns))
 
     def _learn(self, batch: RecordBatch) -> None:
-        """Take in the types of a WriteRecords request that are new; the store rejects records with other ones."""
+        """Add the types that are new in a WriteRecords request; the store rejects records with other types."""
         _, types, texts, _ = self._known(batch.table)
         for name, measure_type in batch.types.items():
             if types.setdefault(name, measure_type) is MeasureType.VARCHAR and name in texts.open:

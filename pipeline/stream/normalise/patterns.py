@@ -1,4 +1,4 @@
-"""Which fields of payloads a table takes, by patterns of their names: `*`, `?` and `[…]`, case counts."""
+"""Which fields of payloads a table takes, by patterns of their names: `*`, `?` and `[…]`, case-sensitive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fnmatch import translate
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Taken is what one of `only` matches (none: everything) and none of `ignore`."""
+    """A field is taken if one of `only` matches (none: every field) and none of `ignore`."""
 
     ignore: tuple[str, ...] = ()
     only: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What each field of objects of one *shape* (the same keys in the same order) is, worked out once per shape."""
+"""The role of each field in objects of one *shape* (the same keys in the same order), computed once per shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.stream.normalise.fields import field_rules
 from pipeline.stream.normalise.measuring import MAX_MEASURES
 from pipeline.stream.normalise.routes import MeasureRule, Route
 
-if TYPE_CHECKING:  # a group holds the sources of its rows, a source's table holds plans
+if TYPE_CHECKING:  # a group has the sources of its rows, the table of a source has plans
     from pipeline.stream.normalise.source import Source
 
 
@@ -22,7 +22,7 @@ class Group:
     flat: list[Any] = field(default_factory=list)
 
     def only(self, positions: list[int], width: int) -> Group:
-        """The group of the messages at these positions."""
+        """The group with only the messages at these positions."""
         return Group(
             [self.rows[i] for i in positions],
             [self.sources[i] for i in positions],
@@ -42,10 +42,10 @@ class MeasureAt:
 class Plan:
     """The plan for one shape in one table.
 
-    is_fast    whether objects of this shape can become columns at all; else each is read by itself
-    is_nested  whether an object of this shape has had objects or arrays inside: then they are flattened first
-    is_flat    whether the shape is that of flattened objects, whose keys were counted while they were flattened
-    ignored    the positions of fields that the table's patterns leave
+    is_fast    whether objects of this shape can become columns at all; otherwise each is read by itself
+    is_nested  whether an object of this shape contained objects or arrays: then they are flattened first
+    is_flat    whether this is the shape of flattened objects, whose keys were counted during flattening
+    ignored    the positions of fields that the table's patterns ignore
     group      the messages collected and not yet processed
     """
 
@@ -75,6 +75,6 @@ class Plan:
         )
 
     def take(self) -> Group:
-        """The collected messages; collecting starts anew."""
+        """The collected messages; starts a new collection."""
         group, self.group = self.group, Group()
         return group

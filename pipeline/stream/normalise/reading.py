@@ -1,8 +1,8 @@
-"""One message at a time: from a payload to readings of a route, or the reason why not.
+"""A single message: from a payload to readings of a route, or the reason why not.
 
-This is the definition of what a payload becomes. The columns of `pipeline.partition.normalise.columns` are a faster way
-to the same result for the messages they can prove good; tests hold the two together. A message is taken apart as far as
-it can be understood: a field costs no other field, and an element of an array no other element.
+This is the definition of how a payload is read. The columns of `pipeline.stream.normalise.columns` are a faster way
+to the same result for messages that are proven to be good; tests compare the two. Of a message everything is used that
+can be understood: a bad field does not affect other fields, and a bad element of an array no other element.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The readings of one message; none: the table's patterns leave all of it.
+    """The readings of one message; none if the table's patterns ignore all of it.
 
-    new_types  the types of the measures that the table has not seen yet
-    claimed    how many of them the configuration does not name
-    given_up   the types of measures that were text, and whose names a number has now
-    bends      what was bent or left, by field
-    problem    why a part of it could not become a record
+    new_types  the types of the measures that are new to the table
+    claimed    how many of them are not configured
+    given_up   the types of measures that were text, and whose names numbers have now
+    bends      alterations by field
+    problem    why a part of the message could not become a record
     """
 
     readings: list[Reading]
@@ -63,11 +63,10 @@ def read(
     open_texts: Container[str] = (),
     asked: Container[str] = (),
 ) -> Message:
-    """What the payload becomes in a table whose measures have these types, and that takes `room` new ones.
+    """The readings of the payload in a table whose measures have these types, and that takes `room` new ones.
 
-    `open_texts`: measures of text that give their name up to a number; `asked`: those whose type an operator asked for.
-
-    Raises PayloadError if nothing of it can be kept; changes nothing.
+    `open_texts`: measures of text that may give their name up to a number; `asked`: those whose type an operator asked
+    for. Raises PayloadError if nothing can be kept; changes nothing.
     """
     its_bodies, dropped = bodies(decoded(payload), route)
     measuring = Measuring(route, types, room, open_texts, asked)
@@ -86,14 +85,14 @@ def read(
             is_left |= reading is None
             readings += [] if reading is None else [reading]
     if problem is not None and problem.reason is Reason.NO_MEASURES and (readings or is_left):
-        problem = None  # an element that holds nothing is no loss
+        problem = None  # an empty element is not a loss
     if problem is not None and not readings:
         raise problem
     return Message(readings, measuring.new_types, room - measuring.room, measuring.given_up, measuring.bends, problem)
 
 
 def dimension_value(value: Any) -> str | None:
-    """The dimension's value as text; None (absent) of null and of no text."""
+    """The value of the dimension as text; None (absent) for null and empty text."""
     if type(value) is str:
         return value or None
     if type(value) is int:
@@ -104,7 +103,7 @@ def dimension_value(value: Any) -> str | None:
 
 
 def _reading(body: Body, number: int, measuring: Measuring, times: _Times) -> Reading | None:
-    """The body as a reading; None if the table's patterns leave all that could be a measure."""
+    """The body as a reading; None if the table's patterns ignore all fields that could be measures."""
     route, fields = measuring.route, body.fields
     rules = field_rules(list(fields), route)
     there = [found for found, value in zip(rules, fields.values(), strict=True) if found and value is not None]
@@ -149,7 +148,7 @@ class _Times:
         if self._as_written is None:
             try:
                 self._as_written, _ = bodies(decimals(self._payload), self._route)
-            except (ValueError, RecursionError):  # only nearly JSON: what is known already stands
+            except (ValueError, RecursionError):  # not valid JSON: the value that is known is used
                 self._as_written = []
         return self._as_written[number].fields.get(time.field) if number < len(self._as_written) else None
 

@@ -1,5 +1,5 @@
-"""A *route*: which MQTT topics become records of which table, and how. Plain frozen values, made from the tables of a
-streamgauge.yaml.
+"""A *route*: which MQTT topics become records of which table, and how. Frozen values, made from the
+configured tables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_FUTURE_NS = 15 * 60 * 10**9  # Timestream: at most 15 minutes ahead of t
 
 
 class TimeUnit(enum.StrEnum):
-    """How a payload field holds a time: a number since 1970, or ISO 8601 text with an offset."""
+    """The form of a time in a payload field: a number since 1970, or ISO 8601 text with an offset."""
 
     S = "s"
     MS = "ms"
@@ -37,7 +37,7 @@ class TimeUnit(enum.StrEnum):
 
 
 class Arrays(enum.StrEnum):
-    """What an array inside a payload becomes: its JSON text, a field an element, a row an element, nothing."""
+    """What an array in a payload becomes: JSON text, a field per element, a row per element, nothing."""
 
     JSON = "json"
     INDEX = "index"
@@ -47,7 +47,7 @@ class Arrays(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimeField:
-    """The payload field that is the event time. `zone`: of text without an offset; None: such text is refused."""
+    """The payload field with the event time. `zone`: of text without an offset; None: such text is refused."""
 
     field: str
     unit: TimeUnit
@@ -56,7 +56,7 @@ class TimeField:
 
 @dataclass(frozen=True, slots=True)
 class MeasureRule:
-    """What a listed payload field becomes: the measure `name`; `type` None: what the value says, as if unlisted."""
+    """The measure that a listed payload field becomes: `name`; `type` None: by the value, as for an unlisted field."""
 
     name: str
     type: MeasureType | None = None
@@ -65,15 +65,15 @@ class MeasureRule:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way from MQTT topics to one table.
+    """Maps MQTT topics to one table.
 
     zone        template of the zone's name; None: the MQTT topic without its last level
     time        None: the time of arrival
     dimensions  payload fields that are dimensions too
     future_ns   how far ahead of its arrival a reading may be
     late_ns     how far behind; None: any
-    measures    by payload field (flattened); fields that are not listed become measures of their own name
-    arrays      what arrays become
+    measures    by payload field (flattened); unlisted fields become measures with their own name
+    arrays      how arrays are treated
     each        the field (flattened) whose elements are rows
     takes       whether a payload field (flattened) becomes a measure
     """
@@ -93,7 +93,7 @@ class Route:
     takes: Patterns = EVERY_FIELD
 
     def is_dimension(self, name: str) -> bool:
-        """Whether the table has, or may come to have, a dimension of this name from this route."""
+        """Whether this route gives, or may give, the table a dimension with this name."""
         return name in self.dimensions or self.topics.is_dimension(name)
 
 
@@ -143,12 +143,12 @@ def _rules(table: Table) -> dict[str, MeasureRule]:
             )
         rules[payload_field] = MeasureRule(target, measure_type, convert)
     for rule in tuple(rules.values()):
-        rules.setdefault(rule.name, MeasureRule(rule.name, rule.type))  # the measure's own name, if a field has it
+        rules.setdefault(rule.name, MeasureRule(rule.name, rule.type))  # a field with the measure's own name
     return rules
 
 
 def _types(table: Table) -> dict[str, MeasureType]:
-    """The type of each listed measure: the one a field of it is given; else double if it has a unit; else none."""
+    """The type of each listed measure: that of one of its fields; else double if it has a unit; else none."""
     types: dict[str, MeasureType] = {}
     for payload_field, measure in table.measures.items():
         target = measure.name or payload_field

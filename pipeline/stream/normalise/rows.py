@@ -1,4 +1,4 @@
-"""Rows of one table on their way to one batch: pieces made of columns or of single readings, put in log order."""
+"""Rows of one table for one batch: pieces of columns or of single readings, merged in log order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Piece:
 
 @dataclass(slots=True)
 class SingleRows:
-    """Rows that came one by one."""
+    """Rows that were read one by one."""
 
     rows: list[int] = field(default_factory=list)
     series: list[int] = field(default_factory=list)
@@ -33,7 +33,7 @@ class SingleRows:
     measures: list[dict[str, Scalar]] = field(default_factory=list)
 
     def add(self, row: int, series: int, time_ns: int, measures: dict[str, Scalar]) -> None:
-        """One more row; rows come in ascending order."""
+        """Add a row; rows are added in ascending order."""
         self.rows.append(row)
         self.series.append(series)
         self.time_ns.append(time_ns)

@@ -1,4 +1,4 @@
-"""A value as messages show it."""
+"""Values in messages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ _SHOWN = 80
 
 
 def shown(value: object) -> str:
-    """`value` as an error message shows it: not for ever."""
+    """`value` in the form of an error message, limited in length."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

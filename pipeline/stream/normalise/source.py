@@ -1,6 +1,6 @@
-"""Where messages come from: an MQTT topic of an account, the table that takes it, and its series there.
+"""The sources of messages: an MQTT topic of an account, its table, and its series.
 
-Found once per source and remembered, since devices publish to the same topic for years.
+Found once per source and cached, because devices publish to the same MQTT topic for years.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from store.record import MeasureType, SeriesIndex, SeriesKey
 
 MAX_DIMENSIONS = 128  # Timestream: dimensions per table
 MAX_DIMENSION_BYTES = 2_048  # Timestream: dimension names and values of one series
-MAX_PLANS = 1_024  # shapes remembered per table; more are a device that makes up field names
+MAX_PLANS = 1_024  # cached shapes per table; more mean that a device invents field names
 
 UNKNOWN = -1
 
@@ -32,7 +32,7 @@ UNKNOWN = -1
 class TableState:
     """A table of one account as normalise knows it: its series, the types of its measures, its plans by shape.
 
-    asked  measures whose type an operator asked for
+    `asked` are the measures whose type an operator asked for.
     """
 
     route: Route
@@ -44,9 +44,9 @@ class TableState:
     flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
 
     def room_for(self, source: Source) -> int:
-        """How many measures that nobody has configured a message of this source may bring.
+        """How many unconfigured measures a message of this source may add.
 
-        Of what is free when it first asks, a source has a quarter: whatever names it makes up, others find a place.
+        A source gets a quarter of what is free at its first request: so whatever names it invents, others find room.
         """
         free = MAX_COLUMNS - len(self.types) - (MORE not in self.types)
         if source.allowance is None:
@@ -63,7 +63,7 @@ class TableState:
         return plan
 
     def flattened(self, body: dict[str, Any], payload: bytes) -> tuple[Plan | None, Fields]:
-        """An object with objects inside as fields, and their plan; no plan if it is to be read by itself."""
+        """An object with nested objects as fields, and their plan; no plan if it has to be read by itself."""
         route = self.route
         flattener = Flattener(route.arrays, route.each)
         try:
@@ -83,34 +83,34 @@ class TableState:
 
 @dataclass(slots=True, eq=False)
 class Series:
-    """A series that was named; its id is UNKNOWN until the first record of it is good."""
+    """A series by name; its id is UNKNOWN until its first good record."""
 
     key: SeriesKey
     zone: str | None
     id: int = UNKNOWN
 
     def id_in(self, index: SeriesIndex) -> int:
-        """The id, made on first use."""
+        """The id, created on first use."""
         if self.id == UNKNOWN:
             self.id = index.id_of(self.key, self.zone)
         return self.id
 
 
 class Source:
-    """One MQTT topic of one account. `only` is its series where the payload names no dimensions, once known."""
+    """One MQTT topic of one account. `only` is its series if the payload has no dimensions, once known."""
 
     __slots__ = ("_dimensions", "_mqtt_topic", "_series", "allowance", "only", "table")
 
     def __init__(self, table: TableState, mqtt_topic: str, dimensions: TopicDimensions) -> None:
         self.table = table
         self.only = UNKNOWN
-        self.allowance: int | None = None  # of measures that it may bring; None: it has not asked yet
+        self.allowance: int | None = None  # how many measures it may add; None: not requested yet
         self._mqtt_topic = mqtt_topic
         self._dimensions = dimensions
         self._series: dict[DimensionValues, Series] = {}
 
     def series(self, values: DimensionValues) -> Series:
-        """The series whose payload dimensions have these values. Raises PayloadError: BAD_DIMENSION."""
+        """The series with these payload dimensions. Raises PayloadError: BAD_DIMENSION."""
         series = self._series.get(values)
         if series is None:
             series = self._name(values)

@@ -1,9 +1,9 @@
-"""What one call found for one table, processed: columns where they can be proven good, single readings where not.
+"""Processes the messages of one call for one table: as columns if they are proven to be good, otherwise one by one.
 
-The kind of a measure is decided by the first good message that has it, in log order; of text, by the first two series
-(`pipeline.partition.normalise.texts`). So a group whose measures all have their types becomes columns at once; a group
-with a measure that is not decided waits, and its messages are read one by one, in order with all other single ones,
-until it is.
+The first good message with a measure, in log order, decides its type; text is decided by the first two series
+(`pipeline.stream.normalise.texts`). So a group whose measures all have their types becomes columns at once. A group
+with an undecided measure waits, and its messages are read one by one, in order with all other single ones, until it is
+decided.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TableWork:
     _rows: SingleRows = field(default_factory=SingleRows)
 
     def run(self) -> None:
-        """Turn everything collected into `pieces` and `refused`."""
+        """Turn all collected messages into `pieces` and `refused`."""
         waiting: dict[int, tuple[Plan, Group]] = {}
         for number, plan in enumerate(self.plans):
             group = plan.take()
@@ -113,7 +113,7 @@ class TableWork:
             self._give_up(name, kind)
 
     def _give_up(self, name: str, kind: MeasureType) -> None:
-        """A number has the name of a measure of text: the texts of this call, too, go beside it."""
+        """A number gets the name of a measure of text: the texts of this call are stored under another name too."""
         table, beside = self.table, text_beside(name, self.table.route)
         table.types[name] = kind
         table.texts.give_up(name, kind)
@@ -138,7 +138,7 @@ class TableWork:
         )
 
     def _columns(self, plan: Plan, group: Group) -> list[Single]:
-        """Make a piece of what of this settled group can be proven good; the others."""
+        """Make a piece of the good messages of this settled group; returns the others."""
         suspects: list[Single] = []
         while group.rows:
             bad = self._try_columns(plan, group)
@@ -163,7 +163,7 @@ class TableWork:
             measure_type = self._type_of(rule.name, rule.type)
             if measure_type is None:
                 has_nulls = True
-                continue  # settled, so null in all of them
+                continue  # settled, so it is null in all of them
             column, suspects = measure_column(group.flat[measure.position :: plan.width], measure_type, rule.convert)
             if column is None:
                 return suspects or list(range(len(group.rows)))
@@ -189,7 +189,7 @@ class TableWork:
         return []
 
     def _count(self, plan: Plan, group: Group) -> None:
-        """Note what columns bend: names that were made safe, and fields that the patterns leave."""
+        """Count alterations of columns: names that were made safe, and fields that the patterns ignore."""
         bent = [(measure.position, Bend.RENAMED) for measure in plan.measures if measure.is_renamed]
         for position, bend in (*bent, *((position, Bend.IGNORED) for position in plan.ignored)):
             values = group.flat[position :: plan.width]
@@ -197,7 +197,7 @@ class TableWork:
                 self.bends[plan.shape[position], bend] += count
 
     def _repeated(self, plan: Plan, group: Group) -> list[int]:
-        """The messages with a null that may hide a value: the same key may stand there twice."""
+        """The messages with a null that may hide a value, because the same key may occur twice."""
         width, payloads = plan.width, self.call.payloads
         return [
             i
@@ -219,7 +219,7 @@ class TableWork:
         return (None, suspects) if suspects else (time_ns, [])
 
     def _series(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
-        """The series ids; called last, since it makes series that are new."""
+        """The series ids. Called last, because it creates new series."""
         if plan.dimensions:
             return self._series_by_payload(plan, group)
         ids = [source.only for source in group.sources]
@@ -261,7 +261,7 @@ def _has_object(values: list[Any]) -> bool:
 
 
 def _objects_at(positions: tuple[int, ...], width: int, group: Group) -> list[int]:
-    """The messages that have an object or an array at one of these positions."""
+    """The messages with an object or an array at one of these positions."""
     found = {
         i
         for position in positions

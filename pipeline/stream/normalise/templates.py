@@ -1,9 +1,9 @@
-"""Which MQTT topics a template takes, and the dimensions it reads from their levels.
+"""Which MQTT topics a template matches, and the dimensions that it reads from their levels.
 
-A template is an MQTT topic filter (3.1.1, section 4.7) in which `{name}` takes one level and makes it a dimension.
-`+` and `#` take levels without making dimensions, except that the template `#` alone calls the levels topic_1, topic_2,
-and so on. As section 4.7.2 has it, a template that begins with a wildcard takes no topic that begins with `$`. An empty
-level gives no dimension. That a template is well formed is checked by the configuration.
+A template is an MQTT topic filter (3.1.1, section 4.7) in which `{name}` matches one level and makes it a dimension.
+`+` and `#` match levels without making dimensions, but the template `#` alone names the levels topic_1, topic_2, and so
+on. According to section 4.7.2, a template that begins with a wildcard does not match a topic that begins with `$`. An
+empty level gives no dimension. The configuration checks that a template is valid.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TopicDimensions = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class TopicTemplate:
-    """A parsed template; `names` are the dimensions it names, in order."""
+    """A parsed template; `names` are its dimensions, in order."""
 
     text: str
     names: tuple[str, ...] = field(init=False)
@@ -28,7 +28,7 @@ class TopicTemplate:
         object.__setattr__(self, "_levels", tuple(self.text.split("/")))
 
     def match(self, mqtt_topic: str) -> TopicDimensions | None:
-        """The dimensions that `mqtt_topic` gives, or None if this template does not take it."""
+        """The dimensions of `mqtt_topic`, or None if this template does not match it."""
         if mqtt_topic.startswith("$") and self._levels[0][0:1] in ("#", "+", "{"):
             return None
         levels = mqtt_topic.split("/")
@@ -36,7 +36,7 @@ class TopicTemplate:
             return tuple((f"topic_{number}", level) for number, level in enumerate(levels, start=1) if level)
         wanted = self._levels
         if wanted[-1] == "#":
-            wanted = wanted[:-1]  # takes its parent level too: section 4.7.1.2
+            wanted = wanted[:-1]  # matches its parent level too: section 4.7.1.2
             if len(levels) < len(wanted):
                 return None
         elif len(levels) != len(wanted):
@@ -51,5 +51,5 @@ class TopicTemplate:
         return tuple(found)
 
     def is_dimension(self, name: str) -> bool:
-        """Whether a dimension of this name may come from a topic that the template takes."""
+        """Whether an MQTT topic that the template matches may have a dimension with this name."""
         return name in self.names or (self.text == EVERYTHING and is_numbered_level(name))

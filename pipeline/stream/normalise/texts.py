@@ -1,10 +1,9 @@
-"""Measures of text that may still give their name up to a number, so that one bad first value harms no fleet.
+"""Measures of text that may still give their name up to a number, so that one bad first value does not affect a fleet.
 
-A measure that the configuration gives no type, and that came as text first, is *open* while only one series has sent
-text for it that says something (not empty, no word for "no value"): the first number that comes has the name, and the
-texts are read beside it (`<name>_text`). Once a second series sends text it is a measure of text, and a number goes
-beside it. Which series has sent text is known since the worker's start; that a measure is open or not is kept by the
-store.
+A measure without a configured type that arrived first as text is *open* while only one series has sent meaningful text
+for it (not empty, not a word for "no value"): the first number gets the name, and the texts are stored as
+`<name>_text`. When a second series sends text, the measure stays text, and numbers are stored under another name. Which
+series has sent text is known since the worker's start; whether a measure is open is saved by the store.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ TypeDecision: TypeAlias = tuple[TableId, str, MeasureType]
 
 @dataclass(slots=True)
 class Texts:
-    """The open measures of one table: the only series that has sent text, None if none has since the start.
+    """The open measures of one table, each with the only series that has sent text; None if none has since the start.
 
-    news  what was decided and the store does not know yet
+    `news` are decisions that the store does not know yet.
     """
 
     open: dict[str, Hashable] = field(default_factory=dict)
     news: dict[str, MeasureType] = field(default_factory=dict)
 
     def begin(self, measures: Iterable[str]) -> None:
-        """These came as text now for the first time."""
+        """These measures arrived as text for the first time."""
         for measure in measures:
             self.open.setdefault(measure, None)
 
@@ -44,11 +43,11 @@ class Texts:
                 self.settle(measure)
 
     def settle(self, measure: str) -> None:
-        """It is a measure of text for good."""
+        """The measure stays text."""
         self.open.pop(measure, None)
         self.news[measure] = MeasureType.VARCHAR
 
     def give_up(self, measure: str, measure_type: MeasureType) -> None:
-        """A number has its name."""
+        """A number gets its name."""
         self.open.pop(measure, None)
         self.news[measure] = measure_type

@@ -1,11 +1,11 @@
-"""The value of one measure, by its type: what a JSON scalar becomes in a column of that type.
+"""The value of one measure by its type: what a JSON scalar becomes in a column of that type.
 
-A type is, in this order, the one the table has for the measure already, the one configured, the one the value says: a
-number is a double however it is written, true and false are booleans, text is varchar. What does not fit its column is
-no fault of the message's: it goes *beside* it, to the measure `<name>_double`, `<name>_boolean` or `<name>_text`.
-Text is read as a number where the column is one; words that say that there is no value are no value, except in a column
-of text. Empty text is no value in a column of something else, and text where nobody knows yet. A column whose type is
-configured takes a little more: the booleans as 1 and 0 and the other way round, and every scalar as text.
+The type is, in this order: that of the existing measure, the configured one, or that of the value: every number is a
+double, true and false are booleans, text is varchar. A value that does not fit its column does not affect its message:
+it is stored in another measure, `<name>_double`, `<name>_boolean` or `<name>_text`. Text is read as a number if the
+column is one; words for "no value" are no value, except in a column of text. Empty text is no value in a column of
+another type, and text if the type is not decided yet. A column with a configured type accepts a little more: booleans
+as 1 and 0 and vice versa, and every scalar as text.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from store.record import MeasureType
 MAX_EXACT = 2**53  # integers up to here are exact in a double
 _BIGINT_MIN, _BIGINT_MAX = -(2**63), 2**63 - 1
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_MAX_DIGITS = 400  # of text that is read as a number; longer ones are text
+_MAX_DIGITS = 400  # of text that is read as a number; longer text stays text
 
-# What devices and their libraries write where they have no value: Home Assistant, Node-RED, C's printf, weather
+# What devices and their libraries write if they have no value: Home Assistant, Node-RED, C's printf, weather
 # stations. In lower case.
 _NO_NUMBER = (sign + word for sign in ("", "+", "-") for word in ("nan", "inf", "infinity"))
 NOTHING = frozenset(
@@ -38,8 +38,8 @@ _TRUE, _FALSE = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
 class Verdict(enum.Enum):
     """Why a value is not in its column."""
 
-    ABSENT = enum.auto()  # it says that there is none
-    BESIDE = enum.auto()  # it goes beside the column
+    ABSENT = enum.auto()  # it means "no value"
+    BESIDE = enum.auto()  # it is stored in another column
 
 
 ABSENT: Final = Verdict.ABSENT
@@ -57,24 +57,24 @@ def type_said_by(value: Scalar) -> MeasureType:
 
 
 def says_nothing(value: Scalar) -> bool:
-    """Whether it is a word, or a number that is none, for "no value"."""
+    """Whether it means "no value": a word for it, or a number that is not finite."""
     if isinstance(value, str):
         return value.strip().lower() in NOTHING
     return isinstance(value, float) and not math.isfinite(value)
 
 
 def is_word(value: Scalar) -> bool:
-    """Whether it is text that says something."""
+    """Whether it is meaningful text."""
     return isinstance(value, str) and not says_nothing(value)
 
 
 def is_text(value: Scalar) -> bool:
-    """Whether it makes a measure whose type nobody decided one of text: empty text does, "unknown" does not."""
+    """Whether it makes an undecided measure one of text: empty text does, "unknown" does not."""
     return is_word(value) or (isinstance(value, str) and not value.strip())
 
 
 def number_of(text: str) -> int | float | None:
-    """The number that the whole of `text` is, else None; beyond a double, infinite."""
+    """The number that the whole `text` is, else None; infinite beyond a double."""
     text = text.strip()
     if len(text) > _MAX_DIGITS or _NUMBER.fullmatch(text) is None:
         return None
@@ -82,7 +82,7 @@ def number_of(text: str) -> int | float | None:
 
 
 def fitted(value: Scalar, column: MeasureType, convert: Conversion | None, *, is_configured: bool) -> Fitted:
-    """`value` as a column of this type has it. `is_configured`: the type stands in the configuration."""
+    """`value` in a column of this type. `is_configured`: the type is configured."""
     if column is MeasureType.VARCHAR:
         if isinstance(value, str):
             return value
@@ -122,7 +122,7 @@ def _double(value: float, convert: Conversion | None) -> Fitted:
 
 
 def _bigint(value: float, convert: Conversion | None) -> Fitted:
-    """An integer; also one written 21.0 or 1e3, as far as a double tells integers apart."""
+    """An integer, also written as 21.0 or 1e3, if a double represents it exactly."""
     if convert is not None:
         return BESIDE  # the configuration refuses it
     if isinstance(value, float) and (not value.is_integer() or abs(value) > MAX_EXACT):

@@ -1,1 +1,1 @@
-"""What a worker holds of [readings]: for each partition that is its own, a normaliser, a store, the rules' state."""
+"""The partitions of [readings] that a worker owns: each has a normaliser, a store, and rule state."""

@@ -1,4 +1,4 @@
-"""Putting the parts of a partition together over a store that is open."""
+"""Assembles a partition over an open store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.store import Store
 
 
 def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int) -> Partition:
-    """The partition `number`, to be read from where store and rules left off. `rules` has loaded its state."""
+    """The partition `number`, ready to be read from the positions of store and rules. `rules` has loaded its state."""
     partition_id = admin.partition_id(READINGS, number)
     extent = admin.extent(READINGS, number)
     start = start_offset(store, rules, admin, number)
@@ -50,9 +50,11 @@ def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
 
 
 def start_offset(store: Store, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
-    """Where reading begins: at the lower of store and rules, each skips what it has; None if nothing ever was read."""
+    """Where reading begins: at the lower position of store and rules, as each skips what it has; None if nothing was
+    ever read.
+    """
     partition_id = admin.partition_id(READINGS, number)
     replay_from = store.replay_from(partition_id)
-    # a low watermark of 0 was never saved, or is lost: the rules go through all that the log still has
+    # a low watermark of 0 was never saved, or is lost: the rules read the whole log again
     low_watermark = rules.low_watermark or admin.extent(READINGS, number).first
     return None if replay_from is None else min(replay_from, low_watermark)

@@ -1,7 +1,9 @@
-"""The partitions that the log gives this worker: taken from where their last owners left off, and revoked saved.
+"""Loads the partitions that are assigned to this worker, from the positions of their last owners, and saves revoked
+ones.
 
-The embedded log gives all it has, once; Kafka some, at each rebalance. Then all are revoked, and what comes is taken
-up anew: nothing in memory has to be proven to be still true. What was not saved comes again from the log.
+The embedded log assigns all partitions once; Kafka assigns some at each rebalance. At a rebalance all partitions are
+revoked, and the assigned ones are loaded again, so nothing in memory can be out of date. What was not saved is read
+from the log again.
 """
 
 from __future__ import annotations
@@ -35,13 +37,13 @@ class PartitionManager:
     """Opens, saves and closes partitions. Methods without `async` may block for milliseconds."""
 
     def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet) -> None:
-        """Open what is shared. Raises StoreError."""
+        """Open the shared store. Raises StoreError."""
         self._admin = admin
         self._rules = rules
         self._routes = routes_from(config.tables)
         self._partition_ids = [admin.partition_id(READINGS, number) for number in range(admin.partitions_of(READINGS))]
-        self._level = logging.INFO if admin.others_take_over else logging.DEBUG  # alone, all are always its own
-        self._saving = threading.Lock()  # upkeep of a store, and the last flush before it is revoked
+        self._level = logging.INFO if admin.others_take_over else logging.DEBUG  # a lone worker always owns all
+        self._saving = threading.Lock()  # held during upkeep of a store, and during the last flush before it is revoked
         self.store = SharedStore.open(
             config.magnetic_url,
             config.layout.data_dir,
@@ -56,11 +58,11 @@ class PartitionManager:
         self._fenced: Partition | None = None
 
     def table_names(self) -> set[str]:
-        """The names (database.table) of all tables there are, of every account."""
+        """The names (database.table) of all existing tables of every account."""
         return {f"{info.table.database}.{info.table.table}" for info in self.store.catalog.all_tables()}
 
     async def assigned(self, numbers: set[int]) -> None:
-        """These partitions of [readings], and no others, are this worker's from here on."""
+        """Own exactly these partitions of [readings] from now on."""
         began_s = time.monotonic()
         taken = await asyncio.gather(*(asyncio.to_thread(self._load, number) for number in sorted(numbers)))
         for partition in taken:
@@ -73,9 +75,9 @@ class PartitionManager:
         log.log(self._level, "loaded %d partitions in %.2f s", len(taken), time.monotonic() - began_s)
 
     async def revoked(self) -> None:
-        """Every partition may be another worker's in a moment: save what is not saved.
+        """Save all partitions and give them up, because they may be assigned to other workers.
 
-        What cannot be saved now comes again from the log.
+        What cannot be saved is read from the log again.
         """
         for partition in self.owned:
             self.owned.remove(partition)
@@ -88,17 +90,17 @@ class PartitionManager:
             log.log(self._level, "revoked partition %d of [%s]", partition.number, READINGS)
 
     def start_offset(self, number: int) -> int | None:
-        """The first offset of an owned partition that must be read; None if nothing ever was."""
+        """The first offset of an owned partition to read; None if nothing was ever read."""
         partition = self.owned.get(number)
         if partition is None:
             raise LogError(f"partition {number} of [{READINGS}] was revoked while it was loaded")
         return start_offset(partition.store, partition.rules, self._admin, number)
 
     def maintain(self) -> None:
-        """One pass of upkeep over the stores. Called by one background thread.
+        """One pass of maintenance over the stores. Called by one background thread.
 
-        A store that was fenced (another worker wrote in its place, or a table was deleted under it) saves nothing
-        any more: `on_fenced` is to have all partitions loaded again.
+        A store that was fenced (another worker wrote in its place, or a table was deleted meanwhile) saves nothing any
+        more: then `on_fenced` is called, to have all partitions loaded again.
         """
         for partition in self.owned:
             with self._saving:
@@ -110,11 +112,11 @@ class PartitionManager:
                 self.on_fenced()
 
     async def save(self) -> None:
-        """Make everything durable that is still this worker's: for a graceful end."""
+        """Make everything of this worker durable: for a graceful end."""
         await self.revoked()
 
     def close(self) -> None:
-        """Let go of everything, without saving."""
+        """Close everything, without saving."""
         self.store.close()
 
     def _load(self, number: int) -> Partition:
@@ -128,7 +130,7 @@ class PartitionManager:
         return partition_over(store, rules, self._routes, self._admin, number)
 
     def _former(self, partition_id: str) -> str | None:
-        """The same partition of the log before, where that was lost or replaced."""
+        """The same partition of the previous log, if that was lost or replaced."""
         place = partition_id.partition("/")[2]
         known = self.store.catalog.partitions
         return next(
@@ -136,7 +138,7 @@ class PartitionManager:
         )
 
     def _commit(self, former: str) -> None:
-        """Commit the pending rows of a log that is gone: nothing else has them."""
+        """Commit the pending rows of a lost log: they are stored nowhere else."""
         store = self.store.take(former)
         try:
             store.commit_all()
@@ -161,7 +163,9 @@ class PartitionManager:
 
 
 def process_began_ns() -> int:
-    """When this worker read its configuration, or a little before: the gateway may have come up sooner than the log
-    was opened here, and what it took in since is in the units of now.
+    """When this worker read its configuration, or a little earlier.
+
+    The gateway may have started before the log was opened here; the messages that it received since are in the current
+    units.
     """
     return int(psutil.Process().create_time() * 1e9)

@@ -1,4 +1,4 @@
-"""The partitions a worker owns now, and how far it has come in all of them."""
+"""The partitions that a worker owns now, and its progress in all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class OwnedPartitions:
     """Partitions by number. The worker's event loop adds and removes them; other threads may read."""
 
     def __init__(self, total: int, partitions: Sequence[Partition] = ()) -> None:
-        """`total` is how many partitions [readings] has."""
+        """`total` is the number of partitions of [readings]."""
         self._total = total
         self._by_number = {partition.number: partition for partition in partitions}
         self._is_assigned = bool(partitions)
@@ -27,11 +27,11 @@ class OwnedPartitions:
         return len(self._by_number)
 
     def get(self, number: int) -> Partition | None:
-        """The partition, or None where it is not this worker's."""
+        """The partition, or None if this worker does not own it."""
         return self._by_number.get(number)
 
     def ready(self, numbers: Iterable[int]) -> list[Partition]:
-        """These partitions. Raises NotOwned if one is not this worker's, or is replayed yet."""
+        """These partitions. Raises NotOwned if one is not owned, or is still replayed."""
         return [self._ready(number) for number in numbers]
 
     def _ready(self, number: int) -> Partition:
@@ -45,32 +45,34 @@ class OwnedPartitions:
 
     @property
     def are_all(self) -> bool:
-        """Whether every series there is is in one of them."""
+        """Whether this worker owns all partitions, and so has every series."""
         return len(self) == self._total
 
     def has_assignment(self) -> None:
-        """What is this worker's is known: before, it is not known either how much is to be replayed."""
+        """Record that the assignment is known; before, it is also unknown how much is to be replayed."""
         self._is_assigned = True
 
     def add(self, partition: Partition) -> None:
-        """It is this worker's from here on."""
+        """This worker owns it from now on."""
         self._by_number = {**self._by_number, partition.number: partition}
 
     def remove(self, partition: Partition) -> None:
-        """It is not this worker's any more."""
+        """This worker does not own it any more."""
         partition.is_open = False
         self._by_number = {number: other for number, other in self._by_number.items() if other is not partition}
 
-    # How far it has come: as `Progress` of one partition, over all
+    # The progress over all partitions, as `Progress` of one
 
     @property
     def frames_to_replay(self) -> int:
-        """Frames the log held when their partitions were taken, and that are not applied yet."""
+        """Frames that the log had when their partitions were assigned, and that are not applied yet."""
         return sum(partition.progress.frames_to_replay for partition in self)
 
     @property
     def has_replayed(self) -> bool:
-        """Whether what the log held when each partition was taken is applied: from then on counts do not fall."""
+        """Whether everything is applied that the log had when the partitions were assigned: from then on counts do not
+        decrease.
+        """
         return self._is_assigned and all(partition.progress.has_replayed for partition in self)
 
     @property
@@ -80,5 +82,5 @@ class OwnedPartitions:
 
     @property
     def lag_s(self) -> float:
-        """Seconds that the oldest message has waited which is not applied; 0 when none waits."""
+        """How long the oldest unapplied message has waited, in seconds; 0 if none waits."""
         return max((partition.progress.lag_s for partition in self), default=0.0)

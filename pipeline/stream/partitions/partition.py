@@ -1,8 +1,8 @@
-"""One partition of [readings] in the hands of the worker that owns it: everything that is processed in its order.
+"""One partition of [readings] on the worker that owns it: everything that is processed in its order.
 
-The embedded log has one partition, and its worker owns it from start to end. On a log with several, partitions come
-and go with the assignment; what comes after a partition was let go (a batch that was still on its way) finds it
-closed, and changes nothing: the next owner reads the same frames again.
+The embedded log has one partition, which its worker owns from start to end. With several partitions, rebalances assign
+and revoke them. A batch that arrives after its partition was revoked finds it closed and changes nothing: the next
+owner reads the same frames again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from store.store import Store
 class Partition:
     """The worker's parts for the partition `number`, whose name in positions is `id`.
 
-    next_offset  of the first frame that is not normalised yet: earlier ones that come again change nothing
-    is_open      whether it is still this worker's
+    next_offset  of the first frame that is not normalised yet: earlier ones that are read again change nothing
+    is_open      whether this worker still owns it
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The rules' state of a partition, and where it is kept: what an owner leaves for the next one."""
+"""The rule state of a partition, and where it is saved for the next owner."""
 
 from pipeline.stream.rule_state.keep import RuleKeep
 from pipeline.stream.rule_state.state import RuleState

@@ -1,6 +1,6 @@
-"""Where the state of a partition's rules is kept: beside the magnetic tier, for whoever owns the partition next.
+"""Saves the rule state of a partition next to the magnetic tier, for the next owner of the partition.
 
-Each snapshot is named by the offset it covers, and the highest counts (`store.state.keep`).
+Each snapshot is named by the offset that it covers; the highest is valid (`store.state.keep`).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ LOW_WATERMARK = "rules/floor"
 
 
 class RuleKeep:
-    """What is kept of the rules in `partition_id`. Its methods may block."""
+    """The saved rule state of `partition_id`. Its methods may block."""
 
     def __init__(self, keep: PartitionState, partition_id: str) -> None:
         self.partition_id = partition_id
         self._keep = keep
-        self._saved: dict[TableId, int] = {}  # up to where
+        self._saved: dict[TableId, int] = {}  # up to which offset
 
     def low_watermark(self) -> int:
-        """The next offset as last saved; 0 where there is none.
+        """The saved low watermark; 0 if there is none.
 
-        What is damaged is reported; nothing is lost: the log holds what no low watermark covers, and each block skips
-        what its state has seen.
+        A damaged one is logged; nothing is lost, because the log has everything above the low watermark, and each block
+        skips what its state has seen.
         """
         try:
             kept = self._keep.latest(LOW_WATERMARK)
@@ -41,7 +41,7 @@ class RuleKeep:
         return 0 if kept is None else kept[0]
 
     def blocks(self) -> Iterable[tuple[TableId, bytes, str]]:
-        """What is kept of each block, and where, for people. Of a damaged one nothing: it is reported."""
+        """The saved state of each block, and its place for messages. A damaged state is logged and left out."""
         for kind in self._keep.kinds(BLOCKS):
             names = [unquote(part) for part in kind.removeprefix(BLOCKS).split("/")]
             if len(names) != 3:
@@ -50,38 +50,38 @@ class RuleKeep:
                 kept = self._keep.latest(kind)
             except StoreFormatError as error:
                 log.warning("the rules of %s start with empty state: %s", TableId(*names), error)
-                self._keep.forget(kind)  # what is saved next may be good for less
+                self._keep.forget(kind)  # the next one may cover a lower offset
                 continue
             if kept is not None:
                 yield TableId(*names), kept[1], f"{self.partition_id}/{kind}"
 
     def inherit(self, former: RuleKeep) -> None:
-        """Keep what `former` has of blocks of which nothing is kept here."""
+        """Copy the state of `former` for blocks without a state here."""
         known = set(self._keep.kinds(BLOCKS))
         for block, data, _ in former.blocks():
             if kind_of(block) not in known:
                 self._keep.save(kind_of(block), 0, data)
 
     def save(self, block: TableId, data: bytes, offset: int) -> None:
-        """Keep `data`, which covers offsets up to `offset`, in the place of what was kept of `block`.
+        """Save `data`, which covers offsets up to `offset`, instead of the previous state of `block`.
 
-        A state is a function of the log: nothing new is to be kept of the same offset.
+        State is a function of the log, so a second state for the same offset is not saved.
         """
         if offset >= 0 and self._saved.get(block) != offset:
             self._keep.save(kind_of(block), offset, data)
             self._saved[block] = offset
 
     def remove(self, block: TableId) -> None:
-        """Keep nothing of `block`."""
+        """Remove the state of `block`."""
         self._keep.forget(kind_of(block))
         self._saved.pop(block, None)
 
     def save_low_watermark(self, low_watermark: int) -> None:
-        """Keep this."""
+        """Save the low watermark."""
         self._keep.save(LOW_WATERMARK, low_watermark, b"")
 
 
 def kind_of(block: TableId) -> str:
-    """As what the state of `block` is kept."""
+    """The kind under which the state of `block` is saved."""
     names = (quote(name, safe="").replace(".", "%2E") for name in (block.account, block.database, block.table))
     return BLOCKS + "/".join(names)

@@ -1,7 +1,7 @@
-"""The rules' state of one partition, and where it is kept: one snapshot per block, each with the position it covers.
+"""The rule state of one partition and its saved form: one snapshot per block, each with the position that it covers.
 
-A pass saves every block, one at a time. The *low watermark* is how far the engine had come when the last whole pass
-began: every frame below it is covered by what is kept.
+A pass saves every block, one at a time. The *low watermark* is the position of the engine when the last complete pass
+began: the saved state covers every frame below it.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ log = logging.getLogger(__name__)
 
 
 class RuleState:
-    """An engine with its state kept. Used by the worker's event loop only, but for `load`."""
+    """An engine whose state is saved. Used only by the worker's event loop, except for `load`."""
 
     def __init__(self, engine: Engine, keep: RuleKeep) -> None:
         self.engine = engine
         self.changing = asyncio.Lock()  # held from a batch's evaluation until its alerts are durable
         self._keep = keep
-        self._ended: list[Transition] = []  # not told yet: until then, what is kept stays as it is
+        self._ended: list[Transition] = []  # not appended yet: until then, the saved state does not change
         self._useless: list[TableId] = []
         self._next: int | None = None
-        self.low_watermark = 0  # frames below this offset are covered by what is saved
+        self.low_watermark = 0  # the saved state covers frames below this offset
 
     def load(self, former: RuleKeep | None = None) -> None:
-        """Take up what is kept; before a pass was saved whole, also of `former`, whose log is gone.
+        """Load the saved state; before the first complete pass also that of `former`, whose log is lost.
 
-        What this program cannot read is reported, and its block starts afresh; what is kept of a block without rules
-        goes, so that a rule which comes back later does not take up an old state. Alerts whose rules are not there any
-        more, or are others, are to be told as resolved (`tell_ended`).
+        A state that this program cannot read is logged, and its block starts empty. The state of a block without rules
+        is removed, so that a rule which is added again later does not use an old state. Alerts whose rules were removed
+        or changed are to be resolved (`tell_ended`).
         """
         self.low_watermark = self._keep.low_watermark()
         if not self.low_watermark and former is not None:
@@ -55,7 +55,7 @@ class RuleState:
             self._remove_useless()
 
     async def tell_ended(self, append: Callable[[bytes], Awaitable[Any]]) -> None:
-        """Append to [alerts] what ended because nothing judges it any more; called about each second."""
+        """Append resolved events of alerts that no rule judges any more to [alerts]; called about each second."""
         async with self.changing:
             gone, ended = self.engine.forget_deleted()
             self._useless += gone
@@ -83,9 +83,9 @@ class RuleState:
         self.engine.advance(self._keep.partition_id, offset)
 
     async def save_pass(self) -> None:
-        """Save every block once, a block at a time, then move the low watermark."""
+        """Save every block once, one at a time, then move the low watermark."""
         if self._ended:
-            return  # saved now, they would be forgotten untold
+            return  # if the state were saved now, these alerts would never be resolved
         began_s = time.perf_counter()
         reached = self._next
         for block in list(self.engine.blocks()):

@@ -1,5 +1,5 @@
-"""The stages of the stream, each named <reads>_to_<writes>: the listing of this folder tells the path.
+"""The stages of the stream, named <reads>_to_<writes>: the listing of this folder shows the path.
 
-A stage reads, calls, writes and counts; what it decides about data is decided in the modules it calls. One that fails
-for a reason that is not the data's fault lets the error out: the worker stops, and starts again from its own positions.
+A stage reads, calls, writes and counts; the modules that it calls make all decisions about data. If a stage fails for a
+reason other than the data, it raises the error: the worker stops, and starts again from its own positions.
 """

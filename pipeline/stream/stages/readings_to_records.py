@@ -1,7 +1,7 @@
-"""[readings] → normalise → the records channel; what cannot become a record goes to [dead_letters] first.
+"""[readings] → normalise → the records channel; messages that cannot become records first go to [dead_letters].
 
-The dead letters are durable in the log before the records go on: once the store's position has passed a frame, nothing
-would make its dead letters again.
+The dead letters are durable in the log before the records are passed on: after the store's position has passed a frame,
+its dead letters would not be created again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.work_batch import WorkBatch
 
-# A work batch closes when one of these is reached: large enough that its fixed costs vanish (of small frames of many
-# tables, each table has a few rows), small beside the second within which a reading is to be queryable.
+# A work batch closes when one of these is reached. It is large enough for its fixed costs to be negligible (with small
+# frames of many tables, each table has a few rows), and small compared with the second within which a reading must be
+# queryable.
 MAX_FRAMES = 512
 MAX_BYTES = 4_000_000
 WITHIN_S = 0.1
@@ -39,9 +40,9 @@ async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_d
             by_partition.setdefault(event.message.partition, []).append(event.message)
         for number, messages in by_partition.items():
             partition = partitions.get(number)
-            if partition is not None:  # else it was let go meanwhile: its next owner reads these again
+            if partition is not None:  # otherwise it was revoked meanwhile: its next owner reads these again
                 await _normalise(partition, messages, partitions.bent, append_dead_letters, put)
-        await asyncio.sleep(0)  # catching up, the buffer is always full: let the other tasks have their turn
+        await asyncio.sleep(0)  # during a replay the buffer is always full: let other tasks run
 
 
 async def _normalise(

@@ -1,4 +1,4 @@
-"""The records channel → the store; whoever waits for a WriteRecords request is told its outcome."""
+"""The records channel → the store. Callers that wait for a WriteRecords request get its outcome."""
 
 from __future__ import annotations
 
