@@ -1,4 +1,4 @@
-"""The gateway: a process that takes in what devices publish over MQTT, and acknowledges it once the log has it.
+"""The gateway: a process that receives what devices publish over MQTT, and acknowledges it when it is in the log.
 
 `serve` is the server on a given event loop; `run` is the process.
 """

@@ -1,12 +1,14 @@
-"""What devices publish → [readings]: the messages of one *ack batch* become one frame, one append, and then PUBACKs.
+"""MQTT messages → [readings]: the messages of one *ack batch* become one frame and one append, and then get their
+PUBACKs.
 
-What a gateway knows to be no reading (`reject`) travels in a frame of its own, beside that of the others.
-On a log with several partitions they become a frame for each partition that some of them belong to.
-The rules: a PUBACK leaves only when all frames of its batch and of those before it are durable, so PUBACKs keep the
-order of PUBLISHes. One *flight* of appends is under way at a time; what arrives meanwhile is the next one. So a frame
-the log did not take (LogFull, LogUnavailable) is offered again before any later one of its partition, nothing is
-dropped, and what waits for the log is bounded: past `max_waiting_*` the gateway is told to stop reading (`is_pressed`),
-and told again when half of it has gone.
+Messages that the gateway rejects (`reject`) are in another frame of the same batch. On a log with several partitions a
+batch becomes one frame for each partition that its messages belong to.
+
+The rules: a PUBACK is sent only when all frames of its batch and of earlier ones are durable, so PUBACKs keep the order
+of PUBLISHes. Only one *flight* of appends is in progress at a time; messages that arrive meanwhile form the next one.
+So a frame that the log refused (LogFull, LogUnavailable) is appended again before any later one of its partition,
+nothing is dropped, and the data that waits for the log is bounded: above `max_waiting_*` the gateway has to stop
+reading (`is_pressed`), until half of it is in the log.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitioning import Partitioner
 
-RETRY_S = 0.25  # how long a refused frame waits for the log to drain before it is offered again
-PARTITIONED_CLOSE_AFTER_S = 0.1  # partitions divide batches: a longer wait keeps their frames worth an append
+RETRY_S = 0.25  # the delay before a refused frame is appended again, while the log drains
+PARTITIONED_CLOSE_AFTER_S = 0.1  # partitions divide batches: with a longer wait their frames are still large
 
-Refusal = LogFull | LogUnavailable  # what passes
+Refusal = LogFull | LogUnavailable  # temporary errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class BatchSettings:
 
 
 class Publisher(Protocol):
-    """Who published with `qos` 1 or 2, and waits for PUBACKs or PUBRECs."""
+    """The publisher of messages with `qos` 1 or 2, which waits for PUBACKs or PUBRECs."""
 
     @property
     def qos(self) -> int:
@@ -54,13 +56,15 @@ class Publisher(Protocol):
         ...
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """Send one for each; called once a batch, in order of the PUBLISHes. How many were sent: all or none."""
+        """Send one for each; called once per batch, in the order of the PUBLISHes. Returns the number sent: all or
+        none.
+        """
         ...
 
 
 @dataclass(slots=True)
 class _Append:
-    """One frame on its way into one partition."""
+    """The append of one frame to one partition."""
 
     partition: int
     value: bytes
@@ -70,8 +74,8 @@ class _Append:
 class AckBatch:
     """The messages that are acknowledged together.
 
-    Who takes in messages appends to `mqtt_topics` and `payloads` and then calls `MqttToReadings.took`: that is the bulk
-    path, without an object or a call a message.
+    The caller appends to `mqtt_topics` and `payloads` and then calls `MqttToReadings.took`: that is the bulk path,
+    without an object or a call per message.
     """
 
     __slots__ = (
@@ -92,14 +96,14 @@ class AckBatch:
         self.mqtt_topics: list[str] = []
         self.payloads: list[bytes] = []
         self.acks: dict[Publisher, list[bytes]] = {}
-        self.of_qos = [0, 0, 0]  # how many wait for an acknowledgement, by QoS
-        self.rejected: set[int] = set()  # the places of messages that are no readings
+        self.of_qos = [0, 0, 0]  # the number of messages by QoS, of which 1 and 2 wait for an acknowledgement
+        self.rejected: set[int] = set()  # the indices of rejected messages
         self.size_bytes = 0
-        self.appends: list[_Append] = []  # once it is closed
+        self.appends: list[_Append] = []  # after it is closed
 
     @property
     def is_durable(self) -> bool:
-        """Whether all of it is."""
+        """Whether all its frames are."""
         return all(append.is_durable for append in self.appends)
 
     @property
@@ -109,7 +113,9 @@ class AckBatch:
 
 
 class MqttToReadings:
-    """The stage, in the gateway's event loop. `failed` raises when the log failed for good; then nothing goes on."""
+    """The stage, in the gateway's event loop. `failed` raises when the log failed permanently; then
+    everything stops.
+    """
 
     def __init__(
         self,
@@ -122,13 +128,13 @@ class MqttToReadings:
     ) -> None:
         self.batch = AckBatch()
         self.is_pressed = False
-        self.refusal: Refusal | None = None  # what the log last said, if it did not take something
+        self.refusal: Refusal | None = None  # the log's last refusal, while there is one
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._appender = appender
         self._settings = settings
         self._stamps = stamps
         self._on_pressure = on_pressure
-        self._partition_of = partition_of  # None: there is one
+        self._partition_of = partition_of  # None: there is only one
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -137,7 +143,7 @@ class MqttToReadings:
         self._waiting_messages = 0
         self._waiting_bytes = 0
         self._in_flight = 0
-        self._new_refusal: Refusal | None = None  # of the flight under way
+        self._new_refusal: Refusal | None = None  # of the flight in progress
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -150,7 +156,7 @@ class MqttToReadings:
 
     @property
     def room(self) -> int:
-        """How many more messages the open batch takes; never 0."""
+        """How many more messages the open batch may take; never 0."""
         return self._settings.max_messages - len(self.batch.arrival_ns)
 
     def took(self, account: str, count: int, size_bytes: int, publisher: Publisher | None, ids: list[bytes]) -> None:
@@ -179,7 +185,7 @@ class MqttToReadings:
     def take(
         self, account: str, mqtt_topic: str, payload: bytes, publisher: Publisher | None, ids: list[bytes]
     ) -> None:
-        """Take in one message of `account`."""
+        """Add one message of `account`."""
         batch = self.batch
         batch.mqtt_topics.append(mqtt_topic)
         batch.payloads.append(payload)
@@ -188,12 +194,14 @@ class MqttToReadings:
     def reject(
         self, account: str, mqtt_topic: str, rejection: Rejection, publisher: Publisher | None, ids: list[bytes]
     ) -> None:
-        """One message of `account` is no reading, and becomes a dead letter; it is acknowledged as others are."""
+        """Add one message of `account` that is not a reading: it becomes a dead letter, and is acknowledged like
+        others.
+        """
         self.batch.rejected.add(len(self.batch.payloads))
         self.take(account, mqtt_topic, encode_rejection(rejection), publisher, ids)
 
     def acknowledge_in_turn(self, publisher: Publisher, ids: list[bytes]) -> None:
-        """Acknowledge messages that leave nothing to keep, behind all that was taken in before them."""
+        """Acknowledge messages without content to keep, after all messages before them."""
         if self.batch.arrival_ns:
             acks = self.batch.acks
         elif self._waiting:
@@ -204,20 +212,22 @@ class MqttToReadings:
         acks.setdefault(publisher, []).extend(ids)
 
     def hurry(self) -> None:
-        """Close the open batch as soon as the log is free, due or not: its publishers wait for PUBACKs."""
+        """Close the open batch as soon as the log is free, because its publishers wait for PUBACKs."""
         if self.batch.arrival_ns:
             self._is_due = True
             self._send()
 
     async def drain(self) -> None:
-        """Close the open batch, and wait until all is durable and acknowledged. Nothing may be taken in any more."""
+        """Close the open batch, and wait until everything is durable and acknowledged. No messages may be added any
+        more.
+        """
         self._is_due = True
         self._send()
         if not self.failed.done():
             await self._drained.wait()
 
     def stop(self) -> None:
-        """Let go of the timers; what is not durable was never acknowledged."""
+        """Cancel the timers; what is not durable was never acknowledged."""
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()
@@ -228,7 +238,7 @@ class MqttToReadings:
         self._send()
 
     def _close_batch(self) -> None:
-        """Put the open batch in the queue as a frame."""
+        """Add the open batch to the queue as frames."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -236,7 +246,7 @@ class MqttToReadings:
         batch, self.batch = self.batch, AckBatch()
         batch.appends = _appends_of(batch, self._partition_of)
         _count_received(batch)
-        batch.accounts, batch.mqtt_topics, batch.payloads = [], [], []  # the frame has them
+        batch.accounts, batch.mqtt_topics, batch.payloads = [], [], []  # the frames have them
         self._waiting.append(batch)
         self._waiting_messages += len(batch.arrival_ns)
         self._waiting_bytes += batch.waiting_bytes
@@ -245,15 +255,15 @@ class MqttToReadings:
         self._send()
 
     def _send(self) -> None:
-        """Start a flight of all that is closed, unless one is under way or the log is given time to drain."""
+        """Start a flight of all closed batches, unless one is in progress or the log needs time to drain."""
         if self._in_flight or self._retry is not None or self.failed.done():
             return
         if self._is_due and self.batch.arrival_ns:
-            self._close_batch()  # comes back here
+            self._close_batch()  # calls this method again
             return
         appends = [append for batch in self._waiting for append in batch.appends if not append.is_durable]
         if self.refusal is not None:
-            # A log that was full is asked with one frame: a smaller one behind it must not slip in before it.
+            # A log that was full gets one frame only, because a smaller frame behind it must not be appended before it.
             appends = list({append.partition: append for append in reversed(appends)}.values())
         self._in_flight = len(appends)
         began_s = time.monotonic()
@@ -297,7 +307,7 @@ class MqttToReadings:
         self._send()
 
     def _release(self) -> None:
-        """Acknowledge what is durable, from the head of the queue."""
+        """Acknowledge durable batches, from the head of the queue."""
         while self._waiting and self._waiting[0].is_durable:
             batch = self._waiting.popleft()
             self._waiting_messages -= len(batch.arrival_ns)
@@ -325,7 +335,7 @@ Columns = tuple[list[int], list[str], list[str], list[bytes]]
 
 
 def _appends_of(batch: AckBatch, partition_of: Partitioner | None) -> list[_Append]:
-    """The frames of a batch: of each kind, one for each partition that some of its messages belong to."""
+    """The frames of a batch: for each kind, one for each partition that its messages belong to."""
     columns = batch.arrival_ns, batch.accounts, batch.mqtt_topics, batch.payloads
     if not batch.rejected:
         return _frames(FrameKind.MQTT, columns, partition_of)

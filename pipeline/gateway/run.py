@@ -30,16 +30,16 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
-    """Take in what devices publish, until SIGTERM or SIGINT; then end gracefully. SIGHUP loads the certificates again.
+    """Receive messages until SIGTERM or SIGINT; then end gracefully. SIGHUP loads the certificates again.
 
     Raises ConfigError if the certificates cannot be used, LogError if the log cannot be used or fails, OSError if the
-    address cannot be had.
+    address cannot be used.
     """
     uvloop.run(_run(config))
 
 
 def listener_settings(config: Config) -> ListenerSettings:
-    """What the configuration says about the listener."""
+    """The settings of the listener from the configuration."""
     listener = config.listener
     return ListenerSettings(
         host=listener.address.host,
@@ -54,14 +54,14 @@ def listener_settings(config: Config) -> ListenerSettings:
 
 @contextmanager
 def _answering(address: Address | None, stop: asyncio.Event) -> Iterator[None]:
-    """/metrics and /healthz are answered at `address`, if there is one; if that ends by itself, `stop` is set.
+    """Serve /metrics and /healthz at `address`, if there is one; if the server ends by itself, `stop` is set.
 
-    Raises PortTaken if another has the port, and at the end what ended it.
+    Raises PortTaken if another process has the port, and at the end the error that ended the server.
     """
     if address is None:
         yield
         return
-    from pipeline.api.http.metrics_server import metrics_server  # noqa: PLC0415  # slow to import, and seldom wanted
+    from pipeline.api.http.metrics_server import metrics_server  # noqa: PLC0415  # slow to import, and rarely used
 
     loop, failures = asyncio.get_running_loop(), []
 
@@ -87,11 +87,11 @@ async def _run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reload = asyncio.Event()
-    hangup = stop if sys.stderr.isatty() else reload  # a terminal that is closed, or an operator's word
+    hangup = stop if sys.stderr.isatty() else reload  # the terminal was closed, or new certificates
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     appender = open_appender(config.log_settings)
     await appender.start()
-    # What is here now stays: the collector need not look at it again with every thousand sessions that come.
+    # The existing objects stay: the garbage collector need not visit them again for every thousand new sessions.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     beside = [asyncio.create_task(job) for job in (ProcessMetrics("gateway").keep_updated(), Steps("gateway").watch())]

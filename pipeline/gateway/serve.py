@@ -28,12 +28,12 @@ async def serve(
     brokers: Sequence[Broker] = (),
     brokers_folder: Path = Path("brokers"),
 ) -> None:
-    """Take in what devices publish, here and at `brokers`, until `stop` is set, then end gracefully. `on_listening` is
-    told the port; who we are to the brokers is kept in `brokers_folder`.
+    """Receive messages, at the listener and from `brokers`, until `stop` is set, then end gracefully.
 
-    `appender` is started, and stays so. Setting `reload` loads the certificates again. Raises ConfigError if they, or
-    those for brokers, cannot be used at the start, DataDirError if `brokers_folder` cannot, LogError if the log fails
-    (a full one does not, nor an absent Kafka), OSError if the address cannot be had.
+    `on_listening` is called with the port; `brokers_folder` keeps the identity at brokers. `appender` is started, and
+    is not stopped here. Setting `reload` loads the certificates again. Raises ConfigError if certificates, or those for
+    brokers, cannot be used at the start, DataDirError if `brokers_folder` cannot, LogError if the log fails (not if it
+    is full, or Kafka is unavailable), OSError if the address cannot be used.
     """
     gateway = Gateway(settings, appender, stamps=stamps, partition_of=partition_of)
     subscriptions = Brokers(brokers, brokers_folder, gateway.stage, gateway.names)

@@ -1,10 +1,10 @@
-"""Brokers → the stage: we subscribe, and acknowledge to the broker what the log has.
+"""Subscriptions to brokers: their messages go to the stage, and are acknowledged to the broker when they are in the
+log.
 
-The promise begins at our PUBACK: it is sent once the message is on disk, in the order of the PUBLISHes, on the
-connection that brought it and on no other. What is not acknowledged the broker keeps for our session and sends again.
+A PUBACK is sent after the message is on disk, in the order of the PUBLISHes, and only on the connection that delivered
+it. The broker keeps unacknowledged messages for our session and sends them again.
 
-paho-mqtt speaks the protocol: it connects, subscribes, keeps alive. PUBLISHes, which are nearly all that ever comes,
-are taken out of the bytes before it sees them, in bulk, by the parser that the listener has
-(`pipeline.gateway.mqtt.bulk`): paho takes some 50 µs for each. Everything runs in the gateway's event loop; nothing
-goes from thread to thread.
+paho-mqtt implements the protocol: it connects, subscribes, keeps alive. PUBLISHes, which are almost all packets, are
+extracted from the bytes before it sees them, in bulk, by the parser of the listener (`pipeline.gateway.mqtt.bulk`),
+because paho takes about 50 µs for each. Everything runs in the gateway's event loop; no data passes between threads.
 """

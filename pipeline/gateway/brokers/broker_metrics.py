@@ -1,4 +1,4 @@
-"""What is counted of one broker, each with its label looked up once."""
+"""The metrics of one broker, with labels looked up once."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ class BrokerMetrics:
         self.cut = metrics.broker_cut_messages.labels(label)
 
     def count_error(self, kind: Kind) -> None:
-        """A connection, or an attempt at one, ended so."""
+        """Count a failed connection, or attempt to connect, by its kind."""
         metrics.broker_errors.labels(self._label, kind.value).inc()

@@ -1,4 +1,4 @@
-"""All brokers of one gateway, beside its listener: one stage, one log, one event loop."""
+"""All brokers of one gateway. They share its stage, log and event loop with the listener."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 class Brokers:
-    """`start`, then `stop_reading` before the stage is drained, and `stop` after it."""
+    """Call `start`, then `stop_reading` before the stage is drained, and `stop` after it."""
 
     def __init__(self, brokers: Sequence[Broker], folder: Path, stage: MqttToReadings, names: TopicNames) -> None:
-        """`folder` keeps who we are. Raises ConfigError for TLS files that cannot be used, DataDirError."""
+        """`folder` keeps the identity of the gateway. Raises ConfigError for TLS files that cannot be used,
+        DataDirError.
+        """
         for index, broker in enumerate(brokers):
             if broker.url.is_secure:
                 try:
@@ -41,7 +43,7 @@ class Brokers:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _is_ours(self, broker: Broker, identity: Identity) -> bool:
-        """Without a group each gateway would take in every message: only one of those on a data_dir does."""
+        """Without a group each gateway would receive every message: only one of those on a data_dir subscribes."""
         if broker.group is None and identity.slot > 0:
             logger.info(
                 "broker %s: another gateway of this data_dir subscribes; with a group they would share it", broker.label
@@ -50,7 +52,7 @@ class Brokers:
         return True
 
     def start(self) -> None:
-        """Begin to connect; brokers that are not there are waited for."""
+        """Start to connect; unreachable brokers are retried."""
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(subscriber.run()) for subscriber in self._subscribers]
 
@@ -63,12 +65,12 @@ class Brokers:
                 subscriber.resume()
 
     def stop_reading(self) -> None:
-        """Take in nothing more."""
+        """Stop receiving messages."""
         for subscriber in self._subscribers:
             subscriber.stop_reading()
 
     async def stop(self) -> None:
-        """Say goodbye to all; the sessions stay with the brokers."""
+        """Disconnect from all brokers, which keep the sessions."""
         await asyncio.gather(*(subscriber.end() for subscriber in self._subscribers))
         for task in self._tasks:
             task.cancel()

@@ -1,8 +1,8 @@
-"""One connection to a broker, from CONNECT to its end: PUBLISHes go to the stage, and PUBACKs come back from it.
+"""One connection to a broker, from CONNECT to its end: it passes PUBLISHes to the stage and sends the PUBACKs.
 
-The connection itself is the stage's `Publisher`. So a batch that becomes durable after its connection has ended says so
-to a connection that is over, which counts it and sends nothing: packet identifiers mean nothing on the next one, where
-the broker sends those messages again.
+The connection itself is the stage's `Publisher`. If a batch becomes durable after its connection has ended, the ended
+connection counts that and sends nothing: packet identifiers are valid for one connection only, and the broker sends
+those messages again on the next one.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ logger = logging.getLogger(__name__)
 
 PINGREQ = bytes((PacketType.PINGREQ << 4, 0))
 DISCONNECT = bytes((PacketType.DISCONNECT << 4, 0))
-MAX_PACKET_BYTES = 256 * 1024  # what the listener takes in one packet; the log is made for such
-RETRY_REFUSED_S = 30.0  # how long a refused filter waits until it is asked for again
+MAX_PACKET_BYTES = 256 * 1024  # the limit of the listener, too; frames are sized for it
+RETRY_REFUSED_S = 30.0  # the delay before a refused filter is requested again
 
 
 class Connection:
-    """Made with a wire that is connected; `begin` sends the CONNECT.
+    """Create it with a connected wire; `begin` sends the CONNECT.
 
-    ready  once the broker has let us in: whether it had kept our session; cancelled if it never did
-    lost   once the connection has ended: why
+    ready  done when the broker has accepted us: whether it had kept our session; cancelled if it never did
+    lost   done when the connection has ended: why
     """
 
-    qos = QOS  # of what it acknowledges itself
+    qos = QOS  # of the messages that this object acknowledges
 
     def __init__(
         self,
@@ -68,13 +68,14 @@ class Connection:
         on_subscribed: Callable[[Connection, Sequence[str]], None],
         ask_all: bool,
     ) -> None:
-        """`subscribed` are the filters of the session that the broker may have kept. `ask_all` asks for all, also with
-        3.1.1, where that brings retained messages once more.
+        """`subscribed` are the filters of the session that the broker may have kept.
+
+        `ask_all` requests all filters again, also with 3.1.1, where the broker then sends retained messages once more.
         """
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.lost: asyncio.Future[Trouble] = loop.create_future()
-        self.has_subscribed = False  # and the subscriber was told
+        self.has_subscribed = False  # and `on_subscribed` was called
         self._broker = broker
         self._wire = wire(self._on_data, self._on_error)
         self._client = Session(broker, client_id, self._wire)
@@ -100,11 +101,11 @@ class Connection:
         self._asked: dict[int, tuple[str, ...]] = {}  # filters by the packet identifier of their SUBSCRIBE
         self._refused: tuple[str, ...] = ()
         self._ask_again_s = 0.0
-        self._said_s = time.monotonic()  # when we last sent something while not reading
+        self._said_s = time.monotonic()  # when we last sent a packet while not reading
         self._trust_until_s = 0.0
 
     def begin(self) -> None:
-        """Send the CONNECT, and read."""
+        """Send the CONNECT, and start to read."""
         self._client.begin()
         self._wire.resume()
 
@@ -116,11 +117,13 @@ class Connection:
     # --- what the stage calls ---
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """These messages are durable: send their PUBACKs, unless the connection that they came on is over."""
+        """Send the PUBACKs of these durable messages, unless the connection that delivered them has ended."""
         return self.send_acks(pubacks(packet_ids), len(packet_ids))
 
     def send_acks(self, packets: bytes, count: int) -> int:
-        """Send these, which acknowledge so many messages, unless the connection is over. How many were."""
+        """Send these packets, which acknowledge `count` messages, unless the connection has ended; returns the number
+        sent.
+        """
         if self.is_over:
             self._metrics.stale.inc(count)
             return 0
@@ -133,21 +136,23 @@ class Connection:
     # --- what the subscriber calls ---
 
     def pause(self) -> None:
-        """Stop reading: the broker's window fills up, and it keeps the rest. What it says to our CONNECT is read."""
+        """Stop reading: the broker's window fills up, and it keeps the rest. Until the CONNACK has arrived, reading
+        continues.
+        """
         if self._is_connected:
             self._wire.pause()
 
     def resume(self) -> None:
-        """Read on; answers to our pings may lie behind what has piled up."""
+        """Continue to read; responses to our pings may be behind the messages that have accumulated."""
         self._trust_until_s = time.monotonic() + self._client.keepalive
         if not self.is_over:
             self._wire.resume()
 
     def turn(self) -> None:
-        """Once a second: keep alive, and ask again for refused filters."""
+        """Called once a second: keep alive, and request refused filters again."""
         now_s = time.monotonic()
-        if self._stage.is_pressed:  # not read, so paho would miss the broker's answers
-            if now_s - self._said_s >= self._client.keepalive / 2:  # the broker may have set another than ours
+        if self._stage.is_pressed:  # nothing is read, so paho would miss the broker's responses
+            if now_s - self._said_s >= self._client.keepalive / 2:  # the broker may have set another keep-alive
                 self._said_s = now_s
                 self._wire.send(PINGREQ)
             return
@@ -157,7 +162,7 @@ class Connection:
             self._subscribe(self._refused)
 
     async def end(self) -> None:
-        """Say goodbye and close. The broker keeps the session."""
+        """Send DISCONNECT and close. The broker keeps the session."""
         if not self.is_over:
             if self._is_connected:
                 self._wire.send(DISCONNECT)
@@ -185,12 +190,12 @@ class Connection:
         except MalformedPacket as error:
             self._lose(Trouble(Kind.BAD_PACKET, f"{self._broker.label} sent bytes that are not MQTT: {error}"))
         except Exception as error:
-            # whatever it was, only this connection ends, and what it brought is sent again
+            # whatever it was, only this connection ends, and its unacknowledged messages are sent again
             logger.exception("broker %s: the connection failed", self._broker.label)
             self._lose(Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this error with the log"))
 
     def _take(self, data: bytes) -> None:
-        """Take in all whole packets of `data`, and keep the rest."""
+        """Process all complete packets of `data`, and keep the rest."""
         at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
         while at < len(data) and not self.is_over:
             if self._is_connected:
@@ -216,7 +221,7 @@ class Connection:
             at = stop
 
     def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
-        """Let a packet that is too large go by, which goes on at `at`; the position behind what there is of it."""
+        """Skip the part of a too large packet that begins at `at`; returns the position after it."""
         at = passing.take(data, at)
         self._passing = None if passing.is_through else passing
         if passing.is_through:
@@ -224,7 +229,7 @@ class Connection:
         return at
 
     def _take_publishes(self, data: bytes, at: int) -> int:
-        """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
+        """Add the ordinary PUBLISH packets at `at` to ack batches; returns the position after them."""
         stage, seen = self._stage, self._judge.seen
         while True:
             batch = stage.batch
@@ -279,7 +284,7 @@ class Connection:
         return Rejection(DeadReason.TOO_LARGE, detail, parts.payload[:KEPT_BYTES])
 
     def _took(self, count: int, size_bytes: int, publisher: Publisher, packet_ids: list[bytes]) -> None:
-        """The last `count` messages of the open batch came from here."""
+        """The last `count` messages of the open batch came from this connection."""
         self._owe(count, len(packet_ids))
         self._stage.took(self._broker.account, count, size_bytes, publisher, packet_ids)
         self._hurry()
@@ -291,9 +296,9 @@ class Connection:
 
     def _hurry(self) -> None:
         if self._unacknowledged >= self._half_window:
-            self._stage.hurry()  # the broker must not come to the end of its window, and wait for us
+            self._stage.hurry()  # otherwise the broker's window would be full, and it would wait for us
 
-    # --- what paho calls; it lets no exception of ours pass (`_on_data`) ---
+    # --- what paho calls; it suppresses exceptions of ours (`_on_data`) ---
 
     def _on_connect(
         self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
@@ -321,7 +326,7 @@ class Connection:
             self._on_subscribed(self, wanted)
 
     def _judge_copies(self, granted: frozenset[str], properties: Properties | None) -> None:
-        """What the broker has granted before is what it sends for, until it says something else."""
+        """Decide which copies to accept: by the filters that the broker granted, until it grants others."""
         copies = self._judge.copies
         if copies is None:
             return
@@ -400,10 +405,10 @@ class Connection:
 
 
 class _Receipts:
-    """Who waits for the PUBRECs of messages of QoS 2.
+    """The messages of QoS 2 that wait for their PUBREC.
 
-    We ask for QoS 1, so these are of a session that another program began under our client id. PUBREC makes a message
-    ours as PUBACK does with QoS 1; what is sent again before it is an ordinary message.
+    We request QoS 1, so these belong to a session that another program started with our client id. A PUBREC has the
+    meaning that a PUBACK has with QoS 1; a message that is sent again before it is treated like any other.
     """
 
     qos = 2
@@ -412,6 +417,6 @@ class _Receipts:
         self._connection = connection
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """These messages are durable: send their PUBRECs."""
+        """Send the PUBRECs of these durable messages."""
         head = bytes((PacketType.PUBREC << 4, 2))
         return self._connection.send_acks(head + head.join(packet_ids), len(packet_ids))

@@ -1,11 +1,12 @@
-"""Which copy of a message is taken in where several of our filters match it, as `a/+` and `+/b` do `a/b`.
+"""Which copy of a message is accepted if several of our filters match it, as `a/+` and `+/b` match `a/b`.
 
-A broker may send one copy for each (MQTT 5, 3.3.4): Mosquitto does. Each filter is subscribed to with an identifier,
-and each copy says which filters it is for; it is taken in if the first of ours that match is among them. That needs no
-memory, so a copy that is sent again is judged as it was before, and the members of a group agree.
+A broker may send one copy for each filter (MQTT 5, 3.3.4): Mosquitto does. Each filter is subscribed with an
+identifier, and each copy has the identifiers of its filters; it is accepted if the first of our matching filters is
+among them. This needs no state, so a copy that is sent again is judged in the same way, and the members of a group
+agree.
 
-Nothing is lost for it: an identifier stands for a filter among exactly these filters, so a copy from before a change of
-the configuration has one that is not known, and is taken in; and a filter that the broker refused counts for nothing.
+No message is lost by this: an identifier stands for a filter within exactly this list of filters, so a copy from before
+a change of the configuration has an unknown one, and is accepted; and a filter that the broker refused is ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _MOST = 0x0FFF_FFFF  # 3.8.2.1.2
 
 
 class Copies:
-    """Of one session with these filters, which are not shared ones; `granted` are those the broker sends for."""
+    """The rule for one session with these filters, which are not shared; `granted` are those that the broker
+    accepted.
+    """
 
     def __init__(self, filters: Sequence[str]) -> None:
         self._filters = sorted(filters)
@@ -29,7 +32,7 @@ class Copies:
         self.granted: Collection[str] = frozenset()
 
     def is_ours(self, mqtt_topic: str, identifiers: Sequence[int]) -> bool:
-        """Whether the copy with these identifiers is the one that is taken in."""
+        """Whether the copy with these identifiers is the one to accept."""
         if not self._known.intersection(identifiers):
             return True
         for each in self._filters:

@@ -1,6 +1,6 @@
-"""`dial`: a connected socket to a broker, with TLS done, without blocking the event loop.
+"""`dial`: opens a socket to a broker, including TLS, without blocking the event loop.
 
-paho connects by itself only in a blocking way, which would hold up the devices at the listener.
+paho itself connects only with blocking calls, which would delay the devices at the listener.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DIAL_TIMEOUT_S = 10.0
 
 
 def tls_context(tls: BrokerTls | None) -> ssl.SSLContext:
-    """What TLS stands on. The files are read each time, so renewed ones count from the next connection on.
+    """The TLS context of a broker. The files are read each time, so renewed ones are used from the next connection on.
 
     Raises ConfigError if one cannot be used.
     """
@@ -27,7 +27,7 @@ def tls_context(tls: BrokerTls | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     try:
         if tls.ca is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the system's authorities are not believed then
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # then the system's CAs are not trusted
             context.load_verify_locations(tls.ca)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"tls.ca: {tls.ca}: {_why(error)}") from error
@@ -50,9 +50,9 @@ def _why(error: OSError) -> str:
 
 
 async def dial(broker: Broker) -> socket.socket:
-    """A connected socket that does not block.
+    """A connected, non-blocking socket.
 
-    Raises OSError (which TimeoutError and ssl.SSLError are), or ConfigError if a TLS file cannot be used.
+    Raises OSError (including TimeoutError and ssl.SSLError), or ConfigError if a TLS file cannot be used.
     """
     context = tls_context(broker.tls) if broker.url.is_secure else None
     async with asyncio.timeout(DIAL_TIMEOUT_S):

@@ -1,15 +1,15 @@
-"""Who a gateway is to its brokers: client ids that stay the same for ever, and what was subscribed to under them.
+"""The identity of a gateway at its brokers: stable client ids, and the filters subscribed under each.
 
-A broker keeps a session, with what we have not acknowledged, by client id. So an id has to survive every restart, and
-two gateways must never have the same one: they would end each other's connections, for ever. It is made of a random id
-kept in the data_dir, and of the gateway's *slot*: the lowest number that no other gateway on this data_dir holds (by a
-lock that ends with the process). So a gateway that is started again finds its session again.
+A broker stores a session, with our unacknowledged messages, by client id. So an id has to survive every restart, and
+two gateways must never have the same one, because they would end each other's connections again and again. It consists
+of a random id in the data_dir, and of the gateway's *slot*: the lowest number that no other gateway on this data_dir
+holds (by a lock that ends with the process). So a restarted gateway finds its session again.
 
 brokers/
 ├── identity.json        the random id
 ├── slot-0.lock          held by a gateway
-├── slot-0.json          what it has subscribed to, by client id
-└── slot-0-….seen        what was last taken in, for each client id (`seen`)
+├── slot-0.json          its subscriptions, by client id
+└── slot-0-….seen        the last messages received, for each client id (`seen`)
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 _MOST_GATEWAYS = 1_000
-_ID_CHARACTERS = 23  # 3.1.1, 3.1.3.1: what every server takes
+_ID_CHARACTERS = 23  # 3.1.1, 3.1.3.1: the length that every server accepts
 
 
 class Identity:
-    """The lowest free slot of the data_dir's `folder`, until `release` or the end of the process.
+    """Holds the lowest free slot in `folder` of the data_dir until `release` or the end of the process.
 
     Raises DataDirError if the folder cannot be used.
     """
@@ -51,7 +51,9 @@ class Identity:
         self._filters, self._asked = _read_filters(self._file)
 
     def client_ids(self, brokers: Sequence[Broker]) -> list[str]:
-        """One for each of `brokers`; they depend on who they are and as whom we come, not on their order or topics."""
+        """One client id for each of `brokers`. It depends on the broker's address and our credentials, not on order or
+        topics.
+        """
         seen: dict[str, int] = {}
         ids = []
         for broker in brokers:
@@ -67,25 +69,25 @@ class Identity:
         return broker.client_id if self.slot == 0 else f"{broker.client_id}-{self.slot + 1}"
 
     def seen_file(self, client_id: str) -> Path:
-        """Where it is kept what was last taken in under `client_id`."""
+        """The file with the last messages received under `client_id`."""
         return self._file.with_name(f"slot-{self.slot}-{hashlib.sha256(client_id.encode()).hexdigest()[:12]}.seen")
 
     def subscribed(self, client_id: str) -> frozenset[str]:
-        """The filters that the broker has granted in the session of `client_id`."""
+        """The filters that the broker granted in the session of `client_id`."""
         return frozenset(self._filters.get(client_id, ()))
 
     def may_have(self, client_id: str) -> frozenset[str]:
-        """As `subscribed`, with those that were asked for, and whose answer may have been lost."""
+        """As `subscribed`, with those that were requested and whose response may have been lost."""
         return self.subscribed(client_id) | frozenset(self._asked.get(client_id, ()))
 
     def ask(self, client_id: str, filters: Sequence[str]) -> None:
-        """These filters are about to be asked for."""
+        """Record that these filters are about to be requested."""
         if not set(filters) <= self.may_have(client_id):
             self._asked[client_id] = sorted({*self._asked.get(client_id, ()), *filters})
             self._save()
 
     def remember(self, client_id: str, filters: Sequence[str]) -> None:
-        """The session of `client_id` has these filters, and no others."""
+        """Record that the session of `client_id` has exactly these filters."""
         if self._filters.get(client_id) != list(filters) or client_id in self._asked:
             self._filters[client_id] = list(filters)
             self._asked.pop(client_id, None)
@@ -99,7 +101,7 @@ class Identity:
             logger.warning("%s cannot be written: %s", self._file, error.strerror)
 
     def release(self) -> None:
-        """Let another gateway have the slot."""
+        """Release the slot."""
         self._lock.release()
 
 
@@ -129,7 +131,7 @@ def _take_slot(folder: Path) -> tuple[int, FileLock]:
 
 
 def _read_filters(path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """By client id, the filters that were granted, and those that were only asked for."""
+    """By client id, the filters that were granted, and those that were only requested."""
     try:
         state = json.loads(path.read_bytes())
         found = state["filters"], state["asked"]

@@ -1,8 +1,8 @@
-"""What becomes of the PUBLISHes from a broker that the bulk path left alone. Decides, and does nothing about it.
+"""Decides about the PUBLISHes from a broker that the bulk path skips. Has no side effects.
 
-Left alone are: an MQTT topic not seen before, properties (MQTT 5), a body of 16 KiB and more, QoS 2, an empty payload,
-and a retained message unless all of those are taken. A broker has let a message through, so it is kept whatever it is:
-what no table could hold becomes a dead letter, and nothing is sent again and again.
+It skips: a new MQTT topic, properties (MQTT 5), a body of 16 KiB or more, QoS 2, an empty payload, and a retained
+message unless all of those are accepted. The broker has accepted the message, so it is always kept: one that cannot
+become a record becomes a dead letter, and nothing is sent again and again.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pipeline.gateway.mqtt.topics import TopicNames
 
 
 class Fate(enum.Enum):
-    """What becomes of a message; of all but the first a name of what counts it."""
+    """What happens to a message; the values, except the first, are labels of a metric."""
 
     TAKEN = "taken"
-    COPY = "copy"  # another copy of it is taken in
+    COPY = "copy"  # another copy of it is accepted
     CLEARED = "cleared"  # it is empty: it clears a retained message
-    RETAINED = "retained"  # it was retained, and is no news
+    RETAINED = "retained"  # it was retained, and is not new
 
 
 class Judge:
-    """Of one session."""
+    """Judges the messages of one session."""
 
     def __init__(self, retained: Retained, seen: Seen | None, copies: Copies | None, names: TopicNames) -> None:
         self.seen = seen
@@ -36,7 +36,7 @@ class Judge:
         self._names = names
 
     def topic_of(self, parts: Parts) -> str:
-        """The MQTT topic; one that is none, as text that shows its bytes. Raises MalformedPacket if there is none."""
+        """The MQTT topic; an invalid one as text that shows its bytes. Raises MalformedPacket if there is none."""
         if not parts.raw_topic:
             raise MalformedPacket("bad_topic", "a PUBLISH without an MQTT topic; an alias for one was not allowed")
         try:
@@ -45,7 +45,9 @@ class Judge:
             return parts.shown_topic
 
     def fate_of(self, mqtt_topic: str, parts: Parts) -> Fate:
-        """What becomes of this message. An empty one clears: a subscriber is not told whether it had RETAIN."""
+        """What happens to this message. An empty one clears a retained one: a subscriber does not learn whether it had
+        RETAIN.
+        """
         if self.copies is not None and not self.copies.is_ours(mqtt_topic, parts.identifiers):
             return Fate.COPY
         if not parts.payload_bytes:

@@ -1,7 +1,7 @@
-"""Whether a broker of the configuration can be used as it is configured, and if not, the remedy.
+"""Checks whether a configured broker can be used as configured, and names the remedy if not.
 
-It is tried for real, with a client id that is thrown away: name, TCP, TLS, CONNECT with our credentials, and SUBSCRIBE
-with QoS 0, which ends at once. The group is left out: a member of it would take messages from the gateways.
+It really connects, with a temporary client id: name, TCP, TLS, CONNECT with our credentials, and a SUBSCRIBE with QoS
+0, which ends at once. The group is left out, because a member of it would take messages from the gateways.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from pipeline.gateway.mqtt.codes import PacketType
 from pipeline.gateway.mqtt.decode import header
 from pipeline.gateway.mqtt.packets import MAX_PACKET_BYTES
 
-ANSWER_TIMEOUT_S = 5.0  # for each, the CONNACK and the SUBACK
+ANSWER_TIMEOUT_S = 5.0  # for the CONNACK, and for the SUBACK
 
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """What was found. `troubles` is empty if all is well."""
+    """The result. `troubles` is empty if all is well."""
 
     broker: str  # host:port
     troubles: tuple[Trouble, ...] = ()
 
     @property
     def is_ok(self) -> bool:
-        """Whether a gateway would get its messages."""
+        """Whether a gateway would receive the broker's messages."""
         return not self.troubles
 
 
 def check_broker(broker: Broker) -> Reachability:
-    """Try `broker`; blocks for at most about 20 s. Not to be called where an event loop runs: there `reach` is."""
+    """Check `broker`; blocks for at most about 20 s. In an event loop use `reach`."""
     return asyncio.run(reach(broker))
 
 
 async def reach(broker: Broker) -> Reachability:
-    """Try `broker`; takes at most about 20 s."""
+    """Check `broker`; takes at most about 20 s."""
     try:
         connection = await dial(broker)
     except OSError as error:
@@ -65,7 +65,7 @@ async def reach(broker: Broker) -> Reachability:
 
 
 class _Look:
-    """One connection for the sake of its answers."""
+    """A connection for this check."""
 
     def __init__(self, broker: Broker, wire: partial[Wire]) -> None:
         self._broker = broker
@@ -104,7 +104,7 @@ class _Look:
         try:
             while (found := header(self._partial, 0, MAX_PACKET_BYTES)) and found.stop <= len(self._partial):
                 packet, self._partial = self._partial[: found.stop], self._partial[found.stop :]
-                if found.first >> 4 != PacketType.PUBLISH:  # of QoS 0: nobody waits for an answer
+                if found.first >> 4 != PacketType.PUBLISH:  # of QoS 0: no response is expected
                     self._session.read_packet(packet)
         except MalformedPacket as error:
             self._tell(Trouble(Kind.BAD_PACKET, f"{self._broker.label} does not speak MQTT: {error}"))

@@ -1,11 +1,11 @@
-"""What was last taken in of each MQTT topic of one session, so that a retained message is known again.
+"""Recognises retained messages that were stored already, by the last message of each MQTT topic of one session.
 
 A broker sends its retained messages whenever a subscription is new: at the first start, after it lost our session, with
-MQTT 3.1.1 at each start. One that says what was last taken in of its MQTT topic is no news, and a sensor that is silent
-has not spoken. So a check sum of the last message of each MQTT topic is kept, also over restarts.
+MQTT 3.1.1 at each start. If a retained message equals the last one received on its MQTT topic, it is not a new reading:
+the sensor was silent. So a checksum of the last message of each MQTT topic is kept, also over restarts.
 
-The rule: the file claims nothing that is not durable in the log. `save` is called with a snapshot once all that it
-tells of is. What was taken in since is forgotten by a kill: a retained message of that time is then stored once more.
+The rule: the file contains nothing that is not durable in the log. `save` is called with a snapshot after all its
+messages are. A kill loses the messages since then: a retained one among them is stored once more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from store.objects.files import write_atomic
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-MOST_TOPICS = 500_000  # about 100 bytes each; beyond it the memory begins anew
+MOST_TOPICS = 500_000  # about 100 bytes each; above this number all are removed
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -33,14 +33,14 @@ class _File(msgspec.Struct, array_like=True):
 
 
 class Snapshot(NamedTuple):
-    """What was known at a moment."""
+    """The known messages at one moment."""
 
     number: int
     sums: dict[str, int]
 
 
 class Seen:
-    """The memory in the file at `path`. A torn one is begun anew."""
+    """The known messages, saved in the file at `path`. A damaged file is replaced by an empty one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -53,7 +53,7 @@ class Seen:
         return len(self._sums)
 
     def note(self, mqtt_topics: Iterable[str], payloads: Iterable[bytes]) -> None:
-        """These were taken in, in this order."""
+        """These messages were received, in this order."""
         self._sums.update(zip(mqtt_topics, map(zlib.crc32, payloads), strict=False))
         self.has_changed = True
         if len(self._sums) > MOST_TOPICS:
@@ -61,21 +61,21 @@ class Seen:
             self._sums.clear()
 
     def forget(self, mqtt_topic: str) -> None:
-        """Its retained message was cleared."""
+        """The retained message of this MQTT topic was cleared."""
         self.has_changed |= self._sums.pop(mqtt_topic, None) is not None
 
     def has(self, mqtt_topic: str, payload: bytes) -> bool:
-        """Whether this is what was last taken in of the MQTT topic."""
+        """Whether this is the last message received on the MQTT topic."""
         return self._sums.get(mqtt_topic) == zlib.crc32(payload)
 
     def snapshot(self) -> Snapshot:
-        """What is known now, for `save`."""
+        """A copy of the known messages, for `save`."""
         self.has_changed = False
         self._taken += 1
         return Snapshot(self._taken, dict(self._sums))
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write it down, unless a later one was. May be called in any thread."""
+        """Write the snapshot, unless a later one was written. May be called in any thread."""
         with self._writing:
             if snapshot.number <= self._written:
                 return

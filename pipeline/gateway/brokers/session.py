@@ -1,8 +1,8 @@
-"""paho as the control side of one connection: CONNECT, SUBSCRIBE, keep-alive, and what the broker says to them.
+"""paho as the control side of one connection: CONNECT, SUBSCRIBE, keep-alive, and their responses.
 
-A client per connection: nothing of an older connection is left in it. It reads whole packets from the `Wire`, and
-writes to it; PUBLISHes it is not shown. Its own `ack` is not used: it knows no connections, and would send the PUBACK
-of an older one with an identifier that now means another message.
+Each connection has its own client, so there is no state of an older one. It reads complete packets from the `Wire`, and
+writes to it; it never sees PUBLISHes. Its own `ack` is not used: it does not distinguish connections, and would send
+the PUBACK of an older one with an identifier that now belongs to another message.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers.wire import Wire
 
-QOS = 1  # of what we subscribe to, whatever publishers use: 2 would cost two more packets a message, and win nothing
+QOS = 1  # of our subscriptions, whatever publishers use: 2 would cost two more packets per message, without a gain
 
 
 class Session(Client):
-    """paho's client on a socket that is connected already. What comes is told by the callbacks of paho's version 2.
+    """paho's client on a connected socket. Results are passed to the callbacks of paho's version 2.
 
-    `is_clean` is for a look: a session that ends with its connection, and subscribes with QoS 0.
+    `is_clean` is for a check: a session that ends with its connection, and subscribes with QoS 0.
     """
 
     def __init__(self, broker: Broker, client_id: str, wire: Wire, *, is_clean: bool = False) -> None:
@@ -35,7 +35,7 @@ class Session(Client):
             client_id,
             clean_session=None if is_v5 else is_clean,
             protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,  # nor may it try an older version by itself
+            reconnect_on_failure=False,  # nor may it fall back to an older version by itself
             manual_ack=True,
         )
         username, password = broker.credentials
@@ -47,11 +47,11 @@ class Session(Client):
         self._is_clean = is_clean
 
     def _create_socket(self) -> Wire:
-        """Where paho would connect, and block."""
+        """Replaces the blocking connect of paho."""
         return self._wire
 
     def begin(self) -> None:
-        """Send the CONNECT: for a session that outlives the connection, unless it is a clean one."""
+        """Send the CONNECT: for a persistent session, unless it is a clean one."""
         address = self._broker.url.address
         keep_alive_s = math.ceil(self._broker.keep_alive.total_seconds())
         if self._is_v5:
@@ -67,20 +67,21 @@ class Session(Client):
         self.reconnect()
 
     def read_packet(self, packet: bytes) -> None:
-        """Let paho have one whole packet, and write what it answers."""
+        """Pass one complete packet to paho, which writes its response."""
         self._wire.feed(packet)
         rc = self.loop_read()
         if rc == MQTTErrorCode.MQTT_ERR_SUCCESS and self.want_write():
             self.loop_write()
 
     def subscribe_to(self, filters: Sequence[str], identifier: int | None = None) -> int | None:
-        """Send a SUBSCRIBE; its packet identifier, which `on_subscribe` is told. `identifier` will be in what comes for
-        these filters (MQTT 5).
+        """Send a SUBSCRIBE; returns its packet identifier, which `on_subscribe` gets.
+
+        Messages for these filters will have `identifier` (MQTT 5).
         """
         qos = 0 if self._is_clean else QOS
         if not self._is_v5:
             return self.subscribe([(topic, qos) for topic in filters])[1]
-        # Retained messages come only where the subscription is new, not after every interruption.
+        # Retained messages are sent only for a new subscription, not after every interruption.
         new, never = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB, SubscribeOptions.RETAIN_DO_NOT_SEND
         is_unwanted = self._is_clean or self._broker.retained == "ignore"
         options = SubscribeOptions(qos=qos, retainHandling=never if is_unwanted else new)

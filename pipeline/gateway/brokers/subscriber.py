@@ -1,4 +1,4 @@
-"""The life of one broker entry: connect, be subscribed, take in, and again, for as long as the gateway runs."""
+"""The life of one configured broker: connect, subscribe, receive, and reconnect while the gateway runs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # for the CONNACK
 TURN_S = 1.0
-SAVE_S = 5.0  # how often it is written down what was last taken in, and a second more for each `SAVE_TOPICS`
-SAVE_TOPICS = 1_000  # so that no more than some 60 KB/s are written, however many MQTT topics there are
-REST_S = 0.002  # a tenth of what an ack batch may take
+SAVE_S = 5.0  # how often the last messages are saved, and a second more for each `SAVE_TOPICS`
+SAVE_TOPICS = 1_000  # so that at most about 60 KB/s are written, however many MQTT topics there are
+REST_S = 0.002  # a tenth of the duration of an ack batch
 BACKOFF = Backoff(first_s=0.5, longest_s=30.0, chance=0.5)
-WIDE_WINDOW = 1_000  # with a smaller one the broker would wait for us meanwhile
+WIDE_WINDOW = 1_000  # with a smaller window the broker would wait for us meanwhile
 
 
 class Subscriber:
@@ -51,25 +51,25 @@ class Subscriber:
         self._stage = stage
         self._names = names
         self._metrics = BrokerMetrics(broker.label)
-        # retained messages do not come to shared subscriptions
+        # brokers send no retained messages to shared subscriptions
         is_watched = broker.retained == "latest" and broker.group is None
         self._seen = Seen(identity.seen_file(client_id)) if is_watched else None
         self._saved_s = time.monotonic()
-        self._rng = random.Random()  # noqa: S311  no secret: when to try again
-        self._in_a_row = InARow()  # two clients that take over each other's session are not steady
+        self._rng = random.Random()  # noqa: S311  not a secret: jitter of retries
+        self._in_a_row = InARow()  # two clients that take over each other's session do not count as stable
         self._connection: Connection | None = None
         self._is_stopping = False
         self._connections = 0
-        self._stood_s = 0.0  # how long the last connection stood
+        self._stood_s = 0.0  # the duration of the last connection
 
     async def run(self) -> None:
-        """Connect, again and again."""
+        """Connect again and again."""
         while True:
             self._stood_s = 0.0
             try:
                 why = await self._connect_and_take()
             except Exception as error:
-                # whatever it was, the broker is not given up
+                # whatever it was, the broker is retried
                 logger.exception("broker %s: the subscription failed", self._broker.label)
                 why = Trouble(Kind.OURS, f"{self._broker.label}: {error!r}", "report this error with the log")
             self._connection = None
@@ -81,30 +81,30 @@ class Subscriber:
             await asyncio.sleep(wait_s)
 
     def pause(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
-        """Read on."""
+        """Continue to read."""
         if self._connection is not None and not self._is_stopping:
             self._connection.resume()
 
     def stop_reading(self) -> None:
-        """Read no more for good; PUBACKs are still sent."""
+        """Stop reading for good; PUBACKs are still sent."""
         self._is_stopping = True
         self.pause()
 
     async def end(self) -> None:
-        """Say goodbye."""
+        """Disconnect."""
         self._is_stopping = True
         if self._connection is not None:
             await self._connection.end()
         if self._seen is not None and self._seen.has_changed:
-            self._seen.save(self._seen.snapshot())  # the stage is drained: all of it is durable
+            self._seen.save(self._seen.snapshot())  # the stage is drained: all messages are durable
 
     async def _connect_and_take(self) -> Trouble:
-        """Why the connection ended, or why there was none."""
+        """Make one connection and receive until it ends; returns why it ended, or why it failed."""
         where = self._broker.label
         try:
             plain = await dial(self._broker)
@@ -165,7 +165,7 @@ class Subscriber:
         return None
 
     def _save_seen(self) -> None:
-        """Now and then, write down what is known, once it is durable."""
+        """Save the last messages from time to time, after they are durable."""
         seen = self._seen
         if seen is None or not seen.has_changed:
             return
@@ -195,7 +195,7 @@ class Subscriber:
 
 
 class _Saving:
-    """The stage's `Publisher` for a snapshot: told when all that was taken in before it is durable."""
+    """The stage's `Publisher` for a snapshot: called when all messages before it are durable."""
 
     qos = QOS
 
@@ -203,7 +203,7 @@ class _Saving:
         self._seen = seen
         self._snapshot = snapshot
 
-    def acknowledge(self, packet_ids: list[bytes]) -> int:  # noqa: ARG002  there is but one
-        """Write it down, in another thread. Nobody waits for a PUBACK."""
+    def acknowledge(self, packet_ids: list[bytes]) -> int:  # noqa: ARG002  there is only one
+        """Save the snapshot in another thread. Nobody waits for a PUBACK."""
         asyncio.get_running_loop().run_in_executor(None, self._seen.save, self._snapshot)
         return 0

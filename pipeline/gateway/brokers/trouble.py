@@ -1,4 +1,4 @@
-"""What went wrong with a broker → its kind, what happened, and the remedy. Values in, values out."""
+"""A failure at a broker → its kind, a description, and the remedy. Values in, values out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The kinds of trouble: a label of metrics, so they are few."""
+    """The kinds of trouble: a metric label, so they are few."""
 
     DNS = "dns"
     UNREACHABLE = "unreachable"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What happened, for people, and the remedy, where that is known."""
+    """What happened, for people, and the remedy if it is known."""
 
     kind: Kind
     what: str
@@ -41,11 +41,11 @@ class Trouble:
 
 
 class HandshakeCut(OSError):
-    """The broker closed the connection in the middle of the TLS handshake."""
+    """The broker closed the connection during the TLS handshake."""
 
 
 _CREDENTIALS = (Kind.CREDENTIALS, "set the user name and password that it knows us by, in the url or beside it")
-_NOT_AUTHORISED = (  # Mosquitto says so of a wrong password too
+_NOT_AUTHORISED = (  # Mosquitto's response to a wrong password, too
     Kind.NOT_AUTHORISED,
     "set the user name and password that it knows us by, and let this user connect and subscribe in its access rules",
 )
@@ -103,7 +103,7 @@ _MEND_TLS = {
 
 
 def unanswered(where: str, *, is_secure: bool) -> Trouble:
-    """Of a connection that ended before the CONNACK. With TLS 1.3 that is how a broker refuses our certificate."""
+    """A connection ended before the CONNACK. With TLS 1.3 a broker refuses our certificate in this way."""
     what = f"{where} closes the connection without an answer to the CONNECT"
     if is_secure:
         return Trouble(Kind.TLS, what, _WANTS_CERTIFICATE)
@@ -111,13 +111,13 @@ def unanswered(where: str, *, is_secure: bool) -> Trouble:
 
 
 def of_reason(code: int, name: str, *, during: str) -> Trouble:
-    """Of a reason code in a CONNACK, SUBACK or DISCONNECT."""
+    """The trouble for a reason code in a CONNACK, SUBACK or DISCONNECT."""
     kind, remedy = _OF_REASON_CODE.get(code, (Kind.REFUSED, ""))
     return Trouble(kind, f"{during}: {name} (0x{code:02X})", remedy)
 
 
 def of_error(error: BaseException, where: str) -> Trouble:
-    """Of what went wrong on the way to `where` (host:port), or on the connection."""
+    """The trouble for an error on the way to `where` (host:port), or on the connection."""
     match error:
         case socket.gaierror():
             return Trouble(

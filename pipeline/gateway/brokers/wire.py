@@ -1,7 +1,7 @@
 """The socket of one connection, between the event loop, paho and us.
 
-To paho it is a socket (its `SocketLike`) on which whole packets lie ready: it reads what `feed` gave it, and what it
-sends is always taken. So paho never sees half a packet, and packets of ours may go out between its own.
+For paho it is a socket (its `SocketLike`) that contains complete packets: it reads what was passed to `feed`, and all
+that it sends is accepted. So paho never sees an incomplete packet, and our packets may be sent between its own.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ import socket
 import ssl
 from collections.abc import Callable
 
-CHUNK_BYTES = 256 * 1024  # of one reading: about 2 ms of parsing, so that the listener's devices are not held up
-SMALL_BYTES = 16 * 1024  # after a smaller reading, the next one waits for more to come
+CHUNK_BYTES = 256 * 1024  # per read: about 2 ms of parsing, so that devices at the listener are not delayed
+SMALL_BYTES = 16 * 1024  # after a smaller read, the next one waits for more data
 CLOSE_WITHIN_S = 2.0
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Wire:
-    """A connected socket in the event loop. `on_data` is given bytes as they come, b"" at the end; `on_error` an error.
+    """A connected socket in the event loop. `on_data` gets bytes as they arrive, b"" at the end; `on_error` an error.
 
-    Both are called by the event loop, never from within a method of this class. A broker writes message by message: to
-    wake up for each would cost several times what the message itself costs. So after a small reading the next one waits
-    for `rest_s`.
+    The event loop calls both, never a method of this class. A broker writes message by message, and a wake-up for each
+    would cost several times as much as the message itself. So after a small read the next one waits for `rest_s`.
     """
 
     def __init__(
@@ -54,11 +53,11 @@ class Wire:
     # --- what paho calls ---
 
     def feed(self, packet: bytes) -> None:
-        """The next packet that paho reads."""
+        """Make this the next packet that paho reads."""
         self._fed, self._fed_at = packet, 0
 
     def recv(self, size: int) -> bytes:
-        """The next bytes of what was fed."""
+        """The next bytes of the packets passed to `feed`."""
         if self._fed_at >= len(self._fed):
             raise BlockingIOError
         found = self._fed[self._fed_at : self._fed_at + size]
@@ -66,7 +65,7 @@ class Wire:
         return found
 
     def send(self, data: bytes | bytearray) -> int:
-        """Take all of `data`, and write as much as the socket takes now."""
+        """Accept all of `data`, and write as much as the socket accepts now."""
         if self._is_open:
             self._unsent += data
             if not self._is_writing:
@@ -74,7 +73,7 @@ class Wire:
         return len(data)
 
     def close(self) -> None:
-        """Close at once; harmless if it is closed."""
+        """Close at once; does nothing if it is closed."""
         if not self._is_open:
             return
         self._is_open = False
@@ -87,27 +86,26 @@ class Wire:
         return self._fd if self._is_open else -1
 
     def setblocking(self, flag: bool) -> None:
-        """It never blocks, whatever paho says."""
+        """Do nothing: the socket never blocks."""
 
     # --- what the connection calls ---
 
     def resume(self) -> None:
-        """Read; harmless if it does."""
+        """Start to read; does nothing if it reads already."""
         if self._is_open and not self._is_reading:
             self._is_reading = True
             self._watch()
-            self._again = self._loop.call_soon(self._readable)  # TLS may hold decrypted bytes that no socket tells of
+            self._again = self._loop.call_soon(self._readable)  # TLS may have decrypted bytes already
 
     def pause(self) -> None:
-        """Do not read; harmless if it does not."""
+        """Stop reading; does nothing if it has stopped."""
         if self._is_open:
             self._stop_reading()
 
     async def close_gracefully(self) -> None:
-        """Write what is unsent, then close once the broker has closed.
+        """Write pending bytes, then close after the broker has closed.
 
-        To close with bytes unread would reset the connection, and our last PUBACKs might be lost with it (RFC 1122,
-        4.2.2.13).
+        Closing with unread bytes would reset the connection, and our last PUBACKs might be lost (RFC 1122, 4.2.2.13).
         """
         self.pause()
         with contextlib.suppress(TimeoutError, OSError):
@@ -156,14 +154,14 @@ class Wire:
             self._again = self._loop.call_later(self._rest_s, self._watch)
 
     def _read(self) -> bytes | None:
-        """What is there, up to a chunk; None if nothing is, b"" at the end."""
+        """The available bytes, up to a chunk; None if there are none, b"" at the end."""
         try:
             data = self._socket.recv(CHUNK_BYTES)
         except _NOTHING_YET:
             return None
         if not isinstance(self._socket, ssl.SSLSocket) or not data:
             return data
-        # TLS gives one record at a time, and may hold more of them, decrypted or not.
+        # TLS returns one record at a time, and may have more of them, decrypted or not.
         parts = [data]
         left = CHUNK_BYTES - len(data)
         while left > 0:
@@ -179,10 +177,11 @@ class Wire:
         return b"".join(parts)
 
     def _flush(self) -> None:
-        """Write; the rest when the socket can take it."""
+        """Write; the rest follows when the socket accepts it."""
         try:
             while self._unsent:
-                # a copy, as what is being sent may not grow; OpenSSL is given the same bytes, and more, after a wait
+                # a copy, because the buffer must not grow while it is sent; after a wait OpenSSL gets the same bytes,
+                # and more
                 sent = self._socket.send(bytes(self._unsent[:CHUNK_BYTES]))
                 del self._unsent[:sent]
         except _NOTHING_YET:

@@ -1,1 +1,1 @@
-"""The MQTT listener: connections of devices, what they may do, and their acknowledgements."""
+"""The MQTT listener: connections of devices, their permissions, and their acknowledgements."""

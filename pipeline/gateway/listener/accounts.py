@@ -1,7 +1,7 @@
 """Credentials → account: a user name with its password, or the common name of a verified client certificate.
 
-Passwords are kept and compared as keyed digests: comparing takes the same time whatever was guessed, and however long
-the right one is; an unknown user takes as long as a known one.
+Passwords are stored and compared as keyed digests: a comparison takes the same time for every guess and every length of
+the password; an unknown user takes as long as a known one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from store.record import DEFAULT_ACCOUNT
 
 
 class Accounts:
-    """Who may publish. Without users everyone may, as the default account."""
+    """Who may publish. Without users everyone may, with the default account."""
 
     def __init__(self, users: Sequence[User]) -> None:
         self._key = secrets.token_bytes(32)
@@ -30,12 +30,14 @@ class Accounts:
 
     @property
     def are_open(self) -> bool:
-        """No users are configured: credentials are not looked at."""
+        """Whether no users are configured: credentials are ignored."""
         return not self._users and not self._certified
 
     def account_of(self, username: str | None, password: bytes | None, certified: str | None = None) -> str | None:
-        """The account, or None if these credentials are not good. `certified` is the name in a verified certificate:
-        it is the user name of who gives none, and no proof for another one.
+        """The account, or None if the credentials are wrong.
+
+        `certified` is the name in a verified certificate: it is used if no user name is given, and does not prove
+        another one.
         """
         if self.are_open:
             return DEFAULT_ACCOUNT

@@ -1,4 +1,4 @@
-"""Whether a CONNECT is let in, and the CONNACK it is answered with. Decides; does no I/O."""
+"""Whether a CONNECT is accepted, and the CONNACK for it. Decides; does no I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.gateway.mqtt.properties import Property
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The connection is `client_id`'s of `account`."""
+    """The connection belongs to `client_id` of `account`."""
 
     account: str
     client_id: str
@@ -39,8 +39,10 @@ def admit(
     fresh_id: str,
     certified: str | None = None,
 ) -> Admitted | Refused:
-    """The answer to `connect`. `fresh_id` becomes the client id of a client that brings none; `certified` is the common
-    name of its verified certificate.
+    """The response to `connect`.
+
+    `fresh_id` becomes the client id of a client without one; `certified` is the common name of its verified
+    certificate.
     """
     if is_busy:
         return _refused(connect, "busy", ReasonCode.SERVER_BUSY, "the log is full or slow; try again later")
@@ -75,11 +77,12 @@ def _refused(connect: Connect, reason: str, code: ReasonCode, detail: str) -> Re
 
 def _limits(connect: Connect, settings: ListenerSettings, client_id: str) -> dict[Property, int | str]:
     limits: dict[Property, int | str] = {
-        # No maximum QoS means 2. No maximum packet size: told one, a client would drop what we keep as a dead letter.
+        # No maximum QoS means 2. No maximum packet size, because a client would drop larger messages, which we keep as
+        # dead letters.
         Property.RECEIVE_MAXIMUM: settings.receive_maximum,
         Property.TOPIC_ALIAS_MAXIMUM: settings.topic_alias_maximum,
     }
-    if connect.session_expiry_s:  # 5: 3.2.2.3.2: a session ends with its connection, and with it a will's delay
+    if connect.session_expiry_s:  # 5: 3.2.2.3.2: a session ends with its connection, so a will is not delayed
         limits[Property.SESSION_EXPIRY_INTERVAL] = 0
     if not connect.client_id:
         limits[Property.ASSIGNED_CLIENT_IDENTIFIER] = client_id

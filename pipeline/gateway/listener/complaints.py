@@ -1,4 +1,4 @@
-"""Log lines about devices, few enough that no device can fill the disk with them: per kind, one in `EVERY_S`."""
+"""Log lines about devices, rate-limited so that no device can fill the disk with them: one per kind in `EVERY_S`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EVERY_S = 10.0
 
 
 class Complaints:
-    """Warnings by kind. Kinds must be few: they are names in the code, never what a device sent."""
+    """Warnings by kind. Kinds must be few: names in the code, never text from a device."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s

@@ -1,25 +1,25 @@
-"""Who was ended for a PUBLISH that MQTT forbids.
+"""Clients whose connection was ended because of a PUBLISH that MQTT forbids.
 
-The standard wants such a connection ended. A client that keeps what was not acknowledged sends it again on the next
-one, before all that is behind it, for ever. So only the first time is a connection ended: when the client comes again,
-such messages of its are acknowledged. Either way they become dead letters.
+The standard requires to end such a connection. A client that keeps unacknowledged messages sends it again on the next
+one, before all later messages, for ever. So a connection is ended only the first time: when the client connects again,
+its forbidden messages are acknowledged. In both cases they become dead letters.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-REMEMBERED = 10_000  # clients; those that have not offended for longest are forgotten, and are ended once more
+REMEMBERED = 10_000  # clients; the least recent ones are removed, and would be ended once more
 
 
 class Offenders:
-    """A bounded memory of clients."""
+    """A bounded set of clients."""
 
     def __init__(self) -> None:
         self._clients: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def offends(self, account: str, client: str) -> bool:
-        """Note that this client of `account` has sent such a message. Whether it had before."""
+        """Record that this client of `account` sent such a message; returns whether it had done so before."""
         key = account, client
         is_known = key in self._clients
         self._clients[key] = None

@@ -1,7 +1,7 @@
-"""The PUBLISHes of one connection that the bulk path left alone: new names, aliases, QoS 2, and whatever is odd.
+"""The PUBLISHes of one connection that the bulk path skips: new names, aliases, QoS 2, and everything unusual.
 
-What a device publishes may keep nothing else out that it publishes. So a message that can be no reading is acknowledged
-and becomes a dead letter, where its parts can be told apart; see `Offenders` for what the standard wants first.
+No message of a device may block its other messages. So a message that cannot be a reading is acknowledged and becomes a
+dead letter, if its parts can be separated; `Offenders` describes what the standard requires first.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from pipeline.log.dead_letter import Reason, Rejection
 if TYPE_CHECKING:
     from pipeline.gateway.listener.session import Session
 
-AckTarget = tuple[Publisher | None, list[bytes]]  # who acknowledges a message, and its packet identifier if it has one
+AckTarget = tuple[Publisher | None, list[bytes]]  # acknowledges a message; its packet identifier, if any
 
 
 class Publishes:
-    """Made when a connection needs it."""
+    """Created when a connection needs it."""
 
     __slots__ = ("_aliases", "_receipts", "_session", "_version")
 
     def __init__(self, session: Session, version: Version) -> None:
         self._session = session
         self._version = version
-        self._aliases: TopicAliases | None = None  # made on first use, as is the next
+        self._aliases: TopicAliases | None = None  # created on first use, like the next one
         self._receipts: Receipts | None = None
 
     def take(self, data: bytes, found: Header) -> None:
-        """Take in the PUBLISH at `found`, which is whole. Raises MalformedPacket if it ends the connection."""
+        """Process the complete PUBLISH at `found`. Raises MalformedPacket if it ends the connection."""
         try:
             publish = self._read(data, found)
         except MalformedPacket as error:
@@ -54,7 +54,7 @@ class Publishes:
             gateway.stage.acknowledge_in_turn(target[0], target[1])
 
     def take_head(self, passing: Passing) -> None:
-        """A PUBLISH that was too large has gone by. Raises MalformedPacket if it ends the connection."""
+        """Process the kept beginning of a too large PUBLISH. Raises MalformedPacket if it ends the connection."""
         try:
             publish = self._read(passing.head, passing.head_header)
         except MalformedPacket as error:
@@ -73,11 +73,11 @@ class Publishes:
         self._session.gateway.stage.reject(self._session.account, publish.mqtt_topic, rejection, *target)
 
     def release(self, packet_id: bytes) -> bool:
-        """A PUBREL has come; whether its message was known. Raises MalformedPacket if it came too early."""
+        """A PUBREL arrived; returns whether its message was known. Raises MalformedPacket if it arrived too early."""
         return self._receipts is not None and self._receipts.release(packet_id)
 
     def _read(self, data: bytes, found: Header) -> Publish:
-        """The message, with its MQTT topic in full."""
+        """The message, with its full MQTT topic."""
         publish = decode(data, found, self._version, self._session.gateway.names)
         assert isinstance(publish, Publish)
         if publish.topic_alias is None:
@@ -88,7 +88,7 @@ class Publishes:
         return Publish(mqtt_topic, publish.payload, publish.qos, publish.packet_id, None, publish.is_retained)
 
     def _ack_target(self, qos: int, packet_id: bytes) -> AckTarget | None:
-        """Who acknowledges this message; None if it has come before, and its acknowledgement is on its way."""
+        """The object that acknowledges this message; None if it is a repeat whose acknowledgement is pending."""
         if qos == 0:
             return None, []
         if qos == 1:
@@ -105,9 +105,10 @@ class Publishes:
         return None
 
     def _take_bad(self, data: bytes, found: Header, error: MalformedPacket) -> None:
-        """Keep a PUBLISH that MQTT forbids as a dead letter; acknowledge it if the client was ended for such before.
+        """Make a PUBLISH that MQTT forbids a dead letter; acknowledge it if the client's connection was ended for one
+        before.
 
-        Raises `error` if it was not, and MalformedPacket if nobody can tell what to acknowledge.
+        Otherwise raises `error`; raises MalformedPacket if the packet identifier cannot be found.
         """
         session, gateway = self._session, self._session.gateway
         parts = parts_of(data, found, is_v5=self._version is Version.V5)

@@ -1,7 +1,7 @@
-"""A listening server whose connections begin with a TLS handshake, each in a task of its own.
+"""A listening server whose connections begin with a TLS handshake, each in its own task.
 
-asyncio's `create_server(ssl=…)` tells nobody of a handshake that failed. Here every failure is counted with its reason,
-and complained of with the peer's address. A protocol is made and told of its connection once the handshake is done.
+asyncio's `create_server(ssl=…)` does not report failed handshakes. Here every failure is counted with its reason, and
+logged with the peer's address. A protocol is created and gets its connection after the handshake.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pipeline.base import metrics
 from pipeline.base.tls.handshakes import why
 from pipeline.gateway.listener.complaints import Complaints
 
-ACCEPT_AGAIN_S = 0.1  # after an accept that failed: as a rule all open files are in use
-GOODBYE_S = 5.0  # for the peer's close_notify; a session cuts off sooner
+ACCEPT_AGAIN_S = 0.1  # after a failed accept: usually all open files are in use
+GOODBYE_S = 5.0  # for the peer's close_notify; a session aborts earlier
 
 
 class SecureServer:
-    """`start` binds, `close` accepts no more; connections that are through live on."""
+    """`start` binds, `close` stops accepting; established connections continue."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class SecureServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int, backlog: int) -> None:
-        """Listen. Raises OSError if the address cannot be had."""
+        """Listen. Raises OSError if the address cannot be used."""
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         listeners: list[socket.socket] = []
         try:
@@ -54,7 +54,7 @@ class SecureServer:
             self._spawn(self._accept(listener))
 
     def close(self) -> None:
-        """Accept no more, and give up the handshakes under way; the sockets close as the loop goes on."""
+        """Stop accepting, and abort handshakes in progress; the sockets close in the next iterations of the loop."""
         for task in self._tasks:
             task.cancel()
 
@@ -82,7 +82,7 @@ class SecureServer:
         except OSError as error:
             reason, detail = why(error)
             metrics.handshakes_failed.labels("mqtt", reason).inc()
-            if reason != "lost":  # as probes do, which only look whether somebody listens
+            if reason != "lost":  # probes do that, to check whether somebody listens
                 self._complaints.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
         except asyncio.CancelledError:
             connection.close()

@@ -1,8 +1,8 @@
-"""The listener: sessions, what they share, and the loop's one timer.
+"""The listener: its sessions, what they share, and the loop's one timer.
 
-Backpressure, in one place: while too much waits for the log, no connection is read, keep-alives of connections stand
-still, and new CONNECTs are answered "server busy" once that lasts. Nothing is dropped; when the log has taken half of
-what waits, everything goes on.
+Backpressure is here only: while too much waits for the log, no connection is read, keep-alives of connections are
+suspended, and, if that lasts, new CONNECTs are answered "server busy". Nothing is dropped; when half of the waiting
+data is in the log, reading resumes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pipeline.stream.partitioning import Partitioner
 
 logger = logging.getLogger(__name__)
 
-TURN_S = 0.5  # how finely keep-alives are watched
+TURN_S = 0.5  # the resolution of keep-alives
 POLL_TURNS = math.ceil(POLL_S / TURN_S)
 
 
@@ -70,16 +70,16 @@ class Gateway:
         self._server: asyncio.Server | SecureServer | None = None
         self._most_connections = 0
         self._gone = asyncio.Event()
-        self.on_pressure: list[Callable[[bool], None]] = []  # others that feed the stage
+        self.on_pressure: list[Callable[[bool], None]] = []  # callbacks of other sources of the stage
 
     @property
     def is_pressed(self) -> bool:
-        """Too much waits for the log: nothing is read."""
+        """Whether too much waits for the log: nothing is read."""
         return self.stage.is_pressed
 
     @property
     def is_busy(self) -> bool:
-        """New connections are refused: the log is full, or has been slow for a while."""
+        """Whether new connections are refused: the log is full, or has been slow for a while."""
         is_slow = self.is_pressed and time.monotonic() - self._pressed_since_s >= self.settings.busy_after_s
         return self.stage.refusal is not None or is_slow
 
@@ -97,14 +97,14 @@ class Gateway:
         return port
 
     async def start(self) -> None:
-        """Listen. Raises OSError if the address cannot be had."""
+        """Listen. Raises OSError if the address cannot be used."""
         self._most_connections = raise_limit()
         self._server = await (self._listen() if self.tls is None else self._listen_securely(self.tls))
         self._ticker = self._loop.call_later(TURN_S, self._tick)
         logger.info("listening for MQTT on %s port %d", self.settings.host, self.port)
 
     async def stop(self) -> None:
-        """Accept no more, finish what was taken in, acknowledge it, say goodbye, close."""
+        """Stop accepting, append and acknowledge all received messages, disconnect, close."""
         assert self._server is not None
         self._server.close()
         for session in self._sessions:
@@ -146,7 +146,7 @@ class Gateway:
     # --- what sessions call ---
 
     def turns(self, seconds: float) -> int:
-        """How many turns of the wheel are not less than `seconds`; the turn under way does not count."""
+        """The number of turns of the wheel that last at least `seconds`, without the current one."""
         return math.ceil(seconds / TURN_S) + 1
 
     def joined(self, session: Session) -> None:
@@ -159,7 +159,7 @@ class Gateway:
             )
 
     def admit(self, connect: Connect, transport: asyncio.BaseTransport) -> Admitted | Refused:
-        """Whether this CONNECT is let in."""
+        """Whether this CONNECT is accepted."""
         return admit(
             connect,
             self._accounts,
@@ -170,7 +170,7 @@ class Gateway:
         )
 
     def admitted(self, session: Session) -> None:
-        """A CONNECT was let in: an older connection of that client id ends (3.1.4)."""
+        """A CONNECT was accepted: an older connection with that client id ends (3.1.4)."""
         metrics.connections.inc()
         key = session.account, session.client_id
         older = self._by_client_id.get(key)
@@ -191,13 +191,14 @@ class Gateway:
         self._gone.set()
 
     def take_will(self, session: Session, will: Will) -> None:
-        """The will of a device that went without a word: a message like any other, but nobody waits for its PUBACK."""
+        """Publish the will of a device that ended without DISCONNECT: like any other message, but without a PUBACK."""
         if not self.is_news(will.mqtt_topic, will.payload, is_retained=will.is_retained):
             self.stage.take(session.account, will.mqtt_topic, will.payload, None, [])
 
     def is_news(self, mqtt_topic: str, payload: bytes, *, is_retained: bool) -> bool:
-        """Whether a message is no reading, and nothing to keep: it clears a retained one, which we do not have, or is
-        what a bridge says of itself. It is counted.
+        """Whether a message is not a reading and need not be kept, which is counted.
+
+        It clears a retained message, which we do not store, or is the state message of a bridge.
         """
         if not payload and is_retained:  # 3.3.1.3
             metrics.messages_cleared.inc()
@@ -217,7 +218,7 @@ class Gateway:
         self.turn()
 
     def turn(self) -> None:
-        """One turn of the wheel, every `TURN_S`: ends the connections that were silent for too long."""
+        """One turn of the wheel, every `TURN_S`: ends connections that were silent for too long."""
         if self.is_pressed:
             self._count_pause()
         for session in self.wheel.turn():

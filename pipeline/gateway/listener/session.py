@@ -1,8 +1,8 @@
-"""One device's connection: bytes in, messages to the ack batch; acknowledgements and answers out.
+"""One device's connection: bytes in, messages to the ack batch; acknowledgements and other responses out.
 
-The rules: what is wrong on a connection ends that connection and no other. What it holds in memory is bounded: one
-packet not yet whole, or the head of one too large, its will, its topic aliases, the packet identifiers of QoS 2, and
-acknowledgements that it does not read (then it is not read either).
+The rules: an error on a connection ends only that connection. Its memory is bounded: one incomplete packet, or the
+beginning of a too large one, its will, its topic aliases, the packet identifiers of QoS 2, and acknowledgements that
+the device does not read (then the connection is not read either).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pipeline.gateway.listener.server import Gateway
 
 CONNECT_FIRST_BYTE = 0x10
-CLOSE_WITHIN_S = 2.0  # then a device that does not read its last bytes, or does not close, is cut off
+CLOSE_WITHIN_S = 2.0  # after that a device that does not read its last bytes, or does not close, is aborted
 
 NEW, CONNECTED, CLOSING, CLOSED = range(4)
 
@@ -77,18 +77,18 @@ class Session(asyncio.Protocol):
         "seen",
     )
     _transport: asyncio.Transport
-    qos = 1  # of what it acknowledges itself
+    qos = 1  # of the messages that this object acknowledges
 
     def __init__(self, gateway: Gateway) -> None:
         self.account = ""
         self.client_id = ""
-        self.known_as = ""  # its own client id, or its host where it brings none
-        self.seen = gateway.wheel.now  # the turn in which it was heard last
+        self.known_as = ""  # its own client id, or its host if it has none
+        self.seen = gateway.wheel.now  # the turn of its last packet
         self.gateway = gateway
         self._state = NEW
         self._version = Version.V3_1_1
-        self._partial: bytearray | None = None  # a packet not yet whole
-        self._needed = 0  # the size at which `_partial` is worth looking at
+        self._partial: bytearray | None = None  # an incomplete packet
+        self._needed = 0  # the size at which `_partial` may be complete
         self._passing: Passing | None = None  # a packet that is too large
         self._publishes: Publishes | None = None  # made on first use
         self._will: Will | None = None
@@ -96,17 +96,17 @@ class Session(asyncio.Protocol):
         self._unacknowledged = 0
         self._is_reading = True
         self._can_write = True
-        self._turns = 0  # silence allowed; 0: any
+        self._turns = 0  # the allowed silence; 0: unlimited
         self._slot = 0
 
     @property
     def is_connected(self) -> bool:
-        """Its CONNECT was accepted, and nobody has ended the connection."""
+        """Whether its CONNECT was accepted, and the connection has not ended."""
         return self._state == CONNECTED
 
     @property
     def name(self) -> str:
-        """Who this is, for log lines."""
+        """The name for log lines."""
         peer = self._transport.get_extra_info("peername")
         where = f"{peer[0]}:{peer[1]}" if peer else "a closed connection"
         return f"{self.client_id[:64]!r} at {where}" if self.client_id else where
@@ -114,14 +114,14 @@ class Session(asyncio.Protocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A device has come; it has `connect_timeout_s` for its CONNECT."""
+        """A device connected; it has `connect_timeout_s` for its CONNECT."""
         self._transport = cast(asyncio.Transport, transport)
         turns = self.gateway.turns(self.gateway.settings.connect_timeout_s)
         self._slot = self.gateway.wheel.put(self, turns)
         self.gateway.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come, cut anywhere."""
+        """Bytes arrived, split anywhere."""
         self.seen = self.gateway.wheel.now
         if self._partial is not None:
             self._partial += data
@@ -135,18 +135,18 @@ class Session(asyncio.Protocol):
             self.refuse(error)
 
     def pause_writing(self) -> None:
-        """It does not read its PUBACKs: so it is not read."""
+        """The device does not read its PUBACKs: so its connection is not read."""
         self._can_write = False
         self.pause()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The device reads again."""
         self._can_write = True
         if not self.gateway.is_pressed:
             self.resume()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """The connection has ended, whoever ended it."""
+        """The connection has ended, for whatever reason."""
         if self._state == CONNECTED:
             metrics.connections_ended.labels("lost").inc()
         was_admitted = bool(self.client_id)
@@ -159,19 +159,21 @@ class Session(asyncio.Protocol):
     # --- what the gateway calls ---
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """The messages of `packet_ids` are durable: say so to the device, if it is still there. How many were told."""
+        """Send the acknowledgements of these durable messages, if the device is still connected; returns the number
+        sent.
+        """
         self._unacknowledged -= len(packet_ids)
         return len(packet_ids) if self.send_if_connected(pubacks(packet_ids)) else 0
 
     def send_if_connected(self, packets: bytes) -> bool:
-        """Send these, if the device is still there. Whether it is."""
+        """Send these packets, if the device is still connected; returns whether it is."""
         if self._state != CONNECTED:
             return False
         self._transport.write(packets)
         return True
 
     def owe(self, count: int) -> None:
-        """Count messages to acknowledge, against the receive maximum (5: 3.3.4). Raises MalformedPacket."""
+        """Count unacknowledged messages, against the receive maximum (5: 3.3.4). Raises MalformedPacket."""
         self._unacknowledged += count
         most = self.gateway.settings.receive_maximum
         if self._unacknowledged > most and self._version is Version.V5:
@@ -179,20 +181,20 @@ class Session(asyncio.Protocol):
             raise MalformedPacket("receive_maximum_exceeded", detail)
 
     def pause(self) -> None:
-        """Stop reading; harmless if it has stopped."""
+        """Stop reading; does nothing if it has stopped."""
         if self._is_reading and self._state in {NEW, CONNECTED}:
             self._is_reading = False
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read again, with a whole keep-alive ahead, unless the device does not take its PUBACKs."""
+        """Read again, with a full keep-alive interval, unless the device does not read its PUBACKs."""
         if not self._is_reading and self._can_write and self._state in {NEW, CONNECTED}:
             self._is_reading = True
             self.seen = self.gateway.wheel.now
             self._transport.resume_reading()
 
     def on_due(self) -> None:
-        """The wheel has come to its slot: it may have been silent for too long, or not."""
+        """The slot of this connection in the wheel is due: check whether it was silent for too long."""
         if self._state == CLOSING:
             self._transport.abort()
             return
@@ -200,7 +202,7 @@ class Session(asyncio.Protocol):
             self._count_ended("connect_timeout", "no CONNECT in time")
             self._close()
             return
-        if self.gateway.is_pressed:  # it is not read: it cannot be heard
+        if self.gateway.is_pressed:  # nothing is read, so its packets are not seen
             self.seen = self.gateway.wheel.now
         left = self._turns - (self.gateway.wheel.now - self.seen)
         if left > 0:
@@ -209,23 +211,23 @@ class Session(asyncio.Protocol):
             self.end("keep_alive", ReasonCode.KEEP_ALIVE_TIMEOUT, "silent for 1.5 times its keep-alive")
 
     def end(self, reason: str, code: ReasonCode, detail: str) -> None:
-        """End the connection from our side; its will, if it has one, is taken in."""
+        """End the connection from our side; its will, if any, is published."""
         self._count_ended(reason, detail)
         self._say_goodbye(code, detail)
 
     def abort(self) -> None:
-        """Cut the connection off; what was not sent is lost."""
+        """Abort the connection; unsent bytes are lost."""
         self._transport.abort()
 
     def shut_down(self) -> None:
-        """End the connection because the gateway ends: that is nobody's death, so no will is taken in."""
+        """End the connection because the gateway stops: no will is published, because the device did not fail."""
         self._will = None
         self._say_goodbye(ReasonCode.SERVER_SHUTTING_DOWN, "")
 
     # --- packets ---
 
     def _take(self, data: bytes) -> None:
-        """Take in all whole packets of `data`, and keep the rest."""
+        """Process all complete packets of `data`, and keep the rest."""
         at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
         while at < len(data):
             if self._state == CONNECTED:
@@ -266,7 +268,7 @@ class Session(asyncio.Protocol):
         raise MalformedPacket("not_connect", f"{data[:16]!r} where a connection begins with CONNECT{hint}")
 
     def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
-        """Let a packet that is too large go by, which goes on at `at`; the position behind what there is of it."""
+        """Skip the part of a too large packet that begins at `at`; returns the position after it."""
         at = passing.take(data, at)
         self._passing = None if passing.is_through else passing
         if passing.is_through and self._state == CONNECTED:
@@ -274,7 +276,7 @@ class Session(asyncio.Protocol):
         return at
 
     def _take_publish(self, data: bytes, found: Header) -> None:
-        """Take in one PUBLISH that is not ordinary."""
+        """Process one PUBLISH that is not ordinary."""
         if self._state == CONNECTED:
             self._rare().take(data, found)
 
@@ -284,7 +286,7 @@ class Session(asyncio.Protocol):
         return self._publishes
 
     def _take_publishes(self, data: bytes, at: int) -> int:
-        """The position behind the ordinary PUBLISH packets at `at`, which are in ack batches now."""
+        """Add the ordinary PUBLISH packets at `at` to ack batches; returns the position after them."""
         stage = self.gateway.stage
         is_v5 = self._version is Version.V5
         while True:
@@ -352,7 +354,7 @@ class Session(asyncio.Protocol):
         if connect.keep_alive_s:
             self._turns = self.gateway.turns(connect.keep_alive_s * 1.5)  # 3.1.2.10
             self._slot = self.gateway.wheel.put(self, self._turns)
-        else:  # then only TCP can find out that it is gone
+        else:  # then only TCP can detect that it is gone
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.gateway.admitted(self)
         self._send(answer.connack)
@@ -367,18 +369,18 @@ class Session(asyncio.Protocol):
         if packet.reason_code != ReasonCode.DISCONNECT_WITH_WILL:  # 3.1.2.5
             self._will = None
         self._close()
-        self._transport.close()  # it has nothing more to say
+        self._transport.close()  # after DISCONNECT nothing follows
 
     # --- endings ---
 
     def refuse_http(self, detail: str) -> None:
-        """A request that was answered, and is no connection of MQTT."""
+        """An HTTP request was answered; it is not an MQTT connection."""
         metrics.connections_refused.labels("http").inc()
         self.gateway.complaints.warn("refused, http", f"{self.name}: a request of HTTP was answered: {detail}")
         self._close()
 
     def refuse(self, error: MalformedPacket) -> None:
-        """End the connection for what has come."""
+        """End the connection because of invalid data."""
         metrics.packets_malformed.labels(error.reason).inc()
         self.gateway.complaints.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
         code = REASON_CODE_OF.get(error.reason, ReasonCode.MALFORMED_PACKET)
@@ -396,14 +398,14 @@ class Session(asyncio.Protocol):
         self._close()
 
     def _send(self, packet: bytes) -> None:
-        """Send one packet; one that is larger than the device takes is not sent (5: 3.1.2.11.4)."""
+        """Send one packet, unless it is larger than the device accepts (5: 3.1.2.11.4)."""
         if len(packet) <= self._max_sent_bytes:
             self._transport.write(packet)
 
     def _close(self) -> None:
-        """Send no more, and read without listening until the device has closed too.
+        """Stop sending, and discard received data until the device has closed too.
 
-        To close with bytes unread would reset the connection, and the device might lose the last we sent (RFC 1122,
+        Closing with unread bytes would reset the connection, and the device might lose our last bytes (RFC 1122,
         4.2.2.13).
         """
         if self._state in {CLOSING, CLOSED}:
@@ -414,20 +416,20 @@ class Session(asyncio.Protocol):
         wheel = self.gateway.wheel
         wheel.remove(self, self._slot)
         self._slot = wheel.put(self, self.gateway.turns(CLOSE_WITHIN_S))
-        if self._transport.is_closing():  # it was lost, and we are about to be told
+        if self._transport.is_closing():  # it was lost, and `connection_lost` follows
             return
         if not self._is_reading:
             self._is_reading = True
             self._transport.resume_reading()
         try:
             self._transport.write_eof()
-        except NotImplementedError:  # TLS has no half-close; its close sends all, and waits for the device's as well
+        except NotImplementedError:  # TLS has no half-close; its close sends everything, and waits for the device
             self._transport.close()
-        except OSError:  # the device has reset it, and the loop has not seen that yet
+        except OSError:  # the device has reset it, which the loop has not noticed yet
             self._transport.abort()
 
     def _take_will(self) -> None:
-        """Take in the will, once, after all that the device has published itself."""
+        """Publish the will, once, after all messages of the device itself."""
         if self._will is not None:
             self.gateway.take_will(self, self._will)
             self._will = None

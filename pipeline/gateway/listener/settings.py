@@ -1,4 +1,4 @@
-"""What the listener is told, as plain values."""
+"""The settings of the listener, as plain values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pipeline.gateway.mqtt_to_readings import BatchSettings
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Credentials, and the account that what they publish belongs to."""
+    """Credentials, and the account of the messages published with them."""
 
     username: str
-    password: str | None = field(repr=False)  # None: a client certificate with this common name is the proof
+    password: str | None = field(repr=False)  # None: a client certificate with this common name is required
     account: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """Where to listen, whom to let in, and how much a connection may cost. Without users anyone may come in."""
+    """The address, the users, and the limits of a connection. Without users everyone may connect."""
 
     host: str = "127.0.0.1"
     port: int = 1883  # 0: any free one
@@ -27,11 +27,11 @@ class ListenerSettings:
     tls: TlsFiles | None = None
     batch: BatchSettings = field(default_factory=BatchSettings)
     connect_timeout_s: float = 10.0
-    handshake_timeout_s: float = 10.0  # of TLS, before the time for the CONNECT begins
+    handshake_timeout_s: float = 10.0  # for TLS, before the time for the CONNECT starts
     max_packet_bytes: int = 256 * 1024
-    max_topic_bytes: int = 2_048  # a Timestream dimension value's most; bounds the memory of topic aliases
+    max_topic_bytes: int = 2_048  # the maximum of a dimension value in Timestream; limits the memory of topic aliases
     receive_maximum: int = 4_096  # MQTT 5: unacknowledged messages per connection: 100,000/s at 40 ms a PUBACK
     topic_alias_maximum: int = 32  # MQTT 5, per connection
-    backlog: int = 4_096  # Linux caps it at net.core.somaxconn, 4,096 by default
+    backlog: int = 4_096  # Linux limits it to net.core.somaxconn, 4,096 by default
     busy_after_s: float = 1.0  # how long the log may be slow before new connections are refused
     stop_timeout_s: float = 10.0  # how long a graceful end waits for the log

@@ -1,9 +1,9 @@
-"""MQTT over WebSocket (section 6) on the listener's own port: what begins like HTTP is taken for it.
+"""MQTT over WebSocket (section 6) on the listener's port: a connection that begins like HTTP is treated as such.
 
-A `WebSocket` stands between a connection and its session: to the connection it is the protocol, to the session the
-transport. It gives the session the bytes of the frames as they come, however packets are cut into frames, and never
-holds a frame as a whole: the limits are the session's. `wsproto` speaks RFC 6455; no extension is offered, so nothing
-is compressed. Whatever else speaks HTTP gets a short answer that says what this port is.
+A `WebSocket` is between a connection and its session: for the connection it is the protocol, for the session the
+transport. It passes the bytes of frames to the session as they arrive, however packets are split into frames, and never
+buffers a whole frame: the limits are those of the session. `wsproto` implements RFC 6455; no extension is offered, so
+nothing is compressed. Any other HTTP request gets a short response that describes this port.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.base.errors import MalformedPacket
 from pipeline.gateway.listener.session import Session
 
 METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ", b"PRI ")
-SUBPROTOCOLS = ("mqtt", "mqttv3.1")  # 6.0; the second is what clients said before there was a standard
+SUBPROTOCOLS = ("mqtt", "mqttv3.1")  # 6.0; the second is from before the standard
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PHRASES = {400: "Bad Request", 403: "Forbidden", 426: "Upgrade Required"}
 WHAT_THIS_IS = (
@@ -33,7 +33,7 @@ WHAT_THIS_IS = (
 
 
 class _RefusedRequest(Exception):
-    """It is answered with this status and this sentence."""
+    """The response has this status and this sentence."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -41,7 +41,7 @@ class _RefusedRequest(Exception):
 
 
 class WebSocket(asyncio.Transport, asyncio.Protocol):
-    """`transport` is the connection's, `is_open` whether everyone may publish: then browsers' pages may not."""
+    """`transport` is that of the connection, `is_open` whether everyone may publish: then pages in browsers may not."""
 
     def __init__(self, session: Session, transport: asyncio.Transport, *, is_open: bool) -> None:
         super().__init__()
@@ -49,13 +49,13 @@ class WebSocket(asyncio.Transport, asyncio.Protocol):
         self._transport = transport
         self._is_open = is_open
         self._frames = WSConnection(ConnectionType.SERVER)
-        self._first = b""  # what came first, until it is known what it is
+        self._first = b""  # the first bytes, until the kind of connection is known
         self._is_refused = False
 
     # --- what the event loop calls ---
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of HTTP, then of frames, cut anywhere."""
+        """Bytes of HTTP, then of frames, split anywhere."""
         if self._is_refused:
             return
         if self._frames.connection is None:
@@ -73,15 +73,15 @@ class WebSocket(asyncio.Transport, asyncio.Protocol):
             self._hand_over(payload)
 
     def pause_writing(self) -> None:
-        """See the session's."""
+        """As in the session."""
         self._session.pause_writing()
 
     def resume_writing(self) -> None:
-        """See the session's."""
+        """As in the session."""
         self._session.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """See the session's."""
+        """As in the session."""
         self._session.connection_lost(error)
 
     # --- what the session calls ---
@@ -92,33 +92,33 @@ class WebSocket(asyncio.Transport, asyncio.Protocol):
             self._transport.write(self._frames.send(BytesMessage(bytes(data))))
 
     def write_eof(self) -> None:
-        """Send no more. Raises NotImplementedError with TLS."""
+        """Stop sending. Raises NotImplementedError with TLS."""
         self._send_close(CloseReason.NORMAL_CLOSURE)
         self._transport.write_eof()
 
     def close(self) -> None:
-        """Close once all is sent."""
+        """Close after everything is sent."""
         self._send_close(CloseReason.NORMAL_CLOSURE)
         self._transport.close()
 
     def abort(self) -> None:
-        """Cut it off."""
+        """Abort the connection."""
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Whether it is."""
+        """Whether it is closing."""
         return self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue to read."""
         self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As the connection's; `websocket` is this one."""
+        """As in the connection; `websocket` is this object."""
         return self if name == "websocket" else self._transport.get_extra_info(name, default)
 
     # --- events ---
@@ -137,12 +137,12 @@ class WebSocket(asyncio.Transport, asyncio.Protocol):
                 self._hand_over(payload)
                 if self._frames.state is ConnectionState.REMOTE_CLOSING:
                     self._transport.write(self._frames.send(event.response()))
-                self._transport.close()  # to the session the connection is lost, unless its DISCONNECT came before
+                self._transport.close()  # for the session it is lost, unless its DISCONNECT arrived before
             case _:
-                pass  # a pong, which nobody asked for
+                pass  # a pong without a ping
 
     def _hand_over(self, payload: bytearray) -> None:
-        """Give the session what has come; it may answer, and end the connection."""
+        """Pass data to the session, which may answer, and end the connection."""
         if payload:
             data = bytes(payload)
             payload.clear()
@@ -153,7 +153,7 @@ class WebSocket(asyncio.Transport, asyncio.Protocol):
         if chosen is None:
             raise _RefusedRequest(400, f"A WebSocket here speaks MQTT: offer the subprotocol mqtt. {WHAT_THIS_IS}")
         if origin is not None and self._is_open and urlsplit(origin.decode("latin-1")).hostname not in LOOPBACK:
-            # whatever page the operator's browser shows could publish: its requests come from loopback too
+            # otherwise any page in the operator's browser could publish, because its requests come from loopback too
             raise _RefusedRequest(403, "A page of another site may not publish here, as this listener has no users.")
         self._transport.write(self._frames.send(AcceptConnection(subprotocol=chosen)))
 
@@ -172,7 +172,7 @@ class WebSocket(asyncio.Transport, asyncio.Protocol):
         self._session.refuse(MalformedPacket("bad_websocket", str(error) or "bytes that are no WebSocket frames"))
 
     def _answer(self, status: int, detail: str) -> None:
-        """Answer a request that is none for MQTT, and end the connection."""
+        """Answer a request that is not for MQTT, and end the connection."""
         self._is_refused = True
         body = b"" if self._first.startswith(b"HEAD ") else f"{detail}\n".encode()
         head = (

@@ -1,4 +1,4 @@
-"""Topic aliases of one connection (5: 3.3.2.3.4): a number stands for the topic that it was last sent with."""
+"""Topic aliases of one connection (5: 3.3.2.3.4): a number stands for the topic with which it was last sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pipeline.gateway.mqtt.packets import Publish
 
 
 class TopicAliases:
-    """What the aliases of 1 to `maximum` stand for."""
+    """The topics of the aliases 1 to `maximum`."""
 
     __slots__ = ("_maximum", "_names")
 
@@ -16,9 +16,9 @@ class TopicAliases:
         self._names: dict[int, str] = {}
 
     def resolve(self, publish: Publish) -> str:
-        """The topic of a message with an alias; if it brings its name too, the alias stands for that from now on.
+        """The topic of a message with an alias; if it has a topic name too, the alias stands for that from now on.
 
-        Raises MalformedPacket for an alias out of range, and for one that stands for nothing.
+        Raises MalformedPacket for an alias that is out of range or unknown.
         """
         alias = publish.topic_alias or 0
         if not 0 < alias <= self._maximum:

@@ -1,7 +1,7 @@
-"""What the bridge of a broker says of itself: Mosquitto's `notifications`, on unless its configuration says otherwise.
+"""State messages of a broker's bridge: Mosquitto's `notifications`, on unless its configuration disables them.
 
-When it connects it publishes `1`, retained, to `$SYS/broker/connection/<name>/state`, and leaves `0` as its will. That
-is news of a connection and no reading. Devices do not publish below `$SYS` (4.7.2): nothing else is taken for it.
+When it connects, it publishes `1`, retained, to `$SYS/broker/connection/<name>/state`, and its will is `0`. That is not
+a reading. Devices do not publish below `$SYS` (4.7.2), so no other message is confused with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _STATES = {b"1": True, b"0": False}
 
 
 def bridge_state(mqtt_topic: str, payload: bytes) -> tuple[str, bool] | None:
-    """The bridge's name, and whether it says that it is connected; None for every other message."""
+    """The bridge's name, and whether it is connected; None for every other message."""
     if not mqtt_topic.startswith(_HEAD) or not mqtt_topic.endswith(_TAIL) or payload not in _STATES:
         return None
     return mqtt_topic[len(_HEAD) : -len(_TAIL)], _STATES[payload]

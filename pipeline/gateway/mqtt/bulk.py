@@ -1,9 +1,9 @@
-"""PUBLISH packets in bulk: the one place of this package where speed decides how the code looks.
+"""PUBLISH packets in bulk: the one place of this package where speed determines the form of the code.
 
-`take_publishes` reads as many whole, ordinary PUBLISH packets as stand one after another and makes no object but what
-leaves it: the payload, the packet identifier's two bytes. *Ordinary* is QoS 0 or 1, a body below 16 KiB, a topic name
-seen before, a payload that is not empty, and no properties. It stops in front of anything else and judges nothing:
-`decode` reads that packet, and raises if it must.
+`take_publishes` reads as many consecutive complete, ordinary PUBLISH packets as there are, and creates no objects
+except the results: the payload, and the two bytes of the packet identifier. *Ordinary* means QoS 0 or 1, a body below
+16 KiB, a known topic name, a payload that is not empty, and no properties. It stops before any other packet without
+judging it: `decode` reads that packet, and raises if necessary.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def take_publishes(  # noqa: PLR0912  one loop without calls: a call costs as mu
     limit: int,
     takes_retained: bool = True,
 ) -> int:
-    """The position behind the last packet taken from `data[at:]`; at most `limit` are.
+    """The position after the last packet read from `data[at:]`; at most `limit` are read.
 
-    Topics and payloads are appended to their lists, and of QoS 1 the packet identifiers; `known` is `TopicNames.known`.
-    Messages with RETAIN are ordinary only where `takes_retained`.
+    Topics and payloads are appended to their lists, and with QoS 1 the packet identifiers; `known` is
+    `TopicNames.known`. Messages with RETAIN are ordinary only if `takes_retained`.
     """
     mask_1, mask_0 = (0b1111_0110, 0b1111_1110) if takes_retained else (0b1111_0111, 0b1111_1111)
     end = len(data)

@@ -1,6 +1,6 @@
-"""The numbers of MQTT: packet types with their fixed flags, reason codes, and how 3.1.1 says the same.
+"""The numbers of MQTT: packet types with their fixed flags, reason codes, and their equivalents in 3.1.1.
 
-Tables of the standard, kept as tables; nothing is decided here.
+These are tables of the standard; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FIXED_FLAGS: Mapping[PacketType, int] = MappingProxyType(
 
 
 class ReasonCode(enum.IntEnum):
-    """5: table 2-6, those a server that only takes in publishes can meet or give."""
+    """5: table 2-6, those that this server receives or sends."""
 
     SUCCESS = 0x00
     DISCONNECT_WITH_WILL = 0x04
@@ -70,7 +70,7 @@ class ReasonCode(enum.IntEnum):
 
 
 CONNECT_RETURN_CODE: Mapping[ReasonCode, int] = MappingProxyType(
-    # 3: table 3.1. A refusal that is not in it is a close without CONNACK.
+    # 3: table 3.1. For any other refusal the connection is closed without CONNACK.
     {
         ReasonCode.SUCCESS: 0,
         ReasonCode.UNSUPPORTED_PROTOCOL_VERSION: 1,
@@ -84,7 +84,7 @@ CONNECT_RETURN_CODE: Mapping[ReasonCode, int] = MappingProxyType(
 SUBACK_FAILURE = 0x80  # 3: 3.9.3; in version 5 it is a reason code
 
 REASON_CODE_OF: Mapping[str, ReasonCode] = MappingProxyType(
-    # What a DISCONNECT says for a `MalformedPacket.reason`; one that is not here is a MALFORMED_PACKET.
+    # The reason code of a DISCONNECT for a `MalformedPacket.reason`; for any other it is MALFORMED_PACKET.
     {
         "bad_topic": ReasonCode.TOPIC_NAME_INVALID,
         "bad_topic_alias": ReasonCode.TOPIC_ALIAS_INVALID,

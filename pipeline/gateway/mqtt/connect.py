@@ -1,4 +1,4 @@
-"""CONNECT (3.1), the packet with the most fields: who comes, with which credentials, will and limits."""
+"""CONNECT (3.1), the packet with the most fields: client id, credentials, will and limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ to who sends no messages, and a bridge that is refused for it may never try with
 
 _VERSIONS: Mapping[tuple[bytes, int], Version] = MappingProxyType(
     {
-        (b"MQIsdp", 3): Version.V3_1_1,  # MQTT 3.1: what a client that publishes sends is the same
+        (b"MQIsdp", 3): Version.V3_1_1,  # MQTT 3.1: the packets of a publishing client are the same
         (b"MQIsdp", 3 | BRIDGE): Version.V3_1_1,
         (b"MQTT", 4): Version.V3_1_1,
         (b"MQTT", 4 | BRIDGE): Version.V3_1_1,
@@ -32,7 +32,7 @@ _VERSIONS: Mapping[tuple[bytes, int], Version] = MappingProxyType(
 
 
 class UnsupportedVersion(MalformedPacket):
-    """A CONNECT of a protocol `level` that is not spoken here; the refusal is written in the version nearest to it."""
+    """A CONNECT with an unsupported protocol `level`; the refusal has the form of the nearest version."""
 
     def __init__(self, level: int) -> None:
         super().__init__(

@@ -2,8 +2,8 @@
 
 The rule: what the standard calls malformed raises MalformedPacket; nothing else is ever raised.
 
-`header` says where a packet ends as soon as its first bytes are here, so that one that is too large is refused before
-it is buffered. `decode` wants the whole packet.
+`header` finds the end of a packet from its first bytes, so that a packet that is too large is refused before it is
+buffered. `decode` needs the complete packet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.gateway.mqtt.topics import TopicNames
 
 
 class Header(NamedTuple):
-    """2.2 (5: 2.1): the fixed header of the packet at hand: its first byte, and where its body begins and ends."""
+    """2.2 (5: 2.1): the fixed header of the current packet: its first byte, and the begin and end of its body."""
 
     first: int
     body: int
@@ -30,9 +30,10 @@ class Header(NamedTuple):
 
 
 def header(data: bytes | bytearray, at: int, max_bytes: int) -> Header | None:
-    """The header at `at`; None if more bytes are needed to know.
+    """The header at `at`; None if more bytes are needed.
 
-    Raises MalformedPacket, also for a packet of more than `max_bytes`, unless it is a PUBLISH: who reads that cuts it.
+    Raises MalformedPacket, also for a packet of more than `max_bytes`, unless it is a PUBLISH: the caller truncates
+    that.
     """
     size = 0
     for i in range(4):
@@ -50,7 +51,7 @@ def header(data: bytes | bytearray, at: int, max_bytes: int) -> Header | None:
 
 
 def decode(data: bytes, header: Header, version: Version, names: TopicNames) -> Packet:
-    """The packet whose bytes, all of them, are in `data`. `version` is what CONNECT said; CONNECT itself ignores it."""
+    """The packet whose bytes are completely in `data`. `version` is that of the CONNECT; CONNECT itself ignores it."""
     first, body, stop = header
     fields = Fields(data, body, stop)
     kind = first >> 4
@@ -84,7 +85,7 @@ def _publish(first: int, fields: Fields, version: Version, names: TopicNames) ->
         found = properties.get(Property.TOPIC_ALIAS)
         alias = found if isinstance(found, int) else None
         _check_response_topic(properties.get(Property.RESPONSE_TOPIC))
-    # 5: 3.3.2.1: the name may be empty where an alias stands for it.
+    # 5: 3.3.2.1: the name may be empty if there is an alias.
     name = "" if alias is not None and not raw_name else names.name(raw_name)
     return Publish(name, fields.rest(), qos, packet_id, alias, bool(first & 1))
 
@@ -106,7 +107,7 @@ def _pubrel(fields: Fields, version: Version) -> Pubrel:
 def _stray(kind: PacketType) -> Callable[[Fields, Version], Stray]:
     def read(fields: Fields, _version: Version) -> Stray:
         packet_id = fields.packet_id()
-        fields.rest()  # a reason code and properties, of no interest
+        fields.rest()  # a reason code and properties, which are not needed
         return Stray(kind, packet_id)
 
     return read

@@ -1,6 +1,6 @@
 """The data types of MQTT packets (1.5): integers, variable byte integers, strings, binary data.
 
-`Fields` reads them one after another out of one packet and raises MalformedPacket where they are not there.
+`Fields` reads them one after another from one packet and raises MalformedPacket if they are missing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pipeline.base.errors import MalformedPacket
 
 
 class Fields:
-    """A cursor over `data[at:stop]`, one packet's body. Every method reads one field and moves on."""
+    """A cursor over `data[at:stop]`, the body of one packet. Every method reads one field and moves on."""
 
     __slots__ = ("at", "data", "stop")
 
@@ -63,7 +63,7 @@ class Fields:
         return decode_text(self.binary())
 
     def rest(self) -> bytes:
-        """All that is left."""
+        """All remaining bytes."""
         return self.take(self.stop - self.at)
 
     def packet_id(self) -> int:
@@ -74,13 +74,13 @@ class Fields:
         return packet_id
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Raise MalformedPacket if bytes remain."""
         if self.at != self.stop:
             raise MalformedPacket("trailing_bytes", f"{self.stop - self.at} bytes after the packet's last field")
 
 
 def decode_text(raw: bytes) -> str:
-    """The string in `raw` (1.5.3). Strict UTF-8 refuses surrogates and overlong forms, as the standard asks."""
+    """The string in `raw` (1.5.3). Strict UTF-8 refuses surrogates and overlong forms, as the standard requires."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

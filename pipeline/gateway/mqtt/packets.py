@@ -12,7 +12,7 @@ MAX_PACKET_BYTES = 268_435_460  # a fixed header of five bytes and the largest b
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What to take in as published by the client when its connection ends without a DISCONNECT (3.1.2.5)."""
+    """The message to publish for the client when its connection ends without a DISCONNECT (3.1.2.5)."""
 
     mqtt_topic: str
     payload: bytes
@@ -22,7 +22,7 @@ class Will:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """3.1. `keep_alive_s` 0 means none. Fields after `will` are of version 5, with what their absence means."""
+    """3.1. `keep_alive_s` 0 means none. Fields after `will` are of version 5, with the defaults for their absence."""
 
     version: Version
     client_id: str
@@ -38,7 +38,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """3.3. `mqtt_topic` is empty if only the alias says it; `packet_id` is 0 for QoS 0."""
+    """3.3. `mqtt_topic` is empty if there is only an alias; `packet_id` is 0 for QoS 0."""
 
     mqtt_topic: str
     payload: bytes
@@ -57,7 +57,7 @@ class Pubrel:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """PUBACK, PUBREC or PUBCOMP (`kind`): an answer to a message that we never sent."""
+    """PUBACK, PUBREC or PUBCOMP (`kind`): a response to a message that we never sent."""
 
     kind: PacketType
     packet_id: int
@@ -86,7 +86,7 @@ class Pingreq:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """3.14. Version 3.1.1 knows reason code 0 alone."""
+    """3.14. Version 3.1.1 has only reason code 0."""
 
     reason_code: int
 

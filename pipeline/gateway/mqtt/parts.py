@@ -1,7 +1,7 @@
-"""A PUBLISH taken apart leniently, whatever is wrong with what its parts say: so that it can be kept, and acknowledged.
+"""Splits a PUBLISH into its parts leniently, even if their content is invalid, so that it can be kept and acknowledged.
 
-`decode` says what is wrong with a message, and `parts_of` what it consists of. A broker has let its messages through,
-so they are kept; a device would send what it gets no acknowledgement for again and again.
+`decode` finds what is wrong with a message, and `parts_of` its parts. A broker has accepted its messages, so they are
+kept; a device would send a message without an acknowledgement again and again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.gateway.mqtt.properties import subscription_identifiers
 
 
 class Parts(NamedTuple):
-    """One message. `packet_id` is empty with QoS 0; `payload` is what is there of `payload_bytes`."""
+    """One message. `packet_id` is empty with QoS 0; `payload` is the available part of `payload_bytes`."""
 
     raw_topic: bytes
     payload: bytes
@@ -27,19 +27,19 @@ class Parts(NamedTuple):
 
     @property
     def identifiers(self) -> tuple[int, ...]:
-        """Of the subscriptions that it is for, where a broker says so. Raises MalformedPacket."""
+        """The identifiers of the subscriptions that it is for, if a broker sends them. Raises MalformedPacket."""
         return subscription_identifiers(Fields(self.properties, 0, len(self.properties))) if self.properties else ()
 
     @property
     def shown_topic(self) -> str:
-        """The MQTT topic as text that shows what is no text in it."""
+        """The MQTT topic as text, with escapes for bytes that are not text."""
         return self.raw_topic.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def parts_of(data: bytes, header: Header, *, is_v5: bool) -> Parts:
-    """The message of the PUBLISH at `header`; of its payload `data` may hold the beginning alone.
+    """The message of the PUBLISH at `header`; `data` may contain only the beginning of its payload.
 
-    Raises MalformedPacket if nobody can tell where its parts begin and end, or which acknowledgement it waits for.
+    Raises MalformedPacket if the parts, or the packet identifier, cannot be found.
     """
     at, stop = header.body, header.stop
     start = at + 2 + int.from_bytes(data[at : at + 2], "big")

@@ -1,7 +1,7 @@
-"""The properties of MQTT 5 (5: 2.2.2): which there are, of which type, in which packets, and how often.
+"""The properties of MQTT 5 (5: 2.2.2): their types, the packets in which they are allowed, and how often.
 
-Unknown ones, those of other packets, repeated ones and values out of range are errors of the device; the rest is given
-back by identifier. User properties may repeat and mean nothing to us: they are checked and left out.
+Unknown ones, those of other packets, repeated ones and values out of range are errors of the device; the others are
+returned by identifier. User properties may repeat and have no meaning here: they are checked and left out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Property(enum.IntEnum):
 
 
 class Place(enum.Enum):
-    """Where properties stand: in a packet that a client sends, or in the will inside CONNECT."""
+    """Where properties are: in a packet from a client, or in the will inside CONNECT."""
 
     CONNECT = PacketType.CONNECT
     WILL = "will"
@@ -79,7 +79,7 @@ _BYTE, _TWO, _FOUR, _TEXT, _BINARY = Fields.byte, Fields.two_bytes, Fields.four_
 
 _RULES: Mapping[int, _Rule] = MappingProxyType(
     # Table 2-4 for what clients send; ranges are those of 3.1.2.11, 3.1.3.2, 3.3.2.3, 3.8.2.1, 3.14.2.2.
-    # A topic alias of 0 is refused by who knows the maximum, with its own reason code.
+    # A topic alias of 0 is refused where the maximum is known, with its own reason code.
     {
         Property.PAYLOAD_FORMAT_INDICATOR: _rule(_BYTE, Place.PUBLISH, Place.WILL, high=1),
         Property.MESSAGE_EXPIRY_INTERVAL: _rule(_FOUR, Place.PUBLISH, Place.WILL),
@@ -103,7 +103,7 @@ _RULES: Mapping[int, _Rule] = MappingProxyType(
 
 
 def read_properties(fields: Fields, place: Place) -> Properties:
-    """The properties that come next in `fields`, without user properties. Raises MalformedPacket."""
+    """The next properties in `fields`, without user properties. Raises MalformedPacket."""
     size = fields.varint()
     if size == 0:
         return NO_PROPERTIES
@@ -123,7 +123,7 @@ def read_properties(fields: Fields, place: Place) -> Properties:
 
 
 def subscription_identifiers(fields: Fields) -> tuple[int, ...]:
-    """Of a PUBLISH that a broker sends, the identifiers of the subscriptions that it is for (5: 3.3.2.3.8)."""
+    """The identifiers of the subscriptions that a PUBLISH from a broker is for (5: 3.3.2.3.8)."""
     size = fields.varint()
     inner = Fields(fields.data, fields.at, fields.at + size)
     found = []
@@ -156,7 +156,7 @@ def _read_one(fields: Fields, identifier: int, place: Place, found: dict[int, Va
 
 
 _WIDTH: Mapping[int, int] = MappingProxyType(
-    # Sizes in bytes of the integers that a server sends; other values are strings.
+    # Sizes in bytes of the integers in packets of a server; other values are strings.
     {
         Property.SESSION_EXPIRY_INTERVAL: 4,
         Property.RECEIVE_MAXIMUM: 2,
