@@ -1,1 +1,1 @@
-"""The HTTP API and what it lists."""
+"""The HTTP API, and the inventory of zones and devices."""

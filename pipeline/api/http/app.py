@@ -1,4 +1,4 @@
-"""The FastAPI application: made by a call, with its services given; nothing happens at import."""
+"""The FastAPI application: created by a call, with its services as an argument; nothing happens at import."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ A method that a path does not have is a 405 with `Allow`, a path that there is n
 """
 
 
-HUNG_UP = 499  # nginx' status for it: only counted, as nobody reads it
+HUNG_UP = 499  # nginx' status for it: only counted, as the client is gone
 
 
 async def _nobody(_: Request, __: Exception) -> Response:
@@ -53,7 +53,7 @@ async def _nobody(_: Request, __: Exception) -> Response:
 
 
 def create_app(services: Services) -> FastAPI:
-    """The application over `services`; starting it starts the appender, stopping it stops appender and queries."""
+    """The application over `services`. Starting it starts the appender; stopping it stops appender and queries."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +65,7 @@ def create_app(services: Services) -> FastAPI:
             parts.queries.close()
             parts.lists.close()
             await parts.appender.stop()
-            # FastAPI remembers what it called for as long as the process lives: not the store with it.
+            # FastAPI keeps references to what it called while the process lives: they must not include the store.
             del app.state.services
 
     app: FastAPI = FastAPIOffline(

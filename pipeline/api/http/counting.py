@@ -1,5 +1,6 @@
-"""Counts what is asked: requests by method, route and status, and how long they took. The route is the template
-(`/v1/zones/{zone}/averages`), never the path: there are as many paths as zones.
+"""Counts requests by method, route and status, and measures their duration.
+
+The route is the template (`/v1/zones/{zone}/averages`), never the path, because there are as many paths as zones.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ class Counting:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, and count."""
+        """Answer and count."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500  # where nothing is answered
+        status = 500  # if there is no response
         began_s = time.perf_counter()
 
         async def noting(message: Message) -> None:

@@ -1,7 +1,7 @@
-"""Who asks, and what they may: the account and role of a request, from its bearer token or its AWS signature.
+"""The account and role of a request, from its bearer token or its AWS signature.
 
-Without configured tokens (loopback only) everyone is the account `default`, and may everything. With tokens, a request
-bears one (`Authorization: Bearer …`), or is signed by an AWS client whose access key id is the account's name and whose
+Without configured tokens (loopback only) every request has the account `default` and every role. With tokens, a request
+has one (`Authorization: Bearer …`), or is signed by an AWS client whose access key id is the account's name and whose
 secret access key is one of its tokens.
 """
 
@@ -19,13 +19,13 @@ from store.record import DEFAULT_ACCOUNT
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """An account, and what is allowed in it."""
+    """An account, and the role in it."""
 
     account: str
     role: Role
 
     def need(self, role: Role, what: str) -> None:
-        """Raises Forbidden unless `what`, which needs `role`, is allowed."""
+        """Raise Forbidden unless the role includes `role`, which `what` needs."""
         if not self.role.includes(role):
             raise Forbidden(f"this token has the role {self.role}; {what} needs {role}", role.value)
 
@@ -48,7 +48,7 @@ class Credentials:
         self._grants = tuple(grants)
 
     def bearer(self, authorization: str | None) -> Who:
-        """Who sends a plain request. Raises Unauthenticated."""
+        """The account and role of a plain request. Raises Unauthenticated."""
         if not self._grants:
             return EVERYONE
         scheme, _, token = (authorization or "").partition(" ")
@@ -59,7 +59,7 @@ class Credentials:
         raise Unauthenticated("this server asks for a token: send the header Authorization: Bearer TOKEN")
 
     def signer(self, headers: Mapping[str, str], body: bytes, now_ns: int) -> Who | None:
-        """Who signed a request as AWS clients do, or None if the signature is not of a known account."""
+        """The account and role of a request signed by an AWS client, or None if no known account signed it."""
         if not self._grants:
             return EVERYONE
         signed = signature.parse(headers.get("authorization", ""))

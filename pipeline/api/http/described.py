@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of each path's answers: their types, and problem documents by status.
+"""Describes the responses of each path in the OpenAPI document: their types, and problem documents by status.
 
-It only describes: FastAPI is told of a type, and sends what the route gives it as it is. 405 is of no operation (it
-answers methods that a path has no operation for), and stands in the document's introduction.
+It only describes: FastAPI gets a type, and sends the route's value unchanged. The status 405 belongs to no operation
+(it answers methods for which a path has no operation), and is described in the document's introduction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457. Further members say more, as `value`."""
+    """RFC 9457. Further members give details, for example `value`."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -76,18 +76,18 @@ def refusals(*statuses: int) -> Responses:
 
 
 def answers(model: Any, *refused: int) -> dict[str, Any]:
-    """Arguments of a route that answers JSON of this type, or, beside EVERYWHERE, a problem of these statuses."""
+    """Arguments of a route that answers JSON of this type, or a problem with one of these statuses or of EVERYWHERE."""
     responses: Responses = {200: {"description": model.__doc__, "content": json_of(model)}, **refusals(*refused)}
     return {"response_model": dict[str, Any], "responses": responses}
 
 
 def json_of(model: Any) -> dict[str, Any]:
-    """The content of a response that is JSON of this type, one of `pipeline.api.http.responses`."""
+    """The content of a response with JSON of this type, one of `pipeline.api.http.responses`."""
     return {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
 
 
 def describe(app: FastAPI) -> None:
-    """Make the document of `app` say what it answers: never FastAPI's own 422."""
+    """Make the document of `app` describe the real responses, without FastAPI's own 422."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -103,11 +103,11 @@ def describe(app: FastAPI) -> None:
                     _only_the_type(response)
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's "Extending OpenAPI" has it
+    app.openapi = openapi  # type: ignore[method-assign]  # as in FastAPI's "Extending OpenAPI"
 
 
 def _types() -> dict[str, Any]:
-    """The schemas of the types that answers have. FastAPI would make them at each start, without what is null."""
+    """The schemas of the types of responses. FastAPI would build them at each start, and without nullable members."""
     answered = [model for model in vars(types).values() if hasattr(model, "__pydantic_config__")]
     models = enumerate((*answered, ProblemDocument))
     _, made = TypeAdapter.json_schemas(
@@ -118,7 +118,7 @@ def _types() -> dict[str, Any]:
 
 
 def _only_the_type(response: dict[str, Any]) -> None:
-    """FastAPI writes the schema of `response_model` around that of the type."""
+    """FastAPI wraps the schema of `response_model` around that of the type; remove it."""
     for content in response.get("content", {}).values():
         schema = content.get("schema", {})
         if "$ref" in schema:

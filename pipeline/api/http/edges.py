@@ -1,8 +1,8 @@
-"""Requests as clients send them, made into those the routes know: ASGI middleware around all routes.
+"""Normalises requests of clients before the routes see them: ASGI middleware around all routes.
 
-HEAD is GET without its body. One slash at the end of a path is one too many. A body is JSON in UTF-8, whatever is said
-of it where it only asks; where it changes something, as an HTML form of any web page could send it to a server without
-tokens, its Content-Type must say JSON, or nothing. A body larger than its path takes is not read.
+HEAD is GET without its body. One slash at the end of a path is removed. A body is JSON in UTF-8, whatever its
+Content-Type, if the request only reads. If it changes something, its Content-Type must be JSON, or absent, because an
+HTML form on any web page could send it to a server without tokens. A body above the limit of its path is not read.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from pipeline.api.http.problems import Problem, document
 MAX_JSON_BYTES = 4 * 1024 * 1024  # of a body under /v1: SQL has at most 256 KiB, a rule file a million characters
 MAX_PROTOCOL_BYTES = 16 * 1024 * 1024  # of Timestream's protocol: 100 records of 256 measures of 2 KB are less
 _ONLY_ASKS = {"/v1/query"}
-_UNNAMED = {"text/plain", "application/x-www-form-urlencoded", "application/octet-stream"}  # what clients say untold
+_UNNAMED = {
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "application/octet-stream",
+}  # what clients send by default
 
 
 class Edges:
-    """Answers what cannot be meant, and passes on what is."""
+    """Answers invalid requests, and passes on the others."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -46,7 +50,7 @@ class Edges:
         try:
             await self._app(inner, receive, send)
         finally:
-            scope["route"] = inner.get("route")  # for those who count
+            scope["route"] = inner.get("route")  # for `Counting`
 
 
 def _path(path: str) -> str:
@@ -54,7 +58,7 @@ def _path(path: str) -> str:
 
 
 def _limit(scope: Scope) -> int | None:
-    """How large the body may be; None where it is not ours to say."""
+    """The size limit of the body; None if it is not checked here."""
     if scope["method"] == "GET":
         return None
     if scope["path"] == "/":
@@ -73,7 +77,7 @@ def _too_large(length: str, limit: int) -> str:
 
 
 def _as_json(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The headers, by which the body is JSON. Raises Problem 415."""
+    """The headers with the content type JSON. Raises Problem 415."""
     headers = MutableHeaders(raw=list(scope["headers"]))
     encoding = headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":

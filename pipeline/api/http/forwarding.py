@@ -1,8 +1,8 @@
-"""What one worker of a group keeps for all: questions about it go to that one, as they came.
+"""Forwards requests for data that one worker keeps for the whole group to that worker, unchanged.
 
-Alerts and dead letters are kept by one each, so lists and their pages are the same whichever worker is asked; a query's
-result by the worker that gave its first page. Who forwards says so in a header, and is not forwarded to in turn: while
-alerts and dead letters pass from one worker to another, the answer is 503, try again.
+Alerts and dead letters are kept by one worker each, so lists and their pages are the same whichever worker is asked;
+the result of a query is kept by the worker that returned its first page. A forwarded request has a header, and is not
+forwarded again: while alerts and dead letters move from one worker to another, the response is 503, try again.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-
 
 
 class TopicOwners(Protocol):
-    """Who keeps what, and the way there."""
+    """Which worker keeps what, and how to reach it."""
 
     def owner_of(self, topic: str) -> str | None:
-        """The address of the other worker that keeps it; None where it is this one. Raises PeerUnavailable."""
+        """The address of the other worker that keeps it; None if it is this one. Raises PeerUnavailable."""
         ...
 
     def page_owner(self, token: str) -> str | None:
-        """The address of the other worker that gave this token for a further page; None where it is this one's."""
+        """The address of the other worker that issued this page token; None if it is this one."""
         ...
 
     def others(self) -> list[str]:
@@ -41,12 +41,12 @@ class TopicOwners(Protocol):
         ...
 
     async def forward(self, address: str, asked: Forwarded) -> Answered:
-        """The answer of the worker at `address`. Raises PeerUnavailable."""
+        """The response of the worker at `address`. Raises PeerUnavailable."""
         ...
 
 
 class ToOwner:
-    """ASGI middleware that forwards requests under `KEPT` to the worker that keeps what they ask for."""
+    """ASGI middleware that forwards requests under `KEPT` to the worker that keeps the data."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -86,13 +86,13 @@ def _topic(scope: Scope) -> str | None:
 
 
 async def forwarded(topic_owners: TopicOwners, owner: str, request: Request) -> Response:
-    """What the worker at `owner` answers to the request, whose signature stays good. Raises PeerUnavailable."""
+    """The response of the worker at `owner` to the request, whose signature remains valid. Raises PeerUnavailable."""
     headers = {name: value for name, value in request.headers.items() if name not in _OF_ONE_CONNECTION}
     query = f"?{request.url.query}" if request.url.query else ""
     target = f"{request.url.path}{query}"
     answer = await topic_owners.forward(
         owner, Forwarded(request.method, target, headers | {FORWARDED: "1"}, await request.body())
     )
-    of_body = {*_OF_ONE_CONNECTION, "content-encoding"}  # it comes decoded
+    of_body = {*_OF_ONE_CONNECTION, "content-encoding"}  # httpx has decoded it
     kept = {name: value for name, value in answer.headers.items() if name not in of_body}
     return Response(answer.body, answer.status, kept)

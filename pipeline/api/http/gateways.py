@@ -1,8 +1,8 @@
-"""Metrics of all processes, those of gateways that are several with a label for each: `gateway`.
+"""Metrics of all processes; those of several gateways have a label for each, `gateway`.
 
-prometheus_client adds up what all processes count, and says no more. The files of a gateway that has a name bear it
-(`pipeline.operations.cli.shared_metrics`), so the gateways' metrics are added up name by name here: a gateway that was
-started again counts on under its name. Without named gateways nothing is different.
+prometheus_client adds up the values of all processes, without a distinction. The files of a gateway with a name contain
+it (`pipeline.operations.cli.shared_metrics`), so the metrics of gateways are added up by name here: a restarted gateway
+continues under its name. Without named gateways nothing is different.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _NAMED = re.compile(r".*_([a-z0-9-]+)\.\d+\.db")
 
 
 class CollectorByGateway(MultiProcessCollector):
-    """Registers itself. Reads the folder that PROMETHEUS_MULTIPROC_DIR names."""
+    """Registers itself. Reads the folder in PROMETHEUS_MULTIPROC_DIR."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)  # type: ignore[no-untyped-call]  # ships no types for it
 
     def collect(self) -> Iterator[Metric]:
-        """One family after the other, as prometheus_client asks for it."""
+        """Yield one family after the other, for prometheus_client."""
         files: dict[str, list[str]] = defaultdict(list)
         for file in sorted(Path(self._path).glob("*.db")):
             named = _NAMED.fullmatch(file.name)

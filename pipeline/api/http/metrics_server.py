@@ -1,4 +1,4 @@
-"""HTTP of a process that answers no questions: `/healthz` and `/metrics`, for supervisors and scrapers."""
+"""HTTP of a process without an API: `/healthz` and `/metrics`, for supervisors and scrapers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may have been meant by a name that is not known."""
+"""Suggestions for an unknown name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from store.values.nearest import nearest as nearest_of
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What may have been meant, as the end of a sentence; all there are where nothing is near."""
+    """The similar names, as the end of a sentence; all names if none is similar."""
     names = sorted(known)
     near = nearest_of(name, names)
     if near:

@@ -1,4 +1,4 @@
-"""Query parameters are those a path has, each once unless it may be several: others would be left out silently."""
+"""Refuses unknown and repeated query parameters, which would be ignored silently."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.api.http.problems import SHOWN_CHARACTERS, Problem
 
 
 def check_parameters(request: Request) -> None:
-    """As a dependency of every route: raises Problem 400 for a parameter it does not have, or has once."""
+    """A dependency of every route: raises Problem 400 for a parameter that it does not have, or has only once."""
     route = request.scope["route"]
     if not isinstance(route, APIRoute):
         return

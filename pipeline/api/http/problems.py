@@ -2,8 +2,8 @@
 
     {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "…", "parameter": "from", "value": "…"}
 
-`detail` says what was wrong and what is allowed; `parameter` names the parameter at fault where there is one. What is
-below HTTP raises errors of its own, which `ANSWERS` maps; only what looks at requests themselves raises a `Problem`.
+`detail` says what was wrong and what is allowed; `parameter` names the wrong parameter, if there is one. Code below
+HTTP raises its own errors, which `ANSWERS` maps; only code that reads requests raises a `Problem`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from store.sql import errors as sql_errors
 
 log = logging.getLogger(__name__)
 
-SHOWN_CHARACTERS = 200  # of a value that is not possible
+SHOWN_CHARACTERS = 200  # of an invalid value
 
 
 class Problem(Exception):
@@ -67,7 +67,7 @@ def document(status: int, detail: str, members: dict[str, Any] | None = None) ->
 
 
 def _methods_at(request: Request) -> str:
-    """What the path takes: a method has its own route, and Starlette names those of the first."""
+    """The methods of the path: each method has its own route, and Starlette names only those of the first."""
     routes = (getattr(found, "original_router", None) for found in request.app.router.routes)
     known = (route for router in routes if router is not None for route in router.routes)
     matching = (route for route in known if route.matches(request.scope)[0] is not Match.NONE)
@@ -76,7 +76,7 @@ def _methods_at(request: Request) -> str:
 
 
 def _nearest(name: str, request: Request) -> str:
-    """Which key of the body may have been meant."""
+    """The similar keys of the body."""
     body = getattr(request.scope.get("route"), "body_field", None)
     return nearest(name, getattr(body.field_info.annotation, "model_fields", ())) if body else ""
 
@@ -90,7 +90,7 @@ def _answering(answer: Answer) -> Callable[[Request, Exception], Awaitable[Respo
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered to an error: its own text, or `instead`; then its text is `logged`, behind these words."""
+    """The response to an error: its own text, or `instead`; then its text is logged after the words of `logged`."""
 
     status: int
     parameter: str | None = None
@@ -98,7 +98,7 @@ class Answer:
     instead: str | None = None
     attributes: tuple[str, ...] = ()  # of the error that are members of the document
     logged: str | None = None
-    is_traced: bool = False  # the log has where it was raised, too
+    is_traced: bool = False  # the log line has a traceback
 
     def to(self, error: Exception) -> JSONResponse:
         """The response."""
@@ -115,7 +115,7 @@ class Answer:
 
 _STORE_FAILED = Answer(500, instead="internal error; see the server log", logged="the store failed", is_traced=True)
 
-# The nearest class that an error is of counts.
+# The most specific class of an error counts.
 ANSWERS: dict[type[Exception], Answer] = {
     pipeline_errors.Unauthenticated: Answer(401),
     pipeline_errors.Forbidden: Answer(403, attributes=("role",)),
@@ -189,7 +189,7 @@ def install(app: FastAPI) -> None:
         return document(400, f"{name} {what}", {"parameter": name})
 
     @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:  # noqa: ARG001  # nobody is left to be answered
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:  # noqa: ARG001  # the client is gone
         return document(400, "the request was not sent completely")
 
     @app.exception_handler(Exception)

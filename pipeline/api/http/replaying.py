@@ -1,8 +1,8 @@
-"""After a start, questions about data are answered once the stream has replayed what the log held at that moment.
+"""After a start, answers questions about data only when the stream has replayed what the log held at that moment.
 
-Before that, rows that were queryable before the crash are not in the store again: a count would fall, and later rise.
-So such a request is answered 503 with Retry-After, which clients (boto3's too) take as "try again". Health, metrics and
-the API page answer at once.
+Before that, rows that were queryable before the crash are missing in the store: a count would be lower for a while. So
+such a request is answered 503 with Retry-After, on which clients (boto3 too) retry. Health, metrics and the API page
+are answered at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RETRY_AFTER_S = 1
 
 
 class UntilReplayed:
-    """ASGI middleware that holds back `POST /` and `/v1` until the services' `progress.has_replayed`."""
+    """ASGI middleware that refuses `POST /` and `/v1` until `progress.has_replayed` of the services."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,8 +1,8 @@
-"""What the paths answer, as types: the routes build these, mypy holds them to it, and /openapi.json shows them.
+"""The types of all responses: the routes build them, mypy checks them, and /openapi.json shows them.
 
-They are plain dictionaries, and nothing is checked or copied on an answer's way out. A key that may be absent is
-NotRequired; one that may be null is always there. Each answer of a path has an example, that of docs/http.md where it
-is there. Later versions may add keys.
+They are plain dictionaries; nothing is validated or copied when a response is sent. A key that may be absent is
+NotRequired; one that may be null is always present. Each response has an example, that of docs/http.md if there is one.
+Later versions may add keys.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _one_of(*values: str, description: str | None = None) -> FieldInfo:
 
 
 def _shown(**example: Any) -> Callable[[type[T]], type[T]]:
-    """A decorator that gives an answer its example."""
+    """A decorator that adds an example to a response type."""
     return with_config(ConfigDict(json_schema_extra={"examples": [example]}))
 
 

@@ -29,8 +29,9 @@ _ARROW: dict[SqlType, pa.DataType] = {
 
 
 def encode(result: ResultSet, form: str) -> bytes:
-    """The body of the answer in one of FORMATS. Made in chunks, so that it can be interrupted, and other threads of
-    Python are not held up by the whole of it.
+    """The body of the response in one of FORMATS.
+
+    It is built in chunks, so that it can be interrupted and does not block other Python threads for long.
     """
     if form == "arrow":
         return _arrow(result)
@@ -38,7 +39,7 @@ def encode(result: ResultSet, form: str) -> bytes:
 
 
 def _chunks(result: ResultSet) -> Iterator[list[list[Any]]]:
-    """The values of all columns, so many rows at a time."""
+    """The values of all columns, in chunks of rows."""
     for first in range(0, len(result), CHUNK_ROWS):
         interruption.check()
         part = ResultSet(result.columns, result.table.slice(first, CHUNK_ROWS))
@@ -72,7 +73,7 @@ def _json(result: ResultSet) -> Iterator[bytes]:
 
 
 def _values(result: ResultSet, number: int) -> list[Any]:
-    """The values of a column: numbers, truths and text as they are, everything else as text."""
+    """The values of a column: numbers, booleans and text unchanged, everything else as text."""
     kind = result.columns[number].type
     values: list[Any] = result.table.column(number).to_pylist()
     if kind is ScalarType.TIMESTAMP:

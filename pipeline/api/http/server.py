@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn in a thread and event loop of its own, so that no request holds up the stream."""
+"""The HTTP server: uvicorn in its own thread and event loop, so that no request delays the stream."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves `app` on `listener` until stopped, by HTTPS if it is given a context. `fail` is called, in its thread, if
-    it ends before that.
+    """Serves `app` on `listener` until stopped, by HTTPS if a context is given.
+
+    `fail` is called, in the server's thread, if it ends before.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            ws="none",  # wsproto is here for the listener; the API has no WebSockets
+            ws="none",  # wsproto is installed for the listener; the API has no WebSockets
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,
@@ -59,7 +60,7 @@ class HttpServer:
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._listener])
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # uvicorn exits at what it cannot start
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # uvicorn exits if it cannot start
             self._fail(error)
         else:
             if not self._server.should_exit or not self._server.started:
@@ -67,12 +68,12 @@ class HttpServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and port it listens on."""
+        """The host and port of the listener."""
         host, port = self._listener.getsockname()[:2]
         return host, port
 
     def start(self) -> None:
-        """Returns at once; requests are answered as soon as the thread runs."""
+        """Start the thread and return at once."""
         self._thread.start()
 
     def is_alive(self) -> bool:

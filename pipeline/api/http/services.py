@@ -1,4 +1,4 @@
-"""What the routes stand on, put together once by the worker and handed to the application."""
+"""The services that the routes use, assembled by the worker and passed to the application."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from store.reading.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Internal:
-    """What other workers of a group may ask of this one. The functions may block, and run in `threads`."""
+    """The functions for other workers of a group. They may block, and run in `threads`."""
 
     access: PeerAccess
     owned: OwnedPartitions
@@ -54,19 +54,19 @@ class Services:
     credentials: Credentials
     appender: Appender  # belongs to the HTTP thread's event loop
     progress: HowFar
-    partitions: Callable[[], list[int]]  # of [readings], that are this worker's
+    partitions: Callable[[], list[int]]  # the partitions of [readings] that this worker owns
     clock_ns: Callable[[], int]
     queries: QuerySlots
-    lists: QuerySlots  # of their own: what there is is told while an account's queries run
+    lists: QuerySlots  # separate slots: lists are answered while an account's queries run
     directory: Directory
-    rejected: Callable[[str, int], list[RejectedMessages]]  # of an account, at most so many
+    rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
     bent: Callable[[str, int], list[BentField]]  # fields of an account's tables, at most so many
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
-    stamps: ArrivalStamps  # of what HTTP takes in; in its thread
+    stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     rules: RuleBook | None = None
-    steps: Steps | None = None  # of the host's clock; None: nobody looks
-    topic_owners: TopicOwners | None = None  # where there are other workers
-    internal: Internal | None = None  # the same
+    steps: Steps | None = None  # of the host's clock; None: not watched
+    topic_owners: TopicOwners | None = None  # if there are other workers
+    internal: Internal | None = None  # as above
 
 
 def services(request: Request) -> Services:
@@ -80,26 +80,26 @@ _BEARER = HTTPBearer(auto_error=False, description="one of `http.tokens`; any wh
 
 
 def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
-    """Who asks, as a dependency of a route. Raises Unauthenticated."""
+    """The account and role of the request, as a dependency of a route. Raises Unauthenticated."""
     return services(request).credentials.bearer(request.headers.get("authorization"))
 
 
 def account(who: Annotated[Who, Depends(who)]) -> str:
-    """The account of the request's credential, as a dependency of a route. Raises Unauthenticated."""
+    """The account of the request, as a dependency of a route. Raises Unauthenticated."""
     return who.account
 
 
 def asker(request: Request, account: Annotated[str, Depends(account)]) -> Asker:
-    """Who asks, and how it is known that they hung up, as a dependency of a route. Raises Unauthenticated."""
+    """The account, and how to notice that the client hung up, as a dependency of a route. Raises Unauthenticated."""
     return asker_of(request, account)
 
 
 def asker_of(request: Request, account: str) -> Asker:
-    """The same, where the account is known already."""
+    """The same, if the account is known already."""
     return Asker(account, partial(_hung_up, request))
 
 
 async def _hung_up(request: Request) -> None:
-    """Returns once the client is gone; to be called when the request's body has been read."""
+    """Return when the client is gone; call it after the request's body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

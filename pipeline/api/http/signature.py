@@ -1,6 +1,6 @@
-"""AWS Signature Version 4, checked: the client signs with an account's token as its secret access key.
+"""Verifies AWS Signature Version 4: the client signs with an account's token as its secret access key.
 
-Follows "Create a signed AWS API request" of the AWS IAM user guide. Pure; the present arrives as a value.
+Follows "Create a signed AWS API request" of the AWS IAM user guide. Pure; the current time is an argument.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def parse(authorization: str) -> Signed | None:
 def is_valid(
     signed: Signed, secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now_ns: int, *, path: str = "/"
 ) -> bool:
-    """Whether a POST without a query was signed with one of `secrets`, and lately. Header names are lower case."""
+    """Whether a POST without a query string was signed with one of `secrets`, and recently. Header names are lower
+    case.
+    """
     stamp = headers.get("x-amz-date", "")
     try:
         sent = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()

@@ -1,9 +1,9 @@
-"""Runs queries in threads of their own, in slots that accounts share fairly, and ends those nobody waits for.
+"""Runs queries in their own threads, in slots that accounts share fairly, and ends abandoned ones.
 
-Three things end a query within a second, wherever it is: who asked hangs up, it is cancelled by its id, its time is
-over. What cannot be interrupted (DuckDB within one value: 100 s of one `range` were measured) is given up a second
-later: who asked is answered, its slot is another's, and its thread runs on. At most MAX_GIVEN_UP threads do; the next
-one keeps its slot. All methods are called in one event loop.
+Three events end a query within a second, whatever it does: its client hangs up, it is cancelled by its id, its time is
+over. A query that cannot be interrupted (DuckDB within one value: 100 s for one `range` were measured) is given up a
+second later: its client gets a response, its slot becomes free, and its thread continues. At most MAX_GIVEN_UP threads
+may do so; the next one keeps its slot. Call all methods in one event loop.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ from store.sql.errors import QueryTimedOut, SqlError
 T = TypeVar("T")
 
 TIMEOUT_S = 60.0
-GRACE_S = 1.0  # from interrupting to giving up
+GRACE_S = 1.0  # from the interruption until it is given up
 MAX_GIVEN_UP = 4
 
 
 class HungUp(Exception):
-    """Who asked is gone: nobody hears an answer."""
+    """The client is gone: nobody needs a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Whose query it is. `gone` returns once nobody waits for the answer any more; None: somebody always does."""
+    """The account of a query. `gone` returns when nobody waits for the response any more; None: somebody
+    always does.
+    """
 
     account: str
     gone: Callable[[], Awaitable[None]] | None = None
@@ -70,7 +72,7 @@ class ActiveQuery:
 
 
 class QuerySlots:
-    """The slots of one process. `kind` is what metrics call what runs in them."""
+    """The slots of one process. `kind` is the label of its metrics."""
 
     def __init__(self, kind: str = "query", limits: Limits | None = None) -> None:
         limits = limits or Limits()
@@ -89,21 +91,21 @@ class QuerySlots:
         query_id: str | None = None,
         text: str = "",
     ) -> T:
-        """What `function` returns. Raises Busy, HungUp, QueryCancelled, QueryTimeout, and what `function` raises."""
+        """The result of `function`. Raises Busy, HungUp, QueryCancelled, QueryTimeout, and what `function` raises."""
         job = self._ask(asker.account, function, timeout_s, query_id or new_query_id(), text)
         gone = None if asker.gone is None else asyncio.ensure_future(asker.gone())
         try:
             await asyncio.wait([job.answer, *([gone] if gone else [])], return_when=asyncio.FIRST_COMPLETED)
             if not job.answer.done():
                 raise HungUp
-            return job.answer.result()  # type: ignore[no-any-return]  # it is of `function`
+            return job.answer.result()  # type: ignore[no-any-return]  # the type is that of `function`
         finally:
             if gone is not None:
                 gone.cancel()
             self._stop(job, StopReason.HANG_UP)
 
     def active(self, account: str) -> list[ActiveQuery]:
-        """What runs and what waits for this account, the oldest first."""
+        """The running and waiting queries of this account, oldest first."""
         now_s = time.monotonic()
         return [
             ActiveQuery(
@@ -117,7 +119,7 @@ class QuerySlots:
         ]
 
     def cancel(self, account: str, query_id: str) -> bool:
-        """End a query of this account; False if none of this id runs or waits."""
+        """End a query of this account; False if none with this id runs or waits."""
         job = self._jobs.get(query_id)
         if job is None or job.account != account:
             return False
@@ -125,7 +127,7 @@ class QuerySlots:
         return True
 
     def close(self) -> None:
-        """Take no more, and end what runs: nobody is left to hear the answers."""
+        """Accept no more, and end running queries without a response."""
         for job in list(self._jobs.values()):
             self._stop(job, StopReason.HANG_UP)
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -145,7 +147,7 @@ class QuerySlots:
         return job
 
     def _start(self) -> None:
-        """Give what waits the slots that are free."""
+        """Give free slots to waiting queries."""
         loop = asyncio.get_running_loop()
         while (job := self._turns.next()) is not None:
             job.has_slot, job.started_s = True, time.monotonic()
@@ -156,7 +158,7 @@ class QuerySlots:
         self._tell()
 
     def _stop(self, job: _Job, reason: StopReason) -> None:
-        """End a job that has not ended: who asked is answered once it has."""
+        """Interrupt a job; its client gets a response when it has ended."""
         if job.id not in self._jobs or job.interruption.reason is not None:
             return
         job.interruption.stop(reason)
@@ -170,7 +172,7 @@ class QuerySlots:
             job.timers.append(asyncio.get_running_loop().call_later(GRACE_S, self._give_up, job))
 
     def _ended(self, job: _Job, running: asyncio.Future[Any]) -> None:
-        """The job's thread has come to its end."""
+        """The thread of the job has ended."""
         if job.has_slot:
             self._turns.leave(job.account)
         else:
@@ -180,7 +182,7 @@ class QuerySlots:
         self._start()
 
     def _give_up(self, job: _Job) -> None:
-        """The job was interrupted a second ago, and runs on."""
+        """The job was interrupted a second ago, and still runs."""
         if job.id not in self._jobs:
             return
         job.interruption.stop(StopReason.TIMEOUT)
@@ -195,7 +197,7 @@ class QuerySlots:
             self._start()
 
     def _finish(self, job: _Job, result: Any, error: BaseException | None) -> None:
-        """Answer who asked, and count; once for each job."""
+        """Answer the client, and count; once per job."""
         if self._jobs.pop(job.id, None) is None:
             return
         for timer in job.timers:
@@ -223,7 +225,7 @@ def _run(job: _Job, kind: str) -> Any:
 
 
 def _whose_fault(error: BaseException) -> str:
-    """It took too long, the question is not possible, or ours."""
+    """The kind of failure: it took too long, the query is invalid, or an error of ours."""
     if isinstance(error, QueryTimeout | QueryTimedOut):
         return "timeout"
     if isinstance(error, InternalServer):

@@ -1,4 +1,4 @@
-"""Times and durations in parameters → nanoseconds. Pure: the present arrives as a value.
+"""Times and durations in parameters → nanoseconds. Pure: the current time is an argument.
 
 A time is RFC 3339 with an offset (`2026-11-23T10:00:00Z`) or relative, `1h` for an hour ago.
 """
@@ -26,7 +26,7 @@ def duration_ns(name: str, text: str) -> int:
 
 
 def time_ns(name: str, text: str, now_ns: int) -> int:
-    """The instant a parameter means. Raises Problem naming the parameter."""
+    """The time of a parameter. Raises Problem naming the parameter."""
     if is_duration(text):
         return max(0, now_ns - duration_ns(name, text))
     try:

@@ -1,7 +1,7 @@
-"""Whose query is next: accounts take turns, and none can have every slot. Decides; starts nothing.
+"""Chooses the next query: accounts take turns, and none can have every slot. Decides only; starts nothing.
 
-An account has at most `per_account` slots, and the last free slot is for an account that has none. Within an account
-the order is that of asking; among accounts with waiting queries, the one that was served last is last.
+An account has at most `per_account` slots, and the last free slot is reserved for an account without one. Within an
+account the order is that of the requests; among accounts with waiting queries, the one that was served last comes last.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many run and wait at once."""
+    """How many queries run and wait at once."""
 
     slots: int = 4
     per_account: int = 2  # one account alone uses both cores of the reference machine, as DuckDB releases the GIL
@@ -24,7 +24,7 @@ class Limits:
 
 
 class Turns(Generic[T]):
-    """What runs and what waits, by account."""
+    """Running and waiting queries, by account."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -33,34 +33,34 @@ class Turns(Generic[T]):
 
     @property
     def running(self) -> int:
-        """How many have a slot."""
+        """The number of queries with a slot."""
         return self._running.total()
 
     @property
     def waiting(self) -> int:
-        """How many have none yet."""
+        """The number of waiting queries."""
         return sum(map(len, self._waiting.values()))
 
     def waiting_of(self, account: str) -> int:
-        """How many of an account have none yet."""
+        """The number of waiting queries of an account."""
         return len(self._waiting.get(account, ()))
 
     def is_full(self, account: str) -> bool:
-        """Whether no more of this account may wait."""
+        """Whether the account may not have more waiting queries."""
         limits = self.limits
         return self.waiting >= limits.waiting or self.waiting_of(account) >= limits.waiting_per_account
 
     def ask(self, account: str, item: T) -> None:
-        """`item` waits from now on."""
+        """Add `item` to the waiting ones."""
         self._waiting.setdefault(account, deque()).append(item)
 
     def withdraw(self, account: str, item: T) -> None:
-        """`item`, which waits, does so no more."""
+        """Remove `item` from the waiting ones."""
         self._waiting[account].remove(item)
         self._tidy(account)
 
     def next(self) -> T | None:
-        """What gets a slot now; None if none is free for any that wait."""
+        """The item that gets a slot now; None if no slot is free for any waiting item."""
         account = next(filter(self._may_start, self._waiting), None)
         if account is None:
             return None
@@ -71,7 +71,7 @@ class Turns(Generic[T]):
         return item
 
     def leave(self, account: str) -> None:
-        """One of the account's slots is free again."""
+        """Free one slot of the account."""
         self._running[account] -= 1
 
     def _may_start(self, account: str) -> bool:

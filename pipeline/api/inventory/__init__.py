@@ -1,1 +1,1 @@
-"""Who and where: the zones, and the devices that were heard of, over all stores that are asked."""
+"""The inventory: zones and devices over all stores."""

@@ -1,4 +1,4 @@
-"""What is asked of a directory, and its answers: values that also travel between workers."""
+"""The interface of a directory, and its answers, which also travel between workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ZoneSummary(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Which zone it is, within an account."""
+        """The key of the zone within an account."""
         return self.database, self.table, self.zone
 
 
@@ -48,19 +48,19 @@ class ZoneSeries(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The series of a zone, by their ids in `index`, whose table it is."""
+    """The series of a zone, by their ids in the `index` of their table."""
 
     index: SeriesIndex
     series: Sequence[int]
 
     @property
     def table(self) -> TableId:
-        """The table that has the zone."""
+        """The table of the zone."""
         return self.index.table
 
 
 class Directory(Protocol):
-    """Answers from what was applied so far. Any thread; may block where other workers are asked."""
+    """Answers from the applied rows. Safe for any thread; may block if other workers are asked."""
 
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
         """The zones of the account's tables (`database.table`; None: all), by table and name."""
@@ -71,12 +71,12 @@ class Directory(Protocol):
         ...
 
     def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
-        """The `limit` devices heard of last, newest first."""
+        """The `limit` devices with the newest rows, newest first."""
         ...
 
 
 def one_table(zone: str, table: str | None, found: Sequence[Members]) -> Members:
-    """The one of `found` that is meant. Raises UnknownZone if there is none, AmbiguousZone if there are several."""
+    """The requested one of `found`. Raises UnknownZone if there is none, AmbiguousZone if there are several."""
     if not found:
         where = "" if table is None else f" in table {table}"
         raise UnknownZone(f"no zone {zone!r}{where}; /v1/zones lists the zones")
@@ -87,5 +87,5 @@ def one_table(zone: str, table: str | None, found: Sequence[Members]) -> Members
 
 
 def is_asked(info: TableId, table: str | None) -> bool:
-    """Whether a question about `table` (None: all) is about this one."""
+    """Whether a request for `table` (None: all) includes this one."""
     return table in (None, f"{info.database}.{info.table}")

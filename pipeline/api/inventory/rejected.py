@@ -1,4 +1,4 @@
-"""What was rejected, and why: the messages among the dead letters kept, counted by MQTT topic and reason."""
+"""Rejected messages among the dead letters, counted by MQTT topic and reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 
 
 class RejectedMessages(msgspec.Struct, frozen=True, array_like=True):
-    """How many messages of one MQTT topic were rejected for one reason, when the last came, and what was wrong."""
+    """How many messages of one MQTT topic were rejected for one reason, when the last one arrived, and what
+    was wrong.
+    """
 
     last_arrival_ns: int
     mqtt_topic: str
@@ -18,7 +20,7 @@ class RejectedMessages(msgspec.Struct, frozen=True, array_like=True):
 
 
 def rejected_messages(archive: DeadLetterArchive, account: str, limit: int) -> list[RejectedMessages]:
-    """Of the account, newest first, at most `limit`."""
+    """The account's rejected messages, newest first, at most `limit`."""
     found = sorted(
         archive.rejected(account=account), key=lambda rejected: (rejected.last_arrival_ns, rejected.mqtt_topic)
     )

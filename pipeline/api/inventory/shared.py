@@ -1,4 +1,4 @@
-"""The directory over all workers of a group: each answers for its own partitions, and the answers are put together."""
+"""The directory over all workers of a group: each answers for its own partitions, and the answers are merged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from store.record import TableId
 
 
 class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A question to a worker's directory."""
+    """A request to a worker's directory."""
 
     account: str
     table: str | None = None
@@ -20,7 +20,7 @@ class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SharedDirectory:
-    """The `Directory` of a worker among others. Its methods raise PeerUnavailable where the answer is not whole."""
+    """The `Directory` of a worker in a group. Its methods raise PeerUnavailable if the answer is incomplete."""
 
     def __init__(self, own: StoreDirectory, peers: Peers) -> None:
         self._own = own

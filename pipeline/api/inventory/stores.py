@@ -1,4 +1,4 @@
-"""The directory over the stores of this worker's own partitions: all there are, where no other worker is."""
+"""The directory over the stores of this worker's own partitions, which are all if there is no other worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from store.store import Store
 
 
 class StoreDirectory:
-    """The `Directory` of one process. `stores` gives those there are now."""
+    """The `Directory` of one process. `stores` returns the current ones."""
 
     def __init__(self, catalog: Catalog, stores: Callable[[], Iterable[Store]]) -> None:
         self._catalog = catalog
@@ -40,7 +40,7 @@ class StoreDirectory:
         return one_table(zone, table, self.found(account, zone, table))
 
     def found(self, account: str, zone: str, table: str | None) -> list[Members]:
-        """The zone's series in every table that has it."""
+        """The zone's series in every table that has the zone."""
         found: dict[TableId, list[Members]] = {}
         for info in self._catalog.tables(account):
             if is_asked(info.table, table):
@@ -51,7 +51,7 @@ class StoreDirectory:
         return [together(members) for members in found.values()]
 
     def series(self, account: str, zone: str, table: str | None) -> list[ZoneSeries]:
-        """As `found`, as values that travel."""
+        """As `found`, as values for another worker."""
         return [
             ZoneSeries(
                 of.table.database,
@@ -79,13 +79,13 @@ class StoreDirectory:
         return zones
 
     def _newest(self, store: Store, table: TableId, zone: str | None, limit: int) -> Iterable[Device]:
-        """The table's series heard of last, at most `limit`."""
+        """The table's series with the newest rows, at most `limit`."""
         last_ns = store.last_times(table)
         numbers = np.arange(len(last_ns))
         if zone is not None:
             in_zone = np.array(self._zones_of(store).series_of(table, zone), np.intp)
             numbers = in_zone[in_zone < len(last_ns)]
-        # A series whose first record is on its way from normalise to the store was not heard of yet.
+        # A series whose first record is between normalise and the store has no row yet.
         numbers = numbers[last_ns[numbers] != NEVER_NS]
         index = store.registry.of(table)
         for number in numbers[np.argsort(last_ns[numbers])[::-1][:limit]].tolist():
@@ -95,7 +95,7 @@ class StoreDirectory:
 
 
 def together(members: Sequence[Members]) -> Members:
-    """The series of one table that several indexes have, in one index."""
+    """The series of one table in several indexes, merged into one index."""
     if len(members) == 1:
         return members[0]
     index = SeriesIndex(members[0].table)
@@ -104,7 +104,7 @@ def together(members: Sequence[Members]) -> Members:
 
 
 def by_table(zones: Mapping[str, Members]) -> list[tuple[SeriesIndex, dict[str, Sequence[int]]]]:
-    """The zones' series, one index a table."""
+    """The zones' series, with one index per table."""
     found: dict[TableId, dict[str, Members]] = {}
     for zone, members in zones.items():
         found.setdefault(members.table, {})[zone] = members
@@ -123,14 +123,14 @@ def _in_one_index(table: TableId, zones: Mapping[str, Members]) -> tuple[SeriesI
 
 
 def members_of(account: str, zone: str, series: ZoneSeries) -> Members:
-    """Series that travelled, in an index of their own."""
+    """Series from another worker, in a new index."""
     index = SeriesIndex(TableId(account, series.database, series.table))
     ids = [index.id_of(SeriesKey(dimensions, name), zone) for dimensions, name in series.series]
     return Members(index, ids)
 
 
 def merge_zones(found: Iterable[ZoneSummary]) -> list[ZoneSummary]:
-    """One summary a zone, by table and name: partitions have different sensors of a zone."""
+    """One summary per zone, by table and name: partitions have different sensors of a zone."""
     merged: dict[tuple[str, str, str], ZoneSummary] = {}
     for summary in found:
         known = merged.get(summary.key)
@@ -141,7 +141,7 @@ def merge_zones(found: Iterable[ZoneSummary]) -> list[ZoneSummary]:
 
 
 def newest(devices: Iterable[Device], limit: int) -> list[Device]:
-    """The `limit` heard of last, newest first."""
+    """The `limit` devices with the newest rows, newest first."""
     return heapq.nlargest(limit, devices, key=lambda device: (device.last_ns, device.database, device.table))
 
 
@@ -149,7 +149,7 @@ def _zones(store: Store, zones: Zones, table: TableId) -> Iterable[ZoneSummary]:
     keys = store.registry.of(table).keys
     last_ns = store.last_times(table)
     for zone, series in zones.of_table(table).items():
-        # A series whose first record is on its way from normalise to the store was not heard of yet.
+        # A series whose first record is between normalise and the store has no row yet.
         heard = [number for number in series if number < len(last_ns) and last_ns[number] != NEVER_NS]
         if heard:
             sensors = len({keys[number].dimensions for number in heard})

@@ -1,4 +1,4 @@
-"""Which series of one store are in which zone: derived from its indexes, brought up to date by what is new in them."""
+"""The zone of each series of one store: derived from its indexes, and updated when they grow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _TableZones:
 
 
 class Zones:
-    """Zone → series, per table of a store. Any thread."""
+    """Zone → series, per table of a store. Safe for any thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,12 +35,12 @@ class Zones:
         self._tables: dict[TableId, _TableZones] = {}
 
     def of_table(self, table: TableId) -> dict[str, list[int]]:
-        """Zone → ids of its series, as of now."""
+        """Zone → ids of its current series."""
         with self._lock:
             return {zone: list(series) for zone, series in self._up_to_date(table).items()}
 
     def series_of(self, table: TableId, zone: str) -> list[int]:
-        """The ids of the zone's series, as of now; none of a zone that is not there."""
+        """The ids of the zone's current series; none for an unknown zone."""
         with self._lock:
             return list(self._up_to_date(table).get(zone, ()))
 

@@ -1,1 +1,1 @@
-"""One file per group of paths; a route reads its parameters, calls, and shapes the answer."""
+"""One file per group of paths; a route reads its parameters, makes a call, and builds the response."""

@@ -138,7 +138,7 @@ def _bins(width: str | None, tz: str | None) -> Bins | None:
 
 
 def _row(row: Average, from_ns: int) -> responses.Average:
-    """Without bins, the one average's time is `from`."""
+    """Without bins, the time of the only average is `from`."""
     return {
         "time": rfc3339(from_ns if row.time_ns is None else row.time_ns),
         "average": row.average,

@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: what could not become a record, and its way back into the stream."""
+"""`/v1/dead-letters`: messages that could not become records, and their replay."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) 
 
 
 def _frames(letters: Sequence[DeadLetter], stamps: ArrivalStamps) -> list[bytes]:
-    """A frame of those that keep their stamps and one of those that get new ones, where there are such."""
+    """A frame of letters that keep their stamps, and one of letters that get new ones, unless empty."""
     again = [letter for letter in letters if letter.reason not in _BY_ARRIVAL]
     anew = [letter for letter in letters if letter.reason in _BY_ARRIVAL]
     frames = [_frame(FrameKind.MQTT_AGAIN, again, [letter.arrival_ns for letter in again])] if again else []

@@ -1,8 +1,8 @@
-"""`/internal/…`: what workers of one group ask each other. No promise to anybody else; not in the API page.
+"""`/internal/…`: requests between workers of one group. Not a public interface; not on the API page.
 
-Bodies are MessagePack. 401: not the workers' token. 412: another magnetic tier is meant. 409: what is asked for is not,
-or not yet, this worker's. Answers come from threads of their own: a query that holds one of the query slots waits for
-another worker's answer here, which must not wait for a slot in turn.
+Bodies are MessagePack. 401: wrong token of workers. 412: another magnetic tier. 409: this worker does not own, or not
+yet, what was asked for. Responses are computed in their own threads: a query that holds one of the query slots waits
+for another worker's response here, which must not wait for a slot itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def internal(request: Request) -> Internal:
-    """What workers may ask of this one; for those who prove to be workers. Raises Refused."""
+    """The functions for other workers, after authentication. Raises Refused."""
     found = services(request).internal
     assert found is not None
     token = found.access.token
@@ -39,7 +39,7 @@ def internal(request: Request) -> Internal:
 
 
 class Refused(Exception):
-    """Answered with this status and text."""
+    """A refusal with this status and text."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -47,12 +47,12 @@ class Refused(Exception):
 
 
 async def refused(_: Request, error: Refused) -> Response:
-    """The answer to a request that was refused."""
+    """The response to a refused request."""
     return PlainTextResponse(str(error), error.status)
 
 
 async def not_owned(_: Request, error: NotOwned) -> Response:
-    """The answer to a request for what is another's."""
+    """The response to a request for a partition of another worker."""
     return PlainTextResponse(str(error), NOT_OWNED)
 
 
@@ -83,7 +83,7 @@ async def series(parts: Parts, request: Request) -> Response:
 
 @router.post("/devices")
 async def devices(parts: Parts, request: Request) -> Response:
-    """The devices heard of last in this worker's partitions."""
+    """The devices with the newest rows in this worker's partitions."""
     wanted = await _wanted(request)
     return await _packed(
         parts, lambda: parts.directory.devices(wanted.account, wanted.table, wanted.zone, wanted.limit)
@@ -92,14 +92,14 @@ async def devices(parts: Parts, request: Request) -> Response:
 
 @router.post("/rejected")
 async def rejected(parts: Parts, request: Request) -> Response:
-    """What was rejected, of the worker that keeps the dead letters."""
+    """The rejected messages, if this worker keeps the dead letters."""
     wanted = await _wanted(request)
     return await _packed(parts, lambda: parts.rejected(wanted.account, wanted.limit))
 
 
 @router.post("/outcome")
 async def outcome(parts: Parts, request: Request) -> Response:
-    """What became of a WriteRecords request, once it is known."""
+    """The outcome of a WriteRecords request, when it is known."""
     wanted = msgspec.msgpack.decode(await request.body(), type=OutcomeRequest)
     try:
         return Response(encode_outcome(await outcome_here(parts.owned, wanted)))

@@ -1,4 +1,4 @@
-"""`/v1/measures`: what each table measures, in which type and unit, and the way to another type."""
+"""`/v1/measures`: the measures of each table with type and unit, and changes of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/healthz`, `/metrics`: of any process; they ask for no token, tell nothing of the data."""
+"""`/healthz`, `/metrics`: of any process; they need no token and show nothing of the data."""
 
 from __future__ import annotations
 

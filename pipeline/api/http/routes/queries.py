@@ -1,4 +1,4 @@
-"""`/v1/queries`: the account's queries that run or wait, and their end."""
+"""`/v1/queries`: the account's queries that run or wait, and their cancellation."""
 
 from __future__ import annotations
 

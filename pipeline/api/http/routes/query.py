@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/query", tags=["sql"])
 TIMEOUT_S = 60.0
 MAX_ROWS = 1_000_000
 _COUNT = {"type": "integer"}
-TRUNCATED = "streamgauge-truncated"  # the header of an answer that was cut: to so many rows
+TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its number of rows
 
 RESPONSES: Responses = {
     200: {

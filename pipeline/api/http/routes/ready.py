@@ -1,4 +1,4 @@
-"""`/readyz`: for supervisors and load balancers; asks for no token, tells nothing of the data."""
+"""`/readyz`: for supervisors and load balancers; needs no token and shows nothing of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/rules`: the rules in force, and what is doubtful about them or about others."""
+"""`/v1/rules`: the rules in force, and doubts about them or about others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /`: Amazon Timestream's wire protocol, so that its clients are pointed here by their endpoint URL alone."""
+"""`POST /`: Amazon Timestream's wire protocol, so that its clients need only another endpoint URL."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
             owner = _page_owner(parts.topic_owners, target, body)
             if owner is not None:
                 return await forwarded(parts.topic_owners, owner, request)
-            if target.endswith(".CancelQuery"):  # an id does not tell who keeps the result
+            if target.endswith(".CancelQuery"):  # an id does not show which worker keeps the result
                 for other in await asyncio.to_thread(parts.topic_owners.others):
                     await forwarded(parts.topic_owners, other, request)
         except PeerUnavailable as error:
@@ -115,7 +115,7 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
 
 
 def _role_for(operation: str) -> Role:
-    """What is needed: to ask, to add, or to change and remove."""
+    """The role that an operation needs: to read, to add, or to change and remove."""
     if operation.startswith(("Describe", "List")) or operation in {"Query", "CancelQuery"}:
         return Role.READ
     return Role.WRITE if operation == "WriteRecords" or operation.startswith("Create") else Role.ADMIN
@@ -123,7 +123,7 @@ def _role_for(operation: str) -> Role:
 
 @dataclass(frozen=True, slots=True)
 class _Slots:
-    """What an operation runs in: queries in their slots, what asks the catalog in those of lists."""
+    """Runs operations in slots: queries in those of queries, operations on the catalog in those of lists."""
 
     parts: Services
     asker: Asker
@@ -144,13 +144,13 @@ class _Page(msgspec.Struct):
 
 
 def _page_owner(topic_owners: TopicOwners, target: str, body: bytes) -> str | None:
-    """The other worker that keeps the result of which a further page is asked for."""
+    """The other worker that keeps the result for the requested page."""
     if not target.endswith(".Query") or b'"NextToken"' not in body:
         return None
     try:
         return topic_owners.page_owner(msgspec.json.decode(body, type=_Page).NextToken)
     except msgspec.MsgspecError:
-        return None  # the endpoint says what is wrong with it
+        return None  # the endpoint reports what is wrong with it
 
 
 def _told(error: EndpointError) -> Response:

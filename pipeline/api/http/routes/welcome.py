@@ -1,4 +1,4 @@
-"""`GET /`: what a browser shows of this address; a page of words and links, without scripts."""
+"""`GET /`: a page with words and links for browsers, without scripts."""
 
 from __future__ import annotations
 
