@@ -1,4 +1,4 @@
-"""The client commands' way to a server: HTTP with a token, and every failure as one of our errors."""
+"""The HTTP client of client commands: sends a token, and raises every failure as one of our errors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Parameters = Iterable[tuple[str, str]]
 
 
 class Client:
-    """Asks one server. Close it, or use it as a context manager."""
+    """A client for one server. Close it, or use it as a context manager."""
 
     def __init__(self, endpoint: str, token: str | None = None, ca: Path | None = None) -> None:
         """`ca` is a file of certificates (PEM) to trust in place of the usual ones. Raises ConfigError if it is not."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._endpoint = endpoint
-        # the usual authorities take 80 ms to read, so not where nobody shows a certificate; redirects are not followed
+        # the usual CAs take 80 ms to read, so only for https; redirects are not followed
         verify = not endpoint.startswith("http://") if ca is None else trusting(ca, "--ca")
         self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S, verify=verify)
 
@@ -37,7 +37,7 @@ class Client:
         self._http.close()
 
     def get(self, *path: str, parameters: Parameters = ()) -> Any:
-        """The JSON at a path, whose parts are escaped here. None parameters are left out by the caller."""
+        """The JSON at a path, whose parts are escaped here. The caller leaves out parameters that are None."""
         return self._ask("GET", path, params=list(parameters)).json()
 
     def post(self, *path: str, body: Any) -> httpx.Response:
@@ -45,11 +45,11 @@ class Client:
         return self._ask("POST", path, json=body)
 
     def stream(self, *path: str, body: Any) -> httpx.Response:
-        """The response to a POST of JSON, its body not read yet: read it by `chunks`, within this client's life."""
+        """The response to a POST of JSON, without its body: read that by `chunks` before this client is closed."""
         return self._ask("POST", path, stream=True, json=body)
 
     def chunks(self, response: httpx.Response) -> Iterator[bytes]:
-        """The body of a streamed response as it comes."""
+        """The body of a streamed response, as it arrives."""
         try:
             yield from response.iter_bytes()
         except httpx.HTTPError as error:
@@ -74,7 +74,9 @@ class Client:
 
 
 def _refuse_certificate(endpoint: str, error: BaseException) -> None:
-    """Raise ServerNotTrusted if that is what is behind `error`: httpx has OpenSSL's word further down the chain."""
+    """Raise ServerNotTrusted if the certificate is the cause of `error`: OpenSSL's error is further down
+    httpx's chain.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

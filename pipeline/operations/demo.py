@@ -1,7 +1,7 @@
-"""`make demo`: the whole product at work in one terminal, on free ports and in a folder of its own.
+"""`make demo`: the whole product in one terminal, on free ports and in its own folder.
 
 Starts `streamgauge up`, 200 simulated sensors, and a webhook receiver; prints zone averages as they change and each
-alert as it arrives. It uses only what users use: the command, a config file, HTTP and a webhook. Ctrl-C ends it all.
+alert as it arrives. It uses only public interfaces: the command, a config file, HTTP and a webhook. Ctrl-C ends it all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipeline.operations.client import Client
 from pipeline.operations.supervisor.supervisor import GATEWAY_STOP_S, WORKER_STOP_S
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = GATEWAY_STOP_S + WORKER_STOP_S + 5  # what `up` itself may take
+STOP_TIMEOUT_S = GATEWAY_STOP_S + WORKER_STOP_S + 5  # the longest graceful end of `up`
 REFRESH_S = 3.0
 ENDED_BY_CTRL_C = (0, 130)  # exit codes
 SHOWN_ZONES = 6
@@ -72,7 +72,7 @@ groups:
 
 
 class Receiver:
-    """A webhook endpoint on a free port; what it accepts, with a valid signature, is in `events`."""
+    """A webhook endpoint on a free port; accepted requests with a valid signature are in `events`."""
 
     def __init__(self) -> None:
         self.secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
@@ -125,7 +125,7 @@ def main() -> int:
 
 
 def start(folder: Path, receiver: Receiver, children: list[subprocess.Popen[bytes]]) -> dict[str, str]:
-    """Start the product and the sensors; the addresses it listens on."""
+    """Start the product and the sensors; returns the product's addresses."""
     (folder / "streamgauge.yaml").write_text(CONFIG.format(port=receiver.port, secret=receiver.secret))
     (folder / "rules.yaml").write_text(RULES)
     options = ("--config", str(folder / "streamgauge.yaml"), "--data-dir", str(folder / "data"))
@@ -141,18 +141,18 @@ def start(folder: Path, receiver: Receiver, children: list[subprocess.Popen[byte
 
 
 def run(command: list[str], output: BinaryIO) -> subprocess.Popen[bytes]:
-    """Start a command that ends when the demo does, however that ends."""
+    """Start a command that ends with the demo, however that ends."""
     return subprocess.Popen(
         command,
         stdout=output,
         stderr=output,
-        env={**os.environ, VARIABLE: Form.TEXT},  # it is shown to a person, if anything fails
+        env={**os.environ, VARIABLE: Form.TEXT},  # shown to a person if anything fails
         preexec_fn=end_with_parent,  # noqa: PLW1509  # one prctl, and no lock of ours is held at the fork
     )
 
 
 def wait_until_ready(file: Path, process: subprocess.Popen[bytes], logs: Path) -> dict[str, str]:
-    """The addresses `up` wrote, once its HTTP answers. Raises SystemExit with its log if it ended instead."""
+    """The addresses that `up` wrote, when its HTTP answers. Raises SystemExit with its log if it ended instead."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -177,7 +177,7 @@ def show(
         while time.monotonic() < deadline:
             for child in children:
                 if child.poll() in ENDED_BY_CTRL_C:
-                    raise KeyboardInterrupt  # it reached the child first
+                    raise KeyboardInterrupt  # Ctrl-C reached the child first
                 if child.poll() is not None:
                     raise SystemExit(f"{child.args!r} ended; see {folder}")
             print_averages(client)
@@ -206,7 +206,7 @@ def print_averages(client: Client) -> None:
 
 
 def print_alert(event: dict[str, Any]) -> None:
-    """One alert as it came to the webhook."""
+    """One alert as the webhook received it."""
     data = event["data"]
     say(f"{time.strftime('%H:%M:%S')}  WEBHOOK   {event['type']}  {data['rule']}  {data['annotations']['summary']}")
 

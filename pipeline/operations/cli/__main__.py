@@ -1,4 +1,4 @@
-"""`python -m pipeline.operations.cli` is the command too: how `up` starts its children, whatever is on the PATH."""
+"""`python -m pipeline.operations.cli` runs the command too: `up` starts its children so, independent of the PATH."""
 
 from pipeline.operations.cli import main
 

@@ -1,4 +1,4 @@
-"""What the client commands share: the client for the server that --endpoint names, their options, lists in pages."""
+"""What client commands share: the client, its options, and paged lists."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.operations.cli.group import Server
 from pipeline.operations.cli.output import LIST_FORMATS, note
 from pipeline.operations.client import DEFAULT_ENDPOINT, Client
 
-PAGE_MAX = 1_000  # entries the server gives at once
+PAGE_MAX = 1_000  # entries that the server returns at once
 
 
 def client(context: click.Context) -> Client:
-    """A client for the server this command is to ask."""
+    """A client for the server of this command."""
     server = context.find_object(Server)
     assert server is not None
     return Client(server.endpoint or DEFAULT_ENDPOINT, server.token, server.ca)
@@ -35,8 +35,8 @@ def _choose(context: click.Context, parameter: click.Parameter, value: Any) -> N
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options --endpoint and --ca after a client command's name, where people type them too; it is passed the
-    context, for `client`.
+    """The options --endpoint and --ca after the name of a client command, too; the command gets the context, for
+    `client`.
     """
     ca = click.option(
         "--ca",
@@ -57,7 +57,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a command that prints a list of the server's."""
+    """The options of a command that prints a list of the server."""
     return format_option()(server_options(command))
 
 
@@ -70,17 +70,17 @@ def format_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def limit_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option --limit of lists that the server gives in pages: any number."""
+    """The option --limit of lists that the server returns in pages: any number."""
     return click.option("--limit", type=click.IntRange(1), default=default, show_default=True, help="At most so many.")
 
 
 def given(**options: str | None) -> list[tuple[str, str]]:
-    """The parameters of a request: the options that were given; `from_` stands for `from`."""
+    """The parameters of a request: the given options; `from_` stands for `from`."""
     return [(name.rstrip("_"), value) for name, value in options.items() if value is not None]
 
 
 def in_pages(server: Client, *path: str, parameters: list[tuple[str, str]], key: str, limit: int) -> dict[str, Any]:
-    """The newest `limit` entries of a list that the server gives in pages, as one document of the same form."""
+    """The newest `limit` entries of a list that the server returns in pages, as one document of the same form."""
     found: list[Any] = []
     after: int | None = None
     while True:
@@ -101,7 +101,7 @@ def _text(number: int | None) -> str | None:
 
 @contextmanager
 def waiting(for_what: str) -> Iterator[None]:
-    """While a server works: what is waited for, and how long already, at a terminal's standard error."""
+    """While a server works: what it waits for and how long already, on standard error if that is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return

@@ -1,9 +1,9 @@
-r"""One value as one piece of text: what stands in a cell of a table or of CSV.
+r"""One value as text, for a cell of a table or of CSV.
 
-Numbers have all their digits (the shortest text that reads back as the same number), truths are `true` and `false`,
-nothing is empty, and what has parts is JSON. In a table a cell is always one line of visible characters: line ends,
-tabs and what else steers a terminal are written as escapes, as in `\n` and `\x1b`: a device must not reach the screen.
-A backslash of the value stays as it is; who needs every byte back takes CSV or JSON.
+Numbers have all their digits (the shortest text that is read as the same number), booleans are `true` and `false`, null
+is empty, and structured values are JSON. In a table a cell is always one line of visible characters: line ends, tabs
+and other control characters are escaped, as `\n` and `\x1b`, so that a device cannot control the terminal. A backslash
+in the value is not escaped; CSV and JSON contain the exact bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-# C0, DEL, C1; the line and paragraph separators; what turns the direction of writing; halves of characters
+# C0, DEL, C1; the line and paragraph separators; bidirectional controls; surrogates
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -25,7 +25,7 @@ def cell(value: object) -> str:
 
 
 def exact(value: object) -> str:
-    """A value in CSV: every character as it is."""
+    """A value in CSV, unescaped."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -38,12 +38,12 @@ def exact(value: object) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` in one line that moves no terminal."""
+    """`text` in one line without control characters."""
     return text if text.isprintable() else _STEERING.sub(_escape, text)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    r"""JSON that moves no terminal: control characters are `\u....` in it."""
+    r"""JSON without control characters for terminals: they are `\u....` in it."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return "\n".join(line if line.isprintable() else _STEERING.sub(_json_escape, line) for line in text.split("\n"))
 

@@ -1,4 +1,4 @@
-"""Which commands there are. A command is listed once it works; its module is imported only when it is called."""
+"""The list of commands. A command is listed when it works; its module is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is (`module:attribute`, a click command), and its line in --help."""
+    """The place of a command (`module:attribute`, a click command), and its line in --help."""
 
     target: str
     help: str

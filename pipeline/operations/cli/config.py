@@ -1,4 +1,4 @@
-"""`streamgauge config`: the configuration in force, its schema, and a file to begin with."""
+"""`streamgauge config`: the effective configuration, its schema, and a file to begin with."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def doctor(loaded: Loaded, form: str) -> int:
 
 
 def _print_table(rows: Sequence[tuple[str, str, str, str]]) -> None:
-    """For a person: long texts folded at words, each remedy under what it corrects."""
+    """Print for a person: long texts are wrapped at words, each remedy is under its finding."""
     from rich.console import Console  # noqa: PLC0415  # as above
     from rich.table import Table  # noqa: PLC0415  # as above
     from rich.text import Text  # noqa: PLC0415  # as above

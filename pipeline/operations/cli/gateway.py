@@ -15,7 +15,7 @@ from pipeline.operations.cli.shared_metrics import share_metrics
 
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
-    """It becomes a part of file names, in which `_` and `.` stand between others."""
+    """The name becomes a part of file names, in which `_` and `.` are separators."""
     if name is not None and not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", name):
         raise click.BadParameter(f'"{name}" is not a name of 1-63 of a-z 0-9 -')
     return name

@@ -1,4 +1,4 @@
-"""The group of all commands: what is imported when, and how every end becomes an exit code.
+"""The group of all commands: imports them lazily, and maps every end to an exit code.
 
 Exit codes: 0 fine; 1 the answer is no, or cannot be printed; 2 wrong usage or configuration; 3 the server cannot be
 reached; 130 interrupted; 141 the reader of standard output has gone. An error of our own trees is one message on
@@ -22,13 +22,13 @@ from pipeline.operations.cli import standard_output
 from pipeline.operations.cli.commands import COMMANDS
 
 PACKAGES = ("pipeline", "store", "rules", "simulators")
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 READER_GONE = 141  # 128 + SIGPIPE
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Which server the client commands ask, and with what; None: the default endpoint, no token."""
+    """The server and credentials of client commands; None: the default endpoint, no token."""
 
     endpoint: str | None
     token: str | None
@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that `args` begin with; a wrong name is told with those it is near to."""
+        """The command that `args` begin with; for a wrong name, similar ones are suggested."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -115,7 +115,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _told(error: Exception) -> int:
-    """The exit code of an error of ours, once its user knows of it."""
+    """Print an error of ours; returns its exit code."""
     if isinstance(error, OutputFailed):
         standard_output.give_up()
     if not isinstance(error, ReaderGone):
@@ -124,7 +124,7 @@ def _told(error: Exception) -> int:
 
 
 def is_ours(error: Exception) -> bool:
-    """Whether `error` is of one of our trees: all of them are in modules called errors. Imports none of them."""
+    """Whether `error` is of one of our trees: all of them are in modules named errors. Imports none of them."""
     return any(
         kind.__module__.partition(".")[0] in PACKAGES and kind.__module__.rpartition(".")[2] == "errors"
         for kind in type(error).__mro__

@@ -1,4 +1,4 @@
-"""The options of `up`, `gateway` and `worker`: where the configuration comes from, and the settings changed most."""
+"""The options of `up`, `gateway` and `worker`: the configuration, and the settings that are changed most often."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ _SETTINGS = (
 
 
 def settings_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give `command` --config and the settings' options; it is called with what they say, as one `Loaded`, and with its
-    own options by name.
+    """Give `command` the option --config and those of settings.
+
+    It is called with the resulting `Loaded`, and with its own options by name.
     """
     settings = {name.removeprefix("--").replace("-", "_"): name for name, _, _ in _SETTINGS}
 
@@ -63,7 +64,7 @@ def load_from(config_file: Path | None, options: Mapping[str, str]) -> Loaded:
 
 
 def begin_logging(name: str) -> Form:
-    """Log lines to standard error from here on; `name` says which process they come from. Raises ConfigError."""
+    """Start to write log lines to standard error; `name` is that of the process. Raises ConfigError."""
     form = form_of(os.environ, is_terminal=sys.stderr.isatty())
     begin(name, form)
     return form

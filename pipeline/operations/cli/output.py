@@ -1,8 +1,8 @@
-"""How the answer of a list command is printed: one place for every command and every format.
+"""Prints the answers of list commands: one place for every command and every format.
 
-table   at a terminal for a person (`terminal`); into anything else a header line and a line a row, cells between tabs
-csv     a header line and a line a row (`pipeline.base.csv_text`)
-json    the server's document; one line into anything but a terminal
+table   on a terminal for a person (`terminal`); otherwise a header line and a line per row, cells separated by tabs
+csv     a header line and a line per row (`pipeline.base.csv_text`)
+json    the server's document; one line unless on a terminal
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIST_FORMATS = ("table", "csv", "json")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a list command found. `document` is the same as JSON; `what` says in a word what the rows are."""
+    """The result of a list command. `document` is the same as JSON; `what` is a word for the rows."""
 
     columns: Sequence[str]
     rows: Iterable[Sequence[object]]
@@ -40,12 +40,12 @@ def show(listing: Listing, form: str) -> None:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], what: str = "rows") -> None:
-    """Print a table, as the module says."""
+    """Print a table as described for the module."""
     names = [visible(name) for name in columns]
     if not standard_output.is_terminal():
         standard_output.write_lines(_tabbed(names, rows))
         return
-    from pipeline.operations.cli.terminal import lines_of  # noqa: PLC0415  # rich comes with it; pipes do without
+    from pipeline.operations.cli.terminal import lines_of  # noqa: PLC0415  # imports rich, which pipes do not need
 
     kept = list(rows)
     numeric = [
@@ -66,12 +66,12 @@ def print_json(value: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a text of ours, as it is."""
+    """Print a text of ours unchanged."""
     standard_output.write_lines([text.removesuffix("\n")])
 
 
 def note(text: str) -> None:
-    """A word beside the answer, for a person: on standard error, and only if that is a terminal."""
+    """Print a remark for a person: on standard error, and only if that is a terminal."""
     if sys.stderr is not None and sys.stderr.isatty():
         sys.stderr.write(text + "\n")
 
@@ -83,7 +83,7 @@ def _tabbed(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
 
 
 def _csv(listing: Listing) -> Iterator[str]:
-    # at a terminal even CSV must not steer it; elsewhere every character is as it was
+    # on a terminal even CSV must not contain control characters; elsewhere it is unchanged
     ready = visible if standard_output.is_terminal() else str
     yield line(map(ready, listing.columns))
     for row in listing.rows:

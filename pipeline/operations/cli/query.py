@@ -14,7 +14,7 @@ from pipeline.operations.cli.cells import visible
 from pipeline.operations.cli.output import print_json, print_rows
 from pipeline.operations.client import Client
 
-TRUNCATED = "streamgauge-truncated"  # the header that says how many rows an answer was cut to
+TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its number of rows
 
 
 @click.command()
@@ -74,7 +74,7 @@ def _for_a_person(server: Client, text: str, form: str) -> None:
 
 
 def _as_it_comes(server: Client, text: str, form: str) -> None:
-    """The server's bytes are what is asked for."""
+    """Pass on the server's bytes."""
     with waiting("asking"):
         response = server.stream("v1", "query", body={"sql": text, "format": form})
     standard_output.write_bytes(server.chunks(response))

@@ -1,4 +1,4 @@
-"""`streamgauge rules [list|check]`: the rules of a server, and what can be asked of rule files."""
+"""`streamgauge rules [list|check]`: the rules of a server, and checks of rule files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check(context: click.Context, files: tuple[Path, ...], form: str) -> int:
         count = len(load_rules(files).rules)
     except RuleFileError as error:
         if form == "table":
-            raise  # told as compilers do, on standard error
+            raise  # reported on standard error, as by compilers
         problems = error.problems
     server = context.find_object(Server)
     asks = not problems and server is not None and server.endpoint

@@ -1,6 +1,6 @@
-"""The folder in which the processes on one data_dir count together, named before prometheus_client is imported.
+"""Sets the folder for the metrics of all processes on one data_dir, before prometheus_client is imported.
 
-prometheus_client decides at import whether it counts in the process or in files: `PROMETHEUS_MULTIPROC_DIR`.
+prometheus_client decides at import, by `PROMETHEUS_MULTIPROC_DIR`, whether it counts in the process or in files.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from pathlib import Path
 from pipeline.base.layout import Layout
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-# As prometheus_client names the files of gauges that count only while their process lives: its mark_process_dead does
-# the same, but only for one process that somebody saw end.
+# prometheus_client's names of the files of gauges that count only while their process lives. Its mark_process_dead does
+# the same, but only for one known process that ended.
 _LIVE_GAUGE = re.compile(r"gauge_live[a-z]*_(?:[a-z0-9-]+\.)?(\d+)\.db")
 _ANY = re.compile(r"[a-z_]+_(?:[a-z0-9-]+\.)?(\d+)\.db")
 
 
 def share_metrics(layout: Layout, gateway: str | None = None) -> None:
-    """Count in the data_dir from here on, without what processes that have ended left there as if they lived, and
-    without files that they had only just made: prometheus_client cannot read an empty one. The files of a `gateway`
-    that is one of several bear its name: gauge_livesum_gateway-1.4711.db (`pipeline.api.http.gateways`).
+    """Count in the data_dir from now on.
+
+    Removes the live gauges of ended processes, and empty files of theirs, which prometheus_client cannot read. The
+    files of a `gateway` that is one of several contain its name: gauge_livesum_gateway-1.4711.db
+    (`pipeline.api.http.gateways`).
     """
     assert "prometheus_client" not in sys.modules, "too late: prometheus_client has chosen"
     for file in layout.metrics.iterdir():
@@ -31,7 +33,7 @@ def share_metrics(layout: Layout, gateway: str | None = None) -> None:
             file.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(layout.metrics)
     if gateway is not None:
-        from prometheus_client import values  # noqa: PLC0415  # now that it is told where
+        from prometheus_client import values  # noqa: PLC0415  # after the folder is set
 
         values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # ships no types for it
             lambda: f"{gateway}.{os.getpid()}"
@@ -41,7 +43,7 @@ def share_metrics(layout: Layout, gateway: str | None = None) -> None:
 def _is_empty(file: Path) -> bool:
     try:
         return not file.stat().st_size
-    except FileNotFoundError:  # another process, started beside us, has removed it
+    except FileNotFoundError:  # another process, started at the same time, has removed it
         return False
 
 
@@ -52,4 +54,4 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return pid != os.getpid()  # a process before us had our pid
+    return pid != os.getpid()  # an earlier process had our pid

@@ -1,8 +1,9 @@
-"""Standard output as it may be: a terminal, a pipe whose reader leaves, a full disk, closed, or unable to write `°`.
+"""Handles all kinds of standard output: a terminal, a pipe whose reader leaves, a full disk, closed, or unable to write
+`°`.
 
-Text that the terminal's encoding lacks is written as an escape; CSV and JSON into a pipe are UTF-8 whatever the locale
-says. A reader that has gone is not an error: we end as if its SIGPIPE had killed us. What else cannot be written is one
-line on standard error and exit code 1, in every command.
+Text that the terminal's encoding lacks is escaped; CSV and JSON into a pipe are UTF-8 in every locale. A reader that
+has gone is not an error: the command ends as if SIGPIPE had killed it. Any other failure to write is one line on
+standard error and exit code 1, in every command.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _CHUNK_LINES = 500
 
 
 class _Watched(io.FileIO):
-    """A file whose faults are errors of ours, whoever prints: click, rich, or this module."""
+    """A file whose errors are raised as ours, whatever prints: click, rich, or this module."""
 
     def write(self, data: ReadableBuffer, /) -> int | None:  # type: ignore[override]  # None: it would block
-        """As FileIO. Raises OutputFailed."""
+        """As in FileIO. Raises OutputFailed."""
         try:
             return super().write(data)
         except OSError as error:
@@ -35,7 +36,9 @@ class _Watched(io.FileIO):
 
 
 def prepare() -> None:
-    """Before anything is printed: no character makes printing fail, and no file takes the place of a closed stream."""
+    """Before anything is printed: make every character printable, and let no opened file take the place of a closed
+    stream.
+    """
     for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
         if stream is None:
             _reserve(number)
@@ -49,13 +52,13 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Everything is printed: write what is left. Raises OutputFailed."""
+    """Flush all output. Raises OutputFailed."""
     if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
 
 
 def give_up() -> None:
-    """After a fault: what is left would be tried, and complained about, once more when Python ends."""
+    """After a failure: drop pending output, which Python would otherwise try to write again at exit."""
     if sys.stdout is not None and not sys.stdout.closed:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
@@ -63,12 +66,12 @@ def give_up() -> None:
 
 
 def is_terminal() -> bool:
-    """Whether a person reads."""
+    """Whether a person reads the output."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def write_lines(lines: Iterable[str], *, utf8: bool = False) -> None:
-    """Write each with an end of line, as they come; `utf8`: whatever the locale says, into anything but a terminal.
+    """Write each line with an end of line, as they come; `utf8`: in every locale, except on a terminal.
 
     Raises OutputFailed, as does `write_bytes`.
     """
@@ -82,7 +85,7 @@ def write_lines(lines: Iterable[str], *, utf8: bool = False) -> None:
 
 
 def write_bytes(chunks: Iterable[bytes]) -> None:
-    """Write bytes as they are."""
+    """Write bytes unchanged."""
     out = _out()
     out.flush()
     for chunk in chunks:
@@ -99,18 +102,18 @@ def _failed(error: OSError) -> OutputFailed:
 def _out() -> io.TextIOWrapper:
     if sys.stdout is None:
         raise OutputFailed("standard output is closed: there is nowhere to write the answer")
-    return sys.stdout  # type: ignore[return-value]  # whatever stands for it has `buffer` too
+    return sys.stdout  # type: ignore[return-value]  # a replacement has `buffer` too
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[str]:
-    """Many lines at once: a terminal's stream flushes at each write, which is 0.1 ms."""
+    """Many lines together, because the stream of a terminal flushes at each write, which takes 0.1 ms."""
     lines = iter(lines)
     while chunk := list(itertools.islice(lines, _CHUNK_LINES)):
         yield "\n".join(chunk) + "\n"
 
 
 def _reserve(number: int) -> None:
-    """Open nothing under this number, lest a file of ours be taken for a standard stream."""
+    """Occupy this number, so that no file of ours is taken for a standard stream."""
     try:
         os.fstat(number)
     except OSError:

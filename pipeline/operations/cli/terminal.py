@@ -1,7 +1,7 @@
-"""Rows for a person at a terminal: a table where it fits, else a block a row; no cell is ever cut.
+"""Rows for a person at a terminal: a table if it fits, else a block per row; no cell is truncated.
 
 The widths are those of the first rows, so that a long answer begins at once. If these need more columns than the
-terminal has, every row is a block of `name  value` lines. A later cell that is wider pushes its line.
+terminal has, every row is a block of `name  value` lines. A wider cell in a later row shifts its line.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
 
-SAMPLE = 1_000  # rows that decide the widths
+SAMPLE = 1_000  # rows that determine the widths
 GAP = "  "
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def lines_of(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[bool]) -> Iterator[str]:
-    """The lines to print, by the size of this terminal; `numeric` columns stand to the right."""
+    """The lines to print, for the size of this terminal; `numeric` columns are right-aligned."""
     rows = iter(rows)
     sample = list(itertools.islice(rows, SAMPLE))
     widths = [max(_width(name), *(_width(row[i]) for row in sample), 0) for i, name in enumerate(columns)]
@@ -30,7 +30,7 @@ def lines_of(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Seq
 
 
 def bold(text: str) -> str:
-    """`text` as a heading, where the terminal and its user take one (NO_COLOR)."""
+    """`text` as a heading, if the terminal supports it and NO_COLOR is not set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"{_BOLD}{text}{_PLAIN}"

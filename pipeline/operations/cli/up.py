@@ -20,7 +20,7 @@ from pipeline.operations.supervisor.status import WorkerStatus, ask
 from pipeline.operations.supervisor.supervisor import Plan, reachable, supervise
 
 REFRESH_S = 2.0
-OUTPUT = "output"  # the logger's name of what a child wrote that is no log line: a library's complaint, say
+OUTPUT = "output"  # the logger of other output of children, for example warnings of a library
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def up(loaded: Loaded) -> int:
     """Run everything on this machine: gateways and a worker, restarted when they fail. Ctrl-C ends it."""
     config = loaded.config
     for files in (config.listener_tls, config.http_tls):
-        if files is not None:  # told once, and not by every child
+        if files is not None:  # reported once, and not by every child
             load_certificates(files, time.time())
     plan = Plan(
         config.layout,
@@ -46,7 +46,7 @@ def up(loaded: Loaded) -> int:
 
 
 def run(plan: Plan) -> int:
-    """Supervise, with a line of status at a terminal, and log lines as they are wanted; the exit code."""
+    """Supervise, with a status line on a terminal, and with log lines in the chosen form; returns the exit code."""
     form = begin_logging("up")
     os.environ[VARIABLE] = form  # for the children, whose standard error is a pipe
     if sys.stderr.isatty() and form is not Form.JSON:
@@ -55,7 +55,7 @@ def run(plan: Plan) -> int:
 
 
 def log_line(name: str, pid: int, line: str) -> None:
-    """Pass on what a child wrote as a line of JSON: as it is, or, if it is something else, as an event of the child."""
+    """Pass on a child's line of JSON unchanged; any other line becomes an event of the child."""
     if is_json_line(line):
         write_line(name, pid, line)
     elif line.strip():
@@ -63,12 +63,14 @@ def log_line(name: str, pid: int, line: str) -> None:
 
 
 def write_line(_name: str, _pid: int, line: str) -> None:
-    """Pass on what a child wrote as it is."""
-    click.echo(line, err=True, color=True)  # with the colours it has, if any
+    """Pass on a child's line unchanged."""
+    click.echo(line, err=True, color=True)  # keep its colours, if any
 
 
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
-    """The command of a child. -P: a folder `rules` or `store` where the user stands must not be taken for ours."""
+    """The command of a child. -P: a folder `rules` or `store` in the working directory must not be imported instead of
+    ours.
+    """
     file = () if loaded.path is None else ("--config", str(loaded.path.absolute()))
     log = ("--log", loaded.config.log.whole_url) if loaded.origins.get(("log", "url")) == "--log" else ()
     options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http), *log)
@@ -76,7 +78,7 @@ def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Se
 
 
 class StatusLine:
-    """A line at the bottom of the terminal that says how it goes; everything else scrolls above it."""
+    """A status line at the bottom of the terminal; everything else scrolls above it."""
 
     def __init__(self, *, is_secure: bool = False) -> None:
         from rich.console import Console  # noqa: PLC0415  # only where there is a terminal

@@ -22,7 +22,8 @@ def worker(loaded: Loaded) -> None:
     """
     prepare(loaded.config.layout)
     share_metrics(loaded.config.layout)
-    # The collector would go through what is imported again and again: 0.4 of 1.1 s now, 60 ms at each full pass later.
+    # The garbage collector would visit all imported objects again and again: 0.4 of 1.1 s now, 60 ms at each full pass
+    # later.
     gc.disable()
     from pipeline.worker.worker import run  # noqa: PLC0415  # after share_metrics
 
@@ -32,5 +33,5 @@ def worker(loaded: Loaded) -> None:
     try:
         with taken_ports_explained(loaded.config.http.address, "http.address"):
             run(loaded.config)
-    finally:  # it failed; DuckDB's bindings complain of what is left uncollected
+    finally:  # after a failure; otherwise DuckDB's bindings warn about uncollected objects
         gc.unfreeze()

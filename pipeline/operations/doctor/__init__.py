@@ -1,6 +1,6 @@
-"""What is wrong here, and the remedy: a list of small checks, one a file, that change nothing.
+"""Finds problems of this installation, and their remedies: a list of small checks, one per file, that change nothing.
 
-A check is a function of the configuration that gives findings. Those that look at a disk or a server look first, and
-decide in a function of values, so that the deciding can be tried without a full disk. What a check makes to look, it
-removes; it makes nothing in a data_dir that is not there. `pipeline.operations.doctor.checks` lists them.
+A check is a function of the configuration that returns findings. Checks of a disk or a server first measure, and then
+decide in a function of values, so that the decision can be tested without a full disk. A check removes what it creates;
+it creates nothing in a data_dir that does not exist. `pipeline.operations.doctor.checks` lists them.
 """

@@ -1,4 +1,4 @@
-"""The MQTT brokers of the configuration: whether a gateway would get their messages."""
+"""The configured MQTT brokers: whether a gateway would receive their messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "brokers"
 
 
 def check_brokers(config: Config) -> Iterator[Finding]:
-    """One finding a broker, or one for each of its troubles; all are tried at once."""
+    """One finding per broker, or one for each of its problems; all are tried at the same time."""
     if not config.brokers:
         return
     from pipeline.gateway.brokers.reachability import check_broker  # noqa: PLC0415  paho only where there are brokers

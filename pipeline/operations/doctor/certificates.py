@@ -1,4 +1,4 @@
-"""The certificates that the configuration names: readable, and valid for some time yet."""
+"""The configured certificates: readable, and still valid for some time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 
 NAME = "certificates"
 DAY_S = 86_400.0
-SOON_S = 14 * DAY_S  # two weeks: Let's Encrypt renews a month ahead, so somebody should have noticed by then
+SOON_S = 14 * DAY_S  # two weeks: Let's Encrypt renews a month ahead, so the renewal has failed by then
 
 
 def check_certificates(config: Config) -> Iterator[Finding]:
-    """One finding a file that a section `tls` names as ca, client_ca or certificate."""
+    """One finding per file that a section `tls` names as ca, client_ca or certificate."""
     found = list(_named(config, ""))
     if not found:
         yield ok(NAME, "the configuration names none")

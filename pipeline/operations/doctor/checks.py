@@ -1,4 +1,4 @@
-"""The checks there are, in the order in which they are told. One more is one line."""
+"""The list of checks, in the order of their findings. A new check is one more line."""
 
 from __future__ import annotations
 

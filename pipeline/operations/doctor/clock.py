@@ -1,4 +1,4 @@
-"""The clock: plausible, not behind what is stored already, and held by NTP as far as the kernel tells."""
+"""The clock: plausible, not behind the stored data, and synchronised by NTP as far as the kernel says."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from store.host_time import is_set
 from store.values.times import NS, rfc3339
 
 NAME = "clock"
-AHEAD_S = 2.0  # of a file just written; file systems round
+AHEAD_S = 2.0  # the tolerance for a file just written; file systems round
 _STA_UNSYNC = 0x0040  # linux/timex.h
 
 
 class _Timex(ctypes.Structure):
-    """struct timex of adjtimex(2), as far as `status`, with room for the rest of it."""
+    """struct timex of adjtimex(2) up to `status`, with room for the rest."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -34,7 +34,7 @@ class _Timex(ctypes.Structure):
 
 
 def check_clock(config: Config) -> Iterator[Finding]:
-    """Against the newest file of the log and of what is kept beside the tables, and the kernel's word."""
+    """Compare the clock with the newest file of the log and of the state next to the tables, and ask the kernel."""
     kept = Path(config.magnetic_url) / store_layout.SHARED
     files = [*_files(config.layout.log), *(file for file in kept.rglob("*") if file.is_file())]
     newest_s = max((file.stat().st_mtime for file in files), default=None)
@@ -54,7 +54,7 @@ def judge(now_s: float, newest_s: float | None) -> Finding:
 
 
 def judge_ntp(is_synchronised: bool | None) -> Iterator[Finding]:
-    """None: the kernel does not tell."""
+    """None: the kernel does not say."""
     if is_synchronised is False:
         remedy = "systemctl enable --now systemd-timesyncd, or chrony; in a container, on its host"
         yield warn(NAME, "no time server synchronises it", remedy)

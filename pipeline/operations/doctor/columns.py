@@ -1,6 +1,6 @@
-"""Measures whose type, unit or role was changed of late: what a person, or the configuration of today, decided.
+"""Measures whose type, unit or role was changed recently, by a person or by a new configuration.
 
-Looked for in the catalog beside the tables, so also while nothing runs.
+Reads the catalog next to the tables, so it also works while nothing runs.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _SHOWN = 5
 
 
 def check_columns(config: Config) -> Iterator[Finding]:
-    """A finding a table that has such measures."""
+    """A finding per table with such measures."""
     yield from judge(_tables(config), time.time_ns())
 
 
 def _tables(config: Config) -> Iterable[TableInfo]:
-    """None where there is no catalog, or none that answers: another check tells that of a bucket."""
+    """None if there is no catalog, or it cannot be read: another check reports a bucket that does not answer."""
     url = f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}"
     if "://" not in url and not Path(url).exists():
         return ()
@@ -43,7 +43,7 @@ def _tables(config: Config) -> Iterable[TableInfo]:
 
 
 def judge(tables: Iterable[TableInfo], now_ns: int) -> Iterator[Finding]:
-    """What was changed within the last seven days."""
+    """The changes of the last seven days."""
     found = False
     for info in tables:
         of_table = info.changes.since_ns

@@ -1,4 +1,4 @@
-"""The data_dir: whether it is there, ours and writable, of a format this program reads, and who has it."""
+"""The data_dir: whether it exists, is ours and writable, has a readable format, and which process uses it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOCKS = Path("/proc/locks")
 
 
 def check_data_dir(config: Config) -> Iterator[Finding]:
-    """In this order, and no further than is possible: there, writable, formats, holder."""
+    """Checks existence, writability, formats and the process that uses it, in this order, as far as possible."""
     layout = config.layout
     folder = layout.data_dir
     if not folder.exists():
@@ -53,13 +53,13 @@ def _absent(folder: Path) -> Finding:
 
 
 def nearest_existing(folder: Path) -> Path:
-    """`folder`, or the first folder above it that is there."""
+    """`folder`, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _refusal_to_write(folder: Path) -> OSError | None:
     try:
-        with tempfile.TemporaryFile(dir=folder) as probe:  # its name is gone before anything is written
+        with tempfile.TemporaryFile(dir=folder) as probe:  # it has no name any more when it is written
             probe.write(b"probe")
             probe.flush()
     except OSError as error:
@@ -68,7 +68,7 @@ def _refusal_to_write(folder: Path) -> OSError | None:
 
 
 def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
-    """`store` says the format of what is beside the tables, where these are in a folder."""
+    """`store` is the file with the format of the state next to the tables, if these are in a folder."""
     remedy = "run the newer program that wrote it, or name another data_dir"
     if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
         told = f"{layout.data_dir} holds something, and no {layout.format.name}"
@@ -96,7 +96,9 @@ def _number(path: Path, key: str) -> object:
 
 
 def holder_of(layout: Layout) -> str | None:
-    """Who works on this data_dir, in words; None if nobody does. Takes no lock: `up` may start at this moment."""
+    """The process that uses this data_dir, in words; None if there is none. Takes no lock, because `up` may
+    start now.
+    """
     for lock in (layout.up_lock, layout.worker_lock):
         try:
             inode, text = lock.stat().st_ino, lock.read_text().strip()

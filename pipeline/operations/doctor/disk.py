@@ -1,4 +1,4 @@
-"""The disks: what is free beside the log's limits, and how long one fsync takes, which every PUBACK waits for."""
+"""The disks: free space compared with the log's limits, and the duration of an fsync, for which every PUBACK waits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 
 NAME = "disk"
 FSYNCS = 7
-# An ack batch is open for 20 ms: a disk slower than that is what PUBACKs wait for. At half a second, connections are
-# soon told "server busy" (ListenerSettings.busy_after_s is 1 s).
+# An ack batch is open for 20 ms: PUBACKs wait for a disk that is slower than that. At half a second, connections soon
+# get "server busy" (ListenerSettings.busy_after_s is 1 s).
 SLOW_S = 0.05
 TOO_SLOW_S = 0.5
 _MIB = 2**20
@@ -26,7 +26,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What was seen of the log's disk. fsync_s: the median; None: not tried."""
+    """Measurements of the log's disk. fsync_s: the median; None: not measured."""
 
     folder: Path
     free_bytes: int
@@ -35,7 +35,7 @@ class Disk:
 
 
 def check_disk(config: Config) -> Iterator[Finding]:
-    """Of the log's folder, and of the magnetic tier's where that is another disk."""
+    """The log's disk, and the magnetic tier's if that is another one."""
     log = config.layout.log
     if config.log.url == "local":
         yield from judge_log(_look(log), max_bytes=config.log.max_bytes, min_free_bytes=config.log.min_free)
@@ -45,7 +45,7 @@ def check_disk(config: Config) -> Iterator[Finding]:
 
 
 def judge_log(disk: Disk, *, max_bytes: int, min_free_bytes: int) -> Iterator[Finding]:
-    """Whether the log may grow, and to its cap."""
+    """Whether the log may grow, up to its limit."""
     free = f"{disk.free_bytes // _MIB:,} MiB free at {disk.folder}"
     room = disk.free_bytes - min_free_bytes
     if room <= 0:
@@ -84,13 +84,13 @@ def _judge_fsync(disk: Disk) -> Iterator[Finding]:
 def _look(folder: Path) -> Disk:
     there = nearest_existing(folder)
     held = sum(file.stat().st_size for file in folder.glob("*.sqlite*")) if folder.exists() else 0
-    # Nothing is made beside a data_dir that is not there.
+    # Nothing is created for a data_dir that does not exist.
     fsync_s = _fsync_s(folder) if folder.exists() and os.access(folder, os.W_OK) else None
     return Disk(folder, shutil.disk_usage(there).free, held, fsync_s)
 
 
 def _fsync_s(folder: Path) -> float | None:
-    """The median of a few fsyncs of a file without a name; None where the disk takes no byte more."""
+    """The median of a few fsyncs of a file without a name; None if the disk is full."""
     took = []
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:

@@ -1,4 +1,4 @@
-"""Runs the checks, all at once, so that one that waits for a network holds up no other."""
+"""Runs the checks, all at the same time, so that one that waits for a network does not delay the others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ TIMEOUT_S = 5.0
 def examine(
     config: Config, checks: Sequence[tuple[str, Check]] = CHECKS, *, timeout_s: float = TIMEOUT_S
 ) -> list[Finding]:
-    """What all checks find, in the order of the list. A check that fails, or does not end in time, is a finding too."""
+    """The findings of all checks, in the order of the list. A check that fails, or does not end in time, is a finding
+    too.
+    """
     found: dict[str, list[Finding]] = {}
 
     def run(name: str, check: Check) -> None:
         found[name] = _findings(name, check, config)
 
-    # Not a pool: the end of the process would wait for a thread of it that hangs on a dead disk.
+    # Not a pool: at exit the process would wait for a thread of the pool that hangs on a dead disk.
     threads = [threading.Thread(target=run, args=named, name=f"check {named[0]}", daemon=True) for named in checks]
     for thread in threads:
         thread.start()
@@ -40,5 +42,5 @@ def _findings(name: str, check: Check, config: Config) -> list[Finding]:
     except OSError as error:
         what = f"cannot be checked: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         return [fail(name, what, "let this user read it, or run the doctor as the user that runs streamgauge")]
-    except Exception as error:  # noqa: BLE001  # a fault of ours in one check must not hide what the others find
+    except Exception as error:  # noqa: BLE001  # a bug in one check must not hide the findings of the others
         return [fail(name, f"the check itself failed: {error!r}", "please report this")]

@@ -1,4 +1,4 @@
-"""One line of what the doctor says."""
+"""One finding of the doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.config import Config
 
 
 class Level(StrEnum):
-    """How bad it is: nothing to do; works, but should be known; does not work."""
+    """The severity: nothing to do; works, with a warning; does not work."""
 
     OK = "ok"
     WARN = "warn"
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: where it looked, what is so, and, unless all is well, what to do."""
+    """The result of a check: what it checked, what it found, and, unless all is well, what to do."""
 
     check: str
     level: Level
@@ -37,7 +37,7 @@ def ok(check: str, what: str) -> Finding:
 
 
 def warn(check: str, what: str, remedy: str) -> Finding:
-    """It works, but should be known."""
+    """It works, with a warning."""
     return Finding(check, Level.WARN, what, remedy)
 
 

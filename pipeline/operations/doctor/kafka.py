@@ -1,4 +1,4 @@
-"""Kafka, where it is the log: whether it lets us in, and has our topics or lets us make them."""
+"""Kafka as the log: whether it accepts the connection, and has our topics or lets us create them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok
 
 NAME = "kafka"
-REQUEST_S = 2.0  # a doctor is asked by somebody who waits
+REQUEST_S = 2.0  # short, because a person waits for the doctor
 
 
 def check_kafka(config: Config) -> Iterator[Finding]:
-    """One finding, where the log is Kafka."""
+    """One finding, if the log is Kafka."""
     if not config.log_settings.is_kafka:
         return
     from pipeline.log.kafka.reachability import look_at  # noqa: PLC0415  aiokafka only where Kafka is the log

@@ -1,4 +1,4 @@
-"""Memory: whether what `memory_limit` allows, and 1 GiB beside it, fits into this machine or container."""
+"""Memory: whether `memory_limit` and 1 GiB more fit into this machine or container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 
 NAME = "memory"
-# Beside the memory tier: the processes, queries at work, series and rules' state of the reference load.
+# In addition to the memory tier: the processes, running queries, series and rule state of the reference load.
 BESIDE_BYTES = 1 << 30
 _MIB = 2**20
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -17,7 +17,7 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def check_memory(config: Config) -> Iterator[Finding]:
-    """Of the machine, or of the control group that this runs in, whichever is less."""
+    """The memory of the machine, or of this control group, whichever is less."""
     if _MEMINFO.exists():
         yield judge(config.memory_limit, _has_bytes())
 

@@ -1,4 +1,4 @@
-"""The bucket of the magnetic tier, where it is in one: whether it answers us."""
+"""The bucket of the magnetic tier, if it is in one: whether it answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REMEDY = "check that the bucket exists, and AWS_ENDPOINT_URL, AWS_REGION and the
 
 
 def check_object_store(config: Config) -> Iterator[Finding]:
-    """One finding, where the magnetic tier is in a bucket."""
+    """One finding, if the magnetic tier is in a bucket."""
     if "://" not in config.magnetic_url or config.magnetic_url.startswith("file://"):
         return
     from store.objects.objects import open_objects  # noqa: PLC0415  its client only where there is a bucket

@@ -10,14 +10,16 @@ from pipeline.gateway.open_files import RESERVED
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 
 NAME = "open files"
-TOO_FEW = 256  # the worker holds the tables' files and queries' beside its sockets
+TOO_FEW = 256  # the worker opens files of tables and of queries in addition to sockets
 FEW = 16_384
 _REMEDY = "LimitNOFILE= in the unit, `ulimits: nofile:` in compose, /etc/security/limits.conf for a login"
 
 
 def check_open_files(config: Config) -> Iterator[Finding]:
-    """Of this process, which is that of a gateway started from here: it raises its own limit to the hard one."""
-    del config  # it says nothing of them
+    """The limit of this process, which is that of a gateway started from here: it raises its own limit to the
+    hard one.
+    """
+    del config  # it does not matter here
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield judge(None if hard == resource.RLIM_INFINITY else hard)
 

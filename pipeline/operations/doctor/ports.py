@@ -1,4 +1,4 @@
-"""The addresses to listen on: free, held by the streamgauge that runs, or by somebody else."""
+"""The addresses to listen on: free, used by the running streamgauge, or by another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "ports"
 
 
 def check_ports(config: Config) -> Iterator[Finding]:
-    """One finding an address."""
+    """One finding per address."""
     ours = _pids_of_up(config.layout)
     addresses = {
         "listener.address": config.listener.address,

@@ -1,6 +1,6 @@
-"""Whether a server on the network is there: its name resolves, its port accepts, and its TLS can be trusted.
+"""Whether a server on the network can be reached: its name resolves, its port accepts, and its certificate is trusted.
 
-For checks of what streamgauge depends on (brokers, Kafka, object stores). Speaks no protocol above TLS.
+For checks of what streamgauge depends on (brokers, Kafka, object stores). Uses no protocol above TLS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What came of it: how long it took until the connection (with TLS) stood, or what was wrong and the remedy."""
+    """The result: how long the connection (with TLS) took, or what was wrong and the remedy."""
 
     took_s: float
     wrong: str = ""
@@ -23,7 +23,7 @@ class Reached:
 
 
 def reach(host: str, port: int, context: ssl.SSLContext | None = None, *, timeout_s: float = TIMEOUT_S) -> Reached:
-    """Connect, with TLS where there is a `context`, and close. Blocks for at most `timeout_s` for each address."""
+    """Connect, with TLS if there is a `context`, and close. Blocks for at most `timeout_s` per address."""
     began_s = time.monotonic()
 
     def failed(wrong: str, remedy: str) -> Reached:

@@ -1,4 +1,4 @@
-"""The receivers of alerts: whether their names resolve to addresses that may be posted to, and something listens."""
+"""The receivers of alerts: whether their names resolve to permitted addresses, and something listens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "receivers"
 
 
 def check_receivers(config: Config) -> Iterator[Finding]:
-    """One finding a receiver; all are tried at once. Nothing is posted."""
+    """One finding per receiver; all are tried at the same time. Nothing is posted."""
     if not config.receivers:
         return
     with ThreadPoolExecutor(min(16, len(config.receivers))) as pool:

@@ -1,4 +1,4 @@
-"""The rule files can be read and are right."""
+"""The rule files: whether they can be read and are valid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "rules"
 
 
 def check_rule_files(config: Config) -> Iterator[Finding]:
-    """What each wrong file has; a pattern that fits no file."""
+    """The problems of each wrong file, and patterns that match no file."""
     files = config.rule_files
     for pattern in config.rules:
         if not config.rule_files_of(pattern):

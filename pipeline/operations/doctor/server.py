@@ -1,4 +1,4 @@
-"""The server that runs, if one does: whether it is ready, and what it has counted that somebody should look at."""
+"""The running server, if there is one: whether it is ready, and counts that need attention."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FAILING = re.compile(r'^streamgauge_webhooks_failing\{.*receiver="([^"]*)".*\} 
 
 
 def check_server(config: Config) -> Iterator[Finding]:
-    """What /readyz and /metrics say."""
+    """The findings from /readyz and /metrics."""
     address = reachable(config.http.address)
     is_secure = config.http.tls is not None
     if not address.port:
@@ -57,7 +57,7 @@ def judge_ready(status: int, answer: dict[str, Any]) -> Finding:
 
 
 def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
-    """What /readyz and the metrics say of the host's clock; nothing where nothing happened to it."""
+    """The findings about the host's clock from /readyz and the metrics; none if nothing happened to it."""
     remedy = "synchronise it by NTP before streamgauge starts (docs/operations.md, The host's clock)"
     if clock.get("is_set") is False:
         yield fail(NAME, f"the host's clock says {clock.get('now')}: it was never set", remedy)
@@ -74,7 +74,7 @@ def judge_clock(clock: dict[str, Any], page: str) -> Iterator[Finding]:
 
 
 def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
-    """Of a page of metrics, counted since the start of `up`."""
+    """The findings from a page of metrics, counted since the start of `up`."""
     lost = sum_of(page, "streamgauge_log_lost_messages_total")
     if lost:
         told = f"{lost:,.0f} messages were deleted from the log before they were processed"
@@ -103,7 +103,7 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
 def _get(host: str, port: int, path: str, *, is_secure: bool) -> tuple[int, str]:
     connection: http.client.HTTPConnection
     if is_secure:
-        # It is asked on this machine, by the address it listens on, which no certificate names.
+        # The request goes to the address that it listens on, on this machine, which no certificate names.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""What the settings allow but should be known; one that is wrong has ended the command before any check."""
+"""Warnings about settings that are allowed; an invalid setting has ended the command before any check."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ NAME = "settings"
 
 
 def check_settings(config: Config) -> Iterator[Finding]:
-    """Fine, or one warning each."""
+    """One finding that all is well, or one per warning."""
     told = [warn(NAME, warning, "see docs/configuration.md for what makes it safe") for warning in config.warnings]
     yield from told or [ok(NAME, f"the configuration is fine; tables: {len(config.tables)}")]

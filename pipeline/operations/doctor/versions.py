@@ -1,4 +1,4 @@
-"""Versions: of Python, of the packages beside those this program was tested with, and of the kernel."""
+"""Versions: of Python, of installed packages compared with the tested ones, and of the kernel."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 
 NAME = "versions"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)  # as `requires-python` in pyproject.toml
-OLDEST_KERNEL = (4, 18)  # of the oldest distribution in support (RHEL 8)
+OLDEST_KERNEL = (4, 18)  # of the oldest supported distribution (RHEL 8)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?:\s*;.*)?", re.MULTILINE)
 _ROOT = Path(pipeline.__file__).parents[1]
 _LOCK = _ROOT / "requirements.txt"
 
 
 def check_versions(_: Config) -> Iterator[Finding]:
-    """Of what runs here."""
+    """The versions on this machine."""
     yield judge_python(sys.version_info[:2])
     if sys.platform == "linux":
         yield judge_kernel(platform.release())
@@ -40,7 +40,7 @@ def judge_python(version: tuple[int, int]) -> Finding:
 
 
 def judge_kernel(release: str) -> Finding:
-    """Linux: `release` is as `uname -r`."""
+    """Linux: `release` is the output of `uname -r`."""
     found = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
     if found < OLDEST_KERNEL:
         return warn(NAME, f"Linux {release} is older than the tested versions", "run a newer kernel")

@@ -1,1 +1,1 @@
-"""`up`: a worker and the gateways on this machine, started, watched, restarted, and ended in order."""
+"""`up`: starts a worker and the gateways on this machine, watches and restarts them, and ends them in order."""

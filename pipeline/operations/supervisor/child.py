@@ -1,4 +1,4 @@
-"""One child process that is kept running: started, its output passed on, restarted when it ends, ended on request."""
+"""One supervised child process: starts it, passes its output on, restarts it when it ends, and ends it on request."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from store.values.backoff import Backoff, InARow
 PassOn = Callable[[str, int, str], None]
 """Takes a child's output: its name, its pid, a line."""
 
-BACKOFF = Backoff(first_s=0.5, longest_s=5.0)  # devices wait; a child that fails at once costs a fifth of a core
+BACKOFF = Backoff(
+    first_s=0.5, longest_s=5.0
+)  # short, because devices wait; a child that fails at once uses a fifth of a core
 _LAST_WORDS_TIMEOUT_S = 1.0  # a grandchild may hold the pipe open after the child has ended
 _LONGEST_LINE_BYTES = 64 * 1024
 
 
 class Child:
-    """A command under a name. `keep_running` is awaited once; the others are called from another task."""
+    """A command with a name. Await `keep_running` once; call the other methods from another task."""
 
     def __init__(
         self,
@@ -35,8 +37,9 @@ class Child:
         is_final: Callable[[int], bool],
         on_start: Callable[[], None],
     ) -> None:
-        """`say` takes what is told of it, `pass_on` its output, line by line; `is_final` tells of an exit code that no
-        restart would change; `on_start` is called after every start.
+        """`say` gets messages about the child, `pass_on` its output, line by line.
+
+        `is_final` says whether an exit code would be the same after a restart; `on_start` is called after every start.
         """
         self.name = name
         self._command = command
@@ -50,11 +53,13 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The running process's, or None between two."""
+        """The pid of the running process, or None between two runs."""
         return None if self._process is None else self._process.pid
 
     async def keep_running(self) -> int:
-        """Run it until it was stopped or ended for good; its last exit code (negative: the signal that killed it)."""
+        """Run it until it was stopped or ended for good; returns its last exit code (negative: the signal that killed
+        it).
+        """
         in_a_row = InARow()
         code = 0
         try:
@@ -72,11 +77,11 @@ class Child:
         return code
 
     def let_end(self) -> None:
-        """From here on it is not started again when it ends: what stops `up` may have reached it too."""
+        """Do not restart it any more when it ends: the signal that stops `up` may have reached it too."""
         self._stopping.set()
 
     async def stop(self, timeout_s: float) -> None:
-        """End it gracefully with SIGTERM, and after `timeout_s` with SIGKILL; returns once it has ended."""
+        """End it with SIGTERM, and after `timeout_s` with SIGKILL; returns when it has ended."""
         self.let_end()
         self._signal(signal.SIGTERM)
         try:
@@ -87,7 +92,7 @@ class Child:
             await self._ended.wait()
 
     def hang_up(self) -> None:
-        """Send it SIGHUP: load the certificates again."""
+        """Send it SIGHUP: it loads the certificates again."""
         self._signal(signal.SIGHUP)
 
     def kill(self) -> None:
@@ -101,7 +106,9 @@ class Child:
                 self._process.send_signal(number)
 
     async def _run(self) -> int:
-        """One run of the command. A process group of its own: Ctrl-C reaches `up` alone, which ends them in order."""
+        """Run the command once, in its own process group: so Ctrl-C reaches only `up`, which ends the children in
+        order.
+        """
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -112,7 +119,7 @@ class Child:
         )
         self._process = process
         self._on_start()
-        if self._stopping.is_set():  # stopped while it was being started
+        if self._stopping.is_set():  # stopped during the start
             self._signal(signal.SIGTERM)
         assert process.stdout is not None
         output = asyncio.create_task(self._read(process.pid, process.stdout))
@@ -135,7 +142,7 @@ class Child:
 
 
 def _begin(parent_pid: int) -> None:
-    """In the child, before its program begins: SIGHUP must not end one that does not listen to it yet."""
+    """In the child, before its program begins: ignore SIGHUP until the program handles it."""
     end_with_parent(parent_pid)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -150,5 +157,5 @@ def _ending(code: int) -> str:
 
 
 def restart_after_s(failures: int) -> float:
-    """How long to wait before a child that ended so often in a row is started again: the first time not at all."""
+    """The delay before a child that ended `failures` times in a row is restarted: none the first time."""
     return BACKOFF.wait_s(failures - 1) if failures > 1 else 0.0

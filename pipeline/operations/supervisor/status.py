@@ -1,4 +1,4 @@
-"""What the status line shows, from the worker's /metrics: text in, values out."""
+"""The values of the status line, from the worker's /metrics: text in, values out."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """Counts since the start, and what is so now."""
+    """Counts since the start, and current values."""
 
     messages: float
-    alerts: float  # that began to fire
+    alerts: float  # alerts that began to fire
     lag_s: float
     connections: float
 
 
 def status_in(metrics: str) -> WorkerStatus:
-    """The values of a page of metrics; what it does not hold is 0."""
+    """The values of a page of metrics; a missing value is 0."""
     return WorkerStatus(
         messages=sum_of(metrics, MESSAGES),
         alerts=sum_of(metrics, ALERTS, 'status="firing"'),
@@ -37,7 +37,7 @@ def status_in(metrics: str) -> WorkerStatus:
 
 
 def sum_of(metrics: str, name: str, label: str = "") -> float:
-    """The sum of a metric's samples in a page of metrics, of those with this label; 0 if there is none."""
+    """The sum of a metric's samples with this label in a page of metrics; 0 if there are none."""
     total = 0.0
     for line in metrics.splitlines():
         if line.startswith((name + "{", name + " ")) and label in line:
@@ -46,7 +46,9 @@ def sum_of(metrics: str, name: str, label: str = "") -> float:
 
 
 def _believing_anyone() -> ssl.SSLContext:
-    """The worker is our own child on this machine, its certificate may be for another name, and no secret is sent."""
+    """A TLS context without verification: the worker is our own child, its certificate may be for another name, and no
+    secret is sent.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

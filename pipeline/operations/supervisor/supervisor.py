@@ -1,8 +1,8 @@
 """The life of `up`: lock, ports, children, ready, and an orderly end.
 
-Order of the end: gateways first, so that nothing new comes in, then the worker, which processes what the log holds.
-What is wrong from the start is the operator's to correct: a child that fails before everything was ready ends `up` with
-its exit code. Later failures, and every death by a signal, are answered by a restart.
+Order of the end: gateways first, so that no new messages arrive, then the worker, which processes the rest of the log.
+A child that fails before everything was ready ends `up` with its exit code, because the operator has to correct the
+cause. After a later failure, or a death by a signal, it is restarted.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pipeline.operations.supervisor.child import Child, PassOn
 from store.objects.files import write_atomic
 
 USAGE = 2  # exit code: wrong usage or configuration, which no restart changes
-GATEWAY_STOP_S = 25.0  # its own graceful end waits 10 s for the log, and 10 s for connections
+GATEWAY_STOP_S = 25.0  # its graceful end waits 10 s for the log, and 10 s for connections
 WORKER_STOP_S = 40.0  # its own drain takes at most 20 s, then it saves everything
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. The commands are made once the ports are known: from the MQTT and the HTTP address."""
+    """What to run. The commands are made from the MQTT and the HTTP address, after the ports are known."""
 
     layout: Layout
     mqtt: Address
@@ -56,11 +56,10 @@ Say = Callable[[str], None]
 def supervise(
     plan: Plan, say: Say, watch: Watch | None = None, *, warn: Say | None = None, pass_on: PassOn | None = None
 ) -> int:
-    """Run everything until SIGTERM or SIGINT (a second one kills at once); the exit code. Blocks.
+    """Run everything until SIGTERM or SIGINT (a second one kills at once); returns the exit code. Blocks.
 
-    `warn` is told when a child has ended or is killed, `pass_on` what children write; without them, `say` is.
-
-    Raises DataDirError, DataDirLocked or PortTaken before anything is started. Call it from the main thread.
+    `warn` is called when a child has ended or is killed, `pass_on` with its output; without them, `say` is. Raises
+    DataDirError, DataDirLocked or PortTaken before anything is started. Call it from the main thread.
     """
     prepare(plan.layout)
     with contextlib.ExitStack() as held:
@@ -70,7 +69,7 @@ def supervise(
         http_port, http = reserve(plan.http, "http.address")
         held.enter_context(http_port)
         _empty(plan.layout.metrics)
-        plan.layout.up_state.unlink(missing_ok=True)  # of one that was killed
+        plan.layout.up_state.unlink(missing_ok=True)  # left by a killed process
         held.callback(plan.layout.up_state.unlink, missing_ok=True)
         return asyncio.run(_Supervision(plan, mqtt, http, say, warn or say, pass_on).run(watch))
 
@@ -106,7 +105,7 @@ class _Supervision:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
-        # A terminal that is closed ends what runs in it; else SIGHUP is the operator's word, and passed on.
+        # SIGHUP from a closed terminal ends `up`; otherwise the operator sent it, and it is passed on.
         loop.add_signal_handler(signal.SIGHUP, self._pass_on_hangup if watch is None else self._on_signal)
         runs = [asyncio.create_task(child.keep_running()) for child in self._children]
         for task in runs:
@@ -143,7 +142,7 @@ class _Supervision:
 
     async def _announce_and_watch(self, watch: Watch | None) -> None:
         for address in (self._mqtt, self._http):
-            while not await _accepts(address):  # noqa: ASYNC110  # what is waited for is in another process
+            while not await _accepts(address):  # noqa: ASYNC110  # the event is in another process
                 await asyncio.sleep(_POLL_S)
         self._is_ready = True
         scheme = "https" if self._plan.is_secure else "http"
@@ -162,12 +161,12 @@ class _Supervision:
         }
         try:
             write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
-        except OSError as error:  # a full disk must not end what keeps the children running
+        except OSError as error:  # a full disk must not end the supervision
             self._say(f"{self._plan.layout.up_state} tells old pids and addresses: {error.strerror}")
 
 
 def _gateways(plan: Plan, command: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
-    """Name and command of each gateway; one alone is called gateway, and needs no --name."""
+    """Name and command of each gateway; a single one is called gateway, and needs no --name."""
     if plan.gateways == 1:
         return [("gateway", command)]
     names = [f"gateway-{number}" for number in range(1, plan.gateways + 1)]
@@ -175,7 +174,7 @@ def _gateways(plan: Plan, command: Sequence[str]) -> list[tuple[str, Sequence[st
 
 
 def reachable(address: Address) -> Address:
-    """Where this machine reaches a server that listens on `address`: itself, if that is every interface."""
+    """The address at which this machine reaches a server on `address`: loopback, if that is every interface."""
     return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host), address.port)  # noqa: S104  # read, not bound
 
 
@@ -190,6 +189,6 @@ async def _accepts(address: Address) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what processes of an earlier run counted: their counts end with them."""
+    """Remove metrics of an earlier run."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
