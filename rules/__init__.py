@@ -1,7 +1,7 @@
 """Decisions: YAML → rules; record batch in, alert transitions out. No clock; only `load_rules` reads files.
 
 load_rules(paths) → RuleSet; Engine(rules, registry).evaluate(batch) → transitions; to_event(transition) → alert event;
-doubts(rule, what was seen) → why a rule may never fire.
+doubts(rule, seen) → why a rule may never fire.
 """
 
 from rules.doubts import Doubt, Seen, Work, doubts, table_doubts

@@ -1,19 +1,19 @@
-"""What is ahead of its time, and how a signal gets over it.
+"""Samples whose time is ahead of their arrival, and how a signal recovers from one.
 
-A device whose clock was wrong for a moment, or a host whose clock was set back, leaves a newest time in the future; by
-"not later than the newest" everything after it would be late until that future comes. So, of each signal:
+If a device's clock was wrong for a moment, or the host's clock was set back, the newest time of a signal is in the
+future; with the rule "not later than the newest" everything after it would be late until then. So, for each signal:
 
-- A sample whose time is at most TOLERANCE later than its arrival is *sound*, any other is *ahead*. Both kinds have
-  their own newest time, their *mark*: a sound one is late if it is not later than the sound mark; one that is ahead, if
-  it is not later than either.
-- A mark that lies in the future, seen from the arrival of a sample, by more than TOLERANCE and more than twice as far
-  as the sample itself, was wrong: it makes nothing late.
-- A sample that is not late and yet not later than the sample before it starts its signal anew.
+- A sample whose time is at most TOLERANCE later than its arrival is *sound*, any other is *ahead*. Each kind has its
+  own newest time, its *mark*: a sound sample is late if it is not later than the sound mark; one that is ahead, if it
+  is not later than either mark.
+- A mark was wrong if, at the arrival of a sample, it is in the future by more than TOLERANCE and more than twice as far
+  as the sample itself: then it makes nothing late.
+- A sample that is not late, although it is not later than the previous sample, restarts its signal.
 
-So one reading ahead of its time is judged when it comes and forgotten with the next, a device that is always ahead is
-judged in the order of its own times, and what is sent again changes nothing in either. Arrivals are in the log: a
-replay decides the same. Only a dead letter that is put through again has a stamp older than its place in the log, and
-from there everything would look ahead: to it, no mark is wrong.
+So a single reading ahead of its time is judged when it arrives and forgotten with the next one, the readings of a
+device that is always ahead are judged in the order of their own times, and repeats change nothing in both cases.
+Arrivals are in the log, so a replay decides the same. Only a replayed dead letter has a stamp older than its position
+in the log, so that everything would look ahead: for such samples, no mark is wrong.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ TOLERANCE_NS = 10 * 10**9
 
 
 class Marks:
-    """Both marks of the signals that have had a sample ahead later than every sound one.
+    """Both marks of the signals that had a sample ahead which is later than every sound one.
 
-    ahead_ns  the mark of what is ahead; NEVER for other signals, whose sound mark is the time of their newest sample
-    sound_ns  the sound mark; means nothing for other signals
+    ahead_ns  the mark of samples ahead; NEVER for other signals, whose sound mark is the time of their newest sample
+    sound_ns  the sound mark; undefined for other signals
     some      whether any signal has marks
     """
 
@@ -51,23 +51,23 @@ class Marks:
         return has
 
     def series(self) -> Indices:
-        """The signals that have marks."""
+        """The signals with marks."""
         return np.flatnonzero(self.ahead_ns != NEVER)
 
     def set(self, series: Indices, ahead_ns: Int64s, sound_ns: Int64s) -> None:
-        """Give marks that were kept to these signals, which have none."""
+        """Restore saved marks of these signals, which have none."""
         self.ahead_ns[series] = ahead_ns
         self.sound_ns[series] = sound_ns
         self.recount()
 
     def recount(self) -> None:
-        """Set `some`, after marks were made or fell away."""
+        """Update `some`, after marks were added or removed."""
         self.some = bool((self.ahead_ns != NEVER).any())
 
     def pass_by(self, newest_ns: Int64s, series: Indices, time_ns: Int64s, arrival_ns: Int64s, *, again: bool) -> Bools:
-        """Which of these samples, one a signal, are not late; the marks are moved to them.
+        """Which of these samples, one per signal, are not late; the marks are moved to them.
 
-        newest_ns is the time of each signal's newest sample. again: the samples are of dead letters put through again.
+        newest_ns is the time of each signal's newest sample. again: the samples are of replayed dead letters.
         """
         sound_ns = np.where(self.has(series), self.sound_ns[series], newest_ns)
         ahead_ns = self.ahead_ns[series]
@@ -77,7 +77,7 @@ class Marks:
         fresh: Bools = time_ns > mark_ns
         if not again:
             lead_ns = np.maximum(time_ns - arrival_ns, 0)
-            # halves, because twice a lead may be more than 64 bits hold
+            # halves, because twice a lead may overflow 64 bits
             fresh |= (mark_ns > limit_ns) & (mark_ns // 2 - arrival_ns // 2 > lead_ns)
         ahead_ns = np.where(fresh & is_ahead, time_ns, ahead_ns)
         sound_ns = np.where(fresh & ~is_ahead, time_ns, np.where(fresh & (sound_ns > time_ns), NEVER, sound_ns))

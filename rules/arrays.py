@@ -1,4 +1,4 @@
-"""The numpy arrays over series ids that rules keep their state in."""
+"""The numpy arrays over series ids in which rules keep their state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEVER = int(np.iinfo(np.int64).min)
 
 
 def grown(array: npt.NDArray[Scalar], size: int, fill: float) -> npt.NDArray[Scalar]:
-    """`array` with room for `size` elements, new ones being `fill`; with some to spare, so that growing is rare."""
+    """`array` with room for `size` elements and some spare, so that it rarely grows; new elements are `fill`."""
     if len(array) >= size:
         return array
     larger = np.full(size + size // 4 + 16, fill, array.dtype)

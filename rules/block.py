@@ -1,4 +1,4 @@
-"""All rules over one table: the unit of rule state, kept and restored as one."""
+"""All rules over one table: the unit of rule state, which is saved and restored as a whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from store.record import RecordBatch, SeriesIndex
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One measure of the table with the rules over it, each with its place among the table's rules."""
+    """One measure of the table with the rules over it, each with its index among the table's rules."""
 
     reader: MeasureReader
     signals: Signals
@@ -31,13 +31,13 @@ class Watched:
 class Block:
     """The rules of one table and their state.
 
-    positions   per stream, the last offset of which everything has been evaluated here
+    positions   per stream, the last offset up to which everything has been evaluated here
     """
 
     def __init__(self, rules: Sequence[Rule], index: SeriesIndex) -> None:
         self.index = index
         self.positions: dict[str, int] = {}
-        self._size = 0  # how many series there is room for
+        self._size = 0  # the number of series that the arrays have room for
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
         watches = [(place, Watch(rule, index)) for place, rule in enumerate(rules)]
         self._watched = tuple(
@@ -54,7 +54,9 @@ class Block:
         self.positions[partition] = max(offset, self.positions.get(partition, -1))
 
     def evaluate(self, batch: RecordBatch, after: int) -> list[Transition]:
-        """What the rows with offsets beyond `after` change, in log order, and at one row in the order of the rules."""
+        """The transitions caused by the rows with offsets beyond `after`, in log order, and for one row in the order of
+        the rules.
+        """
         start = int(np.searchsorted(batch.offset, after, side="right"))
         if start == len(batch):
             return []
@@ -78,7 +80,7 @@ class Block:
         return [self._transition(batch, watched, watch, change) for _, _, watched, watch, change in found]
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
-        """The state, as `rules.snapshot` lays it out, good for `positions`."""
+        """The state in the form of `rules.snapshot`, valid for `positions`."""
         size = len(self.index)
         self._grow(size)
         signals, phases, facts = {}, {}, {}
@@ -102,7 +104,7 @@ class Block:
         return encode_state(positions, self.index.keys[:size], signals, phases, facts)
 
     def restore(self, state: BlockState) -> None:
-        """Take over a state that was kept, into a block that has evaluated nothing."""
+        """Restore a saved state, into a block that has evaluated nothing."""
         ids = np.array([self.index.id_of(key) for key in state.series_keys()], np.intp)
         self.positions = dict(state.positions)
         self._grow(len(self.index))
@@ -123,13 +125,13 @@ class Block:
                     )
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
-        """Of each rule: what it has done, and how many of its signals are pending and firing."""
+        """For each rule: what it has done, and how many of its signals are pending and firing."""
         for watched in self._watched:
             for _, watch in watched.watches:
                 yield watch.rule, watch.work(watched.signals.time_ns, now_ns), *watch.counts()
 
     def active(self) -> Iterator[tuple[Watch, int, float]]:
-        """Everything pending or firing: the watch, the series, and the signal's newest value."""
+        """All pending and firing signals: the watch, the series, and the signal's newest value."""
         for watched in self._watched:
             for _, watch in watched.watches:
                 for series in watch.active().tolist():
@@ -150,7 +152,7 @@ class Block:
     def _samples(
         self, watched: Watched, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
     ) -> Samples | None:
-        """The samples of one measure in the batch; None if it has no such column, or none of numbers."""
+        """The samples of one measure in the batch; None if it has no such column, or no numbers in it."""
         values = watched.reader.read(batch)
         if values is None:
             return None

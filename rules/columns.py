@@ -1,8 +1,8 @@
-"""The values of one measure in a batch, as floats, wherever the batch carries them.
+"""The values of one measure in a batch, as floats, wherever they are in the batch.
 
-A measure has its own column in multi-measure records. In single-measure records (Timestream) its name is the record's
-measure name and its value stands under `measure_value::double` or `measure_value::bigint`. Rules compare floats, so a
-bigint beyond 2**53 is compared rounded; what an alert reports is exact.
+A measure has its own column in multi-measure records. In single-measure records (Timestream) the measure name of the
+record is its name, and its value is in `measure_value::double` or `measure_value::bigint`. Rules compare floats, so a
+bigint beyond 2**53 is compared rounded; alerts report the exact value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SINGLE_OTHERS = tuple(f"measure_value::{kind}" for kind in MeasureType if kind 
 
 
 class MeasureReader:
-    """Reads one measure of one table out of batches."""
+    """Reads one measure of one table from batches."""
 
     def __init__(self, measure: str, index: SeriesIndex) -> None:
         self.measure = measure
@@ -36,7 +36,7 @@ class MeasureReader:
         return values
 
     def not_numbers(self, batch: RecordBatch) -> Bools | None:
-        """Which rows have a value that is text, a truth or a time, which no rule judges; None: no row has."""
+        """Which rows have a value that is text, a boolean or a time, which no rule judges; None: no row has."""
         found: Bools | None = None
         own = batch.measures.get(self.measure)
         if own is not None and batch.types[self.measure] not in NUMBERS:
@@ -48,7 +48,7 @@ class MeasureReader:
         return found
 
     def exact(self, batch: RecordBatch, row: int) -> float:
-        """The value at `row`, which has one; an int if it is a bigint."""
+        """The value at `row`, which must have one; an int if it is a bigint."""
         for name in (self.measure, *_SINGLE):
             if name in batch.measures and batch.types[name] in NUMBERS:
                 value = batch.measures[name][row].as_py()

@@ -1,4 +1,4 @@
-"""What a condition judges: the value of each sample, and which samples have one."""
+"""The values that conditions judge (a measure's value, or its rate of change), and which samples have one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 def values_of(condition: Condition, samples: Samples) -> tuple[Float64s, Bools | None]:
-    """The value of each sample (always finite), and which of them are to be judged; None: all."""
+    """The value of each sample (always finite), and which of them are judged; None: all."""
     match condition:
         case Range():
             return samples.value, None
@@ -30,7 +30,7 @@ def values_of(condition: Condition, samples: Samples) -> tuple[Float64s, Bools |
 
 def _rates(per_ns: int, samples: Samples) -> tuple[Float64s, Bools]:
     gap_ns = samples.time_ns - samples.before_ns
-    # A first sample's gap, from NEVER, is three centuries or wraps to below zero; both are too long.
+    # The gap before a first sample, from NEVER, is three centuries or negative by overflow; both count as too long.
     judged = (gap_ns > 0) & (gap_ns <= LONGEST_GAP * per_ns)
     rates = np.zeros(len(samples))
     with np.errstate(over="ignore"):

@@ -1,8 +1,8 @@
-"""YAML read with the line of everything in it, so that each complaint says `file:line`.
+"""Reads YAML with the line of every node, so that each problem is reported as `file:line`.
 
-Scalars are taken as written: a dimension value `007` or `on` stays that text, and a number is what the field that needs
-one reads as a number (YAML 1.1 would make `on` a truth and `1e3` a text). Complaints are collected, never raised: an
-operator gets all of them at once. A field that is wrong reads as None.
+Scalars are taken as written: a dimension value `007` or `on` remains that text, and a number is what the field needs
+(YAML 1.1 would read `on` as a boolean and `1e3` as text). Problems are collected, never raised: an operator gets all of
+them at once. An invalid field is read as None.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode, 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.?(?:inf|infinity|nan)", re.IGNORECASE)
 _NULL = "tag:yaml.org,2002:null"
-LONGEST_DURATION = timedelta(days=3650)  # beyond it a duration is a slip of the pen
+LONGEST_DURATION = timedelta(days=3650)  # a longer duration is a typing error
 
 
 @dataclass(slots=True)
 class Problems:
-    """The complaints about one file so far."""
+    """The problems of one file."""
 
     file: str
     found: list[Problem] = field(default_factory=list)
 
     def add(self, node: Node, message: str) -> None:
-        """Complain about `node`."""
+        """Add a problem at `node`."""
         self.found.append(Problem(self.file, line_of(node), message))
 
 
 def meant(name: str, valid: Collection[str]) -> str:
-    """`; did you mean x?`, or the list of what is valid if nothing is near."""
+    """`; did you mean x?`, or the list of valid names if none is similar."""
     near = nearest(name, valid)
     return f"; did you mean `{near}`?" if near else f"; valid: {', '.join(sorted(valid))}"
 
 
 def compose(text: str, problems: Problems) -> Node | None:
-    """The root node of the one YAML document in `text`; None, with a complaint, if there is none."""
+    """The root node of the one YAML document in `text`; None, with a problem, if there is none."""
     try:
         node = yaml_text.compose(text)
     except yaml_text.NotYaml as error:
@@ -56,7 +56,7 @@ def compose(text: str, problems: Problems) -> Node | None:
 
 
 class Section:
-    """A mapping of the file whose keys are known; `what` names it in complaints ("rule TooHot")."""
+    """A mapping of the file with known keys; `what` is its name in problems ("rule TooHot")."""
 
     def __init__(self, node: Node, what: str, known: Collection[str], problems: Problems) -> None:
         self.node = node
@@ -70,7 +70,7 @@ class Section:
 
     @property
     def is_mapping(self) -> bool:
-        """Whether there is a mapping at all; if not, that is the one complaint about it."""
+        """Whether it is a mapping at all; if not, that is its only problem."""
         return isinstance(self.node, MappingNode)
 
     def __contains__(self, key: str) -> bool:
@@ -81,14 +81,14 @@ class Section:
         return self._values.get(key)
 
     def required(self, key: str) -> Node | None:
-        """The node under `key`; a complaint if there is none."""
+        """The node under `key`; a problem if there is none."""
         node = self._values.get(key)
         if node is None and self.is_mapping:
             self._problems.add(self.node, f"{self.what} lacks `{key}`")
         return node
 
     def text(self, key: str) -> str | None:
-        """The non-empty text that must stand under `key`."""
+        """The non-empty text that is required under `key`."""
         node = self.required(key)
         return None if node is None else read_text(node, f"`{key}` of {self.what}", self._problems)
 
@@ -111,7 +111,7 @@ class Section:
 
 
 def read_pairs(node: Node, what: str, problems: Problems) -> list[tuple[ScalarNode, Node]]:
-    """The keys and values of a mapping in order; a key that stands twice keeps its first value."""
+    """The keys and values of a mapping in order; a repeated key keeps its first value."""
     if not isinstance(node, MappingNode):
         problems.add(node, f"{what} must be a mapping, is {_shown(node)}")
         return []
@@ -126,7 +126,7 @@ def read_pairs(node: Node, what: str, problems: Problems) -> list[tuple[ScalarNo
 
 
 def read_items(node: Node | None, what: str, problems: Problems) -> Sequence[Node]:
-    """The items of a list that must have some."""
+    """The items of a list, which must not be empty."""
     if node is None:
         return ()
     if not isinstance(node, SequenceNode):
@@ -159,7 +159,7 @@ def read_number(node: Node, what: str, problems: Problems) -> float | None:
 
 
 def _shown(node: Node) -> str:
-    """How a complaint shows what stands in the file."""
+    """A node's text in problems."""
     if isinstance(node, MappingNode):
         return "a mapping"
     if isinstance(node, SequenceNode):

@@ -1,7 +1,7 @@
-"""Why a rule may never fire, judged by what has been seen of its table. Pure; nothing here changes what a rule decides.
+"""Why a rule may never fire, judged by the known series of its table. Pure; has no effect on decisions of a rule.
 
-A doubt is no error: a table, a measure or a dimension's value may come to be tomorrow. It says what stands in the rule,
-what there is instead, and what to do. Where nothing has been seen yet, there is no doubt.
+A doubt is not an error: a table, a measure or a dimension's value may appear tomorrow. It shows what the rule says,
+what exists instead, and what to do. While no series is known, there is no doubt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBERS = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
 
 class Kind(enum.StrEnum):
-    """What is doubtful."""
+    """The kind of doubt."""
 
     TABLE = "table"
     MEASURE = "measure"
@@ -34,7 +34,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One reason; `table` None: in every account."""
+    """One doubt; `table` None: in every account."""
 
     kind: Kind
     table: TableId | None
@@ -45,9 +45,9 @@ class Doubt:
 class Seen:
     """What is known of a table that has series.
 
-    types    its measures' types; of single-measure records `measure_value::<type>`
+    types    the types of its measures; of single-measure records `measure_value::<type>`
     names    the measure names of its series
-    values   dimension → the values that series have; None: too many to be kept, or not all looked at yet
+    values   dimension → the values of its series; None: too many to be kept, or not all are known yet
     """
 
     table: TableId
@@ -60,10 +60,10 @@ class Seen:
 class Work:
     """What a rule has done since the start.
 
-    judged       samples that had a value
-    too_wide     samples without one: they came too long after the one before for `per`
-    waiting      signals beyond the bounds for longer than `for`, of which nothing has come since
-    not_numbers  values of its measure that were text, truths or times
+    judged       samples with a value
+    too_wide     samples without one: the gap before them was too long for `per`
+    waiting      signals beyond the bounds for longer than `for`, without a sample since
+    not_numbers  values of its measure that were text, booleans or times
     """
 
     judged: int = 0
@@ -81,7 +81,7 @@ class Work:
 
 
 def table_doubts(rule: Rule, tables: Collection[str]) -> list[Doubt]:
-    """About the rule's table, `tables` being those of the configuration and of the store."""
+    """Doubts about the rule's table; `tables` are those of the configuration and of the store."""
     if rule.table in tables:
         return []
     text = f"there is no table {rule.table}; {_instead(rule.table, tables, 'there is', 'there are')}"
@@ -89,7 +89,7 @@ def table_doubts(rule: Rule, tables: Collection[str]) -> list[Doubt]:
 
 
 def doubts(rule: Rule, seen: Seen, work: Work = Work()) -> list[Doubt]:  # frozen
-    """About everything else."""
+    """All other doubts."""
     found = (*_about_measure(rule, seen, work), *_about_where(rule, seen), *_about_work(rule, work))
     return [Doubt(kind, seen.table, text) for kind, text in found]
 
@@ -144,7 +144,7 @@ def _about_work(rule: Rule, work: Work) -> Iterator[tuple[Kind, str]]:
 
 
 def _instead(name: str, known: Collection[str], one: str, several: str) -> str:
-    """The nearest of the names that there are, or some of them."""
+    """The nearest existing name, or some of the names."""
     near = nearest(name, known, ratio=0.5)
     if near:
         return f"did you mean {near}?"

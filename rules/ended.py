@@ -1,6 +1,6 @@
-"""The alerts that end because nothing judges them any more: their rule was changed or removed, or their table deleted.
+"""Alerts that end because no rule judges them any more: their rule was changed or removed, or their table was deleted.
 
-They are found in state that was kept: a process that starts with other rules knows of the old ones by nothing else.
+They are found in saved state, because a process that starts with other rules knows the old ones only from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from store.record import SeriesIndex
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is kept of a rule, as `rules.transition` wants it."""
+    """A saved description of a rule, for `rules.transition`."""
 
     name: str
     measure: str
@@ -30,7 +30,7 @@ class Ended:
 
 
 def ended_by_rules(state: BlockState, index: SeriesIndex, rules: RuleSet) -> list[Transition]:
-    """The alerts of `state` that none of `rules` judges as the one did that raised them."""
+    """The alerts of `state` for which `rules` has no rule with the definition that raised them."""
     kept = {rule.definition for rule in rules.of(index.table)}
     names = {rule.name for rule in rules.rules}
     return [
@@ -44,7 +44,7 @@ def ended_by_rules(state: BlockState, index: SeriesIndex, rules: RuleSet) -> lis
 
 
 def ended_by_deletion(state: BlockState, index: SeriesIndex) -> list[Transition]:
-    """All alerts of `state`, whose table is gone."""
+    """All alerts of `state`, whose table was deleted."""
     return [
         transition
         for definition, facts in state.rules.items()
@@ -89,7 +89,7 @@ def _ended(
 
 
 def _firing(phases: PhaseState) -> Iterator[tuple[int, Side, int]]:
-    """(place among the keys, bound, onset) of each."""
+    """(index of the key, bound, onset) of each firing signal."""
     columns = (
         unpacked(phases.series, np.uint32).tolist(),
         unpacked(phases.phase, np.int8).tolist(),

@@ -1,16 +1,16 @@
-"""Rules at work: record batches in, alert transitions out. No I/O and no clock; for use from one thread.
+"""Evaluates rules: record batches in, alert transitions out. No I/O and no clock; for one thread.
 
-State is kept in *blocks*, one per table that has rules, each with its own position per stream. The caller's part:
+State is kept in *blocks*, one per table that has rules, each with its own position per stream. The caller:
 
     transitions = engine.evaluate(batch)    each batch once, in log order
     (the transitions' events are durable)
     engine.advance(stream, offset)          every record of every frame up to `offset` has been evaluated
-    data = engine.snapshot(block)           any time after; kept somewhere, atomically
+    data = engine.snapshot(block)           at any later time; saved atomically
 
-and after a restart `restore` each block, then read the log again from the lowest of its positions. Rows that a block's
-position covers are skipped. Samples that its state has seen are not later than the newest of their signal, and change
-nothing. So every interleaving of crashes gives the transitions of an undisturbed run, some of them twice, under the
-same ids. For this an event must be durable before a snapshot that has seen its sample.
+After a restart it calls `restore` for each block, and reads the log again from the lowest of their positions. Rows
+below a block's position are skipped. Samples that its state has seen are not later than the newest of their signal, and
+change nothing. So every interleaving of crashes gives the transitions of an undisturbed run, some of them twice, with
+the same ids. This requires that an event is durable before a snapshot that has seen its sample.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from store.record import RecordBatch, SeriesIndex, SeriesRegistry, TableId
 
 @dataclass(frozen=True, slots=True)
 class ActiveAlert:
-    """A signal that is pending or firing now. `value` is its newest sample; `id` its alert's, also before it fires."""
+    """A pending or firing signal. `value` is its newest sample; `id` that of its alert, also before it fires."""
 
     id: str
     phase: Phase
@@ -51,13 +51,13 @@ class Engine:
         self._rules = rules
         self._registry = registry
         self._blocks: dict[TableId, Block] = {}
-        self._replaced: list[Block] = []  # of tables that were deleted and made anew, until `forget_deleted`
+        self._replaced: list[Block] = []  # of tables that were deleted and created again, until `forget_deleted`
         self._advanced: dict[str, int] = {}
 
     def evaluate(self, batch: RecordBatch) -> list[Transition]:
-        """What this batch makes fire and resolve, in log order. A late, repeated or covered row changes nothing.
+        """The transitions of this batch, in log order. A late, repeated or covered row changes nothing.
 
-        The block's position moves to the offset before the batch's last, whose frame may hold more for this table;
+        The block's position moves to the offset before the batch's last, whose frame may contain more for this table;
         `advance` moves it further.
         """
         block = self._block(batch.index)
@@ -73,7 +73,7 @@ class Engine:
         self._advanced[partition] = max(offset, self._advanced.get(partition, -1))
 
     def blocks(self) -> list[TableId]:
-        """The blocks that there are: tables with rules that have had records, or were restored."""
+        """The existing blocks: tables with rules that have had records, or were restored."""
         return list(self._blocks)
 
     def positions(self, block: TableId) -> dict[str, int]:
@@ -85,14 +85,14 @@ class Engine:
         }
 
     def snapshot(self, block: TableId) -> bytes:
-        """The state of `block` with its positions, to be given to `restore` in another process. Does not block."""
+        """The state of `block` with its positions, for `restore` in another process. Does not block."""
         return self._blocks[block].snapshot(self.positions(block))
 
     def restore(self, block: TableId, data: bytes) -> list[Transition]:
-        """Take over the state of `block`, before its first batch. Raises RuleSnapshotError.
+        """Restore the state of `block`, before its first batch. Raises RuleSnapshotError.
 
-        Rules whose definition differs from the one that the state was kept for start afresh: the alerts that end with
-        that are returned. If no rule holds for the table any more, these are all that the state is good for.
+        Rules whose definition has changed start without state: the alerts that end by this are returned. If no rule is
+        left for the table, nothing else of the state is used.
         """
         state = decode_state(data)
         index = self._registry.of(block)
@@ -102,7 +102,7 @@ class Engine:
         return ended_by_rules(state, index, self._rules)
 
     def forget_deleted(self) -> tuple[list[TableId], list[Transition]]:
-        """Let go of the state of deleted tables: which have no block now, and the alerts that end with that."""
+        """Remove the state of deleted tables; returns the tables without a block, and the alerts that end by this."""
         gone = [block for block in self._blocks.values() if not self._registry.holds(block.index)]
         for block in gone:
             del self._blocks[block.index.table]
@@ -115,7 +115,7 @@ class Engine:
         return [block.index.table for block in gone], ended
 
     def active(self) -> list[ActiveAlert]:
-        """Everything that is pending or firing, by table and rule."""
+        """All pending and firing signals, by table and rule."""
         return [
             ActiveAlert(
                 alert_id(table, watch.rule.name, block.index.keys[series], watch.rule.measure, onset_ns),
@@ -141,7 +141,7 @@ class Engine:
                 yield table, *of_rule
 
     def _block(self, index: SeriesIndex) -> Block | None:
-        """The block of a table; None if no rule holds for it."""
+        """The block of a table; None if it has no rule."""
         block = self._blocks.get(index.table)
         if block is not None and block.index is index:
             return block
@@ -149,7 +149,7 @@ class Engine:
         if not rules:
             return None
         made = Block(rules, index)
-        if block is not None:  # the table was deleted and made anew: its series are others, its position stands
+        if block is not None:  # the table was deleted and created again: other series, same position
             made.positions = block.positions
             self._replaced.append(block)
         self._blocks[index.table] = made

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong with a rule file; its text is `file:line: message`, or `file: message` where no line is known."""
+    """One problem of a rule file; its text is `file:line: message`, or `file: message` if no line is known."""
 
     file: str
     line: int | None
@@ -29,7 +29,7 @@ class RuleError(Exception):
 
 
 class RuleFileError(RuleError):
-    """Rule files are wrong. `problems` are all that were found, in the order of the files and their lines."""
+    """Rule files are wrong. `problems` are all problems, in the order of the files and their lines."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -37,4 +37,4 @@ class RuleFileError(RuleError):
 
 
 class RuleSnapshotError(RuleError):
-    """Bytes that are not a snapshot of rule state, or of a version that this program does not read."""
+    """Bytes that are not a snapshot of rule state, or of a version that this program cannot read."""

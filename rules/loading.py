@@ -1,4 +1,4 @@
-"""Rule files from disk: the one place of this package that reads files."""
+"""Loads rule files from disk: the only module of this package that reads files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rules.rule import Rule, RuleSet
 def load_rules(paths: Iterable[Path | str], *, tables: Collection[str] | None = None) -> RuleSet:
     """The rules of all these files, in order. Raises RuleFileError with every problem of every file.
 
-    `tables`, where given, are the only tables ("database.table") that a group may name; without it any name will do,
-    since a table may come to be at run time. A group's name may stand in one file only.
+    If `tables` is given, a group may name only these tables ("database.table"); otherwise any, because a table may be
+    created later. The name of a group must be unique over all files.
     """
     rules: list[Rule] = []
     problems: list[Problem] = []
@@ -37,7 +37,7 @@ def load_rules(paths: Iterable[Path | str], *, tables: Collection[str] | None = 
 
 
 def _taken(rules: list[Rule], file: str, file_of: dict[str, str]) -> list[Problem]:
-    """Complaints about groups that an earlier file has under the same name; notes the others in `file_of`."""
+    """Problems of groups whose name an earlier file has; adds the others to `file_of`."""
     groups = dict.fromkeys(rule.group for rule in rules)
     taken = [
         Problem(file, None, f"group {group} is already in {file_of[group]}") for group in groups if group in file_of

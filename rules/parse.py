@@ -1,4 +1,4 @@
-"""Rule files → rules: what a file may say, and every complaint about what it says. Pure: text in, rules out.
+"""Rule files → rules: the allowed content of a file, and every problem of it. Pure: text in, rules out.
 
     groups:
       - name: greenhouse-climate
@@ -13,7 +13,7 @@
             labels: {severity: warning}
             annotations: {summary: "{zone_name}: {value} °C on {sensor}"}
 
-A bound that `clear` leaves out is the condition's own: with `range: {min: 5, max: 32}`, `clear: {max: 30}` resolves
+A bound that `clear` leaves out is that of the condition: with `range: {min: 5, max: 32}`, `clear: {max: 30}` resolves
 within 5 to 30.
 """
 
@@ -38,9 +38,10 @@ _LONGEST_NAME = 128
 
 
 def parse_rules(text: str, file: str, *, tables: Collection[str] | None = None) -> tuple[list[Rule], list[Problem]]:
-    """The rules that `text` holds, and all complaints about it; rules with a complaint are left out.
+    """The rules in `text`, without those that have problems, and all problems.
 
-    `file` names the text in complaints. `tables`, where given, are the only tables ("database.table") a group may name.
+    `file` is the name of the text in problems. If `tables` is given, a group may name only these tables
+    ("database.table").
     """
     problems = Problems(file)
     root = compose(text, problems)
@@ -71,7 +72,7 @@ def _group(node: Node, names: set[str], tables: Collection[str] | None, problems
 
 
 def _called(kind: str, node: Node, key: str) -> str:
-    """How complaints name a group or a rule: by its name, if it has one."""
+    """The name of a group or a rule in problems, if it has one."""
     pairs = node.value if isinstance(node, MappingNode) else ()
     names = (value.value for name, value in pairs if name.value == key and isinstance(value, ScalarNode))
     name = next(names, "")
@@ -158,7 +159,7 @@ def _per(limits: Section, problems: Problems) -> timedelta | None:
 
 
 def _bounds(limits: Section, default: Bounds, problems: Problems) -> Bounds | None:
-    """The bounds that a mapping with `min` and `max` writes; at least one must be there."""
+    """The bounds in a mapping with `min` and `max`; at least one is required."""
     low, high = limits.number("min"), limits.number("max")
     if ("min" in limits and low is None) or ("max" in limits and high is None):
         return None
@@ -175,7 +176,7 @@ def _bounds(limits: Section, default: Bounds, problems: Problems) -> Bounds | No
 
 
 def _clear(section: Section, condition: Condition | None, problems: Problems) -> Bounds:
-    """Where the alert resolves: the condition's bounds, or those that `clear` draws inside them."""
+    """Where the alert resolves: the condition's bounds, or the narrower ones of `clear`."""
     normal = Bounds() if condition is None else condition.bounds
     node = section.value("clear")
     if node is None:
@@ -212,7 +213,7 @@ def _texts(section: Section, key: str, problems: Problems) -> dict[str, str]:
 
 
 def _text_nodes(section: Section, key: str, problems: Problems) -> list[tuple[str, str, Node]]:
-    """Names, texts, and where they stand."""
+    """Names, texts, and their nodes."""
     node = section.value(key)
     found = []
     for name, value in () if node is None else read_pairs(node, f"`{key}` of {section.what}", problems):

@@ -1,8 +1,8 @@
-"""What a rule is, once read: frozen values, checked where they are made (`rules.parse`).
+"""A rule as frozen values, validated by `rules.parse`.
 
-A rule watches one measure of the series of one table. Its *condition* turns samples into *values* (the value itself,
-or its rate of change); its bounds say which values are normal, both ends included. What follows from a value outside
-them is the business of `rules.watch`.
+A rule watches one measure of the series of one table. Its *condition* turns samples into *values* (the value itself, or
+its rate of change); its bounds, both inclusive, say which values are normal. `rules.watch` decides what follows from a
+value outside them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from store.record import TableId
 
 
 class Side(enum.IntEnum):
-    """Which bound a value lies beyond."""
+    """The bound that a value exceeds."""
 
     NONE = 0
     MIN = 1
@@ -31,13 +31,13 @@ class Side(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The normal values: from `min` to `max`, both included; an open end is infinite."""
+    """The normal values: from `min` to `max`, both inclusive; an open end is infinite."""
 
     min: float = -math.inf
     max: float = math.inf
 
     def side(self, value: float) -> Side:
-        """The bound that `value` lies beyond."""
+        """The bound that `value` exceeds."""
         if value < self.min:
             return Side.MIN
         return Side.MAX if value > self.max else Side.NONE
@@ -45,14 +45,14 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The value is the measure's value."""
+    """The value is that of the measure."""
 
     bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)
 class RateOfChange:
-    """The value is the change since the signal's sample before, scaled to `per`, signed."""
+    """The value is the change since the signal's previous sample, scaled to `per`, signed."""
 
     bounds: Bounds
     per: timedelta
@@ -68,11 +68,11 @@ ACCOUNT = "account"
 class Rule:
     """One rule of a group.
 
-    table    "database.table"; it holds in every account that has such a table
-    where    dimension (or `account`) → the values it may have; empty: every series
+    table    "database.table"; the rule applies in every account that has such a table
+    where    dimension (or `account`) → its allowed values; empty: every series
     hold     how long values must stay beyond the bounds before the alert fires (`for` in YAML)
-    clear    values at which a firing alert resolves; lies within the condition's bounds
-    file     where it is written
+    clear    values at which a firing alert resolves; within the condition's bounds
+    file     the file that defines it
     """
 
     group: str
@@ -94,7 +94,9 @@ class Rule:
 
     @property
     def definition(self) -> str:
-        """A hash of what decides. State is kept as long as it stays the same; labels and annotations may change."""
+        """A hash of everything that decides. State is kept while it stays the same; labels and annotations
+        may change.
+        """
         where = sorted((name, sorted(values)) for name, values in self.where.items())
         per = self.condition.per if isinstance(self.condition, RateOfChange) else None
         bounds = self.condition.bounds
@@ -116,11 +118,11 @@ class RuleSet:
 
     @property
     def tables(self) -> frozenset[str]:
-        """The tables, as database.table, that any rule is for."""
+        """The tables of all rules, as database.table."""
         return frozenset(rule.table for rule in self.rules)
 
     def of(self, table: TableId) -> tuple[Rule, ...]:
-        """The rules that hold for `table` in its account."""
+        """The rules for `table` in its account."""
         name = f"{table.database}.{table.table}"
         return tuple(rule for rule in self.rules if rule.table == name and _admits(rule, table.account))
 

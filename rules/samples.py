@@ -1,11 +1,11 @@
-"""Which rows of a batch are samples, and what came before each: the newest sample of every signal of one measure.
+"""Which rows of a batch are samples, and the previous sample of each: the newest sample of every signal of one measure.
 
-A *signal* is one measure of one series. A sample not later than the newest of its signal is not a sample to rules: that
-is what makes a repeated message, or a replay over state that has seen it, change nothing. A value that is null, NaN or
-infinite is no sample either. Signals are kept in arrays over series ids, so a batch costs a dozen passes of numpy.
+A *signal* is one measure of one series. A row that is not later than the newest sample of its signal is not a sample:
+so a repeated message, or a replay over state that has seen it, changes nothing. A value that is null, NaN or infinite
+is not a sample either. Signals are arrays over series ids, so a batch takes a dozen passes of numpy.
 
-What was ahead of its time may not silence what comes after it (`rules.ahead`); such signals, and only they, are looked
-at sample by sample.
+A sample ahead of its time must not silence later ones (`rules.ahead`); only signals with such samples are processed
+sample by sample.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from store.record import Int64s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Samples of one measure, those of each signal in log order, each later than the one before. All of one length.
+    """Samples of one measure, those of each signal in log order, each later than the previous one. Arrays of one length.
 
     row                its row in the batch
     series             the signal's series id
     time_ns, value     the sample
-    before_ns, before  the sample of the same signal before it; NEVER and NaN if it is the first, or starts anew
-    repeats            whether a signal may be in it more than once
-    anew               which of them start their signal anew, being *not* later than the one before; None: none does
+    before_ns, before  the previous sample of the same signal; NEVER and NaN if it is the first, or restarts the signal
+    repeats            whether a signal may occur more than once
+    anew               which of them restart their signal, being *not* later than the previous one; None: none
     """
 
     row: Indices
@@ -46,7 +46,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Rows of a batch in log order that have a finite value. All of one length."""
+    """Rows of a batch in log order that have a finite value. Arrays of equal length."""
 
     row: Indices
     series: Indices
@@ -58,7 +58,7 @@ class Rows:
         return len(self.row)
 
     def of(self, chosen: Bools | Indices) -> Rows:
-        """These of them."""
+        """The chosen rows."""
         return Rows(
             self.row[chosen],
             self.series[chosen],
@@ -83,9 +83,9 @@ class Signals:
         self.marks.grow(size)
 
     def take_in(self, rows: Rows, *, repeats: bool, again: bool = False) -> Samples:
-        """The samples among these rows, remembered as the newest of their signals.
+        """The samples among these rows, which become the newest of their signals.
 
-        repeats: a signal may be in them more than once. again: they are dead letters put through again.
+        repeats: a signal may occur more than once. again: the rows are of replayed dead letters.
         """
         odd = self._odd(rows, repeats=repeats)
         if odd is None:
@@ -94,13 +94,13 @@ class Signals:
         return _joined(usual, self._take_one_by_one(rows.of(odd), repeats=repeats, again=again))
 
     def _odd(self, rows: Rows, *, repeats: bool) -> Bools | None:
-        """The rows of signals for which something was, or is, ahead of its time; None: there are none."""
+        """The rows of signals with a sample ahead of its time, earlier or now; None: there are none."""
         if not len(rows):
             return None
         newest = self.time_ns[rows.series]
         late_ns = latest_sound_ns(rows.arrival_ns)
         if not self.marks.some and max(rows.time_ns.max(), newest.max()) <= late_ns.min():
-            return None  # nearly always
+            return None  # in most cases
         odd: Bools = (rows.time_ns > late_ns) | (newest > late_ns) | self.marks.has(rows.series)
         if repeats:
             order = np.argsort(rows.series, kind="stable")
@@ -121,7 +121,7 @@ class Signals:
         return Samples(rows.row, series, rows.time_ns, rows.value, before_ns, before, repeats=False)
 
     def _take_in_repeats(self, rows: Rows) -> Samples:
-        """The same where a signal may occur several times: in parts, one a signal, each in log order."""
+        """The same if a signal may occur several times: in parts with one row per signal, each in log order."""
         order = np.argsort(rows.series, kind="stable")
         order = order[rows.time_ns[order] > _highest_before(rows.series[order], rows.time_ns[order])]
         series, time_ns, value = rows.series[order], rows.time_ns[order], rows.value[order]
@@ -137,7 +137,7 @@ class Signals:
         return Samples(rows.row[order], series, time_ns, value, before_ns, before, repeats=True)
 
     def _take_one_by_one(self, rows: Rows, *, repeats: bool, again: bool) -> Samples:
-        """The same for signals with something ahead of its time: in rounds, in each of which a signal occurs once."""
+        """The same for signals with a sample ahead of its time: in rounds with one row per signal."""
         rounds = _rounds(rows.series) if repeats else [np.arange(len(rows))]
         taken = [self._take_round(rows.of(chosen), repeats=repeats, again=again) for chosen in rounds]
         self.marks.recount()
@@ -171,7 +171,7 @@ def _joined(*parts: Samples) -> Samples:
 
 
 def _rounds(series: Indices) -> list[Indices]:
-    """The positions of the first occurrences of each series, of the second ones, and so on."""
+    """The positions of the first occurrence of each series, of the second one, and so on."""
     order = np.argsort(series, kind="stable")
     first = np.ones(len(order), np.bool_)
     first[1:] = series[order][1:] != series[order][:-1]
@@ -182,10 +182,10 @@ def _rounds(series: Indices) -> list[Indices]:
 
 
 def _highest_before(series: Indices, time_ns: Int64s) -> Int64s:
-    """The latest time of the rows of the same series before each; NEVER if there is none. Equal series stand together.
+    """The latest time of the earlier rows of the same series; NEVER if there is none. Rows of a series are adjacent.
 
-    Times are replaced by their ranks, raised by the number of ranks with each new series, so that one running maximum
-    over everything starts anew with each series.
+    Times are replaced by their ranks, plus the number of ranks for each new series, so that a single running maximum
+    over all rows restarts with each series.
     """
     highest = np.full(len(series), NEVER, np.int64)
     if not len(series):

@@ -1,15 +1,14 @@
-"""How the rule state of one table is kept on disk: one MessagePack array.
+"""The format of the saved rule state of one table: one MessagePack array.
 
     [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: phases},
      {rule: facts}]
 
-Series are named by their keys and, in the arrays, by their place in the list of keys: ids mean something only inside
-one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks], times and values one each per
-key, the marks (absent in older files) [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`);
-phases, of series that are pending or firing only, are [series (u4), phase (i1), bound (i1), onset (i8)]. A rule's
-phases stand under the hash of its definition, so that a rule that was changed starts afresh and every other keeps its
-state. The facts (absent in older files) are those of rules that fire: name, measure, bounds, whether of a rate, labels,
-annotations.
+Series are identified by their keys and, in the arrays, by their index in the list of keys, because ids are valid only
+within one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks]: one time and value per
+key, and the marks (absent in older files) [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
+Phases, only of series that are pending or firing, are [series (u4), phase (i1), bound (i1), onset (i8)]. The key of a
+rule's phases is the hash of its definition, so that a changed rule starts without state and all others keep theirs. The
+facts (absent in older files) are those of firing rules: name, measure, bounds, whether of a rate, labels, annotations.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ FORMAT_VERSION = 1
 
 
 class MarkState(msgspec.Struct, array_like=True, frozen=True):
-    """The signals of one measure of which a sample was ahead of its time."""
+    """The signals of one measure that had a sample ahead of its time."""
 
     series: bytes = b""
     ahead_ns: bytes = b""
@@ -53,7 +52,7 @@ class PhaseState(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RuleFacts(msgspec.Struct, array_like=True, frozen=True):
-    """What an alert says of a rule, for when that rule is not there any more. Infinite bounds are open ends."""
+    """The description of a rule in alerts, for when the rule does not exist any more. Infinite bounds are open ends."""
 
     name: str
     measure: str
@@ -75,12 +74,12 @@ class BlockState(msgspec.Struct, array_like=True, frozen=True):
     rules: dict[str, RuleFacts] = {}
 
     def series_keys(self) -> list[SeriesKey]:
-        """The keys as they are inside a process."""
+        """The keys in the form used within a process."""
         return [SeriesKey(dimensions, measure_name) for measure_name, dimensions in self.keys]
 
 
 class _Version(msgspec.Struct, array_like=True):
-    """What every version begins with."""
+    """The common beginning of every version."""
 
     format_version: int
 
@@ -97,7 +96,7 @@ def encode_state(
     phases: dict[str, PhaseState],
     rules: dict[str, RuleFacts],
 ) -> bytes:
-    """The bytes of this state."""
+    """This state as bytes."""
     names = [(key.measure_name, key.dimensions) for key in keys]
     return _encoder.encode(BlockState(FORMAT_VERSION, positions, names, signals, phases, rules))
 
@@ -109,7 +108,7 @@ def decode_state(data: bytes) -> BlockState:
         if version != FORMAT_VERSION:
             raise RuleSnapshotError(f"rule state of format version {version}; this program reads {FORMAT_VERSION}")
         state = _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for invalid UTF-8
         raise RuleSnapshotError(f"{len(data)} bytes are not rule state: {error}") from error
     _check_lengths(state)
     return state
@@ -121,12 +120,12 @@ def packed(array: npt.NDArray[np.generic], kind: type[Scalar]) -> bytes:
 
 
 def unpacked(data: bytes, kind: type[Scalar]) -> npt.NDArray[Scalar]:
-    """The elements that `packed` wrote, in this machine's byte order."""
+    """The elements that `packed` encoded, in this machine's byte order."""
     return np.frombuffer(data, np.dtype(kind).newbyteorder("<")).astype(kind)
 
 
 def _check_lengths(state: BlockState) -> None:
-    """Refuse arrays that do not fit each other, before any of them is believed."""
+    """Refuse arrays of inconsistent lengths, before any of them is used."""
     keys = len(state.keys)
     for measure, signals in state.signals.items():
         if len(signals.time_ns) != 8 * keys or len(signals.value) != 8 * keys:

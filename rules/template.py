@@ -1,8 +1,8 @@
 """Annotation templates: text with placeholders, `{zone_name}: {value:.1f} °C on {sensor}`.
 
-A placeholder is any name in braces; `{{` and `}}` are braces. What names mean is decided where the alert is known
-(`rules.transition`). A name that means nothing there is rendered as nothing: a dimension may be absent from one series
-and present in the next, so its absence cannot be an error. `{value}` may carry a precision, `:.1f`, `:.3g` or `:.2e`.
+A placeholder is any name in braces; `{{` and `}}` are braces. `rules.transition` knows the names of an alert. An
+unknown name is rendered as nothing: a dimension may be absent from one series and present in the next, so this cannot
+be an error. `{value}` may have a precision, `:.1f`, `:.3g` or `:.2e`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from store.values.templates import Place, parse
 
 _PRECISION = re.compile(r"\.[0-9]{1,2}[efg]")
 _NUMBER = "value"
-_PLAIN_PRECISION = ".10g"  # hides the last binary digits (2.0000000000000004) and keeps what a sensor can mean
+_PLAIN_PRECISION = ".10g"  # hides the last binary digits (2.0000000000000004) and keeps those of a sensor
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A name to be filled in; `precision` is a format of numbers, empty if none was asked for."""
+    """A name to be replaced; `precision` is a number format, empty if there is none."""
 
     name: str
     precision: str = ""
@@ -36,11 +36,11 @@ class Template:
     parts: tuple[str | Placeholder, ...]
 
     def render(self, names: Mapping[str, str | float]) -> str:
-        """The text with every placeholder filled in; names that are not in `names` become nothing."""
+        """The text with every placeholder replaced; names that are not in `names` become nothing."""
         return "".join(part if isinstance(part, str) else _fill(part, names) for part in self.parts)
 
     def __str__(self) -> str:
-        """The text that `parse_template` reads as this."""
+        """The text from which `parse_template` makes this."""
         return "".join(
             part.replace("{", "{{").replace("}", "}}") if isinstance(part, str) else f"{{{part}}}"
             for part in self.parts
@@ -48,7 +48,7 @@ class Template:
 
 
 def parse_template(text: str) -> Template:
-    """The template that `text` writes. Raises ValueError with what is wrong and the column (from 1) in `text`."""
+    """The template in `text`. Raises ValueError with the problem and its column (from 1) in `text`."""
     return Template(tuple(part if isinstance(part, str) else _placeholder(part) for part in parse(text)))
 
 

@@ -1,4 +1,4 @@
-"""An alert that fired or resolved, with all that anyone needs to be told about it, and the event that says so.
+"""An alert that fired or resolved, with everything that receivers need to know, and its event.
 
 The event is the body of a webhook (Standard Webhooks: type, timestamp, data). Times are event times: a replay of the
 log makes the same events with the same ids.
@@ -20,7 +20,7 @@ from store.values.times import rfc3339
 
 
 class Reason(enum.StrEnum):
-    """Why an alert resolved, if not by a sample: nothing judges it any more."""
+    """Why an alert resolved, if not by a sample: no rule judges it any more."""
 
     RULE_CHANGED = "rule_changed"
     RULE_REMOVED = "rule_removed"
@@ -28,7 +28,7 @@ class Reason(enum.StrEnum):
 
 
 class Status(enum.StrEnum):
-    """What an alert is; the last part of the event's type."""
+    """The state of an alert; the last part of the event's type."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
@@ -42,7 +42,7 @@ class Transition:
     since_ns  the time of the first sample beyond the bounds
     time_ns   the time of the sample that made it fire or resolve
     value     that sample's value, or its rate of change
-    reason    why it resolved if no sample made it; `time_ns` and `value` are the newest sample's then (no rate: None)
+    reason    why it resolved without a sample; then `time_ns`, `value` are the newest sample's (None for a rate)
     bounds    the bound that was violated when it fired: {"max": 32.0}
     """
 
@@ -63,7 +63,7 @@ class Transition:
 
 
 def alert_id(table: TableId, rule: str, series: SeriesKey, measure: str, onset_ns: int) -> str:
-    """The id of the alert that began at `onset_ns`: 32 hexadecimal digits that depend on nothing else."""
+    """The id of the alert that began at `onset_ns`: 32 hexadecimal digits that depend only on the arguments."""
     facts = (
         table.account,
         table.database,
@@ -78,7 +78,7 @@ def alert_id(table: TableId, rule: str, series: SeriesKey, measure: str, onset_n
 
 
 class Described(Protocol):
-    """What an alert says of its rule: a `Rule`, or what is kept of one."""
+    """The description of a rule in alerts: a `Rule`, or a saved one."""
 
     @property
     def name(self) -> str:
@@ -87,26 +87,26 @@ class Described(Protocol):
 
     @property
     def measure(self) -> str:
-        """What it watches."""
+        """The measure that it watches."""
         ...
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """As written."""
+        """The labels as written."""
         ...
 
     @property
     def annotations(self) -> Mapping[str, Template]:
-        """As written, not filled in."""
+        """The annotations as written, without replacements."""
         ...
 
 
 def render_annotations(
     rule: Described, table: TableId, zone: str | None, dimensions: Mapping[str, str], value: float | None
 ) -> dict[str, str]:
-    """The annotations of `rule`, filled in.
+    """The annotations of `rule`, with placeholders replaced.
 
-    What a placeholder means, the first that there is: `value`, `measure`, `zone_name`, `account`, `table`, `rule`; a
+    A placeholder means the first of these that exists: `value`, `measure`, `zone_name`, `account`, `table`, `rule`; a
     dimension; a label; the zone's name for `zone`; nothing.
     """
     names: dict[str, str | float] = {
@@ -124,7 +124,9 @@ def render_annotations(
 
 
 def to_event(transition: Transition) -> dict[str, Any]:
-    """The value of topic [alerts]: account, table and zone, to choose receivers by, and the `event` they are sent."""
+    """The value for the topic [alerts]: account, table and zone, by which receivers are chosen, and the `event` for
+    them.
+    """
     return {
         "account": transition.table.account,
         "table": f"{transition.table.database}.{transition.table.table}",

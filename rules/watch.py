@@ -1,11 +1,11 @@
-"""One rule over the series of one table: who is pending, who is firing, and what a batch changes.
+"""One rule over the series of one table: which are pending or firing, and what a batch changes.
 
     ok ──value beyond the bounds──▶ pending ──still so at onset + `for`──▶ firing ──value inside `clear`──▶ ok
                                         └────────value inside the bounds────────▶ ok
 
 Most samples change nothing, so a batch is judged in two steps: numpy finds the signals whose phase changes, and only
-these are stepped one by one through the state machine above. A silent signal keeps its phase. A sample that starts its
-signal anew (`rules.ahead`) ends what is pending, whose onset lies in its future; what fires stays, and is judged by it.
+these go one by one through the state machine above. A silent signal keeps its phase. A sample that restarts its signal
+(`rules.ahead`) ends a pending phase, whose onset is in its future; a firing one remains, and is judged by the sample.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_PAUSE_NS = 60 * 10**9
 
 
 class Phase(enum.IntEnum):
-    """Where a signal stands with one rule."""
+    """The phase of a signal for one rule."""
 
     OK = 0
     PENDING = 1
@@ -62,10 +62,10 @@ class Watch:
         self.onset_ns: Int64s = np.empty(0, np.int64)
         self._index = index
         self._applies: Bools = np.empty(0, np.bool_)
-        self._resolved_upto = 0  # `where` is decided once for each series below this id
-        self._active = 0  # how many are pending or firing
+        self._resolved_upto = 0  # for each series below this id, `where` has been decided
+        self._active = 0  # the number of pending and firing signals
         self._hold_ns = duration_ns(rule.hold)
-        self.judged = 0  # samples with a value, and without one for the gap before them: of rates only
+        self.judged = 0  # samples with a value, and without one because of the gap before them (rates only)
         self.too_wide = 0
         self.not_numbers = 0
 
@@ -80,15 +80,15 @@ class Watch:
         self._resolved_upto = size
 
     def active(self) -> Indices:
-        """The series that are pending or firing."""
+        """The pending and firing series."""
         return np.flatnonzero(self.phase)
 
     def counts(self) -> tuple[int, int]:
-        """How many signals are pending, and how many fire."""
+        """The numbers of pending and firing signals."""
         return int(np.count_nonzero(self.phase == Phase.PENDING)), int(np.count_nonzero(self.phase == Phase.FIRING))
 
     def work(self, newest_ns: Int64s, now_ns: int) -> Work:
-        """What it has done; `newest_ns` are the times of its signals' newest samples, by series."""
+        """What the rule has done; `newest_ns` are the times of its signals' newest samples, by series."""
         waiting = 0
         if self._active and self._hold_ns:
             pending = np.flatnonzero(self.phase == Phase.PENDING)
@@ -97,18 +97,18 @@ class Watch:
         return Work(self.judged, self.too_wide, waiting, self.not_numbers)
 
     def set(self, series: Indices, phase: npt.NDArray[np.int8], side: npt.NDArray[np.int8], onset_ns: Int64s) -> None:
-        """Put these series, all of them ok before, into a state that was kept."""
+        """Restore a saved phase of these series, all of which are ok."""
         self.phase[series] = phase
         self.side[series] = side
         self.onset_ns[series] = onset_ns
         self._active = len(self.active())
 
     def leave_out(self, series: Indices) -> None:
-        """Values of these series were no numbers: they are counted, and judged by nobody."""
+        """Count values of these series that are not numbers, which are not judged."""
         self.not_numbers += int(np.count_nonzero(self._applies[series]))
 
     def evaluate(self, samples: Samples) -> list[Change]:
-        """What these samples change, those of each signal in their order."""
+        """The changes by these samples; those of each signal are in order."""
         values, judged = values_of(self.rule.condition, samples)
         eligible = self._applies[samples.series]
         if judged is not None:
@@ -126,12 +126,12 @@ class Watch:
         if not changing.any():
             return []
         if samples.repeats:
-            # What a signal's later samples do depends on the change: all of its samples are stepped.
+            # The effect of a signal's later samples depends on the change: all its samples are stepped.
             changing = np.isin(samples.series, samples.series[changing]) & (eligible | changing)
         return self._step_each(samples, values, eligible, np.flatnonzero(changing))
 
     def _changing(self, samples: Samples, values: Float64s, beyond: Bools) -> Bools:
-        """Which samples leave the phase that their signal has now."""
+        """Which samples leave the current phase of their signal."""
         phase = self.phase[samples.series]
         due = samples.time_ns >= self.onset_ns[samples.series] + self._hold_ns
         clear = (values >= self.rule.clear.min) & (values <= self.rule.clear.max)
@@ -158,7 +158,7 @@ class Watch:
         return changes
 
     def _step(self, row: int, series: int, time_ns: int, value: float) -> Change | None:
-        """One sample through the state machine; what it changed for the world, if anything."""
+        """One sample through the state machine; returns the change, if there is one to report."""
         phase = Phase(self.phase[series])
         side = self.rule.condition.bounds.side(value)
         if phase is Phase.FIRING:
@@ -186,6 +186,6 @@ class Watch:
 
 
 def _matches(rule: Rule, key: SeriesKey) -> bool:
-    """Whether a series is among those that `where` chooses."""
+    """Whether `where` includes a series."""
     dimensions = dict(key.dimensions)
     return all(dimensions.get(name) in values for name, values in rule.where.items() if name != ACCOUNT)
