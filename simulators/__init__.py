@@ -1,1 +1,1 @@
-"""Devices that publish over MQTT; they know nothing of the rest."""
+"""Simulated devices that publish over MQTT; independent of the other packages."""

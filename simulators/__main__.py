@@ -1,4 +1,4 @@
-"""`python -m simulators FLEET.yaml …`: the command `simulate` by itself."""
+"""`python -m simulators FLEET.yaml …`: the command `simulate` on its own."""
 
 from simulators.cli import simulate
 

@@ -1,7 +1,7 @@
-"""The command `simulate`: a fleet of devices that publish over MQTT, for as long as wanted.
+"""The command `simulate`: a fleet of devices that publish over MQTT, for any duration.
 
-Exit codes: 0 fine (Ctrl-C too), 1 messages were left unacknowledged, refused or unsent, 2 wrong usage or FLEET.yaml,
-3 the broker cannot be reached.
+Exit codes: 0 fine (Ctrl-C too), 1 messages were left unacknowledged, refused or unsent, 2 wrong usage or FLEET.yaml, 3
+the broker cannot be reached.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SPARE_FILES = 64  # for everything that is not a connection
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to publish, and what to write at the end."""
+    """How to publish, and which files to write at the end."""
 
     host: str
     port: int
@@ -55,14 +55,14 @@ class Options:
 
 
 class _Parsed(click.ParamType):
-    """An option whose text is read by a function that raises ValueError."""
+    """An option with a parser that raises ValueError."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """What the text means; a wrong one is wrong usage."""
+        """The parsed text; an invalid one is wrong usage."""
         if not isinstance(value, str):
             return value
         try:
@@ -192,7 +192,7 @@ def simulate(fleet_file: Path, mqtt: tuple[str, int], **given: Any) -> None:
 
 
 def _fleet(file: Path, given: Mapping[str, Any]) -> Fleet:
-    """The fleet of the file with the options in place of its own settings."""
+    """The fleet of the file, with options replacing its own settings."""
     try:
         fleet = load_fleet(file)
     except FleetFileError as error:
@@ -210,7 +210,7 @@ def _fleet(file: Path, given: Mapping[str, Any]) -> Fleet:
 
 
 def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """How to speak TLS; None: not at all."""
+    """The TLS settings; None: no TLS."""
     if (certificate is None) != (key is None) or (certificate is not None and ca is None):
         raise click.UsageError("--tls-certificate and --tls-key go together, and with --tls-ca")
     if ca is None:
@@ -226,7 +226,7 @@ def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSL
 
 
 def _run(simulation: Simulation, options: Options) -> int:
-    """Publish, then write the files and the summary; the exit code."""
+    """Publish, then write the files and the summary; returns the exit code."""
     try:
         with open_console() as console, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(_publish(simulation, options, console))
@@ -247,9 +247,7 @@ async def _publish(simulation: Simulation, options: Options, console: Console) -
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     names = simulation.site.names
-    prefix = (
-        f"simulated-{time.time_ns() // 1_000_000:x}"  # two runs at once must not take over each other's connections
-    )
+    prefix = f"simulated-{time.time_ns() // 1_000_000:x}"  # simultaneous runs need different client ids
     ids = names if options.connections == len(names) else [f"{prefix}-{n}" for n in range(options.connections)]
     progress = Progress(simulation.start_ms, 0.0)
 

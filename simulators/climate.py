@@ -50,14 +50,14 @@ class Climate:
         self.co2 = ppm_to_kg_m3(np.full(n, CO2_OUTSIDE_PPM), self.temperature)
         self.soil = rng.uniform(26, 33, n)
         self.is_irrigating = np.zeros(n, dtype=bool)
-        # No two zones are built, planted and set alike.
+        # No two zones are built, planted and controlled in the same way.
         self._crop = 1 - np.exp(-53 * rng.uniform(0.03, 0.08, n))
         self._day_c, self._night_c = rng.normal(20, 0.7, n), rng.normal(17, 0.7, n)
         self._shade = rng.uniform(0.75, 1.0, n)
         self._dry, self._wet = rng.uniform(24, 27, n), rng.uniform(31, 34, n)
 
     def advance(self, outside: Outside, step_s: float) -> None:
-        """Move the state on by `step_s`, at most `MAX_STEP_S`, under this weather."""
+        """Advance the state by `step_s`, at most `MAX_STEP_S`, with this weather."""
         sun = outside.irradiance[self._region] * self._shade
         t_out, x_out = outside.temperature[self._region], outside.vapour[self._region]
         c_out = ppm_to_kg_m3(np.full(len(sun), CO2_OUTSIDE_PPM), t_out)
@@ -87,7 +87,7 @@ class Climate:
         return np.stack([self.temperature, humidity, ppm, self.soil])
 
     def _control(self, sun: Floats) -> tuple[Floats, Floats, Floats]:
-        """Heating W/m², ventilation m/s and CO2 dosing kg/m²/s of this moment."""
+        """The current heating W/m², ventilation m/s and CO2 dosing kg/m²/s."""
         light = np.clip(sun / 100, 0.0, 1.0)
         target = self._night_c + (self._day_c - self._night_c) * light
         heat = np.clip(40 * (target - self.temperature), 0.0, MAX_HEAT_W)

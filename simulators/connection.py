@@ -1,8 +1,8 @@
 """One MQTT connection that publishes: pre-encoded packets out, PUBACKs counted in bulk.
 
-QoS 1 as the standard has it: what was written and not acknowledged stays in flight, and after a reconnect it is written
-again, marked DUP, before anything new. At most `window` messages are in flight (in MQTT 5 no more than the server's
-Receive Maximum). Who reconnects, and when, is the publisher's business.
+QoS 1 as in the standard: messages that were written and not acknowledged stay in flight, and after a reconnect they are
+written again, marked DUP, before new ones. At most `window` messages are in flight (in MQTT 5 no more than the server's
+Receive Maximum). The publisher decides when to reconnect.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Session:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the messages of all connections of a publisher.
+    """The results of the messages of all connections of a publisher.
 
-    offered       handed over by the caller
+    offered       passed in by the caller
     sent          written to a socket at least once
     acknowledged  PUBACK received (QoS 1)
-    refused       PUBACK received that says no (MQTT 5, reason code ≥ 0x80)
+    refused       PUBACK with a failure received (MQTT 5, reason code ≥ 0x80)
     resent        written again after a reconnect
     reconnects    connections opened again after they were lost
     """
@@ -53,7 +53,7 @@ class Counts:
 
 
 class Connection(asyncio.Protocol):
-    """The client's side of one connection; may be opened again after it was lost."""
+    """The client side of one connection; may be opened again after it was lost."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class Connection(asyncio.Protocol):
         on_progress: Callable[[], None],
     ) -> None:
         self.client_id = client_id
-        self.opened: asyncio.Future[None] | None = None  # done once CONNACK says yes; made by the publisher
-        self.closed = asyncio.Event()  # no socket, or it is gone
+        self.opened: asyncio.Future[None] | None = None  # done when a CONNACK accepts; created by the publisher
+        self.closed = asyncio.Event()  # there is no socket
         self.closed.set()
         self.last_write_s = 0.0
         self.is_ready = False
@@ -90,12 +90,14 @@ class Connection(asyncio.Protocol):
         return len(self._waiting) + len(self._in_flight) + len(self._again)
 
     def offer(self, messages: Iterable[Message]) -> None:
-        """Publish these as soon as window and socket allow. Never blocks; the publisher bounds what waits."""
+        """Publish these as soon as window and socket allow. Never blocks; the publisher limits the number of waiting
+        messages.
+        """
         self._waiting.extend(messages)
         self._write_on()
 
     def ping_if_quiet(self, now_s: float) -> None:
-        """Keep the connection alive; give it up when pings stay unanswered. Called each quarter of the keep-alive."""
+        """Keep the connection alive; abort it if pings are not answered. Called each quarter of the keep-alive."""
         if not self.is_ready or self._transport is None:
             return
         if self._pings > 3:
@@ -105,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(packets.PINGREQ_PACKET)
 
     def close(self) -> None:
-        """Say DISCONNECT and close once what was written has left."""
+        """Send DISCONNECT and close after written data has been sent."""
         if self._transport is not None:
             if self.is_ready:
                 self._transport.write(packets.DISCONNECT_PACKET)
@@ -136,7 +138,7 @@ class Connection(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Count PUBACKs, nearly always; else take packets one by one."""
+        """Count PUBACKs in bulk if there is nothing else; otherwise process packets one by one."""
         if not self._received and self.is_ready and (ids := packets.bulk_puback_ids(data)) is not None:
             self._acknowledge(ids)
             return
@@ -147,7 +149,7 @@ class Connection(asyncio.Protocol):
             self._fail(BrokerUnreachable(f"{error or 'the server sent a malformed packet'}; is it an MQTT server?"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Keep what is in flight for the next time."""
+        """Keep in-flight messages for the next connection."""
         was_ready = self.is_ready
         self.is_ready, self._transport = False, None
         self.closed.set()
@@ -178,7 +180,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     def _write_on(self) -> None:
-        """Write as much of what waits as window and socket allow, in one piece."""
+        """Write as many waiting messages as window and socket allow, in one call."""
         if not self.is_ready or self._is_paused or not (self._waiting or self._again):
             return
         if self._session.qos == 0:
@@ -250,7 +252,7 @@ class Connection(asyncio.Protocol):
                 self._acknowledge((packet_id,))
         elif kind == packets.PINGRESP:
             self._pings = 0
-        elif kind != packets.DISCONNECT:  # after which the server closes, and we open again
+        elif kind != packets.DISCONNECT:  # the server closes after it, and the publisher reconnects
             raise ValueError(f"the server sent a packet of the unexpected kind 0x{kind:02x}")
 
     def _take_connack(self, connack: packets.Connack) -> None:

@@ -1,4 +1,6 @@
-"""What the operator of a simulation sees, on stderr: one live line on a terminal, else a line every ten seconds."""
+"""The output for the operator of a simulation, on stderr: one live line on a terminal, else a line every ten
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class _Show(Protocol):
 
 
 class Console:
-    """Shows progress, not more often than is of use."""
+    """Shows progress, at a limited rate."""
 
     def __init__(self, show: _Show, every_s: float) -> None:
         self._show, self._every_s = show, every_s
@@ -32,7 +34,7 @@ class Console:
         self._shown_sent = 0
 
     def show_progress(self, counts: Counts, progress: Progress) -> None:
-        """Show how far the run is; called after every batch."""
+        """Show the progress of the run; called after every batch."""
         now_s = time.monotonic()
         passed_s = now_s - self._shown_s
         if passed_s < self._every_s:
@@ -53,7 +55,7 @@ class Console:
 
 
 def show_summary(result: Mapping[str, object]) -> None:
-    """Say at the end, when the console is closed, what became of the messages."""
+    """Print the results of the messages at the end, when the console is closed."""
     text = f"{result['sent']:,} messages sent in {result['elapsed_s']} s ({result['messages_per_s']:,}/s)"
     if result["acknowledged"] is not None:
         text += f", {result['acknowledged']:,} acknowledged, {result['unacknowledged']:,} not"
@@ -61,7 +63,7 @@ def show_summary(result: Mapping[str, object]) -> None:
         f", {result[name]:,} {name.replace('_', ' ')}" for name in ("refused", "never_sent", "resent") if result[name]
     )
     text += f"; {result['faults']:,} faults injected; {result['cpu_s']} s of CPU"
-    print(text, file=sys.stderr)  # noqa: T201  # a command talks to its operator
+    print(text, file=sys.stderr)  # noqa: T201  # output of a command
 
 
 @contextlib.contextmanager

@@ -28,4 +28,4 @@ class BrokerUnreachable(SimulatorError):
 
 
 class BrokerRefused(SimulatorError):
-    """The server refused the CONNECT; the message says with which code and what that means."""
+    """The server refused the CONNECT; the message has the code and its meaning."""

@@ -1,8 +1,8 @@
 """Injects faults into readings, and labels them.
 
-A sensor has at most one fault at a time. Faults come by plan (at a time after the start) or at random (a probability
-per message and kind); both begin at a reading and last until a time. Healthy messages cost a few numpy calls a
-batch; faulty ones are rare, and done one by one.
+A sensor has at most one fault at a time. Faults are planned (at a time after the start) or random (a probability per
+message and kind); both begin at a reading and last until a time. Healthy messages cost a few numpy calls per batch;
+faulty ones are rare, and processed one by one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simulators.weather import Floats
 
 KINDS = tuple(FaultKind)
 HEALTHY = -1
-# How large a random fault is, in `fault_scale`s of its measure; each is multiplied by 0.7 to 1.5.
+# The size of a random fault, in units of its measure's `fault_scale`; each is multiplied by 0.7 to 1.5.
 SCALES = {FaultKind.SPIKE: 10.0, FaultKind.DRIFT: 5.0, FaultKind.STEP: 5.0, FaultKind.NOISE: 3.0}
 LATE_S = 60.0  # a random delay is 0.1 to 2 of it
 SKEW_S = 30.0  # a random skew is 0.7 to 1.5 of it, either way
@@ -27,7 +27,7 @@ SKEW_S = 30.0  # a random skew is 0.7 to 1.5 of it, either way
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Effects:
-    """What faults do to the messages of one batch: arrays over its messages."""
+    """The effects of faults on the messages of one batch: arrays over its messages."""
 
     is_sent: npt.NDArray[np.bool_]
     is_twice: npt.NDArray[np.bool_]
@@ -48,7 +48,7 @@ class Onset:
 
 
 class FaultInjector:
-    """The faults of one fleet; `apply` is called for each batch in order of time. Labels grow in `labels`."""
+    """The faults of one fleet; `apply` is called for each batch in order of time. Labels are added to `labels`."""
 
     def __init__(
         self, faults: Faults, measures: tuple[Measure, ...], site: Site, start_ms: int, rng: np.random.Generator
@@ -68,7 +68,7 @@ class FaultInjector:
         self._label: dict[int, Label] = {}
 
     def apply(self, sensors: npt.NDArray[np.intp], time_ms: npt.NDArray[np.int64], values: Floats) -> Effects:
-        """Change `values`, shape (4, messages), in place; say what becomes of the messages. Sensors are distinct."""
+        """Change `values`, shape (4, messages), in place; returns the effects on the messages. Sensors are distinct."""
         self._end(sensors, time_ms)
         self._begin_planned(sensors, time_ms, values)
         self._begin_random(sensors, time_ms, values)
@@ -152,7 +152,7 @@ class FaultInjector:
 
 
 class _Plan:
-    """The plan as onsets per sensor; a fault with `every` plans its own repetition."""
+    """The plan as onsets per sensor; a fault with `every` schedules its own repetition."""
 
     def __init__(self, faults: Faults, site: Site, start_ms: int) -> None:
         number = {name: index for index, name in enumerate(site.names)}
@@ -174,7 +174,7 @@ class _Plan:
         self.sensors = frozenset(self._onsets)
 
     def due(self, sensor: int, now_ms: int) -> Onset | None:
-        """The onset of this sensor that has come, if any; of several, the first that was written."""
+        """The onset of this sensor that is due, if any; of several, the first in the file."""
         for index, (onset, every_ms) in enumerate(self._onsets[sensor]):
             if onset.time_ms > now_ms:
                 continue

@@ -1,7 +1,7 @@
-"""What a fleet is: how many sensors, where they stand, how they measure, and what is wrong with them.
+"""The settings of a fleet: the number of sensors, their places, measurements and faults.
 
 These are the settings of FLEET.yaml (`simulators/fleets/greenhouse.yaml` explains each by example). They are frozen and
-valid once made; reading the file, and saying where it is wrong, is `simulators.fleet_file`.
+valid once created; `simulators.fleet_file` reads the file, and reports where it is wrong.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ DEFAULT_TOPIC = "greenhouse/{region}/{greenhouse}/{zone}/{sensor}"
 
 
 class FaultKind(StrEnum):
-    """What can be wrong with a sensor, and what the `magnitude` of each kind is."""
+    """The kinds of faults, and the meaning of the `magnitude` of each."""
 
     SPIKE = "spike"  # one reading is off by the magnitude
     STUCK = "stuck"  # the value stays what it was at the onset; magnitude 0
-    DRIFT = "drift"  # the deviation grows evenly and has reached the magnitude at the end
+    DRIFT = "drift"  # the deviation grows linearly and reaches the magnitude at the end
     STEP = "step"  # the value is off by the magnitude all the time
     NOISE = "noise"  # Gaussian noise with the magnitude as standard deviation is added
     DROPOUT = "dropout"  # messages are not sent; magnitude 0
-    LATE = "late"  # one message is published so many seconds after its time
+    LATE = "late"  # one message is published this many seconds after its time
     DUPLICATE = "duplicate"  # one message is published twice; magnitude 1
-    CLOCK_SKEW = "clock_skew"  # the sensor's clock is off by so many seconds
+    CLOCK_SKEW = "clock_skew"  # the sensor's clock is off by this many seconds
 
 
 VALUE_KINDS = frozenset({FaultKind.SPIKE, FaultKind.STUCK, FaultKind.DRIFT, FaultKind.STEP, FaultKind.NOISE})
@@ -56,7 +56,7 @@ class Settings(BaseModel):
 
 
 class Layout(Settings):
-    """Where sensors stand. Names, or how many; greenhouses are counted per region and zones per greenhouse."""
+    """The places of sensors. Names, or numbers; greenhouses are counted per region and zones per greenhouse."""
 
     regions: Annotated[int, Field(ge=1, le=1000)] | tuple[str, ...] = 1
     greenhouses: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -71,7 +71,7 @@ class Layout(Settings):
 
 
 def check_names(names: tuple[str, ...]) -> None:
-    """Raises ValueError unless these are one or more different names that can be a level of an MQTT topic."""
+    """Raise ValueError unless these are one or more distinct names, each valid as a level of an MQTT topic."""
     for name in names:
         if not name or re.search(r"[/+#\x00-\x1f]", name):
             raise ValueError(f'"{name}" cannot be a level of an MQTT topic; use a name without / + #')
@@ -80,7 +80,7 @@ def check_names(names: tuple[str, ...]) -> None:
 
 
 class Outdoors(Settings):
-    """The place and its weather. Temperatures in °C, irradiance follows from latitude (degrees north) and clouds."""
+    """The location and its weather. Temperatures in °C; irradiance follows from latitude (degrees north) and clouds."""
 
     latitude: Annotated[float, Field(ge=-65, le=65)] = 52.0
     mean_temperature: Annotated[float, Field(ge=-20, le=35)] = 10.0
@@ -90,16 +90,16 @@ class Outdoors(Settings):
 
 
 class Measure(Settings):
-    """How one measure is taken: what a sensor's own offset and each reading's noise are (standard deviations)."""
+    """How one measure is taken: the standard deviations of a sensor's offset and of each reading's noise."""
 
     noise: Annotated[float, Field(ge=0)]
     offset: Annotated[float, Field(ge=0)]
     quantum: Annotated[float, Field(gt=0)]  # readings are multiples of it
-    fault_scale: Annotated[float, Field(gt=0)]  # the size of a deviation that a grower would call wrong
+    fault_scale: Annotated[float, Field(gt=0)]  # the size of a deviation that a grower would notice
 
 
 class Measures(Settings):
-    """The four measures; units °C, % relative humidity, ppm, % of volume. Noise as data sheets of cheap sensors."""
+    """The four measures; units °C, % relative humidity, ppm, % of volume. Noise as in data sheets of cheap sensors."""
 
     temperature: Measure = Measure(noise=0.08, offset=0.2, quantum=0.1, fault_scale=1.0)
     humidity: Measure = Measure(noise=0.5, offset=1.0, quantum=0.1, fault_scale=4.0)
@@ -112,7 +112,7 @@ class Measures(Settings):
 
 
 class PlannedFault(Settings):
-    """One fault that is to happen: at `from` after the start, for `for`, and again each `every`."""
+    """One planned fault: at `from` after the start, for `for`, and again each `every`."""
 
     kind: FaultKind
     sensors: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -134,7 +134,7 @@ class PlannedFault(Settings):
 
 
 class Faults(Settings):
-    """What goes wrong: at random, by rate per message, and by plan."""
+    """The faults: random, by rate per message, and planned."""
 
     rates: Mapping[FaultKind, Ratio] = {}
     episode_s: DurationS = Field(default=300.0, alias="episode")  # mean length of random faults that last
@@ -171,7 +171,7 @@ class Fleet(Settings):
 
 
 def parse_rates(text: str) -> dict[FaultKind, float]:
-    """Rates from `spike=0.001,stuck=0.0005`, as --faults gives them. Raises ValueError that says what is allowed."""
+    """Rates from `spike=0.001,stuck=0.0005`, the form of --faults. Raises ValueError with what is allowed."""
     rates: dict[FaultKind, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = part.partition("=")

@@ -1,4 +1,4 @@
-"""Reads FLEET.yaml into a `Fleet`; tells every problem as `file:line: message`, unknown keys with the nearest one."""
+"""Reads FLEET.yaml into a `Fleet`; reports every problem as `file:line: message`, unknown keys with the nearest one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.values.yaml_text import Document, KeyPath, NotYaml, read
 
 
 def load_fleet(path: Path) -> Fleet:
-    """The fleet that the file describes. Raises FleetFileError with all that is wrong, in order of lines."""
+    """The fleet in the file. Raises FleetFileError with all problems, in the order of lines."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -24,7 +24,7 @@ def load_fleet(path: Path) -> Fleet:
 
 
 def parse_fleet(text: str, name: str) -> Fleet:
-    """The fleet that `text` describes; `name` stands for the file in messages."""
+    """The fleet in `text`; `name` is the file in messages."""
     try:
         document = read(text)
     except NotYaml as error:
@@ -44,7 +44,7 @@ def _line(document: Document, path: KeyPath) -> int:
 
 
 def _problem(problem: Any, document: Document) -> tuple[int, str]:
-    """One of pydantic's problems as (line, message); a path into a union's branch is cut to what the file has."""
+    """One of pydantic's problems as (line, message); a path into a branch of a union is shortened to the file's own."""
     path: KeyPath = tuple(problem["loc"])
     if problem["type"] == "missing":
         section = _in_file(path[:-1], document)
@@ -75,7 +75,7 @@ def _show(path: KeyPath) -> str:
 
 
 def _unknown_key(path: KeyPath) -> str:
-    """What to say of a key that its section does not have."""
+    """The message for a key that its section does not have."""
     model = _model_at(path[:-1])
     keys = [field.alias or name for name, field in model.model_fields.items()] if model else []
     near = nearest(str(path[-1]), keys)

@@ -1,8 +1,8 @@
-"""The labels of injected faults: the truth that a detector is scored against, as CSV or JSON lines.
+"""The labels of injected faults: the ground truth for a detector's score, as CSV or JSON lines.
 
-One label is one fault of one sensor. `from` and `to` are the times of its first and last reading as published (those
-that a dropout kept back: as they would have been), so a row of the store belongs to a label exactly if sensor and
-measure are the label's and its time is in [from, to]. Units of `magnitude` are with `FaultKind`.
+One label is one fault of one sensor. `from` and `to` are the times of its first and last reading as published (for
+readings suppressed by a dropout, the times they would have had), so a row of the store belongs to a label exactly if
+sensor and measure are the same and its time is in [from, to]. `FaultKind` has the units of `magnitude`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLUMNS = ("sensor", "mqtt_topic", "measure", "kind", "from", "to", "magnitude")
 
 @dataclass(slots=True)
 class Label:
-    """One fault; `last_ms` moves on while it lasts. `measure` is empty where the whole message is concerned."""
+    """One fault; `last_ms` grows while it lasts. `measure` is empty if the fault affects the whole message."""
 
     sensor: str
     mqtt_topic: str

@@ -1,4 +1,4 @@
-"""Where each sensor of a fleet stands, what it is called, and when in the interval it measures."""
+"""The place and name of each sensor of a fleet, and its phase in the interval."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from store.values.templates import fill
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """The sensors of a fleet. A *place* is one zone of one greenhouse: it has one climate.
+    """The sensors of a fleet. A *place* is one zone of one greenhouse, with one climate.
 
-    names        of each sensor, `s-00042`; its client id too when it has a connection of its own
+    names        of each sensor, `s-00042`; also its client id if it has its own connection
     mqtt_topics  of each sensor
     place        index of each sensor's place
     region       index of each place's region
@@ -35,7 +35,7 @@ class Site:
 
 
 def lay_out(fleet: Fleet, rng: np.random.Generator) -> Site:
-    """The site of this fleet: sensors spread evenly over all places, neighbours in phase far apart in space."""
+    """The site of this fleet: sensors are spread evenly over all places; neighbours in phase are far apart in space."""
     regions = _names(fleet.layout.regions, "region-{:02}")
     zones = _names(fleet.layout.zones, "zone-{}")
     greenhouses = [
@@ -51,14 +51,14 @@ def lay_out(fleet: Fleet, rng: np.random.Generator) -> Site:
     for name, at in zip(names, place.tolist(), strict=True):
         region, greenhouse, zone = places[at]
         topic = fill(fleet.topic, {"region": region, "greenhouse": greenhouse, "zone": zone, "sensor": name})
-        topics.append(str(topic))  # it names no others
+        topics.append(str(topic))  # it has no other placeholders
     order = rng.permutation(fleet.sensors)
     return Site(
         tuple(names[i] for i in order),
         tuple(topics[i] for i in order),
         place[order],
         np.array([regions.index(region) for region, _, _ in places[: int(place.max()) + 1]]),
-        # Whole milliseconds, as payloads carry them.
+        # Whole milliseconds, as in payloads.
         np.sort(np.floor(rng.uniform(0, fleet.interval_s, fleet.sensors) * 1000) / 1000),
     )
 

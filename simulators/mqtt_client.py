@@ -1,10 +1,10 @@
-"""Publishes over many MQTT connections at little cost: what one message costs here is about a microsecond.
+"""Publishes over many MQTT connections at about a microsecond per message.
 
-Made because a client per connection of paho or aiomqtt costs 50 to 60 µs a message, which is a whole core at 20,000
-messages/s. It publishes and does nothing else: no subscriptions, no QoS 2.
+It exists because one client of paho or aiomqtt per connection takes 50 to 60 µs per message, which is a whole core at
+20,000 messages/s. It only publishes: no subscriptions, no QoS 2.
 
-Connections that are lost are opened again, after 0.2 s doubling to 10 s with jitter, for as long as the publisher runs;
-the first time, failing is final, because then the address or the password is wrong.
+Lost connections are opened again, after 0.2 s doubling to 10 s with jitter, while the publisher runs; a failure of the
+first attempt is final, because then the address or the password is wrong.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from simulators.errors import BrokerRefused, BrokerUnreachable
 from store.values.backoff import Backoff
 
 OPEN_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 2.0  # for what was written to leave
+CLOSE_TIMEOUT_S = 2.0  # for written data to be sent
 OPENING_AT_ONCE = 100  # well below the usual backlog of a listening socket
 BACKOFF = Backoff(first_s=0.2, longest_s=10.0, chance=0.5)
-BACKLOG = 50_000  # messages that may wait before `room` holds the caller back
+BACKLOG = 50_000  # messages that may wait before `room` blocks the caller
 PORTS_PER_ADDRESS = 20_000  # Linux has 28,232 ports for one local address
 
 
@@ -51,7 +51,7 @@ class Publisher:
         self._failure: BrokerRefused | None = None
         self._progress = asyncio.Event()
         self._is_closing = False
-        self._rng = random.Random()  # noqa: S311  # spreads load, hides nothing
+        self._rng = random.Random()  # noqa: S311  # spreads load, not a secret
 
     async def __aenter__(self) -> Self:
         self._connections = [
@@ -83,16 +83,16 @@ class Publisher:
 
     @property
     def open_connections(self) -> int:
-        """How many connections are up."""
+        """The number of open connections."""
         return sum(connection.is_ready for connection in self._connections)
 
     @property
     def unfinished(self) -> int:
-        """Messages that still wait, or are in flight."""
+        """Messages that wait, or are in flight."""
         return sum(connection.unfinished for connection in self._connections)
 
     def publish(self, connection: int, messages: Sequence[Message]) -> None:
-        """Publish these over one connection, in this order. Never blocks: call `room` now and then."""
+        """Publish these over one connection, in this order. Never blocks: call `room` from time to time."""
         self.counts.offered += len(messages)
         self._connections[connection].offer(messages)
 
@@ -102,20 +102,20 @@ class Publisher:
         return self._failure is None and self.counts.offered - self.counts.sent <= BACKLOG
 
     async def room(self) -> None:
-        """Returns once not too many messages wait. Raises BrokerRefused if a connection cannot come back."""
+        """Wait until not too many messages wait. Raises BrokerRefused if a connection cannot be opened again."""
         while not self.has_room:
             if self._failure is not None:
                 raise self._failure
             await self._next_progress()
 
     async def finish(self, timeout_s: float) -> None:
-        """Returns once nothing waits and nothing is in flight, or after the timeout."""
+        """Wait until no message waits or is in flight, or until the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self.unfinished and self._failure is None:
                     await self._next_progress()
         except TimeoutError:
-            return  # the counts tell what is missing
+            return  # the counts show what is missing
 
     async def _next_progress(self) -> None:
         self._progress.clear()

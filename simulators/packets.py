@@ -16,7 +16,7 @@ LEVELS = {"3.1.1": 4, "5": 5}
 MAX_PACKET_ID = 65_535
 DEFAULT_RECEIVE_MAXIMUM = 65_535
 
-# What a refusal means (3.1.1: table 3.1; 5: section 3.2.2.2), and whether trying again later can help.
+# The meaning of a refusal (3.1.1: table 3.1; 5: section 3.2.2.2), and whether a retry can succeed.
 REFUSALS: dict[int, tuple[str, bool]] = {
     1: ("the server does not speak this version of MQTT", False),
     2: ("the client identifier is not allowed", False),
@@ -34,7 +34,7 @@ REFUSALS: dict[int, tuple[str, bool]] = {
     0x9F: ("connections come too fast", True),
 }
 
-# Sizes of the properties a CONNACK may hold (section 2.2.2.2); strings are -1, pairs of strings -2.
+# Sizes of the properties of a CONNACK (section 2.2.2.2); strings are -1, pairs of strings -2.
 _PROPERTY_SIZES = {
     0x11: 4, 0x12: -1, 0x13: 2, 0x15: -1, 0x16: -1, 0x1A: -1, 0x1C: -1, 0x1F: -1, 0x21: 2, 0x22: 2,
     0x24: 1, 0x25: 1, 0x26: -2, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1,
@@ -44,7 +44,7 @@ RECEIVE_MAXIMUM, MAXIMUM_QOS = 0x21, 0x24
 
 @dataclass(frozen=True, slots=True)
 class Connack:
-    """The server's answer to CONNECT; code 0 is yes."""
+    """The server's response to CONNECT; code 0 means accepted."""
 
     code: int
     receive_maximum: int = DEFAULT_RECEIVE_MAXIMUM
@@ -61,7 +61,7 @@ def length_bytes(length: int) -> bytes:
             return bytes(encoded)
 
 
-# Looking up is four times as fast as computing, and nearly every packet is shorter than this.
+# A lookup is four times as fast as the computation, and almost every packet is shorter than this.
 LENGTHS = tuple(length_bytes(length) for length in range(2048))
 
 
@@ -72,7 +72,7 @@ def string(text: str | bytes) -> bytes:
 
 
 def connect(client_id: str, *, level: int, keep_alive_s: int, username: str | None, password: str | None) -> bytes:
-    """A CONNECT with a clean session (section 3.1): what was not acknowledged is kept on our side."""
+    """A CONNECT with a clean session (section 3.1): unacknowledged messages are kept on this side."""
     flags = 0x02 | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
     head = string("MQTT") + bytes((level, flags)) + struct.pack(">H", keep_alive_s)
     body = head + (b"\x00" if level == 5 else b"") + string(client_id)
@@ -81,7 +81,7 @@ def connect(client_id: str, *, level: int, keep_alive_s: int, username: str | No
 
 
 def publish(topic: bytes, packet_id: bytes, payload: bytes, *, qos: int, properties: bytes) -> bytes:
-    """A PUBLISH (section 3.3). `topic` has its length before it; `packet_id` and `properties` may be empty."""
+    """A PUBLISH (section 3.3). `topic` includes its length; `packet_id` and `properties` may be empty."""
     length = len(topic) + len(packet_id) + len(properties) + len(payload)
     remaining = LENGTHS[length] if length < len(LENGTHS) else length_bytes(length)
     return b"".join((b"\x32" if qos else b"\x30", remaining, topic, packet_id, properties, payload))
@@ -93,9 +93,9 @@ def duplicate(packet: bytes) -> bytes:
 
 
 def next_packet(data: bytes | bytearray, start: int) -> tuple[int, int, int] | None:
-    """First byte, start of the body and end of the packet at `start`; None while it is not all there.
+    """First byte, start of the body and end of the packet at `start`; None while it is incomplete.
 
-    Raises ValueError if the length is not one.
+    Raises ValueError if the length is invalid.
     """
     length, shift = 0, 0
     for at in range(start + 1, min(start + 5, len(data))):
@@ -110,7 +110,7 @@ def next_packet(data: bytes | bytearray, start: int) -> tuple[int, int, int] | N
 
 
 def bulk_puback_ids(data: bytes) -> tuple[int, ...] | None:
-    """The packet ids, if `data` is nothing but four-byte PUBACKs, as it mostly is; else None."""
+    """The packet ids, if `data` contains only four-byte PUBACKs, as it usually does; else None."""
     count, rest = divmod(len(data), 4)
     if rest or data[::4].count(PUBACK) != count or data[1::4].count(2) != count:
         return None
@@ -118,7 +118,7 @@ def bulk_puback_ids(data: bytes) -> tuple[int, ...] | None:
 
 
 def decode_connack(body: bytes, level: int) -> Connack:
-    """The answer in a CONNACK's body (section 3.2). Raises ValueError if it is malformed."""
+    """The response in a CONNACK's body (section 3.2). Raises ValueError if it is malformed."""
     if len(body) < 2:
         raise ValueError("the server sent a CONNACK that is too short")
     if level < 5 or len(body) == 2:
@@ -130,7 +130,7 @@ def decode_connack(body: bytes, level: int) -> Connack:
 
 
 def _properties(data: bytes) -> dict[int, int]:
-    """The numbers among the properties; all of them fit behind a one-byte length or a longer one."""
+    """The numeric properties; the length before them may have one byte or more."""
     start = next(at for at in range(len(data)) if not data[at] & 0x80) + 1
     numbers: dict[int, int] = {}
     while start < len(data):

@@ -1,4 +1,4 @@
-"""Publishes what a simulation brings forth, when it is due, and counts."""
+"""Publishes the batches of a simulation when they are due, and counts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FINISH_TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is."""
+    """The progress of a run."""
 
-    event_ms: int  # event time up to which all was handed over
-    behind_s: float  # how much later than due that was, in real time
+    event_ms: int  # event time up to which all messages were passed to the publisher
+    behind_s: float  # how late that was, in real time
 
 
 async def publish_all(
@@ -33,9 +33,9 @@ async def publish_all(
     stop: asyncio.Event,
     report: Callable[[Progress], None],
 ) -> None:
-    """Publish until `duration_s` of event time has passed or `stop` is set, and what is in flight is finished.
+    """Publish until `duration_s` of event time has passed or `stop` is set, and in-flight messages are finished.
 
-    `speed` is event time over real time; None: as fast as the server takes it. `report` is called after each batch.
+    `speed` is event time over real time; None: as fast as the server accepts. `report` is called after each batch.
     """
     topics = [packets.string(topic) for topic in simulation.site.mqtt_topics]
     end_ms = simulation.start_ms + duration_s * 1000 if duration_s is not None else float("inf")
@@ -54,7 +54,7 @@ async def publish_all(
         report(progress)
         if not publisher.has_room:
             await _room_or_stop(publisher, stop)
-        await asyncio.sleep(0)  # lets the sockets be read when nothing else waits
+        await asyncio.sleep(0)  # lets the sockets be read if nothing else waits
     _publish(simulation.rest(), publisher, topics, connections)
     await publisher.finish(FINISH_TIMEOUT_S)
 
@@ -62,7 +62,7 @@ async def publish_all(
 def summary(
     publisher: Publisher, simulation: Simulation, progress: Progress, qos: int, elapsed_s: float
 ) -> dict[str, object]:
-    """What became of the messages, so that loss can be measured from outside; times in seconds and ms UTC."""
+    """The results of the messages, to measure loss independently of the server; times in seconds and ms UTC."""
     counts: Counts = publisher.counts
     cpu_s = time.process_time()
     return {
@@ -109,7 +109,7 @@ async def _wait_until(time_s: float, stop: asyncio.Event) -> None:
 
 
 async def _room_or_stop(publisher: Publisher, stop: asyncio.Event) -> None:
-    """Returns when the publisher has room again, or at `stop`. Raises what `room` raises."""
+    """Wait until the publisher has room again, or until `stop`. Raises what `room` raises."""
     room, stopped = asyncio.ensure_future(publisher.room()), asyncio.ensure_future(stop.wait())
     await asyncio.wait((room, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

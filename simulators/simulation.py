@@ -1,9 +1,9 @@
-"""The fleet at work: a sequence of batches of messages, a function of (fleet, seed, start) and of nothing else.
+"""A running fleet: a sequence of batches of messages, which depends only on (fleet, seed, start).
 
-No clock and no network: whoever publishes decides when. Time moves in slices of 50 ms; a slice's readings are taken
+No clock and no network: the publisher decides when. Time advances in slices of 50 ms; the readings of a slice are taken
 together (numpy over its sensors) and are to be published when the slice ends, so no message is ahead of its own time.
 
-Cost for 100,000 sensors, measured on a virtual machine of 2 cores: under 2 µs a message, most of it formatting JSON.
+Cost for 100,000 sensors, measured on a virtual machine of 2 cores: under 2 µs per message, mostly for formatting JSON.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from store.values.times import NS_PER_MS
 SLICE_S = 0.05
 CLIMATE_STEP_S = 30.0
 WARM_UP_S = 86_400.0
-# What the sensors can show: temperature °C, humidity %, CO2 ppm, soil moisture %.
+# The range of the sensors: temperature °C, humidity %, CO2 ppm, soil moisture %.
 RANGES = np.array([(-40.0, 85.0), (0.0, 100.0), (0.0, 5000.0), (0.0, 100.0)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Messages to publish at `due_ms` (event time): of each the sensor's index in the site, and the payload."""
+    """Messages to publish at `due_ms` (event time): for each one the sensor's index in the site, and the payload."""
 
     due_ms: int
     sensors: list[int]
@@ -67,12 +67,12 @@ class Simulation:
 
     @property
     def labels(self) -> list[Label]:
-        """The labels of all faults so far; one that still lasts still grows."""
+        """The labels of all faults so far; those of current faults still grow."""
         return self._faults.labels
 
     @property
     def next_due_ms(self) -> int:
-        """When the next batch is to be published."""
+        """When the next batch is due."""
         due_ms = self._slice_due_ms
         return min(due_ms, self._late[0][0]) if self._late else due_ms
 
@@ -82,7 +82,7 @@ class Simulation:
         return self.start_ms + round((self._cycle * self.interval_s + end_s) * 1000)
 
     def next_batch(self) -> Batch:
-        """The messages that are due next: a slice's, or late ones that are due before it."""
+        """The next messages: those of a slice, or late ones that are due before it."""
         batch = Batch(self.next_due_ms, [], [])
         if batch.due_ms == self._slice_due_ms:
             part, cycle_s = self._slices[self._slice], self._cycle * self.interval_s
@@ -95,7 +95,7 @@ class Simulation:
         return batch
 
     def rest(self) -> Batch:
-        """The late messages that were still to come when the run ended; to be published at once."""
+        """The late messages that are still pending when the run ends; to be published at once."""
         batch = Batch(self._late[0][0] if self._late else self.start_ms, [], [])
         while self._late:
             self._publish_late(batch)
@@ -131,7 +131,9 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """A part of the interval in which sensors first … last - 1 measure; it ends `end_s` after the interval's begin."""
+    """A part of the interval in which the sensors first … last - 1 measure; it ends `end_s` after the start of the
+    interval.
+    """
 
     first: int
     last: int
@@ -139,7 +141,7 @@ class _Slice:
 
 
 def _slices(phase_s: Floats, interval_s: float) -> list[_Slice]:
-    """The slices of an interval that have a sensor: a small fleet with a long interval has few."""
+    """The slices of an interval that have sensors: a small fleet with a long interval has few."""
     count = max(1, round(interval_s / SLICE_S))
     length_s = interval_s / count
     numbers = np.minimum((phase_s / length_s).astype(np.int64), count - 1)
@@ -151,18 +153,18 @@ def _slices(phase_s: Floats, interval_s: float) -> list[_Slice]:
 
 
 class _Inside:
-    """The climate of all places at any later time: stepped ahead, and in between on a straight line."""
+    """The climate of all places at any later time: advanced in steps, and interpolated linearly between them."""
 
     def __init__(self, weather: Weather, climate: Climate, start_s: float) -> None:
         self._weather, self._climate = weather, climate
-        # A day before the start, so that the state is one the weather brought about and not the one first guessed.
+        # A day before the start, so that the state follows from the weather and not from the initial guess.
         self._time_s = start_s - WARM_UP_S
         while self._time_s < start_s:
             self._step(MAX_STEP_S)
         self._before = self._after = climate.measures()
 
     def at(self, time_s: float) -> Floats:
-        """The four measures of every place, shape (4, places). Times may not go back by more than a step."""
+        """The four measures of every place, shape (4, places). Times may not decrease by more than a step."""
         while self._time_s < time_s:
             self._step(CLIMATE_STEP_S)
             self._before, self._after = self._after, self._climate.measures()

@@ -1,4 +1,4 @@
-"""When a simulation's event time begins: `now`, `-6h`, `2026-06-21T06:00:00Z`."""
+"""The start of a simulation's event time: `now`, `-6h`, `2026-06-21T06:00:00Z`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from store.values.times import parse_rfc3339
 
 
 def parse_start_ns(text: str, now_ns: int) -> int:
-    """Nanoseconds UTC of `now`, of `-6h` (so long before now), or of an RFC 3339 time with its offset."""
+    """Nanoseconds UTC of `now`, of `-6h` (before now), or of an RFC 3339 time with its offset."""
     if text == "now":
         return now_ns
     if text.startswith("-"):

@@ -42,7 +42,7 @@ class Outside:
 
 
 class Weather:
-    """The weather of some regions; `advance` moves it on, in steps of well under an hour."""
+    """The weather of some regions; `advance` advances it, in steps of well under an hour."""
 
     def __init__(self, settings: Outdoors, regions: int, rng: np.random.Generator) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class Weather:
         """The weather at `time_s` (seconds since 1970, UTC), `step_s` after the last call."""
         self._cloud = self._drifted(self._cloud, step_s, CLOUD_TAU_S, 1.0)
         self._deviation_c = self._drifted(self._deviation_c, step_s, DEVIATION_TAU_S, DEVIATION_SD_C)
-        # The logistic curve makes clear and overcast skies more frequent than half-covered ones.
+        # With the logistic curve, clear and overcast skies are more frequent than half-covered ones.
         ratio = min(max(self._settings.cloudiness, 0.01), 0.99)
         cloud = 1 / (1 + np.exp(-2.5 * (self._cloud + np.log(ratio / (1 - ratio)))))
         temperature, night = self._temperature(time_s, cloud)
@@ -78,7 +78,7 @@ class Weather:
         return np.asarray(clear * (1 - 0.75 * cloud**3.4))
 
     def _temperature(self, time_s: float, cloud: Floats) -> tuple[Floats, Floats]:
-        """Now, and in the coming night's coldest hour."""
+        """The current temperature, and that of the coming night's coldest hour."""
         season = -np.cos(2 * np.pi * (_day_of_year(time_s) - 15) / YEAR_DAYS) * np.sign(self._latitude)
         mean = self._settings.mean_temperature + self._settings.season_amplitude * season + self._deviation_c
         swing = self._settings.day_amplitude * (1 - 0.6 * cloud)
