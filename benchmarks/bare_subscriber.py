@@ -1,8 +1,8 @@
-"""The baseline of `brokers.py`: paho as its documentation shows it, counting what comes and doing nothing else.
+"""The baseline of `brokers.py`: paho as in its documentation, which only counts messages.
 
     python benchmarks/bare_subscriber.py 127.0.0.1:1883 5 counted
 
-It subscribes to everything with QoS 1, acknowledges by itself, and writes the count to a file. SIGTERM ends it.
+It subscribes to everything with QoS 1, acknowledges at once, and writes the count to a file. SIGTERM ends it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 
 
 def main(address: str, version: str, counted: Path) -> None:
-    """Count until SIGTERM; the count so far is in the file `counted` about every thousand messages."""
+    """Count until SIGTERM; the count is written to the file `counted` about every thousand messages."""
     is_v5 = version == "5"
     client = paho.Client(CallbackAPIVersion.VERSION2, "bare", protocol=paho.MQTTv5 if is_v5 else paho.MQTTv311)
     count = 0

@@ -1,11 +1,11 @@
-"""Messages/s and CPU through Mosquitto into our gateway, beside a bare paho subscriber that only counts.
+"""Messages/s and CPU through Mosquitto into our gateway, compared with a bare paho subscriber that only counts.
 
     .venv/bin/python benchmarks/brokers.py [-s SECONDS] [--rate N]
 
-Both take what the fast sender publishes to Mosquitto (QoS 1), flat out or at a rate, one after the other in the same
-run, on a Mosquitto of their own. The gateway writes to its log and acknowledges after the fsync; the bare subscriber
-acknowledges at once. The rate is that of the subscriber, from its first thousand messages to its last; `cores` says who
-used the machine meanwhile.
+Both receive what the fast sender publishes to Mosquitto (QoS 1), at full speed or at a rate, one after the other in the
+same run, each with its own Mosquitto. The gateway writes to its log and acknowledges after the fsync; the bare
+subscriber acknowledges at once. The rate is that of the subscriber, from its first thousand messages to its last;
+`cores` shows which processes used the machine.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Count = Callable[[], int | None]
 
 @contextmanager
 def bare(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]]:
-    """The bare subscriber: its pid, and what it has counted (None: it is not subscribed yet)."""
+    """Start the bare subscriber; returns its pid, and its count (None: not subscribed yet)."""
     counted = folder / "counted"
 
     def count() -> int | None:
@@ -50,7 +50,7 @@ def bare(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]
 
 @contextmanager
 def gateway(folder: Path, address: str, version: str) -> Iterator[tuple[int, Count]]:
-    """Our gateway with its log on disk: its pid, and what it has acknowledged."""
+    """Start our gateway with its log on disk; returns its pid, and its number of acknowledged messages."""
     config = folder / "streamgauge.yaml"
     broker = {"url": f"mqtt://{address}", "topics": ["#"], "version": version}
     config.write_text(json.dumps({"listener": {"address": "127.0.0.1:0"}, "brokers": [broker]}))

@@ -1,4 +1,4 @@
-"""What the benchmarks run against: the product with 10 accounts and rules, or Mosquitto alone; with CPU and memory."""
+"""The systems under test: the product with 10 accounts and rules, or Mosquitto alone; with their CPU and memory."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def user(number: int) -> str:
 
 
 def password(number: int) -> str:
-    """Its password."""
+    """The password of that account."""
     return f"secret-{number}"
 
 
 def token(number: int) -> str:
-    """Its HTTP token."""
+    """The HTTP token of that account."""
     return f"token-of-farm-{number}"
 
 
@@ -82,7 +82,7 @@ def config(webhook_port: int) -> str:
 
 
 class WebhookReceiver:
-    """Takes webhooks; `arrived_s` holds the monotonic time at which each probe's alert came, by its sensor."""
+    """Receives webhooks; `arrived_s` has the monotonic time at which each probe's alert arrived, by its sensor."""
 
     def __init__(self) -> None:
         self.arrived_s: dict[str, float] = {}
@@ -113,7 +113,7 @@ class WebhookReceiver:
 
 @dataclass
 class Usage:
-    """CPU seconds and peak memory by process name, sampled until stopped. A restarted process goes on counting."""
+    """CPU seconds and peak memory by process name, sampled until stopped. A restarted process continues its count."""
 
     pids: dict[str, int]
     cpu_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -159,7 +159,7 @@ def product(folder: Path, receiver: WebhookReceiver) -> Iterator[Product]:
 
 @contextmanager
 def mosquitto(folder: Path, settings: str = "") -> Iterator[tuple[str, int] | None]:
-    """Mosquitto on a free port, as (address, pid); None where it is not installed."""
+    """Mosquitto on a free port, as (address, pid); None if it is not installed."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
         yield None

@@ -1,13 +1,13 @@
-r"""Publishes QoS 1 messages as fast as wanted, for less CPU than any server needs to take them in.
+r"""Publishes QoS 1 messages at any rate, with less CPU than a server needs to receive them.
 
     python benchmarks/fast_sender.py --mqtt 127.0.0.1:1883 --rate 20000 --seconds 30
     python benchmarks/fast_sender.py --connections 10000 --rate 20000 --accounts 10
     python benchmarks/fast_sender.py --connections 200 --rate 5000 --tables 10 --ids --late 0.05 --resend 0.01 \
         --acked-ids acked.npy --unknown-ids unknown.npy
 
-MQTT 3.1.1. Sensors are shuffled, and each belongs to one connection; connection n has the account n % accounts. A
-connection that is lost is opened again, and what was in flight on it is sent again (DUP). The result is JSON. An id was
-either acknowledged or is *unknown*: sent, and no PUBACK seen, so that it may be stored or not.
+MQTT 3.1.1. Sensors are shuffled, and each belongs to one connection; connection n has the account n % accounts. A lost
+connection is opened again, and its in-flight messages are sent again (DUP). The result is JSON. An id is either
+acknowledged or *unknown*: sent without a PUBACK, so that it may be stored or not.
 
 Exit codes: 0 all acknowledged, 1 some ids are unknown at the end, 2 wrong usage, 3 the server cannot be reached.
 """
@@ -32,9 +32,11 @@ from sending.window import OutOfOrder, Window
 from simulators import packets
 
 BULK_WINDOW, DEVICE_WINDOW = 2000, 16
-BULK_CONNECTIONS = 1000  # from here on they are devices
+BULK_CONNECTIONS = 1000  # more connections represent devices
 TICK_S = 0.004  # at a given rate, messages are written this often
-READ_EVERY_S = 0.001  # and PUBACKs read so often: many at once cost less, and latencies are at most so much too long
+READ_EVERY_S = (
+    0.001  # the interval of reading PUBACKs: many together cost less, and latencies are overestimated by at most this
+)
 MOST_PER_ROUND = 4000
 
 
@@ -43,7 +45,7 @@ class Unreachable(Exception):
 
 
 class Sender:
-    """One run: `run` publishes, `result` tells."""
+    """One run: `run` publishes, `result` has the results."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -70,7 +72,7 @@ class Sender:
         self._began_cpu_s = 0.0
 
     def run(self) -> None:
-        """Open all connections, publish, and wait for what is in flight. Raises Unreachable, Refused, OutOfOrder."""
+        """Open all connections, publish, and wait for in-flight messages. Raises Unreachable, Refused, OutOfOrder."""
         self._open_all()
         self._began_s, self._began_cpu_s = time.monotonic(), time.process_time()
         while not self._stopped and not self._is_done():
@@ -89,11 +91,11 @@ class Sender:
         self._sockets.close()
 
     def stop(self, *_: object) -> None:
-        """Publish no more; `run` returns when what is in flight is acknowledged."""
+        """Stop publishing; `run` returns when in-flight messages are acknowledged."""
         self._stopped = True
 
     def result(self) -> dict[str, object]:
-        """What was sent and acknowledged, at which cost."""
+        """What was sent and acknowledged, and its cost."""
         window, usage = self.window, resource.getrusage(resource.RUSAGE_SELF)
         elapsed_s = self._ended_s - self._began_s
         cpu_s = time.process_time() - self._began_cpu_s  # of publishing, without preparing and connecting
@@ -141,7 +143,7 @@ class Sender:
         return int(elapsed_s * self._options.rate)
 
     def _send_round(self) -> bool:
-        """Write what is due and allowed; whether that was as much as was due."""
+        """Write the messages that are due and allowed; returns whether these were all that are due."""
         due = self._due() - self.window.packets if self._options.rate else MOST_PER_ROUND
         if self._options.messages is not None:
             due = min(due, self._options.messages - self.window.numbers)
@@ -161,7 +163,7 @@ class Sender:
         return int(counts.sum()) == due
 
     def _share(self, due: int) -> tuple[Ints, Ints]:
-        """Who sends how many of `due` messages: in turns, as far as windows and sockets allow."""
+        """How many of `due` messages each connection sends: in turns, as far as windows and sockets allow."""
         n = self._options.connections
         each, rest = divmod(due, n)
         if each:
@@ -292,7 +294,7 @@ def _write_ids(file: Path | None, ids: Ints) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as the command line says; the exit code."""
+    """Run with these arguments; returns the exit code."""
     options = _options(arguments)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""What the fast sender itself costs, against a server that does nothing but answer; prints a table.
+"""The cost of the fast sender itself, with a server that only answers; prints a table.
 
 python benchmarks/fast_sender_cost.py [--seconds 5]
 """
@@ -35,7 +35,7 @@ async def serve(port: asyncio.Future[int], end: asyncio.Event) -> None:
 
 
 async def measure(seconds: float) -> None:
-    """Run the cases one after the other, and print what each cost."""
+    """Run the cases one after the other, and print the cost of each."""
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     end = asyncio.Event()
     serving = asyncio.create_task(serve(port, end))

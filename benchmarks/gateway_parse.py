@@ -1,9 +1,10 @@
-"""What the listener costs: CPU time of the gateway per message, parse and PUBACK, with a log that takes all at once.
+"""The cost of the listener: CPU time of the gateway per message, parse and PUBACK, with a log that is durable at once.
 
     .venv/bin/python benchmarks/gateway_parse.py [--seconds 3] [--connections 5000]
 
-The gateway runs in a process of its own, so that its CPU time is its alone; the sender's packets are encoded before.
-*bulk*: 20 connections, each with a window of 500 messages. *single*: many connections, one message at a time on each.
+The gateway runs in its own process, so that its CPU time is measured alone; the sender's packets are encoded
+beforehand. *bulk*: 20 connections, each with a window of 500 messages. *single*: many connections, one message at a
+time on each.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class NullAppender:
 
 
 def gateway(pipe: Connection) -> None:
-    """The process under measure: tells its port, and its CPU seconds and memory whenever asked."""
+    """The measured process: sends its port, and its CPU seconds and memory on request."""
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -71,7 +72,7 @@ def gateway(pipe: Connection) -> None:
 
 
 class Device:
-    """One connection, with `window` messages under way at most."""
+    """One connection, with at most `window` messages in flight."""
 
     def __init__(self, port: int, number: int, version: Version, window: int) -> None:
         ids = range(1, window + 1)
@@ -85,12 +86,12 @@ class Device:
         assert len(connack) == 2 + connack[1], connack
 
     def send(self) -> None:
-        """A whole window."""
+        """Send a whole window."""
         self.socket.sendall(self.burst)
         self.owed_bytes = self.window * PUBACK_BYTES
 
     def received(self) -> int:
-        """Messages acknowledged when the window is through; 0 before."""
+        """The number of messages acknowledged when the window is complete; 0 before."""
         self.owed_bytes -= len(self.socket.recv(1 << 16))
         return 0 if self.owed_bytes else self.window
 

@@ -1,11 +1,11 @@
-"""Workers on Kafka: what a second one brings, and how soon another takes over from one that is killed.
+"""Workers on Kafka: the gain from a second one, and how soon another takes over from one that is killed.
 
     .venv/bin/python benchmarks/group.py                      # about 3 minutes; needs Java and Maven
     .venv/bin/python benchmarks/group.py --messages 400000
 
-*drain*: messages are acknowledged into Kafka while no worker runs; then one worker (the baseline), or two, work them
-off, rules on: messages/s from the first that is normalised to the last that is stored. *take-over*: of two workers
-under load one is SIGKILLed; seconds until a query of the other counts everything acknowledged before the kill, and
+*drain*: messages are acknowledged into Kafka while no worker runs; then one worker (the baseline), or two, process
+them, with rules: messages/s from the first that is normalised to the last that is stored. *take-over*: one of two
+workers under load is SIGKILLed; seconds until a query of the other counts everything acknowledged before the kill, and
 until one counts a message acknowledged after it.
 """
 
@@ -85,7 +85,7 @@ def group(broker: Broker, workers: int) -> Iterator[GroupProduct]:
 
 
 def send(product: GroupProduct, seconds: float, rate: int) -> dict[str, Any]:
-    """Publish and wait for every PUBACK; what the sender counted."""
+    """Publish and wait for every PUBACK; returns the sender's counts."""
     options = {
         "--mqtt": product.mqtt, "--rate": rate, "--seconds": seconds, "--connections": 20,
         "--sensors": 100_000, "--drain": 120,
@@ -97,7 +97,7 @@ def send(product: GroupProduct, seconds: float, rate: int) -> dict[str, Any]:
 
 
 def drain(broker: Broker, workers: int, messages: int) -> dict[str, float]:
-    """How fast so many workers process what the log holds."""
+    """How fast `workers` workers process the messages in the log."""
     with group(broker, workers) as product:
         for gateway in product.gateways:
             gateway.start()
@@ -138,7 +138,7 @@ def cpu(parts: list[Part]) -> float:
 
 
 def normalised(worker: Part) -> float:
-    """How many messages it has normalised."""
+    """The number of messages that it has normalised."""
     try:
         with urllib.request.urlopen(f"http://{worker.http}/metrics", timeout=10) as answer:
             text = answer.read().decode()
@@ -148,7 +148,7 @@ def normalised(worker: Part) -> float:
 
 
 def behind(worker: Part) -> int:
-    """How many frames it has to apply."""
+    """The number of frames that it has not applied yet."""
     try:
         with worker.client() as client:
             return int(client.get("readyz")["frames_behind"])
@@ -157,7 +157,7 @@ def behind(worker: Part) -> int:
 
 
 def count(worker: Part) -> int:
-    """How many rows it answers that there are; -1 while it cannot tell."""
+    """The number of rows that it returns; -1 while it cannot answer."""
     sql = 'SELECT COUNT(*) AS n FROM "agriculture"."readings"'
     try:
         with worker.client() as client:
@@ -167,7 +167,7 @@ def count(worker: Part) -> int:
 
 
 def take_over(broker: Broker, kills: int) -> list[tuple[float, float]]:
-    """(seconds until the old rows, until a new one are answered) after each kill."""
+    """(seconds until old rows are answered, seconds until a new one is) after each kill."""
     found = []
     with group(broker, 2) as product:
         product.start()
@@ -189,7 +189,7 @@ def take_over(broker: Broker, kills: int) -> list[tuple[float, float]]:
 
 
 def print_drain(one: dict[str, float], two: dict[str, float]) -> None:
-    """One worker beside two."""
+    """One worker compared with two."""
     print(f"\ndrain, {PARTITIONS} partitions, on {psutil.cpu_count()} cores that Kafka shares")
     print(f"  {'':36} {'one worker':>12} {'two workers':>12} {'ratio':>8}")
     for name, result in one.items():
@@ -197,7 +197,7 @@ def print_drain(one: dict[str, float], two: dict[str, float]) -> None:
 
 
 def print_takeover(found: list[tuple[float, float]]) -> None:
-    """Of each kill."""
+    """The results of each kill."""
     print("\ntake-over after SIGKILL, s (a worker not heard of for 6 s is given up)")
     print(f"  {'everything from before is answered':36} " + "  ".join(f"{old_s:6.1f}" for old_s, _ in found))
     print(f"  {'a message from after is answered':36} " + "  ".join(f"{new_s:6.1f}" for _, new_s in found))

@@ -1,6 +1,6 @@
-"""What the embedded log costs: `python benchmarks/log_append.py [folder]`; a table, in about 15 seconds.
+"""The cost of the embedded log: `python benchmarks/log_append.py [folder]`; a table, in about 15 seconds.
 
-Numbers follow the disk under the folder (fsync) and whatever else the machine does.
+The numbers depend on the disk under the folder (fsync) and on the load of the machine.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def row(what: str, value: float, unit: str, cpu_s: float | None = None, per: int
 
 
 def percentile(values: Sequence[float], ratio: float) -> float:
-    """The value below which `ratio` of `values` lie."""
+    """The value below which `ratio` of `values` are."""
     return sorted(values)[int(len(values) * ratio)]
 
 
 async def flat_out(appender: LocalAppender, waiting: int) -> None:
-    """Appends as fast as the disk takes them, with so many waiting at any time."""
+    """Append as fast as the disk allows, with `waiting` appends pending at any time."""
 
     async def one(count: int) -> None:
         for _ in range(count):
@@ -67,7 +67,7 @@ async def paced(appender: LocalAppender) -> None:
 
 
 async def consume(appender: LocalAppender, url: str, end: int) -> None:
-    """An agent that catches up, then waits, then sees single appends."""
+    """An agent that catches up, then waits, then receives single appends."""
     app = new_app(LogUse(LogSettings(url), lambda _: 0))
     caught_up = asyncio.Event()
     visible_ms: list[float] = []
@@ -85,7 +85,7 @@ async def consume(appender: LocalAppender, url: str, end: int) -> None:
         await caught_up.wait()
         seconds, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_s
         row("events of 60 KB, log to agent, start included", end / seconds, "a second", cpu_s, end)
-        await asyncio.sleep(1.5)  # until it looks less often
+        await asyncio.sleep(1.5)  # until it polls less often
         cpu_s = time.process_time()
         await asyncio.sleep(IDLE_S)
         row("waiting for messages", (time.process_time() - cpu_s) / IDLE_S * 100, "% of a core")
@@ -98,7 +98,7 @@ async def consume(appender: LocalAppender, url: str, end: int) -> None:
 
 
 def trim(folder: Path) -> None:
-    """Removal of everything."""
+    """Remove everything."""
     admin = LocalAdmin(folder)
     extent = admin.extent(READINGS)
     start_s, cpu_s = time.perf_counter(), time.process_time()

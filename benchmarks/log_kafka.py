@@ -1,6 +1,6 @@
-"""Kafka's log beside the embedded one: `python benchmarks/log_kafka.py`; a table, in about 30 seconds with the start.
+"""Kafka's log compared with the embedded one: `python benchmarks/log_kafka.py`; a table, in about 30 seconds.
 
-Starts the tests' Kafka (one broker on this machine, which takes its share of the cores). CPU is that of this process.
+Starts the tests' Kafka (one broker on this machine, which also uses its cores). CPU is that of this process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
 from tests.support.kafka_broker import running_broker
 
-# Half noise, half zeros: about what JSON readings give a compressor.
+# Half noise, half zeros: compresses about as well as JSON readings.
 FRAME = os.urandom(30_000) + bytes(30_000)
 APPENDS = 2_000
 WAITING = 16
@@ -60,7 +60,7 @@ async def measure(name: str, log: LogSettings) -> None:
 
 
 async def consume(name: str, log: LogSettings) -> None:
-    """An agent that goes through what was appended."""
+    """An agent that reads all appended messages."""
     app = new_app(LogUse(log, lambda _: None))
     done = asyncio.Event()
     count = 0

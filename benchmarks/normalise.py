@@ -1,4 +1,4 @@
-"""What it costs to turn frames into record batches, in µs a message, beside a plain loop of json.loads over them.
+"""The cost of turning frames into record batches, in µs per message, compared with a plain loop of json.loads.
 
 The reference load: frames of 400 messages of 10 accounts, one object with `ts` and 4 measures each, 100,000 sensors in
 random order. Run: .venv/bin/python benchmarks/normalise.py [--frames N]
@@ -80,7 +80,7 @@ def us_a_message(work: Callable[[], object], messages: int, repeats: int = 3) ->
 
 
 def split(normaliser: Normaliser, frames: list[tuple[int, Frame]], together: int) -> None:
-    """Normalise so many frames at once."""
+    """Normalise `together` frames at once."""
     for start in range(0, len(frames), together):
         normaliser.normalise_many(frames[start : start + together])
 

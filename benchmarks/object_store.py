@@ -1,9 +1,9 @@
-"""What the store asks of a bucket: requests and time of flushes, queries and merges, beside the same in a folder.
+"""The requests of the store to a bucket: number and time for flushes, queries and merges, compared with a folder.
 
     python benchmarks/object_store.py
 
-The bucket is moto's on this machine, one request at a time: the requests are those that S3 would get, the times are
-not S3's.
+The bucket is moto's on this machine, with one request at a time: the requests are those that S3 would get, the times
+are not S3's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS = 1_000
 
 
 class Bench:
-    """One store, fed and asked."""
+    """One store with its load and queries."""
 
     def __init__(self, server: S3Server, url: str | None) -> None:
         self._server = server
@@ -42,7 +42,7 @@ class Bench:
         self.open()
 
     def open(self) -> None:
-        """As after a restart."""
+        """Open it as after a restart."""
         self.store = Store.open(
             self._folder,
             magnetic_url=self._url,
@@ -52,25 +52,25 @@ class Bench:
         )
 
     def write(self) -> None:
-        """A thousand rows, one of each series."""
+        """Write a thousand rows, one of each series."""
         rows = [Row((("s", str(n)),), T0 + self._offset * 1000 + n, (("v", 1.0),)) for n in range(ROWS)]
         self.store.apply(batch_of(self.store.registry.of(TABLE), PARTITION, [self._offset] * ROWS, rows))
         self.store.advance(PARTITION, self._offset)
         self._offset += 1
 
     def ask(self, **selection: object) -> None:
-        """The average of what is selected."""
+        """The average of the selected rows."""
         with self.store.snapshot(TABLE.account) as snapshot:
             source = snapshot.source(TABLE, **selection)  # type: ignore[arg-type]
             snapshot.execute(f"SELECT count(*), avg(v) FROM {source}")
 
     def merge(self) -> None:
-        """All files into one."""
+        """Compact all files into one."""
         table = self.store.all_tables()[0]
         table.rewrite(table.files())
 
     def cost(self, what: str, work: Callable[[], object]) -> None:
-        """Do it, and print what it took."""
+        """Do the work, and print its cost."""
         before, began = len(self._server.requests()), time.perf_counter()
         work()
         took_ms = (time.perf_counter() - began) * 1000

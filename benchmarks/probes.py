@@ -1,4 +1,4 @@
-"""What a user sees while the load runs: probes from PUBLISH to PUBACK, queryable and webhook; dashboard queries."""
+"""Latencies for users under load: probes from PUBLISH to PUBACK, queryable and webhook; dashboard queries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def percentiles_ms(seconds: list[float]) -> str:
 
 
 class Prober:
-    """Publishes single messages of account 0, and times until each is acknowledged, queryable, and at the webhook."""
+    """Publishes single messages of account 0, and measures the time until each is acknowledged, queryable, and at the
+    webhook.
+    """
 
     def __init__(self, product: Product, receiver: WebhookReceiver) -> None:
         self._receiver = receiver
@@ -54,7 +56,7 @@ class Prober:
         return [arrived_s[sensor] - sent_s for sensor, sent_s in self._sent_s.items() if sensor in arrived_s]
 
     def probe(self, timeout_s: float = PROBE_TIMEOUT_S) -> float:
-        """Publish one message; the seconds until it was queryable. Raises AssertionError after `timeout_s`."""
+        """Publish one message; returns the seconds until it was queryable. Raises AssertionError after `timeout_s`."""
         sensor = f"p-{next(self._numbers):06}"
         payload = json.dumps({"ts": time.time_ns(), "alarm": 1.0})
         began_s = self._sent_s[sensor] = time.monotonic()
@@ -83,7 +85,7 @@ class Prober:
 
 @dataclass
 class Repeated(threading.Thread):
-    """Calls a function again and again, so many times a second, until stopped; keeps how long each call took."""
+    """Calls a function at a fixed rate until stopped; keeps the duration of each call."""
 
     function: object
     every_s: float
@@ -98,7 +100,7 @@ class Repeated(threading.Thread):
         return id(self)
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Run until `stop`."""
         assert callable(self.function)
         next_s = time.monotonic()
         while not self._stopping.is_set():
@@ -112,13 +114,15 @@ class Repeated(threading.Thread):
             self._stopping.wait(max(0.0, next_s - time.monotonic()))
 
     def stop(self) -> None:
-        """End after the call under way."""
+        """Stop after the current call."""
         self._stopping.set()
         self.join()
 
 
 class Dashboard:
-    """Asks for zone averages as a dashboard does: the last five minutes of a zone, by ten seconds; accounts in turn."""
+    """Asks for zone averages as a dashboard does: the last five minutes of a zone, in bins of ten seconds; accounts in
+    turn.
+    """
 
     def __init__(self, product: Product) -> None:
         self._clients = [product.client(token(number)) for number in range(ACCOUNTS)]

@@ -1,4 +1,4 @@
-"""Importing this makes `tests.support` importable: what the tests and the benchmarks stand on."""
+"""Importing this makes `tests.support`, which tests and benchmarks share, importable."""
 
 import sys
 from pathlib import Path

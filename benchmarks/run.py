@@ -1,12 +1,13 @@
-"""The reference load, from MQTT QoS 1 to queryable, rules on, zone averages asked all the while: one table of results.
+"""The reference load, from MQTT QoS 1 to queryable, with rules and constant queries of zone averages: one table of
+results.
 
     make bench                                      # everything, about 6 minutes
     .venv/bin/python benchmarks/run.py -s 20 bulk   # one of: bulk, devices, flat, recovery
 
-100,000 sensors of 10 accounts, 4 measures a message, shuffled. `bulk`: 20,000 messages/s over 20 connections.
-`devices`: the same over 10,000. `flat`: as much as it takes. `recovery`: the worker is SIGKILLed under the bulk load.
-The baseline is Mosquitto, if it is installed, under the same senders in the same run: a broker that acknowledges the
-messages and keeps none of them.
+100,000 sensors of 10 accounts, 4 measures per message, shuffled. `bulk`: 20,000 messages/s over 20 connections.
+`devices`: the same over 10,000. `flat`: as much as possible. `recovery`: the worker is SIGKILLed under the bulk load.
+The baseline is Mosquitto, if it is installed, with the same senders in the same run: a broker that acknowledges the
+messages and stores none of them.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def run_mosquitto(scenario: str, seconds: float) -> dict[str, float] | None:
 
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the sender counted."""
+    """The sender's counts."""
     output, _ = process.communicate()
     result: dict[str, Any] = json.loads(output)
     return result
@@ -115,7 +116,7 @@ def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
         queries = Repeated(dashboard.ask, 1 / QUERIES_PER_S)
         usage = Usage({name: started.pid(name) for name in ("gateway", "worker")})
         sender = send(started.mqtt, scenario, seconds, ACCOUNTS)
-        time.sleep(min(10.0, seconds / 4))  # the first messages of 100,000 sensors are slower: not what is measured
+        time.sleep(min(10.0, seconds / 4))  # the first messages of 100,000 sensors are slower, and not measured
         probes.start()
         queries.start()
         results: dict[str, float | str] = {}
@@ -139,7 +140,7 @@ def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
             "behind after the load, s": behind_s,
             "peak RSS, MiB": sum(usage.peak_rss.values()) / MIB,
         }
-        if scenario != "recovery":  # a killed process's seconds are gone
+        if scenario != "recovery":  # the CPU seconds of a killed process are lost
             for name, cpu_s in usage.cpu_s.items():
                 results[f"CPU s per 100,000, {name}"] = cpu_s / sent["packets"] * 100_000
             results["CPU s per 100,000, in all"] = sum(usage.cpu_s.values()) / sent["packets"] * 100_000
@@ -148,7 +149,9 @@ def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
 
 
 def recover(started: Product, prober: Prober, seconds: float) -> dict[str, float | str]:
-    """SIGKILL the worker in mid-load; the time until a message sent after it is queryable, and the lag below 1 s."""
+    """SIGKILL the worker under load; returns the time until a message sent after it is queryable, and until the lag is
+    below 1 s.
+    """
     time.sleep(seconds / 2)
     began_s = time.monotonic()
     started.kill("worker")
@@ -172,7 +175,7 @@ def caught_up_s(started: Product, began_s: float) -> float:
 
 
 def print_table(measured: dict[str, float | str], baseline: dict[str, float] | None) -> None:
-    """The results beside the baseline's, with ratios."""
+    """The results next to the baseline's, with ratios."""
     print(f"  {'':44} {'streamgauge':>14} {'mosquitto':>12} {'ratio':>8}")
     for name, result in measured.items():
         if isinstance(result, str):

@@ -1,9 +1,9 @@
-"""What the store costs, without the rest: apply, flush, seal, and zone averages over what is in RAM and in Parquet.
+"""The cost of the store alone: apply, flush, seal, and zone averages over rows in RAM and in Parquet.
 
     .venv/bin/python benchmarks/store_apply.py [--rows 10000000]
 
-Ten tables of 10,000 series, 4 measures of one decimal, 2,000 rows/s of event time each, as in the reference load. CPU
-is of the whole process (DuckDB's threads too). Numbers of a busy machine are noisy.
+Ten tables of 10,000 series, 4 measures with one decimal, 2,000 rows/s of event time each, as in the reference load. CPU
+is that of the whole process (DuckDB's threads too). Numbers of a busy machine are noisy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T0 = 1_795_000_000_000_000_000
 
 
 class Load:
-    """Feeds a store with rows whose event time goes on from call to call."""
+    """Feeds a store with rows whose event time continues from call to call."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -85,7 +85,7 @@ class Load:
 
 
 def cost(name: str, work: Callable[[], object], rows: int) -> None:
-    """Print what `work` took."""
+    """Print the cost of `work`."""
     started, cpu_started = time.perf_counter(), time.process_time()
     work()
     cpu = time.process_time() - cpu_started
@@ -93,7 +93,7 @@ def cost(name: str, work: Callable[[], object], rows: int) -> None:
 
 
 def averages(store: Store, table: TableId, name: str, **bounds: object) -> None:
-    """Print what the averages of zones take."""
+    """Print the time of zone averages."""
     walls = []
     for _ in range(5):
         started = time.perf_counter()
@@ -107,7 +107,7 @@ def averages(store: Store, table: TableId, name: str, **bounds: object) -> None:
 
 
 def opened(folder: Path) -> Store:
-    """The store there."""
+    """The store in this folder."""
     return Store.open(
         folder,
         memory_limit_bytes=1 << 30,

@@ -1,4 +1,5 @@
-"""What TLS on the listener costs: the gateway's CPU for bulk connections, a handshake, and memory, beside plain TCP.
+"""The cost of TLS on the listener compared with plain TCP: the gateway's CPU for bulk connections, handshakes, and
+memory.
 
 python benchmarks/tls_cost.py [--seconds 10] [--rate 20000] [--handshakes 500]
 
@@ -28,7 +29,7 @@ CONNACK_BYTES = 4
 
 
 def certificates(folder: Path) -> Path:
-    """Files of a server in `folder`, and the file of its authority."""
+    """Files of a server in `folder`, and the file of its CA."""
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
     issued.private_key_pem.write_to_path(str(folder / "server.key"))
@@ -38,7 +39,7 @@ def certificates(folder: Path) -> Path:
 
 
 def cpu_s(gateway: psutil.Process) -> float:
-    """What it has used."""
+    """The CPU seconds of the gateway."""
     times = gateway.cpu_times()
     return float(times.user + times.system)
 

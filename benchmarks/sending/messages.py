@@ -1,7 +1,8 @@
 """PUBLISH packets of a whole batch at once: templates with every field at a fixed column, patched by numpy.
 
-Names and numbers have a fixed width, so all packets of a run have one length. What a message says is a function of its
-number, its sensor and its time, so nothing but these need be kept to write it again, and a checker can compute it too:
+Names and numbers have a fixed width, so all packets of a run have the same length. The content of a message is a
+function of its number, its sensor and its time, so only these are kept to send it again, and a checker can compute it
+too:
 
     h = number * 2654435761 mod 2^32
     temperature   = (1800 + sensor % 400 + h % 100) / 100
@@ -26,7 +27,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 REGIONS = 30
 GREENHOUSES = 10  # in each region
 ZONES = 4  # in each greenhouse
-FIRST_ID = 1_000_000_000  # ten digits, and so have all that follow
+FIRST_ID = 1_000_000_000  # ten digits, like all later ones
 HOT_C = 45.0
 _PAYLOAD = '{"ts":%(ts)s,"temperature":%(temperature)s,"humidity":%(humidity)s,"co2":%(co2)s,"soil_moisture":%(soil)s'
 _BLANKS = {"ts": "0" * 13, "temperature": "00.00", "humidity": "00.01", "co2": "000", "soil": "00.0"}
@@ -38,7 +39,7 @@ _TENTHS = np.array([list(b"%04.1f" % (number / 10)) for number in range(1000)], 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is published: by how many sensors, to how many tables, with ids or without.
+    """What is published: the number of sensors and tables, with ids or without.
 
     prefix  first level of the MQTT topic; with several tables `-00`, `-01` … is appended
     hot     ratio of messages whose temperature is `HOT_C`
@@ -57,7 +58,7 @@ class Shape:
         return [name + "/{region}/{greenhouse}/{zone}/{sensor}" for name in names]
 
     def topic(self, sensor: int) -> str:
-        """The MQTT topic of a sensor; its region is sensor % 30, so each of ten accounts has regions of its own."""
+        """The MQTT topic of a sensor. Its region is sensor % 30, so each of ten accounts has its own regions."""
         region, rest = sensor % REGIONS, sensor // REGIONS
         table, rest = rest % self.tables, rest // self.tables
         zone, greenhouse = rest % ZONES, region * GREENHOUSES + rest // ZONES % GREENHOUSES
@@ -110,7 +111,7 @@ class Messages:
         return out
 
     def is_hot(self, number: Ints) -> npt.NDArray[np.bool_]:
-        """Which messages have the temperature `HOT_C`; spread evenly by another multiplier than the values'."""
+        """Which messages have the temperature `HOT_C`; spread evenly by another multiplier than the values."""
         return np.asarray((number * 2_246_822_519) & 0xFFFF_FFFF < round(self._shape.hot * 2**32))
 
     @staticmethod

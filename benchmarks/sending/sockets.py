@@ -1,4 +1,4 @@
-"""Many MQTT connections on one epoll: opened, opened again when lost, written and read without blocking."""
+"""Many MQTT connections on one epoll: opened, opened again after a loss, written and read without blocking."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ KEEP_ALIVE_S = 600
 
 
 class Refused(Exception):
-    """The server refused CONNECT in a way that trying again does not correct."""
+    """The server refused CONNECT in a way that a retry does not correct."""
 
 
 class State(IntEnum):
-    """Of one connection; only a READY one publishes."""
+    """The state of one connection; only a READY one publishes."""
 
     DOWN = 0
     OPENING = 1  # TCP connect, or waiting for CONNACK
@@ -34,7 +34,7 @@ class State(IntEnum):
 
 
 class Sockets:
-    """The connections by number. `on_ready` is called when one has its CONNACK, to send again what is in flight."""
+    """The connections by number. `on_ready` is called after a CONNACK, to send in-flight messages again."""
 
     def __init__(self, address: tuple[str, int], connects: list[bytes], on_ready: Callable[[int], None]) -> None:
         self._address, self._connects, self._on_ready = address, connects, on_ready
@@ -52,17 +52,17 @@ class Sockets:
 
     @property
     def ready(self) -> int:
-        """How many connections can publish."""
+        """The number of connections that can publish."""
         return int((self.state >= State.READY).sum())
 
     def open_due(self) -> None:
-        """Begin to open connections whose time has come, not too many at once."""
+        """Start to open connections that are due, a limited number at once."""
         now_s = time.monotonic()
         while self._due and self._due[0][0] <= now_s and self._opening < OPENING_AT_ONCE:
             self._open(heapq.heappop(self._due)[1])
 
     def write(self, number: int, data: bytes | memoryview) -> None:
-        """Write to a ready connection; what its socket does not take is kept, and it is blocked meanwhile."""
+        """Write to a ready connection; what its socket does not accept is kept, and it is blocked meanwhile."""
         if number in self._unsent:
             self._unsent[number] += data
             return
@@ -82,7 +82,7 @@ class Sockets:
             self._epoll.modify(sock, select.EPOLLIN | select.EPOLLOUT)
 
     def poll(self, timeout_s: float) -> tuple[list[int], list[bytes]]:
-        """Wait for the network; whole PUBACKs that came, as (connection, bytes) with each connection at most once."""
+        """Wait for the network; returns complete PUBACKs, as (connection, bytes) with each connection at most once."""
         numbers: list[int] = []
         received: list[bytes] = []
         for descriptor, events in self._epoll.poll(timeout_s, len(self._connects)):
@@ -97,7 +97,7 @@ class Sockets:
         return numbers, received
 
     def close(self) -> None:
-        """Say DISCONNECT on every connection, and close it."""
+        """Send DISCONNECT on every connection, and close it."""
         for number, sock in enumerate(self._sockets):
             if sock is not None:
                 if self.state[number] == State.READY:
@@ -129,7 +129,7 @@ class Sockets:
             self.write(number, data)
 
     def _read(self, number: int) -> bytes:
-        """Whole PUBACKs that a connection sent; its CONNACK is taken here."""
+        """Complete PUBACKs of a connection; processes its CONNACK."""
         sock = self._sockets[number]
         if sock is None:
             return b""

@@ -1,8 +1,8 @@
-"""What is in flight on each connection: a ring per connection, so that acknowledging is arithmetic on arrays.
+"""In-flight messages of each connection: a ring per connection, so that acknowledging is arithmetic on arrays.
 
-Messages of a connection are numbered by *sequence*, its packet id is sequence mod window + 1. A server must acknowledge
-in the order it received ([MQTT-4.6.0-2]), so what is in flight is always the range tail … head, and after a reconnect
-that range is what must be sent again.
+Messages of a connection are numbered by *sequence*; the packet id is sequence mod window + 1. A server must acknowledge
+in the order in which it received ([MQTT-4.6.0-2]), so the in-flight messages are always the range tail … head, and
+after a reconnect that range must be sent again.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from simulators import packets
 
 
 class OutOfOrder(Exception):
-    """The server acknowledged what was not the oldest packet in flight; a fault of the server."""
+    """The server acknowledged another packet than the oldest in flight: a fault of the server."""
 
 
 class Window:
-    """The rings of all connections, and what becomes of each message number.
+    """The rings of all connections, and the state of each message number.
 
     late    ratio of new messages whose time is in the past: from `late_by_ms` before the start on, each once, so that
-            no two messages have one key (sensor and time); such times are odd, others even
+            no two messages have the same key (sensor and time); such times are odd, others even
     resend  ratio of packets that repeat an earlier message of their connection: same key, same values
     """
 
@@ -48,18 +48,18 @@ class Window:
         self._ts_ms = np.zeros((connections, window), dtype=np.int64)
         self._sensor = np.zeros((connections, window), dtype=np.int64)
         self._sent_s = np.zeros((connections, window))
-        # Connection c has the sensors s with s % connections == c, in an order of its own.
+        # Connection c has the sensors s with s % connections == c, in its own order.
         self._order = rng.permuted(np.arange(sensors).reshape(-1, connections).T, axis=1)
         self._cursor = np.zeros(connections, dtype=np.int64)
         self._last_ms = np.full(sensors, start_ms & ~1, dtype=np.int64)
         self._last_late_ms = np.full(sensors, (start_ms - late_by_ms) | 1, dtype=np.int64)
         self._acknowledged = np.zeros(1 << 16, dtype=bool)
-        self.numbers = 0  # messages made so far
+        self.numbers = 0  # the number of messages so far
         self.packets = self.resent = self.retransmitted = self.late_messages = 0
 
     @property
     def sensors_per_connection(self) -> int:
-        """How many messages of one connection in one batch are sure to be of different sensors."""
+        """How many messages of one connection in one batch certainly have different sensors."""
         return int(self._order.shape[1])
 
     def free(self) -> Ints:
@@ -98,7 +98,9 @@ class Window:
         self._sent_s[c, (self.head[c] - back) % self.size] = np.repeat(times_s, counts)
 
     def acknowledge(self, connections: Ints, counts: Ints, packet_ids: Ints, now_s: float) -> npt.NDArray[np.float64]:
-        """Take PUBACKs, `counts[i]` of them from `connections[i]`; the seconds each took. Raises OutOfOrder."""
+        """Process PUBACKs, `counts[i]` of them from `connections[i]`; returns the seconds each took. Raises
+        OutOfOrder.
+        """
         c = np.repeat(connections, counts)
         sequence = self.tail[c] + np.arange(len(c)) - np.repeat(np.cumsum(counts) - counts, counts)
         slot = sequence % self.size
@@ -112,7 +114,7 @@ class Window:
         return np.asarray(now_s - self._sent_s[c, slot])
 
     def again(self, connection: int, now_s: float) -> Bytes2:
-        """All that is in flight on a connection, once more, marked DUP."""
+        """All in-flight messages of a connection again, marked DUP."""
         slot = np.arange(self.tail[connection], self.head[connection]) % self.size
         ring = (self._number[connection, slot], self._sensor[connection, slot], self._ts_ms[connection, slot])
         out = self._messages.packets(*ring, slot + 1)
@@ -127,15 +129,15 @@ class Window:
         return int((self.head - self.tail).sum())
 
     def acknowledged(self) -> Ints:
-        """Numbers of the messages of which a PUBACK was seen, ascending."""
+        """Numbers of the messages with a PUBACK, ascending."""
         return np.flatnonzero(self._acknowledged[: self.numbers])
 
     def unknown(self) -> Ints:
-        """Numbers of the messages that were sent and of which no PUBACK was seen, ascending."""
+        """Numbers of the messages that were sent without a PUBACK, ascending."""
         return np.flatnonzero(~self._acknowledged[: self.numbers])
 
     def _old(self, c: Ints) -> tuple[Ints, Ints, Ints]:
-        """For each row some earlier message of its connection (any, where it has none)."""
+        """For each row some earlier message of its connection (any, if it has none)."""
         if not self._resend:
             return tuple(np.empty(len(c), dtype=np.int64) for _ in range(3))  # type: ignore[return-value]
         back = 1 + (self._rng.random(len(c)) * np.minimum(self.head[c], self.size)).astype(np.int64)
@@ -143,7 +145,7 @@ class Window:
         return self._number[c, slot], self._ts_ms[c, slot], self._sensor[c, slot]
 
     def _times(self, sensor: Ints, now_ms: int) -> Ints:
-        """Event times of new messages, later than any before of the same sensor and sort; sensors are distinct."""
+        """Event times of new messages, later than all before of the same sensor and kind; sensors are distinct."""
         times = np.maximum(now_ms & ~1, self._last_ms[sensor] + 2)
         if not self._late:
             self._last_ms[sensor] = times
