@@ -17,9 +17,8 @@ from store.values.backoff import Backoff, InARow
 PassOn = Callable[[str, int, str], None]
 """Takes a child's output: its name, its pid, a line."""
 
-BACKOFF = Backoff(
-    first_s=0.5, longest_s=5.0
-)  # short, because devices wait; a child that fails at once uses a fifth of a core
+# Short, because devices wait; a child that fails at once uses a fifth of a core.
+BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 _LAST_WORDS_TIMEOUT_S = 1.0  # a grandchild may hold the pipe open after the child has ended
 _LONGEST_LINE_BYTES = 64 * 1024
 
