@@ -94,8 +94,9 @@ class Rule:
 
     @property
     def definition(self) -> str:
-        """A hash of everything that decides. State is kept while it stays the same; labels and annotations
-        may change.
+        """A hash of everything that decides.
+
+        State is kept while it stays the same; labels and annotations may change.
         """
         where = sorted((name, sorted(values)) for name, values in self.where.items())
         per = self.condition.per if isinstance(self.condition, RateOfChange) else None

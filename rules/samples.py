@@ -21,7 +21,7 @@ from store.record import Int64s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Samples of one measure, those of each signal in log order, each later than the previous one. Arrays of one length.
+    """Samples of one measure, those of each signal in log order, each later than the previous one. All of one length.
 
     row                its row in the batch
     series             the signal's series id

@@ -90,8 +90,9 @@ class Connection(asyncio.Protocol):
         return len(self._waiting) + len(self._in_flight) + len(self._again)
 
     def offer(self, messages: Iterable[Message]) -> None:
-        """Publish these as soon as window and socket allow. Never blocks; the publisher limits the number of waiting
-        messages.
+        """Publish these as soon as window and socket allow.
+
+        Never blocks; the publisher limits the number of waiting messages.
         """
         self._waiting.extend(messages)
         self._write_on()

@@ -98,8 +98,9 @@ class Window:
         self._sent_s[c, (self.head[c] - back) % self.size] = np.repeat(times_s, counts)
 
     def acknowledge(self, connections: Ints, counts: Ints, packet_ids: Ints, now_s: float) -> npt.NDArray[np.float64]:
-        """Process PUBACKs, `counts[i]` of them from `connections[i]`; returns the seconds each took. Raises
-        OutOfOrder.
+        """Process PUBACKs, `counts[i]` of them from `connections[i]`; returns the seconds each took.
+
+        Raises OutOfOrder.
         """
         c = np.repeat(connections, counts)
         sequence = self.tail[c] + np.arange(len(c)) - np.repeat(np.cumsum(counts) - counts, counts)

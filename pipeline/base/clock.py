@@ -1,5 +1,6 @@
-"""The host's clock and its steps. It may be set by NTP or by people, also for the first time some minutes after a
-start.
+"""The host's clock and its steps.
+
+It may be set by NTP or by people, also for the first time some minutes after a start.
 
 Waits use the monotonic clock, which nobody sets. Times of events use the host's time, and follow it in both directions.
 A *step* is a change of more than a second, compared with the monotonic clock, between two looks. Each process looks

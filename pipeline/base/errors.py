@@ -69,14 +69,16 @@ class LogFormatError(LogError):
 
 
 class LogFull(LogError):
-    """The limit of the log or the reserve of the disk is reached; nothing was appended. Passes when consumers
-    catch up.
+    """The limit of the log or the reserve of the disk is reached; nothing was appended.
+
+    Passes when consumers catch up.
     """
 
 
 class LogUnavailable(LogError):
-    """Kafka does not answer, or too few brokers do. It is unknown whether an append was made. Passes when the brokers
-    are back.
+    """Kafka does not answer, or too few brokers do.
+
+    It is unknown whether an append was made. Passes when the brokers are back.
     """
 
 

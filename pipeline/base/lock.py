@@ -13,8 +13,9 @@ from store.objects.file_lock import FileLock, Taken
 
 @contextmanager
 def sole(path: Path, what: str = "streamgauge up") -> Iterator[None]:
-    """Hold the lock at `path`, in the run folder of a data_dir. Raises DataDirLocked, which names the process that
-    holds it.
+    """Hold the lock at `path`, in the run folder of a data_dir.
+
+    Raises DataDirLocked, which names the process that holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether `wide` matches everything that `narrow` matches. False in some cases without practical effect (`+/#` and
-    `#`).
+    """Whether `wide` matches everything that `narrow` matches.
+
+    False in some cases without practical effect (`+/#` and `#`).
     """
     if _is_kept_apart(wide, narrow):
         return False

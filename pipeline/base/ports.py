@@ -25,8 +25,9 @@ _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp: include/net/tcp_states.h
 
 @contextmanager
 def taken_ports_explained(address: Address, setting: str) -> Iterator[None]:
-    """A server binds `address` inside. If the port is taken, PortTaken names the process and the `setting` to
-    change.
+    """A server binds `address` inside.
+
+    If the port is taken, PortTaken names the process and the `setting` to change.
     """
     try:
         yield

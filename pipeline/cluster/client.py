@@ -1,5 +1,6 @@
-"""HTTP requests to another worker, with the token of the workers. Every failure is a PeerUnavailable that names the
-peer.
+"""HTTP requests to another worker, with the token of the workers.
+
+Every failure is a PeerUnavailable that names the peer.
 
 `PeerClient` is for threads that answer queries, `AsyncPeerClient` for the HTTP server's event loop, where many requests
 wait.

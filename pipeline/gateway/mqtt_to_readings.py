@@ -56,8 +56,9 @@ class Publisher(Protocol):
         ...
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """Send one for each; called once per batch, in the order of the PUBLISHes. Returns the number sent: all or
-        none.
+        """Send one for each; called once per batch, in the order of the PUBLISHes.
+
+        Returns the number sent: all or none.
         """
         ...
 
@@ -113,8 +114,9 @@ class AckBatch:
 
 
 class MqttToReadings:
-    """The stage, in the gateway's event loop. `failed` raises when the log failed permanently; then
-    everything stops.
+    """The stage, in the gateway's event loop.
+
+    `failed` raises when the log failed permanently; then everything stops.
     """
 
     def __init__(
@@ -218,8 +220,9 @@ class MqttToReadings:
             self._send()
 
     async def drain(self) -> None:
-        """Close the open batch, and wait until everything is durable and acknowledged. No messages may be added any
-        more.
+        """Close the open batch, and wait until everything is durable and acknowledged.
+
+        No messages may be added any more.
         """
         self._is_due = True
         self._send()

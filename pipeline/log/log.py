@@ -16,8 +16,9 @@ from typing import NamedTuple, Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The content of a partition: offsets in [first, next_offset), `size_bytes` of values. Empty if both offsets are
-    equal.
+    """The content of a partition: offsets in [first, next_offset), `size_bytes` of values.
+
+    Empty if both offsets are equal.
 
     On Kafka `size_bytes` is the size on the leader's disk (0 if it does not say), some seconds old.
     """
@@ -59,8 +60,9 @@ class Appender(Protocol):
 
 
 class LogAdmin(Protocol):
-    """The log for code outside the stream. Methods may block for milliseconds: do not call them in a hot path of an
-    event loop.
+    """The log for code outside the stream.
+
+    Methods may block for milliseconds: do not call them in a hot path of an event loop.
     """
 
     log_id: str

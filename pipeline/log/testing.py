@@ -1,5 +1,6 @@
-"""A log in memory for tests, which can be slow, full, unavailable or broken. It has the same guarantees as
-`Appender`.
+"""A log in memory for tests, which can be slow, full, unavailable or broken.
+
+It has the same guarantees as `Appender`.
 """
 
 from __future__ import annotations

@@ -56,8 +56,9 @@ class GroupTables:
 
 
 class Group:
-    """What one worker needs of the others. Created in the worker's event loop; used by the HTTP server and
-    its threads.
+    """What one worker needs of the others.
+
+    Created in the worker's event loop; used by the HTTP server and its threads.
     """
 
     def __init__(

@@ -51,8 +51,9 @@ def parse(authorization: str) -> Signed | None:
 def is_valid(
     signed: Signed, secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now_ns: int, *, path: str = "/"
 ) -> bool:
-    """Whether a POST without a query string was signed with one of `secrets`, and recently. Header names are lower
-    case.
+    """Whether a POST without a query string was signed with one of `secrets`, and recently.
+
+    Header names are lower case.
     """
     stamp = headers.get("x-amz-date", "")
     try:

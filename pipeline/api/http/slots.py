@@ -38,8 +38,9 @@ class HungUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """The account of a query. `gone` returns when nobody waits for the response any more; None: somebody
-    always does.
+    """The account of a query.
+
+    `gone` returns when nobody waits for the response any more; None: somebody always does.
     """
 
     account: str

@@ -20,8 +20,9 @@ Signature = tuple[tuple[int, ...] | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The files of one server. `setting` is the section of the configuration that names them, for example
-    listener.tls.
+    """The files of one server.
+
+    `setting` is the section of the configuration that names them, for example listener.tls.
     """
 
     setting: str
@@ -31,8 +32,9 @@ class TlsFiles:
     requires_client_certificate: bool = False
 
     def signature(self) -> Signature:
-        """Identifies the current state of the files. It contains the time of the inode's change, because chmod may fix
-        a file.
+        """Identifies the current state of the files.
+
+        It contains the time of the inode's change, because chmod may fix a file.
         """
         return tuple(map(_signature, filter(None, (self.certificate, self.key, self.client_ca))))
 

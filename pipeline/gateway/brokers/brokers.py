@@ -22,8 +22,9 @@ class Brokers:
     """Call `start`, then `stop_reading` before the stage is drained, and `stop` after it."""
 
     def __init__(self, brokers: Sequence[Broker], folder: Path, stage: MqttToReadings, names: TopicNames) -> None:
-        """`folder` keeps the identity of the gateway. Raises ConfigError for TLS files that cannot be used,
-        DataDirError.
+        """`folder` keeps the identity of the gateway.
+
+        Raises ConfigError for TLS files that cannot be used, DataDirError.
         """
         for index, broker in enumerate(brokers):
             if broker.url.is_secure:

@@ -136,8 +136,9 @@ class Connection:
     # --- what the subscriber calls ---
 
     def pause(self) -> None:
-        """Stop reading: the broker's window fills up, and it keeps the rest. Until the CONNACK has arrived, reading
-        continues.
+        """Stop reading: the broker's window fills up, and it keeps the rest.
+
+        Until the CONNACK has arrived, reading continues.
         """
         if self._is_connected:
             self._wire.pause()

@@ -51,8 +51,9 @@ class Identity:
         self._filters, self._asked = _read_filters(self._file)
 
     def client_ids(self, brokers: Sequence[Broker]) -> list[str]:
-        """One client id for each of `brokers`. It depends on the broker's address and our credentials, not on order or
-        topics.
+        """One client id for each of `brokers`.
+
+        It depends on the broker's address and our credentials, not on order or topics.
         """
         seen: dict[str, int] = {}
         ids = []

@@ -45,8 +45,9 @@ class Judge:
             return parts.shown_topic
 
     def fate_of(self, mqtt_topic: str, parts: Parts) -> Fate:
-        """What happens to this message. An empty one clears a retained one: a subscriber does not learn whether it had
-        RETAIN.
+        """What happens to this message.
+
+        An empty one clears a retained one: a subscriber does not learn whether it had RETAIN.
         """
         if self.copies is not None and not self.copies.is_ours(mqtt_topic, parts.identifiers):
             return Fate.COPY

@@ -43,8 +43,9 @@ class Receipts:
         return len(packet_ids) if self._send(pubrecs(packet_ids)) else 0
 
     def release(self, packet_id: bytes) -> bool:
-        """A PUBREL arrived; returns whether the message was held. Raises MalformedPacket if it was not acknowledged
-        yet.
+        """A PUBREL arrived; returns whether the message was held.
+
+        Raises MalformedPacket if it was not acknowledged yet.
         """
         if packet_id in self._waiting:
             raise MalformedPacket(

@@ -21,8 +21,9 @@ _PUBACK = bytes((PacketType.PUBACK << 4, 2))  # 3.4; 5: 3.4.2.1: without a reaso
 
 
 def connack(version: Version, code: ReasonCode, properties: Mapping[Property, int | str] | None = None) -> bytes:
-    """3.2, session present 0. Empty if version 3.1.1 has no return code for `code`: then the connection is
-    only closed.
+    """3.2, session present 0.
+
+    Empty if version 3.1.1 has no return code for `code`: then the connection is only closed.
     """
     if version is Version.V5:
         return _packet(PacketType.CONNACK, bytes((0, code)) + encode_properties(properties or {}))

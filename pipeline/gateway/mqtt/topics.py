@@ -24,8 +24,9 @@ class TopicNames:
         self._max_bytes = max_bytes
 
     def name(self, raw: bytes) -> str:
-        """The text of `raw`. Raises MalformedPacket if it is empty, too long, not UTF-8, or contains a
-        wildcard or NUL.
+        """The text of `raw`.
+
+        Raises MalformedPacket if it is empty, too long, not UTF-8, or contains a wildcard or NUL.
         """
         name = self.known.get(raw)
         if name is None:

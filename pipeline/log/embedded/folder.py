@@ -33,8 +33,9 @@ class LogFolder:
 
 
 def folder_of(url: str) -> Path:
-    """The folder of `local:///absolute/dir`, taken from the text, because yarl would lower-case parts of it. Raises
-    LogError.
+    """The folder of `local:///absolute/dir`, taken from the text, because yarl would lower-case parts of it.
+
+    Raises LogError.
     """
     if not url.startswith(f"{SCHEME}/"):
         raise LogError(f"log url {url!r}: an embedded log is {SCHEME}/absolute/folder")

@@ -44,8 +44,9 @@ class App(faust.App):
 
 
 def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
-    """An application with the log `use`; `settings` are further settings of Faust. Call it in the running
-    event loop.
+    """An application with the log `use`; `settings` are further settings of Faust.
+
+    Call it in the running event loop.
     """
     app = App(
         name,

@@ -85,8 +85,9 @@ class Consumer(PartitionConsumer):
             appended.set()
 
     async def perform_seek(self) -> None:
-        """Set every partition to the offset that the application chooses. Raises LogError if it is beyond the log's
-        end.
+        """Set every partition to the offset that the application chooses.
+
+        Raises LogError if it is beyond the log's end.
         """
         for tp in self.assignment():
             self._move(tp, self._start_of(tp))

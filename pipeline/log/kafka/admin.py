@@ -78,8 +78,9 @@ class KafkaAdmin:
         return self._do(f"give messages of {topic}/{partition}", reading)
 
     def trim(self, topic: str, below: int, partition: int = 0) -> None:
-        """Remove messages with offsets < `below`. If Kafka refuses, log a warning; they stay until their retention
-        ends.
+        """Remove messages with offsets < `below`.
+
+        If Kafka refuses, log a warning; they stay until their retention ends.
         """
         self._check(topic, partition)
         try:

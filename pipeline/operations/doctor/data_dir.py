@@ -96,8 +96,9 @@ def _number(path: Path, key: str) -> object:
 
 
 def holder_of(layout: Layout) -> str | None:
-    """The process that uses this data_dir, in words; None if there is none. Takes no lock, because `up` may
-    start now.
+    """The process that uses this data_dir, in words; None if there is none.
+
+    Takes no lock, because `up` may start now.
     """
     for lock in (layout.up_lock, layout.worker_lock):
         try:

@@ -16,8 +16,9 @@ TIMEOUT_S = 5.0
 def examine(
     config: Config, checks: Sequence[tuple[str, Check]] = CHECKS, *, timeout_s: float = TIMEOUT_S
 ) -> list[Finding]:
-    """The findings of all checks, in the order of the list. A check that fails, or does not end in time, is a finding
-    too.
+    """The findings of all checks, in the order of the list.
+
+    A check that fails, or does not end in time, is a finding too.
     """
     found: dict[str, list[Finding]] = {}
 

@@ -56,8 +56,9 @@ def decimals(payload: bytes) -> Any:
 
 
 def check_limits(time_ns: int, arrival_ns: int, route: Route) -> None:
-    """Raise PayloadError if the time is beyond the limits of the table, relative to the arrival. The limits are
-    inclusive.
+    """Raise PayloadError if the time is beyond the limits of the table, relative to the arrival.
+
+    The limits are inclusive.
 
     If the host's clock was not set at the arrival, no time is too far ahead, because the host is behind.
     """

@@ -25,8 +25,9 @@ _ISO = re.compile(
 
 
 def iso_ns(text: str, zone: tzinfo | None, near_ns: int) -> int | None:
-    """The time, or None if the text is not a time. `zone` applies to text without an offset; without a zone such text
-    is not a time.
+    """The time, or None if the text is not a time.
+
+    `zone` applies to text without an offset; without a zone such text is not a time.
     """
     match = _ISO.fullmatch(text)
     if match is None:

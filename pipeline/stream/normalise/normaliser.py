@@ -113,8 +113,9 @@ class Normaliser:
         return out
 
     def damaged_frame(self, offset: int, value: bytes, detail: str) -> DeadLetter:
-        """The dead letter of a log message that is not a frame. Its arrival is that of the last good frame,
-        or later.
+        """The dead letter of a log message that is not a frame.
+
+        Its arrival is that of the last good frame, or later.
         """
         return DeadLetter(
             f"{self._letter_prefix}:{offset}:0",
@@ -247,8 +248,9 @@ class Normaliser:
             self._source_count = 0
 
     def _writes(self, frame: Frame, offset: int, out: Normalised) -> None:
-        """The batches of WriteRecords requests. They were validated when they were received, so a failure here means
-        damage.
+        """The batches of WriteRecords requests.
+
+        They were validated when they were received, so a failure here means damage.
         """
         for row, (account, payload, arrival_ns) in enumerate(
             zip(frame.accounts, frame.payloads, frame.arrival_ns, strict=True)

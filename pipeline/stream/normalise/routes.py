@@ -1,5 +1,6 @@
-"""A *route*: which MQTT topics become records of which table, and how. Frozen values, made from the
-configured tables.
+"""A *route*: which MQTT topics become records of which table, and how.
+
+Frozen values, made from the configured tables.
 """
 
 from __future__ import annotations
