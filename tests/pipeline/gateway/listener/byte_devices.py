@@ -93,8 +93,11 @@ class Wire(asyncio.Transport):
     def abort(self) -> None:
         self.is_aborted = True
 
+    def setsockopt(self, *_: int) -> None:
+        """What a socket may be told; it is its own."""
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("device", 1) if name == "peername" else default
+        return {"peername": ("device", 1), "socket": self}.get(name, default)
 
 
 class Listener:
