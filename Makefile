@@ -9,7 +9,8 @@ UV := VIRTUAL_ENV=$(VENV) UV_COMPILE_BYTECODE=1 $(BIN)/uv
 # what runs the product; and, beside it, what its tests need
 RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
-JOBS ?= 2
+# processes of tests: one more than the cores of the reference machine, as they also wait
+JOBS ?= 3
 # of pytest, in all lanes of tests
 OPTIONS ?=
 
@@ -46,17 +47,29 @@ types: $(STAMP)  ## mypy, strict
 
 # Compiled files are kept whatever the shell says: a run starts hundreds of interpreters.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist worksteal $(OPTIONS)
+# The tests' files are in memory where it has room for them: a disk would make them wait, and they kill processes only.
+HAS_ROOM := $(shell test "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -ge 8388608 2>/dev/null && echo yes)
+ifeq ($(HAS_ROOM),yes)
+PYTEST := TMPDIR=/dev/shm $(PYTEST)
+endif
+# mypy runs beside the tests, and says after them what it found; if either fails, so does this.
+define run
+@found=$$(mktemp); $(BIN)/mypy >$$found 2>&1 & types=$$!; \
+echo '$(PYTEST) $(1)'; $(PYTEST) $(1); tests=$$?; \
+wait $$types; types=$$?; echo $(BIN)/mypy; cat $$found; rm $$found; \
+exit $$((tests | types))
+endef
 
-check: $(STAMP) lint types  ## lint, types, and every test that starts no process: in 90 seconds
-	$(PYTEST) -m "not processes and not soak" --hypothesis-profile check
+check: $(STAMP) lint  ## lint, types, and every test that starts no process: in 90 seconds
+	$(call run,-m "not processes and not soak" --hypothesis-profile check)
 
-test: $(STAMP) lint types  ## the same and every test that starts the product, brokers, buckets; installs what they need
+test: $(STAMP) lint  ## the same and every test that starts the product, brokers, buckets; installs what they need
 	@tests/install_packages
-	$(PYTEST) -m "not soak"
+	$(call run,-m "not soak")
 
-soak: $(STAMP) lint types  ## the same for longer, and the chart and the compose file; installs Go, too
+soak: $(STAMP) lint  ## the same for longer, and the chart and the compose file; installs Go, too
 	@tests/install_packages soak
-	$(PYTEST) --hypothesis-profile soak --fault-kills 10
+	$(call run,--hypothesis-profile soak --fault-kills 10)
 
 bench: $(STAMP)  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
 ifeq ($(BENCH),)

@@ -38,18 +38,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if config.getoption("--hypothesis-profile") == "soak":
             item.add_marker(pytest.mark.timeout(7_200), append=False)  # before what the test says itself
     yield
-    items[:] = in_order(items)
+    items[:] = in_order(items, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
-def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Two workers of xdist begin with a half each: one with all that share a Kafka, the other with the rest of what
-    starts processes. These take long; what is left for the end, and for who is done first, are short ones.
+def in_order(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Each worker of xdist begins with an equal part: the first with all that share a Kafka, the second with the rest
+    of what starts processes. These take long; what is left for the end, and for who is done first, are short ones.
     """
     on_kafka = [item for item in items if fixtures_of(item) & ON_KAFKA]
     others = [item for item in items if not fixtures_of(item) & ON_KAFKA]
     started = [item for item in others if item.get_closest_marker("processes")]
     within = [item for item in others if not item.get_closest_marker("processes")]
-    beside = max(0, len(items) // 2 - len(on_kafka))
+    beside = max(0, len(items) // max(2, workers) - len(on_kafka))
     return [*on_kafka, *within[:beside], *started, *within[beside:]]
 
 

@@ -37,14 +37,14 @@ class LocalLog:
     """The embedded log in a folder of its own."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack, patch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
+        self._folder = folder
         self._stack = stack
         self._patch = patch
         self.settings = LogSettings(f"local://{folder}", ROOMY_BYTES, 0)
 
     def on_small_disk(self) -> SmallDisk:
         """Put the log, not yet opened, on a small disk."""
-        return SmallDisk(self.folder, self._stack, self._patch)
+        return SmallDisk(self._folder, self._stack, self._patch)
 
     def for_reader(self, _name: str) -> LogSettings:
         """Settings of a reader that sees everything, whoever else reads."""
@@ -52,7 +52,7 @@ class LocalLog:
 
     async def replace(self) -> None:
         """Put an empty log in the place of this one."""
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self._folder)
 
 
 class KafkaLog:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from pathlib import Path
 
 import pytest
 from log_workbench import LocalBench, Workbench, span, until
@@ -99,8 +100,8 @@ async def test_a_log_that_filled_the_disk_down_to_its_reserve_can_be_drained(loc
     assert await taken_in_the_end(appender, value) == next_offset
 
 
-async def test_a_disk_at_its_reserve_refuses_readings_first(local_bench: LocalBench) -> None:
-    free_bytes = shutil.disk_usage(local_bench.folder).free
+async def test_a_disk_at_its_reserve_refuses_readings_first(local_bench: LocalBench, tmp_path: Path) -> None:
+    free_bytes = shutil.disk_usage(tmp_path).free
     plenty, short = await local_bench.appender(), await local_bench.appender(min_free_bytes=free_bytes + (1 << 40))
     enough_for_alerts = await local_bench.appender(min_free_bytes=int(free_bytes * 1.5))
 
