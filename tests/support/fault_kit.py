@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-import paho.mqtt.client as mqtt
 import psutil
 import pyarrow as pa
-from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.layout import Layout
@@ -110,6 +108,10 @@ class Sender:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End it without a result."""
         self._process.kill()
         self._process.communicate()
 
@@ -138,25 +140,17 @@ def ask(client: Client, sql: str) -> pa.Table:
     return pa.ipc.open_stream(answer.content).read_all()
 
 
-Tokens = Sequence[str | None]
-"""Of the accounts that are asked; None asks as nobody in particular."""
-
-
-def stored_ids(product: Product, tables: int = 1, tokens: Tokens = (None,)) -> npt.NDArray[np.int64]:
-    """The ids in all tables of the accounts; none while the product does not answer, or has not the tables yet."""
-    found = []
+def stored_ids(product: Product, tables: int = 1) -> npt.NDArray[np.int64]:
+    """The ids in all tables; none while the product does not answer, or has not the tables yet."""
     try:
-        for token in tokens:
-            with product.client(token) as client:
-                found += [ask(client, f'SELECT id FROM "faults"."table_{n:02}"')["id"] for n in range(tables)]
+        with product.client() as client:
+            found = [ask(client, f'SELECT id FROM "faults"."table_{n:02}"')["id"] for n in range(tables)]
     except HTTP_ERRORS:
         return np.zeros(0, np.int64)
     return np.concatenate([ids.to_numpy() for ids in found]).astype(np.int64)
 
 
-def assert_nothing_lost(
-    product: Product, sender: Sender, *, tables: int = 1, tokens: Tokens = (None,), timeout_s: float = 60
-) -> None:
+def assert_nothing_lost(product: Product, sender: Sender, *, tables: int = 1, timeout_s: float = 60) -> None:
     """What was acknowledged is stored, once, and nothing else but what may be."""
     acked = sender.acked
     assert len(acked) > 0
@@ -164,22 +158,13 @@ def assert_nothing_lost(
 
     def all_stored() -> list[npt.NDArray[np.int64]]:
         """What is stored, once each of them is: unknown ones may be stored before the last."""
-        found = stored_ids(product, tables, tokens)
+        found = stored_ids(product, tables)
         return [found] if np.setdiff1d(acked, found).size == 0 else []
 
     what = f"all {len(acked)} acknowledged messages are stored"
     (stored,) = wait_for(all_stored, what, timeout_s=timeout_s, every_s=0.5)
     assert len(stored) == len(np.unique(stored)), "stored twice"
     assert np.setdiff1d(stored, np.concatenate((acked, sender.unknown))).size == 0, "stored, and never sent"
-
-
-def caught_up(product: Product) -> bool:
-    """Whether everything in the log is applied."""
-    try:
-        with product.client() as client:
-            return bool(client.get("readyz")["frames_behind"] == 0)
-    except HTTP_ERRORS:
-        return False
 
 
 def connect_code(product: Product) -> int | None:
@@ -248,29 +233,6 @@ def die_at(product: Target, moment: str, *, timeout_s: float = 240) -> int:
         return int(pid) if at == moment else 0
 
     return wait_for(who, f"a process comes to the moment {moment!r}", timeout_s=timeout_s, every_s=0.01)
-
-
-@contextmanager
-def device(product: Product) -> Iterator[mqtt.Client]:
-    """One device; paho connects it again after each kill of the gateway."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="fault-device")
-    client.reconnect_delay_set(min_delay=1, max_delay=1)
-    host, _, port = product.mqtt.rpartition(":")
-    client.connect(host, int(port))
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
-def publish(client: mqtt.Client, body: dict[str, object]) -> None:
-    """Publish with QoS 1 from sensor s-1 and return once it is acknowledged, however often the gateway dies."""
-    wait_for(client.is_connected, "the device is connected")
-    message = client.publish("fault/r/g/z/s-1", json.dumps(body), qos=1)
-    message.wait_for_publish(60)
-    assert message.is_published(), body
 
 
 def publish_for(seconds: float) -> None:

@@ -5,5 +5,5 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """For the conftest of all tests: only there options are known wherever pytest is told to begin."""
-    parser.addoption("--fault-kills", type=int, default=3, help="how often gateway and worker are each killed")
-    parser.addoption("--fault-rate", type=int, default=5_000, help="messages/s while they are killed")
+    parser.addoption("--fault-kills", type=int, default=3, help="everything is killed once for every three")
+    parser.addoption("--fault-rate", type=int, default=2_000, help="messages/s while they are killed")

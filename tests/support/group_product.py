@@ -6,6 +6,7 @@ configuration says.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -137,8 +138,9 @@ class GroupProduct:
         listener = {**config.get("listener", {}), "address": self.mqtt}
         self._config = {"magnetic": {"url": str(folder / "magnetic")}, **config, "listener": listener}
         self._ca, self._token = ca, token
+        self._numbers = itertools.count()  # of workers
         self.gateways = [self._gateway(number) for number in range(gateways)]
-        self.workers = [self._worker(number) for number in range(workers)]
+        self.workers = [self._worker() for _ in range(workers)]
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._start_again, daemon=True)
         self._watch.start()
@@ -199,7 +201,7 @@ class GroupProduct:
 
     def add_worker(self, **sections: Any) -> Part:
         """One more worker, started, with sections of its own; returns at once."""
-        worker = self._worker(len(self.workers), **sections)
+        worker = self._worker(**sections)
         self.workers.append(worker)
         worker.start()
         return worker
@@ -213,8 +215,8 @@ class GroupProduct:
         name = f"gateway-{number}"
         return Part(name, self._command("gateway", name, {}), self.folder)
 
-    def _worker(self, number: int, **sections: Any) -> Part:
-        name = f"worker-{number}"
+    def _worker(self, **sections: Any) -> Part:
+        name = f"worker-{next(self._numbers)}"
         address = self._reserve("http.address")
         http = {**self._config.get("http", {}), "address": address}
         command = self._command("worker", name, {"http": http, **sections})

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import serialization
 
 from pipeline.log import topics
 from pipeline.log.settings import LogSettings, Sasl, Tls
+from tests.support.ports import kept_ports
 from tests.support.stopping import stand_still
 from tests.support.waiting import wait_for
 
@@ -96,20 +97,6 @@ def _alone() -> Iterator[None]:
     with (HERE / ".jars.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def kept_ports(count: int) -> Iterator[list[int]]:
-    """Ports of loopback that nobody else is given within the block, also while no broker listens there.
-
-    Who binds with SO_REUSEADDR, as Java does, can listen on a port that is bound with it and not listened on.
-    """
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind(("127.0.0.1", 0))
-        yield [one.getsockname()[1] for one in sockets]
 
 
 class Broker:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.log.settings import LogSettings
-from tests.support.kafka_broker import CLUSTER_ID, EVERY_BROKER, java, kept_ports
+from tests.support.kafka_broker import CLUSTER_ID, EVERY_BROKER, java
+from tests.support.ports import kept_ports
 from tests.support.waiting import wait_for
 
 NODES = (1, 2, 3)

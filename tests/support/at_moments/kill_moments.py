@@ -54,6 +54,7 @@ STEPS = (
 HASTE = (
     Haste("store.upkeep", "FLUSH_AFTER_NS", 0.5, "FAULT_FLUSH_AFTER_S", SECOND_NS),
     Haste("store.upkeep", "MOST_FLUSHED_ALONE", 150, "FAULT_MOST_FLUSHED_ALONE"),
+    Haste("store.upkeep", "COMMIT_EVERY_NS", SECOND_NS // 20),
     Haste("store.upkeep", "POSITIONS_EVERY_NS", SECOND_NS // 2),
     Haste("store.upkeep", "CLEAN_EVERY_NS", SECOND_NS),
     Haste("store.upkeep", "VACUUM_EVERY_NS", 2 * SECOND_NS),
@@ -61,6 +62,7 @@ HASTE = (
     Haste("pipeline.worker.upkeep", "MAINTENANCE_EVERY_S", 0.1),
     Haste("pipeline.worker.upkeep", "RULES_EVERY_S", 0.5),
     Haste("pipeline.worker.upkeep", "TRIM_EVERY_S", 0.3, "FAULT_TRIM_EVERY_S"),
+    Haste("pipeline.alerting.webhooks.retry_policy", "BACKOFF.longest_s", 1.0),
     Haste("pipeline.operations.supervisor.child", "BACKOFF.longest_s", 0.1),  # many deaths in a row are the test's
     Haste("pipeline.log.embedded.topic_file", "TRIM_STEP_MESSAGES", 4),
 )
