@@ -105,9 +105,9 @@ stage_seconds = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
 )
 dead_letters = Counter("streamgauge_stream_dead_letters_total", "Messages that could not become records", ["reason"])
-bent_fields = Counter(
-    "streamgauge_stream_bent_fields_total",
-    "Fields that were bent to store them, or left out; beyond 500, (others) is the sum of the rest of a table",
+altered_fields = Counter(
+    "streamgauge_stream_altered_fields_total",
+    "Fields that were altered to store them, or left out; beyond 500, (others) is the sum of the rest of a table",
     ["table", "field", "what"],
 )
 records_applied = Counter("streamgauge_store_records_total", "Records applied to the store", ["outcome"])

@@ -77,7 +77,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         lists=QuerySlots("list"),
         directory=group.directory,
         rejected=group.rejected,
-        bent=owned.bent.of,
+        altered=owned.altered.of,
         partition_of=choice.of_message,
         stamps=stamps,
         topic_owners=group,

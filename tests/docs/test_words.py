@@ -21,6 +21,7 @@ INSTEAD = {
     r"\bkeepers?\b": "owner",
     r"\b(gave|giv(e|es|en|ing)) back (the |its |all )?partitions?\b": "revoke",
     r"\bgone_to\b": "evicted through",
+    r"\b(un)?(bent|bends?)\b": "altered",
 }
 # DuckDB's function, and the bins that are made by it
 ARITHMETIC = ("docs/sql.md", "store/sql/", "store/catalog/present.py", "store/reading/bins.py")

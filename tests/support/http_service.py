@@ -27,7 +27,7 @@ from pipeline.config.roles import Role
 from pipeline.log import open_admin, open_appender
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.topics import READINGS
-from pipeline.stream.bent_fields import BentFields
+from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
@@ -108,7 +108,7 @@ class HttpService:
         stream = self.admin.partition_id(READINGS)
         self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)
         self.alerts = AlertArchive(config.layout.alerts)
-        self.bent = BentFields()
+        self.altered = AlteredFields()
         self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
         self.writes = PendingWrites()
         self.appender = open_appender(replace(config.log_settings, max_bytes=1 << 30, min_free_bytes=0))
@@ -140,7 +140,7 @@ class HttpService:
                 lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
                 rejected=partial(rejected_messages, self.dead_letters),
-                bent=self.bent.of,
+                altered=self.altered.of,
                 partition_of=lambda *_: 0,
             )
         )
@@ -163,7 +163,7 @@ class HttpService:
         for offset, value in self.admin.read(READINGS, self.progress.applied_offset + 1, 1000):
             frame = decode_frame(value)
             normalised = self.normaliser.normalise(frame, offset)
-            self.bent.note(normalised.bent, self.clock())
+            self.altered.note(normalised.altered, self.clock())
             for batch in normalised.batches:
                 applied = self.store.apply(batch)
                 if batch.by_version:

@@ -16,7 +16,7 @@ from typing_extensions import NotRequired, TypedDict  # noqa: UP035 - pydantic w
 
 from pipeline.alerting.archive.delivery import DeliveryState
 from pipeline.log.dead_letter import Reason
-from pipeline.stream.normalise.bent import Bend
+from pipeline.stream.normalise.alterations import Alteration
 from rules.transition import Reason as Ended
 from rules.transition import Status
 from store.record import MeasureType
@@ -264,12 +264,12 @@ class Rejected(TypedDict):
     detail: Annotated[str | None, Field(description="what was wrong with the last")]
 
 
-class Bent(TypedDict):
-    """A field of a table that was bent to store it, or left, since this worker's start."""
+class Altered(TypedDict):
+    """A field of a table that was altered to store it, or left out, since this worker's start."""
 
     table: Table
     field: Annotated[str, Field(description="as the device names it")]
-    what: Annotated[str, _one_of(*Bend, description="what happened to it")]
+    what: Annotated[str, _one_of(*Alteration, description="what happened to it")]
     count: Annotated[int, Field(description="how often")]
     last_arrival: Annotated[Time, Field(description="when the newest of these arrived")]
 
@@ -293,7 +293,7 @@ class Bent(TypedDict):
             "detail": "the payload is cut off",
         }
     ],
-    bent=[
+    altered=[
         {
             "table": "agriculture.readings",
             "field": "temperature",
@@ -304,11 +304,11 @@ class Bent(TypedDict):
     ],
 )
 class Devices(TypedDict):
-    """Devices, newest first, and what of theirs was rejected or bent."""
+    """Devices, newest first, and which messages were rejected and fields altered."""
 
     devices: list[Device]
     rejected: list[Rejected]
-    bent: list[Bent]
+    altered: list[Altered]
 
 
 class Earlier(TypedDict):

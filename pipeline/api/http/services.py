@@ -23,7 +23,7 @@ from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
 from pipeline.log.log import Appender
-from pipeline.stream.bent_fields import BentField
+from pipeline.stream.altered_fields import AlteredField
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
@@ -60,7 +60,7 @@ class Services:
     lists: QuerySlots  # separate slots: lists are answered while an account's queries run
     directory: Directory
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
-    bent: Callable[[str, int], list[BentField]]  # fields of an account's tables, at most so many
+    altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables, at most so many
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     rules: RuleBook | None = None

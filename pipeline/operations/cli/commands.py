@@ -24,7 +24,8 @@ COMMANDS: Mapping[str, Entry] = {
     "zones": Entry("pipeline.operations.cli.zones:zones", "Zones, and when they were last heard of."),
     "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts and their deliveries: list, deliveries, retry."),
     "devices": Entry(
-        "pipeline.operations.cli.devices:devices", "Devices: tables, last message, rejected messages and bent fields."
+        "pipeline.operations.cli.devices:devices",
+        "Devices: tables, last message, rejected messages and altered fields.",
     ),
     "measures": Entry("pipeline.operations.cli.measures:measures", "Types and units of measures: list, retype, unit."),
     "dead-letters": Entry(

@@ -8,7 +8,7 @@ from pipeline.operations.cli.asking import client, given, list_options
 from pipeline.operations.cli.output import Listing, note, print_text, show
 
 _DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
-_BENT = ("table", "field", "what", "count", "last_arrival")
+_ALTERED = ("table", "field", "what", "count", "last_arrival")
 _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 
 
@@ -21,7 +21,7 @@ _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 def devices(
     context: click.Context, table: str | None, zone: str | None, limit: int, only_rejected: bool, form: str
 ) -> None:
-    """Who sent what, when last; how much was rejected and why; which fields were bent to store them.
+    """Who sent what, when last; how much was rejected and why; which fields were altered to store them.
 
     CSV has one of the first two: devices, or --rejected.
     """
@@ -39,7 +39,7 @@ def devices(
         show(of_rejected, form)
     elif rejected and form == "csv":
         note(f"messages of {len(rejected)} topics were rejected; --rejected lists them")
-    bent = [tuple(entry[name] for name in _BENT) for entry in answer["bent"]]
-    if bent and form == "table":
-        print_text("\nfields that were bent to store them, or left, since the worker's start")
-        show(Listing(_BENT, bent, {"bent": answer["bent"]}, "fields"), form)
+    altered = [tuple(entry[name] for name in _ALTERED) for entry in answer["altered"]]
+    if altered and form == "table":
+        print_text("\nfields that were altered to store them, or left out, since the worker's start")
+        show(Listing(_ALTERED, altered, {"altered": answer["altered"]}, "fields"), form)

@@ -5,7 +5,7 @@ normaliser   frames in, batches and dead letters out: decode, find the source, s
 └── table_work   the messages of one table → pieces of a batch   (rows, measuring)
     ├── plan, columns   many messages of one shape at once, if they are proven to be good
     └── reading         a single message: the definition of how a payload is read  (body, lenient, fields, event_time,
-                        values, bent)
+                        values, alterations)
 
 `pipeline.log.dead_letter.Reason` lists why a message could not become a record. Nothing is imported here, because a
 gateway needs only the templates and zones.

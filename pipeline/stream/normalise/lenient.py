@@ -90,7 +90,7 @@ def _repaired(text: str) -> str:
         else:
             part = _bare(part) if match.lastgroup == "bare" else _quoted(part)
             if out and before not in ("{", "[", ",", ":"):
-                raise ValueError(f"two values beside each other at character {at}")
+                raise ValueError(f"two values next to each other at character {at}")
         out.append(part)
         before = part
     return "".join(out)
@@ -127,7 +127,7 @@ def _values(text: str) -> list[Any]:
         value, at = decoder.raw_decode(text, at)
         values.append(value)
     if not values or (len(values) > 1 and not all(isinstance(value, dict) for value in values)):
-        raise ValueError("values beside each other")
+        raise ValueError("values next to each other")
     return values
 
 

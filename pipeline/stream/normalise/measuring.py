@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from pipeline.stream.normalise.bent import Bend, Bends
+from pipeline.stream.normalise.alterations import Alteration, Alterations
 from pipeline.stream.normalise.body import Fields, Scalar
 from pipeline.stream.normalise.fields import MORE, FieldRule, safe_name
 from pipeline.stream.normalise.routes import MeasureRule, Route
-from pipeline.stream.normalise.values import ABSENT, BESIDE, SUFFIX, fitted, is_text, says_nothing, type_said_by
+from pipeline.stream.normalise.values import ABSENT, OTHER_COLUMN, SUFFIX, fitted, is_text, says_nothing, type_said_by
 from store.record import MeasureType
 
 MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
 MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
 
 
-def text_beside(measure: str, route: Route) -> str:
+def text_column(measure: str, route: Route) -> str:
     """The measure for text that does not fit the column of `measure`."""
     return safe_name(measure + SUFFIX[MeasureType.VARCHAR], route)
 
@@ -45,7 +45,7 @@ class Measuring:
     asked: Container[str] = ()
     given_up: dict[str, MeasureType] = field(default_factory=dict)
     new_types: dict[str, MeasureType] = field(default_factory=dict)
-    bends: Bends = field(default_factory=Bends)
+    alterations: Alterations = field(default_factory=Alterations)
 
     def measures(self, fields: Fields, rules: list[FieldRule | None]) -> dict[str, Scalar]:
         """The measures of one object with these fields; `rules` are in the same order."""
@@ -60,20 +60,20 @@ class Measuring:
         more: dict[str, Scalar] = {}
         for found, name, value in taken:
             if found.rule is None:
-                self.bends[name, Bend.IGNORED] += 1
+                self.alterations[name, Alteration.IGNORED] += 1
                 continue
             placed = self._placed(found, value, own)
             if placed is None:
-                self.bends[name, Bend.NO_VALUE] += 1
+                self.alterations[name, Alteration.NO_VALUE] += 1
                 continue
             measure, measure_type, its_value = placed
             if (len(measures) < most or measure in measures) and self._claim(measure, measure_type, found.is_listed):
                 measures.pop(measure, None)
                 measures[measure] = its_value
                 if found.is_renamed:
-                    self.bends[name, Bend.RENAMED] += 1
+                    self.alterations[name, Alteration.RENAMED] += 1
                 if measure != found.rule.name:
-                    self.bends[name, Bend.BESIDE] += 1
+                    self.alterations[name, Alteration.OTHER_COLUMN] += 1
             else:
                 more[name] = value
         if more:
@@ -95,17 +95,17 @@ class Measuring:
         its_value = fitted(value, column, rule.convert, is_configured=is_configured)
         if its_value is ABSENT:
             return None
-        if its_value is not BESIDE:
+        if its_value is not OTHER_COLUMN:
             return rule.name, column, its_value
-        beside = safe_name(rule.name + SUFFIX[said], self.route)
-        return (MORE if beside in own else beside), said, float(value) if said is MeasureType.DOUBLE else value
+        other = safe_name(rule.name + SUFFIX[said], self.route)
+        return (MORE if other in own else other), said, float(value) if said is MeasureType.DOUBLE else value
 
     def _gives_up(self, rule: MeasureRule, number: Scalar) -> bool:
         """Whether the measure changes from text to numbers."""
         is_open = rule.name in self.open and rule.name not in self.asked
         if rule.type is not None or not is_open or says_nothing(number):
             return False
-        if self._type_of(text_beside(rule.name, self.route)) not in (None, MeasureType.VARCHAR):
+        if self._type_of(text_column(rule.name, self.route)) not in (None, MeasureType.VARCHAR):
             return False
         self.given_up[rule.name] = MeasureType.DOUBLE
         return True
@@ -135,7 +135,7 @@ class Measuring:
             name, value = measures.popitem()
             more[name] = value
         for name in more:
-            self.bends[name, Bend.MORE if has_place else Bend.LEFT] += 1
+            self.alterations[name, Alteration.MORE if has_place else Alteration.NOT_STORED] += 1
         if has_place:
             measures[MORE] = orjson.dumps(more).decode()
             self.new_types.setdefault(MORE, MeasureType.VARCHAR)

@@ -16,7 +16,7 @@ import orjson
 from pipeline.base.errors import FrameError, PayloadError
 from pipeline.log.dead_letter import DeadLetter, Reason, decode_rejection
 from pipeline.log.frame import Frame, FrameKind
-from pipeline.stream.normalise.bent import Bend
+from pipeline.stream.normalise.alterations import Alteration
 from pipeline.stream.normalise.call import Call
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.rows import batch_of
@@ -43,13 +43,13 @@ class Normalised:
 
     decisions  for the store: a measure of text gave its name up (before the batches are applied), or stays text (after
                that)
-    bent       the numbers of stored fields that were altered or left out, by table, field and kind
+    altered    the numbers of stored fields that were altered or left out, by table, field and kind
     """
 
     batches: list[RecordBatch] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     decisions: list[TypeDecision] = field(default_factory=list)
-    bent: Counter[tuple[TableId, str, Bend]] = field(default_factory=Counter)
+    altered: Counter[tuple[TableId, str, Alteration]] = field(default_factory=Counter)
 
 
 class Normaliser:
@@ -133,8 +133,8 @@ class Normaliser:
         for work in works:
             work.run()
             refused += work.refused
-            for (name, bend), count in work.bends.items():
-                out.bent[work.table.index.table, name, bend] += count
+            for (name, alteration), count in work.alterations.items():
+                out.altered[work.table.index.table, name, alteration] += count
             if work.pieces:
                 table = work.table
                 out.batches.append(batch_of(work.pieces, table.index, table.types, self.partition, call, again=again))

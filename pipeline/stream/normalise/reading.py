@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.base.errors import PayloadError
 from pipeline.log.dead_letter import Reason
-from pipeline.stream.normalise.bent import Bend, Bends
+from pipeline.stream.normalise.alterations import Alteration, Alterations
 from pipeline.stream.normalise.body import Body, Fields, Scalar, bodies, decoded
 from pipeline.stream.normalise.event_time import check_limits, decimals, is_as_written, time_ns_of
 from pipeline.stream.normalise.fields import field_rules
@@ -39,18 +39,18 @@ class Reading:
 class Message:
     """The readings of one message; none if the table's patterns ignore all of it.
 
-    new_types  the types of the measures that are new to the table
-    claimed    how many of them are not configured
-    given_up   the types of measures that were text, and whose names numbers have now
-    bends      alterations by field
-    problem    why a part of the message could not become a record
+    new_types    the types of the measures that are new to the table
+    claimed      how many of them are not configured
+    given_up     the types of measures that were text, and whose names numbers have now
+    alterations  counted by field
+    problem      why a part of the message could not become a record
     """
 
     readings: list[Reading]
     new_types: dict[str, MeasureType] = field(default_factory=dict)
     claimed: int = 0
     given_up: dict[str, MeasureType] = field(default_factory=dict)
-    bends: Bends = field(default_factory=Bends)
+    alterations: Alterations = field(default_factory=Alterations)
     problem: PayloadError | None = None
 
 
@@ -70,7 +70,7 @@ def read(
     """
     its_bodies, dropped = bodies(decoded(payload), route)
     measuring = Measuring(route, types, room, open_texts, asked)
-    measuring.bends.update((name, Bend.DROPPED) for name in dropped)
+    measuring.alterations.update((name, Alteration.DROPPED) for name in dropped)
     times = _Times(payload, route, arrival_ns)
     readings: list[Reading] = []
     problem: PayloadError | None = None
@@ -88,7 +88,9 @@ def read(
         problem = None  # an empty element is not a loss
     if problem is not None and not readings:
         raise problem
-    return Message(readings, measuring.new_types, room - measuring.room, measuring.given_up, measuring.bends, problem)
+    return Message(
+        readings, measuring.new_types, room - measuring.room, measuring.given_up, measuring.alterations, problem
+    )
 
 
 def dimension_value(value: Any) -> str | None:

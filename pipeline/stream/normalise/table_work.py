@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.base.errors import PayloadError
-from pipeline.stream.normalise.bent import Bend, Bends
+from pipeline.stream.normalise.alterations import Alteration, Alterations
 from pipeline.stream.normalise.body import has_repeats
 from pipeline.stream.normalise.call import Call
 from pipeline.stream.normalise.columns import all_null, beyond_limits, measure_column, time_column
-from pipeline.stream.normalise.measuring import text_beside
+from pipeline.stream.normalise.measuring import text_column
 from pipeline.stream.normalise.plan import Group, Plan
 from pipeline.stream.normalise.reading import dimension_value, read
 from pipeline.stream.normalise.rows import Piece, SingleRows
@@ -44,7 +44,7 @@ class TableWork:
     singles: list[Single] = field(default_factory=list)
     refused: list[tuple[int, PayloadError]] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
-    bends: Bends = field(default_factory=Bends)
+    alterations: Alterations = field(default_factory=Alterations)
     _rows: SingleRows = field(default_factory=SingleRows)
 
     def run(self) -> None:
@@ -101,7 +101,7 @@ class TableWork:
         table.types.update(message.new_types)
         if message.claimed:
             source.allowance = (source.allowance or 0) - message.claimed
-        self.bends.update(message.bends)
+        self.alterations.update(message.alterations)
         table.texts.begin(name for name, kind in message.new_types.items() if kind is MeasureType.VARCHAR)
         for reading, its_series in zip(message.readings, series, strict=True):
             series_id = its_series.id_in(table.index)
@@ -114,17 +114,17 @@ class TableWork:
 
     def _give_up(self, name: str, kind: MeasureType) -> None:
         """A number gets the name of a measure of text: the texts of this call are stored under another name too."""
-        table, beside = self.table, text_beside(name, self.table.route)
+        table, column = self.table, text_column(name, self.table.route)
         table.types[name] = kind
         table.texts.give_up(name, kind)
         for measures in self._rows.measures:
             if type(measures.get(name)) is str:
-                table.types.setdefault(beside, MeasureType.VARCHAR)
+                table.types.setdefault(column, MeasureType.VARCHAR)
                 text = measures.pop(name)
-                if beside in measures:
-                    self.bends[name, Bend.LEFT] += 1
+                if column in measures:
+                    self.alterations[name, Alteration.NOT_STORED] += 1
                 else:
-                    measures[beside] = text
+                    measures[column] = text
 
     def _type_of(self, name: str, configured: MeasureType | None) -> MeasureType | None:
         return self.table.types.get(name) or configured
@@ -190,11 +190,11 @@ class TableWork:
 
     def _count(self, plan: Plan, group: Group) -> None:
         """Count alterations of columns: names that were made safe, and fields that the patterns ignore."""
-        bent = [(measure.position, Bend.RENAMED) for measure in plan.measures if measure.is_renamed]
-        for position, bend in (*bent, *((position, Bend.IGNORED) for position in plan.ignored)):
+        altered = [(measure.position, Alteration.RENAMED) for measure in plan.measures if measure.is_renamed]
+        for position, alteration in (*altered, *((position, Alteration.IGNORED) for position in plan.ignored)):
             values = group.flat[position :: plan.width]
             if count := len(values) - values.count(None):
-                self.bends[plan.shape[position], bend] += count
+                self.alterations[plan.shape[position], alteration] += count
 
     def _repeated(self, plan: Plan, group: Group) -> list[int]:
         """The messages with a null that may hide a value, because the same key may occur twice."""

@@ -39,12 +39,12 @@ class Verdict(enum.Enum):
     """Why a value is not in its column."""
 
     ABSENT = enum.auto()  # it means "no value"
-    BESIDE = enum.auto()  # it is stored in another column
+    OTHER_COLUMN = enum.auto()  # it is stored in another column
 
 
 ABSENT: Final = Verdict.ABSENT
-BESIDE: Final = Verdict.BESIDE
-Fitted: TypeAlias = Scalar | Literal[Verdict.ABSENT, Verdict.BESIDE]
+OTHER_COLUMN: Final = Verdict.OTHER_COLUMN
+Fitted: TypeAlias = Scalar | Literal[Verdict.ABSENT, Verdict.OTHER_COLUMN]
 
 SUFFIX = {MeasureType.DOUBLE: "_double", MeasureType.BOOLEAN: "_boolean", MeasureType.VARCHAR: "_text"}
 
@@ -88,17 +88,17 @@ def fitted(value: Scalar, column: MeasureType, convert: Conversion | None, *, is
             return value
         if says_nothing(value):
             return ABSENT
-        return orjson.dumps(value).decode() if is_configured else BESIDE
+        return orjson.dumps(value).decode() if is_configured else OTHER_COLUMN
     if says_nothing(value):
         return ABSENT
     if column is MeasureType.BOOLEAN:
         return _boolean(value, is_configured)
     number = number_of(value) if isinstance(value, str) else value
     if number is None or (isinstance(number, bool) and not is_configured):
-        return BESIDE
+        return OTHER_COLUMN
     if column is MeasureType.DOUBLE:
         return _double(number, convert)
-    return _bigint(number, convert) if column is MeasureType.BIGINT else BESIDE
+    return _bigint(number, convert) if column is MeasureType.BIGINT else OTHER_COLUMN
 
 
 def _boolean(value: Scalar, is_configured: bool) -> Fitted:
@@ -108,7 +108,7 @@ def _boolean(value: Scalar, is_configured: bool) -> Fitted:
         word = value.strip().lower() if isinstance(value, str) else str(value)
         if word in _TRUE | _FALSE:
             return word in _TRUE
-    return BESIDE
+    return OTHER_COLUMN
 
 
 def _double(value: float, convert: Conversion | None) -> Fitted:
@@ -118,14 +118,14 @@ def _double(value: float, convert: Conversion | None) -> Fitted:
         return ABSENT
     if math.isfinite(converted):
         return converted
-    return BESIDE if math.isfinite(value) else ABSENT
+    return OTHER_COLUMN if math.isfinite(value) else ABSENT
 
 
 def _bigint(value: float, convert: Conversion | None) -> Fitted:
     """An integer, also written as 21.0 or 1e3, if a double represents it exactly."""
     if convert is not None:
-        return BESIDE  # the configuration refuses it
+        return OTHER_COLUMN  # the configuration refuses it
     if isinstance(value, float) and (not value.is_integer() or abs(value) > MAX_EXACT):
-        return BESIDE if math.isfinite(value) else ABSENT
+        return OTHER_COLUMN if math.isfinite(value) else ABSENT
     whole = int(value)
-    return whole if _BIGINT_MIN <= whole <= _BIGINT_MAX else BESIDE
+    return whole if _BIGINT_MIN <= whole <= _BIGINT_MAX else OTHER_COLUMN

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.base.errors import NotOwned
 from pipeline.log.topics import READINGS
-from pipeline.stream.bent_fields import BentFields
+from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.partitions.partition import Partition
 
 
@@ -18,7 +18,7 @@ class OwnedPartitions:
         self._total = total
         self._by_number = {partition.number: partition for partition in partitions}
         self._is_assigned = bool(partitions)
-        self.bent = BentFields()
+        self.altered = AlteredFields()
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(tuple(self._by_number.values()))

@@ -15,8 +15,8 @@ from pipeline.base import metrics
 from pipeline.base.errors import FrameError
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
 from pipeline.log.frame import Frame, decode_frame
+from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.batching import take
-from pipeline.stream.bent_fields import BentFields
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.work_batch import WorkBatch
@@ -41,12 +41,12 @@ async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_d
         for number, messages in by_partition.items():
             partition = partitions.get(number)
             if partition is not None:  # otherwise it was revoked meanwhile: its next owner reads these again
-                await _normalise(partition, messages, partitions.bent, append_dead_letters, put)
+                await _normalise(partition, messages, partitions.altered, append_dead_letters, put)
         await asyncio.sleep(0)  # during a replay the buffer is always full: let other tasks run
 
 
 async def _normalise(
-    partition: Partition, messages: Iterable[Any], bent: BentFields, append_dead_letters: Append, put: Put
+    partition: Partition, messages: Iterable[Any], altered: AlteredFields, append_dead_letters: Append, put: Put
 ) -> None:
     began_s = time.perf_counter()
     normaliser = partition.normaliser
@@ -70,7 +70,7 @@ async def _normalise(
         await append_dead_letters(encode_dead_letters(letters))
         _count(letters)
     newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
-    bent.note(normalised.bent, newest)
+    altered.note(normalised.altered, newest)
     await put(WorkBatch(partition, upto, tuple(normalised.batches), newest, tuple(normalised.decisions)))
     count = sum(len(frame) for _, frame in frames)
     metrics.messages_normalised.inc(count)

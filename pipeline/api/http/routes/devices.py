@@ -1,4 +1,4 @@
-"""`/v1/devices`: who sent what, when last, what was rejected and why, and what was bent."""
+"""`/v1/devices`: who sent what, when last, what was rejected and why, and what was altered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
 from pipeline.api.inventory.directory import Device
 from pipeline.api.inventory.rejected import RejectedMessages
-from pipeline.stream.bent_fields import BentField
+from pipeline.stream.altered_fields import AlteredField
 from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
@@ -33,14 +33,16 @@ async def devices(
     """A device is a series of a table: its dimensions and measure name.
 
     Rejected messages have no dimensions yet, so they are counted by MQTT topic and reason, over the dead letters kept.
-    `bent` counts fields that were bent to store them, or left, since this worker's start, by table and field.
+    `altered` counts fields that were altered to store them, or left out, since this worker's start, by table and field.
     """
 
     def answer() -> responses.Devices:
         return {
             "devices": [_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
             "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
-            "bent": [_bent(found) for found in parts.bent(asker.account, limit) if table in (None, found.table_name)],
+            "altered": [
+                _altered(found) for found in parts.altered(asker.account, limit) if table in (None, found.table_name)
+            ],
         }
 
     return await parts.lists.run(asker, answer, text="devices")
@@ -66,11 +68,11 @@ def _rejected(rejected: RejectedMessages) -> responses.Rejected:
     }
 
 
-def _bent(found: BentField) -> responses.Bent:
+def _altered(found: AlteredField) -> responses.Altered:
     return {
         "table": found.table_name,
         "field": found.field,
-        "what": found.bend.value,
+        "what": found.alteration.value,
         "count": found.count,
         "last_arrival": rfc3339(found.last_arrival_ns),
     }

@@ -74,7 +74,7 @@ async def test_devices_say_who_sent_what_when_and_what_was_rejected(
     }
 
 
-async def test_devices_say_which_fields_were_bent(service: HttpService, http: httpx.AsyncClient) -> None:
+async def test_devices_say_which_fields_were_altered(service: HttpService, http: httpx.AsyncClient) -> None:
     await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS, "temperature": 20, "time": "10:00"})
     await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS, "temperature": "warm", "time": "10:00"})
 
@@ -82,11 +82,11 @@ async def test_devices_say_which_fields_were_bent(service: HttpService, http: ht
     of_water = (await http.get("/v1/devices?table=farm.water")).json()
 
     last = {"table": "farm.climate", "last_arrival": "2026-11-23T10:00:00Z"}
-    assert answer["bent"] == [
+    assert answer["altered"] == [
         {**last, "field": "time", "what": "renamed", "count": 2},
-        {**last, "field": "temperature", "what": "beside", "count": 1},
+        {**last, "field": "temperature", "what": "other_column", "count": 1},
     ]
-    assert of_water["bent"] == []
+    assert of_water["altered"] == []
 
 
 async def test_alerts_are_listed_newest_first_and_by_page(service: HttpService, http: httpx.AsyncClient) -> None:

@@ -11,8 +11,8 @@ from normalise_frames import ARRIVAL_NS, STREAM, Message, frame, rows
 
 from pipeline.base.errors import PayloadError
 from pipeline.log.dead_letter import Reason
-from pipeline.stream.normalise.bent import Bend
-from pipeline.stream.normalise.measuring import text_beside
+from pipeline.stream.normalise.alterations import Alteration
+from pipeline.stream.normalise.measuring import text_column
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.patterns import Patterns
 from pipeline.stream.normalise.reading import read
@@ -136,7 +136,7 @@ class Alone:
         self.kinds: dict[tuple[str, str], dict[str, MeasureType]] = {}
         self.texts: dict[tuple[str, str], Texts] = {}
         self.allowance: dict[tuple[str, str], int] = {}
-        self.bends: Counter[tuple[str, str, Bend]] = Counter()
+        self.alterations: Counter[tuple[str, str, Alteration]] = Counter()
 
     def read(self, account: str, topic: str, payload: bytes, arrival_ns: int) -> tuple[list[dict[str, Any]], Any]:
         """The rows of one message, as `normalise_frames.rows` has them but for the offset, and its problem."""
@@ -178,8 +178,8 @@ class Alone:
             known[name] = kind
             texts.give_up(name, kind)
         self.allowance[account, topic] -= message.claimed
-        for (name, bend), count in message.bends.items():
-            self.bends[f"{account}/{route.database}.{route.table}", name, bend] += count
+        for (name, alteration), count in message.alterations.items():
+            self.alterations[f"{account}/{route.database}.{route.table}", name, alteration] += count
         return found, message.problem
 
 
@@ -203,12 +203,12 @@ def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tup
 def exact(row: dict[str, Any], given_up: set[tuple[str, str]]) -> dict[str, Any]:
     """The row with its measures as text: 1, 1.0 and true are equal in Python, and so are 0.0 and -0.0.
 
-    Texts under a name that a number has now are given as they are read: beside it, whichever way they are stored.
+    Texts under a name that a number has now are given as they are read: in the other column, however they are stored.
     """
 
     def name_of(name: str) -> str:
         is_given_up = (row["table"], name) in given_up and row["types"][name] == "varchar"
-        return text_beside(name, ROUTES[-1]) if is_given_up else name
+        return text_column(name, ROUTES[-1]) if is_given_up else name
 
     return {
         **row,
@@ -224,12 +224,12 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
     found: list[dict[str, Any]] = []
     decisions: set[Any] = set()
     letters = []
-    bends: Counter[tuple[str, str, Bend]] = Counter()
+    alterations: Counter[tuple[str, str, Alteration]] = Counter()
     for start in range(0, len(numbered), together):
         normalised = normaliser.normalise_many(numbered[start : start + together])
         letters += [(letter.id, letter.reason) for letter in normalised.dead_letters]
-        for (table, name, bend), count in normalised.bent.items():
-            bends[str(table), name, bend] += count
+        for (table, name, alteration), count in normalised.altered.items():
+            alterations[str(table), name, alteration] += count
         decisions |= {(str(table), name, kind) for table, name, kind in normalised.decisions}
         found += [row for batch in normalised.batches for row in rows(batch)]
 
@@ -241,7 +241,7 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
         for (account, database), texts in alone.texts.items()
         for name, kind in texts.news.items()
     }
-    assert bends == alone.bends
+    assert alterations == alone.alterations
     assert letters == expected_letters
     for table in {row["table"] for row in expected + found}:
         assert [exact(row, given_up) for row in found if row["table"] == table] == [

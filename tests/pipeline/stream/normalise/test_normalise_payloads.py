@@ -7,7 +7,7 @@ import pytest
 from normalise_frames import ARRIVAL_NS, EVERYTHING, STREAM, encoded, frame, measures, normalise, rows, the_letter
 
 from pipeline.log.dead_letter import EARLIER, Reason
-from pipeline.stream.normalise.bent import Bend
+from pipeline.stream.normalise.alterations import Alteration
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.patterns import Patterns
 from pipeline.stream.normalise.routes import Arrays, MeasureRule, Route, TimeField, TimeUnit
@@ -338,7 +338,7 @@ def test_a_name_that_no_measure_may_have_is_made_safe(name: str, safe: str) -> N
     normalised = normalise({name: 1}, {name: 2})
 
     assert measures(normalised) == [{safe: 1.0}, {safe: 2.0}]
-    assert normalised.bent == ({(TABLE, name, Bend.RENAMED): 2} if name != safe else {})
+    assert normalised.altered == ({(TABLE, name, Alteration.RENAMED): 2} if name != safe else {})
 
 
 def test_a_safe_name_takes_no_place_of_another_field() -> None:
@@ -359,10 +359,10 @@ def test_only_and_ignore_say_which_fields_are_taken() -> None:
     )
 
     assert measures(normalised) == [{"temp": 1.0}]
-    assert normalised.bent == {
-        (READINGS, "temp_raw", Bend.IGNORED): 1,
-        (READINGS, "rssi_t", Bend.IGNORED): 1,
-        (READINGS, "rssi", Bend.IGNORED): 2,
+    assert normalised.altered == {
+        (READINGS, "temp_raw", Alteration.IGNORED): 1,
+        (READINGS, "rssi_t", Alteration.IGNORED): 1,
+        (READINGS, "rssi", Alteration.IGNORED): 2,
     }
 
 
@@ -420,7 +420,7 @@ def test_a_measure_keeps_the_kind_it_was_first_seen_with_and_others_go_beside_it
     normalised = normalise({"a": first}, {"a": second}, {"a": first})
 
     assert measures(normalised) == [{"a": first}, {beside: second}, {"a": first}]
-    assert normalised.bent == {(TABLE, "a", Bend.BESIDE): 1}
+    assert normalised.altered == {(TABLE, "a", Alteration.OTHER_COLUMN): 1}
 
 
 @pytest.mark.parametrize("word", ["unavailable", "Unknown", "none", "NULL", "nan", "-inf", "-", "n/a"])
@@ -428,7 +428,7 @@ def test_a_word_for_no_value_decides_no_kind(word: str) -> None:
     normalised = normalise({"a": word, "b": 1}, {"a": 1}, {"a": word, "b": 1})
 
     assert measures(normalised) == [{"b": 1.0}, {"a": 1.0}, {"b": 1.0}]
-    assert normalised.bent == {(TABLE, "a", Bend.NO_VALUE): 2}
+    assert normalised.altered == {(TABLE, "a", Alteration.NO_VALUE): 2}
 
 
 @pytest.mark.parametrize("empty", ["", " "])
@@ -438,7 +438,7 @@ def test_empty_text_is_text_until_the_column_is_known_to_be_none(empty: str) -> 
     )
 
     assert measures(normalised) == [{"a": empty, "n": 1.0}, {"a": empty}, {"b": True}, {"n": 2.0}]
-    assert normalised.bent == {(TABLE, "n", Bend.NO_VALUE): 2, (TABLE, "b", Bend.NO_VALUE): 1}
+    assert normalised.altered == {(TABLE, "n", Alteration.NO_VALUE): 2, (TABLE, "b", Alteration.NO_VALUE): 1}
 
 
 def stored(*frames_: Any, texts: Any = None) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -510,7 +510,7 @@ def test_what_has_no_place_beside_its_column_is_kept_in_more() -> None:
         {"_more": '{"a":"x"}'},
         {"a_text": 3.0, "_more": '{"a":"y"}'},
     ]
-    assert normalised.bent == {(TABLE, "a", Bend.MORE): 2}
+    assert normalised.altered == {(TABLE, "a", Alteration.MORE): 2}
 
 
 def test_a_dimension_is_any_scalar_as_text() -> None:

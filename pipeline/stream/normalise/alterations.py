@@ -10,17 +10,17 @@ from collections import Counter
 from typing import TypeAlias
 
 
-class Bend(enum.StrEnum):
+class Alteration(enum.StrEnum):
     """What happened to a field of a payload. A label of a metric."""
 
     RENAMED = "renamed"  # its name was made safe
-    BESIDE = "beside"  # not of its column's type: stored in another column
+    OTHER_COLUMN = "other_column"  # not of its column's type: stored in another column
     NO_VALUE = "no_value"  # a word for "no value", or not a finite number, and the column is not text
     MORE = "more"  # no column was left: stored in the JSON of the measure _more
     IGNORED = "ignored"  # ignored by the table's patterns
     DROPPED = "dropped"  # an array, and the table drops them
-    LEFT = "left"  # not stored: the table has a measure _more that is not text
+    NOT_STORED = "not_stored"  # not stored: the table has a measure _more that is not text
 
 
-Bends: TypeAlias = Counter[tuple[str, Bend]]
+Alterations: TypeAlias = Counter[tuple[str, Alteration]]
 """How often, by field and kind."""
