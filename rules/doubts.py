@@ -136,9 +136,9 @@ def _about_work(rule: Rule, work: Work) -> Iterator[tuple[Kind, str]]:
         yield Kind.PER, text
     if work.waiting:
         text = (
-            f"{work.waiting} of its signals were beyond the bounds when last heard of, longer ago than `for`, which is "
-            "judged when a sample comes: a sensor that reports only changes has to repeat itself, or the rule "
-            "to do without `for`"
+            f"{work.waiting} of its signals were beyond the bounds at their last sample, longer ago than `for`, "
+            "which is judged only at a sample: a sensor that reports only changes has to repeat itself, or the rule "
+            "must not have a `for`"
         )
         yield Kind.FOR, text
 

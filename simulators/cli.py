@@ -162,7 +162,7 @@ def simulate(fleet_file: Path, mqtt: tuple[str, int], **given: Any) -> None:
     """Publish the readings of simulated greenhouses over MQTT.
 
     FLEET.yaml says which sensors, how often, and what goes wrong with them. Ctrl-C ends it once what is in flight is
-    acknowledged. What was sent and acknowledged is told at the end.
+    acknowledged. The numbers of sent and acknowledged messages are printed at the end.
     """
     fleet = _fleet(fleet_file, given)
     connections = min(given["connections"] or DEFAULT_CONNECTIONS, fleet.sensors)

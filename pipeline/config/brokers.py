@@ -113,7 +113,7 @@ TopicFilter = Annotated[str, AfterValidator(check_filter)]
 
 
 Retained = Literal["latest", "ignore", "take"]
-"""What becomes of retained messages: taken in if it is not what was last taken in of its MQTT topic, never, always."""
+"""Which retained messages are stored: those that differ from the last message of their MQTT topic, none, all."""
 
 
 class BrokerTls(Section):
@@ -155,7 +155,7 @@ class Broker(Section):
     )
     retained: Retained = Field(
         default="latest",
-        description="messages; latest: taken in if they are news, ignore: never, take: as others are",
+        description="messages; latest: stored if they are new, ignore: never, take: always",
     )
     tls: BrokerTls | None = None
 
@@ -165,9 +165,9 @@ class Broker(Section):
         if self.tls is not None and not self.url.is_secure:
             found.append(Problem(("tls",), "is for a url that begins with mqtts://"))
         if self.username is not None and self.url.username is not None:
-            found.append(Problem(("username",), "stands in the url too; write it once"))
+            found.append(Problem(("username",), "is in the url too; write it once"))
         if self.password is not None and self.url.password is not None:
-            found.append(Problem(("password",), "stands in the url too; write it once"))
+            found.append(Problem(("password",), "is in the url too; write it once"))
         username, password = self.credentials
         if password is not None and username is None:
             found.append(Problem(("username",), "is required where there is a password"))

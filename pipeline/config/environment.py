@@ -21,8 +21,8 @@ _OF_THE_COMMAND = (
     "STREAMGAUGE_SIMULATE_PASSWORD",
     "STREAMGAUGE_LOG_FORMAT",
 )
-# Kubernetes puts these into every container beside a service called streamgauge: kubernetes.io, "Service", "Discovering
-# services", "Environment variables".
+# Kubernetes sets these in every container if there is a service called streamgauge: kubernetes.io, "Service",
+# "Discovering services", "Environment variables".
 _OF_KUBERNETES = ("STREAMGAUGE_SERVICE_", "STREAMGAUGE_PORT")
 
 

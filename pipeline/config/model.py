@@ -85,7 +85,7 @@ class Listener(Section):
     address: HostPort = Address("127.0.0.1", 1883)
     users: tuple[User, ...] = Field(default=(), description="none: anonymous, on loopback only")
     tls: ListenerTls | None = Field(default=None, description="none: passwords travel in the clear")
-    gateways: int = Field(default=1, ge=1, le=64, description="processes that share the port; `up` starts so many")
+    gateways: int = Field(default=1, ge=1, le=64, description="processes that share the port; `up` starts this number")
     metrics: HostPort | None = Field(default=None, description="where gateways answer /metrics and /healthz")
 
     @model_validator(mode="after")

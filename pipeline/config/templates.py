@@ -44,9 +44,9 @@ def _level_dimension(template: str, level: str, *, is_last: bool) -> str | None:
             f'"{level}" in "{template}": a dimension is a whole level between two braces, as in a/{{name}}/b'
         )
     if "#" in level and not (level == "#" and is_last):
-        raise ValueError(f'"{level}" in "{template}": # stands alone, as the last level')
+        raise ValueError(f'"{level}" in "{template}": # is allowed only as the whole last level')
     if "+" in level and level != "+":
-        raise ValueError(f'"{level}" in "{template}": + stands for a whole level')
+        raise ValueError(f'"{level}" in "{template}": + is allowed only as a whole level')
     return None
 
 

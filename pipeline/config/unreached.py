@@ -48,4 +48,4 @@ def _is_for_messages(table: Table) -> bool:
 
 
 def _reason(first: Table) -> str:
-    return f'"{first.topics}" of {first.name} stands before it and takes all of its topics'
+    return f'"{first.topics}" of {first.name} comes before it and matches all of its topics'

@@ -106,7 +106,7 @@ async def _fail_with(app: App) -> None:
     message.
     """
     await app.wait_until_stopped()
-    fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
+    fail(app.crash_reason or RuntimeError("Faust stopped unexpectedly"))
 
 
 class Worker:

@@ -190,10 +190,10 @@ class Retried(TypedDict):
 
 
 class RuleInForce(TypedDict):
-    """A rule, and how it stands."""
+    """A rule, and the state of its alerts."""
 
     rule: Annotated[str, Field(description="group/alert")]
-    group: Annotated[str, Field(description="the group it stands in")]
+    group: Annotated[str, Field(description="its group")]
     alert: Annotated[str, Field(description="its name in the group")]
     file: Annotated[str, Field(description="where it is written")]
     table: Table
@@ -438,7 +438,7 @@ class Queries(TypedDict):
 
 @_shown(cancelled="AEBQEAMZ6PYW4TJ5GK2ULQ3X7Y")
 class Cancelled(TypedDict):
-    """The query is told to end, which takes it a second at most."""
+    """The query is interrupted, which takes at most a second."""
 
     cancelled: Annotated[str, Field(description="its id")]
 

@@ -64,7 +64,7 @@ class HttpServer:
             self._fail(error)
         else:
             if not self._server.should_exit or not self._server.started:
-                self._fail(RuntimeError("the HTTP server ended by itself; the lines above say why"))
+                self._fail(RuntimeError("the HTTP server ended unexpectedly; the lines above say why"))
 
     @property
     def address(self) -> tuple[str, int]:

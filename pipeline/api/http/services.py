@@ -60,7 +60,7 @@ class Services:
     lists: QuerySlots  # separate slots: lists are answered while an account's queries run
     directory: Directory
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
-    altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables, at most so many
+    altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     rules: RuleBook | None = None

@@ -15,7 +15,7 @@ from store.host_time import is_set
 from store.values.times import NS, rfc3339
 
 Signature = tuple[tuple[int, ...] | None, ...]
-"""What tells a changed file from an unchanged one, file by file; None for one that is not there."""
+"""Distinguishes changed files from unchanged ones, file by file; None for a missing file."""
 
 
 @dataclass(frozen=True, slots=True)

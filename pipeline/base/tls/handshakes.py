@@ -28,7 +28,7 @@ def why(error: OSError) -> tuple[str, str]:
         if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
             return "no_client_certificate", "it has no certificate, and one is required"
         if reason in _NOTHING_IN_COMMON:
-            return "nothing_in_common", f"it knows no version or cipher of ours ({_words(reason)})"
+            return "nothing_in_common", f"it supports none of our versions and ciphers ({_words(reason)})"
         if "ALERT" in reason:
             return "refused_by_client", f"it does not accept us ({_words(reason)})"
         return "other", _words(reason) or str(error)

@@ -44,7 +44,7 @@ class HandshakeCut(OSError):
     """The broker closed the connection during the TLS handshake."""
 
 
-_CREDENTIALS = (Kind.CREDENTIALS, "set the user name and password that it knows us by, in the url or beside it")
+_CREDENTIALS = (Kind.CREDENTIALS, "set the user name and password for this broker, in the url or next to it")
 _NOT_AUTHORISED = (  # Mosquitto's response to a wrong password, too
     Kind.NOT_AUTHORISED,
     "set the user name and password that it knows us by, and let this user connect and subscribe in its access rules",
@@ -71,7 +71,7 @@ _OF_REASON_CODE = {
     0x8E: _TAKEN_OVER,
     0x97: _UNAVAILABLE,
     0x9C: (Kind.REFUSED, "the broker wants us to use another server; set its url"),
-    0x9D: (Kind.REFUSED, "the broker has moved for good; set its new url"),
+    0x9D: (Kind.REFUSED, "the broker has moved permanently; set its new url"),
     0x9E: (Kind.REFUSED, "this broker has no shared subscriptions; leave out group, and run one gateway"),
     0x9F: _UNAVAILABLE,
     0xA2: (Kind.REFUSED, "this broker takes no wildcards; list the MQTT topics"),

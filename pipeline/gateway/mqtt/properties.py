@@ -147,7 +147,7 @@ def _read_one(fields: Fields, identifier: int, place: Place, found: dict[int, Va
         raise MalformedPacket("bad_property", f"property 0x{identifier:02x} is not allowed in {place.name}")
     value = rule.read(fields)
     if identifier in found:
-        raise MalformedPacket("protocol_error", f"property {Property(identifier).name} stands twice in {place.name}")
+        raise MalformedPacket("protocol_error", f"property {Property(identifier).name} occurs twice in {place.name}")
     if isinstance(value, int) and not rule.low <= value <= rule.high:
         raise MalformedPacket(
             "protocol_error", f"{Property(identifier).name} is {value}; {rule.low} to {rule.high} are allowed"

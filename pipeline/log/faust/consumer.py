@@ -100,7 +100,8 @@ class Consumer(PartitionConsumer):
         if wanted > extent.next_offset:
             raise LogError(
                 f"log {self._folder.path}: {tp.topic}/{tp.partition} ends at offset {extent.next_offset}, but offset "
-                f"{wanted} is asked for: the log was restored to an older state. Move its folder away to start anew"
+                f"{wanted} is asked for: the log was restored to an older state. Move its folder away to start with an "
+                "empty log"
             )
         if wanted < extent.first:
             self._report_loss(tp, wanted, extent.first)

@@ -130,7 +130,7 @@ class KafkaConsumer(PartitionConsumer):
         if wanted > next_offset:
             raise LogError(
                 f"Kafka's {tp.topic}/{tp.partition} ends at offset {next_offset}, but offset {wanted} is asked for: "
-                "the topic lost what it had acknowledged. Delete it to start anew"
+                "the topic lost what it had acknowledged. Delete it to start with an empty one"
             )
         if wanted < first:
             self._report_loss(tp, wanted, first)

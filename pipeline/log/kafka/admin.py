@@ -69,7 +69,7 @@ class KafkaAdmin:
     def extent(self, topic: str, partition: int = 0) -> Extent:
         """The current offsets and size of the partition."""
         self._check(topic, partition)
-        return self._do(f"tell the extent of {topic}/{partition}", self._clients.extent(self._tp(topic, partition)))
+        return self._do(f"return the extent of {topic}/{partition}", self._clients.extent(self._tp(topic, partition)))
 
     def read(self, topic: str, from_offset: int, limit: int, partition: int = 0) -> list[Message]:
         """Up to `limit` messages (and about 16 MB) from the first kept offset ≥ `from_offset` on."""
@@ -92,18 +92,18 @@ class KafkaAdmin:
         """See `LogAdmin`: by the time of the append, which is shortly after the arrival."""
         self._check(topic, partition)
         tp = self._tp(topic, partition)
-        return self._do(f"tell what came when to {topic}/{partition}", self._clients.first_since(tp, time_ns))
+        return self._do(f"find an offset by time in {topic}/{partition}", self._clients.first_since(tp, time_ns))
 
     def owners(self, own: str) -> Mapping[tuple[str, int], str]:  # noqa: ARG002  # the group knows
         """The client id of the member of the group that owns each (topic, partition) now."""
         settings = self._settings
-        owned = self._do("tell who reads what", self._clients.owners(settings.group))
+        owned = self._do("name the owners of the partitions", self._clients.owners(settings.group))
         ours = {settings.kafka_topic(topic): topic for topic in self._states}
         return {(ours[tp.topic], tp.partition): who for tp, who in owned.items() if tp.topic in ours}
 
     def members(self, own: str) -> frozenset[str]:  # noqa: ARG002  # as above
         """The client ids of the current members of the group."""
-        members = self._do("tell who is in the group", self._clients.members(self._settings.group))
+        members = self._do("name the members of the group", self._clients.members(self._settings.group))
         return frozenset(member.client_id for member in members)
 
     def close(self) -> None:

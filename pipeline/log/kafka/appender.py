@@ -146,7 +146,7 @@ class KafkaAppender:
         else:
             if isinstance(error, TimeoutError):
                 error = TimeoutError(f"no answer within {self._settings.append_s:g} s")
-            told = unavailable(self._settings, f"take an append to {topic}", error)
+            told = unavailable(self._settings, f"accept an append to {topic}", error)
         if isinstance(told, LogUnavailable) and not self._is_troubled:
             self._is_troubled = True
             log.warning("%s; appends wait", told)

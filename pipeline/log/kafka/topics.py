@@ -43,7 +43,7 @@ async def open_topics(settings: LogSettings) -> Mapping[str, TopicState]:
             await client.start()
             return await ensure_topics(client, settings)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise as_log_error(settings, "tell about the topics", error) from error
+        raise as_log_error(settings, "describe the topics", error) from error
     finally:
         await client.close()
 

@@ -73,7 +73,7 @@ def retry(context: click.Context, delivery: str | None, *, all_failed: bool, rec
         answer = server.post("v1", "alerts", "deliveries", "retry", body=wish).json()
     count = answer["retried"]
     told = "1 delivery is" if count == 1 else f"{count} deliveries are"
-    click.echo(f"{told} tried again; `streamgauge alerts deliveries` shows what comes of it")
+    click.echo(f"{told} tried again; `streamgauge alerts deliveries` shows the results")
     if answer["more"]:
         click.echo("there are more: run the command again")
 

@@ -71,7 +71,9 @@ def format_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 def limit_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option --limit of lists that the server returns in pages: any number."""
-    return click.option("--limit", type=click.IntRange(1), default=default, show_default=True, help="At most so many.")
+    return click.option(
+        "--limit", type=click.IntRange(1), default=default, show_default=True, help="The largest number of entries."
+    )
 
 
 def given(**options: str | None) -> list[tuple[str, str]]:

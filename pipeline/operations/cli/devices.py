@@ -15,7 +15,9 @@ _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 @click.command()
 @click.option("--table", help="Only this database.table.")
 @click.option("--zone", help="Only this zone.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The largest number of entries."
+)
 @click.option("--rejected", "only_rejected", is_flag=True, help="Only what was rejected, by MQTT topic and reason.")
 @list_options
 def devices(

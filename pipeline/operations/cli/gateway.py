@@ -25,7 +25,7 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, name: str 
 @click.option("--name", callback=_check_name, help="One of several: the label `gateway` of its metrics.")
 @settings_options
 def gateway(loaded: Loaded, name: str | None) -> None:
-    """Run one gateway: take in what devices publish over MQTT, and acknowledge it once the log has it.
+    """Run one gateway: receive messages over MQTT, and acknowledge them when they are in the log.
 
     Several may share one port. `streamgauge up` starts this, as often as listener.gateways says, and a worker.
     """

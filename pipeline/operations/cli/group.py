@@ -87,7 +87,7 @@ class LazyGroup(click.Group):
 )
 @click.pass_context
 def streamgauge(context: click.Context, endpoint: str | None, ca: Path | None) -> None:
-    """Takes in readings of devices over MQTT, watches them, keeps them, and answers questions about them."""
+    """Receives the readings of devices over MQTT, checks them with rules, stores them, and answers queries."""
     context.obj = Server(endpoint, os.environ.get("STREAMGAUGE_TOKEN"), ca)
 
 

@@ -36,7 +36,7 @@ def list_measures(context: click.Context, table: str | None, form: str) -> None:
 def retype(context: click.Context, table: str, measure: str, type_: str) -> None:
     """Make MEASURE of TABLE a double, bigint, boolean or varchar, from now on and when older rows are read.
 
-    Nothing that is stored is written anew. Older values that are none of the new type are read as MEASURE_text (or
+    Stored rows are not rewritten. Older values that cannot have the new type are read as MEASURE_text (or
     MEASURE_double, …), and retyping back gives what was there.
     """
     with client(context) as server:

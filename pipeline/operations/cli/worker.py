@@ -16,7 +16,7 @@ from pipeline.operations.cli.shared_metrics import share_metrics
 @click.command()
 @settings_options
 def worker(loaded: Loaded) -> None:
-    """Run one worker: store what the log holds, watch it with rules, post alerts, answer HTTP.
+    """Run one worker: process the log, check rules, post alerts, serve HTTP.
 
     `streamgauge up` starts this and a gateway.
     """

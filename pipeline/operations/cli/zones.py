@@ -14,7 +14,7 @@ _ZONE = ("zone", "table", "sensors", "last_time")
 @click.option("--table", help="Only of this database.table.")
 @list_options
 def zones(context: click.Context, table: str | None, form: str) -> None:
-    """The zones, their table, how many sensors they have, and when they were last heard of."""
+    """The zones, with their tables, numbers of sensors and newest times."""
     with client(context) as server:
         answer = server.get("v1", "zones", parameters=given(table=table))
     show(Listing(_ZONE, [tuple(zone[name] for name in _ZONE) for zone in answer["zones"]], answer, "zones"), form)

@@ -71,7 +71,7 @@ def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
     """`store` is the file with the format of the state next to the tables, if these are in a folder."""
     remedy = "run the newer program that wrote it, or name another data_dir"
     if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
-        told = f"{layout.data_dir} holds something, and no {layout.format.name}"
+        told = f"{layout.data_dir} is not empty, and has no {layout.format.name}"
         yield warn(NAME, told, "check that it is the right folder: streamgauge would use it as its data_dir")
     try:
         refuse_other_format(layout)

@@ -49,10 +49,10 @@ def judge_log(disk: Disk, *, max_bytes: int, min_free_bytes: int) -> Iterator[Fi
     free = f"{disk.free_bytes // _MIB:,} MiB free at {disk.folder}"
     room = disk.free_bytes - min_free_bytes
     if room <= 0:
-        told = f"{free}, log.min_free keeps {min_free_bytes // _MIB:,} MiB: the gateway takes nothing in"
+        told = f"{free}, log.min_free keeps {min_free_bytes // _MIB:,} MiB: the gateway accepts nothing"
         yield fail(NAME, told, "make room, move data_dir to a larger disk, or lower log.min_free")
     elif room < max_bytes - disk.held_bytes:
-        told = f"{free}: while the worker is away the log ends after {room // _MIB:,} MiB, not at log.max_bytes"
+        told = f"{free}: without a worker the log is full after {room // _MIB:,} MiB, not at log.max_bytes"
         yield warn(NAME, told, "make room, or lower log.max_bytes to what the disk can hold")
     else:
         yield ok(NAME, free)

@@ -25,7 +25,7 @@ def check_memory(config: Config) -> Iterator[Finding]:
 def judge(limit_bytes: int, has_bytes: int) -> Finding:
     """`limit_bytes` is `memory_limit`."""
     told = f"memory_limit is {limit_bytes // _MIB:,} MiB of {has_bytes // _MIB:,} MiB"
-    remedy = f"lower memory_limit: the rest needs about {BESIDE_BYTES // _MIB:,} MiB beside it"
+    remedy = f"lower memory_limit: the rest needs about {BESIDE_BYTES // _MIB:,} MiB in addition"
     if limit_bytes >= has_bytes:
         return fail(NAME, f"{told}: the kernel will kill the worker", remedy)
     if limit_bytes + BESIDE_BYTES > has_bytes:

@@ -41,7 +41,7 @@ def _check(receiver: Receiver) -> Finding:
     private = sorted(address for address in addresses if not is_public(address))
     if private and not receiver.webhook.allow_private:
         told = f"{who}: {private[0]} is not a public address, and nothing is posted to such"
-        return fail(NAME, told, "if it is meant, write allow_private: true beside its url")
+        return fail(NAME, told, "if this is intended, set allow_private: true for it")
     try:
         trust = trust_of(receiver) if parts.scheme == "https" else None
     except ConfigError as error:

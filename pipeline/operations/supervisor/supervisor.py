@@ -162,7 +162,7 @@ class _Supervision:
         try:
             write_atomic(self._plan.layout.up_state, json.dumps(state).encode())
         except OSError as error:  # a full disk must not end the supervision
-            self._say(f"{self._plan.layout.up_state} tells old pids and addresses: {error.strerror}")
+            self._say(f"{self._plan.layout.up_state} has old pids and addresses: {error.strerror}")
 
 
 def _gateways(plan: Plan, command: Sequence[str]) -> list[tuple[str, Sequence[str]]]:

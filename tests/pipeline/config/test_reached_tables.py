@@ -69,9 +69,7 @@ def configured(**hidden: Any) -> Config:
     ],
 )
 def test_a_table_for_messages_to_which_none_comes_is_refused(of_payloads: dict[str, Any]) -> None:
-    with pytest.raises(
-        ValueError, match=r'"plan/\{zone\}" never gets a message: "#" of default.readings stands before'
-    ):
+    with pytest.raises(ValueError, match=r'"plan/\{zone\}" never gets a message: "#" of default.readings comes before'):
         configured(**of_payloads)
 
 

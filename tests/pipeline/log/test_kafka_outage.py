@@ -54,7 +54,7 @@ async def test_after_kafka_was_killed_and_came_back_appending_and_consuming_go_o
         await until(lambda: len(worker.events) > 100)
         await asyncio.to_thread(kafka.kill)
         with pytest.raises(
-            LogUnavailable, match=r"at 127\.0\.0\.1:\d+ did not (take an append to readings|let us connect)"
+            LogUnavailable, match=r"at 127\.0\.0\.1:\d+ did not (accept an append to readings|let us connect)"
         ):
             await appender.append(READINGS, b"unanswered")
         # an agent's send waits instead

@@ -177,4 +177,4 @@ def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folde
     _, told = again.communicate(timeout=60)
 
     assert again.returncode == 1
-    assert "the log was restored to an older state. Move its folder away to start anew" in told
+    assert "the log was restored to an older state. Move its folder away to start with an empty log" in told

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 
 Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="the largest number of entries")]
 Before = Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before")]
 MOST_RETRIED = 10_000
 STATUSES = ("firing", "resolved")

@@ -79,8 +79,8 @@ class Replay(BaseModel):
 async def replay(parts: Parts, who: Annotated[Who, Depends(who)], body: Replay) -> responses.Replayed:
     """They go through [readings] with their first arrival stamp; what fails again is a new dead letter.
 
-    Those that were refused for the distance of their own time from their arrival are judged anew, as if they came now:
-    it may have been the host's clock that was wrong.
+    Letters that were rejected because their time is too far from their arrival are judged as if they arrived now,
+    because the host's clock may have been wrong.
 
     Those of a reason go oldest first, at most 1,000 a request; `more` says whether others are left, and a next request
     with `up_to` of the answer takes those alone, and not what has failed again since.

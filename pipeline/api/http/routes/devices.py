@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
 @router.get(
     "",
-    summary="Devices by when they were last heard of, newest first, and what of theirs was rejected",
+    summary="Devices, newest first, and which messages were rejected",
     **answers(responses.Devices, 504),
 )
 async def devices(

@@ -67,8 +67,8 @@ class Retype(BaseModel):
 async def retype_measure(
     parts: Parts, who: Annotated[Who, Depends(who)], asker: Asking, body: Retype
 ) -> responses.Measure:
-    """Nothing that is stored is written anew: older values are cast when they are read, and what cannot be cast is
-    read under `<measure>_<type>` (`_text` for varchar). Every worker has it within a second, and for good.
+    """Stored rows are not rewritten: older values are cast when they are read, and those that cannot be cast are
+    read as `<measure>_<type>` (`_text` for varchar). The change is permanent; every worker knows it within a second.
     """
     who.need(Role.WRITE, "retyping")
     if body.type not in RETYPES:

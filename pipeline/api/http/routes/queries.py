@@ -43,7 +43,7 @@ async def queries(parts: Parts, account: Account) -> responses.Queries:
 
 @router.post("/{query_id}/cancel", summary="End a query", **answers(responses.Cancelled, 404, *OF_BODIES))
 async def cancel(request: Request, parts: Parts, account: Account, query_id: str) -> responses.Cancelled | Response:
-    """Whoever waits for its answer gets a 409. Whichever worker runs it is told."""
+    """The client that waits for its answer gets a 409. Any worker can be asked."""
     if parts.queries.cancel(account, query_id):
         return {"cancelled": query_id}
     if parts.topic_owners is not None and FORWARDED not in request.headers:

@@ -21,7 +21,7 @@ pre {{ background: #8882; padding: .7rem; overflow-x: auto; }}
 :root {{ color-scheme: light dark; }}
 </style>
 <h1>Streamgauge {version}</h1>
-<p>Takes in what devices publish over MQTT, watches it with rules, keeps it, and answers questions about it here.</p>
+<p>Receives the readings of devices over MQTT, checks them with rules, stores them, and answers queries here.</p>
 <ul>
 <li><a href="/docs">/docs</a>: every path, to be tried on the page</li>
 <li><a href="/v1/zones">/v1/zones</a>, <a href="/v1/alerts">/v1/alerts</a>, <a href="/v1/devices">/v1/devices</a>:

@@ -168,7 +168,7 @@ def test_a_disk_with_less_than_min_free_fails_full_to_the_last_byte_or_not(tmp_p
     assert with_room.code == full.code == 1
     assert "fail" in dict(with_room.of("disk"))
     assert "fail" in dict(full.of("disk"))
-    assert "the gateway takes nothing in" in full.of("disk")[0][1]
+    assert "the gateway accepts nothing" in full.of("disk")[0][1]
     assert remedies == (["make room on its disk"] if small_disk.is_mount() else [])
     assert [path.name for path in small_disk.iterdir()] in (["fill"], [])
 
