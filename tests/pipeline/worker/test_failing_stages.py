@@ -10,9 +10,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
+from time import time_ns
 
 import orjson
 import pytest
@@ -28,6 +28,16 @@ pytestmark = pytest.mark.processes
 
 WORKER = Path(__file__).parent / "processes" / "failing_worker.py"
 FRAMES = 60
+# parts of the worker, and at which of its calls each fails
+PARTS = [
+    ("readings_to_records", 1),
+    ("records_to_store", 1),
+    ("records_to_alerts", 2),
+    ("alerts_to_webhooks", 1),
+    ("dead_letters_to_archive", 2),
+    ("maintenance", 1),
+    ("trim", 1),
+]
 CONFIG = {
     "tables": [
         {
@@ -60,12 +70,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def fill(folder: Path) -> None:
+async def fill(folder: Path, life: int = 0) -> None:
+    """Append the frames of a life."""
     appender = open_appender(replace(config_of(folder).log_settings, max_bytes=1 << 30, min_free_bytes=0))
     await appender.start()
-    now_ms = time.time_ns() // 10**6 - FRAMES
+    now_ms = time_ns() // 10**6 - FRAMES
     for number in range(FRAMES):
-        payloads = [orjson.dumps({"ts": now_ms + number, "value": number % 2, "id": number}), b"{bad"]
+        payloads = [orjson.dumps({"ts": now_ms + number, "value": number % 2, "id": life * FRAMES + number}), b"{bad"]
         stamps = [(now_ms + number) * 10**6, (now_ms + number) * 10**6 + 1]
         frame = encode_frame(FrameKind.MQTT, stamps, ["default"] * 2, ["farm/north/s1"] * 2, payloads)
         await appender.append(READINGS, frame)
@@ -90,9 +101,9 @@ def end(worker: subprocess.Popen[str]) -> str:
     return said
 
 
-def is_complete(folder: Path) -> bool:
+def is_complete(folder: Path, times: int = 1) -> bool:
     """Whether everything that leaves the stream is in the archives; what the store has is seen after its end."""
-    return len(alerts(folder)) == FRAMES // 2 and len(letters(folder)) == FRAMES
+    return len(alerts(folder)) == times * FRAMES // 2 and len(letters(folder)) == times * FRAMES
 
 
 def rows_of(path: Path, statement: str) -> list[tuple[object, ...]]:
@@ -123,32 +134,24 @@ def stored_ids(folder: Path) -> list[float]:
     return sorted(DeltaTable(table).to_pyarrow_table()["id"].to_pylist())
 
 
-@pytest.mark.parametrize(
-    ("stage", "number"),
-    [
-        ("readings_to_records", 1),
-        ("records_to_store", 1),
-        ("records_to_alerts", 2),
-        ("alerts_to_webhooks", 1),
-        ("dead_letters_to_archive", 2),
-        ("maintenance", 1),
-        ("trim", 1),
-    ],
-)
-def test_a_part_that_fails_ends_the_process_and_after_a_restart_nothing_is_missing(
-    folder: Path, stage: str, number: int
-) -> None:
-    failing = start(folder, stage, number)
-    _, told = failing.communicate(timeout=60)
-    healthy = start(folder, stage, 0)
-    wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=60)
+@pytest.mark.timeout(600)
+def test_a_part_that_fails_ends_the_process_and_after_restarts_nothing_is_missing(folder: Path) -> None:
+    """One part after the other, each with new messages to process."""
+    for life, (stage, number) in enumerate(PARTS):
+        if life:
+            asyncio.run(fill(folder, life))
+        failing = start(folder, stage, number)
+        _, told = failing.communicate(timeout=60)
+
+        assert failing.returncode == 1, stage
+        assert "a test made this stage fail" in told, stage
+        assert "replays the log from its positions" in told, stage
+    healthy = start(folder, "none", 0)
+    wait_for(lambda: is_complete(folder, len(PARTS)), "everything is archived", timeout_s=60)
     said = end(healthy)
 
-    assert failing.returncode == 1
-    assert "a test made this stage fail" in told
-    assert "replays the log from its positions" in told
     assert (healthy.returncode, said) == (0, "")
-    assert stored_ids(folder) == list(range(FRAMES))
+    assert stored_ids(folder) == list(range(len(PARTS) * FRAMES))
 
 
 def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
