@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline.config import shape
+from pipeline.config import keys
 from pipeline.config.problems import show_path
 from store.values.yaml_text import KeyPath, Problem
 
@@ -41,7 +41,7 @@ def overrides_in(environ: Mapping[str, str]) -> tuple[list[Override], list[Probl
     problems: list[Problem] = []
     for variable, text in _candidates(environ):
         path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
-        unknown = shape.unknown_key(path)
+        unknown = keys.unknown_key(path)
         if unknown is not None:
             problems.append(Problem((variable,), f"sets nothing: {unknown}"))
             continue
@@ -61,7 +61,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _value(path: KeyPath, text: str) -> object:
     may_be_text = path == ("log",) and not text.lstrip().startswith("{")
-    if may_be_text or not shape.is_composite(path):
+    if may_be_text or not keys.is_composite(path):
         return text
     value: object = json.loads(text)
     return value

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from pipeline.base.errors import ConfigError
 from pipeline.config.document import read_document
 from pipeline.config.environment import overrides_in
-from pipeline.config.explain import problems_of
 from pipeline.config.model import Config
 from pipeline.config.problems import show_path
+from pipeline.config.validation_errors import problems_of
 from store.values.yaml_text import Document, KeyPath, Problem
 
 OPTIONS: Mapping[str, KeyPath] = {

@@ -49,7 +49,7 @@ IMPORT_SITES = {
     "cryptography": ("pipeline/base/tls/validity.py",),
     "prometheus_client": (
         *("pipeline/base/metrics.py", "pipeline/operations/cli/shared_metrics.py"),
-        *("pipeline/api/http/gateways.py", "pipeline/api/http/routes/process.py"),
+        *("pipeline/api/http/metrics_by_gateway.py", "pipeline/api/http/routes/process.py"),
     ),
     "structlog": ("pipeline/base/logs.py",),
     "psutil": ("pipeline/stream/partitions/*.py",),

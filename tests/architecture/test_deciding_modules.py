@@ -15,7 +15,7 @@ DECIDING = (
     "pipeline/alerting/webhooks/addresses.py",
     "pipeline/alerting/webhooks/request.py",
     "pipeline/api/http/times.py",
-    "pipeline/api/http/turns.py",
+    "pipeline/api/http/fair_queue.py",
     "pipeline/config/templates.py",
     "pipeline/gateway/brokers/copies.py",
     "pipeline/gateway/listener/offenders.py",

@@ -11,12 +11,12 @@ from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 
 from pipeline.api.http import problems
-from pipeline.api.http.counting import Counting
-from pipeline.api.http.described import EVERYWHERE, describe, refusals
-from pipeline.api.http.edges import Edges
 from pipeline.api.http.forwarding import ToOwner
+from pipeline.api.http.openapi import EVERYWHERE, describe, refusals
 from pipeline.api.http.parameters import check_parameters
 from pipeline.api.http.replaying import UntilReplayed
+from pipeline.api.http.request_metrics import RequestMetrics
+from pipeline.api.http.request_normalising import RequestNormaliser
 from pipeline.api.http.routes import (
     alerts,
     averages,
@@ -85,8 +85,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
     if services.internal is not None:
         app.include_router(internal.router)
-    app.add_middleware(Edges)
-    app.add_middleware(Counting)
+    app.add_middleware(RequestNormaliser)
+    app.add_middleware(RequestMetrics)
     for module in (
         zones,
         averages,

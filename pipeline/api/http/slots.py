@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from pipeline.api.http.turns import Limits, Turns
+from pipeline.api.http.fair_queue import FairQueue, Limits
 from pipeline.base import metrics
 from pipeline.base.errors import Busy, RequestRefused
 from store.endpoint.errors import EndpointError, InternalServer
@@ -78,7 +78,7 @@ class QuerySlots:
     def __init__(self, kind: str = "query", limits: Limits | None = None) -> None:
         limits = limits or Limits()
         self._kind = kind
-        self._turns: Turns[_Job] = Turns(limits)
+        self._queue: FairQueue[_Job] = FairQueue(limits)
         self._jobs: dict[str, _Job] = {}
         self._given_up = 0
         self._executor = ThreadPoolExecutor(limits.slots + MAX_GIVEN_UP, thread_name_prefix="query")
@@ -134,23 +134,23 @@ class QuerySlots:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, account: str, function: Callable[[], Any], timeout_s: float, query_id: str, text: str) -> _Job:
-        if self._turns.is_full(account):
+        if self._queue.is_full(account):
             metrics.http_query_failures.labels("busy").inc()
-            waiting = self._turns.waiting_of(account)
+            waiting = self._queue.waiting_of(account)
             raise Busy(f"{waiting} queries of {account!r} are waiting already; try again later")
         answer = asyncio.get_running_loop().create_future()
         job = _Job(
             query_id, account, text, function, timeout_s, Interruption(timeout_s), answer, asked_s=time.monotonic()
         )
         self._jobs[query_id] = job
-        self._turns.ask(account, job)
+        self._queue.ask(account, job)
         self._start()
         return job
 
     def _start(self) -> None:
         """Give free slots to waiting queries."""
         loop = asyncio.get_running_loop()
-        while (job := self._turns.next()) is not None:
+        while (job := self._queue.next()) is not None:
             job.has_slot, job.started_s = True, time.monotonic()
             metrics.http_query_wait_seconds.labels(self._kind).observe(job.started_s - job.asked_s)
             running = loop.run_in_executor(self._executor, partial(_run, job, self._kind))
@@ -166,7 +166,7 @@ class QuerySlots:
         if reason is StopReason.HANG_UP:
             job.answer.cancel()
         if job.started_s is None:
-            self._turns.withdraw(job.account, job)
+            self._queue.withdraw(job.account, job)
             self._finish(job, None, QueryCancelled("the query was cancelled"))
             self._tell()
         else:
@@ -175,7 +175,7 @@ class QuerySlots:
     def _ended(self, job: _Job, running: asyncio.Future[Any]) -> None:
         """The thread of the job has ended."""
         if job.has_slot:
-            self._turns.leave(job.account)
+            self._queue.leave(job.account)
         else:
             self._given_up -= 1
         error = None if running.cancelled() else running.exception()
@@ -193,7 +193,7 @@ class QuerySlots:
             self._finish(job, None, error)
         if self._given_up < MAX_GIVEN_UP:
             job.has_slot = False
-            self._turns.leave(job.account)
+            self._queue.leave(job.account)
             self._given_up += 1
             self._start()
 
@@ -214,7 +214,7 @@ class QuerySlots:
             job.answer.set_exception(error)
 
     def _tell(self) -> None:
-        states = {"running": self._turns.running, "waiting": self._turns.waiting, "given_up": self._given_up}
+        states = {"running": self._queue.running, "waiting": self._queue.waiting, "given_up": self._given_up}
         for state, count in states.items():
             metrics.http_queries.labels(self._kind, state).set(count)
 

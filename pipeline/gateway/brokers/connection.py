@@ -29,9 +29,9 @@ from pipeline.gateway.mqtt.bulk import take_publishes
 from pipeline.gateway.mqtt.codes import PacketType
 from pipeline.gateway.mqtt.decode import header
 from pipeline.gateway.mqtt.encode import pubacks
+from pipeline.gateway.mqtt.oversized import KEPT_BYTES, OversizedPublish, head_stop
 from pipeline.gateway.mqtt.packets import MAX_PACKET_BYTES as LARGEST_PACKET_BYTES
 from pipeline.gateway.mqtt.parts import Parts, parts_of
-from pipeline.gateway.mqtt.passing import KEPT_BYTES, Passing, head_stop
 from pipeline.gateway.mqtt.topics import TopicNames
 from pipeline.gateway.mqtt_to_readings import MqttToReadings, Publisher
 from pipeline.log.dead_letter import Reason as DeadReason
@@ -96,7 +96,7 @@ class Connection:
         self._is_connected = False
         self._partial: bytearray | None = None
         self._needed = 0
-        self._passing: Passing | None = None  # a packet that is too large
+        self._oversized: OversizedPublish | None = None  # a packet that is too large
         self._unacknowledged = 0
         self._asked: dict[int, tuple[str, ...]] = {}  # filters by the packet identifier of their SUBSCRIBE
         self._refused: tuple[str, ...] = ()
@@ -197,7 +197,7 @@ class Connection:
 
     def _take(self, data: bytes) -> None:
         """Process all complete packets of `data`, and keep the rest."""
-        at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
+        at = 0 if self._oversized is None else self._skip(self._oversized, data, 0)
         while at < len(data) and not self.is_over:
             if self._is_connected:
                 at = self._take_publishes(data, at)
@@ -212,7 +212,7 @@ class Connection:
                 return
             kind = found.first >> 4
             if is_large:
-                stop = self._let_by(Passing(data, found, at), data, stop)
+                stop = self._skip(OversizedPublish(data, found, at), data, stop)
             elif kind == PacketType.PUBLISH:
                 self._take_one(parts_of(data, found, is_v5=self._is_v5))
             elif kind == PacketType.PUBREL:
@@ -221,12 +221,12 @@ class Connection:
                 self._client.read_packet(data[at : found.stop])
             at = stop
 
-    def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
+    def _skip(self, oversized: OversizedPublish, data: bytes, at: int) -> int:
         """Skip the part of a too large packet that begins at `at`; returns the position after it."""
-        at = passing.take(data, at)
-        self._passing = None if passing.is_through else passing
-        if passing.is_through:
-            self._take_one(parts_of(passing.head, passing.header, is_v5=self._is_v5))
+        at = oversized.take(data, at)
+        self._oversized = None if oversized.is_through else oversized
+        if oversized.is_through:
+            self._take_one(parts_of(oversized.head, oversized.header, is_v5=self._is_v5))
         return at
 
     def _take_publishes(self, data: bytes, at: int) -> int:

@@ -14,9 +14,9 @@ from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt.aliases import TopicAliases
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.decode import Header, decode
+from pipeline.gateway.mqtt.oversized import KEPT_BYTES, OversizedPublish
 from pipeline.gateway.mqtt.packets import Publish
 from pipeline.gateway.mqtt.parts import parts_of
-from pipeline.gateway.mqtt.passing import KEPT_BYTES, Passing
 from pipeline.gateway.mqtt_to_readings import Publisher
 from pipeline.log.dead_letter import Reason, Rejection
 
@@ -48,27 +48,27 @@ class Publishes:
         if target is None:
             return
         gateway = self._session.gateway
-        if not gateway.is_news(publish.mqtt_topic, publish.payload, is_retained=publish.is_retained):
+        if not gateway.is_notice(publish.mqtt_topic, publish.payload, is_retained=publish.is_retained):
             gateway.stage.take(self._session.account, publish.mqtt_topic, publish.payload, *target)
         elif target[0] is not None:
             gateway.stage.acknowledge_in_turn(target[0], target[1])
 
-    def take_head(self, passing: Passing) -> None:
+    def take_head(self, oversized: OversizedPublish) -> None:
         """Process the kept beginning of a too large PUBLISH. Raises MalformedPacket if it ends the connection."""
         try:
-            publish = self._read(passing.head, passing.head_header)
+            publish = self._read(oversized.head, oversized.head_header)
         except MalformedPacket as error:
-            self._take_bad(passing.head, passing.header, error)
+            self._take_bad(oversized.head, oversized.header, error)
             return
         target = self._ack_target(publish.qos, publish.packet_id.to_bytes(2, "big"))
         if target is None:
             return
-        size_bytes = len(publish.payload) + passing.header.stop - len(passing.head)
+        size_bytes = len(publish.payload) + oversized.header.stop - len(oversized.head)
         detail = (
-            f"a message of {size_bytes} bytes, in a packet of {passing.header.stop}; packets of at most "
+            f"a message of {size_bytes} bytes, in a packet of {oversized.header.stop}; packets of at most "
             f"{self._session.gateway.settings.max_packet_bytes} are stored. Its first {KEPT_BYTES} bytes are kept"
         )
-        self._session.gateway.complaints.warn("message too large", f"{self._session.name}: {detail}")
+        self._session.gateway.warnings.warn("message too large", f"{self._session.name}: {detail}")
         rejection = Rejection(Reason.TOO_LARGE, detail, publish.payload[:KEPT_BYTES])
         self._session.gateway.stage.reject(self._session.account, publish.mqtt_topic, rejection, *target)
 
@@ -124,4 +124,4 @@ class Publishes:
         if not is_forgiven:
             raise error
         metrics.packets_malformed.labels(error.reason).inc()
-        gateway.complaints.warn(f"bad packet, {error.reason}", f"{session.name}, again: {error}; it is a dead letter")
+        gateway.warnings.warn(f"bad packet, {error.reason}", f"{session.name}, again: {error}; it is a dead letter")

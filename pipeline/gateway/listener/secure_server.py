@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.base import metrics
 from pipeline.base.tls.handshakes import why
-from pipeline.gateway.listener.complaints import Complaints
+from pipeline.gateway.listener.limited_warnings import LimitedWarnings
 
 ACCEPT_AGAIN_S = 0.1  # after a failed accept: usually all open files are in use
 GOODBYE_S = 5.0  # for the peer's close_notify; a session aborts earlier
@@ -28,13 +28,13 @@ class SecureServer:
         make_protocol: Callable[[], asyncio.Protocol],
         context: ssl.SSLContext,
         handshake_timeout_s: float,
-        complaints: Complaints,
+        warnings: LimitedWarnings,
     ) -> None:
         self.sockets: Sequence[socket.socket] = ()
         self._make_protocol = make_protocol
         self._context = context
         self._handshake_timeout_s = handshake_timeout_s
-        self._complaints = complaints
+        self._warnings = warnings
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,7 +64,7 @@ class SecureServer:
                 try:
                     connection, address = await self._loop.sock_accept(listener)
                 except OSError as error:
-                    self._complaints.warn("accept failed", f"{error.strerror or error}; the device waits")
+                    self._warnings.warn("accept failed", f"{error.strerror or error}; the device waits")
                     await asyncio.sleep(ACCEPT_AGAIN_S)
                 else:
                     self._spawn(self._shake_hands(connection, address))
@@ -83,7 +83,7 @@ class SecureServer:
             reason, detail = why(error)
             metrics.handshakes_failed.labels("mqtt", reason).inc()
             if reason != "lost":  # probes do that, to check whether somebody listens
-                self._complaints.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
+                self._warnings.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
         except asyncio.CancelledError:
             connection.close()
             raise

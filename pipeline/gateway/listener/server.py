@@ -20,7 +20,7 @@ from pipeline.base.tls.peers import common_name
 from pipeline.base.tls.reloading import POLL_S, ReloadingContext
 from pipeline.gateway.listener.accounts import Accounts
 from pipeline.gateway.listener.admission import Admitted, Refused, admit
-from pipeline.gateway.listener.complaints import Complaints
+from pipeline.gateway.listener.limited_warnings import LimitedWarnings
 from pipeline.gateway.listener.offenders import Offenders
 from pipeline.gateway.listener.secure_server import SecureServer
 from pipeline.gateway.listener.session import Session
@@ -55,7 +55,7 @@ class Gateway:
         self.settings = settings
         self.names = TopicNames(settings.max_topic_bytes)
         self.wheel: Wheel[Session] = Wheel()
-        self.complaints = Complaints()
+        self.warnings = LimitedWarnings()
         self.offenders = Offenders()
         self.stage = MqttToReadings(
             appender, settings.batch, stamps=stamps, on_pressure=self._on_pressure, partition_of=partition_of
@@ -139,7 +139,7 @@ class Gateway:
         )
 
     async def _listen_securely(self, tls: ReloadingContext) -> SecureServer:
-        server = SecureServer(lambda: Session(self), tls, self.settings.handshake_timeout_s, self.complaints)
+        server = SecureServer(lambda: Session(self), tls, self.settings.handshake_timeout_s, self.warnings)
         await server.start(self.settings.host, self.settings.port, self.settings.backlog)
         return server
 
@@ -153,7 +153,7 @@ class Gateway:
         """A connection was accepted."""
         self._sessions.add(session)
         if len(self._sessions) > 0.9 * self._most_connections:
-            self.complaints.warn(
+            self.warnings.warn(
                 "open files",
                 f"{len(self._sessions)} connections of at most {self._most_connections}; raise `ulimit -n`",
             )
@@ -192,10 +192,10 @@ class Gateway:
 
     def take_will(self, session: Session, will: Will) -> None:
         """Publish the will of a device that ended without DISCONNECT: like any other message, but without a PUBACK."""
-        if not self.is_news(will.mqtt_topic, will.payload, is_retained=will.is_retained):
+        if not self.is_notice(will.mqtt_topic, will.payload, is_retained=will.is_retained):
             self.stage.take(session.account, will.mqtt_topic, will.payload, None, [])
 
-    def is_news(self, mqtt_topic: str, payload: bytes, *, is_retained: bool) -> bool:
+    def is_notice(self, mqtt_topic: str, payload: bytes, *, is_retained: bool) -> bool:
         """Whether a message is not a reading and need not be kept, which is counted.
 
         It clears a retained message, which we do not store, or is the state message of a bridge.
@@ -234,7 +234,7 @@ class Gateway:
     def _on_pressure(self, is_pressed: bool) -> None:
         if is_pressed:
             self._pressed_since_s = self._paused_since_s = time.monotonic()
-            self.complaints.warn(
+            self.warnings.warn(
                 "log slow or full",
                 f"{self.stage.trouble}; {len(self._sessions)} connections are not read",
             )

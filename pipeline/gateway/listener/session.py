@@ -29,6 +29,7 @@ from pipeline.gateway.mqtt.encode import (
     suback_refused,
     unsuback,
 )
+from pipeline.gateway.mqtt.oversized import OversizedPublish, head_stop
 from pipeline.gateway.mqtt.packets import (
     MAX_PACKET_BYTES,
     Connect,
@@ -41,7 +42,6 @@ from pipeline.gateway.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from pipeline.gateway.mqtt.passing import Passing, head_stop
 
 if TYPE_CHECKING:
     from pipeline.gateway.listener.server import Gateway
@@ -60,8 +60,8 @@ class Session(asyncio.Protocol):
         "_is_reading",
         "_max_sent_bytes",
         "_needed",
+        "_oversized",
         "_partial",
-        "_passing",
         "_publishes",
         "_slot",
         "_state",
@@ -89,7 +89,7 @@ class Session(asyncio.Protocol):
         self._version = Version.V3_1_1
         self._partial: bytearray | None = None  # an incomplete packet
         self._needed = 0  # the size at which `_partial` may be complete
-        self._passing: Passing | None = None  # a packet that is too large
+        self._oversized: OversizedPublish | None = None  # a packet that is too large
         self._publishes: Publishes | None = None  # made on first use
         self._will: Will | None = None
         self._max_sent_bytes = MAX_PACKET_BYTES
@@ -151,7 +151,7 @@ class Session(asyncio.Protocol):
             metrics.connections_ended.labels("lost").inc()
         was_admitted = bool(self.client_id)
         self._state = CLOSED
-        self._partial = self._passing = None
+        self._partial = self._oversized = None
         self.gateway.wheel.remove(self, self._slot)
         self.gateway.left(self, was_admitted=was_admitted)
         self._take_will()
@@ -228,7 +228,7 @@ class Session(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Process all complete packets of `data`, and keep the rest."""
-        at = 0 if self._passing is None else self._let_by(self._passing, data, 0)
+        at = 0 if self._oversized is None else self._skip(self._oversized, data, 0)
         while at < len(data):
             if self._state == CONNECTED:
                 at = self._take_publishes(data, at)
@@ -247,7 +247,7 @@ class Session(asyncio.Protocol):
                 self._needed = stop - at
                 return
             if is_large:
-                stop = self._let_by(Passing(data, found, at), data, stop)
+                stop = self._skip(OversizedPublish(data, found, at), data, stop)
             elif found.first >> 4 == PacketType.PUBLISH:
                 self._take_publish(data, found)
             else:
@@ -267,12 +267,12 @@ class Session(asyncio.Protocol):
         hint = "; it speaks TLS, and this listener has no certificate" if data.startswith(b"\x16\x03") else ""
         raise MalformedPacket("not_connect", f"{data[:16]!r} where a connection begins with CONNECT{hint}")
 
-    def _let_by(self, passing: Passing, data: bytes, at: int) -> int:
+    def _skip(self, oversized: OversizedPublish, data: bytes, at: int) -> int:
         """Skip the part of a too large packet that begins at `at`; returns the position after it."""
-        at = passing.take(data, at)
-        self._passing = None if passing.is_through else passing
-        if passing.is_through and self._state == CONNECTED:
-            self._rare().take_head(passing)
+        at = oversized.take(data, at)
+        self._oversized = None if oversized.is_through else oversized
+        if oversized.is_through and self._state == CONNECTED:
+            self._rare().take_head(oversized)
         return at
 
     def _take_publish(self, data: bytes, found: Header) -> None:
@@ -342,7 +342,7 @@ class Session(asyncio.Protocol):
         if isinstance(answer, Refused):
             metrics.connections_refused.labels(answer.reason).inc()
             if answer.reason != "busy":
-                self.gateway.complaints.warn(f"refused, {answer.reason}", f"{self.name}: {answer.detail}")
+                self.gateway.warnings.warn(f"refused, {answer.reason}", f"{self.name}: {answer.detail}")
             self._send(answer.connack)
             self._close()
             return
@@ -376,13 +376,13 @@ class Session(asyncio.Protocol):
     def refuse_http(self, detail: str) -> None:
         """An HTTP request was answered; it is not an MQTT connection."""
         metrics.connections_refused.labels("http").inc()
-        self.gateway.complaints.warn("refused, http", f"{self.name}: a request of HTTP was answered: {detail}")
+        self.gateway.warnings.warn("refused, http", f"{self.name}: a request of HTTP was answered: {detail}")
         self._close()
 
     def refuse(self, error: MalformedPacket) -> None:
         """End the connection because of invalid data."""
         metrics.packets_malformed.labels(error.reason).inc()
-        self.gateway.complaints.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
+        self.gateway.warnings.warn(f"bad packet, {error.reason}", f"{self.name}: {error}")
         code = REASON_CODE_OF.get(error.reason, ReasonCode.MALFORMED_PACKET)
         if self._state == NEW and isinstance(error, UnsupportedVersion):
             version = Version.V5 if error.level > Version.V5 else Version.V3_1_1
@@ -411,7 +411,7 @@ class Session(asyncio.Protocol):
         if self._state in {CLOSING, CLOSED}:
             return
         self._state = CLOSING
-        self._partial = self._passing = None
+        self._partial = self._oversized = None
         self._take_will()
         wheel = self.gateway.wheel
         wheel.remove(self, self._slot)
@@ -436,4 +436,4 @@ class Session(asyncio.Protocol):
 
     def _count_ended(self, reason: str, detail: str) -> None:
         metrics.connections_ended.labels(reason).inc()
-        self.gateway.complaints.warn(f"ended, {reason}", f"{self.name}: {detail}")
+        self.gateway.warnings.warn(f"ended, {reason}", f"{self.name}: {detail}")

@@ -13,7 +13,7 @@ from pipeline.alerting.archive.alerts import Alert, retrial
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
-from pipeline.api.http.described import OF_BODIES, answers
+from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
 from pipeline.api.http.services import Services, account, services, who
 from pipeline.config.roles import Role

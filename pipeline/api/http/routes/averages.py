@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from pipeline.api.http import responses
-from pipeline.api.http.described import answers
+from pipeline.api.http.openapi import answers
 from pipeline.api.http.problems import bad_parameter
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.alerting.archive.dead_letters import ArchivedLetter
 from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
-from pipeline.api.http.described import OF_BODIES, answers
+from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
 from pipeline.api.http.services import Services, account, services, who
 from pipeline.api.http.times import time_ns

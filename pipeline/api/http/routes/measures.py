@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
-from pipeline.api.http.described import OF_BODIES, answers
+from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, asker, services, who
 from pipeline.api.http.slots import Asker

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from pipeline.api.http.described import answers
-from pipeline.api.http.gateways import CollectorByGateway
+from pipeline.api.http.metrics_by_gateway import CollectorByGateway
+from pipeline.api.http.openapi import answers
 from pipeline.api.http.responses import Health
 
 router = APIRouter(tags=["operations"])

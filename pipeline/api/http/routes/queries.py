@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from pipeline.api.http import responses
-from pipeline.api.http.described import OF_BODIES, answers
 from pipeline.api.http.forwarding import FORWARDED, forwarded
+from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, account, services
 from store.values.times import NS, rfc3339

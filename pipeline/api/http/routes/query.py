@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.http import results
-from pipeline.api.http.described import OF_BODIES, Responses, json_of, refusals
+from pipeline.api.http.openapi import OF_BODIES, Responses, json_of, refusals
 from pipeline.api.http.problems import bad_parameter
 from pipeline.api.http.responses import QueryResult
 from pipeline.api.http.services import Services, asker, services

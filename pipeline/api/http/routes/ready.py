@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from pipeline.api.http.described import json_of
+from pipeline.api.http.openapi import json_of
 from pipeline.api.http.responses import Readiness
 from pipeline.api.http.services import Services, services
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.http import responses
-from pipeline.api.http.described import OF_BODIES, answers
+from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, account, services
 from pipeline.stream.rule_book import RuleBook

@@ -11,8 +11,8 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from pipeline.api.http.described import Responses, refusals
 from pipeline.api.http.forwarding import FORWARDED, TopicOwners, forwarded
+from pipeline.api.http.openapi import Responses, refusals
 from pipeline.api.http.services import Services, asker_of, services
 from pipeline.api.http.slots import Asker
 from pipeline.base import metrics

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from pipeline.api.http.described import answers
+from pipeline.api.http.openapi import answers
 from pipeline.api.http.responses import Zones
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from prometheus_client import REGISTRY
 
+from pipeline.api.http.fair_queue import Limits
 from pipeline.api.http.slots import Asker, HungUp, QuerySlots
-from pipeline.api.http.turns import Limits
 from pipeline.base.errors import Busy
 from store.engine import interruption
 from store.errors import QueryCancelled, QueryTimeout

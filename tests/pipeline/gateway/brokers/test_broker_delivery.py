@@ -9,7 +9,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from pipeline.base import metrics
-from pipeline.gateway.mqtt.passing import KEPT_BYTES
+from pipeline.gateway.mqtt.oversized import KEPT_BYTES
 from pipeline.log.dead_letter import Reason
 from tests.support.broker_intake import Publisher, Take, until
 from tests.support.mosquitto import Mosquitto

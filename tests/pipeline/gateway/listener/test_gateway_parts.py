@@ -13,7 +13,7 @@ from pipeline.config import Config
 from pipeline.config.model import Listener
 from pipeline.config.model import User as ConfigUser
 from pipeline.gateway.listener.accounts import Accounts
-from pipeline.gateway.listener.complaints import EVERY_S, Complaints
+from pipeline.gateway.listener.limited_warnings import EVERY_S, LimitedWarnings
 from pipeline.gateway.listener.settings import User
 from pipeline.gateway.listener.wheel import SLOTS, Wheel
 from pipeline.gateway.open_files import RESERVED, raise_limit
@@ -76,13 +76,13 @@ def test_a_kind_of_complaint_is_logged_once_in_a_while_with_how_many_there_were(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now_s = 0.0
-    complaints = Complaints(lambda: now_s)
+    warnings = LimitedWarnings(lambda: now_s)
     with caplog.at_level(logging.WARNING):
         for _ in range(1_000):
-            complaints.warn("bad packet", "what")
-        complaints.warn("another kind", "what")
+            warnings.warn("bad packet", "what")
+        warnings.warn("another kind", "what")
         now_s = EVERY_S
-        complaints.warn("bad packet", "what")
+        warnings.warn("bad packet", "what")
 
     assert [record.getMessage() for record in caplog.records] == [
         "bad packet: what",

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt.encode import pubacks, pubrecs
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
-from pipeline.gateway.mqtt.passing import HEAD_BYTES, KEPT_BYTES
+from pipeline.gateway.mqtt.oversized import HEAD_BYTES, KEPT_BYTES
 from pipeline.log.dead_letter import Reason
 from tests.support.mqtt_packets import packet, properties_of, publish
 
@@ -53,10 +53,10 @@ async def test_what_is_too_large_is_not_kept_in_memory_while_it_goes_by(listener
     (session,) = listener.gateway._sessions
     data = publish("t", bytes(20_000_000), packet_id=1)
     device.send(data[:10_000_000])
-    await until(lambda: session._passing is not None and session._passing.left <= 10_000_000 + 100)
+    await until(lambda: session._oversized is not None and session._oversized.left <= 10_000_000 + 100)
 
-    assert session._passing is not None
-    assert len(session._passing.head) == HEAD_BYTES
+    assert session._oversized is not None
+    assert len(session._oversized.head) == HEAD_BYTES
     assert session._partial is None
     device.send(data[10_000_000:])
     await device.receive(pubacks([b"\0\1"]))

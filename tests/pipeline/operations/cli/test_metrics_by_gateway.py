@@ -27,7 +27,7 @@ metrics.append_seconds.observe(0.2)
 metrics.connections.set(3)
 metrics.lag_s.set(float(sys.argv[3]))
 from prometheus_client import CollectorRegistry, generate_latest
-from pipeline.api.http.gateways import CollectorByGateway
+from pipeline.api.http.metrics_by_gateway import CollectorByGateway
 registry = CollectorRegistry()
 CollectorByGateway(registry)
 print(generate_latest(registry).decode())

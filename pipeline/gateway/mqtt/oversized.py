@@ -17,7 +17,7 @@ def head_stop(found: Header, at: int) -> int:
     return min(found.stop, at + HEAD_BYTES)
 
 
-class Passing:
+class OversizedPublish:
     """The PUBLISH at `at`, whose beginning is in `data`."""
 
     __slots__ = ("head", "header", "left")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.config import shape
+from pipeline.config import keys
 from pipeline.config.problems import Problems
 from store.values.yaml_text import KeyPath, Problem
 
@@ -41,7 +41,7 @@ def problems_of(error: ValidationError) -> Iterator[Problem]:
 def _message(details: ErrorDetails, path: KeyPath) -> str:
     kind = details["type"]
     if kind == "extra_forbidden":
-        return shape.wrong_key(str(path[-1]), path[:-1], shape.keys_of(path[:-1]))
+        return keys.wrong_key(str(path[-1]), path[:-1], keys.keys_of(path[:-1]))
     if kind == "missing":
         return "is required"
     if kind == "literal_error":
@@ -57,7 +57,7 @@ def _shown(value: object, path: KeyPath) -> str:
     """The value, unless it is a secret or may hold one."""
     if value is None:
         return "empty"
-    if shape.is_secret(path):
+    if keys.is_secret(path):
         return "not shown, as it is a secret"
     if isinstance(value, dict):
         return "a mapping"

@@ -15,7 +15,7 @@ NO_ROUTE = "none"
 _METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"})
 
 
-class Counting:
+class RequestMetrics:
     """ASGI middleware around everything else."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -11,7 +11,7 @@ logger = logging.getLogger("pipeline.gateway")
 EVERY_S = 10.0
 
 
-class Complaints:
+class LimitedWarnings:
     """Warnings by kind. Kinds must be few: names in the code, never text from a device."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:

@@ -23,7 +23,7 @@ class Limits:
     waiting_per_account: int = 64
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Running and waiting queries, by account."""
 
     def __init__(self, limits: Limits) -> None:

@@ -23,7 +23,7 @@ _UNNAMED = {
 }  # what clients send by default
 
 
-class Edges:
+class RequestNormaliser:
     """Answers invalid requests, and passes on the others."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -50,7 +50,7 @@ class Edges:
         try:
             await self._app(inner, receive, send)
         finally:
-            scope["route"] = inner.get("route")  # for `Counting`
+            scope["route"] = inner.get("route")  # for `RequestMetrics`
 
 
 def _path(path: str) -> str:
