@@ -20,8 +20,8 @@ import repository  # noqa: F401  # for tests.support
 
 from store.catalog.catalog import TableSettings
 from store.record import TableId
-from store.store import Store
 from store.testing import Row, batch_of
+from tests.support.lone_store import open_store
 from tests.support.s3_server import S3Server, s3_server
 
 T0 = 1_795_000_000_000_000_000
@@ -43,8 +43,9 @@ class Bench:
 
     def open(self) -> None:
         """Open it as after a restart."""
-        self.store = Store.open(
+        self.store = open_store(
             self._folder,
+            partition=PARTITION,
             magnetic_url=self._url,
             memory_limit_bytes=1 << 26,
             templates={("d", "t"): TableSettings(timedelta(days=9), from_config=True)},

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import repository  # noqa: F401  # for tests.support
 
 from store.catalog.catalog import TableSettings
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
-from store.store import Store
+from tests.support.lone_store import LoneStore, open_store
 
 TABLES, SERIES, ROWS_PER_S = 10, 10_000, 2_000
 MEASURES = ("temperature", "humidity", "co2", "soil_moisture")
@@ -31,7 +32,7 @@ T0 = 1_795_000_000_000_000_000
 class Load:
     """Feeds a store with rows whose event time continues from call to call."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LoneStore) -> None:
         self.store = store
         self.tables = [TableId("default", "bench", f"t{number}") for number in range(TABLES)]
         self.rows = 0  # per table
@@ -92,7 +93,7 @@ def cost(name: str, work: Callable[[], object], rows: int) -> None:
     print(f"{name:44s} {time.perf_counter() - started:8.2f} s   {cpu / rows * 1e6:6.2f} µs CPU a row")
 
 
-def averages(store: Store, table: TableId, name: str, **bounds: object) -> None:
+def averages(store: LoneStore, table: TableId, name: str, **bounds: object) -> None:
     """Print the time of zone averages."""
     walls = []
     for _ in range(5):
@@ -106,10 +107,11 @@ def averages(store: Store, table: TableId, name: str, **bounds: object) -> None:
     print(f"{name:44s} {np.median(walls) * 1e3:8.1f} ms   over {rows:,} rows")
 
 
-def opened(folder: Path) -> Store:
+def opened(folder: Path) -> LoneStore:
     """The store in this folder."""
-    return Store.open(
+    return open_store(
         folder,
+        partition=PARTITION,
         memory_limit_bytes=1 << 30,
         templates={("bench", f"t{n}"): TableSettings(from_config=True) for n in range(TABLES)},
         clock_ns=time.time_ns,

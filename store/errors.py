@@ -10,7 +10,6 @@ StoreError
 │   ├── QueryTimeout        a query ran longer than it was allowed
 │   ├── QueryCancelled      a query was cancelled, or nobody waits for its answer any more
 │   └── QueryFailed         DuckDB refused or failed the query
-├── StoreLocked             the operator: another process has this store open
 ├── StoreFormatError        the operator: the folder was written in a format this program does not read
 ├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
 │   ├── MagneticUnavailable its storage does not answer now: the same may succeed later
@@ -61,10 +60,6 @@ class QueryCancelled(RequestError):
 
 class QueryFailed(RequestError):
     """DuckDB refused or failed the query; the message is DuckDB's."""
-
-
-class StoreLocked(StoreError):
-    """Another process has this store open."""
 
 
 class StoreFormatError(StoreError):

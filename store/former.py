@@ -25,15 +25,15 @@ import numpy as np
 from store import layout
 from store.catalog.document import Document
 from store.catalog.schema import Column, kind_of
-from store.catalog.shared import SharedKeeping
+from store.catalog.versions import CatalogVersions
 from store.errors import StoreFormatError
 from store.magnetic.tier import MagneticTier
 from store.objects.location import S3Location
 from store.objects.objects import Objects
 from store.record import MeasureType, SeriesIndex, SeriesKey, TableId
 from store.state.keep import PartitionState
-from store.state.partition_series import PartitionSeries
 from store.state.pending_rows import Entry
+from store.state.series import KeptSeries
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Former:
             )
         if document is not None:
             document.partitions = partitions or max(
-                (_streams_of(folder, table) for table in document.tables), key=len, default=[]
+                (_partitions_of(folder, table) for table in document.tables), key=len, default=[]
             )
             # A table made anew has the folder of the one before: it must not be taken for what is left of that
             document.buried = {table: of for table, of in document.buried.items() if table not in document.tables}
@@ -103,18 +103,18 @@ class Former:
             if low_watermark is not None:
                 keep.save(layout.LOW_WATERMARK, low_watermark, b"")
             if catalog is not None:
-                SharedKeeping(objects).save(catalog)
+                CatalogVersions(objects).save(catalog)
         elif low_watermark is not None:
             keep.save(layout.LOW_WATERMARK, low_watermark, b"")
-            SharedKeeping(objects).save(Document(partitions=[own_partition]).encode())
+            CatalogVersions(objects).save(Document(partitions=[own_partition]).encode())
 
     def _catalog(self, objects: Objects, document: Document) -> bytes | None:
         """What is to be the catalog; None if it is already."""
         data = document.encode()
-        there = SharedKeeping(objects).load()
+        there = CatalogVersions(objects).load()
         if there not in {None, data}:
             raise StoreFormatError(
-                f"{objects.url}/{layout.SHARED_CATALOG} is another catalog than {self.folder / CATALOG}: workers on "
+                f"{objects.url}/{layout.CATALOG} is another catalog than {self.folder / CATALOG}: workers on "
                 "another log have made it. Name another magnetic.url, or move one of the two away"
             )
         return data if there is None else None
@@ -136,10 +136,9 @@ class Former:
         index = SeriesIndex(table)
         found = _series(_folder_of(self.folder, table), index)
         if found is not None:
-            series = PartitionSeries(keep, own_partition, f"{layout.SERIES}/{layout.table_path(table)}")
             last_ns, superseded_ns = (np.frombuffer(times, np.int64) for times in (found.last_ns, found.superseded_ns))
             position = max(tier.version.positions.get(own_partition, -1), 0)
-            series.save(index, [], [], last_ns, superseded_ns, {own_partition: position})
+            KeptSeries(keep, layout.series_kind(table)).save(index, last_ns, superseded_ns, position)
         return tier
 
     def _rows(self, keep: PartitionState, own_partition: str) -> None:
@@ -166,7 +165,7 @@ def _folder_of(folder: Path, table: TableId) -> Path:
     return layout.table_folder(folder / SERIES, table)
 
 
-def _streams_of(folder: Path, table: TableId) -> list[str]:
+def _partitions_of(folder: Path, table: TableId) -> list[str]:
     """The partitions by their numbers when the table was saved last."""
     state = _state(_folder_of(folder, table))
     return [] if state is None else state.partitions

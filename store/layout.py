@@ -1,24 +1,15 @@
 """Every name the store gives to something on disk.
 
-<store>/
-    format              format version of this folder, a decimal number
-    lock                held (flock) by the one process that has the store open
-    catalog.json        accounts ▸ databases ▸ tables, their settings and births
-    positions.json      partitions in the order first seen, and up to where the log may be trimmed
-    checkpoint          rows of many small tables, saved together between their magnetic commits
-    series/<account>/<database>/<table>/
-        keys            the table's series, appended
-        state           last time per series, columns, times with superseded rows; replaced as a whole
 <magnetic>/<account>/<database>/<table>/
     _delta_log/         Delta Lake's own
     date=YYYY-MM-DD/    Parquet files
     _set_aside/         torn or empty last commits, found when the table was opened
-<magnetic>/_streamgauge/    the objects of all workers of the log
+<magnetic>/_streamgauge/    small objects of all workers of the log
     format              format version of what is here, a decimal number
     lock                held (flock) by the worker of an embedded log, where this is a folder
     catalog/<number>.json   versions of the catalog, which also numbers the partitions; the highest counts
     state/<log id>/<topic>/<partition>/<kind>/<offset>  what a partition's owner leaves for its successor
-    (`store.state.keep`)
+    (`store.state.keep`): its low watermark, its pending rows, its series of each table, and the state of rules
 """
 
 from __future__ import annotations
@@ -32,22 +23,16 @@ from store.objects.location import S3Location
 from store.record import TableId
 
 FORMAT_VERSION = 1
-SHARED_FORMAT_VERSION = 1
 _FOLDER_NAME_MAX = 255  # bytes of a path part: ext4, XFS, APFS, NTFS
 
+OBJECTS = "_streamgauge"
 FORMAT = "format"
 LOCK = "lock"
-CATALOG = "catalog.json"
-POSITIONS = "positions.json"
+CATALOG = "catalog"
+STATE = "state"
+LOW_WATERMARK = "floor"
 PENDING_ROWS = "checkpoint"
 SERIES = "series"
-SERIES_KEYS = "keys"
-SERIES_STATE = "state"
-MAGNETIC = "magnetic"
-SHARED = "_streamgauge"
-SHARED_CATALOG = "catalog"
-SHARED_STATE = "state"
-LOW_WATERMARK = "floor"
 DELTA_LOG = "_delta_log"
 SET_ASIDE = "_set_aside"
 
@@ -103,6 +88,11 @@ def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) 
     """Where `table` lies below `root`."""
     path = table_path(table, incarnation)
     return root / path if isinstance(root, Path) else root.at(path)
+
+
+def series_kind(table: TableId, incarnation: int = 1) -> str:
+    """As what the series of `table` are saved (`store.state.keep`)."""
+    return f"{SERIES}/{table_path(table, incarnation)}"
 
 
 def partition_folder(date: str) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from store.backend import StoreBackend
-from store.catalog.catalog import TableInfo, TableSettings
+from store.catalog.catalog import TableInfo
 from store.errors import UnknownDatabase, UnknownTable
+from store.partition_backend import PartitionBackend
 from store.record import SeriesRegistry, TableId
 from store.table import column_work
 from store.table.table import Table
@@ -27,23 +27,15 @@ _OPENED_AT_ONCE = 4
 class OpenTables:
     """Tables by their name. Any thread."""
 
-    def __init__(
-        self,
-        backend: StoreBackend,
-        templates: Mapping[tuple[str, str], TableSettings],
-        clock_ns: Callable[[], int],
-        applied: Callable[[], Mapping[str, int]],
-    ) -> None:
-        """None is open. `applied` tells by partition up to where every record is applied: a deletion counts from
-        there.
-        """
+    def __init__(self, backend: PartitionBackend) -> None:
+        """None is open."""
         self._backend = backend
         self._tables: dict[TableId, Table] = {}
         self._lock = threading.RLock()
         self.is_fenced = False
         self.is_closed = False
         self.registry = SeriesRegistry()
-        self.catalog = backend.open_catalog(templates, clock_ns, applied, self._delete)
+        self.catalog = backend.catalog
 
     def all(self) -> list[Table]:
         """The tables that are open now."""
@@ -52,7 +44,7 @@ class OpenTables:
 
     def beside(self) -> list[Table]:
         """The tables of all stores of the process, which share its memory tier."""
-        return self._backend.tables_beside() or self.all()
+        return self._backend.tables_beside()
 
     def find(self, table: TableId) -> Table | None:
         """The table, if it is open."""
@@ -87,8 +79,6 @@ class OpenTables:
 
     def open_all(self, tables: Sequence[TableInfo]) -> list[Table]:
         """Open these, for the first time."""
-        if self._backend.own_partition is None:
-            return [self.open(info) for info in tables]
         with ThreadPoolExecutor(_OPENED_AT_ONCE, "open table") as threads:  # most of it is waiting for object stores
             opened = [used for used in threads.map(self._make_unless_deleted, tables) if used is not None]
         self._tables.update((used.id, used) for used in opened)
@@ -126,9 +116,9 @@ class OpenTables:
             if is_there:
                 continue
             if born is not None and used.is_applied_beyond(born):
-                self.is_fenced_by(f"{used.id} was deleted by another worker, and records came since")
-                return
-            log.info("%s was deleted by another worker", used.id)
+                self.is_fenced_by(f"{used.id} was deleted, and records came since")
+            else:
+                log.info("%s was deleted", used.id)
             self._drop(used)
             self._backend.remove_late_files(used.info)
 
@@ -150,7 +140,14 @@ class OpenTables:
         backend, index = self._backend, self.registry.of(info.table)
         magnetic = backend.open_magnetic(info)
         used = Table(
-            info, index, backend.duck, magnetic, backend.series_of(info), backend.positions, backend.own_partition
+            info,
+            index,
+            backend.duck,
+            magnetic,
+            backend.series_of(info),
+            backend.positions,
+            backend.own_partition,
+            is_sole_writer=backend.is_sole_writer,
         )
         used.restore(info.settings.zone, backend.may_hold_unknown_series)
         return used
@@ -162,15 +159,6 @@ class OpenTables:
             if self._backend.fate_of(info, now=True)[0]:
                 raise
             return None  # another worker has deleted it at this very moment
-
-    def _delete(self, info: TableInfo) -> None:
-        with self._lock:  # whoever is opening it is done first
-            used = self._tables.get(info.table)
-            if used is None:
-                self.registry.drop(info.table)
-        if used is not None:
-            self._drop(used)
-        self._backend.remove_files(info.table)
 
     def _drop(self, used: Table) -> None:
         with self._lock:

@@ -1,303 +1,204 @@
-"""The store: catalog ▸ account ▸ database ▸ table ▸ (memory tier, magnetic tier). Record batches in, rows out.
+"""The store: catalog ▸ account ▸ database ▸ table ▸ (memory tier, magnetic tier).
 
-The log is its write-ahead log: what is applied and not yet flushed is lost with the process, and comes again from
-`replay_from`. Threads: one applies (in log order), one maintains, any number read through snapshots.
+One process has a `PartitionStore` for each partition of the log that it owns. What all workers share lies beside the
+Delta tables in `_streamgauge/`: the catalog, the numbers of the partitions, and what the owner of each partition saves
+for its successor. Who owns which partition is decided elsewhere; two that believe it of one partition do no harm, since
+a commit says which position it goes on from, and one of them is told `Fenced`.
+
+A query on any worker reads the newest version of a table and asks the owners of all partitions for their rows beyond
+it.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from store import layout, tails
-from store.backend import LocalBackend, StoreBackend
-from store.catalog.catalog import Catalog, TableSettings
+from store import layout
+from store.catalog.catalog import Catalog, TableInfo, TableSettings
 from store.catalog.lost import refuse_lost_catalog
-from store.errors import (
-    MagneticUnavailable,
-    StoreFormatError,
-    StoreLocked,
-    UnknownDatabase,
-    UnknownTable,
-)
-from store.log_progress import LogProgress
-from store.magnetic.tier import Version
-from store.memory.room import MemoryRoom
-from store.objects.file_lock import FileLock, Taken
-from store.objects.files import make_folders, write_atomic
-from store.objects.objects import open_root
-from store.objects.outage import Outage
-from store.open_tables import OpenTables
-from store.reading.snapshot import Snapshot, StoreSnapshot
-from store.reading.tail import PinnedRows, TailReply, TailRequest
-from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
-from store.replaying import find_partitions, read_again
-from store.state import pending_rows
-from store.table import column_work
+from store.engine.duck import WORKING_MEMORY_BYTES, Duck
+from store.errors import StoreFormatError
+from store.magnetic.data_files import data_files
+from store.magnetic.tier import MagneticTier
+from store.magnetic.versions import Versions
+from store.objects.location import S3Location
+from store.objects.objects import Objects, open_objects, open_root
+from store.partition_backend import PartitionBackend
+from store.partition_store import PartitionStore
+from store.reading.snapshot import Snapshot
+from store.reading.tail import Gather
+from store.state.keep import PartitionState
 from store.table.table import Table
-from store.upkeep import Upkeep
-
-__all__ = ["Applied", "Store"]
 
 
 class Store:
-    """Tables fed from the log: those of one folder, opened by one process, or what one partition has of shared ones.
-
-    `is_fenced`, of a store of a partition: another worker has the partition, or what was applied here does not stand
-    any more. Nothing is applied or written any more; close it, and take it again if the partition is still ours.
-    """
-
-    registry: SeriesRegistry
-    catalog: Catalog
-    outage: Outage
-    tables: OpenTables
+    """What one process has of the tables. Any thread, but each `PartitionStore` as its own documentation says."""
 
     def __init__(
         self,
-        backend: StoreBackend,
+        magnetic: Path | S3Location,
+        objects: Objects,
+        partitions: Sequence[str],
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
-        since: Mapping[str, int] | None = None,
+        log_end: Callable[[], Mapping[str, int]],
+        monotonic_ns: Callable[[], int],
+        *,
+        is_sole_writer: bool,
     ) -> None:
-        """Use `Store.open`, or `SharedStore.take`."""
-        self._backend = backend
+        """Use `Store.open`."""
+        self.objects = objects
+        self.partitions: Sequence[str] = tuple(partitions)
+        self.templates = templates
+        self.is_sole_writer = is_sole_writer
+        self._magnetic = magnetic
         self._clock_ns = clock_ns
         self._monotonic_ns = monotonic_ns
-        self._duck = backend.duck
-        self._positions = backend.positions
-        self._progress = LogProgress()
-        self.outage = Outage()
-        self.tables = OpenTables(backend, templates, clock_ns, self._progress.advanced)
-        self.registry = self.tables.registry
-        self.catalog = self.tables.catalog
-        tables = self.catalog.all_tables()
-        find_partitions(self._positions, backend.find_partitions(tables))
-        saved = pending_rows.load(backend.pending_rows)
-        opened = self.tables.open_all(tables)
-        for used in opened:
-            if used.id in saved:
-                used.restore_saved(saved[used.id], monotonic_ns())
-        column_work.adopt_all(self.catalog, opened, self._positions.partitions, since or {}, clock_ns())
-        read_again(self._positions, self.tables.all())
-        for partition, low_watermark in self._positions.low_watermarks.items():
-            self._progress.advance(partition, low_watermark - 1)
-        self._upkeep = Upkeep(
-            self.tables,
-            self._progress,
-            self._positions,
-            backend.pending_rows,
-            MemoryRoom(backend.duck.table_bytes, memory_limit_bytes),
-            self.outage,
-            clock_ns,
-            monotonic_ns,
-        )
+        self._memory_limit_bytes = memory_limit_bytes
+        self._lock = threading.Lock()
+        self._stores: dict[str, PartitionStore] = {}
+        self.catalog = Catalog(objects, templates, clock_ns, log_end, self._remove, is_sole_writer=is_sole_writer)
+        self.catalog.number_partitions(self.partitions)
+        for deleted in self.catalog.buried_tables():  # their deletion may have been cut short
+            self.remove_files(deleted)
+        self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
+        self._versions = Versions(lambda info: self.open_tier(info, self.partitions[0]))
 
     @classmethod
     def open(
         cls,
-        folder: Path,
+        magnetic_url: str,
         *,
-        magnetic_url: str | None = None,
+        partitions: Sequence[str],
         memory_limit_bytes: int,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
+        log_end: Callable[[], Mapping[str, int]],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
-        since: Mapping[str, int] | None = None,
+        is_sole_writer: bool = False,
     ) -> Store:
-        """The store in `folder`, made if there is none. RAM starts empty: replay the log from `replay_from`.
+        """The store at `magnetic_url`, made if there is none.
 
-        How old rows are is judged by `clock_ns`, the host's time; what is done every so often goes by `monotonic_ns`.
-        `since` has by partition the first offset that came under these `templates`: new units hold from there on.
-        Raises StoreLocked if another process has it, StoreFormatError if it is of another format, MagneticTierError.
+        `partitions` are all partitions of the log's readings, in order. `log_end` tells the next offset of each: a
+        table that is deleted takes with it what was acknowledged before. How old rows are is judged by `clock_ns`, the
+        host's time; what is done every so often goes by `monotonic_ns`. `is_sole_writer`: no other process writes to
+        these tables as long as this one has them open.
+
+        Raises StoreFormatError if it is of another format, MagneticTierError.
         """
-        make_folders(folder)
-        try:
-            lock = FileLock(folder / layout.LOCK)
-        except Taken as error:
-            raise StoreLocked(f"{folder} is open in another process") from error
-        try:
-            _check_format(folder / layout.FORMAT)
-            magnetic = open_root(magnetic_url or str(folder / layout.MAGNETIC))
-            refuse_lost_catalog(folder, magnetic)
-            backend = LocalBackend(folder, magnetic, memory_limit_bytes, lock)
-            return cls(backend, memory_limit_bytes, templates, clock_ns, monotonic_ns, since)
-        except BaseException:
-            lock.release()
-            raise
+        magnetic = open_root(magnetic_url)
+        objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.OBJECTS}", os.environ)
+        _check_format(objects)
+        refuse_lost_catalog(objects)
+        return cls(
+            magnetic,
+            objects,
+            partitions,
+            memory_limit_bytes,
+            templates,
+            clock_ns,
+            log_end,
+            monotonic_ns,
+            is_sole_writer=is_sole_writer,
+        )
 
-    def apply(self, batch: RecordBatch) -> Applied:
-        """Take in a batch; per record what became of it. Called by one thread, in log order; at once queryable.
+    def keep(self, partition: str) -> PartitionState:
+        """What the owner of `partition` leaves for its successor."""
+        return PartitionState(self.objects, partition)
 
-        A table of the configuration comes to be with its first record. Records of a table that is not there any more
-        are skipped, and so are those a table's own position covers; what a table cannot hold (`store.catalog.fit`) is
-        rejected. Nothing that a batch holds makes it raise.
+    def take(self, partition: str, since: int | None = None) -> PartitionStore:
+        """The store of `partition`, to be fed from its `replay_from`. Blocks: reads what is kept of every table.
+
+        `since` is the first offset that came under these `templates`: new units hold from there on.
+
+        Raises MagneticTierError, StoreFormatError.
         """
-        table = None if self.is_fenced or not len(batch) else self.tables.to_write(batch.table)
-        if table is None:
-            return Applied(np.full(len(batch), Outcome.SKIPPED, np.uint8), np.zeros(len(batch), np.int64))
-        self._progress.rows += len(batch)
-        return table.apply(batch, self._monotonic_ns(), self._progress.rows)
+        store = PartitionStore(
+            PartitionBackend(self, partition),
+            self._memory_limit_bytes,
+            self._clock_ns,
+            self._monotonic_ns,
+            {} if since is None else {partition: since},
+        )
+        with self._lock:
+            self._stores[partition] = store
+        return store
 
-    def advance(self, partition: str, offset: int) -> None:
-        """Every record of every frame of `partition` up to and including `offset` has been applied."""
-        self._positions.number_of(partition)
-        self._progress.advance(partition, offset)
+    def revoke(self, store: PartitionStore) -> None:
+        """Close the store of a partition that is another worker's now; what it has not flushed comes again from the
+        log.
 
-    def replay_from(self, partition: str) -> int | None:
-        """The first offset that must be read again after a restart; None for a partition never seen."""
-        return self._positions.low_watermarks.get(partition)
-
-    def low_watermark(self, partition: str) -> int:
-        """Offsets of `partition` below it are durable here: the log may be trimmed below it."""
-        return self._positions.low_watermarks.get(partition, 0)
-
-    def flush(self) -> None:
-        """Make everything applied and advanced durable: for a graceful end. Nothing if another worker took over."""
-        self._upkeep.flush_all()
-
-    def commit_all(self) -> None:
-        """Commit every table's rows, also of so many that they would be pending rows: nobody goes on from here.
-
-        What was saved counts as applied: it may reach further than the low watermark.
+        Tails it is asked for from now on are refused.
         """
-        for table in self.all_tables():
-            for partition, offset in table.saved_to.items():
-                self.advance(partition, offset)
-        for table in self.all_tables():
-            self._upkeep.flush(table)
+        with self._lock:
+            if self._stores.get(store.own_partition) is store:
+                del self._stores[store.own_partition]
+        store.close()
 
-    def maintain(self) -> None:
-        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
+    def stores(self) -> list[PartitionStore]:
+        """The stores this process has."""
+        with self._lock:
+            return list(self._stores.values())
 
-        Storage of the magnetic tier that is away is asked again later (`outage`).
+    def snapshot(self, account: str, gather: Gather | None = None) -> Snapshot:
+        """A view of the account's tables for queries, whoever owns what. From any thread; close it.
+
+        `gather` gives the rows of each partition beyond a version: a `TailReply`, by asking `Store.tail` of
+        its owner, or, of a store of this process, what the call that it is given makes of that. It passes on `Behind`
+        of any of them, and raises (PartitionSilent, say) if an owner does not answer. None: this process has them all.
         """
-        try:
-            self._upkeep.run()
-        except MagneticUnavailable as error:
-            self.outage.failed(self._monotonic_ns(), error)
-
-    def last_times(self, table: TableId) -> Int64s:
-        """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
-
-        Empty for a table not there. Any thread.
-        """
-        used = self.tables.find(table)
-        return np.zeros(0, np.int64) if used is None else used.last_times()
-
-    def measure_types(self, table: TableId) -> dict[str, MeasureType]:
-        """The type of each measure `table` has; empty for a table not there."""
-        info = self.catalog.find(table)
-        if info is None:
-            return {}
-        try:
-            columns = self.tables.open(info).schema(self.catalog.table(table)).columns
-        except (UnknownDatabase, UnknownTable):  # deleted at this very moment
-            return {}
-        return {column.name: column.type for column in columns if column.kind == "measure"}
-
-    def open_texts(self, table: TableId) -> list[str]:
-        """The measures of text whose type nobody has decided: see `settle_texts`. Empty for a table not there."""
-        info = self.catalog.find(table)
-        if info is None:
-            return []
-        decided = {*info.changes.texts, *info.changes.roles, *info.changes.asked, *info.settings.types}
-        return [
-            name
-            for name, kind in self.measure_types(table).items()
-            if kind is MeasureType.VARCHAR and name not in decided
-        ]
-
-    def asked_types(self, table: TableId) -> tuple[str, ...]:
-        """The measures whose type an operator asked for. None of a table not there."""
-        info = self.catalog.find(table)
-        return () if info is None else info.changes.asked
-
-    def settle_texts(self, table: TableId, measures: Iterable[str]) -> None:
-        """Keep, durably, that these measures are text for good. Nothing of a table that is not there. Any thread."""
-        self.catalog.change_columns({table: lambda info: info.changes.with_texts(measures)})
-        self.take_in_changes()
-
-    def take_in_changes(self) -> None:
-        """Have the tables know what was decided, by whomever, about their columns."""
-        self.tables.take_in_changes()
-
-    def snapshot(self, account: str) -> Snapshot:
-        """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
-        return StoreSnapshot(account, self.catalog, self._duck, self._clock_ns, self.tables.to_read)
-
-    @property
-    def is_fenced(self) -> bool:
-        """Whether nothing is applied or written any more."""
-        return self.tables.is_fenced
-
-    @property
-    def own_partition(self) -> str | None:
-        """Of a store of a partition: its only partition."""
-        return self._backend.own_partition
+        return Snapshot(
+            account,
+            self.catalog,
+            self.duck,
+            self._clock_ns,
+            self._versions,
+            self.partitions,
+            self.stores(),
+            gather,
+        )
 
     def close(self) -> None:
-        """Let go of the folder. Does not flush: what is not flushed comes again from the log."""
-        self.tables.close()
-        self._backend.close()
+        """Close all stores. Does not flush."""
+        for store in self.stores():
+            self.revoke(store)
+        self.duck.close()
 
-    def now_ns(self) -> int:
-        """The time, by the store's clock."""
-        return self._clock_ns()
+    # What the stores of partitions have in common
 
-    @property
-    def settled_ns(self) -> int:
-        """The time to delete by (`store.host_time.Settled`), as upkeep last knew it; 0 before its first pass."""
-        return self._upkeep.settled_ns
-
-    @property
-    def is_clock_believed(self) -> bool:
-        """Whether the host's time is the one to delete by."""
-        return self._upkeep.is_clock_believed
-
-    def observe(self, observer: Callable[[str, float], None]) -> None:
-        """Have `observer` told of each "flush" and "compaction", and how many seconds it took. In upkeep's thread."""
-        self._upkeep.observe = observer
-
-    def table_bytes(self) -> int:
-        """What the memory tier takes."""
-        return self._duck.table_bytes()
-
-    def advanced(self) -> Mapping[str, int]:
-        """By partition, up to where every record is applied."""
-        return self._progress.advanced()
+    def open_tier(self, info: TableInfo, own_partition: str) -> MagneticTier:
+        """The Delta table of `info`, to be written for `own_partition`."""
+        folder = layout.table_folder(self._magnetic, info.table, info.incarnation)
+        return MagneticTier(folder, self.catalog.partitions, own_partition)
 
     def all_tables(self) -> list[Table]:
-        """The tables that are open now."""
-        return self.tables.all()
+        """The tables of all stores."""
+        return [table for store in self.stores() for table in store.all_tables()]
 
-    def opened(self, table: TableId) -> Table | None:
-        """The table, if it is open."""
-        return self.tables.find(table)
+    def _remove(self, info: TableInfo) -> None:
+        for store in self.stores():
+            store.tables.drop_deleted()
+        self.remove_files(info)
 
-    def to_read(self, table: TableId) -> Table:
-        """The table, opened if it is not yet. Raises UnknownDatabase, UnknownTable."""
-        return self.tables.to_read(table)
-
-    def pin(self, request: TailRequest, version: Version | None) -> PinnedRows:
-        """Its rows, of a partition, to be read beside the version that is asked about; see `tails`. Raises Behind."""
-        assert self.own_partition is not None, "a store that shares nothing has no tail"
-        return tails.pin(self.tables, self.own_partition, request, version)
-
-    def tail(self, request: TailRequest) -> TailReply:
-        """What it has, of a partition, beyond the request's position: see `tails`. Raises Behind."""
-        assert self.own_partition is not None, "a store that shares nothing has no tail"
-        return tails.tail(self.tables, self.own_partition, request)
+    def remove_files(self, info: TableInfo) -> None:
+        """Remove the files of a deleted table, and what is kept of its series."""
+        data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table()
+        for partition in self.catalog.partitions:
+            self.keep(partition).forget(layout.series_kind(info.table, info.incarnation))
 
 
-def _check_format(path: Path) -> None:
-    if not path.exists():
-        write_atomic(path, f"{layout.FORMAT_VERSION}\n".encode())
+def _check_format(objects: Objects) -> None:
+    version = f"{layout.FORMAT_VERSION}\n".encode()
+    if objects.create(layout.FORMAT, version):
         return
-    found = path.read_text().strip()
-    if found != str(layout.FORMAT_VERSION):
-        raise StoreFormatError(f"{path.parent} has format {found!r}; this program reads {layout.FORMAT_VERSION}")
+    found = objects.get(layout.FORMAT)
+    if found != version:
+        raise StoreFormatError(
+            f"{layout.OBJECTS}/{layout.FORMAT} of the magnetic tier is {found!r}; this program reads "
+            f"{layout.FORMAT_VERSION}"
+        )

@@ -21,9 +21,8 @@ from store.magnetic.parquet import DataFile
 from store.memory.room import MemoryRoom
 from store.objects.outage import Outage
 from store.open_tables import OpenTables
-from store.state import pending_rows
-from store.state.pending_rows import PendingRowsKeeping
-from store.state.positions import PartitionPositions
+from store.state.pending_rows import PendingRows
+from store.state.positions import Positions
 from store.table.progress import Pending
 from store.table.table import Table, newest_row_ns
 
@@ -52,8 +51,8 @@ class Upkeep:
 
     tables: OpenTables
     progress: LogProgress
-    positions: PartitionPositions
-    pending_rows: PendingRowsKeeping
+    positions: Positions
+    pending_rows: PendingRows
     room: MemoryRoom
     outage: Outage  # of the storage of the magnetic tier
     clock_ns: Callable[[], int]  # the host's, which may be set: for how old something is
@@ -149,11 +148,9 @@ class Upkeep:
         return flushed
 
     def _save_pending_rows(self) -> None:
-        # Before the numbers are kept: it names no partition that they do not have. Before deletions are looked for:
-        # what is deleted later is deleted with all records up to here. And before tables are: no row up to here is left
-        # out.
+        # Before deletions are looked for: what is deleted later is deleted with all records up to here. And before
+        # tables are: no row up to here is left out.
         advanced = self.progress.advanced()
-        self.positions.keep_numbers()
         self.tables.drop_deleted(now=True)
         waiting = [table for table, _ in _waiting(self.tables.all())]
         # In a replay, what was saved last reaches further: it stands, and its rows, in RAM again, are not to be applied
@@ -162,19 +159,17 @@ class Upkeep:
         if self.tables.is_fenced or any(offset > advanced.get(partition, -1) for partition, offset in saved_to):
             return
         saved = [(table, table.to_save(advanced, self.monotonic_ns())) for table in waiting]
-        pending_rows.save(self.pending_rows, [entry for _, entry in saved if entry is not None], advanced)
+        self.pending_rows.save([entry for _, entry in saved if entry is not None], advanced)
         for table, entry in saved:
             if entry is not None:
                 table.is_saved(entry.positions)
 
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; whether there were any."""
-        advanced = self.progress.advanced()  # before the numbers are kept: it names no partition that they do not have
-        self.positions.keep_numbers()
-        partitions, rows = self.positions.partitions, self.progress.rows
+        advanced, rows = self.progress.advanced(), self.progress.rows
         is_there = functools.partial(self.tables.is_there, table)
         began_s = time.perf_counter()
-        flushed = self._attempt(table, lambda: table.flush(advanced, partitions, self.monotonic_ns(), rows, is_there))
+        flushed = self._attempt(table, lambda: table.flush(advanced, self.monotonic_ns(), rows, is_there))
         if flushed:
             self.observe("flush", time.perf_counter() - began_s)
         return bool(flushed)

@@ -14,8 +14,7 @@ from pipeline.cluster.peers import Peers
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.writes import ANSWER_TIMEOUT_S
-from store.record import Outcome
-from store.store import Applied
+from store.record import Applied, Outcome
 
 AGAIN_AFTER_S = 0.1
 

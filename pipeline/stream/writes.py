@@ -21,8 +21,7 @@ from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
 from store.endpoint.payload import WriteRecord, encode_write
-from store.record import TableId
-from store.store import Applied
+from store.record import Applied, TableId
 
 UNCLAIMED_MAX = 10_000
 ANSWER_TIMEOUT_S = 30.0

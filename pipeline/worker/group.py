@@ -31,7 +31,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from store.catalog.catalog import Catalog
 from store.objects.objects import Objects
 from store.reading.snapshot import Snapshot
-from store.shared import SharedStore
+from store.store import Store
 
 TIER_ID = "id"  # an object next to the tables: the id of this magnetic tier
 INTERNAL_THREADS = 4
@@ -40,19 +40,19 @@ INTERNAL_THREADS = 4
 class GroupTables:
     """The tables of all workers together."""
 
-    def __init__(self, shared: SharedStore, tails: Tails) -> None:
-        self.catalog: Catalog = shared.catalog
-        self._shared = shared
+    def __init__(self, store: Store, tails: Tails) -> None:
+        self.catalog: Catalog = store.catalog
+        self._store = store
         self._tails = tails
 
     def take_in_changes(self) -> None:
         """Load changes of columns into this worker's stores."""
-        for store in self._shared.stores():
+        for store in self._store.stores():
             store.take_in_changes()
 
     def snapshot(self, account: str) -> Snapshot:
         """A view of the rows of all workers."""
-        return self._shared.snapshot(account, self._tails.gather)
+        return self._store.snapshot(account, self._tails.gather)
 
 
 class Group:

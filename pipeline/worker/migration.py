@@ -58,7 +58,7 @@ def migrate(config: Config, admin: LogAdmin) -> None:
             tables,
             blocks,
             config.magnetic_url.rstrip("/"),
-            store_layout.SHARED,
+            store_layout.OBJECTS,
         )
     if format_version_of(layout.format) == FORMAT_VERSION:
         _remove_old(layout)
@@ -68,7 +68,7 @@ def _make_new(config: Config, admin: LogAdmin) -> tuple[int, int]:
     """The number of tables, and of those with rule state."""
     layout = config.layout
     own = admin.partition_id(READINGS)
-    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}", os.environ)
+    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.OBJECTS}", os.environ)
     former = Former.read(layout.former_store)
     blocks = _hand_rules_over(layout.former_rules, objects, own)
     former.hand_over(objects, open_root(config.magnetic_url), own)

@@ -42,7 +42,7 @@ def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
         return
     with contextlib.ExitStack() as held:
         if "://" not in config.magnetic_url:
-            lock = Path(config.magnetic_url) / store_layout.SHARED / store_layout.LOCK
+            lock = Path(config.magnetic_url) / store_layout.OBJECTS / store_layout.LOCK
             held.enter_context(sole(lock, "streamgauge worker"))
         own_tier(config)
         yield
@@ -50,7 +50,7 @@ def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
 
 def own_tier(config: Config) -> None:
     """Create the owner object of the magnetic tier; raise ConfigError if it names another data_dir."""
-    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}", os.environ)
+    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.OBJECTS}", os.environ)
     own_id = data_dir_id(config.layout)
     own = {
         "data_dir_id": own_id,

@@ -2,15 +2,20 @@
 
 Every change is durable before the call that made it returns. An account comes to be with its first database. A table
 of the configuration is a template: it comes to be in an account with the first write there, and takes its settings
-anew from the configuration at every start. What may be done is decided by `store.catalog.document`; here is who has it.
+anew from the configuration at every start. What may be done is decided by `store.catalog.document`.
+
+Several workers share the catalog. Who loses the race for its next version loads the winner's and decides again, so of
+two who make one table at once one is told that it exists. What others have changed is seen within a second; whatever
+seems not to be there is looked for at once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol, TypeVar
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 from store.catalog.changes import ColumnChanges
 from store.catalog.document import (
@@ -22,8 +27,9 @@ from store.catalog.document import (
     TableInfo,
     TableSettings,
 )
-from store.errors import StoreFormatError
-from store.objects.files import write_atomic
+from store.catalog.versions import CatalogVersions
+from store.errors import StoreFormatError, UnknownDatabase, UnknownTable
+from store.objects.objects import Objects
 from store.record import TableId
 
 __all__ = [
@@ -31,8 +37,6 @@ __all__ = [
     "DEFAULT_MEMORY_RETENTION",
     "Catalog",
     "DatabaseInfo",
-    "FileKeeping",
-    "Keeping",
     "Said",
     "TableInfo",
     "TableSettings",
@@ -40,92 +44,116 @@ __all__ = [
 
 T = TypeVar("T")
 
-
-class Keeping(Protocol):
-    """Where a catalog is kept."""
-
-    name: str
-
-    def load(self) -> bytes | None:
-        """What is there; None for a catalog never saved."""
-        ...
-
-    def save(self, data: bytes) -> bool:
-        """Replace what was loaded or saved last, durably; False if somebody else has done so meanwhile."""
-        ...
-
-
-class FileKeeping:
-    """A catalog in a file of which this process is the only writer."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.name = str(path)
-
-    def load(self) -> bytes | None:
-        """What the file holds."""
-        return self._path.read_bytes() if self._path.exists() else None
-
-    def save(self, data: bytes) -> bool:
-        """Replace the file."""
-        write_atomic(self._path, data)
-        return True
+REFRESH_EVERY_S = 1.0
 
 
 class Catalog:
-    """The catalog of one store. Any thread may call any method."""
+    """The catalog of all workers on one magnetic tier. Any thread; a miss, and every change, waits for the objects."""
 
     def __init__(
         self,
-        keeping: Keeping,
+        objects: Objects,
         templates: Mapping[tuple[str, str], TableSettings],
         clock_ns: Callable[[], int],
-        positions: Callable[[], Mapping[str, int]],
+        log_end: Callable[[], Mapping[str, int]],
         deleted: Callable[[TableInfo], None],
+        *,
+        is_sole_writer: bool = False,
     ) -> None:
-        """Load it. `positions` tells what of each partition is applied; `deleted` removes a table's rows."""
-        self._keeping = keeping
+        """Load it. `log_end` tells the next offset of each partition; `deleted` removes a table's files.
+
+        `is_sole_writer`: no other process changes it, so it is never loaded again.
+        """
+        self._versions = CatalogVersions(objects)
         self._templates = templates
         self._clock_ns = clock_ns
-        self._positions = positions
+        self._log_end = log_end
         self._deleted = deleted
+        self._is_sole_writer = is_sole_writer
         self._lock = threading.RLock()
-        self._document = self._decode(keeping.load())  # replaced as a whole, so that it can be read without the lock
+        self._document = self._decode(self._versions.load())  # replaced as a whole: read without the lock
+        self._refreshed_s = time.monotonic()
 
     def refresh(self, *, now: bool = False) -> None:
-        """Take in what others have changed: `now`, or where that is not long ago. Nobody else changes this one."""
+        """Take in what others have changed: `now`, or if that has not been done for a second."""
+        if self._is_sole_writer or (not now and time.monotonic() - self._refreshed_s < REFRESH_EVERY_S):
+            return
+        with self._lock:
+            began_s = time.monotonic()
+            if self._versions.has_newer():
+                self._document = self._decode(self._versions.load())
+            self._refreshed_s = began_s
+
+    # The log's partitions
+
+    @property
+    def partitions(self) -> Sequence[str]:
+        """Every partition there has been, by its number."""
+        return self._document.partitions
+
+    def number_partitions(self, partitions: Sequence[str]) -> None:
+        """Give each partition that has none yet a number, for everybody."""
+        self._change(lambda document: document.number_partitions(partitions))
 
     # Reading
 
     def databases(self, account: str) -> list[DatabaseInfo]:
-        """The account's databases by name; none for an account never seen."""
+        """The account's databases by name; what others made in the last second may be missing."""
+        self.refresh()
         found = [database for (owner, _), database in self._document.databases.items() if owner == account]
         return sorted(found, key=lambda database: database.name)
 
     def database(self, account: str, name: str) -> DatabaseInfo:
         """The database. Raises UnknownDatabase."""
+        with suppress(UnknownDatabase):
+            return self._document.database(account, name)
+        self.refresh(now=True)
         return self._document.database(account, name)
 
     def tables(self, account: str, database: str | None = None) -> list[TableInfo]:
-        """The tables of a database, or of all the account's databases, by name. Raises UnknownDatabase."""
+        """The tables of a database, or of all the account's databases, by name. Raises UnknownDatabase.
+
+        What others made in the last second may be missing.
+        """
+        self.refresh()
+        if database is not None:
+            self.database(account, database)
         return self._document.tables_of(account, database)
 
     def all_tables(self) -> list[TableInfo]:
-        """The tables of all accounts."""
+        """The tables of all accounts, as of the last refresh."""
         return list(self._document.tables.values())
-
-    def buried(self) -> list[TableId]:
-        """Tables that were deleted and are not there anew."""
-        document = self._document
-        return [table for table in document.buried if table not in document.tables]
 
     def table(self, table: TableId) -> TableInfo:
         """The table. Raises UnknownDatabase, UnknownTable."""
+        with suppress(UnknownDatabase, UnknownTable):
+            return self._document.table(table)
+        self.refresh(now=True)
         return self._document.table(table)
 
     def find(self, table: TableId) -> TableInfo | None:
         """The table, or None."""
+        info = self.known(table)
+        if info is None:
+            self.refresh(now=True)
+            info = self.known(table)
+        return info
+
+    def known(self, table: TableId) -> TableInfo | None:
+        """The table as of the last refresh, or None; asks nobody."""
         return self._document.tables.get(table)
+
+    def buried_to(self, table: TableId) -> Mapping[str, int]:
+        """Of a deleted table: the last offset per partition that was its, as of the last refresh."""
+        buried = self._document.buried.get(table)
+        return {} if buried is None else buried.born
+
+    def buried_tables(self) -> list[TableInfo]:
+        """Tables that were deleted last under their names, for their files to be removed if that was cut short."""
+        return [
+            TableInfo(table, TableSettings(), 0, 0, buried.born, buried.incarnation)
+            for table, buried in self._document.buried.items()
+        ]
 
     def now_ns(self) -> int:
         """The time, by the store's clock."""
@@ -166,9 +194,11 @@ class Catalog:
         self._change(lambda document: document.change_columns(decide, self._clock_ns()))
 
     def delete_table(self, table: TableId) -> None:
-        """Delete a table and all its rows, in both tiers. Raises UnknownDatabase, UnknownTable."""
-        with self._lock:  # so that it is not made anew before its rows are gone
-            self._deleted(self._change(lambda document: document.delete_table(table, self._positions())))
+        """Delete a table and all its rows, those other workers have in RAM too. Raises UnknownDatabase, UnknownTable.
+
+        A table made anew under the name has a folder of its own, so it need not wait for the files to go.
+        """
+        self._deleted(self._change(lambda document: document.delete_table(table, self._acknowledged())))
 
     def ensure(self, table: TableId) -> TableInfo | None:
         """The table, made from its template if it has one and is not there yet; None if there is neither."""
@@ -181,13 +211,17 @@ class Catalog:
     def _change(self, decide: Callable[[Document], T]) -> T:
         """What `decide` says of the newest document, once the document it leaves is durable."""
         with self._lock:
+            self.refresh(now=True)  # what it refuses, it refuses for what is there now
             while True:
                 document = self._document.copy()
                 decided = decide(document)
-                if document == self._document or self._keeping.save(document.encode()):
+                if document == self._document or self._versions.save(document.encode()):
                     self._document = document
                     return decided
-                self._document = self._decode(self._keeping.load())
+                self._document = self._decode(self._versions.load())
+
+    def _acknowledged(self) -> Mapping[str, int]:
+        return {partition: offset - 1 for partition, offset in self._log_end().items()}
 
     def _decode(self, data: bytes | None) -> Document:
         if data is None:
@@ -196,5 +230,5 @@ class Catalog:
             return Document.decode(data, self._templates)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreFormatError(
-                f"{self._keeping.name} is damaged: {error!r}; put it back from a backup: without it no table is known"
+                f"{self._versions.name} is damaged: {error!r}; put it back from a backup: without it no table is known"
             ) from error

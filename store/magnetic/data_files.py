@@ -62,8 +62,8 @@ class DataFiles(Protocol):
         """Remove a file, and its folder with its last one."""
         ...
 
-    def delete_table(self, *, is_shared: bool = False) -> None:
-        """Remove everything there, the Delta log too; what another process writes meanwhile may stay if `is_shared`."""
+    def delete_table(self) -> None:
+        """Remove everything there, the Delta log too; what another process writes meanwhile may stay."""
         ...
 
 
@@ -103,10 +103,10 @@ class FolderFiles:
         with suppress(OSError):  # there is another file
             (self._folder / path).parent.rmdir()
 
-    def delete_table(self, *, is_shared: bool = False) -> None:
+    def delete_table(self) -> None:
         """See `DataFiles`."""
         if self._folder.exists():
-            shutil.rmtree(self._folder, ignore_errors=is_shared)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class BucketFiles:
@@ -150,7 +150,7 @@ class BucketFiles:
         open_at(self._location).delete(path)
         self._written_ns.pop(path, None)
 
-    def delete_table(self, *, is_shared: bool = False) -> None:  # noqa: ARG002
+    def delete_table(self) -> None:
         """See `DataFiles`. The log goes last: what is left of a deletion cut short is still a table, or nothing."""
         objects = open_at(self._location)
         for path in sorted(objects.list(""), key=lambda path: path.startswith(layout.DELTA_LOG)):

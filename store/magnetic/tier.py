@@ -1,13 +1,12 @@
 """The magnetic tier of one table: a Delta Lake table, partitioned by date, readable by any engine that knows Delta.
 
-Every commit carries the table's position (Delta's application transaction: app id = stream, version = offset) together
-with the rows up to it, atomically. We write the Parquet files ourselves, sorted and fsync'ed, and leave the protocol to
-`deltalake` (`store.magnetic.delta`).
+Every commit carries the table's position (Delta's application transaction: app id = partition, version = offset)
+together with the rows up to it, atomically. We write the Parquet files ourselves, sorted and fsync'ed, and leave the
+protocol to `deltalake` (`store.magnetic.delta`).
 
-The rule of writers: a partition has one. A tier without `own_partition` is the sole writer of every partition; with
-`own_partition` it writes that partition, and other processes, each with their own, write the same table. Before each
-try the position in the table must be the one that this writer left there, and the try is for the very next version: so
-who was fenced writes nothing, and who was merely outrun tries again.
+The rule of writers: a partition has one, `own_partition` here; others, each with their own, write the same table.
+Before each try the position in the table must be the one that this writer left there, and the try is for the very next
+version: so who was fenced writes nothing, and who was merely outrun tries again.
 
 A `Version` is what a reader pins: an immutable list of files. Files that a pinned version needs are not vacuumed.
 `refresh` may be called from any thread; one thread commits.
@@ -75,13 +74,10 @@ class _Attempt:
 class MagneticTier:
     """The Delta table at one location; made with the first commit."""
 
-    def __init__(
-        self, location: Path | S3Location, partitions: Sequence[str], own_partition: str | None = None
-    ) -> None:
+    def __init__(self, location: Path | S3Location, partitions: Sequence[str], own_partition: str) -> None:
         """Open it, setting damaged last commits aside. Raises MagneticTierError if it cannot be read.
 
-        `partitions` is read anew at each refresh. `own_partition`: the partition that this process writes, None for all
-        of them.
+        `partitions` is read anew at each refresh. `own_partition`: the partition that this process writes.
         """
         self.location = location
         self.data = data_files(location)
@@ -91,7 +87,6 @@ class MagneticTier:
         self._lock = threading.RLock()
         self._delta: DeltaHandle | None = None
         self._version = self._newest = EMPTY  # given to readers; as read, or made, last
-        self._mine: dict[str, int] = {}  # what this writer left in the table, or found at its start
         self._attempts: list[_Attempt] = []
         self._columns: dict[str, Column | None] = {}  # by physical name in lower case; None: not ours
         self._asked: set[str] = set()  # partitions whose positions are in `_newest`, if they have any
@@ -102,8 +97,9 @@ class MagneticTier:
             raise
         except MagneticTierError as error:
             raise MagneticTierError(f"the table cannot be opened: {error}") from error
-        self._mine = dict(self._version.positions)
-        self._synced = self._version.number - (_BEING_WRITTEN if own_partition is not None else 0)
+        # what this writer left in the table, or found at its start
+        self._mine = self._version.positions.get(own_partition)
+        self._synced = self._version.number - _BEING_WRITTEN
 
     @property
     def folder(self) -> Path:
@@ -126,6 +122,11 @@ class MagneticTier:
         with self._lock:
             return [column for column in self._columns.values() if column is not None]
 
+    def field_names(self) -> set[str]:
+        """The names, in lower case, of all columns that the Delta schema has, others' too, as of the last refresh."""
+        with self._lock:
+            return set(self._columns)
+
     @property
     def is_unsure(self) -> bool:
         """Whether a commit may have been made without an answer: `refresh` finds out."""
@@ -143,7 +144,7 @@ class MagneticTier:
         """
         for _ in self._tries("columns cannot be registered"):
             with self._lock, suppress(Raced):
-                delta = self._newest_delta(())
+                delta = self._newest_delta(columns)
                 agreed = Columns.of(self.columns())
                 agreed.reserve(self._columns)
                 there = set(agreed.stored())
@@ -168,11 +169,11 @@ class MagneticTier:
         """Put files into the table and take files out, with the position, atomically and durably.
 
         `after`: the positions beyond which the added rows are. Returns the new version, with everybody's files; readers
-        see it when the caller, under the table's lock, makes it `version`. Raises Fenced (a sole writer
-        MagneticTierError) if another process wrote this one's stream, MagneticConflict if a file to be removed is gone,
-        and MagneticUnavailable, after which it may have been made or not: refresh, and flush anew.
+        see it when the caller, under the table's lock, makes it `version`. Raises Fenced if another process wrote this
+        one's partition, MagneticConflict if a file to be removed is gone, and MagneticUnavailable, after which it may
+        have been made or not: refresh, and flush anew.
         """
-        assert self.own_partition is None or set(positions) <= {self.own_partition}, "a writer writes its own partition"
+        assert set(positions) <= {self.own_partition}, "a writer writes its own partition"
         attempt: _Attempt | None = None
         since = -1
         for _ in self._tries("a commit finds no gap between those of others"):
@@ -198,7 +199,7 @@ class MagneticTier:
                 self._attempts.append(attempt)
                 delta.commit(added, removed, new, is_new_data=is_new_data, token=attempt.token)
                 self._attempts.remove(attempt)
-                self._mine.update(new)
+                self._mine = new.get(self.own_partition, self._mine)
                 gone = {file.path for file in removed}
                 files = (*(file for file in base.files if file.path not in gone), *added)
                 return self._finish(Version(base.number + 1, files, {**base.positions, **new}), since)
@@ -211,7 +212,8 @@ class MagneticTier:
             self._delta = DeltaHandle.open(self.location)
             if self._delta is None:
                 return self._newest
-        number, partitions = self._delta.version, {*self._partitions, *self._newest.positions}
+        partitions = {self.own_partition, *self._partitions, *self._newest.positions}
+        number = self._delta.version
         self._settle(number)
         unasked = partitions - self._asked
         if number != self._newest.number or unasked:
@@ -224,8 +226,6 @@ class MagneticTier:
             positions = {**self._newest.positions, **self._delta.positions(self._asked, since)} if self._asked else {}
             positions |= self._delta.positions(unasked)
             self._newest, self._asked = Version(number, files, positions), partitions
-            if self.own_partition is None:  # a partition that was not asked about before
-                self._mine = {**positions, **self._mine}
         return self._newest
 
     def _newest_delta(self, columns: Sequence[Column]) -> DeltaHandle:
@@ -244,21 +244,20 @@ class MagneticTier:
         for attempt in [attempt for attempt in self._attempts if attempt.number <= number]:
             attempt.is_made = attempt.token in delta_log.read(self.location, attempt.number)
             if attempt.is_made:
-                self._mine.update(attempt.positions)
+                self._mine = attempt.positions.get(self.own_partition, self._mine)
             self._attempts.remove(attempt)
 
     def _check(
         self, removed: Sequence[DataFile], positions: Mapping[str, int], after: Mapping[str, int] | None
     ) -> None:
         """What a commit stands on still holds at the version that it will follow."""
-        for partition in self._mine if self.own_partition is None else (self.own_partition,):
-            found, known = self._newest.positions.get(partition), self._mine.get(partition)
-            if found != known:
-                raise (MagneticTierError if self.own_partition is None else Fenced)(
-                    f"{self}: position of {partition} is {found} in the table and {known} here: "
-                    "another process writes to it"
-                )
-        if after is not None and any(after.get(partition) != self._mine.get(partition) for partition in positions):
+        found = self._newest.positions.get(self.own_partition)
+        if found != self._mine:
+            raise Fenced(
+                f"{self}: position of {self.own_partition} is {found} in the table and {self._mine} here: "
+                "another process writes to it"
+            )
+        if positions and after is not None and after.get(self.own_partition) != self._mine:
             raise MagneticConflict(f"{self}: an earlier commit, thought to have failed, was made after all")
         gone = {file.path for file in removed} - {file.path for file in self._newest.files}
         if gone:
@@ -267,15 +266,14 @@ class MagneticTier:
     def _missing(self, columns: Sequence[Column]) -> list[Column]:
         """Those that the schema lacks. Raises MagneticConflict if another writer has one otherwise."""
         missing = [column for column in columns if column.physical not in self._columns]
-        if self.own_partition is not None:
-            agreed = Columns.of(self.columns())
-            agreed.reserve(self._columns)
-            for column in columns:
-                found = agreed.claim(column)
-                if found != column:
-                    raise MagneticConflict(
-                        f"{self}: {column} is {found} in the table: register columns before they are used"
-                    )
+        agreed = Columns.of(self.columns())
+        agreed.reserve(self._columns)
+        for column in columns:
+            found = agreed.claim(column)
+            if found != column:
+                raise MagneticConflict(
+                    f"{self}: {column} is {found} in the table: register columns before they are used"
+                )
         return missing
 
     def _finish(self, version: Version, since: int) -> Version:

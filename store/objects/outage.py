@@ -1,7 +1,8 @@
 """How long the magnetic tier's storage has been away, and when it is asked again.
 
-While it is away nothing is lost: rows stay in RAM and in the log, whose low watermark does not move. It is asked again
-after a second, then after twice as long each time, up to half a minute; and each time it is said that it is away.
+While it is away nothing is lost: rows stay in RAM and in the log, whose low watermark does not move; records of a new
+table wait in the log. It is asked again after a second, then after twice as long each time, up to half a minute; each
+failure is logged.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class Outage:
     def is_waiting(self, now_ns: int) -> bool:
         """Whether it is too early to ask again."""
         return self.since_ns is not None and now_ns < self._until_ns
+
+    def wait_s(self, now_ns: int) -> float:
+        """How long to wait before it is asked again, in seconds."""
+        return max(0, self._until_ns - now_ns) / NS
 
     def failed(self, now_ns: int, error: Exception) -> None:
         """It did not answer."""

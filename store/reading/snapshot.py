@@ -1,6 +1,7 @@
 """A snapshot of an account's tables: what a query reads from, unmoved by what is applied, flushed, compacted meanwhile.
 
-Each table is pinned when it is first asked for. Used by one thread; several snapshots at once are fine.
+Each table is pinned when it is first asked for: a Delta version, the rows beyond it that are in this process, and what
+the owners of other partitions have. Used by one thread; several snapshots at once are fine.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -8,8 +9,8 @@ Each table is pinned when it is first asked for. Used by one thread; several sna
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,25 +21,41 @@ from store import layout
 from store.catalog.catalog import Catalog, TableInfo
 from store.catalog.schema import TableSchema
 from store.engine.duck import Cursor, Duck, run
+from store.errors import QueryFailed
 from store.host_time import visible_from_ns
 from store.magnetic.tier import Version
+from store.magnetic.versions import Versions
 from store.memory.newness import NEVER_NS
-from store.reading.scan import END_OF_TIME_NS, MemoryView, Selection, TableView, text
+from store.reading.pinned import Pinned, PinnedTables, Replies
+from store.reading.scan import END_OF_TIME_NS, MemoryView, Selection, TableView, TailView, text
 from store.reading.series import LISTED, series_of
-from store.reading.tail import Readable
+from store.reading.tail import Gather, Partition, PinnedRows, TailReply, TailRequest
 from store.record import TableId
 
 
-class Snapshot(ABC):
+class Snapshot:
     """Reads the tables of one account. A context manager."""
 
-    def __init__(self, account: str, catalog: Catalog, duck: Duck, clock_ns: Callable[[], int]) -> None:
-        """Made by the store."""
+    def __init__(
+        self,
+        account: str,
+        catalog: Catalog,
+        duck: Duck,
+        clock_ns: Callable[[], int],
+        versions: Versions,
+        partitions: Sequence[str],
+        stores: Sequence[Partition],
+        gather: Gather | None,
+    ) -> None:
+        """Made by `Store.snapshot`: `stores` are those of this process."""
         self._account = account
         self._catalog = catalog
         self._cursor: Cursor = duck.cursor()
         self._clock_ns = clock_ns
+        self._partitions = partitions
+        self._pinned = PinnedTables(catalog, versions, partitions, stores, gather)
         self._registered = 0
+        catalog.refresh()
 
     def __enter__(self) -> Self:
         return self
@@ -49,12 +66,14 @@ class Snapshot(ABC):
         self.close()
 
     def close(self) -> None:
-        """Let go of what it reads from."""
+        """Unpin every table."""
+        self._pinned.close()
         self._cursor.close()
 
     def look_anew(self) -> None:
         """Have every database, table and column there is at this moment, whoever made it: before they are listed."""
         self._catalog.refresh(now=True)
+        self._pinned.looks_anew = True
 
     def databases(self) -> list[str]:
         """Names of the account's databases."""
@@ -64,15 +83,17 @@ class Snapshot(ABC):
         """Names of the database's tables. Raises UnknownDatabase."""
         return [info.table.table for info in self._catalog.tables(self._account, database)]
 
-    @abstractmethod
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
+        return self._pinned.table(TableId(self._account, database, table)).schema
 
     def renew(self) -> bool:
-        """Look for columns that tables asked about have got by now, and whether there are any: before one is missed."""
-        return False
+        """Look for columns that tables asked about have got by now, and whether there are any: before one is missed.
 
-    @abstractmethod
+        A column that another worker has brought less than a second ago may not be known here.
+        """
+        return self._pinned.renew()
+
     def source(
         self,
         table: TableId,
@@ -85,12 +106,68 @@ class Snapshot(ABC):
 
         Columns have their physical names. `dimensions` keeps the rows whose stored dimension has one of the values,
         exactly: of a dimension with an `expression` that says nothing.
-        Run it with `execute` of this snapshot only. Raises UnknownDatabase, UnknownTable.
+        Run it with `execute` of this snapshot only. Waits for the owners of all partitions. Raises UnknownDatabase,
+        UnknownTable, PartitionSilent.
         """
+        selection = Selection(*_bounds(time_from_ns, time_to_ns), None, dimensions)
+        pinned, replies = self._pinned.ask(table, lambda pinned: self._request(pinned, selection))
+        view = self._view(pinned, replies)
+        if dimensions is not None:
+            series = [series_of(self._cursor, pinned.schema, of, dimensions) for of in view.memory]
+            selection = replace(selection, series=series)
+        return self._text(view, selection)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` does."""
-        return run(self._cursor, sql, parameters)
+        """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` does.
+
+        Raises UnknownTable too: another worker may delete a table that is being read.
+        """
+        try:
+            return run(self._cursor, sql, parameters)
+        except QueryFailed:
+            self._pinned.look_for_deleted()
+            raise
+
+    def _request(self, pinned: Pinned, selection: Selection) -> TailRequest:
+        table, version = pinned.info.table, pinned.newest.version
+        dimensions = selection.dimensions
+        return TailRequest(
+            table.account,
+            table.database,
+            table.table,
+            pinned.info.incarnation,
+            version.number,
+            {partition: version.positions.get(partition, -1) for partition in self._partitions},
+            max(selection.from_ns, self._visible_from_ns(pinned.info, version, ())),
+            selection.to_ns,
+            None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()},
+        )
+
+    def _view(self, pinned: Pinned, replies: Replies) -> TableView:
+        """The version, and beside it what there is in RAM, here and elsewhere."""
+        version = pinned.newest.version
+        memory = tuple(reply.memory for reply in replies if isinstance(reply, PinnedRows))
+        tails = tuple(
+            TailView(
+                self._register("tail", reply.rows),
+                frozenset(reply.rows.column_names),
+                pinned.to_sequence[reply.partition],
+            )
+            for reply in replies
+            if isinstance(reply, TailReply) and reply.rows.num_rows
+        )
+        superseded = [reply.superseded_ns for reply in replies if isinstance(reply, TailReply)]
+        superseded += [of.superseded_ns for of in memory]
+        return TableView(
+            pinned.schema,
+            memory,
+            max(of.whole_from_ns for of in memory) if len(memory) == len(replies) else END_OF_TIME_NS,
+            version,
+            pinned.newest.data,
+            superseded[0] if len(superseded) == 1 else np.unique(np.concatenate(superseded)),
+            self._visible_from_ns(pinned.info, version, memory),
+            tails,
+        )
 
     def _visible_from_ns(self, info: TableInfo, version: Version, memory: Iterable[MemoryView]) -> int:
         starts = [file.from_ns for file in version.files] + [chunk.from_ns for of in memory for chunk in of.chunks]
@@ -116,62 +193,7 @@ class Snapshot(ABC):
         return text(view, selection, f'SELECT "{layout.TIME_NS}" FROM {name}', relation)
 
 
-class StoreSnapshot(Snapshot):
-    """Reads tables whose tiers are all in this process."""
-
-    def __init__(
-        self,
-        account: str,
-        catalog: Catalog,
-        duck: Duck,
-        clock_ns: Callable[[], int],
-        table_of: Callable[[TableId], Readable],
-    ) -> None:
-        """Made by `Store.snapshot`."""
-        super().__init__(account, catalog, duck, clock_ns)
-        self._table_of = table_of
-        self._views: dict[TableId, tuple[Readable, TableView]] = {}
-
-    def close(self) -> None:
-        """Unpin every table."""
-        for table, view in self._views.values():
-            table.unpin(view.memory[0])
-        self._views.clear()
-        super().close()
-
-    def schema(self, database: str, table: str) -> TableSchema:
-        """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
-        return self._view(TableId(self._account, database, table)).schema
-
-    def source(
-        self,
-        table: TableId,
-        *,
-        time_from_ns: int | None = None,
-        time_to_ns: int | None = None,
-        dimensions: Mapping[str, Collection[str]] | None = None,
-    ) -> str:
-        """See `Snapshot`."""
-        view = self._view(table)
-        memory = view.memory[0]
-        series = None if dimensions is None else [series_of(self._cursor, view.schema, memory, dimensions)]
-        return self._text(view, Selection(*bounds(time_from_ns, time_to_ns), series, dimensions))
-
-    def _view(self, table: TableId) -> TableView:
-        pinned = self._views.get(table)
-        if pinned is None:
-            info = self._catalog.table(table)
-            used = self._table_of(table)
-            schema, memory, data = used.pin(info)
-            seen_from_ns = self._visible_from_ns(info, memory.version, [memory])
-            view = TableView(
-                schema, (memory,), memory.whole_from_ns, memory.version, data, memory.superseded_ns, seen_from_ns
-            )
-            pinned = self._views[table] = (used, view)
-        return pinned[1]
-
-
-def bounds(from_ns: int | None, to_ns: int | None) -> tuple[int, int]:
+def _bounds(from_ns: int | None, to_ns: int | None) -> tuple[int, int]:
     """The times in [from, to) as they can be stored; None is no bound."""
     return (
         NEVER_NS if from_ns is None else max(from_ns, NEVER_NS),

@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from store.catalog.catalog import TableInfo
-from store.catalog.schema import Column, TableSchema
-from store.magnetic.data_files import DataFiles
+from store.catalog.schema import Column
 from store.magnetic.tier import Version
 from store.magnetic.versions import Newest
 from store.reading.scan import MemoryView
@@ -111,10 +110,6 @@ class Readable(Protocol):
         """The version that readers are given, and the columns that are known."""
         ...
 
-    def pin(self, info: TableInfo) -> tuple[TableSchema, MemoryView, DataFiles]:
-        """What is in RAM of all that was applied, beside the version of now, until `unpin`. Raises UnknownTable."""
-        ...
-
     def unpin(self, view: MemoryView) -> None:
         """The view is read no more."""
         ...
@@ -124,8 +119,8 @@ class Partition(Protocol):
     """The store of a partition, in this process."""
 
     @property
-    def own_partition(self) -> str | None:
-        """The stream."""
+    def own_partition(self) -> str:
+        """The partition."""
         ...
 
     def opened(self, table: TableId) -> Readable | None:
@@ -160,6 +155,6 @@ Gather: TypeAlias = Callable[[TailRequest, Pin], Sequence[TailReply | PinnedRows
 
 
 def to_sequence_of(rows: PinnedRows, beside: Version | TailRequest) -> int:
-    """The highest `_sequence` of the table in the stream, of the version's rows and those in RAM."""
+    """The highest `_sequence` of the table in the partition, of the version's rows and those in RAM."""
     asked = beside.positions.get(rows.partition, -1)
     return max(((asked + 1) << OFFSET_BITS) - 1, rows.memory.last_sequence)

@@ -26,7 +26,7 @@ class PartitionState:
 
     def __init__(self, objects: Objects, partition: str) -> None:
         self._objects = objects
-        self._root = f"{layout.SHARED_STATE}/{partition}/"
+        self._root = f"{layout.STATE}/{partition}/"
 
     def save(self, kind: str, offset: int, data: bytes) -> None:
         """Keep `data` as good for `offset` (≥ 0), durably, and let go of what is good for less.

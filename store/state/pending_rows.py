@@ -4,21 +4,19 @@ With more than about 150 tables a commit of each every 30 s would be more than f
 together instead, each table's with its position, and a table is committed when it has grown or waited its turn. At the
 next start the rows come back into RAM as unflushed ones, but for those that the table's magnetic tier has by then.
 
-It is replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream. In a folder it is a file;
-a partition's lies with what else its owner leaves for its successor (`store.state.keep`).
+They are replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
+from store import layout
 from store.errors import StoreFormatError
-from store.objects.files import write_atomic
 from store.record import TableId
+from store.state.keep import PartitionState
 
 REMEDY = "put it back from a backup, or move it away: rows of small tables that only it held are lost then"
 
@@ -41,46 +39,28 @@ class Entry(msgspec.Struct, array_like=True):
         return TableId(self.account, self.database, self.table)
 
 
-class PendingRowsKeeping(Protocol):
-    """Where pending rows are kept."""
+class PendingRows:
+    """The pending rows of one partition, kept with it at the position that they are good for.
 
-    name: str  # for messages
+    What a former owner saves late is true of the log up to there, and so it may be what counts.
+    """
 
-    def load(self) -> bytes | None:
-        """What was kept last; None if nothing was. Raises StoreFormatError if it is damaged."""
-        ...
+    def __init__(self, keep: PartitionState, own_partition: str) -> None:
+        self._keep = keep
+        self._own_partition = own_partition
 
-    def save(self, data: bytes, advanced: Mapping[str, int]) -> None:
-        """Keep it durably in place of the last. It has all rows up to `advanced` that no magnetic tier has."""
-        ...
+    def save(self, entries: Iterable[Entry], advanced: Mapping[str, int]) -> None:
+        """Save durably all rows up to `advanced` that no magnetic tier has; replaces the last."""
+        if self._own_partition in advanced:  # else no row is whole yet
+            data = msgspec.msgpack.encode([entry for entry in entries if entry.rows])
+            self._keep.save(layout.PENDING_ROWS, advanced[self._own_partition], data)
 
-
-class PendingRowsFile:
-    """A file."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self._path = path
-
-    def load(self) -> bytes | None:
-        """See `PendingRowsKeeping`."""
-        return self._path.read_bytes() if self._path.exists() else None
-
-    def save(self, data: bytes, advanced: Mapping[str, int]) -> None:  # noqa: ARG002  # its entries say it
-        """See `PendingRowsKeeping`."""
-        write_atomic(self._path, data)
-
-
-def save(keeping: PendingRowsKeeping, entries: Iterable[Entry], advanced: Mapping[str, int]) -> None:
-    """Save durably what tables have beyond their magnetic tiers up to `advanced`; replaces the last."""
-    keeping.save(msgspec.msgpack.encode([entry for entry in entries if entry.rows]), advanced)
-
-
-def load(keeping: PendingRowsKeeping) -> dict[TableId, Entry]:
-    """What is saved, by table. Raises StoreFormatError if it is damaged."""
-    data = keeping.load()
-    try:
-        entries = [] if data is None else msgspec.msgpack.decode(data, type=list[Entry])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
-        raise StoreFormatError(f"{keeping.name} is damaged: {error}; {REMEDY}") from error
-    return {entry.id: entry for entry in entries}
+    def load(self) -> dict[TableId, Entry]:
+        """What is saved, by table. Raises StoreFormatError if it is damaged."""
+        kept = self._keep.latest(layout.PENDING_ROWS, REMEDY)
+        try:
+            entries = [] if kept is None else msgspec.msgpack.decode(kept[1], type=list[Entry])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+            name = f"the pending rows of {self._own_partition} in the magnetic tier"
+            raise StoreFormatError(f"{name} is damaged: {error}; {REMEDY}") from error
+        return {entry.id: entry for entry in entries}

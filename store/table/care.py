@@ -34,7 +34,6 @@ class CaredFor:
     def flush(
         self,
         advanced: Mapping[str, int],
-        partitions: list[str],
         now_ns: int,
         store_rows: int,
         is_there: Callable[[], bool],
@@ -44,7 +43,7 @@ class CaredFor:
         `is_there` tells, when there are rows to write, whether the table has not been deleted.
         """
         with self._writing() as core:
-            return core is not None and flush.flush(core, advanced, partitions, now_ns, store_rows, is_there)
+            return core is not None and flush.flush(core, advanced, now_ns, store_rows, is_there)
 
     def to_save(self, advanced: Mapping[str, int], now_ns: int) -> Entry | None:
         """What is saved of it: the rows beyond the magnetic tier up to `advanced`. None if it was dropped."""

@@ -26,16 +26,16 @@ def adopt_all(
     are as the one before had it.
     """
     partitions = tuple(dict.fromkeys((*partitions, *since)))
-    decide: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
+    decisions: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
     by_id = {table.id: table for table in tables}
     for table in by_id.values():
         info = catalog.find(table.id)
         if info is not None and _adopted(table, partitions, since, now_ns, info) != info.changes:
-            decide[table.id] = partial(_adopted, table, partitions, since, now_ns)
-    if not decide:
+            decisions[table.id] = partial(_adopted, table, partitions, since, now_ns)
+    if not decisions:
         return
-    before = {table: catalog.find(table) for table in decide}
-    catalog.change_columns(decide)
+    before = {table: catalog.find(table) for table in decisions}
+    catalog.change_columns(decisions)
     for table_id, info in before.items():
         if info is not None:
             columns, ends = _known(by_id[table_id], partitions, since)
@@ -44,12 +44,8 @@ def adopt_all(
         take_in(catalog, by_id[table_id])
 
 
-def retype(
-    store: Reader, table: TableId, measure: str, kind: MeasureType, why: str | None = None
-) -> tuple[TableInfo, TableSchema]:
+def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tuple[TableInfo, TableSchema]:
     """Make a measure of this type from now on, durably, for all workers; the table as it is then. Any thread.
-
-    Without `why` an operator asked for it.
 
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """
@@ -58,7 +54,8 @@ def retype(
         stored = snapshot.schema(table.database, table.table).scanned
     columns = Columns.of(column for column in stored if column.kind in {"dimension", "measure"})
     now_ns = store.catalog.now_ns()
-    return _decide(store, table, lambda info: retyped(info, columns, measure, kind, now_ns, why))
+    decide(store.catalog, table, lambda info: retyped(info, columns, measure, kind, now_ns))
+    return _as_it_is(store, table)
 
 
 def restate_unit(store: Reader, table: TableId, measure: str, unit: str) -> tuple[TableInfo, TableSchema]:
@@ -67,15 +64,23 @@ def restate_unit(store: Reader, table: TableId, measure: str, unit: str) -> tupl
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """
     now_ns = store.catalog.now_ns()
-    return _decide(store, table, lambda info: reunited(info, measure, unit, now_ns))
+    decide(store.catalog, table, lambda info: reunited(info, measure, unit, now_ns))
+    return _as_it_is(store, table)
 
 
-def _decide(store: Reader, table: TableId, decide: Callable[[TableInfo], Adopted]) -> tuple[TableInfo, TableSchema]:
-    told = decide(store.catalog.table(table)).told
-    store.catalog.change_columns({table: lambda info: decide(info).changes})
-    store.take_in_changes()
+def decide(catalog: Catalog, table: TableId, decision: Callable[[TableInfo], Adopted]) -> None:
+    """Have a decision about the columns of a table in the catalog, durably, and in the log.
+
+    Raises UnknownDatabase, UnknownTable, and what `decision` raises.
+    """
+    told = decision(catalog.table(table)).told
+    catalog.change_columns({table: lambda info: decision(info).changes})
     for words in told:
         log.warning("table %s.%s: %s", table.database, table.table, words)
+
+
+def _as_it_is(store: Reader, table: TableId) -> tuple[TableInfo, TableSchema]:
+    store.take_in_changes()
     with store.snapshot(table.account) as snapshot:
         return store.catalog.table(table), snapshot.schema(table.database, table.table)
 
@@ -97,9 +102,6 @@ def _adopted(
 def _known(
     table: Table, partitions: Sequence[str], since: Mapping[str, int]
 ) -> tuple[Columns, tuple[dict[str, int], tuple[str, ...]]]:
-    own_partition = partitions if table.own_partition is None else [table.own_partition]
-    covered = {partition: max(table.covered_to(partition), since.get(partition, 0) - 1) for partition in own_partition}
-    return Columns.of(table.stored_columns()), (
-        covered,
-        tuple(partition for partition in partitions if partition not in covered),
-    )
+    own = table.own_partition
+    covered = {own: max(table.covered_to(own), since.get(own, 0) - 1)}
+    return Columns.of(table.stored_columns()), (covered, tuple(of for of in partitions if of != own))

@@ -23,7 +23,7 @@ class TableColumns:
     """What the rows of one table have, and mean."""
 
     def __init__(self, info: TableInfo, index: SeriesIndex, number_of: Callable[[str], int], *, may_make: bool) -> None:
-        """None yet. `may_make`: whether this process alone gives columns their names (`store.table.registering`)."""
+        """None yet. `may_make`: whether this process alone names columns (`store.table.registering`)."""
         self.stored = Columns()
         self.changes = info.changes  # as of now
         self._info = info
@@ -89,14 +89,6 @@ class TableColumns:
             "%s: %s of a row is left out: its unit is not that of the measure any more", self._info.table, given
         )
         return None
-
-    def know_series(self, first: int, end: int) -> None:
-        """Have the dimensions, and the zones, of these series; with a zone that came later, of all before."""
-        if self._may_make and self.has_zones(first, end):
-            self.stored.know_zone()
-        for key in self._index.keys[first:end]:
-            for name, _ in key.dimensions:
-                self.stored.dimension(name)
 
     def proposed(self, first: int, end: int, measures: Mapping[str, MeasureType]) -> list[Column]:
         """The columns that these series, and measures, would need beside those there are."""

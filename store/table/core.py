@@ -18,8 +18,8 @@ from store.magnetic.tier import MagneticTier, Version
 from store.memory.tier import Chunk, MemoryTier
 from store.record import Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS, Sequencer
-from store.state.positions import PartitionPositions
-from store.state.series_file import SeriesKeeping
+from store.state.positions import Positions
+from store.state.series import KeptSeries
 from store.table.columns import TableColumns
 from store.table.progress import Progress
 from store.table.series_state import SeriesState
@@ -52,7 +52,10 @@ class TableSize:
 
 
 class Core:
-    """One table. `own_partition` is the only partition of a store of a partition."""
+    """One table, as the owner of `own_partition` has it.
+
+    is_sole_writer  whether no other process writes the table (`store.table.registering`)
+    """
 
     def __init__(
         self,
@@ -60,29 +63,32 @@ class Core:
         index: SeriesIndex,
         duck: Duck,
         magnetic: MagneticTier,
-        series_file: SeriesKeeping,
-        positions: PartitionPositions,
-        own_partition: str | None,
+        kept_series: KeptSeries,
+        positions: Positions,
+        own_partition: str,
+        *,
+        is_sole_writer: bool,
     ) -> None:
         """Empty; `store.table.recovery` fills it."""
         self.id = info.table
         self.info = info  # as it was opened
         self.own_partition = own_partition
+        self.is_sole_writer = is_sole_writer
         self.index = index
         self.lock = threading.RLock()
         self.io_lock = threading.Lock()
         self.is_dropped = False
         self.duck = duck
         self.magnetic = magnetic
-        self.series_file = series_file
-        self.columns = TableColumns(info, index, positions.number_of, may_make=own_partition is None)
+        self.kept_series = kept_series
+        self.columns = TableColumns(info, index, positions.number_of, may_make=is_sole_writer)
         self.memory = MemoryTier(duck, self.columns.stored, index)
         self.state = SeriesState()
-        self.superseded = SupersededTimes(keeps_clearings=own_partition is not None)
+        self.superseded = SupersededTimes()
         self.progress = Progress(info.born)
         self.sequencer = Sequencer()
         self.now_ns = 0  # of the batch that was applied last, by the monotonic clock
-        self.registered = 0  # series below it have their dimensions in the Delta schema, where that is seen to
+        self.registered = 0  # series below it have columns for their dimensions (`store.table.registering`)
         self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `store.table.vacuum`
         self.evicted_through = -1  # of `own_partition`: rows up to this offset may be in RAM no more
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
@@ -104,9 +110,8 @@ class Core:
         return TableSize(len(chunks), self.memory.uncommitted_bytes, unsealed_bytes, files)
 
     def know_series(self) -> None:
-        """Make room, and columns, for series that normalise has met since the last batch."""
-        known, count = self.memory.series_known, len(self.index) if self.own_partition is None else self.registered
-        self.columns.know_series(known, count)
+        """Make room for series that normalise has met since the last batch."""
+        known, count = self.memory.series_known, self.registered
         if count > known:
             self.state.reserve(count)
             self.memory.series_known = count
@@ -125,10 +130,9 @@ class Core:
         and which of their rows are superseded, does not go with that version.
         """
         version = self.magnetic.refresh()
-        if self.own_partition is not None:
-            found, known = (of.positions.get(self.own_partition) for of in (version, self.magnetic.version))
-            if found != known:
-                raise Fenced(f"{self.id}: position of {self.own_partition} is {found} in the table and {known} here")
+        found, known = (of.positions.get(self.own_partition) for of in (version, self.magnetic.version))
+        if found != known:
+            raise Fenced(f"{self.id}: position of {self.own_partition} is {found} in the table and {known} here")
         with self.lock:
             self.magnetic.version = version
 
@@ -137,6 +141,7 @@ class Core:
         with self.lock:
             for column in self.magnetic.columns():
                 self.columns.stored.add(column)
+            self.columns.stored.reserve(self.magnetic.field_names())
 
     def pin(self, version: Version | None) -> Version:
         """This version, or that of now: its files stay until `unpin`."""

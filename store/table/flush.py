@@ -1,6 +1,6 @@
 """Flushing a table: the rows that RAM has beyond the magnetic tier become a commit, with the position, durably.
 
-Order is everything: series file, Parquet files, commit, each fsync'ed before the next; then readers see the new
+Order is everything: series, Parquet files, commit, each fsync'ed before the next; then readers see the new
 version and the low watermark of the log may move. `apply` goes on meanwhile; rows it adds wait for the next flush.
 """
 
@@ -23,7 +23,6 @@ from store.table.core import Core, Cut
 def flush(
     core: Core,
     advanced: Mapping[str, int],
-    partitions: list[str],
     now_ns: int,
     store_rows: int,
     is_there: Callable[[], bool],
@@ -36,15 +35,17 @@ def flush(
         core.refresh_magnetic()
     cut = core.cut(advanced, now_ns)
     with core.lock:
-        streams_with_rows = set(core.progress.unflushed)
+        partitions_with_rows = set(core.progress.unflushed)
     rows = unflushed_rows(core, cut)
     if rows.num_rows:
         if not is_there():
             return False
         columns = list(cut.columns.stored())
-        core.series_file.save(core.index, columns, partitions, cut.last_ns, cut.superseded_ns, cut.positions)
+        core.kept_series.save(core.index, cut.last_ns, cut.superseded_ns, cut.positions[core.own_partition])
         files = [write_file(core.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
-        positions = {partition: offset for partition, offset in cut.positions.items() if partition in streams_with_rows}
+        positions = {
+            partition: offset for partition, offset in cut.positions.items() if partition in partitions_with_rows
+        }
         version = core.magnetic.commit(files, (), columns, positions, is_new_data=True, after=cut.behind)
     else:
         version = core.magnetic.version

@@ -15,7 +15,7 @@ from store.sequence import OFFSET_BITS
 from store.table.core import Core
 from store.table.incoming import Incoming
 from store.table.recast import recast
-from store.table.registering import register_columns
+from store.table.registering import is_registering_due, register_columns
 from store.table.series_state import Places
 from store.table.upsert import Verdicts
 
@@ -49,9 +49,12 @@ def fitted(core: Core, batch: RecordBatch, covered: int) -> RecordBatch:
         ids = {int(s): core.index.id_of(keys[s], zones[s]) for s in np.unique(batch.series)}
         series = np.array([ids[int(s)] for s in batch.series], np.int32)
         batch = replace(batch, index=core.index, series=series)
-    if core.own_partition is not None:
-        came = {name: batch.types[name] for name in batch.measures}
-        register_columns(core, core.columns.lacking(came, by_version=batch.by_version))
+    came = {name: batch.types[name] for name in batch.measures}
+    lacking = core.columns.lacking(came, by_version=batch.by_version)
+    if lacking or is_registering_due(core):
+        refused = unfit(batch, core.columns.stored, core.columns.changes)
+        if refused is None or not refused.rows.all():
+            register_columns(core, lacking)
     return batch
 
 

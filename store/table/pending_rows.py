@@ -59,8 +59,7 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
         core.columns.stored.add(column)
     for dimensions, measure_name, zone in entry.series:
         core.index.id_of(SeriesKey(dimensions, measure_name), zone)
-    if core.own_partition is not None:
-        register_columns(core, {})
+    register_columns(core, {})
     series = _series(core, rows, [column for column in columns if column.kind == "dimension"])
     measures = [column.physical for column in columns if column.kind == "measure"]
     for partition in entry.positions:

@@ -1,4 +1,4 @@
-"""What a table knows when it is opened: from its series file, or, where that is lost, from its magnetic tier.
+"""What a table knows when it is opened: from its saved series, or, where they are lost, from its magnetic tier.
 
 RAM is empty then, so it holds nothing whole up to the newest row of the magnetic tier.
 """
@@ -20,7 +20,7 @@ from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
 from store.reading.scan import END_OF_TIME_NS, magnetic_rows
 from store.record import SeriesKey
-from store.state.series_file import Persisted
+from store.state.series import Persisted
 from store.table.core import Core
 from store.table.registering import register_columns
 
@@ -31,25 +31,20 @@ _TRIES = 3  # a former owner may write while we look
 
 def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Version], bool]) -> None:
     """Fill a newly made table; `zone` is its zone template."""
-    persisted = (
-        core.series_file.load(core.index) if core.own_partition is None else _load_newest(core, core.own_partition)
-    )
+    persisted = _load_newest(core)
     core.memory.whole_from_ns = _whole_from_ns(core)
     core.take_in_columns()
     if persisted is not None:
-        for column in persisted.columns.stored():
-            core.columns.stored.add(column)
         core.state.restore(persisted.last_ns)
         core.superseded.mark(persisted.superseded_ns)
     else:
-        core.series_file.restart()  # keys without a state may be in another order than the series will come in
+        core.kept_series.restart()  # keys without a state may be in another order than the series will come in
         if may_hold_unknown_series(core.magnetic.version):
             _rebuild(core, zone)
     _rezone(core, zone)
-    if core.own_partition is not None:
-        register_columns(core, {})  # normalise may have met series before the table was opened
-        core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
-        core.superseded.start_at(core.magnetic.version.number)
+    register_columns(core, {})  # normalise may have met series before the table was opened
+    core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
+    core.superseded.start_at(core.magnetic.version.number)
     core.know_series()
 
 
@@ -59,16 +54,16 @@ def _whole_from_ns(core: Core) -> int:
     return core.memory.whole_from_ns
 
 
-def _load_newest(core: Core, own_partition: str) -> Persisted | None:
-    """What is kept of the series, if it is good for what the magnetic tier has by now; both of one table at rest.
+def _load_newest(core: Core) -> Persisted | None:
+    """What is saved of the series, if it is good for what the magnetic tier has by now; both of one table at rest.
 
     The tier is looked at after it: a time that is no longer marked as superseded here has been cleaned there.
     """
     for _ in range(_TRIES):
-        persisted = core.series_file.load(core.index)
+        persisted = core.kept_series.load(core.index)
         core.magnetic.version = core.magnetic.refresh()
-        position = core.magnetic.version.positions.get(own_partition, -1)
-        if persisted is not None and (persisted.offset or 0) >= position:
+        position = core.magnetic.version.positions.get(core.own_partition, -1)
+        if persisted is not None and persisted.offset >= position:
             return persisted
     return None
 

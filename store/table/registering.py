@@ -1,6 +1,7 @@
-"""Columns are known to the magnetic tier before a row has them, where several workers write one table.
+"""New columns are registered before a row has them.
 
-Whoever is first gives a column its type and physical name, and all workers have the same.
+Where several workers write one table, in its Delta schema: whoever is first gives a column its type and physical name,
+and all workers have the same. The sole writer of a table names columns itself: their first flush registers them.
 """
 
 from __future__ import annotations
@@ -11,14 +12,26 @@ from store.record import MeasureType
 from store.table.core import Core
 
 
-def register_columns(core: Core, measures: Mapping[str, MeasureType]) -> None:
-    """Have the magnetic tier know these measures, and the dimensions of all series there are; blocks if it does not."""
+def is_registering_due(core: Core) -> bool:
+    """Whether there are series, or zones, that are not registered."""
     count = len(core.index)
-    is_known = count == core.registered and not core.columns.has_zones(count, count)
-    if is_known and not measures:
+    return count != core.registered or core.columns.has_zones(count, count)
+
+
+def register_columns(core: Core, measures: Mapping[str, MeasureType]) -> None:
+    """Register these measures, the dimensions of all series there are, and their zone; blocks if one is new to others.
+
+    Raises MagneticUnavailable.
+    """
+    if not measures and not is_registering_due(core):
         return
+    count = len(core.index)
     missing = core.columns.proposed(core.registered, count, measures)
-    if missing:
+    if missing and core.is_sole_writer:
+        with core.lock:
+            for column in missing:
+                core.columns.stored.claim(column)
+    elif missing:
         with core.io_lock:
             if core.is_dropped:
                 return

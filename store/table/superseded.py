@@ -16,15 +16,11 @@ _CLEARINGS_KNOWN = 64  # each is of one merge
 
 
 class SupersededTimes:
-    """Event times in nanoseconds. Used under the table's lock.
+    """Event times in nanoseconds. Used under the table's lock."""
 
-    `keeps_clearings`: whether those who read an older version ask as well (`in_version`).
-    """
-
-    def __init__(self, *, keeps_clearings: bool) -> None:
-        self._offsets: dict[int, dict[str, int]] = {}  # time → stream → last offset that superseded there
+    def __init__(self) -> None:
+        self._offsets: dict[int, dict[str, int]] = {}  # time → partition → last offset that superseded there
         self._sorted: Int64s | None = None
-        self._keeps_clearings = keeps_clearings
         self._cleared: list[tuple[int, Int64s]] = []  # version from which times are marked no more, and the times
         self._marked_from = -1  # for earlier versions some of those are forgotten
 
@@ -55,7 +51,7 @@ class SupersededTimes:
     def clear(self, times_ns: Collection[int], version: int) -> None:
         """Rows of these times are one per key from `version` on."""
         self._remove(times_ns)
-        if times_ns and self._keeps_clearings:
+        if times_ns:
             self._cleared.append((version, np.array(sorted(times_ns), np.int64)))
             while len(self._cleared) > _CLEARINGS_KNOWN:
                 self._marked_from = max(self._marked_from, self._cleared.pop(0)[0])

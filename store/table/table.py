@@ -15,14 +15,14 @@ import numpy as np
 from store.catalog.catalog import TableInfo
 from store.catalog.schema import Column, Columns, TableSchema
 from store.engine.duck import Cursor, Duck
-from store.magnetic.data_files import DataFiles
+from store.errors import MagneticUnavailable
 from store.magnetic.tier import MagneticTier, Version
 from store.magnetic.versions import Newest
 from store.reading.scan import Beside, MemoryView
 from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex, TableId
 from store.state.pending_rows import Entry
-from store.state.positions import PartitionPositions
-from store.state.series_file import SeriesKeeping
+from store.state.positions import Positions
+from store.state.series import KeptSeries
 from store.table import pending_rows, recovery, views
 from store.table.care import CaredFor
 from store.table.core import Core
@@ -32,7 +32,7 @@ from store.table.upsert import settle, sort
 
 
 class Table(CaredFor):
-    """The tiers, series and columns of one table. `own_partition` is the only partition of a store of a partition."""
+    """The tiers, series and columns of one table, as the owner of `own_partition` has it."""
 
     def __init__(
         self,
@@ -40,12 +40,16 @@ class Table(CaredFor):
         index: SeriesIndex,
         duck: Duck,
         magnetic: MagneticTier,
-        series_file: SeriesKeeping,
-        positions: PartitionPositions,
-        own_partition: str | None = None,
+        kept_series: KeptSeries,
+        positions: Positions,
+        own_partition: str,
+        *,
+        is_sole_writer: bool = False,
     ) -> None:
-        """Empty: `restore` it."""
-        super().__init__(Core(info, index, duck, magnetic, series_file, positions, own_partition))
+        """Empty: `restore` it. `is_sole_writer`: no other process writes the table."""
+        super().__init__(
+            Core(info, index, duck, magnetic, kept_series, positions, own_partition, is_sole_writer=is_sole_writer)
+        )
 
     @property
     def id(self) -> TableId:
@@ -53,8 +57,8 @@ class Table(CaredFor):
         return self._core.id
 
     @property
-    def own_partition(self) -> str | None:
-        """Of a store of a partition: the only partition."""
+    def own_partition(self) -> str:
+        """The partition whose owner has it."""
         return self._core.own_partition
 
     @property
@@ -70,7 +74,10 @@ class Table(CaredFor):
     # The log's side
 
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
-        """Take in a batch; what became of each record. `now_ns` is monotonic: for when its rows are to be flushed."""
+        """Take in a batch; what became of each record. `now_ns` is monotonic: for when its rows are to be flushed.
+
+        After MagneticUnavailable nothing of it is applied.
+        """
         core = self._core
         covered = self.covered_to(batch.partition)
         batch = fitted(core, batch, covered)
@@ -84,7 +91,12 @@ class Table(CaredFor):
             rows = admitted.incoming
             if rows is not None:
                 found = sort(rows, core.state)
-                verdicts = settle(found, find_standing(core, *found.asked_for))
+                try:
+                    standing = find_standing(core, *found.asked_for)
+                except MagneticUnavailable:
+                    core.sequencer.undo(batch.partition)
+                    raise
+                verdicts = settle(found, standing)
                 applied.outcomes[admitted.at] = verdicts.outcomes
                 applied.existing_version[admitted.at] = verdicts.existing_version
                 put(core, batch.partition, rows, verdicts, store_rows)
@@ -117,11 +129,6 @@ class Table(CaredFor):
     def cursor(self) -> Cursor:
         """What queries over its views run on. Close it."""
         return self._core.duck.cursor()
-
-    def pin(self, info: TableInfo) -> tuple[TableSchema, MemoryView, DataFiles]:
-        """What is in RAM of all that was applied, beside the version of now, until `unpin`. Raises UnknownTable."""
-        with self._core.lock:
-            return self._core.columns.schema(info), views.pin(self._core), self._core.magnetic.data
 
     def pin_beside(self, beside: Beside) -> MemoryView:
         """What is in RAM of everything applied so far, to be read beside this version, until `unpin`.

@@ -39,9 +39,7 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
             chunks,
             core.memory.whole_from_ns,
             version,
-            core.numbered(
-                positions if core.own_partition is None else {core.own_partition: positions.get(core.own_partition, -1)}
-            ),
+            core.numbered({core.own_partition: positions.get(core.own_partition, -1)}),
             superseded_ns,
         )
 
@@ -49,7 +47,7 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
 def pin_beside(core: Core, beside: Beside) -> MemoryView:
     """As `pin`. Raises Behind if not all rows beyond the version are in RAM any more."""
     with core.lock:  # what is superseded, what is gone, and the rows: of one moment
-        asked = -1 if core.own_partition is None else beside.positions.get(core.own_partition, -1)
+        asked = beside.positions.get(core.own_partition, -1)
         if core.is_dropped or asked < core.evicted_through:
             raise Behind(
                 f"{core.id}: rows of {core.own_partition} beyond {asked} are not all in RAM: {core.evicted_through} is"

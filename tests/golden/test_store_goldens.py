@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from store.catalog.catalog import TableSettings
+from store.partition_store import PartitionStore
 from store.record import TableId
-from store.shared import SharedStore
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.golden.conftest import Golden
@@ -57,15 +57,14 @@ def write(folder: Path) -> None:
             store.advance(PARTITION, offset)
             if offset == 1:
                 store.flush()
-        save_pending_rows(store._backend.pending_rows, store.all_tables(), store.advanced(), T)
+        save_pending_rows(store)
         store._upkeep.save_positions()
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[tuple[SharedStore, Store]]:
-    shared = SharedStore.open(
+def opened(folder: Path) -> Iterator[tuple[Store, PartitionStore]]:
+    shared = Store.open(
         str(folder),
-        folder.with_name("scratch"),
         partitions=[PARTITION],
         memory_limit_bytes=1 << 26,
         templates=TEMPLATES,

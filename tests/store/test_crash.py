@@ -11,8 +11,8 @@ import pytest
 
 from store.catalog.catalog import TableSettings
 from store.record import TableId
-from store.store import Store
 from store.testing import Row, batch_of
+from tests.support.lone_store import LoneStore, open_store
 
 pytestmark = pytest.mark.processes
 
@@ -32,8 +32,8 @@ def frame(table: TableId, offset: int) -> list[Row]:
     return [*rows, *(frame(table, offset - 1)[:1] if offset else [])]
 
 
-def open_store(folder: Path) -> Store:
-    return Store.open(
+def opened(folder: Path) -> LoneStore:
+    return open_store(
         folder,
         memory_limit_bytes=1 << 26,
         templates={("d", table.table): TableSettings(from_config=True) for table in TABLES},
@@ -41,7 +41,7 @@ def open_store(folder: Path) -> Store:
     )
 
 
-def feed(store: Store, offset: int) -> None:
+def feed(store: LoneStore, offset: int) -> None:
     for table in TABLES:
         rows = frame(table, offset)
         store.apply(batch_of(store.registry.of(table), PARTITION, [offset] * len(rows), rows))
@@ -53,7 +53,7 @@ def run(folder: Path) -> None:
     from store import upkeep
 
     upkeep.FLUSH_AFTER_NS = 1  # every pass flushes and
-    store = open_store(folder)
+    store = opened(folder)
     offset = store.replay_from(PARTITION) or 0
     while True:
         feed(store, offset)
@@ -88,7 +88,7 @@ def test_every_row_is_there_once_after_kills_during_upkeep(tmp_path: Path, seed:
         child.stdout.close()
         applied = max([applied, *(int(line) for line in rest.splitlines() if line)])
 
-    store = open_store(tmp_path)
+    store = opened(tmp_path)
     low_watermark = store.low_watermark(PARTITION)
     for offset in range(store.replay_from(PARTITION) or 0, applied + 1):
         feed(store, offset)

@@ -23,8 +23,8 @@ from store.host_time import (
 )
 from store.memory.tier import MemoryTier
 from store.record import Outcome, TableId
-from store.store import Store
 from store.testing import Row, batch_of
+from tests.support.lone_store import LoneStore, open_store
 
 T0 = 1_795_000_000_000_000_000
 S = 1_000_000_000
@@ -51,19 +51,19 @@ def host() -> Host:
     return Host()
 
 
-Opener = Callable[[], Store]
+Opener = Callable[[], LoneStore]
 
 
 @pytest.fixture
 def opened(tmp_path: Path, host: Host) -> Iterator[Opener]:
-    stores: list[Store] = []
+    stores: list[LoneStore] = []
     settings = TableSettings(timedelta(hours=1), timedelta(days=30), from_config=True)
 
-    def make() -> Store:
+    def make() -> LoneStore:
         for store in stores:
             store.close()
         stores[:] = [
-            Store.open(
+            open_store(
                 tmp_path,
                 memory_limit_bytes=1 << 26,
                 templates={("d", "t"): settings},
@@ -78,13 +78,15 @@ def opened(tmp_path: Path, host: Host) -> Iterator[Opener]:
         store.close()
 
 
-def feed(store: Store, offset: int, time_ns: int) -> None:
+def feed(store: LoneStore, offset: int, time_ns: int) -> None:
     new = Row((("s", "1"),), time_ns, (("v", float(offset)),))
     store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset], [new]))
     store.advance(PARTITION, offset)
 
 
-def stamped(store: Store, offset: int, *times_ns: int, value: float | None = None, again: bool = False) -> list[int]:
+def stamped(
+    store: LoneStore, offset: int, *times_ns: int, value: float | None = None, again: bool = False
+) -> list[int]:
     """Apply rows whose time is their arrival; what became of them."""
     rows = [Row((("s", "1"),), time_ns, (("v", float(offset) if value is None else value),)) for time_ns in times_ns]
     batch = batch_of(store.registry.of(TABLE), PARTITION, [offset] * len(rows), rows)
@@ -93,14 +95,14 @@ def stamped(store: Store, offset: int, *times_ns: int, value: float | None = Non
     return outcomes
 
 
-def count(store: Store) -> int:
+def count(store: LoneStore) -> int:
     with store.snapshot(TABLE.account) as snapshot:
         (row,) = snapshot.execute(f"SELECT count(*) AS n FROM {snapshot.source(TABLE)}").to_pylist()
     found: int = row["n"]
     return found
 
 
-def work_for(store: Store, host: Host, span_ns: int) -> None:
+def work_for(store: LoneStore, host: Host, span_ns: int) -> None:
     """Upkeep goes on for so long, every ten minutes."""
     for _ in range(span_ns // (600 * S) + 1):
         store.maintain()

@@ -22,9 +22,9 @@ from store.endpoint.payload import _encoder, _Payload
 from store.errors import MagneticTierError
 from store.record import MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.sql import query
-from store.store import Store
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import examples
+from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
 
 PARTITION = "0123/readings/0"
@@ -81,7 +81,7 @@ def plain(row: Row) -> str:
     return json.dumps([sorted(row.dimensions), row.measure_name, row.time_ns, sorted(values.items())])
 
 
-def found(store: Store, table: TableId) -> list[str]:
+def found(store: LoneStore, table: TableId) -> list[str]:
     """All rows, and a look at each dimension's values and at the SQL door."""
     with store.snapshot(table.account) as snapshot:
         schema = snapshot.schema(table.database, table.table)
@@ -123,12 +123,12 @@ def test_nothing_that_a_frame_holds_stops_the_store(
 ) -> None:
     folder, table = Path(tempfile.mkdtemp(prefix="streamgauge-odd-")), TableId(account, database, name)
 
-    def opened() -> Store:
+    def opened() -> LoneStore:
         forever = TableSettings(timedelta(days=300_000), from_config=True)
         templates = {(database, name): forever}
-        return Store.open(folder, memory_limit_bytes=1 << 26, templates=templates, clock_ns=lambda: T0)
+        return open_store(folder, memory_limit_bytes=1 << 26, templates=templates, clock_ns=lambda: T0)
 
-    def again(store: Store, lost: Path | None = None) -> Store:
+    def again(store: LoneStore, lost: Path | None = None) -> LoneStore:
         store.close()
         if lost is not None:
             shutil.rmtree(lost, ignore_errors=True)
@@ -176,9 +176,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def opened_in(folder: Path) -> Store:
+def opened_in(folder: Path) -> LoneStore:
     settings = TableSettings(timedelta(days=9), from_config=True)
-    return Store.open(folder, memory_limit_bytes=1 << 26, templates={("d", "t"): settings}, clock_ns=lambda: T0)
+    return open_store(folder, memory_limit_bytes=1 << 26, templates={("d", "t"): settings}, clock_ns=lambda: T0)
 
 
 TABLE = TableId("farm", "d", "t")

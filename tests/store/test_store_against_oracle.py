@@ -16,12 +16,11 @@ from hypothesis import given
 from store import layout
 from store.catalog.catalog import TableSettings
 from store.record import Outcome, TableId
-from store.state.pending_rows import PendingRowsFile
-from store.store import Store
 from store.table import room
 from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import examples
+from tests.support.lone_store import LoneStore, forget_series, open_store
 from tests.support.tables import evict_sealed, inside, remember_little, save_pending_rows
 
 TABLE = TableId("farm", "d", "t")
@@ -80,8 +79,8 @@ class Bench:
         self.oracle = Oracle()
         self.store = self._open()
 
-    def _open(self) -> Store:
-        store = Store.open(
+    def _open(self) -> LoneStore:
+        store = open_store(
             self.folder,
             memory_limit_bytes=1 << 26,
             templates={("d", "t"): TableSettings(RETENTION, timedelta(0), from_config=True)},
@@ -141,7 +140,7 @@ class Bench:
             self.store.advance(PARTITION, rows[-1][0])
 
     def restart_without_series(self) -> None:
-        self.restart(lambda: shutil.rmtree(self.folder / layout.SERIES, ignore_errors=True))
+        self.restart(lambda: forget_series(self.folder))
 
     def restart_torn(self) -> None:
         self._crash_in_commit(b'{"add":{"path":"date=2026-01-01/x.parq')
@@ -160,9 +159,7 @@ class Bench:
         self.store.flush()
 
     def pending_rows(self) -> None:
-        save_pending_rows(
-            PendingRowsFile(self.folder / layout.PENDING_ROWS), [self.table], self.store.advanced(), self.now_ns
-        )
+        save_pending_rows(self.store)
         self.store._upkeep.save_positions()
 
     def maintain(self) -> None:

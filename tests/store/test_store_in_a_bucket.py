@@ -19,10 +19,11 @@ from store.objects.location import S3Location, locate
 from store.objects.objects import open_objects
 from store.objects.outage import BACKOFF
 from store.record import Outcome, TableId
-from store.store import Store
+from store.sequence import OFFSET_BITS
 from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from store.upkeep import FLUSH_AFTER_NS
+from tests.support.lone_store import LoneStore, open_store
 from tests.support.s3_server import S3Server
 
 T0 = 1_795_000_000_000_000_000
@@ -30,8 +31,9 @@ DAY_NS = 86_400_000_000_000
 HOUR_NS = 3_600_000_000_000
 FIRST_WAIT_NS = int(BACKOFF.first_s * 1e9)
 PARTITION = "0123/readings/0"
+SETTINGS = TableSettings(timedelta(days=1), timedelta(days=8), from_config=True)
 TABLE = TableId("farm ~7", "d", "t")  # a name that has to be encoded in keys
-Opener = Callable[[], Store]
+Opener = Callable[[], LoneStore]
 
 
 class Clock:
@@ -48,17 +50,17 @@ def clock() -> Clock:
 
 @pytest.fixture
 def opened(tmp_path: Path, s3_url: str, clock: Clock) -> Iterator[Opener]:
-    stores: list[Store] = []
+    stores: list[LoneStore] = []
 
-    def make() -> Store:
+    def make() -> LoneStore:
         for store in stores:
             store.close()
         stores[:] = [
-            Store.open(
+            open_store(
                 tmp_path / "store",
                 magnetic_url=s3_url,
                 memory_limit_bytes=1 << 26,
-                templates={("d", "t"): TableSettings(timedelta(days=1), timedelta(days=8), from_config=True)},
+                templates={("d", name): SETTINGS for name in ("t", "other")},
                 clock_ns=clock,
                 monotonic_ns=clock,
             )
@@ -70,7 +72,7 @@ def opened(tmp_path: Path, s3_url: str, clock: Clock) -> Iterator[Opener]:
         store.close()
 
 
-def write(store: Store, offset: int, *rows: Row, by_version: bool = False) -> list[int]:
+def write(store: LoneStore, offset: int, *rows: Row, by_version: bool = False) -> list[int]:
     batch = batch_of(store.registry.of(TABLE), PARTITION, [offset] * len(rows), rows, by_version=by_version)
     outcomes: list[int] = store.apply(batch).outcomes.tolist()
     store.advance(PARTITION, offset)
@@ -81,7 +83,7 @@ def row(time_ns: int, value: float = 1.0, series: str = "1", version: int = 1) -
     return Row((("s", series),), T0 + time_ns, (("v", value),), version)
 
 
-def rows(store: Store, where: str = "true", **selection: object) -> list[tuple[int, float]]:
+def rows(store: LoneStore, where: str = "true", **selection: object) -> list[tuple[int, float | None]]:
     with store.snapshot(TABLE.account) as snapshot:
         source = snapshot.source(TABLE, **selection)  # type: ignore[arg-type]
         found = snapshot.execute(f"SELECT time_ns, v FROM {source} WHERE {where} ORDER BY ALL").to_pylist()
@@ -217,23 +219,23 @@ def test_a_deleted_table_is_gone_from_the_bucket(opened: Opener, s3_url: str) ->
     store = opened()
     write(store, 0, row(0))
     store.flush()
-    assert open_objects(s3_url).list("")
+    assert any(layout.table_path(TABLE) in path for path in open_objects(s3_url).list(""))
 
     store.catalog.delete_table(TABLE)
 
-    assert open_objects(s3_url).list("") == []
+    assert not any(layout.table_path(TABLE) in path for path in open_objects(s3_url).list(""))
     with store.snapshot(TABLE.account) as snapshot, pytest.raises(UnknownTable):
         snapshot.source(TABLE)
 
 
-def test_series_that_are_lost_are_made_anew_from_the_bucket(opened: Opener, tmp_path: Path) -> None:
+def test_series_that_are_lost_are_made_anew_from_the_bucket(opened: Opener, s3_url: str) -> None:
     store = opened()
     write(store, 0, row(0), row(0, series="2"), row(1))
     store.flush()
     store.close()
-    for path in (tmp_path / "store" / layout.SERIES).rglob("*"):
-        if path.is_file():
-            path.unlink()
+    objects = open_objects(s3_url)
+    for path in [path for path in objects.list("") if f"/{layout.SERIES}/" in path]:
+        objects.delete(path)
     store = opened()
 
     assert sorted(store.last_times(TABLE).tolist()) == [T0, T0 + 1]
@@ -270,8 +272,10 @@ def test_another_writer_of_the_bucket_is_noticed(opened: Opener, s3_url: str) ->
     )
     write(store, 1, row(1))
 
-    with pytest.raises(MagneticTierError, match="another process writes to it"):
-        store.flush()
+    store.flush()
+
+    assert store.is_fenced
+    assert delta_table(s3_url).version() == table.version() + 1
 
 
 def test_while_the_bucket_is_away_rows_wait_and_are_committed_once_when_it_answers(
@@ -321,22 +325,47 @@ def test_who_needs_the_bucket_while_it_is_away_is_told(opened: Opener, s3: S3Ser
     assert rows(store) == [(0, 1.0), (1, 1.0)]
 
 
-def test_a_bucket_that_is_not_there_is_refused_when_a_table_is_opened(
-    tmp_path: Path, s3: S3Server, clock: Clock
+def test_a_bucket_that_is_not_there_is_refused(
+    tmp_path: Path, s3: S3Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = pytest.MonkeyPatch()
     for name, value in s3.environment.items():
-        environment.setenv(name, value)
-    store = Store.open(
-        tmp_path,
-        magnetic_url=f"s3://no-{secrets.token_hex(6)}",
-        memory_limit_bytes=1 << 26,
-        templates={("d", "t"): TableSettings(timedelta(days=1), from_config=True)},
-        clock_ns=clock,
-        monotonic_ns=clock,
-    )
+        monkeypatch.setenv(name, value)
     with pytest.raises(MagneticTierError, match="s3://no-") as caught:
-        write(store, 0, row(0))
+        open_store(tmp_path, magnetic_url=f"s3://no-{secrets.token_hex(6)}", templates={}, clock_ns=clock)
     assert not isinstance(caught.value, MagneticUnavailable)
-    store.close()
-    environment.undo()
+
+
+def test_a_new_table_waits_for_the_bucket_and_a_new_column_does_not(opened: Opener, clock: Clock, s3: S3Server) -> None:
+    store = opened()
+    write(store, 0, row(0))
+    store.flush()
+    other = TableId(TABLE.account, TABLE.database, "other")
+    batch = batch_of(store.registry.of(other), PARTITION, [2], [row(2)])
+    with s3.away():
+        write(store, 1, Row((("s", "1"), ("new", "x")), T0 + 1, (("w", 5.0),)))
+        with pytest.raises(MagneticUnavailable) as caught:
+            store.apply(batch)
+        assert 0 < store.unavailable(caught.value) <= FIRST_WAIT_NS / 1e9
+        assert rows(store, "w = 5 AND new = 'x'") == [(1, None)]
+
+    assert store.apply(batch).outcomes.tolist() == [Outcome.NEW]
+    clock.now_ns += 2 * FIRST_WAIT_NS
+    store.flush()
+    assert rows(opened(), "w = 5 AND new = 'x'") == [(1, None)]
+
+
+def test_a_look_up_that_the_bucket_did_not_answer_is_made_again_and_numbers_rows_as_in_a_replay(
+    opened: Opener, s3: S3Server, s3_url: str
+) -> None:
+    store = opened()
+    write(store, 0, row(0))
+    store.flush()
+    store = opened()
+    with s3.away(), pytest.raises(MagneticUnavailable):
+        write(store, 1, row(0, 7.0))
+
+    write(store, 1, row(0, 7.0))
+
+    assert rows(store) == [(0, 7.0)]
+    store.flush()
+    assert max(delta_table(s3_url).to_pyarrow_table()[layout.SEQUENCE].to_pylist()) == 1 << OFFSET_BITS

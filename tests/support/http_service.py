@@ -33,8 +33,9 @@ from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
 from pipeline.stream.writes import LogWriter, PendingWrites
 from store.endpoint import Endpoint
-from store.store import Applied, Store
+from store.record import Applied
 from store.values.times import rfc3339
+from tests.support.lone_store import open_store
 from tests.support.manual_clock import stamps_by
 
 NS = 1_000_000_000
@@ -102,10 +103,14 @@ class HttpService:
             config = Config.model_validate({"tables": [{**climate, "measures": measures}, *others], "data_dir": folder})
         self.clock = Clock()
         self.admin = open_admin(config.log_settings)
-        self.store = Store.open(
-            config.data_dir / "store", memory_limit_bytes=64 << 20, templates=config.templates(), clock_ns=self.clock
-        )
         stream = self.admin.partition_id(READINGS)
+        self.store = open_store(
+            config.data_dir / "store",
+            partition=stream,
+            memory_limit_bytes=64 << 20,
+            templates=config.templates(),
+            clock_ns=self.clock,
+        )
         self.normaliser = Normaliser(routes_from(config.tables), self.store.registry, stream, self.store.measure_types)
         self.alerts = AlertArchive(config.layout.alerts)
         self.altered = AlteredFields()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from store.memory.room import MemoryRoom
-from store.state import pending_rows
-from store.state.pending_rows import PendingRowsKeeping
-from store.store import Store
+from store.partition_store import PartitionStore
 from store.table.core import Core
 from store.table.series_state import SeriesState
 from store.table.table import Table
@@ -32,17 +30,11 @@ def remember_little(table: Table) -> None:
         core.state.restore(known)
 
 
-def save_pending_rows(
-    keeping: PendingRowsKeeping, tables: Sequence[Table], advanced: Mapping[str, int], now_ns: int
-) -> None:
-    """Save what these tables have beyond their magnetic tiers."""
-    saved = [(table, table.to_save(advanced, now_ns)) for table in tables]
-    pending_rows.save(keeping, [entry for _, entry in saved if entry is not None], advanced)
-    for table, entry in saved:
-        if entry is not None:
-            table.is_saved(entry.positions)
+def save_pending_rows(store: PartitionStore) -> None:
+    """Save what all its tables have beyond their magnetic tiers."""
+    store._upkeep._save_pending_rows()
 
 
-def attempt(store: Store, table: Table, work: Callable[[], object]) -> None:
+def attempt(store: PartitionStore, table: Table, work: Callable[[], object]) -> None:
     """Have `work` done on the table's files as upkeep would."""
     store._upkeep._attempt(table, work)

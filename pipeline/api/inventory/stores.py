@@ -12,17 +12,17 @@ from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSu
 from pipeline.api.inventory.zones import Zones
 from store.catalog.catalog import Catalog
 from store.memory.newness import NEVER_NS
+from store.partition_store import PartitionStore
 from store.record import SeriesIndex, SeriesKey, TableId
-from store.store import Store
 
 
 class StoreDirectory:
     """The `Directory` of one process. `stores` returns the current ones."""
 
-    def __init__(self, catalog: Catalog, stores: Callable[[], Iterable[Store]]) -> None:
+    def __init__(self, catalog: Catalog, stores: Callable[[], Iterable[PartitionStore]]) -> None:
         self._catalog = catalog
         self._stores = stores
-        self._zones: weakref.WeakKeyDictionary[Store, Zones] = weakref.WeakKeyDictionary()
+        self._zones: weakref.WeakKeyDictionary[PartitionStore, Zones] = weakref.WeakKeyDictionary()
 
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
         """See `Directory`."""
@@ -72,13 +72,13 @@ class StoreDirectory:
         ]
         return newest(found, limit)
 
-    def _zones_of(self, store: Store) -> Zones:
+    def _zones_of(self, store: PartitionStore) -> Zones:
         zones = self._zones.get(store)
         if zones is None:
             zones = self._zones.setdefault(store, Zones(store))
         return zones
 
-    def _newest(self, store: Store, table: TableId, zone: str | None, limit: int) -> Iterable[Device]:
+    def _newest(self, store: PartitionStore, table: TableId, zone: str | None, limit: int) -> Iterable[Device]:
         """The table's series with the newest rows, at most `limit`."""
         last_ns = store.last_times(table)
         numbers = np.arange(len(last_ns))
@@ -145,7 +145,7 @@ def newest(devices: Iterable[Device], limit: int) -> list[Device]:
     return heapq.nlargest(limit, devices, key=lambda device: (device.last_ns, device.database, device.table))
 
 
-def _zones(store: Store, zones: Zones, table: TableId) -> Iterable[ZoneSummary]:
+def _zones(store: PartitionStore, zones: Zones, table: TableId) -> Iterable[ZoneSummary]:
     keys = store.registry.of(table).keys
     last_ns = store.last_times(table)
     for zone, series in zones.of_table(table).items():

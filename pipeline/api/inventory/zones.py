@@ -6,8 +6,8 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from store.partition_store import PartitionStore
 from store.record import SeriesIndex, TableId
-from store.store import Store
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _TableZones:
 class Zones:
     """Zone → series, per table of a store. Safe for any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: PartitionStore) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._tables: dict[TableId, _TableZones] = {}

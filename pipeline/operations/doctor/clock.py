@@ -35,7 +35,7 @@ class _Timex(ctypes.Structure):
 
 def check_clock(config: Config) -> Iterator[Finding]:
     """Compare the clock with the newest file of the log and of the state next to the tables, and ask the kernel."""
-    kept = Path(config.magnetic_url) / store_layout.SHARED
+    kept = Path(config.magnetic_url) / store_layout.OBJECTS
     files = [*_files(config.layout.log), *(file for file in kept.rglob("*") if file.is_file())]
     newest_s = max((file.stat().st_mtime for file in files), default=None)
     yield judge(time.time(), newest_s)

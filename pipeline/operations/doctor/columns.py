@@ -15,7 +15,7 @@ from pipeline.operations.doctor.finding import Finding, ok, warn
 from store import layout as store_layout
 from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
 from store.catalog.document import Document, TableInfo
-from store.catalog.shared import SharedKeeping
+from store.catalog.versions import CatalogVersions
 from store.errors import StoreError
 from store.objects.objects import open_objects
 from store.values.times import rfc3339
@@ -32,11 +32,11 @@ def check_columns(config: Config) -> Iterator[Finding]:
 
 def _tables(config: Config) -> Iterable[TableInfo]:
     """None if there is no catalog, or it cannot be read: another check reports a bucket that does not answer."""
-    url = f"{config.magnetic_url.rstrip('/')}/{store_layout.SHARED}"
+    url = f"{config.magnetic_url.rstrip('/')}/{store_layout.OBJECTS}"
     if "://" not in url and not Path(url).exists():
         return ()
     try:
-        data = SharedKeeping(open_objects(url, os.environ)).load()
+        data = CatalogVersions(open_objects(url, os.environ)).load()
     except StoreError:
         return ()
     return () if data is None else Document.decode(data, {}).tables.values()

@@ -36,7 +36,7 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
         remedy = "make room on its disk" if refusal.errno == errno.ENOSPC else f"chown -R USER {folder}"
         yield fail(NAME, f"{folder} cannot be written by this user: {refusal.strerror}", remedy)
         return
-    wrong = list(_wrong_formats(layout, Path(config.magnetic_url) / store_layout.SHARED / store_layout.FORMAT))
+    wrong = list(_wrong_formats(layout, Path(config.magnetic_url) / store_layout.OBJECTS / store_layout.FORMAT))
     yield from wrong
     if not wrong:
         yield ok(NAME, f"{folder} can be written; its format is one this program reads")
@@ -83,9 +83,9 @@ def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
         if version != log_names.FORMAT_VERSION:
             told = f"{description}: the log has format {version}; this program reads {log_names.FORMAT_VERSION}"
             yield fail(NAME, told, remedy)
-    if store.exists() and store.read_text().strip() != str(store_layout.SHARED_FORMAT_VERSION):
+    if store.exists() and store.read_text().strip() != str(store_layout.FORMAT_VERSION):
         told = f"{store}: the store has format {store.read_text().strip()!r}; "
-        yield fail(NAME, f"{told}this program reads {store_layout.SHARED_FORMAT_VERSION}", remedy)
+        yield fail(NAME, f"{told}this program reads {store_layout.FORMAT_VERSION}", remedy)
 
 
 def _number(path: Path, key: str) -> object:

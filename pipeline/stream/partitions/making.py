@@ -15,10 +15,12 @@ from pipeline.stream.normalise.routes import Route
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.progress import Progress
 from pipeline.stream.rule_state import RuleState
-from store.store import Store
+from store.partition_store import PartitionStore
 
 
-def partition_over(store: Store, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int) -> Partition:
+def partition_over(
+    store: PartitionStore, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int
+) -> Partition:
     """The partition `number`, ready to be read from the positions of store and rules. `rules` has loaded its state."""
     partition_id = admin.partition_id(READINGS, number)
     extent = admin.extent(READINGS, number)
@@ -49,7 +51,7 @@ def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
         return None
 
 
-def start_offset(store: Store, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
+def start_offset(store: PartitionStore, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
     """Where reading begins: at the lower position of store and rules, as each skips what it has; None if nothing was
     ever read.
     """

@@ -28,7 +28,7 @@ from pipeline.stream.rule_state import RuleKeep, RuleState
 from rules import Engine, RuleSet
 from store.errors import StoreError
 from store.layout import PENDING_ROWS
-from store.shared import SharedStore
+from store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +44,14 @@ class PartitionManager:
         self._partition_ids = [admin.partition_id(READINGS, number) for number in range(admin.partitions_of(READINGS))]
         self._level = logging.INFO if admin.others_take_over else logging.DEBUG  # a lone worker always owns all
         self._saving = threading.Lock()  # held during upkeep of a store, and during the last flush before it is revoked
-        self.store = SharedStore.open(
+        self.store = Store.open(
             config.magnetic_url,
-            config.layout.data_dir,
             partitions=self._partition_ids,
             memory_limit_bytes=config.memory_limit,
             templates=config.templates(),
             clock_ns=time.time_ns,
             log_end=self._log_end,
+            is_sole_writer=not admin.others_take_over,
         )
         self.owned = OwnedPartitions(len(self._partition_ids))
         self.on_fenced: Callable[[], None] = lambda: None

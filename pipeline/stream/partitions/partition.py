@@ -13,7 +13,7 @@ from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.progress import Progress
 from pipeline.stream.rule_state import RuleState
 from pipeline.stream.writes import PendingWrites
-from store.store import Store
+from store.partition_store import PartitionStore
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +26,7 @@ class Partition:
 
     number: int
     id: str
-    store: Store
+    store: PartitionStore
     normaliser: Normaliser
     rules: RuleState
     progress: Progress

@@ -1,38 +1,74 @@
-"""The records channel → the store. Callers that wait for a WriteRecords request get its outcome."""
+"""The records channel → the store. Callers that wait for a WriteRecords request get its outcome.
+
+While the storage of the magnetic tier is away and a batch needs it (its table is new, or a row is older than what RAM
+holds), the stage waits for it; queries and upkeep continue.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pipeline.base import metrics
 from pipeline.stream.decided_types import give_up_texts, settle_texts
-from store.record import Outcome
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.work_batch import WorkBatch
+from store.errors import MagneticUnavailable
+from store.partition_store import PartitionStore
+from store.record import Applied, Outcome, RecordBatch
+
+T = TypeVar("T")
+
+
+class _Revoked(Exception):
+    """The partition is another worker's: it applies what waits here."""
 
 
 async def records_to_store(stream: Any) -> None:
     """Run until the Faust stream ends."""
     async for work in stream:
-        partition = work.partition
+        if work.partition.is_open:
+            began_s = time.perf_counter()
+            with suppress(_Revoked):
+                await _apply(work)
+            metrics.stage_seconds.labels("store").observe(time.perf_counter() - began_s)
+
+
+async def _apply(work: WorkBatch) -> None:
+    partition, store = work.partition, work.partition.store
+    outcomes = np.zeros(len(Outcome), np.int64)
+    if work.decisions:
+        await _when_available(partition, partial(asyncio.to_thread, give_up_texts, store, work.decisions))
+    for batch in work.batches:
+        applied = await _when_available(partition, partial(_applied, store, batch))
+        outcomes += np.bincount(applied.outcomes, minlength=len(Outcome))
+        if batch.by_version:
+            partition.writes.applied(int(batch.offset[0]), applied)
+    if work.decisions:
+        await _when_available(partition, partial(asyncio.to_thread, settle_texts, store, work.decisions))
+    store.advance(partition.id, work.offset)
+    partition.progress.applied(work.offset, work.newest_arrival_ns)
+    for outcome in Outcome:
+        if outcomes[outcome]:
+            metrics.records_applied.labels(outcome.name.lower()).inc(int(outcomes[outcome]))
+
+
+async def _applied(store: PartitionStore, batch: RecordBatch) -> Applied:
+    return store.apply(batch)
+
+
+async def _when_available(partition: Partition, work: Callable[[], Awaitable[T]]) -> T:
+    """The result of `work`, tried again as long as the storage of the magnetic tier is away."""
+    while True:
+        try:
+            return await work()
+        except MagneticUnavailable as error:
+            await asyncio.sleep(partition.store.unavailable(error))
         if not partition.is_open:
-            continue
-        began_s = time.perf_counter()
-        outcomes = np.zeros(len(Outcome), np.int64)
-        if work.decisions:
-            await asyncio.to_thread(give_up_texts, partition.store, work.decisions)
-        for batch in work.batches:
-            applied = partition.store.apply(batch)
-            outcomes += np.bincount(applied.outcomes, minlength=len(Outcome))
-            if batch.by_version:
-                partition.writes.applied(int(batch.offset[0]), applied)
-        if work.decisions:
-            await asyncio.to_thread(settle_texts, partition.store, work.decisions)
-        metrics.stage_seconds.labels("store").observe(time.perf_counter() - began_s)
-        partition.store.advance(partition.id, work.offset)
-        partition.progress.applied(work.offset, work.newest_arrival_ns)
-        for outcome in Outcome:
-            if outcomes[outcome]:
-                metrics.records_applied.labels(outcome.name.lower()).inc(int(outcomes[outcome]))
+            raise _Revoked

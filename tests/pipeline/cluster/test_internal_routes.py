@@ -21,7 +21,7 @@ from pipeline.cluster.client import TIER, Answered, Forwarded, PeerAccess
 from pipeline.cluster.outcomes import OutcomeRequest, decode_outcome
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
-from store.store import Applied
+from store.record import Applied
 
 TOKEN = "known-to-workers-only"
 

@@ -17,7 +17,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.progress import Progress
 from pipeline.worker.gauges import MOST_TABLES, OTHERS, Gauges, by_label
-from store.store import Store
+from tests.support.lone_store import open_store
 
 
 def value(name: str, **labels: str) -> float | None:
@@ -49,7 +49,7 @@ async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> Non
     archive = AlertArchive(tmp_path / "alerts.sqlite")
     events = [event(1, "firing"), event(2, "firing"), event(2, "resolved")]
     archive.accept("log/alerts/0", 0, events, ["growers"], now_ns=0)
-    store = Store.open(
+    store = open_store(
         tmp_path / "store",
         magnetic_url=config.magnetic_url,
         memory_limit_bytes=64 << 20,

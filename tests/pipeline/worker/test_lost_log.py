@@ -21,7 +21,7 @@ def test_pending_rows_and_pending_alerts_outlive_the_log(tmp_path: Path, has_pos
     life.begin()
     life.publish("farm/s1", 2_000_000)  # more than the rule allows
     life.work_off()
-    save_pending_rows(life.store._backend.pending_rows, life.store.all_tables(), life.store.advanced(), NOW_NS)
+    save_pending_rows(life.store)
     if has_positions:
         life.store._upkeep.save_positions()
     asyncio.run(life.partition.rules.save_pass())

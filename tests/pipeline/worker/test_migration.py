@@ -24,7 +24,7 @@ from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.worker.migration import migrate
 from rules import load_rules
 from store.errors import StoreFormatError
-from store.layout import SHARED
+from store.layout import OBJECTS
 from store.objects.objects import ASIDE, open_objects
 from tests.pipeline.worker.files.make_data_dirs import Running
 from tests.support.s3_server import S3Server
@@ -58,7 +58,7 @@ def migrated(config: Config) -> Iterator[LogAdmin]:
 
 def objects_below(folder: Path) -> dict[str, bytes]:
     """What migration has made, by path."""
-    root = folder / "data" / "magnetic" / SHARED
+    root = folder / "data" / "magnetic" / OBJECTS
     files = (path for path in root.rglob("*") if path.is_file() and path.parent.name != ASIDE)
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
@@ -174,7 +174,7 @@ def test_without_the_catalog_nothing_is_changed(tmp_path: Path) -> None:
 
 def test_a_magnetic_tier_with_another_catalog_is_refused(tmp_path: Path) -> None:
     folder = unpack("ended", tmp_path)
-    others = open_objects(str(folder / "data" / "magnetic" / SHARED), {})
+    others = open_objects(str(folder / "data" / "magnetic" / OBJECTS), {})
     others.create("catalog/00000000000000000001.json", b'{"databases": [], "tables": [], "buried": []}')
 
     with pytest.raises(StoreFormatError, match="is another catalog than"), migrated(config_of(folder)):

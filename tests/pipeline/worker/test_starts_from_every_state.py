@@ -27,8 +27,8 @@ from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.worker.upkeep import Trimmer
 from rules import load_rules, to_event
 from store.catalog.catalog import TableSettings
+from store.partition_store import PartitionStore
 from store.record import TableId
-from store.store import Store
 from store.table.vacuum import KEEP_NS
 from tests.support.stopped_states import StoppedStates
 from tests.support.tables import inside, save_pending_rows
@@ -95,7 +95,7 @@ class Life:
         self.partition = next(iter(self.partitions.owned))
 
     @property
-    def store(self) -> Store:
+    def store(self) -> PartitionStore:
         return self.partition.store
 
     def work_off(self) -> None:
@@ -158,8 +158,7 @@ def tell_the_story(life: Life, step: Callable[[str], None], *, gateway_first: bo
     life.publish("water/s1", 2)
     life.publish("farm/s2", 3)
     life.work_off()
-    tables = life.store.all_tables()
-    save_pending_rows(life.store._backend.pending_rows, tables, life.store.advanced(), NOW_NS)
+    save_pending_rows(life.store)
     life.store._upkeep.save_positions()
     life.publish("farm/s1", 4)
     life.work_off()

@@ -11,8 +11,7 @@ from pipeline.log.frame import FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.stream.writes import UNCLAIMED_MAX, LogWriter, PendingWrites
 from store.endpoint.payload import WriteRecord, encode_write
-from store.record import MeasureType, TableId
-from store.store import Applied
+from store.record import Applied, MeasureType, TableId
 from tests.support.manual_clock import stamps_by
 
 

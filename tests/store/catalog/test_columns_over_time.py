@@ -13,15 +13,15 @@ from store.reading.averages import zone_averages
 from store.reading.bins import Bins
 from store.record import MeasureType, Outcome, TableId
 from store.sql import query
-from store.store import Store
 from store.table.column_work import restate_unit, retype
 from store.testing import Row, batch_of
+from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
 
 PARTITION = "0123/readings/0"
 TABLE = TableId("farm", "d", "t")
 T0 = 1_795_000_000_000_000_000
-Opener = Callable[..., Store]
+Opener = Callable[..., LoneStore]
 
 
 class Bench:
@@ -32,9 +32,9 @@ class Bench:
         self.offset = -1
         self.store = self._opened({})
 
-    def _opened(self, settings: Mapping[str, Any], since: Mapping[str, int] | None = None) -> Store:
+    def _opened(self, settings: Mapping[str, Any], since: Mapping[str, int] | None = None) -> LoneStore:
         template = TableSettings(timedelta(days=9), from_config=True, **settings)
-        return Store.open(
+        return open_store(
             self.folder,
             memory_limit_bytes=1 << 26,
             templates={("d", "t"): template},
@@ -467,6 +467,6 @@ def test_a_type_that_was_asked_for_is_known_as_such_after_a_restart(bench: Bench
 def test_a_type_given_for_another_reason_was_not_asked_for(bench: Bench) -> None:
     bench.send(row(0, t="x"))
 
-    retype(bench.store, TABLE, "t", MeasureType.DOUBLE, "as a number came")
+    bench.store.retype(TABLE, "t", MeasureType.DOUBLE, "as a number came")
 
     assert bench.store.asked_types(TABLE) == ()

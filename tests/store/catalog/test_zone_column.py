@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from store import layout
 from store.catalog.catalog import TableSettings
 from store.record import SeriesKey, TableId
-from store.shared import SharedStore
 from store.sql import query
 from store.store import Store
 from store.testing import Row, batch_of
+from tests.support.lone_store import MAGNETIC, LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
 
 PARTITION = "0123456789abcdef/readings/0"
@@ -31,11 +30,9 @@ class Bench:
         self.offset = -1
         self.store = self._opened(zone)
 
-    def _opened(self, zone: str | None) -> Store:
+    def _opened(self, zone: str | None) -> LoneStore:
         settings = TableSettings(timedelta(days=9), from_config=True, zone=zone)
-        return Store.open(
-            self.folder, memory_limit_bytes=1 << 26, templates={("d", "t"): settings}, clock_ns=lambda: T0 + 100
-        )
+        return open_store(self.folder, partition=PARTITION, templates={("d", "t"): settings}, clock_ns=lambda: T0 + 100)
 
     def restart(self, zone: str | None = TEMPLATE) -> None:
         self.store.flush()
@@ -134,7 +131,7 @@ def test_other_engines_find_it_in_the_delta_table(opened: Callable[..., Bench]) 
     bench.evict()
     bench.merge()
 
-    found = DeltaTable(bench.folder / layout.MAGNETIC / "farm" / "d" / "t").to_pyarrow_table()
+    found = DeltaTable(bench.folder / MAGNETIC / "farm" / "d" / "t").to_pyarrow_table()
 
     assert sorted(found["zone_name"].to_pylist()) == ["gh-1/north", "gh-1/north", "gh-2/south"]
 
@@ -235,9 +232,8 @@ def test_a_series_whose_zone_changes_is_in_the_new_one(opened: Callable[..., Ben
 
 def test_workers_that_share_a_table_have_it_in_rows_of_all(tmp_path: Path) -> None:
     partitions = [PARTITION, "0123456789abcdef/readings/1"]
-    shared = SharedStore.open(
+    shared = Store.open(
         str(tmp_path / "magnetic"),
-        tmp_path / "scratch",
         partitions=partitions,
         memory_limit_bytes=1 << 26,
         templates={("d", "t"): TableSettings(timedelta(days=9), from_config=True, zone=TEMPLATE)},

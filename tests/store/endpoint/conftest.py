@@ -13,14 +13,14 @@ from timestream_service import Clock, DirectWriter, Refused, Service, client
 
 from store.catalog.catalog import TableSettings
 from store.endpoint import Endpoint, Response
-from store.store import Store
+from tests.support.lone_store import open_store
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     clock = Clock()
     templates = {("farm", "readings"): TableSettings(from_config=True, zone="{greenhouse}/{zone}")}
-    store = Store.open(tmp_path / "store", memory_limit_bytes=64 << 20, templates=templates, clock_ns=clock)
+    store = open_store(tmp_path / "store", memory_limit_bytes=64 << 20, templates=templates, clock_ns=clock)
     writer = DirectWriter(store, clock)
     yield Service(
         store, clock, writer, Endpoint(store, writer, clock_ns=clock, refusals=(Refused,), monotonic_ns=clock)

@@ -10,7 +10,7 @@ from timestream_service import ACCOUNT, NOW_NS, Clock, DirectWriter, Service
 
 from store.endpoint import Endpoint
 from store.endpoint.arns import account_number, database_arn, parse_arn, table_arn
-from store.store import Store
+from tests.support.lone_store import open_store
 
 PLACE = {"S3Configuration": {"BucketName": "rejected", "EncryptionOption": "SSE_S3"}}
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
@@ -108,7 +108,7 @@ def test_other_magnetic_writes_take_the_place_with_them_and_leave_tags(write: An
 
 def service_on(folder: Path) -> Service:
     clock = Clock()
-    store = Store.open(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=clock)
+    store = open_store(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=clock)
     writer = DirectWriter(store, clock)
     return Service(store, clock, writer, Endpoint(store, writer, clock_ns=clock))
 

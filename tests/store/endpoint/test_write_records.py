@@ -7,8 +7,7 @@ import pytest
 from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
 from store.endpoint import Endpoint, WriteRecord
-from store.record import MeasureType, TableId
-from store.store import Applied
+from store.record import Applied, MeasureType, TableId
 from store.table.column_work import retype
 
 NOW_MS = NOW_NS // 1_000_000

@@ -10,12 +10,11 @@ import boto3
 from botocore.config import Config
 
 from store.endpoint import Endpoint, WriteRecord, decode_write, encode_write
-from store.record import TableId
-from store.store import Applied, Store
+from store.record import Applied, TableId
+from tests.support.lone_store import PARTITION, LoneStore
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
 ACCOUNT = "AKIDEXAMPLE"
-PARTITION = "0123456789abcdef/readings/0"
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Clock:
 class DirectWriter:
     """Applies a request to the store, as the stream would; `failure` is raised instead where there is one."""
 
-    store: Store
+    store: LoneStore
     clock: Clock
     payloads: list[bytes] = field(default_factory=list)
     failure: Exception | None = None
@@ -51,7 +50,7 @@ class DirectWriter:
 class Service:
     """The endpoint and what it stands on."""
 
-    store: Store
+    store: LoneStore
     clock: Clock
     writer: DirectWriter
     endpoint: Endpoint

@@ -11,9 +11,9 @@ from store.memory import tier as memory_tier
 from store.memory.room import MemoryRoom
 from store.record import TableId
 from store.sequence import OFFSET_BITS
-from store.store import Store
 from store.table.table import Table
 from store.testing import Row, batch_of
+from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import inside
 
 PARTITION = "0123/readings/0"
@@ -23,9 +23,9 @@ ROWS = 20  # per chunk
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoneStore]:
     monkeypatch.setattr(memory_tier, "CHUNK_ROWS", ROWS)
-    opened = Store.open(
+    opened = open_store(
         tmp_path,
         memory_limit_bytes=1 << 28,
         templates={("d", "t"): TableSettings(timedelta(days=9), from_config=True)},
@@ -35,7 +35,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     opened.close()
 
 
-def fill(store: Store, chunks: int) -> Table:
+def fill(store: LoneStore, chunks: int) -> Table:
     """Sealed chunks, one after the other in time, each of a frame; every third with a measure of its own."""
     for offset in range(chunks):
         measures = (("v", float(offset)), *([(f"only {offset}", True)] if offset % 3 == 0 else []))
@@ -50,7 +50,7 @@ def fill(store: Store, chunks: int) -> Table:
     return table
 
 
-def rows_in(store: Store) -> list[dict[str, object]]:
+def rows_in(store: LoneStore) -> list[dict[str, object]]:
     with store.snapshot(TABLE.account) as snapshot:
         found: list[dict[str, object]] = snapshot.execute(
             f"SELECT * FROM {snapshot.source(TABLE)} ORDER BY time_ns, s"
@@ -59,7 +59,7 @@ def rows_in(store: Store) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("sort_rows", [0, 1_000_000])
-def test_merged_chunks_have_the_rows_of_all(store: Store, monkeypatch: pytest.MonkeyPatch, sort_rows: int) -> None:
+def test_merged_chunks_have_the_rows_of_all(store: LoneStore, monkeypatch: pytest.MonkeyPatch, sort_rows: int) -> None:
     monkeypatch.setattr(memory_tier, "SORT_ROWS", sort_rows)
     table = fill(store, 8 * 8 + 8 + 3)
     before = rows_in(store)
@@ -75,7 +75,7 @@ def test_merged_chunks_have_the_rows_of_all(store: Store, monkeypatch: pytest.Mo
     )
 
 
-def test_no_chunk_becomes_larger_than_what_may_be_dropped_at_once(store: Store) -> None:
+def test_no_chunk_becomes_larger_than_what_may_be_dropped_at_once(store: LoneStore) -> None:
     table = fill(store, 17)
     most_bytes = sum(chunk.size_bytes for chunk in inside(table).memory.chunks[:8])
 
@@ -84,7 +84,7 @@ def test_no_chunk_becomes_larger_than_what_may_be_dropped_at_once(store: Store) 
     assert max(chunk.rows for chunk in inside(table).memory.chunks) == 8 * ROWS
 
 
-def test_a_snapshot_reads_on_while_its_chunks_are_merged(store: Store) -> None:
+def test_a_snapshot_reads_on_while_its_chunks_are_merged(store: LoneStore) -> None:
     table = fill(store, 8)
     with store.snapshot(TABLE.account) as snapshot:
         source = snapshot.source(TABLE)
@@ -95,7 +95,7 @@ def test_a_snapshot_reads_on_while_its_chunks_are_merged(store: Store) -> None:
     assert inside(table).memory._retired == []
 
 
-def test_dropping_a_merged_chunk_loses_no_row(store: Store) -> None:
+def test_dropping_a_merged_chunk_loses_no_row(store: LoneStore) -> None:
     table = fill(store, 10)
     before = rows_in(store)
     table.merge_chunks(1 << 30)
@@ -106,7 +106,9 @@ def test_dropping_a_merged_chunk_loses_no_row(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("first", "end", "read"), [(0, 10, 10), (3, 5, 2), (9, 10, 1), (10, 12, 0)])
-def test_chunks_of_other_times_are_not_in_the_text_of_a_query(store: Store, first: int, end: int, read: int) -> None:
+def test_chunks_of_other_times_are_not_in_the_text_of_a_query(
+    store: LoneStore, first: int, end: int, read: int
+) -> None:
     fill(store, 10)
 
     with store.snapshot(TABLE.account) as snapshot:

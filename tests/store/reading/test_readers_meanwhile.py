@@ -10,8 +10,8 @@ import pyarrow as pa
 from store.catalog.catalog import TableSettings
 from store.memory.room import MemoryRoom
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
-from store.store import Store
 from tests.support.examples import times
+from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import inside
 
 TABLE = TableId("farm", "d", "t")
@@ -21,7 +21,7 @@ SERIES = 50
 FRAMES = times(300)
 
 
-def frame(store: Store, offset: int) -> RecordBatch:
+def frame(store: LoneStore, offset: int) -> RecordBatch:
     """Fifty new rows, a tenth of them late, and ten that replace the values of rows before."""
     index = store.registry.of(TABLE)
     ids = [index.id_of(SeriesKey((("s", str(i)),), "m")) for i in range(SERIES)]
@@ -38,7 +38,7 @@ def frame(store: Store, offset: int) -> RecordBatch:
 
 
 def test_counts_never_fall_and_never_pass_what_was_applied(tmp_path: Path) -> None:
-    store = Store.open(
+    store = open_store(
         tmp_path,
         memory_limit_bytes=1 << 26,
         templates={("d", "t"): TableSettings(from_config=True)},

@@ -13,7 +13,7 @@ from store.endpoint import WriteRecord, decode_write, encode_write
 from store.reading.averages import MeasureNotNumeric, UnknownMeasure, zone_averages
 from store.reading.bins import Bins
 from store.record import MeasureType, SeriesIndex, TableId
-from store.store import Store
+from tests.support.lone_store import PARTITION, open_store
 
 NOW_NS = 1_790_000_000_000_000_000
 MINUTE_NS = 60_000_000_000
@@ -25,7 +25,7 @@ class Farm:
 
     def __init__(self, folder: Path, zone: str | None) -> None:
         templates = {("farm", "readings"): TableSettings(from_config=True, zone=zone)}
-        self.store = Store.open(folder, memory_limit_bytes=64 << 20, templates=templates, clock_ns=lambda: NOW_NS)
+        self.store = open_store(folder, memory_limit_bytes=64 << 20, templates=templates, clock_ns=lambda: NOW_NS)
         self.records: list[WriteRecord] = []
         self._offset = 0
 
@@ -35,8 +35,8 @@ class Farm:
 
     def write(self, records: list[WriteRecord]) -> None:
         payload = encode_write("farm", "readings", records)
-        self.store.apply(decode_write(payload, "acme", self.store.registry, "log/readings/0", self._offset, NOW_NS))
-        self.store.advance("log/readings/0", self._offset)
+        self.store.apply(decode_write(payload, "acme", self.store.registry, PARTITION, self._offset, NOW_NS))
+        self.store.advance(PARTITION, self._offset)
         self._offset += 1
         self.records += records
 

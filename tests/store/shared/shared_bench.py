@@ -6,13 +6,12 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 from store.catalog.catalog import TableSettings
 from store.errors import Behind
+from store.partition_store import PartitionStore
 from store.reading.tail import Gather, Pin, PinnedRows, TailReply, TailRequest
 from store.record import Outcome, TableId
-from store.shared import SharedStore
 from store.store import Store
 from store.testing import Oracle, Row, batch_of
 from tests.support.tables import remember_little
@@ -35,30 +34,27 @@ class Bench:
     def __init__(
         self,
         magnetic: str,
-        scratch: Path,
         workers: int = 2,
         templates: Mapping[tuple[str, str], TableSettings] = TEMPLATES,
     ) -> None:
-        self._place = (magnetic, scratch)
+        self._magnetic = magnetic
         self.now_ns = T0
         self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {partition: [] for partition in STREAMS}
         self.oracles: dict[TableId, Oracle] = {TABLE: Oracle()}
-        self.workers: list[SharedStore] = []
+        self.workers: list[Store] = []
         for _ in range(workers):
             self.start_worker(templates)
-        self.owners: dict[str, Store] = {}
+        self.owners: dict[str, PartitionStore] = {}
         self.worker_of: dict[str, int] = {}
-        self.zombies: list[Store] = []
+        self.zombies: list[PartitionStore] = []
         for number, partition in enumerate(STREAMS):
             self.take(partition, number % workers)
 
     def start_worker(self, templates: Mapping[tuple[str, str], TableSettings]) -> None:
         """One more, which owns nothing yet."""
-        magnetic, scratch = self._place
         self.workers.append(
-            SharedStore.open(
-                magnetic,
-                scratch / str(len(self.workers)),
+            Store.open(
+                self._magnetic,
                 partitions=STREAMS,
                 memory_limit_bytes=1 << 26,
                 templates=templates,
@@ -101,7 +97,7 @@ class Bench:
             self.retake(partition)
         return outcomes
 
-    def feed(self, store: Store, partition: str, offset: int) -> list[int]:
+    def feed(self, store: PartitionStore, partition: str, offset: int) -> list[int]:
         table, rows, by_version = self.log[partition][offset]
         half = len(rows) // 2
         outcomes: list[int] = []
@@ -125,7 +121,7 @@ class Bench:
             if store.is_fenced:
                 self.retake(partition)
 
-    def each(self, work: Callable[[Store], object]) -> None:
+    def each(self, work: Callable[[PartitionStore], object]) -> None:
         """Do `work` on every owner's store."""
         for store in list(self.owners.values()):
             work(store)
@@ -197,7 +193,7 @@ def plain(rows: object) -> list[str]:
     )
 
 
-def shallow(store: Store, table: TableId = TABLE) -> None:
+def shallow(store: PartitionStore, table: TableId = TABLE) -> None:
     """Have the store remember only two rows of a series, so that look-ups are needed."""
     used = store.opened(table)
     if used is not None:

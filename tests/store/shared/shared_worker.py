@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import functools
 import sys
-import tempfile
-from pathlib import Path
 
 from shared_bench import STREAMS, T0, TABLE, TEMPLATES, stream_of
 
 from store import upkeep
-from store.shared import SharedStore
+from store.partition_store import PartitionStore
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.support.tables import attempt
@@ -36,14 +34,14 @@ def _row(sensor: str, number: int, value: float) -> Row:
     return Row((("s", sensor),), T0 + number, (("v", value),))
 
 
-def feed(store: Store, partition: str, offset: int) -> None:
+def feed(store: PartitionStore, partition: str, offset: int) -> None:
     """One frame."""
     rows = frame(partition, offset)
     store.apply(batch_of(store.registry.of(TABLE), partition, [offset] * len(rows), rows))
     store.advance(partition, offset)
 
 
-def merge(store: Store) -> None:
+def merge(store: PartitionStore) -> None:
     """Put each date's files together, whoever else does so."""
     for table in store.all_tables():
         attempt(store, table, table.refresh)
@@ -55,9 +53,8 @@ def merge(store: Store) -> None:
 def main(magnetic: str, partition: str, last: int) -> None:
     """Until LAST is applied and flushed."""
     upkeep.LOOK_EVERY_NS = 0
-    shared = SharedStore.open(
+    shared = Store.open(
         magnetic,
-        Path(tempfile.gettempdir()),
         partitions=STREAMS,
         memory_limit_bytes=1 << 26,
         templates=TEMPLATES,

@@ -35,7 +35,7 @@ class Asked:
 
 @pytest.fixture(params=[2, 0], ids=["that owns none", "that owns all"])
 def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
-    bench = Bench(str(tmp_path / "magnetic"), tmp_path, workers=3)
+    bench = Bench(str(tmp_path / "magnetic"), workers=3)
     for partition in STREAMS:
         bench.workers[bench.worker_of[partition]].revoke(bench.owners[partition])
         bench.take(partition, 0)

@@ -25,7 +25,7 @@ from tests.support.tables import evict_sealed, inside
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(str(tmp_path / "magnetic"), tmp_path)
+    made = Bench(str(tmp_path / "magnetic"))
     yield made
     made.close()
 
@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_refused_with_what_to_do(
     monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
     bench.write([row(0)])
     bench.owners[PARTITION].flush()
-    (kept,) = (tmp_path / "magnetic" / layout.SHARED).rglob(f"{layout.PENDING_ROWS}/*")
+    (kept,) = (tmp_path / "magnetic" / layout.OBJECTS).rglob(f"{layout.PENDING_ROWS}/*")
     kept.write_bytes(data)
 
     with pytest.raises(StoreFormatError, match=rf"{PARTITION}.* is damaged: .*; put it back from a backup"):

@@ -55,7 +55,7 @@ def test_what_killed_workers_leave_is_whole_for_their_successors(
         read_to(first, LAST - 2)
         first.kill()
 
-    bench = Bench(url, tmp_path)
+    bench = Bench(url)
     try:
         for partition in STREAMS[:2]:
             for offset in range(LAST + 1):

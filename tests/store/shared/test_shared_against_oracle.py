@@ -13,7 +13,7 @@ from shared_bench import STREAMS, T0, Bench, shallow
 
 from store import upkeep
 from store.magnetic import versions
-from store.store import Store
+from store.partition_store import PartitionStore
 from store.testing import Row
 from tests.support.examples import examples
 from tests.support.tables import attempt, evict_sealed, inside
@@ -103,7 +103,7 @@ class Workers(Bench):
         self.now_ns += DAY_NS
 
 
-def _rewrite(store: Store) -> None:
+def _rewrite(store: PartitionStore) -> None:
     for table in store.all_tables():
         if store.tables.is_compaction_leader_of(table):
             attempt(store, table, table.refresh)
@@ -113,7 +113,7 @@ def _rewrite(store: Store) -> None:
                 attempt(store, table, functools.partial(table.rewrite, group))
 
 
-def _clean(store: Store) -> None:
+def _clean(store: PartitionStore) -> None:
     for table in store.all_tables():
         attempt(store, table, table.refresh)
         files = table.files_to_clean()
@@ -143,7 +143,7 @@ def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
         if are_many_tables:
             patch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
             patch.setattr(upkeep, "COMMIT_EVERY_NS", TURN_NS)
-        bench = Workers(str(folder / "magnetic"), folder)
+        bench = Workers(str(folder / "magnetic"))
         try:
             bench.rows([ALL_COLUMNS], False)
             for name, *arguments in operations:

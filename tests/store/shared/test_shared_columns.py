@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shared_bench import RETENTION, STREAMS, T0, TABLE, Bench, stream_of
 
-from store.catalog import shared as shared_catalog
+from store.catalog import catalog
 from store.catalog.catalog import Catalog, TableSettings
 from store.magnetic import versions
 from store.reading.snapshot import Snapshot
@@ -47,13 +47,13 @@ class WorkerReader:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
-    monkeypatch.setattr(shared_catalog, "REFRESH_EVERY_S", 0.0)
+    monkeypatch.setattr(catalog, "REFRESH_EVERY_S", 0.0)
     return tmp_path
 
 
 @pytest.fixture
 def bench(folder: Path) -> Iterator[Bench]:
-    made = Bench(str(folder / "magnetic"), folder, templates=configured({"v": "celsius"}))
+    made = Bench(str(folder / "magnetic"), templates=configured({"v": "celsius"}))
     yield made
     made.close()
 

@@ -18,7 +18,7 @@ PARTITION = stream_of(row(0))
 
 
 def test_partitions_change_hands_and_tables_come_and_go_in_a_bucket(s3_url: str, tmp_path: Path) -> None:
-    bench = Bench(s3_url, tmp_path)
+    bench = Bench(s3_url)
     try:
         bench.write([row(0), row(10), row(10, 2.0)])
         bench.owners[PARTITION].flush()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from store.catalog.catalog import TableSettings
+from store.partition_store import PartitionStore
 from store.record import TableId
-from store.shared import SharedStore
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.support.stopped_states import StoppedStates
@@ -27,16 +27,15 @@ class Life:
 
     def __init__(self, folder: Path, log: dict[str, list[Row]]) -> None:
         self.log = log
-        self.shared = SharedStore.open(
+        self.shared = Store.open(
             str(folder),
-            folder,
             partitions=STREAMS,
             memory_limit_bytes=1 << 26,
             templates=TEMPLATES,
             clock_ns=lambda: T0,
             log_end=lambda: {partition: len(rows) for partition, rows in self.log.items()},
         )
-        self.stores: dict[str, Store] = {}
+        self.stores: dict[str, PartitionStore] = {}
         for partition in STREAMS:
             store = self.stores[partition] = self.shared.take(partition)
             for offset in range(store.replay_from(partition) or 0, len(log[partition])):
@@ -83,7 +82,7 @@ def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: 
         watcher.take("flushed")
         life.publish(0, reading("c", 3))
         store = life.stores[STREAMS[0]]
-        save_pending_rows(store._backend.pending_rows, store.all_tables(), store.advanced(), T0)
+        save_pending_rows(store)
         store._upkeep.save_positions()
         life.publish(0, reading("a", 4))
         life.each_flushes()

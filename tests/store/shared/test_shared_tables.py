@@ -11,14 +11,13 @@ import pytest
 from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
 
 from store import layout, upkeep
-from store.catalog import shared as shared_catalog
-from store.catalog.catalog import TableSettings
-from store.catalog.shared import SharedCatalog
+from store.catalog import versions as catalog_versions
+from store.catalog.catalog import Catalog, TableSettings
 from store.errors import DatabaseExists, StoreFormatError, TableExists, UnknownTable
 from store.magnetic import versions
 from store.objects.objects import open_objects
 from store.record import Outcome, TableId
-from store.shared import SharedStore
+from store.store import Store
 from store.testing import Row
 
 OTHER = TableId("farm", "d", "other")
@@ -31,7 +30,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
     if request.param == "checkpoint":
         monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
-    made = Bench(str(tmp_path / "magnetic"), tmp_path)
+    made = Bench(str(tmp_path / "magnetic"))
     made.workers[0].catalog.create_database("farm", "d")
     yield made
     made.close()
@@ -44,7 +43,7 @@ def row(number: int, value: float = 1.0, sensor: str = "1") -> Row:
 PARTITION = stream_of(row(0))
 
 
-def other_worker(bench: Bench) -> SharedStore:
+def other_worker(bench: Bench) -> Store:
     return bench.workers[1 - bench.worker_of[PARTITION]]
 
 
@@ -158,43 +157,43 @@ def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(
 ) -> None:
     bench.write([row(0)])
     bench.owners[PARTITION].flush()
-    monkeypatch.setattr(SharedStore, "remove_files", lambda *_: None)
+    monkeypatch.setattr(Store, "remove_files", lambda *_: None)
     bench.workers[0].catalog.delete_table(TABLE)
     monkeypatch.undo()
     folder = layout.table_folder(tmp_path / "magnetic", TABLE)
     assert folder.exists()
 
-    again = Bench(str(tmp_path / "magnetic"), tmp_path)
+    again = Bench(str(tmp_path / "magnetic"))
     again.close()
 
     assert not folder.exists()
 
 
 def test_what_a_newer_program_has_written_is_refused(tmp_path: Path) -> None:
-    objects = open_objects(str(tmp_path / "magnetic" / layout.SHARED))
+    objects = open_objects(str(tmp_path / "magnetic" / layout.OBJECTS))
     objects.put(layout.FORMAT, b"2\n")
 
     with pytest.raises(StoreFormatError, match=r"is b'2\\n'; this program reads 1"):
-        Bench(str(tmp_path / "magnetic"), tmp_path)
+        Bench(str(tmp_path / "magnetic"))
 
 
 def test_old_versions_of_the_catalog_go_and_who_knows_only_those_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_catalog, "VERSIONS_KEPT", 3)
+    monkeypatch.setattr(catalog_versions, "VERSIONS_KEPT", 3)
     objects = open_objects(str(tmp_path))
 
-    def catalog() -> SharedCatalog:
-        return SharedCatalog(objects, {}, lambda: 0, dict, lambda _: None)
+    def catalog() -> Catalog:
+        return Catalog(objects, {}, lambda: 0, dict, lambda _: None)
 
     stale, busy = catalog(), catalog()
     stale.create_database("farm", "first")
     for number in range(8):
         busy.create_database("farm", f"d{number}")
-    assert len(objects.list(layout.SHARED_CATALOG)) == 3
-    monkeypatch.setattr(stale._keeping, "has_newer", lambda: False)  # it looked before, and slept
+    assert len(objects.list(layout.CATALOG)) == 3
+    monkeypatch.setattr(stale._versions, "has_newer", lambda: False)  # it looked before, and slept
 
-    assert not stale._keeping.save(b"{}")
+    assert not stale._versions.save(b"{}")
 
     monkeypatch.undo()
     stale.create_database("farm", "last")
@@ -208,8 +207,8 @@ from store.catalog.catalog import TableSettings
 from store.errors import DatabaseExists, TableExists
 from store.objects.objects import open_objects
 from store.record import TableId
-from store.catalog.shared import SharedCatalog
-catalog = SharedCatalog(open_objects(sys.argv[1]), {}, lambda: 1, dict, lambda info: None)
+from store.catalog.catalog import Catalog
+catalog = Catalog(open_objects(sys.argv[1]), {}, lambda: 1, dict, lambda info: None)
 sys.stdin.readline()
 won = 0
 for number in range(8):
@@ -245,7 +244,7 @@ def test_of_many_who_make_one_table_at_once_one_does_and_nobodys_change_is_lost(
         process.stdin.flush()
     won = [int(process.communicate(timeout=90)[0]) for process in processes]
 
-    catalog = SharedCatalog(open_objects(str(tmp_path)), {}, lambda: 1, dict, lambda _: None)
+    catalog = Catalog(open_objects(str(tmp_path)), {}, lambda: 1, dict, lambda _: None)
     assert sum(won) == 8
     assert len(catalog.all_tables()) == 8 * 4
     assert sorted(catalog.partitions) == sorted(f"own{worker}/{number}" for worker in range(3) for number in range(8))

@@ -85,7 +85,7 @@ class Busy:
 
 
 def test_queries_are_whole_whatever_goes_on_meanwhile(tmp_path: Path) -> None:
-    bench = Bench(str(tmp_path / "magnetic"), tmp_path)
+    bench = Bench(str(tmp_path / "magnetic"))
     bench.write([Row((("s", "first"),), T0 - 1, (("v", 1.0),))])
     for worker in range(2):
         assert bench.found(worker) == bench.expected()  # and knows the columns now

@@ -7,7 +7,7 @@ from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.record import TableId
 from store.sql import ResultSet, query
-from store.store import Store
+from tests.support.lone_store import PARTITION, open_store
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
 ACCOUNT = "acme"
@@ -20,11 +20,11 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.now_ns = NOW_NS
-        self.store = Store.open(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=lambda: self.now_ns)
+        self.store = open_store(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=lambda: self.now_ns)
         self._offset = 0
 
     def write(self, database: str, table: str, records: Sequence[WriteRecord]) -> None:
-        """Store these records, making the table if need be."""
+        """LoneStore these records, making the table if need be."""
         catalog = self.store.catalog
         if database not in [info.name for info in catalog.databases(ACCOUNT)]:
             catalog.create_database(ACCOUNT, database)
@@ -32,10 +32,8 @@ class Database:
         if catalog.find(identity) is None:
             catalog.create_table(identity, TableSettings())
         payload = encode_write(database, table, records)
-        self.store.apply(
-            decode_write(payload, ACCOUNT, self.store.registry, "log/readings/0", self._offset, self.now_ns)
-        )
-        self.store.advance("log/readings/0", self._offset)
+        self.store.apply(decode_write(payload, ACCOUNT, self.store.registry, PARTITION, self._offset, self.now_ns))
+        self.store.advance(PARTITION, self._offset)
         self._offset += 1
 
     def ask(self, text: str, **options: float) -> ResultSet:

@@ -8,8 +8,8 @@ import pytest
 from store import upkeep
 from store.catalog.catalog import TableSettings
 from store.record import TableId
-from store.store import Store
 from store.testing import Row, batch_of
+from tests.support.lone_store import LoneStore, open_store
 
 T0 = 1_795_000_000_000_000_000
 PARTITION = "0123/readings/0"
@@ -29,20 +29,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+def store(tmp_path: Path, clock: Clock) -> Iterator[LoneStore]:
     templates = {("d", "t"): TableSettings(from_config=True)}
-    opened = Store.open(tmp_path, memory_limit_bytes=1 << 26, templates=templates, clock_ns=clock, monotonic_ns=clock)
+    opened = open_store(tmp_path, memory_limit_bytes=1 << 26, templates=templates, clock_ns=clock, monotonic_ns=clock)
     yield opened
     opened.close()
 
 
-def feed(store: Store, offset: int, rows: int = 1) -> None:
+def feed(store: LoneStore, offset: int, rows: int = 1) -> None:
     new = [Row((("s", "1"),), T0 + offset * 1_000_000 + i, (("v", float(i)),)) for i in range(rows)]
     store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset] * rows, new))
     store.advance(PARTITION, offset)
 
 
-def test_a_table_whose_rows_never_pause_is_flushed_in_time(store: Store, clock: Clock) -> None:
+def test_a_table_whose_rows_never_pause_is_flushed_in_time(store: LoneStore, clock: Clock) -> None:
     for offset in range(30):
         feed(store, offset)
         store.maintain()
@@ -52,7 +52,9 @@ def test_a_table_whose_rows_never_pause_is_flushed_in_time(store: Store, clock: 
     assert 30 - store.low_watermark(PARTITION) <= 1 + upkeep.FLUSH_AFTER_NS // 1_000_000_000
 
 
-def test_a_table_whose_rows_never_pause_is_flushed_after_so_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_whose_rows_never_pause_is_flushed_after_so_many(
+    store: LoneStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(upkeep, "FLUSH_ROWS", 1_000)
     for offset in range(30):
         feed(store, offset, rows=100)

@@ -12,10 +12,10 @@ from hypothesis import given
 
 from store.catalog.catalog import TableSettings
 from store.record import MeasureType, Outcome, TableId
-from store.store import Store
 from store.table.column_work import retype
 from store.table.merging import merge
 from store.testing import Row, batch_of
+from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
 
 T0 = 1_795_000_000_000_000_000
@@ -31,8 +31,8 @@ class Bench:
         self.store = self._open()
         self.offset = 0
 
-    def _open(self) -> Store:
-        return Store.open(
+    def _open(self) -> LoneStore:
+        return open_store(
             self._folder,
             memory_limit_bytes=1 << 26,
             templates={("d", "t"): TableSettings(timedelta(days=9), from_config=True)},

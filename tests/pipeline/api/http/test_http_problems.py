@@ -126,7 +126,6 @@ ELSEWHERE: dict[str, tuple[type[Exception], ...]] = {
         errors.ConfigError,
         errors.DataDirError,
         errors.PortTaken,
-        store_errors.StoreLocked,
     ),
     "Timestream's operations, which alone create and delete": (
         store_errors.DatabaseExists,

@@ -36,7 +36,7 @@ from pipeline.operations.doctor.finding import Finding, Level, ok
 from pipeline.operations.doctor.reach import reach
 from store.catalog.changes import ColumnChanges
 from store.catalog.document import Document, TableInfo, TableSettings
-from store.catalog.shared import SharedKeeping
+from store.catalog.versions import CatalogVersions
 from store.host_time import WRITTEN_NS
 from store.objects.objects import open_objects
 from store.record import TableId
@@ -358,7 +358,7 @@ def test_columns_are_looked_for_in_the_catalog_beside_the_tables(tmp_path: Path)
     document.create_table(table, TableSettings(), 1)
     changes = ColumnChanges(units={"t": "celsius"}, since_ns={"t": time.time_ns()})
     document.change_columns({table: lambda _: changes}, 2)
-    SharedKeeping(objects).save(document.encode())
+    CatalogVersions(objects).save(document.encode())
 
     (found,) = columns.check_columns(config)
 

@@ -15,7 +15,7 @@ from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.stages import readings_to_records
 from pipeline.worker.worker import Worker, run
 from rules import Engine
-from store.store import Store
+from store.partition_store import PartitionStore
 
 
 def failing(function: Callable[..., Any], at: int) -> Callable[..., Any]:
@@ -33,11 +33,11 @@ def failing(function: Callable[..., Any], at: int) -> Callable[..., Any]:
 
 PARTS: dict[str, Callable[[Worker], tuple[Any, str]]] = {
     "readings_to_records": lambda _: (Normaliser, "normalise_many"),
-    "records_to_store": lambda _: (Store, "apply"),
+    "records_to_store": lambda _: (PartitionStore, "apply"),
     "records_to_alerts": lambda _: (Engine, "evaluate"),
     "alerts_to_webhooks": lambda worker: (worker.alerts, "accept"),
     "dead_letters_to_archive": lambda worker: (worker.dead_letters, "accept"),
-    "maintenance": lambda _: (Store, "maintain"),
+    "maintenance": lambda _: (PartitionStore, "maintain"),
     "trim": lambda worker: (worker.admin, "trim"),
 }
 

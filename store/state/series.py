@@ -1,9 +1,9 @@
-"""The series of a table as the owner of a partition leaves them for its successor, kept with the position of each
-flush.
+"""The series of a table in one partition, their zones and last times, saved before each commit with its position.
 
-What `store.state.series_file` is in a private folder. It is good for rows up to its offset: to be ahead of the magnetic
-tier is harmless, and one that is behind is not used. Keys are packed once, in blocks, since each flush keeps them all
-anew.
+Without them a restart would have to read every row. They are never needed for rows themselves: those hold their
+dimensions, and if what is saved is lost or damaged, it is rebuilt from the magnetic tier. They are good for rows up to
+their offset: to be ahead of the magnetic tier is harmless, and those that are behind are not used. Keys are packed
+once, in blocks, since each flush saves them all anew.
 
 One MessagePack array: [[[size, zstd of a block] …], last time of each series, superseded times]; a block is
 [[dimensions, measure name, zone] …], and a series stands there again where its zone has changed.
@@ -11,20 +11,27 @@ One MessagePack array: [[[size, zstd of a block] …], last time of each series,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store.catalog.schema import Column, Columns
 from store.errors import StoreFormatError
 from store.memory.newness import NEVER_NS
 from store.record import Int64s, SeriesIndex, SeriesKey
 from store.state.keep import PartitionState
-from store.state.series_file import Persisted
 
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Persisted:
+    """What is saved of a table's series: the last time of each by id, superseded times, the offset it is good for."""
+
+    last_ns: Int64s
+    superseded_ns: Int64s
+    offset: int
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -33,12 +40,11 @@ class _State(msgspec.Struct, array_like=True):
     superseded_ns: bytes
 
 
-class PartitionSeries:
+class KeptSeries:
     """What is kept of the series of one table in one partition. One thread writes."""
 
-    def __init__(self, keep: PartitionState, partition: str, kind: str) -> None:
+    def __init__(self, keep: PartitionState, kind: str) -> None:
         self._keep = keep
-        self._partition = partition
         self._kind = kind
         self.restart()
 
@@ -65,21 +71,13 @@ class PartitionSeries:
             return None
         last_ns = np.full(len(index), NEVER_NS, np.int64)
         last_ns[ids[: len(kept_ns)]] = kept_ns
-        return Persisted(Columns(), [], last_ns, np.frombuffer(state.superseded_ns, np.int64), offset)
+        return Persisted(last_ns, np.frombuffer(state.superseded_ns, np.int64), offset)
 
-    def save(
-        self,
-        index: SeriesIndex,
-        columns: list[Column],  # noqa: ARG002  # the Delta table has them before the first row that needs them
-        partitions: list[str],  # noqa: ARG002  # the catalog has them
-        last_ns: Int64s,
-        superseded_ns: Int64s,
-        positions: Mapping[str, int],
-    ) -> None:
-        """Keep all of it as good for the partition's position."""
+    def save(self, index: SeriesIndex, last_ns: Int64s, superseded_ns: Int64s, offset: int) -> None:
+        """Save all of it durably, as good for rows up to `offset`; `last_ns` has one entry for each series."""
         self._pack(index, len(last_ns))
         state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes())
-        self._keep.save(self._kind, positions[self._partition], msgspec.msgpack.encode(state))
+        self._keep.save(self._kind, offset, msgspec.msgpack.encode(state))
 
     def restart(self) -> None:
         """The next `save` packs every key."""
