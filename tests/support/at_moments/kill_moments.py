@@ -54,7 +54,7 @@ STEPS = (
 HASTE = (
     Haste("store.upkeep", "FLUSH_AFTER_NS", 0.5, "FAULT_FLUSH_AFTER_S", SECOND_NS),
     Haste("store.upkeep", "MOST_FLUSHED_ALONE", 150, "FAULT_MOST_FLUSHED_ALONE"),
-    Haste("store.upkeep", "COMMIT_EVERY_NS", SECOND_NS // 20),
+    Haste("store.upkeep", "COMMIT_EVERY_NS", 0.05, "FAULT_COMMIT_EVERY_S", SECOND_NS),
     Haste("store.upkeep", "POSITIONS_EVERY_NS", SECOND_NS // 2),
     Haste("store.upkeep", "CLEAN_EVERY_NS", SECOND_NS),
     Haste("store.upkeep", "VACUUM_EVERY_NS", 2 * SECOND_NS),

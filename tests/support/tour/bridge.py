@@ -28,6 +28,7 @@ class ThroughABroker(Witness):
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._failure: BaseException | None = None
         self._sender: Sender | None = None
+        self._taken: set[int] = set()
         self._sent: list[npt.NDArray[np.int64]] = []
 
     def begin(self) -> None:
@@ -59,9 +60,9 @@ class ThroughABroker(Witness):
             self._has_sent(kept)
         self._relay.cut()
         self._broker.restart()
-        taken = set(kept.acked.tolist())
-        what = f"all {len(taken)} messages that the broker took are stored"
-        wait_for(lambda: taken <= set(self._stored()), what, timeout_s=120, every_s=0.5)
+        self._taken = set(kept.acked.tolist())
+        what = f"the broker hands over all {len(self._taken)} messages that it took"
+        wait_for(lambda: self._taken <= self._acknowledged(), what, timeout_s=120, every_s=0.5)
 
     def _when_it_dies(self) -> None:
         before = self._acknowledged()
@@ -99,6 +100,7 @@ class ThroughABroker(Witness):
     def check(self) -> None:
         acknowledged = self._acknowledged()
         stored = wait_for(self._stored, "an answer")
+        assert self._taken <= set(stored), "a message that the broker took, which kept its promise, is not stored"
         assert acknowledged <= set(stored), "a message that we acknowledged to the broker is not stored"
         assert len(stored) == len(set(stored)), "a message of the broker is stored twice"
         assert set(stored) <= set(np.concatenate(self._sent).tolist()), "a message is stored that was never sent"

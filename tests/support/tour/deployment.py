@@ -15,8 +15,8 @@ import psutil
 
 from pipeline.log.settings import LogSettings
 from pipeline.operations.client import Client
-from tests.support.at_moments.kill_moments import EMBEDDED_ONLY
-from tests.support.fault_kit import HTTP_ERRORS, descendants, die_at, hasty, stopped, up_pid
+from tests.support.at_moments.kill_moments import EMBEDDED_ONLY, moments
+from tests.support.fault_kit import HTTP_ERRORS, descendants, die_at, hasty, publish_for, stopped, up_pid
 from tests.support.group_kit import PARTITIONS, shared_out
 from tests.support.group_product import GroupProduct, Part
 from tests.support.kafka_broker import Broker
@@ -27,6 +27,17 @@ from tests.support.waiting import wait_for
 
 STATE = Path("_streamgauge", "state")
 HASTE = {"FAULT_MOST_FLUSHED_ALONE": "8"}  # so that small tables share the pending rows in most passes, and not in all
+LESS_HASTE = {**HASTE, "FAULT_FLUSH_AFTER_S": "2", "FAULT_COMMIT_EVERY_S": "0.2"}  # each table is one in each partition
+
+
+TAKEN_OVER_AT = (
+    "after commit",
+    "checkpoint to be saved",
+    "checkpoint saved",
+    "object written aside",
+    "positions saved",
+    "rules saved",
+)
 
 
 class Deployment(ABC):
@@ -36,7 +47,8 @@ class Deployment(ABC):
     mqtt: str
     parts: Sequence[str]
     """Names of what can be killed and paused by itself."""
-    moments_it_has_not: frozenset[str]
+    moments: Sequence[str]
+    """Where a worker can be told to kill itself."""
     state: Path
     """Where the state of all partitions is kept."""
 
@@ -61,6 +73,9 @@ class Deployment(ABC):
     @abstractmethod
     def roll(self) -> None:
         """End gracefully what consumes the log, and have it consumed again."""
+
+    def rest(self) -> None:  # noqa: B027  # where one worker is all, it answers between the kills anyway
+        """Let questions be answered for a while: workers that are killed in turn are never whole."""
 
     @abstractmethod
     def log(self) -> LogSettings:
@@ -95,7 +110,7 @@ class Embedded(Deployment):
     """`streamgauge up` with the embedded log, and ports that stay."""
 
     parts = ("gateway-1", "gateway-2", "worker")
-    moments_it_has_not = frozenset()
+    moments = moments()
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -169,10 +184,11 @@ class OnKafka(Deployment):
     """Two gateways and two workers on a Kafka."""
 
     parts = ("first gateway", "second gateway", "first worker", "second worker")
-    moments_it_has_not = frozenset(EMBEDDED_ONLY)
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], kafka: Broker) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], kafka: Broker, *, is_long: bool) -> None:
+        """In a long tour workers are killed at all moments, else at those after which another one goes on."""
         self.folder = folder
+        self.moments = [at for at in moments() if at not in EMBEDDED_ONLY] if is_long else TAKEN_OVER_AT
         self.state = folder / "magnetic" / STATE
         self._settings = settings
         self._log = kafka.settings(partitions=PARTITIONS)
@@ -180,7 +196,7 @@ class OnKafka(Deployment):
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(hasty(self.folder, **HASTE))
+            stack.enter_context(hasty(self.folder, **LESS_HASTE))
             log = {"url": self._log.url, "partitions": PARTITIONS, "prefix": self._log.prefix, "group": self._log.group}
             settings = {**self._settings, "log": log, "peers": {"token": WORKERS_TOKEN}}
             self.product = stack.enter_context(GroupProduct(self.folder, settings))
@@ -206,6 +222,10 @@ class OnKafka(Deployment):
 
     def _part(self, name: str) -> Part:
         return dict(zip(self.parts, self.product.parts, strict=True))[name]
+
+    def rest(self) -> None:
+        self._wait_until_shared_out()
+        publish_for(1)
 
     def kill(self, part: str) -> None:
         self.product.restart(self._part(part))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from tests.support.at_moments.kill_moments import moments
 from tests.support.fault_kit import publish_for
 from tests.support.mosquitto import Mosquitto, Relay
 from tests.support.tour.alerts import Alerts
@@ -32,8 +31,10 @@ def travel(deployment: Deployment, witnesses: Sequence[Witness], *, kills: int, 
         for witness in witnesses:
             witness.begin()
             left.callback(witness.abandon)
-        for act in acts(deployment, rng, max(1, kills // 3), others):
+        for number, act in enumerate(acts(deployment, rng, max(1, kills // 3), others)):
             publish_for(rng.uniform(0, 0.5))
+            if number % 3 == 0:
+                deployment.rest()
             act()
         broken = told_by(witnesses, lambda witness: witness.end())
         wait_until_caught_up(deployment)
@@ -70,8 +71,7 @@ def acts(deployment: Deployment, rng: random.Random, rounds: int, others: Sequen
     """What happens, in order: each round has all of it, in an order of its own."""
     found: list[Act] = []
     for _ in range(rounds):
-        named = sorted(set(moments()) - deployment.moments_it_has_not)
-        of_this: list[Act] = [partial(deployment.kill_at, moment) for moment in named]
+        of_this: list[Act] = [partial(deployment.kill_at, moment) for moment in deployment.moments]
         of_this += [partial(deployment.kill, part) for part in deployment.parts]
         of_this += [partial(paused, deployment, (part,)) for part in (deployment.parts[0], deployment.parts[-1])]
         of_this += [partial(paused, deployment, deployment.parts), deployment.kill_everything, deployment.roll]
