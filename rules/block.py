@@ -10,8 +10,8 @@ import numpy as np
 from rules.ahead import Marks
 from rules.arrays import Indices
 from rules.columns import MeasureReader
-from rules.doubts import Work
 from rules.rule import RateOfChange, Rule, Side
+from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
 from rules.snapshot import BlockState, MarkState, PhaseState, RuleFacts, SignalState, encode_state, packed, unpacked
 from rules.transition import Status, Transition, alert_id, render_annotations

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rules.block import Block
-from rules.doubts import Work
 from rules.ended import ended_by_deletion, ended_by_rules
 from rules.rule import Rule, RuleSet
+from rules.rule_warnings import Work
 from rules.snapshot import decode_state
 from rules.transition import Transition, alert_id
 from rules.watch import Phase

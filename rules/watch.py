@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown
 from rules.conditions import values_of
-from rules.doubts import Work
 from rules.rule import ACCOUNT, Rule, Side
+from rules.rule_warnings import Work
 from rules.samples import Samples
 from store.record import Int64s, SeriesIndex, SeriesKey
 from store.values.durations import duration_ns

@@ -1,7 +1,7 @@
 """Facts about the rules: where each is defined, how many of its alerts fire, and why it may never fire.
 
 `look` is called about each second by the worker's event loop: it updates what is known of the tables, and logs each new
-doubt once. HTTP, in another thread, gets the result of the last look.
+warning once. HTTP, in another thread, gets the result of the last look.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from pipeline.base import metrics
 from pipeline.stream.partitions.owned import OwnedPartitions
-from rules import Doubt, Rule, RuleSet, Seen, Work, doubts, table_doubts
-from rules.doubts import Kind
+from rules import Rule, RuleSet, RuleWarning, Seen, Work, table_warnings, warnings_of
+from rules.rule_warnings import Kind
 from store.record import SeriesIndex, TableId
 
 log = logging.getLogger(__name__)
@@ -77,34 +77,34 @@ class RuleBook:
         self._told: set[tuple[str, str, TableId | None]] = set()
 
     def look(self, now_ns: int) -> None:
-        """Update what is known, and log new doubts."""
+        """Update what is known, and log new warnings."""
         self._look_at_work(now_ns)
-        self.say_doubts(self._look_at_tables())
+        self.log_warnings(self._look_at_tables())
 
-    def say_doubts(self, seen: dict[TableId, Seen]) -> None:
-        """Log doubts about rules over these tables that were not logged yet."""
+    def log_warnings(self, seen: dict[TableId, Seen]) -> None:
+        """Log warnings about rules over these tables that were not logged yet."""
         self.seen = seen
-        doubtful = 0
+        with_warnings = 0
         for rule in self.rules.rules:
-            found = self.doubts(rule)
-            doubtful += bool(found)
-            for doubt in found:
-                key = (rule.name, str(doubt.kind), doubt.table)
+            found = self.warnings(rule)
+            with_warnings += bool(found)
+            for warning in found:
+                key = (rule.name, str(warning.kind), warning.table)
                 if key not in self._told:
                     self._told.add(key)
-                    log.warning("the rule %s (%s) may never fire: %s", rule.name, rule.file, doubt.text)
-        metrics.rules_doubtful.set(doubtful)
+                    log.warning("the rule %s (%s) may never fire: %s", rule.name, rule.file, warning.text)
+        metrics.rules_with_warnings.set(with_warnings)
 
-    def doubts(self, rule: Rule, account: str | None = None) -> list[Doubt]:
+    def warnings(self, rule: Rule, account: str | None = None) -> list[RuleWarning]:
         """Why `rule`, one of these or any other, may never fire; in one account, or in all."""
         work = self._work.get(rule.name, {})
-        found = table_doubts(rule, self._tables())
+        found = table_warnings(rule, self._tables())
         for table, seen in list(self.seen.items()):
             mine = account is None or table.account == account
             if mine and RuleSet((rule,)).of(table):
-                found += doubts(rule, seen, work.get(table, Work()))
+                found += warnings_of(rule, seen, work.get(table, Work()))
         # other workers may have seen what this one has not
-        return [doubt for doubt in found if self._owned.are_all or doubt.kind is not Kind.WHERE]
+        return [warning for warning in found if self._owned.are_all or warning.kind is not Kind.WHERE]
 
     def standing(self, rule: Rule, account: str) -> Standing:
         """How many of its signals are pending and firing in an account."""

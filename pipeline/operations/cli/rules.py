@@ -63,7 +63,7 @@ def check(context: click.Context, files: tuple[Path, ...], form: str) -> int:
         )
         return 0
     rows: list[tuple[object, ...]] = [("problem", found.file, found.line, None, found.message) for found in problems]
-    rows += [("warning", doubt["file"], None, doubt["rule"], doubt["warning"]) for doubt in warnings]
+    rows += [("warning", warning["file"], None, warning["rule"], warning["warning"]) for warning in warnings]
     wrong = [{"file": found.file, "line": found.line, "message": found.message} for found in problems]
     show(Listing(_FOUND, rows, {"rules": count, "problems": wrong, "warnings": warnings}), form)
     return int(bool(problems))

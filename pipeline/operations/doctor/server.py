@@ -87,9 +87,9 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
         told = f"{given_up:,.0f} alerts were not delivered"
         remedy = "streamgauge alerts deliveries --state given_up says to whom and why; alerts retry tries again"
         yield warn(NAME, told, remedy)
-    doubtful = sum_of(page, "streamgauge_rules_with_warnings")
-    if doubtful:
-        yield warn(NAME, f"rules that may never fire: {doubtful:g}", "streamgauge rules list says which and why")
+    with_warnings = sum_of(page, "streamgauge_rules_with_warnings")
+    if with_warnings:
+        yield warn(NAME, f"rules that may never fire: {with_warnings:g}", "streamgauge rules list says which and why")
     failing = _FAILING.findall(page)
     if failing:
         told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"

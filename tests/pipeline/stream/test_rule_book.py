@@ -30,7 +30,7 @@ def test_a_rule_on_a_text_measure_is_told_once_and_is_doubtful(caplog: pytest.Lo
 
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            book.say_doubts(seen)
+            book.log_warnings(seen)
 
     (told,) = caplog.messages
     assert told.startswith(f"the rule g/Bad (rules.yaml) may never fire: the measure state of {TABLE} is varchar")

@@ -1,4 +1,4 @@
-"""`/v1/rules`: the rules in force, and doubts about them or about others."""
+"""`/v1/rules`: the rules in force, and warnings about them or about others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def check(parts: Parts, account: Account, body: Check) -> responses.Checked:
     book = _book(parts)
     found, problems = parse_rules(body.text, body.file)
     warnings: list[responses.RuleWarning] = [
-        {"rule": rule.name, "warning": doubt.text} for rule in found for doubt in book.doubts(rule, account=account)
+        {"rule": rule.name, "warning": warning.text}
+        for rule in found
+        for warning in book.warnings(rule, account=account)
     ]
     return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
 
@@ -66,5 +68,5 @@ def _entry(book: RuleBook, rule: Rule, account: str) -> responses.RuleInForce:
         "measure": rule.measure,
         "pending": standing.pending,
         "firing": standing.firing,
-        "warnings": [doubt.text for doubt in book.doubts(rule, account=account)],
+        "warnings": [warning.text for warning in book.warnings(rule, account=account)],
     }

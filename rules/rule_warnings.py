@@ -1,7 +1,7 @@
 """Why a rule may never fire, judged by the known series of its table. Pure; has no effect on decisions of a rule.
 
-A doubt is not an error: a table, a measure or a dimension's value may appear tomorrow. It shows what the rule says,
-what exists instead, and what to do. While no series is known, there is no doubt.
+A warning is not an error: a table, a measure or a dimension's value may appear tomorrow. It shows what the rule says,
+what exists instead, and what to do. While no series is known, there is no warning.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBERS = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
 
 class Kind(enum.StrEnum):
-    """The kind of doubt."""
+    """The kind of warning."""
 
     TABLE = "table"
     MEASURE = "measure"
@@ -33,8 +33,8 @@ class Kind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """One doubt; `table` None: in every account."""
+class RuleWarning:
+    """One warning; `table` None: in every account."""
 
     kind: Kind
     table: TableId | None
@@ -80,18 +80,18 @@ class Work:
         )
 
 
-def table_doubts(rule: Rule, tables: Collection[str]) -> list[Doubt]:
-    """Doubts about the rule's table; `tables` are those of the configuration and of the store."""
+def table_warnings(rule: Rule, tables: Collection[str]) -> list[RuleWarning]:
+    """Warnings about the rule's table; `tables` are those of the configuration and of the store."""
     if rule.table in tables:
         return []
     text = f"there is no table {rule.table}; {_instead(rule.table, tables, 'there is', 'there are')}"
-    return [Doubt(Kind.TABLE, None, text)]
+    return [RuleWarning(Kind.TABLE, None, text)]
 
 
-def doubts(rule: Rule, seen: Seen, work: Work = Work()) -> list[Doubt]:  # frozen
-    """All other doubts."""
+def warnings_of(rule: Rule, seen: Seen, work: Work = Work()) -> list[RuleWarning]:  # frozen
+    """All other warnings."""
     found = (*_about_measure(rule, seen, work), *_about_where(rule, seen), *_about_work(rule, work))
-    return [Doubt(kind, seen.table, text) for kind, text in found]
+    return [RuleWarning(kind, seen.table, text) for kind, text in found]
 
 
 def _about_measure(rule: Rule, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:

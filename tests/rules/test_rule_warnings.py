@@ -1,4 +1,4 @@
-"""A rule that may never fire is doubted with the reason and the nearest name; one that can is not."""
+"""A rule that may never fire gets a warning with the reason and the nearest name; one that can is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
-from rules import Seen, Work, doubts, table_doubts
+from rules import Seen, Work, table_warnings, warnings_of
 from store.record import MeasureType
 
 SEEN = Seen(
@@ -39,7 +39,7 @@ SINGLE = Seen(TABLE, {"measure_value::double": MeasureType.DOUBLE}, frozenset({"
 def test_what_a_rule_names_is_compared_with_what_was_seen(body: str, seen: Seen, told: str | None) -> None:
     (rule,) = rules_of(f"alert: A, range: {{max: 1}}, {body}").rules
 
-    found = [doubt.text for doubt in doubts(rule, seen)]
+    found = [warning.text for warning in warnings_of(rule, seen)]
 
     assert found == [] if told is None else len(found) == 1 and told in found[0]
 
@@ -47,20 +47,20 @@ def test_what_a_rule_names_is_compared_with_what_was_seen(body: str, seen: Seen,
 def test_a_table_that_nobody_has_is_told_with_the_nearest() -> None:
     (rule,) = rules_of("alert: A, measure: t, range: {max: 1}").rules
 
-    assert table_doubts(rule, {"agriculture.readings"}) == []
-    assert "did you mean agriculture.reading?" in table_doubts(rule, {"agriculture.reading", "x.y"})[0].text
+    assert table_warnings(rule, {"agriculture.readings"}) == []
+    assert "did you mean agriculture.reading?" in table_warnings(rule, {"agriculture.reading", "x.y"})[0].text
 
 
-@pytest.mark.parametrize(("interval", "doubted"), [(599, False), (600, False), (601, True)])
-def test_a_rate_whose_per_is_shorter_than_a_tenth_of_the_interval_is_told(interval: int, doubted: bool) -> None:
+@pytest.mark.parametrize(("interval", "is_warned"), [(599, False), (600, False), (601, True)])
+def test_a_rate_whose_per_is_shorter_than_a_tenth_of_the_interval_is_told(interval: int, is_warned: bool) -> None:
     feed = Feed(rules_of("alert: Fast, measure: temperature, rate_of_change: {max: 1, per: 1m}"))
     for place in range(3):
         feed.send(("a", place * interval, 1))
 
     ((_, rule, work, *_),) = feed.engine.work(START * SECOND)
 
-    assert work == (Work(too_wide=2) if doubted else Work(judged=2))
-    assert [str(doubt.kind) for doubt in doubts(rule, SEEN, work)] == (["per"] if doubted else [])
+    assert work == (Work(too_wide=2) if is_warned else Work(judged=2))
+    assert [str(warning.kind) for warning in warnings_of(rule, SEEN, work)] == (["per"] if is_warned else [])
 
 
 @pytest.mark.parametrize(("seconds", "waiting"), [(64, 0), (65, 0), (66, 1)])
@@ -72,7 +72,7 @@ def test_a_signal_that_is_pending_and_silent_is_told(seconds: int, waiting: int)
     ((_, rule, work, pending, firing),) = feed.engine.work((START + seconds) * SECOND)
 
     assert (work.waiting, pending, firing) == (waiting, 1, 0)
-    assert [str(doubt.kind) for doubt in doubts(rule, SEEN, work)] == (["for"] if waiting else [])
+    assert [str(warning.kind) for warning in warnings_of(rule, SEEN, work)] == (["for"] if waiting else [])
 
 
 def test_values_that_are_no_numbers_are_counted_and_told_for_the_series_of_the_rule() -> None:
@@ -87,9 +87,10 @@ def test_values_that_are_no_numbers_are_counted_and_told_for_the_series_of_the_r
     assert feed.engine.evaluate(texts) == []
     ((_, rule, work, *_),) = feed.engine.work(START * SECOND)
     assert work.not_numbers == 1
-    (doubt,) = doubts(rule, SEEN_A, work)
+    (warning,) = warnings_of(rule, SEEN_A, work)
     assert (
-        doubt.text == f"values of the measure temperature of {TABLE} that were not numbers: 1; only numbers are judged"
+        warning.text
+        == f"values of the measure temperature of {TABLE} that were not numbers: 1; only numbers are judged"
     )
 
 
