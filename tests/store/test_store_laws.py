@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from store import upkeep
+from store import layout, upkeep
 from store.catalog.catalog import TableSettings
 from store.engine.interruption import Interruption
 from store.errors import QueryFailed, QueryTimeout, UnknownTable
 from store.memory.room import MemoryRoom
 from store.record import Outcome, SeriesKey, TableId
 from store.testing import Row, batch_of
-from tests.support.lone_store import LoneStore, open_store
+from tests.support.lone_store import MAGNETIC, LoneStore, open_store
 from tests.support.tables import inside
 
 T0 = 1_795_000_000_000_000_000
@@ -73,6 +73,25 @@ def test_what_is_not_flushed_comes_again_from_the_log_and_what_is_flushed_is_ski
     assert write(store, 0, row(0)) == [Outcome.SKIPPED]
     assert write(store, 1, row(1)) == [Outcome.NEW]
     assert count(store) == 2
+
+
+def test_rows_of_a_torn_commit_come_again_also_at_the_start_after_the_next(opened: Opener, tmp_path: Path) -> None:
+    """The start that sets the commit aside may be cut short before it has flushed anything."""
+    store = opened()
+    for offset in range(2):
+        write(store, offset, row(offset))
+        store.flush()
+    commits = sorted((tmp_path / "store" / MAGNETIC).rglob(f"{layout.DELTA_LOG}/*.json"))
+    store.close()
+    commits[-1].write_bytes(b"")
+
+    assert opened().replay_from(PARTITION) == 1
+    store = opened()
+
+    assert store.replay_from(PARTITION) == 1
+    assert write(store, 1, row(1)) == [Outcome.NEW]
+    store.flush()
+    assert count(opened()) == 2
 
 
 def test_a_late_row_written_by_version_is_known_when_a_device_repeats_it(opened: Opener) -> None:
