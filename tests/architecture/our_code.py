@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +28,12 @@ class Import:
         return self.target == prefix or self.target.startswith(f"{prefix}.")
 
 
+@cache
 def modules() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
+@cache
 def tree_of(path: str) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
@@ -46,7 +49,9 @@ def imports_of(path: str) -> Iterator[Import]:
                 yield Import(path, node.lineno, f"{module}.{alias.name}")
 
 
-ALL_IMPORTS = tuple(found for path in modules() for found in imports_of(path))
+@cache
+def all_imports() -> tuple[Import, ...]:
+    return tuple(found for path in modules() for found in imports_of(path))
 
 
 def is_at(path: str, patterns: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 
 import pytest
-from our_code import ALL_IMPORTS, PACKAGES, ROOT, is_at, modules, tree_of
+from our_code import PACKAGES, ROOT, all_imports, is_at, modules, tree_of
 
 # What a module of each package may import of the other three (prefixes of dotted names).
 MAY_IMPORT = {
@@ -69,7 +69,7 @@ STAGE = re.compile(r"[a-z]+(_[a-z]+)*_to_[a-z]+(_[a-z]+)*\.py")
 def test_packages_import_each_other_only_as_the_map_allows() -> None:
     wrong = [
         found
-        for found in ALL_IMPORTS
+        for found in all_imports()
         for other in PACKAGES
         if found.is_of(other) and other != (own := found.path.split("/")[0])
         if not any(found.is_of(allowed) for allowed in MAY_IMPORT[own])
@@ -80,14 +80,14 @@ def test_packages_import_each_other_only_as_the_map_allows() -> None:
 
 
 def test_imports_are_absolute() -> None:
-    wrong = [found for found in ALL_IMPORTS if found.target.startswith(".")]
+    wrong = [found for found in all_imports() if found.target.startswith(".")]
 
     assert not wrong, "\n".join(map(str, wrong))
 
 
 @pytest.mark.parametrize("library", IMPORT_SITES)
 def test_a_heavy_library_is_imported_only_at_its_site(library: str) -> None:
-    wrong = [found for found in ALL_IMPORTS if found.is_of(library) and not is_at(found.path, IMPORT_SITES[library])]
+    wrong = [found for found in all_imports() if found.is_of(library) and not is_at(found.path, IMPORT_SITES[library])]
 
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -96,7 +96,7 @@ def test_each_library_has_its_site_or_is_one_for_all() -> None:
     """Whoever brings a library says where it may be imported."""
     known = {*sys.stdlib_module_names, *PACKAGES, *IMPORT_SITES, *ANYWHERE, "_typeshed"}
 
-    wrong = [found for found in ALL_IMPORTS if found.target.split(".")[0] not in known]
+    wrong = [found for found in all_imports() if found.target.split(".")[0] not in known]
 
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -112,7 +112,7 @@ def test_each_library_is_installed_with_the_product() -> None:
 
     wrong = [
         found
-        for found in ALL_IMPORTS
+        for found in all_imports()
         if (library := found.target.split(".")[0]) not in own
         if not any(name.lower().replace("_", "-") in installed for name in providers.get(library, []))
     ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from our_code import ROOT, modules, tree_of
+
 INSIDE = ROOT / "store" / "table"
-PACKAGES = ("pipeline", "store", "rules", "simulators")
 
 # What others may import of `store/table/`: the wall, the values that pass through it, and decisions about columns.
 DOORS = {
@@ -23,10 +22,9 @@ PARTS |= {"Lock", "RLock", "Chunk", "Duck", "SeriesKeeping", "PartitionPositions
 
 
 def modules_outside() -> Iterator[tuple[str, ast.Module]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if not path.is_relative_to(INSIDE):
-                yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+    for path in modules():
+        if not (ROOT / path).is_relative_to(INSIDE):
+            yield path, tree_of(path)
 
 
 def walls() -> Iterator[ast.ClassDef]:
