@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from shared_bench import STREAMS, TABLE, Bench
-from shared_worker import frame
+from worker_process import frame
+from workers_bench import PARTITIONS, TABLE, Bench
 
 pytestmark = pytest.mark.processes
 
@@ -21,7 +21,7 @@ LAST = 24
 
 @contextmanager
 def worker(url: str, partition: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(HERE / "shared_worker.py"), url, partition, str(LAST)]
+    command = [sys.executable, str(HERE / "worker_process.py"), url, partition, str(LAST)]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent.parent.parent)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
@@ -46,18 +46,18 @@ def read_to(process: subprocess.Popen[str], offset: int) -> None:
 def test_what_killed_workers_leave_is_whole_for_their_successors(
     url: str, tmp_path: Path, killed_at: tuple[int, int]
 ) -> None:
-    with worker(url, STREAMS[0]) as first, worker(url, STREAMS[1]) as second:
+    with worker(url, PARTITIONS[0]) as first, worker(url, PARTITIONS[1]) as second:
         read_to(first, killed_at[0])
         first.kill()
         read_to(second, killed_at[1])
         second.kill()
-    with worker(url, STREAMS[0]) as first:
+    with worker(url, PARTITIONS[0]) as first:
         read_to(first, LAST - 2)
         first.kill()
 
     bench = Bench(url)
     try:
-        for partition in STREAMS[:2]:
+        for partition in PARTITIONS[:2]:
             for offset in range(LAST + 1):
                 rows = frame(partition, offset)
                 bench.log[partition].append((TABLE, rows, False))
@@ -65,7 +65,7 @@ def test_what_killed_workers_leave_is_whole_for_their_successors(
                     bench.oracles[TABLE].apply(row)
             bench.retake(partition)
 
-        assert bench.owners[STREAMS[0]].low_watermark(STREAMS[0]) > 0
+        assert bench.owners[PARTITIONS[0]].low_watermark(PARTITIONS[0]) > 0
         bench.check()
         bench.each(lambda store: store.flush())
         bench.check()

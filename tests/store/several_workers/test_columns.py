@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from shared_bench import RETENTION, STREAMS, T0, TABLE, Bench, stream_of
+from workers_bench import PARTITIONS, RETENTION, T0, TABLE, Bench, partition_of
 
 from store.catalog import catalog
 from store.catalog.catalog import Catalog, TableSettings
@@ -18,7 +18,8 @@ from store.table.column_work import retype
 from store.testing import Row
 
 SENSORS = [
-    next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == partition) for partition in STREAMS
+    next(s for s in map(str, range(99)) if partition_of(Row((("s", s),), 0, ())) == partition)
+    for partition in PARTITIONS
 ]
 
 
@@ -87,7 +88,7 @@ def test_a_measure_is_retyped_for_all_workers(bench: Bench) -> None:
     assert [store.measure_types(TABLE) for store in bench.owners.values()] == [types] * 3
     for partition in range(3):
         write(bench, 3 + partition, partition, t=10.0)
-    bench.hand_over(STREAMS[0], 1)
+    bench.hand_over(PARTITIONS[0], 1)
     bench.each(lambda store: store.flush())
     assert [values(bench, worker, "t", "t_text") for worker in range(2)] == [[*expected, *[(10.0, None)] * 3]] * 2
 
@@ -98,14 +99,14 @@ def test_workers_take_up_a_new_unit_one_after_the_other(bench: Bench) -> None:
         write(bench, partition, partition, v=20.0)
     bench.start_worker(configured({"v": "fahrenheit"}))
 
-    bench.hand_over(STREAMS[0], 2)
+    bench.hand_over(PARTITIONS[0], 2)
     write(bench, 3, 0, v=68.0)
     write(bench, 4, 1, v=20.0)
 
     assert values(bench, 2, "v") == [(68.0,)] * 5
     assert values(bench, 0, "v") == [(20.0,)] * 5
     for partition in (1, 2):
-        bench.hand_over(STREAMS[partition], 2)
+        bench.hand_over(PARTITIONS[partition], 2)
         write(bench, 4 + partition, partition, v=68.0)
     assert values(bench, 2, "v") == [(68.0,)] * 7
     bench.each(lambda store: store.flush())

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import shared_bench
-from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
+import workers_bench
+from workers_bench import PARTITIONS, T0, TABLE, Bench, partition_of
 
 from store import layout, upkeep
 from store.catalog.catalog import TableSettings
@@ -34,7 +34,7 @@ def row(number: int, value: float = 1.0, sensor: str = "1", name: str = "v") -> 
     return Row((("s", sensor),), T0 + number, ((name, value),))
 
 
-PARTITION = stream_of(row(0))
+PARTITION = partition_of(row(0))
 
 
 def test_a_successor_counts_late_repeated_and_corrected_rows_once(bench: Bench) -> None:
@@ -117,9 +117,9 @@ def test_of_many_tables_rows_are_saved_together_for_the_successor(
     """Six tables wait in each of two partitions of a worker: together they are many."""
     monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 9)
     monkeypatch.setattr(upkeep, "COMMIT_EVERY_NS", 10_000_000_000)  # no table's turn comes
-    partitions = [partition for partition in STREAMS if bench.worker_of[partition] == 0]
+    partitions = [partition for partition in PARTITIONS if bench.worker_of[partition] == 0]
     sensors = [
-        next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == partition) for partition in partitions
+        next(s for s in map(str, range(99)) if partition_of(row(0, sensor=s)) == partition) for partition in partitions
     ]
     tables = [TableId("farm", "d", f"made {number}") for number in range(6)]
     bench.workers[0].catalog.create_database("farm", "d")
@@ -152,7 +152,7 @@ def test_a_replay_that_is_saved_midway_stores_nothing_twice(bench: Bench, monkey
         return replace(batch, arrival_ns=batch.time_ns)
 
     monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
-    monkeypatch.setattr(shared_bench, "batch_of", stamped)
+    monkeypatch.setattr(workers_bench, "batch_of", stamped)
     for number in range(4):
         bench.write([row(number)])
     worker, owner = bench.workers[bench.worker_of[PARTITION]], bench.owners[PARTITION]
@@ -216,7 +216,7 @@ def test_rows_that_left_memory_are_read_from_a_newer_version(bench: Bench, monke
 
 def test_a_query_fails_by_name_where_a_partition_has_no_owner(bench: Bench) -> None:
     bench.write([row(0)])
-    silent = STREAMS[1]
+    silent = PARTITIONS[1]
 
     with (
         bench.workers[0].snapshot(
@@ -291,15 +291,16 @@ def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
 ) -> None:
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
     sensors = [
-        next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == partition) for partition in STREAMS[:2]
+        next(s for s in map(str, range(99)) if partition_of(row(0, sensor=s)) == partition)
+        for partition in PARTITIONS[:2]
     ]
     bench.write([row(0, sensor=sensors[0])])
-    bench.owners[STREAMS[0]].flush()
+    bench.owners[PARTITIONS[0]].flush()
     bench.write([Row((("s", sensors[1]), ("site", "x")), T0 + 1, (("humidity", 5.0),))])
     bench.write([row(2, sensor=sensors[1], name="humidity")])
     bench.each(lambda store: store.flush())
     bench.write([row(3, sensor=sensors[0])])
-    merging = bench.owners[STREAMS[0]]
+    merging = bench.owners[PARTITIONS[0]]
     merging.flush()  # which makes it know all files
     table = merging.opened(TABLE)
     assert table is not None
@@ -313,14 +314,15 @@ def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
 @pytest.mark.parametrize("kinds", [(1.5, 2.5), (1.5, "text")], ids=["same type", "different types"])
 def test_two_that_meet_a_new_column_at_once_agree_on_it(bench: Bench, kinds: tuple[float | str, ...]) -> None:
     sensors = [
-        next(s for s in map(str, range(99)) if stream_of(row(0, sensor=s)) == partition) for partition in STREAMS[:2]
+        next(s for s in map(str, range(99)) if partition_of(row(0, sensor=s)) == partition)
+        for partition in PARTITIONS[:2]
     ]
     bench.write([row(0, sensor=sensor) for sensor in sensors])
     barrier = threading.Barrier(2)
     outcomes: list[int] = [-1, -1]
 
     def meet(number: int) -> None:
-        store, partition = bench.owners[STREAMS[number]], STREAMS[number]
+        store, partition = bench.owners[PARTITIONS[number]], PARTITIONS[number]
         new = Row((("s", sensors[number]),), T0 + 1, (("new", kinds[number]),))
         batch = batch_of(store.registry.of(TABLE), partition, [1], [new])
         barrier.wait(60)

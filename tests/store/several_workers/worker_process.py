@@ -1,4 +1,4 @@
-"""A worker with one partition, as a program: `shared_worker.py MAGNETIC PARTITION LAST`.
+"""A worker with one partition, as a program: `worker_process.py MAGNETIC PARTITION LAST`.
 
 Reads the frames of the partition, each made from its offset, from where its store wants them up to LAST; flushes now
 and then, and merges whatever there is to merge. Prints the offset of each frame once it is applied.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from shared_bench import STREAMS, T0, TABLE, TEMPLATES, stream_of
+from workers_bench import PARTITIONS, T0, TABLE, TEMPLATES, partition_of
 
 from store import upkeep
 from store.partition_store import PartitionStore
@@ -20,7 +20,7 @@ from tests.support.tables import attempt
 
 def frame(partition: str, offset: int) -> list[Row]:
     """New rows, one that was there, and one that corrects another; a column comes in the middle."""
-    sensors = [sensor for sensor in map(str, range(60)) if stream_of(_row(sensor, 0, 0.0)) == partition][:4]
+    sensors = [sensor for sensor in map(str, range(60)) if partition_of(_row(sensor, 0, 0.0)) == partition][:4]
     rows = [_row(sensor, offset * 10, float(offset)) for sensor in sensors]
     if offset:
         rows.append(_row(sensors[0], offset * 10 - 10, float(offset - 1)))
@@ -55,7 +55,7 @@ def main(magnetic: str, partition: str, last: int) -> None:
     upkeep.LOOK_EVERY_NS = 0
     shared = Store.open(
         magnetic,
-        partitions=STREAMS,
+        partitions=PARTITIONS,
         memory_limit_bytes=1 << 26,
         templates=TEMPLATES,
         clock_ns=lambda: T0,

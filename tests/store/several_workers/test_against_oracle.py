@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
-from shared_bench import STREAMS, T0, Bench, shallow
+from workers_bench import PARTITIONS, T0, Bench, shallow
 
 from store import upkeep
 from store.magnetic import versions
@@ -35,7 +35,7 @@ _rows = st.builds(
 )
 _writes = st.tuples(st.just("write"), st.lists(_rows, min_size=1, max_size=8), st.booleans())
 _moves = st.tuples(
-    st.sampled_from(["move", "die", "doze", "flush", "evict"]), st.integers(0, len(STREAMS) - 1), st.integers(0, 1)
+    st.sampled_from(["move", "die", "doze", "flush", "evict"]), st.integers(0, len(PARTITIONS) - 1), st.integers(0, 1)
 )
 _others = st.sampled_from([("wake",), ("compact",), ("clean",), ("maintain",), ("later",)])
 
@@ -53,7 +53,7 @@ class Workers(Bench):
 
     def move(self, partition: int, worker: int) -> None:
         """The owner gives the stream to a worker in good order."""
-        name = STREAMS[partition]
+        name = PARTITIONS[partition]
         store = self.owners[name]
         store.flush()
         self.workers[self.worker_of[name]].revoke(store)
@@ -61,13 +61,13 @@ class Workers(Bench):
 
     def die(self, partition: int, worker: int) -> None:
         """The owner is gone without a word."""
-        name = STREAMS[partition]
+        name = PARTITIONS[partition]
         self.workers[self.worker_of[name]].revoke(self.owners[name])
         self.take(name, worker)
 
     def doze(self, partition: int, worker: int) -> None:
         """The owner sleeps, and another takes its partition."""
-        name = STREAMS[partition]
+        name = PARTITIONS[partition]
         self.zombies.append(self.owners[name])
         self.take(name, worker)
 
@@ -78,11 +78,11 @@ class Workers(Bench):
         self.settle()
 
     def flush(self, partition: int, _worker: int) -> None:
-        self.owners[STREAMS[partition]].flush()
+        self.owners[PARTITIONS[partition]].flush()
         self.settle()
 
     def evict(self, partition: int, _worker: int) -> None:
-        store = self.owners[STREAMS[partition]]
+        store = self.owners[PARTITIONS[partition]]
         for table in store.all_tables():
             inside(table).memory.insert_head(self.now_ns)
             inside(table).memory.close_chunk()

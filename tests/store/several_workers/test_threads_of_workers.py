@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
+from workers_bench import PARTITIONS, T0, TABLE, Bench, partition_of
 
 from store.reading.tail import Pin, PinnedRows, TailReply, TailRequest
 from store.testing import Row, batch_of
@@ -21,14 +21,14 @@ class Busy:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.applied = dict.fromkeys(STREAMS, 0)
-        self.begun = dict.fromkeys(STREAMS, 0)
-        self.locks = {partition: threading.Lock() for partition in STREAMS}
+        self.applied = dict.fromkeys(PARTITIONS, 0)
+        self.begun = dict.fromkeys(PARTITIONS, 0)
+        self.locks = {partition: threading.Lock() for partition in PARTITIONS}
         self.is_over = threading.Event()
         self.errors: list[BaseException] = []
 
     def write(self, partition: str) -> None:
-        sensor = next(s for s in map(str, range(99)) if stream_of(Row((("s", s),), 0, ())) == partition)
+        sensor = next(s for s in map(str, range(99)) if partition_of(Row((("s", s),), 0, ())) == partition)
         first = len(self.bench.log[partition])
         for offset in range(first, first + FRAMES):
             rows = [Row((("s", sensor),), T0 + offset * 10 + n, (("v", 1.0),)) for n in range(5)]
@@ -71,7 +71,7 @@ class Busy:
 
     def gather(self, worker: int, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
         replies: list[TailReply | PinnedRows] = []
-        for partition in STREAMS:
+        for partition in PARTITIONS:
             with self.locks[partition]:
                 store, is_here = self.bench.owners[partition], self.bench.worker_of[partition] == worker
                 replies.append(pin(store) if is_here else store.tail(request))
@@ -90,14 +90,14 @@ def test_queries_are_whole_whatever_goes_on_meanwhile(tmp_path: Path) -> None:
     for worker in range(2):
         assert bench.found(worker) == bench.expected()  # and knows the columns now
     busy = Busy(bench)
-    sensor_rows = [lambda partition=partition: busy.write(partition) for partition in STREAMS]
+    sensor_rows = [lambda partition=partition: busy.write(partition) for partition in PARTITIONS]
     others = [lambda worker=worker: busy.look_after(worker) for worker in range(2)]
     others += [lambda worker=worker: busy.query(worker) for worker in range(2)]
     threads = [threading.Thread(target=busy.run, args=(work,)) for work in (*sensor_rows, *others)]
     try:
         for thread in threads:
             thread.start()
-        for thread in threads[: len(STREAMS)]:
+        for thread in threads[: len(PARTITIONS)]:
             thread.join(60)
         busy.is_over.set()
         for thread in threads:
@@ -105,6 +105,6 @@ def test_queries_are_whole_whatever_goes_on_meanwhile(tmp_path: Path) -> None:
 
         assert not any(thread.is_alive() for thread in threads)
         assert busy.errors == []
-        assert len(bench.found(0)) == len(bench.found(1)) == 1 + len(STREAMS) * FRAMES * 5
+        assert len(bench.found(0)) == len(bench.found(1)) == 1 + len(PARTITIONS) * FRAMES * 5
     finally:
         bench.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shared_bench import STREAMS, T0, TABLE, Bench, stream_of
+from workers_bench import PARTITIONS, T0, TABLE, Bench, partition_of
 
 from store import layout, upkeep
 from store.catalog import versions as catalog_versions
@@ -40,7 +40,7 @@ def row(number: int, value: float = 1.0, sensor: str = "1") -> Row:
     return Row((("s", sensor),), T0 + number, (("v", value),))
 
 
-PARTITION = stream_of(row(0))
+PARTITION = partition_of(row(0))
 
 
 def other_worker(bench: Bench) -> Store:
@@ -252,4 +252,4 @@ def test_of_many_who_make_one_table_at_once_one_does_and_nobodys_change_is_lost(
 
 
 def test_streams_have_the_same_numbers_for_all(bench: Bench) -> None:
-    assert list(bench.workers[0].catalog.partitions) == list(bench.workers[1].catalog.partitions) == STREAMS
+    assert list(bench.workers[0].catalog.partitions) == list(bench.workers[1].catalog.partitions) == PARTITIONS

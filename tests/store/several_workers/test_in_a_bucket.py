@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from shared_bench import T0, TABLE, Bench, stream_of
-from test_shared_against_oracle import _rewrite
+from test_against_oracle import _rewrite
+from workers_bench import T0, TABLE, Bench, partition_of
 
 from store.errors import UnknownTable
 from store.testing import Row
@@ -14,7 +14,7 @@ def row(number: int, value: float = 1.0) -> Row:
     return Row((("s", "1"),), T0 + number, (("v", value),))
 
 
-PARTITION = stream_of(row(0))
+PARTITION = partition_of(row(0))
 
 
 def test_partitions_change_hands_and_tables_come_and_go_in_a_bucket(s3_url: str, tmp_path: Path) -> None:

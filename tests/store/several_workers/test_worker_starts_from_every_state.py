@@ -17,7 +17,7 @@ from tests.support.stopped_states import StoppedStates
 from tests.support.tables import inside, save_pending_rows
 
 TABLE, MADE = TableId("default", "d", "t"), TableId("default", "made", "by_hand")
-STREAMS = ["0123456789abcdef/readings/0", "0123456789abcdef/readings/1"]
+PARTITIONS = ["0123456789abcdef/readings/0", "0123456789abcdef/readings/1"]
 TEMPLATES = {("d", "t"): TableSettings(timedelta(days=3), timedelta(0), from_config=True)}
 T0 = 1_795_000_000_000_000_000
 
@@ -29,20 +29,20 @@ class Life:
         self.log = log
         self.shared = Store.open(
             str(folder),
-            partitions=STREAMS,
+            partitions=PARTITIONS,
             memory_limit_bytes=1 << 26,
             templates=TEMPLATES,
             clock_ns=lambda: T0,
             log_end=lambda: {partition: len(rows) for partition, rows in self.log.items()},
         )
         self.stores: dict[str, PartitionStore] = {}
-        for partition in STREAMS:
+        for partition in PARTITIONS:
             store = self.stores[partition] = self.shared.take(partition)
             for offset in range(store.replay_from(partition) or 0, len(log[partition])):
                 self._apply(partition, offset)
 
     def publish(self, partition: int, row: Row) -> None:
-        partition = STREAMS[partition]
+        partition = PARTITIONS[partition]
         self.log[partition].append(row)
         self._apply(partition, len(self.log[partition]) - 1)
 
@@ -68,7 +68,7 @@ def reading(sensor: str, number: int) -> Row:
 
 @pytest.mark.timeout(600)
 def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: Path) -> None:
-    log: dict[str, list[Row]] = {partition: [] for partition in STREAMS}
+    log: dict[str, list[Row]] = {partition: [] for partition in PARTITIONS}
     root = tmp_path / "magnetic"
     watcher = StoppedStates(
         root, tmp_path / "states", lambda: {partition: list(rows) for partition, rows in log.items()}
@@ -81,7 +81,7 @@ def test_every_state_that_a_kill_can_leave_starts_again_with_all_rows(tmp_path: 
         life.each_flushes()
         watcher.take("flushed")
         life.publish(0, reading("c", 3))
-        store = life.stores[STREAMS[0]]
+        store = life.stores[PARTITIONS[0]]
         save_pending_rows(store)
         store._upkeep.save_positions()
         life.publish(0, reading("a", 4))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from shared_bench import STREAMS, T0, TABLE, Bench
+from workers_bench import PARTITIONS, T0, TABLE, Bench
 
 from store.catalog.catalog import Catalog, TableSettings
 from store.reading.averages import zone_averages
@@ -36,7 +36,7 @@ class Asked:
 @pytest.fixture(params=[2, 0], ids=["that owns none", "that owns all"])
 def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
     bench = Bench(str(tmp_path / "magnetic"), workers=3)
-    for partition in STREAMS:
+    for partition in PARTITIONS:
         bench.workers[bench.worker_of[partition]].revoke(bench.owners[partition])
         bench.take(partition, 0)
     for number in range(4):

@@ -17,15 +17,15 @@ from store.testing import Oracle, Row, batch_of
 from tests.support.tables import remember_little
 
 TABLE = TableId("farm", "d", "t")
-STREAMS = [f"0123456789abcdef/readings/{partition}" for partition in range(3)]
+PARTITIONS = [f"0123456789abcdef/readings/{partition}" for partition in range(3)]
 T0 = 1_795_000_000_000_000_000
 RETENTION = timedelta(days=3)
 TEMPLATES = {("d", "t"): TableSettings(RETENTION, timedelta(0), from_config=True)}
 
 
-def stream_of(row: Row) -> str:
+def partition_of(row: Row) -> str:
     """The partition of a key."""
-    return STREAMS[zlib.crc32(repr((row.dimensions, row.measure_name)).encode()) % len(STREAMS)]
+    return PARTITIONS[zlib.crc32(repr((row.dimensions, row.measure_name)).encode()) % len(PARTITIONS)]
 
 
 class Bench:
@@ -39,7 +39,7 @@ class Bench:
     ) -> None:
         self._magnetic = magnetic
         self.now_ns = T0
-        self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {partition: [] for partition in STREAMS}
+        self.log: dict[str, list[tuple[TableId, list[Row], bool]]] = {partition: [] for partition in PARTITIONS}
         self.oracles: dict[TableId, Oracle] = {TABLE: Oracle()}
         self.workers: list[Store] = []
         for _ in range(workers):
@@ -47,7 +47,7 @@ class Bench:
         self.owners: dict[str, PartitionStore] = {}
         self.worker_of: dict[str, int] = {}
         self.zombies: list[PartitionStore] = []
-        for number, partition in enumerate(STREAMS):
+        for number, partition in enumerate(PARTITIONS):
             self.take(partition, number % workers)
 
     def start_worker(self, templates: Mapping[tuple[str, str], TableSettings]) -> None:
@@ -55,7 +55,7 @@ class Bench:
         self.workers.append(
             Store.open(
                 self._magnetic,
-                partitions=STREAMS,
+                partitions=PARTITIONS,
                 memory_limit_bytes=1 << 26,
                 templates=templates,
                 clock_ns=lambda: self.now_ns,
@@ -78,8 +78,8 @@ class Bench:
 
     def write(self, rows: Sequence[Row], by_version: bool = False, table: TableId = TABLE) -> None:
         """One frame to each partition that these rows belong to."""
-        for partition in STREAMS:
-            mine = [row for row in rows if stream_of(row) == partition]
+        for partition in PARTITIONS:
+            mine = [row for row in rows if partition_of(row) == partition]
             if mine:
                 self.log[partition].append((table, mine, by_version))
                 oracle = self.oracles.setdefault(table, Oracle())
