@@ -32,9 +32,7 @@ def percentiles_ms(seconds: list[float]) -> str:
 
 
 class Prober:
-    """Publishes single messages of account 0, and measures the time until each is acknowledged, queryable, and at the
-    webhook.
-    """
+    """Publishes single messages of account 0; measures when each is acknowledged, queryable, and at the webhook."""
 
     def __init__(self, product: Product, receiver: WebhookReceiver) -> None:
         self._receiver = receiver
@@ -120,9 +118,7 @@ class Repeated(threading.Thread):
 
 
 class Dashboard:
-    """Asks for zone averages as a dashboard does: the last five minutes of a zone, in bins of ten seconds; accounts in
-    turn.
-    """
+    """Asks for zone averages like a dashboard: the last five minutes in bins of ten seconds; accounts in turn."""
 
     def __init__(self, product: Product) -> None:
         self._clients = [product.client(token(number)) for number in range(ACCOUNTS)]

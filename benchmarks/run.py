@@ -1,5 +1,4 @@
-"""The reference load, from MQTT QoS 1 to queryable, with rules and constant queries of zone averages: one table of
-results.
+"""The reference load, from MQTT QoS 1 to queryable, with rules and constant queries: one table of results.
 
     make bench                                      # everything, about 6 minutes
     .venv/bin/python benchmarks/run.py -s 20 bulk   # one of: bulk, devices, flat, recovery
@@ -149,8 +148,8 @@ def run_product(scenario: str, seconds: float) -> dict[str, float | str]:
 
 
 def recover(started: Product, prober: Prober, seconds: float) -> dict[str, float | str]:
-    """SIGKILL the worker under load; returns the time until a message sent after it is queryable, and until the lag is
-    below 1 s.
+    """SIGKILL the worker under load; returns the seconds until a later message is queryable, and until the lag is below
+    1 s.
     """
     time.sleep(seconds / 2)
     began_s = time.monotonic()

@@ -1,5 +1,4 @@
-"""The cost of TLS on the listener compared with plain TCP: the gateway's CPU for bulk connections, handshakes, and
-memory.
+"""The cost of TLS on the listener compared with plain TCP: CPU of bulk connections, handshakes, memory.
 
 python benchmarks/tls_cost.py [--seconds 10] [--rate 20000] [--handshakes 500]
 

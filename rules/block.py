@@ -54,8 +54,9 @@ class Block:
         self.positions[partition] = max(offset, self.positions.get(partition, -1))
 
     def evaluate(self, batch: RecordBatch, after: int) -> list[Transition]:
-        """The transitions caused by the rows with offsets beyond `after`, in log order, and for one row in the order of
-        the rules.
+        """The transitions caused by rows with offsets beyond `after`, in log order.
+
+        For one row they are in the order of the rules.
         """
         start = int(np.searchsorted(batch.offset, after, side="right"))
         if start == len(batch):

@@ -124,9 +124,7 @@ def render_annotations(
 
 
 def to_event(transition: Transition) -> dict[str, Any]:
-    """The value for the topic [alerts]: account, table and zone, by which receivers are chosen, and the `event` for
-    them.
-    """
+    """The value for the topic [alerts]: the `event` for receivers, with account, table and zone."""
     return {
         "account": transition.table.account,
         "table": f"{transition.table.database}.{transition.table.table}",

@@ -1,6 +1,4 @@
-"""The output for the operator of a simulation, on stderr: one live line on a terminal, else a line every ten
-seconds.
-"""
+"""The output of a simulation on stderr: one live line on a terminal, else a line every ten seconds."""
 
 from __future__ import annotations
 

@@ -131,9 +131,7 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """A part of the interval in which the sensors first … last - 1 measure; it ends `end_s` after the start of the
-    interval.
-    """
+    """A part of the interval, in which the sensors first … last - 1 measure; it ends `end_s` after its start."""
 
     first: int
     last: int

@@ -1,5 +1,4 @@
-"""The ports of `up`: checks that they are free, names the process that holds one, and reserves them while children
-restart.
+"""The ports of `up`: checks that they are free, names the process that holds one, and reserves them.
 
 A port is reserved by a socket that is bound with SO_REUSEPORT and does not listen. The children bind with SO_REUSEPORT
 too and can listen on it; nobody else gets it while one of them restarts; and no connection is given to it, because

@@ -26,9 +26,7 @@ TIER = "x-streamgauge-tier"  # the id of the magnetic tier: a response from anot
 
 @dataclass(frozen=True, slots=True)
 class PeerAccess:
-    """How workers authenticate each other: their token, the id of their magnetic tier, and the CA of their
-    certificates.
-    """
+    """How workers authenticate each other: their token, the id of their magnetic tier, the CA of their certificates."""
 
     token: str | None = field(repr=False)
     tier_id: str

@@ -24,9 +24,7 @@ class PageTokens:
         self.prefix = f"{_text(own.encode())}.{_text(self._seal(own))}."
 
     def owner_of(self, token: str) -> str | None:
-        """The address of the other worker that keeps the result; None for a token of this worker and for an invalid
-        one.
-        """
+        """The address of the other worker that keeps the result; None for this worker's tokens and invalid ones."""
         encoded, _, rest = token.partition(".")
         seal = rest.partition(".")[0]
         try:

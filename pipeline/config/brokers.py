@@ -227,9 +227,7 @@ Brokers = Annotated[tuple[Broker, ...], BeforeValidator(_is_list)]
 
 
 def check_brokers(brokers: Sequence[Broker]) -> list[Problem]:
-    """Problems of the brokers together: two with the same client id would end each other's connections again
-    and again.
-    """
+    """Problems of the brokers together: two with one client id would end each other's connections again and again."""
     ids = [(broker.label, broker.client_id) for broker in brokers]
     return [
         Problem(("brokers", index, "client_id"), f'"{client_id}" is a client of {label} before')

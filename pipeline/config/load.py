@@ -36,9 +36,7 @@ FILES = ("ca", "certificate", "key", "client_ca")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, the origins of settings without default (file:line, a variable or an option), and the file, if
-    any.
-    """
+    """A configuration, the origins of its settings (file:line, a variable or an option), and the file, if any."""
 
     config: Config
     origins: Mapping[KeyPath, str]
@@ -48,8 +46,7 @@ class Loaded:
 def load_config(
     path: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
 ) -> Config:
-    """The configuration from the file at `path` (None: no file), from `environ`, and from `overrides`, by option
-    (`--http`).
+    """The configuration from the file at `path` (or none), `environ`, and `overrides`, by option (`--http`).
 
     Raises ConfigError, which lists everything that is wrong.
     """

@@ -140,9 +140,7 @@ class Table(Section):
 
     @property
     def units(self) -> Mapping[str, str]:
-        """The unit in which each measure is stored: that of the field with its own name, else of the first listed
-        field.
-        """
+        """The unit in which each measure is stored: of the field with its name, else of the first listed field."""
         chosen: dict[str, str] = {}
         for payload_field, measure in self.measures.items():
             target = measure.name or payload_field

@@ -1,5 +1,4 @@
-"""MQTT messages → [readings]: the messages of one *ack batch* become one frame and one append, and then get their
-PUBACKs.
+"""MQTT messages → [readings]: the messages of an *ack batch* become one frame, then get their PUBACKs.
 
 Messages that the gateway rejects (`reject`) are in another frame of the same batch. On a log with several partitions a
 batch becomes one frame for each partition that its messages belong to.
@@ -196,9 +195,7 @@ class MqttToReadings:
     def reject(
         self, account: str, mqtt_topic: str, rejection: Rejection, publisher: Publisher | None, ids: list[bytes]
     ) -> None:
-        """Add one message of `account` that is not a reading: it becomes a dead letter, and is acknowledged like
-        others.
-        """
+        """Add one message of `account` that is not a reading: it becomes a dead letter, and is acknowledged."""
         self.batch.rejected.add(len(self.batch.payloads))
         self.take(account, mqtt_topic, encode_rejection(rejection), publisher, ids)
 

@@ -74,9 +74,7 @@ class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Rejection(msgspec.Struct, array_like=True, frozen=True):
-    """A message that the gateway itself rejected, as the payload of a frame of [readings]: the reason, and what is
-    kept.
-    """
+    """A message that the gateway rejected, in a frame of [readings]: the reason, and what is kept of it."""
 
     reason: Reason
     detail: str
@@ -109,9 +107,7 @@ def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
 
 
 def encode_replayed(ids: Sequence[str], at_ns: int) -> bytes:
-    """The record of a replay as a value for the log, so that an archive that is rebuilt from the log contains
-    it too.
-    """
+    """The record of a replay as a value for the log: an archive that is rebuilt from the log contains it too."""
     return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, [], Replayed(list(ids), at_ns)))
 
 

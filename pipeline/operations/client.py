@@ -74,9 +74,7 @@ class Client:
 
 
 def _refuse_certificate(endpoint: str, error: BaseException) -> None:
-    """Raise ServerNotTrusted if the certificate is the cause of `error`: OpenSSL's error is further down
-    httpx's chain.
-    """
+    """Raise ServerNotTrusted if the certificate caused `error`: OpenSSL's error is further down the chain."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -139,9 +139,7 @@ class RuleBook:
 
 
 def count_unjudged(before: Work, now: Work) -> None:
-    """Count the samples that rules could not judge between two looks; those of a table that was removed meanwhile are
-    lost.
-    """
+    """Count the samples that rules could not judge between two looks, without tables removed meanwhile."""
     metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
     metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
 

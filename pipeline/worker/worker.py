@@ -102,8 +102,9 @@ def refuse(error: StoreError) -> None:
 
 
 async def _fail_with(app: App) -> None:
-    """Fail if Faust has crashed by itself (for example because the log cannot be read): it only stops, without a
-    message.
+    """Fail if Faust has crashed by itself, for example because the log cannot be read.
+
+    Faust only stops, without a message.
     """
     await app.wait_until_stopped()
     fail(app.crash_reason or RuntimeError("Faust stopped unexpectedly"))

@@ -178,8 +178,7 @@ class AlertArchive:
         return None if rows[0][0] is None else int(rows[0][0])
 
     def take_up(self, now_ns: int, *, longest_wait_ns: int, longest_age_ns: int) -> None:
-        """Correct the times of the queue after a start, because the host's clock may have been set forward or back
-        meanwhile.
+        """Correct the times of the queue after a start: the host's clock may have been set forward or back meanwhile.
 
         No delivery waits longer than `longest_wait_ns` from now; one that was never tried is due now. The age of a
         queued delivery is at most `longest_age_ns`, and not negative. Times from before the clock was set become

@@ -113,8 +113,7 @@ class DeadLetterArchive:
     def not_replayed(
         self, *, account: str, reason: str, limit: int, up_to_seq: int | None = None
     ) -> tuple[Sequence[ArchivedLetter], int]:
-        """The oldest `limit` letters of a reason that were not replayed, and the newest `seq` that belongs to this
-        replay.
+        """The oldest `limit` letters of a reason that were not replayed, and the newest `seq` of this replay.
 
         Pass that `seq` as `up_to_seq` for the next part: so a replay ends, although letters that fail again are added
         meanwhile.

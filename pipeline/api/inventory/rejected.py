@@ -8,9 +8,7 @@ from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 
 
 class RejectedMessages(msgspec.Struct, frozen=True, array_like=True):
-    """How many messages of one MQTT topic were rejected for one reason, when the last one arrived, and what
-    was wrong.
-    """
+    """Rejected messages of one MQTT topic and reason: how many, when the last one arrived, and what was wrong."""
 
     last_arrival_ns: int
     mqtt_topic: str

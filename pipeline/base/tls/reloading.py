@@ -62,9 +62,7 @@ class ReloadingContext(ssl.SSLContext):
         return self._current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def poll(self) -> None:
-        """Load the files if they have changed, but not since the last poll: certificate and key are written one after
-        the other.
-        """
+        """Load the files if they have changed, but not since the last poll: they are written one after the other."""
         seen, before = self._files.signature(), self._seen
         self._seen = seen
         if seen != self._tried and seen == before:

@@ -1,5 +1,4 @@
-"""Subscriptions to brokers: their messages go to the stage, and are acknowledged to the broker when they are in the
-log.
+"""Subscriptions to brokers: their messages go to the stage, and are acknowledged when they are in the log.
 
 A PUBACK is sent after the message is on disk, in the order of the PUBLISHes, and only on the connection that delivered
 it. The broker keeps unacknowledged messages for our session and sends them again.

@@ -121,9 +121,7 @@ class Connection:
         return self.send_acks(pubacks(packet_ids), len(packet_ids))
 
     def send_acks(self, packets: bytes, count: int) -> int:
-        """Send these packets, which acknowledge `count` messages, unless the connection has ended; returns the number
-        sent.
-        """
+        """Send these packets, which acknowledge `count` messages, unless the connection is over; returns how many."""
         if self.is_over:
             self._metrics.stale.inc(count)
             return 0

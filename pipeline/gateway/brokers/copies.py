@@ -21,9 +21,7 @@ _MOST = 0x0FFF_FFFF  # 3.8.2.1.2
 
 
 class Copies:
-    """The rule for one session with these filters, which are not shared; `granted` are those that the broker
-    accepted.
-    """
+    """The rule for a session with these filters, which are not shared; `granted` are those the broker accepted."""
 
     def __init__(self, filters: Sequence[str]) -> None:
         self._filters = sorted(filters)

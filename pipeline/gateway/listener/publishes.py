@@ -105,8 +105,7 @@ class Publishes:
         return None
 
     def _take_bad(self, data: bytes, found: Header, error: MalformedPacket) -> None:
-        """Make a PUBLISH that MQTT forbids a dead letter; acknowledge it if the client's connection was ended for one
-        before.
+        """Make a forbidden PUBLISH a dead letter; acknowledge it if the client's connection was ended for one before.
 
         Otherwise raises `error`; raises MalformedPacket if the packet identifier cannot be found.
         """

@@ -159,9 +159,7 @@ class Session(asyncio.Protocol):
     # --- what the gateway calls ---
 
     def acknowledge(self, packet_ids: list[bytes]) -> int:
-        """Send the acknowledgements of these durable messages, if the device is still connected; returns the number
-        sent.
-        """
+        """Send the acknowledgements of these durable messages, if the device is connected; returns how many."""
         self._unacknowledged -= len(packet_ids)
         return len(packet_ids) if self.send_if_connected(pubacks(packet_ids)) else 0
 

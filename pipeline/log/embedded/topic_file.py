@@ -191,9 +191,7 @@ class TopicFile:
 
     @contextmanager
     def errors_mapped(self) -> Iterator[None]:
-        """Raise errors of SQLite (by primary result code: sqlite.org/rescode.html) and of the file system as
-        LogError.
-        """
+        """Raise errors of SQLite (by their primary codes: sqlite.org/rescode.html) and the file system as LogError."""
         try:
             yield
         except sqlite3.Error as error:

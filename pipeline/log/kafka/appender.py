@@ -187,8 +187,9 @@ class KafkaAppender:
 
 
 def _watch(producer: AIOKafkaProducer) -> None:
-    """If the producer's own task ends with an error, raise that for all pending messages: aiokafka does so only within
-    transactions.
+    """If the producer's task ends with an error, raise it for all pending messages.
+
+    aiokafka itself does so only within transactions.
     """
     sender: Any = producer._sender  # noqa: SLF001  there is no public way
 

@@ -90,8 +90,7 @@ class KafkaReader:
         await self._thread.call(subscribe())
 
     async def fetch(self, topic: str, partition: int, most: int) -> list[Message]:
-        """The next messages of an assigned partition; waits for some, and returns none after a while or if it is not
-        assigned.
+        """The next messages of an assigned partition; none after a while, or if it is not assigned.
 
         Raises LogError if reading cannot continue.
         """

@@ -35,9 +35,7 @@ def _choose(context: click.Context, parameter: click.Parameter, value: Any) -> N
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options --endpoint and --ca after the name of a client command, too; the command gets the context, for
-    `client`.
-    """
+    """The options --endpoint and --ca after the name of a client command; it gets the context, for `client`."""
     ca = click.option(
         "--ca",
         callback=_choose,

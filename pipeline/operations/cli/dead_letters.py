@@ -80,9 +80,7 @@ def _of_ids(server: Client, ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:
 
 
 def _of_reason(server: Client, reason: str) -> Iterator[dict[str, Any]]:
-    """Replay until none of the letters is left that existed at the beginning; letters that fail again come
-    after them.
-    """
+    """Replay all letters that exist at the beginning; letters that fail again come after them."""
     body: dict[str, object] = {"reason": reason}
     while True:
         answer = server.post("v1", "dead-letters", "replay", body=body).json()

@@ -1,5 +1,4 @@
-"""Handles all kinds of standard output: a terminal, a pipe whose reader leaves, a full disk, closed, or unable to write
-`°`.
+"""Handles all kinds of standard output: a terminal, a pipe, a full disk, closed, or unable to write `°`.
 
 Text that the terminal's encoding lacks is escaped; CSV and JSON into a pipe are UTF-8 in every locale. A reader that
 has gone is not an error: the command ends as if SIGPIPE had killed it. Any other failure to write is one line on
@@ -36,9 +35,7 @@ class _Watched(io.FileIO):
 
 
 def prepare() -> None:
-    """Before anything is printed: make every character printable, and let no opened file take the place of a closed
-    stream.
-    """
+    """Make every character printable, and let no opened file take the place of a closed stream."""
     for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
         if stream is None:
             _reserve(number)

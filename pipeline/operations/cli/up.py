@@ -68,9 +68,7 @@ def write_line(_name: str, _pid: int, line: str) -> None:
 
 
 def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
-    """The command of a child. -P: a folder `rules` or `store` in the working directory must not be imported instead of
-    ours.
-    """
+    """The command of a child. With -P, a folder `rules` or `store` in the working directory is not imported."""
     file = () if loaded.path is None else ("--config", str(loaded.path.absolute()))
     log = ("--log", loaded.config.log.whole_url) if loaded.origins.get(("log", "url")) == "--log" else ()
     options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http), *log)

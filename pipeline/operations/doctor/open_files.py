@@ -16,9 +16,7 @@ _REMEDY = "LimitNOFILE= in the unit, `ulimits: nofile:` in compose, /etc/securit
 
 
 def check_open_files(config: Config) -> Iterator[Finding]:
-    """The limit of this process, which is that of a gateway started from here: it raises its own limit to the
-    hard one.
-    """
+    """The limit of this process, and so of a gateway that is started here: it raises its limit to the hard one."""
     del config  # it does not matter here
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield judge(None if hard == resource.RLIM_INFINITY else hard)

@@ -56,9 +56,7 @@ class Child:
         return None if self._process is None else self._process.pid
 
     async def keep_running(self) -> int:
-        """Run it until it was stopped or ended for good; returns its last exit code (negative: the signal that killed
-        it).
-        """
+        """Run it until it was stopped or ended for good; returns its last exit code (negative: a signal)."""
         in_a_row = InARow()
         code = 0
         try:
@@ -105,9 +103,7 @@ class Child:
                 self._process.send_signal(number)
 
     async def _run(self) -> int:
-        """Run the command once, in its own process group: so Ctrl-C reaches only `up`, which ends the children in
-        order.
-        """
+        """Run the command once, in its own process group: Ctrl-C reaches only `up`, which ends them in order."""
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,

@@ -46,8 +46,9 @@ def sum_of(metrics: str, name: str, label: str = "") -> float:
 
 
 def _believing_anyone() -> ssl.SSLContext:
-    """A TLS context without verification: the worker is our own child, its certificate may be for another name, and no
-    secret is sent.
+    """A TLS context without verification, for our own child.
+
+    Its certificate may be for another name, and no secret is sent.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -55,9 +55,7 @@ def understood(payload: bytes, error: orjson.JSONDecodeError) -> Any:
 
 
 def with_repeated_keys(payload: bytes) -> Any:
-    """The value of JSON whose objects may contain a key twice: the last one that is not null counts, and objects are
-    merged.
-    """
+    """The value of JSON with repeated keys: the last one that is not null counts, and objects are merged."""
     return json.loads(payload, object_pairs_hook=_merged, parse_int=_integer)
 
 

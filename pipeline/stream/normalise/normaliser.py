@@ -211,9 +211,7 @@ class Normaliser:
         return table
 
     def _known(self, table_id: TableId) -> Known:
-        """The state of the table: its series, the types of its measures, and which of them are open or were
-        asked for.
-        """
+        """The state of the table: its series, the types of its measures, and which are open or were asked for."""
         known = self._types.get(table_id)
         if known is None:
             index = self._registry.of(table_id)

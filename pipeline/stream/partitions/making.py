@@ -52,8 +52,9 @@ def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
 
 
 def start_offset(store: PartitionStore, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
-    """Where reading begins: at the lower position of store and rules, as each skips what it has; None if nothing was
-    ever read.
+    """Where reading begins: at the lower position of store and rules; None if nothing was ever read.
+
+    Each of them skips what it has already.
     """
     partition_id = admin.partition_id(READINGS, number)
     replay_from = store.replay_from(partition_id)

@@ -1,5 +1,4 @@
-"""Loads the partitions that are assigned to this worker, from the positions of their last owners, and saves revoked
-ones.
+"""Loads assigned partitions from the positions of their last owners, and saves revoked ones.
 
 The embedded log assigns all partitions once; Kafka assigns some at each rebalance. At a rebalance all partitions are
 revoked, and the assigned ones are loaded again, so nothing in memory can be out of date. What was not saved is read

@@ -70,9 +70,7 @@ class OwnedPartitions:
 
     @property
     def has_replayed(self) -> bool:
-        """Whether everything is applied that the log had when the partitions were assigned: from then on counts do not
-        decrease.
-        """
+        """Whether everything that the log had at the assignment is applied: then counts do not decrease any more."""
         return self._is_assigned and all(partition.progress.has_replayed for partition in self)
 
     @property
