@@ -1,1 +1,1 @@
-"""History: record batches in, rows out. Imports none of the other packages."""
+"""The history of all readings: record batches in, rows out. Imports none of the other packages."""

@@ -1,49 +1,49 @@
-"""What can go wrong in the store, by who must act.
+"""The errors of the store, grouped by who must act.
 
 StoreError
 ├── RequestError            the caller
-│   ├── UnknownDatabase     no database of this name in the account
-│   ├── UnknownTable        no table of this name in the database
-│   ├── DatabaseExists      CreateDatabase of one that is there
-│   ├── TableExists         CreateTable of one that is there
-│   ├── DatabaseNotEmpty    DeleteDatabase of one with tables
-│   ├── QueryTimeout        a query ran longer than it was allowed
-│   ├── QueryCancelled      a query was cancelled, or nobody waits for its answer any more
-│   └── QueryFailed         DuckDB refused or failed the query
-├── StoreFormatError        the operator: the folder was written in a format this program does not read
-├── MagneticTierError       the operator: the magnetic tier cannot be used, or someone else wrote to it
-│   ├── MagneticUnavailable its storage does not answer now: the same may succeed later
-│   ├── MagneticConflict    another writer was faster: what was asked does not fit the table any more
-│   └── Fenced           another process writes our partition: nothing more of it is ours to write
-├── PartitionSilent         the operator: the owner of a partition does not answer, so no query can be answered whole
-└── Behind                  the snapshot that asked: a partition's rows are asked for beyond an outdated version
+│   ├── UnknownDatabase     the account has no database of this name
+│   ├── UnknownTable        the database has no table of this name
+│   ├── DatabaseExists      CreateDatabase for an existing database
+│   ├── TableExists         CreateTable for an existing table
+│   ├── DatabaseNotEmpty    DeleteDatabase for a database with tables
+│   ├── QueryTimeout        the query exceeded its time limit
+│   ├── QueryCancelled      the query was cancelled, or nobody waits for its result any more
+│   └── QueryFailed         DuckDB rejected the query, or failed while running it
+├── StoreFormatError        the operator: the data was written in a format that this program does not read
+├── MagneticTierError       the operator: the magnetic tier is not usable, or another program wrote to it
+│   ├── MagneticUnavailable its storage does not respond: the same operation may succeed later
+│   ├── MagneticConflict    another writer was faster: the operation does not fit the current table
+│   └── Fenced              another process has become the owner of the partition: this one must not write it any more
+├── PartitionSilent         the operator: the owner of a partition does not respond, so no complete result is possible
+└── Behind                  the snapshot: it asked for the rows of a partition beyond an outdated version
 """
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
 
 class RequestError(StoreError):
-    """What was asked cannot be done."""
+    """The request cannot be executed."""
 
 
 class UnknownDatabase(RequestError):
-    """No database of this name in the account."""
+    """The account has no database of this name."""
 
 
 class UnknownTable(RequestError):
-    """No table of this name in the database."""
+    """The database has no table of this name."""
 
 
 class DatabaseExists(RequestError):
-    """A database of this name is there already."""
+    """A database of this name already exists."""
 
 
 class TableExists(RequestError):
-    """A table of this name is there already."""
+    """A table of this name already exists."""
 
 
 class DatabaseNotEmpty(RequestError):
@@ -51,40 +51,40 @@ class DatabaseNotEmpty(RequestError):
 
 
 class QueryTimeout(RequestError):
-    """A query ran longer than it was allowed and was interrupted."""
+    """The query exceeded its time limit and was interrupted."""
 
 
 class QueryCancelled(RequestError):
-    """A query was interrupted because it was cancelled, or because nobody waits for its answer any more."""
+    """The query was interrupted because it was cancelled, or because nobody waits for its result any more."""
 
 
 class QueryFailed(RequestError):
-    """DuckDB refused or failed the query; the message is DuckDB's."""
+    """DuckDB rejected the query, or failed while running it; the message is DuckDB's."""
 
 
 class StoreFormatError(StoreError):
-    """The folder was written in a format that this program does not read."""
+    """The data was written in a format that this program does not read, or is damaged."""
 
 
 class MagneticTierError(StoreError):
-    """The magnetic tier cannot be used, or someone else wrote to it."""
+    """The magnetic tier is not usable, or another program wrote to it."""
 
 
 class MagneticUnavailable(MagneticTierError):
-    """The magnetic tier's storage does not answer now. Whether what was asked has been done is not known."""
+    """The storage of the magnetic tier does not respond. It is not known whether the operation was executed."""
 
 
 class MagneticConflict(MagneticTierError):
-    """Another writer was faster: what was asked does not fit the table any more, and nothing was written."""
+    """Another writer was faster: the operation does not fit the current table, and nothing was written."""
 
 
 class Fenced(MagneticTierError):
-    """Another process writes the partition that this one wrote: it has been taken over, and nothing was written."""
+    """Another process has become the owner of the partition that this one wrote; nothing was written."""
 
 
 class PartitionSilent(StoreError):
-    """The owner of a partition does not answer: what it has in RAM would be missing from the answer."""
+    """The owner of a partition does not respond: the rows in its RAM would be missing from the result."""
 
 
 class Behind(StoreError):
-    """Not all rows beyond the version that was asked about are in RAM any more: ask again with a newer one."""
+    """Not all rows beyond the requested version are still in RAM: repeat the request with a newer version."""

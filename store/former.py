@@ -1,13 +1,15 @@
-"""A store folder of format 1, made into objects beside the tables: what one worker had for itself, as all have it now.
+"""Migrates a store folder of format 1, of a single worker, to objects in the magnetic tier, as all workers use them
+now.
 
     catalog.json        accounts ▸ databases ▸ tables
-    positions.json      the log's partitions in the order first seen, and up to where each may be trimmed
+    positions.json      the log's partitions in order of appearance, and the offset below which each may be trimmed
     checkpoint          rows of many small tables
     series/<account>/<database>/<table>/keys    blocks of length and CRC-32 (little-endian uint32 each) and MessagePack
     series/<account>/<database>/<table>/state   last times, columns, superseded times
 
-Nothing in the folder is changed. What is made is a function of it and of the Delta tables, and made only if it is not
-there yet, the catalog last: after a crash a second run makes the same, and until it has there is no catalog.
+The folder is not changed. The objects are computed from it and from the Delta tables, and created only if they do not
+exist yet, the catalog last. So a second run after a crash creates the same objects, and until the end there is no
+catalog.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class _State(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """What a folder holds: its catalog, None where there never was a table; and how far each partition is durable."""
+    """The content of a folder: catalog (None if there never was a table), low watermarks, and pending rows."""
 
     folder: Path
     document: Document | None
@@ -61,7 +63,10 @@ class Former:
 
     @classmethod
     def read(cls, folder: Path) -> Former:
-        """Raises StoreFormatError if something that cannot be made anew is damaged, or the catalog is lost."""
+        """Read a folder.
+
+        Raises StoreFormatError if a file that cannot be rebuilt is damaged, or if the catalog is lost.
+        """
         version = _bytes(folder / layout.FORMAT)
         if version not in {None, b"1\n"}:
             raise StoreFormatError(f"{folder} has format {version!r}; this program migrates 1")
@@ -82,14 +87,15 @@ class Former:
             document.partitions = partitions or max(
                 (_partitions_of(folder, table) for table in document.tables), key=len, default=[]
             )
-            # A table made anew has the folder of the one before: it must not be taken for what is left of that
+            # A table that was created again has the folder of the deleted one, which must not be removed
             document.buried = {table: of for table, of in document.buried.items() if table not in document.tables}
         return cls(folder, document, low_watermarks, entries)
 
     def hand_over(self, objects: Objects, magnetic: Path | S3Location, own_partition: str) -> None:
-        """Make of it what the owner of the partition `own_partition`, the log's only one now, finds.
+        """Create the objects from which the owner of the partition `own_partition`, now the only one of the log,
+        starts.
 
-        Raises StoreFormatError if there is a catalog of others already, MagneticTierError.
+        Raises StoreFormatError if there is already a catalog of other workers, MagneticTierError.
         """
         keep = PartitionState(objects, own_partition)
         low_watermark = self.low_watermarks.get(own_partition)
@@ -97,7 +103,7 @@ class Former:
             catalog = self._catalog(objects, self.document)
             for table in self.document.tables:
                 tier = self._table(keep, magnetic, table, own_partition)
-                if tier.set_aside and low_watermark is not None:  # those rows are to come again from the log
+                if tier.set_aside and low_watermark is not None:  # those rows must be read again from the log
                     low_watermark = min(low_watermark, tier.version.positions.get(own_partition, -1) + 1)
             self._rows(keep, own_partition)
             if low_watermark is not None:
@@ -109,7 +115,7 @@ class Former:
             CatalogVersions(objects).save(Document(partitions=[own_partition]).encode())
 
     def _catalog(self, objects: Objects, document: Document) -> bytes | None:
-        """What is to be the catalog; None if it is already."""
+        """The catalog to be saved; None if it already is."""
         data = document.encode()
         there = CatalogVersions(objects).load()
         if there not in {None, data}:
@@ -122,7 +128,9 @@ class Former:
     def _table(
         self, keep: PartitionState, magnetic: Path | S3Location, table: TableId, own_partition: str
     ) -> MagneticTier:
-        """Hand the series of a table over, as good for what its Delta table has, which is opened; and its columns."""
+        """Open the Delta table, and save the table's series, valid for its position; register the columns of pending
+        rows.
+        """
         assert self.document is not None
         tier = MagneticTier(layout.table_folder(magnetic, table), self.document.partitions, own_partition)
         columns = [
@@ -131,7 +139,7 @@ class Former:
             if entry.id == table
             for name, kind, type_, physical in entry.columns
         ]
-        if columns:  # every column is registered before a row that is read has it
+        if columns:  # every column must be registered before rows with it are read
             tier.register(columns)
         index = SeriesIndex(table)
         found = _series(_folder_of(self.folder, table), index)
@@ -142,7 +150,7 @@ class Former:
         return tier
 
     def _rows(self, keep: PartitionState, own_partition: str) -> None:
-        """The pending rows: all rows up to one position that no Delta table has."""
+        """Save the pending rows: all rows up to one position that are in no Delta table."""
         if self.pending_rows:
             position = max(entry.positions.get(own_partition, -1) for entry in self.pending_rows)
             keep.save(layout.PENDING_ROWS, max(position, 0), msgspec.msgpack.encode(self.pending_rows))
@@ -166,7 +174,7 @@ def _folder_of(folder: Path, table: TableId) -> Path:
 
 
 def _partitions_of(folder: Path, table: TableId) -> list[str]:
-    """The partitions by their numbers when the table was saved last."""
+    """The partitions, by their numbers when the table was last saved."""
     state = _state(_folder_of(folder, table))
     return [] if state is None else state.partitions
 
@@ -180,7 +188,7 @@ def _state(folder: Path) -> _State | None:
 
 
 def _series(folder: Path, index: SeriesIndex) -> _State | None:
-    """Fill `index`; None if there is nothing that can be relied on: it is made anew from the Delta table."""
+    """Fill `index`; None if the state is missing or damaged: then it is rebuilt from the Delta table."""
     state, data = _state(folder), _bytes(folder / "keys")
     if state is None or data is None:
         return None
@@ -189,7 +197,7 @@ def _series(folder: Path, index: SeriesIndex) -> _State | None:
         length, checksum = _BLOCK.unpack_from(data, at)
         content = data[at + _BLOCK.size : at + _BLOCK.size + length]
         if len(content) < length or zlib.crc32(content) != checksum:
-            break  # torn at the end, and never relied upon
+            break  # torn at the end, and not referred to by the state
         for dimensions, measure_name, zone in _KEYS.decode(content):
             index.id_of(SeriesKey(dimensions, measure_name), zone)
         at += _BLOCK.size + length

@@ -36,12 +36,12 @@ SERIES = "series"
 DELTA_LOG = "_delta_log"
 SET_ASIDE = "_set_aside"
 
-# Names Delta gives to what lies in `_delta_log` (https://github.com/delta-io/delta/blob/master/PROTOCOL.md)
+# Names in `_delta_log`, from Delta's specification (https://github.com/delta-io/delta/blob/master/PROTOCOL.md)
 COMMIT_GLOB = "[0-9]" * 20 + ".json"
 CHECKPOINT_GLOB = "[0-9]" * 20 + ".checkpoint*.parquet"
 LAST_CHECKPOINT = "_last_checkpoint"
 
-# Columns of a table's Parquet files beside its dimensions and measures
+# Columns of a table's Parquet files, in addition to its dimensions and measures
 DATE = "date"
 ZONE = "zone_name"
 MEASURE_NAME = "measure_name"
@@ -55,11 +55,11 @@ SERIES_ID = "_series"
 
 
 def folder_name(name: str, suffix: str = "") -> str:
-    """`name` as one path part: letters, digits, `_`, `-` and inner dots stand, of all else each byte is `~XX`.
+    """`name` as one part of a path: letters, digits, `_`, `-` and inner dots are unchanged, other bytes become `~XX`.
 
-    Delta and object stores give `=`, `/`, a leading `_` or `.` and the names `.` and `..` meanings of their own, and
-    `deltalake` decodes `%XX`. A name too long for a file system is cut, and told apart by its hash. `suffix` comes
-    after it as it is.
+    Delta and object stores treat `=`, `/`, a leading `_` or `.` and the names `.` and `..` specially, and `deltalake`
+    decodes `%XX`. A name that is too long for a file system is cut, and a hash of it is appended. `suffix` is appended
+    unchanged.
     """
     encoded = quote(name, safe="").replace("~", "%7E").replace("%", "~")
     if encoded[:1] in {"", ".", "_"}:
@@ -72,9 +72,9 @@ def folder_name(name: str, suffix: str = "") -> str:
 
 
 def table_path(table: TableId, incarnation: int = 1) -> str:
-    """Where `table` lies below a root; one made anew where workers share the root has a folder of its own.
+    """The path of `table` below a root; a table that was created again has a new folder, named by its incarnation.
 
-    `~r` is no encoding of a name, so no other table has such a folder.
+    `~r` is not part of any encoded name, so no other table has such a folder.
     """
     anew = f"~r{incarnation}" if incarnation > 1 else ""
     return f"{folder_name(table.account)}/{folder_name(table.database)}/{folder_name(table.table, anew)}"
@@ -85,16 +85,16 @@ def table_folder(root: Path, table: TableId, incarnation: int = 1) -> Path: ...
 @overload
 def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) -> Path | S3Location: ...
 def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) -> Path | S3Location:
-    """Where `table` lies below `root`."""
+    """The folder of `table` below `root`."""
     path = table_path(table, incarnation)
     return root / path if isinstance(root, Path) else root.at(path)
 
 
 def series_kind(table: TableId, incarnation: int = 1) -> str:
-    """As what the series of `table` are saved (`store.state.keep`)."""
+    """The kind under which the series of `table` are saved (`store.state.keep`)."""
     return f"{SERIES}/{table_path(table, incarnation)}"
 
 
 def partition_folder(date: str) -> str:
-    """The folder of one date within a table."""
+    """The folder of a date within a table."""
     return f"{DATE}={date}"

@@ -1,6 +1,6 @@
-"""The tables of a store that are open, from the first record or question to their deletion, by whomever.
+"""The open tables of a store, from the first record or query until they are deleted by any worker.
 
-`is_fenced`: another worker has the partition, or what was applied here does not stand any more. Nothing is applied
+`is_fenced`: another worker owns the partition, or rows that were applied here have become invalid. Nothing is applied
 or written any more then.
 """
 
@@ -25,10 +25,10 @@ _OPENED_AT_ONCE = 4
 
 
 class OpenTables:
-    """Tables by their name. Any thread."""
+    """The open tables, by name. Any thread."""
 
     def __init__(self, backend: PartitionBackend) -> None:
-        """None is open."""
+        """No table is open."""
         self._backend = backend
         self._tables: dict[TableId, Table] = {}
         self._lock = threading.RLock()
@@ -38,7 +38,7 @@ class OpenTables:
         self.catalog = backend.catalog
 
     def all(self) -> list[Table]:
-        """The tables that are open now."""
+        """The open tables."""
         with self._lock:
             return list(self._tables.values())
 
@@ -47,72 +47,72 @@ class OpenTables:
         return self._backend.tables_beside()
 
     def find(self, table: TableId) -> Table | None:
-        """The table, if it is open."""
+        """The table if it is open, else None."""
         return self._tables.get(table)
 
     def to_read(self, table: TableId) -> Table:
-        """The table, opened if it is not yet. Raises UnknownDatabase, UnknownTable."""
+        """The table, opened if necessary. Raises UnknownDatabase, UnknownTable."""
         used = self._tables.get(table)
         return used if used is not None else self.open(self.catalog.table(table))
 
     def to_write(self, table: TableId) -> Table | None:
-        """The table, which comes to be if it is one of the configuration's; None if there is none."""
+        """The table, created if it is in the configuration; None if it is not and does not exist."""
         used = self._tables.get(table)
         if used is not None:
             return used
         info = self.catalog.ensure(table)
         try:
             return None if info is None else self.open(info)
-        except (UnknownDatabase, UnknownTable):  # deleted at this very moment
+        except (UnknownDatabase, UnknownTable):  # deleted in the meantime
             return None
 
     def open(self, info: TableInfo) -> Table:
-        """Raises UnknownTable if it has been deleted meanwhile."""
+        """The table, opened if necessary. Raises UnknownTable if it has been deleted in the meantime."""
         with self._lock:
             used = self._tables.get(info.table)
             if self.is_closed:
                 raise UnknownTable(f"The table {info.table.table} is not open any more.")
             if used is None:
-                # It may have been deleted, or made anew, since it was looked up
+                # It may have been deleted, or created again, since it was looked up
                 used = self._tables[info.table] = self._make(self.catalog.table(info.table))
             return used
 
     def open_all(self, tables: Sequence[TableInfo]) -> list[Table]:
-        """Open these, for the first time."""
-        with ThreadPoolExecutor(_OPENED_AT_ONCE, "open table") as threads:  # most of it is waiting for object stores
+        """Open these tables, none of which is open, in parallel; returns those that still exist."""
+        with ThreadPoolExecutor(_OPENED_AT_ONCE, "open table") as threads:  # mostly waiting for object stores
             opened = [used for used in threads.map(self._make_unless_deleted, tables) if used is not None]
         self._tables.update((used.id, used) for used in opened)
         return opened
 
     def open_kept(self) -> None:
-        """Open the tables, made by whomever, whose files are this store's to look after."""
+        """Open all tables whose files this store maintains, also if another worker created them."""
         for info in self.catalog.all_tables():
             if info.table not in self._tables and self._backend.is_compaction_leader_of(info.table):
-                with contextlib.suppress(UnknownDatabase, UnknownTable):  # deleted at this very moment
+                with contextlib.suppress(UnknownDatabase, UnknownTable):  # deleted in the meantime
                     self.open(info)
 
     def take_in_changes(self) -> None:
-        """Have the tables know what was decided, by whomever, about their columns."""
+        """Update the open tables with changes of their columns that any worker has made."""
         for used in self.all():
             column_work.take_in(self.catalog, used)
 
     def is_compaction_leader_of(self, table: Table) -> bool:
-        """Whether the table's files are this store's to merge, vacuum and retain."""
+        """Whether this store merges, vacuums and retains the table's files."""
         return self._backend.is_compaction_leader_of(table.id)
 
     def is_there(self, table: Table) -> bool:
-        """Whether the table has not been deleted, by whomever, up to now."""
+        """Whether the table still exists now; another worker may have deleted it."""
         return self._backend.fate_of(table.info, now=True)[0]
 
     def drop_deleted(self, *, now: bool = False) -> None:
-        """Let go of tables that other workers have deleted. `now`: of all that were deleted up to now.
+        """Close tables that other workers have deleted. `now`: reads the newest catalog first.
 
-        Where a record was applied to one that belongs to the table made anew in its place, this store is of no use
-        any more: the log has to be read again, from the low watermark, which has not passed the record.
+        If a record was applied to a deleted table although it belongs to the table that replaced it, this store is
+        fenced: the log must be read again from the low watermark, which is not beyond that record.
         """
         for used in self.all():
             is_there, born = self._backend.fate_of(used.info, now=now)
-            now = False  # once for all of them
+            now = False  # one refresh is enough for all tables
             if is_there:
                 continue
             if born is not None and used.is_applied_beyond(born):
@@ -123,13 +123,13 @@ class OpenTables:
             self._backend.remove_late_files(used.info)
 
     def is_fenced_by(self, what: str) -> None:
-        """What is applied here does not stand any more: nothing is written from now on."""
+        """Fence the store: rows that were applied here have become invalid, and nothing is written from now on."""
         if not self.is_fenced:
             log.warning("%s is fenced, or has to be read again: %s", self._backend.own_partition, what)
         self.is_fenced = True
 
     def close(self) -> None:
-        """Let go of all of them; none is opened any more."""
+        """Close all tables; none can be opened afterwards."""
         with self._lock:
             self.is_closed = True
             tables, self._tables = self.all(), {}
@@ -158,7 +158,7 @@ class OpenTables:
         except Exception:
             if self._backend.fate_of(info, now=True)[0]:
                 raise
-            return None  # another worker has deleted it at this very moment
+            return None  # another worker has deleted it in the meantime
 
     def _drop(self, used: Table) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the store of a partition has: its series and low watermark for itself, everything else with all workers."""
+"""The parts of a store that belong to one partition (series, low watermark), and access to those that all share."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Neighbourhood(Protocol):
     is_sole_writer: bool
 
     def keep(self, partition: str) -> PartitionState:
-        """What is kept of a partition."""
+        """The saved state of a partition."""
         ...
 
     def open_tier(self, info: TableInfo, own_partition: str) -> MagneticTier:
-        """The Delta table of `info`, to be written for `own_partition`."""
+        """The Delta table of `info`, opened for writing rows of `own_partition`."""
         ...
 
     def all_tables(self) -> list[Table]:
-        """The tables of all the stores."""
+        """The open tables of all stores."""
         ...
 
     def remove_files(self, info: TableInfo) -> None:
@@ -45,10 +45,10 @@ class Neighbourhood(Protocol):
 
 
 class PartitionBackend:
-    """The place of one partition on a shared magnetic tier."""
+    """What the store of one partition needs: its own saved state, and what is shared: catalog, DuckDB, Delta tables."""
 
     def __init__(self, shared: Neighbourhood, own_partition: str) -> None:
-        """Take in the catalog as it is now, and load the low watermark."""
+        """Read the current catalog, and load the low watermark. Raises MagneticTierError, StoreFormatError."""
         shared.catalog.refresh(now=True)
         self._shared = shared
         self._keep = shared.keep(own_partition)
@@ -60,28 +60,32 @@ class PartitionBackend:
         self.pending_rows = PendingRows(self._keep, own_partition)
 
     def open_magnetic(self, info: TableInfo) -> MagneticTier:
-        """The Delta table of `info`."""
+        """The Delta table of `info`, opened for this partition."""
         return self._shared.open_tier(info, self.own_partition)
 
     def series_of(self, info: TableInfo) -> KeptSeries:
-        """What is saved of its series in the partition."""
+        """The saved series of the table in this partition."""
         return KeptSeries(self._keep, layout.series_kind(info.table, info.incarnation))
 
     def may_hold_unknown_series(self, version: Version) -> bool:
-        """Whether there are rows of our partition, or of another log's, whose series may be ours in this one.
+        """Whether the table has rows of this partition, or of another log, whose series may belong to this partition.
 
-        A key comes in one partition of a log, so rows of the other partitions are not ours.
+        All records of a key are in one partition of a log, so rows of the other partitions of this log do not count.
         """
         others = set(self._shared.partitions) - {self.own_partition}
         return bool(version.files) and bool(set(version.positions) - others)
 
     def is_compaction_leader_of(self, table: TableId) -> bool:
-        """One partition's store looks after the files of a table."""
+        """Whether this partition's store maintains the files of the table; exactly one partition of the log does."""
         partitions = self._shared.partitions
         return partitions[zlib.crc32(str(table).encode()) % len(partitions)] == self.own_partition
 
     def fate_of(self, info: TableInfo, *, now: bool) -> tuple[bool, Mapping[str, int] | None]:
-        """As the catalog has it; where the table comes to be again, records beyond its birth are of the new one."""
+        """Whether the table still exists; if not, the last offset per partition of records that belonged to it.
+
+        The offsets are None if no other table has the name, and none will be created by the next record. `now`: reads
+        the newest catalog first.
+        """
         catalog = self._shared.catalog
         catalog.refresh(now=now)
         found = catalog.known(info.table)
@@ -93,9 +97,9 @@ class PartitionBackend:
         return False, catalog.buried_to(info.table) if is_template else None
 
     def remove_late_files(self, info: TableInfo) -> None:
-        """Remove all of it again: no other table has its folder."""
+        """Remove the files of a deleted table again; no other table uses the folder."""
         self._shared.remove_files(info)
 
     def tables_beside(self) -> list[Table]:
-        """The tables of all stores of the process."""
+        """The open tables of all stores of the process."""
         return self._shared.all_tables()

@@ -1,8 +1,8 @@
-"""The store of one partition: its tables, fed from the log by the partition's owner. Record batches in, rows out.
+"""The store of one partition: its tables, written from the log by the owner of the partition.
 
-The log is its write-ahead log: what is applied and not yet flushed is lost with the process, and comes again from
-`replay_from`. Threads: one applies (in log order), one maintains, any number read through snapshots of the whole store
-(`store.store`).
+The log is its write-ahead log: rows that are applied and not flushed are lost with the process, and are read again from
+`replay_from`. Threads: one applies batches (in log order), one maintains, and any number read through snapshots of the
+whole store (`store.store`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from store.upkeep import Upkeep
 
 
 class PartitionStore:
-    """What one partition has of the tables that all partitions share.
+    """The rows of one partition, in tables that all partitions share.
 
-    `is_fenced`: another worker has the partition, or what was applied here does not stand any more. Nothing is applied
-    or written any more; close it, and take it again if the partition is still ours.
+    `is_fenced`: another worker owns the partition, or rows that were applied here have become invalid. Nothing is
+    applied or written any more; close the store, and open it again if this worker still owns the partition.
     """
 
     registry: SeriesRegistry
@@ -81,12 +81,13 @@ class PartitionStore:
         )
 
     def apply(self, batch: RecordBatch) -> Applied:
-        """Take in a batch; per record what became of it. Called by one thread, in log order; at once queryable.
+        """Apply a batch; returns the outcome of each record. The rows are visible to queries at once.
 
-        A table of the configuration comes to be with its first record. Records of a table that is not there any more
-        are skipped, and so are those a table's own position covers; what a table cannot hold (`store.catalog.fit`) is
-        rejected. Nothing that a batch holds makes it raise. Raises MagneticUnavailable if the storage of the magnetic
-        tier is needed and away: nothing of the batch is applied then (see `unavailable`).
+        One thread calls it, in log order. A table of the configuration is created by its first record. Records of a
+        deleted table are skipped, and so are records that the table's own position covers; values that a table cannot
+        hold (`store.catalog.fit`) are rejected. The content of a batch never causes an exception. Raises
+        MagneticUnavailable if the storage of the magnetic tier is needed and does not respond: then nothing of the
+        batch is applied (see `unavailable`).
         """
         table = None if self.is_fenced or not len(batch) else self.tables.to_write(batch.table)
         if table is None:
@@ -95,33 +96,42 @@ class PartitionStore:
         return table.apply(batch, self._monotonic_ns(), self._progress.rows)
 
     def unavailable(self, error: MagneticUnavailable) -> float:
-        """The magnetic tier's storage did not answer: after how many seconds to try again. Any thread."""
+        """Record that the storage of the magnetic tier did not respond; returns the seconds until the next attempt.
+
+        Any thread.
+        """
         now_ns = self._monotonic_ns()
         if not self.outage.is_waiting(now_ns):
             self.outage.failed(now_ns, error)
         return self.outage.wait_s(now_ns)
 
     def advance(self, partition: str, offset: int) -> None:
-        """Every record of every frame of `partition` up to and including `offset` has been applied."""
+        """Record that every record of every frame of `partition` up to and including `offset` has been applied.
+
+        Raises KeyError for a partition that is not registered.
+        """
         self._positions.number_of(partition)
         self._progress.advance(partition, offset)
 
     def replay_from(self, partition: str) -> int | None:
-        """The first offset that must be read again after a restart; None for a partition never seen."""
+        """The first offset that must be read again after a restart; None for a partition without saved state."""
         return self._positions.low_watermarks.get(partition)
 
     def low_watermark(self, partition: str) -> int:
-        """Offsets of `partition` below it are durable here: the log may be trimmed below it."""
+        """The offset of `partition` below which everything is durable: the log may be trimmed below it."""
         return self._positions.low_watermarks.get(partition, 0)
 
     def flush(self) -> None:
-        """Make everything applied and advanced durable: for a graceful end. Nothing if another worker took over."""
+        """Make everything durable that is applied and advanced, before a normal stop. Does nothing if the store is
+        fenced.
+        """
         self._upkeep.flush_all()
 
     def commit_all(self) -> None:
-        """Commit every table's rows, also of so many that they would be pending rows: nobody goes on from here.
+        """Commit the rows of every table, also if there are so many tables that their rows would become pending rows.
 
-        What was saved counts as applied: it may reach further than the low watermark.
+        Used if nobody continues with the pending rows. Rows that were saved there count as applied: they may be beyond
+        the low watermark.
         """
         for table in self.all_tables():
             for partition, offset in table.saved_to.items():
@@ -130,9 +140,9 @@ class PartitionStore:
             self._upkeep.flush(table)
 
     def maintain(self) -> None:
-        """One pass over what is due. Called again and again by one background thread; all heavy I/O is here.
+        """Do all maintenance that is due, once. One background thread calls it repeatedly; it does all slow I/O.
 
-        Storage of the magnetic tier that is away is asked again later (`outage`).
+        If the storage of the magnetic tier does not respond, it is tried again later (`outage`).
         """
         try:
             self._upkeep.run()
@@ -140,26 +150,26 @@ class PartitionStore:
             self.outage.failed(self._monotonic_ns(), error)
 
     def last_times(self, table: TableId) -> Int64s:
-        """The newest event time of each series of `table`, by series id; negative for one that has no row yet.
+        """The newest event time of each series of `table`, by series id; negative for a series without rows.
 
-        Empty for a table not there. Any thread.
+        Empty for an unknown table. Any thread.
         """
         used = self.tables.find(table)
         return np.zeros(0, np.int64) if used is None else used.last_times()
 
     def measure_types(self, table: TableId) -> dict[str, MeasureType]:
-        """The type of each measure `table` has; empty for a table not there."""
+        """The type of each measure of `table`; empty for an unknown table."""
         info = self.catalog.find(table)
         if info is None:
             return {}
         try:
             columns = self.tables.open(info).schema(self.catalog.table(table)).columns
-        except (UnknownDatabase, UnknownTable):  # deleted at this very moment
+        except (UnknownDatabase, UnknownTable):  # deleted in the meantime
             return {}
         return {column.name: column.type for column in columns if column.kind == "measure"}
 
     def open_texts(self, table: TableId) -> list[str]:
-        """The measures of text whose type nobody has decided: see `settle_texts`. Empty for a table not there."""
+        """The text measures whose type is still open (see `settle_texts`); empty for an unknown table."""
         info = self.catalog.find(table)
         if info is None:
             return []
@@ -171,17 +181,17 @@ class PartitionStore:
         ]
 
     def asked_types(self, table: TableId) -> tuple[str, ...]:
-        """The measures whose type an operator asked for. None of a table not there."""
+        """The measures whose type an operator requested; none for an unknown table."""
         info = self.catalog.find(table)
         return () if info is None else info.changes.asked
 
     def settle_texts(self, table: TableId, measures: Iterable[str]) -> None:
-        """Keep, durably, that these measures are text for good. Nothing of a table that is not there. Any thread."""
+        """Record durably that these measures remain text. Does nothing for an unknown table. Any thread."""
         self.catalog.change_columns({table: lambda info: info.changes.with_texts(measures)})
         self.take_in_changes()
 
     def retype(self, table: TableId, measure: str, kind: MeasureType, why: str) -> None:
-        """Make a measure of this type from now on, durably, for all workers. Any thread.
+        """Change the type of a measure from now on, durably, for all workers. Any thread.
 
         Raises UnknownDatabase, UnknownTable, CannotRetype.
         """
@@ -190,65 +200,68 @@ class PartitionStore:
         self.take_in_changes()
 
     def take_in_changes(self) -> None:
-        """Have the tables know what was decided, by whomever, about their columns."""
+        """Update the open tables with changes of their columns that any worker has made."""
         self.tables.take_in_changes()
 
     @property
     def is_fenced(self) -> bool:
-        """Whether nothing is applied or written any more."""
+        """Whether the store is fenced: nothing is applied or written any more."""
         return self.tables.is_fenced
 
     @property
     def own_partition(self) -> str:
-        """The partition."""
+        """The partition of this store."""
         return self._backend.own_partition
 
     def close(self) -> None:
-        """Close all tables. Does not flush: what is not flushed comes again from the log."""
+        """Close all tables. Does not flush: rows that are not flushed are read again from the log."""
         self.tables.close()
 
     def now_ns(self) -> int:
-        """The time, by the store's clock."""
+        """The current time of the store's clock."""
         return self._clock_ns()
 
     @property
     def settled_ns(self) -> int:
-        """The time to delete by (`store.host_time.Settled`), as upkeep last knew it; 0 before its first pass."""
+        """The time used for deletions (`store.host_time.Settled`), as of the last maintenance; 0 before it."""
         return self._upkeep.settled_ns
 
     @property
     def is_clock_believed(self) -> bool:
-        """Whether the host's time is the one to delete by."""
+        """Whether the host's time is used for deletions."""
         return self._upkeep.is_clock_believed
 
     def observe(self, observer: Callable[[str, float], None]) -> None:
-        """Have `observer` told of each "flush" and "compaction", and how many seconds it took. In upkeep's thread."""
+        """Set the function that is called after each "flush" and "compaction" with its duration in seconds.
+
+        It is called in the thread that maintains.
+        """
         self._upkeep.observe = observer
 
     def table_bytes(self) -> int:
-        """What the memory tier takes."""
+        """The size of the memory tier in bytes."""
         return self._backend.duck.table_bytes()
 
     def advanced(self) -> Mapping[str, int]:
-        """By partition, up to where every record is applied."""
+        """Partition → the offset up to which every record is applied."""
         return self._progress.advanced()
 
     def all_tables(self) -> list[Table]:
-        """The tables that are open now."""
+        """The open tables."""
         return self.tables.all()
 
     def opened(self, table: TableId) -> Table | None:
-        """The table, if it is open."""
+        """The table if it is open, else None."""
         return self.tables.find(table)
 
     def to_read(self, table: TableId) -> Table:
-        """The table, opened if it is not yet. Raises UnknownDatabase, UnknownTable."""
+        """The table, opened if necessary. Raises UnknownDatabase, UnknownTable."""
         return self.tables.to_read(table)
 
     def pin(self, request: TailRequest, version: Version | None) -> PinnedRows:
-        """Its rows, to be read beside the version that is asked about; see `tails`. Raises Behind."""
+        """Pin its rows beyond the requested version, for a query in this process; see `tails`. Raises Behind."""
         return tails.pin(self.tables, self.own_partition, request, version)
 
     def tail(self, request: TailRequest) -> TailReply:
-        """What it has beyond the request's position: see `tails`. Raises Behind."""
+        """Its rows beyond the requested positions, for a query of another worker; see `tails`. Raises Behind."""
         return tails.tail(self.tables, self.own_partition, request)

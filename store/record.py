@@ -1,12 +1,12 @@
-"""The nouns that travel: what a record is, which series it belongs to, and batches of records of one table.
+"""The data types that the packages exchange: records, series, and batches of records of one table.
 
-A *record* is one reading after normalising: the dimensions that say who measured, a measure name, a time, a version,
-and one or more measures. Its identity is (dimensions, measure name, time), as in Amazon Timestream. A *series* is what
-a record has without its time: table + dimensions + measure name. Past the gateway records move only in batches, and a
-row names its series by a small integer, so that rules and store keep their state in numpy arrays over series ids.
+A *record* is one normalised reading: dimensions that identify the source, a measure name, a time, a version, and one or
+more measures. Its identity is (dimensions, measure name, time), as in Amazon Timestream. A *series* is the identity
+without the time: table + dimensions + measure name. Behind the gateway records are handled only in batches, and a row
+refers to its series by a small integer, so that rules and store keep their state in numpy arrays over series ids.
 
-Nothing here does I/O or reads a clock. Series ids mean something only inside one process: whatever is written to disk
-names a series by its dimensions and measure name.
+This module does no I/O and reads no clock. Series ids are valid only within one process: data on disk identifies a
+series by its dimensions and measure name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_ACCOUNT = "default"
 
 
 class MeasureType(enum.StrEnum):
-    """The type of a measure's values, under the names Timestream gives them."""
+    """The type of a measure's values, with Timestream's names."""
 
     DOUBLE = "double"
     BIGINT = "bigint"
@@ -37,7 +37,7 @@ class MeasureType(enum.StrEnum):
 
     @property
     def arrow(self) -> pa.DataType:
-        """The Arrow type in which the values of such a measure travel."""
+        """The Arrow type of the values of such a measure in batches."""
         return _ARROW_TYPES[self]
 
 
@@ -52,7 +52,7 @@ _ARROW_TYPES = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableId:
-    """Where a table is: account ▸ database ▸ table."""
+    """The full name of a table: account ▸ database ▸ table."""
 
     account: str
     database: str
@@ -63,12 +63,12 @@ class TableId:
 
 
 Dimensions: TypeAlias = tuple[tuple[str, str], ...]
-"""Dimensions of a series as (name, value) pairs, sorted by name; a dimension that is absent is not in it."""
+"""Dimensions of a series as (name, value) pairs, sorted by name; absent dimensions are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
-    """What makes a series within its table: equal keys are one series."""
+    """The identity of a series within its table."""
 
     dimensions: Dimensions
     measure_name: str
@@ -76,27 +76,27 @@ class SeriesKey:
 
 @dataclass(slots=True)
 class SeriesIndex:
-    """The series of one table: key ↔ id, ids dense from 0 in the order first seen; only ever grows.
+    """The series of one table: key ↔ id. Ids are dense from 0, in the order of first appearance; the index only grows.
 
-    Written by the worker's event loop alone. Other threads may read: an id handed out stays valid, lists only grow.
+    Only the worker's event loop writes to it. Other threads may read, because ids stay valid and lists only grow.
     """
 
     table: TableId
     keys: list[SeriesKey] = field(default_factory=list)
     zones: list[str | None] = field(default_factory=list)
-    retyped: int = 0  # how often what its columns are was changed: what was derived from their types is stale then
-    rezoned: int = 0  # how often a known series changed its zone: what was derived from `zones` is stale then
+    retyped: int = 0  # how often the columns of the table changed: everything derived from their types is stale then
+    rezoned: int = 0  # how often a known series changed its zone: everything derived from `zones` is stale then
     _ids: dict[SeriesKey, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def id_of(self, key: SeriesKey, zone: str | None = None) -> int:
-        """The id of `key`, made on first sight. `zone` is the zone's name where the table has zones."""
+        """The id of `key`, a new one at its first appearance. `zone` is the name of the zone, if it has one."""
         series = self._ids.get(key)
         if series is None:
             self.zones.append(zone)
-            self.keys.append(key)  # last: who reads in another thread goes by the number of keys
+            self.keys.append(key)  # last, because readers in other threads rely on the number of keys
             series = self._ids[key] = len(self.keys) - 1
         elif zone is not None and self.zones[series] != zone:
             self.zones[series] = zone
@@ -104,7 +104,7 @@ class SeriesIndex:
         return series
 
     def find(self, key: SeriesKey) -> int | None:
-        """The id of `key`, or None if it has not been seen."""
+        """The id of `key`; None if it is unknown."""
         return self._ids.get(key)
 
 
@@ -115,35 +115,34 @@ class SeriesRegistry:
     _tables: dict[TableId, SeriesIndex] = field(default_factory=dict)
 
     def of(self, table: TableId) -> SeriesIndex:
-        """The index of `table`, made on first use."""
+        """The index of `table`, created at its first use."""
         index = self._tables.get(table)
-        # `setdefault` is atomic: a query may open a new table while normalise meets it
+        # `setdefault` is atomic: a query may open a new table while normalise does
         return index if index is not None else self._tables.setdefault(table, SeriesIndex(table))
 
     def holds(self, index: SeriesIndex) -> bool:
-        """Whether this is the index of its table still; not after that was deleted."""
+        """Whether this is still the index of its table; False after the table was deleted."""
         return self._tables.get(index.table) is index
 
     def drop(self, table: TableId) -> None:
-        """Forget a deleted table; a table made anew under its name starts with no series."""
+        """Remove a deleted table; a new table with the same name starts without series."""
         self._tables.pop(table, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordBatch:
-    """Records of one table, in log order. All arrays have one length, n ≥ 1.
+    """Records of one table, in log order. All arrays have the same length n ≥ 1.
 
     series      int32    id in `index`
     time_ns     int64    event time, nanoseconds UTC
-    version     int64    ≥ 1; of MQTT records always 1
+    version     int64    ≥ 1; always 1 for MQTT records
     offset      int64    offset of each record's frame in `partition`, not decreasing
-    arrival_ns  int64    when the gateway took it in
-    measures    an Arrow array per measure name, of the type that `types` names; null where the record lacks the
+    arrival_ns  int64    when the gateway received it
+    measures    an Arrow array per measure name, of the type that `types` names; null if the record does not have the
                 measure. A single-measure record (Timestream) has its value under "measure_value::<type>".
-    by_version  whether Timestream's version rules decide between two records of one key (WriteRecords); otherwise the
-                rows are merged by measure, and of one measure the later offset wins (MQTT)
-    again       whether these were dead letters and are put through again: they keep their first arrival stamp, which is
-                older than their place in the log
+    by_version  whether Timestream's version rules apply to two records with the same key (WriteRecords); otherwise the
+                rows are merged by measure, and for each measure the later offset wins (MQTT)
+    again       whether these are replayed dead letters: they keep their first arrival time, older than their offset
     """
 
     index: SeriesIndex
@@ -160,14 +159,14 @@ class RecordBatch:
 
     @property
     def table(self) -> TableId:
-        """The table all these records go to."""
+        """The table of all these records."""
         return self.index.table
 
     def __len__(self) -> int:
         return len(self.time_ns)
 
     def take(self, rows: npt.NDArray[np.intp] | Sequence[int]) -> RecordBatch:
-        """The batch of these rows (indices or positions in ascending order)."""
+        """The batch of these rows (indices in ascending order)."""
         indices = np.asarray(rows, dtype=np.intp)
         arrow = pa.array(indices)
         return RecordBatch(
@@ -189,11 +188,11 @@ class Outcome(enum.IntEnum):
     """What the store did with one record."""
 
     NEW = 0
-    SAME = 1  # the key was there with the same values (and version): nothing changed
-    REPLACED = 2  # the key was there; this record's values stand now (MQTT: of the measures that it has)
-    REJECTED = 3  # version rules: a higher version, or the same one with other values, is stored; or it does not fit
-    SKIPPED = 4  # the table's own position covers this offset already: a replay
-    MERGED = 5  # MQTT: the key was there without some of this record's measures; they were added, and none changed
+    SAME = 1  # the key existed with the same values (and version): nothing changed
+    REPLACED = 2  # the key existed; this record's values replaced the stored ones (MQTT: of the measures that it has)
+    REJECTED = 3  # version rules: a higher version, or the same with other values, is stored; or it does not fit
+    SKIPPED = 4  # the table's own position already covers this offset: a replay
+    MERGED = 5  # MQTT: the key existed without some of this record's measures; they were added, and no value changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +200,8 @@ class Applied:
     """What the store did with each record of a batch.
 
     outcomes          uint8   an `Outcome` per record
-    existing_version  int64   of records rejected by version the one that stands; else 0: the table cannot hold it
+    existing_version  int64   the stored version, of records rejected by version rules; else 0 (of rejected records: the
+                              table cannot hold them)
     """
 
     outcomes: npt.NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Numbers that order a table's rows of one partition: the frame's offset, then the row's place in the frame."""
+"""Numbers that order a table's rows of one partition: first the offset of the frame, then the position in the frame."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import numpy as np
 
 from store.record import Int64s
 
-OFFSET_BITS = 20  # a sequence is offset << OFFSET_BITS | place
+OFFSET_BITS = 20  # a sequence is offset << OFFSET_BITS | position in the frame
 
 
 class Sequencer:
-    """Numbers batches as they come; a frame's rows may come in several, one after the other."""
+    """Numbers the rows of batches in log order; the rows of a frame may arrive in several successive batches."""
 
     def __init__(self) -> None:
-        self._frame: dict[str, tuple[int, int]] = {}  # by partition: the last offset, and its rows so far
-        self._before: tuple[int, int] = (-1, 0)  # what that was before the last batch
+        self._frame: dict[str, tuple[int, int]] = {}  # partition → the last offset, and its number of rows so far
+        self._before: tuple[int, int] = (-1, 0)  # the entry of the last batch's partition before that batch
 
     def number(self, partition: str, offset: Int64s) -> Int64s:
-        """Per row of a batch, given their frames' offsets: the same in every replay."""
+        """The sequence of each row of a batch, given the offsets of their frames; the same in every replay."""
         starts = np.flatnonzero(np.concatenate(([True], offset[1:] != offset[:-1])))
         within = np.arange(len(offset)) - np.repeat(starts, np.diff(np.append(starts, len(offset))))
         last_offset, count = self._before = self._frame.get(partition, (-1, 0))
         if int(offset[0]) == last_offset:
             within[offset == last_offset] += count
         self._frame[partition] = (int(offset[-1]), int(within[-1]) + 1)
-        # More rows than there are numbers (tiny readings in large arrays) share the last: of two with one key there
-        # either may stand
+        # Rows beyond the available numbers (tiny readings in large arrays) share the last one: of two rows among them
+        # with the same key, either may win
         return (offset << OFFSET_BITS) | np.minimum(within, (1 << OFFSET_BITS) - 1)
 
     def undo(self, partition: str) -> None:
-        """The last batch, of this partition, was not applied: it comes again."""
+        """Take back the numbers of the last batch, of this partition: it was not applied and will come again."""
         self._frame[partition] = self._before

@@ -1,12 +1,13 @@
 """The store: catalog ▸ account ▸ database ▸ table ▸ (memory tier, magnetic tier).
 
-One process has a `PartitionStore` for each partition of the log that it owns. What all workers share lies beside the
-Delta tables in `_streamgauge/`: the catalog, the numbers of the partitions, and what the owner of each partition saves
-for its successor. Who owns which partition is decided elsewhere; two that believe it of one partition do no harm, since
-a commit says which position it goes on from, and one of them is told `Fenced`.
+One process has a `PartitionStore` for each partition of the log that it owns. Everything common to all workers is in
+`_streamgauge/` in the magnetic tier: the catalog, the numbers of the partitions, and the state that the owner of each
+partition saves for the next owner. Other code decides who owns which partition. If two workers believe that they own
+the same one, no data is damaged: a commit names the position that it continues from, so that one of them fails with
+`Fenced`.
 
-A query on any worker reads the newest version of a table and asks the owners of all partitions for their rows beyond
-it.
+A query on any worker reads the newest version of a table and requests the rows beyond it from the owners of all
+partitions.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from store.table.table import Table
 
 
 class Store:
-    """What one process has of the tables. Any thread, but each `PartitionStore` as its own documentation says."""
+    """The store of one process. Any thread may use it; for each `PartitionStore` its own documentation applies."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Store:
         self._stores: dict[str, PartitionStore] = {}
         self.catalog = Catalog(objects, templates, clock_ns, log_end, self._remove, is_sole_writer=is_sole_writer)
         self.catalog.number_partitions(self.partitions)
-        for deleted in self.catalog.buried_tables():  # their deletion may have been cut short
+        for deleted in self.catalog.buried_tables():  # their deletion may have been interrupted
             self.remove_files(deleted)
         self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._versions = Versions(lambda info: self.open_tier(info, self.partitions[0]))
@@ -82,14 +83,14 @@ class Store:
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         is_sole_writer: bool = False,
     ) -> Store:
-        """The store at `magnetic_url`, made if there is none.
+        """The store at `magnetic_url`, created if there is none.
 
-        `partitions` are all partitions of the log's readings, in order. `log_end` tells the next offset of each: a
-        table that is deleted takes with it what was acknowledged before. How old rows are is judged by `clock_ns`, the
-        host's time; what is done every so often goes by `monotonic_ns`. `is_sole_writer`: no other process writes to
-        these tables as long as this one has them open.
+        `partitions` are all partitions of the log's topic of readings, in order. `log_end` returns the next offset of
+        each: if a table is deleted, all records acknowledged before belong to the deleted table. `clock_ns` is the
+        host's time and is used for the age of rows; `monotonic_ns` is used for intervals. `is_sole_writer`: no other
+        process writes to these tables while this store is open.
 
-        Raises StoreFormatError if it is of another format, MagneticTierError.
+        Raises StoreFormatError if the data has another format or the catalog is lost, MagneticTierError.
         """
         magnetic = open_root(magnetic_url)
         objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.OBJECTS}", os.environ)
@@ -108,13 +109,14 @@ class Store:
         )
 
     def keep(self, partition: str) -> PartitionState:
-        """What the owner of `partition` leaves for its successor."""
+        """The saved state of `partition`, for its next owner."""
         return PartitionState(self.objects, partition)
 
     def take(self, partition: str, since: int | None = None) -> PartitionStore:
-        """The store of `partition`, to be fed from its `replay_from`. Blocks: reads what is kept of every table.
+        """Open the store of `partition`, which must then be given the log from its `replay_from`. Blocks while it loads
+        state.
 
-        `since` is the first offset that came under these `templates`: new units hold from there on.
+        `since` is the first offset written under these `templates`: changed units apply from there on.
 
         Raises MagneticTierError, StoreFormatError.
         """
@@ -130,10 +132,10 @@ class Store:
         return store
 
     def revoke(self, store: PartitionStore) -> None:
-        """Close the store of a partition that is another worker's now; what it has not flushed comes again from the
+        """Close the store of a partition that is revoked; the next owner reads rows that are not flushed again from the
         log.
 
-        Tails it is asked for from now on are refused.
+        Requests for its tails are refused from now on.
         """
         with self._lock:
             if self._stores.get(store.own_partition) is store:
@@ -141,16 +143,18 @@ class Store:
         store.close()
 
     def stores(self) -> list[PartitionStore]:
-        """The stores this process has."""
+        """The open stores of this process."""
         with self._lock:
             return list(self._stores.values())
 
     def snapshot(self, account: str, gather: Gather | None = None) -> Snapshot:
-        """A view of the account's tables for queries, whoever owns what. From any thread; close it.
+        """A view of the account's tables for queries, independent of the owners of partitions. Any thread; must be
+        closed.
 
-        `gather` gives the rows of each partition beyond a version: a `TailReply`, by asking `Store.tail` of
-        its owner, or, of a store of this process, what the call that it is given makes of that. It passes on `Behind`
-        of any of them, and raises (PartitionSilent, say) if an owner does not answer. None: this process has them all.
+        `gather` returns the rows of each partition beyond a version: a `TailReply` for a partition of another worker,
+        from `Store.tail` of its owner, or the result of its argument `pin` for a partition of this process. It passes
+        on `Behind`, and raises an error (PartitionSilent, for example) if an owner does not respond. None: this process
+        owns all partitions.
         """
         return Snapshot(
             account,
@@ -169,15 +173,15 @@ class Store:
             self.revoke(store)
         self.duck.close()
 
-    # What the stores of partitions have in common
+    # Used by the stores of all partitions
 
     def open_tier(self, info: TableInfo, own_partition: str) -> MagneticTier:
-        """The Delta table of `info`, to be written for `own_partition`."""
+        """The Delta table of `info`, opened for writing rows of `own_partition`."""
         folder = layout.table_folder(self._magnetic, info.table, info.incarnation)
         return MagneticTier(folder, self.catalog.partitions, own_partition)
 
     def all_tables(self) -> list[Table]:
-        """The tables of all stores."""
+        """The open tables of all stores."""
         return [table for store in self.stores() for table in store.all_tables()]
 
     def _remove(self, info: TableInfo) -> None:
@@ -186,7 +190,7 @@ class Store:
         self.remove_files(info)
 
     def remove_files(self, info: TableInfo) -> None:
-        """Remove the files of a deleted table, and what is kept of its series."""
+        """Remove the files of a deleted table, and the saved state of its series."""
         data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table()
         for partition in self.catalog.partitions:
             self.keep(partition).forget(layout.series_kind(info.table, info.incarnation))

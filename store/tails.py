@@ -1,4 +1,4 @@
-"""What the store of a partition has beyond the version that a query reads: for queries here, and on other workers."""
+"""The rows of a partition's store beyond the version that a query reads, for queries of this and of other workers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from store.table.table import Table
 
 
 def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailReply:
-    """What the store of the partition `own_partition` has beyond the request's position of it. From any thread; may
-    block.
+    """The rows of the store of `own_partition` beyond the requested position. Any thread; may block.
 
-    Raises Behind if it does not hold all of that any more, or knows another table of this name: the position is out of
-    date, or the catalog of one of the two.
+    Raises Behind if some of them are no longer in RAM, or if the store knows another table under this name: then the
+    requested position is outdated, or the catalog of one of the two workers is.
     """
     table, memory = _pin(tables, own_partition, request, None)
     cursor = table.cursor()
@@ -28,7 +27,7 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
         series = None if dimensions is None else [series_of(cursor, schema, memory, dimensions)]
         found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
     except QueryFailed as error:
-        raise (Behind(f"{table.id} was let go of meanwhile") if table.is_dropped else error) from error
+        raise (Behind(f"{table.id} was closed in the meantime") if table.is_dropped else error) from error
     finally:
         cursor.close()
         table.unpin(memory)
@@ -38,9 +37,9 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
 
 
 def pin(tables: OpenTables, own_partition: str, request: TailRequest, version: Version | None) -> PinnedRows:
-    """The rows of the store of the partition `own_partition`, to be read beside the version that is asked about.
+    """Pin the rows of the store of `own_partition` beyond the requested version, for a query in this process.
 
-    `version` is that, if it is known here. Raises Behind as `tail` does.
+    `version` is that version, if this process has it. Raises Behind as `tail` does.
     """
     return PinnedRows(own_partition, *_pin(tables, own_partition, request, version))
 
@@ -55,7 +54,9 @@ def _pin(
 
 
 def _is_ours(tables: OpenTables, table: Table, own_partition: str, asked: int) -> None:
-    """Raises Behind if the version has rows of our partition that we have not written: another worker's it is then."""
+    """Raises Behind if the version has rows of our partition that this store has not written: it has another owner
+    then.
+    """
     known = table.position_of(own_partition, at_least=asked)
     if asked > known:
         tables.is_fenced_by(f"position of {own_partition} is {asked} in {table.id} and {known} here")

@@ -1,7 +1,7 @@
-"""For tests, ours and others': a store of rows that is plainly right, and batches made from plain rows.
+"""For tests of this package and of others: a simple reference implementation of a table, and batches from plain rows.
 
-The oracle keeps a dictionary by key and follows the rules of `store.table.judge` and `store.table.merging` as the
-documents state them, written anew.
+The oracle is a dictionary by key. It implements the documented rules of `store.table.judge` and `store.table.merging`
+independently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from store.record import MeasureType, Outcome, RecordBatch, SeriesIndex, SeriesK
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record, plainly."""
+    """One record with plain Python values."""
 
     dimensions: tuple[tuple[str, str], ...]
     time_ns: int
@@ -27,7 +27,7 @@ class Row:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What identifies it."""
+        """The identity of the record."""
         return (self.dimensions, self.measure_name, self.time_ns)
 
 
@@ -42,7 +42,7 @@ _TYPES: dict[type, MeasureType] = {
 def batch_of(
     index: SeriesIndex, partition: str, offsets: Sequence[int], rows: Sequence[Row], *, by_version: bool = False
 ) -> RecordBatch:
-    """The batch of these rows, each with its offset."""
+    """The batch with these rows and their offsets."""
     types = {name: _TYPES[type(value)] for row in rows for name, value in row.values}
     return RecordBatch(
         index,
@@ -60,12 +60,12 @@ def batch_of(
 
 @dataclass(slots=True)
 class Oracle:
-    """The rows that must be in a table."""
+    """The rows that a table must have."""
 
     rows: dict[tuple[object, ...], Row] = field(default_factory=dict)
 
     def apply(self, row: Row, *, by_version: bool = False) -> Outcome:
-        """Take in one record."""
+        """Apply one record."""
         stands = self.rows.get(row.key)
         if stands is None:
             self.rows[row.key] = row

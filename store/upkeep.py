@@ -1,7 +1,7 @@
-"""What the maintaining thread does, one pass at a time: flush, seal, make room, merge, retain, vacuum, save positions.
+"""The maintenance of a store, one pass at a time: flush, seal, make room, compact, retain, vacuum, save positions.
 
-Every table with unflushed rows is flushed within `FLUSH_AFTER_NS`, so that no position lies more than 30 s or 600,000
-messages behind; the first flush of each comes at another moment, and so do all after it.
+Every table with unflushed rows is flushed within `FLUSH_AFTER_NS`, so that no position is more than 30 s or 600,000
+messages behind. The first flushes of the tables are spread over time, and so are all later ones.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ log = logging.getLogger(__name__)
 
 HOUR_NS = 3_600_000_000_000
 
-LOOK_EVERY_NS = 1_000_000_000  # for what other workers did
-MERGE_EVERY_NS = 10_000_000_000  # shared files are looked at; our own we know
+LOOK_EVERY_NS = 1_000_000_000  # for changes made by other workers
+MERGE_EVERY_NS = 10_000_000_000  # other workers may have added files; the store knows its own
 FLUSH_AFTER_NS = 25_000_000_000
-FLUSH_ROWS = 500_000  # of the whole store, since a table's first unflushed one
+FLUSH_ROWS = 500_000  # of the whole store, since the first unflushed row of a table
 FLUSH_BYTES = 64 * 1024 * 1024
-MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; with more, small ones share the pending rows
-COMMIT_EVERY_NS = 200_000_000  # then tables are committed in turn, five a second
+MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; if there are more, small ones share the pending rows
+COMMIT_EVERY_NS = 200_000_000  # tables are committed in turn then, five a second
 SMALL_BYTES = 1024 * 1024
 POSITIONS_EVERY_NS = 5_000_000_000
 CLEAN_EVERY_NS = 600_000_000_000
@@ -47,7 +47,7 @@ VACUUM_EVERY_NS = 1_200_000_000_000
 
 @dataclass(slots=True)
 class Upkeep:
-    """When what was done last."""
+    """Does what is due, and remembers when each kind of work was done last."""
 
     tables: OpenTables
     progress: LogProgress
@@ -55,18 +55,18 @@ class Upkeep:
     pending_rows: PendingRows
     room: MemoryRoom
     outage: Outage  # of the storage of the magnetic tier
-    clock_ns: Callable[[], int]  # the host's, which may be set: for how old something is
-    monotonic_ns: Callable[[], int]  # for how long ago something was done
-    observe: Callable[[str, float], None] = lambda _work, _took_s: None  # is told "flush" and "compaction", in seconds
+    clock_ns: Callable[[], int]  # the host's clock, which may be changed: for the age of data
+    monotonic_ns: Callable[[], int]  # for intervals
+    observe: Callable[[str, float], None] = lambda _work, _took_s: None  # called with its kind and seconds
     _pending_saved_ns: int = 0
     _pending_saved_rows: int = 0
     _saved_ns: int = 0
     _done_ns: dict[tuple[str, Table | None], int] = field(default_factory=dict)
-    settled_ns: int = 0  # the time to delete by, see `store.host_time`
+    settled_ns: int = 0  # the time used for deletions, see `store.host_time`
     _settled: Settled | None = None
 
     def run(self) -> None:
-        """One pass over what is due."""
+        """Do everything that is due, once."""
         self._look_at_clock()
         if self._is_due("look", None, LOOK_EVERY_NS):
             self.tables.drop_deleted()
@@ -92,7 +92,7 @@ class Upkeep:
 
     @property
     def is_clock_believed(self) -> bool:
-        """Whether the host's time is the one to delete by."""
+        """Whether the host's time is used for deletions."""
         return self._settled is None or not self._settled.is_waiting
 
     def _look_at_clock(self) -> None:
@@ -102,14 +102,14 @@ class Upkeep:
         self.settled_ns = self._settled.now_ns(wall_ns, self.monotonic_ns())
         if was_believed and not self.is_clock_believed and is_set(self.settled_ns):
             log.warning(
-                "the host's clock is %.1f h later than what the store knew: if that is wrong, set it right; nothing is "
-                "deleted for its age by it before it has stood for %d h",
+                "the host's clock is %.1f h later than the store expected: correct it if it is wrong; no row is "
+                "deleted because of its age until the clock has been stable for %d h",
                 (wall_ns - self.settled_ns) / HOUR_NS,
                 SETTLES_AFTER_NS // HOUR_NS,
             )
 
     def _look_after(self, table: Table) -> None:
-        """Merge, retain and vacuum; of shared files what falls to us."""
+        """Compact, retain and vacuum; shared files only if this store is the compaction leader."""
         self.compact(table)
         is_compaction_leader = self.tables.is_compaction_leader_of(table)
         if self._is_due("retain", table, RETAIN_EVERY_NS):
@@ -120,7 +120,7 @@ class Upkeep:
             table.vacuum(self.monotonic_ns())
 
     def flush_all(self) -> None:
-        """Make everything durable that is applied and advanced: at the end, when moments count."""
+        """Make everything durable that is applied and advanced, in a stop with little time."""
         if self._waiting_beside() > MOST_FLUSHED_ALONE:
             self._save_pending_rows()
         else:
@@ -129,11 +129,11 @@ class Upkeep:
         self.save_positions()
 
     def _waiting_beside(self) -> int:
-        """How many tables of the process have rows to flush: what few stores may commit alone is too much for many."""
+        """The number of tables of the process with unflushed rows: the limit for single commits is per process."""
         return len(_waiting(self.tables.beside()))
 
     def _flush_in_turn(self, waiting: list[tuple[Table, Pending]], turn_ns: int) -> list[bool]:
-        """Save the rows of all in the pending rows, and commit those that have grown or waited their turn."""
+        """Save the unflushed rows of all tables as pending rows, and commit large tables and those whose turn it is."""
         now_ns = self.monotonic_ns()
         flushed = [
             self.flush(table)
@@ -148,13 +148,13 @@ class Upkeep:
         return flushed
 
     def _save_pending_rows(self) -> None:
-        # Before deletions are looked for: what is deleted later is deleted with all records up to here. And before
-        # tables are: no row up to here is left out.
+        # Before looking for deletions, since a later deletion includes all records up to here; and before looking at
+        # the tables, so that no row up to here is missing.
         advanced = self.progress.advanced()
         self.tables.drop_deleted(now=True)
         waiting = [table for table, _ in _waiting(self.tables.all())]
-        # In a replay, what was saved last reaches further: it stands, and its rows, in RAM again, are not to be applied
-        # anew, as they would be by a table that takes itself for saved up to here only.
+        # In a replay the last saved position is higher: then it remains valid, and its rows, in RAM again, must not be
+        # applied again, as a table would do that counts itself as saved only up to here.
         saved_to = ((partition, offset) for table in waiting for partition, offset in table.saved_to.items())
         if self.tables.is_fenced or any(offset > advanced.get(partition, -1) for partition, offset in saved_to):
             return
@@ -165,7 +165,7 @@ class Upkeep:
                 table.is_saved(entry.positions)
 
     def flush(self, table: Table) -> bool:
-        """Commit the unflushed rows of `table`; whether there were any."""
+        """Commit the unflushed rows of `table`; returns whether there were any."""
         advanced, rows = self.progress.advanced(), self.progress.rows
         is_there = functools.partial(self.tables.is_there, table)
         began_s = time.perf_counter()
@@ -175,9 +175,11 @@ class Upkeep:
         return bool(flushed)
 
     def _attempt(self, table: Table, work: Callable[[], T]) -> T | None:
-        """What `work` on the table's files returns; None if another worker came before, or if storage is away.
+        """The result of `work` on the table's files; None if another worker was faster, or if the storage does not
+        respond.
 
-        Another may have deleted the table, removed the same files, or become the owner of the partition: that stops us.
+        Another worker may have deleted the table, removed the same files, or become the owner of the partition, which
+        fences this store.
         """
         if self.tables.is_fenced or self.outage.is_waiting(self.monotonic_ns()):
             return None
@@ -200,10 +202,10 @@ class Upkeep:
         return None
 
     def save_positions(self) -> None:
-        """Raise the low watermarks to what is durable now."""
-        # `advanced` is read first: rows applied while the tables are looked at come after it
+        """Raise the low watermarks to everything that is durable now."""
+        # `advanced` is read first: rows applied while the tables are examined have higher offsets
         low_watermarks = {partition: offset + 1 for partition, offset in self.progress.advanced().items()}
-        # and then what was deleted: a record that came to a table which is another by now must be read again
+        # then deletions: a record that was applied to a table which has since been replaced must be read again
         self.tables.drop_deleted(now=True)
         if self.tables.is_fenced:
             return
@@ -215,7 +217,7 @@ class Upkeep:
             self.positions.save(low_watermarks)
 
     def compact(self, table: Table) -> None:
-        """Merge what is to be merged, and clean superseded rows out now and then."""
+        """Merge the files that are to be merged, and remove superseded rows from files now and then."""
         is_compaction_leader = self.tables.is_compaction_leader_of(table)
         is_to_clean = table.has_superseded and self._is_due("clean", table, CLEAN_EVERY_NS)
         if is_to_clean or (is_compaction_leader and self._is_due("merge", table, MERGE_EVERY_NS)):
@@ -242,7 +244,7 @@ class Upkeep:
         )
 
     def _keep_under_limit(self, tables: list[Table]) -> None:
-        """Drop what the magnetic tier has; where that is not enough, flush and seal the table with most to seal."""
+        """Evict committed rows; if that is not enough, flush and seal the table with the most unsealed bytes."""
         for _ in range(len(tables) + 1):
             self.room.make(self.tables.beside())
             if not self.room.is_over:
@@ -264,5 +266,5 @@ class Upkeep:
 
 
 def _waiting(tables: Iterable[Table]) -> list[tuple[Table, Pending]]:
-    """Those that have rows to flush, and what these are."""
+    """The tables with unflushed rows, and a description of these rows."""
     return [(table, pending) for table in tables if (pending := table.pending()) is not None]

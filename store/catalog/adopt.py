@@ -1,8 +1,8 @@
-"""What the configuration says of a table's columns, taken up where the table has something else. Pure.
+"""Applies the configuration to the columns of a table, where they differ. Pure.
 
-The configuration wins over what was seen: a measure whose rows have another type is of the configured one from now on,
-a measure that the configuration makes a dimension is one, and a dimension that it names no more makes room for a
-measure of its name. A new unit holds from the first offset that is not applied yet; older rows keep theirs.
+The configuration overrides earlier data: a measure whose rows have another type has the configured type from now on, a
+measure that is configured as a dimension becomes one, and the name of a dimension that is no longer configured is free
+for a measure. A new unit applies from the first offset that is not applied yet; older rows keep their unit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ RETYPES = (MeasureType.DOUBLE, MeasureType.BIGINT, MeasureType.BOOLEAN, MeasureT
 
 
 class CannotRetype(RequestError):
-    """The measure cannot have that type, or have had that unit; the message says why, and what to do."""
+    """The measure cannot have that type, or cannot have had that unit; the message contains the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The decisions of now, and what to tell of those that are new."""
+    """The current decisions, and the messages about new ones."""
 
     changes: ColumnChanges
     told: tuple[str, ...] = ()
@@ -37,10 +37,10 @@ class Adopted:
 def adopt(
     info: TableInfo, columns: Columns, covered: Mapping[str, int], others: tuple[str, ...], now_ns: int
 ) -> Adopted:
-    """What holds for a table that has `columns` in its rows.
+    """The decisions for a table whose rows have `columns`.
 
-    `covered` tells, by each partition that is ours, the last offset of which every row came under what held before;
-    `others` are the partitions of other workers, who tell of theirs.
+    `covered` contains, for each partition of this process, the last offset of which all rows were written under the
+    earlier configuration; `others` are the partitions of other workers, which decide for theirs.
     """
     settings, changes = info.settings, info.changes
     if not settings.from_config:
@@ -73,7 +73,9 @@ def adopt(
 def retyped(
     info: TableInfo, columns: Columns, name: str, kind: MeasureType, now_ns: int, why: str | None = None
 ) -> Adopted:
-    """What holds once the measure `name` is of this type; without `why` an operator asked. Raises CannotRetype."""
+    """The decisions once the measure `name` has this type; without `why`, an operator requested it. Raises
+    CannotRetype.
+    """
     found = present_type(name, columns, info.changes)
     where = f"{info.table.database}.{info.table.table}"
     if kind not in RETYPES:
@@ -103,7 +105,7 @@ def retyped(
 
 
 def reunited(info: TableInfo, name: str, unit: str, now_ns: int) -> Adopted:
-    """What holds once it is known that older values of the measure were in `unit`. Raises CannotRetype."""
+    """The decisions once it is known that older values of the measure were in `unit`. Raises CannotRetype."""
     where = f"{info.table.database}.{info.table.table}"
     if unit not in known_units():
         raise CannotRetype(f"{unit!r} is not a unit known here; known: {' '.join(known_units())}")
@@ -132,10 +134,10 @@ def present_type(name: str, columns: Columns, changes: ColumnChanges) -> Measure
 def _eras(
     changes: ColumnChanges, now: Units, covered: Mapping[str, int], others: tuple[str, ...]
 ) -> Mapping[str, Eras]:
-    """The eras, with a new one in each of our partitions whose last units are not those of now."""
+    """The eras, with a new one for each partition of this process whose last units differ from the current ones."""
     eras = dict(changes.eras)
     if any(now[name] != unit for name, unit in changes.units.items()):
-        for partition in (*covered, *others):  # of the others' partitions their owners tell
+        for partition in (*covered, *others):  # other owners add the new eras of their partitions
             eras.setdefault(partition, ((0, changes.units),))
     for partition, offset in covered.items():
         last = eras.get(partition)
@@ -146,7 +148,7 @@ def _eras(
 
 
 def _was_both(name: str, changes: ColumnChanges, columns: Columns) -> bool:
-    """Whether it has been a dimension of the configuration all along: a measure of its name is another's."""
+    """Whether it was already a configured dimension: then a measure of its name has another source."""
     return name in (changes.dimensions or ()) and name in columns.dimensions
 
 

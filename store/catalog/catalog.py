@@ -1,12 +1,12 @@
-"""What there is: accounts ▸ databases ▸ tables, with each table's settings and birth.
+"""The catalog: accounts ▸ databases ▸ tables, with the settings and the birth of each table.
 
-Every change is durable before the call that made it returns. An account comes to be with its first database. A table
-of the configuration is a template: it comes to be in an account with the first write there, and takes its settings
-anew from the configuration at every start. What may be done is decided by `store.catalog.document`.
+Every change is durable before the call returns. An account is created by its first database. A table of the
+configuration is a template: it is created in an account by the first write, and gets its settings from the
+configuration again at every start. `store.catalog.document` decides which changes are allowed.
 
-Several workers share the catalog. Who loses the race for its next version loads the winner's and decides again, so of
-two who make one table at once one is told that it exists. What others have changed is seen within a second; whatever
-seems not to be there is looked for at once.
+Several workers share the catalog. If two of them save the next version at the same time, the slower one loads the
+version of the other and decides again: if both create the same table, one of them gets TableExists. Changes by other
+workers are visible within a second; if something seems to be missing, the newest version is read at once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ REFRESH_EVERY_S = 1.0
 
 
 class Catalog:
-    """The catalog of all workers on one magnetic tier. Any thread; a miss, and every change, waits for the objects."""
+    """The catalog of all workers on one magnetic tier. Any thread; a miss and every change wait for the storage."""
 
     def __init__(
         self,
@@ -60,9 +60,11 @@ class Catalog:
         *,
         is_sole_writer: bool = False,
     ) -> None:
-        """Load it. `log_end` tells the next offset of each partition; `deleted` removes a table's files.
+        """Load the catalog. `log_end` returns the next offset of each partition; `deleted` removes a table's files.
 
-        `is_sole_writer`: no other process changes it, so it is never loaded again.
+        `is_sole_writer`: no other process changes the catalog, so it is never loaded again.
+
+        Raises StoreFormatError if it is damaged, MagneticTierError.
         """
         self._versions = CatalogVersions(objects)
         self._templates = templates
@@ -75,7 +77,7 @@ class Catalog:
         self._refreshed_s = time.monotonic()
 
     def refresh(self, *, now: bool = False) -> None:
-        """Take in what others have changed: `now`, or if that has not been done for a second."""
+        """Load changes by other workers: if `now`, or if the last time was more than a second ago."""
         if self._is_sole_writer or (not now and time.monotonic() - self._refreshed_s < REFRESH_EVERY_S):
             return
         with self._lock:
@@ -88,17 +90,17 @@ class Catalog:
 
     @property
     def partitions(self) -> Sequence[str]:
-        """Every partition there has been, by its number."""
+        """All partitions that have ever existed, in the order of their numbers."""
         return self._document.partitions
 
     def number_partitions(self, partitions: Sequence[str]) -> None:
-        """Give each partition that has none yet a number, for everybody."""
+        """Assign numbers to partitions that have none, for all workers."""
         self._change(lambda document: document.number_partitions(partitions))
 
     # Reading
 
     def databases(self, account: str) -> list[DatabaseInfo]:
-        """The account's databases by name; what others made in the last second may be missing."""
+        """The account's databases by name; databases that other workers created in the last second may be missing."""
         self.refresh()
         found = [database for (owner, _), database in self._document.databases.items() if owner == account]
         return sorted(found, key=lambda database: database.name)
@@ -113,7 +115,7 @@ class Catalog:
     def tables(self, account: str, database: str | None = None) -> list[TableInfo]:
         """The tables of a database, or of all the account's databases, by name. Raises UnknownDatabase.
 
-        What others made in the last second may be missing.
+        Tables that other workers created in the last second may be missing.
         """
         self.refresh()
         if database is not None:
@@ -140,33 +142,33 @@ class Catalog:
         return info
 
     def known(self, table: TableId) -> TableInfo | None:
-        """The table as of the last refresh, or None; asks nobody."""
+        """The table as of the last refresh, or None; reads nothing."""
         return self._document.tables.get(table)
 
     def buried_to(self, table: TableId) -> Mapping[str, int]:
-        """Of a deleted table: the last offset per partition that was its, as of the last refresh."""
+        """The last offset per partition that belonged to a deleted table, as of the last refresh."""
         buried = self._document.buried.get(table)
         return {} if buried is None else buried.born
 
     def buried_tables(self) -> list[TableInfo]:
-        """Tables that were deleted last under their names, for their files to be removed if that was cut short."""
+        """The last deleted table of each name; if its deletion was interrupted, its files must be removed."""
         return [
             TableInfo(table, TableSettings(), 0, 0, buried.born, buried.incarnation)
             for table, buried in self._document.buried.items()
         ]
 
     def now_ns(self) -> int:
-        """The time, by the store's clock."""
+        """The current time of the store's clock."""
         return self._clock_ns()
 
     # Changing
 
     def create_database(self, account: str, name: str, said: Said | None = None) -> DatabaseInfo:
-        """Make a database. Raises DatabaseExists."""
+        """Create a database. Raises DatabaseExists."""
         return self._change(lambda document: document.create_database(account, name, self._clock_ns(), said))
 
     def update_database(self, account: str, name: str, change: Callable[[Said], Said]) -> DatabaseInfo:
-        """Change what is said of a database. Raises UnknownDatabase, and what `change` raises."""
+        """Change the `said` of a database. Raises UnknownDatabase, and everything that `change` raises."""
         return self._change(lambda document: document.update_database(account, name, change, self._clock_ns()))
 
     def delete_database(self, account: str, name: str) -> None:
@@ -174,15 +176,15 @@ class Catalog:
         self._change(lambda document: document.delete_database(account, name))
 
     def create_table(self, table: TableId, settings: TableSettings, said: Said | None = None) -> TableInfo:
-        """Make a table. Raises UnknownDatabase, TableExists."""
+        """Create a table. Raises UnknownDatabase, TableExists."""
         return self._change(lambda document: document.create_table(table, settings, self._clock_ns(), said))
 
     def say_of_table(self, table: TableId, change: Callable[[Said], Said]) -> TableInfo:
-        """Change what is said of a table. Raises UnknownDatabase, UnknownTable, and what `change` raises."""
+        """Change the `said` of a table. Raises UnknownDatabase, UnknownTable, and everything that `change` raises."""
         return self._change(lambda document: document.say_of_table(table, change, self._clock_ns()))
 
     def keep_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
-        """What measure names of a table are (`TableInfo.shapes`), with these for names that had none."""
+        """Save shapes (`TableInfo.shapes`) of measure names that have none; returns the shapes of all."""
         return self._change(lambda document: document.keep_shapes(table, shapes))
 
     def update_table(self, table: TableId, settings: TableSettings) -> TableInfo:
@@ -190,18 +192,18 @@ class Catalog:
         return self._change(lambda document: document.update_table(table, settings, self._clock_ns()))
 
     def change_columns(self, decide: Mapping[TableId, Callable[[TableInfo], ColumnChanges]]) -> None:
-        """Decide about tables' columns, given what was decided before; not of tables that are not there any more."""
+        """Apply decisions about columns, each based on the current decisions; ignores tables that no longer exist."""
         self._change(lambda document: document.change_columns(decide, self._clock_ns()))
 
     def delete_table(self, table: TableId) -> None:
-        """Delete a table and all its rows, those other workers have in RAM too. Raises UnknownDatabase, UnknownTable.
+        """Delete a table and all its rows, also those in RAM of other workers. Raises UnknownDatabase, UnknownTable.
 
-        A table made anew under the name has a folder of its own, so it need not wait for the files to go.
+        A new table with the same name has its own folder, so it need not wait until the files are removed.
         """
         self._deleted(self._change(lambda document: document.delete_table(table, self._acknowledged())))
 
     def ensure(self, table: TableId) -> TableInfo | None:
-        """The table, made from its template if it has one and is not there yet; None if there is neither."""
+        """The table, created from its template if necessary; None if it does not exist and has no template."""
         info = self.find(table)
         settings = self._templates.get((table.database, table.table))
         if info is not None or settings is None:
@@ -209,9 +211,9 @@ class Catalog:
         return self._change(lambda document: document.ensure(table, settings, self._clock_ns()))
 
     def _change(self, decide: Callable[[Document], T]) -> T:
-        """What `decide` says of the newest document, once the document it leaves is durable."""
+        """Apply `decide` to the newest document; returns its result when the changed document is durable."""
         with self._lock:
-            self.refresh(now=True)  # what it refuses, it refuses for what is there now
+            self.refresh(now=True)  # so that an error applies to the current state
             while True:
                 document = self._document.copy()
                 decided = decide(document)

@@ -1,9 +1,9 @@
-"""What has been decided about the columns of a table since it was made: part of the catalog. Pure.
+"""Decisions about the columns of a table since its creation: part of the catalog. Pure.
 
-Nothing that is stored is ever rewritten for it: `store.catalog.present` reads older rows as what is decided here.
+Stored rows are never rewritten for a decision: `store.catalog.present` converts older rows when they are read.
 
-Units belong to places in the log. Per partition, `eras` tells from which offset on rows have which units; a measure
-that an era does not name has no known unit there. A table whose units never changed has no eras.
+Units depend on the position in the log. For each partition, `eras` contains the offsets from which rows have which
+units; a measure that is missing in an era has no known unit there. A table whose units never changed has no eras.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Eras: TypeAlias = tuple[tuple[int, Units], ...]
 class ColumnChanges:
     """Decisions by name.
 
-    roles       what a name is now, where its first column does not say it: "dimension", "measure" (of the type that
-                came first), or the type of a measure
+    roles       the present role of a name, if it differs from its first column: "dimension", "measure" (of its first
+                type), or the type of a measure
     since_ns    when that was decided
-    dimensions  the dimensions that the configuration names, as they were taken up last; None: not known
-    units       the unit of each measure, as they were taken up last
+    dimensions  the dimensions of the configuration, as last adopted; None: not known
+    units       the unit of each measure, as last adopted
     eras        by partition
-    texts       measures that are text though nobody configured it: none of them is given up for a number
-    asked       measures whose type an operator asked for: it counts as if it were configured
+    texts       measures that remain text without being configured: they never become numbers automatically
+    asked       measures whose type an operator requested: it counts like a configured one
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -42,16 +42,16 @@ class ColumnChanges:
     asked: tuple[str, ...] = ()
 
     def type_of(self, name: str) -> MeasureType | None:
-        """The type that was decided for the measure `name`, if one was."""
+        """The type that was decided for the measure `name`, if any."""
         role = self.roles.get(name)
         return None if role in {None, DIMENSION, MEASURE} else MeasureType(role)
 
     def with_texts(self, measures: Iterable[str]) -> ColumnChanges:
-        """These, and that the measures are text for good."""
+        """These decisions, and that the measures remain text."""
         return replace(self, texts=tuple(dict.fromkeys((*self.texts, *measures))))
 
     def to_json(self) -> dict[str, Any]:
-        """As the catalog keeps it."""
+        """The form in the catalog."""
         return {
             "roles": dict(self.roles),
             "since_ns": dict(self.since_ns),
@@ -66,7 +66,7 @@ class ColumnChanges:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ColumnChanges:
-        """Back from the catalog. Raises KeyError, TypeError, ValueError."""
+        """Decode the form in the catalog. Raises KeyError, TypeError, ValueError."""
         for role in document["roles"].values():
             if role not in {DIMENSION, MEASURE}:
                 MeasureType(role)

@@ -1,9 +1,9 @@
-"""What a catalog holds, and what may be done to it. Pure: who keeps it, and where, is `store.catalog.catalog`'s.
+"""The content of a catalog, and its changes. Pure: `store.catalog.catalog` decides where it is stored.
 
-A table has a *birth*: per partition the last offset that belongs to an earlier table of its name, so that a replay of
-the log cannot bring a deleted table's rows back. Where several workers share a magnetic tier it also has an
-*incarnation*, 1 for the first table of its name: each has a folder of its own, so that whoever has not heard of a
-deletion yet writes where nobody reads.
+A table has a *birth*: for each partition the last offset that belongs to an earlier table of the same name, so that a
+replay of the log cannot restore rows of a deleted table. It also has an *incarnation*, 1 for the first table of its
+name: each incarnation has its own folder, so that a worker that does not know of a deletion yet writes to a folder that
+nobody reads.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ DEFAULT_MAGNETIC_RETENTION = timedelta(days=73_000)
 
 @dataclass(frozen=True, slots=True)
 class TableSettings:
-    """How long a table keeps its rows, what it accepts, and what its zones and units are.
+    """The retention of a table, what it accepts, and its zones and units.
 
-    types, dimensions  of a table of the configuration, which alone says them: the type of measures, and the names
-                       that are dimensions
+    types, dimensions  set only for tables of the configuration: the types of measures, and the names of dimensions
     """
 
     memory_retention: timedelta = DEFAULT_MEMORY_RETENTION
@@ -43,17 +42,18 @@ class TableSettings:
 
     @property
     def retention_ns(self) -> int:
-        """How old a row may grow: both retentions together."""
+        """The maximum age of a row: the sum of both retentions."""
         return duration_ns(self.memory_retention + self.magnetic_retention)
 
 
 Said: TypeAlias = Mapping[str, Any]
-"""What a client of Timestream's protocol said that has no effect here, to be given back: keys, tags, places."""
+"""Values from a client of Timestream's protocol that have no effect here and are returned to it: keys, tags, buckets.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseInfo:
-    """A database, when it was made and last changed."""
+    """A database, and when it was created and last changed."""
 
     account: str
     name: str
@@ -64,8 +64,9 @@ class DatabaseInfo:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table, its settings, when it was made and last changed; `born`: the last offset per partition before its
-    birth.
+    """A table, its settings, and when it was created and last changed.
+
+    born  the last offset per partition that does not belong to it: its records are after it
     """
 
     table: TableId
@@ -79,14 +80,14 @@ class TableInfo:
     shapes: Mapping[str, str] = field(default_factory=dict)  # measure name → the type of its single measure, or multi
 
     def is_same_table(self, other: TableInfo | None) -> bool:
-        """Whether `other` is this table, perhaps with other settings, and not one made anew under its name."""
+        """Whether `other` is this table, perhaps with other settings, and not a later table with the same name."""
         mine = (self.table, self.incarnation, self.created_ns)
         return other is not None and mine == (other.table, other.incarnation, other.created_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class Buried:
-    """A deleted table: what of each partition was applied by then, and which incarnation it was."""
+    """A deleted table: the last offset of each partition that belonged to it, and its incarnation."""
 
     born: Mapping[str, int]
     incarnation: int = 1
@@ -94,15 +95,15 @@ class Buried:
 
 @dataclass(slots=True)
 class Document:
-    """The whole catalog at one moment. A change is made to a copy."""
+    """The whole catalog at one moment. Changes are made to a copy."""
 
     databases: dict[tuple[str, str], DatabaseInfo] = field(default_factory=dict)
     tables: dict[TableId, TableInfo] = field(default_factory=dict)
     buried: dict[TableId, Buried] = field(default_factory=dict)
-    partitions: list[str] = field(default_factory=list)  # by their numbers; only where workers share them
+    partitions: list[str] = field(default_factory=list)  # in the order of their numbers
 
     def copy(self) -> Document:
-        """One that can be changed."""
+        """A copy that can be changed."""
         return Document(dict(self.databases), dict(self.tables), dict(self.buried), list(self.partitions))
 
     def database(self, account: str, name: str) -> DatabaseInfo:
@@ -134,14 +135,14 @@ class Document:
     # Changes
 
     def create_database(self, account: str, name: str, now_ns: int, said: Said | None = None) -> DatabaseInfo:
-        """Make a database. Raises DatabaseExists."""
+        """Create a database. Raises DatabaseExists."""
         if (account, name) in self.databases:
             raise DatabaseExists(f"The database {name} already exists.")
         database = self.databases[account, name] = DatabaseInfo(account, name, now_ns, now_ns, said or {})
         return database
 
     def update_database(self, account: str, name: str, change: Callable[[Said], Said], now_ns: int) -> DatabaseInfo:
-        """Change what is said of a database. Raises UnknownDatabase, and what `change` raises."""
+        """Change the `said` of a database. Raises UnknownDatabase, and everything that `change` raises."""
         database = self.database(account, name)
         changed = replace(database, said=change(database.said), updated_ns=now_ns)
         self.databases[account, name] = changed
@@ -154,7 +155,7 @@ class Document:
         del self.databases[account, name]
 
     def create_table(self, table: TableId, settings: TableSettings, now_ns: int, said: Said | None = None) -> TableInfo:
-        """Make a table. Raises UnknownDatabase, TableExists."""
+        """Create a table. Raises UnknownDatabase, TableExists."""
         self.database(table.account, table.database)
         if table in self.tables:
             raise TableExists(f"The table {table.table} already exists.")
@@ -162,13 +163,13 @@ class Document:
         return made
 
     def say_of_table(self, table: TableId, change: Callable[[Said], Said], now_ns: int) -> TableInfo:
-        """Change what is said of a table. Raises UnknownDatabase, UnknownTable, and what `change` raises."""
+        """Change the `said` of a table. Raises UnknownDatabase, UnknownTable, and everything that `change` raises."""
         info = self.table(table)
         self.tables[table] = info = replace(info, said=change(info.said), updated_ns=now_ns)
         return info
 
     def keep_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
-        """What measure names of a table are, with these for names that had none; none for a table that has gone."""
+        """Save shapes of measure names that have none; returns the shapes of all, none if the table does not exist."""
         info = self.tables.get(table)
         if info is None:
             return {}
@@ -182,21 +183,21 @@ class Document:
         return info
 
     def change_columns(self, decide: Mapping[TableId, Callable[[TableInfo], ColumnChanges]], now_ns: int) -> None:
-        """Decide about tables' columns, given what was decided before; not of tables that are not there any more."""
+        """Apply decisions about columns, each based on the current decisions; ignores tables that no longer exist."""
         for table, of_table in decide.items():
             info = self.tables.get(table)
             if info is not None and (changes := of_table(info)) != info.changes:
                 self.tables[table] = replace(info, changes=changes, updated_ns=now_ns)
 
     def delete_table(self, table: TableId, applied: Mapping[str, int]) -> TableInfo:
-        """Bury a table; rows up to `applied` are its. Raises UnknownDatabase, UnknownTable."""
+        """Delete a table; rows up to `applied` belong to it. Raises UnknownDatabase, UnknownTable."""
         info = self.table(table)
         del self.tables[table]
         self.buried[table] = Buried(dict(applied), info.incarnation)
         return info
 
     def ensure(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
-        """The table, made with its database if it is not there."""
+        """The table, created together with its database if necessary."""
         info = self.tables.get(table)
         if info is not None:
             return info
@@ -205,13 +206,14 @@ class Document:
         return self._make(table, settings, now_ns)
 
     def number_partitions(self, partitions: Iterable[str]) -> None:
-        """Give each partition that has none yet the next number."""
+        """Assign the next numbers to partitions that have none."""
         self.partitions += [partition for partition in partitions if partition not in self.partitions]
 
     def _make(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
         earlier = self.buried.get(table)
         born: Mapping[str, int] = {} if earlier is None else earlier.born
-        # Only where folders are shared do they differ; elsewhere a deletion is over before a table is made anew
+        # Incarnations differ only where folders are shared; elsewhere a deletion is complete before a table is created
+        # again
         incarnation = earlier.incarnation + 1 if earlier is not None and self.partitions else 1
         changes = ColumnChanges(dimensions=settings.dimensions, units=settings.units)
         self.tables[table] = info = TableInfo(table, settings, now_ns, now_ns, born, incarnation, changes)
@@ -220,7 +222,7 @@ class Document:
     # As bytes
 
     def encode(self) -> bytes:
-        """As JSON."""
+        """The catalog as bytes of JSON."""
         document = {
             "databases": [_without_empty(asdict(database), "said") for database in self.databases.values()],
             "tables": [_table_to_json(info) for info in self.tables.values()],
@@ -231,7 +233,7 @@ class Document:
 
     @classmethod
     def decode(cls, data: bytes, templates: Mapping[tuple[str, str], TableSettings]) -> Document:
-        """Back from JSON; tables of the configuration have its settings. Raises ValueError, KeyError, TypeError."""
+        """Decode JSON; tables of the configuration get its settings. Raises ValueError, KeyError, TypeError."""
         raw = json.loads(data)
         made = cls(partitions=list(raw.get("streams", ())))
         for database in raw["databases"]:
@@ -260,7 +262,7 @@ def _table_to_json(info: TableInfo) -> dict[str, Any]:
 
 
 def _without_empty(document: dict[str, Any], *names: str) -> dict[str, Any]:
-    """What earlier programs do not know is only there where it says something."""
+    """Fields that earlier programs do not know are written only if they are set."""
     return {name: value for name, value in document.items() if name not in names or value}
 
 
@@ -275,7 +277,7 @@ def _table_from_json(table: dict[str, Any]) -> TableInfo:
         table["updated_ns"],
         table["born"],
         table.get("incarnation", 1),
-        # Catalogs of earlier programs tell nothing of dimensions
+        # Catalogs of earlier programs do not contain dimensions
         ColumnChanges.from_json(table["changes"]) if "changes" in table else ColumnChanges(units=settings["units"]),
         table.get("said", {}),
         table.get("shapes", {}),

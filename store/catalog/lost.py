@@ -1,7 +1,7 @@
-"""A catalog that is lost: what owners of partitions have saved for their successors tells that there was one.
+"""Detects a lost catalog: saved state of partitions shows that there was one.
 
-The catalog is durable before anything of a table is. So where it is missing beside that it is lost, and without it no
-table would be known: that is refused.
+The catalog is durable before anything of a table is saved. So if there is saved state and no catalog, it is lost;
+without it no table would be known, so that the store must not start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from store.objects.objects import Objects
 
 
 def refuse_lost_catalog(objects: Objects) -> None:
-    """Raise StoreFormatError if there is no catalog, and owners of partitions have saved something."""
+    """Raise StoreFormatError if there is no catalog although there is saved state of partitions."""
     if objects.list(layout.CATALOG):
         return
     left = objects.list(layout.STATE)

@@ -1,7 +1,7 @@
-"""Which names dimensions and measures may have, and how large a record's parts may be: Timestream's rules.
+"""The rules for names of dimensions and measures, and for the size of records, as in Timestream.
 
-The one place of these rules: the endpoint and the configuration word their refusals each for their own users. Imports
-nothing of the store, so that reading a configuration stays quick.
+All these rules are here; the endpoint and the configuration write their error messages for their own users. Imports
+nothing of the store, so that reading a configuration is fast.
 
 Reference: AWS Timestream developer guide, "Quotas", "Naming constraints" and "Default quotas".
 """
@@ -25,5 +25,5 @@ FORBIDDEN_IN_DIMENSION = ':"'
 
 
 def is_reserved(name: str) -> bool:
-    """Whether no dimension or measure may be called so."""
+    """Whether the name is reserved: no dimension or measure may have it."""
     return name in RESERVED or name.startswith(RESERVED_PREFIXES)

@@ -1,14 +1,14 @@
-"""What a table's columns mean to its readers: each name once, whatever rows of earlier times have under it. Pure.
+"""The columns that readers of a table see: each name once, for all that rows of any time have stored under it. Pure.
 
-The rules. A name is a dimension or a measure of one type. What rows have under it in another role or type is given in
-the present one where it can be (`as_type`); what cannot is given under the *sibling* name, `<name>_text` for text and
-`<name>_<type>` else. Values that were stored in another unit are given in the present one; in a unit from which there
-is no way, under `<name>_<unit>`.
+The rules: a name is a dimension or a measure of one type. Values that were stored under it in another role or type are
+converted to the present one if possible (`as_type`); other values are read under the *sibling* name, `<name>_text` for
+text and `<name>_<type>` for other types. Values in another unit are converted to the present one; if there is no
+conversion, they are read under `<name>_<unit>`.
 
-Where nobody decided (`store.catalog.changes`), a measure has the type that came first, and of a dimension and a measure
-of one name, as a client of WriteRecords and a device may bring them, the dimension has it: the measure is read under
-its sibling name. `zone_name` is the zone's where a table has zones: a measure of that name is read under its sibling
-name, a dimension as `zone_name_dimension`.
+Without a decision (`store.catalog.changes`), a measure has the type that was stored first. If a dimension and a measure
+have the same name, as a client of WriteRecords and a device may send them, the dimension has the name, and the measure
+is read under its sibling name. If a table has zones, `zone_name` is the zone: a measure of that name is read under its
+sibling name, a dimension as `zone_name_dimension`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from store.sequence import OFFSET_BITS
 _WORDS = {MeasureType.VARCHAR: "text"}
 _NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
 _WHOLE = r"\s*[+-]?[0-9]+\s*"
-_EXACT = 2**53  # beyond it doubles lack whole numbers
-# What every value of the one type is in the other
+_EXACT = 2**53  # larger doubles cannot represent all whole numbers
+# Pairs of types of which every value of the first is a value of the second
 _ALWAYS = {
     (MeasureType.BIGINT, MeasureType.DOUBLE),
     (MeasureType.BOOLEAN, MeasureType.DOUBLE),
@@ -38,14 +38,14 @@ _ALWAYS = {
 
 
 def sibling(name: str, kind: MeasureType) -> str:
-    """The name under which values are read that `name` cannot have, because they are of this type."""
+    """The name for values of this type that cannot be read under `name`."""
     return f"{name}_{_WORDS.get(kind, kind.value)}"
 
 
 def as_type(value: str, kind: MeasureType, wanted: MeasureType) -> str:
-    """The SQL of `value`, of one type, in another: null where it is none."""
+    """The SQL that converts `value` from type `kind` to type `wanted`; null if there is no such value."""
     match kind, wanted:
-        case (MeasureType.DOUBLE, MeasureType.VARCHAR):  # whole numbers as devices write them
+        case (MeasureType.DOUBLE, MeasureType.VARCHAR):  # whole numbers in the form that devices send
             whole = f"{value} = trunc({value}) AND abs({value}) < {_EXACT}"
             return f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
         case (MeasureType.TIMESTAMP, MeasureType.VARCHAR):
@@ -70,17 +70,17 @@ def as_type(value: str, kind: MeasureType, wanted: MeasureType) -> str:
             return value
         case _ if (kind, wanted) in _ALWAYS:
             return f"CAST({value} AS {'DOUBLE' if wanted is MeasureType.DOUBLE else 'BIGINT'})"
-    return "NULL"  # a time is no number but its nanoseconds, and no number but those is a time
+    return "NULL"  # a timestamp only converts to its nanoseconds, and back
 
 
 def is_always(kind: MeasureType, wanted: MeasureType) -> bool:
-    """Whether every value of the one type is one of the other."""
+    """Whether every value of type `kind` is also a value of type `wanted`."""
     return kind is wanted or wanted is MeasureType.VARCHAR or (kind, wanted) in _ALWAYS
 
 
 @dataclass(slots=True)
 class _Names:
-    """The columns given so far, by name."""
+    """The result so far, by name."""
 
     dimensions: dict[str, Column] = field(default_factory=dict)
     zone: Column | None = None
@@ -93,7 +93,7 @@ class _Names:
         return self.zone is not None and name == self.zone.name
 
     def give(self, name: str, kind: MeasureType, value: str) -> None:
-        """Give `value` under the measure `name`, or, if that is taken by something else, the next that is free."""
+        """Add `value` as the measure `name`, or, if something else has the name, as the next free name."""
         candidate, number = name, 2
         while self.has(candidate):
             known = self.measures.get(candidate)
@@ -107,7 +107,7 @@ class _Names:
     def numbered(self) -> tuple[Column, ...]:
         zone = () if self.zone is None else (self.zone,)
         columns = (*self.dimensions.values(), *zone, MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
-        # Stored ones begin with a letter
+        # Stored columns begin with a letter
         return tuple(
             replace(column, physical=f"_now_{number}") if column.expression else column
             for number, column in enumerate(columns)
@@ -117,9 +117,9 @@ class _Names:
 def present(
     stored: Columns, changes: ColumnChanges, units: Mapping[str, str], number_of: Callable[[str], int]
 ) -> tuple[Column, ...]:
-    """The columns that readers are given, in the order of `SELECT *`.
+    """The columns that readers see, in the order of `SELECT *`.
 
-    `units` are those of now; `number_of` tells how rows name a partition.
+    `units` are the current units; `number_of` returns the number of a partition in rows.
     """
     names = _Names(zone=stored.zone)
     pending: list[tuple[str, MeasureType, str]] = []
@@ -137,14 +137,14 @@ def present(
 def measures_alone(
     stored: Columns, changes: ColumnChanges, units: Mapping[str, str], number_of: Callable[[str], int]
 ) -> list[Column]:
-    """The measures as readers are given them, but of measures alone: what a row has beside its series."""
+    """The measures that readers see, of stored measures only: the content of a row besides its series."""
     roles = {name: role for name, role in changes.roles.items() if role != DIMENSION}
     columns = present(Columns.of(stored.measures.values()), replace(changes, roles=roles), units, number_of)
     return [column for column in columns if column.kind == "measure"]
 
 
 def schema_of(info: TableInfo, stored: Columns, number_of: Callable[[str], int]) -> TableSchema:
-    """What readers are given of the table."""
+    """The schema that readers see."""
     changes, units = info.changes, {**info.changes.units, **info.settings.units}
     if not (stored.has_changed or changes.roles or changes.eras):
         return TableSchema(info.table, stored.all(), info.settings)
@@ -155,15 +155,15 @@ def schema_of(info: TableInfo, stored: Columns, number_of: Callable[[str], int])
 def _give(
     names: _Names, name: str, dimension: Column | None, measures: list[Column], changes: ColumnChanges
 ) -> list[tuple[str, MeasureType, str]]:
-    """Give the column of `name`; what it cannot hold, under which names to give it."""
-    if names.is_zone(name):  # it has the name, whatever devices have under it
+    """Add the column of `name`; returns values that it cannot hold, with the names under which to add them."""
+    if names.is_zone(name):  # the zone has precedence over values of devices
         if dimension is not None:
             made = replace(dimension, name=f"{name}_{DIMENSION}")
             names.dimensions[made.name] = _derived(made, dimension.quoted)
         return [(sibling(name, measure.type), measure.type, measure.quoted) for measure in measures]
     role = changes.roles.get(name, DIMENSION if dimension is not None else MEASURE)
     if role == DIMENSION or (role == MEASURE and not measures):
-        if name not in changes.roles:  # nobody decided: told apart
+        if name not in changes.roles:  # no decision: separate names
             assert dimension is not None
             names.dimensions[name] = dimension
             return [(sibling(name, measure.type), measure.type, measure.quoted) for measure in measures]
@@ -203,7 +203,7 @@ def _derived(column: Column, expression: str) -> Column:
 
 
 def _in_units(names: _Names, changes: ColumnChanges, units: Mapping[str, str], number_of: Callable[[str], int]) -> None:
-    """Give the values of earlier units in those of now."""
+    """Convert values in earlier units to the current ones."""
     for name, unit in units.items():
         column = names.measures.get(name)
         earlier = _earlier(name, unit, changes, number_of)
@@ -221,7 +221,7 @@ def _in_units(names: _Names, changes: ColumnChanges, units: Mapping[str, str], n
 
 
 def _earlier(name: str, unit: str, changes: ColumnChanges, number_of: Callable[[str], int]) -> dict[str, str]:
-    """The other units that the measure has had, each with the condition of its rows."""
+    """The earlier units of the measure, each with the SQL condition for its rows."""
     found: dict[str, list[str]] = {}
     for partition, eras in changes.eras.items():
         ends = [*(offset for offset, _ in eras[1:]), None]
@@ -240,7 +240,7 @@ def _earlier(name: str, unit: str, changes: ColumnChanges, number_of: Callable[[
 
 
 def _number(partition: str, number_of: Callable[[str], int]) -> int | None:
-    """None: a partition that came to be after this store was opened, which has no rows of it."""
+    """None for a partition that was added after this store was opened; it has no rows of the table."""
     try:
         return number_of(partition)
     except (KeyError, ValueError):

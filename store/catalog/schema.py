@@ -1,12 +1,12 @@
-"""The columns of a table: which there are, in Timestream's order, and under which names DuckDB and Parquet have them.
+"""The columns of a table, in Timestream's order, and their names in DuckDB and Parquet.
 
-A column's *physical* name is its own in lower case with every character but [a-z0-9_] replaced by `_`, and a number
-where that is taken: Delta forbids some characters, and most engines do not tell upper from lower case. `zone_name` is
-kept for the zone. The mapping is part of the table's persisted state and of the Delta schema's field metadata. Columns
-only ever come; none goes.
+The *physical* name of a column is its name in lower case with every character but [a-z0-9_] replaced by `_`, and a
+number appended if that name is taken: Delta forbids some characters, and most engines ignore upper and lower case.
+`zone_name` is reserved for the zone. The mapping is saved with the table and in the field metadata of the Delta schema.
+Columns are only added, never removed.
 
-A name may have several stored columns: a dimension, and measures of different types, one for each type. What readers
-are given has each name once: `store.catalog.present` says what it means.
+A name may have several stored columns: a dimension, and one measure for each type. Readers see each name once:
+`store.catalog.present` defines its meaning.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ _DUCK_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as users name it, and `physical`, its name in DuckDB (of time: "time_ns", BIGINT nanoseconds).
+    """A column with the name that users see, and `physical`, its name in DuckDB (for time: "time_ns", BIGINT
+    nanoseconds).
 
-    expression  of a column that readers are given and no row has as it is: its value, as SQL over stored columns
+    expression  for a column that readers see and that is not stored in this form: its value, as SQL over stored columns
     """
 
     name: str
@@ -73,15 +74,15 @@ TIME_COLUMN = Column(layout.TIME, "time", MeasureType.TIMESTAMP, layout.TIME_NS)
 
 
 def kind_of(persisted: str) -> ColumnKind:
-    """The kind of a column, as it was persisted."""
+    """The kind of a saved column."""
     return persisted if persisted in {"dimension", "zone"} else "measure"  # type: ignore[return-value]  # narrowed
 
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """What `DESCRIBE` shows: `columns`, each name once, in the order of Timestream's `SELECT *`.
+    """The result of `DESCRIBE`: `columns`, each name once, in the order of Timestream's `SELECT *`.
 
-    stored  what rows have, where that is not what `columns` are
+    stored  the columns of the rows, if they differ from `columns`
     """
 
     table: TableId
@@ -97,12 +98,12 @@ class TableSchema:
 
 @dataclass(slots=True)
 class Columns:
-    """The dimensions and measures that rows of one table have, each in the order first seen.
+    """The dimensions and measures that rows of one table have, each in order of appearance.
 
     dimensions   by name
-    zone         the name of the row's zone, where the table has zones
+    zone         the name of the row's zone, if the table has zones
     measures     by physical name
-    has_changed  whether a name has several
+    has_changed  whether a name has several columns
     """
 
     dimensions: dict[str, Column] = field(default_factory=dict)
@@ -115,14 +116,14 @@ class Columns:
 
     @classmethod
     def of(cls, columns: Iterable[Column]) -> Columns:
-        """The columns that were persisted."""
+        """The columns from saved ones."""
         made = cls()
         for column in columns:
             made.add(column)
         return made
 
     def add(self, column: Column) -> None:
-        """Take in a column that has its physical name already."""
+        """Add a column that already has its physical name."""
         if column.kind == "zone":
             self.zone = column
         elif column.kind == "dimension":
@@ -138,12 +139,12 @@ class Columns:
         self.has_changed |= self.zone is not None and (layout.ZONE in self._names or layout.ZONE in self.dimensions)
 
     def know_zone(self) -> None:
-        """The table has zones from now on."""
+        """Add the column of the zone, if it is missing."""
         if self.zone is None:
             self.claim(ZONE_COLUMN)
 
     def dimension(self, name: str) -> Column:
-        """The dimension `name`, made on first sight."""
+        """The dimension `name`, added at its first appearance."""
         column = self.dimensions.get(name)
         if column is None:
             column = Column(name, "dimension", MeasureType.VARCHAR, self._free(name, "dimension"))
@@ -151,7 +152,7 @@ class Columns:
         return column
 
     def measure(self, name: str, kind: MeasureType) -> Column:
-        """The measure `name` of this type, made on first sight."""
+        """The measure `name` of this type, added at its first appearance."""
         column = self._measures.get((name, kind))
         if column is None:
             column = Column(name, "measure", kind, self._free(name, kind.value))
@@ -159,7 +160,7 @@ class Columns:
         return column
 
     def find(self, column: Column) -> Column | None:
-        """The stored column of its name, kind and type, or None."""
+        """The stored column with this name, kind and type, or None."""
         if column.kind == "zone":
             return self.zone
         if column.kind == "dimension":
@@ -167,11 +168,13 @@ class Columns:
         return self._measures.get((column.name, column.type))
 
     def has_measure(self, name: str, kind: MeasureType | None = None) -> bool:
-        """Whether rows have, or had, the measure `name`, of this type or of any."""
+        """Whether rows have, or had, the measure `name`, with this type or with any."""
         return name in self._names if kind is None else (name, kind) in self._measures
 
     def claim(self, column: Column) -> Column:
-        """`column` as it can be added: the one of its name, kind and type, else under a name that is free."""
+        """Add `column`: returns the existing one of its name, kind and type, or the added one, renamed if its name is
+        taken.
+        """
         found = self.find(column)
         if found is not None:
             return found
@@ -182,7 +185,7 @@ class Columns:
         return claimed
 
     def reserve(self, names: Iterable[str]) -> None:
-        """Give none of these names to a column: others have them, in upper or lower case."""
+        """Never give these names to a column: other columns have them, in upper or lower case."""
         self._taken.update(name.lower() for name in names)
 
     def all(self) -> tuple[Column, ...]:
@@ -191,19 +194,19 @@ class Columns:
         return (*self.dimensions.values(), *zone, MEASURE_NAME_COLUMN, TIME_COLUMN, *self.measures.values())
 
     def copy(self) -> Columns:
-        """The columns of now, which do not grow."""
+        """A copy of the current columns."""
         return Columns.of(self.stored())
 
     def stored(self) -> tuple[Column, ...]:
-        """Dimensions, zone and measures: what is persisted."""
+        """Dimensions, zone and measures: the columns that are saved."""
         return (*self.dimensions.values(), *(() if self.zone is None else (self.zone,)), *self.measures.values())
 
     def stored_beside(self, known: Columns) -> list[Column]:
-        """What is persisted here and not there."""
+        """The saved columns that are missing in `known`."""
         return [column for column in self.stored() if known.find(column) is None]
 
     def _free(self, name: str, what: str) -> str:
-        """A physical name for `name`; one that has a column already is told apart by `what` this one is."""
+        """A free physical name for `name`; if the name already has a column, `what` (kind or type) is appended."""
         plain = re.sub(r"[^a-z0-9_]", "_", name.lower()) or "_"
         if plain[0].isdigit() or plain[0] == "_":
             plain = "c" + plain

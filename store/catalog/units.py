@@ -1,8 +1,8 @@
-"""Units of measures and the exact way from one to another.
+"""Units of measures, and exact conversions between them.
 
-Refuses to guess: a unit that is not in the table is unknown, and units of different dimensions do not convert. A unit
-is a linear map to its dimension's base unit, kept as fractions so that a conversion is one expression with integer
-coefficients, `(x * factor + shift) / divisor`: 212 fahrenheit are exactly 100 celsius, row by row and in columns.
+Never guesses: a unit that is not in the table is unknown, and units of different quantities are not converted. A unit
+is a linear map to the base unit of its quantity, stored as fractions, so that a conversion is one expression with
+integer coefficients, `(x * factor + shift) / divisor`: 212 fahrenheit are exactly 100 celsius, in rows and in columns.
 
 Sources: The International System of Units (BIPM, 9th edition 2019, tables 4 and 8); other factors: NIST Special
 Publication 811 (2008), appendix B.8. Ratios "parts per" follow NIST SP 811, 7.10.3.
@@ -17,7 +17,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit: `base = (x + offset) * scale`, with `dimension` naming what it measures."""
+    """One unit: `base = (x + offset) * scale`; `dimension` is the quantity that it measures."""
 
     dimension: str
     scale: Fraction
@@ -33,7 +33,7 @@ class Conversion:
     divisor: float
 
     def __call__(self, value: float) -> float:
-        """The value in the target unit; infinite where that is beyond a double."""
+        """The value in the target unit; infinite if it is beyond the range of a double."""
         return (value * self.factor + self.shift) / self.divisor
 
 
@@ -142,9 +142,9 @@ def known_units() -> tuple[str, ...]:
 
 
 def conversion(source: str, target: str) -> Conversion | None:
-    """The way from `source` to `target`; None if nothing is to be done.
+    """The conversion from `source` to `target`; None if they are the same.
 
-    Raises KeyError for an unknown unit and ValueError if the two measure different things.
+    Raises KeyError for an unknown unit and ValueError if the units measure different quantities.
     """
     a, b = _TABLE[source], _TABLE[target]
     if a.dimension != b.dimension:

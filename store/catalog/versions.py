@@ -1,6 +1,6 @@
-"""The versions of the catalog: objects beside the Delta tables, changed by compare-and-swap.
+"""The versions of the catalog: small objects in the magnetic tier, changed by compare-and-swap.
 
-Each has a number and is made only if it is not there yet; the highest counts.
+Each version has a number, and is created only if the number is free; the highest number is current.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ VERSIONS_KEPT = 100
 
 
 class CatalogVersions:
-    """The catalog as objects. Not thread-safe: the catalog's lock guards every call."""
+    """The catalog as objects. Not thread-safe: the catalog's lock protects every call."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._number = 0  # of the version loaded or saved last
+        self._number = 0  # of the version that was last loaded or saved
         self.name = layout.CATALOG
 
     def load(self) -> bytes | None:
-        """The highest version."""
+        """The current version; None if there is none."""
         while True:
             numbers = self._numbers()
             if not numbers:
@@ -31,15 +31,16 @@ class CatalogVersions:
                 return data
 
     def has_newer(self) -> bool:
-        """Whether there is a higher version than that loaded or saved last."""
+        """Whether there is a version after the one that was last loaded or saved."""
         return max(self._numbers(), default=0) > self._number
 
     def save(self, data: bytes) -> bool:
-        """Make the next version; False if it is there."""
+        """Create the next version; False if another worker has created it."""
         number = self._number + 1
         if self.has_newer() or not self._objects.create(_path(number), data):
             return False
-        # Where so many versions have come since ours that the next one was removed again, there was room for it
+        # If so many newer versions exist that the next one was already removed, `create` has succeeded although it is
+        # outdated
         numbers = self._numbers()
         if self._number and self._number not in numbers:
             self._objects.delete(_path(number))

@@ -1,8 +1,9 @@
-"""The name of the zone a record is in, from its table's zone template: text with `{dimension}` in it. Pure.
+"""The zone name of a record, from its table's zone template: text that contains `{dimension}`. Pure.
 
-The zone is a column of its own for readers, `zone_name`. In RAM it is the series'; in Parquet, where a template makes
-it, it is made of the dimensions, so that it is that of the present template everywhere; else it is read as stored. Of
-files older than the column, a table without a template has its zones from the levels of MQTT topics, where it has all.
+Readers see the zone as a separate column, `zone_name`. In RAM it is stored per series. In Parquet it is computed from
+the dimensions if the table has a template, so that all rows have the zone of the present template; otherwise it is read
+as stored. For files older than the column, tables without a template compute it from the levels of MQTT topics, if all
+dimensions are such levels.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from store.values.templates import fill, is_numbered_level, names_in, parse
 
 
 def zone_of(template: str | None, dimensions: Mapping[str, str]) -> str | None:
-    """The name of the zone such a record is in: the template with its dimensions; None where one is missing."""
+    """The zone name of such a record: the template filled with its dimensions; None if one is missing."""
     if template is None:
         return None
     return fill(template, dimensions) if names_in(template) else dimensions.get(template)
 
 
 def zone_sql(template: str | None, columns: Iterable[Column], stored: Column) -> str:
-    """The zone of a row of Parquet, as SQL over its stored columns."""
+    """The zone of a Parquet row, as SQL over its stored columns."""
     dimensions = {column.name: column.quoted for column in columns if column.kind == "dimension"}
     if template is None:
         levels = [column for name, column in dimensions.items() if is_numbered_level(name)]

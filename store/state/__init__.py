@@ -1,1 +1,1 @@
-"""What a table needs to go on after a restart: its series, positions, and rows not committed yet."""
+"""The saved state of a partition: positions, series, and rows that are not committed yet."""

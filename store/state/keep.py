@@ -1,10 +1,10 @@
-"""What the owner of a partition leaves for its successor: objects named by the position they are good for.
+"""The state that the owner of a partition saves for the next owner: objects named by the position they are valid for.
 
-`state/<partition>/<kind>/<offset>` is written once and never changed, and of a kind the highest offset counts. So a
-former owner that was paused, wakes up and saves what it knew then adds something lower that nobody reads, or something
-higher that is as true of the log up to there as what its successor saves; nobody has to find out first whether it is
-still the owner. What is saved at an offset must do for every later reader that goes on from that offset or below: a
-successor replays the log from there.
+`state/<partition>/<kind>/<offset>` is written once and never changed; for each kind the highest offset is current. So a
+paused former owner that resumes and saves its state either adds a lower offset, which nobody reads, or a higher one,
+which is as correct as the new owner's, since both follow from the same log. No worker has to check first whether it is
+still the owner. State saved at an offset must be valid for every later reader that continues from that offset or below:
+the next owner replays the log from there.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from store.objects.objects import Objects
 _PLAIN, _ZSTD = b"\0", b"\1"
 _COMPRESSED_FROM = 512  # bytes
 _OFFSET_DIGITS = 20
-_MADE_ANEW = "delete it, and it is made anew"
+_REBUILT = "delete it, and it is rebuilt"
 
 
 class PartitionState:
-    """What is kept of one partition. Any thread."""
+    """The saved state of one partition. Any thread."""
 
     def __init__(self, objects: Objects, partition: str) -> None:
         self._objects = objects
         self._root = f"{layout.STATE}/{partition}/"
 
     def save(self, kind: str, offset: int, data: bytes) -> None:
-        """Keep `data` as good for `offset` (≥ 0), durably, and let go of what is good for less.
+        """Save `data` durably as valid for `offset` (≥ 0), and delete what is valid for lower offsets.
 
-        What is there for this very offset already stays: who saved it knew the same log up to there.
+        If there is already an object for this offset, it is not changed: it was derived from the same log up to there.
         """
         self._objects.create(self._path(kind, offset), _pack(data))
         for path, kept in self._offsets(kind):
             if kept < offset:
                 self._objects.discard(path)
 
-    def latest(self, kind: str, remedy: str = _MADE_ANEW) -> tuple[int, bytes] | None:
-        """What is good for the highest offset; None if nothing is kept.
+    def latest(self, kind: str, remedy: str = _REBUILT) -> tuple[int, bytes] | None:
+        """The highest saved offset and its data; None if nothing is saved.
 
-        Raises StoreFormatError if it is damaged; `remedy` is its last words.
+        Raises StoreFormatError if the data is damaged; `remedy` is the end of the message.
         """
         while True:
             kept = self._offsets(kind)
@@ -49,16 +49,16 @@ class PartitionState:
                 return None
             path, offset = max(kept, key=lambda entry: entry[1])
             data = self._objects.get(path)
-            if data is not None:  # else a higher one has come meanwhile
+            if data is not None:  # else a higher one has replaced it in the meantime
                 return offset, _unpack(path, data, remedy)
 
     def kinds(self, prefix: str = "") -> list[str]:
-        """The kinds that are kept, those below `prefix` (whole parts of their paths), ascending."""
+        """The saved kinds below `prefix` (whole parts of their paths), ascending."""
         found = (path.removeprefix(self._root) for path in self._objects.list(f"{self._root}{prefix}".rstrip("/")))
         return sorted({path.rsplit("/", 1)[0] for path in found if "/" in path})
 
     def forget(self, kind: str) -> None:
-        """Let go of all that is kept of `kind`."""
+        """Delete everything saved of `kind`."""
         for path, _ in self._offsets(kind):
             self._objects.delete(path)
 

@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, array_like=True):
     series: list[tuple[tuple[tuple[str, str], ...], str, str | None]]  # dimensions, measure name, zone
     positions: dict[str, int]
     superseded_ns: bytes
-    rows: bytes  # empty where there is none: such an entry is not saved
+    rows: bytes  # empty if there are none: such an entry is not saved
 
     @property
     def id(self) -> TableId:
@@ -50,8 +50,8 @@ class PendingRows:
         self._own_partition = own_partition
 
     def save(self, entries: Iterable[Entry], advanced: Mapping[str, int]) -> None:
-        """Save durably all rows up to `advanced` that no magnetic tier has; replaces the last."""
-        if self._own_partition in advanced:  # else no row is whole yet
+        """Save durably all rows up to `advanced` that are not in the magnetic tier; replaces the previous ones."""
+        if self._own_partition in advanced:  # else no frame is complete yet
             data = msgspec.msgpack.encode([entry for entry in entries if entry.rows])
             self._keep.save(layout.PENDING_ROWS, advanced[self._own_partition], data)
 
@@ -60,7 +60,7 @@ class PendingRows:
         kept = self._keep.latest(layout.PENDING_ROWS, REMEDY)
         try:
             entries = [] if kept is None else msgspec.msgpack.decode(kept[1], type=list[Entry])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for text that is not UTF-8
             name = f"the pending rows of {self._own_partition} in the magnetic tier"
             raise StoreFormatError(f"{name} is damaged: {error}; {REMEDY}") from error
         return {entry.id: entry for entry in entries}

@@ -1,10 +1,11 @@
-"""Up to where a partition is durable: the log may be trimmed below that. And the numbers of all partitions.
+"""The low watermark of a partition, below which everything is durable and the log may be trimmed; partition numbers.
 
-One offset serves all tables, quiet ones too: rows of a table below it are in the magnetic tier or among the pending
-rows, and a table whose own position is higher skips what it has. So a quiet table needs no commits.
+One offset is valid for all tables, also for those without new records: rows of a table below it are in the magnetic
+tier or among the pending rows, and a table whose own position is higher skips the rows that it has. So a table without
+new records needs no commits.
 
-The catalog numbers the partitions in the order first seen, and rows carry the number: of two rows with one key that of
-the later partition wins.
+The catalog numbers the partitions in order of appearance, and rows contain the number: of two rows with the same key
+that of the later partition wins.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Positions:
     """The low watermark of one partition. One thread writes; others may read."""
 
     def __init__(self, partitions: Sequence[str], keep: PartitionState, own_partition: str) -> None:
-        """Load the low watermark. `partitions`: all there are, by their numbers."""
+        """Load the low watermark. `partitions`: all partitions, in the order of their numbers."""
         self.partitions = list(partitions)
         self._keep = keep
         self._own_partition = own_partition
@@ -39,9 +40,10 @@ class Positions:
             self.low_watermarks = {self._own_partition: low_watermark}
 
     def lower(self, low_watermark: int) -> None:
-        """Let the low watermark be no higher than this, durably.
+        """Lower the low watermark to at most this offset, durably.
 
-        Killed halfway there is none: then the whole log is read again, and each table skips what it has.
+        If the process is killed halfway, there is none: then the whole log is read again, and each table skips the rows
+        that it has.
         """
         if low_watermark < self.low_watermarks.get(self._own_partition, -1):
             self._keep.forget(layout.LOW_WATERMARK)

@@ -1,12 +1,12 @@
-"""The series of a table in one partition, their zones and last times, saved before each commit with its position.
+"""The series of a table in one partition, with zones and last times, saved before each commit with its position.
 
-Without them a restart would have to read every row. They are never needed for rows themselves: those hold their
-dimensions, and if what is saved is lost or damaged, it is rebuilt from the magnetic tier. They are good for rows up to
-their offset: to be ahead of the magnetic tier is harmless, and those that are behind are not used. Keys are packed
-once, in blocks, since each flush saves them all anew.
+Without them a start would have to read every row. Rows do not depend on them, because rows contain their dimensions; if
+they are lost or damaged, they are rebuilt from the magnetic tier. They are valid for rows up to their offset: if they
+are ahead of the magnetic tier, that does no harm, and if they are behind, they are not used. Keys are packed once, in
+blocks, since every flush saves all of them.
 
 One MessagePack array: [[[size, zstd of a block] …], last time of each series, superseded times]; a block is
-[[dimensions, measure name, zone] …], and a series stands there again where its zone has changed.
+[[dimensions, measure name, zone] …], and a series is repeated in a later block if its zone has changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persisted:
-    """What is saved of a table's series: the last time of each by id, superseded times, the offset it is good for."""
+    """The saved series of a table: the last time of each by id, the superseded times, and the offset they are valid
+    for.
+    """
 
     last_ns: Int64s
     superseded_ns: Int64s
@@ -41,7 +43,7 @@ class _State(msgspec.Struct, array_like=True):
 
 
 class KeptSeries:
-    """What is kept of the series of one table in one partition. One thread writes."""
+    """The saved series of one table in one partition. One thread writes."""
 
     def __init__(self, keep: PartitionState, kind: str) -> None:
         self._keep = keep
@@ -49,14 +51,14 @@ class KeptSeries:
         self.restart()
 
     def load(self, index: SeriesIndex) -> Persisted | None:
-        """Fill `index` and return the rest; None if nothing is kept, or it is damaged."""
+        """Fill `index` and return the rest; None if nothing is saved, or if it is damaged."""
         try:
             kept = self._keep.latest(self._kind)
             if kept is None:
                 return None
             offset, data = kept
             state = msgspec.msgpack.decode(data, type=_State)
-            ids: list[int] = []  # as kept: `index` may know some of them already, in another order
+            ids: list[int] = []  # in saved order: `index` may contain some of them already, in another order
             known: set[int] = set()
             for size, block in state.blocks:
                 for dimensions, measure_name, zone in _KEYS.decode(_unpack(size, block)):
@@ -74,13 +76,13 @@ class KeptSeries:
         return Persisted(last_ns, np.frombuffer(state.superseded_ns, np.int64), offset)
 
     def save(self, index: SeriesIndex, last_ns: Int64s, superseded_ns: Int64s, offset: int) -> None:
-        """Save all of it durably, as good for rows up to `offset`; `last_ns` has one entry for each series."""
+        """Save everything durably, as valid for rows up to `offset`; `last_ns` has one entry for each series."""
         self._pack(index, len(last_ns))
         state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes())
         self._keep.save(self._kind, offset, msgspec.msgpack.encode(state))
 
     def restart(self) -> None:
-        """The next `save` packs every key."""
+        """Make the next `save` pack every key."""
         self._blocks: list[tuple[int, bytes]] = []
         self._packed = 0
         self._zones: list[str | None] = []

@@ -167,7 +167,7 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
 @pytest.mark.parametrize(
     ("damage", "hint"),
     [
-        (every(LOW_WATERMARK, tear), "delete it, and it is made anew"),
+        (every(LOW_WATERMARK, tear), "delete it, and it is rebuilt"),
         (every(CATALOG, tear), "put it back from a backup"),
         (every(CATALOG, Path.unlink), "Put it back from a backup"),
         (every("log/log.json", Path.unlink), "put log.json back"),
