@@ -206,6 +206,11 @@ http_seconds = Histogram(
     ["route"],
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60),
 )
+http_connections_refused = Counter(
+    "streamgauge_http_connections_refused_total",
+    "Connections closed by a limit, by reason",
+    ["reason"],
+)
 http_queries = Gauge(
     "streamgauge_http_queries",
     "Queries (kind query) and lists that run, wait for a slot, or were given up: interrupted, but not ended yet",

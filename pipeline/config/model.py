@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from pipeline.base.layout import Layout
-from pipeline.base.quantities import Address, FilePath, HostPort, SizeBytes
+from pipeline.base.quantities import Address, Duration, FilePath, HostPort, SizeBytes
 from pipeline.base.tls.files import TlsFiles
 from pipeline.config import names
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
@@ -134,12 +135,22 @@ class Token(Section):
     role: Role = Field(default=Role.WRITE, description="read asks; write also adds; admin also changes and removes")
 
 
+class HttpLimits(Section):
+    """What HTTP clients may use before anything is known of them."""
+
+    connections: int = Field(default=1000, ge=1, description="open at once")
+    connections_per_address: int = Field(default=250, ge=1, description="of these, from one address")
+    header_timeout: Duration = Field(default=timedelta(seconds=10), description="until the headers have arrived")
+    request_timeout: Duration = Field(default=timedelta(minutes=2), description="from then until the body has arrived")
+
+
 class Http(Section):
     """The HTTP API."""
 
     address: HostPort = Address("127.0.0.1", 8080)
     tokens: tuple[Token, ...] = Field(default=(), description="none: loopback only")
     tls: Tls | None = Field(default=None, description="none: tokens travel in the clear")
+    limits: HttpLimits = HttpLimits()
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

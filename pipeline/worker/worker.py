@@ -154,7 +154,8 @@ class Worker:
             loop.call_soon_threadsafe(self._take_up_anew, app)
 
         self.partitions.on_fenced = load_again
-        http = HttpServer(create_app(self._services(group)), listener, fail, self.http_tls)
+        app_of_http = create_app(self._services(group))
+        http = HttpServer(app_of_http, listener, fail, self.http_tls, self.config.http.limits)
         http.start()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))

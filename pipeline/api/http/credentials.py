@@ -58,6 +58,13 @@ class Credentials:
                     return grant.who
         raise Unauthenticated("this server asks for a token: send the header Authorization: Bearer TOKEN")
 
+    def may_have_signed(self, headers: Mapping[str, str]) -> bool:
+        """Whether the headers name an account as the signer: before the body is read, which the signature is of."""
+        if not self._grants:
+            return True
+        signed = signature.parse(headers.get("authorization", ""))
+        return signed is not None and any(grant.who.account == signed.access_key for grant in self._grants)
+
     def signer(self, headers: Mapping[str, str], body: bytes, now_ns: int) -> Who | None:
         """The account and role of a request signed by an AWS client, or None if no known account signed it."""
         if not self._grants:

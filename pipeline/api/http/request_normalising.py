@@ -2,7 +2,8 @@
 
 HEAD is GET without its body. One slash at the end of a path is removed. A body is JSON in UTF-8, whatever its
 Content-Type, if the request only reads. If it changes something, its Content-Type must be JSON, or absent, because an
-HTML form on any web page could send it to a server without tokens. A body above the limit of its path is not read.
+HTML form on any web page could send it to a server without tokens. A body above the limit of its path is not read, nor
+one of a client without a valid token.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api.http.problems import Problem, document
+from pipeline.base.errors import Unauthenticated
 
+MAX_TARGET_BYTES = 16 * 1024  # of path and query
 MAX_JSON_BYTES = 4 * 1024 * 1024  # of a body under /v1: SQL has at most 256 KiB, a rule file a million characters
 MAX_PROTOCOL_BYTES = 16 * 1024 * 1024  # of Timestream's protocol: 100 records of 256 measures of 2 KB are less
 _ONLY_ASKS = {"/v1/query"}
@@ -38,8 +41,13 @@ class RequestNormaliser:
         if scope["method"] == "HEAD":
             inner["method"], send = "GET", _without_body(send)
         limit = _limit(inner)
+        if len(inner["raw_path"]) + len(inner["query_string"]) > MAX_TARGET_BYTES:
+            await document(414, f"path and query have at most {MAX_TARGET_BYTES:,} bytes")(scope, receive, send)
+            return
         if limit is not None:
             try:
+                if inner["path"].startswith("/v1"):
+                    _check_token(inner)
                 _check_size(inner, limit)
                 if inner["path"].startswith("/v1"):
                     inner["headers"] = _as_json(inner)
@@ -64,6 +72,14 @@ def _limit(scope: Scope) -> int | None:
     if scope["path"] == "/":
         return MAX_PROTOCOL_BYTES
     return MAX_JSON_BYTES if scope["path"].startswith("/v1") else None
+
+
+def _check_token(scope: Scope) -> None:
+    """Raise Problem 401 if the request has no valid token: its body is not read then."""
+    try:
+        scope["app"].state.services.credentials.bearer(Headers(scope=scope).get("authorization"))
+    except Unauthenticated as error:
+        raise Problem(401, str(error)) from error
 
 
 def _check_size(scope: Scope, limit: int) -> None:

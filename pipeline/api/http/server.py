@@ -10,6 +10,9 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from pipeline.api.http.connections import MAX_HEAD_BYTES, limited
+from pipeline.config.model import HttpLimits
+
 START_TIMEOUT_S = 30.0
 
 
@@ -41,10 +44,13 @@ class HttpServer:
         listener: socket.socket,
         fail: Callable[[BaseException], None],
         tls: ssl.SSLContext | None = None,
+        limits: HttpLimits | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
+            http=limited(limits or HttpLimits()),
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             ws="none",  # wsproto is installed for the listener; the API has no WebSockets
             log_config=None,
             access_log=False,

@@ -87,6 +87,8 @@ _RESPONSES: Responses = {
 async def timestream(request: Request, parts: Annotated[Services, Depends(services)]) -> Response:
     """The operation is named by the header `X-Amz-Target`, as `Timestream_20181101.Query`."""
     headers = {name.lower(): value for name, value in request.headers.items()}
+    if not parts.credentials.may_have_signed(headers):
+        return _told(DENIED)
     body = await request.body()
     who = parts.credentials.signer(headers, body, parts.clock_ns())
     if who is None:

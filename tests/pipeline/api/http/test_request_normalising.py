@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
@@ -123,3 +125,33 @@ async def test_what_a_path_takes_is_told_with_a_405(http: httpx.AsyncClient) -> 
     answer = await http.put("/")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/query", {}, 401),
+        ("/v1/query", {"authorization": "Bearer token-of-nobody"}, 401),
+        ("/", {"x-amz-target": "Timestream_20181101.Query"}, 403),
+        ("/", {"authorization": "AWS4-HMAC-SHA256 Credential=nobody/20261130/x/timestream/aws4_request"}, 403),
+    ],
+)
+async def test_the_body_of_a_client_without_a_valid_token_is_not_read(
+    guarded: HttpService, path: str, headers: dict[str, str], status: int
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise AssertionError("more of the body is read")
+
+    async with guarded.client() as client:
+        client.headers.pop("authorization", None)
+        answer = await client.post(path, headers=headers, content=body())
+
+    assert answer.status_code == status
+
+
+async def test_a_target_that_is_too_long_is_a_414(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/zones", params={"table": "t" * 16_384})
+
+    assert answer.status_code == 414
+    assert "at most 16,384 bytes" in answer.json()["detail"]

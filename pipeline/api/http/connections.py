@@ -1,0 +1,134 @@
+"""HTTP connections with limits: a client of which nothing is known yet costs little, and not for long.
+
+uvicorn's protocol class, which has no such limits of its own, extended: how many connections may be open, in all and
+from one address; how long the head of a request, and all of it, may take to arrive; how large the head may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import resource
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pipeline.base import metrics
+from pipeline.config.model import HttpLimits
+from store.values.durations import format_duration
+
+MAX_HEAD_BYTES = 64 * 1024  # request line and headers; what is beyond is not read
+FILES_SHARE = 2  # at least this fraction of the files that the process may open is not for connections
+
+
+@dataclass(slots=True)
+class OpenConnections:
+    """The open connections of one server, counted by address. Used in the server's event loop."""
+
+    limits: HttpLimits
+    by_address: Counter[str] = field(default_factory=Counter)
+
+    def admit(self, address: str) -> str | None:
+        """Count a new connection, unless one is too many: then the name of the limit."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self.by_address.total() >= min(self.limits.connections, files // FILES_SHARE):
+            return "connections"
+        if self.by_address[address] >= self.limits.connections_per_address:
+            return "connections_per_address"
+        self.by_address[address] += 1
+        return None
+
+    def closed(self, address: str) -> None:
+        """An admitted connection is closed."""
+        self.by_address[address] -= 1
+        if not self.by_address[address]:
+            del self.by_address[address]
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection. `limited` makes the class that a server uses."""
+
+    open_connections: OpenConnections
+
+    _address: str | None = None  # of an admitted connection
+    _is_refused = False
+    _awaited: str | None = None  # the limit that the deadline is of
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Admit it, or refuse it at once."""
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        reason = self.open_connections.admit(address)
+        if reason is not None:
+            self._refuse(503, reason, "too many connections; try again later")
+            return
+        self._address = address
+        self._await_rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        self._await(None)
+        if self._address is not None:
+            self.open_connections.closed(self._address)
+            self._address = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived; a refused connection is not read."""
+        if not self._is_refused:
+            super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Process what has been parsed; then there is a deadline for what is missing."""
+        super().handle_events()
+        if not self._is_refused:
+            self._await_rest()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, or a head that is too large."""
+        if len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
+            text = f"the request line and the headers have at most {MAX_HEAD_BYTES:,} bytes"
+            self._refuse(431, "header_size", text)
+        else:
+            super().send_400_response(msg)
+
+    def _await_rest(self) -> None:
+        state = self.conn.their_state
+        if state is h11.SEND_BODY:
+            self._await("request_timeout")
+        elif state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
+            self._await("header_timeout")
+        else:  # a connection without a request is uvicorn's to close
+            self._await(None)
+
+    def _await(self, limit: str | None) -> None:
+        if limit == self._awaited:
+            return
+        self._awaited = limit
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if limit is not None:
+            within: timedelta = getattr(self.open_connections.limits, limit)
+            text = f"the request did not arrive within {format_duration(within)}"
+            self._deadline = self.loop.call_later(within.total_seconds(), self._refuse, 408, limit, text)
+
+    def _refuse(self, status: int, reason: str, text: str) -> None:
+        """Close the connection; with a response, if none has been started."""
+        metrics.http_connections_refused.labels(reason).inc()
+        self._is_refused = True
+        self._await(None)
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            phrase = http.HTTPStatus(status).phrase
+            head = f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            self.transport.write(f"{head}content-length: {len(text) + 1}\r\n\r\n{text}\n".encode())
+        self.transport.close()
+
+
+def limited(limits: HttpLimits) -> type[LimitedProtocol]:
+    """The protocol class of a server with these limits."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"open_connections": OpenConnections(limits)})

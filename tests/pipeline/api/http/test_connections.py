@@ -1,0 +1,135 @@
+"""A client of which nothing is known yet costs little: each limit closes its connection, and others are answered."""
+
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from pipeline.api.http import connections
+from pipeline.api.http.server import HttpServer, listen
+from pipeline.base import metrics
+from pipeline.config.model import HttpLimits
+
+Serve = Callable[[HttpLimits], tuple[str, int]]
+HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    servers: list[HttpServer] = []
+    app = FastAPI()
+
+    @app.post("/")
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
+    @app.get("/")
+    async def nothing() -> str:
+        return "answered"
+
+    def started(limits: HttpLimits) -> tuple[str, int]:
+        servers.append(HttpServer(app, listen("127.0.0.1", 0), lambda _: None, limits=limits))
+        servers[-1].start()
+        return servers[-1].address
+
+    yield started
+    for server in servers:
+        server.stop()
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, 60)
+
+
+def answer_of(client: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    answer = b""
+    while data := client.recv(65536):
+        answer += data
+    client.close()
+    return answer
+
+
+def status_of(address: tuple[str, int]) -> int:
+    return httpx.get(f"http://127.0.0.1:{address[1]}/", timeout=60).status_code
+
+
+def refused(reason: str) -> float:
+    return metrics.http_connections_refused.labels(reason)._value.get()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTT", HEAD])
+def test_a_request_whose_head_does_not_arrive_is_given_up(serve: Serve, sent: bytes) -> None:
+    address = serve(HttpLimits(header_timeout=timedelta(milliseconds=50)))
+    before = refused("header_timeout")
+    client = connect(address)
+    client.sendall(sent)
+
+    assert answer_of(client).startswith(b"HTTP/1.1 408 ")
+    assert refused("header_timeout") == before + 1
+    assert status_of(address) == 200
+
+
+def test_a_body_that_does_not_arrive_is_given_up(serve: Serve) -> None:
+    address = serve(HttpLimits(request_timeout=timedelta(milliseconds=50)))
+    client = connect(address)
+    client.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nfive!")
+
+    assert answer_of(client).startswith(b"HTTP/1.1 408 ")
+    assert status_of(address) == 200
+
+
+def test_the_time_of_a_request_begins_with_its_first_byte_on_a_connection_that_stays(serve: Serve) -> None:
+    address = serve(HttpLimits(header_timeout=timedelta(milliseconds=200), request_timeout=timedelta(milliseconds=200)))
+    client = connect(address)
+    client.sendall(HEAD + b"\r\n")
+    assert b'"answered"' in client.recv(65536)
+    client.sendall(b"GET ")
+
+    assert answer_of(client).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (HttpLimits(connections=2), "connections"),
+        (HttpLimits(connections_per_address=2), "connections_per_address"),
+    ],
+)
+def test_one_connection_too_many_is_refused_until_another_is_closed(
+    serve: Serve, limits: HttpLimits, reason: str
+) -> None:
+    address, before = serve(limits), refused(reason)
+    clients = [connect(address) for _ in range(2)]
+    for client in clients:
+        client.sendall(HEAD + b"\r\n")
+        assert client.recv(65536)
+
+    assert answer_of(connect(address)).startswith(b"HTTP/1.1 503 ")
+    assert refused(reason) == before + 1
+
+    for client in clients:
+        client.sendall(HEAD + b"Connection: close\r\n\r\n")
+        assert b'"answered"' in answer_of(client)
+    assert status_of(address) == 200
+
+
+def test_connections_leave_files_to_the_rest_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections.resource, "getrlimit", lambda _: (4, 4))
+    found = connections.OpenConnections(HttpLimits())
+
+    assert [found.admit(name) for name in ("a", "b", "c")] == [None, None, "connections"]
+    found.closed("a")
+    assert found.admit("c") is None
+
+
+def test_headers_have_a_size(serve: Serve) -> None:
+    address = serve(HttpLimits())
+    client = connect(address)
+    client.sendall(HEAD + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1000) for n in range(70)))
+
+    assert answer_of(client).startswith(b"HTTP/1.1 431 ")
+    assert status_of(address) == 200
