@@ -1,5 +1,4 @@
-"""Migrates a store folder of format 1, of a single worker, to objects in the magnetic tier, as all workers use them
-now.
+"""Migrates a store folder of format 1, of a single worker, to objects in the magnetic tier.
 
     catalog.json        accounts ▸ databases ▸ tables
     positions.json      the log's partitions in order of appearance, and the offset below which each may be trimmed

@@ -113,8 +113,7 @@ class Store:
         return PartitionState(self.objects, partition)
 
     def take(self, partition: str, since: int | None = None) -> PartitionStore:
-        """Open the store of `partition`, which must then be given the log from its `replay_from`. Blocks while it loads
-        state.
+        """Open the store of `partition`, to be given the log from its `replay_from`. Blocks while it loads state.
 
         `since` is the first offset written under these `templates`: changed units apply from there on.
 

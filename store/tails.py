@@ -54,9 +54,7 @@ def _pin(
 
 
 def _is_ours(tables: OpenTables, table: Table, own_partition: str, asked: int) -> None:
-    """Raises Behind if the version has rows of our partition that this store has not written: it has another owner
-    then.
-    """
+    """Raises Behind if the version has rows of our partition that are unknown here: it has another owner then."""
     known = table.position_of(own_partition, at_least=asked)
     if asked > known:
         tables.is_fenced_by(f"position of {own_partition} is {asked} in {table.id} and {known} here")

@@ -73,9 +73,7 @@ def adopt(
 def retyped(
     info: TableInfo, columns: Columns, name: str, kind: MeasureType, now_ns: int, why: str | None = None
 ) -> Adopted:
-    """The decisions once the measure `name` has this type; without `why`, an operator requested it. Raises
-    CannotRetype.
-    """
+    """The decisions once the measure `name` has this type; without `why`, as requested. Raises CannotRetype."""
     found = present_type(name, columns, info.changes)
     where = f"{info.table.database}.{info.table.table}"
     if kind not in RETYPES:

@@ -47,9 +47,7 @@ def unfit(batch: RecordBatch, columns: Columns, changes: ColumnChanges) -> Unfit
 
 
 def without_conflicts(batch: RecordBatch, columns: Columns, changes: ColumnChanges) -> RecordBatch:
-    """`batch` without the measures that have another type in the table; after `unfit`, no remaining row has their
-    values.
-    """
+    """`batch` without measures that have another type in the table; after `unfit`, no row has their values."""
     gone = {name for name, _ in _conflicts(batch, columns, changes)}
     if not gone:
         return batch

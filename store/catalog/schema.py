@@ -45,8 +45,7 @@ _DUCK_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column with the name that users see, and `physical`, its name in DuckDB (for time: "time_ns", BIGINT
-    nanoseconds).
+    """A column with its name for users, and `physical`, its name in DuckDB (for time: "time_ns", in nanoseconds).
 
     expression  for a column that readers see and that is not stored in this form: its value, as SQL over stored columns
     """

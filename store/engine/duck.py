@@ -1,7 +1,7 @@
-"""The one place that knows DuckDB: a hardened in-memory database, cursors on it, and queries that can be cut short.
+"""DuckDB: a hardened in-memory database, cursors on it, interruptible queries. Only this module uses duckdb.
 
-DuckDB holds the memory tier and runs queries over both tiers. It never owns a durable file, loads no extension, reads
-files only below the magnetic tier's folder, and its configuration is locked once it is up. A DuckDB connection serves
+DuckDB contains the memory tier and runs queries over both tiers. It has no durable file, loads no extensions, reads
+files only below the magnetic tier's folder, and its configuration is locked after the start. A DuckDB connection serves
 one thread at a time, so each user takes a cursor (36 µs).
 """
 
@@ -28,18 +28,18 @@ log = logging.getLogger(__name__)
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
-# DuckDB's own need beside the memory tier: queries and compaction
+# DuckDB's own memory, in addition to the memory tier: queries and compaction
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
 _CLOSE_WITHIN_S = 5.0
 _CLOSE_AGAIN_S = 0.01
-_THREADS = 2  # a query may use both cores of the reference machine; more would only take them from the gateway
+_THREADS = 2  # a query may use both cores of the reference machine; with more threads it would slow down the gateway
 
 
 class Duck:
     """One in-memory DuckDB database."""
 
     def __init__(self, readable: Path | None, memory_bytes: int) -> None:
-        """Open it: files below `readable`, if any, can be read, nothing else; `memory_bytes` is the most it takes."""
+        """Open it. Only files below `readable`, if given, can be read; `memory_bytes` is the memory limit."""
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -61,11 +61,11 @@ class Duck:
         self._connection.execute("SET lock_configuration = true")
 
     def cursor(self) -> Cursor:
-        """A connection of its own to the same database. Close it."""
+        """A new connection to the same database; must be closed."""
         return self._connection.cursor()
 
     def table_bytes(self) -> int:
-        """What tables in memory take."""
+        """The size of all tables in memory."""
         row = self._connection.cursor().execute(
             "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() "
             "WHERE tag IN ('IN_MEMORY_TABLE', 'BASE_TABLE')"
@@ -73,9 +73,9 @@ class Duck:
         return int(cast("tuple[Any, ...]", row.fetchone())[0])
 
     def close(self) -> None:
-        """Let go of all of it, once queries that were given up have ended: DuckDB refuses to close under them.
+        """Close it as soon as abandoned queries have ended, since DuckDB refuses to close while they run.
 
-        What takes longer than a few seconds is left to the end of the process.
+        If that takes longer than a few seconds, it is left to the end of the process.
         """
         deadline = time.monotonic() + _CLOSE_WITHIN_S
         while True:
@@ -91,9 +91,10 @@ class Duck:
 
 
 def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-    """The result of a query. Raises QueryFailed on DuckDB's errors; what ends this thread's `interruption` ends it.
+    """The result of a query. This thread's `interruption` can end it.
 
-    MagneticUnavailable where the storage of the files that it reads is away.
+    Raises QueryFailed for DuckDB's errors, MagneticUnavailable if the storage of the files does not respond,
+    QueryTimeout and QueryCancelled if it is interrupted.
     """
     may_end = interruption.current()
     if may_end is None:
@@ -113,7 +114,7 @@ def _run(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> pa.Table:
 
 
 def stream(cursor: Cursor, sql: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """The result of a query batch by batch, none of them empty. Raises QueryFailed, MagneticUnavailable."""
+    """The result of a query in non-empty batches. Raises QueryFailed, MagneticUnavailable."""
     with errors_mapped():
         for batch in cursor.sql(sql).to_arrow_reader(batch_rows):
             if batch.num_rows:
@@ -122,14 +123,17 @@ def stream(cursor: Cursor, sql: str, batch_rows: int) -> Iterator[pa.RecordBatch
 
 @contextmanager
 def errors_mapped() -> Iterator[None]:
-    """DuckDB's errors as ours. What a registered dataset raises comes as text, in an InvalidInputException."""
+    """Convert DuckDB's errors to those of this package.
+
+    Errors of registered datasets are only recognisable by the text of an InvalidInputException.
+    """
     try:
         yield
     except (duckdb.Error, OSError) as error:
         text = str(error)
         is_away = OF_PYARROW in text and not is_refusal(text)
         raise (MagneticUnavailable if is_away else QueryFailed)(text) from error
-    except RuntimeError as error:  # so it says that it was interrupted while it made Arrow of a result
+    except RuntimeError as error:  # DuckDB reports an interruption this way while it converts a result to Arrow
         if "interrupted" not in str(error).lower():
             raise
         raise QueryFailed(str(error)) from error
@@ -145,6 +149,6 @@ def load(cursor: Cursor, target: str, rows: pa.Table) -> None:
 
 
 def quote_text(text: str) -> str:
-    """`text` as an SQL string literal, or what makes it: DuckDB's parser ends at a zero character."""
+    """`text` as an SQL string literal, or an expression for it, because DuckDB's parser stops at a zero character."""
     quoted = "'" + text.replace("'", "''") + "'"
     return quoted if "\0" not in text else "(" + quoted.replace("\0", "' || chr(0) || '") + ")"

@@ -1,9 +1,9 @@
-"""Work that may have to end before it is done: its time is over, or nobody wants its answer any more.
+"""Ends work early: after a timeout, or when nobody waits for its result any more.
 
-Whoever starts the work does so within `with Interruption(timeout_s):`; from then on whatever is called in that thread
-asks `current()`. Three ways lead to an end within a fraction of a second: DuckDB runs within `interrupting`, loops in
-Python call `check()` every few milliseconds of work, and waits for others are `result_of`. So nothing has to hand an
-Interruption down, and work outside of one runs to its end.
+The work runs within `with Interruption(timeout_s):`; all functions called in that thread find it with `current()`. It
+ends within a fraction of a second in three ways: DuckDB runs within `interrupting`, loops in Python call `check()`
+every few milliseconds, and `result_of` waits for other threads. So no function has to pass an Interruption on, and work
+outside of one is never interrupted.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from store.errors import QueryCancelled, QueryTimeout
 
 T = TypeVar("T")
 
-_AGAIN_AFTER_S = 0.005  # DuckDB forgets an interrupt that comes before it executes (it may still be planning)
+_AGAIN_AFTER_S = 0.005  # DuckDB ignores an interrupt before execution begins (while it plans)
 _LOOK_EVERY_S = 0.05
 _current: ContextVar[Interruption | None] = ContextVar("interruption", default=None)
 
 
 class StopReason(StrEnum):
-    """Why work ends before it is done."""
+    """Why work ends early."""
 
     TIMEOUT = "timeout"
-    HANG_UP = "hang_up"  # who asked is gone
+    HANG_UP = "hang_up"  # the client has disconnected
     CANCELLED = "cancelled"
 
 
 class Interruption:
-    """What may end the work of one thread, from any other. A context manager, used once."""
+    """Ends the work of one thread, when called from any other thread. A context manager, used once."""
 
     def __init__(self, timeout_s: float | None = None) -> None:
-        """`timeout_s`, of the monotonic clock, counts from `with` on; None is no limit."""
+        """`timeout_s`, by the monotonic clock, counts from `with` on; None means no limit."""
         self._timeout_s = timeout_s
         self._reason: StopReason | None = None
         self._has_ended = False
@@ -62,17 +62,17 @@ class Interruption:
 
     @property
     def reason(self) -> StopReason | None:
-        """Why the work is to end; None: it is not."""
+        """Why the work must end; None if it may continue."""
         return self._reason
 
     def stop(self, reason: StopReason) -> None:
-        """End the work, if it has begun or not. The first reason counts."""
+        """End the work, also if it has not begun. Only the first reason counts."""
         with self._lock:
             self._reason = self._reason or reason
         self._wake.set()
 
     def check(self) -> None:
-        """Raises QueryTimeout or QueryCancelled if the work is to end."""
+        """Raises QueryTimeout or QueryCancelled if the work must end."""
         if self._reason is StopReason.TIMEOUT:
             raise QueryTimeout(f"the query ran longer than {self._timeout_s:g} s and was ended")
         if self._reason is not None:
@@ -80,7 +80,7 @@ class Interruption:
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt`, from another thread and again and again, if the work is to end while this block runs."""
+        """Call `interrupt` repeatedly, from another thread, if the work must end while this block runs."""
         with self._lock:
             self._interrupts.append(interrupt)
         try:
@@ -101,23 +101,23 @@ class Interruption:
 
 
 def current() -> Interruption | None:
-    """What may end the work of this thread, if anything."""
+    """The Interruption of this thread, if any."""
     return _current.get()
 
 
 def check() -> None:
-    """Raises QueryTimeout or QueryCancelled if the work of this thread is to end. Costs 0.1 µs."""
+    """Raises QueryTimeout or QueryCancelled if the work of this thread must end. Costs 0.1 µs."""
     found = _current.get()
     if found is not None:
         found.check()
 
 
 def result_of(future: Future[T]) -> T:
-    """The result of `future`, waited for no longer than this thread's work may last."""
+    """The result of `future`. Raises QueryTimeout or QueryCancelled if this thread's work must end while it waits."""
     while not future.done():
         check()
         try:
             return future.result(_LOOK_EVERY_S)
         except TimeoutError:
-            continue  # also where `future` raised it: then it is done
+            continue  # also if `future` itself raised it: then it is done
     return future.result()

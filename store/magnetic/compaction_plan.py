@@ -1,8 +1,8 @@
-"""Which files of a table are to be merged into one. Pure.
+"""Selects the files of a table to be merged. Pure.
 
-A commit costs 15 ms while a table has fewer than 250 live files and 72 ms at 1,000, and a query opens each file it
-reads. So files are merged in tiers, twenty of one size into one twenty times as large: for a table that is flushed
-every 30 s these are groups of ten minutes, then of hours. A date that is over, and quiet, becomes one file.
+A commit takes 15 ms while a table has fewer than 250 live files and 72 ms at 1,000, and a query opens each file that it
+reads. So files are merged in size classes, twenty of one class into one of the next: for a table that is flushed every
+30 s these are groups of ten minutes, then of hours. A past date without new files is merged into one file.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from store.magnetic.parquet import DataFile
 
 FANOUT = 20
-MOST_ROWS = 64_000_000  # a file of more is left alone
+MOST_ROWS = 64_000_000  # larger files are not merged
 MOST_BYTES = 1 << 30
 QUIET_NS = 6 * 3_600_000_000_000
 _DAY_NS = 86_400_000_000_000
 
 
 def plan(files: Sequence[DataFile], now_ns: int, written_ns: Callable[[DataFile], int]) -> list[list[DataFile]]:
-    """Groups of files, each of one date, to be merged now; `written_ns` is asked only of dates that are over."""
+    """Groups of files, each of one date, to be merged now; `written_ns` is called only for files of past dates."""
     by_date: dict[str, list[DataFile]] = defaultdict(list)
     for file in files:
         by_date[file.date].append(file)

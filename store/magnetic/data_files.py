@@ -1,8 +1,8 @@
-"""The Parquet files of one table, where they are: how DuckDB reads them, and how they are listed and removed.
+"""The Parquet files of one table: how DuckDB reads them, and how they are listed and removed.
 
-A folder's files are read by DuckDB itself. DuckDB has no client of object stores here, so a bucket's are read by
-pyarrow, as a dataset that is registered on the cursor in use; conditions on columns, and which columns are wanted, are
-pushed down into it. Footers are read once: a file never changes, and its fragment is kept while it is in use.
+DuckDB reads the files of a folder itself. It has no client for object stores here, so pyarrow reads those of a bucket,
+as a dataset that is registered on the cursor; conditions and the selection of columns are pushed down into it. Footers
+are read once: files never change, and the fragments of recently used files are cached.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -30,7 +30,7 @@ from store.objects import s3_files
 from store.objects.location import S3Location
 from store.objects.objects import open_at
 
-MOST_FRAGMENTS = 1_000  # whose footers are kept, of each table
+MOST_FRAGMENTS = 1_000  # per table; the footers of these files are cached
 _ARROW_TYPES = {"DOUBLE": pa.float64(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "VARCHAR": pa.string()}
 _FIXED = (
     pa.field(layout.MEASURE_NAME, pa.string()),
@@ -44,10 +44,10 @@ _numbers = itertools.count()
 
 
 class DataFiles(Protocol):
-    """A table's Parquet files. Any thread."""
+    """The Parquet files of a table. Any thread."""
 
     def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
-        """What the rows of `files` are selected FROM by `cursor`: it has all `columns`, null where a file lacks one."""
+        """The SQL after FROM for rows of `files` on `cursor`; it has all `columns`, null if a file lacks one."""
         ...
 
     def written_ns(self, file: DataFile) -> int:
@@ -55,15 +55,15 @@ class DataFiles(Protocol):
         ...
 
     def paths(self) -> set[str]:
-        """Paths of all Parquet files there, of whatever version or none."""
+        """Paths of all Parquet files of the table, of any version or of none."""
         ...
 
     def delete(self, path: str) -> None:
-        """Remove a file, and its folder with its last one."""
+        """Remove a file, and its folder if it was the last one."""
         ...
 
     def delete_table(self) -> None:
-        """Remove everything there, the Delta log too; what another process writes meanwhile may stay."""
+        """Remove everything, including the Delta log; files that another process is writing may remain."""
         ...
 
 
@@ -100,7 +100,7 @@ class FolderFiles:
     def delete(self, path: str) -> None:
         """See `DataFiles`."""
         (self._folder / path).unlink(missing_ok=True)
-        with suppress(OSError):  # there is another file
+        with suppress(OSError):  # the folder is not empty
             (self._folder / path).parent.rmdir()
 
     def delete_table(self) -> None:
@@ -151,7 +151,7 @@ class BucketFiles:
         self._written_ns.pop(path, None)
 
     def delete_table(self) -> None:
-        """See `DataFiles`. The log goes last: what is left of a deletion cut short is still a table, or nothing."""
+        """See `DataFiles`. The log is removed last, so that an interrupted deletion leaves a table or nothing."""
         objects = open_at(self._location)
         for path in sorted(objects.list(""), key=lambda path: path.startswith(layout.DELTA_LOG)):
             objects.delete(path)

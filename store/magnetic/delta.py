@@ -1,8 +1,8 @@
-"""One handle on a Delta Lake table: the only place that speaks to `deltalake`, its errors made ours.
+"""A handle on a Delta Lake table. Only this module uses `deltalake`; it converts its errors.
 
-The rule: every change is made strictly as the version after the one this handle has read, or not at all (`Raced`): so
-whatever was checked at that version holds for the change. `deltalake`'s own conflict resolution stays off; it would
-accept a lower position, and merge what must be looked at again. Not thread-safe.
+The rule: every change is made exactly as the version after the one that this handle has read, or not at all (`Raced`).
+So whatever was checked at that version is true for the change. `deltalake`'s own conflict resolution is disabled: it
+would accept a lower position, and apply changes that must be checked again. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from store.objects.s3_errors import is_refusal
 from store.record import MeasureType
 from store.values.times import rfc3339
 
-TOKEN = "streamgauge.commit"  # noqa: S105 - a key of Delta's commit info: which commit of whom it was
-MOST_COMMITS_READ = 50  # for positions; about as many as there are since the last checkpoint
+TOKEN = "streamgauge.commit"  # noqa: S105 - a key of Delta's commit info: identifies a commit
+MOST_COMMITS_READ = 50  # to find positions; about the number of commits since the last checkpoint
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 1 days", "delta.enableExpiredLogCleanup": "false"}
 _META_NAME, _META_KIND, _META_TYPE = "streamgauge.name", "streamgauge.kind", "streamgauge.type"
 _DELTA_TYPES = {
@@ -57,13 +57,13 @@ _FIXED = (
     Field(layout.SEQUENCE, PrimitiveType("long")),
     Field(layout.DATE, PrimitiveType("date")),
 )
-# Of a commit the class does not tell whether another writer or the storage was in its way: so object_store begins
+# The class of a commit's error does not distinguish another writer from the storage; object_store's texts do
 _OF_STORAGE = re.compile(r"Generic S3 error|HTTP error|error sending request|object store|timed? ?out", re.IGNORECASE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
 class Raced(Exception):
-    """Another writer made the version that this change was to be. Nothing was written."""
+    """Another writer has created the version that this change was for. Nothing was written."""
 
 
 class _Absent(MagneticTierError):
@@ -71,7 +71,7 @@ class _Absent(MagneticTierError):
 
 
 class DeltaHandle:
-    """The table at one location, at the version last read."""
+    """The table at one location, at the version that was last read."""
 
     def __init__(self, location: Path | S3Location, table: DeltaTable) -> None:
         """Use `open` or `create`."""
@@ -80,7 +80,7 @@ class DeltaHandle:
 
     @classmethod
     def open(cls, location: Path | S3Location) -> Self | None:
-        """The table there, None if there is none. Raises MagneticTierError, MagneticUnavailable."""
+        """The existing table, or None. Raises MagneticTierError, MagneticUnavailable."""
         if isinstance(location, Path) and not any((location / layout.DELTA_LOG).glob("*.json")):
             return None
         try:
@@ -91,8 +91,8 @@ class DeltaHandle:
 
     @classmethod
     def create(cls, location: Path | S3Location, columns: Sequence[Column]) -> Self:
-        """A new table as version 0. Raises Raced if another process has made it meanwhile."""
-        # `time` among the first: of columns past the 32nd deltalake reads no statistics back
+        """Create a table as version 0. Raises Raced if another process has created it in the meantime."""
+        # `time` is among the first columns: deltalake returns no statistics of columns after the 32nd
         schema = Schema([*_FIXED, *(_field(column) for column in columns)])
         try:
             with errors_mapped(location):
@@ -110,27 +110,27 @@ class DeltaHandle:
         return cls(location, table)
 
     def refresh(self) -> int:
-        """Read what was committed since; the version that is now. Costs a listing, and a read per new commit."""
+        """Read new commits; returns the current version. Costs a listing, and a read per new commit."""
         try:
             with errors_mapped(self._location):
                 self._table.update_incremental()
         except MagneticUnavailable:
             raise
-        except MagneticTierError:  # what lies between was cleaned away, it may be, while this process slept
+        except MagneticTierError:  # the commits in between may have been deleted while this process was suspended
             with errors_mapped(self._location):
                 self._table = DeltaTable(_uri(self._location), storage_options=_options(self._location))
         return self.version
 
     @property
     def version(self) -> int:
-        """The version last read."""
+        """The version that was last read."""
         return self._table.version()
 
     def positions(self, partitions: Collection[str], since: int = -1) -> dict[str, int]:
-        """The application transactions of `partitions`; with `since`, those that commits after that version changed.
+        """The application transactions of `partitions`; with `since`, those changed by commits after that version.
 
-        Costs a read per commit, from the newest on, until all are found. `deltalake` reads every commit since the
-        checkpoint for each partition, so it is asked only for what these do not tell.
+        Costs a read per commit, from the newest backwards, until all are found. `deltalake` reads every commit since
+        the checkpoint for each partition, so it is used only for the rest.
         """
         found: dict[str, int] = {}
         missing = set(partitions)
@@ -150,7 +150,7 @@ class DeltaHandle:
         return found | {partition: offset for partition, offset in told.items() if offset is not None}
 
     def columns(self) -> list[Column]:
-        """The dimensions and measures that the schema records."""
+        """The dimensions and measures in the schema."""
         return [
             Column(
                 str(field.metadata[_META_NAME]),
@@ -163,11 +163,11 @@ class DeltaHandle:
         ]
 
     def field_names(self) -> set[str]:
-        """The names of all columns, ours and others'."""
+        """The names of all columns, including those of other programs."""
         return {field.name for field in self._table.schema().fields}
 
     def files(self) -> tuple[DataFile, ...]:
-        """The live files."""
+        """The files of the version."""
         with errors_mapped(self._location):
             actions = pa.table(self._table.get_add_actions(flatten=True))
         if not actions.num_rows:
@@ -195,9 +195,9 @@ class DeltaHandle:
         is_new_data: bool,
         token: str,
     ) -> None:
-        """Make the next version; this handle stays at the one before until `refresh`. Raises Raced.
+        """Create the next version; this handle stays at the previous one until `refresh`. Raises Raced.
 
-        After MagneticUnavailable it may have been made or not: the commit that has `token` is this one.
+        After MagneticUnavailable the version may exist or not: a commit with this `token` is this one.
         """
         with errors_mapped(self._location):
             self._table.create_write_transaction(
@@ -214,7 +214,7 @@ class DeltaHandle:
             )
 
     def add_columns(self, columns: Sequence[Column]) -> None:
-        """Make the next version, which has these columns too, and be at it. Raises Raced."""
+        """Create the next version, with these additional columns, and move to it. Raises Raced."""
         with errors_mapped(self._location):
             self._table.alter.add_columns(
                 [_field(column) for column in columns],
@@ -223,13 +223,13 @@ class DeltaHandle:
             )
 
     def checkpoint(self) -> int:
-        """Write a checkpoint of the version last read, and forget commits that it replaces; that version."""
+        """Write a checkpoint of the version that was last read; returns that version."""
         with errors_mapped(self._location):
             self._table.create_checkpoint()
         return self.version
 
     def forget_old_commits(self) -> None:
-        """Remove log entries that a checkpoint replaces, once they are a day old."""
+        """Remove log entries that a checkpoint has replaced, once they are a day old."""
         with errors_mapped(self._location):
             self._table.cleanup_metadata()
 
@@ -240,7 +240,7 @@ def _no_hooks() -> PostCommitHookProperties:
 
 @contextmanager
 def errors_mapped(location: Path | S3Location) -> Iterator[None]:
-    """Errors of deltalake 1.6.6 as ours: by class, and what a bucket answered by its text."""
+    """Convert errors of deltalake 1.6.6: by class, and errors of buckets by their text."""
     try:
         yield
     except TableNotFoundError as error:

@@ -1,9 +1,9 @@
-"""What a power failure may leave of a Delta log, and what is done about it when the table is opened.
+"""Detects and repairs damage of a Delta log after a power failure, when a table is opened.
 
-A half-written last commit makes a Delta table unopenable, and a zero-length one makes its rows silently vanish. Every
-commit is fsync'ed before the log's low watermark passes its rows, so only the last ones can be so, and their rows are
-still in the log: they are set aside, and the rows come again. A damaged checkpoint is set aside too: the commits say
-the same.
+A half-written last commit makes a Delta table unopenable, and the rows of an empty one silently vanish. Every commit is
+fsync'ed before the log's low watermark passes its rows, so only the last ones can be damaged, and their rows are still
+in the log: the commits are set aside, and the rows are read again. A damaged checkpoint is set aside, too: the commits
+have the same content.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from store.objects.files import fsync_file, fsync_folder, make_folders
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_at
 
-# What each action must have (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions)
+# Required fields of each action (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions)
 _NEEDED: dict[str, set[str]] = {
     "add": {"path", "size"},
     "remove": {"path"},
@@ -37,9 +37,9 @@ _NEEDED: dict[str, set[str]] = {
 
 
 def repair(folder: Path) -> list[str]:
-    """Set aside damaged (torn, empty) last commits and checkpoints of the table in `folder`; their names.
+    """Set aside damaged (torn, empty) last commits and checkpoints of the table in `folder`; returns their names.
 
-    One process at a time: what one has set aside the next may have committed anew.
+    One process at a time: the next one may already have committed versions again that this one set aside.
     """
     log = folder / layout.DELTA_LOG
     if not log.is_dir():
@@ -69,19 +69,19 @@ def _repair(folder: Path, log: Path) -> list[str]:
 
 
 def is_whole_commit(data: bytes) -> bool:
-    """Whether these are the bytes of a complete commit: at least one action, each line one that Delta knows."""
+    """Whether these are the bytes of a complete commit: at least one action, and each line one that Delta defines."""
     lines = data.split(b"\n")
     return any(lines) and all(_is_action(line) for line in lines if line)
 
 
 def has_files(folder: Path, data: bytes) -> bool:
-    """Whether the files that a commit puts into the table in `folder` are there: those of the last one are."""
+    """Whether all files that a commit adds to the table in `folder` exist, as they do for the last commit."""
     added = (json.loads(line).get("add") for line in data.splitlines() if b'"add"' in line)
     return all((folder / add["path"]).exists() or (folder / unquote(add["path"])).exists() for add in added if add)
 
 
 def sync(folder: Path, version: int) -> None:
-    """Commit `version` of the table in `folder` survives a power failure; one that a checkpoint replaced is gone."""
+    """Make commit `version` of the table survive a power failure; does nothing if a checkpoint replaced it."""
     log = folder / layout.DELTA_LOG
     with suppress(FileNotFoundError):
         fsync_file(log / _name(version))
@@ -89,7 +89,7 @@ def sync(folder: Path, version: int) -> None:
 
 
 def read(location: Path | S3Location, version: int) -> str:
-    """The text of commit `version`; empty where a checkpoint has replaced it."""
+    """The text of commit `version`; empty if a checkpoint has replaced it."""
     if not isinstance(location, Path):
         return (_objects(location).get(f"{layout.DELTA_LOG}/{_name(version)}") or b"").decode()
     try:
@@ -99,7 +99,7 @@ def read(location: Path | S3Location, version: int) -> str:
 
 
 def transactions(commit: str) -> dict[str, int]:
-    """The application transactions in the text of a commit: version by app id."""
+    """The application transactions in the text of a commit: app id → version."""
     found = (json.loads(line).get("txn") for line in commit.splitlines() if '"txn"' in line)
     return {txn["appId"]: txn["version"] for txn in found if txn}
 
@@ -110,7 +110,7 @@ def _objects(location: S3Location) -> Objects:
 
 
 def sync_checkpoint(folder: Path, version: int) -> None:
-    """The checkpoint of `version` survives a power failure."""
+    """Make the checkpoint of `version` survive a power failure."""
     log = folder / layout.DELTA_LOG
     for path in (*log.glob(f"{version:020d}.checkpoint*.parquet"), log / layout.LAST_CHECKPOINT):
         fsync_file(path)

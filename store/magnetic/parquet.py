@@ -1,7 +1,7 @@
-"""One Parquet file of a table's rows: written durably, and described with the statistics that prune it.
+"""Writes Parquet files of a table durably, with the statistics that are used to prune them.
 
-Rows are in the magnetic form: time cut to microseconds (Delta knows no nanoseconds) with the rest beside it. All rows
-of a file are of one date, which is its folder.
+Rows are in the magnetic form: time in microseconds (Delta has no nanoseconds), with the rest in another column. All
+rows of a file are of one date, which is its folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from store.objects.files import fsync_file, fsync_folder, make_folders
 from store.objects.location import S3Location
 from store.values.times import EPOCH
 
-ROW_GROUP_ROWS = 122_880  # DuckDB's own, so that it reads them in parallel
+ROW_GROUP_ROWS = 122_880  # DuckDB's default, so that it reads them in parallel
 _DAY_US = 86_400_000_000
 
 
@@ -40,12 +40,12 @@ class DataFile:
 
     @property
     def date(self) -> str:
-        """The date all its rows are of."""
+        """The date of all its rows."""
         return self.path.split("/", 1)[0].removeprefix(f"{layout.DATE}=")
 
 
 def to_magnetic(rows: pa.Table) -> pa.Table:
-    """`rows` with `time_ns` split into `time` (µs, UTC) and the nanoseconds that are left."""
+    """`rows` with `time_ns` split into `time` (µs, UTC) and the remaining nanoseconds."""
     time_ns = rows[layout.TIME_NS].to_numpy()
     time_us = np.floor_divide(time_ns, 1000)
     position = rows.schema.get_field_index(layout.TIME_NS)
@@ -54,7 +54,7 @@ def to_magnetic(rows: pa.Table) -> pa.Table:
 
 
 def by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """`rows` (magnetic form) date by date; most often there is one."""
+    """`rows` (magnetic form) by date; usually there is one."""
     days = np.floor_divide(rows[layout.TIME].cast(pa.int64()).to_numpy(), _DAY_US)
     for day in np.unique(days):
         whole = bool((days == day).all())
@@ -67,15 +67,15 @@ def date_text(day: int) -> str:
 
 
 class FileWriter:
-    """Writes one file of one date, part by part."""
+    """Writes one file of one date in parts."""
 
     def __init__(self, location: Path | S3Location, date: str, schema: pa.Schema) -> None:
-        """Create the file; it is no part of the table until it is committed."""
+        """Create the file; it belongs to the table only after a commit."""
         self._location = location
         self._path = f"{layout.partition_folder(date)}/{secrets.token_hex(12)}.parquet"
         with self._errors():
             self._sink = self._open()
-            # `store_schema=False`: other engines read the plain Parquet types, as Delta's schema has them
+            # `store_schema=False`: other engines read the plain Parquet types, as in Delta's schema
             self._writer = pq.ParquetWriter(
                 self._sink, schema, compression="zstd", compression_level=1, store_schema=False
             )
@@ -83,7 +83,7 @@ class FileWriter:
         self._from_us, self._to_us = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
     def write(self, rows: pa.Table) -> None:
-        """Append `rows`, which have the schema that was announced."""
+        """Append `rows`, which have the schema of the file."""
         with self._errors():
             self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
         times = pc.min_max(rows[layout.TIME].cast(pa.int64())).as_py()
@@ -91,7 +91,7 @@ class FileWriter:
         self._rows += rows.num_rows
 
     def finish(self) -> DataFile:
-        """The file, durable under its name."""
+        """Complete the file, durably."""
         with self._errors():
             self._writer.close()
             size_bytes = self._sink.tell()
@@ -108,7 +108,7 @@ class FileWriter:
         path = self._location / self._path
         while True:
             make_folders(path.parent)
-            with suppress(FileNotFoundError):  # another process has just removed the empty folder of an old date
+            with suppress(FileNotFoundError):  # another process has just removed the empty folder of a past date
                 return pa.OSFile(str(path), "wb")
 
     def _errors(self) -> AbstractContextManager[None]:
@@ -118,7 +118,7 @@ class FileWriter:
 
 
 def write_file(location: Path | S3Location, date: str, rows: pa.Table) -> DataFile:
-    """The durable file of these rows."""
+    """Write these rows to a durable file."""
     writer = FileWriter(location, date, rows.schema)
     writer.write(rows)
     return writer.finish()

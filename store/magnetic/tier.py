@@ -1,15 +1,15 @@
-"""The magnetic tier of one table: a Delta Lake table, partitioned by date, readable by any engine that knows Delta.
+"""The magnetic tier of one table: a Delta Lake table, partitioned by date, which other engines can read.
 
-Every commit carries the table's position (Delta's application transaction: app id = partition, version = offset)
-together with the rows up to it, atomically. We write the Parquet files ourselves, sorted and fsync'ed, and leave the
-protocol to `deltalake` (`store.magnetic.delta`).
+Every commit contains the table's position (Delta's application transaction: app id = partition, version = offset)
+together with the rows up to it, atomically. This package writes the Parquet files itself, sorted and fsync'ed, and uses
+`deltalake` for the protocol (`store.magnetic.delta`).
 
-The rule of writers: a partition has one, `own_partition` here; others, each with their own, write the same table.
-Before each try the position in the table must be the one that this writer left there, and the try is for the very next
-version: so who was fenced writes nothing, and who was merely outrun tries again.
+The rule of writers: each partition has one writer (`own_partition` here), and the writers of other partitions write the
+same table. Before each attempt the position in the table must be the one that this writer left there, and the attempt
+is for exactly the next version. So a fenced writer writes nothing, and one that was only slower tries again.
 
-A `Version` is what a reader pins: an immutable list of files. Files that a pinned version needs are not vacuumed.
-`refresh` may be called from any thread; one thread commits.
+Readers pin a `Version`: an immutable list of files. Files of pinned versions are not vacuumed. Any thread may call
+`refresh`; one thread commits.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from store.values.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_COMMITS = 50  # how many commits a reader has to replay at most
+CHECKPOINT_COMMITS = 50  # the maximum number of commits that a reader must replay
 MOST_TRIES = 200
 _BACKOFF = Backoff(first_s=0.01, longest_s=0.25, chance=1.0)
-_RNG = random.Random()  # noqa: S311  # when to try again is no secret
-_BEING_WRITTEN = 2 * CHECKPOINT_COMMITS  # of the newest commits other writers may not have fsync'ed all
+_RNG = random.Random()  # noqa: S311  # when to retry is not a secret
+_BEING_WRITTEN = 2 * CHECKPOINT_COMMITS  # other writers may not have fsync'ed all of the newest commits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """The Delta table at one version: its files, and per partition the offset up to which they hold every row."""
+    """The Delta table at one version: its files, and the offset per partition up to which they contain all rows."""
 
     number: int
     files: tuple[DataFile, ...]
@@ -54,7 +54,7 @@ class Version:
 
     @property
     def to_ns(self) -> int:
-        """Not earlier than the newest row."""
+        """The time of the newest row, or slightly later."""
         return max((file.to_ns for file in self.files), default=NEVER_NS)
 
 
@@ -63,7 +63,7 @@ EMPTY = Version(-1, (), {})
 
 @dataclass(slots=True)
 class _Attempt:
-    """A commit that was tried: as which version, with what positions, and whether it is known to have been made."""
+    """An attempted commit: its version and positions, and whether it is known to exist."""
 
     token: str
     number: int
@@ -72,12 +72,12 @@ class _Attempt:
 
 
 class MagneticTier:
-    """The Delta table at one location; made with the first commit."""
+    """The Delta table at one location; created by the first commit."""
 
     def __init__(self, location: Path | S3Location, partitions: Sequence[str], own_partition: str) -> None:
-        """Open it, setting damaged last commits aside. Raises MagneticTierError if it cannot be read.
+        """Open it, and set damaged last commits aside. Raises MagneticTierError if it cannot be read.
 
-        `partitions` is read anew at each refresh. `own_partition`: the partition that this process writes.
+        `partitions` is evaluated again at each refresh. `own_partition`: the partition that this process writes.
         """
         self.location = location
         self.data = data_files(location)
@@ -86,10 +86,10 @@ class MagneticTier:
         self._partitions = partitions
         self._lock = threading.RLock()
         self._delta: DeltaHandle | None = None
-        self._version = self._newest = EMPTY  # given to readers; as read, or made, last
+        self._version = self._newest = EMPTY  # for readers; last read or written
         self._attempts: list[_Attempt] = []
-        self._columns: dict[str, Column | None] = {}  # by physical name in lower case; None: not ours
-        self._asked: set[str] = set()  # partitions whose positions are in `_newest`, if they have any
+        self._columns: dict[str, Column | None] = {}  # by physical name in lower case; None: of another program
+        self._asked: set[str] = set()  # partitions whose positions are in `_newest`, if they have one
         self._synced = -1
         try:
             self._version = self._refresh()
@@ -97,19 +97,19 @@ class MagneticTier:
             raise
         except MagneticTierError as error:
             raise MagneticTierError(f"the table cannot be opened: {error}") from error
-        # what this writer left in the table, or found at its start
+        # the position that this writer left in the table, or found at its start
         self._mine = self._version.positions.get(own_partition)
         self._synced = self._version.number - _BEING_WRITTEN
 
     @property
     def folder(self) -> Path:
-        """Where the table is, of one in a folder."""
+        """The folder of the table; only for tables in a folder."""
         assert isinstance(self.location, Path)
         return self.location
 
     @property
     def version(self) -> Version:
-        """The version that readers are given. Set under the table's lock; an older one changes nothing."""
+        """The current version for readers. Set under the table's lock; setting an older one has no effect."""
         return self._version
 
     @version.setter
@@ -118,29 +118,29 @@ class MagneticTier:
             self._version = version
 
     def columns(self) -> list[Column]:
-        """The dimensions and measures that the Delta schema records, as of the last refresh."""
+        """The dimensions and measures in the Delta schema, as of the last refresh."""
         with self._lock:
             return [column for column in self._columns.values() if column is not None]
 
     def field_names(self) -> set[str]:
-        """The names, in lower case, of all columns that the Delta schema has, others' too, as of the last refresh."""
+        """The names of all columns in the Delta schema in lower case, also of other programs, as of the refresh."""
         with self._lock:
             return set(self._columns)
 
     @property
     def is_unsure(self) -> bool:
-        """Whether a commit may have been made without an answer: `refresh` finds out."""
+        """Whether the outcome of a commit is unknown, because there was no response: `refresh` finds out."""
         return bool(self._attempts)
 
     def refresh(self) -> Version:
-        """The newest version, from storage. Cheap where nothing changed: one listing."""
+        """Read the newest version from storage. Costs one listing if nothing has changed."""
         with self._lock:
             return self._refresh()
 
     def register(self, columns: Sequence[Column]) -> list[Column]:
-        """Make these columns part of the Delta schema, durably, and the table if there is none: how they are there.
+        """Add columns to the Delta schema, durably, creating a missing table; returns the registered columns.
 
-        What another writer registered under the same name and kind stands, with its physical name and type.
+        A column that another writer has registered with the same name and kind keeps its physical name and type.
         """
         for _ in self._tries("columns cannot be registered"):
             with self._lock, suppress(Raced):
@@ -166,12 +166,12 @@ class MagneticTier:
         is_new_data: bool,
         after: Mapping[str, int] | None = None,
     ) -> Version:
-        """Put files into the table and take files out, with the position, atomically and durably.
+        """Add files to the table and remove files, together with the position, atomically and durably.
 
-        `after`: the positions beyond which the added rows are. Returns the new version, with everybody's files; readers
-        see it when the caller, under the table's lock, makes it `version`. Raises Fenced if another process wrote this
-        one's partition, MagneticConflict if a file to be removed is gone, and MagneticUnavailable, after which it may
-        have been made or not: refresh, and flush anew.
+        `after`: the positions beyond which the added rows are. Returns the new version with the files of all writers;
+        readers see it after the caller, under the table's lock, has set it as `version`. Raises Fenced if another
+        process has written this one's partition, MagneticConflict if a file to be removed is missing, and
+        MagneticUnavailable, after which the commit may exist or not: refresh, and flush again.
         """
         assert set(positions) <= {self.own_partition}, "a writer writes its own partition"
         attempt: _Attempt | None = None
@@ -180,7 +180,7 @@ class MagneticTier:
             with self._lock, suppress(Raced):
                 delta = self._newest_delta(columns)
                 since = since if attempt else self._newest.number
-                if attempt is not None and attempt.is_made:  # what seemed another's was this very commit
+                if attempt is not None and attempt.is_made:  # what seemed another writer's was this commit
                     return self._finish(self._newest, since)
                 self._check(removed, positions, after)
                 missing = self._missing(columns)
@@ -220,7 +220,7 @@ class MagneticTier:
             files = self._newest.files
             if number != self._newest.number:
                 files = self._delta.files()
-                ours = {column.physical: column for column in self._delta.columns()}  # in the order they came
+                ours = {column.physical: column for column in self._delta.columns()}  # in the order of their creation
                 self._columns = {**ours, **dict.fromkeys({n.lower() for n in self._delta.field_names()} - set(ours))}
             since = self._newest.number
             positions = {**self._newest.positions, **self._delta.positions(self._asked, since)} if self._asked else {}
@@ -229,7 +229,7 @@ class MagneticTier:
         return self._newest
 
     def _newest_delta(self, columns: Sequence[Column]) -> DeltaHandle:
-        """The table as it is now, made if there is none."""
+        """The table at its newest version, created if necessary."""
         self._refresh()
         if self._delta is None:
             if isinstance(self.location, Path):
@@ -240,7 +240,7 @@ class MagneticTier:
         return self._delta
 
     def _settle(self, number: int) -> None:
-        """Find out what became of attempts whose outcome was not known, now that the table is at version `number`."""
+        """Determine the outcome of attempts that was unknown, now that the table is at version `number`."""
         for attempt in [attempt for attempt in self._attempts if attempt.number <= number]:
             attempt.is_made = attempt.token in delta_log.read(self.location, attempt.number)
             if attempt.is_made:
@@ -250,7 +250,10 @@ class MagneticTier:
     def _check(
         self, removed: Sequence[DataFile], positions: Mapping[str, int], after: Mapping[str, int] | None
     ) -> None:
-        """What a commit stands on still holds at the version that it will follow."""
+        """Check that the assumptions of a commit are true for the version that it will follow.
+
+        Raises Fenced, MagneticConflict.
+        """
         found = self._newest.positions.get(self.own_partition)
         if found != self._mine:
             raise Fenced(
@@ -264,7 +267,7 @@ class MagneticTier:
             raise MagneticConflict(f"{self}: {min(gone)} and {len(gone) - 1} more were removed by another writer")
 
     def _missing(self, columns: Sequence[Column]) -> list[Column]:
-        """Those that the schema lacks. Raises MagneticConflict if another writer has one otherwise."""
+        """The columns that are missing in the schema. Raises MagneticConflict if another writer has a different one."""
         missing = [column for column in columns if column.physical not in self._columns]
         agreed = Columns.of(self.columns())
         agreed.reserve(self._columns)
@@ -277,14 +280,14 @@ class MagneticTier:
         return missing
 
     def _finish(self, version: Version, since: int) -> Version:
-        """Make the commit durable, and a checkpoint every so often, by whoever makes that version."""
+        """Make the commit durable, and write a checkpoint if one is due, also for commits of other writers."""
         self._newest = version
         self._sync_to(version.number)
         if version.number // CHECKPOINT_COMMITS > since // CHECKPOINT_COMMITS:
             try:
                 self._checkpoint()
-            except MagneticUnavailable as error:  # the commit is made; readers replay more until the next one
-                log.warning("%s: no checkpoint this time: %s", self, error)
+            except MagneticUnavailable as error:  # the commit is durable; readers replay more commits
+                log.warning("%s: checkpoint skipped: %s", self, error)
         return version
 
     def _checkpoint(self) -> None:
@@ -296,7 +299,7 @@ class MagneticTier:
         self._delta.forget_old_commits()
 
     def _sync_to(self, number: int) -> None:
-        """Every commit up to `number`, also of others, survives a power failure: one that is lost breaks the rest."""
+        """Make commits up to `number`, also of others, survive a power failure: a lost one invalidates later ones."""
         if isinstance(self.location, Path):
             for each in range(max(self._synced, -1) + 1, number + 1):
                 delta_log.sync(self.location, each)

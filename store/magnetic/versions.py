@@ -1,7 +1,7 @@
-"""The newest Delta version of each table that a process knows: what its queries pin.
+"""The newest Delta version of each table that a process knows, for queries.
 
-One read handle per table and process, brought up to date when a query wants it and that has not been done for a
-second: rows that are committed meanwhile are still in their owner's RAM.
+There is one read handle per table and process. It is refreshed for a query if the last refresh was more than a second
+ago: rows that were committed since are still in the RAM of their owner.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REFRESH_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Newest:
-    """A version, the columns there were then, and where its files are."""
+    """A version, its columns, and the location of its files."""
 
     version: Version
     columns: Columns
@@ -49,9 +49,9 @@ class Versions:
     def newest(
         self, info: TableInfo, *, now: bool = False, after: Newest | None = None, known: Collection[str] = ()
     ) -> Newest:
-        """The newest version of `info`, `now` or within the last second; with `after`, newer than that if there is one.
+        """The newest version of `info`: now, or within the last second; with `after`, a later one if there is one.
 
-        A version that lacks a column of `known` (physical names) is out of date too. Raises MagneticTierError.
+        A version without one of the columns `known` (physical names) is outdated, too. Raises MagneticTierError.
         """
         with self._lock:
             handle = self._handles.get(info.table)

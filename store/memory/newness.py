@@ -1,6 +1,6 @@
-"""Which rows of a batch need no look-up: those strictly later than everything their series has, and had before them.
+"""Finds rows that need no look-up: those strictly later than all earlier rows of their series.
 
-Pure. Per series the last time is known, so in-order data, which is nearly all of it, costs a gather and a compare.
+Pure. The last time of each series is known, so for rows in order, which are nearly all, it costs one array comparison.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NEVER_NS = np.iinfo(np.int64).min
 
 
 def strictly_later(series: Int32s, time_ns: Int64s, last_ns: Int64s) -> Bools:
-    """Per row whether its time is after `last_ns[series]` and after every earlier row of its series in the batch."""
+    """For each row, whether it is after `last_ns[series]` and after all earlier rows of its series in the batch."""
     later = time_ns > last_ns[series]
     if len(series) == 1:
         return later
@@ -28,7 +28,8 @@ def strictly_later(series: Int32s, time_ns: Int64s, last_ns: Int64s) -> Bools:
     times = time_ns[order]
     if (times[1:] > times[:-1])[follows].all():
         return later
-    # A running maximum per series, in one pass: ranks of times, offset so that each series starts above the one before.
+    # A running maximum per series, in one pass: ranks of times, offset so that each series starts above the previous
+    # one.
     ranks = np.unique(times, return_inverse=True)[1].astype(np.int64)
     starts = np.concatenate(([0], np.cumsum(~follows)))
     heights = starts * (len(times) + 1) + ranks

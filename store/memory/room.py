@@ -1,4 +1,4 @@
-"""What the memory tier of a process may take, all its tables together, and which of them give way."""
+"""The limit of the memory tier, for all tables of a process together, and the choice of chunks to evict."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-_MERGED_CHUNK_SHARE = 6  # of the limit is a merged chunk at most: eviction drops whole chunks
+_MERGED_CHUNK_SHARE = 6  # a merged chunk has at most this part of the limit, because whole chunks are evicted
 
 
 class Evictable(Protocol):
-    """A table, as far as it gives way."""
+    """A table from which chunks can be evicted."""
 
     def oldest_sealed_ns(self) -> int | None:
-        """When the oldest chunk that could be evicted was made; None if there is none."""
+        """When the oldest chunk that can be evicted was created; None if there is none."""
         ...
 
     def evict_oldest(self) -> int:
-        """Drop that chunk; its size in bytes, 0 if it cannot be now."""
+        """Evict that chunk; returns its size in bytes, 0 if it cannot be evicted now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryRoom:
-    """`limit_bytes` of RAM, and what of it is used."""
+    """The limit of `limit_bytes` of RAM, and the current use."""
 
     used_bytes: Callable[[], int]
     limit_bytes: int
 
     @property
     def is_over(self) -> bool:
-        """Whether more is used than may be."""
+        """Whether the use is above the limit."""
         return self.used_bytes() > self.limit_bytes
 
     @property
     def most_chunk_bytes(self) -> int:
-        """What a merged chunk takes at most."""
+        """The maximum size of a merged chunk."""
         return self.limit_bytes // _MERGED_CHUNK_SHARE
 
     def make(self, tables: Sequence[Evictable]) -> int:
-        """Drop sealed chunks, the oldest of all tables first, until enough is free; how many went."""
+        """Evict sealed chunks, oldest of all tables first, until the use is within the limit; returns their number."""
         excess, dropped = self.used_bytes() - self.limit_bytes, 0
         busy: set[int] = set()
         while excess > 0:

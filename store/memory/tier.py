@@ -1,15 +1,15 @@
-"""The memory tier of one table: rows in RAM, in DuckDB tables called chunks, in the order they arrived.
+"""The memory tier of one table: rows in RAM, in DuckDB tables called chunks, in order of arrival.
 
-Rows arrive in the *head* (Arrow, not yet in DuckDB) and are inserted into the *open* chunk, many at a time. A chunk
-that has grown to `CHUNK_ROWS` is closed; once all its rows are in the magnetic tier it is *sealed*: rewritten sorted
-by series and time into a compressed database of its own (about 2.2 bytes a value). So only unsealed chunks hold rows
-that the magnetic tier lacks, and dropping the oldest sealed chunk gives its memory back at once. A query plans each
-chunk it reads (50: 60 ms, 200: 0.9 s), so sealed chunks are merged, eight into one, as far as `most_bytes` allows.
+New rows are added to the *head* (Arrow, not yet in DuckDB) and inserted into the *open* chunk, many at a time. A chunk
+with `CHUNK_ROWS` rows is closed; when all its rows are in the magnetic tier it is *sealed*: rewritten, sorted by series
+and time, into its own compressed database (about 2.2 bytes per value). So rows that are not in the magnetic tier are
+only in unsealed chunks, and evicting the oldest sealed chunk frees its memory at once. The planning of a query takes
+time for each chunk (50: 60 ms, 200: 0.9 s), so sealed chunks are merged, eight into one, up to `most_bytes`.
 
-`whole_from_ns` is the promise to readers: every row of the table with a time ≥ it is here. It only rises: when a
-chunk is dropped, past the newest of its rows.
+`whole_from_ns` is a guarantee for readers: all rows of the table with a time ≥ it are here. It only rises: when a chunk
+is evicted, to just after the newest of its rows.
 
-Not thread-safe: the table's lock guards every call, except that sealing reads a closed chunk, which never changes.
+Not thread-safe: the table's lock protects every call, except that sealing reads a closed chunk, which never changes.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -31,16 +31,16 @@ from store.record import Int32s, Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS
 
 CHUNK_ROWS = 200_000
-KEY = "_key"  # of rows found: the number of the key asked for
-_MERGED_CHUNKS = 8  # of one size become one
-_LEVELS = ((0, 4), (4, 32))  # sizes of chunks that are merged with each other, in `CHUNK_ROWS`; larger ones stay
+KEY = "_key"  # of the rows that `find` returns: the number of the requested key
+_MERGED_CHUNKS = 8  # this number of chunks of similar size become one
+_LEVELS = ((0, 4), (4, 32))  # size classes of chunks to be merged, in `CHUNK_ROWS`; larger ones are not merged
 SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 MB
 
 _FIXED = (
     f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '
     f'"{layout.PARTITION}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
 )
-# What a sealed chunk takes, roughly; only ranks what to drop: how much to drop is measured
+# Approximate size of a sealed chunk; only used to rank chunks, since the memory to free is measured
 _FIXED_BYTES_PER_ROW = 3
 _BYTES_PER_VALUE = 2
 _chunk_numbers = itertools.count()
@@ -48,26 +48,26 @@ _chunk_numbers = itertools.count()
 
 @dataclass(slots=True, eq=False)
 class Chunk:
-    """One DuckDB table of rows. `pins` counts the snapshots that may read it; dropped when retired and unpinned."""
+    """One DuckDB table of rows. `pins` counts snapshots that may read it; dropped when retired and unpinned."""
 
-    name: str  # as in SQL
-    database: str | None  # of a sealed chunk: its own database, detached to drop it
+    name: str  # in SQL
+    database: str | None  # for a sealed chunk: its own database, which is detached to drop it
     created_ns: int
     measures: dict[str, Column] = field(default_factory=dict)  # by physical name
     rows: int = 0
     from_ns: int = np.iinfo(np.int64).max
     to_ns: int = NEVER_NS  # inclusive
-    last_sequence: dict[int, int] = field(default_factory=dict)  # by partition: the highest here
+    last_sequence: dict[int, int] = field(default_factory=dict)  # by partition number: the highest one
     size_bytes: int = 0
     pins: int = 0
 
     @property
     def sealed(self) -> bool:
-        """Whether it is sorted, compressed, and all in the magnetic tier."""
+        """Whether it is sorted, compressed, and completely in the magnetic tier."""
         return self.database is not None
 
     def is_covered(self, positions: dict[int, int]) -> bool:
-        """Whether the magnetic tier has every row of it, given its position per partition."""
+        """Whether the magnetic tier has all its rows, given the position per partition number."""
         return all(
             sequence >> OFFSET_BITS <= positions.get(partition, -1)
             for partition, sequence in self.last_sequence.items()
@@ -76,7 +76,7 @@ class Chunk:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows on their way into the head: arrays of one length, measures by column."""
+    """Rows to be added to the head: arrays of one length, measures by column."""
 
     series: Int32s
     time_ns: Int64s
@@ -86,7 +86,7 @@ class Rows:
     measures: dict[str, pa.Array]  # by physical name
 
     def to_arrow(self) -> pa.Table:
-        """As inserted into a chunk."""
+        """The rows in the form of a chunk."""
         return pa.table(
             {
                 layout.SERIES_ID: self.series,
@@ -103,7 +103,7 @@ class Rows:
 
 
 class MemoryTier:
-    """The rows in RAM of one table, and its series as a DuckDB table to join them with."""
+    """The rows in RAM of one table, and a DuckDB table of its series to join with."""
 
     def __init__(self, duck: Duck, columns: Columns, index: SeriesIndex) -> None:
         self._duck = duck
@@ -111,11 +111,11 @@ class MemoryTier:
         self._columns = columns
         self._index = index
         self.series_table = f"main.series_{next(_chunk_numbers)}"
-        self.series_known = 0  # series below it have their dimensions among the columns: the index may be ahead
+        self.series_known = 0  # the dimensions of series below it have columns; the index may have more series
         self._series_written = 0
         self._dimensions_written = 0
-        self._zones: list[str | None] | None = None  # of the series written, where the table has zones
-        self._rezoned = 0  # of the index, then
+        self._zones: list[str | None] | None = None  # of the written series, if the table has zones
+        self._rezoned = 0  # `rezoned` of the index when they were written
         self._writer.execute(
             f'CREATE TABLE {self.series_table} ("{layout.SERIES_ID}" INTEGER, "{layout.MEASURE_NAME}" VARCHAR)'
         )
@@ -131,12 +131,12 @@ class MemoryTier:
     # Writing
 
     def add(self, rows: Rows) -> None:
-        """Put rows into the head."""
+        """Add rows to the head."""
         self._head.append(rows)
         self.head_rows += len(rows.series)
 
     def insert_head(self, now_ns: int) -> None:
-        """Move the head into the open chunk, and new series into their table: queries see them (about 1 ms)."""
+        """Insert the head into the open chunk, and new series into their table, for queries (about 1 ms)."""
         self._write_series()
         if not self._head:
             return
@@ -160,11 +160,11 @@ class MemoryTier:
             self.close_chunk()
 
     def close_chunk(self) -> None:
-        """The open chunk takes no more rows; the next ones open another."""
+        """Close the open chunk; the next rows open another."""
         self._open = None
 
     def is_open(self, chunk: Chunk) -> bool:
-        """Whether rows may still come to it."""
+        """Whether rows may still be added to it."""
         return chunk is self._open
 
     def _open_chunk(self, now_ns: int) -> Chunk:
@@ -216,7 +216,7 @@ class MemoryTier:
         return {column.physical: pa.array(zones, pa.string())}
 
     def _write_zones(self) -> None:
-        """The zones of series that have other ones by now."""
+        """Update the zones of series whose zone has changed."""
         column, rezoned = self._columns.zone, self._index.rezoned
         if column is None or (self._zones is not None and rezoned == self._rezoned):
             return
@@ -240,9 +240,9 @@ class MemoryTier:
     # Reading
 
     def find(self, series: Int32s, time_ns: Int64s, given: Sequence[Column]) -> list[pa.Table]:
-        """Rows here at any of these keys: `KEY` tells which; version, stream, sequence, present measures by column.
+        """The rows with any of these keys: `KEY` is the key's number; version, stream, sequence, measures.
 
-        `given` are the measures as readers have them.
+        `given` are the measures that readers see.
         """
         keys = pa.table({layout.SERIES_ID: series, layout.TIME_NS: time_ns, KEY: np.arange(len(series))})
         first_ns, last_ns = int(time_ns.min()), int(time_ns.max())
@@ -266,7 +266,7 @@ class MemoryTier:
         return found
 
     def _with(self, chunk: Chunk, measures: Sequence[Column]) -> str:
-        """The chunk, and these measures of which it may have what they are made of."""
+        """The chunk with these measures, including those computed from stored columns that it may have."""
         made = [column for column in measures if column.expression]
         if not made:
             return chunk.name
@@ -276,24 +276,24 @@ class MemoryTier:
         return f"(SELECT *{given} FROM (SELECT *{nulls} FROM {chunk.name}))"
 
     def series_columns(self) -> frozenset[str]:
-        """Physical names of the dimensions, and the zone, that `series_table` has."""
+        """Physical names of the dimensions, and the zone, in `series_table`."""
         zone = self._columns.zone
         dimensions = list(self._columns.dimensions.values())[: self._dimensions_written]
         columns = [*dimensions, *([] if zone is None or self._zones is None else [zone])]
         return frozenset(column.physical for column in columns)
 
     def beyond(self, positions: dict[int, int]) -> list[Chunk]:
-        """The chunks with rows that the magnetic tier lacks, given its position per partition."""
+        """The chunks with rows that are not in the magnetic tier, given its position per partition number."""
         return [chunk for chunk in self.chunks if not chunk.sealed and not chunk.is_covered(positions)]
 
     # Room
 
     def sealable(self, positions: dict[int, int]) -> list[Chunk]:
-        """Closed chunks that the magnetic tier has wholly."""
+        """Closed chunks that are completely in the magnetic tier."""
         return [c for c in self.chunks if not c.sealed and c is not self._open and c.is_covered(positions)]
 
     def mergeable(self, most_bytes: int) -> list[Chunk]:
-        """Sealed chunks of about one size to be merged into one of at most `most_bytes`; empty if there are too few."""
+        """Sealed chunks of similar size to be merged into one of at most `most_bytes`; empty if there are too few."""
         for least, most in _LEVELS:
             level = range(least * CHUNK_ROWS, most * CHUNK_ROWS)
             group = [chunk for chunk in self.chunks if chunk.sealed and chunk.rows in level][:_MERGED_CHUNKS]
@@ -302,9 +302,9 @@ class MemoryTier:
         return []
 
     def seal(self, chunks: Sequence[Chunk]) -> Chunk:
-        """A compressed copy of closed chunks as one, sorted if it is not too large. Slow; `swap` it in afterwards.
+        """A compressed copy of closed chunks as one, sorted if not too large. Slow; must be followed by `swap`.
 
-        Needs no lock but against `drop`.
+        Needs no lock, except against `drop`.
         """
         database = f"chunk_{next(_chunk_numbers)}"
         sealed = Chunk(f"{database}.main.rows", database, min(chunk.created_ns for chunk in chunks))
@@ -316,7 +316,7 @@ class MemoryTier:
                 sealed.last_sequence[partition] = max(sealed.last_sequence.get(partition, -1), sequence)
         sealed.size_bytes = sealed.rows * (_FIXED_BYTES_PER_ROW + _BYTES_PER_VALUE * len(sealed.measures))
         columns = "".join(f", {column.quoted} {column.duck_type}" for column in sealed.measures.values())
-        # What is not yet checkpointed is not compressed: too large to be sorted in memory is appended part by part
+        # Rows are compressed by a checkpoint: chunks that are too large to be sorted in memory are appended one by one
         parts = [chunks] if sealed.rows <= SORT_ROWS else [[chunk] for chunk in chunks]
         cursor = self._duck.cursor()
         try:
@@ -332,7 +332,7 @@ class MemoryTier:
         return sealed
 
     def swap(self, chunks: Sequence[Chunk], sealed: Chunk) -> None:
-        """Put the sealed copy in the place of its chunks."""
+        """Replace chunks by their sealed copy."""
         self.chunks[self.chunks.index(chunks[0])] = sealed
         for chunk in chunks:
             if chunk in self.chunks:
@@ -340,24 +340,24 @@ class MemoryTier:
             self._retire(chunk)
 
     def evict(self, chunk: Chunk) -> None:
-        """Drop a sealed chunk: rows up to its newest are read from the magnetic tier from now on."""
+        """Drop a sealed chunk: rows up to its newest time are read from the magnetic tier from now on."""
         self.chunks.remove(chunk)
         self.whole_from_ns = max(self.whole_from_ns, chunk.to_ns + 1)
         self._retire(chunk)
 
     def pin(self, chunks: Sequence[Chunk]) -> None:
-        """Keep these readable until `unpin`."""
+        """Keep these chunks readable until `unpin`."""
         for chunk in chunks:
             chunk.pins += 1
 
     def unpin(self, chunks: Sequence[Chunk]) -> None:
-        """Let go of what `pin` kept."""
+        """Release pinned chunks."""
         for chunk in chunks:
             chunk.pins -= 1
         self._drop_retired()
 
     def drop(self) -> None:
-        """Drop everything here: the table is deleted or the store closes. What is pinned goes with its last pin."""
+        """Drop everything: the table is deleted or the store closes. Pinned chunks follow when they are unpinned."""
         self._retired += self.chunks
         self.chunks, self._open, self._head, self.head_rows = [], None, [], 0
         self._is_dropped = True

@@ -1,1 +1,1 @@
-"""Durable bytes: files and objects, on a local folder or in a bucket."""
+"""Durable storage of files and objects, in a local folder or in a bucket."""

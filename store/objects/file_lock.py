@@ -1,4 +1,4 @@
-"""Files that one process at a time holds: locks that the kernel lets go when their process ends, however it ends."""
+"""File locks between processes; the kernel releases them when a process ends for any reason."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 
-class Taken(Exception):  # its name is what happened
-    """Another has the lock; `holder` is its process id, None if that cannot be told."""
+class Taken(Exception):  # named after the event
+    """Another process has the lock; `holder` is its process id, None if that is unknown."""
 
     def __init__(self, path: Path, holder: int | None) -> None:
         super().__init__(f"{path} is held by process {holder or 'unknown'}")
@@ -19,10 +19,10 @@ class Taken(Exception):  # its name is what happened
 
 
 class FileLock:
-    """The lock on the file at `path`, which is made if it is missing, until `release`; the file tells whose it is."""
+    """A lock on the file at `path`, which is created if missing, until `release`; it contains the process id."""
 
     def __init__(self, path: Path) -> None:
-        """Take it, or raise Taken."""
+        """Acquire it, or raise Taken."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,7 +34,7 @@ class FileLock:
         os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
 
     def release(self) -> None:
-        """Let it go; once more does nothing."""
+        """Release it; calling it again has no effect."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -48,7 +48,7 @@ class FileLock:
 
 @contextmanager
 def turn(path: Path) -> Iterator[None]:
-    """Alone among all processes, once those that came before are done; `path` is a folder, or a file, then made."""
+    """Wait for and hold exclusive access among all processes; `path` is a folder, or a file, created if necessary."""
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     file = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent after a power failure: written aside, fsync'ed, renamed, their folder fsync'ed."""
+"""Files that are complete or absent after a power failure: written elsewhere, fsync'ed, renamed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by `data`, durably, or leave it as it was."""
+    """Replace the file at `path` by `data`, durably; after a failure it is unchanged."""
     aside = path.with_name(path.name + ".new")
     write_durably(aside, data)
     put_in_place(aside, path)
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write the file at `path`; a power failure meanwhile may leave a part of it."""
+    """Write the file at `path` and fsync it; a power failure in between may leave a part of it."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -22,7 +22,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def put_in_place(whole: Path, path: Path) -> None:
-    """Give a file that is written, durably, its name; one that had the name goes."""
+    """Rename a durable file to `path`, durably; replaces an existing file."""
     whole.replace(path)
     fsync_folder(path.parent)
 
@@ -36,7 +36,7 @@ def make_folders(path: Path) -> None:
 
 
 def fsync_file(path: Path) -> None:
-    """What was written to the file at `path` survives a power failure."""
+    """Make the content of the file at `path` survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -45,5 +45,5 @@ def fsync_file(path: Path) -> None:
 
 
 def fsync_folder(path: Path) -> None:
-    """Names created in, or removed from, the folder at `path` survive a power failure."""
+    """Make changes of names in the folder at `path` survive a power failure."""
     fsync_file(path)

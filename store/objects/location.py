@@ -1,11 +1,11 @@
-"""Where the magnetic tier's storage is: a URL and the environment made into each library's options.
+"""The location of the magnetic tier: converts a URL and environment variables to the options of each library.
 
-`s3://bucket/prefix` is Amazon S3 or what speaks its protocol. As with AWS's own clients the environment has the rest:
+`s3://bucket/prefix` is Amazon S3 or a compatible server. As for AWS's own clients, the environment contains the rest:
 `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` (or `AWS_DEFAULT_REGION`), and
-`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` for a server that is not Amazon's. Without keys each library asks the
-machine's role. A plain path and `file:///path` are a local folder. Other schemes are refused by name.
+`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` for a server that is not Amazon's. Without keys each library uses the
+machine's role. A plain path and `file:///path` are a local folder. Other schemes are rejected by name.
 
-Every request is bounded, so that whoever waits for storage that is away hears of it within about half a minute.
+Every request has a time limit, so that callers learn within about half a minute that storage does not respond.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DEFAULT_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class S3Location:
-    """A prefix in a bucket, and how to reach it."""
+    """A prefix in a bucket, and how to connect to it."""
 
     bucket: str
     prefix: str  # without slashes at its ends; "" is the whole bucket
@@ -44,11 +44,11 @@ class S3Location:
 
     @property
     def url(self) -> str:
-        """As it is written in a configuration."""
+        """The URL as in a configuration."""
         return f"s3://{self.key('')}".rstrip("/")
 
     def key(self, path: str) -> str:
-        """`bucket/prefix/path`: how pyarrow names an object."""
+        """`bucket/prefix/path`: the name of an object in pyarrow."""
         return "/".join(part for part in (self.bucket, self.prefix, path) if part)
 
     def at(self, path: str) -> S3Location:
@@ -66,7 +66,7 @@ class S3Location:
 
     @property
     def is_plain_http(self) -> bool:
-        """Whether requests are not encrypted: only where the endpoint says so."""
+        """Whether requests are not encrypted, which only happens if the endpoint says so."""
         return (self.endpoint or "").startswith("http://")
 
     def for_obstore(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class S3Location:
 
 
 def locate(url: str, environment: Mapping[str, str]) -> Path | S3Location:
-    """The folder or the place in a bucket that `url` names. Raises MagneticTierError for any other URL."""
+    """The folder or the prefix of a bucket that `url` names. Raises MagneticTierError for any other URL."""
     if "://" not in url:
         return Path(url)
     scheme, _, rest = url.partition("://")
@@ -134,7 +134,7 @@ def locate(url: str, environment: Mapping[str, str]) -> Path | S3Location:
         )
     bucket, _, prefix = rest.strip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise MagneticTierError(f"{url}: {bucket!r} is no bucket's name: 3 to 63 of a-z, 0-9, `.` and `-`")
+        raise MagneticTierError(f"{url}: {bucket!r} is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`")
     for part in prefix.split("/") if prefix else ():
         if not _PREFIX_PART.fullmatch(part) or part in {".", ".."}:
             raise MagneticTierError(f"{url}: {part!r} cannot be a part of the prefix: letters, digits and _ . = - can")

@@ -1,8 +1,8 @@
 """Small objects below one root that several processes share: a local folder, or a prefix in a bucket.
 
-The rule: an object is whole or absent, also after a power failure, and of two that create one, one is told so. Not for
-rows: those are in Delta tables. Paths are relative, parts joined by `/`; `list` and `get` see no half-written object.
-Both implementations may be used by any number of threads and processes at once.
+The rule: an object is complete or absent, also after a power failure, and if two processes create the same one, only
+one succeeds. Not for rows: those are in Delta tables. Paths are relative, with parts joined by `/`; `list` and `get`
+never return partially written objects. Any number of threads and processes may use both implementations.
 """
 
 from __future__ import annotations
@@ -18,50 +18,50 @@ from store.errors import MagneticTierError
 from store.objects.files import fsync_folder, make_folders, put_in_place, write_durably
 from store.objects.location import S3Location, locate
 
-ASIDE = ".aside"  # in the root of a local folder: what is being written
+ASIDE = ".aside"  # in the root of a local folder: objects being written
 _ABANDONED_S = 86_400
 
 
 class Objects(Protocol):
-    """Objects below one root. Failures raise MagneticTierError, or MagneticUnavailable where a later try may do."""
+    """Objects below one root. Failures raise MagneticTierError, or MagneticUnavailable if a retry may succeed."""
 
     url: str
 
     def put(self, path: str, data: bytes) -> None:
-        """Replace the object by `data`, durably; who reads meanwhile sees the old or the new one, whole."""
+        """Replace the object by `data`, durably; concurrent readers get the complete old or new one."""
         ...
 
     def create(self, path: str, data: bytes) -> bool:
-        """Put the object, durably, if it is absent; whether it was. After MagneticUnavailable it may be there."""
+        """Create the object, durably; False if it already exists. After MagneticUnavailable it may exist or not."""
         ...
 
     def get(self, path: str) -> bytes | None:
-        """The object's bytes, None if it is absent."""
+        """The object's bytes, None if it does not exist."""
         ...
 
     def list(self, prefix: str) -> list[str]:
-        """Paths of all objects below the folder `prefix`, however deep, ascending; "" is the root."""
+        """Paths of all objects below the folder `prefix`, at any depth, ascending; "" is the root."""
         ...
 
     def delete(self, path: str) -> None:
-        """Remove the object, durably, if it is there."""
+        """Remove the object, durably, if it exists."""
         ...
 
     def discard(self, path: str) -> None:
-        """Remove an object that nobody reads any more: it may be there again after a power failure."""
+        """Remove an object that nobody reads any more; it may exist again after a power failure."""
         ...
 
 
 def open_objects(url: str, environment: Mapping[str, str] | None = None) -> Objects:
-    """The objects at `url`: a folder (made if it is missing), file:///folder or s3://bucket/prefix.
+    """The objects at `url`: a folder (created if necessary), file:///folder or s3://bucket/prefix.
 
-    `environment` is the process's own unless given. Asks nothing of a bucket yet. Raises MagneticTierError.
+    `environment` defaults to that of the process. Sends no request to a bucket yet. Raises MagneticTierError.
     """
     return open_at(locate(url, os.environ if environment is None else environment))
 
 
 def open_at(location: Path | S3Location) -> Objects:
-    """The objects at a place that `locate` found."""
+    """The objects at a location from `locate`."""
     if isinstance(location, Path):
         return LocalObjects(location)
     from store.objects.s3 import S3Objects  # noqa: PLC0415 - a local store does without the S3 client
@@ -70,21 +70,21 @@ def open_at(location: Path | S3Location) -> Objects:
 
 
 def open_root(url: str) -> Path | S3Location:
-    """Where the tables of a magnetic tier at `url` lie; a folder is made if it is missing. Raises MagneticTierError."""
+    """The location of the tables of a magnetic tier at `url`; creates a missing folder. Raises MagneticTierError."""
     location = locate(url, os.environ)
     if not isinstance(location, Path):
         return location
     folder = location.resolve()
-    if "%" in str(folder):  # `deltalake` would not find it: it decodes paths as URLs
+    if "%" in str(folder):  # `deltalake` would not find it, because it decodes paths as URLs
         raise MagneticTierError(f"magnetic tier at {folder}: a path with a percent sign cannot be used; choose another")
     make_folders(folder)
     return folder
 
 
 def check_path(path: str) -> str:
-    """`path` if it names an object. Raises ValueError: paths are ours, not a user's."""
+    """`path` if it is valid. Raises ValueError, since paths never come from users."""
     if any(part in {"", ".", "..", ASIDE} for part in path.split("/")):
-        raise ValueError(f"{path!r} is no path of an object: parts joined by /, none empty, `.`, `..` or {ASIDE}")
+        raise ValueError(f"{path!r} is not a path of an object: parts joined by /, none empty, `.`, `..` or {ASIDE}")
     return path
 
 
@@ -92,7 +92,7 @@ class LocalObjects:
     """Objects as files below a folder."""
 
     def __init__(self, root: Path) -> None:
-        """Use the folder `root`, made if it is missing."""
+        """Use the folder `root`, created if necessary."""
         self._root = root.absolute()
         self.url = str(self._root)
         try:
@@ -120,7 +120,7 @@ class LocalObjects:
             except FileExistsError:
                 return False
             finally:
-                # also where another was faster: what this process now reads there must not vanish again
+                # also if another process was faster: this process may read the object now, so it must survive
                 fsync_folder(target.parent)
                 aside.unlink()
         except OSError as error:
@@ -177,12 +177,12 @@ class LocalObjects:
         return aside
 
     def _forget_abandoned(self) -> None:
-        """Remove what processes that died were writing."""
+        """Remove objects that crashed processes were writing."""
         for path in (self._root / ASIDE).glob("*"):
             try:
                 if time.time() - path.stat().st_mtime > _ABANDONED_S:
                     path.unlink()
-            except FileNotFoundError:  # another process forgets it, too
+            except FileNotFoundError:  # another process has removed it
                 continue
 
     def _error(self, path: str, done: str, error: OSError) -> MagneticTierError:

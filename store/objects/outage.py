@@ -1,7 +1,7 @@
-"""How long the magnetic tier's storage has been away, and when it is asked again.
+"""Tracks how long the storage of the magnetic tier has been unavailable, and when to try again.
 
-While it is away nothing is lost: rows stay in RAM and in the log, whose low watermark does not move; records of a new
-table wait in the log. It is asked again after a second, then after twice as long each time, up to half a minute; each
+Nothing is lost meanwhile: rows stay in RAM and in the log, whose low watermark does not rise; records of a new table
+wait in the log. The next attempt is after a second, then after twice as long each time, up to half a minute; each
 failure is logged.
 """
 
@@ -20,7 +20,7 @@ BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 
 @dataclass(slots=True)
 class Outage:
-    """`since_ns`: when the storage was first found away, None while it answers. `failures`: how often it was, ever."""
+    """`since_ns`: since when the storage is unavailable, None if it is available. `failures`: their total number."""
 
     since_ns: int | None = None
     failures: int = 0
@@ -28,15 +28,15 @@ class Outage:
     _until_ns: int = 0
 
     def is_waiting(self, now_ns: int) -> bool:
-        """Whether it is too early to ask again."""
+        """Whether it is too early for the next attempt."""
         return self.since_ns is not None and now_ns < self._until_ns
 
     def wait_s(self, now_ns: int) -> float:
-        """How long to wait before it is asked again, in seconds."""
+        """The time until the next attempt, in seconds."""
         return max(0, self._until_ns - now_ns) / NS
 
     def failed(self, now_ns: int, error: Exception) -> None:
-        """It did not answer."""
+        """Record a failure, and log it."""
         self.since_ns = now_ns if self.since_ns is None else self.since_ns
         self.failures += 1
         self._in_a_row += 1
@@ -50,7 +50,7 @@ class Outage:
         )
 
     def answered(self, now_ns: int) -> None:
-        """It did what was asked."""
+        """Record a success."""
         if self.since_ns is not None:
             away_s = (now_ns - self.since_ns) // NS
             log.warning("the magnetic tier is available again, after %d s", away_s)

@@ -1,4 +1,4 @@
-"""Objects in a bucket (see `objects`): of Amazon S3, or a server that knows its protocol with `If-None-Match`."""
+"""Objects in a bucket (see `objects`) of Amazon S3, or of a compatible server that supports `If-None-Match`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from store.objects.location import S3Location
 from store.objects.objects import check_path
 from store.objects.s3_errors import is_refusal
 
-# By class, as far as obstore 0.12.1 has one; the rest by what the bucket answered
+# By class, as far as obstore 0.12.1 has one; None: by the text of the error
 ERRORS: dict[type[Exception], type[MagneticTierError] | None] = {
-    exceptions.NotFoundError: MagneticTierError,  # the bucket: objects that are absent are no error here
+    exceptions.NotFoundError: MagneticTierError,  # of the bucket; a missing object is not an error here
     exceptions.PermissionDeniedError: MagneticTierError,
     exceptions.UnauthenticatedError: MagneticTierError,
     exceptions.InvalidPathError: MagneticTierError,
@@ -24,7 +24,7 @@ ERRORS: dict[type[Exception], type[MagneticTierError] | None] = {
     exceptions.UnknownConfigurationKeyError: MagneticTierError,
     FileNotFoundError: MagneticTierError,
     PermissionError: MagneticTierError,
-    exceptions.AlreadyExistsError: MagneticUnavailable,  # of what is not to be new: it was changed meanwhile
+    exceptions.AlreadyExistsError: MagneticUnavailable,  # for `put`: changed at the same time
     exceptions.PreconditionError: MagneticUnavailable,
     exceptions.NotModifiedError: MagneticUnavailable,
     exceptions.JoinError: MagneticUnavailable,
@@ -37,7 +37,7 @@ class S3Objects:
     """Objects below a prefix of a bucket."""
 
     def __init__(self, location: S3Location) -> None:
-        """Use the bucket at `location`, which is not asked yet."""
+        """Use the bucket at `location`; sends no request yet."""
         self.url = location.url
         self._store = S3Store(**location.for_obstore())
 

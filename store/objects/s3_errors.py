@@ -1,7 +1,7 @@
-"""What a bucket's answer means, read from the texts in which its three clients tell of it: none gives a code.
+"""Interprets the errors of a bucket by the texts in which its three clients report them: none has error codes.
 
-obstore and deltalake stand on the Rust crate object_store: "… Server returned non-2xx status code: 403 Forbidden: …"
-(deltalake puts arrows for colons). pyarrow stands on Amazon's C++ client, and has a name, or the status of an answer
+obstore and deltalake use the Rust crate object_store: "… Server returned non-2xx status code: 403 Forbidden: …"
+(deltalake replaces colons by arrows). pyarrow uses Amazon's C++ client, which has a name, or the status of a response
 without one: "… AWS Error ACCESS_DENIED during HeadObject operation: …", "… AWS Error UNKNOWN (HTTP status 503) during
 …". Read from obstore 0.12.1, deltalake 1.6.6, pyarrow 26.0.1; `tests/store/objects/test_s3_errors.py` provokes each.
 Names: `S3ErrorToString` in arrow/cpp/src/arrow/filesystem/s3_internal.h.
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 
-OF_PYARROW = "AWS Error"  # so it begins to say what a bucket answered
+OF_PYARROW = "AWS Error"  # the beginning of an error that a bucket returned
 _STATUS = re.compile(r"Server returned non-2xx status code\W+(\d{3})\b|\(HTTP status (\d{3})\)")
 _NAME = re.compile(r"AWS Error ([A-Z_]+)")
-_WRONG_REGION = "redirect without LOCATION"  # of object_store, instead of a status
+_WRONG_REGION = "redirect without LOCATION"  # object_store's text instead of a status
 
-# What no later try corrects: the operator must act, or what was asked for is not there
+# Errors that a later attempt cannot correct: the operator must act, or the requested object does not exist
 _REFUSING_STATUSES = frozenset({301, 400, 401, 403, 404, 405})
 _REFUSING_NAMES = frozenset(
     {
@@ -28,7 +28,7 @@ _REFUSING_NAMES = frozenset(
 
 
 def is_refusal(text: str) -> bool:
-    """Whether the bucket answered, and will answer the same to the same again."""
+    """Whether the bucket has responded, and will respond in the same way to the same request."""
     status = _STATUS.search(text)
     if status is not None:
         return int(status[1] or status[2]) in _REFUSING_STATUSES

@@ -1,7 +1,8 @@
-"""Parquet files in a bucket, through pyarrow: file systems, opened once per connection, and their errors made ours.
+"""Parquet files in a bucket, through pyarrow: file systems, opened once per connection, and their errors.
 
-Not through obstore, which has the other objects: a file system of pyarrow that calls it is Python, which every read has
-to wait for. Over 20 files of 3 MB, 10 ms a request, an average of one column takes twice as long (0.6 s for 0.3).
+This does not use obstore, as for other objects: a pyarrow file system that calls it is written in Python, and every
+read would wait for it. For 20 files of 3 MB with 10 ms per request, an average of one column takes twice as long (0.6 s
+instead of 0.3).
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from store.objects.s3_errors import is_refusal
 
 
 def filesystem(location: S3Location) -> fs.FileSystem:
-    """The file system that has `location`; paths in it are `location.key(…)`."""
+    """The file system that contains `location`; paths in it are `location.key(…)`."""
     return _filesystem(location.bucket, tuple(sorted(location.for_pyarrow().items())))
 
 
 @lru_cache(maxsize=8)
 def _filesystem(_bucket: str, options: tuple[tuple[str, object], ...]) -> fs.FileSystem:
-    # `allow_delayed_open`: a file that fits into a part is one request, not the three of a multi-part upload
+    # `allow_delayed_open`: a file that fits into one part needs one request, not the three of a multi-part upload
     return fs.S3FileSystem(
         **dict(options), retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3), allow_delayed_open=True
     )
@@ -32,7 +33,7 @@ def _filesystem(_bucket: str, options: tuple[tuple[str, object], ...]) -> fs.Fil
 
 @contextmanager
 def errors(location: S3Location, path: str, done: str) -> Iterator[None]:
-    """Failures of pyarrow as MagneticTierError, or MagneticUnavailable where a later try may do."""
+    """Convert failures of pyarrow to MagneticTierError, or MagneticUnavailable if a later attempt may succeed."""
     try:
         yield
     except OSError as error:

@@ -1,1 +1,1 @@
-"""A view of both tiers, and what is read from it: scans, snapshots, averages."""
+"""Views of both tiers for queries: scans, snapshots, averages."""

@@ -1,10 +1,10 @@
 """Averages of measures over zones and time: one scan for any number of zones and measures of a table.
 
-A zone is a function of a record's dimensions, and `SeriesIndex.zones` holds its value for each series. So the rows of
-a zone are those whose dimensions are those of one of its series: of the dimensions its template names, or of all
-where the zone is not made by a template. Equal texts made of different dimensions are one zone.
+A zone is a function of a record's dimensions, and `SeriesIndex.zones` has its value for each series. So the rows of a
+zone are those with the dimensions of one of its series: the dimensions that its template names, or all dimensions if
+the zone does not come from a template. Equal texts from different dimensions are the same zone.
 
-An average is the mean over all rows in [from, to) that have the measure; `store.reading.bins` says where bins begin;
+An average is the mean of all rows in [from, to) that have the measure; `store.reading.bins` defines the start of bins;
 empty bins are left out.
 """
 
@@ -26,7 +26,7 @@ _NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
 
 class UnknownMeasure(RequestError):
-    """The table has no such measure; the message names those it has."""
+    """The table has no such measure; the message lists its measures."""
 
 
 class MeasureNotNumeric(RequestError):
@@ -54,10 +54,10 @@ def zone_averages(
     to_ns: int,
     bins: Bins | None = None,
 ) -> Mapping[tuple[str, str], list[Average]]:
-    """For each (zone, measure) its averages in ascending time; an empty list where there are no values in [from, to).
+    """For each (zone, measure) its averages in ascending time; an empty list if there are no values in [from, to).
 
-    `zones` gives the ids of each zone's series in `index`.
-    Raises UnknownMeasure, MeasureNotNumeric. May block: a scan of the zones' rows.
+    `zones` contains the ids of each zone's series in `index`. Raises UnknownMeasure, MeasureNotNumeric, and everything
+    that `Snapshot.source` and `Snapshot.execute` raise. May block: it scans the rows of the zones.
     """
     table = index.table
     schema = snapshot.schema(table.database, table.table)
@@ -84,7 +84,7 @@ def zone_averages(
 
 
 def _numeric(schema: TableSchema, measure: str) -> Column:
-    """The column of a measure that has averages."""
+    """The column of a numeric measure. Raises UnknownMeasure, MeasureNotNumeric."""
     found = {column.name: column for column in schema.columns if column.kind == "measure"}
     column = found.get(measure)
     if column is None:
@@ -100,7 +100,7 @@ def _named(table: TableId) -> str:
 
 
 def _zone_dimensions(schema: TableSchema) -> list[Column]:
-    """The dimensions that make the zone: those its template names, else all of the table."""
+    """The dimensions that determine the zone: those in its template, else all dimensions of the table."""
     template = schema.settings.zone
     dimensions = [column for column in schema.scanned if column.kind == "dimension"]
     if template is None:
@@ -111,20 +111,20 @@ def _zone_dimensions(schema: TableSchema) -> list[Column]:
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """Values of `dimensions` (None: absent) that make a row one of a zone's, and the zone's number."""
+    """The values of `dimensions` (None: absent) of a zone's rows, and the number of the zone."""
 
     dimensions: list[Column]
     zone_of: dict[tuple[str | None, ...], int]
 
     def prunable(self) -> dict[str, Collection[str]]:
-        """Per dimension that all members have, its values."""
+        """For each dimension that all members have, its values."""
         values = {column.name: {key[place] for key in self.zone_of} for place, column in enumerate(self.dimensions)}
         return {
             name: [value for value in found if value is not None] for name, found in values.items() if None not in found
         }
 
     def is_product(self) -> bool:
-        """Whether `prunable` alone means exactly these members, and they are one zone."""
+        """Whether `prunable` selects exactly these members, and all are of one zone."""
         pruned = self.prunable()
         size = 1
         for values in pruned.values():

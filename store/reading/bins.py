@@ -1,8 +1,9 @@
-"""Where the bins of averages begin. Pure.
+"""The start times of the bins of averages. Pure.
 
-Bins of a fixed width begin at multiples of it since 1970, whole weeks on Mondays. In a time zone, for whole days and
-weeks, they begin at local midnights: a day has 23, 24 or 25 hours. So a row's bin is floor(local time / width), with
-the zone's offset at the row's own time; DuckDB has no zones without an extension, so it gets the offsets as numbers.
+Bins of a fixed width begin at multiples of it since 1970, whole weeks on Mondays. In a time zone, bins of whole days
+and weeks begin at local midnight: a day has 23, 24 or 25 hours. So the bin of a row is floor(local time / width), with
+the zone's offset at the row's own time. DuckDB has no time zones without an extension, so it gets the offsets as
+numbers.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ _MONDAY_NS = -3 * DAY_NS  # 1969-12-29: the epoch is a Thursday
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """Bins of `width_ns`; `zone` only where that is whole days."""
+    """Bins of `width_ns`; `zone` only for widths of whole days."""
 
     width_ns: int
     zone: tzinfo | None = None
 
     @property
     def anchor_ns(self) -> int:
-        """A time, local where there is a zone, at which a bin begins."""
+        """A time at which a bin begins; local if there is a zone."""
         return _MONDAY_NS if self.width_ns % WEEK_NS == 0 else 0
 
     def sql(self, time_ns: str, from_ns: int, to_ns: int) -> str:
@@ -37,7 +38,7 @@ class Bins:
         return f"{local} - (({past} % {self.width_ns}) + {self.width_ns}) % {self.width_ns}"
 
     def instant_ns(self, start_ns: int) -> int:
-        """The instant at which the bin begins whose (local) start is this."""
+        """The instant of the (local) start of a bin."""
         if self.zone is None:
             return start_ns
         local = datetime(1970, 1, 1, tzinfo=self.zone) + timedelta(seconds=start_ns // 1_000_000_000)
@@ -53,7 +54,7 @@ def _offset_sql(zone: tzinfo, time_ns: str, from_ns: int, to_ns: int) -> str:
 
 
 def _offsets(zone: tzinfo, from_s: int, to_s: int) -> Iterator[tuple[int, int]]:
-    """(since, offset) of the zone from `from_s` on, in seconds; the first holds before it too."""
+    """(since, offset) of the zone from `from_s` on, in seconds; the first offset also applies before it."""
     known_s, offset_s = from_s, _offset(zone, from_s)
     yield known_s, offset_s
     while known_s < to_s:

@@ -1,10 +1,11 @@
-"""What a snapshot has pinned: of each table a Delta version, and the rows beyond it in this process and others.
+"""The tables that a snapshot has pinned: for each a Delta version, and the rows beyond it in all processes.
 
-Of a partition whose store is in this process the rows are read where they are; owners of others are asked for theirs.
-Where every partition is here the version is one that RAM is complete beside, so no owner and no storage is asked.
+For a partition whose store is in this process the rows are read in place; those of other partitions are requested from
+their owners. If all partitions are in this process, it uses a version that the rows in RAM complete, so that no request
+is sent to owners or storage.
 
-The first time that a query reads a table decides what of each partition it sees, and what is applied later stays out,
-so that a table that is read twice in one query is the same in both.
+The first read of a table in a query decides which rows of each partition it sees. Rows that are applied later are left
+out, so that a table that is read twice in one query is the same both times.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ Replies: TypeAlias = Sequence[TailReply | PinnedRows]
 class Pinned:
     """A table at one version.
 
-    rows         by partition, of those in this process
-    to_sequence  by partition: rows beyond it were applied after the query read the table first
+    rows         by partition, for those in this process
+    to_sequence  by partition: rows beyond it were applied after the query first read the table
     """
 
     info: TableInfo
@@ -42,12 +43,12 @@ class Pinned:
     to_sequence: dict[str, int] = field(default_factory=dict)
 
     def unpin(self) -> None:
-        """It is read no more."""
+        """Release all pinned rows."""
         for rows in self.rows.values():
             rows.unpin()
 
     def pin_here(self, store: Partition, request: TailRequest) -> PinnedRows:
-        """The rows of a partition in this process beyond the version, pinned once. Raises Behind."""
+        """The rows of a partition of this process beyond the version, pinned only once. Raises Behind."""
         known = self.rows.get(store.own_partition)
         if known is None or known.table is not store.opened(request.table):
             rows = store.pin(request, self.newest.version)
@@ -60,7 +61,7 @@ class Pinned:
         return known
 
     def seen(self, replies: Replies) -> None:
-        """What these have is what the query sees of their partitions, if it has not read the table before."""
+        """Record what the query sees of the partitions of these replies, if this is its first read of the table."""
         for reply in replies:
             if reply.partition not in self.to_sequence:
                 self.to_sequence[reply.partition] = (
@@ -69,7 +70,7 @@ class Pinned:
 
 
 class PinnedTables:
-    """The tables that a snapshot has been asked about. `stores` are those of this process."""
+    """The tables that a snapshot has read. `stores` are those of this process."""
 
     def __init__(
         self,
@@ -79,23 +80,23 @@ class PinnedTables:
         stores: Sequence[Partition],
         gather: Gather | None,
     ) -> None:
-        """None yet. `gather`: see `store.store.Store.snapshot`."""
+        """No table is pinned yet. `gather`: see `store.store.Store.snapshot`."""
         self._catalog = catalog
         self._versions = versions
         self._partitions = partitions
         self._stores = stores
         self._gather = gather or (lambda _request, pin_here: [pin_here(store) for store in self._stores])
         self._pinned: dict[TableId, Pinned] = {}
-        self.looks_anew = False  # whether a version read by another query within the last second is too old
+        self.looks_anew = False  # whether a version that another query read within the last second is too old
 
     def close(self) -> None:
-        """Unpin every table."""
+        """Release every table."""
         for pinned in self._pinned.values():
             pinned.unpin()
         self._pinned.clear()
 
     def table(self, table: TableId) -> Pinned:
-        """The table, pinned by now. Raises UnknownDatabase, UnknownTable."""
+        """The table, pinned. Raises UnknownDatabase, UnknownTable."""
         pinned = self._pinned.get(table)
         if pinned is None:
             info = self._catalog.table(table)
@@ -103,7 +104,7 @@ class PinnedTables:
         return pinned
 
     def renew(self) -> bool:
-        """Pin newer versions where there are any, and whether one has a column that was not known."""
+        """Pin newer versions if there are any; returns whether one of them has a new column."""
         known = {table: pinned.newest for table, pinned in self._pinned.items()}
         for table in known:
             self._pin_newer(table)
@@ -112,16 +113,17 @@ class PinnedTables:
         )
 
     def look_for_deleted(self) -> None:
-        """Raises UnknownTable if one of them was deleted, by whichever worker."""
+        """Raises UnknownTable if any worker has deleted one of the tables."""
         self._catalog.refresh(now=True)
         for table, pinned in self._pinned.items():
             if not pinned.info.is_same_table(self._catalog.known(table)):
                 self._catalog.table(table)
 
     def ask(self, table: TableId, request_of: Callable[[Pinned], TailRequest]) -> tuple[Pinned, Replies]:
-        """The rows beyond a version, and that: a newer one where the pinned one is out of date.
+        """The rows beyond a version, and that version: a newer one if the pinned version is outdated.
 
-        Waits for the owners of all partitions; raises what `gather` does, PartitionSilent.
+        Waits for the owners of all partitions. Raises PartitionSilent, QueryFailed, and everything that `gather`
+        raises.
         """
         reason = ""
         for _ in range(_TRIES):
@@ -138,7 +140,7 @@ class PinnedTables:
                 raise PartitionSilent(f"no response for {', '.join(sorted(silent))}: the query would miss its rows")
             pinned.seen(replies)
             return pinned, replies
-        raise QueryFailed(f"{table}: the newest version that was found is behind, after {_TRIES} tries: {reason}")
+        raise QueryFailed(f"{table}: the newest version found is outdated, after {_TRIES} tries: {reason}")
 
     def _pin(self, info: TableInfo, newest: Newest) -> Pinned:
         return Pinned(info, newest, schema_of(info, newest.columns, self._catalog.partitions.index))
@@ -154,7 +156,7 @@ class PinnedTables:
             self._pinned[table].to_sequence = old.to_sequence
 
     def _newest(self, info: TableInfo, after: Newest | None) -> Newest:
-        """The version to read: where all partitions are here the one that is read already, which has what RAM lacks."""
+        """The version to read: if all partitions are here, the current one for readers, with all rows not in RAM."""
         here = self._tables_here(info)
         has_all = len(here) == len(self._partitions)
         if has_all:
@@ -168,13 +170,13 @@ class PinnedTables:
     def _tables_here(self, info: TableInfo) -> list[Readable]:
         tables = []
         for store in self._stores:
-            with suppress(RequestError):  # deleted, or its partition revoked, at this very moment
+            with suppress(RequestError):  # deleted, or its partition revoked, in the meantime
                 tables.append(store.to_read(info.table))
         return [table for table in tables if table.info.is_same_table(info)]
 
 
 def _with_columns_of(tables: Sequence[Readable], newest: Newest) -> Newest:
-    """The version with the columns of these tables too: those of rows that are not flushed may not be in it."""
+    """The version with the columns of these tables: columns of rows that are not flushed may be missing in it."""
     columns = newest.columns.copy()
     for column in (column for table in tables for column in table.stored_columns()):
         columns.add(column)

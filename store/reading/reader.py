@@ -1,4 +1,4 @@
-"""What those who ask the store stand on, whether one process has all of it or several share it."""
+"""The interface of the store for queries."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Reader(Protocol):
 
     @property
     def catalog(self) -> Catalog:
-        """What there is; tables are made and deleted here too."""
+        """The catalog; tables are also created and deleted through it."""
         ...
 
     def take_in_changes(self) -> None:
-        """Have the tables that are open here know what was decided about their columns; others do within a second."""
+        """Update the tables that are open here with changes of their columns; other workers do so within a second."""
         ...
 
     def snapshot(self, account: str) -> Snapshot:
-        """A view of the account's tables for queries. From any thread; close it, or use it in a `with`."""
+        """A view of the account's tables for queries. Any thread; close it, or use it in a `with`."""
         ...

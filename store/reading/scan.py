@@ -1,9 +1,9 @@
 """The text of the DuckDB query that reads a table: both tiers, each row once, the latest of each key.
 
-Pure: a `TableView` pinned by a snapshot in, SQL out. The rule that counts nothing twice and misses nothing: with
-times ≥ `whole_from_ns` rows are read from RAM alone; earlier ones from the pinned magnetic version, and those beyond
-its positions from RAM, or from the tails that owners of other partitions gave. Of rows with equal keys the highest
-(version, stream, sequence) stands; only times at which the store has superseded a row are looked at for that.
+Pure: the input is a `TableView` that a snapshot has pinned, the output is SQL. The rule by which no row is missing or
+counted twice: rows with times ≥ `whole_from_ns` are read from RAM only; earlier ones from the pinned magnetic version,
+and those beyond its positions from RAM, or from the tails of other owners. Of rows with equal keys the highest
+(version, stream, sequence) is valid; this is checked only at times at which the store has superseded a row.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -33,10 +33,10 @@ _EXTRA = (layout.VERSION, layout.PARTITION, layout.SEQUENCE)
 
 @dataclass(frozen=True, slots=True)
 class ChunkView:
-    """A chunk as it was when pinned."""
+    """A chunk at the time of pinning."""
 
     chunk: Chunk
-    rows: int | None  # of an open chunk: how many it had
+    rows: int | None  # of an open chunk: its number of rows then
     from_ns: int
     to_ns: int
     measures: Mapping[str, Column]
@@ -45,7 +45,7 @@ class ChunkView:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The version that rows in RAM are read beside: its number and positions, and itself where it is known here."""
+    """The version that the rows in RAM complete: number and positions, and the version itself if known here."""
 
     number: int
     positions: Mapping[str, int]
@@ -54,39 +54,39 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class MemoryView:
-    """What is in RAM of a table in one store, as it was when pinned, to be read beside `version`."""
+    """The rows in RAM of a table in one store at the time of pinning, to be read together with `version`."""
 
     series_table: str
-    series_columns: frozenset[str]  # physical names of the dimensions, and the zone, that `series_table` has
+    series_columns: frozenset[str]  # physical names of the dimensions, and the zone, in `series_table`
     chunks: tuple[ChunkView, ...]
-    whole_from_ns: int  # all rows of the store's partitions from there on are in RAM
+    whole_from_ns: int  # all later rows of the store's partitions are in RAM
     version: Version
-    positions: Mapping[int, int]  # of what it is read beside, by partition number
-    superseded_ns: Int64s  # ascending: where the version or RAM may have a key twice
-    to_sequence: int | None = None  # rows beyond were applied after the snapshot began
+    positions: Mapping[int, int]  # of the version that they complete, by partition number
+    superseded_ns: Int64s  # ascending: times at which the version or RAM may have a key twice
+    to_sequence: int | None = None  # rows beyond it were applied after the snapshot began
 
     @property
     def last_sequence(self) -> int:
-        """The highest there is."""
+        """The highest sequence of these rows; -1 if there are none."""
         return max((last for chunk in self.chunks for last in chunk.last_sequence.values()), default=-1)
 
 
 @dataclass(frozen=True, slots=True)
 class TailView:
-    """Rows beyond the version that a partition's owner gave, as a DuckDB view with all of `_EXTRA`."""
+    """Rows beyond the version from a partition's owner, as a DuckDB view with all columns of `_EXTRA`."""
 
     name: str
-    physical: frozenset[str]  # the columns it has
-    to_sequence: int  # rows beyond were applied after the snapshot began
+    physical: frozenset[str]  # its columns
+    to_sequence: int  # rows beyond it were applied after the snapshot began
 
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """A table as it was when pinned: what a reader needs to know of it."""
+    """A table at the time of pinning: all that readers need."""
 
     schema: TableSchema
     memory: tuple[MemoryView, ...]
-    whole_from_ns: int  # every row from there on is in `memory`
+    whole_from_ns: int  # all later rows are in `memory`
     version: Version
     data: DataFiles
     superseded_ns: Int64s  # ascending
@@ -96,7 +96,7 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows: times in [from_ns, to_ns), and the series, by ids for RAM and by dimensions for Parquet."""
+    """Selects rows: times in [from_ns, to_ns), and the series, by ids for RAM and by dimensions for Parquet."""
 
     from_ns: int = NEVER_NS
     to_ns: int = END_OF_TIME_NS
@@ -105,9 +105,9 @@ class Selection:
 
 
 def text(view: TableView, selection: Selection, superseded: str | None, relation: Relation) -> str:
-    """The parenthesised query. `superseded` is the text of an IN list of superseded times, None if none is in range.
+    """The query in parentheses. `superseded` is the text of an IN list of superseded times, None if there are none.
 
-    `relation` gives what the rows of files are selected from, on the cursor that will run it.
+    `relation` returns the SQL after FROM for the rows of files, on the cursor that will run it.
     """
     if not view.schema.stored:
         return _standing(view, selection, superseded, relation, extra=False)
@@ -117,7 +117,7 @@ def text(view: TableView, selection: Selection, superseded: str | None, relation
 
 
 def _standing(view: TableView, selection: Selection, superseded: str | None, relation: Relation, *, extra: bool) -> str:
-    """The rows that stand, with their stored columns, and `_EXTRA` where that is wanted."""
+    """The valid rows, with their stored columns, and those of `_EXTRA` if requested."""
     if superseded is None:
         return f"({_rows(view, selection, relation, extra=extra)})"
     rows = _rows(view, selection, relation, extra=True)
@@ -139,7 +139,7 @@ def magnetic_rows(relation: str, columns: Sequence[Column], where: str, zone: st
 
 
 def magnetic_times(from_ns: int, to_ns: int) -> list[str]:
-    """Conditions for times in [from_ns, to_ns) on Parquet rows: on `time`, which prunes, and exact."""
+    """Conditions for times in [from_ns, to_ns) on Parquet rows: on `time`, for pruning, and exact."""
     conditions = []
     exact = f'epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}"'
     if from_ns > NEVER_NS:
@@ -154,7 +154,7 @@ def magnetic_times(from_ns: int, to_ns: int) -> list[str]:
 
 
 def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[DataFile]:
-    """The files of the pinned version that may hold rows with times in [from_ns, to_ns)."""
+    """The files of the pinned version that may have rows with times in [from_ns, to_ns)."""
     return [file for file in view.version.files if file.to_ns >= from_ns and file.from_ns < to_ns]
 
 
@@ -177,7 +177,7 @@ def _no_rows(schema: TableSchema, *, extra: bool) -> str:
 
 
 def beyond(schema: TableSchema, memory: MemoryView, selection: Selection) -> str:
-    """The query for the rows in RAM beyond the version's positions, in whatever chunk, with all of `_EXTRA`."""
+    """The query for the rows in RAM beyond the version's positions, of all chunks, with all columns of `_EXTRA`."""
     of_memory = _of_memory(selection, 0)
     parts = []
     for chunk in memory.chunks:
@@ -190,7 +190,7 @@ def beyond(schema: TableSchema, memory: MemoryView, selection: Selection) -> str
 
 @dataclass(frozen=True, slots=True)
 class _OfMemory:
-    """What is selected of one store's RAM."""
+    """The selection for the rows in RAM of one store."""
 
     to_ns: int
     series: str | None
@@ -238,7 +238,7 @@ def _chunk_rows(schema: TableSchema, chunk: ChunkView, conditions: Sequence[str]
 
 
 def _with_series(schema: TableSchema, memory: MemoryView, parts: Sequence[str], *, extra: bool) -> str:
-    """Rows of chunks with the dimensions of their series; empty where there is no part."""
+    """Rows of chunks with the dimensions of their series; empty if there are no parts."""
     if not parts:
         return ""
     select = ", ".join(_column_with_series(memory, column) for column in schema.scanned)
@@ -258,7 +258,7 @@ def _column_with_series(memory: MemoryView, column: Column) -> str:
 
 
 def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory, from_ns: int) -> list[str]:
-    """Conditions for the rows of a chunk as it was pinned that are selected."""
+    """Conditions for the selected rows of a chunk at the time of pinning."""
     conditions = []
     if chunk.from_ns < from_ns:
         conditions.append(f'"{layout.TIME_NS}" >= {from_ns}')
@@ -274,7 +274,7 @@ def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory, from_ns:
 
 
 def _beyond(memory: MemoryView, chunk: ChunkView) -> list[str]:
-    """Conditions, any of them, for the rows of a chunk that the version lacks."""
+    """Conditions, of which one must be true, for the rows of a chunk beyond the version."""
     first = {partition: (memory.positions.get(partition, -1) + 1) << OFFSET_BITS for partition in chunk.last_sequence}
     return [
         f'("{layout.PARTITION}" = {partition} AND "{layout.SEQUENCE}" >= {first[partition]})'

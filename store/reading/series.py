@@ -1,4 +1,4 @@
-"""Which series a selection by dimensions means, of those that a store has in RAM."""
+"""Finds the series that a selection by dimensions matches, among those that a store has in RAM."""
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
 
@@ -18,7 +18,7 @@ _NONE = "-1"
 def series_of(
     cursor: Cursor, schema: TableSchema, memory: MemoryView, dimensions: Mapping[str, Collection[str]]
 ) -> str:
-    """The series with such dimensions, as the text of an IN list, or of a subquery where they are many."""
+    """The series with such dimensions, as the text of an IN list, or of a subquery if there are many."""
     by_name = {column.name: column for column in schema.scanned if column.kind == "dimension"}
     if not memory.chunks or any(
         not values or name not in by_name or by_name[name].physical not in memory.series_columns

@@ -1,7 +1,7 @@
-"""A snapshot of an account's tables: what a query reads from, unmoved by what is applied, flushed, compacted meanwhile.
+"""A snapshot of an account's tables for a query; later changes, flushes and compactions do not affect it.
 
-Each table is pinned when it is first asked for: a Delta version, the rows beyond it that are in this process, and what
-the owners of other partitions have. Used by one thread; several snapshots at once are fine.
+Each table is pinned at its first use: a Delta version, the rows beyond it in this process, and the rows that the owners
+of other partitions send. One thread uses a snapshot; there may be several snapshots at once.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -47,7 +47,7 @@ class Snapshot:
         stores: Sequence[Partition],
         gather: Gather | None,
     ) -> None:
-        """Made by `Store.snapshot`: `stores` are those of this process."""
+        """Use `Store.snapshot`. `stores` are those of this process."""
         self._account = account
         self._catalog = catalog
         self._cursor: Cursor = duck.cursor()
@@ -66,21 +66,21 @@ class Snapshot:
         self.close()
 
     def close(self) -> None:
-        """Unpin every table."""
+        """Release every table."""
         self._pinned.close()
         self._cursor.close()
 
     def look_anew(self) -> None:
-        """Have every database, table and column there is at this moment, whoever made it: before they are listed."""
+        """Read the newest catalog and versions, for a list of databases, tables or columns that must be complete."""
         self._catalog.refresh(now=True)
         self._pinned.looks_anew = True
 
     def databases(self) -> list[str]:
-        """Names of the account's databases."""
+        """The names of the account's databases."""
         return [database.name for database in self._catalog.databases(self._account)]
 
     def tables(self, database: str) -> list[str]:
-        """Names of the database's tables. Raises UnknownDatabase."""
+        """The names of the database's tables. Raises UnknownDatabase."""
         return [info.table.table for info in self._catalog.tables(self._account, database)]
 
     def schema(self, database: str, table: str) -> TableSchema:
@@ -88,9 +88,9 @@ class Snapshot:
         return self._pinned.table(TableId(self._account, database, table)).schema
 
     def renew(self) -> bool:
-        """Look for columns that tables asked about have got by now, and whether there are any: before one is missed.
+        """Look for new columns of the pinned tables, before one is reported missing; returns whether there are any.
 
-        A column that another worker has brought less than a second ago may not be known here.
+        A column that another worker has added less than a second ago may be unknown here.
         """
         return self._pinned.renew()
 
@@ -104,10 +104,9 @@ class Snapshot:
     ) -> str:
         """The text of a parenthesised DuckDB subquery for the rows of `table` with times in [from, to).
 
-        Columns have their physical names. `dimensions` keeps the rows whose stored dimension has one of the values,
-        exactly: of a dimension with an `expression` that says nothing.
-        Run it with `execute` of this snapshot only. Waits for the owners of all partitions. Raises UnknownDatabase,
-        UnknownTable, PartitionSilent.
+        Columns have their physical names. `dimensions` selects the rows whose stored dimension has exactly one of these
+        values; it does not consider a dimension's `expression`. The text is valid only for `execute` of this snapshot.
+        Waits for the owners of all partitions. Raises UnknownDatabase, UnknownTable, PartitionSilent.
         """
         selection = Selection(*_bounds(time_from_ns, time_to_ns), None, dimensions)
         pinned, replies = self._pinned.ask(table, lambda pinned: self._request(pinned, selection))
@@ -118,9 +117,9 @@ class Snapshot:
         return self._text(view, selection)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` does.
+        """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.
 
-        Raises UnknownTable too: another worker may delete a table that is being read.
+        Raises UnknownTable, too, since another worker may delete a table while it is read.
         """
         try:
             return run(self._cursor, sql, parameters)
@@ -144,7 +143,7 @@ class Snapshot:
         )
 
     def _view(self, pinned: Pinned, replies: Replies) -> TableView:
-        """The version, and beside it what there is in RAM, here and elsewhere."""
+        """The version, together with the rows in RAM of this and other processes."""
         version = pinned.newest.version
         memory = tuple(reply.memory for reply in replies if isinstance(reply, PinnedRows))
         tails = tuple(
@@ -174,7 +173,7 @@ class Snapshot:
         return visible_from_ns(min(starts, default=END_OF_TIME_NS), info.settings.retention_ns, self._clock_ns())
 
     def _register(self, kind: str, rows: pa.Table) -> str:
-        """The name under which queries of this snapshot find `rows`."""
+        """Register `rows`; returns their name in queries of this snapshot."""
         name = f"{kind}_{self._registered}"
         self._registered += 1
         self._cursor.register(name, rows)
@@ -194,7 +193,7 @@ class Snapshot:
 
 
 def _bounds(from_ns: int | None, to_ns: int | None) -> tuple[int, int]:
-    """The times in [from, to) as they can be stored; None is no bound."""
+    """The times in [from, to), limited to those that can be stored; None means no bound."""
     return (
         NEVER_NS if from_ns is None else max(from_ns, NEVER_NS),
         END_OF_TIME_NS if to_ns is None else min(to_ns, END_OF_TIME_NS),

@@ -1,8 +1,8 @@
-"""A table's rows that only the owner of a partition has: those beyond the version somebody is about to read.
+"""Requests for rows that only the owner of a partition has: those beyond the version that a query reads.
 
-A query pins a version of the Delta table and asks the owner of each partition for its rows beyond the version's
-position of that partition: every row is then in the version or in one reply, and in one only. A reply also tells at
-which times rows may stand that others have superseded.
+A query pins a version of the Delta table and requests from the owner of each partition its rows beyond the version's
+position of that partition: every row is then either in the version or in exactly one reply. A reply also contains the
+times at which superseded rows may still be stored.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from store.sequence import OFFSET_BITS
 
 
 class TailRequest(msgspec.Struct, frozen=True):
-    """Which rows are asked for: of `table`, beyond `positions`, with times in [from_ns, to_ns) and such dimensions.
+    """The requested rows: of `table`, beyond `positions`, with times in [from_ns, to_ns) and such dimensions.
 
-    `incarnation` tells the table from one that had its name before; `version` is the Delta version whose positions
-    these are.
+    `incarnation` distinguishes the table from earlier ones with its name; `version` is the Delta version of
+    `positions`.
     """
 
     account: str
@@ -43,16 +43,16 @@ class TailRequest(msgspec.Struct, frozen=True):
 
     @property
     def table(self) -> TableId:
-        """The table."""
+        """The table's full name."""
         return TableId(self.account, self.database, self.name)
 
     def encode(self) -> bytes:
-        """For the wire."""
+        """The bytes to send."""
         return msgspec.msgpack.encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> TailRequest:
-        """Back from the wire. Raises msgspec.MsgspecError."""
+        """Decode bytes that were sent. Raises msgspec.MsgspecError."""
         return msgspec.msgpack.decode(data, type=cls)
 
 
@@ -61,7 +61,7 @@ class TailReply:
     """The rows of one partition.
 
     rows           dimensions and measures by physical name, measure_name, time_ns, version, _stream, _sequence
-    to_sequence    the highest `_sequence` of the table in this partition by then, selected or not
+    to_sequence    the highest `_sequence` of the table in this partition at that time, selected or not
     superseded_ns  times, ascending, at which the version or RAM may have a key twice
     """
 
@@ -71,7 +71,7 @@ class TailReply:
     rows: pa.Table
 
     def encode(self) -> bytes:
-        """For the wire."""
+        """The bytes to send."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self.rows.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
             writer.write_table(self.rows)
@@ -80,7 +80,7 @@ class TailReply:
 
     @classmethod
     def decode(cls, data: bytes) -> TailReply:
-        """Back from the wire. Raises msgspec.MsgspecError, pyarrow.ArrowException."""
+        """Decode bytes that were sent. Raises msgspec.MsgspecError, pyarrow.ArrowException."""
         wire = msgspec.msgpack.decode(data, type=_Wire)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         rows = pa.ipc.open_stream(wire.rows, options=options).read_all()
@@ -95,11 +95,11 @@ class _Wire(msgspec.Struct, array_like=True):
 
 
 class Readable(Protocol):
-    """A table that is open in this process."""
+    """An open table of this process."""
 
     @property
     def info(self) -> TableInfo:
-        """As it was opened."""
+        """The catalog's entry of the table when it was opened."""
         ...
 
     def stored_columns(self) -> tuple[Column, ...]:
@@ -107,11 +107,11 @@ class Readable(Protocol):
         ...
 
     def newest(self) -> Newest:
-        """The version that readers are given, and the columns that are known."""
+        """The current version for readers, and the known columns."""
         ...
 
     def unpin(self, view: MemoryView) -> None:
-        """The view is read no more."""
+        """Release a view."""
         ...
 
 
@@ -120,41 +120,41 @@ class Partition(Protocol):
 
     @property
     def own_partition(self) -> str:
-        """The partition."""
+        """The partition of the store."""
         ...
 
     def opened(self, table: TableId) -> Readable | None:
-        """The table, if it is open."""
+        """The table if it is open, else None."""
         ...
 
     def to_read(self, table: TableId) -> Readable:
-        """The table, opened if it is not yet. Raises UnknownDatabase, UnknownTable."""
+        """The table, opened if necessary. Raises UnknownDatabase, UnknownTable."""
         ...
 
     def pin(self, request: TailRequest, version: Version | None) -> PinnedRows:
-        """The rows to be read beside the version that is asked about. Raises Behind."""
+        """Pin the rows beyond the requested version. Raises Behind."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PinnedRows:
-    """In place of a reply, of a partition of this process: its rows where they are. `unpin` lets go of them."""
+    """The rows of a partition of this process, used in place of a reply; must be unpinned."""
 
     partition: str
     table: Readable
     memory: MemoryView
 
     def unpin(self) -> None:
-        """They are read no more."""
+        """Release the rows."""
         self.table.unpin(self.memory)
 
 
 Pin: TypeAlias = Callable[[Partition], PinnedRows]
 Gather: TypeAlias = Callable[[TailRequest, Pin], Sequence[TailReply | PinnedRows]]
-"""Of each partition its rows beyond the version: its owner's tail, or, of a store of ours, those that it pins."""
+"""The rows of each partition beyond a version: a reply of its owner, or pinned rows of a store of this process."""
 
 
 def to_sequence_of(rows: PinnedRows, beside: Version | TailRequest) -> int:
-    """The highest `_sequence` of the table in the partition, of the version's rows and those in RAM."""
+    """The highest `_sequence` of the table in the partition, in the version or in RAM."""
     asked = beside.positions.get(rows.partition, -1)
     return max(((asked + 1) << OFFSET_BITS) - 1, rows.memory.last_sequence)

@@ -1,4 +1,4 @@
-"""Timestream's SQL over the store: `query` answers one text. sqlglot is used in this package only."""
+"""Timestream's SQL over the store: `query` runs one statement. Only this package uses sqlglot."""
 
 from store.sql.errors import SqlError
 from store.sql.query import query

@@ -1,4 +1,4 @@
-"""A bound query, and what binding one needs from around it."""
+"""A bound query, and the interfaces that binding needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A query as DuckDB text, whose output columns are c0, c1 … `outer_uses`: columns of the query around it."""
+    """A query as DuckDB text with the output columns c0, c1 … `outer_uses`: columns of the enclosing query."""
 
     sql: str
     outputs: tuple[Output, ...]
@@ -35,25 +35,25 @@ class Bound:
 
 
 def converted(bound: Bound, types: Sequence[ScalarType]) -> str:
-    """The query's text with its columns as these types, which each becomes by itself."""
+    """The query's text with its columns converted to these types, which must be possible implicitly."""
     if [output.type for output in bound.outputs] == list(types):
         return bound.sql
     columns = []
     for index, (output, target) in enumerate(zip(bound.outputs, types, strict=True)):
         typed = coerce(Typed(f"c{index}", output.type), target)
-        assert typed is not None  # only a constant text can be none of its type
+        assert typed is not None  # fails only for constant texts
         columns.append(f"{typed.sql} AS c{index}")
     return f"SELECT {', '.join(columns)} FROM ({bound.sql})"  # noqa: S608  # generated names
 
 
-Query: TypeAlias = exp.Query | exp.Values  # VALUES is not a query to sqlglot, but it stands where one can
+Query: TypeAlias = exp.Query | exp.Values  # sqlglot does not class VALUES as a query
 BindQuery: TypeAlias = "Callable[[Query, Scope | None], Bound]"
 Withs: TypeAlias = Mapping[str, tuple[str, Bound]]
-"""The queries of the WITHs in force: by the user's name, the generated name and what it is."""
+"""The WITH queries in scope: the user's name → the generated name and the query."""
 
 
 class Tables(Protocol):
-    """What binding needs of a snapshot."""
+    """The parts of a snapshot that binding needs."""
 
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns. Raises UnknownDatabase, UnknownTable."""

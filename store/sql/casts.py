@@ -1,7 +1,7 @@
-"""CAST and TRY_CAST: which type can be made of which, and how.
+"""CAST and TRY_CAST: the possible conversions between types.
 
-As Trino: a double is rounded half away from zero to an integer, and a text must be a value of the type written out;
-anything else is an error, or null in TRY_CAST. Texts of time are read by DuckDB, to the nanosecond.
+As in Trino: a double is rounded half away from zero to an integer, and a text must have the form of the type; otherwise
+there is an error, or null from TRY_CAST. DuckDB parses texts of times, exact to the nanosecond.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from store.sql.functions.function import Overload
 from store.sql.literals import NS_PER_DAY
 from store.sql.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType
 
-# A text that is not digits is handed on with this mark, which makes the cast fail: DuckDB alone would round '5.5'
+# A text with other characters than digits gets this prefix, so that the cast fails: DuckDB would round '5.5'
 REFUSED = "\ue000"
 _DIGITS = f"CASE WHEN regexp_full_match({{0}}, '[+-]?[0-9]+') THEN {{0}} ELSE {{0}} || '{REFUSED}' END"
 _FRACTION = "lpad(CAST((({0} % 1000000000) + 1000000000) % 1000000000 AS VARCHAR), 9, '0')"
@@ -47,7 +47,7 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
 
 
 def cast_overload(source: ScalarType, target: ScalarType, *, is_try: bool) -> Overload | None:
-    """The form that makes a `target` of a `source`; None if there is no such cast."""
+    """The overload that converts `source` to `target`; None if there is no such cast."""
     template = _TEMPLATES.get((source, target))
     if source is target:
         template = "{0}"

@@ -1,9 +1,9 @@
-"""Amazon Timestream's SQL as a sqlglot dialect: Trino's, with what Timestream reads differently.
+"""Amazon Timestream's SQL as a sqlglot dialect: Trino's, with the differences of Timestream.
 
-- `5m` is a constant: a name may start with a digit here, and the binder turns such a name into an interval.
-- `measure_value::double` is the name of a column. `::` means nothing else (the reference has no cast of this form).
-- Every function call stays a name with arguments. sqlglot knows hundreds of functions and normalises them to classes
-  of its own; here a function is what our table of functions says, so only calls with their own syntax are parsed apart.
+- `5m` is a constant: names may start with a digit, and the binder converts such a name to an interval.
+- `measure_value::double` is the name of a column. `::` has no other meaning (the reference has no such cast).
+- Every function call remains a name with arguments. sqlglot converts hundreds of functions to its own classes; here our
+  table of functions defines each function, so only calls with their own syntax are parsed separately.
 
 Reference: Timestream developer guide, "Query language reference".
 """
@@ -21,7 +21,7 @@ _OWN_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM")
 
 
 def _measure_column(parser: TrinoParser, this: exp.Expr | None, to: exp.Expr | None) -> exp.Expr:
-    """`measure_value::double`, perhaps qualified, as the column of that name."""
+    """`measure_value::double`, optionally qualified, as the column of that name."""
     column = this if isinstance(this, exp.Column) else None
     if column is None or column.name != "measure_value" or not isinstance(to, exp.DataType):
         parser.raise_error("'::' is only part of a column name, as in measure_value::double; use CAST(x AS type)")
@@ -33,17 +33,17 @@ def _measure_column(parser: TrinoParser, this: exp.Expr | None, to: exp.Expr | N
 
 
 class Timestream(Trino):
-    """The dialect; only its tokenizer and parser are used: SQL for DuckDB is written by the binder, not by sqlglot."""
+    """The dialect; only its tokenizer and parser are used: the binder writes SQL for DuckDB, not sqlglot."""
 
     IDENTIFIERS_CAN_START_WITH_DIGIT = True
 
     class Tokenizer(Trino.Tokenizer):
-        """Trino's tokenizer, which keeps the text after SHOW in one piece; here it is read token by token."""
+        """Trino's tokenizer, except that it splits the text after SHOW into tokens, too."""
 
         COMMANDS: ClassVar[set[TokenType]] = set()
 
     class Parser(TrinoParser):
-        """Trino's parser, with function calls left alone."""
+        """Trino's parser, except that it does not convert function calls."""
 
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {name: TrinoParser.FUNCTION_PARSERS[name] for name in _OWN_SYNTAX}

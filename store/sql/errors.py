@@ -1,22 +1,22 @@
-"""What can be wrong with a query, by who must act. Messages are worded as Amazon Timestream's where those are known.
+"""The errors of queries, grouped by who must act. Messages have Amazon Timestream's wording if that is known.
 
-SqlError                     the caller; `message` holds the whole text, with the place where there is one
+SqlError                     the caller; `message` is the whole text, with the position if there is one
 ├── SyntaxInvalid            not a statement of this dialect
-├── NotSupported             a statement, clause or function not offered (yet)
+├── NotSupported             a statement, clause or function that is not supported (yet)
 ├── NameNotFound             a database, table, column or function that does not exist
-├── TypeMismatch             an operation on types it is not defined for, or a value that is not of its type
-└── QueryFailed              the query is right; running it failed on its data
-    └── QueryTimedOut        it ran longer than it may
+├── TypeMismatch             an operation that is not defined for these types, or a value that is not of its type
+└── QueryFailed              the query is valid, but failed on its data
+    └── QueryTimedOut        the query exceeded its time limit
 
-Clients look into these texts: the Prometheus connector takes one with "Column" and "does not exist" for no rows.
-This module imports nothing, so that whoever answers errors need not load the SQL front end.
+Clients examine these texts: the Prometheus connector treats one with "Column" and "does not exist" as no rows. This
+module imports nothing, so that code that handles errors need not load the SQL front end.
 """
 
 from __future__ import annotations
 
 
 class SqlError(Exception):
-    """A query that is not answered. `line` and `column` count from 1; None where the fault has no place."""
+    """A query that failed. `line` and `column` count from 1; None if the error has no position."""
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class SyntaxInvalid(SqlError):
 
 
 class NotSupported(SqlError):
-    """A statement, clause or function this server does not offer."""
+    """A statement, clause or function that this server does not support."""
 
 
 class NameNotFound(SqlError):
@@ -38,12 +38,12 @@ class NameNotFound(SqlError):
 
 
 class TypeMismatch(SqlError):
-    """An operation on types it is not defined for, or a value that is not of its type."""
+    """An operation that is not defined for these types, or a value that is not of its type."""
 
 
 class QueryFailed(SqlError):
-    """The query is right; running it failed on its data (a division by zero, a text that is not a number)."""
+    """The query is valid, but failed on its data (a division by zero, a text that is not a number)."""
 
 
 class QueryTimedOut(QueryFailed):
-    """The query ran longer than it may."""
+    """The query exceeded its time limit."""

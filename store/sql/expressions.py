@@ -1,8 +1,8 @@
-"""Expressions: each node of the parsed query becomes DuckDB text with a type, or an error with its place.
+"""Expressions: converts each node of the parsed query to typed DuckDB text, or raises an error with its position.
 
-Here is what all kinds of nodes share: constants, coercion, calls, subqueries. What each kind of node means is in
-`nodes`, one file per family. Only the kinds listed there are known, and only the parts of them that are handled: what
-the parser read and nothing here knows is refused, never passed on.
+This module contains what all kinds of nodes share: constants, conversions, calls, subqueries. `nodes` defines the kinds
+of nodes, one file per family. Only kinds that are listed there are accepted, and only the parts of them that are
+handled: anything else that the parser accepts is rejected, never passed on.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed, coerce, constant
 from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, common_type
 
-SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates name an argument several times, and calls nest
+SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates repeat arguments, and calls are nested
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is allowed where an expression stands. `clause` names the place in messages."""
+    """The expressions that are allowed at a place. `clause` is the name of the place in messages."""
 
     clause: str = "SELECT"
     aggregates: bool = False
     windows: bool = False
     grouped: frozenset[str] = frozenset()
-    aliases: tuple[tuple[str, Typed], ...] = ()  # output names that stand for expressions, tried after columns
+    aliases: tuple[tuple[str, Typed], ...] = ()  # output names for expressions, tried after columns
 
 
-# keyed by the class of node, which each takes: no common signature says so
+# keyed by the class of node that each function takes; so they have no common signature
 NodeBinders: TypeAlias = "Mapping[type[exp.Expr], Callable[[Expressions, Any, Rules], Typed]]"
 
 
@@ -58,7 +58,7 @@ class Expressions:
         self._nodes = nodes
 
     def bind(self, node: exp.Expr, rules: Rules) -> Typed:
-        """`node` as DuckDB text. Raises SqlError."""
+        """The DuckDB text of `node`. Raises SqlError."""
         binder = self._nodes.get(type(node))
         if binder is None:
             raise self.query.unsupported(node, node.key.replace("_", " ").upper())
@@ -75,7 +75,7 @@ class Expressions:
             raise self.query.mismatch(node, f"{value} is out of the range of {kind.text}") from None
 
     def interval_constant(self, node: exp.Expr, text: str) -> Typed:
-        """The constant `5m` is."""
+        """The interval constant of a text such as `5m`."""
         parsed = parse_interval(text)
         if parsed is None:
             raise self.query.syntax(node, f"'{text}' is neither a column nor an interval such as 5m or 1day")
@@ -98,7 +98,7 @@ class Expressions:
         after: str = "",
         nulls: str = "",
     ) -> Typed:
-        """A call of `function`, its arguments coerced to the form that takes them best. Raises TypeMismatch.
+        """A call of `function`, with its arguments converted to the best form. Raises TypeMismatch.
 
         `after` is its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
         """
@@ -124,7 +124,7 @@ class Expressions:
         distinct: bool = False,
         after: str = "",
     ) -> Typed:
-        """The call of one form with arguments of its types: a constant where it can be computed now."""
+        """The call of one form with arguments of its types: a constant if it can be computed now."""
         values = [argument.constant for argument in arguments]
         if overload.fold is not None and None not in values:
             try:
@@ -135,7 +135,7 @@ class Expressions:
         return joined(sql, result, arguments)
 
     def coerced(self, node: exp.Expr, value: Typed, target: ScalarType) -> Typed:
-        """`value` as `target`, which it becomes by itself. Raises TypeMismatch for a text that is no such value."""
+        """`value` implicitly converted to `target`. Raises TypeMismatch for a text that is not such a value."""
         try:
             typed = coerce(value, target)
         except OverflowError:
@@ -145,7 +145,7 @@ class Expressions:
         return typed
 
     def unified(self, node: exp.Expr, word: str, values: list[Typed]) -> list[Typed]:
-        """All as one type. Raises TypeMismatch if they have none in common."""
+        """All values converted to one type. Raises TypeMismatch if they have none in common."""
         common = common_type([(value.type, value.constant is not None) for value in values])
         if common is None:
             kinds = ", ".join(dict.fromkeys(value.type.text for value in values))
@@ -153,7 +153,7 @@ class Expressions:
         return [self.coerced(node, value, common) for value in values]
 
     def subselect(self, node: exp.Expr, *, one_column: bool) -> Bound:
-        """The subquery `node` is, bound inside this scope."""
+        """The subquery `node`, bound inside this scope."""
         query = node.this if isinstance(node, exp.Subquery) else node
         if not isinstance(query, Query):
             raise self.query.unsupported(node, "This form of subquery")
@@ -164,7 +164,7 @@ class Expressions:
 
 
 def flatten(node: exp.Expr) -> list[exp.Expr]:
-    """The operands of a chain of ANDs, or of ORs, from left to right; parentheses inside do not break it."""
+    """The operands of a chain of ANDs, or of ORs, from left to right; also through parentheses."""
     kind = type(node)
     operands: list[exp.Expr] = []
     stack = [node]
@@ -179,7 +179,7 @@ def flatten(node: exp.Expr) -> list[exp.Expr]:
 
 
 def joined(sql: str, kind: ScalarType, parts: Sequence[Typed]) -> Typed:
-    """An expression made of parts: it uses what they use."""
+    """An expression that consists of parts: it uses all that they use."""
     return Typed(
         sql,
         kind,

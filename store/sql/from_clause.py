@@ -1,4 +1,4 @@
-"""FROM: tables, subqueries and joins become relations of the scope, and a text once the tables' bounds are known."""
+"""FROM: converts tables, subqueries and joins to relations of the scope, and to text when bounds are known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}
 
 @dataclass(slots=True)
 class FromClause:
-    """The relations of one FROM in order, each with the text that joins it to those before."""
+    """The relations of one FROM in order, each with the text that joins it to the previous ones."""
 
     tables: Tables
     _parts: list[tuple[str, Relation, str]] = field(default_factory=list)
@@ -30,11 +30,11 @@ class FromClause:
         return bool(self._parts)
 
     def add(self, before: str, relation: Relation, after: str) -> None:
-        """`before` is a comma or JOIN, `after` the ON."""
+        """Add a relation; `before` is a comma or JOIN, `after` the ON."""
         self._parts.append((before, relation, after))
 
     def text(self, bounds: Mapping[str, Bounds]) -> str:
-        """The clause, each table read within its bounds."""
+        """The clause, with each table read within its bounds."""
         return "".join(
             f"{before}{self._source(relation, bounds)} AS {relation.key}{after}"
             for before, relation, after in self._parts
@@ -53,7 +53,7 @@ class FromClause:
 
 
 class FromBinder:
-    """Binds one FROM into the scope of `expressions`."""
+    """Binds one FROM in the scope of `expressions`."""
 
     def __init__(self, expressions: Expressions, tables: Tables, withs: Withs, bind_query: BindQuery) -> None:
         self._expressions = expressions
@@ -64,7 +64,7 @@ class FromBinder:
         self._bind_query = bind_query
 
     def bind(self, node: exp.Select) -> FromClause:
-        """The FROM of a SELECT; empty if it has none."""
+        """Bind the FROM of a SELECT; empty if it has none."""
         clause = FromClause(self._tables)
         start = node.args.get("from_")
         if start is None:
@@ -134,7 +134,7 @@ class FromBinder:
                 column.name,
                 MEASURE_TYPES[column.type],
                 quote_name(column.physical),
-                column.kind if column.expression is None else "expression",  # rows are not found by it
+                column.kind if column.expression is None else "expression",  # it cannot be used to find rows
             )
             for column in schema.columns
         )
@@ -161,7 +161,7 @@ class FromBinder:
         return relation
 
     def _rename(self, relation: Relation, alias: exp.TableAlias | None) -> None:
-        """The names an AS gives: `AS t` or `AS t(a, b)`."""
+        """Apply the names of an AS: `AS t` or `AS t(a, b)`."""
         if alias is None:
             return
         if alias.this is not None:

@@ -1,6 +1,6 @@
-"""A LIKE pattern against a name, for lists that are answered without SQL: `%` is any text, `_` any character.
+"""Matches names with a LIKE pattern, for lists that need no SQL: `%` is any text, `_` any character.
 
-The time is the product of the lengths at most, whatever the pattern: this runs beside the stream.
+The time is at most the product of the lengths, for every pattern, because it takes CPU time from the stream.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """A pattern, and the character after which `%`, `_` and itself stand for themselves."""
+    """A pattern, and its escape character, after which `%`, `_` and the character itself are literal."""
 
     pattern: str
     escape: str | None = None
 
     def fault(self) -> str | None:
-        """What is wrong with the escapes; None if nothing is."""
+        """The error in the use of the escape character; None if there is none."""
         characters = iter(self.pattern)
         for character in characters:
             if character == self.escape and next(characters, "") not in {"%", "_", self.escape}:
@@ -24,8 +24,8 @@ class Like:
         return None
 
     def matches(self, name: str) -> bool:
-        """Whether the whole of `name` is of this pattern."""
-        reached = {0}  # how many steps of the pattern what was read so far may have taken
+        """Whether the pattern matches the whole of `name`."""
+        reached = {0}  # the possible numbers of steps that match the text so far
         steps = self._steps()
         for character in name:
             before = _past_any(reached, steps)
@@ -37,7 +37,7 @@ class Like:
         return len(steps) in _past_any(reached, steps)
 
     def _steps(self) -> list[str | None]:
-        """One a character to read: itself, "" for any; None is any text. Runs of `%` are one."""
+        """One step per character: the character, "" for any one; None is any text. Several `%` are one step."""
         steps: list[str | None] = []
         characters = iter(self.pattern)
         for character in characters:
@@ -57,5 +57,5 @@ def _takes(step: str | None, character: str) -> bool:
 
 
 def _past_any(reached: set[int], steps: list[str | None]) -> set[int]:
-    """`reached`, and what follows a `%`, which may be no text at all."""
+    """`reached`, and the steps after each `%`, which may match an empty text."""
     return reached | {at + 1 for at in reached if at < len(steps) and steps[at] is None}

@@ -1,8 +1,8 @@
-"""Texts of time, and the numbers they mean: timestamps, dates, times of day, intervals. Exact to the nanosecond.
+"""Texts of times and their values: timestamps, dates, times of day, intervals. Exact to nanoseconds.
 
-A timestamp is `YYYY-MM-DD`, or that with ` HH:MM`, ` HH:MM:SS` or ` HH:MM:SS.f` of one to nine digits, UTC; `T` may
-stand for the space, and `Z` or an offset such as `+02:00` at the end. An interval
-constant is a number with a unit and no space, `5m`, `1day`, `2y`. Ranges: AWS reference, "Supported data types".
+A timestamp is `YYYY-MM-DD`, optionally with ` HH:MM`, ` HH:MM:SS` or ` HH:MM:SS.f` of one to nine digits, in UTC; `T`
+may replace the space, and `Z` or an offset such as `+02:00` may follow. An interval constant is a number with a unit
+and no space, `5m`, `1day`, `2y`. Ranges: AWS reference, "Supported data types".
 """
 
 from __future__ import annotations

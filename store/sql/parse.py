@@ -1,8 +1,8 @@
-"""A text becomes one statement of the few there are, or an error that says where it went wrong.
+"""Parses a text to one of the few kinds of statements, or raises an error with its position.
 
-SELECT (with WITH, VALUES, set operations) is parsed by sqlglot; SHOW and DESCRIBE are read here, token by token; UNLOAD
-is known and refused. Everything else is not a statement: there is no DML, no DDL and no administration in this dialect.
-Size and depth are limited before anything recurses over the text.
+SELECT (with WITH, VALUES, set operations) is parsed by sqlglot; SHOW and DESCRIBE are parsed here, token by token;
+UNLOAD is rejected as unsupported. Everything else is not a statement: this dialect has no DML, DDL or administration.
+Size and depth are limited before any recursion over the text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'UNLOAD'"
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name in SHOW or DESCRIBE, and where it stands."""
+    """A name in SHOW or DESCRIBE, and its position."""
 
     text: str
     offset: int
@@ -72,7 +72,7 @@ Statement: TypeAlias = Query | ShowDatabases | ShowTables | ShowMeasures | Descr
 
 
 def parse(query: QueryText) -> Statement:
-    """The statement `query` is. Raises SyntaxInvalid, NotSupported."""
+    """Parse `query`. Raises SyntaxInvalid, NotSupported."""
     size = len(query.text.encode("utf-8", "surrogatepass"))
     if size > QUERY_MAX_BYTES:
         raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
@@ -113,7 +113,7 @@ _PREFIXES = {TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE}
 
 
 def _limit_nesting(query: QueryText, tokens: list[Token]) -> None:
-    """Refuse what would nest too deep: brackets and CASEs, or a row of prefix operators."""
+    """Reject text that is nested too deeply: brackets and CASEs, or a sequence of prefix operators."""
     depth = prefixes = 0
     for token in tokens:
         prefixes = prefixes + 1 if token.token_type in _PREFIXES else 0
@@ -139,7 +139,7 @@ def _parse_query(query: QueryText, tokens: list[Token]) -> Query:
 
 
 def _syntax_error(query: QueryText, tokens: list[Token], error: ParseError) -> SqlError:
-    """What sqlglot says, in Trino's words, at the start of the token it stopped at."""
+    """The error of sqlglot in Trino's words, at the start of the token where it stopped."""
     detail = error.errors[0]
     at = next((token for token in tokens if (token.line, token.col) == (detail["line"], detail["col"])), None)
     description = str(detail["description"]).rstrip(".")
@@ -151,7 +151,7 @@ def _syntax_error(query: QueryText, tokens: list[Token], error: ParseError) -> S
 
 
 class _Reader:
-    """Reads SHOW and DESCRIBE from their tokens."""
+    """Parses SHOW and DESCRIBE from their tokens."""
 
     def __init__(self, query: QueryText, tokens: list[Token]) -> None:
         self._query = query
@@ -159,7 +159,7 @@ class _Reader:
         self._index = 1
 
     def show(self) -> Statement:
-        """What follows SHOW."""
+        """Parse the tokens after SHOW."""
         what = self._word()
         if what == "DATABASES":
             return ShowDatabases(self._like())
@@ -175,7 +175,7 @@ class _Reader:
         raise self._mismatch("'DATABASES', 'TABLES', 'MEASURES'")
 
     def describe(self) -> Statement:
-        """What follows DESCRIBE."""
+        """Parse the tokens after DESCRIBE."""
         database, table = self._qualified()
         self._end()
         return Describe(database, table)

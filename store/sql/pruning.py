@@ -1,8 +1,7 @@
-"""Which rows a WHERE can need of a table at most: a range of time and values of dimensions.
+"""The rows of a table that a WHERE can need at most: a range of time and values of dimensions.
 
-Only conjuncts of the WHERE count, and only comparisons of a plain column with a constant. They stay in the WHERE too:
-what is found here says what need not be read, never what is right. Such a comparison is not true of null, so that it
-may be applied below an outer join as well.
+Considers only conjuncts of the WHERE that compare a plain column with a constant. They also remain in the WHERE: the
+bounds only reduce what is read. Such a comparison is not true for null, so it can also be applied below an outer join.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from store.sql.types import DATE, TIMESTAMP, VARCHAR
 
 @dataclass(slots=True)
 class Bounds:
-    """Rows with time in [from, to) and each dimension among its values; None and no entry: any."""
+    """Rows with time in [from, to), and with each dimension among its values; None and no entry: any."""
 
     time_from_ns: int | None = None
     time_to_ns: int | None = None
     dimensions: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def at_least(self, time_ns: int) -> None:
-        """Times ≥ `time_ns` only."""
+        """Restrict to times ≥ `time_ns`."""
         self.time_from_ns = time_ns if self.time_from_ns is None else max(self.time_from_ns, time_ns)
 
     def below(self, time_ns: int) -> None:
-        """Times < `time_ns` only."""
+        """Restrict to times < `time_ns`."""
         self.time_to_ns = time_ns if self.time_to_ns is None else min(self.time_to_ns, time_ns)
 
     def among(self, dimension: str, values: frozenset[str]) -> None:
-        """These values of the dimension only."""
+        """Restrict to these values of the dimension."""
         known = self.dimensions.get(dimension)
         self.dimensions[dimension] = values if known is None else known & values
 
@@ -50,7 +49,7 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 
 
 def bounds_of(where: exp.Expr | None, expressions: Expressions, rules: Rules) -> Mapping[str, Bounds]:
-    """The bounds of each table by its relation's key. The WHERE has been bound without error before."""
+    """The bounds of each table, by the key of its relation. The WHERE must have been bound without error."""
     tables = {relation.key: relation for relation in expressions.scope.relations if relation.table is not None}
     found = _Narrowing(expressions, rules, tables, {key: Bounds() for key in tables})
     if where is not None and tables:
@@ -68,7 +67,7 @@ class _Narrowing:
     bounds: Mapping[str, Bounds]
 
     def narrow(self, conjunct: exp.Expr) -> None:
-        """Take what this conjunct says about a column of a table."""
+        """Apply the restriction of this conjunct, if it is about a column of a table."""
         if isinstance(conjunct, exp.Between):
             self._compare(exp.GTE, conjunct.this, conjunct.args["low"])
             self._compare(exp.LTE, conjunct.this, conjunct.args["high"])
@@ -104,7 +103,7 @@ class _Narrowing:
             column[0].among(column[1], frozenset(str(value.constant) for value in values))
 
     def _column(self, node: exp.Expr) -> tuple[Bounds, str, str] | None:
-        """The bounds of the table, the name and the kind of the column that `node` is; None if it is not one."""
+        """The bounds of the table, and name and kind of the column, if `node` is one; else None."""
         use = self._bind(node).column
         relation = self.tables.get(use.relation) if use is not None else None
         if use is None or relation is None:

@@ -1,4 +1,4 @@
-"""One query, from its text to its result: parse, bind, run on a snapshot of the store."""
+"""Runs one query: parse, bind, execute on a snapshot of the store."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from store.sql.text import QueryText
 def query(
     store: Reader, account: str, text: str, *, now_ns: int, max_rows: int | None = None, in_time_order: bool = False
 ) -> ResultSet:
-    """The result of `text` over what `account` has. May block: call it on a thread of its own, within an Interruption.
+    """The result of `text` over the data of `account`. May block: call it in its own thread, within an Interruption.
 
-    `now_ns` is the time of the whole query: `now()` and `ago()` are constants in it. More than `max_rows` rows are cut
-    off and `truncated` says so. `in_time_order`: so come rows of one table, where the query asks for no order. Raises
-    SqlError, QueryCancelled.
+    `now_ns` is the time of the whole query: `now()` and `ago()` are constants in it. If there are more than `max_rows`
+    rows, the others are cut off and `truncated` is set. `in_time_order`: rows of one table are sorted by time, if the
+    query does not specify an order. Raises SqlError, QueryCancelled.
     """
     source = QueryText(text)
     statement = parse(source)
@@ -46,7 +46,7 @@ def query(
                 case _:
                     return _select(snapshot, source, statement, now_ns, max_rows, in_time_order=in_time_order)
     except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
-        raise NameNotFound(str(error)) from error  # deleted by somebody else while it was asked
+        raise NameNotFound(str(error)) from error  # deleted by another client in the meantime
     except store_errors.QueryTimeout as error:
         raise QueryTimedOut(f"T{str(error)[1:]}") from error
     except store_errors.QueryFailed as error:
@@ -54,7 +54,7 @@ def query(
 
 
 def _lists_what_is_there(statement: Statement) -> bool:
-    """Whether the answer has tables or columns that the statement does not name: SHOW, DESCRIBE, `SELECT *`."""
+    """Whether the result contains tables or columns that the statement does not name: SHOW, DESCRIBE, `SELECT *`."""
     return not isinstance(statement, exp.Expr) or any(select.is_star for select in statement.find_all(exp.Select))
 
 
@@ -102,7 +102,7 @@ _NAMES = {"INT32": "integer", "INT64": "bigint", "DOUBLE": "double", "BOOL": "bo
 
 
 def _plain(message: str) -> str:
-    """What DuckDB said, without its kind of error, its advice, and the generated text it quotes."""
+    """DuckDB's message without the kind of error, hints, and the generated text that it quotes."""
     if "Division by zero" in message:
         return "Division by zero"
     cast = _NOT_A_NUMBER.search(message)

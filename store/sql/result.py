@@ -1,4 +1,4 @@
-"""What a query answers: columns with SQL types, and the values as Arrow."""
+"""The result of a query: columns with SQL types, and the values as Arrow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Datum: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """A column of a result. Names need not differ."""
+    """A column of a result. Several columns may have the same name."""
 
     name: str
     type: SqlType
@@ -25,10 +25,10 @@ class ResultColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultSet:
-    """The rows of a query. Columns of `table` are in the order of `columns`, under generated names.
+    """The rows of a query. Columns of `table` are in the order of `columns`, with generated names.
 
-    Values are as the store holds them: timestamps int64 nanoseconds, dates int64 days, intervals int64 nanoseconds or
-    months (see `types`). `rows` gives them as Timestream writes them. `truncated`: there were more than `max_rows`.
+    Values have the form of the store: timestamps int64 nanoseconds, dates int64 days, intervals int64 nanoseconds or
+    months (see `types`). `rows` converts them to Timestream's texts. `truncated`: there were more than `max_rows` rows.
     """
 
     columns: tuple[ResultColumn, ...]

@@ -1,7 +1,7 @@
-"""What names mean at one place of a query: the relations of a FROM, their columns, and the query around.
+"""The meaning of names at one place of a query: the relations of a FROM, their columns, and the enclosing query.
 
-Columns are found by their exact name, as names in storage are told apart by case; where there is none, by the name in
-any case, if that is one column's.
+Columns are found by their exact name, because stored names are case-sensitive; if there is none, by the name in any
+case, if only one column matches.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class SourceColumn:
 
 @dataclass(slots=True)
 class Relation:
-    """Something in a FROM: a table or a subquery, under the generated alias `key`.
+    """An item of a FROM: a table or a subquery, with the generated alias `key`.
 
-    names   the qualifiers it answers to, e.g. ("t",) or ("db", "t"); a name given by AS stands alone
+    names   the qualifiers that refer to it, e.g. ("t",) or ("db", "t"); a name given by AS is the only one
     table   the table to scan; None for a subquery, whose text is `sql`
     """
 
@@ -43,7 +43,7 @@ class Relation:
 
 @dataclass(slots=True)
 class Scope:
-    """The relations of one FROM, inside the scope of the query around it (`outer`), if it is a subquery of one."""
+    """The relations of one FROM; `outer` is the scope of the enclosing query, if this is a subquery."""
 
     query: QueryText
     outer: Scope | None = None
@@ -51,7 +51,7 @@ class Scope:
     outer_uses: list[ColumnUse] = field(default_factory=list)  # columns of `outer` that were found through this scope
 
     def resolve(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> Typed | None:
-        """The column; None if there is none here or around. Raises NameNotFound if it could be several."""
+        """The column; None if neither this scope nor an outer one has it. Raises NameNotFound if it is ambiguous."""
         found = self._named(qualifier, lambda column: column == name)
         if not found:
             found = self._named(qualifier, lambda column: column.lower() == name.lower())
@@ -76,11 +76,11 @@ class Scope:
         ]
 
     def relations_named(self, qualifier: tuple[str, ...]) -> list[Relation]:
-        """The relations a `qualifier.*` means; all for an empty one."""
+        """The relations of `qualifier.*`; all if the qualifier is empty."""
         return [relation for relation in self.relations if not qualifier or qualifier in relation.names]
 
     def missing(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> SqlError:
-        """The error of a column that `resolve` did not find, worded as Timestream does, with the nearest there is."""
+        """The error for a column that `resolve` did not find, in Timestream's wording, with the nearest known name."""
         near = nearest(name, (column.name for relation in self.relations for column in relation.columns))
         return self.query.unknown(offset, f"Column '{'.'.join((*qualifier, name))}' does not exist{near}")
 

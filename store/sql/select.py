@@ -1,8 +1,8 @@
-"""Queries: SELECT, WITH, VALUES and set operations become one DuckDB text.
+"""Queries: converts SELECT, WITH, VALUES and set operations to one DuckDB text.
 
 Every relation gets a generated alias (t0, t1 …), every output a generated name (c0, c1 …) and every WITH query a
-generated name (q0 …), hoisted to the front. So no name of the user's is in the text but the physical columns of tables,
-quoted. A table's scan is asked for only once its WHERE is bound, with the bounds found there.
+generated name (q0 …), and is moved to the front. So the text contains no names of the user except the physical columns
+of tables, quoted. The scan of a table is requested only after its WHERE is bound, with the bounds found there.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from bound expressions and generated names
@@ -30,18 +30,18 @@ _PARTS = (
 
 @dataclass(slots=True)
 class Binder:
-    """Binds the queries of one text against one snapshot at one time."""
+    """Binds the queries of one text to one snapshot at one time."""
 
     query: QueryText
     tables: Tables
     now_ns: int
-    in_time_order: bool = False  # rows of a table, where the query asks for no order
+    in_time_order: bool = False  # sort rows of a table by time, if the query does not specify an order
     _outermost: Query | None = None
     _names: int = 0
     _withs: list[str] = field(default_factory=list)
 
     def bind(self, node: Query) -> Bound:
-        """The whole query. Raises SqlError."""
+        """Bind the whole query. Raises SqlError."""
         self._outermost = node
         bound = self.bind_query(node, None, {})
         if not self._withs:
@@ -49,23 +49,23 @@ class Binder:
         return Bound(f"WITH {', '.join(self._withs)} {bound.sql}", bound.outputs)
 
     def wants_time_order(self, node: Query) -> bool:
-        """Whether the rows of this SELECT are to be in order of time, if it has no other."""
+        """Whether the rows of this SELECT must be sorted by time, if it specifies no other order."""
         return self.in_time_order and node is self._outermost
 
     def name(self, letter: str) -> str:
-        """A name not used before."""
+        """A new name."""
         self._names += 1
         return f"{letter}{self._names - 1}"
 
     def bind_query(self, node: Query, outer: Scope | None, withs: Withs) -> Bound:
-        """A query inside `outer`, if it is a subquery of an expression there."""
+        """Bind a query; `outer` is the scope of the enclosing query, if it is a subquery of an expression there."""
         withs = self._with(node, withs)
         if isinstance(node, exp.Subquery):
             self.query.refuse_other(node, "this", "with_", what="a subquery")
             return self.bind_query(node.this, outer, withs)
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, outer, withs)
-        if isinstance(node, exp.Values):  # a query here, though not to sqlglot
+        if isinstance(node, exp.Values):  # a query here, but not for sqlglot
             return _SelectBinder(self, outer, withs).values(node)
         if isinstance(node, exp.Select):
             return _SelectBinder(self, outer, withs).bind(node)
@@ -141,7 +141,7 @@ class _SelectBinder:
         return self._binder.bind_query(node, scope, self._withs)
 
     def bind(self, node: exp.Select) -> Bound:
-        """The SELECT as text."""
+        """The text of the SELECT."""
         self._query.refuse_other(node, *_PARTS, what="SELECT")
         source = FromBinder(self._expressions, self._binder.tables, self._withs, self._inner).bind(node)
         where_node = node.args["where"].this if node.args.get("where") else None
@@ -178,12 +178,12 @@ class _SelectBinder:
                 _limit(self._query, node),
             )
         )
-        if time is not None:  # those that a LIMIT leaves, so that it still ends the reading
+        if time is not None:  # after the LIMIT, so that it still limits what is read
             sql = f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
         return Bound(sql, outputs, tuple(self._scope.outer_uses))
 
     def _time(self) -> str | None:
-        """The time of a row, where the FROM is one table."""
+        """The time of a row, if the FROM is one table."""
         if len(self._scope.relations) != 1 or self._scope.relations[0].table is None:
             return None
         (relation,) = self._scope.relations
@@ -192,7 +192,7 @@ class _SelectBinder:
         )
 
     def values(self, node: exp.Values) -> Bound:
-        """VALUES as text; each row is a tuple, and AWS's reference puts a tuple in parentheses of its own."""
+        """The text of VALUES; each row is a tuple, which AWS's reference puts in additional parentheses."""
         self._query.refuse_other(node, "expressions", "alias", what="VALUES")
         rows = []
         for row in node.expressions:
@@ -250,7 +250,7 @@ class _SelectBinder:
     # Grouping and order
 
     def _group(self, node: exp.Select) -> list[Typed] | None:
-        """The expressions of the GROUP BY: a column, else the alias of an output, an ordinal, or any expression."""
+        """The expressions of the GROUP BY: each is a column, the alias of an output, an ordinal, or any expression."""
         clause = node.args.get("group")
         if clause is None:
             return None
@@ -273,7 +273,7 @@ class _SelectBinder:
         return int(node.name) - 1
 
     def _check_grouping(self, values: list[Typed]) -> None:
-        """Every column outside aggregates must be one of the GROUP BY."""
+        """Check that every column outside aggregates is in the GROUP BY."""
         own = {relation.key for relation in self._scope.relations}
         for use in (use for value in values for use in value.free):
             if use.relation in own:
@@ -291,7 +291,7 @@ class _SelectBinder:
         only_outputs: bool,
         is_grouped: bool = False,
     ) -> str:
-        """ORDER BY as text: by output where the key is one (its name, its number or its expression)."""
+        """The text of ORDER BY: by output if the key is one (its name, its number or its expression)."""
         clause = node.args.get("order")
         if clause is None:
             return ""

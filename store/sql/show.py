@@ -1,4 +1,4 @@
-"""SHOW and DESCRIBE, answered from the catalog and, for measures, from the rows.
+"""SHOW and DESCRIBE: results from the catalog and, for measures, from the rows.
 
 Columns as recorded from the service: `Database`; `Table`; `measure_name`, `data_type`, `dimensions`; `Column`, `Type`,
 `Timestream attribute type`.
@@ -65,7 +65,7 @@ def describe(snapshot: Snapshot, query: QueryText, statement: Describe) -> Resul
 
 
 def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures) -> ResultSet:
-    """Each measure name with its type and the dimensions its records have: single ones by type, the others `multi`."""
+    """Each measure name with its type and the dimensions of its records: single ones by type, others `multi`."""
     schema = _schema(snapshot, query, statement.database, statement.table)
     dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
     measures = [column for column in schema.columns if column.kind == "measure"]
@@ -117,7 +117,7 @@ def _no_database(query: QueryText, database: Name, identifier: str) -> Exception
 
 
 def _like(names: list[str], like: Like | None) -> list[str]:
-    """The names that match."""
+    """The names that match the pattern."""
     return names if like is None else [name for name in names if like.matches(name)]
 
 

@@ -1,7 +1,7 @@
-"""A bound expression: DuckDB's text for it and its type. The user's text is in there as quoted strings only.
+"""A bound expression: its DuckDB text and its type. The text contains the user's text only as quoted strings.
 
-Every `sql` is atomic: it can stand as an operand anywhere. Equal texts are equal expressions, which is how an
-expression is found to be one of the GROUP BY.
+Every `sql` is atomic: it can be an operand everywhere. Equal texts are equal expressions, which is how an expression of
+the GROUP BY is recognised.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ColumnUse:
-    """A column as a query uses it: where its name stands in the text, for messages, and whose it is."""
+    """A use of a column in a query: the position of its name in the text, for messages, and its relation."""
 
     relation: str  # the generated alias, e.g. t0
     name: str
@@ -32,10 +32,10 @@ class ColumnUse:
 class Typed:
     """A bound expression.
 
-    constant    its value where that is known without data
-    column      the column, if the expression is just that
-    free        the columns it uses outside aggregates and outside expressions of the GROUP BY
-    aggregated  whether an aggregate is in it
+    constant    its value, if it is known without data
+    column      the column, if the expression is only that
+    free        the columns that it uses outside aggregates and outside expressions of the GROUP BY
+    aggregated  whether it contains an aggregate
     """
 
     sql: str
@@ -80,7 +80,7 @@ _FROM_TEXT = {TIMESTAMP: parse_timestamp, DATE: parse_date, TIME: parse_time}
 
 
 def coerce(value: Typed, target: ScalarType) -> Typed | None:
-    """`value` as the type it becomes by itself (see `types.coercion_cost`); None if a text is not such a value."""
+    """`value` implicitly converted to a type (see `types.coercion_cost`); None if a text is not such a value."""
     if value.type is target:
         return value
     if value.type is VARCHAR and value.constant is not None:

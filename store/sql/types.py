@@ -1,11 +1,11 @@
-"""The types of SQL values, how DuckDB holds them, and which become which without being asked.
+"""The types of SQL values, their form in DuckDB, and their implicit conversions.
 
-Everything about time is an integer inside: a timestamp is nanoseconds since 1970, a date days since 1970, a time of day
-nanoseconds since midnight, an interval nanoseconds or months. So arithmetic is exact, and DuckDB's own temporal types
-(which end at microseconds in most of its functions) are met only inside the templates of single functions.
+Everything about time is an integer internally: a timestamp is nanoseconds since 1970, a date days since 1970, a time of
+day nanoseconds since midnight, an interval nanoseconds or months. So arithmetic is exact, and DuckDB's own temporal
+types (of which most functions have only microseconds) occur only in the templates of single functions.
 
-Names of types: Timestream query API, `ScalarType`. Coercions: Trino, "Type coercion", and for text constants beside a
-timestamp the AWS reference's examples (`time BETWEEN '2023-09-19' AND '2023-11-01'`).
+Names of types: Timestream query API, `ScalarType`. Conversions: Trino, "Type coercion", and for text constants compared
+with a timestamp the AWS reference's examples (`time BETWEEN '2023-09-19' AND '2023-11-01'`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from store.record import MeasureType
 
 
 class ScalarType(enum.StrEnum):
-    """A scalar SQL type, under its name in Timestream's API."""
+    """A scalar SQL type, with its name in Timestream's API."""
 
     VARCHAR = "VARCHAR"
     BOOLEAN = "BOOLEAN"
@@ -35,12 +35,12 @@ class ScalarType(enum.StrEnum):
 
     @property
     def duckdb(self) -> str:
-        """The DuckDB type that holds such values."""
+        """The DuckDB type of such values."""
         return _DUCKDB.get(self, self.value)
 
     @property
     def text(self) -> str:
-        """The name used in messages and by DESCRIBE: lower case, words apart."""
+        """The name in messages and in DESCRIBE: lower case, words separated."""
         return self.value.lower().replace("_", " ")
 
 
@@ -67,7 +67,7 @@ class ArrayType:
 
     @property
     def text(self) -> str:
-        """The name used in messages."""
+        """The name in messages."""
         return f"array({self.element.text})"
 
 
@@ -79,7 +79,7 @@ class RowType:
 
     @property
     def text(self) -> str:
-        """The name used in messages."""
+        """The name in messages."""
         return f"row({', '.join(f'{name} {field.text}' for name, field in self.fields)})"
 
 
@@ -103,9 +103,10 @@ _FROM_TEXT = (TIMESTAMP, DATE, TIME)
 
 
 def coercion_cost(source: ScalarType, target: ScalarType, *, is_constant: bool) -> int | None:
-    """How far `target` is from `source`: 0 the same, more the further, None if it does not become it by itself.
+    """How far `target` is from `source`: 0 if equal, higher if further, None if there is no implicit conversion.
 
-    A varchar becomes a timestamp, date or time only where it is a constant: then a bad one is an error of the text.
+    A varchar is converted to a timestamp, date or time only if it is a constant: then an invalid text is an error of
+    the query.
     """
     if source is target:
         return 0
@@ -118,7 +119,7 @@ def coercion_cost(source: ScalarType, target: ScalarType, *, is_constant: bool) 
 
 
 def common_type(operands: Sequence[tuple[ScalarType, bool]]) -> ScalarType | None:
-    """The type all these (type, is constant) become with the least change; None if there is none."""
+    """The type to which all these (type, is constant) can be converted with the least change; None if there is none."""
     best: tuple[int, ScalarType] | None = None
     for target in dict.fromkeys(kind for kind, _ in operands):
         costs = [coercion_cost(kind, target, is_constant=is_constant) for kind, is_constant in operands]

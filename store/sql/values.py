@@ -1,7 +1,7 @@
-"""Values as Timestream writes them: everything is text.
+"""Converts values to Timestream's format, in which everything is text.
 
 Timestamps have nine digits and no zone, doubles are Java's `Double.toString` (`21.5`, `1.65E9`, `Infinity`), intervals
-are `1 00:05:00.000000000` (days, then the rest) or `4-2` (years-months). Clients cut these texts at fixed places.
+are `1 00:05:00.000000000` (days, then the rest) or `4-2` (years-months). Clients split these texts at fixed positions.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from store.values.times import EPOCH
 
 
 def format_double(value: float) -> str:
-    """As Java's Double.toString: plain between 10^-3 and 10^7, else one digit before the point and E."""
+    """In the format of Java's Double.toString: plain between 10^-3 and 10^7, else one digit before the point, and E."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     size = abs(value)
     if size == 0 or 1e-3 <= size < 1e7:
-        # repr is in this form for all of this range, from 0.0001 on
+        # repr has this form in this whole range, from 0.0001 on
         return repr(value)
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(exponent, int)  # it is finite
@@ -83,7 +83,7 @@ _SCALARS: dict[ScalarType, Callable[[Any], str]] = {
 
 
 def formatter(kind: SqlType) -> Callable[[Any], Any]:
-    """What writes a value of this type that is not null."""
+    """The function that formats a value of this type that is not null."""
     if isinstance(kind, ArrayType):
         element = formatter(kind.element)
         return lambda values: [None if value is None else element(value) for value in values]

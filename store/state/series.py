@@ -27,9 +27,7 @@ _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persisted:
-    """The saved series of a table: the last time of each by id, the superseded times, and the offset they are valid
-    for.
-    """
+    """The saved series of a table: last time of each by id, superseded times, and the offset they are valid for."""
 
     last_ns: Int64s
     superseded_ns: Int64s

@@ -1,1 +1,1 @@
-"""One table at work: applied to, flushed, compacted, retained, recovered."""
+"""One table: applies record batches, flushes, compacts, and gives readers views of both tiers."""

@@ -1,4 +1,4 @@
-"""Decisions about columns on their way into the catalog, and from there to the tables that are open."""
+"""Saves decisions about columns in the catalog, and applies them to the open tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 def adopt_all(
     catalog: Catalog, tables: Iterable[Table], partitions: Sequence[str], since: Mapping[str, int], now_ns: int
 ) -> None:
-    """Take up what the configuration says of the columns of these tables, durably, and tell what is new.
+    """Adopt the configuration for the columns of these tables, durably, and log new decisions.
 
-    `since` has by partition the first offset that came under this configuration: rows before it, stored already or not,
-    are as the one before had it.
+    `since` contains, per partition, the first offset written under this configuration: rows before it, stored or not,
+    are read with the previous one.
     """
     partitions = tuple(dict.fromkeys((*partitions, *since)))
     decisions: dict[TableId, Callable[[TableInfo], ColumnChanges]] = {}
@@ -45,7 +45,7 @@ def adopt_all(
 
 
 def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tuple[TableInfo, TableSchema]:
-    """Make a measure of this type from now on, durably, for all workers; the table as it is then. Any thread.
+    """Change the type of a measure from now on, durably, for all workers; returns the table afterwards. Any thread.
 
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """
@@ -59,7 +59,7 @@ def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tu
 
 
 def restate_unit(store: Reader, table: TableId, measure: str, unit: str) -> tuple[TableInfo, TableSchema]:
-    """Older values of a measure were in `unit`, durably, for all workers; the table as it is then. Any thread.
+    """Record durably that older values of a measure were in `unit`; returns the table afterwards. Any thread.
 
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """
@@ -69,9 +69,9 @@ def restate_unit(store: Reader, table: TableId, measure: str, unit: str) -> tupl
 
 
 def decide(catalog: Catalog, table: TableId, decision: Callable[[TableInfo], Adopted]) -> None:
-    """Have a decision about the columns of a table in the catalog, durably, and in the log.
+    """Save a decision about the columns of a table in the catalog, durably, and log it.
 
-    Raises UnknownDatabase, UnknownTable, and what `decision` raises.
+    Raises UnknownDatabase, UnknownTable, and everything that `decision` raises.
     """
     told = decision(catalog.table(table)).told
     catalog.change_columns({table: lambda info: decision(info).changes})
@@ -86,7 +86,7 @@ def _as_it_is(store: Reader, table: TableId) -> tuple[TableInfo, TableSchema]:
 
 
 def take_in(catalog: Catalog, table: Table) -> None:
-    """Have an open table know what was decided about its columns."""
+    """Apply the catalog's decisions about columns to an open table."""
     info = catalog.find(table.id)
     if info is not None:
         table.take_in_changes(info)

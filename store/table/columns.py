@@ -1,6 +1,6 @@
-"""The columns of a table at work: those that rows have, what was decided about them, and what readers are given.
+"""The columns of an open table: the stored ones, the decisions about them, and those that readers see.
 
-Under the table's lock where they change.
+Changes happen under the table's lock.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _log = logging.getLogger(__name__)
 
 
 class TableColumns:
-    """What the rows of one table have, and mean."""
+    """The columns of one table, and their meaning."""
 
     def __init__(self, info: TableInfo, index: SeriesIndex, number_of: Callable[[str], int], *, may_make: bool) -> None:
-        """None yet. `may_make`: whether this process alone names columns (`store.table.registering`)."""
+        """Start without columns. `may_make`: whether only this process names columns (`store.table.registering`)."""
         self.stored = Columns()
-        self.changes = info.changes  # as of now
+        self.changes = info.changes  # the current ones
         self._info = info
         self._index = index
         self._number_of = number_of
@@ -33,24 +33,24 @@ class TableColumns:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything was decided about its columns, or a name has several."""
+        """Whether there are decisions about its columns, or a name has several columns."""
         return bool(self.stored.has_changed or self.changes.roles or self.changes.eras)
 
     def schema(self, info: TableInfo) -> TableSchema:
-        """The columns as readers are given them."""
+        """The columns that readers see."""
         return schema_of(info, self.stored, self._number_of)
 
     def measures_now(self) -> list[Column]:
-        """The measures as readers are given them, made of stored measures alone."""
+        """The measures that readers see, computed from stored measures only."""
         if self.is_changed:
             units = {**self.changes.units, **self._info.settings.units}
             return measures_alone(self.stored, self.changes, units, self._number_of)
         return list(self.stored.measures.values())
 
     def types_to_have(self, types: Mapping[str, MeasureType], *, by_version: bool) -> dict[str, MeasureType] | None:
-        """The type of each measure now, by name; of WriteRecords' only where `types` has one of before.
+        """The present type of each measure, by name; for WriteRecords only if the type in `types` is stored already.
 
-        None where measures of these types are as they are now.
+        None if measures of these types need no conversion.
         """
         if not self.is_changed and all(self.stored.has_measure(*measure) for measure in types.items()):
             return None
@@ -60,7 +60,7 @@ class TableColumns:
         return {name: kind for name, kind in now.items() if self.stored.has_measure(name, types.get(name, kind))}
 
     def lacking(self, came: Mapping[str, MeasureType], *, by_version: bool) -> dict[str, MeasureType]:
-        """The measures, of those that came, that need a column that is not there; one that is refused needs none."""
+        """The measures of a batch that need a new column; those that will be rejected need none."""
         return {
             name: kind
             for name, kind in came.items()
@@ -69,9 +69,10 @@ class TableColumns:
         }
 
     def to_store(self, given: Iterable[str]) -> dict[str, Column]:
-        """The stored columns that make a row have values under these names, as readers are given them.
+        """The stored columns in which a row has values for these names, which are those that readers see.
 
-        A name is left out where there is none and this store cannot make one now, since others would have to know it.
+        A name is left out if it has no column and this store cannot create one now, since other workers must know it
+        first.
         """
         types = {column.name: column.type for column in self.measures_now()}
         found = {name: self._to_store(name, types[name]) for name in given}
@@ -91,7 +92,7 @@ class TableColumns:
         return None
 
     def proposed(self, first: int, end: int, measures: Mapping[str, MeasureType]) -> list[Column]:
-        """The columns that these series, and measures, would need beside those there are."""
+        """The additional columns that these series and measures need."""
         proposed = self.stored.copy()
         for key in self._index.keys[first:end]:
             for name, _ in key.dimensions:
@@ -103,7 +104,7 @@ class TableColumns:
         return proposed.stored_beside(self.stored)
 
     def has_zones(self, first: int, end: int) -> bool:
-        """Whether rows of these series, or of any whose zone was not known at first, have a zone that is no column."""
+        """Whether the zone needs a column: these series, or any whose zone became known later, have a zone."""
         return self.stored.zone is None and (
             self._index.rezoned > 0 or any(zone is not None for zone in self._index.zones[first:end])
         )

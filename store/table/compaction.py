@@ -1,11 +1,10 @@
-"""Merging files of a table, and cleaning superseded rows out of them.
+"""Merging files of a table, and removing superseded rows from them.
 
-A merge changes no answer, only the number of files, so it is committed as "no new data". Up to `SORT_ROWS` rows are
-sorted by series and time together, which halves their size; larger groups are appended file by file, so that memory
-stays small.
+A merge changes the number of files and no query result, so it is committed as "no new data". Up to `SORT_ROWS` rows are
+sorted by series and time together, which halves their size; larger groups are appended file by file to limit memory.
 
-Superseded rows leave the magnetic tier when a time's every file is rewritten at once; then its mark goes too. A time
-that RAM still holds whole is left: RAM has both rows, and readers need the mark.
+Superseded rows are removed when all files with their time are rewritten together; then the mark of the time is removed,
+too. A time whose rows are still all in RAM is not cleaned: RAM has both rows, and readers need the mark.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -36,7 +35,7 @@ _NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.PARTITION}" DESC, "{layout.S
 
 
 def clearable(core: Core, files: Sequence[DataFile]) -> Int64s:
-    """Superseded times whose marks can go when `files`, and no others, are rewritten together."""
+    """Superseded times whose marks can be removed if `files`, and no others, are rewritten together."""
     chosen = {file.path for file in files}
     others = [file for file in core.magnetic.version.files if file.path not in chosen]
     first_ns, last_ns = min(file.from_ns for file in files), max(file.to_ns for file in files)
@@ -51,7 +50,7 @@ def clearable(core: Core, files: Sequence[DataFile]) -> Int64s:
 
 
 def files_to_clean(core: Core) -> list[DataFile]:
-    """Of one date, all files that hold a superseded time that RAM does not hold whole; empty if there is none."""
+    """All files of one date that have a superseded time whose rows are not all in RAM; empty if there are none."""
     marks = core.settled()
     files = core.magnetic.version.files
     for time in marks:
@@ -63,25 +62,26 @@ def files_to_clean(core: Core) -> list[DataFile]:
 
 
 def files_to_merge(core: Core, now_ns: int) -> list[list[DataFile]]:
-    """Groups of files, each to be rewritten as one."""
+    """Groups of files, each to be rewritten as one file."""
     return compaction_plan.plan(core.magnetic.version.files, now_ns, core.magnetic.data.written_ns)
 
 
 def rewrite(core: Core, files: Sequence[DataFile]) -> bool:
-    """Put one file in the place of `files`, which are of one date, cleaned of what is superseded for good.
+    """Replace `files`, all of one date, by one file without the superseded rows that are no longer needed.
 
-    False where another writer had taken one of them out: nothing is changed then, and `vacuum` takes what was written.
+    Returns False, and changes nothing, if another writer has removed one of them; `vacuum` deletes the written file
+    then.
     """
     times = clearable(core, files)
     with core.lock:
-        core.take_in_columns()  # what is not known would not be written again
+        core.take_in_columns()  # unknown columns would not be written
         columns = core.columns.stored.copy()
     values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
     written = _write(core, files, [*columns.dimensions.values()], values, times)
     try:
         version = core.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
     except MagneticConflict as conflict:
-        log.info("%s: no compaction this time: %s", core.id, conflict)
+        log.info("%s: compaction skipped: %s", core.id, conflict)
         core.refresh_magnetic()
         return False
     with core.lock:

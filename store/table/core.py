@@ -1,7 +1,8 @@
-"""What the works on one table share: its tiers, series, columns and marks. Nobody outside `store.table` has it.
+"""The shared state of the operations on one table: tiers, series, columns, marks. Internal to `store.table`.
 
-Two locks. `io_lock` is held by whoever writes the table's files, and taken before `lock`, which guards all the rest
-and is never held over a write to disk. `Table` takes `io_lock` for each work, and begins none on a dropped table.
+There are two locks. `io_lock` is held while writing the table's files, and acquired before `lock`, which protects
+everything else and is never held during a write to disk. `Table` acquires `io_lock` for each operation, and starts none
+on a dropped table.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from store.table.superseded import SupersededTimes
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a flush takes: rows beyond `behind` up to `positions`, and what of the table's state goes with them."""
+    """The content of a flush: rows beyond `behind` up to `positions`, and the state that is saved with them."""
 
     positions: dict[str, int]
-    behind: Mapping[str, int]  # of the magnetic tier
+    behind: Mapping[str, int]  # positions of the magnetic tier
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
@@ -39,9 +40,9 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """What a table takes: chunks and bytes in RAM, files of the magnetic tier.
+    """The size of a table: chunks and bytes in RAM, files of the magnetic tier.
 
-    uncommitted_bytes  of rows that the magnetic tier may lack
+    uncommitted_bytes  of rows that the magnetic tier may not have
     unsealed_bytes     of rows that are not compressed yet
     """
 
@@ -52,7 +53,7 @@ class TableSize:
 
 
 class Core:
-    """One table, as the owner of `own_partition` has it.
+    """One table, as seen by the owner of `own_partition`.
 
     is_sole_writer  whether no other process writes the table (`store.table.registering`)
     """
@@ -69,9 +70,9 @@ class Core:
         *,
         is_sole_writer: bool,
     ) -> None:
-        """Empty; `store.table.recovery` fills it."""
+        """Create it empty; `store.table.recovery` loads it."""
         self.id = info.table
-        self.info = info  # as it was opened
+        self.info = info  # when it was opened
         self.own_partition = own_partition
         self.is_sole_writer = is_sole_writer
         self.index = index
@@ -87,47 +88,47 @@ class Core:
         self.superseded = SupersededTimes()
         self.progress = Progress(info.born)
         self.sequencer = Sequencer()
-        self.now_ns = 0  # of the batch that was applied last, by the monotonic clock
+        self.now_ns = 0  # of the last applied batch, by the monotonic clock
         self.registered = 0  # series below it have columns for their dimensions (`store.table.registering`)
-        self.unused_since_ns: dict[str, int] = {}  # files that no version has, for `store.table.vacuum`
-        self.evicted_through = -1  # of `own_partition`: rows up to this offset may be in RAM no more
-        self._pinned: dict[int, tuple[Version, int]] = {}  # by version number, with how many views have it
+        self.unused_since_ns: dict[str, int] = {}  # files that no version needs, for `store.table.vacuum`
+        self.evicted_through = -1  # of `own_partition`: rows up to this offset may have been evicted from RAM
+        self._pinned: dict[int, tuple[Version, int]] = {}  # by version number: the version, and the number of its views
         self._number_of = positions.number_of
 
     def number_of(self, partition: str) -> int:
-        """How rows name `partition`."""
+        """The number of `partition` in rows."""
         return self._number_of(partition)
 
     def numbered(self, positions: Mapping[str, int]) -> dict[int, int]:
-        """Positions by partition number, as rows name their partition."""
+        """Positions by partition number."""
         return {self._number_of(partition): offset for partition, offset in positions.items()}
 
     def size(self) -> TableSize:
-        """What the table takes. Any thread."""
+        """The size of the table. Any thread."""
         chunks = list(self.memory.chunks)
         unsealed_bytes = sum(chunk.size_bytes for chunk in chunks if not chunk.sealed)
         files = len(self.magnetic.version.files)
         return TableSize(len(chunks), self.memory.uncommitted_bytes, unsealed_bytes, files)
 
     def know_series(self) -> None:
-        """Make room for series that normalise has met since the last batch."""
+        """Make room for series that normalise has added since the last batch."""
         known, count = self.memory.series_known, self.registered
         if count > known:
             self.state.reserve(count)
             self.memory.series_known = count
 
     def settled(self) -> list[int]:
-        """Superseded times, ascending, of which only the magnetic tier is asked and has every row applied so far."""
+        """Superseded times, ascending, that are read only from the magnetic tier, which has all their rows."""
         with self.lock:
             return self.superseded.settled(self.magnetic.version.positions, self.memory.whole_from_ns)
 
     # Versions of the magnetic tier
 
     def refresh_magnetic(self) -> None:
-        """Let readers have the magnetic tier as other writers, or commits that went unanswered, have left it.
+        """Make the newest version of the magnetic tier visible, with commits by others or without a response.
 
-        Raises Fenced if there are rows of `own_partition` that were not known to be there: what is known of its series,
-        and which of their rows are superseded, does not go with that version.
+        Raises Fenced if it has unknown rows of `own_partition`: the state of its series, and the superseded times, do
+        not match that version.
         """
         version = self.magnetic.refresh()
         found, known = (of.positions.get(self.own_partition) for of in (version, self.magnetic.version))
@@ -137,32 +138,32 @@ class Core:
             self.magnetic.version = version
 
     def take_in_columns(self) -> None:
-        """Know the columns that other workers have brought, those of all files of `magnetic.version` at least."""
+        """Add columns that other workers have registered, at least those of all files of `magnetic.version`."""
         with self.lock:
             for column in self.magnetic.columns():
                 self.columns.stored.add(column)
             self.columns.stored.reserve(self.magnetic.field_names())
 
     def pin(self, version: Version | None) -> Version:
-        """This version, or that of now: its files stay until `unpin`."""
+        """Pin this version, or the current one: its files are kept until `unpin`."""
         version = version or self.magnetic.version
         self._pinned[version.number] = (version, self._pinned.get(version.number, (version, 0))[1] + 1)
         return version
 
     def unpin(self, number: int) -> None:
-        """A view of this version is read no more."""
+        """Release a pin of this version."""
         version, count = self._pinned.pop(number)
         if count > 1:
             self._pinned[number] = (version, count - 1)
 
     def versions_in_use(self) -> list[Version]:
-        """The magnetic version of now and those that views have."""
+        """The current version, and pinned ones."""
         return [self.magnetic.version, *(version for version, _ in self._pinned.values())]
 
     # Rows that leave RAM
 
     def cut(self, advanced: Mapping[str, int], now_ns: int) -> Cut:
-        """What a flush takes now."""
+        """Determine the content of a flush now."""
         with self.lock:
             self.memory.insert_head(now_ns)
             return Cut(
@@ -174,6 +175,6 @@ class Core:
             )
 
     def evict(self, chunk: Chunk) -> None:
-        """Drop a sealed chunk."""
+        """Drop a sealed chunk from RAM."""
         self.memory.evict(chunk)
         self.evicted_through = max(self.evicted_through, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)

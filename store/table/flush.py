@@ -1,7 +1,7 @@
-"""Flushing a table: the rows that RAM has beyond the magnetic tier become a commit, with the position, durably.
+"""Flushing a table: rows in RAM beyond the magnetic tier become a durable commit, together with the position.
 
-Order is everything: series, Parquet files, commit, each fsync'ed before the next; then readers see the new
-version and the low watermark of the log may move. `apply` goes on meanwhile; rows it adds wait for the next flush.
+The order matters: series, Parquet files, commit, each fsync'ed before the next; only then readers see the new version
+and the low watermark of the log may rise. `apply` continues meanwhile; the rows it adds wait for the next flush.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -27,9 +27,10 @@ def flush(
     store_rows: int,
     is_there: Callable[[], bool],
 ) -> bool:
-    """Commit what is beyond the magnetic tier up to `advanced`; whether there was anything.
+    """Commit the rows beyond the magnetic tier up to `advanced`; returns whether there were any.
 
-    `is_there` tells, when there are rows to write, whether the table has not been deleted.
+    `is_there` is called if there are rows to write, and returns whether the table still exists. Raises Fenced,
+    MagneticConflict, MagneticUnavailable.
     """
     if core.magnetic.is_unsure:
         core.refresh_magnetic()
@@ -57,7 +58,7 @@ def flush(
 
 
 def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
-    """The rows of `cut` that the magnetic tier lacks, with their dimensions, sorted by series and time."""
+    """The rows of `cut` that are not in the magnetic tier, with their dimensions, sorted by series and time."""
     with core.lock:
         behind = core.numbered(cut.behind)
         waiting = core.progress.unflushed

@@ -1,4 +1,4 @@
-"""Rows on their way into a table, and what stands at their keys: the values that `store.table.upsert` decides about."""
+"""Rows to be applied, and the stored rows of their keys: the input of `store.table.upsert`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from store.table.series_state import Places
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Incoming:
-    """Rows that the table can hold, in log order: arrays of one length; see `store.record.RecordBatch`.
+    """Rows that fit into the table, in log order: arrays of one length; see `store.record.RecordBatch`.
 
-    sequence  the offset of each row's frame and its place there, see `store.sequence`
-    columns   by stored column, null where the row lacks it
+    sequence  offset of the row's frame and position in it, see `store.sequence`
+    columns   by stored column; null if the row has no value
     """
 
     series: Int32s
@@ -34,7 +34,7 @@ class Incoming:
         return len(self.time_ns)
 
     def at(self, rows: Places, columns: Mapping[Column, pa.Array] | None = None) -> Incoming:
-        """These rows; with `columns`, in place of theirs."""
+        """The rows with these indices; with `columns` instead of theirs, if given."""
         if columns is None:
             arrow = pa.array(rows)
             columns = {column: values.take(arrow) for column, values in self.columns.items()}
@@ -52,12 +52,12 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """The rows that stand at keys that were looked up.
+    """The stored rows of the keys that were looked up.
 
-    key       which of the keys, ascending
+    key       the number of the key of each row, ascending
     version   of the row
-    measures  by name as readers are given them, null where the row lacks it; times are integer nanoseconds
-    stored    the stored column that makes a row have a value under such a name; a name may have none
+    measures  by the name that readers see; null if the row has no value; times are integer nanoseconds
+    stored    for such names, the stored column that gives a row this value; may be missing for a name
     """
 
     key: Places

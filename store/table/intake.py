@@ -1,4 +1,4 @@
-"""A batch on its way in: made to fit the table, parted from what is not to be applied, and put where it is kept."""
+"""The steps of applying a batch: convert it to the table's columns, filter its rows, and put the result into RAM."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from store.table.upsert import Verdicts
 
 _log = logging.getLogger(__name__)
 
-# An insert into DuckDB costs about 1 ms however small. Readers insert the head first, so its age does not matter.
+# An insert into DuckDB costs about 1 ms at any size. Readers insert buffered rows first, so waiting does not hide them.
 INSERT_ROWS = 8_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Admitted:
-    """What is to be applied of a batch: `incoming` has its rows `at`, None if there is none; outcomes of the others."""
+    """The rows of a batch to apply: `incoming` has the indices `at` (None: no rows); `outcomes` of the others."""
 
     outcomes: npt.NDArray[np.uint8]
     at: Places
@@ -35,16 +35,16 @@ class Admitted:
 
 
 def fitted(core: Core, batch: RecordBatch, covered: int) -> RecordBatch:
-    """The batch with this table's series ids and the types of now, its columns known to all: before rows have them.
+    """The batch with the series ids of this table and the present types; its columns are registered for all workers.
 
-    Blocks if it brings a column. One that was applied before, up to `covered`, is left as it is.
+    Blocks if a column is new. A batch that was applied before (up to `covered`) is returned unchanged.
     """
     if int(batch.offset[-1]) <= covered:
         return batch
     types = core.columns.types_to_have(batch.types, by_version=batch.by_version)
     if types is not None:
         batch = recast(batch, types, core.duck)
-    if batch.index is not core.index:  # it was made against an earlier table of this name
+    if batch.index is not core.index:  # it was created for an earlier table of this name
         keys, zones = batch.index.keys, batch.index.zones
         ids = {int(s): core.index.id_of(keys[s], zones[s]) for s in np.unique(batch.series)}
         series = np.array([ids[int(s)] for s in batch.series], np.int32)
@@ -59,7 +59,7 @@ def fitted(core: Core, batch: RecordBatch, covered: int) -> RecordBatch:
 
 
 def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
-    """The rows that are neither covered already nor unfit."""
+    """Filter out rows that were applied before or do not fit into the table."""
     sequence = core.sequencer.number(batch.partition, batch.offset)
     outcomes, wanted = np.zeros(len(batch), np.uint8), np.ones(len(batch), np.bool_)
     if int(batch.offset[0]) <= covered:
@@ -94,7 +94,7 @@ def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
 
 
 def put(core: Core, partition: str, rows: Incoming, verdicts: Verdicts, store_rows: int) -> None:
-    """Have the rows that are kept of the applied `rows` in RAM, and their series, marks and progress with them."""
+    """Store the rows to keep in RAM, and update series, superseded times and progress."""
     first, last = int(rows.sequence[0] >> OFFSET_BITS), int(rows.sequence[-1] >> OFFSET_BITS)
     core.progress.applied(partition, last)
     if not verdicts.kept:

@@ -1,8 +1,9 @@
-"""What becomes of a record of WriteRecords whose key is stored already. Pure.
+"""Version rules for records of WriteRecords whose key is already stored. Pure.
 
-Timestream's rule (CreateTable … `Version` in the API reference): the same values and version again are a success that
-changes nothing; a higher version overwrites the whole record, also with equal values; a lower one, or the same with
-other values, is rejected and told the version that stands. What comes over MQTT is merged (`store.table.merging`).
+Timestream's rule (WriteRecords … `Version` in the API reference): repeating the same values and version is a success
+that changes nothing; a higher version replaces the whole record, also with equal values; a lower version, or the same
+with other values, is rejected, and the response contains the stored version. Records from MQTT are merged instead
+(`store.table.merging`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from store.record import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The row that stands at a key: its version and values by measure, absent ones left out."""
+    """The stored row of a key: its version, and its values by measure; absent measures are left out."""
 
     version: int
     values: Mapping[str, object]
 
 
 def judge(stored: Stored | None, version: int, values: Mapping[str, object]) -> Outcome:
-    """The outcome of a record with `version` and `values` where `stored` stands."""
+    """The outcome of a record with `version` and `values`, if its key has the row `stored`."""
     if stored is None:
         return Outcome.NEW
     if version > stored.version:

@@ -1,7 +1,7 @@
-"""Merging rows of one key by measure: what a later row lacks stays, what it has stands. Pure.
+"""Merging rows of one key by measure: a measure that a later row lacks keeps its value, others are replaced. Pure.
 
-A device that sends temperature, humidity and CO2 of one moment in three messages has one row with all three. A row
-*replaces* where it has another value of a measure than stood; it *adds* where it has a measure that nothing stood for.
+A device that sends temperature, humidity and CO2 of the same moment in three messages gets one row with all three. A
+row *replaces* if it changes the value of a measure, and *adds* if it has a measure that had no value.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from store.table.series_state import Places, bits_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merged:
-    """What rows of keys became.
+    """The result of merging.
 
-    columns   as they were given, one value per key
-    replaces  per row: whether it changed a value that stood
-    adds      per row: whether it has a measure that nothing stood for
+    columns   as given, with one value per key
+    replaces  per row: whether it changed an existing value
+    adds      per row: whether it has a measure that had no value
     """
 
     columns: dict[str, pa.Array]
@@ -31,17 +31,18 @@ class Merged:
 
 
 def merge(keys: Places, columns: Mapping[str, pa.Array], measure_of: Mapping[str, str]) -> Merged:
-    """Merge rows, in order; `keys` numbers each row's key, from 0 without gaps.
+    """Merge rows in order; `keys` is the number of each row's key, from 0 without gaps.
 
-    `measure_of` names the measure of each column: one may have several, of different types, and has one value at most.
+    `measure_of` names the measure of each column: a measure may have several columns, of different types, and each row
+    has a value in at most one of them.
     """
     order = np.argsort(keys, kind="stable")
     by_key = keys[order]
     starts = np.flatnonzero(np.append(True, by_key[1:] != by_key[:-1]))
     ends = np.append(starts[1:], len(order)) - 1
-    first = starts[by_key]  # of each row's key
-    last: dict[str, Places] = {}  # by column: the row that has its last value, up to each row; -1 if there is none
-    newest: dict[str, Places] = {}  # by measure
+    first = starts[by_key]  # the first row of each row's key
+    last: dict[str, Places] = {}  # by column: for each row, the row with the last value so far; -1 if there is none
+    newest: dict[str, Places] = {}  # the same by measure
     for name, values in columns.items():
         present = values.is_valid().to_numpy(zero_copy_only=False)[order]
         last[name] = np.maximum.accumulate(np.where(present, np.arange(len(order)), -1))

@@ -1,6 +1,6 @@
-"""A table's part of the pending rows: its unflushed rows, taken out, and put back at the next start.
+"""A table's part of the pending rows: its unflushed rows, to be saved, and to be put back at the next start.
 
-What pending rows are for, and where they are kept: `store.state.pending_rows`.
+Their purpose and storage: `store.state.pending_rows`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from store.table.registering import register_columns
 
 
 def entry_of(core: Core, advanced: Mapping[str, int], now_ns: int) -> Entry:
-    """What the table has beyond its magnetic tier up to `advanced`."""
+    """The rows of the table beyond its magnetic tier up to `advanced`."""
     cut = core.cut(advanced, now_ns)
     rows = unflushed_rows(core, cut)
     return Entry(
@@ -43,7 +43,7 @@ def entry_of(core: Core, advanced: Mapping[str, int], now_ns: int) -> Entry:
 
 
 def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: int) -> None:
-    """Put the saved rows back, but for those the table has already."""
+    """Put the saved rows back into RAM, except those that the table already has."""
     rows = pa.ipc.open_stream(entry.rows).read_all()
     covered = core.numbered({partition: covered_to(partition) for partition in entry.positions})
     offsets = rows[layout.SEQUENCE].to_numpy() >> OFFSET_BITS
@@ -77,7 +77,7 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
 
 
 def _put_back(core: Core, rows: Rows, partition: str, now_ns: int) -> None:
-    """They are in RAM again, unflushed."""
+    """Put rows back into RAM, as unflushed ones."""
     with core.lock:
         core.know_series()
         core.memory.add(rows)

@@ -1,7 +1,6 @@
-"""Records whose measures have types of before, brought to those of now: what was on its way when a measure was retyped.
+"""Converts measures of records to the present types: records that were in the log when a measure was retyped.
 
-The same rules as for rows that are stored already (`store.catalog.present`): what cannot be cast goes under the sibling
-name.
+The rules are those for stored rows (`store.catalog.present`): values that cannot be converted get the sibling name.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from expressions over generated names
@@ -19,7 +18,7 @@ from store.record import MeasureType, RecordBatch
 
 
 def recast(batch: RecordBatch, now: Mapping[str, MeasureType], duck: Duck) -> RecordBatch:
-    """`batch` with every measure of `now` in its type there; itself if all are."""
+    """`batch` with every measure of `now` in its type there; unchanged if all are."""
     old = {name: kind for name, kind in batch.types.items() if name in batch.measures and now.get(name, kind) != kind}
     if not old:
         return batch

@@ -1,6 +1,6 @@
-"""What a table knows when it is opened: from its saved series, or, where they are lost, from its magnetic tier.
+"""Loads the state of a table when it is opened: from its saved series, or, if they are lost, from its magnetic tier.
 
-RAM is empty then, so it holds nothing whole up to the newest row of the magnetic tier.
+RAM is empty then, so all rows up to the newest one of the magnetic tier are read from there.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -26,11 +26,11 @@ from store.table.registering import register_columns
 
 log = logging.getLogger(__name__)
 
-_TRIES = 3  # a former owner may write while we look
+_TRIES = 3  # a former owner may write at the same time
 
 
 def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Version], bool]) -> None:
-    """Fill a newly made table; `zone` is its zone template."""
+    """Load a newly created table; `zone` is its zone template."""
     persisted = _load_newest(core)
     core.memory.whole_from_ns = _whole_from_ns(core)
     core.take_in_columns()
@@ -38,11 +38,11 @@ def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Ver
         core.state.restore(persisted.last_ns)
         core.superseded.mark(persisted.superseded_ns)
     else:
-        core.kept_series.restart()  # keys without a state may be in another order than the series will come in
+        core.kept_series.restart()  # keys without a state may have another order than new series will get
         if may_hold_unknown_series(core.magnetic.version):
             _rebuild(core, zone)
     _rezone(core, zone)
-    register_columns(core, {})  # normalise may have met series before the table was opened
+    register_columns(core, {})  # normalise may have added series before the table was opened
     core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
     core.superseded.start_at(core.magnetic.version.number)
     core.know_series()
@@ -55,9 +55,9 @@ def _whole_from_ns(core: Core) -> int:
 
 
 def _load_newest(core: Core) -> Persisted | None:
-    """What is saved of the series, if it is good for what the magnetic tier has by now; both of one table at rest.
+    """The saved series, if they are valid for the current version; both are read in a stable state.
 
-    The tier is looked at after it: a time that is no longer marked as superseded here has been cleaned there.
+    The version is read after them: a time that is no longer marked as superseded in them was cleaned in that version.
     """
     for _ in range(_TRIES):
         persisted = core.kept_series.load(core.index)
@@ -69,7 +69,7 @@ def _load_newest(core: Core) -> Persisted | None:
 
 
 def _rezone(core: Core, zone: str | None) -> None:
-    """Give the series the zones of the present template, which may be another than when they were saved."""
+    """Update the zones of the series to the present template, which may differ from that when they were saved."""
     if zone is not None:
         for key, known in zip(core.index.keys, list(core.index.zones), strict=False):
             now = zone_of(zone, dict(key.dimensions))
@@ -78,9 +78,9 @@ def _rezone(core: Core, zone: str | None) -> None:
 
 
 def _rebuild(core: Core, zone: str | None) -> None:
-    """Series and last times from all rows there are, and the times that have a key twice.
+    """Rebuild series and last times from all rows, and mark the times with repeated keys.
 
-    A zone that no template makes (but a device's MQTT topic) comes back with the series' next reading.
+    A zone that does not come from a template (but from an MQTT topic) is restored by the next reading of the series.
     """
     dimensions = list(core.columns.stored.dimensions.values())
     key: list[Column] = [*dimensions, MEASURE_NAME_COLUMN]

@@ -1,7 +1,8 @@
-"""New columns are registered before a row has them.
+"""Registers new columns before rows use them.
 
-Where several workers write one table, in its Delta schema: whoever is first gives a column its type and physical name,
-and all workers have the same. The sole writer of a table names columns itself: their first flush registers them.
+If several workers write a table, columns are registered in its Delta schema: the first worker decides the type and
+physical name of a column, and all workers use these. The sole writer of a table names columns itself: its first flush
+registers them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from store.table.core import Core
 
 
 def is_registering_due(core: Core) -> bool:
-    """Whether there are series, or zones, that are not registered."""
+    """Whether there are unregistered series or zones."""
     count = len(core.index)
     return count != core.registered or core.columns.has_zones(count, count)
 
 
 def register_columns(core: Core, measures: Mapping[str, MeasureType]) -> None:
-    """Register these measures, the dimensions of all series there are, and their zone; blocks if one is new to others.
+    """Register these measures, and dimensions and zone of all known series; blocks if one is new to other workers.
 
     Raises MagneticUnavailable.
     """
@@ -37,6 +38,6 @@ def register_columns(core: Core, measures: Mapping[str, MeasureType]) -> None:
                 return
             columns = core.magnetic.register(missing)
             with core.lock:
-                for column in (*core.magnetic.columns(), *columns):  # in their order: who is first has the name
+                for column in (*core.magnetic.columns(), *columns):  # in this order: the first one gets the name
                     core.columns.stored.add(column)
     core.registered = count

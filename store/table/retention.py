@@ -1,7 +1,7 @@
-"""The end of a row's life: older than the memory and magnetic retention of its table together.
+"""Deletion of rows that are older than the memory and magnetic retention of their table together.
 
-Such rows are invisible to snapshots at once (`TableView.visible_from_ns`); here they leave both tiers, whole files and
-chunks at a time.
+Such rows are invisible to snapshots at once (`TableView.visible_from_ns`); here they are removed from both tiers, by
+whole files and chunks.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def retain(core: Core, settings: TableSettings, now_ns: int, *, is_compaction_leader: bool = True) -> int:
-    """Take files and sealed chunks without a visible row out of the table; how many files went.
+    """Remove files and sealed chunks without visible rows; returns the number of removed files.
 
-    `now_ns` is a time to delete by (`store.host_time.Settled`).
+    `now_ns` is the time used for deletions (`store.host_time.Settled`).
 
-    Files are left alone by whoever is not their owner, and those of a host that had no clock by everybody.
-    None where another writer takes files out too: the next pass sees what is left.
+    Only the compaction leader removes files, and nobody those with times of a host without a clock. Returns 0 if
+    another writer removes files at the same time: the next pass handles the rest.
     """
     oldest_ns = now_ns - settings.retention_ns
     version = core.magnetic.version
@@ -34,7 +34,7 @@ def retain(core: Core, settings: TableSettings, now_ns: int, *, is_compaction_le
         try:
             version = core.magnetic.commit([], expired, columns, {}, is_new_data=True)
         except MagneticConflict as conflict:
-            log.info("%s: no retention this time: %s", core.id, conflict)
+            log.info("%s: retention skipped: %s", core.id, conflict)
             core.refresh_magnetic()
             return 0
     with core.lock:

@@ -1,6 +1,6 @@
-"""Keeping what a table has in RAM small: sealing what is committed, merging it, and dropping the oldest sealed chunk.
+"""Limits a table's size in RAM: seals committed chunks, merges them, and evicts the oldest sealed chunk.
 
-Rows that the magnetic tier lacks are never dropped. The caller holds `io_lock`.
+Rows that are not in the magnetic tier are never evicted. The caller holds `io_lock`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from store.table.core import Core
 
 
 def seal(core: Core) -> int:
-    """Compress the closed chunks that the magnetic tier has; how many."""
+    """Compress the closed chunks that are committed; returns their number."""
     with core.lock:
         chunks = core.memory.sealable(core.numbered(core.magnetic.version.positions))
     for chunk in chunks:
@@ -21,7 +21,7 @@ def seal(core: Core) -> int:
 
 
 def merge(core: Core, most_bytes: int) -> int:
-    """Make larger chunks of many sealed ones, none larger than `most_bytes`; how many were made."""
+    """Merge small sealed chunks into larger ones, of at most `most_bytes`; returns the number of new ones."""
     made = 0
     while chunks := core.memory.mergeable(most_bytes):
         _replace(core, chunks)
@@ -30,7 +30,7 @@ def merge(core: Core, most_bytes: int) -> int:
 
 
 def evict_oldest(core: Core) -> int:
-    """Drop the oldest sealed chunk; its size in bytes, 0 if there is none."""
+    """Evict the oldest sealed chunk; returns its size in bytes, 0 if there is none."""
     with core.lock:
         chunk = _oldest_sealed(core)
         if chunk is None:
@@ -40,7 +40,7 @@ def evict_oldest(core: Core) -> int:
 
 
 def oldest_sealed_ns(core: Core) -> int | None:
-    """When the chunk was made that `evict_oldest` would drop. Any thread."""
+    """When the chunk that `evict_oldest` would evict was created. Any thread."""
     chunk = _oldest_sealed(core)
     return None if chunk is None else chunk.created_ns
 

@@ -1,8 +1,8 @@
-"""What the store knows of each series of a table beside its key: its last time and its most recent rows.
+"""The state of each series of a table besides its key: its last time and its most recent rows.
 
 The *recent rows* of a series are the times of its last `DEPTH` rows, each with a digest of the row's values. They
-answer most late and repeated rows without a look-up: for times ≥ `known_from_ns` of its series, the stored rows are
-exactly those held here. A digest is 64 bits, keyed anew in each process; it lives in memory only.
+decide most late and repeated rows without a look-up: for times ≥ `known_from_ns` of a series, the stored rows are
+exactly the recent ones. A digest has 64 bits, and its key is random in each process; it exists only in memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SeriesState:
     """Arrays over the series ids of one table; they grow by doubling."""
 
     def __init__(self, depth: int = DEPTH) -> None:
-        """Nothing known yet; `depth` rows are remembered per series."""
+        """Start without series; `depth` rows are remembered per series."""
         self.depth = depth
         self.last_ns: Int64s = np.full(0, NEVER_NS, np.int64)
         self.known_from_ns: Int64s = np.full(0, NEVER_NS, np.int64)
@@ -51,7 +51,7 @@ class SeriesState:
         self._oldest = np.concatenate((self._oldest, np.zeros(more, np.intp)))
 
     def restore(self, last_ns: Int64s) -> None:
-        """Take in persisted last times: nothing is known of rows up to them."""
+        """Set saved last times; the rows up to them are unknown."""
         self.reserve(len(last_ns))
         self.last_ns[: len(last_ns)] = last_ns
         seen = last_ns != NEVER_NS
@@ -65,10 +65,10 @@ class SeriesState:
         slot: Places | None = None,
         is_known: Bools | None = None,
     ) -> None:
-        """Rows, in order, were stored. Without digests: rows not to be judged here.
+        """Remember rows that were stored, in order. Without digests, their values are unknown.
 
-        `slot` has the places of those whose time is remembered, -1 for others; `is_known`: whether the recent rows of
-        the series reach back so far. Without both all are new.
+        `slot` is the index of rows whose time is already remembered, -1 for others; `is_known`: whether the recent rows
+        of the series reach back to the row's time. Without both, all rows are new.
         """
         if digests is None:
             np.maximum.at(self.last_ns, series, time_ns)
@@ -89,7 +89,8 @@ class SeriesState:
         if len(ends) == len(order):
             self._note(series, time_ns, digests)
             return
-        # How many rows of its series come after each: the last `depth` are remembered, in rounds of one row per series.
+        # The number of later rows of the same series: the last `depth` rows are remembered, in rounds of one row per
+        # series.
         after = np.repeat(ends, np.diff(np.append(-1, ends))) - np.arange(len(order))
         early = order[after >= self.depth]
         if len(early):
@@ -100,7 +101,7 @@ class SeriesState:
             self._note(series[rows], time_ns[rows], digests[rows])
 
     def _note(self, series: Int32s, time_ns: Int64s, digests: UInt64s) -> None:
-        """Remember rows; `series` holds each once."""
+        """Remember rows; `series` has no repeats."""
         self.last_ns[series] = np.maximum(self.last_ns[series], time_ns)
         slot = self._oldest[series]
         forgotten = self.times_ns[series, slot]
@@ -113,7 +114,7 @@ class SeriesState:
 
 
 def digest(measures: Iterable[tuple[str, pa.Array]], count: int) -> UInt64s:
-    """A digest per row of all its values, given by measure; absent and null are one."""
+    """A digest of all values of each row, given by measure; absent and null are the same."""
     total = np.zeros(count, np.uint64)
     for name, values in measures:
         bits = bits_of(values)
@@ -129,7 +130,7 @@ def digest(measures: Iterable[tuple[str, pa.Array]], count: int) -> UInt64s:
 
 
 def bits_of(values: pa.Array) -> UInt64s:
-    """64 bits per value that are equal where values are, in this process; of a null any."""
+    """64 bits per value, which are equal if the values are, within this process; undefined for nulls."""
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         words = np.array([hash(word) & 0xFFFFFFFFFFFFFFFF for word in coded.dictionary.to_pylist()] or [0], np.uint64)

@@ -1,6 +1,6 @@
-"""What stands at given keys, in both tiers: what is looked up before a batch is decided about.
+"""Looks up the stored rows of given keys in both tiers, before the rows of a batch are judged.
 
-Parquet files name a series by its dimensions, so their rows are fetched by time and matched to series here.
+Parquet files identify a series by its dimensions, so their rows are selected by time, and matched to series here.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -24,7 +24,7 @@ from store.table.series_state import Places
 
 
 def find_standing(core: Core, series: Int32s, time_ns: Int64s) -> Standing:
-    """The row that stands at each of these keys: of several the newest version, and of that the last one."""
+    """The stored row of each of these keys: of several the highest version, and of these the last one."""
     if not len(series):
         return NOTHING_STANDS
     core.memory.insert_head(core.now_ns)
@@ -53,7 +53,7 @@ def find_standing(core: Core, series: Int32s, time_ns: Int64s) -> Standing:
 def _find_magnetic(
     core: Core, series: Int32s, time_ns: Int64s, early: Places, given: Sequence[Column]
 ) -> list[pa.Table]:
-    """Rows there at any of the keys `early`, as `MemoryTier.find` has them."""
+    """The rows in Parquet files with any of the keys `early`, in the form of `MemoryTier.find`."""
     wanted = {(int(series[key]), int(time_ns[key])): int(key) for key in early}
     times = np.unique(time_ns[early])
     from_ns, to_ns = int(times[0]), int(times[-1]) + 1

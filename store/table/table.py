@@ -1,9 +1,9 @@
-"""One table at work: takes in batches of records, gives readers a consistent view of both tiers, and looks after them.
+"""One table: applies batches of records, gives readers a consistent view of both tiers, and is maintained.
 
-This is all that anybody outside `store.table` has of it; its tiers, locks and marks stay inside (`store.table.core`).
+This class is the whole interface of `store.table`; tiers, locks and marks are internal (`store.table.core`).
 
-`apply` runs in the one thread that reads the log, and does no I/O but look-ups of keys older than RAM holds, and the
-registering of columns. What is done to the tiers by whoever looks after them: `store.table.care`.
+`apply` runs in the thread that reads the log. Its only I/O is looking up keys that are older than the rows in RAM, and
+registering columns. The methods for maintenance are in `store.table.care`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from store.table.upsert import settle, sort
 
 
 class Table(CaredFor):
-    """The tiers, series and columns of one table, as the owner of `own_partition` has it."""
+    """The tiers, series and columns of one table, as seen by the owner of `own_partition`."""
 
     def __init__(
         self,
@@ -46,37 +46,37 @@ class Table(CaredFor):
         *,
         is_sole_writer: bool = False,
     ) -> None:
-        """Empty: `restore` it. `is_sole_writer`: no other process writes the table."""
+        """Create it empty; `restore` must follow. `is_sole_writer`: no other process writes the table."""
         super().__init__(
             Core(info, index, duck, magnetic, kept_series, positions, own_partition, is_sole_writer=is_sole_writer)
         )
 
     @property
     def id(self) -> TableId:
-        """Where it is."""
+        """The table's full name."""
         return self._core.id
 
     @property
     def own_partition(self) -> str:
-        """The partition whose owner has it."""
+        """The partition whose rows this object writes."""
         return self._core.own_partition
 
     @property
     def info(self) -> TableInfo:
-        """As it was opened."""
+        """The catalog's entry of the table when it was opened."""
         return self._core.info
 
     @property
     def is_dropped(self) -> bool:
-        """Whether nothing of it is applied or flushed any more."""
+        """Whether the table was closed: nothing is applied or flushed any more."""
         return self._core.is_dropped
 
     # The log's side
 
     def apply(self, batch: RecordBatch, now_ns: int, store_rows: int) -> Applied:
-        """Take in a batch; what became of each record. `now_ns` is monotonic: for when its rows are to be flushed.
+        """Apply a batch; returns the outcome of each record. `now_ns` is monotonic and determines when to flush.
 
-        After MagneticUnavailable nothing of it is applied.
+        Raises MagneticUnavailable; then nothing of the batch is applied.
         """
         core = self._core
         covered = self.covered_to(batch.partition)
@@ -103,11 +103,11 @@ class Table(CaredFor):
             return applied
 
     def covered_to(self, partition: str) -> int:
-        """Records of `partition` up to this offset are not to be applied again."""
+        """The offset up to which records of `partition` must not be applied again."""
         return self._core.progress.covered_to(partition, self._core.magnetic.version.positions)
 
     def is_applied_beyond(self, positions: Mapping[str, int]) -> bool:
-        """Whether any record was applied that lies beyond these positions."""
+        """Whether a record with an offset beyond these positions was applied."""
         return self._core.progress.is_applied_beyond(positions)
 
     # The readers' side
@@ -118,48 +118,51 @@ class Table(CaredFor):
             return self._core.columns.stored.stored()
 
     def schema(self, info: TableInfo) -> TableSchema:
-        """The columns now, as readers are given them."""
+        """The current columns that readers see."""
         with self._core.lock:
             return self._core.columns.schema(info)
 
     def last_times(self) -> Int64s:
-        """The newest event time of each series, by id; negative for one that has no row yet."""
+        """The newest event time of each series, by id; negative for a series without rows."""
         return self._core.state.last_ns[: len(self._core.index)].copy()
 
     def cursor(self) -> Cursor:
-        """What queries over its views run on. Close it."""
+        """A cursor for queries over its views; must be closed."""
         return self._core.duck.cursor()
 
     def pin_beside(self, beside: Beside) -> MemoryView:
-        """What is in RAM of everything applied so far, to be read beside this version, until `unpin`.
+        """The rows in RAM of everything applied so far, to be read together with this version, until `unpin`.
 
-        Raises Behind if not all of that is in RAM, or known, any more.
+        Raises Behind if some rows beyond the version, or its superseded times, are no longer known.
         """
         return views.pin_beside(self._core, beside)
 
     def unpin(self, view: MemoryView) -> None:
-        """The view is read no more."""
+        """Release a view."""
         views.unpin(self._core, view)
 
     def newest(self) -> Newest:
-        """The version that readers are given, and the columns that are known."""
+        """The current version for readers, and the known columns."""
         core = self._core
         with core.lock:
             columns = Columns.of((*core.columns.stored.stored(), *core.magnetic.columns()))
             return Newest(core.magnetic.version, columns, core.magnetic.data)
 
     def position_of(self, partition: str, *, at_least: int = -1) -> int:
-        """Up to where the magnetic tier has all rows of `partition`; waits for what may commit up to `at_least`."""
+        """The offset up to which the magnetic tier has all rows of `partition`.
+
+        If it is lower than `at_least`, waits for a commit that may be in progress.
+        """
         position = self._core.magnetic.version.positions.get(partition, -1)
         if position < at_least:
-            with self._core.io_lock:  # or a commit of ours is made, and not yet published
+            with self._core.io_lock:  # a commit of this store may be done and not yet published
                 position = self._core.magnetic.version.positions.get(partition, -1)
         return position
 
     # Columns
 
     def take_in_changes(self, info: TableInfo) -> None:
-        """Know what was decided about its columns, if `info` is of this table."""
+        """Adopt decisions about its columns, if `info` is of this table."""
         core = self._core
         if info.changes != core.columns.changes and core.info.is_same_table(info):
             core.columns.changes = info.changes
@@ -168,11 +171,11 @@ class Table(CaredFor):
     # Opening
 
     def restore(self, zone: str | None, may_hold_unknown_series: Callable[[Version], bool]) -> None:
-        """Fill a newly made table with what is known of it; `zone` is its zone template."""
+        """Load what is saved of the table; `zone` is its zone template."""
         recovery.restore(self._core, zone, may_hold_unknown_series)
 
     def restore_saved(self, entry: Entry, now_ns: int) -> None:
-        """Put saved rows back, but for those it has already."""
+        """Put pending rows back into RAM, except those that the table already has."""
         pending_rows.restore(self._core, entry, self.covered_to, now_ns)
 
     @property
@@ -181,12 +184,12 @@ class Table(CaredFor):
         return [f"{self._core.magnetic}: {name}" for name in self._core.magnetic.set_aside]
 
     def drop(self) -> None:
-        """The table is deleted: nothing of it is applied or flushed any more. Waits for a work that is under way."""
+        """Close a table that was deleted. Waits for work on its files to finish."""
         with self._core.io_lock:
             self.close()
 
     def close(self) -> None:
-        """Its store closes: as `drop`, but waits for nothing."""
+        """Close it together with its store: nothing is applied or flushed any more. Does not wait."""
         with self._core.lock:
             if not self._core.is_dropped:
                 self._core.is_dropped = True
@@ -194,7 +197,7 @@ class Table(CaredFor):
 
 
 def newest_row_ns(tables: Iterable[Table]) -> int | None:
-    """The latest event time of all rows there are; None if there is none."""
+    """The latest event time of all rows; None if there are no rows."""
     last = [int(times.max()) for table in tables if len(times := table.last_times())]
     newest_ns = max(last, default=-1)
     return newest_ns if newest_ns >= 0 else None

@@ -1,14 +1,14 @@
-"""Which rows of a batch are stored, and which stand at their keys already. Pure: values in, verdicts out.
+"""Decides which rows of a batch are stored and which are repeats of stored rows. Pure: values in, verdicts out.
 
-Rows strictly later than all their series has are new without a look-up, and so are those whose time is their arrival:
-no two messages have one stamp, also where the host's clock was set back and all that comes seems late; only what is put
-through again comes with the stamp it had. The rest, the *doubtful* ones (late, repeated, re-versioned, or parts of one
-moment), are judged by `store.table.judge` if they come with versions, else merged by measure. Every stored row is whole
-and appended; one that supersedes another marks its time.
+Rows that are strictly later than all rows of their series are new without a look-up, and so are rows whose time is
+their arrival time: no two messages have the same arrival time, also if the host's clock was set back and all rows seem
+late; only replayed dead letters keep an earlier one. All other rows are *doubtful* (late, repeated, with another
+version, or parts of the same moment): `store.table.judge` decides if they have versions, else they are merged by
+measure. Every stored row is complete and appended; if it supersedes another, its time is marked.
 
-Merging: the doubtful rows of a batch and the new ones that they repeat are put together key by key, and each key is
-stored once. What stood at a key is known from the recent rows of its series (that nothing did, or exactly this), else
-it is looked up by the caller, between `sort` and `settle`: all keys of a batch together.
+Merging: doubtful rows of a batch, and new rows that they repeat, are combined by key, and each key is stored once. The
+recent rows of a series often show the stored row of a key (none, or exactly this one); otherwise the caller looks it
+up, between `sort` and `settle`, for all keys of a batch together.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from store.table.series_state import Places, SeriesState, UInt64s, digest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """The keys of some rows. `of_row` numbers them from 0; the rest is by key.
+    """The keys of some rows. `of_row` is the key number of each row, from 0; the other arrays are by key.
 
-    row       the last row that has it
-    slot      its place among the recent rows of its series; -1 if it is not there
-    is_known  whether, if it is not there, it is stored nowhere
+    row       the last row with this key
+    slot      its index among the recent rows of its series; -1 if it is not there
+    is_known  whether a key that is not there is not stored at all
     """
 
     of_row: Places
@@ -45,12 +45,12 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sorted:
-    """A batch, sorted out.
+    """A batch after the first step.
 
-    digests   of each row's values; None of rows that are not to be remembered
-    doubtful  places in the batch: the rows whose outcome depends on what stands at their keys; `keys` are theirs
-    same      places: rows sent again as they stand
-    asked     keys, by number: those to be looked up
+    digests   of each row's values; None if rows must not be remembered
+    doubtful  indices in the batch: rows whose outcome depends on stored rows; `keys` are their keys
+    same      indices: repeats of rows that are stored with the same values
+    asked     key numbers: those to be looked up
     """
 
     rows: Incoming
@@ -62,16 +62,16 @@ class Sorted:
 
     @property
     def asked_for(self) -> tuple[Int32s, Int64s]:
-        """Series and time of the keys that are to be looked up."""
+        """Series and time of the keys to be looked up."""
         at = self.doubtful[self.keys.row[self.asked]]
         return self.rows.series[at], self.rows.time_ns[at]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """Rows to be stored, whole, and what their series remember: see `SeriesState.remember`.
+    """Complete rows to be stored, and what their series remember: see `SeriesState.remember`.
 
-    supersedes  places: those that supersede another row
+    supersedes  indices of rows that supersede another row
     """
 
     rows: Incoming
@@ -83,7 +83,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
-    """The outcome of each row of a batch, the version that stands where it was rejected, and the rows to be stored."""
+    """The outcome of each row of a batch, the stored version if it was rejected, and the rows to be stored."""
 
     outcomes: npt.NDArray[np.uint8]
     existing_version: Int64s
@@ -91,7 +91,7 @@ class Verdicts:
 
 
 def sort(rows: Incoming, state: SeriesState) -> Sorted:
-    """Which of `rows` need no look-up, and which keys are to be looked up for the rest."""
+    """Find the rows that need no look-up, and the keys to be looked up for the others."""
     later = strictly_later(rows.series, rows.time_ns, state.last_ns)
     if not (rows.by_version or rows.again or later.all()):
         later |= rows.time_ns == rows.arrival_ns
@@ -105,14 +105,14 @@ def sort(rows: Incoming, state: SeriesState) -> Sorted:
     same = _NO_PLACES
     if digests is not None:
         is_same = _is_same(keys, rows.series[doubtful], digests[doubtful], state)
-        if is_same.any():  # most are messages sent twice
+        if is_same.any():  # most of them are messages that were sent twice
             same, doubtful = doubtful[is_same], doubtful[~is_same]
             keys = _keys(rows, doubtful, state, may_be_known=True) if len(doubtful) else _NO_KEYS
     return Sorted(rows, digests, doubtful, keys, same, np.flatnonzero(~keys.is_known | (keys.slot >= 0)))
 
 
 def settle(found: Sorted, standing: Standing) -> Verdicts:
-    """What becomes of each row, given what stands at the keys that were asked for."""
+    """Decide the outcome of each row, given the stored rows of the keys that were looked up."""
     rows = found.rows
     outcomes, existing = np.zeros(len(rows), np.uint8), np.zeros(len(rows), np.int64)
     outcomes[found.same] = Outcome.SAME
@@ -132,7 +132,7 @@ def settle(found: Sorted, standing: Standing) -> Verdicts:
 
 
 def _with_first_of_key(rows: Incoming, doubtful: Bools) -> Places:
-    """The doubtful rows, and rows whose key a doubtful one repeats."""
+    """The doubtful rows, and rows whose key a doubtful row repeats."""
     of_series = np.flatnonzero(np.isin(rows.series, rows.series[doubtful]))
     order = of_series[np.lexsort((rows.time_ns[of_series], rows.series[of_series]))]
     series, time_ns = rows.series[order], rows.time_ns[order]
@@ -158,7 +158,7 @@ def _keys(rows: Incoming, doubtful: Places, state: SeriesState, *, may_be_known:
 
 
 def _is_same(keys: Keys, series: Int32s, digests: UInt64s, state: SeriesState) -> Bools:
-    """Per row whether all rows of its key are what stands there."""
+    """For each row, whether all rows with its key have the stored values."""
     is_held = keys.is_known & (keys.slot >= 0)
     if not is_held.any():
         return np.zeros(len(series), np.bool_)
@@ -194,7 +194,7 @@ def _judged(found: Sorted, standing: Standing) -> tuple[npt.NDArray[np.uint8], I
 
 
 def _records(columns: dict[str, list[object]], count: int) -> list[dict[str, object]]:
-    """Rows of columns of such length, absent values left out."""
+    """Rows from columns of this length; absent values are left out."""
     return [{name: values[i] for name, values in columns.items() if values[i] is not None} for i in range(count)]
 
 
@@ -202,7 +202,7 @@ def _records(columns: dict[str, list[object]], count: int) -> list[dict[str, obj
 
 
 def _merged(found: Sorted, standing: Standing) -> tuple[npt.NDArray[np.uint8], Kept | None]:
-    """Merge what stands at the keys with the rows, and keep what has changed."""
+    """Merge the stored rows with the new ones, and keep rows that have changed."""
     part, keys = found.rows.at(found.doubtful), found.keys
     stood = found.asked[standing.key]
     columns = _put_before(standing, part)
@@ -238,7 +238,7 @@ def _merged(found: Sorted, standing: Standing) -> tuple[npt.NDArray[np.uint8], K
 
 
 def _put_before(standing: Standing, part: Incoming) -> dict[Column, pa.Array]:
-    """The stored columns of what stood, row by row, with those of `part` behind."""
+    """The stored columns of existing rows, followed by those of `part`."""
     if not len(standing.key):
         return dict(part.columns)
     before = {column: standing.measures[name] for name, column in standing.stored.items()}
@@ -252,13 +252,13 @@ def _put_before(standing: Standing, part: Incoming) -> dict[Column, pa.Array]:
 
 
 def _plain(values: pa.Array) -> list[object]:
-    """Values as `Standing` has them: timestamps as integer nanoseconds."""
+    """Values in the form of `Standing`: timestamps as integer nanoseconds."""
     plain: list[object] = (values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values).to_pylist()
     return plain
 
 
 def _as(plain: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Values as `Standing` has them, in the type in which they travel."""
+    """Values from the form of `Standing` to the type used in batches."""
     return plain.view(kind) if pa.types.is_timestamp(kind) else plain
 
 

@@ -1,7 +1,7 @@
-"""Removing Parquet files that no version of a table needs: merged away, past their retention, or never committed.
+"""Removes Parquet files that no version of a table needs: compacted, beyond their retention, or never committed.
 
-A file goes once it has been seen unused for `KEEP_NS`, so that other engines finish what they read, and never while a
-snapshot of ours pins a version that has it.
+A file is deleted after it has been unused for `KEEP_NS`, so that other engines can finish reading, and never while a
+snapshot of this process pins a version with it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ KEEP_NS = 3_600_000_000_000
 
 
 def vacuum(core: Core, now_ns: int) -> int:
-    """Remove what is due of the table's files; how many files went."""
+    """Delete the files that are due; returns their number."""
     with core.lock:
         needed = {file.path for version in core.versions_in_use() for file in version.files}
     removed = 0

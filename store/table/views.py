@@ -1,4 +1,4 @@
-"""Views of what a table has in RAM: everything that was applied when they were made, unmoved by what comes after."""
+"""Views of a table's rows in RAM: everything applied when they were created, without later changes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from store.table.core import Core
 
 
 def pin(core: Core, beside: Beside | None = None) -> MemoryView:
-    """What is in RAM of everything applied so far, to be read beside this version, or that of now, until `unpin`.
+    """The rows in RAM of everything applied so far, to be read together with a version, until `unpin`.
 
-    Raises UnknownTable if it was deleted, Behind if what is superseded in that version is not known any more.
+    Raises UnknownTable if the table was deleted, Behind if the superseded times of that version are no longer known.
     """
     with core.lock:
         if core.is_dropped:
@@ -18,7 +18,7 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
         core.memory.insert_head(core.now_ns)
         superseded_ns = core.superseded.now() if beside is None else core.superseded.in_version(beside.number)
         if superseded_ns is None:
-            raise Behind(f"{core.id}: what is superseded in an earlier version is not known any more")
+            raise Behind(f"{core.id}: the superseded times of an earlier version are no longer known")
         chunks = tuple(
             ChunkView(
                 chunk,
@@ -45,8 +45,8 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
 
 
 def pin_beside(core: Core, beside: Beside) -> MemoryView:
-    """As `pin`. Raises Behind if not all rows beyond the version are in RAM any more."""
-    with core.lock:  # what is superseded, what is gone, and the rows: of one moment
+    """Like `pin`, but raises Behind if some rows beyond the version are no longer in RAM."""
+    with core.lock:  # positions, evicted rows and superseded times must be of the same moment
         asked = beside.positions.get(core.own_partition, -1)
         if core.is_dropped or asked < core.evicted_through:
             raise Behind(
@@ -56,7 +56,7 @@ def pin_beside(core: Core, beside: Beside) -> MemoryView:
 
 
 def unpin(core: Core, view: MemoryView) -> None:
-    """The view is read no more."""
+    """Release a view."""
     with core.lock:
         core.unpin(view.version.number)
         core.memory.unpin([chunk.chunk for chunk in view.chunks])

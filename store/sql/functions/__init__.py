@@ -1,4 +1,4 @@
-"""The functions of the dialect: nothing can be called that is not in these tables."""
+"""The functions of the dialect: only those in these tables can be called."""
 
 from store.sql.functions.aggregates import AGGREGATES
 from store.sql.functions.conditional import CONDITIONAL
@@ -12,7 +12,7 @@ from store.sql.functions.window import IGNORES_NULLS, WINDOWS
 
 FUNCTIONS: Family = {**TIME, **MATH, **STRING, **REGEX, **CONDITIONAL, **AGGREGATES}
 
-# What Timestream has and this dialect does not yet: refused in other words than what there never was
+# Functions of Timestream that are not supported yet: their error differs from that of unknown functions
 _FORMATS = "parse_datetime format_datetime"
 _TIMES = "last_day_of_month localtime localtimestamp current_time"
 _SERIES = (

@@ -1,6 +1,6 @@
-"""Aggregates: one value of a group. Reference: AWS "Aggregate functions".
+"""Aggregates: one value per group. Reference: AWS "Aggregate functions".
 
-In a template `{distinct}` stands before the first argument, and is `DISTINCT ` in `count(DISTINCT x)`.
+In a template `{distinct}` is before the first argument; it is `DISTINCT ` in `count(DISTINCT x)`.
 """
 
 from __future__ import annotations

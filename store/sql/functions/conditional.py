@@ -1,4 +1,4 @@
-"""Functions that choose among values. CASE, IN, LIKE and their like are syntax: see `expressions`.
+"""Functions that select one of several values. CASE, IN, LIKE and similar are syntax: see `expressions`.
 
 Reference: AWS "Conditional functions".
 """
@@ -16,7 +16,7 @@ CONDITIONAL = family(
         Overload((BOOLEAN, ANY), None, "CASE WHEN {0} THEN {1} END"),
         Overload((BOOLEAN, ANY, ANY), None, "CASE WHEN {0} THEN {1} ELSE {2} END"),
     ),
-    # null as soon as one argument is, unlike DuckDB's
+    # null if any argument is null, unlike DuckDB's
     *(
         scalar(
             name,

@@ -1,6 +1,6 @@
-"""MySQL's formats of `date_format` and `date_parse` as DuckDB's. Reference: AWS "Date / time functions"; Trino's table.
+"""Converts MySQL's formats of `date_format` and `date_parse` to DuckDB's. Reference: AWS "Date / time functions".
 
-A specifier that has no counterpart, or means another thing there, is refused by name.
+A specifier without an equivalent is rejected by name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SPECIFIERS = {
 
 
 def duckdb_format(text: str) -> str:
-    """The format in DuckDB's specifiers. Raises ValueError, which names what is not known."""
+    """The format with DuckDB's specifiers. Raises ValueError with the first unknown specifier."""
     found: list[str] = []
     characters = iter(text)
     for character in characters:

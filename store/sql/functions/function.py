@@ -1,12 +1,12 @@
-"""What a function is: a name, and for each list of parameter types a result type and a DuckDB template.
+"""The definition of a function: a name, and for each list of parameter types a result type and a DuckDB template.
 
-A template is the DuckDB text with `{0}`, `{1}` … for the arguments (atomic texts, of exactly the parameter types),
-`{now_ns}` for the time of the query, `{*}` and `{||}` for all arguments with commas or `||` between, `{nulls}` for
-whether any of them is null, and `{after}` where FILTER and OVER stand (without it they stand at the end). It must be
-atomic itself. `fold` computes the value from constant arguments (first the time of the query, then the arguments): a
-call of constants is then a constant itself, which is what lets `time > ago(6h)` choose what is read.
+A template is DuckDB text with `{0}`, `{1}` … for the arguments (atomic texts, of exactly the parameter types),
+`{now_ns}` for the time of the query, `{*}` and `{||}` for all arguments separated by commas or `||`, `{nulls}` for
+whether any of them is null, and `{after}` for the position of FILTER and OVER (default: at the end). It must be atomic
+itself. `fold` computes the value from constant arguments (first the time of the query, then the arguments): a call with
+constants is then a constant itself, which is why `time > ago(6h)` can limit what is read.
 
-To add a function: add an entry to the family's file. Operators are functions too, under their sign.
+To add a function, add an entry to the file of its family. Operators are functions, too, named by their sign.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from store.sql.types import ScalarType, coercion_cost, common_type
 
 @dataclass(frozen=True, slots=True)
 class Generic:
-    """Any type, the same for all parameters of one call that have this `name`; `among` limits it."""
+    """Any type, the same for all parameters of a call with this `name`; `among` restricts it."""
 
     name: str = "T"
     among: frozenset[ScalarType] = frozenset(ScalarType)
@@ -47,7 +47,7 @@ class Overload:
     variadic: bool = False
 
     def match(self, arguments: Sequence[tuple[ScalarType, bool]]) -> Match | None:
-        """How this form takes arguments of these (type, is constant); None if it does not."""
+        """The match of this form with arguments of these (type, is constant); None if it does not accept them."""
         missing = len(arguments) - len(self.parameters)
         if missing < 0 or (missing > 0 and not self.variadic):
             return None
@@ -67,7 +67,7 @@ class Overload:
         return Match(self, targets, self.result or generics["T"], cost)
 
     def render(self, arguments: Sequence[str], now_ns: int, *, distinct: bool = False, after: str = "") -> str:
-        """The template with these texts in it. Texts are put in at once: what stands in one is never looked at.
+        """The template with these texts inserted, all at once: placeholders within inserted texts are not replaced.
 
         `after` follows the call of an aggregate or window function: FILTER and OVER.
         """
@@ -85,7 +85,7 @@ class Overload:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An overload that takes the arguments once each is coerced to `parameters`."""
+    """An overload that accepts the arguments after each has been converted to `parameters`."""
 
     overload: Overload
     parameters: tuple[ScalarType, ...]
@@ -95,14 +95,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the dialect; `aggregate` if it makes one value of a group."""
+    """A function of the dialect; `aggregate` if it computes one value per group."""
 
     name: str
     overloads: tuple[Overload, ...]
     aggregate: bool = False
 
     def resolve(self, arguments: Sequence[tuple[ScalarType, bool]]) -> Match | None:
-        """The form that takes these arguments with the least coercion; the first of equals; None if none does."""
+        """The form that accepts the arguments with the least conversion; the first of equals; None if none does."""
         matches = [match for overload in self.overloads if (match := overload.match(arguments))]
         return min(matches, key=lambda match: match.cost, default=None)
 
@@ -110,7 +110,7 @@ class Function:
 def _bind_generics(
     parameters: Sequence[Parameter], arguments: Sequence[tuple[ScalarType, bool]]
 ) -> dict[str, ScalarType] | None:
-    """The type of each generic by name; None if some have no common type or are not among those allowed."""
+    """The type of each generic by name; None if some have no common type or are not among the allowed types."""
     bound: dict[str, ScalarType] = {}
     for generic in {parameter for parameter in parameters if isinstance(parameter, Generic)}:
         kinds = [argument for parameter, argument in zip(parameters, arguments, strict=True) if parameter == generic]
@@ -125,17 +125,17 @@ Family: TypeAlias = Mapping[str, Function]
 
 
 def family(*functions: Function) -> Family:
-    """Functions by name. A name stands once."""
+    """Functions by name. Each name must be unique."""
     table = {function.name: function for function in functions}
     assert len(table) == len(functions)
     return table
 
 
 def scalar(name: str, *overloads: Overload) -> Function:
-    """A function of one row's values."""
+    """A function of the values of one row."""
     return Function(name, overloads)
 
 
 def aggregate(name: str, *overloads: Overload) -> Function:
-    """A function of a group's values."""
+    """A function of the values of a group."""
     return Function(name, overloads, aggregate=True)

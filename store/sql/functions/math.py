@@ -29,7 +29,7 @@ _DOUBLE_TO_DOUBLE = (
 
 
 def _whole(name: str, duckdb: str) -> Function:
-    """A rounding of numbers: integers stay as they are."""
+    """A rounding function; integers are unchanged."""
     return scalar(
         name,
         Overload((INTEGER,), INTEGER, "{0}"),

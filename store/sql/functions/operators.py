@@ -1,4 +1,4 @@
-"""Operators, under their sign. Integers divide as integers; arithmetic on time is exact, in nanoseconds and months.
+"""Operators, named by their sign. Division of integers is integer division; arithmetic on time is exact.
 
 Reference: AWS "Date / time operators"; Trino for the rest.
 """

@@ -1,6 +1,6 @@
-r"""Regular expressions: Java's in the reference, RE2's here, so that none takes more than linear time.
+r"""Regular expressions. The reference has Java's; these are RE2's, which take linear time.
 
-They differ in look-around, back references and possessive quantifiers, which RE2 refuses. In a replacement `$1` is a
+They differ in look-around, back references and possessive quantifiers, which RE2 rejects. In a replacement `$1` is a
 group and `\$` a dollar sign. Reference: AWS "Regex functions".
 """
 

@@ -20,7 +20,7 @@ def floor_to(value: str, step: str) -> str:
 
 
 def months_template(sign: str, value: str, months: str) -> str:
-    """DuckDB's text for timestamp `value` ± `months`. Its own sums with months end at microseconds."""
+    """DuckDB's text for timestamp `value` ± `months`. DuckDB's own addition of months only has microseconds."""
     micros = f"({floor_to(value, '1000')} // 1000)"
     return (
         f"(epoch_us(make_timestamp({micros}) {sign} to_months(CAST({months} AS INTEGER))) * 1000"
@@ -29,7 +29,7 @@ def months_template(sign: str, value: str, months: str) -> str:
 
 
 def _part(name: str, expression: str) -> Function:
-    """A part of a timestamp, and the names it goes by."""
+    """A part of a timestamp, with all its names."""
     return scalar(name, Overload((TIMESTAMP,), BIGINT, expression))
 
 
@@ -73,14 +73,14 @@ _CALENDAR = ("week", "month", "quarter", "year")
 
 
 def truncate_template(unit: str) -> str | None:
-    """The template of `date_trunc` to `unit`; None for a unit there is not."""
+    """The template of `date_trunc` to `unit`; None for an unknown unit."""
     if unit in {"millisecond", *_SPANS}:
         return floor_to("{0}", str(UNIT_NS[unit]))
     return f"(epoch_us(date_trunc('{unit}', {_INSTANT})) * 1000)" if unit in _CALENDAR else None
 
 
 def add_template(unit: str) -> str | None:
-    """The template of `date_add` of {1} units to timestamp {0}; None for a unit there is not."""
+    """The template of `date_add` of {1} units to timestamp {0}; None for an unknown unit."""
     if unit in UNIT_NS:
         return f"({{0}} + {{1}} * {UNIT_NS[unit]})"
     months = {"month": 1, "quarter": 3, "year": 12}.get(unit)
@@ -88,7 +88,7 @@ def add_template(unit: str) -> str | None:
 
 
 def difference_template(unit: str) -> str | None:
-    """The template of `date_diff` from timestamp {0} to {1} in whole units; None for a unit there is not."""
+    """The template of `date_diff` from timestamp {0} to {1} in whole units; None for an unknown unit."""
     if unit in UNIT_NS:
         return f"(({{1}} - {{0}}) // {UNIT_NS[unit]})"
     if unit in {"month", "quarter", "year"}:

@@ -1,4 +1,4 @@
-"""Functions of a row's place among the rows of its window. Aggregates can stand before OVER too.
+"""Functions of a row's position among the rows of its window. Aggregates can also be before OVER.
 
 Reference: AWS "Window functions".
 """

@@ -1,4 +1,4 @@
-"""What each kind of node means. Nothing that is not in this table can be in an expression."""
+"""The meaning of each kind of node. An expression cannot contain any other kind."""
 
 from sqlglot import exp
 

@@ -1,4 +1,4 @@
-"""Calls of functions by name: those of `functions.FUNCTIONS`, and the few whose first argument is a unit."""
+"""Function calls by name: those of `functions.FUNCTIONS`, and a few whose first argument is a unit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.sql.types import BIGINT, INTEGER, TIMESTAMP, VARCHAR, common_type
 
 
 def call(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
-    """A function of the table, an aggregate, or one that takes a unit."""
+    """A function of the table, an aggregate, or a function with a unit."""
     name = node.name.lower()
     special = _SPECIAL_CALLS.get(name)
     if special is not None:
@@ -39,7 +39,7 @@ def _argument(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
 
 
 def unknown_function(binder: Expressions, node: exp.Anonymous) -> SqlError:
-    """The error of a name that is no function here."""
+    """The error for the name of an unknown function."""
     name = node.name.lower()
     if name in NOT_YET:
         return binder.query.unsupported(node, f"Function '{node.name}'")
@@ -59,9 +59,9 @@ def aggregate(
     over: str = "",
     nulls: str = "",
 ) -> Typed:
-    """The call of an aggregate, of the rows that `condition` holds for; with `over` it is one of a window.
+    """The call of an aggregate, over the rows that fulfil `condition`; with `over` it is one over a window.
 
-    Before OVER the arguments are those of the rows that the rest of the SELECT is about, which may be groups.
+    Before OVER the arguments are computed for the result rows of the SELECT, which may be groups.
     """
     if not over and not rules.aggregates:
         raise binder.query.syntax(

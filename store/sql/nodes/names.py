@@ -12,7 +12,7 @@ from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, 
 
 
 def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:
-    """A column, else an interval such as `5m`, else the name of an output where `rules` allow it."""
+    """A column, or an interval such as `5m`, or the name of an output if `rules` allow it, in this order."""
     binder.query.refuse_other(node, "this", "table", "db", "catalog", what="a column")
     if not isinstance(node.this, exp.Identifier):
         raise binder.query.syntax(node, "'*' is not a value")
@@ -32,7 +32,7 @@ def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:
 
 
 def literal(binder: Expressions, node: exp.Literal, rules: Rules) -> Typed:
-    """A text or a number: integer or bigint by its size, double with a point or exponent."""
+    """A text or a number: integer or bigint depending on its size, double with a point or exponent."""
     del rules
     text = node.name
     if node.is_string:
@@ -50,7 +50,7 @@ def boolean(binder: Expressions, node: exp.Boolean, rules: Rules) -> Typed:
 
 
 def null(binder: Expressions, node: exp.Null, rules: Rules) -> Typed:
-    """The null, of no type yet."""
+    """The null, without a type so far."""
     del binder, node, rules
     return NULL
 

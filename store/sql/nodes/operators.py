@@ -1,4 +1,4 @@
-"""Operators with a sign or a word: arithmetic, comparison, logic, BETWEEN, IN, LIKE, IS NULL, CASE."""
+"""Operators: arithmetic, comparison, logic, BETWEEN, IN, LIKE, IS NULL, CASE."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ SIGNS: dict[type[exp.Expr], str] = {
 
 
 def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
-    """What is in the parentheses."""
+    """The expression in the parentheses."""
     return binder.bind(node.this, rules)
 
 
 def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
-    """An operator with a sign between two operands."""
+    """A binary operator."""
     sign = SIGNS[type(node)]
     operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
     return binder.apply(node, OPERATORS[sign], operands)
@@ -48,7 +48,7 @@ def negate(binder: Expressions, node: exp.Neg, rules: Rules) -> Typed:
 
 
 def logical(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
-    """AND and OR: a chain of thousands is one flat list, not a tower of calls."""
+    """AND and OR: a chain of thousands is one flat list, not nested calls."""
     word = "AND" if isinstance(node, exp.And) else "OR"
     operands = [binder.condition(part, rules, word) for part in flatten(node)]
     return joined(f"({f' {word} '.join(operand.sql for operand in operands)})", BOOLEAN, operands)
@@ -61,7 +61,7 @@ def not_(binder: Expressions, node: exp.Not, rules: Rules) -> Typed:
 
 
 def is_null(binder: Expressions, node: exp.Is, rules: Rules) -> Typed:
-    """IS NULL; IS NOT NULL is NOT of it."""
+    """IS NULL; IS NOT NULL is parsed as NOT of it."""
     if not isinstance(node.expression, exp.Null):
         raise binder.query.unsupported(node, "IS with anything but NULL")
     operand = binder.bind(node.this, rules)
@@ -69,7 +69,7 @@ def is_null(binder: Expressions, node: exp.Is, rules: Rules) -> Typed:
 
 
 def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
-    """BETWEEN, the three of one type."""
+    """BETWEEN, with all three operands of one type."""
     binder.query.refuse_other(node, "this", "low", "high", what="BETWEEN")
     value, low, high = binder.unified(
         node, "BETWEEN", [binder.bind(part, rules) for part in (node.this, node.args["low"], node.args["high"])]
@@ -78,7 +78,7 @@ def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
 
 
 def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
-    """IN a list, all of one type, or IN a subquery."""
+    """IN a list, with all operands of one type, or IN a subquery."""
     binder.query.refuse_other(node, "this", "expressions", "query", what="IN")
     value = binder.bind(node.this, rules)
     if node.args.get("query") is not None:
@@ -101,7 +101,7 @@ def _in_query(binder: Expressions, node: exp.In, value: Typed) -> Typed:
 
 
 def like(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
-    """LIKE and NOT LIKE, perhaps with ESCAPE."""
+    """LIKE and NOT LIKE, optionally with ESCAPE."""
     escape = None
     if isinstance(node, exp.Escape):
         escape = node.expression
@@ -123,7 +123,7 @@ def like(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
 
 
 def case(binder: Expressions, node: exp.Case, rules: Rules) -> Typed:
-    """CASE in both forms; the results are of one type."""
+    """CASE in both forms; all results have one type."""
     binder.query.refuse_other(node, "this", "ifs", "default", what="CASE")
     subject = node.args.get("this")
     conditions: list[Typed] = []

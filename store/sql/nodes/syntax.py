@@ -1,4 +1,4 @@
-"""Calls with a syntax of their own: CAST, EXTRACT, POSITION, TRIM, CURRENT_TIMESTAMP."""
+"""Calls with their own syntax: CAST, EXTRACT, POSITION, TRIM, CURRENT_TIMESTAMP."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TYPES: dict[Any, ScalarType] = {
     exp.DType.DOUBLE: DOUBLE,
     exp.DType.VARCHAR: VARCHAR,
     exp.DType.TIMESTAMP: TIMESTAMP,
-    exp.DType.TIMESTAMPTZ: TIMESTAMP,  # of a constant with a zone at its end
+    exp.DType.TIMESTAMPTZ: TIMESTAMP,  # of a constant that ends with a zone
     exp.DType.DATE: DATE,
     exp.DType.TIME: TIME,
 }
 
 
 def cast(binder: Expressions, node: exp.Cast, rules: Rules) -> Typed:
-    """CAST and TRY_CAST. A constant text becomes a constant of time."""
+    """CAST and TRY_CAST. A constant text is converted to a constant time."""
     binder.query.refuse_other(node, "this", "to", "safe", "_type", what="CAST")
     target = _TYPES.get(node.to.this)
     if target is None:
@@ -43,7 +43,7 @@ def cast(binder: Expressions, node: exp.Cast, rules: Rules) -> Typed:
 
 
 def extract(binder: Expressions, node: exp.Extract, rules: Rules) -> Typed:
-    """EXTRACT(field FROM time): the function of that name."""
+    """EXTRACT(field FROM time): the function with the name of the field."""
     function = FUNCTIONS.get(node.name.lower())
     if function is None or function.overloads[0].parameters != (TIMESTAMP,):
         raise binder.query.mismatch(node, f"Invalid EXTRACT field: {node.name}")

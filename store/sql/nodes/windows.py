@@ -1,4 +1,4 @@
-"""What follows a call: FILTER (WHERE …) of an aggregate, OVER (…) of an aggregate or a window function."""
+"""The clauses after a call: FILTER (WHERE …) of an aggregate, OVER (…) of an aggregate or a window function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDES = {"PRECEDING", "FOLLOWING"}
 
 
 def filtered(binder: Expressions, node: exp.Filter, rules: Rules) -> Typed:
-    """An aggregate of the rows that a condition holds for."""
+    """An aggregate over the rows that fulfil a condition."""
     call, condition = _filter(binder, node)
     function = FUNCTIONS.get(call.name.lower())
     if function is None or not function.aggregate:
@@ -25,7 +25,7 @@ def filtered(binder: Expressions, node: exp.Filter, rules: Rules) -> Typed:
 
 
 def window(binder: Expressions, node: exp.Window, rules: Rules) -> Typed:
-    """A function of the rows around each row. What it is computed from may be aggregates, where these are allowed."""
+    """A function over the rows around each row. Its arguments may be aggregates, if these are allowed."""
     if not rules.windows:
         raise binder.query.syntax(
             node, f"{rules.clause} cannot contain aggregations, window functions or grouping operations"
@@ -65,7 +65,7 @@ def _filter(binder: Expressions, node: exp.Filter) -> tuple[exp.Anonymous, exp.E
 
 
 def _over(binder: Expressions, node: exp.Window, rules: Rules, parts: list[Typed]) -> Iterator[str]:
-    """The texts of the clauses; what is bound for them is put into `parts`."""
+    """The texts of the clauses; appends their bound expressions to `parts`."""
     partition = [binder.bind(key, rules) for key in node.args.get("partition_by") or ()]
     parts += partition
     if partition:

@@ -31,7 +31,7 @@ ONE_PROBLEM = {
     "\nmagnetic: {url: gs://bucket}": (
         "2: magnetic.url: gs://bucket: gs:// is not supported; a folder, file:///folder or s3://bucket/prefix is"
     ),
-    "\nmagnetic: {url: s3://Bucket/x}": "2: magnetic.url: s3://Bucket/x: 'Bucket' is no bucket's name",
+    "\nmagnetic: {url: s3://Bucket/x}": "2: magnetic.url: s3://Bucket/x: 'Bucket' is not a bucket name",
     "\nmagnetic: {url: ''}": "2: magnetic.url: it is empty; write the path of a local folder, or s3://bucket/prefix",
     "memory_limit: 2 GiBs": '1: memory_limit: "2 GiBs" is not a size; write a whole number of bytes, or one with KiB',
     "http: {address: nowhere}": '1: http.address: "nowhere" is not an address; write host:port with a port of 0-65535',
