@@ -1,4 +1,4 @@
-"""Amazon Timestream's wire protocol, without an HTTP library: headers and body in, status, headers and body out."""
+"""Amazon Timestream's wire protocol, without an HTTP library: from headers and body to status, headers and body."""
 
 from store.endpoint.context import Writer
 from store.endpoint.endpoint import Endpoint, Response

@@ -1,8 +1,8 @@
-"""Which records of a request may be stored: by the clock, by limits, and by the columns their table has.
+"""Decides which records of a request may be stored, by the clock, by limits, and by the columns of their table.
 
-What is refused here is answered as a rejected record, with its index and a reason; the others are stored. Version
-rules come after it, in the store. Windows: a record may be at most 15 minutes ahead, and behind by the memory
-retention; by both retentions where magnetic writes are enabled, or the table is one of the configuration.
+A record that is not admitted is reported as a rejected record, with its index and a reason; the others are stored. The
+store applies version rules later. Windows: a record may be at most 15 minutes in the future, and as old as the memory
+retention; as both retentions if magnetic writes are enabled, or the table is one of the configuration.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Rejection:
     existing_version: int | None = None
 
     def body(self) -> dict[str, object]:
-        """As the wire has it."""
+        """The form in the response."""
         member = {"RecordIndex": self.index, "Reason": self.reason}
         return member if self.existing_version is None else {**member, "ExistingVersion": self.existing_version}
 
 
 @dataclass(slots=True)
 class KnownColumns:
-    """What each column of one table is, as far as this process has asked or decided, until its columns are changed.
+    """The known kinds and types of the columns of one table, from the store or requests, until they change.
 
-    A column that a request brings is taken here before the request is on its way, so that two requests at once cannot
-    bring it with two types. Used by one thread.
+    A new column of a request is entered here before the request is sent on, so that two simultaneous requests cannot
+    add it with two types. Used by one thread.
     """
 
     kinds: dict[str, str] = field(default_factory=dict)  # column → "dimension" or its type
@@ -53,18 +53,18 @@ class KnownColumns:
     )  # measure name → the type of its single measure, or multi
 
     def learn(self, columns: Iterable[Column]) -> None:
-        """Take in what the table has."""
+        """Enter the columns of the table."""
         for column in columns:
-            if column.kind == "zone":  # no record brings it: its name is free for a dimension
+            if column.kind == "zone":  # records do not contain it: its name is free for a dimension
                 continue
             self.kinds.setdefault(column.name, "dimension" if column.kind == "dimension" else column.type.value)
 
     def names_new(self, records: Sequence[WriteRecord]) -> set[str]:
-        """The measure names of these that are not known yet."""
+        """The measure names of these records that are not known yet."""
         return {record.measure_name for record in records} - self.measure_names.keys()
 
     def lacks(self, records: Sequence[WriteRecord]) -> bool:
-        """Whether any of these has a column not known yet."""
+        """Whether any of these records has a column that is not known yet."""
         return any(
             name not in self.kinds
             for record in records
@@ -72,7 +72,7 @@ class KnownColumns:
         )
 
     def conflict(self, record: WriteRecord) -> str | None:
-        """Why this record does not fit the table's columns; None if it does, and then its columns are known."""
+        """Why this record does not fit the table's columns; None if it does, and then its columns are entered."""
         wanted = {name: "dimension" for name, _ in record.dimensions}
         wanted |= {column: kind.value for column, kind, _ in record.values}
         for name, kind in wanted.items():
@@ -93,10 +93,10 @@ def _shape(record: WriteRecord) -> str:
     return kind.value if column.startswith(SINGLE_MEASURE_PREFIX) else _MULTI
 
 
-def windowduration_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
-    """The times a table accepts, [from, to), and what messages call that range.
+def ingestion_window_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
+    """The times that a table accepts, [from, to), and the name of that range in messages.
 
-    A host whose clock is not set cannot tell what is too far ahead.
+    If the host's clock is not set, times in the future are not limited.
     """
     to_ns = now_ns + FUTURE_LIMIT_NS if is_set(now_ns) else _END_OF_TIME_NS
     memory_ns = duration_ns(settings.memory_retention)
@@ -112,8 +112,8 @@ def windowduration_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, s
 def admit(
     records: Sequence[WriteRecord], settings: TableSettings, known: KnownColumns, now_ns: int
 ) -> tuple[list[int], list[Rejection]]:
-    """The indices of the records that go on to the store, and the rejections of the others."""
-    from_ns, to_ns, name = windowduration_ns(settings, now_ns)
+    """The indices of the records to be stored, and the rejections of the others."""
+    from_ns, to_ns, name = ingestion_window_ns(settings, now_ns)
     admitted: list[int] = []
     rejected: list[Rejection] = []
     for index, record in enumerate(records):
@@ -145,7 +145,7 @@ def _limit_fault(record: WriteRecord) -> str | None:
 
 
 def ingested(records: Sequence[WriteRecord], settings: TableSettings, now_ns: int) -> Mapping[str, int]:
-    """RecordsIngested of these: in memory if within the memory retention, else magnetic."""
+    """The RecordsIngested of these records: memory if within the memory retention, else magnetic."""
     edge_ns = now_ns - duration_ns(settings.memory_retention)
     in_memory = sum(record.time_ns >= edge_ns for record in records)
     return {"Total": len(records), "MemoryStore": in_memory, "MagneticStore": len(records) - in_memory}

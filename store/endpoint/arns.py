@@ -1,7 +1,7 @@
-"""Names of resources as AWS has them: `arn:aws:timestream:<region>:<account number>:database/<name>[/table/<name>]`.
+"""Resource names of AWS: `arn:aws:timestream:<region>:<account number>:database/<name>[/table/<name>]`.
 
-Clients take an account's number to be twelve digits. Accounts here have names: one of twelve digits is its number, and
-for any other the number is made from the name, always the same one (SHA-256 of it, modulo 10^12).
+Clients expect an account number of twelve digits. Accounts here have names: a name of twelve digits is the number; for
+any other name the number is derived from it (its SHA-256, modulo 10^12).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ARN = re.compile(r"arn:[^:]*:timestream:[^:]*:(\d{12}):database/([^/]+)(?:/tabl
 
 
 def account_number(account: str) -> str:
-    """Twelve digits."""
+    """The account number: twelve digits."""
     if _NUMBER.fullmatch(account):
         return account
     return f"{int.from_bytes(hashlib.sha256(account.encode()).digest()) % 10**12:012}"
@@ -31,7 +31,7 @@ def table_arn(region: str, account: str, database: str, table: str) -> str:
 
 
 def parse_arn(arn: str, account: str) -> tuple[str, str | None] | None:
-    """The database and, if it is one's, the table that an ARN of this account names; None for any other ARN."""
+    """The database of an ARN of this account, and the table if it names one; None for any other ARN."""
     match = _ARN.fullmatch(arn)
     if match is None or match[1] != account_number(account):
         return None

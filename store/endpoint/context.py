@@ -1,4 +1,4 @@
-"""What an operation is given: the request, who asks, and what the endpoint stands on."""
+"""The input of an operation: the request, the account, and the interfaces that the endpoint uses."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ T = TypeVar("T")
 
 
 class Writer(Protocol):
-    """Takes a validated WriteRecords request to the store, by way of the log."""
+    """Writes a validated WriteRecords request to the store, through the log."""
 
     async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
-        """What became of each of `records` of `table`, n ≥ 1, once it is durable and applied.
+        """The outcome of each of `records` of `table`, n ≥ 1, when they are durable and applied.
 
-        Raises TimeoutError if that is not known in time.
+        Raises TimeoutError if the outcome is not known in time.
         """
         ...
 
 
 class Runner(Protocol):
-    """Runs what blocks off the event loop, for who asks."""
+    """Runs blocking functions outside the event loop, for the client of a request."""
 
     def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> Awaitable[T]:
-        """A future of what `function` returns or raises."""
+        """An awaitable with the result or the exception of `function`."""
         ...
 
     def cancel(self, query_id: str) -> None:
-        """End what runs under this id, if it is of who asks; `run` of it raises QueryCancelled."""
+        """End the function with this id, if it belongs to the same client; its `run` raises QueryCancelled."""
         ...
 
 

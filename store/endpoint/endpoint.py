@@ -1,7 +1,7 @@
 """The endpoint: one call of Timestream's protocol, from its headers and body to a status, headers and a body.
 
-A request is `POST /` with `X-Amz-Target: Timestream_20181101.<Operation>` and a JSON body; both services, write and
-query, share the target's prefix and so this door. Who asks, and whether they may, is decided before.
+A request is `POST /` with `X-Amz-Target: Timestream_20181101.<Operation>` and a JSON body; the services for writing and
+for queries have the same target prefix, and both are handled here. The caller authenticates and authorises the client.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from store.reading.reader import Reader
 
 TARGET_PREFIX = "Timestream_20181101."
 
-# operations of the service that this server does not offer
+# operations of the service that this server does not support
 NOT_OFFERED = frozenset(
     {
         "CreateBatchLoadTask",
@@ -80,7 +80,7 @@ _STORE_ERRORS: Mapping[type[RequestError], type[EndpointError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What to answer."""
+    """The response to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -88,7 +88,7 @@ class Response:
 
 
 class InThreads:
-    """Runs in threads of the loop's default pool; what has begun comes to its end."""
+    """Runs functions in threads of the loop's default pool; they cannot be cancelled."""
 
     async def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> T:  # noqa: ARG002  # the protocol's
         """See `Runner`."""
@@ -111,11 +111,10 @@ class Endpoint:
         page_prefix: str = "",
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`clock_ns`: the host's time; `monotonic_ns`: for how long results are kept.
+        """`clock_ns`: the host's time; `monotonic_ns`: for the time that results are kept.
 
-        `refusals`: errors by which the writer, or who runs queries, says "not now".
-
-        `page_prefix`: what tokens of further pages of a query begin with.
+        refusals     errors by which the writer, or the runner of queries, reports overload
+        page_prefix  the beginning of tokens for further pages of a query
         """
         self._store = store
         self._clock_ns = clock_ns
@@ -132,9 +131,9 @@ class Endpoint:
     async def handle(
         self, target: str, headers: Mapping[str, str], body: bytes, account: str, runner: Runner | None = None
     ) -> Response:
-        """The answer to one request; faults of the request are answers too. Header names are in lower case.
+        """The response to one request; invalid requests get a response, too. Header names are in lower case.
 
-        `runner` runs what blocks (queries, the catalog).
+        `runner` runs everything that blocks (queries, the catalog).
         """
         content_type = headers.get("content-type", "application/x-amz-json-1.0").partition(";")[0].strip()
         if content_type not in {"application/x-amz-json-1.0", "application/x-amz-json-1.1"}:
@@ -198,5 +197,5 @@ def _decode(body: bytes) -> Any:
 
 
 def _request_id() -> str:
-    """26 characters of base 32, as the service makes them."""
+    """26 characters of base 32, as in the service."""
     return base64.b32encode(os.urandom(16)).decode().rstrip("=")

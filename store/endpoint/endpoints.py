@@ -1,7 +1,7 @@
-"""DescribeEndpoints: where clients that discover their endpoint are sent, which is back here.
+"""DescribeEndpoints: the address for clients that discover their endpoint, which is this server.
 
-SDKs disagree on what an address is: the JavaScript SDK takes it for a bare host name (port and scheme stay as they
-are); botocore needs a scheme for plain HTTP, and the others take either.
+SDKs define an address differently: the JavaScript SDK expects only a host name (port and scheme remain unchanged);
+botocore needs a scheme for plain HTTP, and the others accept both.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-CACHE_MINUTES = 1440  # as the service answers
+CACHE_MINUTES = 1440  # as in the service
 
 _PORT = re.compile(r":\d+$")
 _BARE_HOST_AGENTS = ("aws-sdk-js/",)
 
 
 def describe_endpoints(headers: Mapping[str, str]) -> dict[str, object]:
-    """The answer for a client with these headers (names in lower case)."""
+    """The response for a client with these headers (names in lower case)."""
     host = headers.get("host", "127.0.0.1")
     agents = f"{headers.get('user-agent', '')} {headers.get('x-amz-user-agent', '')}"
     if any(agent in agents for agent in _BARE_HOST_AGENTS):

@@ -1,16 +1,16 @@
-"""What the Timestream endpoint answers when it does not do what was asked, by who must act.
+"""The errors of the Timestream endpoint, grouped by who must act.
 
-EndpointError                      answered to the client with `status` and the wire name
-├── Validation             400     the caller: the request is not one this service takes
-├── ShapeViolation         400     the caller: members that break the service model's constraints
-├── UnknownOperation       400     the caller: no such operation in this protocol
-├── Serialization          400     the caller: a body that is not JSON
-├── AccessDenied           403     the caller: a signature of no account known here
-├── ResourceNotFound       404     the caller: no such database, table
-├── Conflict               409     the caller: it exists already
+EndpointError                      sent to the client with `status` and the wire name
+├── Validation             400     the caller: the service does not accept this request
+├── ShapeViolation         400     the caller: members that violate the service model's constraints
+├── UnknownOperation       400     the caller: the protocol has no such operation
+├── Serialization          400     the caller: the body is not JSON
+├── AccessDenied           403     the caller: the signature is of no known account
+├── ResourceNotFound       404     the caller: no such database or table
+├── Conflict               409     the caller: it already exists, or was cancelled
 ├── QueryExecution         400     the caller: the query failed on its data
 ├── RejectedRecords        419     the caller: some records were not stored
-├── Throttling             429     passes: too much at once
+├── Throttling             429     temporary: too many requests
 └── InternalServer         500     us, or the disk: see the log
 DamagedPayload                     us, or a damaged log: a log message that is not a WriteRecords request
 
@@ -32,7 +32,7 @@ class DamagedPayload(Exception):
 
 
 class EndpointError(Exception):
-    """Base of what is answered with an error status; `str(error)` is the message."""
+    """Base class of errors in responses; `str(error)` is the message."""
 
     status: ClassVar[int] = 500
     wire_name: ClassVar[str] = "InternalServerException"
@@ -40,29 +40,29 @@ class EndpointError(Exception):
 
     @property
     def members(self) -> Mapping[str, object]:
-        """Further members of the error's body."""
+        """Additional members of the error's body."""
         return {}
 
     def body(self) -> dict[str, object]:
-        """The body as the service sends it."""
+        """The body in the form of the service."""
         return {"__type": f"{self.namespace}#{self.wire_name}", "message": str(self), **self.members}
 
 
 class Validation(EndpointError):
-    """The request is not one this service takes."""
+    """The service does not accept this request."""
 
     status = 400
     wire_name = "ValidationException"
 
 
 class ShapeViolation(Validation):
-    """Members that are missing or break the constraints of the service model."""
+    """Members that are missing or violate the constraints of the service model."""
 
     namespace = CORAL
 
 
 class UnknownOperation(EndpointError):
-    """No such operation in this protocol."""
+    """The protocol has no such operation."""
 
     status = 400
     wire_name = "UnknownOperationException"
@@ -70,7 +70,7 @@ class UnknownOperation(EndpointError):
 
 
 class Serialization(EndpointError):
-    """A body that is not JSON."""
+    """The body is not JSON."""
 
     status = 400
     wire_name = "SerializationException"
@@ -78,28 +78,28 @@ class Serialization(EndpointError):
 
 
 class AccessDenied(EndpointError):
-    """The request is signed by nobody known here."""
+    """The signature is of no known account."""
 
     status = 403
     wire_name = "AccessDeniedException"
 
 
 class ResourceNotFound(EndpointError):
-    """A database or table that is not there."""
+    """A database or table that does not exist."""
 
     status = 404
     wire_name = "ResourceNotFoundException"
 
 
 class Conflict(EndpointError):
-    """It exists already, or was cancelled."""
+    """It already exists, or was cancelled."""
 
     status = 409
     wire_name = "ConflictException"
 
 
 class QueryExecution(EndpointError):
-    """The query is right, and failed on its data or took too long."""
+    """The query is valid, but failed on its data or exceeded its time limit."""
 
     status = 400
     wire_name = "QueryExecutionException"
@@ -122,11 +122,11 @@ class RejectedRecords(EndpointError):
 
 
 class Throttling(EndpointError):
-    """Too much at once; a later try may succeed."""
+    """Too many requests at once; a later attempt may succeed."""
 
     status = 429
     wire_name = "ThrottlingException"
 
 
 class InternalServer(EndpointError):
-    """A fault of ours."""
+    """An internal error."""

@@ -1,7 +1,7 @@
-"""Texts of a record become values: measures by their type, times by their unit. None: the text is not such a value.
+"""Converts the texts of a record: measures by their type, times by their unit. None: not a valid text.
 
-Everything on the wire is text. Doubles are finite, bigints 64 bits, booleans `true` or `false` in any case, times whole
-numbers of their unit from 1970 to 2262-04-11. Reference: API `Record`, `MeasureValue`; AWS "Data types".
+Every value in a request is text. Doubles are finite, bigints have 64 bits, booleans are `true` or `false` in any case,
+times whole numbers of their unit from 1970 to 2262-04-11. Reference: API `Record`, `MeasureValue`; AWS "Data types".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def parse_time(text: str, unit: str) -> int | None:
 
 
 def parse_measure(text: str, kind: MeasureType, time_unit: str) -> Value | None:
-    """The value of a measure of this type; a timestamp is in the record's time unit and becomes nanoseconds."""
+    """The value of a measure of this type; a timestamp is in the record's time unit and converted to nanoseconds."""
     match kind:
         case MeasureType.DOUBLE:
             number = float(text) if _DECIMAL.fullmatch(text) else math.inf

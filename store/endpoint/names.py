@@ -1,4 +1,4 @@
-"""What is wrong with a name that a record gives to a dimension or measure, in the service's words."""
+"""Checks the names of dimensions and measures in records; messages have the service's wording."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.catalog.names import (
 
 
 def dimension_name_fault(name: str) -> str | None:
-    """What is wrong with a dimension's name; None if nothing is."""
+    """The fault of a dimension's name; None if it is valid."""
     fault = _fault("dimension", name, DIMENSION_NAME_MAX_BYTES)
     if fault is None and any(character in name for character in FORBIDDEN_IN_DIMENSION):
         return f"The dimension name {name} must not contain a double quote."
@@ -21,7 +21,7 @@ def dimension_name_fault(name: str) -> str | None:
 
 
 def measure_name_fault(name: str) -> str | None:
-    """What is wrong with the name of a measure, or of one measure of a MULTI record; None if nothing is."""
+    """The fault of the name of a measure, or of a measure of a MULTI record; None if it is valid."""
     return _fault("measure", name, MEASURE_NAME_MAX_BYTES)
 
 

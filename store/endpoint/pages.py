@@ -1,4 +1,4 @@
-"""Listings in pages: a token is the last name of the page before it, encoded so that nobody builds on it."""
+"""Lists in pages: a token is the last name of the previous page, encoded so that clients do not depend on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE_MAX = 20
 def page(
     request: Mapping[str, Any], items: Sequence[T], key: Callable[[T], str], member: str, body: Callable[[T], object]
 ) -> dict[str, object]:
-    """The answer of a List operation: `items` (sorted by `key`) after the request's token. Raises Validation."""
+    """The response of a List operation: `items` (sorted by `key`) after the request's token. Raises Validation."""
     after = _after(request.get("NextToken"))
     rest = [item for item in items if key(item) > after]
     count = request.get("MaxResults") or PAGE_MAX

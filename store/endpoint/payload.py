@@ -1,13 +1,13 @@
-"""A WriteRecords request as it travels through the log: validated, in columns, one table.
+"""A WriteRecords request in the log: validated, in columns, for one table.
 
-What stands in a payload has passed every check that does not need the table's rows; what remains, the version rules, is
-decided by the store when the payload is applied, in log order. So a payload is a value: times are absolute, the
-measures typed, and the zone of each series written out. It is one MessagePack array:
+A payload has passed all checks that do not need the table's rows; the store applies the rest, the version rules, when
+it applies the payload, in log order. So a payload does not depend on anything else: times are absolute, measures typed,
+and the zone of each series is included. It is one MessagePack array:
 
     [format version, database, table, series …, series of each record, time_ns …, version …, measures …]
 
-with a series as [measure name, [[dimension, value] …] sorted by name, zone or nil], and a measure as [column, type,
-values …], nil where a record lacks it. Records keep the order of the request: the store's outcomes are in that order.
+A series is [measure name, [[dimension, value] …] sorted by name, zone or nil], and a measure [column, type, values …],
+nil if a record does not have it. Records keep the order of the request: the store's outcomes are in that order.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ SINGLE_MEASURE_PREFIX = "measure_value::"
 
 @dataclass(frozen=True, slots=True)
 class WriteRecord:
-    """One record of a WriteRecords request, with its common attributes merged in and every text converted.
+    """One record of a WriteRecords request, with its common attributes merged and every text converted.
 
-    values   (column, type, value) of each measure; the column of a single measure is `measure_value::<type>`, and a
-             timestamp's value is nanoseconds
-    zone     the zone's name, where the table has zones and the record has their dimensions
+    values   (column, type, value) of each measure; the column of a single measure is `measure_value::<type>`, and the
+             value of a timestamp is in nanoseconds
+    zone     the zone's name, if the table has zones and the record has their dimensions
     """
 
     dimensions: Dimensions
@@ -61,7 +61,7 @@ _decoder = msgspec.msgpack.Decoder(_Payload)
 
 
 def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> bytes:
-    """The bytes for the log of these records (n ≥ 1). One column has one type: the caller has seen to that."""
+    """Encode these records (n ≥ 1) for the log. The caller has checked that each column has one type."""
     series: dict[SeriesKey, int] = {}
     zones: list[str | None] = []
     columns: dict[str, tuple[MeasureType, list[Value | None]]] = {}
@@ -91,14 +91,14 @@ def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> b
 def decode_write(
     payload: bytes, account: str, registry: SeriesRegistry, partition: str, offset: int, arrival_ns: int
 ) -> RecordBatch:
-    """The records of one request as a batch of its table, in the request's order; version rules apply to them.
+    """Decode the records of one request to a batch of its table, in the request's order, under version rules.
 
-    Series not seen before are added to `registry`. Raises DamagedPayload for bytes that `encode_write` of a known
-    version did not write. Called in log order by the thread that owns the registry.
+    Adds new series to `registry`. Raises DamagedPayload for bytes that are not from `encode_write` of a known version.
+    Called in log order by the thread that owns the registry.
     """
     try:
         write = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second of text that is none
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for text that is not UTF-8
         raise DamagedPayload(f"{len(payload)} bytes that are not a WriteRecords request: {error}") from error
     if write.format_version != FORMAT_VERSION:
         raise DamagedPayload(
@@ -119,7 +119,7 @@ def _batch(write: _Payload, index: SeriesIndex, partition: str, offset: int, arr
     if min(write.series_of) < 0 or max(write.series_of) >= len(write.series):
         raise IndexError(f"a record of series {max(write.series_of)} where there are {len(write.series)}")
     measures = {column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures}
-    # Arrays come first: nothing enters the index for a request that cannot be read
+    # Arrays come first: a request that cannot be read must not add series to the index
     arrays = [np.array(values, dtype=np.int64) for values in (write.time_ns, write.version)]
     ids = [
         index.id_of(SeriesKey(tuple(dimensions), measure_name), zone) for measure_name, dimensions, zone in write.series

@@ -1,4 +1,4 @@
-"""Query and CancelQuery: SQL answered in pages of text."""
+"""Query and CancelQuery: SQL with results in pages of text."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _encoder = msgspec.json.Encoder()
 
 
 class Queries:
-    """The operations on queries, with the results being fetched. One event loop."""
+    """The operations for queries, and the results that clients are fetching. One event loop."""
 
     def __init__(self, token_prefix: str, monotonic_ns: Callable[[], int]) -> None:
         self._monotonic_ns = monotonic_ns
         self._kept = KeptResults(token_prefix)
 
     async def query(self, call: Context) -> dict[str, object]:
-        """A first page, or with NextToken a further one. Raises Validation, QueryExecution, Conflict."""
+        """The first page, or with NextToken a further one. Raises Validation, QueryExecution, Conflict."""
         text, token = call.request["QueryString"], call.request.get("NextToken")
         max_rows = call.request.get("MaxRows")
         if token is not None:
@@ -43,7 +43,7 @@ class Queries:
         return answer
 
     async def cancel(self, call: Context) -> dict[str, object]:
-        """End a query that runs, or let go of a result that is being fetched."""
+        """End a running query, or discard a result that is being fetched."""
         query_id = call.request["QueryId"]
         call.runner.cancel(query_id)
         self._kept.cancel(query_id, call.account)
@@ -69,8 +69,8 @@ class Queries:
             "ColumnInfo": [{"Name": column.name, "Type": _type(column.type)} for column in result.columns],
             "QueryStatus": {
                 "ProgressPercentage": 100.0,
-                "CumulativeBytesScanned": result.table.nbytes,  # what was read is not known; what was found is
-                "CumulativeBytesMetered": 0,  # nothing is charged here
+                "CumulativeBytesScanned": result.table.nbytes,  # bytes read are unknown: those found
+                "CumulativeBytesMetered": 0,  # there is no billing
             },
         }
         if kept is not None and first + len(rows) < len(result):
@@ -83,7 +83,7 @@ def _answer_of(error: SqlError) -> EndpointError:
 
 
 def _rows(result: ResultSet, first: int, max_rows: int | None) -> list[msgspec.Raw]:
-    """Rows from `first` on as JSON, at most `max_rows` and as many as a page holds. Raises Validation."""
+    """Rows from `first` on as JSON: at most `max_rows`, and as many as fit into a page. Raises Validation."""
     rows: list[msgspec.Raw] = []
     size = 0
     count = len(result) - first if max_rows is None else max_rows

@@ -1,7 +1,7 @@
-"""The records of a WriteRecords request: common attributes merged in, names and values checked, texts converted.
+"""The records of a WriteRecords request: merges common attributes, checks names and values, converts texts.
 
-Faults of a record's form fail the whole request (ValidationException), before anything is stored. Faults that depend on
-the clock, on limits or on what the table holds reject single records: see `admission`.
+An invalid form of a record fails the whole request (ValidationException), before anything is stored. Conditions that
+depend on the clock, on limits or on the table reject single records: see `admission`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from store.record import Dimensions, MeasureType
 
 
 def read_records(request: Mapping[str, Any], zone: str | None) -> list[WriteRecord]:
-    """The records of a request that has the right shape; `zone` is the table's zone template. Raises Validation."""
+    """The records of a request with the right shape; `zone` is the table's zone template. Raises Validation."""
     common = _present(request.get("CommonAttributes") or {})
     return [_read(index, _present(record), common, zone) for index, record in enumerate(request["Records"])]
 

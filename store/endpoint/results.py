@@ -1,7 +1,7 @@
-"""Results that are fetched in pages: kept for an hour, found by the token of the next page.
+"""Results that clients fetch in pages: kept for an hour, identified by the token of the next page.
 
-A token is good for five uses and ends when the one after it is used, or when memory is needed for other results; then
-it is an `Invalid pagination token`, and the query is to be asked again. Limits: API `Query`; a page is at most 1 MB.
+A token is valid for five uses. It ends when the following one is used, or when memory is needed for other results; then
+it is an `Invalid pagination token`, and the client must repeat the query. Limits: API `Query`; a page is at most 1 MB.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from store.sql import ResultSet
 
 TOKEN_LIFE_NS = 3_600 * 1_000_000_000
 TOKEN_USES_MAX = 5
-KEPT_MAX_BYTES = 256 * 1024 * 1024  # of all results kept; ours
+KEPT_MAX_BYTES = 256 * 1024 * 1024  # of all kept results; our limit
 KEPT_MAX = 1_000
 
 
 def new_query_id() -> str:
-    """A query id as the service makes them: 63 characters of base 32."""
+    """A query id in the form of the service: 63 characters of base 32."""
     return base64.b32encode(os.urandom(39)).decode().rstrip("=")
 
 
 @dataclass(slots=True)
 class KeptResult:
-    """A result whose rows are not all fetched. `tokens`: first row and uses left of each token in force."""
+    """A result whose rows are not all fetched. `tokens`: first row and remaining uses of each valid token."""
 
     query_id: str
     account: str
@@ -39,17 +39,17 @@ class KeptResult:
 
 
 class KeptResults:
-    """The results being fetched. One event loop."""
+    """The results that clients are fetching. One event loop."""
 
     def __init__(self, token_prefix: str = "") -> None:
-        """`token_prefix`: what the tokens begin with."""
+        """`token_prefix`: the beginning of all tokens."""
         self._token_prefix = token_prefix
         self._by_id: OrderedDict[str, KeptResult] = OrderedDict()
         self._by_token: dict[str, str] = {}
         self._size_bytes = 0
 
     def keep(self, query_id: str, account: str, text: str, result: ResultSet, now_ns: int) -> KeptResult:
-        """A result to be paged."""
+        """Keep a result for paging."""
         kept = KeptResult(query_id, account, text, result, now_ns + TOKEN_LIFE_NS)
         self._by_id[kept.query_id] = kept
         self._size_bytes += result.table.nbytes
@@ -58,7 +58,7 @@ class KeptResults:
         return kept
 
     def token(self, kept: KeptResult, first: int) -> str:
-        """A token for the page that starts at row `first`; a page asked for again gets the same one."""
+        """A token for the page that starts at row `first`; a repeated request for a page gets the same one."""
         for token, (start, _) in kept.tokens.items():
             if start == first:
                 return token
@@ -68,7 +68,7 @@ class KeptResults:
         return token
 
     def take(self, token: str, account: str, text: str, now_ns: int) -> tuple[KeptResult, int]:
-        """The result and first row a token stands for. Raises Validation, Conflict."""
+        """The result and first row of a token. Raises Validation, Conflict."""
         kept = self._by_id.get(self._by_token.get(token, ""))
         if kept is None or (kept.account, kept.text) != (account, text) or now_ns >= kept.expires_ns:
             raise Validation("Invalid pagination token")
@@ -84,7 +84,7 @@ class KeptResults:
         return kept, state[0]
 
     def cancel(self, query_id: str, account: str) -> None:
-        """Let go of a result that is being fetched; nothing happens if there is none."""
+        """Discard a result that is being fetched; does nothing if there is none."""
         kept = self._by_id.get(query_id)
         if kept is not None and kept.account == account:
             kept.cancelled = True

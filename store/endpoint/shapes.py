@@ -1,8 +1,8 @@
 """The shapes of requests, as a table, and the check of a request against them.
 
-Constraints are those of the service model (botocore `timestream-{write,query}/2018-11-01`); clients check some of
-them, the server all. Violations are answered as the service words them: every one found, at most ten, with the path
-of the member in lower camel case and list items counted from 1.
+The constraints are those of the service model (botocore `timestream-{write,query}/2018-11-01`); clients check some of
+them, the server all. Violations are reported in the service's wording: all of them, at most ten, with the path of the
+member in lower camel case and list items counted from 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from store.endpoint.errors import ShapeViolation
 
-_VIOLATIONS_MAX = 10  # of one answer, as the service does
+_VIOLATIONS_MAX = 10  # per response, as in the service
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """Named members; others are ignored, as the service does."""
+    """Named members; unknown ones are ignored, as in the service."""
 
     required: Mapping[str, Shape] = field(default_factory=dict)
     optional: Mapping[str, Shape] = field(default_factory=dict)
@@ -147,7 +147,7 @@ REQUESTS: Mapping[str, Structure] = {
 
 
 def check(shape: Structure, request: Any) -> None:
-    """Raises ShapeViolation, with every violation found, if `request` is not of this shape."""
+    """Raises ShapeViolation with all violations if `request` does not have this shape."""
     found: list[str] = []
     for path, value, constraint in _violations(shape, request, ()):
         shown = "null" if value is None else _shown(value)

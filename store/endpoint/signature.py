@@ -1,4 +1,4 @@
-"""The region that a SigV4 `Authorization` header names. The header is read here, not verified: others do that.
+"""The region in a SigV4 `Authorization` header. This module parses the header; other code verifies it.
 
 `AWS4-HMAC-SHA256 Credential=<access key>/<date>/<region>/timestream/aws4_request, SignedHeaders=…, Signature=…`
 """
@@ -14,6 +14,6 @@ _CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256\s+(?:.*,\s*)?Credential=[^/,\s]+/\d{
 
 
 def region_of(headers: Mapping[str, str]) -> str:
-    """The region a request is signed for."""
+    """The region that a request is signed for."""
     match = _CREDENTIAL.match(headers.get("authorization", ""))
     return match[1] if match else DEFAULT_REGION

@@ -1,8 +1,8 @@
-"""Databases and tables: create, describe, list, update, delete. The catalog is durable before they return.
+"""Databases and tables: create, describe, list, update, delete. Changes are durable before they return.
 
-Tables of the configuration are the configuration's: they can be described and deleted, not changed. Keys of
-encryption, tags and the place for rejected magnetic writes are kept and given back, and have no effect: data is as
-encrypted as its disk is, and rejections are always answered.
+Tables of the configuration can be described and deleted, but not changed. Encryption keys, tags and the location for
+rejected magnetic writes are stored and returned, but have no effect: data is encrypted if its disk is, and rejections
+are always in the response.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ _PLACE = "MagneticStoreRejectedDataLocation"
 
 
 def _said(request: Mapping[str, Any]) -> Said:
-    """What a request says that is kept and given back."""
+    """The values of a request that are stored and returned without effect."""
     said = {name: request[name] for name in ("KmsKeyId", "Tags") if request.get(name)}
     place = (request.get("MagneticStoreWriteProperties") or {}).get(_PLACE)
     return {**said, _PLACE: place} if place else said
@@ -126,7 +126,7 @@ def _table_key(info: TableInfo) -> str:
 
 
 def _settings(request: Mapping[str, Any], settings: TableSettings) -> TableSettings:
-    """`settings` with what the request changes."""
+    """`settings` with the changes of the request."""
     retention = request.get("RetentionProperties")
     if retention is not None:
         settings = replace(
@@ -162,7 +162,7 @@ def _table_body(call: Context, info: TableInfo) -> dict[str, object]:
         "DatabaseName": info.table.database,
         "TableStatus": "ACTIVE",
         "RetentionProperties": {
-            # whole units of at least one, as the service has them; a configured table may keep less
+            # whole units of at least one, as in the service; a configured table may have a shorter one
             "MemoryStoreRetentionPeriodInHours": max(1, settings.memory_retention // timedelta(hours=1)),
             "MagneticStoreRetentionPeriodInDays": max(1, settings.magnetic_retention // timedelta(days=1)),
         },

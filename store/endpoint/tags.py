@@ -1,4 +1,4 @@
-"""Tags of databases and tables: kept and given back; nothing here goes by them."""
+"""Tags of databases and tables: stored and returned, without effect."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from store.endpoint.errors import ResourceNotFound, Validation
 from store.errors import UnknownDatabase, UnknownTable
 from store.record import TableId
 
-TAGS_MAX = 200  # of a resource
+TAGS_MAX = 200  # per resource
 
 
 def list_tags(call: Context) -> dict[str, object]:
-    """All at once: they are no more than a page."""
+    """All tags at once, since they fit into one page."""
     database, table = _resource(call)
     said = (
         call.store.catalog.database(call.account, database).said
@@ -27,13 +27,13 @@ def list_tags(call: Context) -> dict[str, object]:
 
 
 def tag(call: Context) -> dict[str, object]:
-    """Add tags, or give those of the same keys other values. Raises Validation, ResourceNotFound."""
+    """Add tags, or replace the values of existing keys. Raises Validation, ResourceNotFound."""
     _change(call, lambda tags: tags | {entry["Key"]: entry["Value"] for entry in call.request["Tags"]})
     return {}
 
 
 def untag(call: Context) -> dict[str, object]:
-    """Remove tags by their keys; keys there are none of are no fault. Raises ResourceNotFound."""
+    """Remove tags by their keys, ignoring unknown keys. Raises ResourceNotFound."""
     gone = set(call.request["TagKeys"])
     _change(call, lambda tags: {key: value for key, value in tags.items() if key not in gone})
     return {}

@@ -1,4 +1,4 @@
-"""WriteRecords: read, admit, hand to the writer, and answer what became of each record."""
+"""WriteRecords: reads and admits the records, passes them to the writer, and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TABLES_KNOWN_MAX = 10_000
 
 
 class WriteRecords:
-    """The operation, with what it knows of tables' columns. One event loop."""
+    """The operation, and the known columns of tables. One event loop."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._known: dict[tuple[TableId, int, int], KnownColumns] = {}
 
     async def handle(self, call: Context) -> dict[str, object]:
-        """The answer. Raises ResourceNotFound, Validation, RejectedRecords."""
+        """The response. Raises ResourceNotFound, Validation, RejectedRecords."""
         database, table = call.request["DatabaseName"], call.request["TableName"]
         info = find_table(call.store, TableId(call.account, database, table))
         records = read_records(call.request, info.settings.zone)
@@ -38,24 +38,24 @@ class WriteRecords:
                 await self._keep_shapes(call, info, known, {record.measure_name for record in accepted} & new)
                 applied = await self._writer.write(info.table, accepted)
             except BaseException:
-                self._known.clear()  # columns were taken in for records that may not be stored
+                self._known.clear()  # columns were entered for records that may not be stored
                 raise
             refused = _rejections(admitted, accepted, applied)
             if any(entry.existing_version is None for entry in refused):
-                self._known.clear()  # another writer brought a column meanwhile, with another type
+                self._known.clear()  # another writer has added a column with another type in the meantime
             rejected += refused
         if rejected:
             raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
         return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
 
     async def _keep_shapes(self, call: Context, info: TableInfo, known: KnownColumns, new: Collection[str]) -> None:
-        """Once a measure name: what it is outlives this process, and is what another worker has said first."""
+        """Save the shapes of new measure names, which outlive this process; the first worker decides."""
         if new:
             shapes = {name: known.measure_names[name] for name in new}
             known.measure_names |= await call.runner.run(lambda: call.store.catalog.keep_shapes(info.table, shapes))
 
     async def _columns(self, call: Context, info: TableInfo, records: Sequence[WriteRecord]) -> KnownColumns:
-        """What is known of the table's columns; asks the store when the records bring one that is not."""
+        """The known columns of the table; asks the store if the records have an unknown one."""
         if len(self._known) > _TABLES_KNOWN_MAX:
             self._known.clear()
         what_is_kept = KnownColumns(measure_names=dict(info.shapes))
@@ -66,7 +66,7 @@ class WriteRecords:
 
 
 def find_table(store: Reader, table: TableId) -> TableInfo:
-    """The table, made from its template if it is one of the configuration. Raises UnknownDatabase, UnknownTable."""
+    """The table, created from its template if it is in the configuration. Raises UnknownDatabase, UnknownTable."""
     return store.catalog.ensure(table) or store.catalog.table(table)
 
 
@@ -76,7 +76,7 @@ def _columns(store: Reader, table: TableId) -> tuple[Column, ...]:
 
 
 def _rejections(admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied) -> list[Rejection]:
-    """The records the store rejected, in the service's words."""
+    """The records that the store rejected, in the service's wording."""
     found = []
     for index, record, outcome, existing in zip(
         admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True

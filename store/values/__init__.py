@@ -1,5 +1,5 @@
-"""What a text means that people or machines write, in files, requests and messages alike: one reading of each. Pure.
+"""Parsers of texts that people or machines write in files, requests and messages. Pure.
 
-The one folder of the store, beside `store.record`, that rules and simulators may import: a duration is the same text
-in a configuration, a rule, a fleet of simulated devices and a request.
+Besides `store.record`, this is the only folder of the store that rules and simulators may import: a duration has the
+same form in a configuration, a rule, a fleet of simulated devices and a request.
 """

@@ -1,6 +1,6 @@
-"""Durations as people write them: a whole number and its unit, `500ms`, `90s`, `5m`, `1h`, `7d`, `2w`. Pure.
+"""Durations as texts: a whole number and its unit, `500ms`, `90s`, `5m`, `1h`, `7d`, `2w`. Pure.
 
-A number without a unit is refused rather than guessed at: `for: 5` means minutes to one reader and seconds to another.
+A number without a unit is rejected: `for: 5` means minutes to one reader and seconds to another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DURATION = re.compile(PATTERN)
 
 
 def parse_duration(value: object, *, longest: timedelta = LONGEST, may_be_zero: bool = False) -> timedelta:
-    """The duration that `value` writes. Raises ValueError with the value and what is allowed."""
+    """The duration of a text. Raises ValueError with the value and what is allowed."""
     duration = value if isinstance(value, timedelta) else _read(value)
     if duration > longest or duration < timedelta(0) or (not duration and not may_be_zero):
         least = "at least" if may_be_zero else "more than"
@@ -40,12 +40,12 @@ def _read(value: object) -> timedelta:
 
 
 def is_duration(text: str) -> bool:
-    """Whether `text` has the form of one; `parse_duration` may still find it out of range."""
+    """Whether `text` has the form of a duration; it may still be out of range for `parse_duration`."""
     return _DURATION.fullmatch(text) is not None
 
 
 def format_duration(duration: timedelta) -> str:
-    """The shortest text that `parse_duration` reads as `duration` (exact to a millisecond)."""
+    """The shortest text that `parse_duration` converts to `duration` (exact to a millisecond)."""
     for unit in ("d", "h", "m", "s"):
         if duration % _UNITS[unit] == timedelta(0):
             return f"{duration // _UNITS[unit]}{unit}"
@@ -53,10 +53,10 @@ def format_duration(duration: timedelta) -> str:
 
 
 def duration_ns(duration: timedelta) -> int:
-    """Whole nanoseconds of `duration`."""
+    """The number of whole nanoseconds of `duration`."""
     return duration // timedelta(microseconds=1) * 1_000
 
 
 def shown(value: object) -> str:
-    """How a refusal shows the value that it is about."""
+    """`value` as it is shown in error messages."""
     return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Which of the names there are was meant by one that is not among them. Pure."""
+"""Finds the known name that an unknown one probably means. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], *, ratio: float = 0.6) -> str | None:
-    """The name most like `name`, whatever its case; None if none is as like as `ratio` (1: the same)."""
+    """The name most similar to `name`, ignoring case; None if no similarity is at least `ratio` (1: equal)."""
     by_lower = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(name.casefold(), by_lower, n=1, cutoff=ratio)
     return by_lower[near[0]] if near else None

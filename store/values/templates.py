@@ -1,8 +1,8 @@
-"""Templates: text with `{name}` in it, which values take the place of; `{{` and `}}` are braces. Pure.
+"""Templates: text with placeholders `{name}` that values replace; `{{` and `}}` are braces. Pure.
 
-So the zone of a record is written (`{greenhouse}/{zone}`), the level of an MQTT topic that is a dimension (`{sensor}`),
-the topic of a simulated device, and what an alert says. What a name may be, and whether its value may be missing, is
-the business of each.
+They define the zone of a record (`{greenhouse}/{zone}`), the levels of an MQTT topic that are dimensions (`{sensor}`),
+the topic of a simulated device, and the text of an alert. Each of these uses decides which names are allowed, and
+whether a value may be missing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 EVERYTHING = "#"
-"""The topic template that takes every MQTT topic, and calls its levels topic_1, topic_2 and so on."""
+"""The topic template that matches every MQTT topic, and names its levels topic_1, topic_2 and so on."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NUMBERED_LEVEL = re.compile(r"topic_[1-9][0-9]*")
@@ -21,7 +21,7 @@ _NUMBERED_LEVEL = re.compile(r"topic_[1-9][0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`{name}`, and the column (from 1) where it stands."""
+    """A placeholder `{name}`, and its column (from 1)."""
 
     name: str
     column: int
@@ -29,7 +29,7 @@ class Place:
 
 @lru_cache(maxsize=1024)
 def parse(template: str) -> tuple[str | Place, ...]:
-    """The texts and places of a template in order. Raises ValueError with what is wrong and the column."""
+    """The texts and placeholders of a template in order. Raises ValueError with the fault and its column."""
     parts: list[str | Place] = []
     end = 0
     for match in _TOKEN.finditer(template):
@@ -49,22 +49,22 @@ def parse(template: str) -> tuple[str | Place, ...]:
 
 
 def names_in(template: str) -> tuple[str, ...]:
-    """The names in a template, in order. Raises ValueError as `parse`."""
+    """The names in a template, in order. Raises ValueError like `parse`."""
     return tuple(part.name for part in parse(template) if isinstance(part, Place))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str | None:
-    """The text with every place filled in; None where a value is missing. Raises ValueError as `parse`."""
+    """The text with all placeholders filled in; None if a value is missing. Raises ValueError like `parse`."""
     found = [part if isinstance(part, str) else values.get(part.name) for part in parse(template)]
     return None if None in found else "".join(part for part in found if part is not None)
 
 
 def level_name(level: str) -> str | None:
-    """The name that a whole level of a topic template gives to what it takes; None where it is something else."""
+    """The name, if a level of a topic template is exactly one placeholder; else None."""
     match = _TOKEN.fullmatch(level)
     return None if match is None else match[1]
 
 
 def is_numbered_level(name: str) -> bool:
-    """Whether `name` is one of topic_1, topic_2, … that `EVERYTHING` gives."""
+    """Whether `name` is one of topic_1, topic_2, … of `EVERYTHING`."""
     return _NUMBERED_LEVEL.fullmatch(name) is not None

@@ -1,6 +1,6 @@
-"""Times as text: nanoseconds since 1970 in, RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339) out, and back. Pure.
+"""Converts nanoseconds since 1970 to RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339), and back. Pure.
 
-What devices write is more lenient, and read by `pipeline.partition.normalise.iso8601`; what SQL writes is SQL's.
+`pipeline.stream.normalise.iso8601` parses the less strict times of devices, `store.sql` those of SQL.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _RFC_3339 = re.compile(
 
 
 def whole_s(moment: datetime) -> int:
-    """Whole seconds from 1970 to `moment`, which has a zone; exact, as `timestamp()` is not."""
+    """Whole seconds from 1970 to `moment`, which must have a zone; exact, unlike `timestamp()`."""
     return (moment - EPOCH) // _SECOND
 
 
 def rfc3339(time_ns: int, digits: int | None = None) -> str:
-    """`2026-11-23T10:02:05Z`, with so many digits of the fraction (further ones are cut); None: as many as it has."""
+    """`2026-11-23T10:02:05Z`, with this number of fraction digits (others are cut off); None: as many as necessary."""
     seconds, rest_ns = divmod(time_ns, NS)
     fraction = f"{rest_ns:09d}"
     fraction = fraction.rstrip("0") if digits is None else fraction[:digits]
@@ -32,7 +32,7 @@ def rfc3339(time_ns: int, digits: int | None = None) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """The time that `text` writes, with its offset. Raises ValueError if it is none."""
+    """The time of a text with an offset. Raises ValueError if it has another form."""
     match = _RFC_3339.fullmatch(text)
     if match is None:
         raise ValueError(f'"{text}" is not a time; write RFC 3339 with an offset, as in 2026-11-23T10:00:00Z')

@@ -1,7 +1,7 @@
-"""YAML as values that remember their lines: for configurations, rules and fleets of devices, whose mistakes are told as
-`file:line`. Text in, values and what is wrong with the text out; the one place that knows the YAML library.
+"""Reads YAML as values with their lines, so that errors in files that people write are reported as `file:line`.
 
-Refuses what YAML would take silently: a key written twice, one that is not text, and an alias to what it stands in.
+The input is text; the output is values and the problems of the text. Only this module uses the YAML library. It rejects
+what YAML accepts silently: a repeated key, a key that is not text, and an alias to a node that contains it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 import yaml
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-"""Where a value is: ("tables", 0, "name") is the name of the first table."""
+"""The path of a value: ("tables", 0, "name") is the name of the first table."""
 
 Node: TypeAlias = yaml.Node
 MappingNode: TypeAlias = yaml.MappingNode
@@ -21,8 +21,8 @@ SequenceNode: TypeAlias = yaml.SequenceNode
 ScalarNode: TypeAlias = yaml.ScalarNode
 
 
-class NotYaml(ValueError):  # its name is what the text is
-    """The text is not YAML, or more than one document; `line` is None where the message says the place, or none can."""
+class NotYaml(ValueError):  # named after what the text is
+    """The text is not one YAML document; `line` is None if the message contains it, or it is unknown."""
 
     def __init__(self, line: int | None, why: str) -> None:
         super().__init__(f"not YAML: {why}")
@@ -31,7 +31,7 @@ class NotYaml(ValueError):  # its name is what the text is
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with the value at `path`, seen from the section that found it."""
+    """A problem with the value at `path`, relative to the section that found it."""
 
     path: KeyPath
     message: str
@@ -39,11 +39,11 @@ class Problem:
 
 @dataclass(slots=True)
 class Document:
-    """What a text holds.
+    """The content of a text.
 
-    values    the tree, as far as it could be read; None where there is nothing
-    lines     the line of each value, by its path; that of its key where it has one
-    problems  what is wrong with it as a document
+    values    the tree, as far as it could be read; None if there is none
+    lines     the line of each value, by its path; the line of its key if it has one
+    problems  the problems of the document
     """
 
     values: object = None
@@ -51,7 +51,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def line_of(self, path: KeyPath) -> int | None:
-        """The line of the value at `path`, else of the nearest one around it; None if no part of it is here."""
+        """The line of the value at `path`, or of the nearest enclosing value; None if there is neither."""
         while path:
             if path in self.lines:
                 return self.lines[path]
@@ -60,14 +60,14 @@ class Document:
 
 
 def compose(text: str) -> Node | None:
-    """The root node of the one document in `text`; None if that is empty. Raises NotYaml."""
+    """The root node of the one document in `text`; None if the text is empty. Raises NotYaml."""
     try:
         node: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         told = ", ".join(part for part in (error.context, error.problem) if part)
         raise NotYaml(None if mark is None else mark.line + 1, told) from error
-    except yaml.YAMLError as error:  # a character that no YAML may hold; the message says where
+    except yaml.YAMLError as error:  # a character that is not allowed in YAML; the message contains the position
         raise NotYaml(None, " ".join(str(error).split())) from error
     except RecursionError:
         raise NotYaml(None, "nested too deeply") from None
@@ -75,18 +75,18 @@ def compose(text: str) -> Node | None:
 
 
 def line_of(node: Node) -> int:
-    """The line that `node` begins in, counted from 1."""
+    """The line of the beginning of `node`, counted from 1."""
     return node.start_mark.line + 1
 
 
 def inline(value: object) -> str:
-    """`value` as YAML in one line."""
+    """`value` as YAML on one line."""
     text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
     return text.removesuffix("...\n").rstrip("\n")
 
 
 def read(text: str, fill_in: Callable[[str, KeyPath], str | None] | None = None) -> Document:
-    """The document in `text`; `fill_in` may put a text in a scalar's place (None: not this one's). Raises NotYaml."""
+    """The document in `text`; `fill_in` may replace the text of a scalar (None: no change). Raises NotYaml."""
     document = Document()
     root = compose(text)
     if root is not None:
@@ -95,13 +95,13 @@ def read(text: str, fill_in: Callable[[str, KeyPath], str | None] | None = None)
 
 
 class _Reader:
-    """One walk over the nodes of a document."""
+    """Traverses the nodes of a document once."""
 
     def __init__(self, document: Document, fill_in: Callable[[str, KeyPath], str | None] | None) -> None:
         self._document = document
         self._fill_in = fill_in
         self._loader = yaml.SafeLoader("")
-        self._open: set[int] = set()  # nodes being read: an alias to one of them would never end
+        self._open: set[int] = set()  # nodes that are being read: an alias to one of them would be infinite
 
     def read(self, node: Node, path: KeyPath) -> object:
         self._document.lines.setdefault(path, line_of(node))
@@ -141,7 +141,7 @@ class _Reader:
             return filled_in
         try:
             value: Hashable = self._loader.construct_object(node)
-        except ValueError as error:  # what only looks like a date, such as 2026-13-45
+        except ValueError as error:  # it only looks like a date, such as 2026-13-45
             self._document.problems.append(Problem(path, f"{node.value!r}: {error}; put text in quotes"))
             return None
         return value
