@@ -166,8 +166,8 @@ class Embedded(Deployment):
         self.product.start()
 
     def _end(self, number: int) -> int:
+        self._whole()
         children = descendants(up_pid(self.product))
-        assert len(children) >= len(self.parts)
         code = self.product.stop(number)
         _, alive = psutil.wait_procs(children, timeout=60)
         assert alive == [], "left by up, which has ended"
