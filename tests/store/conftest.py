@@ -17,7 +17,7 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def s3_url(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A prefix of an empty bucket, with the environment set as for AWS's clients."""
+    """A prefix of an empty bucket, with the environment for AWS's clients."""
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     bucket = f"test-{secrets.token_hex(6)}"
@@ -27,7 +27,7 @@ def s3_url(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(params=["folder", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Each kind of storage that the magnetic tier can be on, empty."""
+    """Each kind of storage for the magnetic tier, empty."""
     if request.param == "folder":
         return str(tmp_path / "root")
     found: str = request.getfixturevalue("s3_url")

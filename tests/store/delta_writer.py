@@ -1,7 +1,7 @@
 """One of several writers of a Delta table, as a program: `delta_writer.py URL PARTITION COMMITS`.
 
-Prints the position after each commit. Every third time it merges two files that it finds, as compaction does; each
-writer brings a column of its own besides the one that all bring, of a type of its own.
+Prints the position after each commit. Every third time it merges two files, like compaction; each writer adds a column
+of its own, and one that all add, with different types.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def place(url: str) -> Path | S3Location:
 
 
 def rows_of(partition: str, first: int, last: int, columns: Sequence[Column]) -> pa.Table:
-    """Rows of offsets from `first` to `last`."""
+    """Rows of the offsets from `first` to `last`."""
     offsets = np.repeat(np.arange(first, last + 1), ROWS)
     count = len(offsets)
     values = {
@@ -61,7 +61,7 @@ def columns_of(partition: str) -> list[Column]:
     kind = [MeasureType.DOUBLE, MeasureType.BIGINT, MeasureType.VARCHAR][number]
     return [
         Column("Shared", "measure", kind, "shared"),
-        Column(f"own-{number}", "measure", MeasureType.DOUBLE, "own"),  # one physical name for all of them
+        Column(f"own-{number}", "measure", MeasureType.DOUBLE, "own"),  # the same physical name for all writers
     ]
 
 
@@ -74,7 +74,7 @@ def append(tier: MagneticTier, partition: str, columns: Sequence[Column]) -> int
 
 
 def merge(tier: MagneticTier, columns: Sequence[Column]) -> bool:
-    """Put one file in the place of the two smallest; whether nobody was faster."""
+    """Replace the two smallest files by one; returns whether no other writer was faster."""
     files = sorted(tier.refresh().files, key=lambda file: file.rows)[:2]
     if len(files) < 2:
         return False

@@ -1,4 +1,4 @@
-"""A process killed in the middle of upkeep loses nothing: what it had applied is there, or comes again from the log."""
+"""A process that is killed during upkeep loses nothing: applied rows are stored, or are read again from the log."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ ROWS_PER_FRAME = 20
 
 
 def frame(table: TableId, offset: int) -> list[Row]:
-    """The rows of a frame: some of them late, the last a repetition of the frame before."""
+    """The rows of a frame: some are late, and the last repeats a row of the previous frame."""
     number = TABLES.index(table)
     rows = [
         Row((("s", str(i % 7)),), T0 + offset * 1_000_000 - (i % 5) * 1_500_000 + i, (("v", float(offset + number)),))
@@ -49,7 +49,7 @@ def feed(store: LoneStore, offset: int) -> None:
 
 
 def run(folder: Path) -> None:
-    """What the child does: replay, then feed and maintain until it is killed; it prints each offset it has applied."""
+    """The child process: replays, then applies and maintains until it is killed; prints each applied offset."""
     from store import upkeep
 
     upkeep.FLUSH_AFTER_NS = 1  # every pass flushes and
@@ -61,7 +61,7 @@ def run(folder: Path) -> None:
         sys.stdout.flush()
         offset += 1
         store.maintain()
-        if offset % 5 == 0:  # merges
+        if offset % 5 == 0:  # merge
             for table in store.all_tables():
                 files = table.files()
                 table.rewrite([file for file in files if file.date == files[0].date])

@@ -1,4 +1,4 @@
-"""A host's clock that is set, wrong for a while, or not set yet: no row is lost by it, and flushes come in time."""
+"""If a host's clock is changed, wrong for a while, or not set yet, no row is lost, and flushes are on time."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def feed(store: LoneStore, offset: int, time_ns: int) -> None:
 def stamped(
     store: LoneStore, offset: int, *times_ns: int, value: float | None = None, again: bool = False
 ) -> list[int]:
-    """Apply rows whose time is their arrival; what became of them."""
+    """Apply rows whose time is their arrival; returns their outcomes."""
     rows = [Row((("s", "1"),), time_ns, (("v", float(offset) if value is None else value),)) for time_ns in times_ns]
     batch = batch_of(store.registry.of(TABLE), PARTITION, [offset] * len(rows), rows)
     outcomes: list[int] = store.apply(replace(batch, arrival_ns=batch.time_ns, again=again)).outcomes.tolist()
@@ -103,7 +103,7 @@ def count(store: LoneStore) -> int:
 
 
 def work_for(store: LoneStore, host: Host, span_ns: int) -> None:
-    """Upkeep goes on for so long, every ten minutes."""
+    """Run upkeep for this long, every ten minutes."""
     for _ in range(span_ns // (600 * S) + 1):
         store.maintain()
         host.go(600 * S)

@@ -1,4 +1,4 @@
-"""Whatever names, values and times a frame holds, the store takes it, flushes, merges, reopens and answers."""
+"""For any names, values and times in a frame, the store applies, flushes, merges, opens and queries."""
 
 import json
 import math
@@ -61,7 +61,7 @@ _folders = st.one_of(_text, st.sampled_from(["a b", "_a", ".", "..", "a/b", "a%2
 
 
 def fits(row: Row, types: dict[str, type]) -> bool:
-    """The rule, written anew: times a second from the ends; the first type of a measure stands."""
+    """The rule, implemented independently: times a second away from the limits; the first type of a measure remains."""
     return -(2**63) + 10**9 <= row.time_ns <= 2**63 - 1 - 10**9 and is_of_first_types(row, types)
 
 
@@ -82,7 +82,7 @@ def plain(row: Row) -> str:
 
 
 def found(store: LoneStore, table: TableId) -> list[str]:
-    """All rows, and a look at each dimension's values and at the SQL door."""
+    """All rows; also reads each dimension's values, and a query in SQL."""
     with store.snapshot(table.account) as snapshot:
         schema = snapshot.schema(table.database, table.table)
         given, columns = schema.columns, schema.scanned
@@ -138,7 +138,7 @@ def test_nothing_that_a_frame_holds_stops_the_store(
     try:
         for offset, rows in enumerate(frames):
             for row in rows:  # a batch has one type per measure
-                of_client = not is_of_first_types(row, dict(types))  # a device's value would be kept
+                of_client = not is_of_first_types(row, dict(types))  # a device's value would be stored
                 batch = batch_of(store.registry.of(table), PARTITION, [offset], [row], by_version=of_client)
                 (outcome,) = store.apply(batch).outcomes.tolist()
                 is_fit = fits(row, dict(types))
@@ -185,7 +185,7 @@ TABLE = TableId("farm", "d", "t")
 
 
 def test_the_first_type_of_a_measure_stands_and_only_records_with_another_are_refused(folder: Path) -> None:
-    """Of WriteRecords; what a device sends is kept."""
+    """For WriteRecords; values of devices are stored."""
     store = opened_in(folder)
     index = store.registry.of(TABLE)
     store.apply(batch_of(index, PARTITION, [0], [Row((), T0, (("v", 1.0),))]))

@@ -1,4 +1,4 @@
-"""Several processes write one Delta table, each its own partition: nothing is lost, nothing is there twice."""
+"""If several processes write one Delta table, each its own partition, no row is lost or stored twice."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def start() -> Iterator[Callable[[str, str, int], subprocess.Popen[str]]]:
 
 
 def go(*processes: subprocess.Popen[str]) -> None:
-    """Let those that are up begin together."""
+    """Start all waiting processes together."""
     for process in processes:
         assert read_line(process) == "up"
     for process in processes:
@@ -65,7 +65,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 
 def foreign(url: str) -> DeltaTable:
-    """The table as another engine opens it."""
+    """The table as another engine reads it."""
     location = place(url)
     if isinstance(location, S3Location):
         return DeltaTable(location.url, storage_options=location.for_deltalake())
@@ -87,7 +87,7 @@ def expected(positions: dict[str, int]) -> list[tuple[int, int]]:
 
 @pytest.mark.processes
 def test_what_three_processes_commit_at_once_is_there_once(url: str, start: Callable[..., Any]) -> None:
-    """They begin with the making of the table, add columns, merge each other's files."""
+    """They create the table together, add columns, and merge each other's files."""
     commits = 3 if url.startswith("s3://") else 10  # moto is slow: three writers in a row outrun each other there
     processes = [start(url, partition, commits) for partition in STREAMS]
 
@@ -149,7 +149,7 @@ def test_an_fenced_writer_writes_nothing(opened: Opener) -> None:
 def test_a_writer_fenced_between_its_look_and_its_commit_writes_nothing(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check and the commit are one: what was true at a version is committed as the very next one, or not at all."""
+    """Check and commit are one step: a condition of a version is committed as exactly the next one, or not at all."""
     old = opened(A)
     columns = old.register(columns_of(A))
     append(old, A, columns)
@@ -188,7 +188,7 @@ def test_a_writer_outrun_by_another_stream_commits_after_it(opened: Opener, monk
 
 
 def test_a_file_that_another_writer_took_out_is_not_taken_out_again(opened: Opener) -> None:
-    """Rows of a merge that came second would be there twice."""
+    """Rows of the second merge would be stored twice."""
     one, other = opened(A), opened(B)
     columns = one.register(columns_of(A))
     for _ in range(2):
@@ -204,7 +204,7 @@ def test_a_file_that_another_writer_took_out_is_not_taken_out_again(opened: Open
 
 
 def test_writers_agree_on_columns_whoever_names_them_first(opened: Opener) -> None:
-    """A name, kind and type has one column, and so has a physical name, in upper or lower case."""
+    """A name, kind and type has one column, and a physical name has one column, ignoring case."""
     one, other = opened(A), opened(B)
     first = one.register([Column("Temp", "measure", MeasureType.DOUBLE, "temp"), _dimension("a b", "a_b")])
 
@@ -230,7 +230,7 @@ def test_columns_that_were_not_agreed_on_are_not_committed(opened: Opener) -> No
 
 
 def test_many_that_register_at_once_agree(opened: Opener) -> None:
-    """Also on whose version 0 it is."""
+    """Including the version 0 of which writer it is."""
     tiers = [opened(partition) for partition in STREAMS]
 
     def register(number: int) -> list[Column]:
@@ -291,7 +291,7 @@ def test_a_stream_that_was_not_known_before_is_asked_about(url: str) -> None:
 def test_a_commit_without_an_answer_is_neither_lost_nor_made_twice(
     opened: Opener, monkeypatch: pytest.MonkeyPatch, answer: Exception, is_made: bool
 ) -> None:
-    """The client repeats a request whose answer was lost, and is told that its own commit was there before it."""
+    """The client repeats a request whose response was lost, and finds its own commit."""
     tier = opened(A)
     columns = tier.register(columns_of(A))
     append(tier, A, columns)
@@ -323,7 +323,7 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_made_twice(
 def test_rows_that_an_unanswered_commit_has_already_are_refused(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader's refresh may find it out between a flush's cut and its commit."""
+    """A reader's refresh may find it between the cut and the commit of a flush."""
     tier = opened(A)
     columns = tier.register(columns_of(A))
     commit = DeltaHandle.commit
@@ -355,7 +355,7 @@ def test_readers_have_few_commits_to_replay_whoever_makes_them(tmp_path: Path) -
 
     checkpoints = list((tmp_path / "t" / layout.DELTA_LOG).glob(layout.CHECKPOINT_GLOB))
     assert len(checkpoints) == 1
-    for number in range(5):  # as if cleaned away: a checkpoint has what they said
+    for number in range(5):  # as if the commits were deleted: a checkpoint has their content
         (tmp_path / "t" / layout.DELTA_LOG / f"{number:020d}.json").unlink()
     tiers[0].version = tiers[0].commit([], [], columns, {A: 26}, is_new_data=True)
     for number in range(MOST_COMMITS_READ):

@@ -1,4 +1,4 @@
-"""Whatever is written, repeated, late, flushed, merged, evicted, expired, lost, replayed: rows are the oracle's."""
+"""After any sequence of writes, repeats, flushes, merges, evictions, losses and replays, the rows are the oracle's."""
 
 import itertools
 import json
@@ -36,7 +36,9 @@ _dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), (
 _values = st.one_of(
     st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
     st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
-    st.sampled_from([(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]),  # parts of one moment
+    st.sampled_from(
+        [(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]
+    ),  # values of one moment in several records
 )
 _rows = st.builds(
     Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
@@ -70,7 +72,7 @@ _tiering = st.sampled_from(
 
 
 class Bench:
-    """A store, the log it is fed from, and the oracle beside it."""
+    """A store, with its log and the oracle."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -109,7 +111,7 @@ class Bench:
         rows, by_version = self.log[offset]
         half = len(rows) // 2
         outcomes: list[int] = []
-        for part in (rows[:half], rows[half:]):  # a frame may come in several batches
+        for part in (rows[:half], rows[half:]):  # a frame may be split into several batches
             if part:
                 batch = batch_of(
                     self.store.registry.of(TABLE), PARTITION, [offset] * len(part), part, by_version=by_version
@@ -126,7 +128,7 @@ class Bench:
         self._replay(self.store.replay_from(PARTITION) or 0)
 
     def _replay(self, start: int) -> None:
-        """As the worker does: many frames are one batch."""
+        """As the worker does: one batch for many frames."""
         for by_version, frames in itertools.groupby(range(start, len(self.log)), lambda offset: self.log[offset][1]):
             rows = [(offset, row) for offset in frames for row in self.log[offset][0]]
             batch = batch_of(

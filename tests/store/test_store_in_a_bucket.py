@@ -1,4 +1,4 @@
-"""The store with its magnetic tier in a bucket keeps the laws that it keeps in a folder."""
+"""A store with its magnetic tier in a bucket satisfies the same laws as in a folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOUR_NS = 3_600_000_000_000
 FIRST_WAIT_NS = int(BACKOFF.first_s * 1e9)
 PARTITION = "0123/readings/0"
 SETTINGS = TableSettings(timedelta(days=1), timedelta(days=8), from_config=True)
-TABLE = TableId("farm ~7", "d", "t")  # a name that has to be encoded in keys
+TABLE = TableId("farm ~7", "d", "t")  # a name that must be encoded in keys
 Opener = Callable[[], LoneStore]
 
 
@@ -98,7 +98,7 @@ def delta_table(url: str) -> DeltaTable:
 
 
 def test_rows_are_read_back_by_the_next_process_late_and_repeated_ones_once(opened: Opener) -> None:
-    """From the bucket alone: RAM is empty after a restart; look-ups of keys go there too."""
+    """Only from the bucket: RAM is empty after a restart; keys are also looked up there."""
     store = opened()
     write(store, 0, row(0, 1.5), row(5, 2.5), row(-DAY_NS, 3.5))
     store.flush()
@@ -191,7 +191,7 @@ def test_merging_cleaning_and_vacuum_leave_each_row_once(opened: Opener, clock: 
 
 
 def test_upkeep_looks_after_a_bucket_as_after_a_folder(opened: Opener, clock: Clock) -> None:
-    """A date that is over becomes one file; who wrote its files when is asked of the bucket."""
+    """Files of a past date are merged; the bucket says when they were written."""
     store = opened()
     for offset in range(2):
         write(store, offset, row(-3 * DAY_NS + offset))
@@ -281,7 +281,7 @@ def test_another_writer_of_the_bucket_is_noticed(opened: Opener, s3_url: str) ->
 def test_while_the_bucket_is_away_rows_wait_and_are_committed_once_when_it_answers(
     opened: Opener, clock: Clock, s3: S3Server
 ) -> None:
-    """The process goes on; positions stay where the bucket has everything."""
+    """The process continues; positions remain at what the bucket has completely."""
     store = opened()
     write(store, 0, row(0))
     store.flush()
@@ -307,7 +307,7 @@ def test_while_the_bucket_is_away_rows_wait_and_are_committed_once_when_it_answe
 
 
 def test_who_needs_the_bucket_while_it_is_away_is_told(opened: Opener, s3: S3Server) -> None:
-    """A query, a look-up, a merge: not as if the query or the data were wrong."""
+    """A query, a look-up, a merge: the error does not say that the query or the data is wrong."""
     store = opened()
     for offset in range(2):
         write(store, offset, row(offset))

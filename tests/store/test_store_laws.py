@@ -76,7 +76,7 @@ def test_what_is_not_flushed_comes_again_from_the_log_and_what_is_flushed_is_ski
 
 
 def test_rows_of_a_torn_commit_come_again_also_at_the_start_after_the_next(opened: Opener, tmp_path: Path) -> None:
-    """The start that sets the commit aside may be cut short before it has flushed anything."""
+    """The start that sets the commit aside may be killed before it has flushed anything."""
     store = opened()
     for offset in range(2):
         write(store, offset, row(offset))
@@ -168,7 +168,7 @@ def test_a_deleted_table_is_gone_with_its_files_and_stays_gone_in_a_replay(opene
         snapshot.source(TABLE)
     assert not list((tmp_path / "store" / "magnetic").rglob("*.parquet"))
 
-    assert write(store, 2, row(2)) == [Outcome.NEW]  # its template brings it back, empty
+    assert write(store, 2, row(2)) == [Outcome.NEW]  # the template creates it again, empty
     store = opened()
     assert write(store, 1, row(1)) == [Outcome.SKIPPED]
     assert write(store, 2, row(2)) == [Outcome.NEW]
@@ -190,7 +190,7 @@ def test_a_shorter_retention_hides_old_rows_at_once(opened: Opener) -> None:
 def test_with_many_tables_rows_are_saved_together_and_come_back(
     opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 30)  # less to open than 150
+    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 30)  # fewer tables to open than with 150
     store = opened()
     tables = [TableId("farm", "d", f"t{n}") for n in range(40)]
     for offset, table in enumerate(tables):
@@ -236,7 +236,7 @@ def test_a_batch_on_its_way_when_its_table_is_deleted_is_skipped(opened: Opener)
     store.catalog.delete_table(TABLE)
 
     assert table.apply(batch, T0, 2).outcomes.tolist() == [Outcome.SKIPPED]
-    assert store.apply(batch).outcomes.tolist() == [Outcome.NEW]  # the template makes another table for it
+    assert store.apply(batch).outcomes.tolist() == [Outcome.NEW]  # the template creates another table for it
     assert count(store) == 1
 
 
@@ -296,7 +296,7 @@ def test_a_query_cannot_reach_the_machine_or_run_for_ever(opened: Opener, tmp_pa
 
 
 def test_a_series_met_before_its_first_record_is_applied_keeps_its_dimensions(opened: Opener) -> None:
-    """Normalise is ahead of the store: a query, or a flush, may come between a series' id and its first record."""
+    """Normalise runs ahead: a query, or a flush, may come between a series' id and its first record."""
     store = opened()
     write(store, 0, row(0))
     other = SeriesKey((("room", "north"), ("s", "2")), "m")
@@ -315,7 +315,7 @@ def test_a_series_met_before_its_first_record_is_applied_keeps_its_dimensions(op
 
 
 def test_rows_of_a_frame_that_has_not_advanced_are_not_committed_with_those_before_it(opened: Opener) -> None:
-    """A frame may come in several batches, with upkeep between them: its position is not taken before its end."""
+    """A frame may be split into several batches, with upkeep between them: its position is not saved before its end."""
     store = opened()
     write(store, 0, row(0))
     index = store.registry.of(TABLE)

@@ -1,4 +1,4 @@
-"""The log's thread, upkeep, queries and deletions at once: nothing raises, and the rows are the oracle's."""
+"""During records, upkeep, queries and deletions at the same time nothing raises, and the rows are the oracle's."""
 
 import random
 import threading
@@ -41,7 +41,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoneStore
 
 
 def frame(offset: int, rng: random.Random) -> list[Row]:
-    """New series, with new dimensions and measures among them; late rows; repetitions; new values."""
+    """New series, some with new dimensions and measures; late rows; repeats; new values."""
     rows = []
     for _ in range(10):
         series = rng.randrange(offset * 3 + 3)
@@ -54,7 +54,7 @@ def frame(offset: int, rng: random.Random) -> list[Row]:
 
 
 class Threads:
-    """Work done again and again in threads until `end`; what they raise is raised there."""
+    """Functions that run repeatedly in threads until `end`, which raises their exceptions."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -94,7 +94,7 @@ def rows_of(store: LoneStore) -> list[tuple[object, ...]]:
 
 def test_new_series_and_columns_beside_upkeep_and_queries(store: LoneStore) -> None:
     rng, threads, oracle = random.Random(1), Threads(), Oracle()
-    keys = [0, 0]  # applied at least, and at most
+    keys = [0, 0]  # the least and the greatest number of applied ones
 
     def maintain() -> None:
         store.maintain()
@@ -139,7 +139,7 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: LoneStore) -> N
             oracle.apply(row)
         keys[1] = len(oracle.rows)
         index = store.registry.of(TABLE)
-        for row in frame(offset + 1, random.Random(offset)):  # normalise is ahead
+        for row in frame(offset + 1, random.Random(offset)):  # normalise runs ahead
             index.id_of(SeriesKey(row.dimensions, row.measure_name))
         store.apply(batch_of(index, PARTITION, [offset] * 5, rows[:5]))
         store.apply(batch_of(index, PARTITION, [offset] * 5, rows[5:]))
@@ -159,7 +159,7 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: LoneStore) -> N
 
 
 def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: LoneStore, tmp_path: Path) -> None:
-    """A record that was applied to a table while it was deleted fences the store: it is opened again."""
+    """A record that was applied to a table during its deletion fences the store: it is opened again."""
     threads, held = Threads(), [store]
 
     def maintain() -> None:
@@ -183,7 +183,7 @@ def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: LoneSto
             try:
                 with store.snapshot(TABLE.account) as snapshot:
                     snapshot.execute(f"SELECT count(*) FROM {snapshot.source(info.table)}")
-            except (UnknownTable, QueryFailed, PartitionSilent):  # deleted, or opened again, before or meanwhile
+            except (UnknownTable, QueryFailed, PartitionSilent):  # deleted, or opened again
                 continue
 
     for work in (maintain, delete, ask):

@@ -1,1 +1,1 @@
-"""What several folders of tests, and the benchmarks, stand on: the product as processes, real brokers, fakes."""
+"""Helpers for several folders of tests, and for the benchmarks: the product as processes, real brokers, fakes."""

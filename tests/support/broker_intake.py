@@ -25,14 +25,14 @@ WITHIN_S = 60.0
 
 
 async def until(is_so: Callable[[], object]) -> None:
-    """Poll; the test fails if it is not so in time."""
+    """Poll until the condition is true; fail the test if that takes too long."""
     async with asyncio.timeout(WITHIN_S):
         while not is_so():  # noqa: ASYNC110  what is waited for is also in other processes
             await asyncio.sleep(0.01)
 
 
 class Intake:
-    """What came in."""
+    """The messages that the gateway received."""
 
     def __init__(self, gateway: Gateway, brokers: Brokers, log: FakeAppender) -> None:
         self.gateway = gateway
@@ -46,7 +46,7 @@ class Intake:
 
     @property
     def rejected(self) -> list[Rejection]:
-        """What became a dead letter at once."""
+        """The messages that became dead letters at once."""
         return [
             decode_rejection(payload)
             for frame in self.frames
@@ -78,7 +78,7 @@ class Intake:
             raise AssertionError(f"{len(missing)} of {len(wanted)} did not arrive: {missing[:5]}") from None
 
     async def stop(self) -> None:
-        """End it gracefully, as `serve` does."""
+        """Stop it normally, as `serve` does."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -91,7 +91,7 @@ class Intake:
 
 
 async def start_intake(folder: Path, *brokers: dict[str, Any] | Broker, **batch: Any) -> Intake:
-    """A gateway that has begun to subscribe to `brokers`; `folder` keeps who it is, `batch` are settings of batches."""
+    """A gateway that subscribes to `brokers`; `folder` contains its identity, `batch` are settings of batches."""
     log = FakeAppender()
     settings = replace(ListenerSettings(port=0, stop_timeout_s=5), batch=replace(BatchSettings(), **batch))
     gateway = Gateway(settings, log, stamps=host_stamps())
@@ -121,18 +121,18 @@ class Publisher:
         self._published += 1
 
     def send(self, payload: bytes, mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any) -> None:
-        """Publish without waiting; what a lost connection has not acknowledged is sent again on the next."""
+        """Publish without waiting; after a lost connection, messages without acknowledgement are sent again."""
         self._sent += 1
         self._client.publish(mqtt_topic, payload, qos, **options)
 
     async def all_acknowledged(self) -> None:
-        """Wait until the broker has taken all."""
+        """Wait until the broker has acknowledged everything."""
         await until(lambda: self._published == self._sent)
 
     async def __call__(
         self, payloads: Iterable[bytes], mqtt_topic: str = "a/b", *, qos: int = 1, **options: Any
     ) -> None:
-        """Publish, and return once the broker has acknowledged."""
+        """Publish, and return when the broker has acknowledged."""
         for payload in payloads:
             self.send(payload, mqtt_topic, qos=qos, **options)
         await self.all_acknowledged()

@@ -12,7 +12,7 @@ from pipeline.base.tls.files import TlsFiles
 
 
 class Authority:
-    """A certificate authority whose certificate is at `ca`; what it issues is written to `folder`."""
+    """A certificate authority with its certificate at `ca`; issued certificates are written to `folder`."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class Authority:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> tuple[Path, Path]:
-        """The files of a new certificate for this machine and its key, called after `name`; old ones are replaced."""
+        """The files of a new certificate for this machine and its key, named after `name`; replaces old files."""
         kind = trustme.KeyType.RSA if is_rsa else trustme.KeyType.ECDSA
         issued = self._ca.issue_cert(
             "127.0.0.1",
@@ -46,11 +46,11 @@ class Authority:
         return certificate, key
 
     def files(self, name: str = "server", client_ca: Path | None = None, *, requires: bool = False) -> TlsFiles:
-        """Those of a server of this authority."""
+        """The files of a server's certificate from this authority."""
         return TlsFiles("listener.tls", *self.issue(name), client_ca, requires)
 
     def trusting(self, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-        """A client that trusts this authority, with a certificate of its own or without."""
+        """A client that trusts this authority, with or without its own certificate."""
         context = ssl.create_default_context(cafile=self.ca)
         if certificate is not None:
             context.load_cert_chain(certificate, key)

@@ -1,4 +1,4 @@
-"""How many examples a property test tries."""
+"""The number of examples of a property test."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hypothesis import settings
 
 
 def examples(usual: int, **others: Any) -> settings:
-    """For a test that takes another number than most: `usual` in `make test`, in the other lanes in proportion."""
+    """For tests with another number than usual: `usual` in `make test`, in the other lanes in proportion."""
     return settings(max_examples=times(usual), **others)
 
 
 def times(usual: int) -> int:
-    """The same for a test that makes its examples itself."""
+    """The same for a test that creates its examples itself."""
     return max(5, usual * settings().max_examples // 100)
 
 
 def one_in() -> int:
-    """For a test that walks through many states: it looks at one in so many, spread over them; `make soak` at all."""
+    """For tests that visit many states: one in this number of states, spread over all; in `make soak` every state."""
     return max(1, 300 // settings().max_examples)

@@ -1,7 +1,6 @@
-"""Gateways and workers on one Kafka, each a process of its own as on several machines, started again when they end.
+"""Gateways and workers on one Kafka, each in its own process as on several machines, restarted when they end.
 
-The gateways share a port. Each worker has a data_dir of its own; the magnetic tier is one folder, or what the
-configuration says.
+The gateways share a port. Each worker has its own data_dir; the magnetic tier is one folder, or as configured.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Part:
         ca: Path | None = None,
         token: str | None = None,
     ) -> None:
-        """`http`: a worker's address; with `ca` it is HTTPS, and its certificate is of that authority."""
+        """`http`: a worker's address; with `ca` it is HTTPS, with a certificate of that authority."""
         self.name = name
         self.http = http
         self.output = folder / f"{name}.log"
@@ -53,18 +52,18 @@ class Part:
 
     @property
     def pid(self) -> int:
-        """The process's."""
+        """The id of the process."""
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
-        """Start it; returns at once. From here on `start_again` starts it whenever it has ended by itself."""
+        """Start it; returns at once. From now on `start_again` restarts it whenever it has ended by itself."""
         with self._starting:
             self.is_wanted = True
             self._start()
 
     def start_again(self) -> None:
-        """Start it if it is to run and does not; from another thread than the others."""
+        """Restart it if it should run and does not; called from another thread."""
         with self._starting:
             if self.is_wanted and not self.is_running():
                 self._start()
@@ -74,11 +73,11 @@ class Part:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
 
     def kill(self) -> None:
-        """SIGKILL; it stays dead until `start`."""
+        """SIGKILL; it is not restarted until `start`."""
         self.end(signal.SIGKILL)
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """End it for good; its exit code."""
+        """Stop it permanently; returns its exit code."""
         with self._starting:
             self.is_wanted = False
         assert self._process is not None
@@ -87,7 +86,7 @@ class Part:
         return self._process.wait(STOP_TIMEOUT_S)
 
     def is_running(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     def pause(self) -> None:
@@ -99,11 +98,11 @@ class Part:
         os.kill(self.pid, signal.SIGCONT)
 
     def client(self, token: str | None = None) -> Client:
-        """A client for a worker's HTTP, with this token or the one that all of them are asked with."""
+        """A client for a worker's HTTP, with this token or the one common to all."""
         return Client(f"{'https' if self._ca else 'http'}://{self.http}", token or self._token, self._ca)
 
     def is_answering(self) -> bool:
-        """Whether a worker answers that it is ready."""
+        """Whether a worker reports that it is ready."""
         try:
             with self.client() as client:
                 client.get("readyz")
@@ -113,7 +112,7 @@ class Part:
 
 
 class GroupProduct:
-    """The parts of one configuration. A context manager; `mqtt` is the gateways' address."""
+    """The processes of one configuration. A context manager; `mqtt` is the gateways' address."""
 
     def __init__(
         self,
@@ -126,11 +125,10 @@ class GroupProduct:
         token: str | None = None,
         mqtt: str | None = None,
     ) -> None:
-        """`config` lacks only addresses and folders; `mqtt` is an
-        address that the caller keeps, else it is one of our own.
+        """`config` lacks only addresses and folders.
 
-        With `ca` the workers' HTTP is HTTPS, and their certificates are of that authority. `token` is what they are
-        asked with.
+        `mqtt` is an address that the caller has reserved, else a free one is used. With `ca` the workers' HTTP is
+        HTTPS, with certificates of that authority. `token` is the token of requests.
         """
         self.folder = folder
         self._stack = ExitStack()
@@ -162,7 +160,7 @@ class GroupProduct:
         self._stack.close()
 
     def _start_again(self) -> None:
-        """As systemd does with Restart=always."""
+        """Restart processes that have ended, like systemd with Restart=always."""
         while not self._ended.wait(RESTART_AFTER_S):
             for part in self.parts:
                 part.start_again()
@@ -178,13 +176,13 @@ class GroupProduct:
         return self.workers[0].http
 
     def start(self) -> None:
-        """Start everything and wait until every worker answers."""
+        """Start everything and wait until every worker responds."""
         for part in self.parts:
             part.start()
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """Return once every worker answers that it is ready, and a gateway listens."""
+        """Return when every worker reports that it is ready, and a gateway listens."""
         try:
             wait_for(self.is_answering, f"the workers in {self.folder} answer", timeout_s=START_TIMEOUT_S)
         except AssertionError as error:
@@ -192,7 +190,7 @@ class GroupProduct:
             raise AssertionError("\n".join([str(error), *outputs])) from error
 
     def is_answering(self) -> bool:
-        """Whether every worker answers that it is ready."""
+        """Whether every worker reports that it is ready."""
         return all(worker.is_answering() for worker in self.workers)
 
     def client(self, token: str | None = None) -> Client:
@@ -200,7 +198,7 @@ class GroupProduct:
         return self.workers[0].client(token)
 
     def add_worker(self, **sections: Any) -> Part:
-        """One more worker, started, with sections of its own; returns at once."""
+        """Start another worker, with its own sections; returns at once."""
         worker = self._worker(**sections)
         self.workers.append(worker)
         worker.start()

@@ -1,7 +1,7 @@
-"""A real Kafka for tests: one broker (KRaft) on ports of loopback that are kept for it, ended by its id.
+"""A real Kafka for tests: one broker (KRaft) on reserved loopback ports, ended by its id.
 
-Its jars come from Maven Central once per machine, into tests/kafka/.jars. It listens in the clear, and also with
-TLS and SASL (PLAIN, SCRAM); certificates are made for the run.
+Its jars are downloaded from Maven Central once per machine, into tests/kafka/.jars. It listens without encryption, and
+also with TLS and SASL (PLAIN, SCRAM); certificates are created for the run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _START_S = 240.0
 _JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 _JAVA_OPTIONS = ("-Xmx256m", "-Xms64m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 
-# Of every broker here: quick to notice who has gone, and no topic that was not asked for.
+# Settings of every broker here: it detects lost clients quickly, and does not create topics automatically.
 EVERY_BROKER = """\
 process.roles=broker,controller
 controller.listener.names=CONTROLLER
@@ -57,7 +57,7 @@ _prefixes = itertools.count()
 
 
 def jars() -> str:
-    """Kafka's class path; fetched if it is not there, by one process at a time."""
+    """Kafka's class path; one process at a time downloads it if it is missing."""
     with _alone():
         stamp = JARS / f"complete-{(HERE / 'pom.xml').stat().st_size}"
         if not stamp.exists():
@@ -68,12 +68,12 @@ def jars() -> str:
 
 
 def java(folder: Path) -> tuple[str, ...]:
-    """The command that runs a class of Kafka's; its passing files go to `folder`."""
+    """The command that runs a class of Kafka; temporary files go to `folder`."""
     return (*_JAVA, *_JAVA_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", jars())
 
 
 def _formatted(properties: Path) -> Path:
-    """The data of a broker that has never run, which knows our user; made once, as a Java takes seconds to start."""
+    """The data of a new broker with our user; created once, since Java takes seconds to start."""
     class_path = jars()
     with _alone():
         data = JARS / "formatted"
@@ -116,19 +116,19 @@ class Broker:
         return f"kafka://127.0.0.1:{self.port}"
 
     def settings(self, prefix: str | None = None, **others: object) -> LogSettings:
-        """Settings of a log of its own on this broker."""
+        """Settings of a separate log on this broker."""
         prefix = prefix or f"t{os.getpid()}-{next(_prefixes)}."
         return LogSettings(self.url, **{"prefix": prefix, "group": prefix + "workers", **others})  # type: ignore[arg-type]
 
     def secure_settings(self, mechanism: str, **others: object) -> LogSettings:
-        """The same by TLS and SASL."""
+        """The same with TLS and SASL."""
         tls, sasl = Tls(ca=self.ca), Sasl(USER, PASSWORD, mechanism)
         plain = self.settings(None, **{"tls": tls, "sasl": sasl, **others})
         object.__setattr__(plain, "url", f"kafka://localhost:{self.secure_port}")
         return plain
 
     async def alter_topic(self, kafka_topic: str, configuration: dict[str, str]) -> None:
-        """Change how a topic is kept."""
+        """Change the settings of a topic."""
         client = AIOKafkaAdminClient(bootstrap_servers=[f"127.0.0.1:{self.port}"])
         await client.start()
         try:
@@ -139,7 +139,7 @@ class Broker:
     # --- its life ---
 
     def start(self) -> None:
-        """Start and wait until it answers; on the same ports and data after `stop` or `kill`."""
+        """Start, and wait until it responds; on the same ports and data after `stop` or `kill`."""
         self._configure()
         with (self.folder / "output").open("ab") as output:
             command = (*java(self.folder), "kafka.Kafka", str(self.folder / "server.properties"))
@@ -155,7 +155,7 @@ class Broker:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
+        """SIGSTOP: connections stay open without any response."""
         assert self._process is not None
         stand_still(self._process.pid)
 
@@ -229,14 +229,14 @@ share.coordinator.state.topic.num.partitions=1
 
 
 def _as_pkcs8(key_pem: bytes) -> bytes:
-    """The key in the only form that Java reads."""
+    """The key in the only format that Java reads."""
     key = serialization.load_pem_private_key(key_pem, None)
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 async def delete_topics(settings: LogSettings) -> None:
-    """Delete the topics of a log, and wait until they have gone."""
+    """Delete the topics of a log, and wait until they are deleted."""
     client = AIOKafkaAdminClient(bootstrap_servers=settings.servers)
     await client.start()
     try:
@@ -250,7 +250,7 @@ async def delete_topics(settings: LogSettings) -> None:
 
 @contextmanager
 def running_broker() -> Iterator[Broker]:
-    """A broker of one's own, ended at the end."""
+    """A separate broker, stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder, kept_ports(3) as ports:
         broker = Broker(Path(folder), ports)
         try:
@@ -262,9 +262,7 @@ def running_broker() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Broker]:
-    """The broker that the tests of this process share: topics are told apart by a prefix. A test that kills or stops it
-    leaves it running.
-    """
+    """The broker that the tests of this process share, with a topic prefix per test; it must be left running."""
     with running_broker() as broker:
         yield broker
 

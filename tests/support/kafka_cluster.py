@@ -1,4 +1,4 @@
-"""Three real Kafka brokers that keep copies for each other, on ports of loopback kept for them: any one may die."""
+"""Three real Kafka brokers that replicate each other's data, on reserved loopback ports: any one may fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NODES = (1, 2, 3)
 
 
 class Node:
-    """One broker, which is a controller too."""
+    """One broker, which is also a controller."""
 
     def __init__(self, folder: Path, number: int, port: int, controllers: dict[int, int]) -> None:
         self.port = port
@@ -30,18 +30,18 @@ class Node:
         self._process: subprocess.Popen[bytes] | None = None
 
     def format(self) -> None:
-        """Make the folder of one that has never run."""
+        """Create the folder of a new broker."""
         tool = (*java(self._folder), "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._settings))
         subprocess.run(tool, check=True, capture_output=True)
 
     def start(self) -> None:
-        """Returns at once."""
+        """Start it; returns at once."""
         with (self._folder / "output").open("ab") as output:
             command = (*java(self._folder), "kafka.Kafka", str(self._settings))
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
 
     def is_up(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
         assert self._process is not None
         assert self._process.poll() is None, (self._folder / "output").read_text()[-4000:]
         try:
@@ -72,7 +72,7 @@ controlled.shutdown.enable=false
 
 
 class Cluster:
-    """What clients are told, and its brokers."""
+    """The addresses for clients, and the brokers."""
 
     def __init__(self, folder: Path, ports: Sequence[int]) -> None:
         """`ports`: two of `kept_ports` for each."""
@@ -85,14 +85,14 @@ class Cluster:
         return LogSettings(self.url, prefix=prefix, group=f"{prefix}workers", replication=len(NODES))
 
     def wait_until_up(self) -> None:
-        """Return once every broker takes connections."""
+        """Return when every broker accepts connections."""
         for node in self.nodes:
             wait_for(node.is_up, "a broker is up")
 
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """A cluster, ended at the end."""
+    """A cluster, stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="kafka-cluster-") as folder, kept_ports(2 * len(NODES)) as ports:
         cluster = Cluster(Path(folder), ports)
         try:

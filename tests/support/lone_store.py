@@ -1,4 +1,4 @@
-"""The store of a log with one partition, as one thing: what is applied and what is asked, for tests of either."""
+"""The store of a log with one partition, as one object, for tests that write and query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTITION = "0123/readings/0"
 
 
 class LoneStore(PartitionStore):
-    """The only partition, and the whole store around it."""
+    """The only partition, and the whole store."""
 
     def __init__(self, whole: Store, own_partition: str, since: Mapping[str, int]) -> None:
         """Use `open_store`."""
@@ -36,14 +36,14 @@ class LoneStore(PartitionStore):
         whole._stores[own_partition] = self
 
     def apply(self, batch: RecordBatch) -> Applied:
-        """Apply what the log has from now on."""
+        """Apply the records that the log has from now on."""
         if len(batch):
             end = int(batch.offset[-1]) + 1
             self.log_end[batch.partition] = max(end, self.log_end.get(batch.partition, 0))
         return super().apply(batch)
 
     def again(self) -> LoneStore:
-        """Its partition taken anew, as a worker does with one that is fenced."""
+        """Open its partition again, as a worker does after it is fenced."""
         self.whole.revoke(self)
         return LoneStore(self.whole, self.own_partition, {})
 
@@ -52,7 +52,7 @@ class LoneStore(PartitionStore):
         return self.whole.snapshot(account)
 
     def close(self) -> None:
-        """Close the whole, and this with it."""
+        """Close the whole store."""
         if self.whole.stores():
             self.whole.close()
         else:
@@ -71,7 +71,7 @@ def open_store(
     since: Mapping[str, int] | None = None,
     is_sole_writer: bool = True,
 ) -> LoneStore:
-    """The store in `folder`, as the worker of an embedded log opens it."""
+    """The store in `folder`, opened like the worker of an embedded log."""
     opened: list[LoneStore] = []
     whole = Store.open(
         magnetic_url or str(folder / MAGNETIC),
@@ -92,6 +92,6 @@ def open_store(
 
 
 def forget_series(folder: Path) -> None:
-    """Lose what is saved of the series of all tables of the store in `folder`."""
+    """Delete the saved series of all tables of the store in `folder`."""
     for saved in list((folder / MAGNETIC / layout.OBJECTS / layout.STATE).rglob(layout.SERIES)):
         shutil.rmtree(saved)

@@ -1,4 +1,4 @@
-"""A host's clock that stands until a test moves it, or sets it."""
+"""A host's clock that only changes when a test lets time pass, or sets it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.base.clock import Clock
 
 
 class ManualClock:
-    """`go` lets time pass; `step` sets the host's clock: the monotonic one knows nothing of it."""
+    """`go` lets time pass; `step` sets the host's clock, which does not affect the monotonic one."""
 
     def __init__(self, wall_ns: int) -> None:
         self.wall_ns = wall_ns
@@ -17,15 +17,15 @@ class ManualClock:
         self.clock = Clock(lambda: self.wall_ns, lambda: self.monotonic_ns)
 
     def go(self, by_ns: int) -> None:
-        """So much time passes."""
+        """Let this time pass."""
         self.wall_ns += by_ns
         self.monotonic_ns += by_ns
 
     def step(self, by_ns: int) -> None:
-        """The host's clock is set; negative: back."""
+        """Set the host's clock forward; negative: back."""
         self.wall_ns += by_ns
 
 
 def stamps_by(clock_ns: Callable[[], int]) -> ArrivalStamps:
-    """Stamps by a clock that nobody sets."""
+    """Timestamps from a clock that is never set."""
     return ArrivalStamps(Clock(clock_ns, clock_ns))

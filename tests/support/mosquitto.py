@@ -1,6 +1,6 @@
-"""For tests: a real Mosquitto that can be restarted, paused and killed, and a relay that cuts and keeps account.
+"""A real Mosquitto that can be restarted, paused and killed, and a relay that breaks and records connections.
 
-`Relay.acknowledged` is what counts: the payloads whose PUBACKs we sent to the broker.
+`Relay.acknowledged` is the relevant record: the payloads whose PUBACKs the product sent to the broker.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log_type all
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A loopback port without listener."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -44,9 +44,10 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """Mosquitto with its files in `folder`; a context manager. Its port is the same after each start.
+    """Mosquitto with its files in `folder`; a context manager. It has the same port after each start.
 
-    `settings` replace "one listener, everybody may come in"; `{port}` and `{folder}` in them are filled in.
+    `settings` replace the default of one listener without authentication; `{port}` and `{folder}` in them are filled
+    in.
     """
 
     def __init__(
@@ -71,12 +72,12 @@ class Mosquitto:
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """The log of the broker."""
         file = self._folder / "mosquitto.log"
         return file.read_text() if file.exists() else ""
 
     def start(self) -> None:
-        """Start it, and return once it listens on all its ports."""
+        """Start it, and return when it listens on all its ports."""
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         assert program is not None, "mosquitto is not installed"
         with (self._folder / "output").open("ab") as output:
@@ -93,7 +94,7 @@ class Mosquitto:
         return True
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it: gracefully, with all it holds on disk, or by SIGKILL, with nothing."""
+        """Stop it: normally, with its data saved, or by SIGKILL, without."""
         assert self._process is not None
         self.go_on()
         self._process.send_signal(number)
@@ -117,7 +118,7 @@ class Mosquitto:
 
 
 class _Relayed:
-    """One connection: what went up to the broker, and what came down."""
+    """One connection: the bytes to the broker, and the bytes from it."""
 
     def __init__(self, client: socket.socket, broker: socket.socket) -> None:
         self.sockets = (client, broker)
@@ -125,7 +126,7 @@ class _Relayed:
 
 
 class Relay:
-    """Relays connections to the broker at `address`; `address` of its own is where to connect. A context manager."""
+    """Relays connections to the broker at `address`; clients connect to its own `address`. A context manager."""
 
     def __init__(self, address: str) -> None:
         self._target = address
@@ -174,9 +175,9 @@ class Relay:
                 thread.start()
 
     def acknowledged(self, version: str = "5") -> list[bytes]:
-        """The payloads of all messages that we have acknowledged, connection by connection, in order.
+        """The payloads of all messages that the product has acknowledged, by connection, in order.
 
-        Asserts that the PUBACKs of each connection came in the order of its PUBLISHes.
+        Asserts that the PUBACKs of each connection are in the order of its PUBLISHes.
         """
         return [payload for relayed in list(self.connections) for payload in _acknowledged(relayed, version)]
 
@@ -184,7 +185,7 @@ class Relay:
 def _pump(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65_536):
-            kept += data  # before it is passed on: what was acknowledged is known when it happens
+            kept += data  # before it is relayed, so that acknowledgements are known when they happen
             sink.sendall(data)
     for end in (source, sink):
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""The other side of the codec: packets as clients send them, for tests and benchmarks.
+"""Packets as clients send them, for tests and benchmarks.
 
-They are written from the standard and not with `pipeline.gateway.mqtt.encode`, and not checked: a test also needs bad
-ones.
+They are written from the standard, without `pipeline.gateway.mqtt.encode`, and not checked: tests also need invalid
+packets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def connect(
     properties: bytes = b"",
     payload: bytes = b"",
 ) -> bytes:
-    """A CONNECT; `payload` is what follows the client id: will, user name, password."""
+    """A CONNECT; `payload` follows the client id: will, user name, password."""
     body = encode_text("MQTT") + bytes((version, flags)) + keep_alive_s.to_bytes(2, "big")
     return packet(0x10, body + properties_of(version, properties) + encode_text(client_id) + payload)
 
@@ -39,7 +39,7 @@ def publish(
     properties: bytes = b"",
     flags: int = 0,
 ) -> bytes:
-    """A PUBLISH, of QoS 1 if it has a packet identifier and nothing else is said."""
+    """A PUBLISH, with QoS 1 if it has a packet identifier, unless flags say otherwise."""
     qos = int(packet_id > 0) if qos is None else qos
     body = encode_text(mqtt_topic)
     if qos:
@@ -48,7 +48,7 @@ def publish(
 
 
 def properties_of(version: Version, properties: bytes) -> bytes:
-    """Encoded properties with their length; nothing in version 3.1.1, which has none."""
+    """Encoded properties with their length; empty in version 3.1.1, which has none."""
     return encode_varint(len(properties)) + properties if version is Version.V5 else b""
 
 

@@ -1,6 +1,6 @@
-"""An MQTT server for tests and measurements: takes in what is published, acknowledges it, and remembers it on request.
+"""An MQTT server for tests and measurements: receives publishes, acknowledges them, and records them on request.
 
-It speaks just as much of MQTT 3.1.1 and 5 as publishers need, keeps nothing on disk, and can be told to misbehave.
+It implements only the part of MQTT 3.1.1 and 5 that publishers need, has no data on disk, and can misbehave on request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simulators import packets
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One PUBLISH as it came."""
+    """A PUBLISH as received."""
 
     client_id: str
     mqtt_topic: str
@@ -26,13 +26,13 @@ class Published:
 
 @dataclass(slots=True)
 class Behaviour:
-    """How the server answers; may be changed while it runs.
+    """How the server responds; may be changed while it runs.
 
-    connack           all after the fixed header's two bytes, for 3.1.1
+    connack           everything after the two bytes of the fixed header, for 3.1.1
     connack_5         the same for MQTT 5; the default grants a receive maximum of 100
-    acknowledges      whether PUBLISH is answered
+    acknowledges      whether PUBLISH is acknowledged
     puback_code       reason code of PUBACKs in MQTT 5
-    puback_reversed   whether the answers to what came at once are in the wrong order
+    puback_reversed   whether packets that arrived together are acknowledged in reverse order
     """
 
     connack: bytes = b"\x00\x00"
@@ -44,13 +44,13 @@ class Behaviour:
 
 @dataclass(slots=True)
 class TinyServer:
-    """Listens on a free loopback port while entered (`async with`)."""
+    """Listens on a free loopback port within `async with`."""
 
     remembers: bool = True
     behaviour: Behaviour = field(default_factory=Behaviour)
     published: list[Published] = field(default_factory=list)
     connects: list[bytes] = field(default_factory=list)  # bodies of CONNECT packets
-    most_unacknowledged: int = 0  # the most that one connection had
+    most_unacknowledged: int = 0  # the maximum of one connection
     pings: int = 0
     port: int = 0
     sessions: set[_Session] = field(default_factory=set)
@@ -66,13 +66,13 @@ class TinyServer:
         self.stop()
 
     async def listen(self) -> None:
-        """Listen, after `stop` on the same port as before."""
+        """Listen; after `stop` on the same port as before."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", self.port, reuse_address=True)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
-        """Stop listening and cut every connection, as a kill would."""
+        """Stop listening and close every connection, like a kill."""
         if self._server is not None:
             self._server.close()
         for session in tuple(self.sessions):
@@ -91,21 +91,21 @@ class _Session(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Join the server."""
+        """Register with the server."""
         self._transport = transport  # type: ignore[assignment]  # uvloop's is not a subclass of asyncio's
         self._server.sessions.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # asyncio's signature
-        """Leave the server."""
+        """Unregister from the server."""
         self._server.sessions.discard(self)
 
     def cut(self) -> None:
-        """Close without a word."""
+        """Close without a DISCONNECT."""
         if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Answer every whole packet."""
+        """Respond to every complete packet."""
         self._received = received = self._received + data if self._received else data
         start, out = 0, []
         while len(received) - start >= 2 and (found := packets.next_packet(received, start)):

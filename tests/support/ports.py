@@ -1,4 +1,4 @@
-"""Ports of loopback that are kept for a test."""
+"""Loopback ports that are reserved for a test."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 
 @contextmanager
 def kept_ports(count: int) -> Iterator[list[int]]:
-    """Ports of loopback that nobody else is given within the block, also while no server listens there.
+    """Reserve loopback ports within the block, also while no server listens on them.
 
-    Who binds with SO_REUSEADDR, as Java and the product do, can listen on a port that is bound with it and not listened
-    on.
+    A server that binds with SO_REUSEADDR, like Java and the product, can listen on a port that another socket has bound
+    with it without listening.
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""The whole product, run as users run it, for tests and benchmarks: `streamgauge up` in a folder, on free ports."""
+"""The whole product as users run it, for tests and benchmarks: `streamgauge up` in a folder, on free ports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Product:
     """`streamgauge up` with its data in `folder`/data and its output in `folder`/up.log. A context manager."""
 
     def __init__(self, folder: Path, config: str = FREE_PORTS, *, ca: Path | None = None) -> None:
-        """With `ca` its HTTP is HTTPS, and its certificate is of that authority."""
+        """With `ca` its HTTP is HTTPS, with a certificate of that authority."""
         self.folder = folder
         self.data_dir = folder / "data"
         self.output = folder / "up.log"
@@ -47,7 +47,7 @@ class Product:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it responds."""
         Layout(self.data_dir).up_state.unlink(missing_ok=True)
         options = ("--config", str(self.config_file), "--data-dir", str(self.data_dir))
         with self.output.open("ab") as output:
@@ -66,7 +66,7 @@ class Product:
             return False
 
     def is_answering(self) -> bool:
-        """Whether HTTP answers that it is ready."""
+        """Whether it reports over HTTP that it is ready."""
         try:
             with self.client() as client:
                 client.get("readyz")
@@ -79,18 +79,18 @@ class Product:
         return Client(f"{'https' if self._ca else 'http'}://{self.http}", token, self._ca)
 
     def pid(self, name: str) -> int:
-        """The pid of `up`'s child `gateway` (`gateway-1` …) or `worker`, which may just have died."""
+        """The pid of the child `gateway` (`gateway-1` …) or `worker` of `up`, which may just have ended."""
         state = json.loads(Layout(self.data_dir).up_state.read_bytes())
         return int(state["children"][name] or 0)
 
     def kill(self, name: str) -> None:
-        """SIGKILL the child `gateway` or `worker`, and return once `up` has started it again."""
+        """SIGKILL the child `gateway` or `worker`, and return when `up` has restarted it."""
         killed = wait_for(lambda: self.pid(name), f"a {name} to kill")
         os.kill(killed, signal.SIGKILL)
         wait_for(lambda: self.pid(name) not in (0, killed), f"a new {name}")
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
-        """End it, gracefully unless told otherwise; its exit code."""
+        """Stop it, normally unless specified otherwise; returns its exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal_number)

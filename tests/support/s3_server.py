@@ -1,7 +1,7 @@
-"""An S3 server in a process of its own: moto's, on a free port of the loopback.
+"""An S3 server in its own process: moto's, on a free loopback port.
 
-Run as a program it serves until its standard input ends, and prints its port. One request at a time: moto looks whether
-an object is there (`If-None-Match: *`) and writes it in two steps, which S3 does in one.
+As a program it serves until its standard input ends, and prints its port. It handles one request at a time: for
+`If-None-Match: *` moto checks and writes an object in two steps, which is one step in S3.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class S3Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What AWS's clients read."""
+        """The environment for AWS's clients."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -35,14 +35,14 @@ class S3Server:
         }
 
     def requests(self) -> list[str]:
-        """What was asked so far: method, path, range."""
+        """The requests so far: method, path, range."""
         with urllib.request.urlopen(self.endpoint + REQUESTS) as answer:
             text: str = answer.read().decode()
         return text.splitlines()
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Meanwhile every request is answered by "503 Service Unavailable"."""
+        """Within the block every response is "503 Service Unavailable"."""
         urllib.request.urlopen(f"{self.endpoint}{AWAY}/now").close()
         try:
             yield
@@ -65,7 +65,7 @@ class S3Server:
 
 @contextmanager
 def s3_server(port: int = 0) -> Iterator[S3Server]:
-    """A running server, empty."""
+    """A running server without buckets."""
     with subprocess.Popen(
         [sys.executable, __file__, str(port)],
         stdin=subprocess.PIPE,

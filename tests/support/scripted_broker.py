@@ -1,4 +1,4 @@
-"""A broker of bytes, for what no real broker can be made to do at will."""
+"""A broker that sends given bytes, for behaviour that no real broker has on demand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def puback(*packet_ids: int) -> bytes:
 
 
 class Scripted:
-    """Listens on loopback; each connection of a gateway is taken with `accept`."""
+    """Listens on loopback; `accept` returns the next connection of a gateway."""
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[Connection] = asyncio.Queue()
@@ -51,7 +51,9 @@ class Scripted:
         self._waiting.put_nowait(connection)
 
     async def accept(self, connack: bytes = CONNACK, granted: bytes | None = b"\x01") -> Connection:
-        """The next connection, let in unless `connack` refuses it; subscribed as `granted` says (None: not at all)."""
+        """Accept the next connection, unless `connack` rejects it; subscribed as in `granted` (None:
+        not subscribed).
+        """
         async with asyncio.timeout(WITHIN_S):
             connection = await self._waiting.get()
         connection.connect = await connection.packet()
@@ -85,12 +87,12 @@ class Connection:
             return data + await self.reader.readexactly(found.stop - len(data))
 
     async def receive(self, expected: bytes) -> None:
-        """The next bytes must be these."""
+        """Check that these are the next bytes."""
         async with asyncio.timeout(WITHIN_S):
             assert await self.reader.readexactly(len(expected)) == expected
 
     async def rest(self) -> bytes:
-        """What comes until the gateway closes."""
+        """The bytes until the gateway closes."""
         async with asyncio.timeout(WITHIN_S):
             return await self.reader.read()
 

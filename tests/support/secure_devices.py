@@ -1,4 +1,4 @@
-"""A listener with TLS and a fake log on uvloop, as it runs in a gateway, and devices that speak bytes to it."""
+"""A listener with TLS and a fake log on uvloop, as in a gateway, and devices that send given bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WITHIN_S = 60.0
 
 
 def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """The test, run by uvloop."""
+    """Run the test on uvloop."""
 
     @functools.wraps(test)
     def run(*arguments: Any, **fixtures: Any) -> None:
@@ -38,7 +38,7 @@ def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 
 async def until(is_so: Callable[[], Any]) -> None:
-    """Poll; the test fails if it is not so in time."""
+    """Poll until the condition is true; fail the test if that takes too long."""
     end_s = time.monotonic() + WITHIN_S
     while not is_so():
         assert time.monotonic() < end_s, "not so within the time allowed"
@@ -46,7 +46,7 @@ async def until(is_so: Callable[[], Any]) -> None:
 
 
 def count(name: str, **labels: str) -> float:
-    """What a metric says."""
+    """The value of a metric."""
     return REGISTRY.get_sample_value(f"streamgauge_{name}", labels) or 0.0
 
 
@@ -58,7 +58,7 @@ class Device:
         self.writer = writer
 
     async def receive(self, expected: bytes) -> None:
-        """The next bytes must be these."""
+        """Check that these are the next bytes."""
         async with asyncio.timeout(WITHIN_S):
             assert await self.reader.readexactly(len(expected)) == expected
 
@@ -75,7 +75,7 @@ class Device:
 
     @property
     def certificate(self) -> bytes:
-        """What the listener has shown."""
+        """The certificate of the listener."""
         return self.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
@@ -85,7 +85,7 @@ class Device:
 
 
 class Listener:
-    """A gateway with TLS, its log, and the devices that a test connects to it."""
+    """A gateway with TLS, its log, and the devices that a test connects."""
 
     def __init__(self, gateway: Gateway, log: FakeAppender) -> None:
         self.gateway = gateway
@@ -95,7 +95,7 @@ class Listener:
 
     @property
     def messages(self) -> list[tuple[str, str, bytes]]:
-        """(account, MQTT topic, payload) of all that is durable."""
+        """(account, MQTT topic, payload) of all durable readings."""
         frames = [decode_frame(value) for _, value in self.log.appended]
         return [message for f in frames for message in zip(f.accounts, f.mqtt_topics, f.payloads, strict=True)]
 
@@ -114,7 +114,7 @@ class Listener:
     async def connack(
         self, context: ssl.SSLContext, *, username: str | None = None, password: bytes | None = None
     ) -> bytes:
-        """What a CONNECT of MQTT 5 is answered."""
+        """The response to a CONNECT of MQTT 5."""
         flags, payload = 0x02, b""
         if username is not None:
             flags, payload = flags | 0x80, payload + encode_text(username)
@@ -142,7 +142,7 @@ class Listener:
 
 @contextlib.asynccontextmanager
 async def listening(files: TlsFiles, **settings: Any) -> AsyncIterator[Listener]:
-    """A listener that runs as long as the context."""
+    """A listener that runs within the context."""
     log = FakeAppender()
     gateway = Gateway(ListenerSettings(port=0, stop_timeout_s=5, tls=files, **settings), log, stamps=host_stamps())
     await gateway.start()

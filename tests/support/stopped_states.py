@@ -1,9 +1,8 @@
-"""The states in which a stop may leave a folder: copies of it, before each step that changes the file system.
+"""The states in which a stop may leave a folder: copies before each step that changes the file system.
 
-Python's audit events tell of each file that is opened to be written, renamed, linked or removed, before it is. What
-native code writes meanwhile is seen at the next one: where several new files of the magnetic tier came at once, the
-states between are made from them in the order in which they were written. `make soak` copies every state, the other
-lanes one in so many, spread over all.
+Python's audit events report each file before it is opened for writing, renamed, linked or removed. Changes by native
+code are seen at the next event: if several files of the magnetic tier are new, the states between are created from them
+in the order of writing. `make soak` copies every state, the other lanes one in several, spread over all.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Signature = dict[str, tuple[int, int]]
 
 @dataclass
 class State:
-    """A copy of the folder, and what was true when it was taken."""
+    """A copy of the folder, and the facts at that time."""
 
     folder: Path
     note: object
@@ -45,7 +44,7 @@ class State:
 
 @dataclass
 class StoppedStates:
-    """Takes copies of `watched` into `copies` while it is `watching`."""
+    """Copies `watched` to `copies` while it is `watching`."""
 
     watched: Path
     copies: Path
@@ -70,7 +69,7 @@ class StoppedStates:
             _watchers.remove(self)
 
     def know(self) -> None:
-        """What is there now was there before anything that is watched."""
+        """Take the present state as the one before everything that is watched."""
         self._last = _signature(self.watched)
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
@@ -93,7 +92,7 @@ class StoppedStates:
             self._is_on = True
 
     def _between(self, found: Signature) -> None:
-        """The new files of the magnetic tier one by one, and each half written."""
+        """Copy the new files of the magnetic tier one by one, and each half-written."""
         new = sorted(
             (name for name in found if name not in self._last and "magnetic" in name and not name.endswith("/")),
             key=lambda name: found[name][1],
@@ -109,7 +108,7 @@ class StoppedStates:
                 self._copy(f"{name} written", without=later)
 
     def _copy(self, what: str, without: list[str] | None = None) -> Path | None:
-        """The copy, if it is this state's turn."""
+        """Make the copy, if this state is selected."""
         self.seen += 1
         if self.seen % self.one_in:
             return None

@@ -1,4 +1,4 @@
-"""A process that stands still: SIGSTOP alone is a wish, on a busy machine its threads may run on for a while."""
+"""Suspends a process reliably: after SIGSTOP alone its threads may run on for a while on a busy machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENDED = "ZX"
 
 
 def stand_still(pid: int) -> None:
-    """SIGSTOP, and wait until each thread of the process has stopped; SIGCONT lets it go on."""
+    """SIGSTOP, and wait until each thread of the process has stopped; continues it with SIGCONT at the end."""
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: _stands_still(pid), f"process {pid} stands still", every_s=0.001)
 
@@ -23,12 +23,12 @@ def _stands_still(pid: int) -> bool:
 
 
 def _states(pid: int) -> list[str]:
-    """A letter for each thread: proc_pid_stat(5)."""
+    """The state letter of each thread: proc_pid_stat(5)."""
     states = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
             line = (task / "stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
+            continue  # it has just ended
         states.append(line.rpartition(")")[2].split()[0])
     return states

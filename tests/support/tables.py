@@ -1,4 +1,4 @@
-"""What tests do with a table that nobody else may: look inside, and have done what upkeep would do in its time."""
+"""For tests only: access to the internals of a table, and operations that upkeep would run later."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def inside(table: Table) -> Core:
 
 
 def evict_sealed(tables: Sequence[Table]) -> int:
-    """Drop every sealed chunk; how many went."""
+    """Evict every sealed chunk; returns their number."""
     return MemoryRoom(lambda: 1 << 40, 0).make(tables)
 
 
 def remember_little(table: Table) -> None:
-    """Have it know only the last two rows of a series without a look-up."""
+    """Make it remember only the last two rows of each series."""
     core = inside(table)
     if core.state.depth != 2:
         known = core.state.last_ns[: len(core.index)].copy()
@@ -31,10 +31,10 @@ def remember_little(table: Table) -> None:
 
 
 def save_pending_rows(store: PartitionStore) -> None:
-    """Save what all its tables have beyond their magnetic tiers."""
+    """Save the rows of all tables beyond their magnetic tiers as pending rows."""
     store._upkeep._save_pending_rows()
 
 
 def attempt(store: PartitionStore, table: Table, work: Callable[[], object]) -> None:
-    """Have `work` done on the table's files as upkeep would."""
+    """Run `work` on the table's files as upkeep would."""
     store._upkeep._attempt(table, work)

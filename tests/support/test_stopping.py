@@ -1,4 +1,4 @@
-"""A process told to stand still does nothing more from the moment the call is back."""
+"""A suspended process does nothing from the moment the call has returned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.processes
 
-# Each thread counts in a file of its own, until it is killed.
+# Each thread counts in its own file, until it is killed.
 COUNTING = """
 import sys, threading, pathlib
 

@@ -1,4 +1,4 @@
-"""Waiting with a deadline for what other processes do."""
+"""Waiting with a deadline for other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, *, timeout_s: float = 60.0, every_s: float = 0.05) -> T:
-    """The first truthy answer of `condition`. Raises AssertionError saying `what` did not come, and the last answer."""
+    """The first truthy result of `condition`. Raises AssertionError with `what` and the last result."""
     deadline = time.monotonic() + timeout_s
     while True:
         answer = condition()

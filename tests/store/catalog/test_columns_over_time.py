@@ -1,4 +1,4 @@
-"""A name has one meaning: what was stored in another type, role or unit is read in the present one."""
+"""A name has one meaning: values that were stored in another type, role or unit are read in the present one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -25,7 +25,7 @@ Opener = Callable[..., LoneStore]
 
 
 class Bench:
-    """One store, its log, and what it is configured with."""
+    """One store with its log and its configuration."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,13 +43,13 @@ class Bench:
         )
 
     def restart(self, **settings: Any) -> None:
-        """End gracefully, and start with another configuration."""
+        """Stop normally, and start with another configuration."""
         self.store.flush()
         self.store.close()
         self.store = self._opened(settings)
 
     def send(self, *rows: Row, by_version: bool = False) -> list[int]:
-        """One frame."""
+        """Apply one frame."""
         self.offset += 1
         batch = batch_of(
             self.store.registry.of(TABLE), PARTITION, [self.offset] * len(rows), rows, by_version=by_version
@@ -59,12 +59,12 @@ class Bench:
         return outcomes
 
     def retype(self, measure: str, kind: MeasureType) -> None:
-        """As an operator asks for it, and upkeep takes it in."""
+        """An operator changes the type, and upkeep applies the change."""
         retype(self.store, TABLE, measure, kind)
         self.store.take_in_changes()
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
-        """The rows of the answer."""
+        """The rows of the result."""
         found = query(self.store, TABLE.account, text, now_ns=T0 + 100)
         return list(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
 
@@ -73,7 +73,7 @@ class Bench:
         return [(str(name), str(kind)) for name, kind, _ in self.sql('DESCRIBE "d"."t"')]
 
     def everywhere(self, text: str) -> list[tuple[object, ...]]:
-        """The answer, which is the same whichever tier has the rows, merged or not, and in another process."""
+        """The result, which must be the same for rows in each tier, merged or not, and in another process."""
         answers = [self.sql(text)]
         self.store.flush()
         used = self.store.tables.to_read(TABLE)
@@ -104,7 +104,7 @@ def row(place: int, sensor: str = "a", **values: Any) -> Row:
 
 
 def test_the_configured_type_wins_and_older_values_are_cast(bench: Bench) -> None:
-    """What is none of the new type is readable under the sibling name."""
+    """Values that are not valid in the new type are read under the sibling name."""
     bench.send(row(0, t="unavailable"), row(1, t="20.5"), row(2, t=" -1e1 "), row(3, t="nan"))
 
     bench.restart(types={"t": MeasureType.DOUBLE})
@@ -138,7 +138,7 @@ def test_it_is_told_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_the_normaliser_may_still_send_the_old_type_and_nothing_is_lost(bench: Bench) -> None:
-    """Its batches may be on their way, or come again from the log after a kill."""
+    """Batches may be in the pipeline, or be read again from the log after a kill."""
     bench.send(row(0, t="1"))
     retyped = bench.store.registry.of(TABLE).retyped
 
@@ -195,7 +195,7 @@ def test_a_value_is_cast_exactly_or_left(
 
 
 def test_a_device_that_sends_another_type_harms_nobody(bench: Bench) -> None:
-    """Not what was there, and not its own value; a client of WriteRecords is told."""
+    """Neither the previous value nor its own; a client of WriteRecords gets an error."""
     bench.send(row(0, t=1.5))
 
     assert bench.send(row(1, t="2"), row(2, t="off")) == [Outcome.NEW, Outcome.NEW]
@@ -221,7 +221,7 @@ def test_measures_of_text_are_open_until_somebody_decides(bench: Bench) -> None:
 
     after = bench.store.open_texts(TABLE)
     bench.restart(types={"open": MeasureType.VARCHAR})
-    assert before == after == ["open", "decided_text"]  # the last as a name that texts are read under
+    assert before == after == ["open", "decided_text"]  # the last is a name under which texts are read
     assert bench.store.open_texts(TABLE) == ["decided_text"]
 
 
@@ -316,7 +316,7 @@ def test_a_dimension_that_becomes_a_measure_is_one_in_older_rows_too(bench: Benc
 
 @pytest.mark.parametrize("dimension_first", [True, False])
 def test_a_dimension_and_a_measure_that_meet_are_told_apart(bench: Bench, dimension_first: bool) -> None:
-    """A client of WriteRecords brings a dimension, devices a measure of its name: the dimension has it."""
+    """A client of WriteRecords adds a dimension, devices a measure of its name: the dimension has the name."""
     record = Row((("line", "L1"),), T0, (("v", 1.0),))
     device = Row((("s", "a"),), T0 + 1, (("line", 5.0), ("v", 2.0)))
     for one in (record, device) if dimension_first else (device, record):
@@ -372,7 +372,7 @@ def test_values_of_a_unit_from_which_there_is_no_way_are_told_apart(bench: Bench
 
 
 def test_rows_that_come_again_from_the_log_have_the_unit_they_came_in(bench: Bench) -> None:
-    """Though a kill has taken them: what came before the start with a new unit is in the one of before."""
+    """Also after a kill: records from before the start with a new unit are in the old unit."""
     bench.restart(units={"t": "celsius"})
     bench.send(row(0, t=20.0))
     bench.store.close()
@@ -386,7 +386,7 @@ def test_rows_that_come_again_from_the_log_have_the_unit_they_came_in(bench: Ben
 
 
 def test_rows_of_which_nobody_knows_when_they_came_have_the_unit_they_are_read_in(bench: Bench) -> None:
-    """What is not stored yet, where no place in the log is told, is as the configuration of now has it."""
+    """If no offset is given, records that are not stored yet have the unit of the present configuration."""
     bench.restart(units={"t": "celsius"})
     bench.send(row(0, t=20.0))
     bench.restart(units={"t": "celsius"})
@@ -444,7 +444,7 @@ def test_zones_have_their_rows_whatever_their_dimensions_have_become(bench: Benc
 
 
 def test_a_late_repeat_of_a_row_of_before_is_the_same_row(bench: Bench) -> None:
-    """Looked up in either tier, a value is what readers are given."""
+    """A value that is looked up in either tier is the one that readers see."""
     bench.send(row(0, t="20"), row(9, t="x"))
     bench.restart(types={"t": MeasureType.DOUBLE})
 
@@ -454,7 +454,7 @@ def test_a_late_repeat_of_a_row_of_before_is_the_same_row(bench: Bench) -> None:
 
 
 def test_a_type_that_was_asked_for_is_known_as_such_after_a_restart(bench: Bench) -> None:
-    """Also where the measure has it already: then nobody changes it by another value."""
+    """Also if the measure has the value already: then no other value changes it."""
     bench.send(row(0, t="x", u="y"))
 
     bench.retype("t", MeasureType.VARCHAR)

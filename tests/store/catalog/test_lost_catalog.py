@@ -1,4 +1,4 @@
-"""A catalog that is lost is refused in clear words; one that never was is not missed."""
+"""A lost catalog is refused with a clear message; a catalog that never existed is not missed."""
 
 import shutil
 from datetime import timedelta
@@ -29,7 +29,7 @@ def write(store: LoneStore) -> None:
 
 
 def test_a_store_that_had_no_table_yet_goes_on(tmp_path: Path) -> None:
-    """All that came were dead letters: the low watermark passed them, and no table came to be."""
+    """All messages were dead letters: the low watermark passed them, and no table was created."""
     store = opened(tmp_path)
     store.advance(PARTITION, 41)
     store.flush()

@@ -1,4 +1,4 @@
-"""The zone of a row is its column `zone_name`, the same in both tiers, for every table that has zones, and no other."""
+"""The zone of a row is its column `zone_name`, the same in both tiers, for exactly the tables with zones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The fixtures of these tests; what they are made of is in `timestream_service`."""
+"""The fixtures of these tests; their classes are in `timestream_service`."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ def table(service: Service) -> Service:
 
 @pytest.fixture
 def url(service: Service) -> Iterator[str]:
-    """Where the service listens."""
+    """The address of the service."""
     loop = asyncio.new_event_loop()
     looper = threading.Thread(target=loop.run_forever)
     looper.start()

@@ -1,4 +1,4 @@
-"""boto3's unmodified clients, given only `endpoint_url`, do what they do against the real service."""
+"""boto3's unmodified clients, given only `endpoint_url`, work as with the real service."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A name that a configuration may give can be written through the endpoint too, and the other way round."""
+"""The endpoint and the configuration accept the same names."""
 
 from collections.abc import Callable
 

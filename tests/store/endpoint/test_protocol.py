@@ -1,4 +1,4 @@
-"""The door itself: targets, bodies, shapes, headers, addresses, and pages."""
+"""The protocol of the endpoint: targets, bodies, shapes, headers, addresses, and pages."""
 
 import asyncio
 import re

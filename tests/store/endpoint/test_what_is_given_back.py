@@ -1,4 +1,4 @@
-"""What clients say of databases and tables is given back to them, also after a restart; ARNs are as AWS has them."""
+"""Values that clients give to databases and tables are returned, also after a restart; ARNs have AWS's form."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_an_arn_reads_back_for_its_account_alone() -> None:
 
 
 def made_of(write: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A database with key and tags and a table with tags and a place for what is rejected."""
+    """A database with key and tags, and a table with tags and a location for rejected records."""
     database = write.create_database(DatabaseName="db", KmsKeyId=KEY, Tags=TAGS)["Database"]
     table = write.create_table(
         DatabaseName="db",

@@ -1,4 +1,4 @@
-"""What a WriteRecords request is in the log comes out of it as it went in."""
+"""A WriteRecords request is the same after it was encoded for the log."""
 
 import msgspec
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""WriteRecords: what is refused whole, what is rejected by record, and what is stored."""
+"""WriteRecords: requests that fail as a whole, records that are rejected, and records that are stored."""
 
 from collections.abc import Sequence
 from typing import Any

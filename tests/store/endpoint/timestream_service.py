@@ -1,4 +1,4 @@
-"""A Timestream endpoint over a store of its own, and a writer that applies at once."""
+"""A Timestream endpoint with its own store, and a writer that applies at once."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class Clock:
 
 @dataclass
 class DirectWriter:
-    """Applies a request to the store, as the stream would; `failure` is raised instead where there is one."""
+    """Applies a request to the store, as the stream would; raises `failure` instead, if it is set."""
 
     store: LoneStore
     clock: Clock
@@ -48,7 +48,7 @@ class DirectWriter:
 
 @dataclass
 class Service:
-    """The endpoint and what it stands on."""
+    """The endpoint and its parts."""
 
     store: LoneStore
     clock: Clock
@@ -62,23 +62,23 @@ class Service:
         return answer.status, json.loads(answer.body)
 
     def ok(self, operation: str, **request: Any) -> dict[str, Any]:
-        """The body of a call that succeeds."""
+        """The body of a successful call."""
         status, body = self.call(operation, request)
         assert status == 200, body
         return body
 
     def error(self, operation: str, **request: Any) -> tuple[int, str, str]:
-        """Status, name and message of a call that fails."""
+        """Status, name and message of a failed call."""
         status, body = self.call(operation, request)
         return status, body["__type"].partition("#")[2], body["message"]
 
 
 class Refused(Exception):
-    """What the test's writer raises to say "not now"."""
+    """The test writer's error for overload."""
 
 
 def client(service_name: str, url: str) -> Any:
-    """A boto3 client of this service with nothing of ours but the URL."""
+    """A boto3 client of this service, configured only with the URL."""
     return boto3.client(
         service_name,
         endpoint_url=url,

@@ -1,4 +1,4 @@
-"""A query ends when its time is over or it is cancelled, whatever DuckDB is doing then."""
+"""A query ends after its timeout or when it is cancelled, in every phase of DuckDB's work."""
 
 import contextlib
 import threading
@@ -71,7 +71,7 @@ def test_a_timeout_is_obeyed_also_before_execution_and_while_rows_are_made(
 
 @pytest.mark.parametrize("sql", [ENDLESS, MAKES_ROWS])
 def test_a_query_that_is_cancelled_by_another_thread_ends(cursor: Cursor, sql: str) -> None:
-    """And says so, not that its time was over."""
+    """The error says that it was cancelled, not that it timed out."""
     stop = Interruption(timeout_s=600)
     other = threading.Timer(0.05, stop.stop, [StopReason.CANCELLED])
     other.start()

@@ -1,4 +1,4 @@
-"""Work ends when it is told to, in loops of Python and in waits too; work that nobody may end is let be."""
+"""Interrupted work ends, also in Python loops and while it waits; other work is not affected."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""RAM in few chunks: many sealed ones become one, without a row more or less, and a query reads those of its times."""
+"""Many sealed chunks are merged into one without loss, and a query reads only chunks with its times."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -36,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoneStore
 
 
 def fill(store: LoneStore, chunks: int) -> Table:
-    """Sealed chunks, one after the other in time, each of a frame; every third with a measure of its own."""
+    """Sealed chunks in order of time, each with one frame; every third has an additional measure."""
     for offset in range(chunks):
         measures = (("v", float(offset)), *([(f"only {offset}", True)] if offset % 3 == 0 else []))
         rows = [Row((("s", str(n)),), T0 + offset * 1_000, measures) for n in range(ROWS)]

@@ -1,4 +1,4 @@
-"""A lock is one process's, and tells whose."""
+"""One process has a lock, and the lock names the process."""
 
 from __future__ import annotations
 

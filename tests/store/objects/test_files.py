@@ -1,4 +1,4 @@
-"""Files replaced so that a crash leaves the old content or the new."""
+"""Files are replaced so that a crash leaves the old or the new content."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Both kinds of object storage keep the same laws."""
+"""Both kinds of object storage satisfy the same laws."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_two_roots_do_not_see_each_other(url: str) -> None:
 
 
 def test_of_many_that_create_one_object_one_is_told_so(objects: Objects, url: str) -> None:
-    """The lock of everything that several workers agree on."""
+    """Workers use this to agree on a shared state."""
     handles = [objects, open_objects(url)]
     with ThreadPoolExecutor(8) as pool:
         for round_ in range(5):
@@ -96,7 +96,7 @@ def test_of_many_that_create_one_object_one_is_told_so(objects: Objects, url: st
 
 
 def test_a_reader_never_sees_half_an_object(objects: Objects, url: str) -> None:
-    """Old or new, whole."""
+    """The old or the new object, complete."""
     size = 200_000
     objects.put("x", b"a" * size)
     done = threading.Event()
@@ -131,7 +131,7 @@ def test_a_path_that_names_no_object_is_refused(objects: Objects, path: str) -> 
 
 @pytest.mark.processes
 def test_what_a_process_wrote_when_it_was_killed_is_whole_or_absent(tmp_path: Path) -> None:
-    """Also the next process lists, and creates, as if it had never been."""
+    """The next process also lists and creates objects as if it had never existed."""
     program = (
         "import sys; from store.objects.objects import open_objects; objects = open_objects(sys.argv[1])\n"
         "print('up', flush=True)\n"

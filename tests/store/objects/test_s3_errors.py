@@ -1,4 +1,4 @@
-"""What a bucket answers becomes one of two errors, whichever client is told: the operator's, or one that may pass."""
+"""Errors of a bucket become one of two errors for each client: one for the operator, or a temporary one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ REFUSALS = [
     ("SignatureDoesNotMatch", 403),
     ("NoSuchBucket", 404),
     ("MethodNotAllowed", 405),
-    ("PermanentRedirect", 301),  # another region's bucket
+    ("PermanentRedirect", 301),  # the bucket of another region
 ]
 PASSING = [("SlowDown", 503), ("InternalError", 500)]
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers whatever is asked with one error of S3."""
+    """Responds to every request with one S3 error."""
 
     code, status = "AccessDenied", 403
 
@@ -48,7 +48,7 @@ class Answering(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815  # names of http.server
 
     def log_message(self, *_: object) -> None:
-        """Not to standard error."""
+        """Do not log to standard error."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bins begin where people's days and weeks do, checked against zoneinfo, instant by instant."""
+"""Bins begin at the start of local days and weeks, checked with zoneinfo for every instant."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,7 +26,7 @@ def ns(text: str) -> int:
 
 
 def start_ns(bins: Bins, time_ns: int, from_ns: int, to_ns: int) -> int:
-    """The start of the bin of one time, as DuckDB finds it."""
+    """The start of the bin of a time, as DuckDB computes it."""
     sql = bins.sql("CAST(? AS BIGINT)", from_ns, to_ns)
     found = duckdb.execute(f"SELECT {sql}", [time_ns] * sql.count("?")).fetchone()
     assert found is not None

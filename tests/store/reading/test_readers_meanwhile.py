@@ -1,4 +1,4 @@
-"""Readers beside a writer and upkeep: a count never falls, and never passes what was applied."""
+"""For readers during writes and upkeep, a count never falls, and is never more than the number of applied rows."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ FRAMES = times(300)
 
 
 def frame(store: LoneStore, offset: int) -> RecordBatch:
-    """Fifty new rows, a tenth of them late, and ten that replace the values of rows before."""
+    """Fifty new rows, of which a tenth are late, and ten that replace values of earlier rows."""
     index = store.registry.of(TABLE)
     ids = [index.id_of(SeriesKey((("s", str(i)),), "m")) for i in range(SERIES)]
     time_ns = [T0 + offset * 1_000_000_000 - (3_500_000_000 if i % 10 == 0 else 0) for i in range(SERIES)]

@@ -1,4 +1,4 @@
-"""Zone averages are what one computes by hand from the rows."""
+"""Zone averages equal those computed by hand from the rows."""
 
 import math
 import random
@@ -21,7 +21,7 @@ TABLE = TableId("acme", "farm", "readings")
 
 
 class Farm:
-    """A store with one table, and the rows in it."""
+    """A store with one table, and its rows."""
 
     def __init__(self, folder: Path, zone: str | None) -> None:
         templates = {("farm", "readings"): TableSettings(from_config=True, zone=zone)}
@@ -42,7 +42,7 @@ class Farm:
 
 
 def members(index: SeriesIndex, zones: list[str]) -> dict[str, list[int]]:
-    """The series of each zone, as who asks for averages has them."""
+    """The series of each zone, as callers of averages pass them."""
     return {
         zone: [series for series, own_partition in enumerate(index.zones) if own_partition == zone] for zone in zones
     }

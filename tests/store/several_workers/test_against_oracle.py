@@ -1,4 +1,4 @@
-"""Whatever is written, moved, lost, repeated, flushed, merged, evicted: every worker finds the rows of the oracle."""
+"""After any writes, moves, losses, repeats, flushes, merges and evictions, all workers have the oracle's rows."""
 
 import functools
 import shutil
@@ -28,7 +28,9 @@ _dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), (
 _values = st.one_of(
     st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
     st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
-    st.sampled_from([(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]),  # parts of one moment
+    st.sampled_from(
+        [(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]
+    ),  # values of one moment in several records
 )
 _rows = st.builds(
     Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
@@ -41,7 +43,7 @@ _others = st.sampled_from([("wake",), ("compact",), ("clean",), ("maintain",), (
 
 
 class Workers(Bench):
-    """What may happen to them."""
+    """Workers, and the steps that change their state."""
 
     def rows(self, rows: list[Row], by_version: bool) -> None:
         for store in self.owners.values():
@@ -52,7 +54,7 @@ class Workers(Bench):
         )
 
     def move(self, partition: int, worker: int) -> None:
-        """The owner gives the stream to a worker in good order."""
+        """The owner hands the partition over to a worker in an orderly way."""
         name = PARTITIONS[partition]
         store = self.owners[name]
         store.flush()
@@ -60,19 +62,19 @@ class Workers(Bench):
         self.take(name, worker)
 
     def die(self, partition: int, worker: int) -> None:
-        """The owner is gone without a word."""
+        """The owner ends without saving anything."""
         name = PARTITIONS[partition]
         self.workers[self.worker_of[name]].revoke(self.owners[name])
         self.take(name, worker)
 
     def doze(self, partition: int, worker: int) -> None:
-        """The owner sleeps, and another takes its partition."""
+        """The owner pauses, and another worker takes its partition."""
         name = PARTITIONS[partition]
         self.zombies.append(self.owners[name])
         self.take(name, worker)
 
     def wake(self) -> None:
-        """Those that slept go on as if nothing had happened."""
+        """Paused owners continue as if nothing had happened."""
         for store in self.zombies:
             store.flush()
         self.settle()
@@ -134,8 +136,10 @@ ALL_COLUMNS = Row(
 def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
     is_fresh: bool, are_many_tables: bool, operations: list[tuple[Any, ...]]
 ) -> None:
-    """Whether a query looks for the newest version each time, or only where the one it knows does not do; whether
-    owners commit what they have or save it in a checkpoint, as if there were many tables.
+    """The steps depend on two settings: how versions are read, and how rows become durable.
+
+    Queries look for the newest version each time, or only if the known one is outdated; owners commit their rows, or
+    save them as pending rows as if there were many tables.
     """
     folder = Path(tempfile.mkdtemp(prefix="streamgauge-shared-"))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""SQL and averages ask a worker that owns none of the rows, or all of them, and the answers are the same."""
+"""SQL and averages have the same results on a worker that owns none of the rows and on one that owns all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from store.testing import Row
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A worker's store as queries see it: `store.reading.reader.Reader`."""
+    """A worker's store, with the interface that queries use: `store.reading.reader.Reader`."""
 
     bench: Bench
     worker: int

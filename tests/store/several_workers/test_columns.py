@@ -1,4 +1,4 @@
-"""What is decided about columns on one worker holds on all of them, and whoever takes a partition."""
+"""A decision about columns on one worker applies on all workers, and after a partition has moved."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ SENSORS = [
 
 @dataclass
 class WorkerReader:
-    """A worker, as HTTP asks it."""
+    """A worker, with the requests of the HTTP API."""
 
     bench: Bench
     worker: int
 
     @property
     def catalog(self) -> Catalog:
-        """Of all workers."""
+        """The catalog of all workers."""
         return self.bench.workers[self.worker].catalog
 
     def take_in_changes(self) -> None:
-        """On this worker."""
+        """The open tables of this worker."""
         for store in self.bench.workers[self.worker].stores():
             store.take_in_changes()
 
     def snapshot(self, account: str) -> Snapshot:
-        """Over all workers."""
+        """A query over all workers."""
         return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
 
 
@@ -94,7 +94,7 @@ def test_a_measure_is_retyped_for_all_workers(bench: Bench) -> None:
 
 
 def test_workers_take_up_a_new_unit_one_after_the_other(bench: Bench) -> None:
-    """Until its owner has the new configuration, what comes in a partition is in the old unit, and is known as that."""
+    """Until its owner has the new configuration, rows of a partition have the old unit, and are known to have it."""
     for partition in range(3):
         write(bench, partition, partition, v=20.0)
     bench.start_worker(configured({"v": "fahrenheit"}))

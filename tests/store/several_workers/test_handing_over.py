@@ -1,4 +1,4 @@
-"""Partitions change hands, in good order or not: nothing is lost or counted twice, and who slept does no harm."""
+"""When partitions move, in an orderly way or not, no row is lost or counted twice, and a former owner does no harm."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_successor_counts_late_repeated_and_corrected_rows_once(bench: Bench) 
     bench.write([row(50), row(5), row(20, 2.0), row(50, 3.0)])
     old = bench.worker_of[PARTITION]
 
-    bench.workers[old].revoke(bench.owners[PARTITION])  # unflushed, as at a death
+    bench.workers[old].revoke(bench.owners[PARTITION])  # without a flush, as after a crash
     bench.take(PARTITION, 1 - old)
     bench.write([row(5), row(20, 2.0), row(50, 3.0), row(30, 4.0)])
 
@@ -114,9 +114,9 @@ def test_a_sleeper_that_commits_first_is_not_counted_beside_its_successor(bench:
 def test_of_many_tables_rows_are_saved_together_for_the_successor(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Six tables wait in each of two partitions of a worker: together they are many."""
+    """Six tables have unflushed rows in each of two partitions of a worker: together they are many tables."""
     monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 9)
-    monkeypatch.setattr(upkeep, "COMMIT_EVERY_NS", 10_000_000_000)  # no table's turn comes
+    monkeypatch.setattr(upkeep, "COMMIT_EVERY_NS", 10_000_000_000)  # no table is committed in turn
     partitions = [partition for partition in PARTITIONS if bench.worker_of[partition] == 0]
     sensors = [
         next(s for s in map(str, range(99)) if partition_of(row(0, sensor=s)) == partition) for partition in partitions
@@ -134,18 +134,18 @@ def test_of_many_tables_rows_are_saved_together_for_the_successor(
     assert not list((tmp_path / "magnetic").rglob("*.parquet"))
     assert [bench.owners[partition].low_watermark(partition) for partition in partitions] == [6, 6]
     for partition in partitions:
-        bench.workers[0].revoke(bench.owners[partition])  # unflushed, as at a death
+        bench.workers[0].revoke(bench.owners[partition])  # without a flush, as after a crash
         bench.take(partition, 1)
         assert bench.owners[partition].replay_from(partition) == 6
     for table in tables:
         assert bench.found(0, table) == bench.found(1, table) == bench.expected(table) != []
-        bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)  # sent again
+        bench.write([row(0, sensor=sensor) for sensor in sensors], table=table)  # repeated
         bench.write([row(1, 2.0, sensor) for sensor in sensors], table=table)
         assert bench.found(0, table) == bench.expected(table)
 
 
 def test_a_replay_that_is_saved_midway_stores_nothing_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows whose time is their arrival are not looked up: none that the pending rows gave back may be applied again."""
+    """Rows whose time is their arrival are not looked up, so rows from the pending rows must not be applied again."""
 
     def stamped(*arguments: Any, **options: Any) -> RecordBatch:
         batch = batch_of(*arguments, **options)
@@ -156,7 +156,7 @@ def test_a_replay_that_is_saved_midway_stores_nothing_twice(bench: Bench, monkey
     for number in range(4):
         bench.write([row(number)])
     worker, owner = bench.workers[bench.worker_of[PARTITION]], bench.owners[PARTITION]
-    with monkeypatch.context() as killed:  # once the rows are saved, before the low watermark is
+    with monkeypatch.context() as killed:  # after the rows are saved, and before the low watermark is
         killed.setattr(Upkeep, "save_positions", lambda _: None)
         owner.flush()
     worker.revoke(owner)
@@ -301,7 +301,7 @@ def test_a_merge_keeps_the_columns_that_another_worker_has_brought(
     bench.each(lambda store: store.flush())
     bench.write([row(3, sensor=sensors[0])])
     merging = bench.owners[PARTITIONS[0]]
-    merging.flush()  # which makes it know all files
+    merging.flush()  # so that it knows all files
     table = merging.opened(TABLE)
     assert table is not None
 

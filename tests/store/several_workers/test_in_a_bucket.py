@@ -1,4 +1,4 @@
-"""What holds for workers that share a folder holds for workers that share a bucket."""
+"""Workers that share a bucket satisfy the same laws as workers that share a folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Workers are processes: they write at once, and are killed at any moment."""
+"""Workers in several processes write at the same time, and are killed at any moment."""
 
 from __future__ import annotations
 

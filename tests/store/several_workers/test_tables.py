@@ -1,4 +1,4 @@
-"""Databases and tables are made and deleted by any worker, at any time, for all of them."""
+"""Any worker can create and delete databases and tables at any time, for all workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MADE = TableId("farm", "d", "made")
 
 @pytest.fixture(params=["commits", "checkpoint"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """Rows are made durable by a commit of each table, or in the pending rows of each partition."""
+    """Rows become durable by a commit of each table, or in the pending rows of each partition."""
     monkeypatch.setattr(versions, "REFRESH_EVERY_S", 0.0)
     if request.param == "checkpoint":
         monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 0)
@@ -119,7 +119,7 @@ def test_rows_of_a_deleted_table_do_not_come_back_with_the_log(bench: Bench) -> 
 
 
 def test_a_record_that_met_the_deleted_table_is_in_the_one_made_anew(bench: Bench) -> None:
-    """A store hears of a deletion within a second; what it applied meanwhile it reads again."""
+    """A store learns of a deletion within a second; rows that it applied in the meantime are read again."""
     bench.workers[0].catalog.create_table(MADE, TableSettings())
     bench.write([row(0), row(10)], table=MADE)
     catalog = other_worker(bench).catalog
@@ -191,7 +191,7 @@ def test_old_versions_of_the_catalog_go_and_who_knows_only_those_is_not_believed
     for number in range(8):
         busy.create_database("farm", f"d{number}")
     assert len(objects.list(layout.CATALOG)) == 3
-    monkeypatch.setattr(stale._versions, "has_newer", lambda: False)  # it looked before, and slept
+    monkeypatch.setattr(stale._versions, "has_newer", lambda: False)  # it looked before, and was paused since
 
     assert not stale._versions.save(b"{}")
 

@@ -1,4 +1,4 @@
-"""Records, upkeep, moves and queries of several workers go on at once, and no query misses a row or has one twice."""
+"""During writes, upkeep, moves and queries of several workers, no query misses a row or has one twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRAMES = 60
 
 
 class Busy:
-    """A bench whose stores are used by several threads; each partition's store is replaced under its own lock."""
+    """A bench whose stores several threads use; each partition's store is replaced under its own lock."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench

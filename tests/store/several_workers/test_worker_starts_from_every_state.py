@@ -1,4 +1,4 @@
-"""However far workers that share a magnetic tier have come when they are killed, they start again and have all rows."""
+"""Workers that share a magnetic tier start with all rows after a kill in any state."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A worker with one partition, as a program: `worker_process.py MAGNETIC PARTITION LAST`.
 
-Reads the frames of the partition, each made from its offset, from where its store wants them up to LAST; flushes now
-and then, and merges whatever there is to merge. Prints the offset of each frame once it is applied.
+Reads the frames of the partition, each computed from its offset, from the offset that its store requests up to LAST;
+flushes and merges from time to time. Prints the offset of each frame after it is applied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.tables import attempt
 
 
 def frame(partition: str, offset: int) -> list[Row]:
-    """New rows, one that was there, and one that corrects another; a column comes in the middle."""
+    """New rows, a repeated one, and one that corrects another; a later frame adds a column."""
     sensors = [sensor for sensor in map(str, range(60)) if partition_of(_row(sensor, 0, 0.0)) == partition][:4]
     rows = [_row(sensor, offset * 10, float(offset)) for sensor in sensors]
     if offset:
@@ -42,7 +42,7 @@ def feed(store: PartitionStore, partition: str, offset: int) -> None:
 
 
 def merge(store: PartitionStore) -> None:
-    """Put each date's files together, whoever else does so."""
+    """Merge the files of each date, at the same time as other workers."""
     for table in store.all_tables():
         attempt(store, table, table.refresh)
         files = table.files()
@@ -51,7 +51,7 @@ def merge(store: PartitionStore) -> None:
 
 
 def main(magnetic: str, partition: str, last: int) -> None:
-    """Until LAST is applied and flushed."""
+    """Run until LAST is applied and flushed."""
     upkeep.LOOK_EVERY_NS = 0
     shared = Store.open(
         magnetic,

@@ -1,4 +1,4 @@
-"""Several workers in one process on one magnetic tier, the log they are fed from, and the oracle beside them."""
+"""Several workers in one process on one magnetic tier, with their log and the oracle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def partition_of(row: Row) -> str:
 
 
 class Bench:
-    """Workers by number; each partition is owned by one, and read by all."""
+    """Workers by number; each partition has one owner, and all workers read it."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Bench:
             self.take(partition, number % workers)
 
     def start_worker(self, templates: Mapping[tuple[str, str], TableSettings]) -> None:
-        """One more, which owns nothing yet."""
+        """Add a worker, which owns no partition yet."""
         self.workers.append(
             Store.open(
                 self._magnetic,
@@ -64,20 +64,20 @@ class Bench:
         )
 
     def hand_over(self, partition: str, worker: int) -> None:
-        """The owner saves and lets go, and `worker` takes the stream."""
+        """The owner saves its state and releases the partition, and `worker` takes it."""
         self.owners[partition].flush()
         self.workers[self.worker_of[partition]].revoke(self.owners[partition])
         self.take(partition, worker)
 
     def take(self, partition: str, worker: int) -> None:
-        """`worker` becomes the owner, and reads what is not durable again."""
+        """`worker` becomes the owner, and reads everything again that is not durable."""
         store = self.workers[worker].take(partition)
         self.owners[partition], self.worker_of[partition] = store, worker
         for offset in range(store.replay_from(partition) or 0, len(self.log[partition])):
             self.apply(partition, offset)
 
     def write(self, rows: Sequence[Row], by_version: bool = False, table: TableId = TABLE) -> None:
-        """One frame to each partition that these rows belong to."""
+        """Write one frame to each partition of these rows."""
         for partition in PARTITIONS:
             mine = [row for row in rows if partition_of(row) == partition]
             if mine:
@@ -90,7 +90,7 @@ class Bench:
                     assert outcome == other or row.time_ns < visible_from, (row, Outcome(outcome), other)
 
     def apply(self, partition: str, offset: int) -> list[int]:
-        """Give the owner one frame; one that was fenced is opened anew and given all that it lacks."""
+        """Apply one frame on the owner; if it is fenced, open its store again and apply everything that it lacks."""
         store = self.owners[partition]
         outcomes = self.feed(store, partition, offset)
         if store.is_fenced:
@@ -101,7 +101,7 @@ class Bench:
         table, rows, by_version = self.log[partition][offset]
         half = len(rows) // 2
         outcomes: list[int] = []
-        for part in (rows[:half], rows[half:]):  # a frame may come in several batches
+        for part in (rows[:half], rows[half:]):  # a frame may be split into several batches
             if part:
                 index = store.registry.of(table)
                 batch = batch_of(index, partition, [offset] * len(part), part, by_version=by_version)
@@ -110,29 +110,29 @@ class Bench:
         return outcomes
 
     def retake(self, partition: str) -> None:
-        """The owner lets go and takes the stream again."""
+        """The owner releases the partition and takes it again."""
         worker = self.worker_of[partition]
         self.workers[worker].revoke(self.owners[partition])
         self.take(partition, worker)
 
     def settle(self) -> None:
-        """Open anew who was fenced, as a worker does."""
+        """Open fenced stores again, as a worker does."""
         for partition, store in list(self.owners.items()):
             if store.is_fenced:
                 self.retake(partition)
 
     def each(self, work: Callable[[PartitionStore], object]) -> None:
-        """Do `work` on every owner's store."""
+        """Call `work` on every owner's store."""
         for store in list(self.owners.values()):
             work(store)
         self.settle()
 
     def gather_of(self, worker: int) -> Gather:
-        """What a query on `worker` gathers: its own rows where they are, the others' as over the wire."""
+        """The replies that a query on `worker` gathers: its own rows in place, those of others as they are sent."""
         return lambda request, pin: self._gather(worker, request, pin)
 
     def gather(self, request: TailRequest, _pin: Pin) -> list[TailReply | PinnedRows]:
-        """The same on a worker that has none."""
+        """The same on a worker that owns no partition."""
         return self._gather(-1, request, _pin)
 
     def _gather(self, worker: int, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
@@ -143,13 +143,13 @@ class Bench:
                 for partition, store in self.owners.items()
             ]
         except Behind:
-            self.settle()  # an owner may have found out just now
+            self.settle()  # an owner may have been fenced just now
             raise
 
     def found(
         self, worker: int, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None
     ) -> list[str]:
-        """What a query on `worker` finds."""
+        """The rows that a query on `worker` returns."""
         with self.workers[worker].snapshot(table.account, self.gather_of(worker)) as snapshot:
             columns = snapshot.schema(table.database, table.table).columns
             source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns)
@@ -166,19 +166,19 @@ class Bench:
         )
 
     def expected(self, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None) -> list[str]:
-        """What it must find."""
+        """The rows that it must return."""
         visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
         least = visible_from if from_ns is None else max(visible_from, from_ns)
         return plain(self.oracles[table].visible(least, to_ns))
 
     def check(self) -> None:
-        """Every worker finds the oracle's rows."""
+        """Check that every worker has the oracle's rows."""
         for worker in range(len(self.workers)):
             for from_ns, to_ns in ((None, None), (T0 + 1, T0 + 1_001)):
                 assert self.found(worker, TABLE, from_ns, to_ns) == self.expected(TABLE, from_ns, to_ns)
 
     def close(self) -> None:
-        """End all workers."""
+        """Close all workers."""
         for store in self.zombies:
             store.close()
         for worker in self.workers:
@@ -194,7 +194,7 @@ def plain(rows: object) -> list[str]:
 
 
 def shallow(store: PartitionStore, table: TableId = TABLE) -> None:
-    """Have the store remember only two rows of a series, so that look-ups are needed."""
+    """Make the store remember only two rows of a series, so that look-ups are needed."""
     used = store.opened(table)
     if used is not None:
         remember_little(used)

@@ -1,4 +1,4 @@
-"""The fixtures of these tests; what they are made of is in `sql_database`."""
+"""The fixtures of these tests; their classes are in `sql_database`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A store for all tests of a module, which write to it once and then ask."""
+    """A store for all tests of a module, which write once and then run queries."""
     database = Database(tmp_path_factory.mktemp("asked") / "store")
     yield database
     database.store.close()

@@ -1,4 +1,4 @@
-"""A store of its own for each test that asks, and a way to fill it and to ask it."""
+"""A store for each test of queries, with methods to write and to query."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ Rows = list[tuple[object, ...]]
 
 
 class Database:
-    """A store, one account, and the time it is there."""
+    """A store, an account, and the current time."""
 
     def __init__(self, folder: Path) -> None:
         self.now_ns = NOW_NS
@@ -24,7 +24,7 @@ class Database:
         self._offset = 0
 
     def write(self, database: str, table: str, records: Sequence[WriteRecord]) -> None:
-        """LoneStore these records, making the table if need be."""
+        """Store these records, creating the table if necessary."""
         catalog = self.store.catalog
         if database not in [info.name for info in catalog.databases(ACCOUNT)]:
             catalog.create_database(ACCOUNT, database)
@@ -41,10 +41,10 @@ class Database:
         return query(self.store, ACCOUNT, text, now_ns=self.now_ns, **options)  # type: ignore[arg-type]
 
     def rows(self, text: str) -> Rows:
-        """Its rows, as text."""
+        """The rows of the result, as text."""
         return list(self.ask(text).rows())
 
     def value(self, text: str) -> object:
-        """Its only value, as text."""
+        """The only value of the result, as text."""
         ((value,),) = self.rows(text)
         return value

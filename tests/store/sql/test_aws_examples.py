@@ -1,4 +1,4 @@
-"""Examples of the AWS reference (`aws_examples.jsonl`: page, q, expect) give what the reference says they give."""
+"""Examples of the AWS reference (`aws_examples.jsonl`: page, q, expect) have the results in the reference."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from store.sql import SqlError
 
 EXAMPLES = [json.loads(line) for line in (Path(__file__).parent / "aws_examples.jsonl").read_text().splitlines()]
 
-# What is not offered yet, and why: a family of functions to come, or a difference that is DuckDB's.
+# Unsupported examples, with the reason: a family of functions to come, or a difference of DuckDB.
 ARRAYS = "arrays are not offered yet"
 FORMATS = "Joda's formats are not offered yet"
 ESTIMATES = "weights and arrays of percentiles are not offered yet"

@@ -1,4 +1,4 @@
-"""A wrong query is answered with what is wrong and where, in Timestream's words where they are known."""
+"""The error of an invalid query says what is wrong and where, in Timestream's wording if that is known."""
 
 import pytest
 from sql_database import NOW_NS, Database

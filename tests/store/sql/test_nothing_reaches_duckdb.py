@@ -1,4 +1,4 @@
-"""Whatever is asked, DuckDB sees nothing but what was bound: no function, table, setting or file of its own."""
+"""For any query, DuckDB gets only what was bound: no function, table, setting or file from the user's text."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Random rows, names, bins and time ranges: SQL gives what one computes by hand from the rows."""
+"""For random rows, names, bins and time ranges, SQL has the results that are computed by hand from the rows."""
 
 import math
 import random

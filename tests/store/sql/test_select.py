@@ -1,4 +1,4 @@
-"""What a SELECT may be made of, and what comes of it."""
+"""The clauses of a SELECT, and their results."""
 
 import pytest
 from hypothesis import given

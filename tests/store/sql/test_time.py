@@ -1,4 +1,4 @@
-"""Time is exact to the nanosecond, `now()` stands still within a query, and a WHERE says what need not be read."""
+"""Time is exact to the nanosecond, `now()` is constant within a query, and a WHERE limits what is read."""
 
 import random
 from collections.abc import Collection, Mapping
@@ -83,7 +83,7 @@ def test_a_call_of_a_constant_is_what_it_is_of_a_column(db: Database, call: str)
 
 
 class Recorder:
-    """Answers with the schema of a store, and keeps what scans were asked for."""
+    """Returns the schema of a store, and records the requested scans."""
 
     def __init__(self, schema: TableSchema) -> None:
         self._schema = schema

@@ -1,4 +1,4 @@
-"""Window functions, FILTER, formats, regular expressions and unions answer as the reference says."""
+"""Window functions, FILTER, formats, regular expressions and unions have the results in the reference."""
 
 import pytest
 from sql_database import NOW_NS, Database

@@ -1,4 +1,4 @@
-"""When a table is flushed: within its time and its rows, however steadily new rows come."""
+"""A table is flushed within its limits of time and rows, also if new rows arrive all the time."""
 
 from collections.abc import Iterator
 from pathlib import Path

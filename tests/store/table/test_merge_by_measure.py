@@ -1,4 +1,4 @@
-"""Rows of one key from MQTT merge by measure, wherever the first is by then; WriteRecords replaces a whole row."""
+"""Rows of one key from MQTT are merged by measure, whichever tier has the first; WriteRecords replaces the row."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -40,7 +40,7 @@ class Bench:
         )
 
     def write(self, *rows: dict[str, float], version: int = 1, by_version: bool = False) -> list[int]:
-        """Messages of one moment, all in one batch."""
+        """Apply messages of one moment in one batch."""
         made = [Row((("s", "1"),), T0, tuple(values.items()), version) for values in rows]
         batch = batch_of(
             self.store.registry.of(TABLE), PARTITION, [self.offset] * len(made), made, by_version=by_version

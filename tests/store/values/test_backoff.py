@@ -1,4 +1,4 @@
-"""Waits that double."""
+"""Waiting times that double."""
 
 from __future__ import annotations
 

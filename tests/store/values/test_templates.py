@@ -1,4 +1,4 @@
-"""`{name}` in zones, topics and annotations: one grammar."""
+"""`{name}` in zones, topics and annotations has one grammar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML with lines, for all who read files that people write."""
+"""YAML with lines, for all files that people write."""
 
 from __future__ import annotations
 
