@@ -26,23 +26,44 @@ FILES_SHARE = 2  # at least this fraction of the files that the process may open
 
 @dataclass(slots=True)
 class OpenConnections:
-    """The open connections of one server, counted by address. Used in the server's event loop."""
+    """The open connections of one server, counted by address. Used in the server's event loop.
+
+    One above a limit takes the place of the one that has been idle longest, so that a client that only opens
+    connections keeps nobody out; it is refused if all are at work.
+    """
 
     limits: HttpLimits
     by_address: Counter[str] = field(default_factory=Counter)
+    idle: dict[str, dict[LimitedProtocol, None]] = field(default_factory=dict)  # by address, longest idle first
 
     def admit(self, address: str) -> str | None:
-        """Count a new connection, unless one is too many: then the name of the limit."""
+        """Count a new connection, closing an idle one if needed; the name of the limit if it is one too many."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if self.by_address.total() >= min(self.limits.connections, files // FILES_SHARE):
-            return "connections"
         if self.by_address[address] >= self.limits.connections_per_address:
-            return "connections_per_address"
+            limit, idle = "connections_per_address", self.idle.get(address)
+        elif self.by_address.total() >= min(self.limits.connections, files // FILES_SHARE):
+            limit, idle = "connections", max(self.idle.values(), key=len, default=None)
+        else:
+            limit, idle = "", None
+        if limit and not idle:
+            return limit
+        if idle:
+            next(iter(idle)).give_way(limit)
         self.by_address[address] += 1
         return None
 
-    def closed(self, address: str) -> None:
+    def is_idle(self, address: str, connection: LimitedProtocol, *, is_idle: bool) -> None:
+        """Whether the connection has no request at work."""
+        if is_idle:
+            self.idle.setdefault(address, {}).setdefault(connection)
+        elif connection in self.idle.get(address, ()):
+            del self.idle[address][connection]
+            if not self.idle[address]:
+                del self.idle[address]
+
+    def closed(self, address: str, connection: LimitedProtocol) -> None:
         """An admitted connection is closed."""
+        self.is_idle(address, connection, is_idle=False)
         self.by_address[address] -= 1
         if not self.by_address[address]:
             del self.by_address[address]
@@ -71,11 +92,12 @@ class LimitedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more."""
-        self._await(None)
-        if self._address is not None:
-            self.open_connections.closed(self._address)
-            self._address = None
+        self._leave()
         super().connection_lost(exc)
+
+    def give_way(self, limit: str) -> None:
+        """Close this idle connection: another one needs its place."""
+        self._refuse(503, limit, "too many connections; try again later")
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived; a refused connection is not read."""
@@ -96,8 +118,17 @@ class LimitedProtocol(H11Protocol):
         else:
             super().send_400_response(msg)
 
+    def _leave(self) -> None:
+        self._await(None)
+        if self._address is not None:
+            self.open_connections.closed(self._address, self)
+            self._address = None
+
     def _await_rest(self) -> None:
         state = self.conn.their_state
+        is_idle = self.cycle is None or (state is h11.IDLE and self.cycle.response_complete)
+        if self._address is not None:
+            self.open_connections.is_idle(self._address, self, is_idle=is_idle)
         if state is h11.SEND_BODY:
             self._await("request_timeout")
         elif state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
@@ -121,7 +152,7 @@ class LimitedProtocol(H11Protocol):
         """Close the connection; with a response, if none has been started."""
         metrics.http_connections_refused.labels(reason).inc()
         self._is_refused = True
-        self._await(None)
+        self._leave()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             phrase = http.HTTPStatus(status).phrase
             head = f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
