@@ -32,9 +32,9 @@ from store.magnetic.tier import MagneticTier
 from store.objects.location import S3Location
 from store.objects.objects import Objects
 from store.record import MeasureType, SeriesIndex, SeriesKey, TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 from store.state.pending_rows import Entry
-from store.state.series import KeptSeries
+from store.state.series import SavedSeries
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +87,11 @@ class Former:
                 (_partitions_of(folder, table) for table in document.tables), key=len, default=[]
             )
             # A table that was created again has the folder of the deleted one, which must not be removed
-            document.buried = {table: of for table, of in document.buried.items() if table not in document.tables}
+            document.deleted = {table: of for table, of in document.deleted.items() if table not in document.tables}
         return cls(folder, document, low_watermarks, entries)
 
     def hand_over(self, objects: Objects, magnetic: Path | S3Location, own_partition: str) -> None:
-        """Create the objects from which the owner of the partition `own_partition`, now the only one of the log,
-        starts.
+        """Create the objects from which the owner of `own_partition`, now the only partition of the log, starts.
 
         Raises StoreFormatError if there is already a catalog of other workers, MagneticTierError.
         """
@@ -127,9 +126,7 @@ class Former:
     def _table(
         self, keep: PartitionState, magnetic: Path | S3Location, table: TableId, own_partition: str
     ) -> MagneticTier:
-        """Open the Delta table, and save the table's series, valid for its position; register the columns of pending
-        rows.
-        """
+        """Open the Delta table; register columns of pending rows, and save the series, valid for its position."""
         assert self.document is not None
         tier = MagneticTier(layout.table_folder(magnetic, table), self.document.partitions, own_partition)
         columns = [
@@ -145,7 +142,7 @@ class Former:
         if found is not None:
             last_ns, superseded_ns = (np.frombuffer(times, np.int64) for times in (found.last_ns, found.superseded_ns))
             position = max(tier.version.positions.get(own_partition, -1), 0)
-            KeptSeries(keep, layout.series_kind(table)).save(index, last_ns, superseded_ns, position)
+            SavedSeries(keep, layout.series_kind(table)).save(index, last_ns, superseded_ns, position)
         return tier
 
     def _rows(self, keep: PartitionState, own_partition: str) -> None:

@@ -1,15 +1,15 @@
-"""Every name the store gives to something on disk.
+"""All names on disk of the store.
 
 <magnetic>/<account>/<database>/<table>/
-    _delta_log/         Delta Lake's own
+    _delta_log/         written by Delta Lake
     date=YYYY-MM-DD/    Parquet files
     _set_aside/         torn or empty last commits, found when the table was opened
-<magnetic>/_streamgauge/    small objects of all workers of the log
-    format              format version of what is here, a decimal number
-    lock                held (flock) by the worker of an embedded log, where this is a folder
-    catalog/<number>.json   versions of the catalog, which also numbers the partitions; the highest counts
-    state/<log id>/<topic>/<partition>/<kind>/<offset>  what a partition's owner leaves for its successor
-    (`store.state.keep`): its low watermark, its pending rows, its series of each table, and the state of rules
+<magnetic>/_streamgauge/    small objects, common to all workers of the log
+    format              version of the format of everything here, a decimal number
+    lock                locked (flock) by the worker of an embedded log, if this is a folder
+    catalog/<number>.json   versions of the catalog, which also numbers the partitions; the highest number is current
+    state/<log id>/<topic>/<partition>/<kind>/<offset>  what the owner of a partition saves for the next owner
+    (`store.state.partition_state`): its low watermark, its pending rows, its series of each table, the state of rules
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def table_folder(root: Path | S3Location, table: TableId, incarnation: int = 1) 
 
 
 def series_kind(table: TableId, incarnation: int = 1) -> str:
-    """The kind under which the series of `table` are saved (`store.state.keep`)."""
+    """The kind under which the series of `table` are saved (`store.state.partition_state`)."""
     return f"{SERIES}/{table_path(table, incarnation)}"
 
 

@@ -42,9 +42,9 @@ class OpenTables:
         with self._lock:
             return list(self._tables.values())
 
-    def beside(self) -> list[Table]:
+    def of_process(self) -> list[Table]:
         """The tables of all stores of the process, which share its memory tier."""
-        return self._backend.tables_beside()
+        return self._backend.tables_of_process()
 
     def find(self, table: TableId) -> Table | None:
         """The table if it is open, else None."""
@@ -84,17 +84,17 @@ class OpenTables:
         self._tables.update((used.id, used) for used in opened)
         return opened
 
-    def open_kept(self) -> None:
+    def open_maintained(self) -> None:
         """Open all tables whose files this store maintains, also if another worker created them."""
         for info in self.catalog.all_tables():
             if info.table not in self._tables and self._backend.is_compaction_leader_of(info.table):
                 with contextlib.suppress(UnknownDatabase, UnknownTable):  # deleted in the meantime
                     self.open(info)
 
-    def take_in_changes(self) -> None:
+    def update_columns(self) -> None:
         """Update the open tables with changes of their columns that any worker has made."""
         for used in self.all():
-            column_work.take_in(self.catalog, used)
+            column_work.update_columns(self.catalog, used)
 
     def is_compaction_leader_of(self, table: Table) -> bool:
         """Whether this store merges, vacuums and retains the table's files."""

@@ -11,10 +11,10 @@ from store.catalog.catalog import Catalog, TableInfo, TableSettings
 from store.engine.duck import Duck
 from store.magnetic.tier import MagneticTier, Version
 from store.record import TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 from store.state.pending_rows import PendingRows
 from store.state.positions import Positions
-from store.state.series import KeptSeries
+from store.state.series import SavedSeries
 from store.table.table import Table
 
 
@@ -27,7 +27,7 @@ class Neighbourhood(Protocol):
     templates: Mapping[tuple[str, str], TableSettings]
     is_sole_writer: bool
 
-    def keep(self, partition: str) -> PartitionState:
+    def partition_state(self, partition: str) -> PartitionState:
         """The saved state of a partition."""
         ...
 
@@ -51,21 +51,21 @@ class PartitionBackend:
         """Read the current catalog, and load the low watermark. Raises MagneticTierError, StoreFormatError."""
         shared.catalog.refresh(now=True)
         self._shared = shared
-        self._keep = shared.keep(own_partition)
+        self._state = shared.partition_state(own_partition)
         self.own_partition = own_partition
         self.catalog = shared.catalog
         self.duck = shared.duck
         self.is_sole_writer = shared.is_sole_writer
-        self.positions = Positions(shared.catalog.partitions, self._keep, own_partition)
-        self.pending_rows = PendingRows(self._keep, own_partition)
+        self.positions = Positions(shared.catalog.partitions, self._state, own_partition)
+        self.pending_rows = PendingRows(self._state, own_partition)
 
     def open_magnetic(self, info: TableInfo) -> MagneticTier:
         """The Delta table of `info`, opened for this partition."""
         return self._shared.open_tier(info, self.own_partition)
 
-    def series_of(self, info: TableInfo) -> KeptSeries:
+    def series_of(self, info: TableInfo) -> SavedSeries:
         """The saved series of the table in this partition."""
-        return KeptSeries(self._keep, layout.series_kind(info.table, info.incarnation))
+        return SavedSeries(self._state, layout.series_kind(info.table, info.incarnation))
 
     def may_hold_unknown_series(self, version: Version) -> bool:
         """Whether the table has rows of this partition, or of another log, whose series may belong to this partition.
@@ -94,12 +94,12 @@ class PartitionBackend:
         if found is not None:
             return False, found.born
         is_template = (info.table.database, info.table.table) in self._shared.templates
-        return False, catalog.buried_to(info.table) if is_template else None
+        return False, catalog.deleted_up_to(info.table) if is_template else None
 
     def remove_late_files(self, info: TableInfo) -> None:
         """Remove the files of a deleted table again; no other table uses the folder."""
         self._shared.remove_files(info)
 
-    def tables_beside(self) -> list[Table]:
+    def tables_of_process(self) -> list[Table]:
         """The open tables of all stores of the process."""
         return self._shared.all_tables()

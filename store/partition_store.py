@@ -122,9 +122,7 @@ class PartitionStore:
         return self._positions.low_watermarks.get(partition, 0)
 
     def flush(self) -> None:
-        """Make everything durable that is applied and advanced, before a normal stop. Does nothing if the store is
-        fenced.
-        """
+        """Make everything durable that is applied and advanced, before a normal stop. Does nothing if fenced."""
         self._upkeep.flush_all()
 
     def commit_all(self) -> None:
@@ -188,7 +186,7 @@ class PartitionStore:
     def settle_texts(self, table: TableId, measures: Iterable[str]) -> None:
         """Record durably that these measures remain text. Does nothing for an unknown table. Any thread."""
         self.catalog.change_columns({table: lambda info: info.changes.with_texts(measures)})
-        self.take_in_changes()
+        self.update_columns()
 
     def retype(self, table: TableId, measure: str, kind: MeasureType, why: str) -> None:
         """Change the type of a measure from now on, durably, for all workers. Any thread.
@@ -197,11 +195,11 @@ class PartitionStore:
         """
         columns, now_ns = Columns.of(self.to_read(table).stored_columns()), self.now_ns()
         column_work.decide(self.catalog, table, lambda info: retyped(info, columns, measure, kind, now_ns, why))
-        self.take_in_changes()
+        self.update_columns()
 
-    def take_in_changes(self) -> None:
+    def update_columns(self) -> None:
         """Update the open tables with changes of their columns that any worker has made."""
-        self.tables.take_in_changes()
+        self.tables.update_columns()
 
     @property
     def is_fenced(self) -> bool:

@@ -32,7 +32,7 @@ from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
 from store.reading.snapshot import Snapshot
 from store.reading.tail import Gather
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 from store.table.table import Table
 
 
@@ -65,7 +65,7 @@ class Store:
         self._stores: dict[str, PartitionStore] = {}
         self.catalog = Catalog(objects, templates, clock_ns, log_end, self._remove, is_sole_writer=is_sole_writer)
         self.catalog.number_partitions(self.partitions)
-        for deleted in self.catalog.buried_tables():  # their deletion may have been interrupted
+        for deleted in self.catalog.deleted_tables():  # their deletion may have been interrupted
             self.remove_files(deleted)
         self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._versions = Versions(lambda info: self.open_tier(info, self.partitions[0]))
@@ -108,7 +108,7 @@ class Store:
             is_sole_writer=is_sole_writer,
         )
 
-    def keep(self, partition: str) -> PartitionState:
+    def partition_state(self, partition: str) -> PartitionState:
         """The saved state of `partition`, for its next owner."""
         return PartitionState(self.objects, partition)
 
@@ -131,8 +131,7 @@ class Store:
         return store
 
     def revoke(self, store: PartitionStore) -> None:
-        """Close the store of a partition that is revoked; the next owner reads rows that are not flushed again from the
-        log.
+        """Close the store of a revoked partition; the next owner reads rows that are not flushed from the log.
 
         Requests for its tails are refused from now on.
         """
@@ -147,8 +146,7 @@ class Store:
             return list(self._stores.values())
 
     def snapshot(self, account: str, gather: Gather | None = None) -> Snapshot:
-        """A view of the account's tables for queries, independent of the owners of partitions. Any thread; must be
-        closed.
+        """A view of the account's tables for queries, for all owners of partitions. Any thread; must be closed.
 
         `gather` returns the rows of each partition beyond a version: a `TailReply` for a partition of another worker,
         from `Store.tail` of its owner, or the result of its argument `pin` for a partition of this process. It passes
@@ -192,7 +190,7 @@ class Store:
         """Remove the files of a deleted table, and the saved state of its series."""
         data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table()
         for partition in self.catalog.partitions:
-            self.keep(partition).forget(layout.series_kind(info.table, info.incarnation))
+            self.partition_state(partition).forget(layout.series_kind(info.table, info.incarnation))
 
 
 def _check_format(objects: Objects) -> None:

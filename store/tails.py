@@ -8,7 +8,7 @@ from store.engine.duck import run
 from store.errors import Behind, QueryFailed, RequestError
 from store.magnetic.tier import Version
 from store.open_tables import OpenTables
-from store.reading.scan import Beside, MemoryView, Selection, beyond
+from store.reading.scan import BaseVersion, MemoryView, Selection, beyond
 from store.reading.series import series_of
 from store.reading.tail import PinnedRows, TailReply, TailRequest, to_sequence_of
 from store.table.table import Table
@@ -50,7 +50,7 @@ def _pin(
     table = _table(tables, own_partition, request)
     asked = request.positions.get(own_partition, -1)
     _is_ours(tables, table, own_partition, asked)
-    return table, table.pin_beside(Beside(request.version, request.positions, version))
+    return table, table.pin_beyond(BaseVersion(request.version, request.positions, version))
 
 
 def _is_ours(tables: OpenTables, table: Table, own_partition: str, asked: int) -> None:

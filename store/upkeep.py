@@ -70,14 +70,14 @@ class Upkeep:
         self._look_at_clock()
         if self._is_due("look", None, LOOK_EVERY_NS):
             self.tables.drop_deleted()
-            self.tables.open_kept()
-            self.tables.take_in_changes()
+            self.tables.open_maintained()
+            self.tables.update_columns()
         if self.tables.is_fenced:
             return
         tables = self.tables.all()
         waiting = _waiting(tables)
-        if (beside := self._waiting_beside()) > MOST_FLUSHED_ALONE:
-            flushed = self._flush_in_turn(waiting, beside * COMMIT_EVERY_NS)
+        if (in_process := self._waiting_in_process()) > MOST_FLUSHED_ALONE:
+            flushed = self._flush_in_turn(waiting, in_process * COMMIT_EVERY_NS)
         else:
             flushed = [self.flush(table) for table, pending in waiting if self._is_flush_due(table, pending)]
         if any(flushed) or self.monotonic_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
@@ -121,16 +121,16 @@ class Upkeep:
 
     def flush_all(self) -> None:
         """Make everything durable that is applied and advanced, in a stop with little time."""
-        if self._waiting_beside() > MOST_FLUSHED_ALONE:
+        if self._waiting_in_process() > MOST_FLUSHED_ALONE:
             self._save_pending_rows()
         else:
             for table in self.tables.all():
                 self.flush(table)
         self.save_positions()
 
-    def _waiting_beside(self) -> int:
+    def _waiting_in_process(self) -> int:
         """The number of tables of the process with unflushed rows: the limit for single commits is per process."""
-        return len(_waiting(self.tables.beside()))
+        return len(_waiting(self.tables.of_process()))
 
     def _flush_in_turn(self, waiting: list[tuple[Table, Pending]], turn_ns: int) -> list[bool]:
         """Save the unflushed rows of all tables as pending rows, and commit large tables and those whose turn it is."""
@@ -175,8 +175,7 @@ class Upkeep:
         return bool(flushed)
 
     def _attempt(self, table: Table, work: Callable[[], T]) -> T | None:
-        """The result of `work` on the table's files; None if another worker was faster, or if the storage does not
-        respond.
+        """The result of `work` on the table's files; None if another worker was faster, or storage is unavailable.
 
         Another worker may have deleted the table, removed the same files, or become the owner of the partition, which
         fences this store.
@@ -246,7 +245,7 @@ class Upkeep:
     def _keep_under_limit(self, tables: list[Table]) -> None:
         """Evict committed rows; if that is not enough, flush and seal the table with the most unsealed bytes."""
         for _ in range(len(tables) + 1):
-            self.room.make(self.tables.beside())
+            self.room.make(self.tables.of_process())
             if not self.room.is_over:
                 return
             table = max(tables, key=lambda table: table.size().unsealed_bytes, default=None)

@@ -45,10 +45,10 @@ class GroupTables:
         self._store = store
         self._tails = tails
 
-    def take_in_changes(self) -> None:
+    def update_columns(self) -> None:
         """Load changes of columns into this worker's stores."""
         for store in self._store.stores():
-            store.take_in_changes()
+            store.update_columns()
 
     def snapshot(self, account: str) -> Snapshot:
         """A view of the rows of all workers."""

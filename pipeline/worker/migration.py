@@ -32,7 +32,7 @@ from store.former import Former
 from store.objects.files import fsync_folder
 from store.objects.objects import Objects, open_objects, open_root
 from store.record import TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 
 log = logging.getLogger(__name__)
 

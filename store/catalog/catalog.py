@@ -145,16 +145,16 @@ class Catalog:
         """The table as of the last refresh, or None; reads nothing."""
         return self._document.tables.get(table)
 
-    def buried_to(self, table: TableId) -> Mapping[str, int]:
+    def deleted_up_to(self, table: TableId) -> Mapping[str, int]:
         """The last offset per partition that belonged to a deleted table, as of the last refresh."""
-        buried = self._document.buried.get(table)
-        return {} if buried is None else buried.born
+        deleted = self._document.deleted.get(table)
+        return {} if deleted is None else deleted.born
 
-    def buried_tables(self) -> list[TableInfo]:
+    def deleted_tables(self) -> list[TableInfo]:
         """The last deleted table of each name; if its deletion was interrupted, its files must be removed."""
         return [
-            TableInfo(table, TableSettings(), 0, 0, buried.born, buried.incarnation)
-            for table, buried in self._document.buried.items()
+            TableInfo(table, TableSettings(), 0, 0, deleted.born, deleted.incarnation)
+            for table, deleted in self._document.deleted.items()
         ]
 
     def now_ns(self) -> int:
@@ -183,9 +183,9 @@ class Catalog:
         """Change the `said` of a table. Raises UnknownDatabase, UnknownTable, and everything that `change` raises."""
         return self._change(lambda document: document.say_of_table(table, change, self._clock_ns()))
 
-    def keep_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
+    def save_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
         """Save shapes (`TableInfo.shapes`) of measure names that have none; returns the shapes of all."""
-        return self._change(lambda document: document.keep_shapes(table, shapes))
+        return self._change(lambda document: document.save_shapes(table, shapes))
 
     def update_table(self, table: TableId, settings: TableSettings) -> TableInfo:
         """Change a table's settings. Raises UnknownDatabase, UnknownTable."""

@@ -86,7 +86,7 @@ class TableInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class DeletedTable:
     """A deleted table: the last offset of each partition that belonged to it, and its incarnation."""
 
     born: Mapping[str, int]
@@ -99,12 +99,12 @@ class Document:
 
     databases: dict[tuple[str, str], DatabaseInfo] = field(default_factory=dict)
     tables: dict[TableId, TableInfo] = field(default_factory=dict)
-    buried: dict[TableId, Buried] = field(default_factory=dict)
+    deleted: dict[TableId, DeletedTable] = field(default_factory=dict)
     partitions: list[str] = field(default_factory=list)  # in the order of their numbers
 
     def copy(self) -> Document:
         """A copy that can be changed."""
-        return Document(dict(self.databases), dict(self.tables), dict(self.buried), list(self.partitions))
+        return Document(dict(self.databases), dict(self.tables), dict(self.deleted), list(self.partitions))
 
     def database(self, account: str, name: str) -> DatabaseInfo:
         """The database. Raises UnknownDatabase."""
@@ -168,7 +168,7 @@ class Document:
         self.tables[table] = info = replace(info, said=change(info.said), updated_ns=now_ns)
         return info
 
-    def keep_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
+    def save_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
         """Save shapes of measure names that have none; returns the shapes of all, none if the table does not exist."""
         info = self.tables.get(table)
         if info is None:
@@ -193,7 +193,7 @@ class Document:
         """Delete a table; rows up to `applied` belong to it. Raises UnknownDatabase, UnknownTable."""
         info = self.table(table)
         del self.tables[table]
-        self.buried[table] = Buried(dict(applied), info.incarnation)
+        self.deleted[table] = DeletedTable(dict(applied), info.incarnation)
         return info
 
     def ensure(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
@@ -210,7 +210,7 @@ class Document:
         self.partitions += [partition for partition in partitions if partition not in self.partitions]
 
     def _make(self, table: TableId, settings: TableSettings, now_ns: int) -> TableInfo:
-        earlier = self.buried.get(table)
+        earlier = self.deleted.get(table)
         born: Mapping[str, int] = {} if earlier is None else earlier.born
         # Incarnations differ only where folders are shared; elsewhere a deletion is complete before a table is created
         # again
@@ -226,7 +226,7 @@ class Document:
         document = {
             "databases": [_without_empty(asdict(database), "said") for database in self.databases.values()],
             "tables": [_table_to_json(info) for info in self.tables.values()],
-            "buried": [_buried_to_json(table, buried) for table, buried in self.buried.items()],
+            "buried": [_deleted_to_json(table, deleted) for table, deleted in self.deleted.items()],
             **({"streams": self.partitions} if self.partitions else {}),
         }
         return json.dumps(document, indent=1).encode()
@@ -243,7 +243,7 @@ class Document:
             template = templates.get((info.table.database, info.table.table))
             made.tables[info.table] = info if template is None else replace(info, settings=template)
         for account, database, table, *rest in raw["buried"]:
-            made.buried[TableId(account, database, table)] = Buried(*rest)
+            made.deleted[TableId(account, database, table)] = DeletedTable(*rest)
         return made
 
 
@@ -284,6 +284,6 @@ def _table_from_json(table: dict[str, Any]) -> TableInfo:
     )
 
 
-def _buried_to_json(table: TableId, buried: Buried) -> list[Any]:
-    incarnation = [] if buried.incarnation == 1 else [buried.incarnation]
-    return [table.account, table.database, table.table, buried.born, *incarnation]
+def _deleted_to_json(table: TableId, deleted: DeletedTable) -> list[Any]:
+    incarnation = [] if deleted.incarnation == 1 else [deleted.incarnation]
+    return [table.account, table.database, table.table, deleted.born, *incarnation]

@@ -137,7 +137,7 @@ class Columns:
         self._taken.add(column.physical)
         self.has_changed |= self.zone is not None and (layout.ZONE in self._names or layout.ZONE in self.dimensions)
 
-    def know_zone(self) -> None:
+    def add_zone(self) -> None:
         """Add the column of the zone, if it is missing."""
         if self.zone is None:
             self.claim(ZONE_COLUMN)
@@ -171,9 +171,7 @@ class Columns:
         return name in self._names if kind is None else (name, kind) in self._measures
 
     def claim(self, column: Column) -> Column:
-        """Add `column`: returns the existing one of its name, kind and type, or the added one, renamed if its name is
-        taken.
-        """
+        """Add `column`; returns the existing one of its name, kind and type, or it, renamed if its name is taken."""
         found = self.find(column)
         if found is not None:
             return found
@@ -200,7 +198,7 @@ class Columns:
         """Dimensions, zone and measures: the columns that are saved."""
         return (*self.dimensions.values(), *(() if self.zone is None else (self.zone,)), *self.measures.values())
 
-    def stored_beside(self, known: Columns) -> list[Column]:
+    def stored_beyond(self, known: Columns) -> list[Column]:
         """The saved columns that are missing in `known`."""
         return [column for column in self.stored() if known.find(column) is None]
 

@@ -35,7 +35,7 @@ class WriteRecords:
         accepted = [records[index] for index in admitted]
         if accepted:
             try:
-                await self._keep_shapes(call, info, known, {record.measure_name for record in accepted} & new)
+                await self._save_shapes(call, info, known, {record.measure_name for record in accepted} & new)
                 applied = await self._writer.write(info.table, accepted)
             except BaseException:
                 self._known.clear()  # columns were entered for records that may not be stored
@@ -48,11 +48,11 @@ class WriteRecords:
             raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
         return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
 
-    async def _keep_shapes(self, call: Context, info: TableInfo, known: KnownColumns, new: Collection[str]) -> None:
+    async def _save_shapes(self, call: Context, info: TableInfo, known: KnownColumns, new: Collection[str]) -> None:
         """Save the shapes of new measure names, which outlive this process; the first worker decides."""
         if new:
             shapes = {name: known.measure_names[name] for name in new}
-            known.measure_names |= await call.runner.run(lambda: call.store.catalog.keep_shapes(info.table, shapes))
+            known.measure_names |= await call.runner.run(lambda: call.store.catalog.save_shapes(info.table, shapes))
 
     async def _columns(self, call: Context, info: TableInfo, records: Sequence[WriteRecord]) -> KnownColumns:
         """The known columns of the table; asks the store if the records have an unknown one."""

@@ -87,7 +87,7 @@ class PinnedTables:
         self._stores = stores
         self._gather = gather or (lambda _request, pin_here: [pin_here(store) for store in self._stores])
         self._pinned: dict[TableId, Pinned] = {}
-        self.looks_anew = False  # whether a version that another query read within the last second is too old
+        self.looks_for_newest = False  # whether a version that another query read within the last second is too old
 
     def close(self) -> None:
         """Release every table."""
@@ -164,7 +164,7 @@ class PinnedTables:
             if after is None or newest.version.number > after.version.number:
                 return _with_columns_of(here, newest)
         known = {column.physical for table in here for column in table.stored_columns()}
-        newest = self._versions.newest(info, now=has_all or self.looks_anew, after=after, known=known)
+        newest = self._versions.newest(info, now=has_all or self.looks_for_newest, after=after, known=known)
         return _with_columns_of(here, newest) if has_all else newest
 
     def _tables_here(self, info: TableInfo) -> list[Readable]:

@@ -16,7 +16,7 @@ class Reader(Protocol):
         """The catalog; tables are also created and deleted through it."""
         ...
 
-    def take_in_changes(self) -> None:
+    def update_columns(self) -> None:
         """Update the tables that are open here with changes of their columns; other workers do so within a second."""
         ...
 

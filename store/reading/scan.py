@@ -44,7 +44,7 @@ class ChunkView:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class BaseVersion:
     """The version that the rows in RAM complete: number and positions, and the version itself if known here."""
 
     number: int

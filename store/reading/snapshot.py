@@ -70,10 +70,10 @@ class Snapshot:
         self._pinned.close()
         self._cursor.close()
 
-    def look_anew(self) -> None:
+    def look_for_newest(self) -> None:
         """Read the newest catalog and versions, for a list of databases, tables or columns that must be complete."""
         self._catalog.refresh(now=True)
-        self._pinned.looks_anew = True
+        self._pinned.looks_for_newest = True
 
     def databases(self) -> list[str]:
         """The names of the account's databases."""

@@ -154,7 +154,7 @@ Gather: TypeAlias = Callable[[TailRequest, Pin], Sequence[TailReply | PinnedRows
 """The rows of each partition beyond a version: a reply of its owner, or pinned rows of a store of this process."""
 
 
-def to_sequence_of(rows: PinnedRows, beside: Version | TailRequest) -> int:
+def to_sequence_of(rows: PinnedRows, base: Version | TailRequest) -> int:
     """The highest `_sequence` of the table in the partition, in the version or in RAM."""
-    asked = beside.positions.get(rows.partition, -1)
+    asked = base.positions.get(rows.partition, -1)
     return max(((asked + 1) << OFFSET_BITS) - 1, rows.memory.last_sequence)

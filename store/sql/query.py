@@ -33,7 +33,7 @@ def query(
     try:
         with store.snapshot(account) as snapshot:
             if _lists_what_is_there(statement):
-                snapshot.look_anew()
+                snapshot.look_for_newest()
             match statement:
                 case ShowDatabases():
                     return show_databases(snapshot, statement)

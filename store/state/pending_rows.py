@@ -1,8 +1,9 @@
-"""The pending rows: unflushed rows of many small tables saved as one, so that they need no commits of their own.
+"""The pending rows: unflushed rows of many small tables, saved together instead of one commit per table.
 
-With more than about 150 tables a commit of each every 30 s would be more than five a second. Their rows are saved here
-together instead, each table's with its position, and a table is committed when it has grown or waited its turn. At the
-next start the rows come back into RAM as unflushed ones, but for those that the table's magnetic tier has by then.
+With more than about 150 tables, one commit per table every 30 s would be more than five a second. Instead their rows
+are saved here together, with the position of each table, and a table is committed if it is large or its turn has come.
+At the next start the rows are loaded into RAM as unflushed rows, except those that are in the table's magnetic tier by
+then.
 
 They are replaced as a whole: MessagePack, one entry per table, its rows as an Arrow IPC stream.
 """
@@ -16,13 +17,13 @@ import msgspec
 from store import layout
 from store.errors import StoreFormatError
 from store.record import TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 
-REMEDY = "put it back from a backup, or move it away: rows of small tables that only it held are lost then"
+REMEDY = "put it back from a backup, or move it away: then rows of small tables that only it has are lost"
 
 
 class Entry(msgspec.Struct, array_like=True):
-    """What is saved of one table."""
+    """The pending rows of one table."""
 
     account: str
     database: str
@@ -35,14 +36,14 @@ class Entry(msgspec.Struct, array_like=True):
 
     @property
     def id(self) -> TableId:
-        """The table it is of."""
+        """The name of the table."""
         return TableId(self.account, self.database, self.table)
 
 
 class PendingRows:
-    """The pending rows of one partition, kept with it at the position that they are good for.
+    """The pending rows of one partition, part of its saved state.
 
-    What a former owner saves late is true of the log up to there, and so it may be what counts.
+    Rows that a former owner saves late are correct for the log up to their position, and so may become current.
     """
 
     def __init__(self, keep: PartitionState, own_partition: str) -> None:
@@ -56,7 +57,7 @@ class PendingRows:
             self._keep.save(layout.PENDING_ROWS, advanced[self._own_partition], data)
 
     def load(self) -> dict[TableId, Entry]:
-        """What is saved, by table. Raises StoreFormatError if it is damaged."""
+        """The saved entries by table. Raises StoreFormatError if they are damaged."""
         kept = self._keep.latest(layout.PENDING_ROWS, REMEDY)
         try:
             entries = [] if kept is None else msgspec.msgpack.decode(kept[1], type=list[Entry])

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from store import layout
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 
 
 class Positions:

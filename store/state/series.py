@@ -20,7 +20,7 @@ import pyarrow as pa
 from store.errors import StoreFormatError
 from store.memory.newness import NEVER_NS
 from store.record import Int64s, SeriesIndex, SeriesKey
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
 
@@ -40,7 +40,7 @@ class _State(msgspec.Struct, array_like=True):
     superseded_ns: bytes
 
 
-class KeptSeries:
+class SavedSeries:
     """The saved series of one table in one partition. One thread writes."""
 
     def __init__(self, keep: PartitionState, kind: str) -> None:

@@ -41,7 +41,7 @@ def adopt_all(
             columns, ends = _known(by_id[table_id], partitions, since)
             for words in adopt(info, columns, *ends, now_ns).told:
                 log.warning("table %s.%s: %s", table_id.database, table_id.table, words)
-        take_in(catalog, by_id[table_id])
+        update_columns(catalog, by_id[table_id])
 
 
 def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tuple[TableInfo, TableSchema]:
@@ -50,7 +50,7 @@ def retype(store: Reader, table: TableId, measure: str, kind: MeasureType) -> tu
     Raises UnknownDatabase, UnknownTable, CannotRetype.
     """
     with store.snapshot(table.account) as snapshot:
-        snapshot.look_anew()
+        snapshot.look_for_newest()
         stored = snapshot.schema(table.database, table.table).scanned
     columns = Columns.of(column for column in stored if column.kind in {"dimension", "measure"})
     now_ns = store.catalog.now_ns()
@@ -80,16 +80,16 @@ def decide(catalog: Catalog, table: TableId, decision: Callable[[TableInfo], Ado
 
 
 def _as_it_is(store: Reader, table: TableId) -> tuple[TableInfo, TableSchema]:
-    store.take_in_changes()
+    store.update_columns()
     with store.snapshot(table.account) as snapshot:
         return store.catalog.table(table), snapshot.schema(table.database, table.table)
 
 
-def take_in(catalog: Catalog, table: Table) -> None:
+def update_columns(catalog: Catalog, table: Table) -> None:
     """Apply the catalog's decisions about columns to an open table."""
     info = catalog.find(table.id)
     if info is not None:
-        table.take_in_changes(info)
+        table.update_columns(info)
 
 
 def _adopted(

@@ -98,10 +98,10 @@ class TableColumns:
             for name, _ in key.dimensions:
                 proposed.dimension(name)
         if self.has_zones(first, end):
-            proposed.know_zone()
+            proposed.add_zone()
         for name, kind in measures.items():
             proposed.measure(name, kind)
-        return proposed.stored_beside(self.stored)
+        return proposed.stored_beyond(self.stored)
 
     def has_zones(self, first: int, end: int) -> bool:
         """Whether the zone needs a column: these series, or any whose zone became known later, have a zone."""

@@ -74,7 +74,7 @@ def rewrite(core: Core, files: Sequence[DataFile]) -> bool:
     """
     times = clearable(core, files)
     with core.lock:
-        core.take_in_columns()  # unknown columns would not be written
+        core.add_registered_columns()  # unknown columns would not be written
         columns = core.columns.stored.copy()
     values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
     written = _write(core, files, [*columns.dimensions.values()], values, times)

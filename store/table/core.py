@@ -20,7 +20,7 @@ from store.memory.tier import Chunk, MemoryTier
 from store.record import Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS, Sequencer
 from store.state.positions import Positions
-from store.state.series import KeptSeries
+from store.state.series import SavedSeries
 from store.table.columns import TableColumns
 from store.table.progress import Progress
 from store.table.series_state import SeriesState
@@ -64,7 +64,7 @@ class Core:
         index: SeriesIndex,
         duck: Duck,
         magnetic: MagneticTier,
-        kept_series: KeptSeries,
+        saved_series: SavedSeries,
         positions: Positions,
         own_partition: str,
         *,
@@ -81,7 +81,7 @@ class Core:
         self.is_dropped = False
         self.duck = duck
         self.magnetic = magnetic
-        self.kept_series = kept_series
+        self.saved_series = saved_series
         self.columns = TableColumns(info, index, positions.number_of, may_make=is_sole_writer)
         self.memory = MemoryTier(duck, self.columns.stored, index)
         self.state = SeriesState()
@@ -110,7 +110,7 @@ class Core:
         files = len(self.magnetic.version.files)
         return TableSize(len(chunks), self.memory.uncommitted_bytes, unsealed_bytes, files)
 
-    def know_series(self) -> None:
+    def add_new_series(self) -> None:
         """Make room for series that normalise has added since the last batch."""
         known, count = self.memory.series_known, self.registered
         if count > known:
@@ -137,7 +137,7 @@ class Core:
         with self.lock:
             self.magnetic.version = version
 
-    def take_in_columns(self) -> None:
+    def add_registered_columns(self) -> None:
         """Add columns that other workers have registered, at least those of all files of `magnetic.version`."""
         with self.lock:
             for column in self.magnetic.columns():

@@ -84,7 +84,7 @@ def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
     rows = np.flatnonzero(wanted)
     if not len(rows):
         return Admitted(outcomes, rows, None)
-    core.know_series()
+    core.add_new_series()
     fitting = without_conflicts(batch, stored, changes)
     columns = {stored.measure(name, fitting.types[name]): values for name, values in fitting.measures.items()}
     incoming = Incoming(

@@ -79,7 +79,7 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
 def _put_back(core: Core, rows: Rows, partition: str, now_ns: int) -> None:
     """Put rows back into RAM, as unflushed ones."""
     with core.lock:
-        core.know_series()
+        core.add_new_series()
         core.memory.add(rows)
         core.memory.insert_head(now_ns)
         core.state.remember(rows.series, rows.time_ns, None)

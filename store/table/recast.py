@@ -31,9 +31,9 @@ def recast(batch: RecordBatch, now: Mapping[str, MeasureType], duck: Duck) -> Re
             cast = as_type("v", kind, now[name])
             found = run(cursor, f"SELECT {cast} AS cast, CASE WHEN {cast} IS NULL THEN v END AS rest FROM old_values")
             measures[name], types[name] = found["cast"].combine_chunks().cast(now[name].arrow), now[name]
-            beside = sibling(name, kind)
-            if found["rest"].null_count < len(values) and beside not in measures and now.get(beside, kind) is kind:
-                measures[beside], types[beside] = found["rest"].combine_chunks().cast(kind.arrow), kind
+            other = sibling(name, kind)
+            if found["rest"].null_count < len(values) and other not in measures and now.get(other, kind) is kind:
+                measures[other], types[other] = found["rest"].combine_chunks().cast(kind.arrow), kind
     finally:
         cursor.close()
     return replace(batch, measures=measures, types=types)

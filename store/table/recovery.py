@@ -33,19 +33,19 @@ def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Ver
     """Load a newly created table; `zone` is its zone template."""
     persisted = _load_newest(core)
     core.memory.whole_from_ns = _whole_from_ns(core)
-    core.take_in_columns()
+    core.add_registered_columns()
     if persisted is not None:
         core.state.restore(persisted.last_ns)
         core.superseded.mark(persisted.superseded_ns)
     else:
-        core.kept_series.restart()  # keys without a state may have another order than new series will get
+        core.saved_series.restart()  # keys without a state may have another order than new series will get
         if may_hold_unknown_series(core.magnetic.version):
             _rebuild(core, zone)
     _rezone(core, zone)
     register_columns(core, {})  # normalise may have added series before the table was opened
     core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
     core.superseded.start_at(core.magnetic.version.number)
-    core.know_series()
+    core.add_new_series()
 
 
 def _whole_from_ns(core: Core) -> int:
@@ -60,7 +60,7 @@ def _load_newest(core: Core) -> Persisted | None:
     The version is read after them: a time that is no longer marked as superseded in them was cleaned in that version.
     """
     for _ in range(_TRIES):
-        persisted = core.kept_series.load(core.index)
+        persisted = core.saved_series.load(core.index)
         core.magnetic.version = core.magnetic.refresh()
         position = core.magnetic.version.positions.get(core.own_partition, -1)
         if persisted is not None and persisted.offset >= position:

@@ -18,11 +18,11 @@ from store.engine.duck import Cursor, Duck
 from store.errors import MagneticUnavailable
 from store.magnetic.tier import MagneticTier, Version
 from store.magnetic.versions import Newest
-from store.reading.scan import Beside, MemoryView
+from store.reading.scan import BaseVersion, MemoryView
 from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex, TableId
 from store.state.pending_rows import Entry
 from store.state.positions import Positions
-from store.state.series import KeptSeries
+from store.state.series import SavedSeries
 from store.table import pending_rows, recovery, views
 from store.table.care import CaredFor
 from store.table.core import Core
@@ -40,7 +40,7 @@ class Table(CaredFor):
         index: SeriesIndex,
         duck: Duck,
         magnetic: MagneticTier,
-        kept_series: KeptSeries,
+        saved_series: SavedSeries,
         positions: Positions,
         own_partition: str,
         *,
@@ -48,7 +48,7 @@ class Table(CaredFor):
     ) -> None:
         """Create it empty; `restore` must follow. `is_sole_writer`: no other process writes the table."""
         super().__init__(
-            Core(info, index, duck, magnetic, kept_series, positions, own_partition, is_sole_writer=is_sole_writer)
+            Core(info, index, duck, magnetic, saved_series, positions, own_partition, is_sole_writer=is_sole_writer)
         )
 
     @property
@@ -130,12 +130,12 @@ class Table(CaredFor):
         """A cursor for queries over its views; must be closed."""
         return self._core.duck.cursor()
 
-    def pin_beside(self, beside: Beside) -> MemoryView:
+    def pin_beyond(self, base: BaseVersion) -> MemoryView:
         """The rows in RAM of everything applied so far, to be read together with this version, until `unpin`.
 
         Raises Behind if some rows beyond the version, or its superseded times, are no longer known.
         """
-        return views.pin_beside(self._core, beside)
+        return views.pin_beyond(self._core, base)
 
     def unpin(self, view: MemoryView) -> None:
         """Release a view."""
@@ -161,7 +161,7 @@ class Table(CaredFor):
 
     # Columns
 
-    def take_in_changes(self, info: TableInfo) -> None:
+    def update_columns(self, info: TableInfo) -> None:
         """Adopt decisions about its columns, if `info` is of this table."""
         core = self._core
         if info.changes != core.columns.changes and core.info.is_same_table(info):

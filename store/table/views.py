@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from store.errors import Behind, UnknownTable
-from store.reading.scan import Beside, ChunkView, MemoryView
+from store.reading.scan import BaseVersion, ChunkView, MemoryView
 from store.table.core import Core
 
 
-def pin(core: Core, beside: Beside | None = None) -> MemoryView:
+def pin(core: Core, base: BaseVersion | None = None) -> MemoryView:
     """The rows in RAM of everything applied so far, to be read together with a version, until `unpin`.
 
     Raises UnknownTable if the table was deleted, Behind if the superseded times of that version are no longer known.
@@ -16,7 +16,7 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
         if core.is_dropped:
             raise UnknownTable(f"The table {core.id.table} does not exist.")
         core.memory.insert_head(core.now_ns)
-        superseded_ns = core.superseded.now() if beside is None else core.superseded.in_version(beside.number)
+        superseded_ns = core.superseded.now() if base is None else core.superseded.in_version(base.number)
         if superseded_ns is None:
             raise Behind(f"{core.id}: the superseded times of an earlier version are no longer known")
         chunks = tuple(
@@ -31,8 +31,8 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
             for chunk in core.memory.chunks
         )
         core.memory.pin([view.chunk for view in chunks])
-        version = core.pin(None if beside is None else beside.version)
-        positions = version.positions if beside is None else beside.positions
+        version = core.pin(None if base is None else base.version)
+        positions = version.positions if base is None else base.positions
         return MemoryView(
             core.memory.series_table,
             core.memory.series_columns(),
@@ -44,15 +44,15 @@ def pin(core: Core, beside: Beside | None = None) -> MemoryView:
         )
 
 
-def pin_beside(core: Core, beside: Beside) -> MemoryView:
+def pin_beyond(core: Core, base: BaseVersion) -> MemoryView:
     """Like `pin`, but raises Behind if some rows beyond the version are no longer in RAM."""
     with core.lock:  # positions, evicted rows and superseded times must be of the same moment
-        asked = beside.positions.get(core.own_partition, -1)
+        asked = base.positions.get(core.own_partition, -1)
         if core.is_dropped or asked < core.evicted_through:
             raise Behind(
                 f"{core.id}: rows of {core.own_partition} beyond {asked} are not all in RAM: {core.evicted_through} is"
             )
-        return pin(core, beside)
+        return pin(core, base)
 
 
 def unpin(core: Core, view: MemoryView) -> None:

@@ -12,7 +12,7 @@ from rules.snapshot import MarkState, PhaseState, RuleFacts, SignalState, decode
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
 from store.record import SeriesKey, TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 from tests.golden.conftest import Golden
 
 T = 1_795_000_000_123_456_789
@@ -28,7 +28,7 @@ def test_the_catalog(golden: Golden) -> None:
         written.ensure(each, settings, T)
     written.delete_table(buried, {PARTITION: 41})
     written.ensure(buried, TableSettings(), T + 1)
-    written.keep_shapes(table, {"climate": "multi", "door": "boolean"})
+    written.save_shapes(table, {"climate": "multi", "door": "boolean"})
     written.create_database("farm", "empty", T, {"Tags": [{"Key": "a", "Value": "b"}]})
 
     read = Document.decode(golden("catalog.json", written.encode()), {})

@@ -51,9 +51,7 @@ class Scripted:
         self._waiting.put_nowait(connection)
 
     async def accept(self, connack: bytes = CONNACK, granted: bytes | None = b"\x01") -> Connection:
-        """Accept the next connection, unless `connack` rejects it; subscribed as in `granted` (None:
-        not subscribed).
-        """
+        """Answer the next connection with `connack`, and its SUBSCRIBE with `granted` (None: do not wait for one)."""
         async with asyncio.timeout(WITHIN_S):
             connection = await self._waiting.get()
         connection.connect = await connection.packet()

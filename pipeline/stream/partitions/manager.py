@@ -121,11 +121,12 @@ class PartitionManager:
     def _load(self, number: int) -> Partition:
         partition_id = self._partition_ids[number]
         former = self._former(partition_id)
-        if former is not None and self.store.keep(former).latest(PENDING_ROWS) is not None:
+        if former is not None and self.store.partition_state(former).latest(PENDING_ROWS) is not None:
             self._commit(former)
         store = self.store.take(partition_id, since=self._admin.first_since(READINGS, process_began_ns(), number))
-        rules = RuleState(Engine(self._rules, store.registry), RuleKeep(self.store.keep(partition_id), partition_id))
-        rules.load(None if former is None else RuleKeep(self.store.keep(former), former))
+        state = RuleKeep(self.store.partition_state(partition_id), partition_id)
+        rules = RuleState(Engine(self._rules, store.registry), state)
+        rules.load(None if former is None else RuleKeep(self.store.partition_state(former), former))
         return partition_over(store, rules, self._routes, self._admin, number)
 
     def _former(self, partition_id: str) -> str | None:
@@ -142,7 +143,7 @@ class PartitionManager:
         try:
             store.commit_all()
             if not store.is_fenced and store.outage.since_ns is None:
-                self.store.keep(former).forget(PENDING_ROWS)
+                self.store.partition_state(former).forget(PENDING_ROWS)
         finally:
             self.store.revoke(store)
 

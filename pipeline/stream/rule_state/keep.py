@@ -1,6 +1,6 @@
 """Saves the rule state of a partition next to the magnetic tier, for the next owner of the partition.
 
-Each snapshot is named by the offset that it covers; the highest is valid (`store.state.keep`).
+Each snapshot is named by the offset that it covers; the highest is valid (`store.state.partition_state`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from store.errors import StoreFormatError
 from store.record import TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from rules import Engine, load_rules
 from rules.transition import Transition
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry, TableId
-from store.state.keep import PartitionState
+from store.state.partition_state import PartitionState
 
 STREAM = "0123456789abcdef/readings/0"
 BLOCK = TableId("a.b", "farm", "cli/mate")

@@ -61,7 +61,7 @@ class Bench:
     def retype(self, measure: str, kind: MeasureType) -> None:
         """An operator changes the type, and upkeep applies the change."""
         retype(self.store, TABLE, measure, kind)
-        self.store.take_in_changes()
+        self.store.update_columns()
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
         """The rows of the result."""

@@ -35,10 +35,10 @@ class WorkerReader:
         """The catalog of all workers."""
         return self.bench.workers[self.worker].catalog
 
-    def take_in_changes(self) -> None:
+    def update_columns(self) -> None:
         """The open tables of this worker."""
         for store in self.bench.workers[self.worker].stores():
-            store.take_in_changes()
+            store.update_columns()
 
     def snapshot(self, account: str) -> Snapshot:
         """A query over all workers."""
@@ -83,7 +83,7 @@ def test_a_measure_is_retyped_for_all_workers(bench: Bench) -> None:
 
     expected = [(1.0, None), (None, "x"), (3.0, None)]
     assert [values(bench, worker, "t", "t_text") for worker in range(2)] == [expected] * 2
-    bench.each(lambda store: store.take_in_changes())
+    bench.each(lambda store: store.update_columns())
     types = {"t": MeasureType.DOUBLE, "t_text": MeasureType.VARCHAR}
     assert [store.measure_types(TABLE) for store in bench.owners.values()] == [types] * 3
     for partition in range(3):
@@ -120,7 +120,7 @@ def test_a_stream_that_a_worker_does_not_know_yet_is_none_of_its_rows(bench: Ben
     eras = {"0123456789abcdef/readings/3": ((0, {"v": "fahrenheit"}),)}
     changes = type(info.changes)(units=info.changes.units, eras=eras)
     bench.workers[0].catalog.change_columns({TABLE: lambda _: changes})
-    bench.each(lambda store: store.take_in_changes())
+    bench.each(lambda store: store.update_columns())
 
     write(bench, 0, 0, w=1.0)
 

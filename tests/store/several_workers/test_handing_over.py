@@ -186,7 +186,7 @@ def test_a_damaged_checkpoint_is_refused_with_what_to_do(
 def test_where_nothing_is_kept_of_the_series_they_are_found_in_the_magnetic_tier(bench: Bench) -> None:
     bench.write([row(0), row(10), row(10, 2.0)])
     bench.owners[PARTITION].flush()
-    keep = bench.workers[0].keep(PARTITION)
+    keep = bench.workers[0].partition_state(PARTITION)
     for kind in keep.kinds("series"):
         keep.forget(kind)
 

@@ -43,7 +43,7 @@ async def measures(
         if table is not None and not tables:
             raise UnknownTable(f"there is no table {table}; /v1/zones lists those with rows")
         with parts.store.snapshot(asker.account) as snapshot:
-            snapshot.look_anew()
+            snapshot.look_for_newest()
             found = [(info, snapshot.schema(info.table.database, info.table.table)) for info in tables]
         return {"measures": [entry for info, schema in found for entry in _measures(info, schema)]}
 

@@ -25,7 +25,7 @@ async def test_a_measure_is_listed_and_retyped(service: HttpService, http: httpx
     before = (await http.get("/v1/measures?table=farm.climate")).json()["measures"]
 
     answer = await _retype(http)
-    service.store.take_in_changes()
+    service.store.update_columns()
     await _send(service, 14)
 
     assert [(entry["measure"], entry["type"], entry["unit"], entry["since"]) for entry in before] == [
@@ -48,7 +48,7 @@ async def test_the_normaliser_learns_of_it(service: HttpService, http: httpx.Asy
     """A device's numbers go into the retyped measure, not beside it."""
     await _send(service, "low")
     await _retype(http)
-    service.store.take_in_changes()
+    service.store.update_columns()
 
     await _send(service, "low", 14)
 
