@@ -13,7 +13,7 @@ import pyarrow as pa
 from store import layout
 from store.catalog.schema import Column, kind_of
 from store.memory.tier import Rows
-from store.record import Int32s, MeasureType, SeriesKey
+from store.record import Int32s, Int64s, MeasureType, SeriesKey
 from store.sequence import OFFSET_BITS
 from store.state.pending_rows import Entry
 from store.table.core import Core
@@ -62,6 +62,8 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
     register_columns(core, {})
     series = _series(core, rows, [column for column in columns if column.kind == "dimension"])
     measures = [column.physical for column in columns if column.kind == "measure"]
+    superseded_ns = np.frombuffer(entry.superseded_ns, np.int64)
+    core.superseded.mark(superseded_ns)
     for partition in entry.positions:
         number = core.number_of(partition)
         of_partition = np.flatnonzero(partitions == number)
@@ -72,7 +74,7 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
             )
             values = {name: part[name].combine_chunks() for name in measures}
             _put_back(core, Rows(series[of_partition], times, versions, number, sequence, values), partition, now_ns)
-    core.superseded.mark(np.frombuffer(entry.superseded_ns, np.int64))
+            _mark(core, times, sequence >> OFFSET_BITS, partition, superseded_ns)
     core.progress.saved = dict(entry.positions)
 
 
@@ -85,6 +87,13 @@ def _put_back(core: Core, rows: Rows, partition: str, now_ns: int) -> None:
         core.state.remember(rows.series, rows.time_ns, None)
         offsets = rows.sequence >> OFFSET_BITS
         core.progress.stored(partition, int(offsets.min()), int(offsets.max()), now_ns, 0)
+
+
+def _mark(core: Core, times_ns: Int64s, offsets: Int64s, partition: str, superseded_ns: Int64s) -> None:
+    """Keep the marks of superseded times until these rows, which may supersede others there, are flushed."""
+    at = np.flatnonzero(np.isin(times_ns, superseded_ns))
+    at = at[np.argsort(offsets[at], kind="stable")]
+    core.superseded.add(times_ns[at], partition, offsets[at])
 
 
 def _series(core: Core, rows: pa.Table, dimensions: list[Column]) -> Int32s:

@@ -14,7 +14,7 @@ from store.memory.room import MemoryRoom
 from store.record import Outcome, SeriesKey, TableId
 from store.testing import Row, batch_of
 from tests.support.lone_store import MAGNETIC, LoneStore, open_store
-from tests.support.tables import inside
+from tests.support.tables import inside, save_pending_rows
 
 T0 = 1_795_000_000_000_000_000
 PARTITION = "0123/readings/0"
@@ -210,6 +210,33 @@ def test_with_many_tables_rows_are_saved_together_and_come_back(
     store = opened()
     assert [count(store, table) for table in tables] == [1] * 40
     assert len(store._backend.pending_rows.load()) == 40
+
+
+def test_a_key_that_pending_rows_supersede_is_there_once_though_its_files_are_merged_first(opened: Opener) -> None:
+    """The mark of its time stays until the rows that supersede are in the magnetic tier, too."""
+    store = opened()
+    for offset, value in enumerate((1.0, 2.0)):
+        write(store, offset, row(0, value), row(10 + offset))
+        store.flush()
+    write(store, 2, row(0, 3.0))
+    write(store, 3, row(0, 4.0))
+    save_pending_rows(store)
+    store._upkeep.save_positions()
+    store = opened()
+    table = store.all_tables()[0]
+    assert table.files_to_clean() == []
+
+    table.rewrite(table.files())
+
+    assert count(store) == 3
+    store.flush()
+    assert count(store) == 3
+    store = opened()
+    assert count(store) == 3
+    table = store.all_tables()[0]
+    table.rewrite(table.files_to_clean())
+    assert count(store) == 3
+    assert sum(file.rows for file in table.files()) == 3
 
 
 def test_the_memory_tier_stays_under_its_cap_and_no_row_is_missed(tmp_path: Path) -> None:
