@@ -80,7 +80,7 @@ class Former:
         if document is None and (entries or (folder / SERIES).exists()):
             raise StoreFormatError(
                 f"{folder / CATALOG} is missing, and there were tables. Put it back from a backup, or move {folder} "
-                "and the magnetic tier away to begin anew: without it no table is known"
+                "and the magnetic tier away to start without data: without it no table is known"
             )
         if document is not None:
             document.partitions = partitions or max(
@@ -119,7 +119,7 @@ class Former:
         if there not in {None, data}:
             raise StoreFormatError(
                 f"{objects.url}/{layout.CATALOG} is another catalog than {self.folder / CATALOG}: workers on "
-                "another log have made it. Name another magnetic.url, or move one of the two away"
+                "another log have created it. Name another magnetic.url, or move one of the two away"
             )
         return data if there is None else None
 

@@ -125,7 +125,7 @@ class OpenTables:
     def is_fenced_by(self, what: str) -> None:
         """Fence the store: rows that were applied here have become invalid, and nothing is written from now on."""
         if not self.is_fenced:
-            log.warning("%s is fenced, or has to be read again: %s", self._backend.own_partition, what)
+            log.warning("%s is fenced, or must be read again: %s", self._backend.own_partition, what)
         self.is_fenced = True
 
     def close(self) -> None:

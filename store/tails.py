@@ -58,7 +58,7 @@ def _is_ours(tables: OpenTables, table: Table, own_partition: str, asked: int) -
     known = table.position_of(own_partition, at_least=asked)
     if asked > known:
         tables.is_fenced_by(f"position of {own_partition} is {asked} in {table.id} and {known} here")
-        raise Behind(f"{own_partition} is another worker's by now")
+        raise Behind(f"{own_partition} is owned by another worker")
 
 
 def _table(tables: OpenTables, own_partition: str, request: TailRequest) -> Table:
@@ -68,7 +68,7 @@ def _table(tables: OpenTables, own_partition: str, request: TailRequest) -> Tabl
             tables.drop_deleted(now=True)
             table = tables.to_read(request.table)
     except RequestError as error:
-        raise Behind(f"{request.table} is not there any more") from error
+        raise Behind(f"{request.table} does not exist any more") from error
     if tables.is_closed or tables.is_fenced or table.info.incarnation != request.incarnation:
-        raise Behind(f"{request.table} is another table by now, or {own_partition} another worker's")
+        raise Behind(f"{request.table} is another table now, or {own_partition} is owned by another worker")
     return table

@@ -50,11 +50,11 @@ def adopt(
         is_measure = columns.has_measure(name) and not _was_both(name, changes, columns)
         if is_measure and roles.get(name) != DIMENSION:
             roles[name] = DIMENSION
-            told.append(f"{name!r} was a measure and is a dimension from now on, as configured: so older rows read too")
+            told.append(f"{name!r} was a measure and is a dimension from now on, as configured, in older rows too")
     for name in set(changes.dimensions or ()) - set(settings.dimensions):
         if name in columns.dimensions and roles.get(name, DIMENSION) == DIMENSION:
             roles[name] = MEASURE
-            told.append(f"{name!r} is no dimension of the configuration any more: a measure may have the name")
+            told.append(f"{name!r} is no longer a dimension in the configuration: a measure may have the name")
     for name, kind in settings.types.items():
         found = present_type(name, columns, replace(changes, roles=roles))
         if found is not None and found is not kind:
@@ -83,7 +83,9 @@ def retyped(
             raise CannotRetype(f"{name!r} is a dimension of {where}, and every dimension is text")
         raise CannotRetype(f"{where} has no measure {name!r}")
     if name.startswith(_SINGLE):
-        raise CannotRetype(f"{name!r} is where records of one measure have their {found.value}: its type is its name")
+        raise CannotRetype(
+            f"{name!r} is the column of single measures of type {found.value}: its name determines its type"
+        )
     configured = info.settings.types.get(name)
     if configured is not None and configured is not kind:
         raise CannotRetype(
@@ -160,6 +162,6 @@ def _told_of_unit(info: TableInfo, name: str, before: str, now: str) -> str:
     try:
         conversion(before, now)
     except (KeyError, ValueError):
-        return f"{text}; there is no way between them: values up to now are read as '{name}_{before}'"
+        return f"{text}; these cannot be converted: values up to now are read as '{name}_{before}'"
     command = f"streamgauge measures unit {info.table.database}.{info.table.table} {name} {now}"
     return f"{text}; values up to now are converted when they are read; if they were in {now} all along: {command}"

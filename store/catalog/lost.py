@@ -19,5 +19,5 @@ def refuse_lost_catalog(objects: Objects) -> None:
     if left:
         raise StoreFormatError(
             f"{objects.url}/{layout.CATALOG} is missing, and there were workers: {left[0]}. Put it back from a backup, "
-            "or move the magnetic tier away to begin anew: without it no table is known"
+            "or move the magnetic tier away to start without data: without it no table is known"
         )

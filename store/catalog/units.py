@@ -148,9 +148,7 @@ def conversion(source: str, target: str) -> Conversion | None:
     """
     a, b = _TABLE[source], _TABLE[target]
     if a.dimension != b.dimension:
-        raise ValueError(
-            f"{source} is a unit of {a.dimension}, {target} of {b.dimension}: there is no way between them"
-        )
+        raise ValueError(f"{source} is a unit of {a.dimension}, {target} of {b.dimension}: these cannot be converted")
     factor = a.scale / b.scale
     shift = a.offset * factor - b.offset
     if factor == 1 and shift == 0:

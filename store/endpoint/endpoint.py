@@ -170,9 +170,9 @@ class Endpoint:
                 raise
             raise kind(str(error)) from error
         except self._refusals as error:
-            raise Throttling(f"The server cannot take this in now; try again later ({error})") from error
+            raise Throttling(f"The server cannot accept this now; try again later ({error})") from error
         except TimeoutError as error:
-            raise InternalServer("The request was not answered in time; it may yet take effect.") from error
+            raise InternalServer("The request did not finish in time; it may still take effect.") from error
 
 
 async def _describe_endpoints(call: Context) -> dict[str, object]:

@@ -115,7 +115,7 @@ def _batch(write: _Payload, index: SeriesIndex, partition: str, offset: int, arr
     count = len(write.time_ns)
     lengths = {len(write.series_of), len(write.version), *(len(values) for _, _, values in write.measures)}
     if not count or lengths != {count}:
-        raise ValueError(f"{count} times beside columns of {sorted(lengths)} values")
+        raise ValueError(f"{count} times, but columns of {sorted(lengths)} values")
     if min(write.series_of) < 0 or max(write.series_of) >= len(write.series):
         raise IndexError(f"a record of series {max(write.series_of)} where there are {len(write.series)}")
     measures = {column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures}

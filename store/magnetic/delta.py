@@ -244,7 +244,7 @@ def errors_mapped(location: Path | S3Location) -> Iterator[None]:
     try:
         yield
     except TableNotFoundError as error:
-        raise _Absent(f"{_uri(location)}: there is no table any more") from error
+        raise _Absent(f"{_uri(location)}: the table does not exist any more") from error
     except (DeltaError, OSError) as error:
         text = " ".join(_COLOUR.sub("", str(error)).split())
         if isinstance(error, CommitFailedError) and not _OF_STORAGE.search(text):

@@ -261,7 +261,7 @@ class MagneticTier:
                 "another process writes to it"
             )
         if positions and after is not None and after.get(self.own_partition) != self._mine:
-            raise MagneticConflict(f"{self}: an earlier commit, thought to have failed, was made after all")
+            raise MagneticConflict(f"{self}: an earlier commit, which seemed to have failed, exists")
         gone = {file.path for file in removed} - {file.path for file in self._newest.files}
         if gone:
             raise MagneticConflict(f"{self}: {min(gone)} and {len(gone) - 1} more were removed by another writer")

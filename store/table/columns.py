@@ -87,7 +87,7 @@ class TableColumns:
         if self._may_make:
             return self.stored.measure(given, kind)
         _log.warning(
-            "%s: %s of a row is left out: its unit is not that of the measure any more", self._info.table, given
+            "%s: a value of %s is left out: its unit is no longer the unit of the measure", self._info.table, given
         )
         return None
 

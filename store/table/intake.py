@@ -74,7 +74,7 @@ def admit(core: Core, batch: RecordBatch, covered: int) -> Admitted:
         if refused.any():
             reasons = "; ".join(found.reasons)
             _log.warning(
-                "%s: %d records of %s up to offset %d are refused: %s",
+                "%s: %d records of %s up to offset %d are rejected: %s",
                 core.id,
                 refused.sum(),
                 batch.partition,

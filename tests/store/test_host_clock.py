@@ -225,7 +225,7 @@ def test_a_leap_is_believed_when_it_has_stood_for_hours(after_ns: int, *, is_bel
     assert settled.now_ns(T0 + DAY + after_ns, after_ns) == T0 + after_ns + is_believed * DAY
 
 
-def test_another_leap_begins_the_wait_anew() -> None:
+def test_another_leap_restarts_the_wait() -> None:
     settled = Settled(None)
     settled.now_ns(T0, 0)
     settled.now_ns(T0 + DAY, 0)
@@ -242,5 +242,7 @@ def test_a_clock_is_set_that_does_not_stand_before_this_was_written(wall_ns: int
 @pytest.mark.parametrize(
     ("earliest_ns", "from_ns"), [(NO_CLOCK_BEFORE_NS - 1, NO_CLOCK_BEFORE_NS - 1), (NO_CLOCK_BEFORE_NS, T0 - DAY)]
 )
-def test_what_is_past_its_retention_is_not_seen_but_beside_rows_without_a_clock(earliest_ns: int, from_ns: int) -> None:
+def test_rows_beyond_retention_are_invisible_unless_the_table_has_rows_without_a_clock(
+    earliest_ns: int, from_ns: int
+) -> None:
     assert visible_from_ns(earliest_ns, DAY, T0) == from_ns

@@ -184,7 +184,7 @@ def opened_in(folder: Path) -> LoneStore:
 TABLE = TableId("farm", "d", "t")
 
 
-def test_the_first_type_of_a_measure_stands_and_only_records_with_another_are_refused(folder: Path) -> None:
+def test_the_first_type_of_a_measure_remains_and_only_records_with_another_are_rejected(folder: Path) -> None:
     """For WriteRecords; values of devices are stored."""
     store = opened_in(folder)
     index = store.registry.of(TABLE)

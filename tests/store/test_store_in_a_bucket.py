@@ -215,7 +215,7 @@ def test_rows_leave_with_their_retention(opened: Opener, clock: Clock) -> None:
     assert [file.rows for file in table.files()] == [1]
 
 
-def test_a_deleted_table_is_gone_from_the_bucket(opened: Opener, s3_url: str) -> None:
+def test_a_deleted_table_is_removed_from_the_bucket(opened: Opener, s3_url: str) -> None:
     store = opened()
     write(store, 0, row(0))
     store.flush()
@@ -228,7 +228,7 @@ def test_a_deleted_table_is_gone_from_the_bucket(opened: Opener, s3_url: str) ->
         snapshot.source(TABLE)
 
 
-def test_series_that_are_lost_are_made_anew_from_the_bucket(opened: Opener, s3_url: str) -> None:
+def test_lost_series_are_rebuilt_from_the_bucket(opened: Opener, s3_url: str) -> None:
     store = opened()
     write(store, 0, row(0), row(0, series="2"), row(1))
     store.flush()
@@ -306,7 +306,7 @@ def test_while_the_bucket_is_away_rows_wait_and_are_committed_once_when_it_answe
     assert rows(opened()) == [(0, 1.0), (1, 1.0)]
 
 
-def test_who_needs_the_bucket_while_it_is_away_is_told(opened: Opener, s3: S3Server) -> None:
+def test_callers_get_an_error_while_the_bucket_is_unavailable(opened: Opener, s3: S3Server) -> None:
     """A query, a look-up, a merge: the error does not say that the query or the data is wrong."""
     store = opened()
     for offset in range(2):

@@ -158,7 +158,7 @@ def test_equal_dimension_values_are_pruned_exactly_in_both_tiers(opened: Opener)
         store = opened()
 
 
-def test_a_deleted_table_is_gone_with_its_files_and_stays_gone_in_a_replay(opened: Opener, tmp_path: Path) -> None:
+def test_a_deleted_table_and_its_files_do_not_return_in_a_replay(opened: Opener, tmp_path: Path) -> None:
     store = opened()
     write(store, 0, row(0))
     store.flush()

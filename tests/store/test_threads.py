@@ -92,7 +92,7 @@ def rows_of(store: LoneStore) -> list[tuple[object, ...]]:
     return sorted(tuple(sorted((name, str(value)) for name, value in row.items())) for row in named)
 
 
-def test_new_series_and_columns_beside_upkeep_and_queries(store: LoneStore) -> None:
+def test_new_series_and_columns_during_upkeep_and_queries(store: LoneStore) -> None:
     rng, threads, oracle = random.Random(1), Threads(), Oracle()
     keys = [0, 0]  # the least and the greatest number of applied ones
 
@@ -158,7 +158,7 @@ def test_new_series_and_columns_beside_upkeep_and_queries(store: LoneStore) -> N
     assert rows_of(store) == expected
 
 
-def test_tables_deleted_meanwhile_stop_neither_upkeep_nor_the_log(store: LoneStore, tmp_path: Path) -> None:
+def test_deleted_tables_stop_neither_upkeep_nor_the_log(store: LoneStore, tmp_path: Path) -> None:
     """A record that was applied to a table during its deletion fences the store: it is opened again."""
     threads, held = Threads(), [store]
 

@@ -28,7 +28,7 @@ def test_what_was_made_is_there_after_a_restart(tmp_path: Path) -> None:
     assert [database.name for database in again.databases("farm")] == ["db"]
 
 
-def test_a_template_comes_to_be_in_the_account_that_writes_to_it(tmp_path: Path) -> None:
+def test_a_template_is_created_in_the_account_that_writes_to_it(tmp_path: Path) -> None:
     catalog = make(tmp_path)
     table = TableId("farm", "agri", "readings")
     assert catalog.databases("farm") == []
@@ -42,7 +42,7 @@ def test_a_template_comes_to_be_in_the_account_that_writes_to_it(tmp_path: Path)
     assert catalog.tables("orchard") == []
 
 
-def test_a_table_made_anew_is_born_after_the_rows_of_the_deleted_one(tmp_path: Path) -> None:
+def test_a_table_created_again_begins_after_the_rows_of_the_deleted_one(tmp_path: Path) -> None:
     catalog = make(tmp_path)
     catalog.create_database("farm", "db")
     assert catalog.create_table(TABLE, TableSettings()).born == {}

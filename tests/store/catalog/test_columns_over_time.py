@@ -122,7 +122,7 @@ def test_the_configured_type_wins_and_older_values_are_cast(bench: Bench) -> Non
     assert bench.sql('SELECT t, count(*) FROM "d"."t" WHERE t > 20 GROUP BY t ORDER BY t') == [(20.5, 1), (21.0, 1)]
 
 
-def test_it_is_told_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_decision_is_logged_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.send(row(0, t="x"))
 
     bench.restart(types={"t": MeasureType.DOUBLE})
@@ -243,7 +243,7 @@ def test_retyping_back_gives_what_was_there(bench: Bench) -> None:
         ("s", MeasureType.DOUBLE, "'s' is a dimension of d.t"),
         ("c", MeasureType.VARCHAR, "the configuration makes 'c' of d.t a double"),
         ("t", MeasureType.TIMESTAMP, "cannot be made a timestamp; allowed: double bigint boolean varchar"),
-        ("measure_value::double", MeasureType.VARCHAR, "its type is its name"),
+        ("measure_value::double", MeasureType.VARCHAR, "its name determines its type"),
     ],
 )
 def test_nonsense_is_refused_in_words(bench: Bench, measure: str, kind: MeasureType, words: str) -> None:
@@ -315,7 +315,7 @@ def test_a_dimension_that_becomes_a_measure_is_one_in_older_rows_too(bench: Benc
 
 
 @pytest.mark.parametrize("dimension_first", [True, False])
-def test_a_dimension_and_a_measure_that_meet_are_told_apart(bench: Bench, dimension_first: bool) -> None:
+def test_a_dimension_and_a_measure_with_one_name_are_read_under_two_names(bench: Bench, dimension_first: bool) -> None:
     """A client of WriteRecords adds a dimension, devices a measure of its name: the dimension has the name."""
     record = Row((("line", "L1"),), T0, (("v", 1.0),))
     device = Row((("s", "a"),), T0 + 1, (("line", 5.0), ("v", 2.0)))
@@ -360,7 +360,7 @@ def test_values_of_an_earlier_unit_are_converted(bench: Bench) -> None:
     assert averages(bench, "t", 1) == [(20.0, 1)] * 5
 
 
-def test_values_of_a_unit_from_which_there_is_no_way_are_told_apart(bench: Bench) -> None:
+def test_values_in_a_unit_that_cannot_be_converted_have_their_own_name(bench: Bench) -> None:
     bench.restart(units={"t": "celsius"})
     bench.send(row(0, t=20.0))
 

@@ -197,7 +197,7 @@ def test_so_do_those_of_a_table_whose_dimensions_are_the_levels_of_topics(opened
 
 @pytest.mark.parametrize("then", ["flush", "evict", "restart"])
 @pytest.mark.parametrize("payload_first", [True, False])
-def test_what_a_device_calls_zone_name_is_kept_beside_it(
+def test_a_name_zone_name_from_a_device_is_stored_in_addition(
     opened: Callable[..., Bench], then: str, payload_first: bool
 ) -> None:
     bench = opened(None if payload_first else TEMPLATE)

@@ -77,7 +77,7 @@ def test_rejected_records_reach_the_client_and_the_others_are_stored(made: Any, 
     assert result["Rows"] == [{"Data": [{"ScalarValue": "2"}, {"ScalarValue": "5.0"}]}]
 
 
-def test_versions_are_told_in_the_services_words(made: Any, query: Any) -> None:
+def test_version_errors_have_the_services_wording(made: Any, query: Any) -> None:
     ingest(made, cpu(1, 10, Version=2))
 
     ingest(made, cpu(1, 10, Version=2))  # a retry is fine

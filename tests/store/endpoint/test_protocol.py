@@ -65,7 +65,7 @@ SIGNED = (
         ("Query", [], "Value '[]' at 'request' failed to satisfy constraint: Member must be a structure"),
     ],
 )
-def test_violations_of_a_shape_are_told_in_the_services_form(
+def test_violations_of_a_shape_are_reported_in_the_services_form(
     service: Service, operation: str, request_: dict[str, object], message: str
 ) -> None:
     status, body = service.call(operation, request_)
@@ -96,7 +96,7 @@ def test_an_operation_that_is_not_offered_is_named(service: Service, target: str
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
-def test_a_body_that_is_not_json_is_told(service: Service, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_an_error(service: Service, body: bytes) -> None:
     status, answer = service.call("Query", body)
 
     assert (status, answer["__type"]) == (400, "com.amazon.coral.service#SerializationException")
@@ -120,7 +120,7 @@ def test_answers_carry_a_request_id_and_the_version_of_json_they_were_asked_in(s
         ({"host": "gauge", "x-forwarded-proto": "https", "user-agent": "aws-sdk-go/1"}, "https://gauge"),
     ],
 )
-def test_each_sdk_is_given_the_address_it_understands(service: Service, headers: dict[str, str], address: str) -> None:
+def test_each_sdk_gets_the_address_that_it_understands(service: Service, headers: dict[str, str], address: str) -> None:
     _, body = service.call("DescribeEndpoints", {}, **headers)
 
     assert body["Endpoints"][0]["Address"] == address

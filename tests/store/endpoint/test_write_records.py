@@ -218,7 +218,7 @@ def test_limits_of_a_record_reject_it_alone(table: Service) -> None:
     ]
 
 
-def test_a_table_of_the_configuration_comes_to_be_with_its_first_record_and_has_zones(service: Service) -> None:
+def test_a_table_of_the_configuration_is_created_by_its_first_record_and_has_zones(service: Service) -> None:
     place = [{"Name": "greenhouse", "Value": "7"}, {"Name": "zone", "Value": "north"}]
     record = {**multi(temp=("DOUBLE", "20")), "Dimensions": place, "Time": str(NOW_MS - 24 * 3_600_000)}
 

@@ -34,7 +34,7 @@ def test_a_wait_for_others_ends_when_the_work_is_cancelled() -> None:
             waiting.result(30)
 
 
-def test_a_timeout_of_the_others_own_is_told_as_it_is() -> None:
+def test_a_timeout_raised_by_the_future_is_passed_on() -> None:
     failed: Future[None] = Future()
     failed.set_exception(TimeoutError("theirs"))
 

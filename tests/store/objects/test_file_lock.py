@@ -21,7 +21,7 @@ sys.stdin.read()
 """
 
 
-def test_a_second_taker_is_told_who_has_it_until_it_is_released(tmp_path: Path) -> None:
+def test_a_second_process_learns_who_holds_the_lock_until_it_is_released(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "lock")
     with pytest.raises(Taken) as taken:
         FileLock(tmp_path / "lock")

@@ -44,7 +44,7 @@ def test_an_absent_object_reads_as_none_and_may_be_deleted(objects: Objects) -> 
     assert objects.get("a/b/c") is None
 
 
-def test_a_deleted_object_is_gone_and_can_be_created_again(objects: Objects) -> None:
+def test_a_deleted_object_does_not_exist_and_can_be_created_again(objects: Objects) -> None:
     objects.put("a/b", b"x")
     objects.delete("a/b")
 
@@ -78,7 +78,7 @@ def test_two_roots_do_not_see_each_other(url: str) -> None:
     assert (one.list(""), other.list("")) == (["x"], ["y"])
 
 
-def test_of_many_that_create_one_object_one_is_told_so(objects: Objects, url: str) -> None:
+def test_only_one_of_several_creations_of_an_object_succeeds(objects: Objects, url: str) -> None:
     """Workers use this to agree on a shared state."""
     handles = [objects, open_objects(url)]
     with ThreadPoolExecutor(8) as pool:

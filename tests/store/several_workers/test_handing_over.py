@@ -92,7 +92,7 @@ def test_what_a_sleeper_saves_is_no_more_than_its_successor_needs(bench: Bench) 
 
 
 @pytest.mark.parametrize("is_asked_first", [True, False])
-def test_a_sleeper_that_commits_first_is_not_counted_beside_its_successor(bench: Bench, is_asked_first: bool) -> None:
+def test_a_paused_owner_that_commits_first_is_not_counted_twice(bench: Bench, is_asked_first: bool) -> None:
     bench.write([row(0), row(10)])
     bench.zombies.append(bench.owners[PARTITION])
     bench.take(PARTITION, 1 - bench.worker_of[PARTITION])
@@ -272,12 +272,12 @@ def test_one_that_slept_answers_no_query_once_its_successor_has_committed(bench:
 
     asked = TailRequest("farm", "d", "t", 1, 99, {PARTITION: 1}, T0, T0 + 99, None)
     assert bench.owners[PARTITION].tail(asked).rows.num_rows == 0
-    with pytest.raises(Behind, match="another worker's"):
+    with pytest.raises(Behind, match="owned by another worker"):
         sleeper.tail(asked)
     assert sleeper.is_fenced
 
 
-def test_a_store_that_was_given_back_answers_no_query(bench: Bench) -> None:
+def test_a_revoked_store_answers_no_query(bench: Bench) -> None:
     bench.write([row(0)])
     store = bench.owners[PARTITION]
     bench.retake(PARTITION)

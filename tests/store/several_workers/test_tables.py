@@ -60,9 +60,7 @@ def test_a_table_made_by_one_worker_is_there_for_all_at_once(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("is_flushed", [True, False])
-def test_a_table_deleted_by_another_worker_is_gone_and_no_flush_brings_it_back(
-    bench: Bench, is_flushed: bool, tmp_path: Path
-) -> None:
+def test_no_flush_restores_a_table_that_another_worker_deleted(bench: Bench, is_flushed: bool, tmp_path: Path) -> None:
     bench.workers[0].catalog.create_table(MADE, TableSettings())
     bench.write([row(0)], table=MADE)
     store = bench.owners[PARTITION]
@@ -118,7 +116,7 @@ def test_rows_of_a_deleted_table_do_not_come_back_with_the_log(bench: Bench) -> 
     assert bench.found(0, MADE) == bench.found(1, MADE) == []
 
 
-def test_a_record_that_met_the_deleted_table_is_in_the_one_made_anew(bench: Bench) -> None:
+def test_a_record_applied_to_a_deleted_table_is_in_the_next_one(bench: Bench) -> None:
     """A store learns of a deletion within a second; rows that it applied in the meantime are read again."""
     bench.workers[0].catalog.create_table(MADE, TableSettings())
     bench.write([row(0), row(10)], table=MADE)
@@ -138,7 +136,7 @@ def test_a_record_that_met_the_deleted_table_is_in_the_one_made_anew(bench: Benc
     assert len(bench.found(0, MADE)) == 2
 
 
-def test_a_table_of_the_configuration_comes_to_be_again_for_the_records_after_its_deletion(bench: Bench) -> None:
+def test_a_table_of_the_configuration_is_created_again_for_records_after_its_deletion(bench: Bench) -> None:
     bench.write([row(0)])
     other_worker(bench).catalog.delete_table(TABLE)
 

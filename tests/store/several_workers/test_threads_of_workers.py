@@ -84,7 +84,7 @@ class Busy:
             self.errors.append(error)
 
 
-def test_queries_are_whole_whatever_goes_on_meanwhile(tmp_path: Path) -> None:
+def test_queries_are_complete_during_all_other_operations(tmp_path: Path) -> None:
     bench = Bench(str(tmp_path / "magnetic"))
     bench.write([Row((("s", "first"),), T0 - 1, (("v", 1.0),))])
     for worker in range(2):

@@ -128,7 +128,7 @@ def test_a_table_without_rows_has_its_pseudo_columns(hosts: Database) -> None:
 
 
 @pytest.mark.parametrize("count", [5, 6, 7])
-def test_rows_beyond_the_most_allowed_are_cut_off_and_that_is_told(hosts: Database, count: int) -> None:
+def test_rows_beyond_the_maximum_are_cut_off_and_truncated_is_set(hosts: Database, count: int) -> None:
     for text in ("SELECT temp FROM db.t ORDER BY temp", "SELECT temp FROM db.t ORDER BY temp LIMIT 100"):
         result = hosts.ask(text, max_rows=count)
 

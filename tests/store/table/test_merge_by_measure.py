@@ -114,7 +114,7 @@ def test_parts_of_one_moment_in_several_batches_are_one_row(bench: Bench, betwee
     assert bench.rows() == [WHOLE]
 
 
-def test_of_two_values_of_a_measure_the_later_stands_and_others_stay(bench: Bench) -> None:
+def test_of_two_values_of_a_measure_the_later_wins_and_other_measures_remain(bench: Bench) -> None:
     assert bench.write({"temperature": 21.5, "humidity": 48.0}) == [NEW]
     assert bench.write({"temperature": 22.0}) == [REPLACED]
     assert bench.write({"temperature": 22.0, "co2": 611.0}, {"co2": 600.0, "x": 1.0}) == [MERGED, REPLACED]

@@ -24,7 +24,7 @@ def test_waits_double_up_to_the_longest_of_which_a_share_is_left_to_chance(failu
 
 
 @pytest.mark.parametrize(("ran_s", "failures"), [(9.9, 3), (10.0, 1), (10.1, 1)])
-def test_a_run_that_was_steady_for_long_enough_starts_the_count_anew(ran_s: float, failures: int) -> None:
+def test_a_long_run_resets_the_count(ran_s: float, failures: int) -> None:
     in_a_row = InARow(steady_after_s=10.0)
     in_a_row.ended(0.1)
     in_a_row.ended(0.1)

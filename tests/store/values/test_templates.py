@@ -22,7 +22,7 @@ def test_a_template_is_its_texts_and_places_in_order() -> None:
         ("{ }", "empty"),
     ],
 )
-def test_a_brace_that_is_no_place_is_told_with_its_column(template: str, told: str) -> None:
+def test_a_lone_brace_is_reported_with_its_column(template: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         parse(template)
 

@@ -33,7 +33,7 @@ def test_what_yaml_would_take_silently_is_a_problem_with_its_place(text: str, pr
 
 
 @pytest.mark.parametrize(("text", "line"), [("a: [", 1), ("a: 1\n---\nb: 1", 2), ("\0", None), ("[" * 5_000, None)])
-def test_what_is_no_yaml_is_told_with_its_line_where_there_is_one(text: str, line: int | None) -> None:
+def test_invalid_yaml_is_reported_with_its_line_if_there_is_one(text: str, line: int | None) -> None:
     with pytest.raises(NotYaml, match="not YAML: ") as refusal:
         read(text)
 

@@ -51,7 +51,7 @@ def made_of(write: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return database, table
 
 
-def test_keys_tags_and_places_are_given_back(write: Any, query: Any) -> None:
+def test_keys_tags_and_locations_are_returned(write: Any, query: Any) -> None:
     database, table = made_of(write)
 
     assert write.describe_database(DatabaseName="db")["Database"]["KmsKeyId"] == database["KmsKeyId"] == KEY
