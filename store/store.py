@@ -149,9 +149,9 @@ class Store:
         """A view of the account's tables for queries, for all owners of partitions. Any thread; must be closed.
 
         `gather` returns the rows of each partition beyond a version: a `TailReply` for a partition of another worker,
-        from `PartitionStore.tail` of its owner, or the result of its argument `pin` for a partition of this process. It passes
-        on `Behind`, and raises an error (PartitionSilent, for example) if an owner does not respond. None: this process
-        owns all partitions.
+        from `PartitionStore.tail` of its owner, or the result of its argument `pin` for a partition of this process.
+        It passes on `Behind`, and raises an error (PartitionSilent, for example) if an owner does not respond. None:
+        this process owns all partitions.
         """
         return Snapshot(
             account,
