@@ -92,7 +92,7 @@ class SeriesIndex:
         return len(self.keys)
 
     def id_of(self, key: SeriesKey, zone: str | None = None) -> int:
-        """The id of `key`, a new one at its first appearance. `zone` is the name of the zone, if it has one."""
+        """The id of `key`, a new one at its first appearance. `zone` is its zone, None without one."""
         series = self._ids.get(key)
         if series is None:
             self.zones.append(zone)

@@ -240,7 +240,7 @@ class MemoryTier:
     # Reading
 
     def find(self, series: Int32s, time_ns: Int64s, given: Sequence[Column]) -> list[pa.Table]:
-        """The rows with any of these keys: `KEY` is the key's number; version, stream, sequence, measures.
+        """The rows with any of these keys: `KEY` is the key's number; version, partition, sequence, measures.
 
         `given` are the measures that readers see.
         """

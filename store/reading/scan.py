@@ -3,7 +3,7 @@
 Pure: the input is a `TableView` that a snapshot has pinned, the output is SQL. The rule by which no row is missing or
 counted twice: rows with times ≥ `whole_from_ns` are read from RAM only; earlier ones from the pinned magnetic version,
 and those beyond its positions from RAM, or from the tails of other owners. Of rows with equal keys the highest
-(version, stream, sequence) is valid; this is checked only at times at which the store has superseded a row.
+(version, partition, sequence) is valid; this is checked only at times at which the store has superseded a row.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -133,7 +133,7 @@ def _standing(view: TableView, selection: Selection, superseded: str | None, rel
 
 
 def magnetic_rows(relation: str, columns: Sequence[Column], where: str, zone: str | None = None) -> str:
-    """The query over Parquet files (`magnetic.data_files`): `columns`, version, stream, sequence. `zone`: its SQL."""
+    """The query over Parquet files (`magnetic.data_files`): `columns`, version, partition, sequence. `zone`: its SQL."""
     selected = ", ".join(_magnetic_column(column, zone) for column in columns)
     return f"SELECT {selected}, {_quoted(_EXTRA)} FROM {relation} WHERE {where}"
 
