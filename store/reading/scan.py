@@ -133,7 +133,7 @@ def _standing(view: TableView, selection: Selection, superseded: str | None, rel
 
 
 def magnetic_rows(relation: str, columns: Sequence[Column], where: str, zone: str | None = None) -> str:
-    """The query over Parquet files (`magnetic.data_files`): `columns`, version, partition, sequence. `zone`: its SQL."""
+    """The query over Parquet files (`magnetic.data_files`): `columns`, version, partition, sequence. `zone`: SQL."""
     selected = ", ".join(_magnetic_column(column, zone) for column in columns)
     return f"SELECT {selected}, {_quoted(_EXTRA)} FROM {relation} WHERE {where}"
 
