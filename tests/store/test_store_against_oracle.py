@@ -1,7 +1,6 @@
 """After any sequence of writes, repeats, flushes, merges, evictions, losses and replays, the rows are the oracle's."""
 
 import itertools
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,29 +20,13 @@ from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from tests.support.examples import examples
 from tests.support.lone_store import LoneStore, forget_series, open_store
+from tests.support.oracle_rows import DAY_NS, T0, WRITES, plain, stored_rows
 from tests.support.tables import evict_sealed, inside, remember_little, save_pending_rows
 
 TABLE = TableId("farm", "d", "t")
 PARTITION = "0123/readings/0"
-T0 = 1_795_000_000_000_000_000
-DAY_NS = 86_400_000_000_000
 RETENTION = timedelta(days=3)
 
-_times = st.one_of(
-    st.integers(0, 6), st.integers(0, 3).map(lambda n: n * 1_000), st.integers(-2, 2).map(lambda n: n * DAY_NS + 5)
-)
-_dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), ("s", "1")), (("S", "1"),), ()])
-_values = st.one_of(
-    st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
-    st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
-    st.sampled_from(
-        [(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]
-    ),  # values of one moment in several records
-)
-_rows = st.builds(
-    Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
-)
-_writes = st.tuples(st.just("write"), st.lists(_rows, min_size=1, max_size=8), st.booleans())
 _others = st.sampled_from(
     [
         (name,)
@@ -215,39 +198,16 @@ class Bench:
         visible_from = self.now_ns - RETENTION // timedelta(microseconds=1) * 1000
         for from_ns, to_ns in ((None, None), (T0 + 1, T0 + 1_001), (T0 - DAY_NS, T0 + 3)):
             least = max(visible_from, from_ns) if from_ns is not None else visible_from
-            assert self.found(from_ns, to_ns) == _sorted(self.oracle.visible(least, to_ns))
+            assert self.found(from_ns, to_ns) == plain(self.oracle.visible(least, to_ns))
 
     def found(self, from_ns: int | None, to_ns: int | None) -> list[str]:
         with self.store.snapshot(TABLE.account) as snapshot:
-            columns = snapshot.schema(TABLE.database, TABLE.table).columns
-            source = snapshot.source(TABLE, time_from_ns=from_ns, time_to_ns=to_ns)
-            rows = snapshot.execute(f"SELECT * FROM {source}").to_pylist()
-        return _sorted(
-            [
-                Row(
-                    tuple(
-                        (c.name, r[c.physical]) for c in columns if c.kind == "dimension" and r[c.physical] is not None
-                    ),
-                    r["time_ns"],
-                    tuple(
-                        (c.name, r[c.physical]) for c in columns if c.kind == "measure" and r[c.physical] is not None
-                    ),
-                    measure_name=r["measure_name"],
-                )
-                for r in rows
-            ]
-        )
-
-
-def _sorted(rows: list[Row]) -> list[str]:
-    return sorted(
-        json.dumps([sorted(row.dimensions), row.measure_name, row.time_ns, sorted(row.values)]) for row in rows
-    )
+            return stored_rows(snapshot, TABLE, from_ns, to_ns)
 
 
 @pytest.mark.timeout(300)
 @examples(40)
-@given(st.lists(st.one_of(_writes, _others, _tiering), min_size=1, max_size=14))
+@given(st.lists(st.one_of(WRITES, _others, _tiering), min_size=1, max_size=14))
 def test_any_interleaving_gives_the_oracles_rows(operations: list[tuple[Any, ...]]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="streamgauge-store-"))
     bench = Bench(folder)

@@ -16,26 +16,11 @@ from store.magnetic import versions
 from store.partition_store import PartitionStore
 from store.testing import Row
 from tests.support.examples import examples
+from tests.support.oracle_rows import DAY_NS, WRITES
 from tests.support.tables import attempt, evict_sealed, inside
 
-DAY_NS = 86_400_000_000_000
 TURN_NS = 45_000_000_000  # a table is committed at every second `maintain`
 
-_times = st.one_of(
-    st.integers(0, 6), st.integers(0, 3).map(lambda n: n * 1_000), st.integers(-2, 2).map(lambda n: n * DAY_NS + 5)
-)
-_dimensions = st.sampled_from([(("s", "1"),), (("s", "2"),), (("Zone", "a b"), ("s", "1")), (("S", "1"),), ()])
-_values = st.one_of(
-    st.tuples(st.tuples(st.just("v"), st.sampled_from([0.0, 1.5, 2.0]))),
-    st.sampled_from([(("v", 1.0), ("V", 2)), (("measure_value::double", 1.0),), (("text", "it's"), ("on", True))]),
-    st.sampled_from(
-        [(("V", 2),), (("V", 3),), (("v", 2.0), ("text", "x")), (("on", False),)]
-    ),  # values of one moment in several records
-)
-_rows = st.builds(
-    Row, _dimensions, _times.map(lambda n: T0 + n), _values, st.integers(1, 3), st.sampled_from(["m", "n"])
-)
-_writes = st.tuples(st.just("write"), st.lists(_rows, min_size=1, max_size=8), st.booleans())
 _moves = st.tuples(
     st.sampled_from(["move", "die", "doze", "flush", "evict"]), st.integers(0, len(PARTITIONS) - 1), st.integers(0, 1)
 )
@@ -132,7 +117,7 @@ ALL_COLUMNS = Row(
 
 @pytest.mark.timeout(300)
 @examples(10)
-@given(st.booleans(), st.booleans(), st.lists(st.one_of(_writes, _moves, _others), min_size=1, max_size=10))
+@given(st.booleans(), st.booleans(), st.lists(st.one_of(WRITES, _moves, _others), min_size=1, max_size=10))
 def test_any_interleaving_on_any_worker_gives_the_oracles_rows(
     is_fresh: bool, are_many_tables: bool, operations: list[tuple[Any, ...]]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -14,11 +13,11 @@ from store.reading.tail import Gather, Pin, PinnedRows, TailReply, TailRequest
 from store.record import Outcome, TableId
 from store.store import Store
 from store.testing import Oracle, Row, batch_of
+from tests.support.oracle_rows import T0, plain, stored_rows
 from tests.support.tables import remember_little
 
 TABLE = TableId("farm", "d", "t")
 PARTITIONS = [f"0123456789abcdef/readings/{partition}" for partition in range(3)]
-T0 = 1_795_000_000_000_000_000
 RETENTION = timedelta(days=3)
 TEMPLATES = {("d", "t"): TableSettings(RETENTION, timedelta(0), from_config=True)}
 
@@ -151,19 +150,7 @@ class Bench:
     ) -> list[str]:
         """The rows that a query on `worker` returns."""
         with self.workers[worker].snapshot(table.account, self.gather_of(worker)) as snapshot:
-            columns = snapshot.schema(table.database, table.table).columns
-            source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns)
-            rows = snapshot.execute(f"SELECT * FROM {source}").to_pylist()
-        kinds = {kind: [c for c in columns if c.kind == kind] for kind in ("dimension", "measure")}
-        return plain(
-            Row(
-                tuple((c.name, r[c.physical]) for c in kinds["dimension"] if r[c.physical] is not None),
-                r["time_ns"],
-                tuple((c.name, r[c.physical]) for c in kinds["measure"] if r[c.physical] is not None),
-                measure_name=r["measure_name"],
-            )
-            for r in rows
-        )
+            return stored_rows(snapshot, table, from_ns, to_ns)
 
     def expected(self, table: TableId = TABLE, from_ns: int | None = None, to_ns: int | None = None) -> list[str]:
         """The rows that it must return."""
@@ -183,14 +170,6 @@ class Bench:
             store.close()
         for worker in self.workers:
             worker.close()
-
-
-def plain(rows: object) -> list[str]:
-    """Rows as sorted text."""
-    return sorted(
-        json.dumps([sorted(row.dimensions), row.measure_name, row.time_ns, sorted(row.values)])
-        for row in rows  # type: ignore[attr-defined]
-    )
 
 
 def shallow(store: PartitionStore, table: TableId = TABLE) -> None:
