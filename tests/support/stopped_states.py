@@ -95,7 +95,7 @@ class StoppedStates:
         """Copy the new files of the magnetic tier one by one, and each half-written."""
         new = sorted(
             (name for name in found if name not in self._last and "magnetic" in name and not name.endswith("/")),
-            key=lambda name: found[name][1],
+            key=lambda name: (found[name][1], "_delta_log" in name),  # the time is that of a tick: a commit comes after
         )
         for count, name in enumerate(new):
             later = new[count + 1 :]
