@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from store.memory.newness import NEVER_NS
 from store.record import MeasureType, Outcome, RecordBatch, SeriesIndex, SeriesKey
 
 
@@ -51,7 +52,7 @@ def batch_of(
         np.array([row.time_ns for row in rows], np.int64),
         np.array([row.version for row in rows], np.int64),
         np.array(offsets, np.int64),
-        np.zeros(len(rows), np.int64),
+        np.full(len(rows), NEVER_NS, np.int64),  # no time is that of arrival, which is never one of a repeated record
         {name: pa.array([dict(row.values).get(name) for row in rows], kind.arrow) for name, kind in types.items()},
         types,
         by_version,
