@@ -102,6 +102,8 @@ class DeltaHandle:
                     partition_by=[layout.DATE],
                     configuration=_CONFIGURATION,
                     storage_options=_options(location),
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                    post_commithook_properties=_no_hooks(),
                 )
         except MagneticTierError as error:
             if not isinstance(error, MagneticUnavailable) and cls.open(location) is not None:
