@@ -21,7 +21,7 @@ from pipeline.config.model import HttpLimits
 from store.values.durations import format_duration
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers; what is beyond is not read
-FILES_SHARE = 2  # at least this fraction of the files that the process may open is not for connections
+FILES_SHARE = 2  # one of this number of the files that the process may open is for a connection
 
 
 @dataclass(slots=True)
@@ -52,18 +52,20 @@ class OpenConnections:
         self.by_address[address] += 1
         return None
 
-    def is_idle(self, address: str, connection: LimitedProtocol, *, is_idle: bool) -> None:
-        """Whether the connection has no request at work."""
-        if is_idle:
-            self.idle.setdefault(address, {}).setdefault(connection)
-        elif connection in self.idle.get(address, ()):
-            del self.idle[address][connection]
-            if not self.idle[address]:
-                del self.idle[address]
+    def rests(self, address: str, connection: LimitedProtocol) -> None:
+        """No request of the connection waits for a response."""
+        self.idle.setdefault(address, {}).setdefault(connection)
+
+    def works(self, address: str, connection: LimitedProtocol) -> None:
+        """A request of the connection waits for its response."""
+        connections = self.idle.get(address, {})
+        connections.pop(connection, None)
+        if not connections:
+            self.idle.pop(address, None)
 
     def closed(self, address: str, connection: LimitedProtocol) -> None:
         """An admitted connection is closed."""
-        self.is_idle(address, connection, is_idle=False)
+        self.works(address, connection)
         self.by_address[address] -= 1
         if not self.by_address[address]:
             del self.by_address[address]
@@ -110,6 +112,12 @@ class LimitedProtocol(H11Protocol):
         if not self._is_refused:
             self._await_rest()
 
+    def on_response_complete(self) -> None:
+        """The connection is idle, even if the rest of a refused request's body does not arrive."""
+        super().on_response_complete()
+        if not self._is_refused:
+            self._await_rest()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or a head that is too large."""
         if len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
@@ -126,9 +134,9 @@ class LimitedProtocol(H11Protocol):
 
     def _await_rest(self) -> None:
         state = self.conn.their_state
-        is_idle = self.cycle is None or (state is h11.IDLE and self.cycle.response_complete)
         if self._address is not None:
-            self.open_connections.is_idle(self._address, self, is_idle=is_idle)
+            is_idle = self.cycle is None or self.cycle.response_complete
+            (self.open_connections.rests if is_idle else self.open_connections.works)(self._address, self)
         if state is h11.SEND_BODY:
             self._await("request_timeout")
         elif state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):

@@ -46,10 +46,9 @@ class RequestNormaliser:
             return
         if limit is not None:
             try:
-                if inner["path"].startswith("/v1"):
-                    _check_token(inner)
                 _check_size(inner, limit)
                 if inner["path"].startswith("/v1"):
+                    _check_token(inner)
                     inner["headers"] = _as_json(inner)
             except Problem as problem:
                 await document(problem.status, problem.detail, problem.members)(scope, receive, send)

@@ -26,6 +26,10 @@ def serve() -> Iterator[Serve]:
     async def size(request: Request) -> int:
         return len(await request.body())
 
+    @app.post("/refused")
+    async def refused_unread() -> str:
+        return "answered"
+
     @app.get("/")
     async def nothing() -> str:
         return "answered"
@@ -134,6 +138,22 @@ def test_one_connection_too_many_is_refused_while_all_are_at_work(
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         client.close()
     assert status_of(address) == 200
+
+
+@pytest.mark.parametrize(("limits", "reason"), LIMITS)
+def test_a_connection_whose_request_is_answered_gives_way_though_its_body_does_not_arrive(
+    serve: Serve, limits: HttpLimits, reason: str
+) -> None:
+    address, before = serve(limits), refused(reason)
+    clients = [connect(address) for _ in range(2)]
+    for client in clients:
+        client.sendall(b"POST /refused HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    assert status_of(address) == 200
+    assert refused(reason) == before + 1
+    for client in clients:
+        client.close()
 
 
 def test_connections_leave_files_to_the_rest_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
