@@ -22,14 +22,16 @@ _log = logging.getLogger(__name__)
 class TableColumns:
     """The columns of one table, and their meaning."""
 
-    def __init__(self, info: TableInfo, index: SeriesIndex, number_of: Callable[[str], int], *, may_make: bool) -> None:
-        """Start without columns. `may_make`: whether only this process names columns (`store.table.registering`)."""
+    def __init__(
+        self, info: TableInfo, index: SeriesIndex, number_of: Callable[[str], int], *, is_sole_writer: bool
+    ) -> None:
+        """Start without columns. `is_sole_writer`: only this process names columns (`store.table.registering`)."""
         self.stored = Columns()
         self.changes = info.changes  # the current ones
         self._info = info
         self._index = index
         self._number_of = number_of
-        self._may_make = may_make
+        self._is_sole_writer = is_sole_writer
 
     @property
     def is_changed(self) -> bool:
@@ -84,7 +86,7 @@ class TableColumns:
         for column in self.stored.measures.values():
             if column.type is kind and sibling(column.name, kind) == given:
                 return column
-        if self._may_make:
+        if self._is_sole_writer:
             return self.stored.measure(given, kind)
         _log.warning(
             "%s: a value of %s is left out: its unit is no longer the unit of the measure", self._info.table, given

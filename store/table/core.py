@@ -82,7 +82,7 @@ class Core:
         self.duck = duck
         self.magnetic = magnetic
         self.saved_series = saved_series
-        self.columns = TableColumns(info, index, positions.number_of, may_make=is_sole_writer)
+        self.columns = TableColumns(info, index, positions.number_of, is_sole_writer=is_sole_writer)
         self.memory = MemoryTier(duck, self.columns.stored, index)
         self.state = SeriesState()
         self.superseded = SupersededTimes()

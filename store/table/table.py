@@ -44,7 +44,7 @@ class Table(CaredFor):
         positions: Positions,
         own_partition: str,
         *,
-        is_sole_writer: bool = False,
+        is_sole_writer: bool,
     ) -> None:
         """Create it empty; `restore` must follow. `is_sole_writer`: no other process writes the table."""
         super().__init__(
