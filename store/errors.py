@@ -7,6 +7,7 @@ StoreError
 │   ├── DatabaseExists      CreateDatabase for an existing database
 │   ├── TableExists         CreateTable for an existing table
 │   ├── DatabaseNotEmpty    DeleteDatabase for a database with tables
+│   ├── LimitReached        the account has as much of it as it may have (`store.catalog.limits`)
 │   ├── QueryTimeout        the query exceeded its time limit
 │   ├── QueryCancelled      the query was cancelled, or nobody waits for its result any more
 │   └── QueryFailed         DuckDB rejected the query, or failed while running it
@@ -48,6 +49,10 @@ class TableExists(RequestError):
 
 class DatabaseNotEmpty(RequestError):
     """A database with tables cannot be deleted."""
+
+
+class LimitReached(RequestError):
+    """The account has as many databases, tables or bytes in the catalog as it may have."""
 
 
 class QueryTimeout(RequestError):

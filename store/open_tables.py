@@ -34,7 +34,8 @@ class OpenTables:
         self._lock = threading.RLock()
         self.is_fenced = False
         self.is_closed = False
-        self.registry = SeriesRegistry()
+        self.registry = SeriesRegistry(backend.series_room)
+        backend.series_room.registries.append(self.registry)
         self.catalog = backend.catalog
 
     def all(self) -> list[Table]:
@@ -131,6 +132,8 @@ class OpenTables:
     def close(self) -> None:
         """Close all tables; none can be opened afterwards."""
         with self._lock:
+            if not self.is_closed:
+                self._backend.series_room.registries.remove(self.registry)
             self.is_closed = True
             tables, self._tables = self.all(), {}
         for table in tables:

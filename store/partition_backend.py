@@ -8,9 +8,10 @@ from typing import Protocol
 
 from store import layout
 from store.catalog.catalog import Catalog, TableInfo, TableSettings
+from store.catalog.limits import Limits
 from store.engine.duck import Duck
 from store.magnetic.tier import MagneticTier, Version
-from store.record import TableId
+from store.record import SeriesRoom, TableId
 from store.state.partition_state import PartitionState
 from store.state.pending_rows import PendingRows
 from store.state.positions import Positions
@@ -26,6 +27,8 @@ class Neighbourhood(Protocol):
     partitions: Sequence[str]
     templates: Mapping[tuple[str, str], TableSettings]
     is_sole_writer: bool
+    limits: Limits
+    series_room: SeriesRoom
 
     def partition_state(self, partition: str) -> PartitionState:
         """The saved state of a partition."""
@@ -56,6 +59,8 @@ class PartitionBackend:
         self.catalog = shared.catalog
         self.duck = shared.duck
         self.is_sole_writer = shared.is_sole_writer
+        self.limits = shared.limits
+        self.series_room = shared.series_room
         self.positions = Positions(shared.catalog.partitions, self._state, own_partition)
         self.pending_rows = PendingRows(self._state, own_partition)
 

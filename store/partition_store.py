@@ -60,6 +60,7 @@ class PartitionStore:
         self.tables = OpenTables(backend)
         self.registry = self.tables.registry
         self.catalog = backend.catalog
+        self.limits = backend.limits
         saved = backend.pending_rows.load()
         opened = self.tables.open_all(self.catalog.all_tables())
         for used in opened:
@@ -165,6 +166,10 @@ class PartitionStore:
         except (UnknownDatabase, UnknownTable):  # deleted in the meantime
             return {}
         return {column.name: column.type for column in columns if column.kind == "measure"}
+
+    def column_counts(self, account: str) -> dict[TableId, int]:
+        """The number of stored measures of each of the account's open tables: of all, if this store is alone."""
+        return {used.id: used.measure_count for used in self.all_tables() if used.id.account == account}
 
     def open_texts(self, table: TableId) -> list[str]:
         """The text measures whose type is still open (see `settle_texts`); empty for an unknown table."""

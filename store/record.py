@@ -86,6 +86,8 @@ class SeriesIndex:
     zones: list[str | None] = field(default_factory=list)
     retyped: int = 0  # how often the columns of the table changed: everything derived from their types is stale then
     rezoned: int = 0  # how often a known series changed its zone: everything derived from `zones` is stale then
+    dimensions: dict[str, None] = field(default_factory=dict)  # the names of the dimensions of all series
+    room: SeriesRoom | None = field(default=None, repr=False)  # None: any number of series
     _ids: dict[SeriesKey, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -96,6 +98,8 @@ class SeriesIndex:
         series = self._ids.get(key)
         if series is None:
             self.zones.append(zone)
+            for name, _ in key.dimensions:
+                self.dimensions.setdefault(name)
             self.keys.append(key)  # last, because readers in other threads rely on the number of keys
             series = self._ids[key] = len(self.keys) - 1
         elif zone is not None and self.zones[series] != zone:
@@ -103,22 +107,62 @@ class SeriesIndex:
             self.rezoned += 1
         return series
 
+    def admit(self, key: SeriesKey, zone: str | None = None) -> int | None:
+        """The id of `key`, as `id_of`; None if it is new, and its account has no room for another series."""
+        if key not in self._ids and self.room is not None and not self.room.take(self.table.account):
+            return None
+        return self.id_of(key, zone)
+
     def find(self, key: SeriesKey) -> int | None:
         """The id of `key`; None if it is unknown."""
         return self._ids.get(key)
 
 
 @dataclass(slots=True)
+class SeriesRoom:
+    """How many series an account may have in this process: in all its tables, in the partitions of this process.
+
+    Only series from the log are refused, by `SeriesIndex.admit`; what is saved is loaded in any case.
+    """
+
+    most: int
+    registries: list[SeriesRegistry] = field(default_factory=list, repr=False)
+    _left: dict[str, int] = field(default_factory=dict)  # of what was counted last, by account
+
+    def take(self, account: str) -> bool:
+        """Whether there is room for one more, which is counted. Only the thread that adds series calls it."""
+        left = self._left.get(account, 0) or min(self.most - self.used(account), _COUNTED_SERIES)
+        self._left[account] = max(left - 1, 0)
+        return left > 0
+
+    def used(self, account: str) -> int:
+        """The number of its series now."""
+        return sum(registry.count(account) for registry in tuple(self.registries))
+
+
+_COUNTED_SERIES = 1_000  # after this number of new series they are counted again, since tables are opened and deleted
+
+
+@dataclass(slots=True, eq=False)
 class SeriesRegistry:
     """The one `SeriesIndex` per table of a process, shared by normalise, store and rules."""
 
+    room: SeriesRoom | None = None
     _tables: dict[TableId, SeriesIndex] = field(default_factory=dict)
+    _of_account: dict[str, dict[TableId, SeriesIndex]] = field(default_factory=dict)
 
     def of(self, table: TableId) -> SeriesIndex:
         """The index of `table`, created at its first use."""
         index = self._tables.get(table)
-        # `setdefault` is atomic: a query may open a new table while normalise does
-        return index if index is not None else self._tables.setdefault(table, SeriesIndex(table))
+        if index is None:
+            # `setdefault` is atomic: a query may open a new table while normalise does
+            index = self._tables.setdefault(table, SeriesIndex(table, room=self.room))
+            self._of_account.setdefault(table.account, {})[table] = index
+        return index
+
+    def count(self, account: str) -> int:
+        """The number of series of all its tables."""
+        return sum(len(index.keys) for index in tuple(self._of_account.get(account, {}).values()))
 
     def holds(self, index: SeriesIndex) -> bool:
         """Whether this is still the index of its table; False after the table was deleted."""
@@ -127,11 +171,23 @@ class SeriesRegistry:
     def drop(self, table: TableId) -> None:
         """Remove a deleted table; a new table with the same name starts without series."""
         self._tables.pop(table, None)
+        self._of_account.get(table.account, {}).pop(table, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refused:
+    """The records of one WriteRecords request, in the frame at `offset`, of which some are refused by a limit.
+
+    outcomes  of each record of the request: an `Outcome`, or NEW for those that are in the batch
+    """
+
+    offset: int
+    outcomes: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordBatch:
-    """Records of one table, in log order. All arrays have the same length n ≥ 1.
+    """Records of one table, in log order. All arrays have the same length n ≥ 1; 0 only if all records are `refused`.
 
     series      int32    id in `index`
     time_ns     int64    event time, nanoseconds UTC
@@ -143,6 +199,7 @@ class RecordBatch:
     by_version  whether Timestream's version rules apply to two records with the same key (WriteRecords); otherwise the
                 rows are merged by measure, and for each measure the later offset wins (MQTT)
     again       whether these are replayed dead letters: they keep their first arrival time, older than their offset
+    refused     records of the same WriteRecords request that a limit keeps out of this batch
     """
 
     index: SeriesIndex
@@ -156,6 +213,7 @@ class RecordBatch:
     types: Mapping[str, MeasureType]
     by_version: bool = False
     again: bool = False
+    refused: Refused | None = None
 
     @property
     def table(self) -> TableId:
@@ -181,7 +239,18 @@ class RecordBatch:
             self.types,
             self.by_version,
             self.again,
+            self.refused,
         )
+
+    def of_request(self, applied: Applied) -> tuple[int, Applied]:
+        """The offset of the WriteRecords request, and the outcomes of all its records, given those of this batch."""
+        if self.refused is None:
+            return int(self.offset[0]), applied
+        outcomes = self.refused.outcomes.copy()
+        existing_version = np.zeros(len(outcomes), np.int64)
+        taken = np.flatnonzero(outcomes == Outcome.NEW)
+        outcomes[taken], existing_version[taken] = applied.outcomes, applied.existing_version
+        return self.refused.offset, Applied(outcomes, existing_version)
 
 
 class Outcome(enum.IntEnum):
@@ -193,6 +262,8 @@ class Outcome(enum.IntEnum):
     REJECTED = 3  # version rules: a higher version, or the same with other values, is stored; or it does not fit
     SKIPPED = 4  # the table's own position already covers this offset: a replay
     MERGED = 5  # MQTT: the key existed without some of this record's measures; they were added, and no value changed
+    TOO_MANY_SERIES = 6  # WriteRecords: the account has no room for another series
+    TOO_MANY_COLUMNS = 7  # WriteRecords: the table, or the account, has no room for another measure or dimension
 
 
 @dataclass(frozen=True, slots=True, eq=False)

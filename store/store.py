@@ -20,6 +20,7 @@ from pathlib import Path
 
 from store import layout
 from store.catalog.catalog import Catalog, TableInfo, TableSettings
+from store.catalog.limits import DEFAULTS, Limits
 from store.catalog.lost import refuse_lost_catalog
 from store.engine.duck import WORKING_MEMORY_BYTES, Duck
 from store.errors import StoreFormatError
@@ -32,6 +33,7 @@ from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
 from store.reading.snapshot import Snapshot
 from store.reading.tail import Gather
+from store.record import SeriesRoom
 from store.state.partition_state import PartitionState
 from store.table.table import Table
 
@@ -51,9 +53,13 @@ class Store:
         monotonic_ns: Callable[[], int],
         *,
         is_sole_writer: bool,
+        limits: Limits,
+        log_first: Callable[[], Mapping[str, int]],
     ) -> None:
         """Use `Store.open`."""
         self.objects = objects
+        self.limits = limits
+        self.series_room = SeriesRoom(limits.series)
         self.partitions: Sequence[str] = tuple(partitions)
         self.templates = templates
         self.is_sole_writer = is_sole_writer
@@ -63,7 +69,16 @@ class Store:
         self._memory_limit_bytes = memory_limit_bytes
         self._lock = threading.Lock()
         self._stores: dict[str, PartitionStore] = {}
-        self.catalog = Catalog(objects, templates, clock_ns, log_end, self._remove, is_sole_writer=is_sole_writer)
+        self.catalog = Catalog(
+            objects,
+            templates,
+            clock_ns,
+            log_end,
+            self._remove,
+            is_sole_writer=is_sole_writer,
+            limits=limits,
+            log_first=log_first,
+        )
         self.catalog.number_partitions(self.partitions)
         for deleted in self.catalog.deleted_tables():  # their deletion may have been interrupted
             self.remove_files(deleted)
@@ -82,13 +97,16 @@ class Store:
         log_end: Callable[[], Mapping[str, int]],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         is_sole_writer: bool = False,
+        limits: Limits = DEFAULTS,
+        log_first: Callable[[], Mapping[str, int]] = dict,
     ) -> Store:
         """The store at `magnetic_url`, created if there is none.
 
         `partitions` are all partitions of the log's topic of readings, in order. `log_end` returns the next offset of
         each: if a table is deleted, all records acknowledged before belong to the deleted table. `clock_ns` is the
         host's time and is used for the age of rows; `monotonic_ns` is used for intervals. `is_sole_writer`: no other
-        process writes to these tables while this store is open.
+        process writes to these tables while this store is open. `log_first` returns the first offset that each
+        partition still has: what was deleted before it need not be remembered.
 
         Raises StoreFormatError if the data has another format or the catalog is lost, MagneticTierError.
         """
@@ -106,6 +124,8 @@ class Store:
             log_end,
             monotonic_ns,
             is_sole_writer=is_sole_writer,
+            limits=limits,
+            log_first=log_first,
         )
 
     def partition_state(self, partition: str) -> PartitionState:

@@ -29,6 +29,7 @@ from pipeline.config.unreached import unreached_problems, unreached_warnings
 from pipeline.config.webhooks import Receiver
 from pipeline.log.settings import LogSettings
 from store.catalog.catalog import TableSettings
+from store.catalog.limits import DEFAULTS, Limits
 from store.errors import MagneticTierError
 from store.objects.location import locate
 from store.record import DEFAULT_ACCOUNT
@@ -37,6 +38,7 @@ from store.values.yaml_text import Problem
 AccountName = Annotated[str, AfterValidator(names.check_account)]
 
 GIB = 2**30
+MOST_COLUMNS = 8_192  # of a kind, in one table: each costs every insert and query of the table
 _MAX_USERNAME_BYTES = 65_535  # MQTT 3.1.1, section 3.1.3.4
 
 
@@ -167,6 +169,33 @@ class Http(Section):
         return self.address.host, self.address.port
 
 
+class AccountLimits(Section):
+    """How much of the store each account may use, whatever names its clients and devices invent."""
+
+    databases: int = Field(default=DEFAULTS.databases, ge=1, description="of an account")
+    tables: int = Field(default=DEFAULTS.tables, ge=1, description="of an account, besides the configured ones")
+    series: int = Field(default=DEFAULTS.series, ge=1, description="of an account, in one worker")
+    columns: int = Field(default=DEFAULTS.columns, ge=1, description="of an account: measures of all its tables")
+    catalog: SizeBytes = Field(default=DEFAULTS.catalog_bytes, description="of an account: its entries in the catalog")
+    measures: int = Field(default=DEFAULTS.measures, ge=1, le=MOST_COLUMNS, description="of a table")
+    dimensions: int = Field(default=DEFAULTS.dimensions, ge=1, le=MOST_COLUMNS, description="of a table: names")
+    measure_names: int = Field(default=DEFAULTS.measure_names, ge=1, description="of a table")
+
+    @property
+    def of_store(self) -> Limits:
+        """The limits for the store."""
+        return Limits(
+            self.databases,
+            self.tables,
+            self.series,
+            self.columns,
+            self.catalog,
+            self.measures,
+            self.dimensions,
+            self.measure_names,
+        )
+
+
 class Config(Section):
     """Everything a streamgauge.yaml says."""
 
@@ -176,6 +205,7 @@ class Config(Section):
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
+    limits: AccountLimits = AccountLimits()
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
     peers: PeerSettings = PeerSettings()
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")

@@ -26,6 +26,7 @@ class Reason(enum.StrEnum):
     TOO_DEEP = "too_deep"  # more levels than can be read
     NO_MEASURES = "no_measures"  # only time, dimensions, nulls and words for null
     BAD_DIMENSION = "bad_dimension"  # more dimensions, or longer ones in total, than a series may have
+    TOO_MANY_SERIES = "too_many_series"  # a new series, and its account has as many as limits.series allows
     TIME_MISSING = "time_missing"
     TIME_UNREADABLE = "time_unreadable"
     TIME_OUT_OF_RANGE = "time_out_of_range"  # before 1970 or after 2262-04-11

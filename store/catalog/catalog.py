@@ -27,8 +27,9 @@ from store.catalog.document import (
     TableInfo,
     TableSettings,
 )
+from store.catalog.limits import DEFAULTS, Limits
 from store.catalog.versions import CatalogVersions
-from store.errors import StoreFormatError, UnknownDatabase, UnknownTable
+from store.errors import LimitReached, StoreFormatError, UnknownDatabase, UnknownTable
 from store.objects.objects import Objects
 from store.record import TableId
 
@@ -59,8 +60,12 @@ class Catalog:
         deleted: Callable[[TableInfo], None],
         *,
         is_sole_writer: bool = False,
+        limits: Limits = DEFAULTS,
+        log_first: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """Load the catalog. `log_end` returns the next offset of each partition; `deleted` removes a table's files.
+
+        `log_first` returns the first offset that each partition still has.
 
         `is_sole_writer`: no other process changes the catalog, so it is never loaded again.
 
@@ -72,6 +77,8 @@ class Catalog:
         self._log_end = log_end
         self._deleted = deleted
         self._is_sole_writer = is_sole_writer
+        self.limits = limits
+        self._log_first = log_first
         self._lock = threading.RLock()
         self._document = self._decode(self._versions.load())  # replaced as a whole: read without the lock
         self._refreshed_s = time.monotonic()
@@ -164,28 +171,31 @@ class Catalog:
     # Changing
 
     def create_database(self, account: str, name: str, said: Said | None = None) -> DatabaseInfo:
-        """Create a database. Raises DatabaseExists."""
-        return self._change(lambda document: document.create_database(account, name, self._clock_ns(), said))
+        """Create a database. Raises DatabaseExists, LimitReached."""
+        return self._add(account, lambda document: document.create_database(account, name, self._clock_ns(), said))
 
     def update_database(self, account: str, name: str, change: Callable[[Said], Said]) -> DatabaseInfo:
-        """Change the `said` of a database. Raises UnknownDatabase, and everything that `change` raises."""
-        return self._change(lambda document: document.update_database(account, name, change, self._clock_ns()))
+        """Change its `said`. Raises UnknownDatabase, LimitReached, and everything that `change` raises."""
+        return self._add(account, lambda document: document.update_database(account, name, change, self._clock_ns()))
 
     def delete_database(self, account: str, name: str) -> None:
         """Delete a database without tables. Raises UnknownDatabase, DatabaseNotEmpty."""
         self._change(lambda document: document.delete_database(account, name))
 
     def create_table(self, table: TableId, settings: TableSettings, said: Said | None = None) -> TableInfo:
-        """Create a table. Raises UnknownDatabase, TableExists."""
-        return self._change(lambda document: document.create_table(table, settings, self._clock_ns(), said))
+        """Create a table. Raises UnknownDatabase, TableExists, LimitReached."""
+        return self._add(table.account, lambda document: document.create_table(table, settings, self._clock_ns(), said))
 
     def say_of_table(self, table: TableId, change: Callable[[Said], Said]) -> TableInfo:
-        """Change the `said` of a table. Raises UnknownDatabase, UnknownTable, and everything that `change` raises."""
-        return self._change(lambda document: document.say_of_table(table, change, self._clock_ns()))
+        """Change its `said`. Raises UnknownDatabase, UnknownTable, LimitReached, and what `change` raises."""
+        return self._add(table.account, lambda document: document.say_of_table(table, change, self._clock_ns()))
 
     def save_shapes(self, table: TableId, shapes: Mapping[str, str]) -> Mapping[str, str]:
-        """Save shapes (`TableInfo.shapes`) of measure names that have none; returns the shapes of all."""
-        return self._change(lambda document: document.save_shapes(table, shapes))
+        """Save shapes (`TableInfo.shapes`) of measure names that have none; returns the shapes of all.
+
+        Raises LimitReached.
+        """
+        return self._add(table.account, lambda document: document.save_shapes(table, shapes))
 
     def update_table(self, table: TableId, settings: TableSettings) -> TableInfo:
         """Change a table's settings. Raises UnknownDatabase, UnknownTable."""
@@ -201,6 +211,13 @@ class Catalog:
         A new table with the same name has its own folder, so it need not wait until the files are removed.
         """
         self._deleted(self._change(lambda document: document.delete_table(table, self._acknowledged())))
+        self._forget_deleted()
+
+    def _forget_deleted(self) -> None:
+        """Forget the deleted tables of which the log has no rows any more."""
+        first = self._log_first()
+        if any(first.values()):
+            self._change(lambda document: document.forget_deleted(first))
 
     def ensure(self, table: TableId) -> TableInfo | None:
         """The table, created from its template if necessary; None if it does not exist and has no template."""
@@ -209,6 +226,21 @@ class Catalog:
         if info is not None or settings is None:
             return info
         return self._change(lambda document: document.ensure(table, settings, self._clock_ns()))
+
+    def _add(self, account: str, decide: Callable[[Document], T]) -> T:
+        """As `_change`, for a client of the account. Raises LimitReached if that has more than before, and too much."""
+
+        def decide_within_limits(document: Document) -> T:
+            before = document.usage(account)
+            decided = decide(document)
+            document.usage(account).check(account, before, self.limits)
+            return decided
+
+        try:
+            return self._change(decide_within_limits)
+        except LimitReached:
+            self._forget_deleted()
+            return self._change(decide_within_limits)
 
     def _change(self, decide: Callable[[Document], T]) -> T:
         """Apply `decide` to the newest document; returns its result when the changed document is durable."""

@@ -9,13 +9,22 @@ nobody reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 from store.catalog.changes import ColumnChanges
-from store.errors import DatabaseExists, DatabaseNotEmpty, TableExists, UnknownDatabase, UnknownTable
+from store.catalog.limits import Limits, told
+from store.errors import (
+    DatabaseExists,
+    DatabaseNotEmpty,
+    LimitReached,
+    TableExists,
+    UnknownDatabase,
+    UnknownTable,
+)
 from store.record import MeasureType, TableId
 from store.values.durations import duration_ns
 
@@ -93,6 +102,32 @@ class DeletedTable:
     incarnation: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account has in the catalog. Tables of the configuration are not counted."""
+
+    databases: int
+    tables: int
+    size_bytes: int
+
+    def check(self, account: str, before: Usage, limits: Limits) -> None:
+        """Raise LimitReached if this is more than `before`, and more than the limits allow."""
+        what = f"The account {account}"
+        if self.databases > max(before.databases, limits.databases):
+            raise LimitReached(told(what, limits.databases, "databases"))
+        if self.tables > max(before.tables, limits.tables):
+            raise LimitReached(told(what, limits.tables, "tables"))
+        if self.size_bytes > max(before.size_bytes, limits.catalog_bytes):
+            raise LimitReached(
+                f"{what} would have {self.size_bytes} bytes in the catalog; the server's setting limits.catalog allows "
+                f"{limits.catalog_bytes}: delete tables or tags."
+            )
+
+
+_Encoded: TypeAlias = dict[object, tuple[object, str]]
+"""By the key of an entry: the entry, and its JSON."""
+
+
 @dataclass(slots=True)
 class Document:
     """The whole catalog at one moment. Changes are made to a copy."""
@@ -101,10 +136,21 @@ class Document:
     tables: dict[TableId, TableInfo] = field(default_factory=dict)
     deleted: dict[TableId, DeletedTable] = field(default_factory=dict)
     partitions: list[str] = field(default_factory=list)  # in the order of their numbers
+    _encoded: _Encoded = field(default_factory=dict, repr=False, compare=False)
 
     def copy(self) -> Document:
         """A copy that can be changed."""
-        return Document(dict(self.databases), dict(self.tables), dict(self.deleted), list(self.partitions))
+        return Document(
+            dict(self.databases), dict(self.tables), dict(self.deleted), list(self.partitions), self._encoded
+        )
+
+    def usage(self, account: str) -> Usage:
+        """What the account has now."""
+        return Usage(
+            sum(owner == account for owner, _ in self.databases),
+            sum(table.account == account and not info.settings.from_config for table, info in self.tables.items()),
+            sum(map(len, self._parts(account))),
+        )
 
     def database(self, account: str, name: str) -> DatabaseInfo:
         """The database. Raises UnknownDatabase."""
@@ -153,6 +199,7 @@ class Document:
         if self.tables_of(account, name):
             raise DatabaseNotEmpty(f"The database {name} has tables; delete them first.")
         del self.databases[account, name]
+        self._encoded.pop((account, name), None)
 
     def create_table(self, table: TableId, settings: TableSettings, now_ns: int, said: Said | None = None) -> TableInfo:
         """Create a table. Raises UnknownDatabase, TableExists."""
@@ -193,6 +240,7 @@ class Document:
         """Delete a table; rows up to `applied` belong to it. Raises UnknownDatabase, UnknownTable."""
         info = self.table(table)
         del self.tables[table]
+        self._encoded.pop(table, None)
         self.deleted[table] = DeletedTable(dict(applied), info.incarnation)
         return info
 
@@ -222,14 +270,45 @@ class Document:
     # As bytes
 
     def encode(self) -> bytes:
-        """The catalog as bytes of JSON."""
-        document = {
-            "databases": [_without_empty(asdict(database), "said") for database in self.databases.values()],
-            "tables": [_table_to_json(info) for info in self.tables.values()],
-            "buried": [_deleted_to_json(table, deleted) for table, deleted in self.deleted.items()],
-            **({"streams": self.partitions} if self.partitions else {}),
+        """The catalog as bytes of JSON. Only entries that have changed are encoded again."""
+        lists = {
+            "databases": map(self._database, self.databases.values()),
+            "tables": map(self._table, self.tables.values()),
+            "buried": map(self._deleted, self.deleted, self.deleted.values()),
         }
-        return json.dumps(document, indent=1).encode()
+        parts = [f' "{name}": ' + _listed(list(entries)) for name, entries in lists.items()]
+        if self.partitions:
+            parts.append(' "streams": ' + _listed([_indented(partition) for partition in self.partitions]))
+        return ("{\n" + ",\n".join(parts) + "\n}").encode()
+
+    def _parts(self, account: str) -> Iterator[str]:
+        """The entries of the account."""
+        yield from (self._database(database) for (owner, _), database in self.databases.items() if owner == account)
+        yield from (self._table(info) for table, info in self.tables.items() if table.account == account)
+        yield from (self._deleted(table, of) for table, of in self.deleted.items() if table.account == account)
+
+    def _database(self, database: DatabaseInfo) -> str:
+        key = database.account, database.name
+        return self._made(key, database, lambda: _without_empty(asdict(database), "said"))
+
+    def _table(self, info: TableInfo) -> str:
+        return self._made(info.table, info, lambda: _table_to_json(info))
+
+    def _deleted(self, table: TableId, deleted: DeletedTable) -> str:
+        return self._made((table,), deleted, lambda: _deleted_to_json(table, deleted))
+
+    def _made(self, key: object, entry: object, content: Callable[[], Any]) -> str:
+        known = self._encoded.get(key)
+        if known is None or known[0] is not entry:
+            known = self._encoded[key] = entry, _indented(content())
+        return known[1]
+
+    def forget_deleted(self, first: Mapping[str, int]) -> None:
+        """Forget deleted tables whose rows are all before `first`, the offset at which each partition begins now."""
+        for table, of in list(self.deleted.items()):
+            if first and all(offset < first.get(partition, 0) for partition, offset in of.born.items()):
+                del self.deleted[table]
+                self._encoded.pop((table,), None)
 
     @classmethod
     def decode(cls, data: bytes, templates: Mapping[tuple[str, str], TableSettings]) -> Document:
@@ -245,6 +324,15 @@ class Document:
         for account, database, table, *rest in raw["buried"]:
             made.deleted[TableId(account, database, table)] = DeletedTable(*rest)
         return made
+
+
+def _indented(entry: Any) -> str:
+    """The entry as an element of a list in the document."""
+    return textwrap.indent(json.dumps(entry, indent=1), "  ")
+
+
+def _listed(entries: list[str]) -> str:
+    return "[\n" + ",\n".join(entries) + "\n ]" if entries else "[]"
 
 
 def _table_to_json(info: TableInfo) -> dict[str, Any]:

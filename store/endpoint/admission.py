@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from store.catalog.catalog import TableSettings
+from store.catalog.limits import DEFAULTS, Limits, told
 from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
 from store.catalog.schema import Column
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
@@ -23,6 +24,7 @@ FUTURE_LIMIT_NS = 15 * 60 * 1_000_000_000
 _END_OF_TIME_NS = 2**63 - 1
 
 _MULTI = "multi"
+_DIMENSION = "dimension"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class KnownColumns:
     add it with two types. Used by one thread.
     """
 
+    limits: Limits = DEFAULTS
     kinds: dict[str, str] = field(default_factory=dict)  # column → "dimension" or its type
     measure_names: dict[str, str] = field(
         default_factory=dict
@@ -55,9 +58,9 @@ class KnownColumns:
     def learn(self, columns: Iterable[Column]) -> None:
         """Enter the columns of the table."""
         for column in columns:
-            if column.kind == "zone":  # records do not contain it: its name is free for a dimension
+            if column.kind not in {_DIMENSION, "measure"}:  # records do not contain it: the zone's name is free
                 continue
-            self.kinds.setdefault(column.name, "dimension" if column.kind == "dimension" else column.type.value)
+            self.kinds.setdefault(column.name, _DIMENSION if column.kind == _DIMENSION else column.type.value)
 
     def names_new(self, records: Sequence[WriteRecord]) -> set[str]:
         """The measure names of these records that are not known yet."""
@@ -73,7 +76,7 @@ class KnownColumns:
 
     def conflict(self, record: WriteRecord) -> str | None:
         """Why this record does not fit the table's columns; None if it does, and then its columns are entered."""
-        wanted = {name: "dimension" for name, _ in record.dimensions}
+        wanted = {name: _DIMENSION for name, _ in record.dimensions}
         wanted |= {column: kind.value for column, kind, _ in record.values}
         for name, kind in wanted.items():
             known = self.kinds.get(name, kind)
@@ -83,8 +86,26 @@ class KnownColumns:
         known = self.measure_names.get(record.measure_name, shape)
         if known != shape:
             return f"The measure name {record.measure_name} has type {known} already, and the record has it as {shape}."
+        too_many = self._too_many({name: kind for name, kind in wanted.items() if name not in self.kinds})
+        is_new_name = record.measure_name not in self.measure_names
+        if too_many is None and is_new_name and len(self.measure_names) >= self.limits.measure_names:
+            too_many = told("The table", self.limits.measure_names, "measure_names")
+        if too_many is not None:
+            return f"{too_many} The record would add others."
         self.kinds |= wanted
         self.measure_names[record.measure_name] = shape
+        return None
+
+    def _too_many(self, new: Mapping[str, str]) -> str | None:
+        """Why the table cannot have these columns too."""
+        if not new:
+            return None
+        dimensions = sum(kind == _DIMENSION for kind in (*self.kinds.values(), *new.values()))
+        measures = len(self.kinds) + len(new) - dimensions
+        if dimensions > self.limits.dimensions and _DIMENSION in new.values():
+            return told("The table", self.limits.dimensions, "dimensions")
+        if measures > self.limits.measures and set(new.values()) != {_DIMENSION}:
+            return told("The table", self.limits.measures, "measures")
         return None
 
 

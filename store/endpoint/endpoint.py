@@ -25,6 +25,7 @@ from store.endpoint.errors import (
     QueryExecution,
     ResourceNotFound,
     Serialization,
+    ServiceQuotaExceeded,
     Throttling,
     UnknownOperation,
     Validation,
@@ -37,6 +38,7 @@ from store.endpoint.write import WriteRecords
 from store.errors import (
     DatabaseExists,
     DatabaseNotEmpty,
+    LimitReached,
     QueryCancelled,
     QueryTimeout,
     RequestError,
@@ -73,6 +75,7 @@ _STORE_ERRORS: Mapping[type[RequestError], type[EndpointError]] = {
     DatabaseExists: Conflict,
     TableExists: Conflict,
     DatabaseNotEmpty: Validation,
+    LimitReached: ServiceQuotaExceeded,
     QueryCancelled: Conflict,
     QueryTimeout: QueryExecution,
 }

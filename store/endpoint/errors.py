@@ -5,6 +5,7 @@ EndpointError                      sent to the client with `status` and the wire
 ├── ShapeViolation         400     the caller: members that violate the service model's constraints
 ├── UnknownOperation       400     the caller: the protocol has no such operation
 ├── Serialization          400     the caller: the body is not JSON
+├── ServiceQuotaExceeded   402     the caller: it has as many databases or tables as its account may have
 ├── AccessDenied           403     the caller: the signature is of no known account
 ├── ResourceNotFound       404     the caller: no such database or table
 ├── Conflict               409     the caller: it already exists, or was cancelled
@@ -75,6 +76,13 @@ class Serialization(EndpointError):
     status = 400
     wire_name = "SerializationException"
     namespace = CORAL_SERVICE
+
+
+class ServiceQuotaExceeded(EndpointError):
+    """The account has as much of it as it may have."""
+
+    status = 402
+    wire_name = "ServiceQuotaExceededException"
 
 
 class AccessDenied(EndpointError):

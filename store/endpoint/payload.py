@@ -12,15 +12,27 @@ nil if a record does not have it. Records keep the order of the request: the sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from store.endpoint.errors import DamagedPayload
-from store.record import Dimensions, MeasureType, RecordBatch, SeriesIndex, SeriesKey, SeriesRegistry, TableId
+from store.record import (
+    Dimensions,
+    Int64s,
+    MeasureType,
+    Outcome,
+    RecordBatch,
+    Refused,
+    SeriesIndex,
+    SeriesKey,
+    SeriesRegistry,
+    TableId,
+)
 
 FORMAT_VERSION = 1
 
@@ -88,14 +100,38 @@ def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> b
     )
 
 
-def decode_write(
-    payload: bytes, account: str, registry: SeriesRegistry, partition: str, offset: int, arrival_ns: int
-) -> RecordBatch:
-    """Decode the records of one request to a batch of its table, in the request's order, under version rules.
+@dataclass(frozen=True, slots=True)
+class ColumnRoom:
+    """The columns that a table may still get: `new_measures` besides the `known` ones; dimensions in all."""
 
-    Adds new series to `registry`. Raises DamagedPayload for bytes that are not from `encode_write` of a known version.
-    Called in log order by the thread that owns the registry.
-    """
+    known: Collection[str]
+    new_measures: int
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWrite:
+    """A request in the log, for `table`, not yet a batch."""
+
+    table: TableId
+    _payload: _Payload
+
+    def batch(
+        self, registry: SeriesRegistry, partition: str, offset: int, arrival_ns: int, room: ColumnRoom | None = None
+    ) -> RecordBatch:
+        """The records as a batch of their table, in the request's order, under version rules.
+
+        Adds new series to `registry`. Records for which there is no room are `refused`. Raises DamagedPayload if the
+        parts of the request do not fit together. Called in log order by the thread that owns the registry.
+        """
+        try:
+            return _batch(self._payload, registry.of(self.table), partition, offset, arrival_ns, room)
+        except (ValueError, TypeError, OverflowError, IndexError, pa.ArrowException) as error:
+            raise DamagedPayload(f"a WriteRecords request whose parts do not fit together: {error}") from error
+
+
+def read_write(payload: bytes, account: str) -> DecodedWrite:
+    """The request in `payload`. Raises DamagedPayload for bytes that are not from `encode_write` of a known version."""
     try:
         write = _decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for text that is not UTF-8
@@ -104,14 +140,19 @@ def decode_write(
         raise DamagedPayload(
             f"a WriteRecords request of format version {write.format_version}; this program reads {FORMAT_VERSION}"
         )
-    index = registry.of(TableId(account, write.database, write.table))
-    try:
-        return _batch(write, index, partition, offset, arrival_ns)
-    except (ValueError, TypeError, OverflowError, IndexError, pa.ArrowException) as error:
-        raise DamagedPayload(f"a WriteRecords request whose parts do not fit together: {error}") from error
+    return DecodedWrite(TableId(account, write.database, write.table), write)
 
 
-def _batch(write: _Payload, index: SeriesIndex, partition: str, offset: int, arrival_ns: int) -> RecordBatch:
+def decode_write(
+    payload: bytes, account: str, registry: SeriesRegistry, partition: str, offset: int, arrival_ns: int
+) -> RecordBatch:
+    """The records of one request, whatever columns they need: `read_write` and `DecodedWrite.batch` in one."""
+    return read_write(payload, account).batch(registry, partition, offset, arrival_ns)
+
+
+def _batch(
+    write: _Payload, index: SeriesIndex, partition: str, offset: int, arrival_ns: int, room: ColumnRoom | None
+) -> RecordBatch:
     count = len(write.time_ns)
     lengths = {len(write.series_of), len(write.version), *(len(values) for _, _, values in write.measures)}
     if not count or lengths != {count}:
@@ -121,13 +162,14 @@ def _batch(write: _Payload, index: SeriesIndex, partition: str, offset: int, arr
     measures = {column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures}
     # Arrays come first: a request that cannot be read must not add series to the index
     arrays = [np.array(values, dtype=np.int64) for values in (write.time_ns, write.version)]
-    ids = [
-        index.id_of(SeriesKey(tuple(dimensions), measure_name), zone) for measure_name, dimensions, zone in write.series
-    ]
-    return RecordBatch(
+    outcomes = np.full(count, Outcome.NEW, np.uint8)
+    if room is not None:
+        _refuse_columns(write, index, room, outcomes)
+    series = _series(write, index, outcomes)
+    batch = RecordBatch(
         index=index,
         partition=partition,
-        series=np.array([ids[series] for series in write.series_of], dtype=np.int32),
+        series=series.astype(np.int32),
         time_ns=arrays[0],
         version=arrays[1],
         offset=np.full(count, offset, dtype=np.int64),
@@ -136,3 +178,41 @@ def _batch(write: _Payload, index: SeriesIndex, partition: str, offset: int, arr
         types={column: measure_type for column, measure_type, _ in write.measures},
         by_version=True,
     )
+    if not outcomes.any():
+        return batch
+    taken = batch.take(np.flatnonzero(outcomes == Outcome.NEW))
+    kept = {name: values for name, values in taken.measures.items() if values.null_count < len(values)}
+    types = {name: taken.types[name] for name in kept}
+    return replace(taken, measures=kept, types=types, refused=Refused(offset, outcomes))
+
+
+def _refuse_columns(write: _Payload, index: SeriesIndex, room: ColumnRoom, outcomes: npt.NDArray[np.uint8]) -> None:
+    """Refuse the records with measures or dimensions beyond the room, the first ones of the request having it."""
+    left = room.new_measures
+    for column, _, values in write.measures:
+        if column in room.known:
+            continue
+        left -= 1
+        if left < 0:
+            outcomes[[value is not None for value in values]] = Outcome.TOO_MANY_COLUMNS
+    names = set(index.dimensions)
+    for series, (_, dimensions, _) in enumerate(write.series):
+        wanted = names | {name for name, _ in dimensions}
+        if len(wanted) <= max(room.dimensions, len(names)):
+            names = wanted
+        else:
+            outcomes[[of == series for of in write.series_of]] = Outcome.TOO_MANY_COLUMNS
+
+
+def _series(write: _Payload, index: SeriesIndex, outcomes: npt.NDArray[np.uint8]) -> Int64s:
+    """The id of each record's series; new series are added for records that are not refused, while there is room."""
+    wanted = {of for of, outcome in zip(write.series_of, outcomes.tolist(), strict=True) if outcome == Outcome.NEW}
+    ids = np.zeros(len(write.series), np.int64)
+    for series in sorted(wanted):
+        measure_name, dimensions, zone = write.series[series]
+        admitted = index.admit(SeriesKey(tuple(dimensions), measure_name), zone)
+        if admitted is None:
+            outcomes[[of == series for of in write.series_of]] = Outcome.TOO_MANY_SERIES
+        else:
+            ids[series] = admitted
+    return ids[write.series_of]

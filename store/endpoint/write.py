@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from store.catalog.catalog import TableInfo
+from store.catalog.limits import Limits, told
 from store.catalog.schema import Column
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
@@ -40,7 +41,7 @@ class WriteRecords:
             except BaseException:
                 self._known.clear()  # columns were entered for records that may not be stored
                 raise
-            refused = _rejections(admitted, accepted, applied)
+            refused = _rejections(admitted, accepted, applied, call.store.catalog.limits)
             if any(entry.existing_version is None for entry in refused):
                 self._known.clear()  # another writer has added a column with another type in the meantime
             rejected += refused
@@ -58,7 +59,7 @@ class WriteRecords:
         """The known columns of the table; asks the store if the records have an unknown one."""
         if len(self._known) > _TABLES_KNOWN_MAX:
             self._known.clear()
-        what_is_kept = KnownColumns(measure_names=dict(info.shapes))
+        what_is_kept = KnownColumns(call.store.catalog.limits, measure_names=dict(info.shapes))
         known = self._known.setdefault((info.table, info.created_ns, info.updated_ns), what_is_kept)
         if known.lacks(records):
             known.learn(await call.runner.run(lambda: _columns(call.store, info.table)))
@@ -75,12 +76,20 @@ def _columns(store: Reader, table: TableId) -> tuple[Column, ...]:
         return snapshot.schema(table.database, table.table).columns
 
 
-def _rejections(admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied) -> list[Rejection]:
+def _rejections(
+    admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied, limits: Limits
+) -> list[Rejection]:
     """The records that the store rejected, in the service's wording."""
     found = []
     for index, record, outcome, existing in zip(
         admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True
     ):
+        if outcome == Outcome.TOO_MANY_SERIES:
+            found.append(Rejection(index, told("The account", limits.series, "series")))
+            continue
+        if outcome == Outcome.TOO_MANY_COLUMNS:
+            found.append(Rejection(index, _too_many_columns(limits)))
+            continue
         if outcome != Outcome.REJECTED:
             continue
         if not existing:
@@ -100,3 +109,11 @@ def _rejections(admitted: Sequence[int], records: Sequence[WriteRecord], applied
             )
         found.append(Rejection(index, reason, existing))
     return found
+
+
+def _too_many_columns(limits: Limits) -> str:
+    return (
+        f"The record would add columns beyond {limits.measures} measures or {limits.dimensions} dimensions of the "
+        f"table, or {limits.columns} measures of the account's tables, the most that the server's settings "
+        "limits.measures, limits.dimensions and limits.columns allow."
+    )

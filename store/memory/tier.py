@@ -34,6 +34,8 @@ CHUNK_ROWS = 200_000
 KEY = "_key"  # of the rows that `find` returns: the number of the requested key
 _MERGED_CHUNKS = 8  # this number of chunks of similar size become one
 _LEVELS = ((0, 4), (4, 32))  # size classes of chunks to be merged, in `CHUNK_ROWS`; larger ones are not merged
+_ADDED_SINGLY = 8  # this number of columns is added to a chunk one by one
+_COPIED_VALUES = 1_000_000  # a chunk of at most this size is copied in milliseconds
 SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 MB
 
 _FIXED = (
@@ -140,8 +142,7 @@ class MemoryTier:
         self._write_series()
         if not self._head:
             return
-        chunk = self._open or self._open_chunk(now_ns)
-        self._add_columns(chunk)
+        chunk = self._chunk_with_columns(now_ns)
         tables = [rows.to_arrow() for rows in self._head]
         rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
         load(self._writer, chunk.name, rows)
@@ -167,17 +168,38 @@ class MemoryTier:
         """Whether rows may still be added to it."""
         return chunk is self._open
 
-    def _open_chunk(self, now_ns: int) -> Chunk:
-        self._open = Chunk(f"main.chunk_{next(_chunk_numbers)}", None, now_ns)
-        self._writer.execute(f"CREATE TABLE {self._open.name} ({_FIXED})")
-        self.chunks.append(self._open)
-        return self._open
+    def _chunk_with_columns(self, now_ns: int) -> Chunk:
+        """The open chunk, with all columns of the table.
 
-    def _add_columns(self, chunk: Chunk) -> None:
-        for name, column in list(self._columns.measures.items()):
-            if name not in chunk.measures:
+        Adding a column takes DuckDB the longer the more there are (3 ms at 1,000). So where many are new, a small chunk
+        is replaced by a wider copy, and after a large one another is opened.
+        """
+        chunk = self._open
+        missing = (
+            [] if chunk is None else [of for name, of in self._columns.measures.items() if name not in chunk.measures]
+        )
+        if chunk is None or (len(missing) > _ADDED_SINGLY and chunk.rows * len(chunk.measures) > _COPIED_VALUES):
+            return self._new_chunk(now_ns)
+        if len(missing) <= _ADDED_SINGLY:
+            for column in missing:
                 self._writer.execute(f"ALTER TABLE {chunk.name} ADD COLUMN {column.quoted} {column.duck_type}")
-                chunk.measures[name] = column
+                chunk.measures[column.physical] = column
+            return chunk
+        wider = self._new_chunk(chunk.created_ns)
+        self._writer.execute(f"INSERT INTO {wider.name} BY NAME SELECT * FROM {chunk.name}")
+        wider.rows, wider.size_bytes = chunk.rows, chunk.size_bytes
+        wider.from_ns, wider.to_ns, wider.last_sequence = chunk.from_ns, chunk.to_ns, dict(chunk.last_sequence)
+        self.chunks.remove(chunk)
+        self._retire(chunk)
+        return wider
+
+    def _new_chunk(self, now_ns: int) -> Chunk:
+        """Open another chunk, with all columns of the table."""
+        self._open = chunk = Chunk(f"main.chunk_{next(_chunk_numbers)}", None, now_ns, dict(self._columns.measures))
+        columns = "".join(f", {column.quoted} {column.duck_type}" for column in chunk.measures.values())
+        self._writer.execute(f"CREATE TABLE {chunk.name} ({_FIXED}{columns})")
+        self.chunks.append(chunk)
+        return chunk
 
     def _write_series(self) -> None:
         dimensions = list(self._columns.dimensions.values())

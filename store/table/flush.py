@@ -65,7 +65,9 @@ def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
         upto = core.numbered(
             {partition: cut.positions[partition] for partition in waiting if partition in cut.positions}
         )
-        chunks = [(chunk.name, dict(chunk.measures)) for chunk in core.memory.beyond(behind)]
+        pinned = core.memory.beyond(behind)
+        core.memory.pin(pinned)  # an open chunk may be replaced by a wider one
+        chunks = [(chunk.name, dict(chunk.measures)) for chunk in pinned]
         table_series = core.memory.series_table
     wanted = " OR ".join(
         f'("{layout.PARTITION}" = {partition} '
@@ -74,15 +76,16 @@ def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
         for partition, offset in upto.items()
     )
     parts = [_select(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
-    if not parts:
-        return pa.table({})
     cursor = core.duck.cursor()
     try:
+        if not parts:
+            return pa.table({})
         sql = f'SELECT * EXCLUDE ("{layout.SERIES_ID}") FROM ({" UNION ALL ".join(parts)}) '
-        rows = run(cursor, sql + f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"')
+        return run(cursor, sql + f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"')
     finally:
         cursor.close()
-    return rows
+        with core.lock:
+            core.memory.unpin(pinned)
 
 
 def _select(name: str, series_table: str, columns: Columns, measures: Mapping[str, object], wanted: str) -> str:

@@ -117,6 +117,11 @@ class Table(CaredFor):
         with self._core.lock:
             return self._core.columns.stored.stored()
 
+    @property
+    def measure_count(self) -> int:
+        """The number of stored measures. Any thread."""
+        return len(self._core.columns.stored.measures)
+
     def schema(self, info: TableInfo) -> TableSchema:
         """The current columns that readers see."""
         with self._core.lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from store import layout
 from store.catalog.catalog import TableSettings
+from store.catalog.limits import DEFAULTS, Limits
 from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
 from store.reading.snapshot import Snapshot
@@ -70,6 +71,8 @@ def open_store(
     monotonic_ns: Callable[[], int] = time.monotonic_ns,
     since: Mapping[str, int] | None = None,
     is_sole_writer: bool = True,
+    limits: Limits = DEFAULTS,
+    log_first: Callable[[], Mapping[str, int]] = dict,
 ) -> LoneStore:
     """The store in `folder`, opened like the worker of an embedded log."""
     opened: list[LoneStore] = []
@@ -82,6 +85,8 @@ def open_store(
         log_end=lambda: opened[0].log_end,
         monotonic_ns=monotonic_ns,
         is_sole_writer=is_sole_writer,
+        limits=limits,
+        log_first=log_first,
     )
     try:
         opened.append(LoneStore(whole, partition, since or {}))

@@ -1,7 +1,7 @@
 """The measures of one object: each field in its column, in another column, or in the measure `_more`. Never fails.
 
-A table has at most 1,024 measures and a record 256, as in Timestream. A field goes into the JSON text of the measure
-`_more` if no column is left, or if its other column belongs to another field.
+A table has room for a number of new measures, and a record for 256 measures, as in Timestream. A field goes into the
+JSON text of the measure `_more` if no column is left, or if its other column belongs to another field.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pipeline.stream.normalise.values import ABSENT, OTHER_COLUMN, SUFFIX, fitte
 from store.record import MeasureType
 
 MAX_MEASURES = 256  # Timestream: measures of a multi-measure record
-MAX_COLUMNS = 1_024  # Timestream: unique measures of a table
 
 
 def text_column(measure: str, route: Route) -> str:

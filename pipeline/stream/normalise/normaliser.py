@@ -24,8 +24,9 @@ from pipeline.stream.normalise.showing import shown
 from pipeline.stream.normalise.source import Source, TableState
 from pipeline.stream.normalise.table_work import TableWork
 from pipeline.stream.normalise.texts import Texts, TypeDecision
+from store.catalog.limits import DEFAULTS, Limits
 from store.endpoint.errors import DamagedPayload
-from store.endpoint.payload import decode_write
+from store.endpoint.payload import ColumnRoom, read_write
 from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex, SeriesRegistry, TableId
 
 # About 1 KB each. Above this number all are removed and found again; the reference load has 100,000.
@@ -34,7 +35,7 @@ MAX_SOURCES = 400_000
 Known = tuple[SeriesIndex, dict[str, MeasureType], Texts, set[str]]
 TypesOf = Callable[[TableId], Mapping[str, MeasureType]]
 MeasuresOf = Callable[[TableId], Iterable[str]]
-DecodeWrite = Callable[[bytes, str, SeriesRegistry, str, int, int], RecordBatch]
+ColumnsOf = Callable[[str], Mapping[TableId, int]]
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Normaliser:
               keeps its type over restarts; later types are learnt from the batches
     open_texts_of   the measures of text among them that may give their name up to a number; read at the same time
     asked_types_of  those whose type an operator asked for, which counts as configured
+    columns_of      the number of measures of each table of an account; without it only the tables in use are counted
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Normaliser:
         types_of: TypesOf | None = None,
         open_texts_of: MeasuresOf | None = None,
         asked_types_of: MeasuresOf | None = None,
-        decode_write: DecodeWrite = decode_write,
+        columns_of: ColumnsOf | None = None,
+        limits: Limits = DEFAULTS,
     ) -> None:
         self.partition = partition
         log_id, _, partition = partition.split("/")
@@ -82,7 +85,9 @@ class Normaliser:
         self._types_of = types_of
         self._open_texts_of = open_texts_of
         self._asked_types_of = asked_types_of
-        self._decode_write = decode_write
+        self._columns_of = columns_of
+        self._limits = limits
+        self._unused_columns: dict[str, int] = {}  # by account: measures of its tables that are not in `_types`
         self._types: dict[TableId, Known] = {}
         self._retyped: dict[TableId, int] = {}  # of the index, when the types were read
         self._tables: dict[TableId, TableState] = {}
@@ -154,6 +159,7 @@ class Normaliser:
             work = works.get(id(table))
             if work is None:
                 work = works[id(table)] = TableWork(table, call)
+                table.most_measures = self._most_measures(table.index.table, table.types)
             return work
 
         for row, (account, mqtt_topic, payload) in enumerate(zip(call.accounts, call.mqtt_topics, call.payloads)):  # noqa: B905  # of one length; strict costs
@@ -217,8 +223,20 @@ class Normaliser:
             index = self._registry.of(table_id)
             self._retyped[table_id] = index.retyped
             known = self._types[table_id] = (index, {}, Texts(), set())
+            self._unused_columns.pop(table_id.account, None)
             self._ask(table_id)
         return known
+
+    def _most_measures(self, table_id: TableId, types: Mapping[str, MeasureType]) -> int:
+        """How many measures the table may have: by its own limit, and by what is left of its account's."""
+        account = table_id.account
+        unused = self._unused_columns.get(account)
+        if unused is None:
+            found = {} if self._columns_of is None else self._columns_of(account)
+            unused = sum(count for other, count in found.items() if other not in self._types)
+            self._unused_columns[account] = unused
+        used = unused + sum(len(of) for other, (_, of, _, _) in self._types.items() if other.account == account)
+        return min(self._limits.measures, len(types) + max(self._limits.columns - used, 0))
 
     def _ask(self, table_id: TableId) -> None:
         """Read the types that the store knows; types of batches on their way to the store are kept."""
@@ -241,6 +259,7 @@ class Normaliser:
         for table_id in dropped:
             del self._types[table_id]
             self._tables.pop(table_id, None)
+            self._unused_columns.pop(table_id.account, None)
         if dropped:
             self._sources.clear()
             self._source_count = 0
@@ -254,7 +273,11 @@ class Normaliser:
             zip(frame.accounts, frame.payloads, frame.arrival_ns, strict=True)
         ):
             try:
-                batch = self._decode_write(payload, account, self._registry, self.partition, offset, arrival_ns)
+                write = read_write(payload, account)
+                _, types, _, _ = self._known(write.table)
+                free = self._most_measures(write.table, types) - len(types)
+                room = ColumnRoom(types, free, self._limits.dimensions)
+                batch = write.batch(self._registry, self.partition, offset, arrival_ns, room)
             except DamagedPayload as error:
                 letter_id = f"{self._letter_prefix}:{offset}:{row}"
                 out.dead_letters.append(

@@ -12,17 +12,16 @@ from pipeline.base.errors import PayloadError
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.body import Fields, Flattener, has_repeats
 from pipeline.stream.normalise.fields import MORE
-from pipeline.stream.normalise.measuring import MAX_COLUMNS
 from pipeline.stream.normalise.plan import Plan
 from pipeline.stream.normalise.reading import DimensionValues
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicDimensions
 from pipeline.stream.normalise.texts import Texts
 from pipeline.stream.normalise.zones import zone_of
+from store.catalog.limits import DEFAULTS
+from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX
 from store.record import MeasureType, SeriesIndex, SeriesKey
 
-MAX_DIMENSIONS = 128  # Timestream: dimensions per table
-MAX_DIMENSION_BYTES = 2_048  # Timestream: dimension names and values of one series
 MAX_PLANS = 1_024  # cached shapes per table; more mean that a device invents field names
 
 UNKNOWN = -1
@@ -32,7 +31,8 @@ UNKNOWN = -1
 class TableState:
     """A table of one account as normalise knows it: its series, the types of its measures, its plans by shape.
 
-    `asked` are the measures whose type an operator asked for.
+    `asked` are the measures whose type an operator asked for; `most_measures` is what the table's limit and the room of
+    its account allow now.
     """
 
     route: Route
@@ -40,6 +40,7 @@ class TableState:
     types: dict[str, MeasureType]
     texts: Texts = field(default_factory=Texts)
     asked: set[str] = field(default_factory=set)
+    most_measures: int = DEFAULTS.measures
     plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
     flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
 
@@ -48,7 +49,7 @@ class TableState:
 
         A source gets a quarter of what is free at its first request: so whatever names it invents, others find room.
         """
-        free = MAX_COLUMNS - len(self.types) - (MORE not in self.types)
+        free = self.most_measures - len(self.types) - (MORE not in self.types)
         if source.allowance is None:
             source.allowance = free // 4 + 1
         return max(0, min(free, source.allowance))
@@ -90,9 +91,17 @@ class Series:
     id: int = UNKNOWN
 
     def id_in(self, index: SeriesIndex) -> int:
-        """The id, created on first use."""
+        """The id, created on first use. Raises PayloadError: TOO_MANY_SERIES."""
         if self.id == UNKNOWN:
-            self.id = index.id_of(self.key, self.zone)
+            admitted = index.admit(self.key, self.zone)
+            if admitted is None:
+                assert index.room is not None
+                raise PayloadError(
+                    Reason.TOO_MANY_SERIES,
+                    f"a new series, and account {index.table.account} has {index.room.used(index.table.account)}; "
+                    f"limits.series allows {index.room.most}",
+                )
+            self.id = admitted
         return self.id
 
 
@@ -126,11 +135,11 @@ class Source:
         )
         dimensions = tuple(sorted((*self._dimensions, *from_payload)))
         size_bytes = sum(len(name.encode()) + len(value.encode()) for name, value in dimensions)
-        if len(dimensions) > MAX_DIMENSIONS or size_bytes > MAX_DIMENSION_BYTES:
+        if len(dimensions) > DIMENSIONS_MAX or size_bytes > DIMENSION_PAIRS_MAX_BYTES:
             raise PayloadError(
                 Reason.BAD_DIMENSION,
-                f"{len(dimensions)} dimensions of {size_bytes} bytes together; a series has at most {MAX_DIMENSIONS} "
-                f"of {MAX_DIMENSION_BYTES} bytes",
+                f"{len(dimensions)} dimensions of {size_bytes} bytes together; a series has at most {DIMENSIONS_MAX} "
+                f"of {DIMENSION_PAIRS_MAX_BYTES} bytes",
             )
         zone = zone_of(route.zone, dict(dimensions), self._mqtt_topic)
         return Series(SeriesKey(dimensions, route.measure_name), zone)

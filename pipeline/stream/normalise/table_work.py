@@ -22,9 +22,9 @@ from pipeline.stream.normalise.call import Call
 from pipeline.stream.normalise.columns import all_null, beyond_limits, measure_column, time_column
 from pipeline.stream.normalise.measuring import text_column
 from pipeline.stream.normalise.plan import Group, Plan
-from pipeline.stream.normalise.reading import dimension_value, read
+from pipeline.stream.normalise.reading import Message, Reading, dimension_value, read
 from pipeline.stream.normalise.rows import Piece, SingleRows
-from pipeline.stream.normalise.source import UNKNOWN, Series, Source, TableState
+from pipeline.stream.normalise.source import UNKNOWN, Source, TableState
 from pipeline.stream.normalise.values import is_word
 from store.record import Int64s, MeasureType
 
@@ -92,25 +92,36 @@ class TableWork:
         try:
             payload, arrival_ns = self.call.payloads[row], int(self.call.arrivals[row])
             message = read(payload, table.route, arrival_ns, table.types, room, table.texts.open, table.asked)
-            series = [source.series(reading.dimension_values) for reading in message.readings]
+            found, problem = self._found(message, source)
         except PayloadError as error:
             self.refused.append((row, error))
             return
-        if message.problem is not None:
-            self.refused.append((row, message.problem))
+        if problem is not None:
+            self.refused.append((row, problem))
         table.types.update(message.new_types)
         if message.claimed:
             source.allowance = (source.allowance or 0) - message.claimed
         self.alterations.update(message.alterations)
         table.texts.begin(name for name, kind in message.new_types.items() if kind is MeasureType.VARCHAR)
-        for reading, its_series in zip(message.readings, series, strict=True):
-            series_id = its_series.id_in(table.index)
+        for series_id, reading in found:
             self._rows.add(row, series_id, reading.time_ns, reading.measures)
             for name in reading.measures.keys() & table.texts.open.keys():
                 if is_word(reading.measures[name]):
                     table.texts.sent(name, series_id)
         for name, kind in message.given_up.items():
             self._give_up(name, kind)
+
+    def _found(self, message: Message, source: Source) -> tuple[list[tuple[int, Reading]], PayloadError | None]:
+        """The readings with the ids of their series, and the first problem. Raises it if nothing can be kept."""
+        found, problem = [], message.problem
+        for reading in message.readings:
+            try:
+                found.append((source.series(reading.dimension_values).id_in(self.table.index), reading))
+            except PayloadError as error:
+                problem = problem or error
+        if problem is not None and not found:
+            raise problem
+        return found, problem
 
     def _give_up(self, name: str, kind: MeasureType) -> None:
         """A number gets the name of a measure of text: the texts of this call are stored under another name too."""
@@ -219,25 +230,20 @@ class TableWork:
         return (None, suspects) if suspects else (time_ns, [])
 
     def _series(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
-        """The series ids. Called last, because it creates new series."""
+        """The series ids, or suspects. Called last, because it creates new series."""
         if plan.dimensions:
             return self._series_by_payload(plan, group)
         ids = [source.only for source in group.sources]
-        if UNKNOWN in ids:
-            suspects = []
-            for i, source in enumerate(group.sources):
-                try:
-                    source.series(())
-                except PayloadError:
-                    suspects.append(i)
-            if suspects:
-                return None, suspects
-            for i, source in enumerate(group.sources):
+        suspects = []
+        for i, source in enumerate(group.sources) if UNKNOWN in ids else ():
+            try:
                 ids[i] = source.only = source.series(()).id_in(self.table.index)
-        return np.array(ids, np.int64), []
+            except PayloadError:
+                suspects.append(i)
+        return (None, suspects) if suspects else (np.array(ids, np.int64), [])
 
     def _series_by_payload(self, plan: Plan, group: Group) -> tuple[Int64s | None, list[int]]:
-        found: list[Series] = []
+        ids: list[int] = []
         suspects = _objects_at(tuple(at for at in plan.dimensions if at is not None), plan.width, group)
         if suspects:
             return None, suspects
@@ -248,12 +254,10 @@ class TableWork:
                     None if position is None else dimension_value(group.flat[start + position])
                     for position in plan.dimensions
                 )
-                found.append(source.series(values))
+                ids.append(source.series(values).id_in(self.table.index))
             except PayloadError:
                 suspects.append(i)
-        if suspects:
-            return None, suspects
-        return np.array([series.id_in(self.table.index) for series in found], np.int64), []
+        return (None, suspects) if suspects else (np.array(ids, np.int64), [])
 
 
 def _has_object(values: list[Any]) -> bool:

@@ -37,7 +37,14 @@ def partition_over(
     )
     store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
     normaliser = Normaliser(
-        routes, store.registry, partition_id, store.measure_types, store.open_texts, store.asked_types
+        routes,
+        store.registry,
+        partition_id,
+        store.measure_types,
+        store.open_texts,
+        store.asked_types,
+        store.column_counts,
+        store.limits,
     )
     return Partition(number, partition_id, store, normaliser, rules, progress, extent.first if start is None else start)
 

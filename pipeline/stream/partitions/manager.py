@@ -11,13 +11,13 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import psutil
 
 from pipeline.base.errors import LogError
 from pipeline.config import Config
-from pipeline.log.log import LogAdmin
+from pipeline.log.log import Extent, LogAdmin
 from pipeline.log.topics import READINGS
 from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.partitions.making import partition_over, start_offset
@@ -51,6 +51,8 @@ class PartitionManager:
             clock_ns=time.time_ns,
             log_end=self._log_end,
             is_sole_writer=not admin.others_take_over,
+            limits=config.limits.of_store,
+            log_first=self._log_first,
         )
         self.owned = OwnedPartitions(len(self._partition_ids))
         self.on_fenced: Callable[[], None] = lambda: None
@@ -156,10 +158,14 @@ class PartitionManager:
             self.store.revoke(partition.store)
 
     def _log_end(self) -> Mapping[str, int]:
-        return {
-            partition_id: self._admin.extent(READINGS, number).next_offset
-            for number, partition_id in enumerate(self._partition_ids)
-        }
+        return {partition_id: extent.next_offset for partition_id, extent in self._extents()}
+
+    def _log_first(self) -> Mapping[str, int]:
+        return {partition_id: extent.first for partition_id, extent in self._extents()}
+
+    def _extents(self) -> Iterator[tuple[str, Extent]]:
+        for number, partition_id in enumerate(self._partition_ids):
+            yield partition_id, self._admin.extent(READINGS, number)
 
 
 def process_began_ns() -> int:

@@ -20,7 +20,8 @@ async def records_to_alerts(stream: Any, append: Callable[[bytes], Awaitable[Any
             continue
         async with rules.changing:
             began_s = time.perf_counter()
-            transitions = [transition for batch in work.batches for transition in rules.engine.evaluate(batch)]
+            evaluated = map(rules.engine.evaluate, filter(len, work.batches))
+            transitions = [transition for of_batch in evaluated for transition in of_batch]
             metrics.stage_seconds.labels("rules").observe(time.perf_counter() - began_s)
             if transitions:
                 await append(orjson.dumps([to_event(transition) for transition in transitions]))

@@ -115,3 +115,27 @@ def test_chunks_of_other_times_are_not_in_the_text_of_a_query(
         text = snapshot.source(TABLE, time_from_ns=T0 + first * 1_000, time_to_ns=T0 + end * 1_000)
 
     assert text.count("main.rows") == read
+
+
+def test_a_chunk_that_gets_many_columns_at_once_keeps_its_rows_for_whoever_reads_it(store: LoneStore) -> None:
+    counts: list[int] = []
+    for offset, new in enumerate((1, 8, 9, 300, 2)):
+        with store.snapshot(TABLE.account) as snapshot:
+            source = None if offset == 0 else snapshot.source(TABLE)
+            measures = tuple((f"m{offset}_{number}", 1.0) for number in range(new))
+            row = Row((("s", "a"),), T0 + offset, measures)
+            store.apply(batch_of(store.registry.of(TABLE), PARTITION, [offset], [row]))
+            rows_in(store)  # inserts the head
+            if source is not None:
+                counts.append(snapshot.execute(f"SELECT count(*) AS n FROM {source}")["n"].to_pylist()[0])
+        store.advance(PARTITION, offset)
+
+    assert counts == [1, 2, 3, 4]
+    (chunk,) = inside(store.all_tables()[0]).memory.chunks
+    assert (chunk.rows, len(chunk.measures)) == (5, 320)
+    before = rows_in(store)
+    store.flush()
+    assert rows_in(store) == before
+    assert [sum(value is not None for name, value in row.items() if name[0] == "m") for row in before] == [
+        2, 9, 10, 301, 3,
+    ]  # fmt: skip  # with the measure name

@@ -524,9 +524,10 @@ def test_a_dimension_is_any_scalar_as_text() -> None:
 
 
 def test_every_reason_has_a_test() -> None:
-    elsewhere = {  # in test_normaliser and test_event_time
+    elsewhere = {  # in test_normaliser, test_limits and test_event_time
         Reason.NO_ROUTE,
         Reason.BAD_DIMENSION,
+        Reason.TOO_MANY_SERIES,
         Reason.TIME_MISSING,
         Reason.TIME_UNREADABLE,
         Reason.TIME_OUT_OF_RANGE,
