@@ -176,6 +176,12 @@ maintenance_seconds = Histogram(
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
 )
 
+damage_found = Counter(
+    "streamgauge_store_damage_total",
+    "Files and log messages found damaged, by what they are and what became of them: repaired, made_again, lost",
+    ["kind", "outcome"],
+)
+
 # The log.
 log_messages_lost = Counter(
     "streamgauge_log_lost_messages_total", "Messages deleted from the log before they were processed", ["topic"]
@@ -274,3 +280,8 @@ process_open_files = Gauge(
 process_max_open_files = Gauge(
     "streamgauge_process_max_open_files", "The limit of open files", ["process"], multiprocess_mode="livemin"
 )
+
+
+def count_damage(kind: str, outcome: str) -> None:
+    """Count a report of damage (`store.objects.damage`)."""
+    damage_found.labels(kind, outcome).inc()

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import uvloop
 
+from pipeline.base import metrics
 from pipeline.base.arrival import host_stamps
 from pipeline.base.clock import Steps
 from pipeline.base.ports import taken_ports_explained
@@ -25,6 +26,7 @@ from pipeline.gateway.serve import serve
 from pipeline.log import open_appender
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitioning import partitioner_of
+from store.objects import damage
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def run(config: Config) -> None:
     Raises ConfigError if the certificates cannot be used, LogError if the log cannot be used or fails, OSError if the
     address cannot be used.
     """
+    damage.observe(metrics.count_damage)
     uvloop.run(_run(config))
 
 

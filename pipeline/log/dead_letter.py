@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.base.errors import FrameError
+from pipeline.log.log import refuse_damaged
+from store.record import DEFAULT_ACCOUNT
 
 FORMAT_VERSION = 1
 
@@ -35,6 +37,7 @@ class Reason(enum.StrEnum):
     TOO_LARGE = "too_large"  # a message above the gateway's limit: only its beginning is kept
     BAD_PUBLISH = "bad_publish"  # a message that MQTT forbids: a wildcard in its topic, an unknown alias
     DAMAGED_FRAME = "damaged_frame"  # a log message that cannot be read
+    DAMAGED = "damaged"  # of a log message that is not what was acknowledged, by its checksum
     # Only in letters of earlier versions: today such a field does not reject its message.
     NOT_FINITE = "not_finite"
     ARRAY_INSIDE = "array_inside"
@@ -107,13 +110,20 @@ def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
     return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, list(letters)))
 
 
+def damaged_letter(partition_id: str, offset: int, value: bytes, detail: str) -> DeadLetter:
+    """The dead letter of a message of the log, of any topic, that is not what was appended."""
+    letter_id = f"{partition_id.replace('/', ':')}:{offset}:0"
+    return DeadLetter(letter_id, DEFAULT_ACCOUNT, "", bytes(value), Reason.DAMAGED, detail, 0)
+
+
 def encode_replayed(ids: Sequence[str], at_ns: int) -> bytes:
     """The record of a replay as a value for the log: an archive that is rebuilt from the log contains it too."""
     return _encoder.encode(DeadLetterEntry(FORMAT_VERSION, [], Replayed(list(ids), at_ns)))
 
 
 def decode_dead_letters(data: bytes) -> DeadLetterEntry:
-    """The content of `data`. Raises FrameError for anything but dead letters of a known version."""
+    """The content of `data`. Raises FrameError for anything but whole dead letters of a known version."""
+    refuse_damaged(data)
     try:
         value = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for invalid UTF-8

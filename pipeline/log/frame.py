@@ -15,6 +15,7 @@ import enum
 import msgspec
 
 from pipeline.base.errors import FrameError
+from pipeline.log.log import refuse_damaged
 
 FORMAT_VERSION = 1
 
@@ -58,8 +59,19 @@ def encode_frame(
     return _encoder.encode(Frame(FORMAT_VERSION, kind, arrival_ns, accounts, mqtt_topics, payloads))
 
 
+def decode_damaged(data: bytes) -> Frame | None:
+    """What seems to have been the frame in damaged `data`; None if it is no frame any more."""
+    try:
+        frame = _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    columns = frame.arrival_ns, frame.accounts, frame.mqtt_topics
+    return frame if all(len(column) == len(frame) for column in columns) else None
+
+
 def decode_frame(data: bytes) -> Frame:
-    """The frame in `data`. Raises FrameError if it is not a frame of a known version."""
+    """The frame in `data`. Raises FrameError if it is damaged, or not a frame of a known version."""
+    refuse_damaged(data)
     try:
         frame = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for invalid UTF-8

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+from pipeline.base.errors import FrameError
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -26,6 +28,18 @@ class Extent:
     first: int
     next_offset: int
     size_bytes: int
+
+
+class Damaged(bytes):
+    """The value of a message that is not as it was appended: its checksum does not match."""
+
+    __slots__ = ()
+
+
+def refuse_damaged(value: bytes) -> None:
+    """Raise FrameError if the value of a message is damaged."""
+    if isinstance(value, Damaged):
+        raise FrameError(f"a log message of {len(value)} bytes that does not match its checksum: the log was damaged")
 
 
 class Message(NamedTuple):

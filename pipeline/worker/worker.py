@@ -61,6 +61,7 @@ from pipeline.worker.upkeep import (
 )
 from rules import load_rules
 from store.errors import StoreError, StoreFormatError
+from store.objects import damage
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def run(config: Config) -> None:
     Raises ConfigError, LogLocked, RuleFileError before it starts.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    damage.observe(metrics.count_damage)
     asyncio.run(Worker(config).run())
     # Everything is saved and closed. A normal exit of the interpreter would wait for threads that run abandoned
     # queries, and DuckDB's bindings would print warnings about their references to standard error.
@@ -207,7 +209,11 @@ class Worker:
             records_to_store=records_to_store,
             records_to_alerts=self._records_to_alerts,
             alerts_to_webhooks=lambda stream, outlets: alerts_to_webhooks(
-                stream, self.alerts_partition, outlets.alerts, others_take_over=self.admin.others_take_over
+                stream,
+                self.alerts_partition,
+                outlets.alerts,
+                outlets.dead_letters,
+                others_take_over=self.admin.others_take_over,
             ),
             dead_letters_to_archive=partial(
                 dead_letters_to_archive, archive=self.dead_letters, name=self.admin.partition_id(DEAD_LETTERS)

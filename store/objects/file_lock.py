@@ -46,6 +46,34 @@ class FileLock:
         self.release()
 
 
+class SharedLock:
+    """A lock on the file at `path`, which is created if missing, that any number of users share until `release`.
+
+    `is_alone`: nobody else has it, and nobody gets it before `share`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Acquire it alone if that is possible; else wait until it can be shared."""
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.is_alone = True
+        except BlockingIOError:
+            fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+            self.is_alone = False
+
+    def share(self) -> None:
+        """Let others share it."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+        self.is_alone = False
+
+    def release(self) -> None:
+        """Release it; calling it again has no effect."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
 @contextmanager
 def turn(path: Path) -> Iterator[None]:
     """Wait for and hold exclusive access among all processes; `path` is a folder, or a file, created if necessary."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -27,8 +28,9 @@ from pipeline.log.log import Extent
 from rules.transition import Reason as EndReason
 from rules.transition import Status, Transition, to_event
 from store.endpoint.payload import WriteRecord, decode_write, encode_write
+from store.objects import sealed_json
 from store.record import MeasureType, SeriesKey, SeriesRegistry, TableId
-from tests.golden.conftest import Golden
+from tests.golden.conftest import FILES, Golden
 from tests.golden.sqlite_text import dump, restore
 
 T = 1_795_000_000_123_456_789
@@ -122,21 +124,32 @@ def test_alerts_which_are_the_bodies_of_webhooks(golden: Golden) -> None:
 
 def test_the_embedded_log(golden: Golden, tmp_path: Path) -> None:
     """A topic's file is SQLite's; what stands in it is ours."""
-    folder = open_folder(tmp_path / "log")
-    with closing(TopicFile(folder, "readings")) as topic:
+    description = {"format_version": 2, "log_id": "0123456789abcdef", "partitions": 1}
+    (tmp_path / "log.json").write_bytes(golden("log-2.json", sealed_json.write(description)))
+    with closing(TopicFile(open_folder(tmp_path), "readings")) as topic:
         topic.append([(0, b"first"), (0, b"second")])
-    description = json.loads((folder.path / "log.json").read_bytes())
 
     kept = tmp_path / "kept"
-    restore(kept / "readings.sqlite", golden("readings.sql", dump(topic.path)))
-    (kept / "log.json").write_bytes(
-        golden("log.json", json.dumps(description | {"log_id": "0123456789abcdef"}).encode())
-    )
-    again = open_folder(kept)
-    with closing(TopicFile(again, "readings")) as topic:
-        assert again.log_id == "0123456789abcdef"
+    restore(kept / "readings.sqlite", golden("readings-2.sql", dump(topic.path)))
+    (kept / "readings.end").write_bytes(golden("readings.end", (tmp_path / "readings.end").read_bytes()))
+    (kept / "log.json").write_bytes((FILES / "log-2.json").read_bytes())
+    assert_has_both_messages(kept)
+
+
+def test_the_embedded_log_of_format_1(tmp_path: Path) -> None:
+    restore(tmp_path / "readings.sqlite", (FILES / "readings.sql").read_bytes())
+    shutil.copy(FILES / "log.json", tmp_path)
+
+    assert_has_both_messages(tmp_path)
+
+
+def assert_has_both_messages(path: Path) -> None:
+    folder = open_folder(path)
+    with closing(TopicFile(folder, "readings")) as topic:
+        assert folder.log_id == "0123456789abcdef"
         assert [(message.offset, message.value) for message in topic.read(0, 0, 9, 999)] == [
             (0, b"first"),
             (1, b"second"),
         ]
         assert topic.extent(0) == Extent(0, 2, 11)
+        assert topic.append([(0, b"third")]) == [2]

@@ -1,18 +1,21 @@
 """The folder of an embedded log: its url, its description, and the lock of its worker.
 
 A folder becomes a log when a complete `log.json` appears in it, by one rename. The file never changes: positions of
-consumers contain the log id, so a folder that has lost its id is refused and gets no new one.
+consumers contain the log id, so a folder that has lost its id is refused and gets no new one. A copy is next to it.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.base.errors import LogError, LogFormatError, LogLocked
 from pipeline.log import names
+from pipeline.log.embedded.schema import add_checksums
+from store.objects import sealed_json
+from store.objects.damage import Outcome, report
 from store.objects.file_lock import FileLock, Taken, turn
 from store.objects.files import write_atomic
 
@@ -56,22 +59,52 @@ def open_folder(path: Path, *, partitions: int = 1) -> LogFolder:
 
 
 def _described(path: Path) -> LogFolder | None:
-    description = path / names.DESCRIPTION
+    """The log that the folder is described to have; None if there is no description."""
+    texts = {place: _text(path / place) for place in (names.DESCRIPTION, names.COPY)}
+    read = {place: None if text is None else _read(path / place, text) for place, text in texts.items()}
+    fields = next((fields for fields in read.values() if fields is not None), None)
+    if fields is None:
+        text = texts[names.DESCRIPTION]
+        if text is None:
+            return None
+        raise LogFormatError(
+            f"{path / names.DESCRIPTION}: not the description of a log, or damaged: {text[:100]!r}; put it back from a "
+            "backup, or move the folder away to start a new log"
+        )
+    folder = LogFolder(path, fields["log_id"], fields["partitions"])
+    if fields["format_version"] == names.FORMER_VERSION:
+        for topic in path.glob(f"*{names.TOPIC_SUFFIX}"):
+            add_checksums(topic)
+        _describe(folder)
+    elif None in read.values():
+        place = next(place for place, fields in read.items() if fields is None)
+        if texts[place] is not None or place == names.DESCRIPTION:
+            report("log", f"{path / place} is damaged or missing, and is made again from its copy", Outcome.MADE_AGAIN)
+        _describe(folder)
+    return folder
+
+
+def _text(path: Path) -> str | None:
     try:
-        text = description.read_text(encoding="utf-8")
+        return path.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
+
+
+def _read(path: Path, text: str) -> dict[str, Any] | None:
+    """The fields of a description; None if it is damaged. Raises LogFormatError for another format."""
+    fields = sealed_json.read(text)
     try:
-        fields = json.loads(text)
-        version, log_id, partitions = fields["format_version"], fields["log_id"], fields["partitions"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise LogFormatError(f"{description}: not the description of a log ({error!r}): {text[:100]!r}") from error
-    if version != names.FORMAT_VERSION:
+        version, has = fields["format_version"], {"log_id", "partitions"} <= fields.keys()
+    except (KeyError, TypeError):
+        return None
+    is_sealed = sealed_json.is_sealed(fields)
+    if version not in (names.FORMAT_VERSION, names.FORMER_VERSION) and (is_sealed or not sealed_json.has_seal(fields)):
         raise LogFormatError(
-            f"{description}: the log has format version {version}, this program reads {names.FORMAT_VERSION}"
-            + ("; use the newer program that wrote it" if version > names.FORMAT_VERSION else "")
+            f"{path}: the log has format version {version}, this program reads {names.FORMAT_VERSION}, and migrates "
+            f"{names.FORMER_VERSION}; use the newer program that wrote it"
         )
-    return LogFolder(path, log_id, partitions)
+    return fields if has and (is_sealed or version == names.FORMER_VERSION) else None
 
 
 def _make(path: Path, partitions: int) -> LogFolder:
@@ -82,9 +115,14 @@ def _make(path: Path, partitions: int) -> LogFolder:
             f"mean nothing; put {names.DESCRIPTION} back, or move the folder away to start a new log"
         )
     folder = LogFolder(path, secrets.token_hex(8), partitions)
-    description = {"format_version": names.FORMAT_VERSION, "log_id": folder.log_id, "partitions": partitions}
-    write_atomic(path / names.DESCRIPTION, json.dumps(description).encode())
+    _describe(folder)
     return folder
+
+
+def _describe(folder: LogFolder) -> None:
+    fields = {"format_version": names.FORMAT_VERSION, "log_id": folder.log_id, "partitions": folder.partitions}
+    for place in (names.DESCRIPTION, names.COPY):
+        write_atomic(folder.path / place, sealed_json.write(fields))
 
 
 def worker_lock(folder: Path) -> FileLock:

@@ -8,9 +8,7 @@ The rules that make appends fast and durable (SQLite's own documents: /wal.html,
   overwritten. They are reused, or returned to the disk (`auto_vacuum=INCREMENTAL`, only settable before the first
   table) if the file is mostly empty after a backlog.
 
-The key of a message is its partition and offset in one integer, so a partition is a range of the table, in order. The
-extent of a partition is a row of its own, which each append and removal updates: it is known without counting, and
-offsets continue after everything was removed.
+The tables are in `pipeline.log.embedded.schema`. Whoever opens a topic that nobody else uses repairs it first.
 """
 
 from __future__ import annotations
@@ -19,31 +17,26 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.base.errors import LogError, LogFull
+from pipeline.base.sqlite_files.examine import is_damage
 from pipeline.log import names
+from pipeline.log.embedded import repairing
+from pipeline.log.embedded.end_mark import EndMark
 from pipeline.log.embedded.folder import LogFolder
+from pipeline.log.embedded.schema import OFFSET_BITS, checked, extent_checksum, is_extent, message_checksum
 from pipeline.log.log import Extent, Message
 from store.objects.file_lock import turn
-from store.objects.files import fsync_file, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE_BYTES = 16384  # measured with frames of 60 KB: twice as fast as 4 KB pages
-OFFSET_BITS = 48
 BUSY_TIMEOUT_S = 30.0  # another process may hold the write lock for one commit; only a stuck disk takes this long
 TRIM_STEP_MESSAGES = 64
 TRIM_STEP_BYTES = 8 << 20
 VACUUM_ABOVE_BYTES = 64 << 20
 VACUUM_STEP_PAGES = 256
-
-_SCHEMA = """
-CREATE TABLE message (key INTEGER PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE extent (partition INTEGER PRIMARY KEY, first INTEGER NOT NULL, next_offset INTEGER NOT NULL,
-                     size_bytes INTEGER NOT NULL);
-"""
 
 
 class TopicFile:
@@ -53,16 +46,24 @@ class TopicFile:
         """Open the topic; create it if it does not exist. Raises LogError."""
         self.topic = topic
         self.path = names.topic_path(folder.path, topic)
-        self._partitions = folder.partitions
-        with self.errors_mapped():
-            if not self.path.exists():
-                _make(folder, self.path)
-            self._db = _connect(self.path, busy_timeout_s)
-            self._page_bytes: int = self._db.execute("PRAGMA page_size").fetchone()[0]
+        self._ids = [folder.partition_id(topic, partition) for partition in range(folder.partitions)]
+        self._suspect = names.suspect_path(self.path)
+        with self.errors_mapped(), turn(folder.path / names.MAKING_LOCK):
+            self._mark = EndMark(names.end_path(self.path), self._ids)
+            try:
+                if self._mark.is_alone:
+                    repairing.repair_topic(self.path, self._ids, self._mark)
+                    self._mark.share()
+                self._db = _connect(self.path, busy_timeout_s)
+            except BaseException:
+                self._mark.close()
+                raise
+        self._page_bytes: int = self._db.execute("PRAGMA page_size").fetchone()[0]
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+        self._mark.close()
 
     def append(self, messages: Sequence[tuple[int, bytes]]) -> list[int]:
         """Append these (partition, value), durably, and return their offsets.
@@ -70,32 +71,40 @@ class TopicFile:
         All or none are appended: raises LogFull if the disk is full, or LogError.
         """
         db = self._db
+        self._refuse_suspect()
+        ends: dict[int, Extent] = {}
         with self.errors_mapped(), self._transaction():
-            ends: dict[int, Extent] = {}
             offsets = []
             for partition, value in messages:
                 extent = ends.get(partition) or self._extent(partition)
                 offset = extent.next_offset
-                db.execute("INSERT INTO message VALUES (?, ?)", (partition << OFFSET_BITS | offset, value))
+                found = message_checksum(value, self._ids[partition], offset)
+                db.execute("INSERT INTO message VALUES (?, ?, ?)", (partition << OFFSET_BITS | offset, value, found))
                 ends[partition] = Extent(extent.first, offset + 1, extent.size_bytes + len(value))
                 offsets.append(offset)
             for partition, extent in ends.items():
                 self._set_extent(partition, extent)
+        for partition, extent in ends.items():
+            self._mark.set(partition, extent.next_offset)
         return offsets
 
     def read(self, partition: int, from_offset: int, limit: int, max_bytes: int) -> list[Message]:
-        """Up to `limit` messages from the first kept offset ≥ `from_offset` on; ends after `max_bytes`."""
+        """Up to `limit` messages from the first kept offset ≥ `from_offset` on; ends after `max_bytes`.
+
+        A value that is not as it was appended is Damaged.
+        """
+        self._refuse_suspect()
         low = partition << OFFSET_BITS
         found: list[Message] = []
         size_bytes = 0
         with self.errors_mapped():
             rows = self._db.execute(
-                "SELECT key, value FROM message WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
-                (low | from_offset, low + (1 << OFFSET_BITS), limit),
+                "SELECT key, value, checksum FROM message WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+                (low | from_offset, low | self._extent(partition).next_offset, limit),
             )
-            for key, value in rows:
-                found.append(Message(key - low, value))
-                size_bytes += len(value)
+            for key, value, its_checksum in rows:
+                found.append(Message(key - low, checked(value, its_checksum, self._ids[partition], key - low)))
+                size_bytes += len(found[-1].value)
                 if size_bytes >= max_bytes:
                     break
             rows.close()  # ends the snapshot
@@ -169,14 +178,31 @@ class TopicFile:
         return max(0, int(frames)) * self._page_bytes
 
     def _extent(self, partition: int) -> Extent:
-        if not 0 <= partition < self._partitions:
-            raise LogError(f"topic {self.topic} has partitions 0 to {self._partitions - 1}, not {partition}")
-        row = self._db.execute("SELECT first, next_offset, size_bytes FROM extent WHERE partition = ?", (partition,))
-        return Extent(*(row.fetchone() or (0, 0, 0)))
+        if not 0 <= partition < len(self._ids):
+            raise LogError(f"topic {self.topic} has partitions 0 to {len(self._ids) - 1}, not {partition}")
+        sql = "SELECT first, next_offset, size_bytes, checksum FROM extent WHERE partition = ?"
+        row = self._db.execute(sql, (partition,)).fetchone()
+        if row is None:
+            return Extent(0, 0, 0)
+        extent = Extent(*row[:3])
+        if not is_extent(extent, row[3], self._ids[partition]):
+            self._is_suspect(f"the extent of partition {partition}, {extent}, does not match its checksum")
+        return extent
 
     def _set_extent(self, partition: int, extent: Extent) -> None:
-        values = (partition, extent.first, extent.next_offset, extent.size_bytes)
-        self._db.execute("INSERT OR REPLACE INTO extent VALUES (?, ?, ?, ?)", values)
+        found = extent_checksum(extent, self._ids[partition])
+        values = (partition, extent.first, extent.next_offset, extent.size_bytes, found)
+        self._db.execute("INSERT OR REPLACE INTO extent VALUES (?, ?, ?, ?, ?)", values)
+
+    def _refuse_suspect(self) -> None:
+        """Raise LogError if any process has found the file damaged: it is repaired when no process uses it."""
+        if self._suspect.exists():
+            raise LogError(f"log {self.path} is damaged; it is repaired when it is opened and no other process uses it")
+
+    def _is_suspect(self, fault: str) -> NoReturn:
+        """Have the file repaired when it is opened next."""
+        self._suspect.touch()
+        raise LogError(f"log {self.path} is damaged: {fault}; it is repaired at the next start")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -195,6 +221,8 @@ class TopicFile:
         try:
             yield
         except sqlite3.Error as error:
+            if is_damage(error):
+                self._is_suspect(str(error))
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_FULL:
                 raise LogFull(f"log {self.path}: the disk is full") from error
@@ -218,21 +246,3 @@ def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     db.execute("PRAGMA wal_autocheckpoint=0")
     db.execute("PRAGMA secure_delete=OFF")
     return db
-
-
-def _make(folder: LogFolder, path: Path) -> None:
-    with turn(folder.path / names.MAKING_LOCK):
-        if path.exists():
-            return
-        unfinished = path.with_name(path.name + names.UNFINISHED_SUFFIX)
-        unfinished.unlink(missing_ok=True)
-        db = sqlite3.connect(unfinished, isolation_level=None)
-        try:
-            db.execute(f"PRAGMA page_size={PAGE_BYTES}")
-            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            db.execute("PRAGMA journal_mode=WAL")
-            db.executescript(_SCHEMA)
-        finally:
-            db.close()  # the last connection to close copies the WAL into the file
-        fsync_file(unfinished)
-        put_in_place(unfinished, path)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import orjson
+from msgspec import structs
 
 from pipeline.base.errors import FrameError, PayloadError
 from pipeline.log.dead_letter import DeadLetter, Reason, decode_rejection
-from pipeline.log.frame import Frame, FrameKind
+from pipeline.log.frame import Frame, FrameKind, decode_damaged
 from pipeline.stream.normalise.alterations import Alteration
 from pipeline.stream.normalise.call import Call
 from pipeline.stream.normalise.routes import Route
@@ -116,6 +117,28 @@ class Normaliser:
                 out.decisions += [(table_id, name, kind) for name, kind in texts.news.items()]
                 texts.news.clear()
         return out
+
+    def damaged(self, offset: int, value: bytes, detail: str) -> list[DeadLetter]:
+        """The dead letters of a log message that is not what was acknowledged: of each of its messages, if it has some.
+
+        Any part of them may be wrong.
+        """
+        frame = decode_damaged(value)
+        if frame is None or frame.kind is not FrameKind.MQTT:
+            return [structs.replace(self.damaged_frame(offset, value, detail), reason=Reason.DAMAGED)]
+        columns = zip(frame.accounts, frame.mqtt_topics, frame.payloads, strict=True)
+        return [
+            DeadLetter(
+                f"{self._letter_prefix}:{offset}:{index}",
+                account,
+                mqtt_topic,
+                payload,
+                Reason.DAMAGED,
+                detail,
+                self._newest_arrival_ns,
+            )
+            for index, (account, mqtt_topic, payload) in enumerate(columns)
+        ]
 
     def damaged_frame(self, offset: int, value: bytes, detail: str) -> DeadLetter:
         """The dead letter of a log message that is not a frame.

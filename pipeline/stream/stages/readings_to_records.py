@@ -15,11 +15,13 @@ from pipeline.base import metrics
 from pipeline.base.errors import FrameError
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
 from pipeline.log.frame import Frame, decode_frame
+from pipeline.log.log import Damaged
 from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.batching import take
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.work_batch import WorkBatch
+from store.objects.damage import Outcome, report
 
 # A work batch closes when one of these is reached. It is large enough for its fixed costs to be negligible (with small
 # frames of many tables, each table has a few rows), and small compared with the second within which a reading must be
@@ -59,6 +61,11 @@ async def _normalise(
         try:
             frames.append((message.offset, decode_frame(message.value)))
         except FrameError as error:
+            if isinstance(message.value, Damaged):
+                where = f"offset {message.offset} of {partition.id}"
+                report("log", f"{where}: {error}; its messages are dead letters, reason `damaged`", Outcome.LOST)
+                letters += normaliser.damaged(message.offset, message.value, str(error))
+                continue
             letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
     if not frames and not letters:
         return

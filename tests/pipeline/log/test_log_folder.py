@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.embedded.folder import LogFolder, folder_of, open_folder
 from pipeline.log.settings import LogSettings
 from pipeline.log.topics import READINGS
+from store.objects import sealed_json
 
 
 def describe(folder: Path, **changes: object) -> None:
     path = folder / "log.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    fields = {name: value for name, value in json.loads(path.read_text()).items() if name != "checksum"}
+    path.write_bytes(sealed_json.write(fields | changes))
 
 
 def test_a_folder_is_made_a_log_once_and_found_again(tmp_path: Path) -> None:
@@ -29,9 +32,9 @@ def test_a_folder_is_made_a_log_once_and_found_again(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_saying_what_to_do(tmp_path: Path) -> None:
     open_folder(tmp_path)
-    describe(tmp_path, format_version=2)
+    describe(tmp_path, format_version=3)
 
-    with pytest.raises(LogFormatError, match=r"log\.json: .*version 2, this program reads 1; use the newer program"):
+    with pytest.raises(LogFormatError, match=r"log\.json: .*version 3, this program reads 2, .*use the newer program"):
         open_folder(tmp_path)
     with pytest.raises(LogFormatError):
         open_admin(LogSettings(f"local://{tmp_path}"))
@@ -39,13 +42,13 @@ def test_a_newer_format_is_refused_saying_what_to_do(tmp_path: Path) -> None:
 
 async def test_an_appender_refuses_a_newer_format_at_start(tmp_path: Path) -> None:
     open_folder(tmp_path)
-    describe(tmp_path, format_version=2)
+    describe(tmp_path, format_version=3)
 
     with pytest.raises(LogFormatError):
         await open_appender(LogSettings(f"local://{tmp_path}", 1, 0)).start()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format_version": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format_version": 1}', '{"format_version": 2}'])
 def test_a_description_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "log.json").write_text(text)
 
@@ -56,9 +59,23 @@ def test_a_description_that_is_none_is_refused(tmp_path: Path, text: str) -> Non
 def test_messages_whose_log_id_was_lost_are_not_given_another(tmp_path: Path) -> None:
     open_admin(LogSettings(f"local://{tmp_path}")).extent(READINGS)
     (tmp_path / "log.json").unlink()
+    (tmp_path / "log.json.copy").unlink()
 
     with pytest.raises(LogFormatError, match=r"readings\.sqlite without log\.json"):
         open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["log.json", "log.json.copy"])
+@pytest.mark.parametrize("change", [lambda text: text.replace("_id", "_ie"), lambda text: text[:20], lambda _: ""])
+def test_a_damaged_description_is_made_again_from_its_copy(
+    tmp_path: Path, place: str, change: Callable[[str], str]
+) -> None:
+    made = open_folder(tmp_path, partitions=3)
+    text = (tmp_path / place).read_text()
+    (tmp_path / place).write_text(change(text))
+
+    assert open_folder(tmp_path) == made
+    assert (tmp_path / place).read_text() == text
 
 
 def test_a_half_made_log_is_made_anew(tmp_path: Path) -> None:

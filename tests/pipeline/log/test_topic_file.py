@@ -67,13 +67,6 @@ def test_sqlite_full_is_log_full_and_leaves_nothing_of_the_batch(file: TopicFile
     assert file.append([(0, VALUE)]) == [1]
 
 
-def test_a_file_that_is_damaged_is_a_log_error_that_names_it(folder: LogFolder) -> None:
-    (folder.path / "readings.sqlite").write_bytes(b"no database" * 1000)
-
-    with pytest.raises(LogError, match=r"readings\.sqlite: file is not a database SQLITE_NOTADB"):
-        TopicFile(folder, READINGS)
-
-
 @pytest.mark.parametrize(("max_bytes", "count"), [(59_999, 1), (60_000, 1), (60_001, 2), (10**9, 5)])
 def test_a_read_ends_where_its_bytes_are_passed(file: TopicFile, max_bytes: int, count: int) -> None:
     file.append([(0, VALUE)] * 5)

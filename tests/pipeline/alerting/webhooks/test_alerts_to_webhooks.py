@@ -43,8 +43,8 @@ async def test_alerts_of_the_log_are_kept_and_delivered_once(office: Any, alert_
             note=None,
             clock_ns=office.clock,
         )
-        await alerts_to_webhooks(Messages(*values), keeping, append, others_take_over=False)
-        await alerts_to_webhooks(Messages(*values), keeping, append, others_take_over=False)
+        await alerts_to_webhooks(Messages(*values), keeping, append, append, others_take_over=False)
+        await alerts_to_webhooks(Messages(*values), keeping, append, append, others_take_over=False)
         await until(lambda: set(office.states().values()) == {"delivered"})
 
     assert sorted(hook.ids) == ["a1.firing", "a2.firing"]

@@ -8,7 +8,7 @@ import pytest
 from normalise_frames import ARRIVAL_NS, EVERYTHING, STREAM, encoded, frame, measures, normalise, rows, the_letter
 
 from pipeline.log.dead_letter import DeadLetter, Reason, Rejection, encode_rejection
-from pipeline.log.frame import Frame, FrameKind
+from pipeline.log.frame import Frame, FrameKind, encode_frame
 from pipeline.stream.normalise import normaliser as normaliser_module
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route, TimeField, TimeUnit
@@ -205,6 +205,21 @@ def test_damaged_write_records_and_frames_are_dead_letters() -> None:
     assert (letter.reason, letter.account) == (Reason.DAMAGED_FRAME, "farm-7")
     assert (of_frame.id, of_frame.payload) == ("0123456789abcdef:0:2:0", b"\x00")
     assert (of_frame.reason, of_frame.detail, of_frame.arrival_ns) == (Reason.DAMAGED_FRAME, "no frame", ARRIVAL_NS)
+
+
+def test_each_message_of_a_frame_that_does_not_match_its_checksum_is_a_dead_letter() -> None:
+    normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
+    columns = [ARRIVAL_NS] * 2, ["farm-7", "farm-8"], ["a/1", "a/2"], [b'{"v": 1}', b"?"]
+
+    letters = normaliser.damaged(3, encode_frame(FrameKind.MQTT, *columns), "damaged")
+    (of_no_frame,) = normaliser.damaged(4, b"\x00", "damaged")
+
+    assert [letter.id.rsplit(":", 1)[1] for letter in letters] == ["0", "1"]
+    assert [(letter.account, letter.mqtt_topic, letter.payload) for letter in letters] == list(
+        zip(*columns[1:], strict=True)
+    )
+    assert {letter.reason for letter in (*letters, of_no_frame)} == {Reason.DAMAGED}
+    assert of_no_frame.payload == b"\x00"
 
 
 def test_what_the_gateway_rejected_is_a_dead_letter_as_it_says() -> None:
