@@ -27,6 +27,7 @@ from store.errors import StoreFormatError
 from store.magnetic.data_files import data_files
 from store.magnetic.tier import MagneticTier
 from store.magnetic.versions import Versions
+from store.objects.files import make_all_durable
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_objects, open_root
 from store.partition_backend import PartitionBackend
@@ -111,6 +112,8 @@ class Store:
         Raises StoreFormatError if the data has another format or the catalog is lost, MagneticTierError.
         """
         magnetic = open_root(magnetic_url)
+        if isinstance(magnetic, Path):
+            make_all_durable(magnetic)
         objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.OBJECTS}", os.environ)
         _check_format(objects)
         refuse_lost_catalog(objects)

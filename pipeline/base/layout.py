@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
-from store.objects.files import write_atomic
+from store.objects.files import make_all_durable, make_folders, write_atomic
 
 FORMAT_VERSION = 2
 FORMER_VERSION = 1  # which the worker migrates (pipeline.worker.migration)
@@ -106,9 +106,13 @@ class Layout:
 
 
 def prepare(layout: Layout) -> None:
-    """Create the data_dir if it is missing, and check its format. Raises DataDirError."""
+    """Create the data_dir if it is missing, make durable what ended processes left in it, and check its format.
+
+    Raises DataDirError.
+    """
     try:
-        layout.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folders(layout.data_dir)
+        make_all_durable(layout.data_dir)
         refuse_other_format(layout)
         if format_version_of(layout.format) is None:
             # if format.json is lost and there is a folder that only format 1 had, write version 1, so that it is

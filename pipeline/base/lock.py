@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.base.errors import DataDirLocked
 from pipeline.base.process import describe
 from store.objects.file_lock import FileLock, Taken
+from store.objects.files import make_folders
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def sole(path: Path, what: str = "streamgauge up") -> Iterator[None]:
 
     Raises DataDirLocked, which names the process that holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     try:
         lock = FileLock(path)
     except Taken as taken:

@@ -55,9 +55,11 @@ def _repair(folder: Path, log: Path) -> list[str]:
         if is_whole_commit(data) and has_files(folder, data):
             break
         damaged.append(commit)
-    damaged += [path for path in log.glob(layout.CHECKPOINT_GLOB) if not _is_parquet(path)]
+    checkpoints = sorted(log.glob(layout.CHECKPOINT_GLOB))
+    sound = [path for path in checkpoints if _is_parquet(path, read_all=path == checkpoints[-1])]
+    damaged += [path for path in checkpoints if path not in sound]
     hint = log / layout.LAST_CHECKPOINT
-    if hint.exists() and (any(".checkpoint" in path.name for path in damaged) or not _is_json(hint.read_bytes())):
+    if hint.exists() and not any(path.name.startswith(_named_by(hint.read_bytes())) for path in sound):
         damaged.append(hint)
     for path in damaged:
         aside = folder / layout.SET_ASIDE
@@ -83,6 +85,7 @@ def has_files(folder: Path, data: bytes) -> bool:
 def sync(folder: Path, version: int) -> None:
     """Make commit `version` of the table survive a power failure; does nothing if a checkpoint replaced it."""
     log = folder / layout.DELTA_LOG
+    make_folders(log)  # `deltalake` has made it
     with suppress(FileNotFoundError):
         fsync_file(log / _name(version))
     fsync_folder(log)
@@ -129,17 +132,20 @@ def _is_action(line: bytes) -> bool:
     return isinstance(action, dict) and name in _NEEDED and _NEEDED[name] <= action.keys()
 
 
-def _is_json(line: bytes) -> bool:
+def _named_by(hint: bytes) -> str:
+    """The beginning of the name of the checkpoint that a hint names; a name that no file has if it is damaged."""
     try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+        return f"{json.loads(hint)['version']:020d}.checkpoint"
+    except (ValueError, KeyError, TypeError):
+        return "/"
 
 
-def _is_parquet(path: Path) -> bool:
+def _is_parquet(path: Path, *, read_all: bool) -> bool:
+    """Whether the footer can be read, or everything: of the newest checkpoint any part may be missing."""
     try:
-        pq.read_metadata(path)
+        with pq.ParquetFile(path) as file:
+            if read_all:
+                file.read()
     except (pa.ArrowException, OSError):
         return False
     return True

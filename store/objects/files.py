@@ -1,9 +1,19 @@
-"""Files that are complete or absent after a power failure: written elsewhere, fsync'ed, renamed."""
+"""Files that are complete or absent after a power failure: written elsewhere, fsync'ed, renamed.
+
+Only what was fsync'ed survives, and a name only by an fsync of its folder. What a killed process has written is
+visible, but perhaps not durable: each process calls `make_all_durable` before it builds on it.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
 from pathlib import Path
+
+_MOST_DURABLE = 100_000
+_durable: set[Path] = set()  # folders whose names survive: made, or checked, by this process
+_making = threading.Lock()
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -28,11 +38,42 @@ def put_in_place(whole: Path, path: Path) -> None:
 
 
 def make_folders(path: Path) -> None:
-    """Create the folder at `path` and its missing parents, durably."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for folder in missing:
-        fsync_folder(folder.parent)
+    """Create the folder at `path` and its missing parents; all their names are durable then, whoever created them."""
+    if path in _durable and path.is_dir():
+        return
+    with _making:
+        if len(_durable) > _MOST_DURABLE:
+            _durable.clear()
+        chain = (path, *path.parents)
+        missing = [folder for folder in chain if not folder.exists()]
+        _durable.difference_update(missing)
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in chain:
+            if folder in _durable or (folder not in missing and not _may_be_ours(folder)):
+                break
+            fsync_folder(folder.parent)
+            _durable.add(folder)
+
+
+def _may_be_ours(folder: Path) -> bool:
+    """Whether this user may have created `folder`, so that its name may not be durable yet."""
+    return not folder.is_mount() and os.access(folder.parent, os.R_OK | os.W_OK)
+
+
+def make_all_durable(folder: Path) -> None:
+    """Make everything written until now to the file system of `folder` survive a power failure, also by others."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+        except AttributeError:  # it is Linux's
+            os.sync()
+            return
+        if syncfs(descriptor):
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error), str(folder))
+    finally:
+        os.close(descriptor)
 
 
 def fsync_file(path: Path) -> None:

@@ -6,4 +6,5 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """For the conftest of all tests: only there options are known wherever pytest is told to begin."""
     parser.addoption("--fault-kills", type=int, default=3, help="everything is killed once for every three")
+    parser.addoption("--power-cuts", type=int, default=6, help="how often the power goes")
     parser.addoption("--fault-rate", type=int, default=2_000, help="messages/s while they are killed")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import ArchiveError, DataDirError
+from store.objects.files import make_folders
 
 _BUSY_TIMEOUT_S = 10.0
 _POSITIONS = "CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID"
@@ -31,7 +32,7 @@ class ArchiveFile:
         self._path = path
         self._lock = threading.Lock()
         with self.errors_mapped():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             self._writer = self._connect()
         try:
             with self.errors_mapped():

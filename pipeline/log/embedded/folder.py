@@ -17,7 +17,7 @@ from pipeline.log.embedded.schema import add_checksums
 from store.objects import sealed_json
 from store.objects.damage import Outcome, report
 from store.objects.file_lock import FileLock, Taken, turn
-from store.objects.files import write_atomic
+from store.objects.files import make_folders, write_atomic
 
 SCHEME = "local://"
 
@@ -51,7 +51,7 @@ def open_folder(path: Path, *, partitions: int = 1) -> LogFolder:
     An existing log keeps its number of partitions. Raises LogError and LogFormatError.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folders(path)
         with turn(path / names.MAKING_LOCK):
             return _described(path) or _make(path, partitions)
     except OSError as error:
@@ -127,7 +127,7 @@ def _describe(folder: LogFolder) -> None:
 
 def worker_lock(folder: Path) -> FileLock:
     """The right to be the only worker of a log folder. Raises LogLocked, which names the process that has it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     try:
         return FileLock(folder / names.WORKER_LOCK)
     except Taken as taken:

@@ -38,3 +38,14 @@ def test_damaged_last_commits_are_set_aside_and_whole_ones_stay(tmp_path: Path) 
 
     assert sorted(path.name for path in log.iterdir()) == [f"{0:020d}.json", f"{1:020d}.json"]
     assert len(list((tmp_path / "_set_aside").iterdir())) == 5
+
+
+@pytest.mark.parametrize("hint", [b'{"version":1}', b'{"version":', b"[]", b""])
+def test_a_hint_at_a_checkpoint_that_is_not_there_is_set_aside(tmp_path: Path, hint: bytes) -> None:
+    """The hint became durable, and the checkpoint that was written before it did not."""
+    log = tmp_path / "_delta_log"
+    log.mkdir()
+    (log / f"{0:020d}.json").write_bytes(b'{"commitInfo":{}}')
+    (log / "_last_checkpoint").write_bytes(hint)
+
+    assert delta_log.repair(tmp_path) == ["_last_checkpoint"]

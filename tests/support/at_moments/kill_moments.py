@@ -59,6 +59,8 @@ HASTE = (
     Haste("store.upkeep", "CLEAN_EVERY_NS", SECOND_NS),
     Haste("store.upkeep", "VACUUM_EVERY_NS", 2 * SECOND_NS),
     Haste("store.magnetic.compaction_plan", "FANOUT", 3),
+    Haste("store.magnetic.tier", "CHECKPOINT_COMMITS", 50, "FAULT_CHECKPOINT_COMMITS"),
+    Haste("store.table.vacuum", "KEEP_NS", 3_600, "FAULT_KEEP_S", SECOND_NS),
     Haste("pipeline.worker.upkeep", "MAINTENANCE_EVERY_S", 0.1),
     Haste("pipeline.worker.upkeep", "RULES_EVERY_S", 0.5),
     Haste("pipeline.worker.upkeep", "TRIM_EVERY_S", 0.3, "FAULT_TRIM_EVERY_S"),

@@ -1,0 +1,179 @@
+"""Cuts the power of a recorded disk at chosen moments, and starts the product's worker on what is left.
+
+The worker is the real one in a process of its own, forked from one that has imported everything, because hundreds are
+started; only `up` and the gateway, which keep nothing but the log, are left out.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.operations.client import Client
+from tests.support.ports import kept_ports
+from tests.support.power.disk import Disk
+from tests.support.power.journal import Record
+from tests.support.power.laws import broken
+from tests.support.power.load import Promises
+from tests.support.power.recording import DATA, Recording, config
+from tests.support.power.survivors import Survivors
+
+START_S = 60.0
+SETTLE_S = 20.0  # archives and alerts follow the log; a law that stays broken so long is
+AT_ONCE = 2
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["pytest", "pipeline.worker.worker", "tests.support.power.cuts"])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The power goes after the first `at` records; what survives is chosen by `seed`, or as it says."""
+
+    at: int
+    seed: str
+    names: str = ""
+    content: str = ""
+    starts: int = 1  # the product is killed and started again that often
+
+
+@dataclass
+class Outcome:
+    """What was found after a cut."""
+
+    cut: Cut
+    last: str  # record before the cut
+    survivors: str
+    broken: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"cut {self.cut.at} (seed {self.cut.seed}) after {self.last}; {self.survivors}: {'; '.join(self.broken)}"
+
+
+def spread_cuts(records: list[Record], count: int, seed: int, *, kinds: Iterable[str] = ()) -> list[Cut]:
+    """Cuts before or after operations on files of each kind in turn: of some there are thousands, of others a few."""
+    by_kind: dict[str, list[int]] = defaultdict(list)
+    disk = Disk(records)
+    for number, record in enumerate(records):
+        disk.follow(record)
+        if record.op not in "Om?":
+            what = "fsync" if record.op == "S" else "change"
+            by_kind[f"{disk.kind_at(record) or 'mark'} {what}"].append(number)
+    rng = random.Random(seed)
+    turns = [turn for kind, turn in sorted(by_kind.items()) if not kinds or kind.split()[0] in kinds]
+    chosen = sorted(rng.choice(turns[number % len(turns)]) + rng.randint(0, 1) for number in range(count))
+    return [Cut(at, f"{seed}.{at}.{number}", starts=1 + (number % 4 == 3)) for number, at in enumerate(chosen)]
+
+
+def try_cuts(
+    recording: Recording,
+    cuts: list[Cut],
+    folder: Path,
+    is_synced: Callable[[str], bool] = lambda _kind: True,
+    check: Callable[[Path, Promises, int], list[str]] | None = None,
+) -> Iterator[Outcome]:
+    """The outcome of each cut, in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting: list[Future[Outcome]] = []
+        for number, (cut, place, outcome, promises) in enumerate(_states(recording, cuts, folder, is_synced)):
+            if number >= 2 * AT_ONCE:
+                yield waiting[number - 2 * AT_ONCE].result()
+            waiting.append(pool.submit(_try, cut, place, outcome, promises, check or check_worker))
+        for each in waiting[-2 * AT_ONCE :]:
+            yield each.result()
+
+
+def _states(
+    recording: Recording, cuts: list[Cut], folder: Path, is_synced: Callable[[str], bool]
+) -> Iterator[tuple[Cut, Path, Outcome, Promises]]:
+    disk, at = Disk(recording.records, is_synced), 0
+    for number, cut in enumerate(sorted(cuts, key=lambda cut: cut.at)):
+        for record in recording.records[at : cut.at]:
+            disk.follow(record)
+        at = cut.at
+        survivors = Survivors(disk, cut.seed, cut.names, cut.content)
+        place = folder / f"{number:05d}"
+        place.mkdir()
+        survivors.write_to(place / "disk")
+        last = recording.records[at - 1]
+        what = f"{last.op} {disk.kind_at(last)} {last.path2 or last.path}"
+        outcome = Outcome(cut, what, f"names {survivors.names}, content {survivors.content}")
+        yield cut, place, outcome, Promises.of(recording.records[: cut.at])
+
+
+def _try(
+    cut: Cut, place: Path, outcome: Outcome, promises: Promises, check: Callable[[Path, Promises, int], list[str]]
+) -> Outcome:
+    outcome.broken = check(place, promises, cut.starts)
+    if not outcome.broken:
+        shutil.rmtree(place)
+    return outcome
+
+
+def check_worker(place: Path, promises: Promises, starts: int) -> list[str]:
+    """Start the worker on `place`/disk; the laws that are broken. It is killed and started again for each start."""
+    for _ in range(starts):
+        with kept_ports(1) as (port,):
+            config_file = place / "streamgauge.yaml"
+            config_file.write_text(config(place, http=f"127.0.0.1:{port}"))
+            process = _processes.Process(target=_run_worker, args=(place, config_file), daemon=True)
+            process.start()
+            try:
+                found = _settled(port, promises, process)
+            finally:
+                process.kill()
+                process.join()
+        if found:
+            said = (place / "worker.log").read_text()[-1500:]
+            return [*found, said]
+    return []
+
+
+def _settled(port: int, promises: Promises, process: BaseProcess) -> list[str]:
+    """The laws that are broken once the worker has caught up and nothing improves any more."""
+    found, deadline = ["it does not become ready"], time.monotonic() + START_S
+    is_ready = False
+    with Client(f"http://127.0.0.1:{port}") as client:
+        while time.monotonic() < deadline:
+            if process.exitcode is not None:
+                return [f"the worker ended with exit code {process.exitcode}"]
+            try:
+                client.get("readyz")
+                if not is_ready:
+                    is_ready, deadline = True, time.monotonic() + SETTLE_S
+                found = broken(client, promises)
+                if not found:
+                    return []
+            except ServerUnreachable:
+                pass
+            except ServerRefused as error:
+                found = [f"refused: {error}"]
+            time.sleep(0.05)
+    return found
+
+
+def _run_worker(place: Path, config_file: Path) -> None:
+    """The command `worker`, in a process that has imported it."""
+    from pipeline.base.layout import prepare
+    from pipeline.operations.cli.options import begin_logging, load_from
+    from pipeline.worker.worker import run
+
+    output = os.open(place / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
+    loaded = load_from(config_file, {"--data-dir": str(place / "disk" / DATA)})
+    prepare(loaded.config.layout)
+    begin_logging("worker")
+    run(loaded.config)
