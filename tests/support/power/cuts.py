@@ -6,6 +6,7 @@ started; only `up` and the gateway, which keep nothing but the log, are left out
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import random
@@ -20,20 +21,29 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.base.layout import prepare
+from pipeline.log import open_appender
+from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.log.topics import READINGS
+from pipeline.operations.cli.options import begin_logging, load_from
 from pipeline.operations.client import Client
 from tests.support.ports import kept_ports
 from tests.support.power.disk import Disk
 from tests.support.power.journal import Record
-from tests.support.power.laws import broken
-from tests.support.power.load import Promises
+from tests.support.power.laws import broken, in_log
+from tests.support.power.load import Message, Promises
 from tests.support.power.recording import DATA, Recording, config
 from tests.support.power.survivors import Survivors
 
 START_S = 60.0
 SETTLE_S = 20.0  # archives and alerts follow the log; a law that stays broken so long is
+SOON_S = 3.0  # the same where breaking a law is what is expected
 AT_ONCE = 2
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["pytest", "pipeline.worker.worker", "tests.support.power.cuts"])
+
+
+Check = Callable[[Path, Promises, "Cut"], list[str]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Cut:
     names: str = ""
     content: str = ""
     starts: int = 1  # the product is killed and started again that often
+    settle_s: float = SETTLE_S
 
 
 @dataclass
@@ -80,7 +91,7 @@ def try_cuts(
     cuts: list[Cut],
     folder: Path,
     is_synced: Callable[[str], bool] = lambda _kind: True,
-    check: Callable[[Path, Promises, int], list[str]] | None = None,
+    check: Check | None = None,
 ) -> Iterator[Outcome]:
     """The outcome of each cut, in order."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,62 +123,79 @@ def _states(
         yield cut, place, outcome, Promises.of(recording.records[: cut.at])
 
 
-def _try(
-    cut: Cut, place: Path, outcome: Outcome, promises: Promises, check: Callable[[Path, Promises, int], list[str]]
-) -> Outcome:
-    outcome.broken = check(place, promises, cut.starts)
+def _try(cut: Cut, place: Path, outcome: Outcome, promises: Promises, check: Check) -> Outcome:
+    outcome.broken = check(place, promises, cut)
     if not outcome.broken:
         shutil.rmtree(place)
     return outcome
 
 
-def check_worker(place: Path, promises: Promises, starts: int) -> list[str]:
-    """Start the worker on `place`/disk; the laws that are broken. It is killed and started again for each start."""
-    for _ in range(starts):
-        with kept_ports(1) as (port,):
+def check_worker(place: Path, promises: Promises, cut: Cut) -> list[str]:
+    """Start the worker on `place`/disk, and let messages go on; the laws that are broken.
+
+    It is killed and started again for each start but the last.
+    """
+    for start in range(cut.starts):
+        with kept_ports(1) as (port,), Client(f"http://127.0.0.1:{port}") as client:
             config_file = place / "streamgauge.yaml"
             config_file.write_text(config(place, http=f"127.0.0.1:{port}"))
             process = _processes.Process(target=_run_worker, args=(place, config_file), daemon=True)
             process.start()
             try:
-                found = _settled(port, promises, process)
+                found = _settled(client, promises, process, cut.settle_s)
+                if not found and start == cut.starts - 1:
+                    later, more = promises.going_on(in_log(client, promises))
+                    _append(config_file, place / "disk" / DATA, more)
+                    found = [f"afterwards {law}" for law in _settled(client, later, process, cut.settle_s)]
             finally:
                 process.kill()
                 process.join()
         if found:
-            said = (place / "worker.log").read_text()[-1500:]
-            return [*found, said]
+            return [*found, (place / "worker.log").read_text()[-1500:]]
     return []
 
 
-def _settled(port: int, promises: Promises, process: BaseProcess) -> list[str]:
+def _append(config_file: Path, data_dir: Path, messages: list[Message]) -> None:
+    """What a gateway does with messages."""
+    settings = load_from(config_file, {"--data-dir": str(data_dir)}).config.log_settings
+    now_ns, count = time.time_ns(), len(messages)
+    stamps, accounts = [now_ns + number for number in range(count)], ["default"] * count
+    topics, payloads = [message.topic for message in messages], [message.payload for message in messages]
+
+    async def append() -> None:
+        appender = open_appender(settings)
+        await appender.start()
+        await appender.append(READINGS, encode_frame(FrameKind.MQTT, stamps, accounts, topics, payloads))
+        await appender.stop()
+
+    asyncio.run(append())
+
+
+def _settled(client: Client, promises: Promises, process: BaseProcess, settle_s: float) -> list[str]:
     """The laws that are broken once the worker has caught up and nothing improves any more."""
     found, deadline = ["it does not become ready"], time.monotonic() + START_S
     is_ready = False
-    with Client(f"http://127.0.0.1:{port}") as client:
-        while time.monotonic() < deadline:
-            if process.exitcode is not None:
-                return [f"the worker ended with exit code {process.exitcode}"]
-            try:
-                client.get("readyz")
-                if not is_ready:
-                    is_ready, deadline = True, time.monotonic() + SETTLE_S
-                found = broken(client, promises)
-                if not found:
-                    return []
-            except ServerUnreachable:
-                pass
-            except ServerRefused as error:
-                found = [f"refused: {error}"]
-            time.sleep(0.05)
+    while time.monotonic() < deadline:
+        if process.exitcode is not None:
+            return [f"the worker ended with exit code {process.exitcode}"]
+        try:
+            client.get("readyz")
+            if not is_ready:
+                is_ready, deadline = True, time.monotonic() + settle_s
+            found = broken(client, promises)
+            if not found:
+                return []
+        except ServerUnreachable:
+            pass
+        except ServerRefused as error:
+            found = [f"refused: {error}"]
+        time.sleep(0.05)
     return found
 
 
 def _run_worker(place: Path, config_file: Path) -> None:
     """The command `worker`, in a process that has imported it."""
-    from pipeline.base.layout import prepare
-    from pipeline.operations.cli.options import begin_logging, load_from
-    from pipeline.worker.worker import run
+    from pipeline.worker.worker import run  # what it imports is for that process
 
     output = os.open(place / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)

@@ -31,7 +31,7 @@ def _found(client: Client, promises: Promises) -> Iterator[tuple[str, object]]:
     messages = [
         message
         for connection in range(CONNECTIONS)
-        for message in promises.messages(connection, _logged(connection, stored.rows, dead, promises))
+        for message in promises.messages(connection, _count(connection, stored.rows, dead, promises))
     ]
     expected = _rows_of(messages)
     yield from _differences("row", expected, stored.rows)
@@ -43,7 +43,13 @@ def _found(client: Client, promises: Promises) -> Iterator[tuple[str, object]]:
     yield from _tables(client, promises)
 
 
-def _logged(connection: int, rows: Rows, dead: Counter[tuple[int, int]], promises: Promises) -> int:
+def in_log(client: Client, promises: Promises) -> dict[int, int]:
+    """How many messages of each connection are in the log."""
+    stored, dead = _stored(client), _dead(client)
+    return {connection: _count(connection, stored.rows, dead, promises) for connection in range(CONNECTIONS)}
+
+
+def _count(connection: int, rows: Rows, dead: Counter[tuple[int, int]], promises: Promises) -> int:
     """How many messages of a connection are in the log, by what is seen of them; at least those acknowledged."""
     numbers = {
         int(n)

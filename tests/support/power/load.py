@@ -24,6 +24,7 @@ from tests.support.power.journal import Record, Recorder
 CONNECTIONS = 4
 SENSORS = 5
 WINDOW = 12  # messages without a PUBACK, of a connection
+MORE = 10 * SENSORS  # messages of a connection that go on after a power failure: alerts that fire are resolved
 RULE_MAX = 100.0
 STEP_MS = 10_000
 DAY_MS = 86_400_000
@@ -54,8 +55,8 @@ class Message:
 
     @property
     def value(self) -> float:
-        """Beyond the bounds now and then."""
-        return 150.0 if self.number // SENSORS % 6 == 4 else self.number % 50
+        """Beyond the bounds for half a second and within them for half a second, so that saved state is of both."""
+        return 150.0 if self.number // SENSORS % 16 >= 8 else self.number % 50
 
     @property
     def ts_ms(self) -> int:
@@ -249,3 +250,14 @@ class Promises:
     def messages(self, connection: int, count: int) -> list[Message]:
         """The first messages of a connection."""
         return [Message(connection, number, self.start_ms) for number in range(count)]
+
+    def going_on(self, counts: dict[int, int]) -> tuple[Promises, list[Message]]:
+        """The promises after a few more messages of each connection, of which `counts` are in the log; and those."""
+        ends = {connection: count + MORE for connection, count in counts.items()}
+        more = [
+            message
+            for connection, end in ends.items()
+            for message in self.messages(connection, end)
+            if message.number >= counts[connection]
+        ]
+        return Promises(ends, ends, self.tables, self.start_ms), more
