@@ -10,7 +10,9 @@ StoreError
 │   ├── LimitReached        the account has as much of it as it may have (`store.catalog.limits`)
 │   ├── QueryTimeout        the query exceeded its time limit
 │   ├── QueryCancelled      the query was cancelled, or nobody waits for its result any more
+│   ├── ResultTooLarge      the result of the query exceeds its limit
 │   └── QueryFailed         DuckDB rejected the query, or failed while running it
+│       └── OutOfMemory     the query needs more memory than it may have
 ├── StoreFormatError        the operator: the data was written in a format that this program does not read
 ├── MagneticTierError       the operator: the magnetic tier is not usable, or another program wrote to it
 │   ├── MagneticUnavailable its storage does not respond: the same operation may succeed later
@@ -63,8 +65,16 @@ class QueryCancelled(RequestError):
     """The query was interrupted because it was cancelled, or because nobody waits for its result any more."""
 
 
+class ResultTooLarge(RequestError):
+    """The result of the query exceeds its limit."""
+
+
 class QueryFailed(RequestError):
     """DuckDB rejected the query, or failed while running it; the message is DuckDB's."""
+
+
+class OutOfMemory(QueryFailed):
+    """The query needs more memory than it may have."""
 
 
 class StoreFormatError(StoreError):

@@ -32,6 +32,7 @@ from store.objects.location import S3Location
 from store.objects.objects import Objects, open_objects, open_root
 from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
+from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 from store.reading.tail import Gather
 from store.record import SeriesRoom
@@ -83,7 +84,7 @@ class Store:
         self.catalog.number_partitions(self.partitions)
         for deleted in self.catalog.deleted_tables():  # their deletion may have been interrupted
             self.remove_files(deleted)
-        self.duck = Duck(magnetic if isinstance(magnetic, Path) else None, memory_limit_bytes + WORKING_MEMORY_BYTES)
+        self.duck = Duck(self.readable, memory_limit_bytes + WORKING_MEMORY_BYTES)
         self._versions = Versions(lambda info: self.open_tier(info, self.partitions[0]))
 
     @classmethod
@@ -176,16 +177,21 @@ class Store:
         It passes on `Behind`, and raises an error (PartitionSilent, for example) if an owner does not respond. None:
         this process owns all partitions.
         """
-        return Snapshot(
-            account,
-            self.catalog,
-            self.duck,
-            self._clock_ns,
-            self._versions,
-            self.partitions,
-            self.stores(),
-            gather,
-        )
+        return Snapshot(*self._tables_of(account), gather)
+
+    def lender(self, account: str, gather: Gather | None = None) -> Lender:
+        """The same view, for a query in another process."""
+        return Lender(*self._tables_of(account), gather)
+
+    def _tables_of(
+        self, account: str
+    ) -> tuple[str, Catalog, Duck, Callable[[], int], Versions, Sequence[str], Sequence[PartitionStore]]:
+        return account, self.catalog, self.duck, self._clock_ns, self._versions, self.partitions, self.stores()
+
+    @property
+    def readable(self) -> Path | None:
+        """The folder of the magnetic tier; None if it is in a bucket."""
+        return self._magnetic if isinstance(self._magnetic, Path) else None
 
     def close(self) -> None:
         """Close all stores. Does not flush."""

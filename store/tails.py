@@ -8,7 +8,7 @@ from store.engine.duck import run
 from store.errors import Behind, QueryFailed, RequestError
 from store.magnetic.tier import Version
 from store.open_tables import OpenTables
-from store.reading.scan import BaseVersion, MemoryView, Selection, beyond
+from store.reading.scan import BaseVersion, MemoryView, Selection, beyond, only_columns
 from store.reading.series import series_of
 from store.reading.tail import PinnedRows, TailReply, TailRequest, to_sequence_of
 from store.table.table import Table
@@ -25,6 +25,7 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
     try:
         schema, dimensions = table.schema(table.info), request.dimensions
         series = None if dimensions is None else [series_of(cursor, schema, memory, dimensions)]
+        schema = only_columns(schema, request.columns, with_keys=True)  # another owner may have a key twice
         found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
     except QueryFailed as error:
         raise (Behind(f"{table.id} was closed in the meantime") if table.is_dropped else error) from error

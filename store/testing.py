@@ -1,4 +1,4 @@
-"""For tests of this package and of others: a simple reference implementation of a table, and batches from plain rows.
+"""For tests of this package and of others: a reference implementation of a table, batches of plain rows, SQL.
 
 The oracle is a dictionary by key. It implements the documented rules of `store.table.judge` and `store.table.merging`
 independently.
@@ -7,13 +7,21 @@ independently.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from store.engine.duck import Duck
+from store.magnetic.data_files import data_files
 from store.memory.newness import NEVER_NS
+from store.reading.borrowed import Borrowed
+from store.reading.reader import Reader
 from store.record import MeasureType, Outcome, RecordBatch, SeriesIndex, SeriesKey
+from store.sql import ResultSet, SqlRequest, query
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +94,13 @@ class Oracle:
     def visible(self, from_ns: int, to_ns: int | None = None) -> list[Row]:
         """Rows with times in [from, to)."""
         return [row for row in self.rows.values() if row.time_ns >= from_ns and (to_ns is None or row.time_ns < to_ns)]
+
+
+def ask(store: Reader, account: str, text: str, *, now_ns: int, **options: Any) -> ResultSet:
+    """The result of a statement, computed here as a query process would. `options`: of `SqlRequest`."""
+    with (
+        closing(Duck(Path("/"), 512 << 20)) as duck,
+        store.lender(account) as lender,
+        Borrowed(lender, duck, data_files, 512 << 20) as tables,
+    ):
+        return query(tables, SqlRequest(text, now_ns, **options))

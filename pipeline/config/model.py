@@ -22,6 +22,7 @@ from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import refuse
+from pipeline.config.queries import Queries
 from pipeline.config.roles import Role
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
@@ -206,6 +207,7 @@ class Config(Section):
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
     limits: AccountLimits = AccountLimits()
+    queries: Queries = Queries()
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
     peers: PeerSettings = PeerSettings()
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")

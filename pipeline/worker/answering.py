@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.credentials import Credentials, Grant, Who
+from pipeline.api.http.fair_queue import Limits
 from pipeline.api.http.services import Services
 from pipeline.api.http.slots import QuerySlots
 from pipeline.base.arrival import host_stamps
@@ -21,8 +22,10 @@ from pipeline.worker.group import Group
 from store.endpoint import Endpoint
 from store.endpoint.payload import WriteRecord
 from store.errors import Behind, MagneticUnavailable, PartitionSilent
+from store.processes.pool import QueryProcesses
 from store.record import TableId
 
+ENCODERS = ("pipeline.api.http.results", "store.endpoint.rows")  # what query processes need besides SQL
 NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
 
 
@@ -59,7 +62,19 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
     stamps = host_stamps()
     writer = LogWriter(appender, group.outcome_of, choice.of_record, stamps)
     prefix = group.pages.prefix
-    endpoint = Endpoint(group.tables, writer, clock_ns=time.time_ns, refusals=NOT_NOW, page_prefix=prefix)
+    asked = config.queries
+    executor = QueryProcesses(group.readable, asked.limits, ENCODERS, idle=asked.slots)
+    endpoint = Endpoint(
+        group.tables,
+        writer,
+        executor,
+        clock_ns=time.time_ns,
+        refusals=NOT_NOW,
+        page_prefix=prefix,
+        page_bytes=asked.pages,
+    )
+    limits = Limits(asked.slots, asked.slots_per_account, asked.waiting, asked.waiting_per_account)
+    timeout_s = asked.timeout.total_seconds()
     owned = group.owned
     return Services(
         store=group.tables,
@@ -73,8 +88,9 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         progress=owned,
         partitions=lambda: sorted(partition.number for partition in owned),
         clock_ns=time.time_ns,
-        queries=QuerySlots(),
-        lists=QuerySlots("list"),
+        executor=executor,
+        queries=QuerySlots(limits=limits, timeout_s=timeout_s),
+        lists=QuerySlots("list", limits, timeout_s),
         directory=group.directory,
         rejected=group.rejected,
         altered=owned.altered.of,

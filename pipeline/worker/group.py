@@ -30,6 +30,7 @@ from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.partitions.owned import OwnedPartitions
 from store.catalog.catalog import Catalog
 from store.objects.objects import Objects
+from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 from store.store import Store
 
@@ -53,6 +54,10 @@ class GroupTables:
     def snapshot(self, account: str) -> Snapshot:
         """A view of the rows of all workers."""
         return self._store.snapshot(account, self._tails.gather)
+
+    def lender(self, account: str) -> Lender:
+        """The same rows, for a query process."""
+        return self._store.lender(account, self._tails.gather)
 
 
 class Group:
@@ -85,6 +90,7 @@ class Group:
         self._peers = Peers(self.own, admin.partitions_of(READINGS), owners, PeerClient(access))
         self._client = AsyncPeerClient(access)
         own_directory = StoreDirectory(shared.catalog, lambda: [of.store for of in partitions.owned])
+        self.readable = shared.readable
         self.tables = GroupTables(shared, Tails(partitions.owned, self._peers))
         self.directory = SharedDirectory(own_directory, self._peers)
         self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of

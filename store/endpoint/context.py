@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from store.endpoint.payload import WriteRecord
+from store.processes.job import Executor
 from store.reading.reader import Reader
 from store.record import Applied, TableId
 
@@ -46,5 +47,6 @@ class Context:
     region: str
     now_ns: int
     store: Reader
+    executor: Executor
     runner: Runner
     operation: str

@@ -31,6 +31,7 @@ from store.endpoint.errors import (
     Validation,
 )
 from store.endpoint.queries import Queries
+from store.endpoint.results import KEPT_ACCOUNT_BYTES
 from store.endpoint.shapes import REQUESTS, check
 from store.endpoint.signature import region_of
 from store.endpoint.tables import OPERATIONS
@@ -46,6 +47,7 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
+from store.processes.job import Executor
 from store.reading.reader import Reader
 
 TARGET_PREFIX = "Timestream_20181101."
@@ -108,21 +110,25 @@ class Endpoint:
         self,
         store: Reader,
         writer: Writer,
+        executor: Executor,
         *,
         clock_ns: Callable[[], int],
         refusals: tuple[type[Exception], ...] = (),
         page_prefix: str = "",
+        page_bytes: int = KEPT_ACCOUNT_BYTES,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """`clock_ns`: the host's time; `monotonic_ns`: for the time that results are kept.
 
         refusals     errors by which the writer, or the runner of queries, reports overload
         page_prefix  the beginning of tokens for further pages of a query
+        page_bytes   of the results that an account has not fetched completely
         """
         self._store = store
+        self._executor = executor
         self._clock_ns = clock_ns
         self._refusals = refusals
-        write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns)
+        write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
             "WriteRecords": write.handle,
@@ -164,7 +170,8 @@ class Endpoint:
             raise Validation(f"The operation {name} is not offered yet.")
         request = _decode(body)
         check(REQUESTS[name], request)
-        call = Context(request, headers, account, region_of(headers), self._clock_ns(), self._store, runner, name)
+        region, now_ns = region_of(headers), self._clock_ns()
+        call = Context(request, headers, account, region, now_ns, self._store, self._executor, runner, name)
         try:
             return await operation(call)
         except RequestError as error:

@@ -1,23 +1,26 @@
 """Results that clients fetch in pages: kept for an hour, identified by the token of the next page.
 
-A token is valid for five uses. It ends when the following one is used, or when memory is needed for other results; then
-it is an `Invalid pagination token`, and the client must repeat the query. Limits: API `Query`; a page is at most 1 MB.
+A token is valid for five uses. It ends when the following one is used, or when its account needs the memory for a newer
+result; then it is an `Invalid pagination token`, and the client must repeat the query. Each account has its own share
+of the memory, so that none ends the tokens of others; beyond the limit of all, the account with most gives way.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from store.endpoint.errors import Conflict, Validation
-from store.sql import ResultSet
+from store.endpoint.rows import Rows
 
 TOKEN_LIFE_NS = 3_600 * 1_000_000_000
 TOKEN_USES_MAX = 5
-KEPT_MAX_BYTES = 256 * 1024 * 1024  # of all kept results; our limit
+KEPT_ACCOUNTS = 4  # this number of accounts may use their whole share of memory
+KEPT_ACCOUNT_BYTES = 64 * 2**20
 KEPT_MAX = 1_000
+_RESULT_BYTES = 1_000  # of a result without rows
 
 
 def new_query_id() -> str:
@@ -32,29 +35,46 @@ class KeptResult:
     query_id: str
     account: str
     text: str
-    result: ResultSet
+    result: Rows
     expires_ns: int
     tokens: dict[str, list[int]] = field(default_factory=dict)
     cancelled: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory that it takes."""
+        return _RESULT_BYTES + len(self.text) + self.result.kept_bytes
 
 
 class KeptResults:
     """The results that clients are fetching. One event loop."""
 
-    def __init__(self, token_prefix: str = "") -> None:
-        """`token_prefix`: the beginning of all tokens."""
+    def __init__(self, token_prefix: str = "", account_bytes: int = KEPT_ACCOUNT_BYTES) -> None:
+        """`token_prefix`: the beginning of all tokens. `account_bytes`: for the results of one account."""
+        self.account_bytes = account_bytes
         self._token_prefix = token_prefix
         self._by_id: OrderedDict[str, KeptResult] = OrderedDict()
         self._by_token: dict[str, str] = {}
-        self._size_bytes = 0
+        self._sizes: Counter[str] = Counter()  # by account
 
-    def keep(self, query_id: str, account: str, text: str, result: ResultSet, now_ns: int) -> KeptResult:
+    @property
+    def size_bytes(self) -> int:
+        """The memory of all kept results."""
+        return self._sizes.total()
+
+    def keep(self, query_id: str, account: str, text: str, result: Rows, now_ns: int) -> KeptResult:
         """Keep a result for paging."""
+        for ended in [kept for kept in self._by_id.values() if now_ns >= kept.expires_ns]:
+            self._forget(ended)
         kept = KeptResult(query_id, account, text, result, now_ns + TOKEN_LIFE_NS)
         self._by_id[kept.query_id] = kept
-        self._size_bytes += result.table.nbytes
-        while len(self._by_id) > 1 and (len(self._by_id) > KEPT_MAX or self._size_bytes > KEPT_MAX_BYTES):
-            self._forget(next(iter(self._by_id.values())))
+        self._sizes[account] += kept.size_bytes
+        while self._sizes[account] > self.account_bytes and self._forget_oldest_of(account, but=kept):
+            pass
+        while len(self._by_id) > KEPT_MAX or self.size_bytes > KEPT_ACCOUNTS * self.account_bytes:
+            by_size = [account for account, _ in self._sizes.most_common()]
+            if not any(self._forget_oldest_of(account, but=kept) for account in by_size):
+                break
         return kept
 
     def token(self, kept: KeptResult, first: int) -> str:
@@ -88,12 +108,21 @@ class KeptResults:
         kept = self._by_id.get(query_id)
         if kept is not None and kept.account == account:
             kept.cancelled = True
-            self._size_bytes -= kept.result.table.nbytes
-            kept.result = ResultSet(kept.result.columns, kept.result.table.slice(0, 0))
-            self._size_bytes += kept.result.table.nbytes
+            self._sizes[account] -= kept.size_bytes
+            kept.result = Rows(kept.result.described)
+            self._sizes[account] += kept.size_bytes
+
+    def _forget_oldest_of(self, account: str, *, but: KeptResult) -> bool:
+        """Forget the oldest result of the account except `but`; False if there is none."""
+        oldest = next((kept for kept in self._by_id.values() if kept.account == account and kept is not but), None)
+        if oldest is not None:
+            self._forget(oldest)
+        return oldest is not None
 
     def _forget(self, kept: KeptResult) -> None:
         del self._by_id[kept.query_id]
-        self._size_bytes -= kept.result.table.nbytes
+        self._sizes[kept.account] -= kept.size_bytes
+        if not self._sizes[kept.account]:
+            del self._sizes[kept.account]
         for token in kept.tokens:
             del self._by_token[token]

@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from store.engine import interruption
-from store.errors import MagneticUnavailable, QueryFailed
+from store.errors import MagneticUnavailable, OutOfMemory, QueryFailed
 from store.objects.s3_errors import OF_PYARROW, is_refusal
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class Duck:
             },
         )
         if readable is not None:
-            self._connection.execute(f"SET allowed_directories = [{quote_text(str(readable.resolve()) + '/')}]")
+            folder = f"{readable.resolve()}".rstrip("/") + "/"
+            self._connection.execute(f"SET allowed_directories = [{quote_text(folder)}]")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET parquet_metadata_cache = true")
         self._connection.execute("SET enable_external_access = false")
@@ -97,28 +98,52 @@ def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
     QueryTimeout and QueryCancelled if it is interrupted.
     """
     may_end = interruption.current()
-    if may_end is None:
-        return _run(cursor, sql, parameters)
-    may_end.check()
-    with may_end.interrupting(cursor.interrupt):
-        try:
-            return _run(cursor, sql, parameters)
-        except QueryFailed:
-            may_end.check()
-            raise
-
-
-def _run(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> pa.Table:
-    with errors_mapped():
+    if may_end is not None:
+        may_end.check()
+    with _interruptible(may_end, cursor), errors_mapped():
         return cursor.sql(sql, params=list(parameters) or None).to_arrow_table()
 
 
 def stream(cursor: Cursor, sql: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """The result of a query in non-empty batches. Raises QueryFailed, MagneticUnavailable."""
-    with errors_mapped():
-        for batch in cursor.sql(sql).to_arrow_reader(batch_rows):
-            if batch.num_rows:
-                yield batch
+    return stream_of(cursor, sql, batch_rows)[1]
+
+
+def stream_of(cursor: Cursor, sql: str, batch_rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The columns of a query's result, and its non-empty batches, computed as they are taken. Raises as `run` does.
+
+    This thread's `interruption` can end it.
+    """
+    may_end = interruption.current()
+    if may_end is not None:
+        may_end.check()
+    with _interruptible(may_end, cursor), errors_mapped():
+        reader = cursor.sql(sql).to_arrow_reader(batch_rows)
+    return reader.schema, _batches(reader, may_end, cursor)
+
+
+def _batches(reader: Any, may_end: interruption.Interruption | None, cursor: Cursor) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _interruptible(may_end, cursor), errors_mapped():
+            batch = next(reader, None)
+        if batch is None:
+            return
+        if batch.num_rows:
+            yield batch
+
+
+@contextmanager
+def _interruptible(may_end: interruption.Interruption | None, cursor: Cursor) -> Iterator[None]:
+    """While DuckDB runs in this block, the interruption ends it."""
+    if may_end is None:
+        yield
+        return
+    with may_end.interrupting(cursor.interrupt):
+        try:
+            yield
+        except QueryFailed:
+            may_end.check()
+            raise
 
 
 @contextmanager
@@ -129,6 +154,8 @@ def errors_mapped() -> Iterator[None]:
     """
     try:
         yield
+    except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError) as error:
+        raise OutOfMemory(str(error)) from error
     except (duckdb.Error, OSError) as error:
         text = str(error)
         is_away = OF_PYARROW in text and not is_refusal(text)

@@ -9,6 +9,7 @@ outside of one is never interrupted.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -38,8 +39,11 @@ class Interruption:
     """Ends the work of one thread, when called from any other thread. A context manager, used once."""
 
     def __init__(self, timeout_s: float | None = None) -> None:
-        """`timeout_s`, by the monotonic clock, counts from `with` on; None means no limit."""
+        """`timeout_s`, by the monotonic clock, counts from `with` on, without `pausing`; None means no limit."""
         self._timeout_s = timeout_s
+        self._began_s = 0.0
+        self._paused_s = 0.0
+        self._pause_began_s: float | None = None
         self._reason: StopReason | None = None
         self._has_ended = False
         self._wake = threading.Event()
@@ -49,6 +53,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)
+        self._began_s = time.monotonic()
         threading.Thread(target=self._watch, name="interruption", daemon=True).start()
         return self
 
@@ -89,9 +94,31 @@ class Interruption:
             with self._lock:
                 self._interrupts.remove(interrupt)
 
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """The timeout does not count while this block runs: the work waits for its client."""
+        self._pause_began_s = began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._paused_s += time.monotonic() - began_s
+            self._pause_began_s = None
+
+    def _left_s(self) -> float | None:
+        if self._timeout_s is None:
+            return None
+        now_s = time.monotonic()
+        pause_began_s = self._pause_began_s
+        paused_s = self._paused_s + (0.0 if pause_began_s is None else now_s - pause_began_s)
+        return self._timeout_s - (now_s - self._began_s - paused_s)
+
     def _watch(self) -> None:
-        if not self._wake.wait(self._timeout_s):
-            self.stop(StopReason.TIMEOUT)
+        while not self._wake.is_set():
+            left_s = self._left_s()
+            if left_s is not None and left_s <= 0:
+                self.stop(StopReason.TIMEOUT)
+            else:
+                self._wake.wait(left_s)
         again = threading.Event()
         while not self._has_ended:
             with self._lock:

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from store.catalog.catalog import TableInfo
 from store.catalog.schema import Columns
 from store.magnetic.data_files import DataFiles
 from store.magnetic.tier import MagneticTier, Version
+from store.objects.location import S3Location
 from store.record import TableId
 
 REFRESH_EVERY_S = 1.0
@@ -27,6 +29,7 @@ class Newest:
     version: Version
     columns: Columns
     data: DataFiles
+    location: Path | S3Location
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Versions:
         version = handle.tier.refresh()
         handle.tier.version = version
         columns = Columns.of(handle.tier.columns())
-        handle.newest = Newest(version, columns, handle.tier.data)
+        handle.newest = Newest(version, columns, handle.tier.data, handle.tier.location)
         handle.refreshed_s = began_s
         return handle.newest
 

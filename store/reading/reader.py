@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from store.catalog.catalog import Catalog
+from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 
 
@@ -21,5 +22,9 @@ class Reader(Protocol):
         ...
 
     def snapshot(self, account: str) -> Snapshot:
-        """A view of the account's tables for queries. Any thread; close it, or use it in a `with`."""
+        """A view of the account's tables, read in this process. Any thread; close it, or use it in a `with`."""
+        ...
+
+    def lender(self, account: str) -> Lender:
+        """The same view, for a query in another process."""
         ...

@@ -11,7 +11,7 @@ and those beyond its positions from RAM, or from the tails of other owners. Of r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from store import layout
@@ -161,7 +161,7 @@ def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[DataFile]:
 def _rows(view: TableView, selection: Selection, relation: Relation, *, extra: bool) -> str:
     from_ns = max(selection.from_ns, view.visible_from_ns)
     parts = [
-        _memory_rows(view, memory, _of_memory(selection, number), from_ns, extra=extra)
+        _memory_rows(view.schema, view.whole_from_ns, memory, _of_memory(selection, number), from_ns, extra=extra)
         for number, memory in enumerate(view.memory)
     ]
     if from_ns < view.whole_from_ns:
@@ -178,14 +178,33 @@ def _no_rows(schema: TableSchema, *, extra: bool) -> str:
 
 def beyond(schema: TableSchema, memory: MemoryView, selection: Selection) -> str:
     """The query for the rows in RAM beyond the version's positions, of all chunks, with all columns of `_EXTRA`."""
+    return in_memory(schema, memory, selection, END_OF_TIME_NS) or _no_rows(schema, extra=True)
+
+
+def in_memory(schema: TableSchema, memory: MemoryView, selection: Selection, whole_from_ns: int) -> str | None:
+    """The query for the selected rows in RAM that are beyond the version's positions, or not before `whole_from_ns`.
+
+    With all columns of `_EXTRA`; None if there are no such rows.
+    """
     of_memory = _of_memory(selection, 0)
-    parts = []
-    for chunk in memory.chunks:
-        lacked = _beyond(memory, chunk)
-        if lacked and chunk.to_ns >= selection.from_ns and chunk.from_ns < selection.to_ns:
-            conditions = [*_within(memory, chunk, of_memory, selection.from_ns), f"({' OR '.join(lacked)})"]
-            parts.append(_chunk_rows(schema, chunk, conditions, extra=True))
-    return _with_series(schema, memory, parts, extra=True) or _no_rows(schema, extra=True)
+    return _memory_rows(schema, whole_from_ns, memory, of_memory, selection.from_ns, extra=True) or None
+
+
+def only_columns(schema: TableSchema, columns: Collection[str] | None, *, with_keys: bool) -> TableSchema:
+    """The schema with these stored columns (physical names; None: all), and those of keys, if `with_keys`.
+
+    All if some columns that readers see are computed from others.
+    """
+    if columns is None or schema.stored:
+        return schema
+    kept = [
+        column
+        for column in schema.columns
+        if column.physical in columns
+        or column.kind == "time"
+        or (with_keys and column.kind in {"dimension", "measure_name"})
+    ]
+    return replace(schema, columns=tuple(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,21 +228,29 @@ def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
     return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
 
 
-def _memory_rows(view: TableView, memory: MemoryView, selection: _OfMemory, from_ns: int, *, extra: bool) -> str:
+def _memory_rows(
+    schema: TableSchema,
+    whole_from_ns: int,
+    memory: MemoryView,
+    selection: _OfMemory,
+    from_ns: int,
+    *,
+    extra: bool,
+) -> str:
     parts = []
     for chunk in memory.chunks:
         if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
             continue
         conditions = _within(memory, chunk, selection, from_ns)
-        if max(chunk.from_ns, from_ns) < view.whole_from_ns:
+        if max(chunk.from_ns, from_ns) < whole_from_ns:
             wanted = _beyond(memory, chunk)
-            if chunk.to_ns >= view.whole_from_ns:
-                wanted.insert(0, f'"{layout.TIME_NS}" >= {view.whole_from_ns}')
+            if chunk.to_ns >= whole_from_ns:
+                wanted.insert(0, f'"{layout.TIME_NS}" >= {whole_from_ns}')
             if not wanted:
                 continue
             conditions.append(f"({' OR '.join(wanted)})")
-        parts.append(_chunk_rows(view.schema, chunk, conditions, extra=extra))
-    return _with_series(view.schema, memory, parts, extra=extra)
+        parts.append(_chunk_rows(schema, chunk, conditions, extra=extra))
+    return _with_series(schema, memory, parts, extra=extra)
 
 
 def _chunk_rows(schema: TableSchema, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:

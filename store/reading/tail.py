@@ -24,11 +24,11 @@ from store.record import Int64s, TableId
 from store.sequence import OFFSET_BITS
 
 
-class TailRequest(msgspec.Struct, frozen=True):
+class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The requested rows: of `table`, beyond `positions`, with times in [from_ns, to_ns) and such dimensions.
 
     `incarnation` distinguishes the table from earlier ones with its name; `version` is the Delta version of
-    `positions`.
+    `positions`; `columns` are the physical names of those that the query uses, None: any.
     """
 
     account: str
@@ -40,6 +40,7 @@ class TailRequest(msgspec.Struct, frozen=True):
     from_ns: int
     to_ns: int
     dimensions: Mapping[str, Sequence[str]] | None
+    columns: Sequence[str] | None = None
 
     @property
     def table(self) -> TableId:

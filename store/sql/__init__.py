@@ -1,7 +1,7 @@
 """Timestream's SQL over the store: `query` runs one statement. Only this package uses sqlglot."""
 
 from store.sql.errors import SqlError
-from store.sql.query import query
+from store.sql.query import SqlRequest, query
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.types import ArrayType, RowType, ScalarType, SqlType
 
@@ -12,6 +12,7 @@ __all__ = [
     "RowType",
     "ScalarType",
     "SqlError",
+    "SqlRequest",
     "SqlType",
     "query",
 ]

@@ -66,6 +66,7 @@ class Tables(Protocol):
         time_from_ns: int | None = None,
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
+        columns: Collection[str] | None = None,
     ) -> str:
-        """The text of a parenthesised subquery with the table's physical columns."""
+        """The text of a parenthesised subquery with the table's physical columns; only `columns` need have values."""
         ...

@@ -6,7 +6,9 @@ SqlError                     the caller; `message` is the whole text, with the p
 ├── NameNotFound             a database, table, column or function that does not exist
 ├── TypeMismatch             an operation that is not defined for these types, or a value that is not of its type
 └── QueryFailed              the query is valid, but failed on its data
-    └── QueryTimedOut        the query exceeded its time limit
+    ├── QueryTimedOut        the query exceeded its time limit
+    ├── LimitExceeded        the query needs more memory, or has a larger result, than it may
+    └── QueryEnded           the process of the query ended unexpectedly
 
 Clients examine these texts: the Prometheus connector treats one with "Column" and "does not exist" as no rows. This
 module imports nothing, so that code that handles errors need not load the SQL front end.
@@ -47,3 +49,11 @@ class QueryFailed(SqlError):
 
 class QueryTimedOut(QueryFailed):
     """The query exceeded its time limit."""
+
+
+class LimitExceeded(QueryFailed):
+    """The query needs more memory, or has a larger result, than it may."""
+
+
+class QueryEnded(QueryFailed):
+    """The process of the query ended unexpectedly: killed from outside, or by a fault in a library."""

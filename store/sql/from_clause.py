@@ -49,6 +49,7 @@ class FromClause:
             time_from_ns=limits.time_from_ns,
             time_to_ns=limits.time_to_ns,
             dimensions=limits.dimensions or None,
+            columns={name.strip('"') for name in relation.used},
         )
 
 

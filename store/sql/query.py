@@ -1,54 +1,69 @@
-"""Runs one query: parse, bind, execute on a snapshot of the store."""
+"""Runs one query: parse, bind, execute on the tables of an account."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from sqlglot import exp
 
 from store import errors as store_errors
-from store.reading.reader import Reader
-from store.reading.snapshot import Snapshot
+from store.reading.borrowed import Borrowed
 from store.sql.bound import Bound, Query
 from store.sql.casts import REFUSED
-from store.sql.errors import NameNotFound, QueryFailed, QueryTimedOut
+from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut
 from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
 from store.sql.show import describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
 
+_NARROW = "narrow the query by time or dimensions, or add a LIMIT"
 
-def query(
-    store: Reader, account: str, text: str, *, now_ns: int, max_rows: int | None = None, in_time_order: bool = False
-) -> ResultSet:
-    """The result of `text` over the data of `account`. May block: call it in its own thread, within an Interruption.
 
-    `now_ns` is the time of the whole query: `now()` and `ago()` are constants in it. If there are more than `max_rows`
-    rows, the others are cut off and `truncated` is set. `in_time_order`: rows of one table are sorted by time, if the
-    query does not specify an order. Raises SqlError, QueryCancelled.
+@dataclass(frozen=True, slots=True)
+class SqlRequest:
+    """One statement.
+
+    now_ns         the time of the whole query: `now()` and `ago()` are constants in it
+    max_rows       of the result; None: any number
+    is_cut         further rows are cut off, and `truncated` is set; else the query fails
+    in_time_order  rows of one table are sorted by time, if the query does not specify an order
     """
-    source = QueryText(text)
+
+    text: str
+    now_ns: int
+    max_rows: int | None = None
+    is_cut: bool = True
+    in_time_order: bool = False
+
+
+def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
+    """The result of a statement over `tables`. Raises SqlError, QueryCancelled; may take any time and memory."""
+    source = QueryText(request.text)
     statement = parse(source)
     try:
-        with store.snapshot(account) as snapshot:
-            if _lists_what_is_there(statement):
-                snapshot.look_for_newest()
-            match statement:
-                case ShowDatabases():
-                    return show_databases(snapshot, statement)
-                case ShowTables():
-                    return show_tables(snapshot, source, statement)
-                case Describe():
-                    return describe(snapshot, source, statement)
-                case ShowMeasures():
-                    return show_measures(snapshot, source, statement)
-                case _:
-                    return _select(snapshot, source, statement, now_ns, max_rows, in_time_order=in_time_order)
+        if _lists_what_is_there(statement):
+            tables.look_for_newest()
+        match statement:
+            case ShowDatabases():
+                return show_databases(tables, statement)
+            case ShowTables():
+                return show_tables(tables, source, statement)
+            case Describe():
+                return describe(tables, source, statement)
+            case ShowMeasures():
+                return show_measures(tables, source, statement)
+            case _:
+                return _select(tables, source, statement, request)
     except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
         raise NameNotFound(str(error)) from error  # deleted by another client in the meantime
     except store_errors.QueryTimeout as error:
         raise QueryTimedOut(f"T{str(error)[1:]}") from error
+    except store_errors.ResultTooLarge as error:
+        raise LimitExceeded(f"T{str(error)[1:]}; {_NARROW}") from error
+    except store_errors.OutOfMemory:
+        raise
     except store_errors.QueryFailed as error:
         raise QueryFailed(_plain(str(error))) from error
 
@@ -58,23 +73,19 @@ def _lists_what_is_there(statement: Statement) -> bool:
     return not isinstance(statement, exp.Expr) or any(select.is_star for select in statement.find_all(exp.Select))
 
 
-def _select(
-    snapshot: Snapshot,
-    source: QueryText,
-    statement: Query,
-    now_ns: int,
-    max_rows: int | None,
-    *,
-    in_time_order: bool,
-) -> ResultSet:
-    bound = _bind(Binder(source, snapshot, now_ns, in_time_order), snapshot, statement, max_rows)
-    table = snapshot.execute(bound.sql)
-    truncated = max_rows is not None and table.num_rows > max_rows
+def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
+    most = request.max_rows
+    binder = Binder(source, tables, request.now_ns, request.in_time_order)
+    bound = _bind(binder, tables, statement, most)
+    table = tables.execute(bound.sql)
+    has_more = most is not None and table.num_rows > most
+    if has_more and not request.is_cut:
+        raise LimitExceeded(f"The result has more than {most} rows, which is the limit; {_NARROW}")
     columns = tuple(ResultColumn(output.name, output.type) for output in bound.outputs)
-    return ResultSet(columns, table.slice(0, max_rows) if truncated else table, truncated)
+    return ResultSet(columns, table.slice(0, most) if has_more else table, has_more)
 
 
-def _bind(binder: Binder, snapshot: Snapshot, statement: Query, max_rows: int | None) -> Bound:
+def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | None) -> Bound:
     if max_rows is not None:
         _cap(statement, max_rows + 1)
     try:
@@ -82,10 +93,10 @@ def _bind(binder: Binder, snapshot: Snapshot, statement: Query, max_rows: int | 
     except RecursionError:
         raise binder.query.syntax(None, "The query is nested too deeply") from None
     except NameNotFound:
-        again = parse(binder.query) if snapshot.renew() else None  # binding has changed the statement
+        again = parse(binder.query) if tables.renew() else None  # binding has changed the statement
         if not isinstance(again, (exp.Query, exp.Values)):
             raise
-    return _bind(binder, snapshot, again, max_rows)
+    return _bind(binder, tables, again, max_rows)
 
 
 def _cap(statement: Query, count: int) -> None:

@@ -32,6 +32,7 @@ class Relation:
 
     names   the qualifiers that refer to it, e.g. ("t",) or ("db", "t"); a name given by AS is the only one
     table   the table to scan; None for a subquery, whose text is `sql`
+    used    physical names of the columns that the query uses, as far as it is bound
     """
 
     key: str
@@ -39,6 +40,7 @@ class Relation:
     columns: tuple[SourceColumn, ...]
     table: TableId | None = None
     sql: str = ""
+    used: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class Scope:
 
 def column_of(relation: Relation, column: SourceColumn, offset: int | None) -> Typed:
     """A use of this column of this relation."""
+    relation.used.add(column.physical)
     sql = f"{relation.key}.{column.physical}"
     use = ColumnUse(relation.key, column.name, sql, offset)
     return Typed(sql, column.type, column=use, free=(use,))

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from store.catalog.schema import TableSchema
 from store.errors import UnknownDatabase, UnknownTable
-from store.reading.snapshot import Snapshot
+from store.reading.borrowed import Borrowed
 from store.sql.like import Like
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
 from store.sql.result import ResultColumn, ResultSet
@@ -33,26 +33,26 @@ _DIMENSIONS_ARROW = pa.list_(pa.struct([("dimension_name", pa.string()), ("data_
 _SINGLE = "measure_value::"
 
 
-def show_databases(snapshot: Snapshot, statement: ShowDatabases) -> ResultSet:
+def show_databases(tables: Borrowed, statement: ShowDatabases) -> ResultSet:
     """The account's databases."""
-    return _texts(["Database"], [(name,) for name in _like(snapshot.databases(), statement.like)])
+    return _texts(["Database"], [(name,) for name in _like(tables.databases(), statement.like)])
 
 
-def show_tables(snapshot: Snapshot, query: QueryText, statement: ShowTables) -> ResultSet:
+def show_tables(tables: Borrowed, query: QueryText, statement: ShowTables) -> ResultSet:
     """The tables of a database, or of all."""
     if statement.database is None:
-        names = [name for database in snapshot.databases() for name in snapshot.tables(database)]
+        names = [name for database in tables.databases() for name in tables.tables(database)]
     else:
         try:
-            names = snapshot.tables(statement.database.text)
+            names = tables.tables(statement.database.text)
         except UnknownDatabase:
             raise _no_database(query, statement.database, statement.database.text) from None
     return _texts(["Table"], [(name,) for name in _like(names, statement.like)])
 
 
-def describe(snapshot: Snapshot, query: QueryText, statement: Describe) -> ResultSet:
+def describe(tables: Borrowed, query: QueryText, statement: Describe) -> ResultSet:
     """The columns of a table."""
-    schema = _schema(snapshot, query, statement.database, statement.table)
+    schema = _schema(tables, query, statement.database, statement.table)
     rows = [
         (
             column.name,
@@ -64,9 +64,9 @@ def describe(snapshot: Snapshot, query: QueryText, statement: Describe) -> Resul
     return _texts(["Column", "Type", "Timestream attribute type"], rows)
 
 
-def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures) -> ResultSet:
+def show_measures(tables: Borrowed, query: QueryText, statement: ShowMeasures) -> ResultSet:
     """Each measure name with its type and the dimensions of its records: single ones by type, others `multi`."""
-    schema = _schema(snapshot, query, statement.database, statement.table)
+    schema = _schema(tables, query, statement.database, statement.table)
     dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
     measures = [column for column in schema.columns if column.kind == "measure"]
     singles = [column for column in measures if column.name.startswith(_SINGLE)]
@@ -74,11 +74,11 @@ def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures)
     multi = [quote_name(column.physical) for column in measures if not column.name.startswith(_SINGLE)]
     other = f"count(coalesce({', '.join(f'CAST({name} AS VARCHAR)' for name in multi)}))" if multi else "0"
     sql = (
-        f"SELECT measure_name, {', '.join([*counted, other])} FROM {snapshot.source(schema.table)} AS t "  # noqa: S608 - generated
+        f"SELECT measure_name, {', '.join([*counted, other])} FROM {tables.source(schema.table)} AS t "  # noqa: S608 - generated
         "GROUP BY measure_name ORDER BY measure_name"
     )
     rows = []
-    for name, *counts in zip(*(column.to_pylist() for column in snapshot.execute(sql).columns)):  # noqa: B905 - columns of one table
+    for name, *counts in zip(*(column.to_pylist() for column in tables.execute(sql).columns)):  # noqa: B905 - columns of one table
         found = [
             {"dimension_name": column.name, "data_type": "varchar"}
             for column, count in zip(dimensions, counts, strict=False)
@@ -94,9 +94,9 @@ def show_measures(snapshot: Snapshot, query: QueryText, statement: ShowMeasures)
     )
 
 
-def _schema(snapshot: Snapshot, query: QueryText, database: Name, table: Name) -> TableSchema:
+def _schema(tables: Borrowed, query: QueryText, database: Name, table: Name) -> TableSchema:
     try:
-        return snapshot.schema(database.text, table.text)
+        return tables.schema(database.text, table.text)
     except UnknownDatabase:
         raise _no_database(query, database, f"{database.text}.{table.text}") from None
     except UnknownTable:

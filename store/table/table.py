@@ -151,7 +151,7 @@ class Table(CaredFor):
         core = self._core
         with core.lock:
             columns = Columns.of((*core.columns.stored.stored(), *core.magnetic.columns()))
-            return Newest(core.magnetic.version, columns, core.magnetic.data)
+            return Newest(core.magnetic.version, columns, core.magnetic.data, core.magnetic.location)
 
     def position_of(self, partition: str, *, at_least: int = -1) -> int:
         """The offset up to which the magnetic tier has all rows of `partition`.

@@ -32,7 +32,8 @@ STORE = {
     "reading": "engine objects layout catalog memory magnetic",
     "table": "engine objects layout catalog memory magnetic state reading",
     "sql": "catalog reading",
-    "endpoint": "catalog reading sql",
+    "processes": "engine objects catalog magnetic reading sql",
+    "endpoint": "catalog reading sql processes",
 }
 LAYERS = {"pipeline": PIPELINE, "store": STORE}
 # What stands below them all, and imports nothing else of its package

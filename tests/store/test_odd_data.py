@@ -21,8 +21,7 @@ from store.endpoint import DamagedPayload, decode_write
 from store.endpoint.payload import _encoder, _Payload
 from store.errors import MagneticTierError
 from store.record import MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
-from store.sql import query
-from store.testing import Oracle, Row, batch_of
+from store.testing import Oracle, Row, ask, batch_of
 from tests.support.examples import examples
 from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
@@ -95,7 +94,7 @@ def found(store: LoneStore, table: TableId) -> list[str]:
                 assert set(pruned) == wanted
     quoted = [name.replace('"', '""') for name in (table.database, table.table)]
     if "\0" not in "".join(quoted):
-        result = query(store, table.account, f'SELECT * FROM "{quoted[0]}"."{quoted[1]}"', now_ns=T0)
+        result = ask(store, table.account, f'SELECT * FROM "{quoted[0]}"."{quoted[1]}"', now_ns=T0)
         assert result.table.num_rows == len(rows)
         assert [column.name for column in result.columns] == [column.name for column in given]
         ours = [column.name for column in given if column.kind in {"dimension", "measure"}]

@@ -33,6 +33,7 @@ from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
 from pipeline.stream.writes import LogWriter, PendingWrites
 from store.endpoint import Endpoint
+from store.processes.local import LocalExecutor
 from store.record import Applied
 from store.values.times import rfc3339
 from tests.support.lone_store import open_store
@@ -120,9 +121,11 @@ class HttpService:
         self.progress = Progress(
             lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
         )
+        self.executor = LocalExecutor(self.store.whole.readable)
         endpoint = Endpoint(
             self.store,
             LogWriter(self.appender, self.outcome, lambda *_: 0, stamps_by(self.clock)),
+            self.executor,
             clock_ns=self.clock,
             refusals=(Busy,),
         )
@@ -141,6 +144,7 @@ class HttpService:
                 partitions=lambda: [0],
                 clock_ns=self.clock,
                 stamps=stamps_by(self.clock),
+                executor=self.executor,
                 queries=QuerySlots(),
                 lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
@@ -209,6 +213,7 @@ class HttpService:
     def close(self) -> None:
         """Let go of everything."""
         self.store.close()
+        self.executor.close()
         self.alerts.close()
         self.dead_letters.close()
         self.admin.close()

@@ -12,6 +12,7 @@ from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits
 from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
+from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 from store.record import Applied, RecordBatch
 from store.store import Store
@@ -51,6 +52,10 @@ class LoneStore(PartitionStore):
     def snapshot(self, account: str) -> Snapshot:
         """A view of the account's tables."""
         return self.whole.snapshot(account)
+
+    def lender(self, account: str) -> Lender:
+        """The same view, for a query in another process."""
+        return self.whole.lender(account)
 
     def close(self) -> None:
         """Close the whole store."""

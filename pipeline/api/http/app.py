@@ -64,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
         finally:
             parts.queries.close()
             parts.lists.close()
+            parts.executor.close()
             await parts.appender.stop()
             # FastAPI keeps references to what it called while the process lives: they must not include the store.
             del app.state.services

@@ -135,6 +135,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     store_errors.QueryCancelled: Answer(409),
     store_errors.UnknownDatabase: Answer(404, "table"),
     store_errors.UnknownTable: Answer(404, "table"),
+    store_errors.LimitReached: Answer(400),
     UnknownMeasure: Answer(400, "measure"),
     MeasureNotNumeric: Answer(400, "measure"),
     CannotRetype: Answer(400, "measure"),
@@ -145,6 +146,10 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     store_errors.PartitionSilent: Answer(503),
     store_errors.Behind: Answer(503),
+    store_errors.ResultTooLarge: Answer(400),
+    store_errors.OutOfMemory: Answer(
+        503, retry_after_s=1, instead="there is not enough memory for this now: ask for less, or try again later"
+    ),
     store_errors.QueryFailed: _STORE_FAILED,
     store_errors.MagneticTierError: _STORE_FAILED,
     store_errors.StoreFormatError: _STORE_FAILED,

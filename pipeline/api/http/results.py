@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.base import csv_text
-from store.engine import interruption
 from store.sql import ResultSet, ScalarType, SqlType
 from store.values.times import rfc3339
 
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
 
 CHUNK_ROWS = 2_000  # some milliseconds of work
+ARROW_ROWS = 20_000
 
 _TRUTHS = {True: "true", False: "false", None: None}
 
@@ -28,20 +29,14 @@ _ARROW: dict[SqlType, pa.DataType] = {
 }
 
 
-def encode(result: ResultSet, form: str) -> bytes:
-    """The body of the response in one of FORMATS.
-
-    It is built in chunks, so that it can be interrupted and does not block other Python threads for long.
-    """
-    if form == "arrow":
-        return _arrow(result)
-    return b"".join(_csv(result) if form == "csv" else _json(result))
+def parts(result: ResultSet, form: str = "json") -> Iterator[bytes]:
+    """The parts of the response in one of FORMATS; each takes some milliseconds."""
+    return {"json": _json, "csv": _csv, "arrow": _arrow}[form](result)
 
 
 def _chunks(result: ResultSet) -> Iterator[list[list[Any]]]:
     """The values of all columns, in chunks of rows."""
     for first in range(0, len(result), CHUNK_ROWS):
-        interruption.check()
         part = ResultSet(result.columns, result.table.slice(first, CHUNK_ROWS))
         yield [_values(part, number) for number in range(len(result.columns))]
 
@@ -94,13 +89,35 @@ def _has_empty_texts(result: ResultSet) -> bool:
     )
 
 
-def _arrow(result: ResultSet) -> bytes:
-    arrays = [
-        result.table.column(number).combine_chunks().cast(_ARROW.get(column.type, result.table.column(number).type))
-        for number, column in enumerate(result.columns)
-    ]
-    table = pa.table(arrays, names=[column.name for column in result.columns])
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
+def _arrow(result: ResultSet) -> Iterator[bytes]:
+    kinds = [_ARROW.get(column.type, result.table.column(n).type) for n, column in enumerate(result.columns)]
+    # built by position: several columns may have the same name
+    schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(result.columns, kinds, strict=True)])
+    sink = _Taken()
+    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), schema) as writer:
+        for first in range(0, len(result), ARROW_ROWS):
+            part = result.table.slice(first, ARROW_ROWS)
+            arrays = [part.column(n).combine_chunks().cast(kind) for n, kind in enumerate(kinds)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            yield sink.take()
+    yield sink.take()
+
+
+class _Taken(io.RawIOBase):
+    """What was written and is not taken yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """All that was written since the last call."""
+        taken, self._written = b"".join(self._written), []
+        return taken

@@ -28,6 +28,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
 from store.endpoint import Endpoint
+from store.processes.job import Executor
 from store.reading.reader import Reader
 
 
@@ -56,6 +57,7 @@ class Services:
     progress: HowFar
     partitions: Callable[[], list[int]]  # the partitions of [readings] that this worker owns
     clock_ns: Callable[[], int]
+    executor: Executor  # of SQL, in the slots of queries
     queries: QuerySlots
     lists: QuerySlots  # separate slots: lists are answered while an account's queries run
     directory: Directory

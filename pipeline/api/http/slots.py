@@ -1,9 +1,9 @@
 """Runs queries in their own threads, in slots that accounts share fairly, and ends abandoned ones.
 
 Three events end a query within a second, whatever it does: its client hangs up, it is cancelled by its id, its time is
-over. A query that cannot be interrupted (DuckDB within one value: 100 s for one `range` were measured) is given up a
-second later: its client gets a response, its slot becomes free, and its thread continues. At most MAX_GIVEN_UP threads
-may do so; the next one keeps its slot. Call all methods in one event loop.
+over. SQL ends at once, because its process is killed. What waits for the storage of the magnetic tier cannot be
+interrupted, and is given up a second later: its client gets a response, its slot becomes free, its thread continues. At
+most MAX_GIVEN_UP threads may do so; the next one keeps its slot. Call all methods in one event loop.
 """
 
 from __future__ import annotations
@@ -75,9 +75,11 @@ class ActiveQuery:
 class QuerySlots:
     """The slots of one process. `kind` is the label of its metrics."""
 
-    def __init__(self, kind: str = "query", limits: Limits | None = None) -> None:
+    def __init__(self, kind: str = "query", limits: Limits | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        """`timeout_s`: of what has no shorter one."""
         limits = limits or Limits()
         self._kind = kind
+        self._timeout_s = timeout_s
         self._queue: FairQueue[_Job] = FairQueue(limits)
         self._jobs: dict[str, _Job] = {}
         self._given_up = 0
@@ -88,12 +90,13 @@ class QuerySlots:
         asker: Asker,
         function: Callable[[], T],
         *,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float | None = None,
         query_id: str | None = None,
         text: str = "",
     ) -> T:
         """The result of `function`. Raises Busy, HungUp, QueryCancelled, QueryTimeout, and what `function` raises."""
-        job = self._ask(asker.account, function, timeout_s, query_id or new_query_id(), text)
+        most_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+        job = self._ask(asker.account, function, most_s, query_id or new_query_id(), text)
         gone = None if asker.gone is None else asyncio.ensure_future(asker.gone())
         try:
             await asyncio.wait([job.answer, *([gone] if gone else [])], return_when=asyncio.FIRST_COMPLETED)
@@ -183,14 +186,16 @@ class QuerySlots:
         self._start()
 
     def _give_up(self, job: _Job) -> None:
-        """The job was interrupted a second ago, and still runs."""
+        """The job was interrupted a second ago, and still runs; or its time is not over, as it waits for its client."""
         if job.id not in self._jobs:
             return
-        job.interruption.stop(StopReason.TIMEOUT)
         try:
             job.interruption.check()
         except RequestError as error:
             self._finish(job, None, error)
+        else:
+            job.timers[:] = [asyncio.get_running_loop().call_later(GRACE_S, self._give_up, job)]
+            return
         if self._given_up < MAX_GIVEN_UP:
             job.has_slot = False
             self._queue.leave(job.account)

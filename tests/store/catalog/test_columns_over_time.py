@@ -12,9 +12,8 @@ from store.catalog.catalog import TableSettings
 from store.reading.averages import zone_averages
 from store.reading.bins import Bins
 from store.record import MeasureType, Outcome, TableId
-from store.sql import query
 from store.table.column_work import restate_unit, retype
-from store.testing import Row, batch_of
+from store.testing import Row, ask, batch_of
 from tests.support.lone_store import LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
 
@@ -65,7 +64,7 @@ class Bench:
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
         """The rows of the result."""
-        found = query(self.store, TABLE.account, text, now_ns=T0 + 100)
+        found = ask(self.store, TABLE.account, text, now_ns=T0 + 100)
         return list(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
 
     def columns(self) -> list[tuple[str, str]]:

@@ -10,9 +10,8 @@ from deltalake import DeltaTable
 
 from store.catalog.catalog import TableSettings
 from store.record import SeriesKey, TableId
-from store.sql import query
 from store.store import Store
-from store.testing import Row, batch_of
+from store.testing import Row, ask, batch_of
 from tests.support.lone_store import MAGNETIC, LoneStore, open_store
 from tests.support.tables import evict_sealed, inside
 
@@ -63,7 +62,7 @@ class Bench:
         used.rewrite(used.files())
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
-        found = query(self.store, TABLE.account, text, now_ns=T0 + 100)
+        found = ask(self.store, TABLE.account, text, now_ns=T0 + 100)
         return list(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
 
     def names(self) -> list[str]:

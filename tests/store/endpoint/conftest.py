@@ -13,6 +13,7 @@ from timestream_service import Clock, DirectWriter, Refused, Service, client
 
 from store.catalog.catalog import TableSettings
 from store.endpoint import Endpoint, Response
+from store.processes.local import LocalExecutor
 from tests.support.lone_store import open_store
 
 
@@ -22,10 +23,11 @@ def service(tmp_path: Path) -> Iterator[Service]:
     templates = {("farm", "readings"): TableSettings(from_config=True, zone="{greenhouse}/{zone}")}
     store = open_store(tmp_path / "store", memory_limit_bytes=64 << 20, templates=templates, clock_ns=clock)
     writer = DirectWriter(store, clock)
-    yield Service(
-        store, clock, writer, Endpoint(store, writer, clock_ns=clock, refusals=(Refused,), monotonic_ns=clock)
-    )
+    executor = LocalExecutor(store.whole.readable)
+    endpoint = Endpoint(store, writer, executor, clock_ns=clock, refusals=(Refused,), monotonic_ns=clock)
+    yield Service(store, clock, writer, endpoint)
     store.close()
+    executor.close()
 
 
 @pytest.fixture

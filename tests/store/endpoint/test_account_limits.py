@@ -10,6 +10,7 @@ from timestream_service import ACCOUNT, NOW_NS, Clock, DirectWriter, Service
 from store.catalog.catalog import TableSettings
 from store.catalog.limits import Limits
 from store.endpoint import Endpoint
+from store.processes.local import LocalExecutor
 from tests.support.lone_store import PARTITION, open_store
 
 LIMITS = Limits(
@@ -30,11 +31,13 @@ def service(tmp_path: Path, first: dict[str, int]) -> Iterator[Service]:
     templates = {("farm", "readings"): TableSettings(from_config=True)}
     store = open_store(tmp_path / "s", templates=templates, clock_ns=clock, limits=LIMITS, log_first=lambda: first)
     writer = DirectWriter(store, clock)
-    made = Service(store, clock, writer, Endpoint(store, writer, clock_ns=clock, monotonic_ns=clock))
+    executor = LocalExecutor(store.whole.readable)
+    made = Service(store, clock, writer, Endpoint(store, writer, executor, clock_ns=clock, monotonic_ns=clock))
     made.ok("CreateDatabase", DatabaseName="db")
     made.ok("CreateTable", DatabaseName="db", TableName="t")
     yield made
     store.close()
+    executor.close()
 
 
 def record(measure_name: str = "m", dimensions: str = "h", measures: str = "a") -> dict[str, Any]:

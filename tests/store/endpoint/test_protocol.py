@@ -6,7 +6,8 @@ import re
 import pytest
 from timestream_service import NOW_NS, Service
 
-from store.endpoint.results import KEPT_MAX, TOKEN_LIFE_NS, TOKEN_USES_MAX, KeptResults
+from store.endpoint.results import KEPT_ACCOUNTS, KEPT_MAX, TOKEN_LIFE_NS, TOKEN_USES_MAX, KeptResults
+from store.endpoint.rows import Block, Described, Rows
 from store.endpoint.signature import region_of
 
 SIGNED = (
@@ -194,13 +195,37 @@ def test_a_page_holds_at_most_a_megabyte_and_a_row_more_than_that_is_an_error(se
     assert many[2] == "Query aborted as max page response size has been exceeded by the output result row"
 
 
-def test_results_nobody_fetches_make_room_for_others(service: Service) -> None:
-    from store.sql import query
+@pytest.mark.parametrize(
+    ("others", "blocks", "is_valid"),
+    [
+        (["a"], 3, True),
+        (["a"], 4, False),  # its own newer result needs the memory
+        (["b", "c", "d"], 5, True),  # each account has its own share
+        (["a"] * KEPT_MAX, 0, False),
+    ],
+)
+def test_results_nobody_fetches_make_room_for_others(others: list[str], blocks: int, is_valid: bool) -> None:
+    kept = KeptResults(account_bytes=1_000_000)
+    result = Rows(Described([], 0), tuple(Block(number, 1, b"x" * 150_000) for number in range(blocks)))
+    token = kept.token(kept.keep("first", "a", "text", result, 0), 1)
 
-    kept = KeptResults()
-    result = query(service.store, "a", values(2), now_ns=0)
-    tokens = [kept.token(kept.keep(str(number), "a", "text", result, 0), 1) for number in range(KEPT_MAX + 1)]
+    for number, account in enumerate(others):
+        kept.keep(str(number), account, "text", result, 0)
 
-    with pytest.raises(Exception, match="Invalid pagination token"):
-        kept.take(tokens[0], "a", "text", 0)
-    assert kept.take(tokens[1], "a", "text", 0)[1] == 1
+    if is_valid:
+        assert kept.take(token, "a", "text", 0)[1] == 1
+    else:
+        with pytest.raises(Exception, match="Invalid pagination token"):
+            kept.take(token, "a", "text", 0)
+
+
+def test_what_is_kept_for_all_accounts_is_bounded_and_so_is_its_time() -> None:
+    kept = KeptResults(account_bytes=1_000_000)
+    result = Rows(Described([], 0), (Block(0, 1, b"x" * 900_000),))
+
+    for number in range(20):
+        kept.keep(str(number), f"account {number}", "text", result, 0)
+    assert kept.size_bytes <= KEPT_ACCOUNTS * 1_000_000
+
+    kept.keep("late", "late", "text", Rows(Described([], 0)), TOKEN_LIFE_NS)
+    assert kept.size_bytes < 10_000

@@ -10,6 +10,7 @@ from timestream_service import ACCOUNT, NOW_NS, Clock, DirectWriter, Service
 
 from store.endpoint import Endpoint
 from store.endpoint.arns import account_number, database_arn, parse_arn, table_arn
+from store.processes.local import LocalExecutor
 from tests.support.lone_store import open_store
 
 PLACE = {"S3Configuration": {"BucketName": "rejected", "EncryptionOption": "SSE_S3"}}
@@ -110,7 +111,7 @@ def service_on(folder: Path) -> Service:
     clock = Clock()
     store = open_store(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=clock)
     writer = DirectWriter(store, clock)
-    return Service(store, clock, writer, Endpoint(store, writer, clock_ns=clock))
+    return Service(store, clock, writer, Endpoint(store, writer, LocalExecutor(store.whole.readable), clock_ns=clock))
 
 
 def record(value: str, kind: str, name: str = "cpu") -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
 from store.endpoint import Endpoint, WriteRecord
+from store.processes.local import LocalExecutor
 from store.record import Applied, MeasureType, TableId
 from store.table.column_work import retype
 
@@ -257,7 +258,8 @@ def test_a_column_that_a_device_brought_first_with_another_type_rejects_the_reco
             await table.writer.write(to, first)
             return await table.writer.write(to, records)
 
-    table.endpoint = Endpoint(table.store, Fenced(table.store, table.clock), clock_ns=table.clock)
+    executor = LocalExecutor(table.store.whole.readable)
+    table.endpoint = Endpoint(table.store, Fenced(table.store, table.clock), executor, clock_ns=table.clock)
     status, body = write(table, multi(load=("BIGINT", "1")), multi(users=("BIGINT", "1")))
 
     assert (status, [entry["RecordIndex"] for entry in body["RejectedRecords"]]) == (419, [0])

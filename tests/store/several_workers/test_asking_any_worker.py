@@ -11,11 +11,11 @@ from workers_bench import PARTITIONS, T0, TABLE, Bench
 
 from store.catalog.catalog import Catalog, TableSettings
 from store.reading.averages import zone_averages
+from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 from store.record import TableId
-from store.sql import query
 from store.sql.errors import NameNotFound
-from store.testing import Row
+from store.testing import Row, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class Asked:
 
     def snapshot(self, account: str) -> Snapshot:
         return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
+
+    def lender(self, account: str) -> Lender:
+        return self.bench.workers[self.worker].lender(account, self.bench.gather_of(self.worker))
 
 
 @pytest.fixture(params=[2, 0], ids=["that owns none", "that owns all"])
@@ -51,22 +54,22 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
 def test_sql_is_answered_whole_by_a_worker_that_owns_nothing(asked: Asked) -> None:
     text = 'SELECT zone, count(*) AS n, sum(v) AS total FROM "d"."t" GROUP BY zone ORDER BY zone'
 
-    found = query(asked, "farm", text, now_ns=T0 + 10)
+    found = ask(asked, "farm", text, now_ns=T0 + 10)
 
     assert [column.to_pylist() for column in found.table.columns] == [["z0", "z1"], [12, 12], [24.0, 81.0]]
-    assert query(asked, "farm", "SHOW TABLES FROM d", now_ns=T0).table.num_rows == 1
-    assert query(asked, "farm", "DESCRIBE d.t", now_ns=T0).table.num_rows == 5
-    assert query(asked, "farm", "SHOW MEASURES FROM d.t", now_ns=T0).table.num_rows == 1
+    assert ask(asked, "farm", "SHOW TABLES FROM d", now_ns=T0).table.num_rows == 1
+    assert ask(asked, "farm", "DESCRIBE d.t", now_ns=T0).table.num_rows == 5
+    assert ask(asked, "farm", "SHOW MEASURES FROM d.t", now_ns=T0).table.num_rows == 1
 
 
 def test_a_column_that_came_just_now_is_found_when_it_is_asked_for(asked: Asked) -> None:
     text = 'SELECT sum("new") AS total FROM d.t'
     with pytest.raises(NameNotFound):
-        query(asked, "farm", text, now_ns=T0 + 10)
+        ask(asked, "farm", text, now_ns=T0 + 10)
 
     asked.bench.write([Row((("s", "1"), ("zone", "z1")), T0 + 5, (("new", 7.0), ("newer", 8.0)))])
 
-    assert query(asked, "farm", text, now_ns=T0 + 10).table.columns[0].to_pylist() == [7.0]
+    assert ask(asked, "farm", text, now_ns=T0 + 10).table.columns[0].to_pylist() == [7.0]
     index = next(store.registry.of(TABLE) for store in asked.bench.owners.values() if len(store.registry.of(TABLE)))
     asked.bench.write([Row((("s", "1"), ("zone", "z1")), T0 + 6, (("newest", 9.0),))])
     with asked.snapshot("farm") as snapshot:
@@ -76,7 +79,7 @@ def test_a_column_that_came_just_now_is_found_when_it_is_asked_for(asked: Asked)
 @pytest.mark.parametrize("text", ["SELECT * FROM d.t", "SELECT * FROM (SELECT t.* FROM d.t)", "DESCRIBE d.t"])
 def test_a_column_that_came_just_now_is_in_every_list(asked: Asked, text: str) -> None:
     def listed() -> set[str]:
-        found = query(asked, "farm", text, now_ns=T0 + 10)
+        found = ask(asked, "farm", text, now_ns=T0 + 10)
         return set(found.table.columns[0].to_pylist() if "DESCRIBE" in text else (one.name for one in found.columns))
 
     before = listed()
@@ -87,11 +90,11 @@ def test_a_column_that_came_just_now_is_in_every_list(asked: Asked, text: str) -
 
 def test_a_table_that_came_just_now_is_in_every_list(asked: Asked) -> None:
     tables = "SHOW TABLES FROM d"
-    assert query(asked, "farm", tables, now_ns=T0).table.columns[0].to_pylist() == ["t"]
+    assert ask(asked, "farm", tables, now_ns=T0).table.columns[0].to_pylist() == ["t"]
 
     asked.bench.workers[0].catalog.create_table(TableId("farm", "d", "made"), TableSettings())
 
-    assert query(asked, "farm", tables, now_ns=T0).table.columns[0].to_pylist() == ["made", "t"]
+    assert ask(asked, "farm", tables, now_ns=T0).table.columns[0].to_pylist() == ["made", "t"]
 
 
 def test_averages_are_those_of_the_owner(asked: Asked) -> None:

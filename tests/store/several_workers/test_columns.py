@@ -12,6 +12,7 @@ from workers_bench import PARTITIONS, RETENTION, T0, TABLE, Bench, partition_of
 from store.catalog import catalog
 from store.catalog.catalog import Catalog, TableSettings
 from store.magnetic import versions
+from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 from store.record import MeasureType
 from store.table.column_work import retype
@@ -43,6 +44,10 @@ class WorkerReader:
     def snapshot(self, account: str) -> Snapshot:
         """A query over all workers."""
         return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
+
+    def lender(self, account: str) -> Lender:
+        """The same, for a query process."""
+        return self.bench.workers[self.worker].lender(account, self.bench.gather_of(self.worker))
 
 
 @pytest.fixture

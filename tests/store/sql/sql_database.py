@@ -6,7 +6,8 @@ from pathlib import Path
 from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.record import TableId
-from store.sql import ResultSet, query
+from store.sql import ResultSet
+from store.testing import ask
 from tests.support.lone_store import PARTITION, open_store
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
@@ -38,7 +39,7 @@ class Database:
 
     def ask(self, text: str, **options: float) -> ResultSet:
         """The result of a query at `now_ns`."""
-        return query(self.store, ACCOUNT, text, now_ns=self.now_ns, **options)  # type: ignore[arg-type]
+        return ask(self.store, ACCOUNT, text, now_ns=self.now_ns, **options)  # type: ignore[arg-type]
 
     def rows(self, text: str) -> Rows:
         """The rows of the result, as text."""

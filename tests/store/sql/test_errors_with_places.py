@@ -6,8 +6,9 @@ from sql_database import NOW_NS, Database
 from store.endpoint import WriteRecord
 from store.engine.interruption import Interruption
 from store.record import MeasureType
-from store.sql import SqlError, query
+from store.sql import SqlError
 from store.sql.errors import NameNotFound, NotSupported, QueryTimedOut, SyntaxInvalid, TypeMismatch
+from store.testing import ask
 
 FROM = 'FROM "db"."t"'
 
@@ -142,7 +143,7 @@ def test_a_query_that_takes_too_long_is_ended(filled: Database) -> None:
     text += "WHERE p.x + q.x + r.x + t.x > s.x"
 
     with Interruption(timeout_s=1), pytest.raises(QueryTimedOut, match="The query ran longer than 1 s and was ended"):
-        query(filled.store, "acme", text, now_ns=NOW_NS)
+        ask(filled.store, "acme", text, now_ns=NOW_NS)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_aliases_are_only_ever_names_of_the_result(filled: Database, tmp_path: P
 
 
 def test_other_accounts_have_other_tables(filled: Database) -> None:
-    from store.sql import query
+    from store.testing import ask
 
     with pytest.raises(SqlError, match="Requested database 'db' not found"):
-        query(filled.store, "someone-else", "SELECT * FROM db.t", now_ns=NOW_NS)
+        ask(filled.store, "someone-else", "SELECT * FROM db.t", now_ns=NOW_NS)

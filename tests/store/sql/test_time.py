@@ -100,7 +100,9 @@ class Recorder:
         time_from_ns: int | None = None,
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
+        columns: Collection[str] | None = None,
     ) -> str:
+        assert columns == {"host", "measure_name", "time_ns", "n", "at"}
         assert table == self._schema.table
         self.scans.append((time_from_ns, time_to_ns, dimensions))
         return "(scan)"

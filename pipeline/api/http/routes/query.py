@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -14,12 +16,12 @@ from pipeline.api.http.problems import bad_parameter
 from pipeline.api.http.responses import QueryResult
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
-from store import sql
+from pipeline.api.http.streaming import Parts, streamed
+from store.processes.job import Job
+from store.sql import SqlRequest
 
 router = APIRouter(prefix="/v1/query", tags=["sql"])
 
-TIMEOUT_S = 60.0
-MAX_ROWS = 1_000_000
 _COUNT = {"type": "integer"}
 TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its number of rows
 
@@ -51,13 +53,22 @@ class Ask(BaseModel):
 async def query(
     parts: Annotated[Services, Depends(services)], asker: Annotated[Asker, Depends(asker)], body: Ask
 ) -> Response:
-    """JSON: `{"columns": [{"name", "type"}], "rows": [[…]], "truncated": false}`. At most 1,000,000 rows, 60 s."""
+    """JSON: `{"columns": [{"name", "type"}], "rows": [[…]], "truncated": false}`.
+
+    Time, memory, rows and bytes are limited by `queries` in the configuration.
+    """
     if body.format not in results.FORMATS:
         raise bad_parameter("format", body.format, f"one of {', '.join(results.FORMATS)}")
+    request = SqlRequest(body.sql, parts.clock_ns(), parts.executor.limits.result_rows)
+    job = Job(request, partial(results.parts, form=body.format))
 
-    def answer() -> tuple[bytes, dict[str, str]]:
-        found = sql.query(parts.store, asker.account, body.sql, now_ns=parts.clock_ns(), max_rows=MAX_ROWS)
-        return results.encode(found, body.format), {TRUNCATED: str(len(found))} if found.truncated else {}
+    def work(response: Parts) -> None:
+        with parts.store.lender(asker.account) as lender, parts.executor.run(lender, job) as answer:
+            if answer.truncated:
+                response.headers[TRUNCATED] = str(answer.rows)
+            response.put_all(answer.parts)
 
-    content, headers = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=body.sql)
-    return Response(content, headers=headers, media_type=results.FORMATS[body.format])
+    def run(in_thread: Callable[[], None]) -> Coroutine[Any, Any, None]:
+        return parts.queries.run(asker, in_thread, text=body.sql)
+
+    return await streamed(run, work, results.FORMATS[body.format])

@@ -7,7 +7,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from pipeline.api.http.routes import query
+from store.processes.job import QueryLimits
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 SQL = 'SELECT sensor, time, temperature, ok, note FROM "farm"."climate" ORDER BY time'
@@ -124,9 +124,9 @@ async def test_a_body_that_is_not_a_query_names_what_is_wrong(
 
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 async def test_an_answer_that_was_cut_says_to_how_many_rows_in_every_format(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, form: str
+    service: HttpService, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    monkeypatch.setattr(query, "MAX_ROWS", 2)
+    monkeypatch.setattr(service.executor, "limits", QueryLimits(result_rows=2))
 
     cut = await http.post("/v1/query", json={"sql": "SELECT * FROM (VALUES 1, 2, 3) AS t(a)", "format": form})
     whole = await http.post("/v1/query", json={"sql": "SELECT * FROM (VALUES 1, 2) AS t(a)", "format": form})

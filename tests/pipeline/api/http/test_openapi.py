@@ -15,7 +15,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from jsonschema import Draft202012Validator, FormatChecker
 
-from pipeline.api.http.routes import averages, query
+from pipeline.api.http.routes import query
 from pipeline.base.clock import Step, Steps
 from pipeline.config.roles import Role
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -216,8 +216,7 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
 async def test_what_takes_too_long_is_described(
     asked: HttpService, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "TIMEOUT_S", 0.0)
-    monkeypatch.setattr(averages, "TIMEOUT_S", 0.0)
+    monkeypatch.setattr(asked.app.state.services.queries, "_timeout_s", 0.0)
     async with asked.client("token") as http:
         answers = [
             await http.post("/v1/query", json={"sql": 'SELECT * FROM "farm"."climate"'}),

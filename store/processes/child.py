@@ -1,0 +1,180 @@
+"""A query process: waits for a query, runs it, sends the result in parts, waits for the next.
+
+It holds nothing but DuckDB without tables, reads only below the magnetic tier's folder, and asks its worker for
+everything else. It need not be interruptible, and may need any memory: its worker kills it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import traceback
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from store.catalog.schema import TableSchema
+from store.engine.duck import Duck
+from store.errors import OutOfMemory, StoreError
+from store.magnetic.data_files import data_files
+from store.processes.frames import (
+    HELLO,
+    Connection,
+    Databases,
+    End,
+    Failed,
+    Head,
+    Lend,
+    LookForDeleted,
+    LookForNewest,
+    Part,
+    ProcessGone,
+    Renew,
+    Said,
+    SchemaOf,
+    TablesOf,
+)
+from store.processes.job import MIB, Job, QueryLimits
+from store.reading.borrowed import Borrowed
+from store.reading.lending import Lent, LentRows
+from store.sql import query
+from store.sql.errors import SqlError
+
+NICENESS = 10  # the stream and small lists come first
+DUCK_SHARE = 0.7  # of a query's memory, for DuckDB; the rest is for the result, rows that were lent, and Python
+_SPARE_BYTES = 128 * MIB  # address space above the limit, so that the worker's measurement decides in most cases
+BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a query process is told first."""
+
+    readable: Path | None
+    limits: QueryLimits
+
+
+def serve(end: socket.socket) -> None:
+    """Run queries until the worker closes the connection."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the worker ends it
+        signal.signal(number, signal.SIG_IGN)
+    connection = Connection(end)
+    with contextlib.suppress(ProcessGone):
+        setup: Setup = connection.take()
+        _come_last()
+        duck = Duck(setup.readable, int(setup.limits.memory_bytes * DUCK_SHARE))
+        files_at = lru_cache(64)(data_files)
+        _limit(setup.limits)
+        handle = os.pidfd_open(os.getpid())
+        socket.send_fds(end, [HELLO.pack(os.getpid())], [handle])
+        os.close(handle)
+        while True:
+            job: Job = connection.take()
+            _answer(connection, job, Borrowed(_FromWorker(connection), duck, files_at, setup.limits.result_bytes))
+
+
+def _come_last() -> None:
+    """For the processor, and first for the kernel if memory is short."""
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _limit(limits: QueryLimits) -> None:
+    """Allocations beyond the limit fail, if the worker has not killed this process before."""
+    with contextlib.suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+        most = pages * resource.getpagesize() + limits.memory_bytes + _SPARE_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _answer(connection: Connection, job: Job, tables: Borrowed) -> None:
+    try:
+        with tables:
+            result = query(tables, job.request)
+            connection.say(Head(len(result), result.truncated))
+            for part in job.encode(result):
+                connection.say(Part(part))
+        said: Said = End()
+    except ProcessGone:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the worker must know
+        said = _failure(error)
+    connection.say(said)
+
+
+def _failure(error: Exception) -> Failed:
+    if isinstance(error, (MemoryError, OutOfMemory, pa.ArrowMemoryError)):
+        return Failed(OutOfMemory.__name__, str(error))
+    if isinstance(error, SqlError):
+        return Failed(type(error).__name__, error.message, error.line, error.column)
+    if isinstance(error, StoreError):
+        return Failed(type(error).__name__, str(error))
+    return Failed(BUG, traceback.format_exc())
+
+
+class _FromWorker:
+    """The worker's `Lender`, asked over the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def databases(self) -> list[str]:
+        """See `Lending`."""
+        return self._ask(Databases())  # type: ignore[no-any-return]  # from a pickle
+
+    def tables(self, database: str) -> list[str]:
+        """See `Lending`."""
+        return self._ask(TablesOf(database))  # type: ignore[no-any-return]  # as above
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """See `Lending`."""
+        return self._ask(SchemaOf(database, table))  # type: ignore[no-any-return]  # as above
+
+    def renew(self) -> bool:
+        """See `Lending`."""
+        return self._ask(Renew())  # type: ignore[no-any-return]  # as above
+
+    def look_for_newest(self) -> None:
+        """See `Lending`."""
+        self._ask(LookForNewest())
+
+    def look_for_deleted(self) -> None:
+        """See `Lending`."""
+        self._ask(LookForDeleted())
+
+    def lend(
+        self,
+        database: str,
+        table: str,
+        from_ns: int | None,
+        to_ns: int | None,
+        dimensions: Mapping[str, Collection[str]] | None,
+        columns: Collection[str] | None,
+    ) -> Lent:
+        """See `Lending`."""
+        listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
+        lent: Lent = self._ask(
+            Lend(database, table, from_ns, to_ns, listed, None if columns is None else sorted(columns))
+        )
+        rows = [LentRows(of.to_sequence, of.schema, self._batches(of.schema)) for of in lent.rows]
+        return replace(lent, rows=rows)
+
+    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        while data := self._connection.receive():
+            yield pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+
+    def _ask(self, said: Said) -> Any:
+        self._connection.say(said)
+        given = self._connection.take()
+        if isinstance(given, StoreError):
+            raise given
+        return given

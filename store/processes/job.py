@@ -1,0 +1,71 @@
+"""A query to be run, its answer, and the interface of what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from store.reading.lending import Lender
+from store.sql import ResultSet, SqlRequest
+from store.sql.errors import LimitExceeded
+
+MIB = 2**20
+
+Encode: TypeAlias = Callable[[ResultSet], Iterator[bytes]]
+"""A function of a module that query processes have loaded, or a `partial` of one: the parts of a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """What one query may use. `result_bytes`: in memory, before it is encoded."""
+
+    memory_bytes: int = 512 * MIB
+    result_rows: int = 1_000_000
+    result_bytes: int = 256 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A statement, and how its result is encoded."""
+
+    request: SqlRequest
+    encode: Encode
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result that is complete in the process that computed it. `parts` are encoded as they are taken."""
+
+    rows: int
+    truncated: bool
+    parts: Iterator[bytes]
+
+
+class Executor(Protocol):
+    """Runs queries. Any thread; blocks."""
+
+    @property
+    def limits(self) -> QueryLimits:
+        """What each of them may use. The row limit is the caller's to put in its request."""
+        ...
+
+    def run(self, lender: Lender, job: Job) -> AbstractContextManager[Answer]:
+        """The answer, to be read within the `with`. This thread's `interruption` can end it.
+
+        Raises SqlError, QueryCancelled, and what the lender raises.
+        """
+        ...
+
+    def close(self) -> None:
+        """Run no more queries, and end those that run."""
+        ...
+
+
+def too_much_memory(limits: QueryLimits) -> LimitExceeded:
+    """The error of a query that needs more memory than it may have."""
+    return LimitExceeded(
+        f"The query needs more than {limits.memory_bytes // MIB} MiB of memory, which is the limit; narrow it by time "
+        "or dimensions, or aggregate more"
+    )

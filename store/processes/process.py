@@ -1,0 +1,159 @@
+"""The worker's side of one query process: its handle, its memory, and the conversation of one query."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from store import errors as store_errors
+from store.errors import QueryCancelled, QueryTimeout, StoreError
+from store.processes.child import BUG
+from store.processes.frames import (
+    Connection,
+    Databases,
+    End,
+    Failed,
+    Head,
+    Lend,
+    LookForDeleted,
+    LookForNewest,
+    Part,
+    ProcessGone,
+    Renew,
+    Said,
+    SchemaOf,
+    TablesOf,
+)
+from store.processes.job import Job
+from store.reading.lending import Lender
+from store.sql import errors as sql_errors
+
+
+class QueryProcess:
+    """A query process that waits for a query, or runs one."""
+
+    def __init__(self, connection: Connection, pid: int, handle: int) -> None:
+        self.connection = connection
+        self.pid = pid
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._resting_bytes = self._private_bytes()
+        self.was_near_limit = False  # of its memory
+        self.is_killed = False
+
+    def used_bytes(self) -> int:
+        """The memory that it has allocated since it was ready."""
+        return self._private_bytes() - self._resting_bytes
+
+    def kill(self) -> None:
+        """End it now; also if it has ended. Any thread."""
+        self.is_killed = True
+        with self._lock, contextlib.suppress(OSError):
+            if self._handle >= 0:
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return not select.select([self._handle], [], [], 0)[0]
+
+    def close(self) -> None:
+        """End it, and forget it."""
+        self.kill()
+        with self._lock:
+            os.close(self._handle)
+            self._handle = -1
+        self.connection.close()
+
+    def _private_bytes(self) -> int:
+        try:
+            _, resident, shared, *_ = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()
+        except OSError:
+            return 0
+        return (int(resident) - int(shared)) * resource.getpagesize()
+
+
+class Conversation:
+    """One query in a process: answers what it asks of `lender`, until it says the result."""
+
+    def __init__(self, connection: Connection, lender: Lender) -> None:
+        self._connection = connection
+        self._lender = lender
+        self.is_over = False  # and the process waits for the next query
+
+    def head(self, job: Job) -> Head:
+        """Start `job`, and wait until its result is complete. Raises what the query and the lender raise."""
+        self._connection.give(job)
+        while not isinstance(said := self._hear(), Head):
+            self._answer(said)
+        return said
+
+    def parts(self) -> Iterator[bytes]:
+        """The parts of the response."""
+        while not isinstance(said := self._hear(), End):
+            if not isinstance(said, Part):
+                raise ProcessGone(f"{type(said).__name__} among the parts of a response")
+            yield said.data
+        self.is_over = True
+
+    def _hear(self) -> Said:
+        said = self._connection.hear()
+        if isinstance(said, Failed):
+            self.is_over = True
+            raise error_of(said)
+        return said
+
+    def _answer(self, said: Said) -> None:
+        try:
+            given = self._given(said)
+        except (QueryTimeout, QueryCancelled):
+            raise
+        except StoreError as error:
+            given = error
+        if not isinstance(said, Lend) or isinstance(given, StoreError):
+            self._connection.give(given)
+            return
+        self._connection.give(replace(given, rows=[replace(rows, batches=()) for rows in given.rows]))
+        for rows in given.rows:
+            for batch in rows.batches:
+                self._connection.send(memoryview(batch.serialize()))
+            self._connection.send(b"")
+
+    def _given(self, said: Said) -> Any:
+        lender = self._lender
+        match said:
+            case Databases():
+                return lender.databases()
+            case TablesOf():
+                return lender.tables(said.database)
+            case SchemaOf():
+                return lender.schema(said.database, said.table)
+            case Renew():
+                return lender.renew()
+            case LookForNewest():
+                return lender.look_for_newest()
+            case LookForDeleted():
+                return lender.look_for_deleted()
+            case Lend():
+                return lender.lend(said.database, said.table, said.from_ns, said.to_ns, said.dimensions, said.columns)
+            case _:
+                raise ProcessGone(f"{type(said).__name__} before the result")
+
+
+def error_of(failed: Failed) -> Exception:
+    """The error that a query process names."""
+    kind = getattr(sql_errors, failed.kind, None)
+    if isinstance(kind, type) and issubclass(kind, sql_errors.SqlError):
+        return kind(failed.message, failed.line, failed.column)
+    kind = getattr(store_errors, failed.kind, None)
+    if isinstance(kind, type) and issubclass(kind, StoreError):
+        return kind(failed.message)
+    assert failed.kind == BUG, failed.kind
+    return RuntimeError(f"a query process failed: {failed.message}")

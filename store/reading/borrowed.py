@@ -1,0 +1,113 @@
+"""The tables of an account in a query process: read from their files and from rows that a `Lender` sends.
+
+It has the names that SQL uses, and can do nothing but read: the lender decides which account it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from store.catalog.schema import TableSchema
+from store.engine.duck import Duck, stream_of
+from store.errors import QueryFailed, ResultTooLarge
+from store.magnetic.data_files import DataFiles
+from store.objects.location import S3Location
+from store.reading.account_tables import selection_of
+from store.reading.lending import Lending, LentRows
+from store.reading.rendering import Rendering
+from store.reading.scan import TableView, TailView
+from store.record import TableId
+
+_RESULT_BATCH_ROWS = 10_000
+
+FilesAt = Callable[[Path | S3Location], DataFiles]
+
+
+class Borrowed:
+    """What a lender lends, as text and results of DuckDB. A context manager; one thread uses it."""
+
+    def __init__(self, lender: Lending, duck: Duck, files_at: FilesAt, most_bytes: int) -> None:
+        """`most_bytes`: of a result, in memory."""
+        self._lender = lender
+        self._cursor = duck.cursor()
+        self._files_at = files_at
+        self._most_bytes = most_bytes
+        self._rendering = Rendering(self._cursor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cursor.close()
+
+    def databases(self) -> list[str]:
+        """See `AccountTables`."""
+        return self._lender.databases()
+
+    def tables(self, database: str) -> list[str]:
+        """See `AccountTables`."""
+        return self._lender.tables(database)
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """See `AccountTables`."""
+        return self._lender.schema(database, table)
+
+    def renew(self) -> bool:
+        """See `AccountTables`."""
+        return self._lender.renew()
+
+    def look_for_newest(self) -> None:
+        """See `AccountTables`."""
+        self._lender.look_for_newest()
+
+    def source(
+        self,
+        table: TableId,
+        *,
+        time_from_ns: int | None = None,
+        time_to_ns: int | None = None,
+        dimensions: Mapping[str, Collection[str]] | None = None,
+        columns: Collection[str] | None = None,
+    ) -> str:
+        """See `Snapshot`."""
+        lent = self._lender.lend(table.database, table.table, time_from_ns, time_to_ns, dimensions, columns)
+        view = TableView(
+            lent.schema,
+            (),
+            lent.whole_from_ns,
+            lent.version,
+            self._files_at(lent.location),
+            lent.superseded_ns,
+            lent.visible_from_ns,
+            tuple(map(self._tail, lent.rows)),
+        )
+        return self._rendering.text(view, selection_of(time_from_ns, time_to_ns, dimensions))
+
+    def execute(self, sql: str) -> pa.Table:
+        """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""
+        try:
+            return self._gathered(sql)
+        except QueryFailed:
+            self._lender.look_for_deleted()
+            raise
+
+    def _gathered(self, sql: str) -> pa.Table:
+        schema, batches = stream_of(self._cursor, sql, _RESULT_BATCH_ROWS)
+        gathered, size_bytes = [], 0
+        for batch in batches:
+            size_bytes += batch.nbytes
+            if size_bytes > self._most_bytes:
+                raise ResultTooLarge(f"the result is larger than {self._most_bytes / 2**20:g} MiB, which is the limit")
+            gathered.append(batch)
+        return pa.Table.from_batches(gathered, schema)
+
+    def _tail(self, rows: LentRows) -> TailView:
+        table = pa.Table.from_batches(rows.batches, rows.schema)
+        return TailView(self._rendering.register("tail", table), frozenset(table.column_names), rows.to_sequence)

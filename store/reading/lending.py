@@ -1,0 +1,204 @@
+"""Lends an account's tables to a query that runs elsewhere: what it reads from files, and the rows that only RAM has.
+
+The borrower reads the files of the pinned version by itself. It gets the rows beyond the version, and, where they are
+few, all rows from the time on that RAM holds whole, so that a question about the last minutes opens no file. Files of
+the pinned version are not deleted until the lender is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from store.catalog.catalog import Catalog
+from store.catalog.schema import TableSchema
+from store.engine.duck import Duck, stream_of
+from store.magnetic.tier import Version
+from store.magnetic.versions import Versions
+from store.objects.location import S3Location
+from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
+from store.reading.pinned import Pinned, Replies
+from store.reading.scan import (
+    END_OF_TIME_NS,
+    MemoryView,
+    Selection,
+    in_memory,
+    only_columns,
+)
+from store.reading.series import series_of
+from store.reading.tail import Gather, Partition, TailReply
+from store.record import Int64s, TableId
+
+FEW_ROWS = 200_000  # sent from RAM in 0.1 s; opening the files of as many rows takes as long
+BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LentRows:
+    """Rows from RAM. `to_sequence`: rows beyond it are not of the query."""
+
+    to_sequence: int
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lent:
+    """What a query reads of a table within a selection.
+
+    version        with the files that may have such rows; earlier ones than `whole_from_ns` are read from them
+    location       of the table's files
+    superseded_ns  ascending: times within the selection at which a key may be there twice
+    rows           beyond the version, and from `whole_from_ns` on all
+    """
+
+    schema: TableSchema
+    version: Version
+    location: Path | S3Location
+    whole_from_ns: int
+    visible_from_ns: int
+    superseded_ns: Int64s
+    rows: Sequence[LentRows]
+
+
+class Lending(Protocol):
+    """What a query may ask for, from wherever it runs. All calls are about one account."""
+
+    def databases(self) -> list[str]:
+        """See `AccountTables`."""
+        ...
+
+    def tables(self, database: str) -> list[str]:
+        """See `AccountTables`."""
+        ...
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """See `AccountTables`."""
+        ...
+
+    def renew(self) -> bool:
+        """See `AccountTables`."""
+        ...
+
+    def look_for_newest(self) -> None:
+        """See `AccountTables`."""
+        ...
+
+    def look_for_deleted(self) -> None:
+        """See `AccountTables`."""
+        ...
+
+    def lend(
+        self,
+        database: str,
+        table: str,
+        from_ns: int | None,
+        to_ns: int | None,
+        dimensions: Mapping[str, Collection[str]] | None,
+        columns: Collection[str] | None,
+    ) -> Lent:
+        """The rows with times in [from, to) and such dimensions. Read the batches before the next call."""
+        ...
+
+
+class Lender(AccountTables):
+    """The tables of one account, for one query in another process. Use `Store.lender`."""
+
+    def __init__(
+        self,
+        account: str,
+        catalog: Catalog,
+        duck: Duck,
+        clock_ns: Callable[[], int],
+        versions: Versions,
+        partitions: Sequence[str],
+        stores: Sequence[Partition],
+        gather: Gather | None,
+    ) -> None:
+        """Use `Store.lender`."""
+        super().__init__(account, catalog, duck, clock_ns, versions, partitions, stores, gather)
+        self._duck = duck
+
+    def lend(
+        self,
+        database: str,
+        table: str,
+        from_ns: int | None,
+        to_ns: int | None,
+        dimensions: Mapping[str, Collection[str]] | None,
+        columns: Collection[str] | None,
+    ) -> Lent:
+        """See `Lending`."""
+        selection = selection_of(from_ns, to_ns, dimensions)
+        pinned, replies, times = self._ask(TableId(self._account, database, table), selection, columns)
+        times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
+        version, memory = pinned.newest.version, memory_of(replies)
+        visible_from_ns = self._visible_from_ns(pinned.info, version, memory)
+        visible = replace(selection, from_ns=max(selection.from_ns, visible_from_ns))
+        whole_ns = whole_from_ns(replies)
+        if count_from(memory, max(whole_ns, visible.from_ns), visible.to_ns) > FEW_ROWS:
+            whole_ns = END_OF_TIME_NS
+        until_ns = min(visible.to_ns, whole_ns)
+        files = tuple(file for file in version.files if file.to_ns >= visible.from_ns and file.from_ns < until_ns)
+        return Lent(
+            pinned.schema,
+            Version(version.number, files, {}),
+            pinned.newest.location,
+            whole_ns,
+            visible_from_ns,
+            times,
+            list(self._rows(pinned, replies, visible, whole_ns, columns, has_twice=bool(len(times)))),
+        )
+
+    def _rows(
+        self,
+        pinned: Pinned,
+        replies: Replies,
+        selection: Selection,
+        whole_ns: int,
+        columns: Collection[str] | None,
+        *,
+        has_twice: bool,
+    ) -> Iterator[LentRows]:
+        schema = only_columns(pinned.schema, columns, with_keys=has_twice)
+        for reply in replies:
+            to_sequence = pinned.to_sequence[reply.partition]
+            if isinstance(reply, TailReply):
+                if reply.rows.num_rows:
+                    yield LentRows(to_sequence, reply.rows.schema, iter(reply.rows.to_batches(BATCH_ROWS)))
+                continue
+            series = (
+                None
+                if selection.dimensions is None
+                else [series_of(self._cursor, pinned.schema, reply.memory, selection.dimensions)]
+            )
+            sql = in_memory(schema, reply.memory, replace(selection, series=series), whole_ns)
+            if sql is not None:
+                yield LentRows(to_sequence, *self._stream(sql))
+
+    def _stream(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The result, on a cursor of its own: another query would end it."""
+        cursor = self._duck.cursor()
+        schema, batches = stream_of(cursor, sql, BATCH_ROWS)
+
+        def all_batches() -> Iterator[pa.RecordBatch]:
+            with closing(cursor):
+                yield from batches
+
+        return schema, all_batches()
+
+
+def count_from(memory: Sequence[MemoryView], from_ns: int, to_ns: int) -> int:
+    """About how many rows with times in [from, to) there are in these chunks, evenly spread over their times."""
+    count = 0.0
+    for chunk in (chunk for of in memory for chunk in of.chunks):
+        rows, length_ns = chunk.chunk.rows, chunk.to_ns - chunk.from_ns + 1
+        shared_ns = min(chunk.to_ns + 1, to_ns) - max(chunk.from_ns, from_ns)
+        count += rows * max(shared_ns, 0) / max(length_ns, 1)
+    return int(count)
