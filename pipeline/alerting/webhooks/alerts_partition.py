@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.webhooks.sender import Note, WebhookSender, trust_of
-from pipeline.base.clock import evenly
+from pipeline.base.clock import HOST, Clock, evenly
 from pipeline.config.webhooks import Receiver
 
 LOOK_EVERY_S = 0.05
@@ -28,14 +27,26 @@ class AlertsPartition:
     clock_ns  the clock by which deliveries are queued and due
     """
 
-    def __init__(self, receivers: Sequence[Receiver], archive: AlertArchive, partition_id: str) -> None:
-        """`partition_id` is `<log id>/alerts/0`. Raises ConfigError if the CA file of a receiver cannot be used."""
+    def __init__(
+        self,
+        receivers: Sequence[Receiver],
+        archive: AlertArchive,
+        partition_id: str,
+        clock: Clock = HOST,
+        rng: random.Random | None = None,
+    ) -> None:
+        """`partition_id` is `<log id>/alerts/0`; `rng` is for the jitter between attempts.
+
+        Raises ConfigError if the CA file of a receiver cannot be used.
+        """
         for receiver in receivers:
             trust_of(receiver)
         self.archive = archive
         self.partition_id = partition_id
         self.note: Note | None = None
-        self.clock_ns = evenly()
+        self.clock_ns = evenly(clock)
+        self._wall_ns = clock.wall_ns
+        self._rng = rng or random.Random()  # noqa: S311  # as it says
         self._receivers = receivers
         self._sender: WebhookSender | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -71,8 +82,8 @@ class AlertsPartition:
             self._receivers,
             self.archive,
             clock_ns=self.clock_ns,
-            wall_ns=time.time_ns,
-            rng=random.Random(),  # noqa: S311  # jitter
+            wall_ns=self._wall_ns,
+            rng=self._rng,
             note=self._noted,
         )
         await sender.start()

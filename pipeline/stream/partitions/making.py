@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from pipeline.base import metrics
+from pipeline.base.clock import Clock
 from pipeline.base.errors import FrameError
 from pipeline.log.frame import decode_frame
 from pipeline.log.log import LogAdmin
@@ -19,7 +19,7 @@ from store.partition_store import PartitionStore
 
 
 def partition_over(
-    store: PartitionStore, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int
+    store: PartitionStore, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int, clock: Clock
 ) -> Partition:
     """The partition `number`, ready to be read from the positions of store and rules. `rules` has loaded its state."""
     partition_id = admin.partition_id(READINGS, number)
@@ -32,7 +32,7 @@ def partition_over(
     progress = Progress(
         lambda: admin.extent(READINGS, number).next_offset,
         first_arrival_ns,
-        time.time_ns,
+        clock.wall_ns,
         applied_offset=(extent.first if start is None else start) - 1,
     )
     store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))

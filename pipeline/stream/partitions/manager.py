@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import psutil
 
+from pipeline.base.clock import HOST, Clock
 from pipeline.base.errors import LogError
 from pipeline.config import Config
 from pipeline.log.log import Extent, LogAdmin
@@ -35,8 +36,9 @@ log = logging.getLogger(__name__)
 class PartitionManager:
     """Opens, saves and closes partitions. Methods without `async` may block for milliseconds."""
 
-    def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet) -> None:
+    def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet, clock: Clock = HOST) -> None:
         """Open the shared store. Raises StoreError."""
+        self._clock = clock
         self._admin = admin
         self._rules = rules
         self._routes = routes_from(config.tables)
@@ -48,8 +50,9 @@ class PartitionManager:
             partitions=self._partition_ids,
             memory_limit_bytes=config.memory_limit,
             templates=config.templates(),
-            clock_ns=time.time_ns,
+            clock_ns=clock.wall_ns,
             log_end=self._log_end,
+            monotonic_ns=clock.monotonic_ns,
             is_sole_writer=not admin.others_take_over,
             limits=config.limits.of_store,
             log_first=self._log_first,
@@ -129,7 +132,7 @@ class PartitionManager:
         state = RuleKeep(self.store.partition_state(partition_id), partition_id)
         rules = RuleState(Engine(self._rules, store.registry), state)
         rules.load(None if former is None else RuleKeep(self.store.partition_state(former), former))
-        return partition_over(store, rules, self._routes, self._admin, number)
+        return partition_over(store, rules, self._routes, self._admin, number, self._clock)
 
     def _former(self, partition_id: str) -> str | None:
         """The same partition of the previous log, if that was lost or replaced."""
