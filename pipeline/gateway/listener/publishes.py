@@ -100,7 +100,7 @@ class Publishes:
             self._session.owe(1)  # until the PUBREL
             return self._receipts, [packet_id]
         metrics.messages_repeated.inc()
-        if not self._receipts.is_waiting(packet_id):
+        if self._receipts.repeat(packet_id):
             self._session.gateway.stage.acknowledge_in_turn(self._receipts, [packet_id])
         return None
 

@@ -83,6 +83,29 @@ async def test_pubrecs_come_in_the_order_of_publishes_also_to_a_message_sent_aga
     assert listener.payloads == [b"1", b"2", b"3"]
 
 
+async def test_an_answer_to_a_message_sent_again_is_not_taken_for_that_of_the_next_one(listener: Listener) -> None:
+    """It waits behind another message, while the device lets go of the identifier and uses it again."""
+    device = await listener.device()
+    device.send(exactly(b"1", 1))
+    await device.receive(pubrecs(ids(1)))
+    listener.log.is_stalled = True
+    device.send(exactly(b"2", 2) + exactly(b"1", 1, flags=0x08) + pubrel(1))
+    await device.receive(pubcomp(1))
+    await until(lambda: listener.log.waiting_bytes > 0)
+    device.send(exactly(b"3", 1))
+    device.send(b"\xc0\0")
+    await device.receive(b"\xd0\0")
+    listener.log.let_go()  # the second message, and not yet the third
+
+    await device.receive(pubrecs(ids(2)))
+    device.send(b"\xc0\0")
+    await device.receive(b"\xd0\0")
+    await until(lambda: listener.log.waiting_bytes > 0)
+    listener.log.let_go()
+    await device.receive(pubrecs(ids(1)))
+    assert listener.payloads == [b"1", b"2", b"3"]
+
+
 async def test_messages_of_all_qos_are_acknowledged_each_in_their_way_and_keep_their_order(listener: Listener) -> None:
     device = await listener.device()
     device.send(
