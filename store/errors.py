@@ -14,6 +14,7 @@ StoreError
 │   └── QueryFailed         DuckDB rejected the query, or failed while running it
 │       └── OutOfMemory     the query needs more memory than it may have
 ├── StoreFormatError        the operator: the data was written in a format that this program does not read
+│   └── DamagedObject       whoever reads the object: it does not match its checksum
 ├── MagneticTierError       the operator: the magnetic tier is not usable, or another program wrote to it
 │   ├── MagneticUnavailable its storage does not respond: the same operation may succeed later
 │   ├── MagneticConflict    another writer was faster: the operation does not fit the current table
@@ -79,6 +80,10 @@ class OutOfMemory(QueryFailed):
 
 class StoreFormatError(StoreError):
     """The data was written in a format that this program does not read, or is damaged."""
+
+
+class DamagedObject(StoreFormatError):
+    """An object does not match its checksum, and is damaged in more than one bit."""
 
 
 class MagneticTierError(StoreError):

@@ -6,6 +6,7 @@
     _set_aside/         torn or empty last commits, found when the table was opened
 <magnetic>/_streamgauge/    small objects, common to all workers of the log
     format              version of the format of everything here, a decimal number
+    damaged/            damaged objects, set aside
     lock                locked (flock) by the worker of an embedded log, if this is a folder
     catalog/<number>.json   versions of the catalog, which also numbers the partitions; the highest number is current
     state/<log id>/<topic>/<partition>/<kind>/<offset>  what the owner of a partition saves for the next owner
@@ -22,7 +23,7 @@ from urllib.parse import quote
 from store.objects.location import S3Location
 from store.record import TableId
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _FOLDER_NAME_MAX = 255  # bytes of a path part: ext4, XFS, APFS, NTFS
 
 OBJECTS = "_streamgauge"

@@ -61,7 +61,10 @@ class PartitionStore:
         self.registry = self.tables.registry
         self.catalog = backend.catalog
         self.limits = backend.limits
-        saved = backend.pending_rows.load()
+        saved = backend.pending_rows.load(self._positions.pending_rows)
+        if saved is None:
+            self._positions.forget()
+            saved = {}
         opened = self.tables.open_all(self.catalog.all_tables())
         for used in opened:
             if used.id in saved:

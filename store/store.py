@@ -12,7 +12,6 @@ partitions.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +22,12 @@ from store.catalog.catalog import Catalog, TableInfo, TableSettings
 from store.catalog.limits import DEFAULTS, Limits
 from store.catalog.lost import refuse_lost_catalog
 from store.engine.duck import WORKING_MEMORY_BYTES, Duck
-from store.errors import StoreFormatError
 from store.magnetic.data_files import data_files
 from store.magnetic.tier import MagneticTier
 from store.magnetic.versions import Versions
 from store.objects.files import make_all_durable
 from store.objects.location import S3Location
-from store.objects.objects import Objects, open_objects, open_root
+from store.objects.objects import Objects, open_root
 from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
 from store.reading.lending import Lender
@@ -37,6 +35,7 @@ from store.reading.snapshot import Snapshot
 from store.reading.tail import Gather
 from store.record import SeriesRoom
 from store.state.partition_state import PartitionState
+from store.state_objects import open_state
 from store.table.table import Table
 
 
@@ -115,8 +114,7 @@ class Store:
         magnetic = open_root(magnetic_url)
         if isinstance(magnetic, Path):
             make_all_durable(magnetic)
-        objects = open_objects(f"{magnetic_url.rstrip('/')}/{layout.OBJECTS}", os.environ)
-        _check_format(objects)
+        objects = open_state(magnetic_url)
         refuse_lost_catalog(objects)
         return cls(
             magnetic,
@@ -220,15 +218,3 @@ class Store:
         data_files(layout.table_folder(self._magnetic, info.table, info.incarnation)).delete_table()
         for partition in self.catalog.partitions:
             self.partition_state(partition).forget(layout.series_kind(info.table, info.incarnation))
-
-
-def _check_format(objects: Objects) -> None:
-    version = f"{layout.FORMAT_VERSION}\n".encode()
-    if objects.create(layout.FORMAT, version):
-        return
-    found = objects.get(layout.FORMAT)
-    if found != version:
-        raise StoreFormatError(
-            f"{layout.OBJECTS}/{layout.FORMAT} of the magnetic tier is {found!r}; this program reads "
-            f"{layout.FORMAT_VERSION}"
-        )

@@ -213,7 +213,7 @@ class Upkeep:
                 low_watermarks[partition] = min(first, low_watermarks.get(partition, first))
         self._saved_ns = self.monotonic_ns()
         if low_watermarks != self.positions.low_watermarks:
-            self.positions.save(low_watermarks)
+            self.positions.save(low_watermarks, self.pending_rows.offset)
 
     def compact(self, table: Table) -> None:
         """Merge the files that are to be merged, and remove superseded rows from files now and then."""

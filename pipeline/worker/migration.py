@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +29,10 @@ from pipeline.stream.rule_state import RuleKeep
 from store import layout as store_layout
 from store.former import Former
 from store.objects.files import fsync_folder
-from store.objects.objects import Objects, open_objects, open_root
+from store.objects.objects import Objects, open_root
 from store.record import TableId
 from store.state.partition_state import PartitionState
+from store.state_objects import open_state
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _make_new(config: Config, admin: LogAdmin) -> tuple[int, int]:
     """The number of tables, and of those with rule state."""
     layout = config.layout
     own = admin.partition_id(READINGS)
-    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.OBJECTS}", os.environ)
+    objects = open_state(config.magnetic_url)
     former = Former.read(layout.former_store)
     blocks = _hand_rules_over(layout.former_rules, objects, own)
     former.hand_over(objects, open_root(config.magnetic_url), own)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import socket
 import time
@@ -23,8 +22,10 @@ from pipeline.base.lock import sole
 from pipeline.config import Config
 from pipeline.log.log import LogAdmin
 from store import layout as store_layout
+from store.errors import DamagedObject
 from store.objects.files import write_atomic
-from store.objects.objects import Objects, open_objects
+from store.objects.objects import Objects
+from store.state_objects import open_state
 from store.values.times import rfc3339
 
 OWNER = "owner"
@@ -50,7 +51,7 @@ def right_to_tier(config: Config, admin: LogAdmin) -> Iterator[None]:
 
 def own_tier(config: Config) -> None:
     """Create the owner object of the magnetic tier; raise ConfigError if it names another data_dir."""
-    objects = open_objects(f"{config.magnetic_url.rstrip('/')}/{store_layout.OBJECTS}", os.environ)
+    objects = open_state(config.magnetic_url)
     own_id = data_dir_id(config.layout)
     own = {
         "data_dir_id": own_id,
@@ -58,11 +59,19 @@ def own_tier(config: Config) -> None:
         "host": socket.gethostname(),
         "since": rfc3339(time.time_ns(), 0),
     }
-    found = objects.get(OWNER)
+    found = _found(objects)
     if found is None and not objects.create(OWNER, json.dumps(own).encode()):
-        found = objects.get(OWNER)  # another worker was faster
+        found = _found(objects)  # another worker was faster
     if found is not None:
         refuse_other_owner(config.magnetic_url, objects, found, own_id)
+
+
+def _found(objects: Objects) -> bytes | None:
+    """The owner object; empty if it is damaged."""
+    try:
+        return objects.get(OWNER)
+    except DamagedObject:
+        return b""
 
 
 def refuse_other_owner(magnetic_url: str, objects: Objects, found: bytes, own_id: str) -> None:

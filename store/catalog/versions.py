@@ -6,7 +6,10 @@ Each version has a number, and is created only if the number is free; the highes
 from __future__ import annotations
 
 from store import layout
+from store.errors import DamagedObject
+from store.objects.damage import Outcome, report
 from store.objects.objects import Objects
+from store.objects.sealed import set_aside
 
 VERSIONS_KEPT = 100
 
@@ -20,15 +23,42 @@ class CatalogVersions:
         self.name = layout.CATALOG
 
     def load(self) -> bytes | None:
-        """The current version; None if there is none."""
-        while True:
-            numbers = self._numbers()
-            if not numbers:
-                return None
-            data = self._objects.get(_path(max(numbers)))
-            if data is not None:
-                self._number = max(numbers)
+        """The current version; None if there is none.
+
+        If it is damaged, and an earlier one is not, that one becomes current again, as the next version, which the
+        other workers load, too. Raises DamagedObject if all are damaged.
+        """
+        damaged: DamagedObject | None = None
+        numbers = sorted(self._numbers())
+        while numbers:
+            number = numbers.pop()
+            try:
+                data = self._objects.get(_path(number))
+            except DamagedObject as error:
+                damaged = damaged or error
+                continue
+            if data is None:
+                numbers = sorted(self._numbers())
+            elif damaged is None:
+                self._number = number
                 return data
+            else:
+                self._return_to(number, data, damaged)
+                damaged, numbers = None, sorted(self._numbers())
+        if damaged is not None:
+            raise DamagedObject(f"{damaged}; put it back from a backup: without it no table is known")
+        return None
+
+    def _return_to(self, number: int, data: bytes, damaged: DamagedObject) -> None:
+        newest = max(self._numbers())
+        self._objects.create(_path(newest + 1), data)
+        places = [set_aside(self._objects, _path(each)) for each in range(number + 1, newest + 1)]
+        report(
+            "catalog",
+            f"{damaged}; version {number} is current again: tables, databases and settings that were changed after it "
+            f"are as they were before; set aside: {', '.join(places)}",
+            Outcome.LOST,
+        )
 
     def has_newer(self) -> bool:
         """Whether there is a version after the one that was last loaded or saved."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 import pyarrow as pa
 
 from store import layout
-from store.errors import StoreFormatError
+from store.errors import DamagedObject
 from store.objects.objects import Objects
+from store.objects.sealed import set_aside
 
 _PLAIN, _ZSTD = b"\0", b"\1"
 _COMPRESSED_FROM = 512  # bytes
 _OFFSET_DIGITS = 20
-_REBUILT = "delete it, and it is rebuilt"
 
 
 class PartitionState:
@@ -38,19 +38,22 @@ class PartitionState:
             if kept < offset:
                 self._objects.discard(path)
 
-    def latest(self, kind: str, remedy: str = _REBUILT) -> tuple[int, bytes] | None:
+    def latest(self, kind: str) -> tuple[int, bytes] | None:
         """The highest saved offset and its data; None if nothing is saved.
 
-        Raises StoreFormatError if the data is damaged; `remedy` is the end of the message.
+        Raises DamagedObject if the data is damaged: then it was set aside, and the next call finds what else is there.
         """
         while True:
             kept = self._offsets(kind)
             if not kept:
                 return None
             path, offset = max(kept, key=lambda entry: entry[1])
-            data = self._objects.get(path)
-            if data is not None:  # else a higher one has replaced it in the meantime
-                return offset, _unpack(path, data, remedy)
+            try:
+                data = self._objects.get(path)
+                if data is not None:  # else a higher one has replaced it in the meantime
+                    return offset, _unpack(path, data)
+            except DamagedObject as error:
+                raise DamagedObject(f"{error}; it is set aside, as {set_aside(self._objects, path)}") from error
 
     def kinds(self, prefix: str = "") -> list[str]:
         """The saved kinds below `prefix` (whole parts of their paths), ascending."""
@@ -78,7 +81,7 @@ def _pack(data: bytes) -> bytes:
     return _ZSTD + len(data).to_bytes(8, "little") + packed
 
 
-def _unpack(path: str, data: bytes, remedy: str) -> bytes:
+def _unpack(path: str, data: bytes) -> bytes:
     try:
         if data[:1] == _PLAIN:
             return data[1:]
@@ -87,5 +90,5 @@ def _unpack(path: str, data: bytes, remedy: str) -> bytes:
             unpacked: bytes = pa.decompress(data[9:], decompressed_size=size, codec="zstd", asbytes=True)
             return unpacked
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreFormatError(f"{path} is damaged: {error}; {remedy}") from error
-    raise StoreFormatError(f"{path} is damaged: it begins with {data[:1]!r}; {remedy}")
+        raise DamagedObject(f"{path} is damaged: {error}") from error
+    raise DamagedObject(f"{path} is damaged: it begins with {data[:1]!r}")

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from store import layout
-from store.errors import StoreFormatError
+from store.errors import DamagedObject
+from store.objects.damage import Outcome, report
 from store.record import TableId
 from store.state.partition_state import PartitionState
-
-REMEDY = "put it back from a backup, or move it away: then rows of small tables that only it has are lost"
 
 
 class Entry(msgspec.Struct, array_like=True):
@@ -49,19 +48,30 @@ class PendingRows:
     def __init__(self, keep: PartitionState, own_partition: str) -> None:
         self._keep = keep
         self._own_partition = own_partition
+        self.offset = -1  # up to which rows are saved; -1 if none are
 
     def save(self, entries: Iterable[Entry], advanced: Mapping[str, int]) -> None:
         """Save durably all rows up to `advanced` that are not in the magnetic tier; replaces the previous ones."""
         if self._own_partition in advanced:  # else no frame is complete yet
             data = msgspec.msgpack.encode([entry for entry in entries if entry.rows])
             self._keep.save(layout.PENDING_ROWS, advanced[self._own_partition], data)
+            self.offset = advanced[self._own_partition]
 
-    def load(self) -> dict[TableId, Entry]:
-        """The saved entries by table. Raises StoreFormatError if they are damaged."""
-        kept = self._keep.latest(layout.PENDING_ROWS, REMEDY)
+    def load(self, at_least: int) -> dict[TableId, Entry] | None:
+        """The saved entries by table; None if they are damaged, or not those of `at_least` or later: it is reported."""
         try:
-            entries = [] if kept is None else msgspec.msgpack.decode(kept[1], type=list[Entry])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for text that is not UTF-8
-            name = f"the pending rows of {self._own_partition} in the magnetic tier"
-            raise StoreFormatError(f"{name} is damaged: {error}; {REMEDY}") from error
+            entries = self._saved(at_least)
+        except (DamagedObject, msgspec.MsgspecError, UnicodeDecodeError) as error:  # the last for text
+            told = (
+                f"the pending rows of {self._own_partition}: {error}; rows of small tables are lost, except those that "
+            )
+            report("pending rows", f"{told}the log still has, which is read again", Outcome.LOST)
+            return None
         return {entry.id: entry for entry in entries}
+
+    def _saved(self, at_least: int) -> list[Entry]:
+        kept = self._keep.latest(layout.PENDING_ROWS)
+        self.offset = -1 if kept is None else kept[0]
+        if self.offset < at_least:
+            raise DamagedObject(f"those of offset {at_least} are missing")
+        return [] if kept is None else msgspec.msgpack.decode(kept[1], type=list[Entry])

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from store import layout
+from store.errors import DamagedObject
+from store.objects.damage import Outcome, report
 from store.state.partition_state import PartitionState
 
 
@@ -20,24 +22,42 @@ class Positions:
     """The low watermark of one partition. One thread writes; others may read."""
 
     def __init__(self, partitions: Sequence[str], keep: PartitionState, own_partition: str) -> None:
-        """Load the low watermark. `partitions`: all partitions, in the order of their numbers."""
+        """Load the low watermark. `partitions`: all partitions, in the order of their numbers.
+
+        `pending_rows`: the offset up to which there were pending rows when it was saved; -1 if there were none.
+        """
         self.partitions = list(partitions)
         self._keep = keep
         self._own_partition = own_partition
         self._numbers = {partition: number for number, partition in enumerate(self.partitions)}
-        kept = keep.latest(layout.LOW_WATERMARK)
+        try:
+            kept = keep.latest(layout.LOW_WATERMARK)
+        except DamagedObject as error:
+            kept = None
+            report(
+                "position",
+                f"{error}; the whole log is read again, and what is there already is skipped",
+                Outcome.MADE_AGAIN,
+            )
         self.low_watermarks: dict[str, int] = {} if kept is None else {own_partition: kept[0]}
+        self.pending_rows = int.from_bytes(kept[1], signed=True) if kept and kept[1] else -1
 
     def number_of(self, partition: str) -> int:
         """The number of `partition`. Raises KeyError for a partition that is not registered."""
         return self._numbers[partition]
 
-    def save(self, low_watermarks: Mapping[str, int]) -> None:
-        """Raise the low watermark, durably."""
+    def save(self, low_watermarks: Mapping[str, int], pending_rows: int = -1) -> None:
+        """Raise the low watermark, durably. `pending_rows`: the offset up to which rows are pending; -1 if none are."""
         low_watermark = low_watermarks.get(self._own_partition)
         if low_watermark is not None and low_watermark > self.low_watermarks.get(self._own_partition, -1):
-            self._keep.save(layout.LOW_WATERMARK, low_watermark, b"")
+            kept = pending_rows.to_bytes(8, signed=True)
+            self._keep.save(layout.LOW_WATERMARK, low_watermark, b"" if pending_rows < 0 else kept)
             self.low_watermarks = {self._own_partition: low_watermark}
+
+    def forget(self) -> None:
+        """Have the whole log read again."""
+        self._keep.forget(layout.LOW_WATERMARK)
+        self.low_watermarks = {}
 
     def lower(self, low_watermark: int) -> None:
         """Lower the low watermark to at most this offset, durably.

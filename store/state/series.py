@@ -17,8 +17,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store.errors import StoreFormatError
+from store.errors import DamagedObject
 from store.memory.newness import NEVER_NS
+from store.objects.damage import Outcome, report
 from store.record import Int64s, SeriesIndex, SeriesKey
 from store.state.partition_state import PartitionState
 
@@ -64,7 +65,8 @@ class SavedSeries:
                     if series not in known:
                         known.add(series)
                         ids.append(series)
-        except (StoreFormatError, msgspec.MsgspecError, UnicodeDecodeError, pa.ArrowException, OSError):
+        except (DamagedObject, msgspec.MsgspecError, UnicodeDecodeError, pa.ArrowException, OSError) as error:
+            report("series", f"{self._kind}: {error}; they are made again from the table's rows", Outcome.MADE_AGAIN)
             return None
         kept_ns = np.frombuffer(state.last_ns, np.int64)
         if len(kept_ns) > len(ids):

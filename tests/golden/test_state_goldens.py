@@ -11,6 +11,7 @@ import pytest
 from rules.snapshot import MarkState, PhaseState, RuleFacts, SignalState, decode_state, encode_state, packed
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
+from store.objects.sealed import SealedObjects
 from store.record import SeriesKey, TableId
 from store.state.partition_state import PartitionState
 from tests.golden.conftest import Golden
@@ -40,11 +41,11 @@ def test_the_catalog(golden: Golden) -> None:
 
 @pytest.mark.parametrize(("name", "data"), [("plain", b"short"), ("compressed", b"long " * 200)])
 def test_an_object_of_the_state_of_a_partition(golden: Golden, tmp_path: Path, name: str, data: bytes) -> None:
-    keep = PartitionState(open_objects(str(tmp_path)), PARTITION)
+    keep = PartitionState(SealedObjects(open_objects(str(tmp_path))), PARTITION)
     keep.save("some/kind", 42, data)
     (path,) = (file for file in tmp_path.rglob("*") if file.is_file())
 
-    path.write_bytes(golden(f"state-object-{name}", path.read_bytes(), is_exact=name == "plain"))
+    path.write_bytes(golden(f"state-object-{name}-2", path.read_bytes(), is_exact=name == "plain"))
 
     assert str(path.relative_to(tmp_path)) == f"state/{PARTITION}/some/kind/00000000000000000042"
     assert keep.latest("some/kind") == (42, data)

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from store import layout
 from store.catalog.catalog import TableSettings
+from store.objects.objects import open_objects
+from store.objects.sealed import SealedObjects
 from store.partition_store import PartitionStore
 from store.record import TableId
 from store.store import Store
 from store.testing import Row, batch_of
-from tests.golden.conftest import Golden
+from tests.golden.conftest import FILES, Golden
 from tests.support.tables import save_pending_rows
 
 T = 1_795_000_000_123_456_789
@@ -32,10 +35,24 @@ FRAMES = [
 def test_what_was_left_is_taken_up(golden: Golden, tmp_path: Path) -> None:
     write(tmp_path / "written")
 
-    unpack(golden("store.tar.xz", pack(tmp_path / "written"), is_exact=False), tmp_path / "kept")
+    unpack(golden("store-2.tar.xz", pack(tmp_path / "written"), is_exact=False), tmp_path / "kept")
 
     assert listing(tmp_path / "written") == listing(tmp_path / "kept")
-    with opened(tmp_path / "kept") as (shared, store):
+    assert_is_taken_up(tmp_path / "kept")
+
+
+def test_what_was_left_in_format_1_is_taken_up_and_sealed(tmp_path: Path) -> None:
+    unpack((FILES / "store.tar.xz").read_bytes(), tmp_path)
+
+    assert_is_taken_up(tmp_path)
+
+    objects = SealedObjects(open_objects(str(tmp_path / layout.OBJECTS)))
+    assert objects.get(layout.FORMAT) == b"2\n"
+    assert all(objects.get(path) is not None for path in objects.list(layout.STATE))
+
+
+def assert_is_taken_up(folder: Path) -> None:
+    with opened(folder) as (shared, store):
         assert store.replay_from(PARTITION) == len(FRAMES)
         with shared.snapshot("farm", lambda request, pin: [pin(store)]) as snapshot:
             rows = snapshot.execute(f"SELECT * FROM {snapshot.source(TABLE)} ORDER BY time_ns").to_pylist()

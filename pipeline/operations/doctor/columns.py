@@ -5,7 +5,6 @@ Reads the catalog next to the tables, so it also works while nothing runs.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
 from store.catalog.document import Document, TableInfo
 from store.catalog.versions import CatalogVersions
 from store.errors import StoreError
-from store.objects.objects import open_objects
+from store.state_objects import state_to_read
 from store.values.times import rfc3339
 
 NAME = "columns"
@@ -36,7 +35,7 @@ def _tables(config: Config) -> Iterable[TableInfo]:
     if "://" not in url and not Path(url).exists():
         return ()
     try:
-        data = CatalogVersions(open_objects(url, os.environ)).load()
+        data = CatalogVersions(state_to_read(config.magnetic_url)).load()
     except StoreError:
         return ()
     return () if data is None else Document.decode(data, {}).tables.values()

@@ -16,6 +16,8 @@ from pipeline.config import Config
 from pipeline.log import names as log_names
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 from store import layout as store_layout
+from store.objects.objects import open_objects
+from store.state_objects import format_of
 
 NAME = "data_dir"
 _LOCKS = Path("/proc/locks")
@@ -36,7 +38,7 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
         remedy = "make room on its disk" if refusal.errno == errno.ENOSPC else f"chown -R USER {folder}"
         yield fail(NAME, f"{folder} cannot be written by this user: {refusal.strerror}", remedy)
         return
-    wrong = list(_wrong_formats(layout, Path(config.magnetic_url) / store_layout.OBJECTS / store_layout.FORMAT))
+    wrong = list(_wrong_formats(layout, Path(config.magnetic_url) / store_layout.OBJECTS))
     yield from wrong
     if not wrong:
         yield ok(NAME, f"{folder} can be written; its format is one this program reads")
@@ -68,7 +70,7 @@ def _refusal_to_write(folder: Path) -> OSError | None:
 
 
 def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
-    """`store` is the file with the format of the state next to the tables, if these are in a folder."""
+    """`store` has the state next to the tables, if these are in a folder."""
     remedy = "run the newer program that wrote it, or name another data_dir"
     if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
         told = f"{layout.data_dir} is not empty, and has no {layout.format.name}"
@@ -80,11 +82,12 @@ def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
     description = layout.log / log_names.DESCRIPTION
     if description.exists():
         version = _number(description, "format_version")
-        if version != log_names.FORMAT_VERSION:
+        if version not in (log_names.FORMAT_VERSION, log_names.FORMER_VERSION):
             told = f"{description}: the log has format {version}; this program reads {log_names.FORMAT_VERSION}"
             yield fail(NAME, told, remedy)
-    if store.exists() and store.read_text().strip() != str(store_layout.FORMAT_VERSION):
-        told = f"{store}: the store has format {store.read_text().strip()!r}; "
+    found = format_of(open_objects(str(store))) if (store / store_layout.FORMAT).exists() else None
+    if found is not None and found.decode().strip() not in ("1", str(store_layout.FORMAT_VERSION)):
+        told = f"{store / store_layout.FORMAT}: the store has format {found.decode().strip()!r}; "
         yield fail(NAME, f"{told}this program reads {store_layout.FORMAT_VERSION}", remedy)
 
 

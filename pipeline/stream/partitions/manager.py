@@ -126,7 +126,7 @@ class PartitionManager:
     def _load(self, number: int) -> Partition:
         partition_id = self._partition_ids[number]
         former = self._former(partition_id)
-        if former is not None and self.store.partition_state(former).latest(PENDING_ROWS) is not None:
+        if former is not None and self.store.partition_state(former).kinds(PENDING_ROWS):
             self._commit(former)
         store = self.store.take(partition_id, since=self._admin.first_since(READINGS, process_began_ns(), number))
         state = RuleKeep(self.store.partition_state(partition_id), partition_id)

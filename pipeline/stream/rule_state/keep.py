@@ -5,15 +5,15 @@ Each snapshot is named by the offset that it covers; the highest is valid (`stor
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
-from store.errors import StoreFormatError
+import msgspec
+
+from store.errors import DamagedObject
+from store.objects.damage import Outcome, report
 from store.record import TableId
 from store.state.partition_state import PartitionState
-
-log = logging.getLogger(__name__)
 
 BLOCKS = "rules/blocks/"
 LOW_WATERMARK = "rules/floor"
@@ -26,6 +26,7 @@ class RuleKeep:
         self.partition_id = partition_id
         self._keep = keep
         self._saved: dict[TableId, int] = {}  # up to which offset
+        self._known: set[str] = set()  # the kinds of the blocks that were saved, at the low watermark
 
     def low_watermark(self) -> int:
         """The saved low watermark; 0 if there is none.
@@ -35,25 +36,33 @@ class RuleKeep:
         """
         try:
             kept = self._keep.latest(LOW_WATERMARK)
-        except StoreFormatError as error:
-            log.warning("the rules are evaluated for the whole log: %s", error)
+        except DamagedObject as error:
+            report("rule state", f"the rules are evaluated for the whole log: {error}", Outcome.MADE_AGAIN)
             return 0
-        return 0 if kept is None else kept[0]
+        if kept is None:
+            return 0
+        self._known = set(msgspec.msgpack.decode(kept[1], type=list[str])) if kept[1] else set()
+        return kept[0]
+
+    def missing(self) -> list[TableId]:
+        """The blocks whose state was saved and is not there."""
+        gone = self._known - set(self._keep.kinds(BLOCKS))
+        return [_block_of(kind) for kind in sorted(gone)]
 
     def blocks(self) -> Iterable[tuple[TableId, bytes, str]]:
         """The saved state of each block, and its place for messages. A damaged state is logged and left out."""
         for kind in self._keep.kinds(BLOCKS):
-            names = [unquote(part) for part in kind.removeprefix(BLOCKS).split("/")]
-            if len(names) != 3:
+            if kind.count("/") != BLOCKS.count("/") + 2:
                 continue
+            block = _block_of(kind)
             try:
                 kept = self._keep.latest(kind)
-            except StoreFormatError as error:
-                log.warning("the rules of %s start with empty state: %s", TableId(*names), error)
+            except DamagedObject as error:
+                report("rule state", f"the rules of {block} start with empty state: {error}", Outcome.LOST)
                 self._keep.forget(kind)  # the next one may cover a lower offset
                 continue
             if kept is not None:
-                yield TableId(*names), kept[1], f"{self.partition_id}/{kind}"
+                yield block, kept[1], f"{self.partition_id}/{kind}"
 
     def inherit(self, former: RuleKeep) -> None:
         """Copy the state of `former` for blocks without a state here."""
@@ -78,7 +87,12 @@ class RuleKeep:
 
     def save_low_watermark(self, low_watermark: int) -> None:
         """Save the low watermark."""
-        self._keep.save(LOW_WATERMARK, low_watermark, b"")
+        blocks = sorted(kind_of(block) for block in self._saved)
+        self._keep.save(LOW_WATERMARK, low_watermark, msgspec.msgpack.encode(blocks))
+
+
+def _block_of(kind: str) -> TableId:
+    return TableId(*(unquote(part) for part in kind.removeprefix(BLOCKS).split("/")))
 
 
 def kind_of(block: TableId) -> str:

@@ -17,6 +17,7 @@ import orjson
 from pipeline.base import metrics
 from pipeline.stream.rule_state.keep import RuleKeep
 from rules import Engine, RuleSnapshotError, Transition, to_event
+from store.objects.damage import Outcome, report
 from store.record import TableId
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class RuleState:
         self.low_watermark = self._keep.low_watermark()
         if not self.low_watermark and former is not None:
             self._keep.inherit(former)
+        for block in set(self._keep.missing()) & set(self.engine.blocks()):
+            report("rule state", f"that of {block} is missing: its rules start with empty state", Outcome.LOST)
         for block, data, where in self._keep.blocks():
             try:
                 self._ended += self.engine.restore(block, data)

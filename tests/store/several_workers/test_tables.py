@@ -169,9 +169,9 @@ def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(
 
 def test_what_a_newer_program_has_written_is_refused(tmp_path: Path) -> None:
     objects = open_objects(str(tmp_path / "magnetic" / layout.OBJECTS))
-    objects.put(layout.FORMAT, b"2\n")
+    objects.put(layout.FORMAT, b"3\n")
 
-    with pytest.raises(StoreFormatError, match=r"is b'2\\n'; this program reads 1"):
+    with pytest.raises(StoreFormatError, match=r"is b'3\\n'; this program reads 2"):
         Bench(str(tmp_path / "magnetic"))
 
 

@@ -38,8 +38,8 @@ from store.catalog.changes import ColumnChanges
 from store.catalog.document import Document, TableInfo, TableSettings
 from store.catalog.versions import CatalogVersions
 from store.host_time import WRITTEN_NS
-from store.objects.objects import open_objects
 from store.record import TableId
+from store.state_objects import open_state
 from store.values.times import rfc3339
 
 GIB = 2**30
@@ -351,7 +351,7 @@ def test_a_worker_is_told_as_who_has_the_data_dir_whatever_its_log(tmp_path: Pat
 
 def test_columns_are_looked_for_in_the_catalog_beside_the_tables(tmp_path: Path) -> None:
     config = Config.model_validate({"data_dir": tmp_path / "data"})
-    objects = open_objects(f"{config.magnetic_url}/_streamgauge")
+    objects = open_state(config.magnetic_url)
     document = Document()
     document.create_database("default", "farm", 1)
     table = TableId("default", "farm", "climate")
