@@ -18,12 +18,18 @@ data_dir/
 from __future__ import annotations
 
 import json
+import logging
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
 from store.objects.files import make_all_durable, make_folders, write_atomic
 
+log = logging.getLogger(__name__)
+
+PRIVATE = 0o700
+OTHERS = 0o077  # the rights of everybody but the owner
 FORMAT_VERSION = 2
 FORMER_VERSION = 1  # which the worker migrates (pipeline.worker.migration)
 
@@ -105,13 +111,21 @@ class Layout:
         return self.run / "metrics"
 
 
-def prepare(layout: Layout) -> None:
-    """Create the data_dir if it is missing, make durable what ended processes left in it, and check its format.
+def mode_for_others(folder: Path) -> str | None:
+    """The mode of the folder as text, if others than its owner can enter it; else None. Raises OSError."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    return f"{mode:04o}" if mode & OTHERS else None
 
-    Raises DataDirError.
+
+def prepare(layout: Layout) -> None:
+    """Create the data_dir if it is missing, and check its format. Raises DataDirError.
+
+    Its owner alone can read it; what ended processes left in it is made durable.
     """
     try:
+        was_there = layout.data_dir.exists()
         make_folders(layout.data_dir)
+        _close_to_others(layout.data_dir, logging.INFO if was_there else logging.DEBUG)
         make_all_durable(layout.data_dir)
         refuse_other_format(layout)
         if format_version_of(layout.format) is None:
@@ -121,6 +135,18 @@ def prepare(layout: Layout) -> None:
         layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
+
+
+def _close_to_others(folder: Path, level: int) -> None:
+    mode = mode_for_others(folder)
+    if mode is None:
+        return
+    try:
+        folder.chmod(PRIVATE)
+    except OSError as error:  # it belongs to another user, as a mounted volume may
+        log.warning("data_dir %s has mode %s, so that others can read it: %s", folder, mode, error.strerror)
+    else:
+        log.log(level, "data_dir %s had mode %s; now its owner alone can read it", folder, mode)
 
 
 def write_format(layout: Layout, version: int = FORMAT_VERSION) -> None:

@@ -1,6 +1,6 @@
 """The section `brokers` of a streamgauge.yaml: brokers to subscribe to, with credentials and topics.
 
-A password is never shown: not in messages, by `config show` or in a repr, also if it is part of the url.
+A password is never shown: not in messages, by `config show` or in a repr, nor is the user part of a url.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from pipeline.config import names
 from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
 from store.record import DEFAULT_ACCOUNT
+from store.values.urls import MASK
 from store.values.yaml_text import Problem
 
-MASK = "**********"
 _URL = re.compile(
     r"(?P<scheme>mqtts?)://(?:(?P<user>.*)@)?(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))"
     r"(?::(?P<port>[0-9]{1,5}))?/?",
@@ -46,18 +46,16 @@ DEFAULT_WINDOW = {"5": 10_000, "3.1.1": 20}  # 3.1.1 cannot ask for one; 20 is w
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """The address of a broker, with the credentials in the url. Text and repr mask the password."""
+    """The address of a broker, with the credentials in the url, which its text masks."""
 
     is_secure: bool
     address: Address
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)
     password: SecretStr | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        user = "" if self.username is None else self.username
-        if self.password is not None:
-            user += f":{MASK}"
-        return f"{'mqtts' if self.is_secure else 'mqtt'}://{user + '@' if user else ''}{self.address}"
+        has_user = self.username is not None or self.password is not None
+        return f"{'mqtts' if self.is_secure else 'mqtt'}://{MASK + '@' if has_user else ''}{self.address}"
 
 
 def parse_broker_url(value: object) -> BrokerUrl:

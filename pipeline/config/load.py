@@ -19,6 +19,7 @@ from pipeline.config.environment import overrides_in
 from pipeline.config.model import Config
 from pipeline.config.problems import show_path
 from pipeline.config.validation_errors import problems_of
+from store.values.urls import without_user_parts
 from store.values.yaml_text import Document, KeyPath, Problem
 
 OPTIONS: Mapping[str, KeyPath] = {
@@ -105,8 +106,8 @@ class _Origins:
 
 
 def _told(problem: Problem) -> str:
-    path = show_path(problem.path)
-    return f"{path}: {problem.message}" if path else problem.message
+    path, message = show_path(problem.path), without_user_parts(problem.message)
+    return f"{path}: {message}" if path else message
 
 
 def _read(path: Path) -> str:

@@ -154,6 +154,9 @@ class Http(Section):
     tokens: tuple[Token, ...] = Field(default=(), description="none: loopback only")
     tls: Tls | None = Field(default=None, description="none: tokens travel in the clear")
     limits: HttpLimits = HttpLimits()
+    metrics: HostPort | None = Field(
+        default=None, description="where the worker answers /metrics without a token; none: only here, with one"
+    )
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

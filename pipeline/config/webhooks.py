@@ -1,24 +1,19 @@
 """The receivers of alerts. The URL of a webhook is a secret: whoever knows it may be able to post to it.
 
-Everywhere, also by `config show`, it is shown without its password, path and query (`shown_url`); `scrubbed` removes
-them from texts of others.
+Everywhere, also by `config show`, it is shown without its secret parts (`store.values.urls`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_serializer, field_validator
 
 from pipeline.base.quantities import FilePath
 from pipeline.config.tables import Section
-
-MASK = "***"
-# A shorter text could be an ordinary word: removing it from a message would protect nothing and damage the message.
-_SHORTEST_SECRET = 4
-_SHORTEST_IN_PATH = 8
+from store.values.urls import shown_url
 
 
 class Webhook(Section):
@@ -67,30 +62,3 @@ class Receiver(Section):
 
     name: str = Field(min_length=1)
     webhook: Webhook
-
-
-def shown_url(url: str) -> str:
-    """The URL with its secret parts masked: `https://alice:***@hooks.example/***?***`."""
-    parts = urlsplit(url)
-    userinfo, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = userinfo.partition(":")
-    netloc = (f"{user}:{MASK}" if colon else MASK if user else "") + at + host
-    path = f"/{MASK}" if parts.path.strip("/") else parts.path
-    return f"{parts.scheme}://{netloc}{path}" + (f"?{MASK}" if parts.query else "")
-
-
-def scrubbed(text: str, url: str) -> str:
-    """`text` without any secret part of `url`, because endpoints and libraries may repeat it."""
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
-
-
-def _secrets(url: str) -> set[str]:
-    parts = urlsplit(url)
-    userinfo = parts.netloc.rpartition("@")[0]
-    user, colon, password = userinfo.partition(":")
-    values = [value for _, value in parse_qsl(parts.query)]
-    raw = [parts.query, *(part.partition("=")[2] for part in parts.query.split("&")), password if colon else user]
-    path = [part for part in (parts.path.strip("/"), *parts.path.split("/")) if len(part) >= _SHORTEST_IN_PATH]
-    return {text for one in (*raw, *path, *values) for text in (one, unquote(one)) if len(text) >= _SHORTEST_SECRET}

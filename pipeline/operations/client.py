@@ -12,6 +12,7 @@ import httpx
 
 from pipeline.base.errors import ServerNotTrusted, ServerRefused, ServerUnreachable
 from pipeline.base.tls.trust import trusting
+from store.values.urls import without_user_parts
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 TIMEOUT_S = 120.0
@@ -25,7 +26,7 @@ class Client:
     def __init__(self, endpoint: str, token: str | None = None, ca: Path | None = None) -> None:
         """`ca` is a file of certificates (PEM) to trust in place of the usual ones. Raises ConfigError if it is not."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._endpoint = endpoint
+        self._endpoint = without_user_parts(endpoint)  # for messages
         # the usual CAs take 80 ms to read, so only for https; redirects are not followed
         verify = not endpoint.startswith("http://") if ca is None else trusting(ca, "--ca")
         self._http = httpx.Client(base_url=endpoint, headers=headers, timeout=TIMEOUT_S, verify=verify)
@@ -63,8 +64,9 @@ class Client:
             response = self._http.send(self._http.build_request(method, url, **options), stream=stream)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             _refuse_certificate(self._endpoint, error)
+            told = without_user_parts(str(error))
             raise ServerUnreachable(
-                f"no server answers at {self._endpoint} ({error}); start one with `streamgauge up`, or name another "
+                f"no server answers at {self._endpoint} ({told}); start one with `streamgauge up`, or name another "
                 "with --endpoint or STREAMGAUGE_ENDPOINT"
             ) from error
         if response.is_error:

@@ -26,11 +26,13 @@ from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.alerting.webhooks import AlertsPartition
 from pipeline.api.http.app import create_app
+from pipeline.api.http.metrics_server import metrics_server
 from pipeline.api.http.server import HttpServer, listen
 from pipeline.api.http.services import Services
 from pipeline.base import metrics
 from pipeline.base.clock import Steps
 from pipeline.base.lock import sole
+from pipeline.base.ports import taken_ports_explained
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.tls.handshakes import Counted
 from pipeline.base.tls.reloading import POLL_S, ReloadingContext
@@ -159,6 +161,7 @@ class Worker:
         app_of_http = create_app(self._services(group))
         http = HttpServer(app_of_http, listener, fail, self.http_tls, self.config.http.limits)
         http.start()
+        self._serve_metrics()
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs its own handlers.
@@ -182,6 +185,15 @@ class Worker:
             await app.stop()
         group.close()
         await self._save()
+
+    def _serve_metrics(self) -> None:
+        """Answer at `http.metrics` until the process ends. Raises PortTaken."""
+        address = self.config.http.metrics
+        if address is not None:
+            with taken_ports_explained(address, "http.metrics"):
+                server = metrics_server(address, fail)
+            server.start()
+            log.info("metrics at http://%s/metrics", Address(*server.address))
 
     def _take_up_anew(self, app: Any) -> None:
         self._rejoining = asyncio.create_task(app.consumer.rejoin())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import MagneticTierError
+from store.values.urls import without_user_parts
 
 CONNECT_TIMEOUT_S = 3
 REQUEST_TIMEOUT_S = 30
@@ -125,19 +126,24 @@ def locate(url: str, environment: Mapping[str, str]) -> Path | S3Location:
     """The folder or the prefix of a bucket that `url` names. Raises MagneticTierError for any other URL."""
     if "://" not in url:
         return Path(url)
+    shown = without_user_parts(url)
     scheme, _, rest = url.partition("://")
     if scheme == "file":
         return Path(rest.removeprefix("localhost"))
     if scheme != "s3":
         raise MagneticTierError(
-            f"{url}: {scheme}:// is not supported; a folder, file:///folder or s3://bucket/prefix is"
+            f"{shown}: {scheme}:// is not supported; a folder, file:///folder or s3://bucket/prefix is"
         )
     bucket, _, prefix = rest.strip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise MagneticTierError(f"{url}: {bucket!r} is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`")
+        raise MagneticTierError(
+            f"{shown}: {without_user_parts(bucket)!r} is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`"
+        )
     for part in prefix.split("/") if prefix else ():
         if not _PREFIX_PART.fullmatch(part) or part in {".", ".."}:
-            raise MagneticTierError(f"{url}: {part!r} cannot be a part of the prefix: letters, digits and _ . = - can")
+            raise MagneticTierError(
+                f"{shown}: {part!r} cannot be a part of the prefix: letters, digits and _ . = - can"
+            )
     return S3Location(bucket, prefix, *_connection(url, environment))
 
 
@@ -147,9 +153,8 @@ def _connection(url: str, environment: Mapping[str, str]) -> tuple[str, str | No
 
     endpoint = given("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-        raise MagneticTierError(
-            f"{url}: the endpoint in the environment is {endpoint!r}; http://… or https://… is needed"
-        )
+        shown = without_user_parts(endpoint)
+        raise MagneticTierError(f"{url}: the endpoint in the environment is {shown!r}; http://… or https://… is needed")
     key, secret = given("AWS_ACCESS_KEY_ID"), given("AWS_SECRET_ACCESS_KEY")
     if (key is None) != (secret is None):
         missing = "AWS_ACCESS_KEY_ID" if key is None else "AWS_SECRET_ACCESS_KEY"

@@ -49,8 +49,8 @@ IMPORT_SITES = {
     "wsproto": ("pipeline/gateway/listener/websocket.py",),
     "cryptography": ("pipeline/base/tls/validity.py",),
     "prometheus_client": (
-        *("pipeline/base/metrics.py", "pipeline/operations/cli/shared_metrics.py"),
-        *("pipeline/api/http/metrics_by_gateway.py", "pipeline/api/http/routes/process.py"),
+        *("pipeline/base/metrics.py", "pipeline/base/metrics_files.py"),
+        *("pipeline/operations/cli/shared_metrics.py", "pipeline/api/http/routes/process.py"),
     ),
     "structlog": ("pipeline/base/logs.py",),
     "psutil": ("pipeline/stream/partitions/*.py",),

@@ -103,6 +103,10 @@ def test_everything_that_can_be_asked_for_is_made(checks: Checks, tmp_path: Path
 
     endpoints = made["ServiceMonitor", "farm-streamgauge"]["spec"]["endpoints"]
     assert {endpoint["port"]: endpoint.get("scheme") for endpoint in endpoints} == {"http": "https", "metrics": None}
+    assert [endpoint.get("authorization") for endpoint in endpoints] == [
+        None,
+        {"credentials": {"name": "streamgauge", "key": "DASHBOARD_TOKEN"}},
+    ]
     assert workers["replicas"] == 3
     assert workers["volumeClaimTemplates"][0]["spec"]["storageClassName"] == "fast"
     assert worker["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"

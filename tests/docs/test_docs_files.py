@@ -18,7 +18,7 @@ from rules import load_rules
 from simulators.fleet_file import parse_fleet
 
 YAML = blocks("yaml", "yml")
-KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules")
+KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules", "# prometheus.yml")
 # Named as what a data_dir holds, not as files of the repository.
 IN_THE_DATA_DIR = {"brokers/"}
 ENVIRON = {

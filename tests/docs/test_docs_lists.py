@@ -234,7 +234,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             welcome,
             rules_routes,
         )
-        for route in module.router.routes
+        for route in (*module.router.routes, *(process.scraping.routes if module is process else ()))
         for method in route.methods
     }
     assert named - {("GET", "/docs"), ("GET", "/openapi.json")} == routes

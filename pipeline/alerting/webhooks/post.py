@@ -7,7 +7,7 @@ import asyncio
 import httpx
 
 from pipeline.alerting.webhooks.retry_policy import Attempt
-from pipeline.config.webhooks import scrubbed
+from store.values.urls import scrubbed
 
 TIMEOUT_S = 10.0
 # A response is read to its end, so that the connection can be used again, unless it is longer than this.

@@ -39,7 +39,8 @@ from pipeline.alerting.webhooks.retry_policy import (
 from pipeline.alerting.webhooks.transport import CheckedTransport, Resolve, resolve
 from pipeline.base import metrics
 from pipeline.base.tls.trust import trusting
-from pipeline.config.webhooks import Receiver, scrubbed, shown_url
+from pipeline.config.webhooks import Receiver
+from store.values.urls import scrubbed, shown_url
 
 CONCURRENT_REQUESTS = 4
 GRACE_S = 3.0

@@ -33,7 +33,7 @@ from pipeline.api.http.routes import (
     welcome,
     zones,
 )
-from pipeline.api.http.services import Services
+from pipeline.api.http.services import Services, who
 from pipeline.api.http.slots import HungUp
 from pipeline.base.errors import NotOwned
 
@@ -109,5 +109,6 @@ def create_app(services: Services) -> FastAPI:
             dependencies=[Depends(check_parameters)] if is_question else [],
             responses=refusals(*EVERYWHERE) if is_question else None,
         )
+    app.include_router(process.scraping, dependencies=[Depends(who)], responses=refusals(401))
     describe(app)
     return app

@@ -1,4 +1,4 @@
-"""HTTP of a process without an API: `/healthz` and `/metrics`, for supervisors and scrapers."""
+"""`/healthz` and `/metrics` at an address of their own, without tokens: for supervisors and scrapers."""
 
 from __future__ import annotations
 
@@ -18,4 +18,5 @@ def metrics_server(address: Address, fail: Callable[[BaseException], None]) -> H
     """
     app = FastAPI(openapi_url=None, title="Streamgauge")
     app.include_router(process.router)
+    app.include_router(process.scraping)
     return HttpServer(app, listen(address.host, address.port), fail)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.base.layout import OTHERS
 from pipeline.base.logs import Form, begin, form_of
 from pipeline.config.load import Loaded, load
 
@@ -40,13 +41,15 @@ _SETTINGS = (
 def settings_options(command: Callable[..., object]) -> Callable[..., object]:
     """Give `command` the option --config and those of settings.
 
-    It is called with the resulting `Loaded`, and with its own options by name.
+    It is called with the resulting `Loaded`, and with its own options by name. What the process writes from then on can
+    be read by its user alone.
     """
     settings = {name.removeprefix("--").replace("-", "_"): name for name, _, _ in _SETTINGS}
 
     @functools.wraps(command)
     def called(config_file: Path | None, **values: str | None) -> object:
         options = {settings[name]: value for name, value in values.items() if value is not None and name in settings}
+        os.umask(OTHERS)
         own = {name: value for name, value in values.items() if name not in settings}
         return command(load_from(config_file, options), **own)
 

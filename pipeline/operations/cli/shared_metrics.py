@@ -24,7 +24,7 @@ def share_metrics(layout: Layout, gateway: str | None = None) -> None:
 
     Removes the live gauges of ended processes, and empty files of theirs, which prometheus_client cannot read. The
     files of a `gateway` that is one of several contain its name: gauge_livesum_gateway-1.4711.db
-    (`pipeline.api.http.metrics_by_gateway`).
+    (`pipeline.base.metrics_files`).
     """
     assert "prometheus_client" not in sys.modules, "too late: prometheus_client has chosen"
     for file in layout.metrics.iterdir():

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -50,7 +51,7 @@ def run(plan: Plan) -> int:
     form = begin_logging("up")
     os.environ[VARIABLE] = form  # for the children, whose standard error is a pipe
     if sys.stderr.isatty() and form is not Form.JSON:
-        return StatusLine(is_secure=plan.is_secure).run(plan)
+        return StatusLine(plan.layout.metrics, is_secure=plan.is_secure).run(plan)
     return supervise(plan, log.info, warn=log.warning, pass_on=log_line if form is Form.JSON else write_line)
 
 
@@ -78,11 +79,12 @@ def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Se
 class StatusLine:
     """A status line at the bottom of the terminal; everything else scrolls above it."""
 
-    def __init__(self, *, is_secure: bool = False) -> None:
+    def __init__(self, metrics: Path, *, is_secure: bool = False) -> None:
         from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
         from rich.live import Live  # noqa: PLC0415  # as above
         from rich.text import Text  # noqa: PLC0415  # as above
 
+        self._metrics = metrics
         self._is_secure = is_secure
         self._text = Text
         self._console = Console(stderr=True, highlight=False)
@@ -98,10 +100,10 @@ class StatusLine:
 
     async def _watch(self, http: Address) -> None:
         target = reachable(http)
-        before, before_s = await ask(target, is_secure=self._is_secure), time.monotonic()
+        before, before_s = await ask(target, self._metrics, is_secure=self._is_secure), time.monotonic()
         while True:
             await asyncio.sleep(REFRESH_S)
-            now, now_s = await ask(target, is_secure=self._is_secure), time.monotonic()
+            now, now_s = await ask(target, self._metrics, is_secure=self._is_secure), time.monotonic()
             self._live.update(status(before, now, now_s - before_s), refresh=True)
             before, before_s = now, now_s
 

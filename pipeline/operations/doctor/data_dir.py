@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
-from pipeline.base.layout import Layout, format_version_of, refuse_other_format
+from pipeline.base.layout import Layout, format_version_of, mode_for_others, refuse_other_format
 from pipeline.base.process import describe
 from pipeline.config import Config
 from pipeline.log import names as log_names
@@ -42,6 +42,9 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
     yield from wrong
     if not wrong:
         yield ok(NAME, f"{folder} can be written; its format is one this program reads")
+    mode = mode_for_others(folder)
+    if mode is not None:
+        yield warn(NAME, f"{folder} has mode {mode}: others on this machine can read it", f"chmod 700 {folder}")
     holder = holder_of(layout)
     if holder is not None:
         yield ok(NAME, f"in use: {holder}")

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from pipeline.base.errors import ConfigError
 from pipeline.config import Config
-from pipeline.config.webhooks import Receiver, shown_url
+from pipeline.config.webhooks import Receiver
 from pipeline.operations.doctor.finding import Finding, fail, ok
 from pipeline.operations.doctor.reach import reach
+from store.values.urls import shown_url
 
 NAME = "receivers"
 

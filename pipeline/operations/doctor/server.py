@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
@@ -23,7 +24,7 @@ _FAILING = re.compile(r'^streamgauge_webhooks_failing\{.*receiver="([^"]*)".*\} 
 
 
 def check_server(config: Config) -> Iterator[Finding]:
-    """The findings from /readyz and /metrics."""
+    """The findings from /readyz, and from what the processes on the data_dir have counted."""
     address = reachable(config.http.address)
     is_secure = config.http.tls is not None
     if not address.port:
@@ -31,7 +32,6 @@ def check_server(config: Config) -> Iterator[Finding]:
         return
     try:
         status, ready = _get(address.host, address.port, "/readyz", is_secure=is_secure)
-        _, page = _get(address.host, address.port, "/metrics", is_secure=is_secure)
         answer = json.loads(ready)
     except ConnectionRefusedError:
         yield ok(NAME, f"none runs at {address}")
@@ -44,6 +44,7 @@ def check_server(config: Config) -> Iterator[Finding]:
         yield fail(NAME, f"the program at {address} is not streamgauge", "the check `ports` names it")
         return
     yield judge_ready(status, answer)
+    page = _counts(config.layout.metrics)
     yield from judge_clock(answer.get("clock") or {}, page)
     yield from judge_counts(page, max_bytes=config.log.max_bytes)
 
@@ -98,6 +99,16 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
     if held > max_bytes * NEARLY_FULL:
         told = f"the log holds {held / max_bytes:.0%} of log.max_bytes"
         yield warn(NAME, told, "it is trimmed as the worker commits: see its lag and its log lines")
+
+
+def _counts(metrics: Path) -> str:
+    """The page of metrics; empty if no process uses this data_dir, or it cannot be read."""
+    from pipeline.base.metrics_files import page_of  # noqa: PLC0415  # slow to import, and only for a server that runs
+
+    try:
+        return page_of(metrics).decode()
+    except (OSError, ValueError):
+        return ""
 
 
 def _get(host: str, port: int, path: str, *, is_secure: bool) -> tuple[int, str]:

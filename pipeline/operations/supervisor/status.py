@@ -1,4 +1,4 @@
-"""The values of the status line, from the worker's /metrics: text in, values out."""
+"""The values of the status line, from the metrics of all processes of `up`, while the worker answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.base.quantities import Address
 
@@ -56,22 +57,25 @@ def _believing_anyone() -> ssl.SSLContext:
     return context
 
 
-async def ask(address: Address, *, is_secure: bool = False) -> WorkerStatus | None:
-    """The values of the worker at this HTTP address, or None while it does not answer."""
+async def ask(address: Address, metrics: Path, *, is_secure: bool = False) -> WorkerStatus | None:
+    """The values in the folder `metrics`, or None while the worker does not answer at this HTTP address."""
     try:
-        return status_in(await asyncio.to_thread(_get, address, is_secure=is_secure))
+        return await asyncio.to_thread(_ask, address, metrics, is_secure=is_secure)
     except (OSError, http.client.HTTPException, ValueError):
         return None
 
 
-def _get(address: Address, *, is_secure: bool) -> str:
+def _ask(address: Address, metrics: Path, *, is_secure: bool) -> WorkerStatus:
     connection = http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
     if is_secure:
         connection = http.client.HTTPSConnection(
             address.host, address.port, timeout=_TIMEOUT_S, context=_believing_anyone()
         )
     try:
-        connection.request("GET", "/metrics")
-        return connection.getresponse().read().decode()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
     finally:
         connection.close()
+    from pipeline.base.metrics_files import page_of  # noqa: PLC0415  # only where there is a terminal
+
+    return status_in(page_of(metrics).decode())

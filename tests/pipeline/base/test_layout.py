@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,22 @@ def test_a_new_data_dir_says_its_format_and_is_taken_again(tmp_path: Path) -> No
 
     assert json.loads(layout.format.read_text())["format_version"] == FORMAT_VERSION
     assert layout.metrics.is_dir()
+
+
+@pytest.mark.parametrize("mode", [None, 0o755, 0o750, 0o701, 0o700])
+def test_a_data_dir_is_for_its_owner_alone_also_if_it_was_wider(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int | None
+) -> None:
+    layout = Layout(tmp_path / "data")
+    if mode is not None:
+        layout.data_dir.mkdir()
+        layout.data_dir.chmod(mode)
+    caplog.set_level("INFO")
+
+    prepare(layout)
+
+    assert stat.S_IMODE(layout.data_dir.stat().st_mode) == 0o700
+    assert len(caplog.messages) == (mode not in {None, 0o700})
 
 
 def test_a_newer_data_dir_is_refused_and_left_alone(tmp_path: Path) -> None:

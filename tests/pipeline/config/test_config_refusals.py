@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from store.values.urls import without_user_parts
+
 Refuses = Callable[..., list[str]]
 
 TABLE = "tables: [{{name: farm.air, topics: 'a/{{b}}/{{c}}', {}}}]"
@@ -202,9 +204,30 @@ def test_a_bad_option_is_told_with_its_name(refuses: Refuses) -> None:
         "listener: {users: [{username: a, password: 5551234}]}",
         "receivers: [{name: g, webhook: {url: 'http://x/', secret: 'sk_5551234'}}]",
         "log: kafka://user:5551234@not a host",
+        "log: kafka:/user:5551234@h:9092",
+        "log: user:5551234@h:9092",
+        "magnetic: {url: 's3://key:5551234@bucket/prefix'}",
+        "magnetic: {url: 'https://5551234@bucket/prefix'}",
+        "http: {address: 'http://user:55/51234@5551234@h:80'}",
+        "listener: {address: 'user:5551234@h:80'}",
+        "peers: {advertise: '//5551234@h:80'}",
         "log: {url: kafka://h, sasl: {username: '', password: 5551234x}}",
         "receivers: [{name: g, webhook: {url: 'http://x/', secret: '${SECRET}'}}]",
     ],
 )
 def test_no_refusal_shows_a_secret(refuses: Refuses, text: str) -> None:
     assert "5551234" not in "".join(refuses(text, {"SECRET": "whsec_5551234"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no answer at https://a:b@h.example/p", "no answer at https://***@h.example/p"),
+        ("mqtts://token@h", "mqtts://***@h"),
+        ("kafka://a:b/c@d@h,h2", "kafka://***@h,h2"),
+        ('"a:b@h:1883" is not', '"***@h:1883" is not'),
+        ("ask a@b.example at 10:30", "ask a@b.example at 10:30"),
+    ],
+)
+def test_user_parts_in_texts_are_masked(text: str, shown: str) -> None:
+    assert without_user_parts(text) == shown

@@ -10,13 +10,23 @@ from pipeline.stream.progress import Progress
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 
-async def test_supervisors_and_scrapers_need_no_token(guarded: HttpService) -> None:
+async def test_supervisors_need_no_token(guarded: HttpService) -> None:
     async with guarded.client() as http:
-        answers = {path: await http.get(path) for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")}
+        answers = {path: await http.get(path) for path in ("/healthz", "/readyz", "/docs", "/openapi.json")}
 
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
     assert answers["/healthz"].json() == {"status": "ok"}
     assert answers["/readyz"].json() == {"status": "ready", "lag_seconds": 0.0, "frames_behind": 0, "partitions": [0]}
+
+
+async def test_metrics_which_name_accounts_and_tables_need_a_token_of_any_role(guarded: HttpService) -> None:
+    async with guarded.client() as http:
+        refused = [await http.get("/metrics", headers=headers) for headers in ({}, {"authorization": "Bearer wrong"})]
+    async with guarded.client("token-of-farm-7") as http:
+        answer = await http.get("/metrics")
+
+    assert [answer.status_code for answer in refused] == [401, 401]
+    assert answer.status_code == 200
 
 
 async def test_metrics_are_prometheus_text(http: httpx.AsyncClient) -> None:

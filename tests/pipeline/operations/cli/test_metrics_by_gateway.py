@@ -27,9 +27,10 @@ metrics.append_seconds.observe(0.2)
 metrics.connections.set(3)
 metrics.lag_s.set(float(sys.argv[3]))
 from prometheus_client import CollectorRegistry, generate_latest
-from pipeline.api.http.metrics_by_gateway import CollectorByGateway
+import os, pathlib
+from pipeline.base.metrics_files import CollectorByGateway
 registry = CollectorRegistry()
-CollectorByGateway(registry)
+CollectorByGateway(registry, pathlib.Path(os.environ['PROMETHEUS_MULTIPROC_DIR']))
 print(generate_latest(registry).decode())
 """
 

@@ -33,24 +33,26 @@ print("[hello] devices", flush=True)
 time.sleep(60)
 '''
 worker = '''
-import http.server, itertools
-count = itertools.count(1)
+import http.server, os, sys
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
+from pipeline.base import metrics
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        metrics.messages_received.labels("1").inc(1_000_000)
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'streamgauge_gateway_messages_total{{qos="1"}} %d000000' % next(count))
     def log_message(self, *_):
         pass
 class Server(http.server.ThreadingHTTPServer):
     allow_reuse_port = True
 Server(('127.0.0.1', {port}), Handler).serve_forever()
 '''
+layout = Layout(Path(sys.argv[1]))
 def command(code, address):
-    return (sys.executable, "-c", code.format(port=address.port))
-plan = Plan(Layout(Path(sys.argv[1])), parse_address("127.0.0.1:0"), parse_address("127.0.0.1:0"),
+    return (sys.executable, "-c", code.format(port=address.port), str(layout.metrics))
+plan = Plan(layout, parse_address("127.0.0.1:0"), parse_address("127.0.0.1:0"),
             gateway=lambda mqtt, http: command(gateway, mqtt), worker=lambda mqtt, http: command(worker, http))
-sys.exit(up.StatusLine().run(plan))
+sys.exit(up.StatusLine(layout.metrics).run(plan))
 """
 
 

@@ -1,4 +1,4 @@
-"""Metrics of all processes; those of several gateways have a label for each, `gateway`.
+"""Metrics of all processes on a data_dir; those of several gateways have a label for each, `gateway`.
 
 prometheus_client adds up the values of all processes, without a distinction. The files of a gateway with a name contain
 it (`pipeline.operations.cli.shared_metrics`), so the metrics of gateways are added up by name here: a restarted gateway
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 PREFIX = "streamgauge_gateway_"
@@ -21,10 +21,10 @@ _NAMED = re.compile(r".*_([a-z0-9-]+)\.\d+\.db")
 
 
 class CollectorByGateway(MultiProcessCollector):
-    """Registers itself. Reads the folder in PROMETHEUS_MULTIPROC_DIR."""
+    """Registers itself."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__(registry)  # type: ignore[no-untyped-call]  # ships no types for it
+    def __init__(self, registry: CollectorRegistry, folder: Path) -> None:
+        super().__init__(registry, str(folder))  # type: ignore[no-untyped-call]  # ships no types for it
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family after the other, for prometheus_client."""
@@ -56,3 +56,10 @@ class CollectorByGateway(MultiProcessCollector):
     def _merged(self, files: Iterable[str]) -> Iterable[Metric]:
         merged: Iterable[Metric] = self.merge(list(files))  # type: ignore[no-untyped-call]  # as above
         return merged
+
+
+def page_of(folder: Path) -> bytes:
+    """The metrics in this folder as a page for Prometheus. Raises ValueError if there is no such folder."""
+    registry = CollectorRegistry()
+    CollectorByGateway(registry, folder)
+    return generate_latest(registry)
