@@ -31,6 +31,7 @@ from pipeline.api.http.server import HttpServer, listen
 from pipeline.api.http.services import Services
 from pipeline.base import metrics
 from pipeline.base.clock import Steps
+from pipeline.base.errors import ArchiveError, LogError
 from pipeline.base.lock import sole
 from pipeline.base.ports import taken_ports_explained
 from pipeline.base.process_metrics import ProcessMetrics
@@ -62,7 +63,7 @@ from pipeline.worker.upkeep import (
     every,
 )
 from rules import load_rules
-from store.errors import StoreError, StoreFormatError
+from store.errors import MagneticTierError, StoreError, StoreFormatError
 from store.objects import damage
 
 log = logging.getLogger(__name__)
@@ -89,10 +90,13 @@ def run(config: Config) -> None:
 
 
 def fail(error: BaseException) -> None:
-    """End this process now: after an unexpected failure nothing may be saved."""
+    """End this process now: after an unexpected failure nothing may be saved. That of a disk is told in one line."""
     metrics.worker_failures.inc()
+    is_of_disk = isinstance(error, (LogError, ArchiveError, MagneticTierError)) or getattr(error, "filename", None)
     log.critical(
-        "the worker ends because of an error; after a restart it replays the log from its positions", exc_info=error
+        "the worker ends because of an error%s; after a restart it replays the log from its positions",
+        f": {error}" if is_of_disk else "",
+        exc_info=None if is_of_disk else error,
     )
     logging.shutdown()
     os._exit(1)

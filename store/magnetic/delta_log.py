@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from store import layout
 from store.objects.file_lock import turn
-from store.objects.files import fsync_file, fsync_folder, make_folders
+from store.objects.files import fsync_file, fsync_folder, make_folders, write_atomic
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_at
 
@@ -89,6 +89,24 @@ def sync(folder: Path, version: int) -> None:
     with suppress(FileNotFoundError):
         fsync_file(log / _name(version))
     fsync_folder(log)
+
+
+def sync_own(folder: Path, version: int) -> None:
+    """The same for a commit that this process has just made; if that fails, the commit is taken back.
+
+    After a failed fsync the kernel takes what was written for clean: a second fsync would succeed, and prove nothing,
+    and the next process would read the commit from the page cache. So its bytes are written again.
+    """
+    commit = folder / layout.DELTA_LOG / _name(version)
+    try:
+        sync(folder, version)
+    except OSError:
+        try:
+            write_atomic(commit, commit.read_bytes())
+        except OSError:
+            if not (commit.parent / _name(version + 1)).exists():  # another writer has not continued from it
+                commit.unlink()
+            raise
 
 
 def read(location: Path | S3Location, version: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from store import layout
+from store.errors import MagneticTierError
 from store.objects import s3_files
 from store.objects.files import fsync_file, fsync_folder, make_folders
 from store.objects.location import S3Location
@@ -96,10 +97,10 @@ class FileWriter:
             self._writer.close()
             size_bytes = self._sink.tell()
             self._sink.close()
-        if isinstance(self._location, Path):
-            path = self._location / self._path
-            fsync_file(path)
-            fsync_folder(path.parent)
+            if isinstance(self._location, Path):
+                path = self._location / self._path
+                fsync_file(path)
+                fsync_folder(path.parent)
         return DataFile(self._path, size_bytes, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
 
     def _open(self) -> pa.NativeFile:
@@ -113,8 +114,16 @@ class FileWriter:
 
     def _errors(self) -> AbstractContextManager[None]:
         if isinstance(self._location, Path):
-            return nullcontext()
+            return _errors_named(self._location / self._path)
         return s3_files.errors(self._location, self._path, "written")
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # pyarrow's do not name the file
+        raise MagneticTierError(f"{path} cannot be written: {error}") from error
 
 
 def write_file(location: Path | S3Location, date: str, rows: pa.Table) -> DataFile:

@@ -199,6 +199,7 @@ class MagneticTier:
                 self._attempts.append(attempt)
                 delta.commit(added, removed, new, is_new_data=is_new_data, token=attempt.token)
                 self._attempts.remove(attempt)
+                self._sync_own(attempt.number)
                 self._mine = new.get(self.own_partition, self._mine)
                 gone = {file.path for file in removed}
                 files = (*(file for file in base.files if file.path not in gone), *added)
@@ -297,6 +298,12 @@ class MagneticTier:
         if isinstance(self.location, Path):
             delta_log.sync_checkpoint(self.location, number)
         self._delta.forget_old_commits()
+
+    def _sync_own(self, number: int) -> None:
+        """Make the commit that this handle has just made survive a power failure."""
+        if isinstance(self.location, Path):
+            delta_log.sync_own(self.location, number)
+        self._synced = max(self._synced, number)
 
     def _sync_to(self, number: int) -> None:
         """Make commits up to `number`, also of others, survive a power failure: a lost one invalidates later ones."""

@@ -38,6 +38,7 @@ class ArchiveFile:
             with self.errors_mapped():
                 self._writer.execute("PRAGMA journal_mode=WAL")
                 self._writer.execute("PRAGMA synchronous=FULL")
+                self._renew_wal()
             self._prepare(schema, format_version)
         except BaseException:
             self._writer.close()
@@ -49,6 +50,14 @@ class ArchiveFile:
         )
         connection.row_factory = sqlite3.Row
         return connection
+
+    def _renew_wal(self) -> None:
+        """Copy what an ended process left in the WAL into the file: after a failed fsync it may not be on the disk."""
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:  # a full disk has not lost what it had
+                raise
 
     def _prepare(self, schema: Sequence[str], format_version: int) -> None:
         with self.writing() as db:

@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +123,7 @@ class _Committer:
         self.partitions = self._folder.partitions
         self._limits = limits
         self._files = {topic: TopicFile(self._folder, topic) for topic in topics.ALL}
+        self._renew_wals()
         self._held_bytes = _Aged(HELD_MAX_AGE_S, self._measure_held)
         self._disk_free_bytes = _Aged(DISK_MAX_AGE_S, self._measure_free)
         self._checkpoints = Checkpoints(self._folder)
@@ -154,6 +156,16 @@ class _Committer:
         self._checkpoints.stop()
         for file in self._files.values():
             file.close()
+
+    def _renew_wals(self) -> None:
+        """Copy what an ended process left in the WALs into the files.
+
+        If it ended because an fsync had failed, the WAL is in the page cache and perhaps not on the disk, and what is
+        appended behind a gap would be lost with it.
+        """
+        for file in self._files.values():
+            with suppress(LogFull):  # a full disk has not lost what it had
+                file.checkpoint("TRUNCATE")
 
     def _file(self, topic: str) -> TopicFile:
         file = self._files.get(topic)

@@ -96,28 +96,16 @@ class Disk:
         match record.op:
             case "O":
                 self._open(record)
-            case "W":
-                self._file(record.handle).add(Write(record.offset, record.data))
-            case "T":
-                self._file(record.handle).add(Write(record.offset, None))
-            case "P":
-                node = self._at(record.path)
-                assert isinstance(node, File)
-                node.add(Write(record.offset, None))
-            case "S":
-                self._sync(record.handle)
-            case "Y" if self._is_synced("everything"):
-                self._sync_all()
-            case "R":
-                node = self._at(record.path)
-                new = self._name(record.path2, node)
-                self._name(record.path, None, new)
-            case "L":
-                self._name(record.path2, self._at(record.path))
-            case "U" | "X":
-                self._name(record.path, None)
-            case "D":
-                self._name(record.path, Folder())
+            case "W" | "T" | "P":
+                self._file(record).add(Write(record.offset, record.data if record.op == "W" else None))
+            case "S" | "s" | "Y":
+                self._sync(record)
+            case "R" | "L":
+                new = self._name(record.path2, self._at(record.path))
+                if record.op == "R":
+                    self._name(record.path, None, new)
+            case "U" | "X" | "D":
+                self._name(record.path, Folder() if record.op == "D" else None)
             case "m":
                 self.mapped.add(record.path)
             case "?":
@@ -143,15 +131,21 @@ class Disk:
             assert isinstance(node, File)
             node.add(Write(0, None))
 
-    def _sync(self, handle: int) -> None:
-        node, path = self._handles[handle]
-        if not self._is_synced(self.kind(path, node)):
+    def _sync(self, record: Record) -> None:
+        if record.op == "Y":
+            if self._is_synced("everything"):
+                self._sync_all()
             return
+        node, path = self._handles[record.handle]
         if isinstance(node, File):
-            node.sync()
-            return
-        for naming in list(node.pending):
-            self._settle(naming)
+            if record.op == "s":
+                # what waited is lost, and later fsyncs do not bring it back: the kernel takes the pages for written
+                node.pending.clear()
+            elif self._is_synced(self.kind(path, node)):
+                node.sync()
+        elif record.op == "S" and self._is_synced("folder"):
+            for naming in list(node.pending):
+                self._settle(naming)
 
     def _sync_all(self) -> None:
         for folder in folders(self.root):
@@ -167,8 +161,8 @@ class Disk:
         apply_naming(naming.folder.durable, naming)
         naming.folder.pending.remove(naming)
 
-    def _file(self, handle: int) -> File:
-        node = self._handles[handle][0]
+    def _file(self, record: Record) -> File:
+        node = self._at(record.path) if record.op == "P" else self._handles[record.handle][0]
         assert isinstance(node, File)
         return node
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.fault_kit import hasty
 from tests.support.power.journal import Record, Recorder
-from tests.support.power.load import CONNECTIONS, DATABASE, RULE_MAX, TABLE, Publisher, Tables
+from tests.support.power.load import BEFORE_MS, CONNECTIONS, DATABASE, RULE_MAX, TABLE, Publisher, Tables
 from tests.support.product import Product
 
 RULES = f"""\
@@ -89,14 +89,15 @@ def under_load(product: RecordedProduct, publishers: list[Publisher], tables: Ta
         stop.set()
         for thread in threads:
             thread.join()
-    assert failures == []
+    for failure in failures:
+        raise failure
 
 
 def record(folder: Path, *, seconds: float, rate: float, **settings: str) -> Recording:
     """Run the product for about `seconds` under load with a graceful restart halfway; `settings`: of `hasty`."""
     recorder = Recorder(folder, folder / "disk")
     recorder.root.mkdir(parents=True)
-    start_ms = time.time_ns() // 1_000_000 - 3_600_000
+    start_ms = time.time_ns() // 1_000_000 - BEFORE_MS
     recorder.mark(f"start {start_ms}")
     publishers = [Publisher(recorder, number, start_ms, rate) for number in range(CONNECTIONS)]
     tables = Tables(recorder)
