@@ -16,6 +16,7 @@ from store.sql.text import QueryText, position
 from store.sql.typed import quote_name
 from store.sql.types import MEASURE_TYPES
 
+RELATIONS_MAX = 100  # ours, of one FROM: DuckDB's planning of joins takes time with the square of their number
 _SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}
 
 
@@ -99,6 +100,8 @@ class FromBinder:
         if any(name in other.names for other in self._scope.relations for name in relation.names if len(name) == 1):
             raise self._query.syntax(node, f"'{relation.names[0][-1]}' stands twice in FROM; give one an alias")
         self._scope.relations.append(relation)
+        if len(self._scope.relations) > RELATIONS_MAX:
+            raise self._query.syntax(node, f"more than {RELATIONS_MAX} tables and subqueries in one FROM")
         return relation
 
     def _table(self, node: exp.Table) -> Relation:

@@ -45,7 +45,7 @@ _TIMESTAMP = re.compile(
     re.ASCII,
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?", re.ASCII)
-_INTERVAL = re.compile(r"(\d+)([a-z]+)", re.ASCII)
+_INTERVAL = re.compile(r"(\d{1,400})([a-z]+)", re.ASCII)  # more digits are out of every range
 
 
 def parse_timestamp(text: str) -> int | None:

@@ -20,6 +20,8 @@ from store.sql.like import Like
 from store.sql.text import QueryText
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
+TOKENS_MAX = 45_000  # ours: parsing, binding and DuckDB's planning take up to 80 µs for each
+DIGITS_MAX = 400  # ours, of one number: a double has at most 309 before its point
 NESTING_MAX = (
     32  # parentheses and CASEs within each other; ours: at 43 sqlglot's descent is at Python's recursion limit
 )
@@ -73,7 +75,10 @@ Statement: TypeAlias = Query | ShowDatabases | ShowTables | ShowMeasures | Descr
 
 def parse(query: QueryText) -> Statement:
     """Parse `query`. Raises SyntaxInvalid, NotSupported."""
-    size = len(query.text.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(query.text.encode())
+    except UnicodeEncodeError as error:
+        raise query.syntax(error.start, "half of a surrogate pair, which is not a character") from None
     if size > QUERY_MAX_BYTES:
         raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
     tokens = _tokenize(query)
@@ -101,7 +106,12 @@ def _tokenize(query: QueryText) -> list[Token]:
         raise query.syntax(None, "a quote or a comment is not closed") from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
-    for token in tokens:
+    if len(tokens) > TOKENS_MAX:
+        raise SyntaxInvalid(f"The query has {len(tokens)} words, numbers, texts and signs; {TOKENS_MAX} are allowed")
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        is_number = token.token_type is TokenType.NUMBER or (before and before.token_type is TokenType.INTERVAL)
+        if is_number and len(token.text) > DIGITS_MAX:
+            raise query.syntax(token.start, f"a number of {len(token.text)} digits; {DIGITS_MAX} are allowed")
         if token.token_type is TokenType.SEMICOLON:
             raise query.syntax(token.start, "mismatched input ';'. Expecting: <EOF> (one statement a query)")
     return tokens

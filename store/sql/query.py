@@ -116,6 +116,8 @@ def _plain(message: str) -> str:
     """DuckDB's message without the kind of error, hints, and the generated text that it quotes."""
     if "Division by zero" in message:
         return "Division by zero"
+    if "Max expression depth" in message:
+        return "The query is nested too deeply"
     cast = _NOT_A_NUMBER.search(message)
     if cast is not None:
         return f"Cannot cast '{cast[1].removesuffix(REFUSED)}' to {_NAMES.get(cast[2], cast[2].lower())}"

@@ -131,6 +131,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     sql_errors.SqlError: Answer(400, "sql"),
     sql_errors.QueryTimedOut: Answer(504, "sql"),
+    sql_errors.QueryEnded: Answer(503, "sql", retry_after_s=1),
     store_errors.QueryTimeout: Answer(504),
     store_errors.QueryCancelled: Answer(409),
     store_errors.UnknownDatabase: Answer(404, "table"),

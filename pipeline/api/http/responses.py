@@ -76,9 +76,9 @@ class Average(TypedDict):
     """The mean of the rows of one bin."""
 
     time: Annotated[Time, Field(description="where the bin begins; without bins, `from`")]
-    average: Annotated[float, Field(description="the mean")]
-    min: Annotated[float, Field(description="the least value")]
-    max: Annotated[float, Field(description="the greatest value")]
+    average: Annotated[float | None, Field(description="the mean; null where it is not finite, as the following")]
+    min: Annotated[float | None, Field(description="the least value")]
+    max: Annotated[float | None, Field(description="the greatest value")]
     count: Annotated[int, Field(description="of the rows that have the measure", ge=1)]
 
 
@@ -95,7 +95,7 @@ class Averages(TypedDict):
 
 @_shown(results=[_AVERAGES])
 class AveragesOfSeveral(TypedDict):
-    """One result a zone and measure, in the order they were named."""
+    """One result a zone and measure, in the order they were named first."""
 
     results: list[Averages]
 

@@ -64,8 +64,8 @@ def interval(binder: Expressions, node: exp.Interval, rules: Rules) -> Typed:
     name = unit.name.lower()
     try:
         count = int(number.name)
-    except ValueError:
-        raise binder.query.mismatch(node, f"Invalid interval '{number.name}': a whole number is needed") from None
+    except ValueError:  # also of more digits than Python converts
+        raise binder.query.mismatch(node, f"Invalid interval '{number.name[:100]}': a whole number is needed") from None
     if name in UNIT_NS:
         return binder.constant(node, count * UNIT_NS[name], INTERVAL)
     if name in UNIT_MONTHS:

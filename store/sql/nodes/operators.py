@@ -10,7 +10,7 @@ from store.sql.bound import converted
 from store.sql.expressions import Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
 from store.sql.typed import NULL, Typed, quote_string
-from store.sql.types import BOOLEAN, UNKNOWN, VARCHAR, common_type
+from store.sql.types import BIGINT, BOOLEAN, INTEGER, UNKNOWN, VARCHAR, common_type
 
 SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -85,7 +85,14 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
         return _in_query(binder, node, value)
     choices = [binder.bind(choice, rules) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
-    return joined(f"({first.sql} IN ({', '.join(other.sql for other in others)}))", BOOLEAN, [first, *others])
+    return joined(f"({first.sql} IN ({', '.join(map(_listed, others))}))", BOOLEAN, [first, *others])
+
+
+def _listed(value: Typed) -> str:
+    """The text of a value in a list; a whole number without its type, as DuckDB takes 60 µs to plan each CAST."""
+    number = value.constant
+    is_plain = value.type in {INTEGER, BIGINT} and isinstance(number, int) and abs(number) < 2**63
+    return str(number) if is_plain else value.sql
 
 
 def _in_query(binder: Expressions, node: exp.In, value: Typed) -> Typed:

@@ -158,6 +158,19 @@ def test_a_query_that_takes_too_long_is_ended(filled: Database) -> None:
             "An expression of this size is not offered",
         ),
         ("SELECT " + " + ".join(["1"] * 20_000), "nested too deeply"),
+        ("SELECT concat(" + ", ".join(["'a'"] * 5_000) + ")", "nested too deeply"),
+        ("SELECT 1 WHERE " + " AND ".join(["1 = 1"] * 12_000), "has 48002 words, .* 45000 are allowed"),
+        ("SELECT " + ", ".join(["1"] * 10_001), "SELECT has 10001 columns; 10000 are allowed"),
+        ("SELECT 1 FROM " + ", ".join(f"(VALUES 1) AS v{n}(x)" for n in range(101)), "more than 100 tables"),
+        *(
+            (text.format("1" * 401), "a number of 40[1-9] digits; 400 are allowed")
+            for text in ("SELECT {}", "SELECT 1 LIMIT {}", "SELECT 1 ORDER BY {}", "SELECT {}.5", "SELECT 1e{}")
+        ),
+        ("SELECT INTERVAL '" + "1" * 250_000 + "' DAY", "a number of 250000 digits"),
+        ("SELECT parse_duration('" + "1" * 5_000 + "d')", "neither a column nor an interval"),
+        ("SELECT", "SELECT needs at least one column"),
+        ("SELECT '\ud800'", "line 1:9: half of a surrogate pair"),
+        ('DESCRIBE db."\udfff"', "line 1:14: half of a surrogate pair"),
     ],
 )
 def test_size_and_depth_are_limited(filled: Database, text: str, message: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 
 from pipeline.api.http import responses
 from pipeline.api.http.openapi import answers
@@ -33,6 +36,8 @@ Table = Annotated[str | None, Query(description="database.table, where several t
 
 TIMEOUT_S = 30.0
 MAX_BINS = 100_000
+MAX_NAMES = 200  # zones, and measures, of one request
+MAX_AVERAGES = 200_000  # of one response: about 20 MB
 
 
 @router.get("/zones/{zone:path}/averages", summary="Averages of one zone", **answers(responses.Averages, 404, 409, 504))
@@ -46,10 +51,9 @@ async def averages_of_zone(
     width: Bin = None,
     tz: Tz = None,
     table: Table = None,
-) -> responses.Averages:
+) -> Response:
     """The mean over all rows in [from, to), by bin if one is given. The zone's name may hold slashes."""
-    results = await _averages(parts, asker, [zone], [measure], (start, to, width, tz), table)
-    return results[0]
+    return await _averages(parts, asker, [zone], [measure], (start, to, width, tz), table, lambda results: results[0])
 
 
 @router.get(
@@ -65,9 +69,11 @@ async def averages(
     width: Bin = None,
     tz: Tz = None,
     table: Table = None,
-) -> responses.AveragesOfSeveral:
-    """One result a zone and measure, in the order they were named."""
-    return {"results": await _averages(parts, asker, zone, measure, (start, to, width, tz), table)}
+) -> Response:
+    """One result a zone and measure, in the order they were named first. At most 200 zones, and 200 measures."""
+    zones, measures = _names("zone", zone), _names("measure", measure)
+    times = (start, to, width, tz)
+    return await _averages(parts, asker, zones, measures, times, table, lambda results: {"results": results})
 
 
 async def _averages(
@@ -77,7 +83,8 @@ async def _averages(
     measures: list[str],
     times: tuple[str, str | None, str | None, str | None],
     table: str | None,
-) -> list[responses.Averages]:
+    shape: Callable[[list[responses.Averages]], object],
+) -> Response:
     start, to, width, tz = times
     now_ns = parts.clock_ns()
     from_ns = time_ns("from", start, now_ns)
@@ -86,10 +93,15 @@ async def _averages(
     if from_ns >= to_ns:
         raise bad_parameter("from", start, f"it is not before to={rfc3339(to_ns)}")
     last_ns = min(to_ns, max(now_ns, from_ns) + DAY_NS)  # nothing is stored far ahead, and empty bins are left out
-    if bins is not None and (last_ns - from_ns) // bins.width_ns > MAX_BINS:
+    count = 1 if bins is None else (last_ns - from_ns) // bins.width_ns
+    if count > MAX_BINS:
         raise bad_parameter("bin", width, f"at most {MAX_BINS:,} bins between from and to")
+    if count * len(zones) * len(measures) > MAX_AVERAGES:
+        asked = f"{len(zones)} zones, {len(measures)} measures and {count:,} bins"
+        name, value = ("zone", f"{len(zones)} zones") if bins is None else ("bin", width)
+        raise bad_parameter(name, value, f"at most {MAX_AVERAGES:,} averages in a response, and these are {asked}")
 
-    def answer() -> dict[tuple[str, str], responses.Averages]:
+    def answer() -> bytes:
         members = {zone: parts.directory.members(asker.account, zone, table) for zone in zones}
         shaped: dict[tuple[str, str], responses.Averages] = {}
         with parts.store.snapshot(asker.account) as snapshot:
@@ -114,11 +126,19 @@ async def _averages(
                         "bin": width,
                         "averages": [_row(row, from_ns) for row in rows],
                     }
-        return shaped
+        return orjson.dumps(shape([shaped[zone, measure] for zone in zones for measure in measures]))
 
     text = f"averages of {', '.join(measures)} in {', '.join(zones)}"
-    shaped = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=text)
-    return [shaped[zone, measure] for zone in zones for measure in measures]
+    content = await parts.queries.run(asker, answer, timeout_s=TIMEOUT_S, text=text)
+    return Response(content, media_type="application/json")
+
+
+def _names(parameter: str, given: list[str]) -> list[str]:
+    """The names, each once. Raises Problem if there are too many."""
+    names = list(dict.fromkeys(given))
+    if len(names) > MAX_NAMES:
+        raise bad_parameter(parameter, f"{len(names)} names", f"at most {MAX_NAMES} in a request")
+    return names
 
 
 def _bins(width: str | None, tz: str | None) -> Bins | None:

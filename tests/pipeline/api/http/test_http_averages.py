@@ -87,6 +87,15 @@ async def test_several_zones_and_measures_are_answered_in_the_order_asked(
     assert [[row["average"] for row in found["averages"]] for found in results] == [[], [10.0], [400.0], [25.0]]
 
 
+async def test_what_is_named_again_and_again_is_answered_once(service: HttpService, http: httpx.AsyncClient) -> None:
+    await two_zones(service)
+    again = "&zone=gh-1/north&measure=temperature" * 300
+
+    answer = await http.get(f"/v1/averages?from=1h&zone=gh-1/south{again}")
+
+    assert [result["zone"] for result in answer.json()["results"]] == ["gh-1/south", "gh-1/north"]
+
+
 async def test_a_zone_of_several_tables_needs_the_table_and_the_answer_lists_them(
     service: HttpService, http: httpx.AsyncClient
 ) -> None:
@@ -114,6 +123,9 @@ async def test_a_zone_of_several_tables_needs_the_table_and_the_answer_lists_the
         ("zone=gh-1/north&measure=temperature&bin=1y", 400, "bin", "one of ms s m h d w"),
         ("zone=gh-1/north&measure=temperature&from=1h&to=2h", 400, "from", "not before to=2026-11-23T08:00:00Z"),
         ("zone=gh-1/north&measure=temperature&from=200d&bin=1s", 400, "bin", "at most 100,000 bins"),
+        ("measure=a&measure=b&measure=c&zone=z&from=1d&bin=1s", 400, "bin", "1 zones, 3 measures and 86,400 bins"),
+        ("measure=a" + "".join(f"&zone=z{n}" for n in range(201)), 400, "zone", "at most 200 in a request"),
+        ("zone=z" + "".join(f"&measure=m{n}" for n in range(201)), 400, "measure", "at most 200 in a request"),
         ("zone=gh-1/north", 400, "measure", "measure is missing"),
         ("measure=temperature", 400, "zone", "zone is missing"),
     ],
