@@ -17,6 +17,7 @@ StoreError
 │   └── DamagedObject       whoever reads the object: it does not match its checksum
 ├── MagneticTierError       the operator: the magnetic tier is not usable, or another program wrote to it
 │   ├── MagneticUnavailable its storage does not respond: the same operation may succeed later
+│   │   └── DamagedRows     a file of the table is damaged: passes when the maintenance has removed it from the table
 │   ├── MagneticConflict    another writer was faster: the operation does not fit the current table
 │   └── Fenced              another process has become the owner of the partition: this one must not write it any more
 ├── PartitionSilent         the operator: the owner of a partition does not respond, so no complete result is possible
@@ -92,6 +93,10 @@ class MagneticTierError(StoreError):
 
 class MagneticUnavailable(MagneticTierError):
     """The storage of the magnetic tier does not respond. It is not known whether the operation was executed."""
+
+
+class DamagedRows(MagneticUnavailable):
+    """A file with rows of the table is damaged. It is removed from the table, with its rows, within seconds."""
 
 
 class MagneticConflict(MagneticTierError):

@@ -3,7 +3,8 @@
 <magnetic>/<account>/<database>/<table>/
     _delta_log/         written by Delta Lake
     date=YYYY-MM-DD/    Parquet files
-    _set_aside/         torn or empty last commits, found when the table was opened
+    _set_aside/         torn or empty last commits, found when the table was opened, and damaged files
+    _commits/           copies of the newest checkpoint and the commits after it (`store.magnetic.commit_copies`)
 <magnetic>/_streamgauge/    small objects, common to all workers of the log
     format              version of the format of everything here, a decimal number
     damaged/            damaged objects, set aside
@@ -36,6 +37,7 @@ PENDING_ROWS = "checkpoint"
 SERIES = "series"
 DELTA_LOG = "_delta_log"
 SET_ASIDE = "_set_aside"
+COPIES = "_commits"
 
 # Names in `_delta_log`, from Delta's specification (https://github.com/delta-io/delta/blob/master/PROTOCOL.md)
 COMMIT_GLOB = "[0-9]" * 20 + ".json"

@@ -62,6 +62,7 @@ class PartitionBackend:
         self.limits = shared.limits
         self.series_room = shared.series_room
         self.positions = Positions(shared.catalog.partitions, self._state, own_partition)
+        shared.catalog.expect(self.positions.catalog)
         self.pending_rows = PendingRows(self._state, own_partition)
 
     def open_magnetic(self, info: TableInfo) -> MagneticTier:

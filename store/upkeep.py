@@ -6,6 +6,7 @@ messages behind. The first flushes of the tables are spread over time, and so ar
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from store.errors import Fenced, MagneticConflict, MagneticUnavailable
+from store.errors import DamagedRows, Fenced, MagneticConflict, MagneticUnavailable
 from store.host_time import SETTLES_AFTER_NS, Settled, is_set
 from store.log_progress import LogProgress
 from store.magnetic.parquet import DataFile
@@ -87,6 +88,7 @@ class Upkeep:
             table.merge_chunks(self.room.most_chunk_bytes)
         self._keep_under_limit(tables)
         for table in tables:
+            self._drop_damaged(table)
             self._attempt(table, functools.partial(self._look_after, table))
         self._done_ns = {key: done for key, done in self._done_ns.items() if key[1] is None or not key[1].is_dropped}
 
@@ -108,8 +110,19 @@ class Upkeep:
                 SETTLES_AFTER_NS // HOUR_NS,
             )
 
+    def _drop_damaged(self, table: Table) -> None:
+        """Remove damaged files, also while the storage seems to be unavailable: that may be why it does."""
+        if not table.has_damaged():
+            return
+        try:
+            table.drop_damaged()
+        except (MagneticConflict, MagneticUnavailable, Fenced) as error:
+            log.warning("%s: damaged files are removed later: %s", table.id, error)
+
     def _look_after(self, table: Table) -> None:
-        """Compact, retain and vacuum; shared files only if this store is the compaction leader."""
+        """Check a file, compact, retain and vacuum; shared files only if this store is the compaction leader."""
+        with contextlib.suppress(DamagedRows):  # it is removed in the next pass
+            table.check_next()
         self.compact(table)
         is_compaction_leader = self.tables.is_compaction_leader_of(table)
         if self._is_due("retain", table, RETAIN_EVERY_NS):
@@ -213,7 +226,7 @@ class Upkeep:
                 low_watermarks[partition] = min(first, low_watermarks.get(partition, first))
         self._saved_ns = self.monotonic_ns()
         if low_watermarks != self.positions.low_watermarks:
-            self.positions.save(low_watermarks, self.pending_rows.offset)
+            self.positions.save(low_watermarks, self.pending_rows.offset, self.tables.catalog.version)
 
     def compact(self, table: Table) -> None:
         """Merge the files that are to be merged, and remove superseded rows from files now and then."""

@@ -30,6 +30,7 @@ from store.catalog.document import (
 from store.catalog.limits import DEFAULTS, Limits
 from store.catalog.versions import CatalogVersions
 from store.errors import LimitReached, StoreFormatError, UnknownDatabase, UnknownTable
+from store.objects.damage import Outcome, report
 from store.objects.objects import Objects
 from store.record import TableId
 
@@ -92,6 +93,21 @@ class Catalog:
             if self._versions.has_newer():
                 self._document = self._decode(self._versions.load())
             self._refreshed_s = began_s
+
+    @property
+    def version(self) -> int:
+        """The number of the version that is known here."""
+        return self._versions.number
+
+    def expect(self, version: int) -> None:
+        """Report that versions up to this one are missing, if they are."""
+        if self.version < version:
+            report(
+                "catalog",
+                f"version {version} is missing, the newest is {self.version}: tables, databases and settings that were "
+                "changed after it are as they were before; put it back from a backup if that matters",
+                Outcome.LOST,
+            )
 
     # The log's partitions
 

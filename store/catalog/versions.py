@@ -60,6 +60,11 @@ class CatalogVersions:
             Outcome.LOST,
         )
 
+    @property
+    def number(self) -> int:
+        """The number of the version that was last loaded or saved."""
+        return self._number
+
     def has_newer(self) -> bool:
         """Whether there is a version after the one that was last loaded or saved."""
         return max(self._numbers(), default=0) > self._number

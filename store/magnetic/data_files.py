@@ -25,8 +25,11 @@ from pyarrow import fs
 from store import layout
 from store.catalog.schema import Column
 from store.engine.duck import Cursor, quote_text
+from store.errors import DamagedRows
+from store.magnetic.checked_files import CHECKED
 from store.magnetic.parquet import DataFile
 from store.objects import s3_files
+from store.objects.files import make_folders
 from store.objects.location import S3Location
 from store.objects.objects import open_at
 
@@ -52,6 +55,22 @@ class DataFiles(Protocol):
 
     def written_ns(self, file: DataFile) -> int:
         """When `file` was written."""
+        ...
+
+    def look(self, files: tuple[DataFile, ...]) -> None:
+        """Find files that are missing or too short; what it finds is `damaged`."""
+        ...
+
+    def damaged(self, files: tuple[DataFile, ...]) -> list[tuple[DataFile, str]]:
+        """The files that are known to be damaged, and what is wrong with each."""
+        ...
+
+    def check_next(self, files: tuple[DataFile, ...]) -> None:
+        """Check one of the files that this process has not read yet. Raises DamagedRows."""
+        ...
+
+    def set_aside(self, path: str) -> str:
+        """Move a damaged file out of the table's way; returns where it is, or that it is missing."""
         ...
 
     def paths(self) -> set[str]:
@@ -82,6 +101,8 @@ class FolderFiles:
         """See `DataFiles`."""
         physical = [column for column in columns if column.kind in {"dimension", "zone", "measure"}]
         typed = "".join(f"NULL::{column.duck_type} AS {column.quoted}, " for column in physical)
+        for file in files:
+            CHECKED.check(self._folder, file)
         folder = self._folder.resolve()
         listed = ", ".join(quote_text(f"{folder}/{file.path}") for file in files)
         return (
@@ -91,7 +112,35 @@ class FolderFiles:
 
     def written_ns(self, file: DataFile) -> int:
         """See `DataFiles`."""
-        return (self._folder / file.path).stat().st_mtime_ns
+        try:
+            return (self._folder / file.path).stat().st_mtime_ns
+        except FileNotFoundError as error:
+            self.look((file,))
+            raise DamagedRows(f"{self._folder / file.path} is missing") from error
+
+    def look(self, files: tuple[DataFile, ...]) -> None:
+        """See `DataFiles`."""
+        CHECKED.look(self._folder, files)
+
+    def damaged(self, files: tuple[DataFile, ...]) -> list[tuple[DataFile, str]]:
+        """See `DataFiles`."""
+        return CHECKED.damaged(self._folder, files)
+
+    def check_next(self, files: tuple[DataFile, ...]) -> None:
+        """See `DataFiles`."""
+        file = CHECKED.unchecked(self._folder, files)
+        if file is not None:
+            CHECKED.check(self._folder, file)
+
+    def set_aside(self, path: str) -> str:
+        """See `DataFiles`."""
+        source = self._folder / path
+        place = self._folder / layout.SET_ASIDE / source.name
+        if source.exists():
+            make_folders(place.parent)
+            source.rename(place)
+        CHECKED.forget(source)
+        return f"the file is {place}" if place.exists() else "there is no file"
 
     def paths(self) -> set[str]:
         """See `DataFiles`."""
@@ -100,6 +149,7 @@ class FolderFiles:
     def delete(self, path: str) -> None:
         """See `DataFiles`."""
         (self._folder / path).unlink(missing_ok=True)
+        CHECKED.forget(self._folder / path)
         with suppress(OSError):  # the folder is not empty
             (self._folder / path).parent.rmdir()
 
@@ -139,6 +189,20 @@ class BucketFiles:
                 raise FileNotFoundError(f"{self._location.url}/{file.path}")
             self._written_ns[file.path] = info.mtime_ns
         return self._written_ns[file.path]
+
+    def look(self, files: tuple[DataFile, ...]) -> None:
+        """See `DataFiles`. Buckets check what they hold."""
+
+    def damaged(self, files: tuple[DataFile, ...]) -> list[tuple[DataFile, str]]:  # noqa: ARG002
+        """See `DataFiles`."""
+        return []
+
+    def check_next(self, files: tuple[DataFile, ...]) -> None:
+        """See `DataFiles`."""
+
+    def set_aside(self, path: str) -> str:
+        """See `DataFiles`."""
+        raise NotImplementedError(path)
 
     def paths(self) -> set[str]:
         """See `DataFiles`."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store import layout
+from store.magnetic import commit_copies
 from store.objects.file_lock import turn
 from store.objects.files import fsync_file, fsync_folder, make_folders, write_atomic
 from store.objects.location import S3Location
@@ -43,16 +44,19 @@ def repair(folder: Path) -> list[str]:
     """
     log = folder / layout.DELTA_LOG
     if not log.is_dir():
-        return []
+        if not (folder / layout.COPIES).is_dir():
+            return []
+        make_folders(log)
     with turn(log):
         return _repair(folder, log)
 
 
 def _repair(folder: Path, log: Path) -> list[str]:
     damaged = []
+    copied = commit_copies.restore(folder)
     for commit in sorted(log.glob(layout.COMMIT_GLOB), reverse=True):
         data = commit.read_bytes()
-        if is_whole_commit(data) and has_files(folder, data):
+        if commit.name in copied or (is_whole_commit(data) and has_files(folder, data)):
             break
         damaged.append(commit)
     checkpoints = sorted(log.glob(layout.CHECKPOINT_GLOB))
@@ -65,6 +69,7 @@ def _repair(folder: Path, log: Path) -> list[str]:
         aside = folder / layout.SET_ASIDE
         make_folders(aside)
         path.rename(aside / path.name)
+        commit_copies.forget(folder, path.name)
     if damaged:
         fsync_folder(log)
     return [path.name for path in damaged]
@@ -89,6 +94,7 @@ def sync(folder: Path, version: int) -> None:
     with suppress(FileNotFoundError):
         fsync_file(log / _name(version))
     fsync_folder(log)
+    commit_copies.keep(folder, _name(version))
 
 
 def sync_own(folder: Path, version: int) -> None:
@@ -136,6 +142,7 @@ def sync_checkpoint(folder: Path, version: int) -> None:
     for path in (*log.glob(f"{version:020d}.checkpoint*.parquet"), log / layout.LAST_CHECKPOINT):
         fsync_file(path)
     fsync_folder(log)
+    commit_copies.keep_checkpoint(folder, version)
 
 
 def _name(version: int) -> str:

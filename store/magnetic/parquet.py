@@ -6,6 +6,7 @@ rows of a file are of one date, which is its folder.
 
 from __future__ import annotations
 
+import mmap
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -21,7 +22,8 @@ import pyarrow.parquet as pq
 from store import layout
 from store.errors import MagneticTierError
 from store.objects import s3_files
-from store.objects.files import fsync_file, fsync_folder, make_folders
+from store.objects.checksum import checksum
+from store.objects.files import fsync_file, make_folders, put_in_place
 from store.objects.location import S3Location
 from store.values.times import EPOCH
 
@@ -92,7 +94,7 @@ class FileWriter:
         self._rows += rows.num_rows
 
     def finish(self) -> DataFile:
-        """Complete the file, durably."""
+        """Complete the file, durably. In a folder its name contains the checksum of its content."""
         with self._errors():
             self._writer.close()
             size_bytes = self._sink.tell()
@@ -100,7 +102,11 @@ class FileWriter:
             if isinstance(self._location, Path):
                 path = self._location / self._path
                 fsync_file(path)
-                fsync_folder(path.parent)
+                with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    found = checksum(content, path.parent.name).hex()
+                named = path.with_name(f"{secrets.token_hex(4)}-{found}.parquet")
+                put_in_place(path, named)
+                self._path = f"{path.parent.name}/{named.name}"
         return DataFile(self._path, size_bytes, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
 
     def _open(self) -> pa.NativeFile:

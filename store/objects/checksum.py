@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import zlib
 from functools import cache
+from mmap import mmap
+from typing import TypeAlias
 
 import xxhash
 
+Content: TypeAlias = bytes | bytearray | memoryview | mmap
 SIZE = 12
 _HASH_BYTES = 8
 REPAIR_MAX_BYTES = 64 << 20  # finding the bit takes about 0.1 s per MB
 
 
-def checksum(content: bytes | memoryview, name: str) -> bytes:
+def checksum(content: Content, name: str) -> bytes:
     """The checksum of `content`, written under `name`."""
     return _hash(content, name) + zlib.crc32(content, zlib.crc32(name.encode())).to_bytes(4, "big")
 
 
-def matches(content: bytes | bytearray | memoryview, name: str, expected: bytes) -> bool:
+def matches(content: Content, name: str, expected: bytes) -> bool:
     """Whether `content` is what was written under `name` with this checksum."""
     return _hash(content, name) == expected[:_HASH_BYTES] and len(expected) == SIZE
 
@@ -44,7 +47,7 @@ def repair(content: bytes, name: str, expected: bytes) -> bytes | None:
     return bytes(repaired) if matches(repaired, name, expected) else None
 
 
-def _hash(content: bytes | memoryview | bytearray, name: str) -> bytes:
+def _hash(content: Content, name: str) -> bytes:
     return xxhash.xxh3_64_digest(content, seed=xxhash.xxh3_64_intdigest(name.encode()))
 
 

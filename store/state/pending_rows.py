@@ -57,7 +57,7 @@ class PendingRows:
             self._keep.save(layout.PENDING_ROWS, advanced[self._own_partition], data)
             self.offset = advanced[self._own_partition]
 
-    def load(self, at_least: int) -> dict[TableId, Entry] | None:
+    def load(self, at_least: int = -1) -> dict[TableId, Entry] | None:
         """The saved entries by table; None if they are damaged, or not those of `at_least` or later: it is reported."""
         try:
             entries = self._saved(at_least)

@@ -10,12 +10,15 @@ that of the later partition wins.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 
 from store import layout
 from store.errors import DamagedObject
 from store.objects.damage import Outcome, report
 from store.state.partition_state import PartitionState
+
+_BESIDE = struct.Struct(">qQ")
 
 
 class Positions:
@@ -24,7 +27,8 @@ class Positions:
     def __init__(self, partitions: Sequence[str], keep: PartitionState, own_partition: str) -> None:
         """Load the low watermark. `partitions`: all partitions, in the order of their numbers.
 
-        `pending_rows`: the offset up to which there were pending rows when it was saved; -1 if there were none.
+        `pending_rows`: the offset up to which rows were pending when it was saved; -1 if none were. `catalog`: the
+        version of the catalog then; 0 if that is not known.
         """
         self.partitions = list(partitions)
         self._keep = keep
@@ -40,18 +44,17 @@ class Positions:
                 Outcome.MADE_AGAIN,
             )
         self.low_watermarks: dict[str, int] = {} if kept is None else {own_partition: kept[0]}
-        self.pending_rows = int.from_bytes(kept[1], signed=True) if kept and kept[1] else -1
+        self.pending_rows, self.catalog = _BESIDE.unpack(kept[1]) if kept and kept[1] else (-1, 0)
 
     def number_of(self, partition: str) -> int:
         """The number of `partition`. Raises KeyError for a partition that is not registered."""
         return self._numbers[partition]
 
-    def save(self, low_watermarks: Mapping[str, int], pending_rows: int = -1) -> None:
-        """Raise the low watermark, durably. `pending_rows`: the offset up to which rows are pending; -1 if none are."""
+    def save(self, low_watermarks: Mapping[str, int], pending_rows: int = -1, catalog: int = 0) -> None:
+        """Raise the low watermark, durably; for the others see the constructor."""
         low_watermark = low_watermarks.get(self._own_partition)
         if low_watermark is not None and low_watermark > self.low_watermarks.get(self._own_partition, -1):
-            kept = pending_rows.to_bytes(8, signed=True)
-            self._keep.save(layout.LOW_WATERMARK, low_watermark, b"" if pending_rows < 0 else kept)
+            self._keep.save(layout.LOW_WATERMARK, low_watermark, _BESIDE.pack(pending_rows, catalog))
             self.low_watermarks = {self._own_partition: low_watermark}
 
     def forget(self) -> None:

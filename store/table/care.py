@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from store.catalog.catalog import TableSettings
 from store.magnetic.parquet import DataFile
 from store.state.pending_rows import Entry
-from store.table import compaction, flush, pending_rows, retention, room, vacuum
+from store.table import compaction, damaged, flush, pending_rows, retention, room, vacuum
 from store.table.core import Core, TableSize
 from store.table.progress import Pending
 
@@ -129,6 +129,19 @@ class CaredFor:
         """
         with self._writing() as core:
             return core is not None and compaction.rewrite(core, files)
+
+    def has_damaged(self) -> bool:
+        """Whether files of the current version are known to be damaged."""
+        return damaged.has_damaged(self._core)
+
+    def drop_damaged(self) -> bool:
+        """Remove damaged files from the table, with their rows; returns whether there were any."""
+        with self._writing() as core:
+            return core is not None and damaged.drop_damaged(core)
+
+    def check_next(self) -> None:
+        """Check a file that this process has not read yet. Raises DamagedRows."""
+        self._core.magnetic.data.check_next(self._core.magnetic.version.files)
 
     def retain(self, settings: TableSettings, now_ns: int, *, is_compaction_leader: bool = True) -> int:
         """Remove rows beyond retention; returns the number of removed files. `now_ns`: the time used for deletions."""

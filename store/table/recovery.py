@@ -16,12 +16,14 @@ from store import layout
 from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
 from store.catalog.zones import zone_of
 from store.engine.duck import run
+from store.errors import DamagedRows
 from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
 from store.reading.scan import END_OF_TIME_NS, magnetic_rows
 from store.record import SeriesKey
 from store.state.series import Persisted
 from store.table.core import Core
+from store.table.damaged import drop_damaged, has_damaged
 from store.table.registering import register_columns
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ _TRIES = 3  # a former owner may write at the same time
 def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Version], bool]) -> None:
     """Load a newly created table; `zone` is its zone template."""
     persisted = _load_newest(core)
+    core.magnetic.data.look(core.magnetic.version.files)
+    if has_damaged(core):
+        drop_damaged(core)
     core.memory.whole_from_ns = _whole_from_ns(core)
     core.add_registered_columns()
     if persisted is not None:
@@ -40,7 +45,7 @@ def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Ver
     else:
         core.saved_series.restart()  # keys without a state may have another order than new series will get
         if may_hold_unknown_series(core.magnetic.version):
-            _rebuild(core, zone)
+            _rebuild_of_sound_files(core, zone)
     _rezone(core, zone)
     register_columns(core, {})  # normalise may have added series before the table was opened
     core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
@@ -75,6 +80,16 @@ def _rezone(core: Core, zone: str | None) -> None:
             now = zone_of(zone, dict(key.dimensions))
             if now is not None and now != known:
                 core.index.id_of(key, now)
+
+
+def _rebuild_of_sound_files(core: Core, zone: str | None) -> None:
+    while True:
+        try:
+            _rebuild(core, zone)
+        except DamagedRows:
+            drop_damaged(core)
+        else:
+            return
 
 
 def _rebuild(core: Core, zone: str | None) -> None:

@@ -94,8 +94,8 @@ def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None
 
 
 DAMAGES = [
-    (tear_last_commits, "set aside"),
-    (empty_last_commits, "set aside"),
+    (tear_last_commits, "made again from its copy"),
+    (empty_last_commits, "made again from its copy"),
     (every(LOW_WATERMARK, Path.unlink), ""),
     (every(LOW_WATERMARK, tear), "the whole log is read again"),
     (every("log/log.json", Path.unlink), "made again from its copy"),

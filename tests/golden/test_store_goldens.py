@@ -109,4 +109,4 @@ def unpack(data: bytes, folder: Path) -> None:
 def listing(folder: Path) -> list[str]:
     """The names that are there; of files of Delta, without their random ids."""
     names = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return sorted(re.sub(r"[0-9a-f]{24}", "ID", name) for name in names)
+    return sorted(re.sub(r"([0-9a-f]{8}-)?[0-9a-f]{24}", "ID", name) for name in names)
