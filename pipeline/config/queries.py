@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pipeline.base.quantities import Duration, SizeBytes
 from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
-from store.processes.job import MIB, QueryLimits
+from store.processes.limits import MIB, QueryLimits
 from store.values.yaml_text import Problem
 
 _DEFAULTS = QueryLimits()

@@ -8,7 +8,8 @@ from store.endpoint.context import Context
 from store.endpoint.errors import EndpointError, QueryExecution, Validation
 from store.endpoint.results import KeptResult, KeptResults, new_query_id
 from store.endpoint.rows import Rows, parts, rows_of
-from store.processes.job import MIB, Job
+from store.processes.job import Job
+from store.processes.limits import MIB
 from store.sql import SqlRequest
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
 

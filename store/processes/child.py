@@ -41,7 +41,8 @@ from store.processes.frames import (
     SchemaOf,
     TablesOf,
 )
-from store.processes.job import MIB, Job, QueryLimits
+from store.processes.job import Job
+from store.processes.limits import MIB, QueryLimits
 from store.reading.borrowed import Borrowed
 from store.reading.lending import Lent, LentRows
 from store.sql import query

@@ -7,23 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from store.processes.limits import MIB, QueryLimits
 from store.reading.lending import Lender
 from store.sql import ResultSet, SqlRequest
 from store.sql.errors import LimitExceeded
 
-MIB = 2**20
-
 Encode: TypeAlias = Callable[[ResultSet], Iterator[bytes]]
 """A function of a module that query processes have loaded, or a `partial` of one: the parts of a response."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLimits:
-    """What one query may use. `result_bytes`: in memory, before it is encoded."""
-
-    memory_bytes: int = 512 * MIB
-    result_rows: int = 1_000_000
-    result_bytes: int = 256 * MIB
 
 
 @dataclass(frozen=True, slots=True)

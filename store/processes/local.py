@@ -9,7 +9,8 @@ from pathlib import Path
 from store.engine.duck import Duck
 from store.errors import OutOfMemory
 from store.magnetic.data_files import data_files
-from store.processes.job import Answer, Job, QueryLimits, too_much_memory
+from store.processes.job import Answer, Job, too_much_memory
+from store.processes.limits import QueryLimits
 from store.reading.borrowed import Borrowed
 from store.reading.lending import Lender
 from store.sql import query

@@ -22,7 +22,8 @@ from store.engine import interruption
 from store.errors import OutOfMemory, QueryTimeout
 from store.processes.child import Setup
 from store.processes.frames import HELLO, Connection, ProcessGone
-from store.processes.job import MIB, Answer, Job, QueryLimits, too_much_memory
+from store.processes.job import Answer, Job, too_much_memory
+from store.processes.limits import MIB, QueryLimits
 from store.processes.process import Conversation, QueryProcess
 from store.reading.lending import Lender
 from store.sql.errors import QueryEnded, QueryTimedOut

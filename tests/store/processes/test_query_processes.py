@@ -18,7 +18,8 @@ from store.endpoint import WriteRecord, decode_write, encode_write
 from store.endpoint.rows import parts, rows_of
 from store.engine.interruption import Interruption, StopReason
 from store.errors import PartitionSilent, QueryCancelled
-from store.processes.job import MIB, Job, QueryLimits
+from store.processes.job import Job
+from store.processes.limits import MIB, QueryLimits
 from store.processes.local import LocalExecutor
 from store.processes.pool import QueryProcesses
 from store.reading import lending

@@ -7,7 +7,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from store.processes.job import QueryLimits
+from store.processes.limits import QueryLimits
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 SQL = 'SELECT sensor, time, temperature, ok, note FROM "farm"."climate" ORDER BY time'

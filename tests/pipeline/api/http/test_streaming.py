@@ -13,7 +13,8 @@ import pytest
 from test_hanging_up import WITHIN_S, asked, served
 
 from pipeline.api.http import streaming
-from store.processes.job import Answer, Job, QueryLimits
+from store.processes.job import Answer, Job
+from store.processes.limits import QueryLimits
 from store.reading.lending import Lender
 from store.sql.errors import QueryEnded
 from tests.support.waiting import wait_for
