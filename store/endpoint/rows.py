@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from store.endpoint.errors import Validation
 from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType
+from store.sql.errors import RowTooLarge
 
 PAGE_MAX_BYTES = 1_000_000  # "page ≤ 1 MB"; of the rows as JSON
 _BLOCK_ROWS = 1_000
@@ -60,7 +60,7 @@ class Rows:
         return sum(len(block.data) for block in self.blocks)
 
     def page(self, first: int, max_rows: int | None) -> list[msgspec.Raw]:
-        """Rows from `first` on: at most `max_rows`, and as many as fit into a page. Raises Validation."""
+        """Rows from `first` on: at most `max_rows`, and as many as fit into a page."""
         found: list[msgspec.Raw] = []
         size = 0
         for block in self.blocks:
@@ -68,18 +68,14 @@ class Rows:
                 continue
             for row in block.rows()[max(first - block.first, 0) :]:
                 size += len(row)
-                if len(found) == max_rows or (found and size > PAGE_MAX_BYTES):
+                if len(found) == max_rows or size > PAGE_MAX_BYTES:
                     return found
-                if size > PAGE_MAX_BYTES:
-                    raise Validation(
-                        "Query aborted as max page response size has been exceeded by the output result row"
-                    )
                 found.append(msgspec.Raw(row))
         return found
 
 
 def parts(result: ResultSet) -> Iterator[bytes]:
-    """What `rows_of` reads: a `Described`, then blocks."""
+    """What `rows_of` reads: a `Described`, then blocks. Raises RowTooLarge."""
     columns = [{"Name": column.name, "Type": _type(column.type)} for column in result.columns]
     yield _encoder.encode(Described(columns, result.table.nbytes))
     lines: list[bytes] = []
@@ -118,7 +114,10 @@ def _lines(result: ResultSet) -> Iterator[bytes]:
     kinds = [column.type for column in result.columns]
     for first in range(0, len(result), _BLOCK_ROWS):
         for row in result.rows(first, _BLOCK_ROWS):
-            yield _encoder.encode({"Data": _data(row, kinds)})
+            line = _encoder.encode({"Data": _data(row, kinds)})
+            if len(line) > PAGE_MAX_BYTES:
+                raise RowTooLarge("Query aborted as max page response size has been exceeded by the output result row")
+            yield line
 
 
 def _data(values: Iterable[Any], kinds: Iterable[SqlType]) -> list[dict[str, object]]:

@@ -83,8 +83,8 @@ def serve(end: socket.socket) -> None:
 
 def _come_last() -> None:
     """For the processor, and first for the kernel if memory is short."""
-    os.nice(NICENESS)
     with contextlib.suppress(OSError):
+        os.nice(NICENESS)
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

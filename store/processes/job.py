@@ -44,6 +44,7 @@ class Executor(Protocol):
     def run(self, lender: Lender, job: Job) -> AbstractContextManager[Answer]:
         """The answer, to be read within the `with`. This thread's `interruption` can end it.
 
+        It closes the lender when the result is complete: a client that reads slowly keeps no version and no row.
         Raises SqlError, QueryCancelled, and what the lender raises.
         """
         ...

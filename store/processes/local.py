@@ -32,6 +32,7 @@ class LocalExecutor:
                 result = query(tables, job.request)
             except OutOfMemory as error:
                 raise too_much_memory(self.limits) from error
+            lender.close()
             yield Answer(len(result), result.truncated, job.encode(result))
 
     def close(self) -> None:

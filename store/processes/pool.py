@@ -69,6 +69,7 @@ class QueryProcesses:
         try:
             with nullcontext() if may_end is None else may_end.interrupting(process.kill):
                 head = conversation.head(job)
+                lender.close()
                 yield Answer(head.rows, head.truncated, conversation.parts())
         except OutOfMemory as error:
             raise too_much_memory(self.limits) from error

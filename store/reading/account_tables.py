@@ -57,7 +57,7 @@ class AccountTables:
         self.close()
 
     def close(self) -> None:
-        """Release every table."""
+        """Release every table; also if they are released already."""
         self._pinned.close()
         self._cursor.close()
 

@@ -5,6 +5,7 @@ SqlError                     the caller; `message` is the whole text, with the p
 ├── NotSupported             a statement, clause or function that is not supported (yet)
 ├── NameNotFound             a database, table, column or function that does not exist
 ├── TypeMismatch             an operation that is not defined for these types, or a value that is not of its type
+├── RowTooLarge              a row of the result that no page can have
 └── QueryFailed              the query is valid, but failed on its data
     ├── QueryTimedOut        the query exceeded its time limit
     ├── LimitExceeded        the query needs more memory, or has a larger result, than it may
@@ -41,6 +42,10 @@ class NameNotFound(SqlError):
 
 class TypeMismatch(SqlError):
     """An operation that is not defined for these types, or a value that is not of its type."""
+
+
+class RowTooLarge(SqlError):
+    """A row of the result that no page can have."""
 
 
 class QueryFailed(SqlError):

@@ -32,6 +32,7 @@ class Parts:
         self._room = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
+        self._taken = 0  # bytes
         self._has_ended = False
         self.headers: dict[str, str] = {}  # set before the first part
 
@@ -40,7 +41,7 @@ class Parts:
 
         Raises QueryCancelled if the client does not read.
         """
-        for part in parts:
+        for part in filter(None, parts):
             with self._room:
                 if self._waiting_bytes >= MOST_WAITING_BYTES:
                     self._wait_for_room()
@@ -51,12 +52,14 @@ class Parts:
     def _wait_for_room(self) -> None:
         found = interruption.current()
         assert found is not None, "queries run within an interruption"
-        since_s = time.monotonic()
+        since_s, taken = time.monotonic(), self._taken
         with found.pausing():
             while self._waiting_bytes >= MOST_WAITING_BYTES:
                 self._room.wait(_LOOK_EVERY_S)
                 found.check()
-                if time.monotonic() - since_s > STALLED_AFTER_S:
+                if self._taken != taken:
+                    since_s, taken = time.monotonic(), self._taken
+                elif time.monotonic() - since_s > STALLED_AFTER_S:
                     raise QueryCancelled(f"the client read nothing for {STALLED_AFTER_S:g} s")
 
     def end(self, _: object = None) -> None:
@@ -72,11 +75,12 @@ class Parts:
         return self._has_ended
 
     async def taken(self) -> AsyncIterator[bytes]:
-        """What is there, until the end."""
+        """Each part, until the end."""
         while True:
             with self._room:
-                data, self._waiting_bytes = b"".join(self._waiting), 0
-                self._waiting.clear()
+                data = self._waiting.popleft() if self._waiting else b""
+                self._waiting_bytes -= len(data)
+                self._taken += len(data)
                 self._room.notify()
             if data:
                 yield data

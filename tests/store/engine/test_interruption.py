@@ -1,6 +1,7 @@
 """Interrupted work ends, also in Python loops and while it waits; other work is not affected."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,19 @@ def test_the_first_reason_counts() -> None:
     stop.stop(StopReason.CANCELLED)
 
     assert stop.reason is StopReason.HANG_UP
+
+
+def test_the_time_of_a_pause_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+    monkeypatch.setattr(interruption, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+    with Interruption(timeout_s=100.0) as work:
+        now_s[0] = 30.0
+        with work.pausing():
+            now_s[0] = 1_000.0
+            assert work._left_s() == 70.0
+        now_s[0] = 1_010.0
+        assert work._left_s() == 60.0
 
 
 def test_outside_of_it_nothing_is_ended() -> None:

@@ -275,6 +275,18 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def test_the_tables_are_given_back_before_the_client_has_read_the_result(
+    pool: QueryProcesses, store: LoneStore
+) -> None:
+    """Else a client that reads slowly would keep rows in RAM, and versions of the table."""
+    table = store.to_read(TableId("a", "db", "t"))
+    job = Job(SqlRequest("SELECT * FROM db.t", NOW_NS), parts)
+
+    with store.lender("a") as lender, pool.run(lender, job) as answer:
+        assert not any(chunk.pins for chunk in table._core.memory.chunks)
+        assert len(b"".join(answer.parts)) > 10_000
+
+
 def test_only_the_columns_that_a_query_uses_are_lent(store: LoneStore) -> None:
     with store.lender("a") as lender:
         lent = lender.lend("db", "t", NOW_NS - 100 * S, None, {"host": {"h1"}}, {"n", "time_ns"})

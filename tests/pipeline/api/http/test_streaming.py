@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
 import pytest
 from test_hanging_up import WITHIN_S, asked, served
 
-from pipeline.api.http import streaming
+from pipeline.api.http import results, streaming
 from store.processes.job import Answer, Job
 from store.processes.limits import QueryLimits
 from store.reading.lending import Lender
+from store.sql import ResultColumn, ResultSet, ScalarType
 from store.sql.errors import QueryEnded
 from tests.support.waiting import wait_for
 
@@ -100,6 +102,15 @@ def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path, monkeypatch
 
         wait_for(lambda: parts.has_ended, "it is given up")
         connection.close()
+
+
+def test_no_part_is_large_however_wide_the_rows_are(tmp_path: Path) -> None:
+    wide = ResultSet((ResultColumn("x", ScalarType.VARCHAR),), pa.table({"c0": ["y" * 1_000_000] * 3}))
+
+    for form in results.FORMATS:
+        parts = list(results.parts(wide, form))
+        assert max(map(len, parts)) <= results.PART_BYTES
+        assert len(b"".join(parts)) > 3_000_000
 
 
 def test_a_failure_is_told_while_it_can_be_and_else_cuts_the_response_off(tmp_path: Path) -> None:
