@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import one_in
-from tests.support.power.cuts import SETTLE_S, SOON_S, Cut, spread_cuts, try_cuts
+from tests.support.power.cuts import SETTLE_S, SOON_S, Cut, check_product, spread_cuts, try_cuts
 from tests.support.power.disk import Disk, Folder, Node, all_of, write_out
+from tests.support.power.lives import continued, kill_points
 from tests.support.power.recording import Recording, record
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(7200)]
@@ -57,6 +58,16 @@ def test_what_was_promised_survives(recording: Recording, tmp_path: Path, reques
 
 
 @pytest.mark.soak
+def test_the_whole_product_starts_and_devices_go_on(
+    recording: Recording, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    cuts = spread_cuts(recording.records, max(5, request.config.getoption("--power-cuts") // 15), SEED + 1)
+
+    outcomes = try_cuts(recording, cuts, tmp_path, check=check_product)
+    assert [str(outcome) for outcome in outcomes if outcome.broken] == []
+
+
+@pytest.mark.soak
 def test_what_was_promised_of_small_tables_survives(
     together: Recording, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -74,6 +85,26 @@ def test_an_fsync_that_is_left_out_is_noticed(recording: Recording, tmp_path: Pa
 @pytest.mark.soak
 def test_an_fsync_of_pending_rows_that_is_left_out_is_noticed(together: Recording, tmp_path: Path) -> None:
     assert_missed(together, tmp_path, "pending")
+
+
+@pytest.mark.soak
+def test_what_a_killed_process_left_is_durable_before_it_is_built_upon(
+    recording: Recording, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """All is killed, a worker goes on, and the power goes then. The same without `make_all_durable` breaks a law."""
+    lives = max(5, request.config.getoption("--power-cuts") // 20)
+    missed = False
+    for number, at in enumerate(kill_points(recording.records, lives, SEED)):
+        life = continued(recording, at, tmp_path / f"{number}")
+        end = len(life.records)
+        cuts = [Cut(at + part * (end - at) // 5, f"{at}.{part}", "none", "none") for part in range(1, 6)]
+        outcomes = [*try_cuts(life, cuts, tmp_path / f"{number} with")]
+        assert [f"killed at {at}, {outcome}" for outcome in outcomes if outcome.broken] == []
+        if not missed:
+            last = [replace(cuts[-1], settle_s=SOON_S)]
+            (without,) = try_cuts(life, last, tmp_path / f"{number} without", lambda of: of != "everything")
+            missed = bool(without.broken)
+    assert missed, "no law needs make_all_durable"
 
 
 def assert_missed(recording: Recording, folder: Path, kind: str) -> None:

@@ -17,8 +17,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
+
+import httpx
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.layout import prepare
@@ -29,10 +31,10 @@ from pipeline.operations.cli.options import begin_logging, load_from
 from pipeline.operations.client import Client
 from tests.support.ports import kept_ports
 from tests.support.power.disk import Disk
-from tests.support.power.journal import Record
+from tests.support.power.journal import Record, Recorder
 from tests.support.power.laws import broken, in_log
-from tests.support.power.load import Message, Promises
-from tests.support.power.recording import DATA, Recording, config
+from tests.support.power.load import Message, Promises, Publisher
+from tests.support.power.recording import DATA, ProductOnDisk, Recording, config, under_load
 from tests.support.power.survivors import Survivors
 
 START_S = 60.0
@@ -142,17 +144,45 @@ def check_worker(place: Path, promises: Promises, cut: Cut) -> list[str]:
             process = _processes.Process(target=_run_worker, args=(place, config_file), daemon=True)
             process.start()
             try:
-                found = _settled(client, promises, process, cut.settle_s)
+                found = settled(client, promises, partial(getattr, process, "exitcode"), cut.settle_s)
                 if not found and start == cut.starts - 1:
                     later, more = promises.going_on(in_log(client, promises))
                     _append(config_file, place / "disk" / DATA, more)
-                    found = [f"afterwards {law}" for law in _settled(client, later, process, cut.settle_s)]
+                    found = [
+                        f"afterwards {law}"
+                        for law in settled(client, later, partial(getattr, process, "exitcode"), cut.settle_s)
+                    ]
             finally:
                 process.kill()
                 process.join()
         if found:
             return [*found, (place / "worker.log").read_text()[-1500:]]
     return []
+
+
+def check_product(place: Path, promises: Promises, cut: Cut) -> list[str]:
+    """Start the whole product on `place`/disk, and let devices go on; the laws that are broken."""
+    recorder = Recorder(place, place / "disk")  # for the marks of the devices
+    try:
+        with ProductOnDisk(recorder) as product, product.client() as client:
+            found = settled(client, promises, lambda: None, cut.settle_s)
+            if found:
+                return found
+            counts = in_log(client, promises)
+            publishers = [
+                Publisher(recorder, connection, promises.start_ms, 40.0, first=count)
+                for connection, count in counts.items()
+            ]
+            with under_load(product, publishers):
+                time.sleep(0.5)  # the duration is what is sent
+            for record in recorder.records():
+                if record.op == "M":
+                    promises.note(record.data.decode())
+            found = settled(client, promises, lambda: None, cut.settle_s)
+            metrics = httpx.get(f"http://{product.http}/metrics")
+            return [*found, *([] if metrics.is_success else [f"/metrics: {metrics.status_code} {metrics.text[:300]}"])]
+    except AssertionError as error:
+        return [str(error)[-1500:]]
 
 
 def _append(config_file: Path, data_dir: Path, messages: list[Message]) -> None:
@@ -171,13 +201,13 @@ def _append(config_file: Path, data_dir: Path, messages: list[Message]) -> None:
     asyncio.run(append())
 
 
-def _settled(client: Client, promises: Promises, process: BaseProcess, settle_s: float) -> list[str]:
+def settled(client: Client, promises: Promises, ended: Callable[[], int | None], settle_s: float) -> list[str]:
     """The laws that are broken once the worker has caught up and nothing improves any more."""
     found, deadline = ["it does not become ready"], time.monotonic() + START_S
     is_ready = False
     while time.monotonic() < deadline:
-        if process.exitcode is not None:
-            return [f"the worker ended with exit code {process.exitcode}"]
+        if (code := ended()) is not None:
+            return [f"the worker ended with exit code {code}"]
         try:
             client.get("readyz")
             if not is_ready:

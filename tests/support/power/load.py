@@ -103,12 +103,12 @@ class Message:
 class Publisher:
     """A connection that publishes with QoS 1 until it is stopped, and marks what it sends and what is acknowledged."""
 
-    def __init__(self, recorder: Recorder, connection: int, start_ms: int, rate: float) -> None:
+    def __init__(self, recorder: Recorder, connection: int, start_ms: int, rate: float, first: int = 0) -> None:
         self._recorder = recorder
         self._connection = connection
         self._start_ms = start_ms
         self._every_s = 1 / rate
-        self._next = self.acked = self._most = 0  # to be sent next, acknowledged, ever sent
+        self._next = self.acked = self._most = first  # to be sent next, acknowledged, ever sent
 
     def run(self, mqtt: str, stop: threading.Event) -> None:
         """Publish to the listener at `mqtt`; returns when it is stopped and all is acknowledged.

@@ -46,13 +46,17 @@ def config(folder: Path, *, http: str = "127.0.0.1:0") -> str:
     )
 
 
-class RecordedProduct(Product):
-    """`streamgauge up` whose data_dir is on the recorder's disk."""
+class ProductOnDisk(Product):
+    """`streamgauge up` whose data_dir is on the recorder's disk; it is not recorded."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder.folder, config(recorder.folder))
         self.data_dir = recorder.root / DATA
         self.recorder = recorder
+
+
+class RecordedProduct(ProductOnDisk):
+    """The same, recorded."""
 
     def start(self) -> None:
         with self.recorder.preloaded():
@@ -68,7 +72,7 @@ class Recording:
 
 
 @contextmanager
-def under_load(product: RecordedProduct, publishers: list[Publisher], tables: Tables) -> Iterator[None]:
+def under_load(product: Product, publishers: list[Publisher], tables: Tables | None = None) -> Iterator[None]:
     """Publish and write within the block; after it, everything is acknowledged."""
     stop = threading.Event()
     failures: list[BaseException] = []
@@ -79,8 +83,9 @@ def under_load(product: RecordedProduct, publishers: list[Publisher], tables: Ta
         except BaseException as error:  # noqa: BLE001  # raised below, in the test's thread
             failures.append(error)
 
-    works = [(publisher, product.mqtt) for publisher in publishers]
-    threads = [threading.Thread(target=run, args=each) for each in [*works, (tables, product.http)]]
+    threads = [threading.Thread(target=run, args=(publisher, product.mqtt)) for publisher in publishers]
+    if tables is not None:
+        threads.append(threading.Thread(target=run, args=(tables, product.http)))
     for thread in threads:
         thread.start()
     try:
