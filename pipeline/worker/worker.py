@@ -248,7 +248,12 @@ class Worker:
         if topic == READINGS:
             return self.partitions.start_offset(partition)
         stream = self.admin.partition_id(topic, partition)
-        return (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
+        found = (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
+        first = 0 if self.admin.others_take_over or found is not None else self.admin.extent(topic, partition).first
+        if first:
+            told = f"the archive of {stream} has lost its file, or its position, and what it had from before offset"
+            damage.report("archive", f"{told} {first}", damage.Outcome.LOST)
+        return found
 
     def _group(self, listener: socket.socket) -> Group:
         """The workers of the log."""

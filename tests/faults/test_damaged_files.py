@@ -99,6 +99,7 @@ DAMAGES = [
     (every(LOW_WATERMARK, Path.unlink), ""),
     (every(LOW_WATERMARK, tear), "the whole log is read again"),
     (every("log/log.json", Path.unlink), "made again from its copy"),
+    (every("alerts.sqlite*", overwrite), "the damaged file is"),
     (every(SERIES, Path.unlink), ""),
     (every(SERIES, tear), "made again from the table's rows"),
     (every(RULES_FLOOR, tear), "the rules are evaluated for the whole log"),
@@ -172,7 +173,6 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
         (every(CATALOG, tear), "put it back from a backup"),
         (every(CATALOG, Path.unlink), "Put it back from a backup"),
         (every("log/log.json*", Path.unlink), "put log.json back"),
-        (every("alerts.sqlite*", overwrite), "move it away"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -29,6 +29,20 @@ def fired() -> dict[str, Any]:
     return event
 
 
+def test_archives_of_format_1_are_taken_up_and_sealed(tmp_path: Path) -> None:
+    for _ in range(2):
+        for name in ("alerts.sql", "dead_letters.sql"):
+            if not (path := tmp_path / f"{name}ite").exists():
+                restore(path, (FILES / name).read_bytes())
+        alerts, letters = AlertArchive(tmp_path / "alerts.sqlite"), DeadLetterArchive(tmp_path / "dead_letters.sqlite")
+        assert [alert.rule for alert in alerts.list()] == ["climate/TooHot"]
+        assert {delivery.receiver for delivery in alerts.deliveries()} == {"ops", "farmer"}
+        assert alerts.next_offset(PARTITION) == 5
+        assert letters.list()[0].letter == LETTER
+        alerts.close()
+        letters.close()
+
+
 def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
     """An alert that fired and one that ended; of two receivers one took it, one failed."""
     path = tmp_path / "alerts.sqlite"
@@ -40,7 +54,7 @@ def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
     archive.close()
 
     kept = tmp_path / "kept.sqlite"
-    restore(kept, golden("alerts.sql", dump(path)))
+    restore(kept, golden("alerts-2.sql", dump(path)))
     archive = AlertArchive(kept)
     (alert,) = archive.list()
     deliveries = {delivery.receiver: delivery for delivery in archive.deliveries()}
@@ -83,7 +97,7 @@ def test_the_archive_of_dead_letters(golden: Golden, tmp_path: Path) -> None:
     archive.close()
 
     kept = tmp_path / "kept.sqlite"
-    restore(kept, golden("dead_letters.sql", dump(path)))
+    restore(kept, golden("dead_letters-2.sql", dump(path)))
     archive = DeadLetterArchive(kept)
     (found,) = archive.list()
     assert (found.letter, found.replayed_ns, archive.next_offset(PARTITION)) == (LETTER, T + 1, 5)

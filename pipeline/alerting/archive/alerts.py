@@ -22,21 +22,21 @@ from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEEP = timedelta(days=30)
 
 _SCHEMA = (
     (
         "CREATE TABLE alerts (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, "
         "table_name TEXT NOT NULL, zone TEXT, rule TEXT NOT NULL, status TEXT NOT NULL, since TEXT NOT NULL, "
-        "event BLOB NOT NULL, updated_ns INTEGER NOT NULL)"
+        "event BLOB NOT NULL, updated_ns INTEGER NOT NULL, checksum BLOB)"
     ),
     "CREATE INDEX alerts_by_status ON alerts (account, status)",
     (
         "CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, alert_id TEXT NOT NULL, "
         "account TEXT NOT NULL, receiver TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, "
         "attempts INTEGER NOT NULL, queued_ns INTEGER NOT NULL, next_attempt_ns INTEGER NOT NULL, "
-        "settled_ns INTEGER, error TEXT, UNIQUE (id, receiver))"
+        "settled_ns INTEGER, error TEXT, checksum BLOB, UNIQUE (id, receiver))"
     ),
     "CREATE INDEX deliveries_due ON deliveries (receiver, next_attempt_ns) WHERE state = 'queued'",
     "CREATE INDEX deliveries_queued_of_alert ON deliveries (alert_id, receiver) WHERE state = 'queued'",
@@ -126,7 +126,7 @@ class AlertArchive:
         where.add("status = ?", status)
         where.add("seq < ?", before_seq)
         sql = f"SELECT * FROM alerts{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
-        return [_alert(row) for row in self._file.read(sql, (*where.parameters, limit))]
+        return [_alert(row) for row in self._file.read_rows("alerts", sql, (*where.parameters, limit))]
 
     def deliveries(
         self,
@@ -146,7 +146,7 @@ class AlertArchive:
         where.add("state = ?", state)
         where.add("seq < ?", before_seq)
         sql = f"SELECT * FROM deliveries{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # as above
-        return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
+        return [Delivery.of(row) for row in self._file.read_rows("deliveries", sql, (*where.parameters, limit))]
 
     def failed_deliveries(
         self, *, account: str, delivery_id: str | None = None, receiver: str | None = None, limit: int = 1000
@@ -164,11 +164,11 @@ class AlertArchive:
             "AND NOT EXISTS (SELECT 1 FROM deliveries AS e WHERE e.alert_id = d.alert_id AND e.receiver = d.receiver "
             "AND e.state = 'delivered' AND e.seq > d.seq) ORDER BY seq LIMIT ?"
         )
-        return [Delivery.of(row) for row in self._file.read(sql, (*where.parameters, limit))]
+        return [Delivery.of(row) for row in self._file.read_rows("deliveries", sql, (*where.parameters, limit))]
 
     def due(self, now_ns: int, receiver: str, limit: int) -> Sequence[Delivery]:
         """Deliveries that may be sent to `receiver` now, longest due first, at most `limit`. Changes nothing."""
-        return [Delivery.of(row) for row in self._file.read(_DUE, (receiver, now_ns, limit))]
+        return [Delivery.of(row) for row in self._file.read_rows("deliveries", _DUE, (receiver, now_ns, limit))]
 
     def next_due_ns(self, receiver: str) -> int | None:
         """When the next delivery to `receiver` is due (it may be in the past); None if none is queued."""
@@ -318,7 +318,7 @@ def _queue(db: sqlite3.Connection, event: Mapping[str, Any], receiver: str, now_
     ).rowcount
 
 
-def _alert(row: sqlite3.Row) -> Alert:
+def _alert(row: Mapping[str, Any]) -> Alert:
     return Alert(
         row["seq"],
         row["id"],

@@ -8,18 +8,23 @@ ArchiveError.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.alerting.archive import rescue, sealing
 from pipeline.base.errors import ArchiveError, DataDirError
 from store.objects.files import make_folders
 
 _BUSY_TIMEOUT_S = 10.0
-_POSITIONS = "CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID"
+_POSITIONS = (
+    "CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL, checksum BLOB) WITHOUT ROWID"
+)
+FORMER_VERSION = 1  # without checksums
 
 
 class ArchiveFile:
@@ -33,6 +38,8 @@ class ArchiveFile:
         self._lock = threading.Lock()
         with self.errors_mapped():
             make_folders(path.parent)
+            rescue.repair_wal(path)
+            damaged = rescue.set_aside_damaged(path)
             self._writer = self._connect()
         try:
             with self.errors_mapped():
@@ -40,6 +47,12 @@ class ArchiveFile:
                 self._writer.execute("PRAGMA synchronous=FULL")
                 self._renew_wal()
             self._prepare(schema, format_version)
+            with self.errors_mapped():
+                sealing.seal_writes(self._writer)
+            with self.writing() as db:
+                if damaged is not None:
+                    rescue.copy_readable(damaged[0], path, db, damaged[1], lambda empty: _make(empty, schema))
+                sealing.check_all(db, path)
         except BaseException:
             self._writer.close()
             raise
@@ -66,6 +79,9 @@ class ArchiveFile:
                 for statement in (_POSITIONS, *schema):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={format_version}")
+            elif found == FORMER_VERSION < format_version:
+                sealing.add_checksums(db, ["positions", *re.findall(r"CREATE TABLE (\w+)", " ".join(schema))])
+                db.execute(f"PRAGMA user_version={format_version}")
             elif found != format_version:
                 raise DataDirError(
                     f"{self._path} has format version {found}; this streamgauge reads {format_version}. "
@@ -90,6 +106,10 @@ class ArchiveFile:
         with self.errors_mapped(), closing(self._connect()) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def read_rows(self, table: str, sql: str, parameters: Sequence[Any] = ()) -> list[Mapping[str, Any]]:
+        """The whole rows (`SELECT *`) of a query over one table; without those that are damaged, which is reported."""
+        return list(sealing.whole_rows(table, self.read(sql, parameters), self._path))
+
     def next_offset(self, partition_id: str) -> int | None:
         """The first offset of `partition_id` that is not in the archive yet; None for an unknown partition."""
         rows = self.read("SELECT next_offset FROM positions WHERE stream = ?", (partition_id,))
@@ -109,7 +129,8 @@ class ArchiveFile:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary one: sqlite.org/rescode.html
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise ArchiveError(
-                    f"{self._path} is damaged: {error}; put it back from a backup, or move it away to start a new one"
+                    f"{self._path} is damaged: {error}; when the worker starts again it is set aside, and what can be "
+                    "read of it is kept"
                 ) from error
             name = getattr(error, "sqlite_errorname", "")
             raise ArchiveError(f"{self._path}: {error} {name}".rstrip()) from error
@@ -120,11 +141,18 @@ class ArchiveFile:
 def advance(db: sqlite3.Connection, partition_id: str, offset: int) -> bool:
     """Move the position of `partition_id` past `offset`, in the caller's transaction; False if it already is."""
     moved = db.execute(
-        "INSERT INTO positions VALUES (?1, ?2 + 1) ON CONFLICT (stream) DO UPDATE SET next_offset = ?2 + 1 "
-        "WHERE next_offset <= ?2",
+        "INSERT INTO positions (stream, next_offset) VALUES (?1, ?2 + 1) "
+        "ON CONFLICT (stream) DO UPDATE SET next_offset = ?2 + 1 WHERE next_offset <= ?2",
         (partition_id, offset),
     )
     return moved.rowcount > 0
+
+
+def _make(path: Path, schema: Sequence[str]) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        for statement in (_POSITIONS, *schema):
+            db.execute(statement)
 
 
 class Filter:

@@ -6,17 +6,18 @@ A replay reads letters from here, appends them to [readings] with their first ar
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.log.dead_letter import DeadLetter, Reason, Replayed
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEEP = timedelta(days=7)
 KEEP_BYTES = 256 << 20
 # The size of a row without its payload: other columns and index entries, measured for MQTT topics of 60 bytes.
@@ -26,7 +27,8 @@ _SCHEMA = (
     (
         "CREATE TABLE letters (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, "
         "mqtt_topic TEXT NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, "
-        "arrival_ns INTEGER NOT NULL, replayed_ns INTEGER, size_bytes INTEGER NOT NULL)"
+        "arrival_ns INTEGER NOT NULL, replayed_ns INTEGER, size_bytes INTEGER NOT NULL, "
+        "checksum BLOB)"
     ),
     "CREATE INDEX letters_by_source ON letters (account, mqtt_topic, reason, arrival_ns)",
     "CREATE INDEX letters_by_arrival ON letters (arrival_ns)",
@@ -108,7 +110,7 @@ class DeadLetterArchive:
         where.add("(replayed_ns IS NOT NULL) = ?", is_replayed)
         where.add("seq < ?", before_seq)
         sql = f"SELECT * FROM letters{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
-        return [_archived(row) for row in self._file.read(sql, (*where.parameters, limit))]
+        return [_archived(row) for row in self._file.read_rows("letters", sql, (*where.parameters, limit))]
 
     def not_replayed(
         self, *, account: str, reason: str, limit: int, up_to_seq: int | None = None
@@ -124,14 +126,16 @@ class DeadLetterArchive:
             "SELECT * FROM letters WHERE account = ? AND reason = ? AND replayed_ns IS NULL AND seq <= ? "
             "ORDER BY seq LIMIT ?"
         )
-        return [_archived(row) for row in self._file.read(sql, (account, reason, newest, limit))], newest
+        return [
+            _archived(row) for row in self._file.read_rows("letters", sql, (account, reason, newest, limit))
+        ], newest
 
     def show(self, letter_id: str, *, account: str | None = None) -> ArchivedLetter | None:
         """The letter with this id (in `account`), or None."""
         where = Filter()
         where.add("id = ?", letter_id)
         where.add("account = ?", account)
-        rows = self._file.read(f"SELECT * FROM letters{where.sql}", where.parameters)  # noqa: S608  # as above
+        rows = self._file.read_rows("letters", f"SELECT * FROM letters{where.sql}", where.parameters)  # noqa: S608  # as above
         return _archived(rows[0]) if rows else None
 
     def rejected(self, *, account: str | None = None, mqtt_topic: str | None = None) -> Sequence[Rejected]:
@@ -185,7 +189,7 @@ def _last_beyond(db: sqlite3.Connection, keep_bytes: int) -> int | None:
     return None
 
 
-def _archived(row: sqlite3.Row) -> ArchivedLetter:
+def _archived(row: Mapping[str, Any]) -> ArchivedLetter:
     letter = DeadLetter(
         row["id"],
         row["account"],

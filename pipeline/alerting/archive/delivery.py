@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 
 class DeliveryState(enum.StrEnum):
@@ -40,6 +40,7 @@ class Delivery:
     error: str | None
 
     @classmethod
-    def of(cls, row: sqlite3.Row) -> Self:
+    def of(cls, row: Mapping[str, Any]) -> Self:
         """The delivery in a row of the archive."""
-        return cls(**{**dict(row), "state": DeliveryState(row["state"])})
+        fields = {name: value for name, value in row.items() if name != "checksum"}
+        return cls(**{**fields, "state": DeliveryState(row["state"])})

@@ -23,11 +23,15 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
-def fault_of(path: Path) -> str | None:
-    """What is wrong with the structure of the file; None if nothing is. Reads all of it."""
+def fault_of(path: Path, *, is_deep: bool = False) -> str | None:
+    """What is wrong with the structure of the file; None if nothing is. Reads all of it.
+
+    `is_deep`: compares indexes with their tables, too.
+    """
+    check = "integrity_check" if is_deep else "quick_check"
     try:
         with closing(open_to_read(path)) as db:
-            (told,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            (told,) = db.execute(f"PRAGMA {check}(1)").fetchone()
     except sqlite3.Error as error:
         if not is_damage(error):
             raise

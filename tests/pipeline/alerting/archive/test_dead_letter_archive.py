@@ -187,10 +187,10 @@ def test_the_oldest_go_first_when_there_are_too_many_bytes(path: Path, room: int
 def test_a_file_of_a_newer_format_is_refused_and_left_alone(path: Path) -> None:
     DeadLetterArchive(path).close()
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version=2")
+    db.execute("PRAGMA user_version=3")
     db.close()
 
-    with pytest.raises(DataDirError, match="has format version 2; this streamgauge reads 1"):
+    with pytest.raises(DataDirError, match="has format version 3; this streamgauge reads 2"):
         DeadLetterArchive(path)
 
 

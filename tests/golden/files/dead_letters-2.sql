@@ -1,0 +1,11 @@
+PRAGMA user_version=2;
+BEGIN TRANSACTION;
+CREATE TABLE letters (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, mqtt_topic TEXT NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, arrival_ns INTEGER NOT NULL, replayed_ns INTEGER, size_bytes INTEGER NOT NULL, checksum BLOB);
+INSERT INTO "letters" VALUES(1,'0123456789abcdef:0:7:1','farm','gh/north/s1',X'7B22637574','invalid_json','at byte 5',1795000000123456789,1795000000123456790,405,X'52F25E3318C0AE509E16C9E7');
+CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL, checksum BLOB) WITHOUT ROWID;
+INSERT INTO "positions" VALUES('0123456789abcdef/alerts/0',5,X'E9692B16BE20901A1D953877');
+CREATE INDEX letters_by_source ON letters (account, mqtt_topic, reason, arrival_ns);
+CREATE INDEX letters_by_arrival ON letters (arrival_ns);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('letters',1);
+COMMIT;
