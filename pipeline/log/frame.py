@@ -11,6 +11,7 @@ The last four arrays have the same length. Nothing is decoded before the log: pa
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,9 @@ from pipeline.base.errors import FrameError
 from pipeline.log.log import refuse_damaged
 
 FORMAT_VERSION = 1
+
+
+TimeNs = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class FrameKind(enum.StrEnum):
@@ -39,7 +43,7 @@ class Frame(msgspec.Struct, array_like=True, frozen=True):
 
     format_version: int
     kind: FrameKind
-    arrival_ns: list[int]
+    arrival_ns: list[TimeNs]
     accounts: list[str]
     mqtt_topics: list[str]
     payloads: list[bytes]
@@ -78,4 +82,6 @@ def decode_frame(data: bytes) -> Frame:
         raise FrameError(f"a log message of {len(data)} bytes is not a frame: {error}") from error
     if frame.format_version != FORMAT_VERSION:
         raise FrameError(f"a frame of format version {frame.format_version}; this program reads {FORMAT_VERSION}")
+    if not len(frame.arrival_ns) == len(frame.accounts) == len(frame.mqtt_topics) == len(frame):
+        raise FrameError(f"a frame of {len(frame)} payloads, whose other columns have other lengths")
     return frame

@@ -278,7 +278,7 @@ class Catalog:
             return Document()
         try:
             return Document.decode(data, self._templates)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise StoreFormatError(
                 f"{self._versions.name} is damaged: {error!r}; put it back from a backup: without it no table is known"
             ) from error

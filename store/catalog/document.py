@@ -312,7 +312,10 @@ class Document:
 
     @classmethod
     def decode(cls, data: bytes, templates: Mapping[tuple[str, str], TableSettings]) -> Document:
-        """Decode JSON; tables of the configuration get its settings. Raises ValueError, KeyError, TypeError."""
+        """Decode JSON; tables of the configuration get its settings.
+
+        Raises ValueError, LookupError, TypeError, AttributeError, OverflowError for a document of another form.
+        """
         raw = json.loads(data)
         made = cls(partitions=list(raw.get("streams", ())))
         for database in raw["databases"]:

@@ -53,7 +53,7 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def decode(cls, data: bytes) -> TailRequest:
-        """Decode bytes that were sent. Raises msgspec.MsgspecError."""
+        """Decode bytes that were sent. Raises msgspec.MsgspecError, ValueError."""
         return msgspec.msgpack.decode(data, type=cls)
 
 
@@ -81,7 +81,7 @@ class TailReply:
 
     @classmethod
     def decode(cls, data: bytes) -> TailReply:
-        """Decode bytes that were sent. Raises msgspec.MsgspecError, pyarrow.ArrowException."""
+        """Decode bytes that were sent. Raises msgspec.MsgspecError, ValueError, pyarrow.ArrowException."""
         wire = msgspec.msgpack.decode(data, type=_Wire)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         rows = pa.ipc.open_stream(wire.rows, options=options).read_all()

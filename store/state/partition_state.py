@@ -15,6 +15,7 @@ from store import layout
 from store.errors import DamagedObject
 from store.objects.objects import Objects
 from store.objects.sealed import set_aside
+from store.state.compressed import compressed, decompressed
 
 _PLAIN, _ZSTD = b"\0", b"\1"
 _COMPRESSED_FROM = 512  # bytes
@@ -77,8 +78,7 @@ class PartitionState:
 def _pack(data: bytes) -> bytes:
     if len(data) < _COMPRESSED_FROM:
         return _PLAIN + data
-    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
-    return _ZSTD + len(data).to_bytes(8, "little") + packed
+    return _ZSTD + len(data).to_bytes(8, "little") + compressed(data)
 
 
 def _unpack(path: str, data: bytes) -> bytes:
@@ -86,9 +86,7 @@ def _unpack(path: str, data: bytes) -> bytes:
         if data[:1] == _PLAIN:
             return data[1:]
         if data[:1] == _ZSTD:
-            size = int.from_bytes(data[1:9], "little")
-            unpacked: bytes = pa.decompress(data[9:], decompressed_size=size, codec="zstd", asbytes=True)
-            return unpacked
+            return decompressed(data[9:], int.from_bytes(data[1:9], "little"))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedObject(f"{path} is damaged: {error}") from error
     raise DamagedObject(f"{path} is damaged: it begins with {data[:1]!r}")

@@ -21,6 +21,7 @@ from store.errors import DamagedObject
 from store.memory.newness import NEVER_NS
 from store.objects.damage import Outcome, report
 from store.record import Int64s, SeriesIndex, SeriesKey
+from store.state.compressed import compressed, decompressed
 from store.state.partition_state import PartitionState
 
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
@@ -60,20 +61,23 @@ class SavedSeries:
             ids: list[int] = []  # in saved order: `index` may contain some of them already, in another order
             known: set[int] = set()
             for size, block in state.blocks:
-                for dimensions, measure_name, zone in _KEYS.decode(_unpack(size, block)):
+                for dimensions, measure_name, zone in _KEYS.decode(decompressed(block, size)):
                     series = index.id_of(SeriesKey(dimensions, measure_name), zone)
                     if series not in known:
                         known.add(series)
                         ids.append(series)
-        except (DamagedObject, msgspec.MsgspecError, UnicodeDecodeError, pa.ArrowException, OSError) as error:
+            kept_ns, superseded_ns = (
+                np.frombuffer(state.last_ns, np.int64),
+                np.frombuffer(state.superseded_ns, np.int64),
+            )
+        except (DamagedObject, msgspec.MsgspecError, ValueError, pa.ArrowException, OSError) as error:
             report("series", f"{self._kind}: {error}; they are made again from the table's rows", Outcome.MADE_AGAIN)
             return None
-        kept_ns = np.frombuffer(state.last_ns, np.int64)
         if len(kept_ns) > len(ids):
             return None
         last_ns = np.full(len(index), NEVER_NS, np.int64)
         last_ns[ids[: len(kept_ns)]] = kept_ns
-        return Persisted(last_ns, np.frombuffer(state.superseded_ns, np.int64), offset)
+        return Persisted(last_ns, superseded_ns, offset)
 
     def save(self, index: SeriesIndex, last_ns: Int64s, superseded_ns: Int64s, offset: int) -> None:
         """Save everything durably, as valid for rows up to `offset`; `last_ns` has one entry for each series."""
@@ -96,10 +100,5 @@ class SavedSeries:
         if rows:
             keys = [(index.keys[i].dimensions, index.keys[i].measure_name, zones[i]) for i in rows]
             block = msgspec.msgpack.encode(keys)
-            self._blocks.append((len(block), pa.compress(block, codec="zstd", asbytes=True)))
+            self._blocks.append((len(block), compressed(block)))
         self._packed, self._zones, self._rezoned = end, zones, rezoned
-
-
-def _unpack(size: int, block: bytes) -> bytes:
-    data: bytes = pa.decompress(block, decompressed_size=size, codec="zstd", asbytes=True)
-    return data

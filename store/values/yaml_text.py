@@ -15,6 +15,8 @@ import yaml
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The path of a value: ("tables", 0, "name") is the name of the first table."""
 
+MOST_VALUES = 100_000  # a few lines of aliases to aliases make millions
+
 Node: TypeAlias = yaml.Node
 MappingNode: TypeAlias = yaml.MappingNode
 SequenceNode: TypeAlias = yaml.SequenceNode
@@ -64,14 +66,18 @@ def compose(text: str) -> Node | None:
     try:
         node: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        told = ", ".join(part for part in (error.context, error.problem) if part)
-        raise NotYaml(None if mark is None else mark.line + 1, told) from error
+        raise _not_yaml(error) from error
     except yaml.YAMLError as error:  # a character that is not allowed in YAML; the message contains the position
         raise NotYaml(None, " ".join(str(error).split())) from error
     except RecursionError:
         raise NotYaml(None, "nested too deeply") from None
     return node
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> NotYaml:
+    mark = error.problem_mark or error.context_mark
+    told = ", ".join(part for part in (error.context, error.problem) if part)
+    return NotYaml(None if mark is None else mark.line + 1, told)
 
 
 def line_of(node: Node) -> int:
@@ -90,7 +96,10 @@ def read(text: str, fill_in: Callable[[str, KeyPath], str | None] | None = None)
     document = Document()
     root = compose(text)
     if root is not None:
-        document.values = _Reader(document, fill_in).read(root, ())
+        try:
+            document.values = _Reader(document, fill_in).read(root, ())
+        except yaml.MarkedYAMLError as error:  # a merge key that merges no mapping, a tag that is unknown
+            raise _not_yaml(error) from error
     return document
 
 
@@ -101,9 +110,13 @@ class _Reader:
         self._document = document
         self._fill_in = fill_in
         self._loader = yaml.SafeLoader("")
+        self._values = 0
         self._open: set[int] = set()  # nodes that are being read: an alias to one of them would be infinite
 
     def read(self, node: Node, path: KeyPath) -> object:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise NotYaml(line_of(node), f"its aliases make more than {MOST_VALUES:,} values of it")
         self._document.lines.setdefault(path, line_of(node))
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
@@ -121,7 +134,7 @@ class _Reader:
         self._loader.flatten_mapping(node)
         found: dict[str, object] = {}
         for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node, deep=True)
+            key = self._constructed(key_node, path)
             here = (*path, str(key))
             first, lines[here] = lines.get(here), line_of(key_node)
             if not isinstance(key, str):
@@ -139,9 +152,16 @@ class _Reader:
         filled_in = None if self._fill_in is None else self._fill_in(node.value, path)
         if filled_in is not None:
             return filled_in
+        return self._constructed(node, path)
+
+    def _constructed(self, node: Node, path: KeyPath) -> Hashable:
         try:
-            value: Hashable = self._loader.construct_object(node)
+            value: Hashable = self._loader.construct_object(node, deep=True)
         except ValueError as error:  # it only looks like a date, such as 2026-13-45
             self._document.problems.append(Problem(path, f"{node.value!r}: {error}; put text in quotes"))
+            return None
+        except (LookupError, AttributeError):  # PyYAML's, for `!!bool x` and the like
+            kind = node.tag.rpartition(":")[2]
+            self._document.problems.append(Problem(path, f"{node.value!r} is no {kind}; put text in quotes"))
             return None
         return value

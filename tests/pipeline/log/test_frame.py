@@ -42,3 +42,17 @@ def test_a_frame_with_a_bit_changed_in_a_text_is_refused_too() -> None:
 
     with pytest.raises(FrameError, match="is not a frame"):
         decode_frame(frame.replace(b"topic", b"\xf4opic"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ([[2**63], ["a"], ["t"], [b"{}"]], "is not a frame"),
+        ([[1], [], ["t"], [b"{}"]], "1 payloads, whose other columns have other lengths"),
+    ],
+)
+def test_a_frame_with_columns_that_no_gateway_writes_is_refused(columns: list[object], message: str) -> None:
+    frame = msgspec.msgpack.encode([FORMAT_VERSION, "mqtt", *columns])
+
+    with pytest.raises(FrameError, match=message):
+        decode_frame(frame)

@@ -23,6 +23,7 @@ def test_values_come_with_the_lines_they_are_written_in() -> None:
     [
         ("a: 1\na: 2", Problem(("a",), "written twice, first in line 1")),
         ("1: x", Problem(("1",), "the key 1 is not text; put it in quotes")),
+        ("a: !!bool x", Problem(("a",), "'x' is no bool; put text in quotes")),
         ("a: &x [*x]", Problem(("a", 0), "an alias to a section that it stands in")),
     ],
 )
@@ -32,7 +33,21 @@ def test_what_yaml_would_take_silently_is_a_problem_with_its_place(text: str, pr
     assert document.problems == [problem]
 
 
-@pytest.mark.parametrize(("text", "line"), [("a: [", 1), ("a: 1\n---\nb: 1", 2), ("\0", None), ("[" * 5_000, None)])
+ALIASES = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else '1'] * 9)}]\n" for n in range(9))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: [", 1),
+        ("a: 1\n---\nb: 1", 2),
+        ("\0", None),
+        ("[" * 5_000, None),
+        ("a: 1\n<<: 3", 2),
+        ("a: !foo x", 1),
+        (ALIASES, 1),
+    ],
+)
 def test_invalid_yaml_is_reported_with_its_line_if_there_is_one(text: str, line: int | None) -> None:
     with pytest.raises(NotYaml, match="not YAML: ") as refusal:
         read(text)
