@@ -122,7 +122,7 @@ class HttpService:
             lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
         )
         self.executor = LocalExecutor(self.store.whole.readable)
-        endpoint = Endpoint(
+        self.endpoint = Endpoint(
             self.store,
             LogWriter(self.appender, self.outcome, lambda *_: 0, stamps_by(self.clock)),
             self.executor,
@@ -132,7 +132,7 @@ class HttpService:
         self.app: FastAPI = create_app(
             Services(
                 store=self.store,
-                endpoint=endpoint,
+                endpoint=self.endpoint,
                 alerts=self.alerts,
                 dead_letters=self.dead_letters,
                 credentials=Credentials(

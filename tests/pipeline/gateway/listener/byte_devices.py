@@ -68,38 +68,6 @@ class Device:
             await self.writer.wait_closed()
 
 
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_closed = False
-        self.is_aborted = False
-
-    def write(self, data: Any) -> None:
-        assert not self.is_closed
-        self.written += data
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def write_eof(self) -> None:
-        self.is_closed = True
-
-    def is_closing(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-    def setsockopt(self, *_: int) -> None:
-        """What a socket may be told; it is its own."""
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"peername": ("device", 1), "socket": self}.get(name, default)
-
-
 class Listener:
     """A gateway, its log, and the devices a test connects to it."""
 

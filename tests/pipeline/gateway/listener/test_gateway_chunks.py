@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-from byte_devices import Wire
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from pipeline.log.frame import decode_frame
 from pipeline.log.testing import FakeAppender
 from tests.support.manual_clock import stamps_by
 from tests.support.mqtt_packets import connect, packet, publish
+from tests.support.wire import Wire
 
 
 async def talk(chunks: list[bytes]) -> tuple[bytes, bool, list[tuple[str, bytes]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from byte_devices import WITHIN_S, Listen, Listener, Wire, until
+from byte_devices import WITHIN_S, Listen, Listener, until
 
 from pipeline.base.arrival import host_stamps
 from pipeline.base.errors import LogError
@@ -17,6 +17,7 @@ from pipeline.gateway.mqtt_to_readings import BatchSettings
 from pipeline.gateway.serve import serve
 from pipeline.log.testing import FakeAppender
 from tests.support.mqtt_packets import connect, packet, properties_of, publish
+from tests.support.wire import Wire
 
 V3, V5 = Version.V3_1_1, Version.V5
 KEEP_ALIVE_S = 10
