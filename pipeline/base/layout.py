@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
-from store.objects.files import make_all_durable, make_folders, write_atomic
+from store.objects.files import make_all_durable, make_folders
+from store.objects.kept_files import read_kept, sound_copy, write_kept
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,7 @@ def prepare(layout: Layout) -> None:
             # if format.json is lost and there is a folder that only format 1 had, write version 1, so that it is
             # migrated
             write_format(layout, FORMER_VERSION if layout.former_store.exists() else FORMAT_VERSION)
+        read_kept(layout.format)  # makes a damaged one again
         layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
@@ -152,7 +154,7 @@ def _close_to_others(folder: Path, level: int) -> None:
 def write_format(layout: Layout, version: int = FORMAT_VERSION) -> None:
     """Write the format version of the data_dir, durably."""
     form = {"product": "streamgauge", "format_version": version}
-    write_atomic(layout.format, json.dumps(form).encode())
+    write_kept(layout.format, json.dumps(form).encode())
 
 
 def refuse_other_format(layout: Layout) -> None:
@@ -167,11 +169,14 @@ def refuse_other_format(layout: Layout) -> None:
 
 
 def format_version_of(path: Path) -> int | None:
-    """The version in a format.json; None if there is no such file. Raises DataDirError if it has no version."""
-    if not path.exists():
-        return None
+    """The version in a format.json or its copy; None if there is none. Raises DataDirError if it has no version."""
+    data = sound_copy(path)
+    if data is None:
+        if not path.exists():
+            return None
+        data = path.read_bytes()
     try:
-        version = json.loads(path.read_bytes())["format_version"]
+        version = json.loads(data)["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataDirError(f"{path} does not say a format version; is this a data_dir of streamgauge?") from error
     if not isinstance(version, int):

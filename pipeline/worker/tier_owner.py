@@ -23,7 +23,7 @@ from pipeline.config import Config
 from pipeline.log.log import LogAdmin
 from store import layout as store_layout
 from store.errors import DamagedObject
-from store.objects.files import write_atomic
+from store.objects.kept_files import read_kept, write_kept
 from store.objects.objects import Objects
 from store.state_objects import open_state
 from store.values.times import rfc3339
@@ -91,6 +91,8 @@ def refuse_other_owner(magnetic_url: str, objects: Objects, found: bytes, own_id
 
 def data_dir_id(layout: Layout) -> str:
     """The random id of the data_dir, created by the first call."""
-    if not layout.id.exists():
-        write_atomic(layout.id, f"{secrets.token_hex(8)}\n".encode())
-    return layout.id.read_text().strip()
+    found = read_kept(layout.id)
+    if found is None:
+        found = f"{secrets.token_hex(8)}\n".encode()
+        write_kept(layout.id, found)
+    return found.decode(errors="replace").strip()

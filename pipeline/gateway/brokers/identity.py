@@ -25,7 +25,8 @@ from pathlib import Path
 from pipeline.base.errors import DataDirError
 from pipeline.config.brokers import Broker
 from store.objects.file_lock import FileLock, Taken, turn
-from store.objects.files import make_folders, write_atomic
+from store.objects.files import make_folders
+from store.objects.kept_files import read_kept, write_kept
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Identity:
     def _save(self) -> None:
         state = {"format_version": FORMAT_VERSION, "filters": self._filters, "asked": self._asked}
         try:
-            write_atomic(self._file, json.dumps(state).encode())
+            write_kept(self._file, json.dumps(state).encode())
         except OSError as error:  # a full disk: then a filter that is removed later stays subscribed
             logger.warning("%s cannot be written: %s", self._file, error.strerror)
 
@@ -109,15 +110,17 @@ class Identity:
 def _random_id(folder: Path) -> str:
     path = folder / "identity.json"
     with turn(folder / "identity.lock"):
-        if not path.exists():
-            write_atomic(path, json.dumps({"format_version": FORMAT_VERSION, "id": secrets.token_hex(8)}).encode())
+        data = read_kept(path)
+        if data is None:
+            data = json.dumps({"format_version": FORMAT_VERSION, "id": secrets.token_hex(8)}).encode()
+            write_kept(path, data)
         try:
-            found = json.loads(path.read_bytes())
+            found = json.loads(data)
             version, identity = found["format_version"], str(found["id"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataDirError(
-                f"{path} does not say who this gateway is to its brokers; put it back, or remove it to be someone new: "
-                "what brokers keep for us is not asked for then"
+                f"{path} does not say who this gateway is to its brokers; put it back, or remove it and its copy to "
+                "be someone new: what brokers keep for us is not asked for then"
             ) from error
     if version != FORMAT_VERSION:
         raise DataDirError(f"{path} has format version {version}; this streamgauge reads {FORMAT_VERSION}")
@@ -134,10 +137,11 @@ def _take_slot(folder: Path) -> tuple[int, FileLock]:
 def _read_filters(path: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """By client id, the filters that were granted, and those that were only requested."""
     try:
-        state = json.loads(path.read_bytes())
+        data = read_kept(path)
+        if data is None:
+            return {}, {}
+        state = json.loads(data)
         found = state["filters"], state["asked"]
-    except FileNotFoundError:
-        return {}, {}
     except (ValueError, KeyError, TypeError):
         logger.warning("%s is damaged: filters that were removed from the configuration may stay subscribed", path)
         return {}, {}
