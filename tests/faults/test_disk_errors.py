@@ -76,7 +76,8 @@ class Fault:
 
 
 def test_nothing_is_lost_when_the_disk_fails(tmp_path: Path) -> None:
-    faults = [Fault(*fault, skip=number % 3) for number, fault in enumerate(FAULTS) if number % (3 * one_in()) == 0]
+    some = slice(0, None, 12 if one_in() > 1 else 1)
+    faults = [Fault(*fault, skip=number % 3) for number, fault in enumerate(FAULTS)][some]
     recorder = Recorder(tmp_path, tmp_path / "disk")
     recorder.root.mkdir()
     start_ms = time.time_ns() // 1_000_000 - BEFORE_MS
@@ -97,7 +98,7 @@ def test_nothing_is_lost_when_the_disk_fails(tmp_path: Path) -> None:
     cuts = [
         Cut(at + later, f"{at}", "none", "none") for at in struck for later in (40, 400) if at + later < len(records)
     ]
-    outcomes = list(try_cuts(Recording(recorder, records), cuts[:: one_in()], tmp_path / "cuts"))
+    outcomes = list(try_cuts(Recording(recorder, records), cuts[:: one_in() + 1], tmp_path / "cuts"))
 
     assert [str(outcome) for outcome in outcomes if outcome.broken] == []
     assert_said(said, recorder.root)

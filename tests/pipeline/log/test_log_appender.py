@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections import deque
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.log.embedded import appender as appender_module
 from pipeline.log.embedded import checkpoints
 from pipeline.log.embedded.admin import LocalAdmin
 from pipeline.log.embedded.appender import LocalAppender
+from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.limits import Limits
 from pipeline.log.embedded.topic_file import TopicFile, wal_bytes
 from pipeline.log.names import topic_path
@@ -68,6 +70,23 @@ async def test_a_topic_that_fails_does_not_fail_the_other_of_the_same_batch(tmp_
         await full
     assert await taken == 0
     await appender.stop()
+
+
+async def test_what_a_killed_process_left_in_the_wal_is_copied_into_the_file(tmp_path: Path) -> None:
+    """If an fsync of the WAL had failed, it is in the page cache, and perhaps not on the disk."""
+    killed = TopicFile(open_folder(tmp_path / "log"), READINGS)
+    killed.append([(0, b"x")])
+    shutil.copytree(tmp_path / "log", tmp_path / "left")
+    killed.close()
+    left = topic_path(tmp_path / "left", READINGS)
+    before = wal_bytes(left)
+
+    appender = LocalAppender(tmp_path / "left", ROOMY)
+    await appender.start()
+    after = wal_bytes(left)
+    await appender.stop()
+
+    assert (before > 0, after) == (True, 0)
 
 
 async def test_the_wal_is_cut_off_while_appends_never_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,11 @@
+import errno
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from store.magnetic import delta_log
+from store.objects.files import make_folders
 
 ADD = b'{"add":{"path":"date=2026-11-29/a.parquet","size":7}}'
 
@@ -38,6 +41,32 @@ def test_damaged_last_commits_are_set_aside_and_whole_ones_stay(tmp_path: Path) 
 
     assert sorted(path.name for path in log.iterdir()) == [f"{0:020d}.json", f"{1:020d}.json"]
     assert len(list((tmp_path / "_set_aside").iterdir())) == 5
+
+
+@pytest.mark.parametrize(("failures", "is_there"), [(0, True), (1, True), (2, False)])
+def test_a_commit_whose_fsync_failed_is_written_again_or_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, is_there: bool
+) -> None:
+    log = tmp_path / "_delta_log"
+    log.mkdir()
+    commit = log / f"{0:020d}.json"
+    commit.write_bytes(ADD)
+    written = commit.stat().st_ino
+    left = iter([True] * failures)
+
+    def sync(_: int) -> None:
+        if next(left, False):
+            raise OSError(errno.EIO, "Input/output error")
+
+    make_folders(log)  # its name is durable
+    monkeypatch.setattr("os.fsync", sync)
+    with pytest.raises(OSError, match=commit.name) if failures > 1 else nullcontext():
+        delta_log.sync_own(tmp_path, 0)
+
+    assert commit.exists() is is_there
+    if is_there:
+        assert commit.read_bytes() == ADD
+        assert (commit.stat().st_ino == written) is (failures == 0)
 
 
 @pytest.mark.parametrize("hint", [b'{"version":1}', b'{"version":', b"[]", b""])

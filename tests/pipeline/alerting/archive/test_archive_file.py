@@ -1,5 +1,6 @@
 """What SQLite cannot do is an error of ours, and the file can be used again once the cause is gone."""
 
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -47,6 +48,21 @@ def test_a_file_damaged_meanwhile_is_named_with_the_remedy(path: Path) -> None:
 
         with pytest.raises(ArchiveError, match=r"alerts\.sqlite is damaged: .*it is set aside"):
             kept(archive)
+
+
+def test_what_a_killed_process_left_in_the_wal_is_copied_into_the_file(path: Path, tmp_path: Path) -> None:
+    """If an fsync of the WAL had failed, it is in the page cache, and perhaps not on the disk."""
+    left = tmp_path / "left"
+    left.mkdir()
+    with closing(ArchiveFile(path, SCHEMA, 1)) as killed:
+        keep(killed, 10)
+        for file in (path, path.with_name(f"{path.name}-wal")):
+            shutil.copy(file, left)
+    wal = left / f"{path.name}-wal"
+    before = wal.stat().st_size
+
+    with closing(ArchiveFile(left / path.name, SCHEMA, 1)) as archive:
+        assert (before > 0, wal.stat().st_size, kept(archive)) == (True, 0, 1)
 
 
 def test_a_folder_in_its_place_is_refused(path: Path) -> None:
