@@ -217,6 +217,11 @@ http_connections_refused = Counter(
     "Connections closed by a limit, by reason",
     ["reason"],
 )
+http_requests_refused = Counter(
+    "streamgauge_http_requests_refused_total",
+    "Requests refused because of what is in progress, by reason",
+    ["reason"],
+)
 http_queries = Gauge(
     "streamgauge_http_queries",
     "Queries (kind query) and lists that run, wait for a slot, or were given up: interrupted, but not ended yet",

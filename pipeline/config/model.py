@@ -38,6 +38,7 @@ from store.values.yaml_text import Problem
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]
 
+MIB = 2**20
 GIB = 2**30
 MOST_COLUMNS = 8_192  # of a kind, in one table: each costs every insert and query of the table
 _MAX_USERNAME_BYTES = 65_535  # MQTT 3.1.1, section 3.1.3.4
@@ -83,6 +84,19 @@ class User(Section):
         return self
 
 
+class ListenerLimits(Section):
+    """What devices may use before anything is known of them."""
+
+    connections: int | None = Field(
+        default=None, ge=1, description="open at once; none: as many as the process may have open files"
+    )
+    pending: int = Field(default=10_000, ge=1, description="of these, without an accepted CONNECT")
+    pending_per_address: int = Field(default=5_000, ge=1, description="of these, from one address")
+    connect_timeout: Duration = Field(
+        default=timedelta(seconds=10), description="for the handshake of TLS, and from then on for the CONNECT"
+    )
+
+
 class Listener(Section):
     """The listener for devices."""
 
@@ -91,6 +105,7 @@ class Listener(Section):
     tls: ListenerTls | None = Field(default=None, description="none: passwords travel in the clear")
     gateways: int = Field(default=1, ge=1, le=64, description="processes that share the port; `up` starts this number")
     metrics: HostPort | None = Field(default=None, description="where gateways answer /metrics and /healthz")
+    limits: ListenerLimits = ListenerLimits()
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -145,6 +160,10 @@ class HttpLimits(Section):
     connections_per_address: int = Field(default=250, ge=1, description="of these, from one address")
     header_timeout: Duration = Field(default=timedelta(seconds=10), description="until the headers have arrived")
     request_timeout: Duration = Field(default=timedelta(minutes=2), description="from then until the body has arrived")
+    response_timeout: Duration = Field(
+        default=timedelta(minutes=1), description="without the client taking any of a response that waits for it"
+    )
+    bodies: SizeBytes = Field(default=128 * MIB, description="of requests that are received or answered, in all")
 
 
 class Http(Section):

@@ -52,6 +52,10 @@ def listener_settings(config: Config) -> ListenerSettings:
             for user in listener.users
         ),
         tls=config.listener_tls,
+        most_connections=listener.limits.connections,
+        most_pending=listener.limits.pending,
+        most_pending_per_address=listener.limits.pending_per_address,
+        connect_timeout_s=listener.limits.connect_timeout.total_seconds(),
     )
 
 

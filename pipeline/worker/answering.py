@@ -96,6 +96,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         altered=owned.altered.of,
         partition_of=choice.of_message,
         stamps=stamps,
+        limits=config.http.limits,
         topic_owners=group,
         internal=group.internal,
     )

@@ -168,6 +168,7 @@ def test_the_reasons_of_refusals_and_endings_are_those_of_the_gateway() -> None:
     code, text = sources("pipeline/gateway"), text_of("mqtt.md")
 
     refused = set(re.findall(r'(?:_refused\(connect, |Refused\(|connections_refused\.labels\()"(\w+)"', code))
+    refused |= set(re.findall(r'(?:return|limit: str \| None =) "(connections|pending\w*)"', code))
     ended = set(re.findall(r'(?:\.end\(|_count_ended\(|connections_ended\.labels\()"(\w+)"', code))
 
     assert set(first_column(text, "`streamgauge_gateway_refused_total{reason}`")) == refused
@@ -204,8 +205,8 @@ def test_the_limits_of_mqtt_are_the_gateways() -> None:
         f"| an MQTT topic | {settings.max_topic_bytes:,} bytes",
         f"| unacknowledged messages of a connection | {settings.receive_maximum:,} ",
         f"| topic aliases of a connection | {settings.topic_alias_maximum} |",
-        f"| time for the CONNECT | {settings.connect_timeout_s:g} s |",
-        f"| time for the handshake of TLS, before that | {settings.handshake_timeout_s:g} s |",
+        f"| time for the handshake of TLS, and from then on for the CONNECT | {settings.connect_timeout_s:g} s |",
+        f"an accepted CONNECT | {settings.most_pending:,}, and {settings.most_pending_per_address:,} from one address",
         f"after {settings.batch.close_after_s * 1000:g} ms, at {settings.batch.max_messages:,} messages or",
         f"or at {settings.batch.max_bytes >> 20} MiB",
         f"When {settings.batch.max_waiting_messages:,} messages or {settings.batch.max_waiting_bytes >> 20} MiB wait",

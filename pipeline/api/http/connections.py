@@ -1,7 +1,8 @@
 """HTTP connections with limits: a client of which nothing is known yet costs little, and not for long.
 
 uvicorn's protocol class, which has no such limits of its own, extended: how many connections may be open, in all and
-from one address; how long the head of a request, and all of it, may take to arrive; how large the head may be.
+from one address; how long a handshake of TLS, the head of a request, and all of it, may take to arrive; how large the
+head may be; how long a client may not read a response.
 """
 
 from __future__ import annotations
@@ -9,24 +10,29 @@ from __future__ import annotations
 import asyncio
 import http
 import resource
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Self
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.base import metrics
+from pipeline.base.addresses import client_of
+from pipeline.base.tls.handshakes import why
 from pipeline.config.model import HttpLimits
 from store.values.durations import format_duration
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers; what is beyond is not read
+GOODBYE_S = 5.0  # for the peer's close_notify
 FILES_SHARE = 2  # one of this number of the files that the process may open is for a connection
 
 
 @dataclass(slots=True)
 class OpenConnections:
-    """The open connections of one server, counted by address. Used in the server's event loop.
+    """The open connections of one server, counted by client address. Used in the server's event loop.
 
     One above a limit takes the place of the one that has been idle longest, so that a client that only opens
     connections keeps nobody out; it is refused if all are at work.
@@ -75,16 +81,25 @@ class LimitedProtocol(H11Protocol):
     """One connection. `limited` makes the class that a server uses."""
 
     open_connections: OpenConnections
+    tls: ssl.SSLContext | None
 
+    _handshake: asyncio.Task[None] | None = None  # in progress
+    _early = b""  # what arrived before the handshake, and then together with its end
+    _unread: asyncio.TimerHandle | None = None  # when a client that does not read is given up
     _address: str | None = None  # of an admitted connection
     _is_refused = False
     _awaited: str | None = None  # the limit that the deadline is of
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Admit it, or refuse it at once."""
-        super().connection_made(transport)
-        address = self.client[0] if self.client else ""
+        """Admit it, or refuse it at once. A handshake of TLS comes after that, so that it counts too."""
+        peer = transport.get_extra_info("peername")
+        address = client_of(str(peer[0])) if peer else ""
+        if self.tls is None:
+            super().connection_made(transport)
+        else:
+            self.transport = transport
+            self._handshake = self.loop.create_task(self._secure(transport, self.tls))
         reason = self.open_connections.admit(address)
         if reason is not None:
             self._refuse(503, reason, "too many connections; try again later")
@@ -92,9 +107,37 @@ class LimitedProtocol(H11Protocol):
         self._address = address
         self._await_rest()
 
+    async def _secure(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        if self._is_refused:
+            return
+        within_s = self.open_connections.limits.header_timeout.total_seconds()
+        if self._early:  # arrived before this task began
+            tls, self._early = _AfterFirst(tls, self._early), b""
+        try:
+            secure = await self.loop.start_tls(
+                transport, self, tls, server_side=True, ssl_handshake_timeout=within_s, ssl_shutdown_timeout=GOODBYE_S
+            )
+        except OSError as error:
+            reason, _ = why(error)
+            if reason in {"timeout", "lost"}:  # others are counted by `Counted`
+                metrics.handshakes_failed.labels("http", reason).inc()
+            transport.abort()
+            self._leave()
+            return
+        assert secure is not None
+        if transport.is_closing():  # it gave way
+            return
+        self._handshake = None
+        super().connection_made(secure)  # uvloop's is no asyncio.Transport
+        self._await_rest()
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more."""
         self._leave()
+        self._await_reader(None)
         super().connection_lost(exc)
 
     def give_way(self, limit: str) -> None:
@@ -103,8 +146,20 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived; a refused connection is not read."""
-        if not self._is_refused:
+        if self._handshake is not None:
+            self._early += data
+        elif not self._is_refused:
             super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """The client does not read; give it up if that lasts."""
+        super().pause_writing()
+        self._await_reader(self.open_connections.limits.response_timeout)
+
+    def resume_writing(self) -> None:
+        """The client reads."""
+        self._await_reader(None)
+        super().resume_writing()
 
     def handle_events(self) -> None:
         """Process what has been parsed; then there is a deadline for what is missing."""
@@ -132,6 +187,15 @@ class LimitedProtocol(H11Protocol):
             self.open_connections.closed(self._address, self)
             self._address = None
 
+    def _await_reader(self, within: timedelta | None) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+        self._unread = None if within is None else self.loop.call_later(within.total_seconds(), self._give_up)
+
+    def _give_up(self) -> None:
+        metrics.http_connections_refused.labels("response_timeout").inc()
+        self.transport.abort()
+
     def _await_rest(self) -> None:
         state = self.conn.their_state
         if self._address is not None:
@@ -139,6 +203,8 @@ class LimitedProtocol(H11Protocol):
             (self.open_connections.rests if is_idle else self.open_connections.works)(self._address, self)
         if state is h11.SEND_BODY:
             self._await("request_timeout")
+        elif self._handshake is not None:  # it has a time limit of its own
+            self._await(None)
         elif state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
             self._await("header_timeout")
         else:  # a connection without a request is uvicorn's to close
@@ -161,6 +227,9 @@ class LimitedProtocol(H11Protocol):
         metrics.http_connections_refused.labels(reason).inc()
         self._is_refused = True
         self._leave()
+        if self._handshake is not None:
+            self.transport.abort()
+            return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             phrase = http.HTTPStatus(status).phrase
             head = f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -168,6 +237,30 @@ class LimitedProtocol(H11Protocol):
         self.transport.close()
 
 
-def limited(limits: HttpLimits) -> type[LimitedProtocol]:
-    """The protocol class of a server with these limits."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"open_connections": OpenConnections(limits)})
+class _AfterFirst(ssl.SSLContext):
+    """A context for one handshake whose first bytes have been read already."""
+
+    def __new__(cls, *_: object) -> Self:
+        """`SSLContext` takes its protocol here."""
+        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+
+    def __init__(self, context: ssl.SSLContext, first: bytes) -> None:
+        self._context = context
+        self._first = first
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """The handshake."""
+        incoming.write(self._first)
+        return self._context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
+def limited(limits: HttpLimits, tls: ssl.SSLContext | None = None) -> type[LimitedProtocol]:
+    """The protocol class of a server with these limits, of HTTPS if there is a context."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"open_connections": OpenConnections(limits), "tls": tls})

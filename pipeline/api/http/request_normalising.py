@@ -8,11 +8,15 @@ one of a client without a valid token.
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api.http.problems import Problem, document
+from pipeline.base import metrics
 from pipeline.base.errors import Unauthenticated
 
 MAX_TARGET_BYTES = 16 * 1024  # of path and query
@@ -31,6 +35,7 @@ class RequestNormaliser:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._bodies = _Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -53,10 +58,16 @@ class RequestNormaliser:
             except Problem as problem:
                 await document(problem.status, problem.detail, problem.members)(scope, receive, send)
                 return
-            receive = _limited(receive, limit)
+        body = _Body(receive, limit, self._bodies, scope["app"].state.services.limits.bodies)
         try:
-            await self._app(inner, receive, send)
+            await self._app(inner, receive if limit is None else body.receive, send)
+        except asyncio.CancelledError:
+            if not body.gives_way:
+                raise
+            body.end_giving_way()
+            await document(503, body.refusal)(scope, receive, send)
         finally:
+            body.end()
             scope["route"] = inner.get("route")  # for `RequestMetrics`
 
 
@@ -110,18 +121,70 @@ def _as_json(scope: Scope) -> list[tuple[bytes, bytes]]:
     return headers.raw
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    received = 0
+@dataclass(slots=True)
+class _Bodies:
+    """The bodies in memory, of requests in progress; `receiving` are those that are not complete, oldest first.
 
-    async def counting() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise HTTPException(413, _too_large(f"more than {received:,}", limit))
+    If they become too many, the one that has been arriving for longest gives way: whoever sends slowly, perhaps without
+    a valid signature, which is known at the end of the body only, keeps nobody out.
+    """
+
+    size_bytes: int = 0
+    receiving: dict[_Body, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Body:
+    """The body of a request, as it is received: of at most `limit` bytes, if there is room for it in `bodies`."""
+
+    _receive: Receive
+    _limit: int | None
+    _bodies: _Bodies
+    _most_bytes: int
+    size_bytes: int = 0
+    gives_way: bool = False
+    task: asyncio.Task[object] | None = None
+
+    @property
+    def refusal(self) -> str:
+        """Why it gives way."""
+        return f"the bodies of requests in progress have more than {self._most_bytes:,} bytes; try again later"
+
+    async def receive(self) -> Message:
+        """The next part. Raises HTTPException 413, 503."""
+        self.task = asyncio.current_task()
+        self._bodies.receiving.setdefault(self)
+        message = await self._receive()
+        if not message.get("more_body"):
+            self._bodies.receiving.pop(self, None)
+        part = len(message.get("body", b""))
+        self.size_bytes += part
+        self._bodies.size_bytes += part
+        if self._limit is not None and self.size_bytes > self._limit:
+            raise HTTPException(413, _too_large(f"more than {self.size_bytes:,}", self._limit))
+        if self._bodies.size_bytes > self._most_bytes:
+            self._make_room()
         return message
 
-    return counting
+    def end(self) -> None:
+        """The request is answered: its body is not in memory any more."""
+        self._bodies.receiving.pop(self, None)
+        self._bodies.size_bytes -= self.size_bytes
+        self.size_bytes = 0
+
+    def end_giving_way(self) -> None:
+        """The request has ended because of this, and is answered."""
+        assert self.task is not None
+        self.task.uncancel()
+
+    def _make_room(self) -> None:
+        metrics.http_requests_refused.labels("bodies").inc()
+        oldest = next(iter(self._bodies.receiving), self)
+        if oldest is self or oldest.task is None:
+            raise HTTPException(503, self.refusal, {"Retry-After": "1"})
+        oldest.gives_way = True
+        oldest.end()
+        oldest.task.cancel()
 
 
 def _without_body(send: Send) -> Send:

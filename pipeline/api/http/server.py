@@ -49,14 +49,13 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=limited(limits or HttpLimits()),
+            http=limited(limits or HttpLimits(), tls),
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             ws="none",  # wsproto is installed for the listener; the API has no WebSockets
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,
             timeout_keep_alive=30,
-            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
         self._server = uvicorn.Server(config)
         self._listener = listener

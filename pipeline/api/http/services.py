@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
+from pipeline.config.model import HttpLimits
 from pipeline.log.log import Appender
 from pipeline.stream.altered_fields import AlteredField
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -65,6 +66,7 @@ class Services:
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
+    limits: HttpLimits = field(default_factory=HttpLimits)
     rules: RuleBook | None = None
     steps: Steps | None = None  # of the host's clock; None: not watched
     topic_owners: TopicOwners | None = None  # if there are other workers

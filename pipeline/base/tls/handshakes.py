@@ -40,7 +40,7 @@ def why(error: OSError) -> tuple[str, str]:
 class Counted(ssl.SSLObject):
     """A connection of HTTP, for `SSLContext.sslobject_class`, because uvicorn does not report failed handshakes.
 
-    Handshakes that do not end, or that are interrupted between packets, are not counted.
+    Handshakes that do not end, or that are interrupted between packets, are counted by the server.
     """
 
     def do_handshake(self) -> None:

@@ -1,23 +1,40 @@
 """A listening server whose connections begin with a TLS handshake, each in its own task.
 
 asyncio's `create_server(ssl=…)` does not report failed handshakes. Here every failure is counted with its reason, and
-logged with the peer's address. A protocol is created and gets its connection after the handshake.
+logged with the peer's address. A protocol gets its connection after the handshake, in whose place it is pending.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.base import metrics
 from pipeline.base.tls.handshakes import why
-from pipeline.gateway.listener.limited_warnings import LimitedWarnings
+
+if TYPE_CHECKING:
+    from pipeline.gateway.listener.pending import GivesWay
+    from pipeline.gateway.listener.server import Gateway
 
 ACCEPT_AGAIN_S = 0.1  # after a failed accept: usually all open files are in use
 GOODBYE_S = 5.0  # for the peer's close_notify; a session aborts earlier
+
+
+class _Handshake:
+    """A handshake in progress."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def give_way(self, limit: str) -> None:
+        """End the connection; its handshake fails then."""
+        metrics.connections_refused.labels(limit).inc()
+        with contextlib.suppress(OSError):  # the peer has closed it
+            self._connection.shutdown(socket.SHUT_RDWR)
 
 
 class SecureServer:
@@ -25,16 +42,16 @@ class SecureServer:
 
     def __init__(
         self,
-        make_protocol: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[GivesWay], asyncio.Protocol],
         context: ssl.SSLContext,
         handshake_timeout_s: float,
-        warnings: LimitedWarnings,
+        gateway: Gateway,
     ) -> None:
         self.sockets: Sequence[socket.socket] = ()
         self._make_protocol = make_protocol
         self._context = context
         self._handshake_timeout_s = handshake_timeout_s
-        self._warnings = warnings
+        self._gateway = gateway
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,16 +81,20 @@ class SecureServer:
                 try:
                     connection, address = await self._loop.sock_accept(listener)
                 except OSError as error:
-                    self._warnings.warn("accept failed", f"{error.strerror or error}; the device waits")
+                    self._gateway.warnings.warn("accept failed", f"{error.strerror or error}; the device waits")
                     await asyncio.sleep(ACCEPT_AGAIN_S)
                 else:
                     self._spawn(self._shake_hands(connection, address))
 
     async def _shake_hands(self, connection: socket.socket, address: Any) -> None:
+        handshake = _Handshake(connection)
+        if not self._gateway.may_wait(handshake, address):
+            connection.close()
+            return
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
-                self._make_protocol,
+                lambda: self._make_protocol(handshake),
                 connection,
                 ssl=self._context,
                 ssl_handshake_timeout=self._handshake_timeout_s,
@@ -83,10 +104,12 @@ class SecureServer:
             reason, detail = why(error)
             metrics.handshakes_failed.labels("mqtt", reason).inc()
             if reason != "lost":  # probes do that, to check whether somebody listens
-                self._warnings.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
+                self._gateway.warnings.warn(f"TLS handshake, {reason}", f"{address[0]}:{address[1]}: {detail}")
         except asyncio.CancelledError:
             connection.close()
             raise
+        finally:
+            self._gateway.pending.done(handshake)
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)

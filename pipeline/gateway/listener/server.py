@@ -12,9 +12,11 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from pipeline.base import metrics
+from pipeline.base.addresses import client_of
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.tls.peers import common_name
 from pipeline.base.tls.reloading import POLL_S, ReloadingContext
@@ -22,6 +24,7 @@ from pipeline.gateway.listener.accounts import Accounts
 from pipeline.gateway.listener.admission import Admitted, Refused, admit
 from pipeline.gateway.listener.limited_warnings import LimitedWarnings
 from pipeline.gateway.listener.offenders import Offenders
+from pipeline.gateway.listener.pending import GivesWay, Pending
 from pipeline.gateway.listener.secure_server import SecureServer
 from pipeline.gateway.listener.session import Session
 from pipeline.gateway.listener.settings import ListenerSettings
@@ -69,6 +72,7 @@ class Gateway:
         self._ticker: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | SecureServer | None = None
         self._most_connections = 0
+        self.pending = Pending(settings.most_pending, settings.most_pending_per_address)
         self._gone = asyncio.Event()
         self.on_pressure: list[Callable[[bool], None]] = []  # callbacks of other sources of the stage
 
@@ -98,7 +102,8 @@ class Gateway:
 
     async def start(self) -> None:
         """Listen. Raises OSError if the address cannot be used."""
-        self._most_connections = raise_limit()
+        of_files = raise_limit()
+        self._most_connections = min(self.settings.most_connections or of_files, of_files)
         self._server = await (self._listen() if self.tls is None else self._listen_securely(self.tls))
         self._ticker = self._loop.call_later(TURN_S, self._tick)
         logger.info("listening for MQTT on %s port %d", self.settings.host, self.port)
@@ -139,7 +144,7 @@ class Gateway:
         )
 
     async def _listen_securely(self, tls: ReloadingContext) -> SecureServer:
-        server = SecureServer(lambda: Session(self), tls, self.settings.handshake_timeout_s, self.warnings)
+        server = SecureServer(partial(Session, self), tls, self.settings.connect_timeout_s, self)
         await server.start(self.settings.host, self.settings.port, self.settings.backlog)
         return server
 
@@ -149,14 +154,30 @@ class Gateway:
         """The number of turns of the wheel that last at least `seconds`, without the current one."""
         return math.ceil(seconds / TURN_S) + 1
 
-    def joined(self, session: Session) -> None:
-        """A connection was accepted."""
+    def may_wait(self, connection: GivesWay, peer: Sequence[object] | None) -> bool:
+        """Whether a new connection of this peer is taken in: then it is pending. A refusal is counted."""
+        where = str(peer[0]) if peer else ""
+        if len(self._sessions) >= self._most_connections:
+            limit: str | None = "connections"
+        else:
+            limit = self.pending.admit(client_of(where), connection, self.wheel.now)
+        if limit is not None:
+            metrics.connections_refused.labels(limit).inc()
+            told = f"{where}: {len(self._sessions)} connections, {len(self.pending)} without an accepted CONNECT"
+            self.warnings.warn(f"refused, {limit}", told)
+        return limit is None
+
+    def joined(self, session: Session, transport: asyncio.BaseTransport) -> bool:
+        """A connection was accepted; returns whether it is taken in."""
+        if not self.may_wait(session, transport.get_extra_info("peername")):
+            return False
         self._sessions.add(session)
         if len(self._sessions) > 0.9 * self._most_connections:
             self.warnings.warn(
                 "open files",
                 f"{len(self._sessions)} connections of at most {self._most_connections}; raise `ulimit -n`",
             )
+        return True
 
     def admit(self, connect: Connect, transport: asyncio.BaseTransport) -> Admitted | Refused:
         """Whether this CONNECT is accepted."""
@@ -171,6 +192,7 @@ class Gateway:
 
     def admitted(self, session: Session) -> None:
         """A CONNECT was accepted: an older connection with that client id ends (3.1.4)."""
+        self.pending.done(session)
         metrics.connections.inc()
         key = session.account, session.client_id
         older = self._by_client_id.get(key)
@@ -182,6 +204,7 @@ class Gateway:
 
     def left(self, session: Session, *, was_admitted: bool) -> None:
         """A connection has ended."""
+        self.pending.done(session)
         self._sessions.discard(session)
         if was_admitted:
             metrics.connections.dec()

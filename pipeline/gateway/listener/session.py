@@ -44,6 +44,7 @@ from pipeline.gateway.mqtt.packets import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.gateway.listener.pending import GivesWay
     from pipeline.gateway.listener.server import Gateway
 
 CONNECT_FIRST_BYTE = 0x10
@@ -57,6 +58,7 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_can_write",
+        "_handshake",
         "_is_reading",
         "_max_sent_bytes",
         "_needed",
@@ -79,12 +81,14 @@ class Session(asyncio.Protocol):
     _transport: asyncio.Transport
     qos = 1  # of the messages that this object acknowledges
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, handshake: GivesWay | None = None) -> None:
+        """`handshake` of TLS: pending until the connection is made."""
         self.account = ""
         self.client_id = ""
         self.known_as = ""  # its own client id, or its host if it has none
         self.seen = gateway.wheel.now  # the turn of its last packet
         self.gateway = gateway
+        self._handshake = handshake
         self._state = NEW
         self._version = Version.V3_1_1
         self._partial: bytearray | None = None  # an incomplete packet
@@ -117,8 +121,18 @@ class Session(asyncio.Protocol):
         """A device connected; it has `connect_timeout_s` for its CONNECT."""
         self._transport = cast(asyncio.Transport, transport)
         turns = self.gateway.turns(self.gateway.settings.connect_timeout_s)
-        self._slot = self.gateway.wheel.put(self, turns)
-        self.gateway.joined(self)
+        if self._handshake is not None:
+            self.gateway.pending.done(self._handshake)
+        if self.gateway.joined(self, transport):
+            self._slot = self.gateway.wheel.put(self, turns)
+        else:
+            self._state = CLOSED
+            self._transport.abort()
+
+    def give_way(self, limit: str) -> None:
+        """End the connection, which has not sent its CONNECT: a new one needs its place."""
+        metrics.connections_refused.labels(limit).inc()
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived, split anywhere."""

@@ -26,8 +26,10 @@ class ListenerSettings:
     users: tuple[User, ...] = ()
     tls: TlsFiles | None = None
     batch: BatchSettings = field(default_factory=BatchSettings)
-    connect_timeout_s: float = 10.0
-    handshake_timeout_s: float = 10.0  # for TLS, before the time for the CONNECT starts
+    most_connections: int | None = None  # None: as many as the process may have open files
+    most_pending: int = 10_000  # connections without an accepted CONNECT
+    most_pending_per_address: int = 5_000  # of these; more than `backlog`, which may be accepted at one moment
+    connect_timeout_s: float = 10.0  # for the handshake of TLS, and from then on for the CONNECT
     max_packet_bytes: int = 256 * 1024
     max_topic_bytes: int = 2_048  # the maximum of a dimension value in Timestream; limits the memory of topic aliases
     receive_maximum: int = 4_096  # MQTT 5: unacknowledged messages per connection: 100,000/s at 40 ms a PUBACK

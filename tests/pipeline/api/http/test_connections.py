@@ -1,19 +1,26 @@
 """A client of which nothing is known yet costs little: each limit closes its connection, and others are answered."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
 from pipeline.api.http import connections
 from pipeline.api.http.server import HttpServer, listen
 from pipeline.base import metrics
+from pipeline.base.tls.files import TlsFiles
+from pipeline.base.tls.handshakes import Counted
+from pipeline.base.tls.reloading import ReloadingContext
 from pipeline.config.model import HttpLimits
+from tests.support.certificate_files import Authority
+from tests.support.waiting import wait_for
 
-Serve = Callable[[HttpLimits], tuple[str, int]]
+Serve = Callable[..., tuple[str, int]]
 HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
 
 
@@ -34,8 +41,12 @@ def serve() -> Iterator[Serve]:
     async def nothing() -> str:
         return "answered"
 
-    def started(limits: HttpLimits) -> tuple[str, int]:
-        servers.append(HttpServer(app, listen("127.0.0.1", 0), lambda _: None, limits=limits))
+    @app.get("/large")
+    async def large() -> Response:
+        return Response(b"x" * (64 << 20))
+
+    def started(limits: HttpLimits, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
+        servers.append(HttpServer(app, listen("127.0.0.1", 0), lambda _: None, tls, limits))
         servers[-1].start()
         return servers[-1].address
 
@@ -170,3 +181,61 @@ def test_headers_have_a_size(serve: Serve) -> None:
 
     assert answer_of(client).startswith(b"HTTP/1.1 431 ")
     assert status_of(address) == 200
+
+
+def test_addresses_of_one_ipv6_network_are_one_client() -> None:
+    found = connections.OpenConnections(HttpLimits(connections_per_address=1))
+
+    assert found.admit(connections.client_of("2001:db8::1")) is None
+    assert found.admit(connections.client_of("2001:db8::2")) == "connections_per_address"
+    assert found.admit(connections.client_of("2001:db8:0:1::1")) is None
+
+
+def test_a_response_that_is_not_read_is_given_up(serve: Serve) -> None:
+    address = serve(HttpLimits(response_timeout=timedelta(milliseconds=100)))
+    before = refused("response_timeout")
+    client = connect(address)
+    client.sendall(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n")
+
+    wait_for(lambda: refused("response_timeout") == before + 1, "it is given up")
+    assert status_of(address) == 200
+    client.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def secure(files: TlsFiles) -> ssl.SSLContext:
+    return ReloadingContext(files, "http", Counted)
+
+
+def secure_status(address: tuple[str, int], authority: Authority) -> int:
+    return httpx.get(f"https://127.0.0.1:{address[1]}/", verify=authority.trusting(), timeout=60).status_code
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
+def test_a_handshake_that_stalls_is_given_up_and_counted(serve: Serve, authority: Authority, sent: bytes) -> None:
+    address = serve(HttpLimits(header_timeout=timedelta(milliseconds=200)), secure(authority.files()))
+    failed = metrics.handshakes_failed.labels("http", "timeout")
+    before = failed._value.get()
+    client = connect(address)
+    client.sendall(sent)
+
+    assert answer_of(client) == b""
+    wait_for(lambda: failed._value.get() == before + 1, "it is counted")
+    assert secure_status(address, authority) == 200
+
+
+@pytest.mark.parametrize(("limits", "reason"), LIMITS)
+def test_a_handshake_takes_a_place_and_gives_way(
+    serve: Serve, authority: Authority, limits: HttpLimits, reason: str
+) -> None:
+    address, before = serve(limits, secure(authority.files())), refused(reason)
+    silent = [connect(address) for _ in range(2)]
+
+    assert secure_status(address, authority) == 200
+    assert answer_of(silent[0]) == b""
+    assert refused(reason) == before + 1
+    silent[1].close()

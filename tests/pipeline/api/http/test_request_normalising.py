@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
+from pipeline.api.http.request_normalising import RequestNormaliser
 from tests.support.http_service import HttpService
 
 QUERY = b'{"sql": "SELECT 7 AS x"}'
@@ -155,3 +159,39 @@ async def test_a_target_that_is_too_long_is_a_414(http: httpx.AsyncClient) -> No
 
     assert answer.status_code == 414
     assert "at most 16,384 bytes" in answer.json()["detail"]
+
+
+async def test_where_bodies_take_too_much_memory_the_one_that_arrives_slowest_gives_way(tmp_path: Path) -> None:
+    service = HttpService(tmp_path)
+    limits = service.app.state.services.limits
+    service.app.state.services = replace(service.app.state.services, limits=limits.model_copy(update={"bodies": 3_000}))
+    goes_on = asyncio.Event()
+
+    arrives = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b" " * 2_000
+        arrives.set()  # the first part was taken
+        await goes_on.wait()
+        yield b"{}"
+
+    async with service.app.router.lifespan_context(service.app), service.client() as http:
+        slow = asyncio.create_task(http.post("/v1/query", content=slowly()))
+        await arrives.wait()
+        quick = await http.post("/v1/query", content=b'{"sql": "SELECT 1"}' + b" " * 2_000)
+        large = await http.post("/v1/query", content=b" " * 3_001)
+        goes_on.set()
+        gave_way = await slow
+
+    service.close()
+    assert [quick.status_code, large.status_code, gave_way.status_code] == [200, 503, 503]
+    assert "the bodies of requests in progress have more than 3,000 bytes" in gave_way.json()["detail"]
+    assert normaliser_of(service)._bodies.size_bytes == 0
+
+
+def normaliser_of(service: HttpService) -> RequestNormaliser:
+    """The middleware of the application, which is built at its first request."""
+    layer = service.app.middleware_stack
+    while not isinstance(layer, RequestNormaliser):
+        layer = layer.app if hasattr(layer, "app") else layer._app  # type: ignore[union-attr]  # starlette's, or ours
+    return layer

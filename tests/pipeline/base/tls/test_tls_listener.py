@@ -112,7 +112,7 @@ async def test_a_client_that_does_not_trust_the_certificate_is_counted(authority
 async def test_a_plain_client_is_cut_off_counted_and_complained_of(
     authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with listening(authority.files(), handshake_timeout_s=3600) as listener:
+    async with listening(authority.files(), connect_timeout_s=3600) as listener:
         before = count(FAILED, server="mqtt", reason="not_tls")
         device = await listener.dial(None)
         device.writer.write(connect("d", Version.V3_1_1))
@@ -126,7 +126,7 @@ async def test_a_plain_client_is_cut_off_counted_and_complained_of(
 @pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
 @on_uvloop
 async def test_a_handshake_that_stalls_is_cut_off_and_counted(authority: Authority, first: bytes) -> None:
-    async with listening(authority.files(), handshake_timeout_s=0.2) as listener:
+    async with listening(authority.files(), connect_timeout_s=0.2) as listener:
         before = count(FAILED, server="mqtt", reason="timeout")
         device = await listener.dial(None)
         device.writer.write(first)
