@@ -9,17 +9,22 @@ wait.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import msgspec
+import pyarrow as pa
 
 from pipeline.base.errors import NotOwned, PeerUnavailable
 from pipeline.base.tls.trust import trusting
 
 CONNECT_TIMEOUT_S = 1.0
 FORWARD_TIMEOUT_S = 30.0
+MOST_ANSWER_BYTES = 2 << 30  # rows that are in the other worker's memory tier only, uncompressed
 NOT_OWNED = 409  # the status of a response: the worker does not own the partition
 TIER = "x-streamgauge-tier"  # the id of the magnetic tier: a response from another tier is useless
 
@@ -35,7 +40,9 @@ class PeerAccess:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of every request."""
-        return {TIER: self.tier_id} | ({"authorization": f"Bearer {self.token}"} if self.token else {})
+        return {TIER: self.tier_id, "accept-encoding": "identity"} | (
+            {"authorization": f"Bearer {self.token}"} if self.token else {}
+        )
 
     @property
     def verify(self) -> ssl.SSLContext | bool:
@@ -70,11 +77,17 @@ class PeerClient:
 
     def post(self, address: str, path: str, body: bytes, timeout_s: float) -> bytes:
         """The response body of the worker at `address`. Raises NotOwned, PeerUnavailable."""
+        deadline_s = time.monotonic() + timeout_s
         try:
-            response = self._http.post(f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s))
+            with self._http.stream(
+                "POST", f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s)
+            ) as response:
+                content = bytearray()
+                for part in response.iter_raw():
+                    _take(address, content, part, deadline_s)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _silent(address, error) from error
-        return _content(address, response)
+        return _content(address, response.status_code, bytes(content))
 
     def close(self) -> None:
         """Close the connections."""
@@ -92,11 +105,17 @@ class AsyncPeerClient:
 
     async def post(self, address: str, path: str, body: bytes, timeout_s: float) -> bytes:
         """See `PeerClient.post`."""
+        deadline_s = time.monotonic() + timeout_s
         try:
-            response = await self._http.post(f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s))
+            async with self._http.stream(
+                "POST", f"{address}/internal/{path}", content=body, timeout=_timeout(timeout_s)
+            ) as response:
+                content = bytearray()
+                async for part in response.aiter_raw():
+                    _take(address, content, part, deadline_s)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _silent(address, error) from error
-        return _content(address, response)
+        return _content(address, response.status_code, bytes(content))
 
     async def forward(self, address: str, request: Forwarded) -> Answered:
         """The response of the worker at `address` to a client's request. Raises PeerUnavailable."""
@@ -124,9 +143,27 @@ def _silent(address: str, error: Exception) -> PeerUnavailable:
     return PeerUnavailable(f"the worker at {address} does not answer: {str(error) or type(error).__name__}")
 
 
-def _content(address: str, response: httpx.Response) -> bytes:
-    if response.status_code == NOT_OWNED:
-        raise NotOwned(f"the worker at {address}: {response.text}")
-    if response.is_error:
-        raise PeerUnavailable(f"the worker at {address} answered {response.status_code}: {response.text[:300]}")
-    return response.content
+def _take(address: str, content: bytearray, part: bytes, deadline_s: float) -> None:
+    content += part
+    if time.monotonic() > deadline_s:  # httpx limits the time until the next part, not until the last one
+        raise PeerUnavailable(f"the worker at {address} did not answer in time")
+    if len(content) > MOST_ANSWER_BYTES:
+        raise PeerUnavailable(f"the worker at {address} answered with more than {MOST_ANSWER_BYTES} bytes")
+
+
+def _content(address: str, status: int, content: bytes) -> bytes:
+    told = content[:300].decode(errors="replace")
+    if status == NOT_OWNED:
+        raise NotOwned(f"the worker at {address}: {told}")
+    if status != httpx.codes.OK:
+        raise PeerUnavailable(f"the worker at {address} answered {status}: {told}")
+    return content
+
+
+@contextmanager
+def understood(address: str) -> Iterator[None]:
+    """Raise PeerUnavailable for content that another worker of this version does not send: MessagePack, Arrow."""
+    try:
+        yield
+    except (msgspec.MsgspecError, pa.ArrowException, ValueError, TypeError) as error:
+        raise PeerUnavailable(f"the answer of the worker at {address} cannot be read: {error}") from error

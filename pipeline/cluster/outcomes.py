@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from pipeline.base.errors import NotOwned, PeerUnavailable
-from pipeline.cluster.client import AsyncPeerClient
+from pipeline.cluster.client import AsyncPeerClient, understood
 from pipeline.cluster.peers import Peers
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -74,7 +74,9 @@ class Outcomes:
         if owner == self._peers.own:
             return await outcome_here(self._owned, request)
         body = msgspec.msgpack.encode(request)
-        return decode_outcome(await self._client.post(owner, "outcome", body, request.within_s))
+        content = await self._client.post(owner, "outcome", body, request.within_s)
+        with understood(owner):
+            return decode_outcome(content)
 
 
 def decode_outcome(data: bytes) -> Applied:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pipeline.base.errors import PeerUnavailable
-from pipeline.cluster.client import PeerClient
+from pipeline.cluster.client import PeerClient, understood
 from pipeline.cluster.owners import Owned, Owners
 from pipeline.log.topics import READINGS
 from store.engine import interruption
@@ -91,8 +91,10 @@ class Peers:
             if address != self.own
         }
         answers = list(answer_here(by_owner[self.own])) if self.own in by_owner else []
-        for future in pending.values():
-            answers += decode(interruption.result_of(future))
+        for address, future in pending.items():
+            content = interruption.result_of(future)
+            with understood(address):
+                answers += decode(content)
         if self._by_owner(self.owners.fresh()) != by_owner:
             raise PeerUnavailable("partitions were reassigned meanwhile")
         return answers

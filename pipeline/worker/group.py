@@ -17,7 +17,7 @@ from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.base.errors import LogError, PeerUnavailable
 from pipeline.base.quantities import Address
 from pipeline.cluster import tails
-from pipeline.cluster.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient
+from pipeline.cluster.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient, understood
 from pipeline.cluster.outcomes import Outcomes
 from pipeline.cluster.owners import Owners
 from pipeline.cluster.pages import PageTokens
@@ -126,7 +126,8 @@ class Group:
             return rejected_messages(self._dead_letters, account, limit)
         body = msgspec.msgpack.encode(InventoryRequest(account, limit=limit))
         answer = self._peers.client.post(owner, "rejected", body, ANSWER_WITHIN_S)
-        return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
+        with understood(owner):
+            return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
 
     def close(self) -> None:
         """Stop asking other workers."""

@@ -43,6 +43,7 @@ IMPORT_SITES = {
     "h11": ("pipeline/api/http/connections.py",),
     "uvloop": ("pipeline/gateway/run.py", "simulators/cli.py"),
     "httpx": ("pipeline/alerting/webhooks/*.py", "pipeline/operations/client.py", "pipeline/cluster/client.py"),
+    "httpcore": ("pipeline/alerting/webhooks/transport.py",),
     "standardwebhooks": ("pipeline/alerting/webhooks/*.py", "pipeline/operations/demo.py"),
     "aiomqtt": ("simulators/*.py",),
     "paho": ("pipeline/gateway/brokers/*.py", "simulators/*.py"),

@@ -30,6 +30,7 @@ from pipeline.alerting.webhooks.retry_policy import (
     BACKOFF,
     DELIVER_FOR_NS,
     SECOND_NS,
+    Attempt,
     Delivered,
     GiveUp,
     TryAgain,
@@ -176,10 +177,9 @@ class _Line:
 
     async def look_at_address(self) -> None:
         """Warn at start if the address cannot be used, and not only at the first alert."""
-        url = httpx.URL(self._url)
         try:
-            await self._transport.addresses(url)
-        except httpx.ConnectError as error:
+            await self._transport.addresses(httpx.URL(self._url))
+        except (httpx.ConnectError, httpx.InvalidURL) as error:
             told = scrubbed(str(error), self._url)
             log.warning("alerts cannot be posted to %s (%s): %s", self.receiver.name, shown_url(self._url), told)
 
@@ -214,11 +214,7 @@ class _Line:
     async def _deliver(self, delivery: Delivery) -> None:
         """Make one attempt and record its result."""
         try:
-            headers = headers_of(delivery, self._signer, self._wall_ns())
-            with metrics.webhook_seconds.time():
-                attempt = await post(self._client, self._url, headers, delivery.body)
-            verdict = judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
-            await self._note(delivery, verdict)
+            await self._note(delivery, await self._attempt(delivery))
         except Exception:
             log.exception(
                 "the result of the delivery %s to %s was not recorded; it is sent again",
@@ -228,6 +224,18 @@ class _Line:
             await asyncio.sleep(LOOK_AGAIN_S)
         finally:
             self.look.set()
+
+    async def _attempt(self, delivery: Delivery) -> Verdict:
+        """What follows an attempt. Whatever goes wrong with it, it counts as one, so that the next one comes later."""
+        try:
+            headers = headers_of(delivery, self._signer, self._wall_ns())
+            with metrics.webhook_seconds.time():
+                attempt = await post(self._client, self._url, headers, delivery.body)
+            return judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
+        except Exception as error:
+            log.exception("an attempt to deliver %s to %s failed unexpectedly", delivery.id, self.receiver.name)
+            attempt = Attempt(None, {}, f"unexpected: {type(error).__name__}; the log says more")
+            return judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
 
     async def _note(self, delivery: Delivery, verdict: Verdict) -> None:
         name, now_ns = self.receiver.name, self._clock_ns()
