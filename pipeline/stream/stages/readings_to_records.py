@@ -2,13 +2,19 @@
 
 The dead letters are durable in the log before the records are passed on: after the store's position has passed a frame,
 its dead letters would not be created again.
+
+A message belongs to the assignment for which it was read. It may wait in a work batch while its partition is revoked
+and assigned again; the new assignment reads from its own position, which may be further back, and must not be moved
+forward by it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.base import metrics
@@ -36,15 +42,37 @@ Put = Callable[[WorkBatch], Awaitable[Any]]
 
 async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_dead_letters: Append, put: Put) -> None:
     """Run until the Faust stream ends."""
-    async for events in take(stream, max_events=MAX_FRAMES, max_bytes=MAX_BYTES, within_s=WITHIN_S):
-        by_partition: dict[int, list[Any]] = {}
+    read = _Stream(stream, partitions)
+    async for events in take(read, max_events=MAX_FRAMES, max_bytes=MAX_BYTES, within_s=WITHIN_S):
+        by_partition: dict[Partition, list[Any]] = {}
         for event in events:
-            by_partition.setdefault(event.message.partition, []).append(event.message)
-        for number, messages in by_partition.items():
-            partition = partitions.get(number)
-            if partition is not None:  # otherwise it was revoked meanwhile: its next owner reads these again
+            if event.partition is not None:
+                by_partition.setdefault(event.partition, []).append(event.message)
+        for partition, messages in by_partition.items():
+            if partition.is_open:  # otherwise it was revoked meanwhile: its next owner reads these again
                 await _normalise(partition, messages, partitions.altered, append_dead_letters, put)
         await asyncio.sleep(0)  # during a replay the buffer is always full: let other tasks run
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A message, and the partition as it was assigned when the message was read."""
+
+    message: Any
+    partition: Partition | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """The Faust stream with such events."""
+
+    stream: Any
+    partitions: OwnedPartitions
+
+    async def events(self) -> AsyncIterator[_Event]:
+        async with aclosing(self.stream.events()) as events:
+            async for event in events:
+                yield _Event(event.message, self.partitions.get(event.message.partition))
 
 
 async def _normalise(

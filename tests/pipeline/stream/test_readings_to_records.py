@@ -1,0 +1,54 @@
+"""Frames become records once, in order, by the owner that read them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.stream.normalise.normaliser import Normaliser
+from pipeline.stream.normalise.routes import Route
+from pipeline.stream.normalise.templates import TopicTemplate
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.stages.readings_to_records import readings_to_records
+from store.record import SeriesRegistry
+
+ID = "0123/readings/0"
+
+
+def partition(next_offset: int) -> Partition:
+    normaliser = Normaliser([Route("farm", "air", TopicTemplate("farm/{sensor}"))], SeriesRegistry(), ID)
+    return Partition(0, ID, None, normaliser, None, None, next_offset)  # type: ignore[arg-type]  # not used here
+
+
+def event(offset: int) -> Any:
+    value = encode_frame(FrameKind.MQTT, [offset + 1], ["default"], ["farm/s1"], [b'{"n": %d}' % offset])
+    return SimpleNamespace(message=SimpleNamespace(partition=0, offset=offset, value=value))
+
+
+async def test_what_a_former_assignment_has_read_does_not_move_the_next_one_forward() -> None:
+    """It waits in a work batch while the partition is revoked and assigned again, to be read from further back."""
+    before, after = partition(5), partition(3)
+    owned = OwnedPartitions(1, [before])
+    done: list[tuple[Partition, int]] = []
+
+    async def events() -> AsyncIterator[Any]:
+        yield event(5)
+        owned.remove(before)
+        owned.add(after)
+        await asyncio.sleep(1)  # longer than a work batch waits
+        yield event(3)
+        yield event(4)
+
+    async def put(work: Any) -> None:
+        done.append((work.partition, work.offset))
+
+    async def append(_value: bytes) -> None:
+        raise AssertionError("there are no dead letters")
+
+    await readings_to_records(SimpleNamespace(events=events), owned, append, put)
+
+    assert done == [(after, 4)]
