@@ -7,7 +7,8 @@ The rules: a PUBACK is sent only when all frames of its batch and of earlier one
 of PUBLISHes. Only one *flight* of appends is in progress at a time; messages that arrive meanwhile form the next one.
 So a frame that the log refused (LogFull, LogUnavailable) is appended again before any later one of its partition,
 nothing is dropped, and the data that waits for the log is bounded: above `max_waiting_*` the gateway has to stop
-reading (`is_pressed`), until half of it is in the log.
+reading (`is_pressed`), until half of it is in the log. A frame that may be in the log although Kafka did not answer
+says so when it is appended again (`FrameKind.MQTT_AGAIN`): so its messages without a time of their own are stored once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pipeline.base import metrics
 from pipeline.base.arrival import SPACING_NS, ArrivalStamps
 from pipeline.base.errors import LogError, LogFull, LogUnavailable
 from pipeline.log.dead_letter import Rejection, encode_rejection
-from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.log.frame import FrameKind, encode_frame, repeated
 from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitioning import Partitioner
@@ -289,6 +290,10 @@ class MqttToReadings:
             return
         else:
             self._new_refusal = error
+            if isinstance(error, LogUnavailable):
+                size_bytes = len(append.value)
+                append.value = repeated(append.value)
+                self._waiting_bytes += len(append.value) - size_bytes
         self._release()
         if self._in_flight == 0:
             self._landed()

@@ -28,7 +28,7 @@ class FrameKind(enum.StrEnum):
     """The kind of the payloads of a frame."""
 
     MQTT = "mqtt"  # as published by devices; decoded by normalise
-    MQTT_AGAIN = "mqtt_again"  # the same, from dead letters that are replayed with their first arrival stamps
+    MQTT_AGAIN = "mqtt_again"  # the same, perhaps once more with the same stamps: replayed dead letters, `repeated`
     REJECTED = "rejected"  # a `dead_letter.Rejection` each: messages that the gateway rejected
     WRITE_RECORDS = "write_records"  # one validated WriteRecords request each, as `store.endpoint` encodes it
 
@@ -61,6 +61,15 @@ def encode_frame(
 ) -> bytes:
     """These messages as a value for the log; all lists have the same length."""
     return _encoder.encode(Frame(FORMAT_VERSION, kind, arrival_ns, accounts, mqtt_topics, payloads))
+
+
+def repeated(data: bytes) -> bytes:
+    """The frame in `data`, to be appended again: it may be in the log already, because Kafka did not answer."""
+    frame = _decoder.decode(data)
+    if frame.kind is not FrameKind.MQTT:
+        return data
+    columns = frame.arrival_ns, frame.accounts, frame.mqtt_topics, frame.payloads
+    return encode_frame(FrameKind.MQTT_AGAIN, *columns)
 
 
 def decode_damaged(data: bytes) -> Frame | None:

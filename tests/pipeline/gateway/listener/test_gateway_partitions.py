@@ -10,7 +10,7 @@ from byte_devices import until
 
 from pipeline.config.tables import DEFAULT_TABLE
 from pipeline.gateway.mqtt_to_readings import BatchSettings, MqttToReadings
-from pipeline.log.frame import decode_frame
+from pipeline.log.frame import FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.stream.partitioning import Partitioner, zonings_from
 from tests.support.manual_clock import stamps_by
@@ -119,3 +119,21 @@ async def test_while_one_partition_is_away_nothing_is_acknowledged_and_nothing_i
         found = [number for _, number, _ in bench.taken(partition)]
         assert found == sorted(set(found)), "in order, each once"
     assert sorted(number for partition in range(PARTITIONS) for _, number, _ in bench.taken(partition)) == numbers
+
+
+@pytest.mark.parametrize(("trouble", "kind"), [("unavailable", FrameKind.MQTT_AGAIN), ("is_full", FrameKind.MQTT)])
+async def test_a_frame_that_may_be_in_the_log_says_so_when_it_is_appended_again(
+    bench: Bench, trouble: str, kind: FrameKind
+) -> None:
+    """Its readings may have the time of their arrival, and then only this tells that they may be stored already."""
+    numbers = [bench.publish("a/b")]
+    partition = bench.partition_of("default", "a/b")
+    setattr(bench.log, trouble, {partition} if trouble == "unavailable" else True)
+    await until(lambda: bench.log.refusals >= 2)
+    setattr(bench.log, trouble, set() if trouble == "unavailable" else False)
+    await until(lambda: bench.device.acknowledged == numbers)
+    numbers.append(bench.publish("a/b"))
+    await until(lambda: bench.device.acknowledged == numbers)
+
+    assert [decode_frame(value).kind for value in bench.log.by_partition[partition]] == [kind, FrameKind.MQTT]
+    assert bench.stage._waiting_bytes == 0
