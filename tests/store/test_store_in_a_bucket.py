@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,14 +13,19 @@ import duckdb
 import pytest
 from deltalake import DeltaTable
 
+from pipeline.api.http.results import parts
 from store import layout
 from store.catalog.catalog import TableSettings
 from store.errors import MagneticTierError, MagneticUnavailable, UnknownTable
 from store.objects.location import S3Location, locate
 from store.objects.objects import open_objects
 from store.objects.outage import BACKOFF
+from store.processes.job import Job
+from store.processes.limits import QueryLimits
+from store.processes.pool import QueryProcesses
 from store.record import Outcome, TableId
 from store.sequence import OFFSET_BITS
+from store.sql import SqlRequest
 from store.table.vacuum import KEEP_NS
 from store.testing import Oracle, Row, batch_of
 from store.upkeep import FLUSH_AFTER_NS
@@ -95,6 +101,30 @@ def delta_table(url: str) -> DeltaTable:
     assert isinstance(location, S3Location)
     here = location.at(layout.table_path(TABLE))
     return DeltaTable(here.url, storage_options=here.for_deltalake())
+
+
+def test_a_query_process_reads_a_bucket_by_itself(opened: Opener, s3: S3Server) -> None:
+    """And answers from RAM, if that has all rows; without both it says that the bucket is away."""
+    store = opened()
+    write(store, 0, row(0, 1.5), row(-DAY_NS, 3.5))
+    store.flush()
+    write(store, 1, row(7))
+    sql = "SELECT count(*), sum(v) FROM d.t"
+
+    def answered(pool: QueryProcesses) -> bytes:
+        job = Job(SqlRequest(sql, T0 + 100), parts)
+        with store.lender(TABLE.account) as lender, pool.run(lender, job) as answer:
+            return b"".join(answer.parts)
+
+    with closing(QueryProcesses(None, QueryLimits(), ["pipeline.api.http.results"])) as pool:
+        with s3.away():
+            assert b"[[3,6.0]]" in answered(pool)
+        store = opened()
+        write(store, 1, row(7))
+        assert b"[[3,6.0]]" in answered(pool)
+        sql = "SELECT max(v) FROM d.t"
+        with s3.away(), pytest.raises(MagneticUnavailable):
+            answered(pool)
 
 
 def test_rows_are_read_back_by_the_next_process_late_and_repeated_ones_once(opened: Opener) -> None:

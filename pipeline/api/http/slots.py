@@ -23,7 +23,7 @@ from store.endpoint.errors import EndpointError, InternalServer
 from store.endpoint.results import new_query_id
 from store.engine.interruption import Interruption, StopReason
 from store.errors import QueryCancelled, QueryTimeout, RequestError
-from store.sql.errors import QueryTimedOut, SqlError
+from store.sql.errors import LimitExceeded, QueryEnded, QueryTimedOut, SqlError
 
 T = TypeVar("T")
 
@@ -231,9 +231,11 @@ def _run(job: _Job, kind: str) -> Any:
 
 
 def _whose_fault(error: BaseException) -> str:
-    """The kind of failure: it took too long, the query is invalid, or an error of ours."""
+    """The kind of failure: it took too long or too much, the query is invalid, or an error of ours."""
     if isinstance(error, QueryTimeout | QueryTimedOut):
         return "timeout"
-    if isinstance(error, InternalServer):
+    if isinstance(error, LimitExceeded):
+        return "limit"
+    if isinstance(error, InternalServer | QueryEnded):
         return "failed"
     return "refused" if isinstance(error, SqlError | RequestError | RequestRefused | EndpointError) else "failed"
