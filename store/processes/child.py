@@ -46,12 +46,13 @@ from store.processes.limits import MIB, QueryLimits
 from store.reading.borrowed import Borrowed
 from store.reading.lending import Lent, LentRows
 from store.sql import query
-from store.sql.errors import SqlError
+from store.sql.errors import SqlError, SyntaxInvalid
 
 NICENESS = 10  # the stream and small lists come first
 DUCK_SHARE = 0.7  # of a query's memory, for DuckDB; the rest is for the result, rows that were lent, and Python
 _SPARE_BYTES = 128 * MIB  # address space above the limit, so that the worker's measurement decides in most cases
 BUG = "bug"
+_OF_DUCKDB_ITSELF = ("INTERNAL Error", "FATAL Error")  # after one of these it refuses every further query
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,14 @@ def _answer(connection: Connection, job: Job, tables: Borrowed) -> None:
 def _failure(error: Exception) -> Failed:
     if isinstance(error, (MemoryError, OutOfMemory, pa.ArrowMemoryError)):
         return Failed(OutOfMemory.__name__, str(error))
+    if isinstance(error, RecursionError):
+        return Failed(SyntaxInvalid.__name__, "The query syntax is invalid: it is nested too deeply")
     if isinstance(error, SqlError):
-        return Failed(type(error).__name__, error.message, error.line, error.column)
+        is_last = any(word in str(error.__cause__) for word in _OF_DUCKDB_ITSELF)
+        return Failed(type(error).__name__, error.message, error.line, error.column, is_last)
     if isinstance(error, StoreError):
         return Failed(type(error).__name__, str(error))
-    return Failed(BUG, traceback.format_exc())
+    return Failed(BUG, traceback.format_exc(), is_last=True)
 
 
 class _FromWorker:

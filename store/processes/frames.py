@@ -80,12 +80,16 @@ class End(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The query failed with one of our errors, named by its class, or with a traceback if it is none of ours."""
+    """The query failed with one of our errors, named by its class, or with a traceback if it is none of ours.
+
+    `is_last`: the process cannot run another query.
+    """
 
     kind: str
     message: str
     line: int | None = None
     column: int | None = None
+    is_last: bool = False
 
 
 Said: TypeAlias = (

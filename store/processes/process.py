@@ -106,7 +106,7 @@ class Conversation:
     def _hear(self) -> Said:
         said = self._connection.hear()
         if isinstance(said, Failed):
-            self.is_over = True
+            self.is_over = not said.is_last
             raise error_of(said)
         return said
 

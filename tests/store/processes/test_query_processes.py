@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from store import errors as store_errors
 from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.endpoint.rows import parts, rows_of
@@ -146,20 +147,39 @@ def hungry(result: ResultSet) -> Iterator[bytes]:
         yield b""
 
 
-def test_memory_that_no_library_counts_ends_the_process_and_not_the_worker(
-    store: LoneStore, monkeypatch: pytest.MonkeyPatch
+def internal_error(result: ResultSet) -> Iterator[bytes]:
+    """After such an error DuckDB refuses every further query."""
+    raise QueryFailed("of its own") from store_errors.QueryFailed("INTERNAL Error: of its own")
+
+
+def fault(result: ResultSet) -> Iterator[bytes]:
+    raise KeyError("of ours")
+
+
+@pytest.mark.parametrize(
+    ("encode", "error", "words"),
+    [
+        (hungry, LimitExceeded, "needs more than 128 MiB of memory"),
+        (internal_error, QueryFailed, "of its own"),
+        (fault, RuntimeError, "KeyError: 'of ours'"),
+    ],
+)
+def test_a_process_with_a_fault_ends_and_not_the_worker(
+    store: LoneStore,
+    monkeypatch: pytest.MonkeyPatch,
+    encode: Callable[[ResultSet], Iterator[bytes]],
+    error: type[Exception],
+    words: str,
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    pool = QueryProcesses(store.whole.readable, LIMITS, [__name__])
-    job = Job(SqlRequest("SELECT 1", NOW_NS), hungry)
+    pool = QueryProcesses(store.whole.readable, LIMITS, [__name__, "store.endpoint.rows"])
+    job = Job(SqlRequest("SELECT 1", NOW_NS), encode)
 
-    with (
-        pytest.raises(LimitExceeded, match="needs more than 128 MiB of memory"),
-        store.lender("a") as lender,
-        pool.run(lender, job) as answer,
-    ):
+    with pytest.raises(error, match=words), store.lender("a") as lender, pool.run(lender, job) as answer:
         list(answer.parts)
 
+    assert encode is hungry or pool.pids() == []  # Python may have noticed by itself, and given the memory back
+    assert works(pool, store)
     pool.close()
 
 
