@@ -11,6 +11,8 @@ from pipeline.base.errors import LogError
 from pipeline.log.settings import KAFKA_SCHEME, LOCAL_SCHEME, LogSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pipeline.log.log import Appender, LogAdmin, WorkerRight
 
 
@@ -39,6 +41,19 @@ def open_admin(settings: LogSettings) -> LogAdmin:
     from pipeline.log.embedded.folder import folder_of  # noqa: PLC0415
 
     return LocalAdmin(folder_of(settings.url))
+
+
+def verify_log(
+    settings: LogSettings, progress: Callable[[str], None], *, is_running: bool
+) -> Iterator[tuple[str, str]]:
+    """Each damaged file of the log, and what is wrong with it; changes nothing. Kafka checks its records itself."""
+    _check(settings.url)
+    if settings.is_kafka:
+        return iter(())
+    from pipeline.log.embedded.folder import folder_of  # noqa: PLC0415  only the log in use is imported
+    from pipeline.log.embedded.verification import verify  # noqa: PLC0415  as above
+
+    return verify(folder_of(settings.url), progress, is_running=is_running)
 
 
 def lock_worker(settings: LogSettings) -> WorkerRight:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,17 +46,29 @@ def keep_checkpoint(folder: Path, version: int) -> None:
 
 
 def kept(folder: Path) -> dict[str, bytes]:
+    """As `read`; removes copies that are damaged themselves, so that they are made again from the files."""
+    for name in damaged(folder):
+        (folder / layout.COPIES / name).unlink(missing_ok=True)
+    return read(folder)
+
+
+def read(folder: Path) -> dict[str, bytes]:
     """The content of each copy by the name of its file; without those that are damaged themselves."""
-    found = {}
-    for path in sorted((folder / layout.COPIES).glob("*")):
-        data = path.read_bytes()
-        content, expected = data[:-SIZE], data[-SIZE:]
-        whole = content if matches(content, path.name, expected) else repair(content, path.name, expected)
-        if whole is None:
-            path.unlink()  # it is made again from the file itself
-        elif not path.name.endswith(".new"):
-            found[path.name] = whole
-    return found
+    return {name: content for name, content in _copies(folder) if content is not None}
+
+
+def damaged(folder: Path) -> list[str]:
+    """The names of the copies that are damaged themselves."""
+    return [name for name, content in _copies(folder) if content is None]
+
+
+def _copies(folder: Path) -> Iterator[tuple[str, bytes | None]]:
+    for path in sorted((folder / layout.COPIES).glob("[!.]*")):
+        with suppress(FileNotFoundError):  # a checkpoint has just replaced it
+            data = path.read_bytes()
+            content, expected = data[:-SIZE], data[-SIZE:]
+            is_whole = matches(content, path.name, expected)
+            yield path.name, content if is_whole else repair(content, path.name, expected)
 
 
 def restore(folder: Path) -> set[str]:

@@ -176,6 +176,10 @@ class DeltaHandle:
             return ()
         least = actions[f"min.{layout.TIME}"].cast(pa.int64()).to_pylist()
         most = actions[f"max.{layout.TIME}"].cast(pa.int64()).to_pylist()
+        if None in least or None in most:
+            raise MagneticTierError(
+                f"{_uri(self._location)}: a file without the times of its rows: damaged, or not ours"
+            )
         return tuple(
             DataFile(path, size, rows, from_us * 1000, to_us * 1000 + 999)
             for path, size, rows, from_us, to_us in zip(

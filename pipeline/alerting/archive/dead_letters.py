@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
+from pipeline.alerting.archive.sealing import row_checksum
 from pipeline.log.dead_letter import DeadLetter, Reason, Replayed
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
@@ -74,14 +75,9 @@ class DeadLetterArchive:
         with self._file.writing() as db:
             if advance(db, partition_id, offset):
                 db.executemany(
-                    "INSERT OR IGNORE INTO letters (id, account, mqtt_topic, payload, reason, detail, arrival_ns, "
-                    "size_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (x.id, x.account, x.mqtt_topic, x.payload, x.reason.value, x.detail, x.arrival_ns,
-                         len(x.payload) + ROW_BYTES)
-                        for x in letters
-                    ],
-                )  # fmt: skip
+                    "INSERT OR IGNORE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [_row(seq, letter) for seq, letter in enumerate(letters, _next_seq(db))],
+                )
                 if replayed is not None:
                     _mark(db, replayed)
 
@@ -170,6 +166,18 @@ class DeadLetterArchive:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _next_seq(db: sqlite3.Connection) -> int:
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'letters'").fetchone()
+    return 1 if found is None else int(found[0]) + 1
+
+
+def _row(seq: int, x: DeadLetter) -> tuple[Any, ...]:
+    """The row with its checksum: to have it added later would write the payload twice."""
+    size_bytes = len(x.payload) + ROW_BYTES
+    row = seq, x.id, x.account, x.mqtt_topic, x.payload, x.reason.value, x.detail, x.arrival_ns, None, size_bytes
+    return *row, row_checksum("letters", row)
 
 
 def _mark(db: sqlite3.Connection, replayed: Replayed) -> None:

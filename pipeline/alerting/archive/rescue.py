@@ -20,10 +20,7 @@ def repair_wal(path: Path) -> None:
             place = aside.set_aside(path)
             report(KIND, f"{path} is missing, and starts empty; its WAL is {place}{aside.WAL}", Outcome.LOST)
         return
-    with path.open("rb") as file:
-        page_bytes = int.from_bytes(file.read(18)[16:18])
-    is_size = 512 <= page_bytes <= 32768 and page_bytes.bit_count() == 1
-    found = aside.repair_wal_of(path, page_bytes if is_size else 4096)
+    found = aside.repair_wal_of(path, aside.page_bytes_of(path))
     if found is not None:
         told = f"{found.repaired} repaired, {found.damaged} damaged in more than one bit"
         report("wal", f"{aside.wal_of(path)}: SQLite would have dropped {found.frames} pages: {told}", Outcome.REPAIRED)

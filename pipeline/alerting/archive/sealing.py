@@ -31,13 +31,13 @@ def sealed_tables(db: sqlite3.Connection) -> dict[str, list[str]]:
 
 
 def seal_writes(db: sqlite3.Connection) -> None:
-    """Have this connection write the checksum of each row that it inserts or updates."""
-    db.create_function("row_checksum", -1, lambda table, *values: _checksum(table, values), deterministic=True)
+    """Have this connection write the checksum of each row that it updates, or inserts without one."""
+    _make_function(db)
     for table, columns in sealed_tables(db).items():
         new = ", ".join(f"NEW.{column}" for column in columns)
-        for event in ("INSERT", f"UPDATE OF {', '.join(columns)}"):
+        for event, when in (("INSERT", f" WHEN NEW.{COLUMN} IS NULL"), (f"UPDATE OF {', '.join(columns)}", "")):
             db.execute(
-                f"CREATE TEMP TRIGGER sealed_{table}_{event[:6]} AFTER {event} ON main.{table} BEGIN "  # noqa: S608  # names of ours
+                f"CREATE TEMP TRIGGER sealed_{table}_{event[:6]} AFTER {event} ON main.{table}{when} BEGIN "  # noqa: S608  # names of ours
                 f"UPDATE {table} SET {COLUMN} = row_checksum('{table}', {new}) "
                 f"WHERE {columns[0]} = NEW.{columns[0]}; END"
             )
@@ -47,7 +47,7 @@ def add_checksums(db: sqlite3.Connection, tables: Sequence[str]) -> None:
     """Add the columns to a file of format 1, and the checksums of its rows."""
     for table in tables:
         db.execute(f"ALTER TABLE {table} ADD COLUMN {COLUMN} BLOB")
-    db.create_function("row_checksum", -1, lambda table, *values: _checksum(table, values), deterministic=True)
+    _make_function(db)
     for table, columns in sealed_tables(db).items():
         db.execute(f"UPDATE {table} SET {COLUMN} = row_checksum('{table}', {', '.join(columns)})")  # noqa: S608  # as above
 
@@ -88,8 +88,13 @@ def is_whole(table: str, row: Sequence[Any]) -> bool:
     return type(row[-1]) is bytes and matches(_content(row[:-1]), table, row[-1])
 
 
-def _checksum(table: str, values: Sequence[Any]) -> bytes:
+def row_checksum(table: str, values: Sequence[Any]) -> bytes:
+    """The checksum of a row, by its other columns in their order."""
     return checksum(_content(values), table)
+
+
+def _make_function(db: sqlite3.Connection) -> None:
+    db.create_function("row_checksum", -1, lambda table, *values: row_checksum(table, values), deterministic=True)
 
 
 def _content(values: Sequence[Any]) -> bytes:

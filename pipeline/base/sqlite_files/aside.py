@@ -39,6 +39,21 @@ def _place(path: Path) -> Path:
     return folder / f"{path.name}.{number}"
 
 
+def pages_hidden(path: Path) -> int:
+    """How many pages of its WAL SQLite would drop because of damage. Changes nothing."""
+    wal = wal_of(path)
+    data = wal.read_bytes() if wal.exists() else b""
+    found = repair_wal(data, page_bytes_of(path)) if len(data) > HEADER_BYTES else None
+    return 0 if found is None else found.frames
+
+
+def page_bytes_of(path: Path) -> int:
+    """The size of a page, as the file says; that of SQLite's default if it says none."""
+    with path.open("rb") as file:
+        page_bytes = int.from_bytes(file.read(18)[16:18])
+    return page_bytes if 512 <= page_bytes <= 32768 and page_bytes.bit_count() == 1 else 4096
+
+
 def repair_wal_of(path: Path, page_bytes: int, *, is_to_end: bool = False) -> RepairedWal | None:
     """Repair the WAL of the file at `path`, if damage in it would hide commits; returns what was found."""
     wal = wal_of(path)

@@ -20,7 +20,9 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """The file, including its WAL, which is left as it is when the connection is closed."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    # without a WAL nobody uses it, and SQLite would create one
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
 def fault_of(path: Path, *, is_deep: bool = False) -> str | None:

@@ -38,8 +38,7 @@ class EndMark:
     def get(self, partition: int) -> int:
         """The next offset as it was last acknowledged; 0 if that is not known."""
         slot = os.pread(self._lock.descriptor, _OFFSET_BYTES + SIZE, partition * _SLOT_BYTES)
-        offset = slot[:_OFFSET_BYTES]
-        return int.from_bytes(offset) if matches(offset, self._names[partition], slot[_OFFSET_BYTES:]) else 0
+        return _end_in(slot, self._names[partition])
 
     def set(self, partition: int, next_offset: int) -> None:
         """Note that everything below `next_offset` is durable."""
@@ -50,3 +49,15 @@ class EndMark:
     def close(self) -> None:
         """Stop using the topic."""
         self._lock.release()
+
+
+def read_ends(path: Path, partition_ids: list[str]) -> list[int]:
+    """The next offset of each partition as it was last acknowledged, 0 if that is not known; without any lock."""
+    data = path.read_bytes() if path.exists() else b""
+    slots = (data[at * _SLOT_BYTES :][: _OFFSET_BYTES + SIZE] for at in range(len(partition_ids)))
+    return [_end_in(slot, f"{of}/end") for slot, of in zip(slots, partition_ids, strict=True)]
+
+
+def _end_in(slot: bytes, name: str) -> int:
+    offset = slot[:_OFFSET_BYTES]
+    return int.from_bytes(offset) if matches(offset, name, slot[_OFFSET_BYTES:]) else 0

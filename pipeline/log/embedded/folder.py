@@ -84,6 +84,12 @@ def _described(path: Path) -> LogFolder | None:
     return folder
 
 
+def read_description(path: Path) -> dict[str, Any] | None:
+    """The fields in a file with the description of a log; None if it is damaged or missing."""
+    text = _text(path)
+    return None if text is None else _read(path, text)
+
+
 def _text(path: Path) -> str | None:
     try:
         return path.read_bytes().decode(errors="replace")

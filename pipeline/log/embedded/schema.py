@@ -63,10 +63,15 @@ def message_checksum(value: bytes, partition_id: str, offset: int) -> bytes:
     return checksum(value, f"{partition_id}/{offset}")
 
 
+def is_message(value: bytes, found: bytes | None, partition_id: str, offset: int) -> bool:
+    """Whether this is the value that was appended at `offset`, as far as it has a checksum."""
+    return found is None or (type(value) is bytes and matches(value, f"{partition_id}/{offset}", found))
+
+
 def checked(value: bytes, found: bytes | None, partition_id: str, offset: int) -> bytes:
     """The value as it was appended; of type Damaged if that is not known any more."""
     name = f"{partition_id}/{offset}"
-    if found is None or (type(value) is bytes and matches(value, name, found)):
+    if is_message(value, found, partition_id, offset):
         return value
     repaired = repair(value, name, found) if type(value) is type(found) is bytes else None
     if repaired is not None:

@@ -18,9 +18,10 @@ _COLUMNS = ("level", "check", "what", "remedy")
 
 
 @click.command()
+@click.option("--deep", is_flag=True, help="Read all data, too, and verify their checksums.")
 @format_option()
 @settings_options
-def doctor(loaded: Loaded, form: str) -> int:
+def doctor(loaded: Loaded, form: str, *, deep: bool) -> int:
     """Check the configuration, this machine and a running server. Changes nothing; exit code 1 if anything fails.
 
     Run it as the user that runs streamgauge, with the same options.
@@ -29,6 +30,10 @@ def doctor(loaded: Loaded, form: str) -> int:
     from pipeline.operations.doctor.finding import Finding, Level  # noqa: PLC0415  # as above
 
     found: Sequence[Finding] = examine(loaded.config)
+    if deep:
+        from pipeline.operations.doctor.deep import verify  # noqa: PLC0415  # as above
+
+        found = [*found, *verify(loaded.config, lambda what: click.echo(f"verifying {what}", err=True))]
     rows = [(finding.level.value, finding.check, finding.what, finding.remedy) for finding in found]
     if form == "table" and standard_output.is_terminal():
         _print_table(rows)
