@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 PINGREQ = bytes((PacketType.PINGREQ << 4, 0))
 DISCONNECT = bytes((PacketType.DISCONNECT << 4, 0))
 MAX_PACKET_BYTES = 256 * 1024  # the limit of the listener, too; frames are sized for it
+MOST_ANSWERS = 100  # in one read: paho takes 60 us for each, and the listener's devices wait meanwhile
 RETRY_REFUSED_S = 30.0  # the delay before a refused filter is requested again
 
 
@@ -196,6 +197,7 @@ class Connection:
     def _take(self, data: bytes) -> None:
         """Process all complete packets of `data`, and keep the rest."""
         at = 0 if self._oversized is None else self._skip(self._oversized, data, 0)
+        answers = 0
         while at < len(data) and not self.is_over:
             if self._is_connected:
                 at = self._take_publishes(data, at)
@@ -216,6 +218,9 @@ class Connection:
             elif kind == PacketType.PUBREL:
                 self._wire.send(bytes((PacketType.PUBCOMP << 4, 2)) + data[found.body : found.body + 2])
             else:
+                answers += 1
+                if answers > MOST_ANSWERS:
+                    raise MalformedPacket("protocol_error", f"more than {MOST_ANSWERS} answers at once; few were due")
                 self._client.read_packet(data[at : found.stop])
             at = stop
 

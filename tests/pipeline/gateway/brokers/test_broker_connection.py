@@ -113,11 +113,12 @@ async def test_a_message_of_qos_2_is_received_once_it_is_durable(take: Take) -> 
         (b"\x32\x05\x00\x00\x00\x01\x00", "bad_packet"),  # no topic
         (b"\x30\xff\xff\xff\xff\x01", "bad_packet"),  # a length of five bytes
         (CONNACK, "bad_packet"),  # a second one
+        (PINGRESP * 101, "bad_packet"),  # it was asked for none
         (b"\xf0\x00", "lost"),  # AUTH, which nobody asked for
         (b"\xe0\x01\x8e", "taken_over"),
         (b"\xe0\x00", "refused"),
     ],
-    ids=["lengths", "no topic", "long length", "connack", "auth", "taken over", "goodbye"],
+    ids=["lengths", "no topic", "long length", "connack", "flood", "auth", "taken over", "goodbye"],
 )
 async def test_a_connection_that_goes_wrong_ends_alone_and_another_is_made(
     take: Take, bad: bytes, kind: str, caplog: pytest.LogCaptureFixture

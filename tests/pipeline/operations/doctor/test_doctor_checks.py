@@ -363,3 +363,15 @@ def test_columns_are_looked_for_in_the_catalog_beside_the_tables(tmp_path: Path)
     (found,) = columns.check_columns(config)
 
     assert "t is in celsius since" in found.what
+
+
+@pytest.mark.parametrize(("mode", "level"), [(0o700, Level.OK), (0o701, Level.WARN), (0o755, Level.WARN)])
+def test_a_data_dir_that_others_can_read_is_told(tmp_path: Path, mode: int, level: Level) -> None:
+    config = Config(data_dir=tmp_path / "data")
+    prepare(config.layout)
+    config.data_dir.chmod(mode)
+
+    found = list(data_dir.check_data_dir(config))
+
+    told = [finding.level for finding in found if f"has mode {mode:04o}" in finding.what]
+    assert told == ([] if level is Level.OK else [level])
