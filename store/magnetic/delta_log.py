@@ -90,10 +90,10 @@ def has_files(folder: Path, data: bytes) -> bool:
 def sync(folder: Path, version: int) -> None:
     """Make commit `version` of the table survive a power failure; does nothing if a checkpoint replaced it."""
     log = folder / layout.DELTA_LOG
-    make_folders(log)  # `deltalake` has made it
     with suppress(FileNotFoundError):
         fsync_file(log / _name(version))
     fsync_folder(log)
+    make_folders(log)  # `deltalake` has made it, and has not fsync'ed its name
     commit_copies.keep(folder, _name(version))
 
 

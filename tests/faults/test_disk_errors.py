@@ -121,4 +121,4 @@ def assert_said(output: str, folder: Path) -> None:
 
     assert len(told) == len(ends) > 0
     assert [event for event in told if str(folder) not in event or not re.search(WORDS, event)] == []
-    assert "Traceback" not in output
+    assert [line for line in lines if line["level"] == "critical" and "exception" in line] == []
