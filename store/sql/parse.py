@@ -142,6 +142,8 @@ def _parse_query(query: QueryText, tokens: list[Token]) -> Query:
         raise _syntax_error(query, tokens, error) from error
     except RecursionError:
         raise SyntaxInvalid("The query is nested too deeply") from None
+    except (ValueError, AttributeError, TypeError, LookupError) as error:  # sqlglot's own, for nonsense it half accepts
+        raise query.syntax(None, "this is no statement") from error
     statement = statements[0]
     if not isinstance(statement, Query):
         raise query.syntax(0, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")

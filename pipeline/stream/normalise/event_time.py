@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 from pipeline.base.errors import PayloadError
@@ -52,7 +52,15 @@ def is_as_written(value: Scalar | None, payload: bytes) -> bool:
 
 def decimals(payload: bytes) -> Any:
     """The JSON value of `payload`, with exact decimal numbers."""
-    return json.loads(payload, parse_float=Decimal)
+    return json.loads(payload, parse_float=_decimal)
+
+
+def _decimal(text: str) -> Decimal:
+    """The number; one whose exponent no Decimal has is infinite, or zero, as for a double."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal(float(text))
 
 
 def check_limits(time_ns: int, arrival_ns: int, route: Route) -> None:
@@ -84,7 +92,7 @@ def _number_ns(value: Scalar | Decimal, ns_per_unit: int) -> int | None:
         number = number_of(value)
         if number is None or abs(number) > MAX_TIME_NS:
             return None if number is None else MAX_TIME_NS + 1
-        value = number if type(number) is int else Decimal(value.strip())
+        value = number if type(number) is int else _decimal(value.strip())
     if type(value) is int:
         return value * ns_per_unit
     if type(value) is float:
@@ -92,7 +100,7 @@ def _number_ns(value: Scalar | Decimal, ns_per_unit: int) -> int | None:
         value = Decimal(repr(value))
     if type(value) is not Decimal or not value.is_finite():
         return None
-    if abs(value) > MAX_TIME_NS:
+    if value.copy_abs() > MAX_TIME_NS:  # `abs` would raise Overflow for a large exponent
         return MAX_TIME_NS + 1  # beyond all times; the code below would compute an integer with that many digits
     return int((value * ns_per_unit).to_integral_value(ROUND_HALF_EVEN))
 
