@@ -29,7 +29,10 @@ from pipeline.log.topics import DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.partitions.owned import OwnedPartitions
 from store.catalog.catalog import Catalog
+from store.errors import DamagedObject
+from store.objects.damage import Outcome, report
 from store.objects.objects import Objects
+from store.objects.sealed import set_aside
 from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
 from store.store import Store
@@ -79,7 +82,7 @@ class Group:
         shared = partitions.store
         access = PeerAccess(
             None if config.peers.token is None else config.peers.token.get_secret_value(),
-            tier_id(shared.objects),
+            tier_id(shared.objects, others_take_over=admin.others_take_over),
             config.peers.ca,
         )
         self.pages = PageTokens(self.own, f"{access.token} {access.tier_id}")
@@ -145,10 +148,17 @@ def address_of(config: Config, own: Address) -> str:
     return f"{scheme}://{address}"
 
 
-def tier_id(objects: Objects) -> str:
+def tier_id(objects: Objects, *, others_take_over: bool) -> str:
     """The id of the magnetic tier; the first caller creates it."""
     objects.create(TIER_ID, secrets.token_hex(8).encode())
-    found = objects.get(TIER_ID)
+    try:
+        found = objects.get(TIER_ID)
+    except DamagedObject as error:
+        if others_take_over:
+            raise DamagedObject(f"{error}; delete it, and restart all workers: the first creates another") from error
+        told = f"{error}; it is made again; set aside: {set_aside(objects, TIER_ID)}"
+        report("object", told, Outcome.MADE_AGAIN)
+        return tier_id(objects, others_take_over=others_take_over)
     assert found is not None
     return found.decode()
 

@@ -23,8 +23,10 @@ from pipeline.config import Config
 from pipeline.log.log import LogAdmin
 from store import layout as store_layout
 from store.errors import DamagedObject
+from store.objects.damage import Outcome, report
 from store.objects.kept_files import read_kept, write_kept
 from store.objects.objects import Objects
+from store.objects.sealed import set_aside
 from store.state_objects import open_state
 from store.values.times import rfc3339
 
@@ -62,6 +64,11 @@ def own_tier(config: Config) -> None:
     found = _found(objects)
     if found is None and not objects.create(OWNER, json.dumps(own).encode()):
         found = _found(objects)  # another worker was faster
+    if found == b"" and config.magnetic_url == str(config.layout.magnetic):  # it is inside the data_dir
+        told = f"{objects.url}/{OWNER} is damaged, and is made again; set aside: {set_aside(objects, OWNER)}"
+        report("object", told, Outcome.MADE_AGAIN)
+        objects.create(OWNER, json.dumps(own).encode())
+        return
     if found is not None:
         refuse_other_owner(config.magnetic_url, objects, found, own_id)
 

@@ -3,7 +3,7 @@
 - A WAL with a damaged frame is repaired, so that SQLite reads all of it.
 - A file that SQLite cannot read is set aside, and what can be read of it is put into a new one.
 - A partition that ends before the end that was acknowledged last has lost messages: it continues at that end, so that
-  no offset is used twice, and readers see the gap.
+  no offset is used twice. Its last offset gets an empty message, which is damaged: readers see the gap, and pass it.
 
 Whether the values are as they were appended is seen when they are read.
 """
@@ -31,6 +31,7 @@ from pipeline.log.embedded.schema import (
     put_made,
 )
 from pipeline.log.log import Extent
+from store.objects.checksum import SIZE
 from store.objects.damage import Outcome, report
 
 LOOKED_THROUGH_BYTES = 512 << 20  # larger files are read through only if a process has found them damaged
@@ -135,7 +136,7 @@ def _continue_at(topic: _Topic, found: _Found) -> None:
         extent = found.extent(partition)
         if extent.next_offset < end:
             _report_lost(topic, partition, extent.next_offset)
-            first = end if extent.first == extent.next_offset else extent.first
+            first = end - 1 if extent.first == extent.next_offset else extent.first
             extents[partition] = Extent(first, end, extent.size_bytes)
     with closing(sqlite3.connect(topic.path, isolation_level=None)) as db:
         _write_extents(db, topic, extents)
@@ -155,7 +156,7 @@ def _replace_missing(topic: _Topic) -> None:
     if aside.wal_of(topic.path).exists():
         aside.set_aside(topic.path)
     unfinished = _empty(topic.path)
-    extents = {partition: Extent(end, end, 0) for partition, end in topic.ends.items() if end}
+    extents = {partition: Extent(end - 1, end, 0) for partition, end in topic.ends.items() if end}
     for partition in extents:
         _report_lost(topic, partition, 0)
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as db:
@@ -242,12 +243,15 @@ def _belongs(topic: _Topic, found: _Found, partition: int, offset: int, value: A
 def _extent(sizes: dict[int, int], topic: _Topic, partition: int, found: _Found) -> Extent:
     former = found.extent(partition)
     next_offset = max(topic.ends[partition], max(sizes, default=-1) + 1, former.next_offset)
-    first = former.first if partition in found.extents else min(sizes, default=next_offset)
+    first = former.first if partition in found.extents else min(sizes, default=max(0, next_offset - 1))
     return Extent(first, next_offset, sum(sizes.values()))
 
 
 def _write_extents(db: sqlite3.Connection, topic: _Topic, extents: dict[int, Extent]) -> None:
     for partition, extent in extents.items():
+        if extent.first < extent.next_offset:  # an empty message, unless the last one is there
+            key = partition << OFFSET_BITS | (extent.next_offset - 1)
+            db.execute("INSERT OR IGNORE INTO message VALUES (?, ?, ?)", (key, b"", bytes(SIZE)))
         checksum = extent_checksum(extent, topic.ids[partition])
         values = (partition, extent.first, extent.next_offset, extent.size_bytes, checksum)
         db.execute("INSERT OR REPLACE INTO extent VALUES (?, ?, ?, ?, ?)", values)

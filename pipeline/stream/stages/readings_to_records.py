@@ -92,7 +92,7 @@ async def _normalise(
             if isinstance(message.value, Damaged):
                 where = f"offset {message.offset} of {partition.id}"
                 report("log", f"{where}: {error}; its messages are dead letters, reason `damaged`", Outcome.LOST)
-                letters += normaliser.damaged(message.offset, message.value, str(error))
+                letters += normaliser.damaged(message.offset, bytes(message.value), str(error))
                 continue
             letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
     if not frames and not letters:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+from pipeline.log.dead_letter import DeadLetter, Reason, decode_dead_letters
 from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.log.log import Damaged
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
@@ -52,3 +54,32 @@ async def test_what_a_former_assignment_has_read_does_not_move_the_next_one_forw
     await readings_to_records(SimpleNamespace(events=events), owned, append, put)
 
     assert done == [(after, 4)]
+
+
+async def test_a_frame_that_the_log_has_damaged_becomes_dead_letters_and_the_rest_goes_on() -> None:
+    owned = OwnedPartitions(1, [partition(0)])
+    offsets: list[int] = []
+    letters: list[DeadLetter] = []
+
+    async def events() -> AsyncIterator[Any]:
+        for offset, kind in ((0, bytes), (1, Damaged), (2, bytes)):
+            found = event(offset)
+            found.message.value = kind(found.message.value)
+            yield found
+        found = event(3)
+        found.message.value = Damaged(b"")
+        yield found
+
+    async def put(work: Any) -> None:
+        offsets.append(work.offset)
+
+    async def append(value: bytes) -> None:
+        letters.extend(decode_dead_letters(value).letters)
+
+    await readings_to_records(SimpleNamespace(events=events), owned, append, put)
+
+    assert offsets[-1] == 3
+    assert [(letter.id[-3:], letter.reason, letter.payload) for letter in letters] == [
+        ("1:0", Reason.DAMAGED, b'{"n": 1}'),
+        ("3:0", Reason.DAMAGED, b""),
+    ]
