@@ -8,3 +8,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-kills", type=int, default=3, help="everything is killed once for every three")
     parser.addoption("--power-cuts", type=int, default=6, help="how often the power goes")
     parser.addoption("--fault-rate", type=int, default=2_000, help="messages/s while they are killed")
+    parser.addoption("--simulation-seed", type=int, help="simulate this seed alone")
