@@ -36,6 +36,7 @@ class Reason(enum.StrEnum):
     TOO_LATE = "too_late"  # earlier than its arrival by more than the table's retention
     TOO_LARGE = "too_large"  # a message above the gateway's limit: only its beginning is kept
     BAD_PUBLISH = "bad_publish"  # a message that MQTT forbids: a wildcard in its topic, an unknown alias
+    FAILED = "failed"  # reading it raised an error that is a fault of this program
     DAMAGED_FRAME = "damaged_frame"  # a log message that cannot be read
     DAMAGED = "damaged"  # of a log message that is not what was acknowledged, by its checksum
     # Only in letters of earlier versions: today such a field does not reject its message.

@@ -16,6 +16,7 @@ from pipeline.gateway.listener.session import Session
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import Version
 from pipeline.gateway.mqtt_to_readings import BatchSettings
+from pipeline.log.dead_letter import Reason
 from pipeline.log.frame import Frame, FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
 from pipeline.stream.normalise.normaliser import Normaliser
@@ -111,6 +112,8 @@ def _normalise(_: Path) -> Iterator[Feed]:
         normalised = normaliser.normalise(frame, offset)
         rows = sum(len(batch) for batch in normalised.batches)
         assert rows or normalised.dead_letters, "a message was neither stored nor kept as a dead letter"
+        for letter in normalised.dead_letters:
+            assert letter.reason is not Reason.FAILED, letter.detail
 
     yield feed
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.base.errors import PayloadError
+from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.alterations import Alteration, Alterations
 from pipeline.stream.normalise.body import has_repeats
 from pipeline.stream.normalise.call import Call
@@ -91,7 +92,7 @@ class TableWork:
         room = table.room_for(source)
         try:
             payload, arrival_ns = self.call.payloads[row], int(self.call.arrivals[row])
-            message = read(payload, table.route, arrival_ns, table.types, room, table.texts.open, table.asked)
+            message = self._message(payload, arrival_ns, room)
             found, problem = self._found(message, source)
         except PayloadError as error:
             self.refused.append((row, error))
@@ -110,6 +111,17 @@ class TableWork:
                     table.texts.sent(name, series_id)
         for name, kind in message.given_up.items():
             self._give_up(name, kind)
+
+    def _message(self, payload: bytes, arrival_ns: int, room: int) -> Message:
+        """What the payload says. Raises PayloadError, also for a fault of ours: it must cost one message, not all."""
+        table = self.table
+        try:
+            return read(payload, table.route, arrival_ns, table.types, room, table.texts.open, table.asked)
+        except PayloadError:
+            raise
+        except Exception as error:
+            detail = f"an error of this program, {error!r}: after an upgrade that corrects it, replay the message"
+            raise PayloadError(Reason.FAILED, detail) from error
 
     def _found(self, message: Message, source: Source) -> tuple[list[tuple[int, Reading]], PayloadError | None]:
         """The readings with the ids of their series, and the first problem. Raises it if nothing can be kept."""

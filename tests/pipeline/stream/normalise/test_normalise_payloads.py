@@ -534,6 +534,7 @@ def test_every_reason_has_a_test() -> None:
         Reason.TOO_FAR_AHEAD,
         Reason.TOO_LATE,
         Reason.DAMAGED_FRAME,
+        Reason.FAILED,
         Reason.DAMAGED,
         Reason.TOO_LARGE,  # the gateway's
         Reason.BAD_PUBLISH,

@@ -10,6 +10,7 @@ from normalise_frames import ARRIVAL_NS, EVERYTHING, STREAM, encoded, frame, mea
 from pipeline.log.dead_letter import DeadLetter, Reason, Rejection, encode_rejection
 from pipeline.log.frame import Frame, FrameKind, encode_frame
 from pipeline.stream.normalise import normaliser as normaliser_module
+from pipeline.stream.normalise import reading, table_work
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route, TimeField, TimeUnit
 from pipeline.stream.normalise.templates import TopicTemplate
@@ -310,3 +311,19 @@ def test_of_more_than_256_known_measures_the_last_are_in_more() -> None:
 
     (found,) = measures(normaliser.normalise(one(many), 2))
     assert list(found) == [*list(many)[:255], "_more"]
+
+
+def test_an_error_of_ours_costs_one_message_and_not_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(payload: bytes, *others: Any) -> Any:
+        if b"poison" in payload:
+            raise ArithmeticError("nobody expected this")
+        return reading.read(payload, *others)
+
+    monkeypatch.setattr(table_work, "read", read)
+
+    normalised = normalise({"a": 1}, {"a": [], "poison": 1}, {"a": 2})
+
+    (batch,) = normalised.batches
+    (letter,) = normalised.dead_letters
+    assert [row["measures"] for row in rows(batch)] == [{"a": 1}, {"a": 2}]
+    assert (letter.reason, "nobody expected this" in letter.detail) == (Reason.FAILED, True)
