@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
 from pipeline.alerting.webhooks.retry_policy import Delivered
 from pipeline.base.errors import FrameError
 from pipeline.gateway.listener.receipts import Receipts
@@ -21,7 +20,6 @@ from pipeline.log.frame import Frame, FrameKind
 from pipeline.log.topics import DEAD_LETTERS
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.rule_state import RuleState
-from rules import to_event
 from store.table.core import Core
 
 
@@ -132,20 +130,6 @@ def random_alert_ids(there: Any) -> Any:
     return lambda *facts: there(*facts[:-1], facts[-1] + next(numbers))
 
 
-def evaluates_unlocked(_there: Any) -> Any:
-    async def records_to_alerts(stream: Any, append: Any) -> None:
-        import orjson
-
-        async for work in stream:
-            engine = work.partition.rules
-            transitions = [transition for batch in work.batches for transition in engine.engine.evaluate(batch)]
-            engine.evaluated(work.offset)
-            if transitions:
-                await append(orjson.dumps([to_event(transition) for transition in transitions]))
-
-    return records_to_alerts
-
-
 def saves_where_the_pass_ended(_there: Any) -> Any:
     async def save_pass(state: RuleState) -> None:
         import asyncio
@@ -194,14 +178,6 @@ def settles_for_all(_there: Any) -> Any:
             )
 
     return settle
-
-
-def by_the_hosts_clock(there: Any) -> Any:
-    def init(partition: AlertsPartition, *arguments: Any) -> None:
-        there(partition, *arguments)
-        partition.clock_ns = partition._wall_ns
-
-    return init
 
 
 # --- the store ---

@@ -104,7 +104,8 @@ class Knobs:
                 (upkeep, "RETAIN_EVERY_NS", rng.choice((2, 1000)) * NS),
                 (upkeep, "MOST_FLUSHED_ALONE", rng.choice((150, 150, 0))),
                 (readings_to_records, "WITHIN_S", 0.1 if workers == 1 else rng.choice((0.1, 0.5))),
-                (store.table.vacuum, "KEEP_NS", 2 * NS),
+                # with other writers a version is refreshed well within the time for which unused files are kept
+                (store.table.vacuum, "KEEP_NS", 2 * NS if workers == 1 else 3600 * NS),
                 (store.memory.tier, "CHUNK_ROWS", 8 if is_small else 122_880),
             ],
         )

@@ -29,7 +29,6 @@ import store.table.upsert
 import store.upkeep
 import tests.simulation.processes
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
@@ -167,14 +166,6 @@ PLANTS = (
     ),
     plant("an alert's id is not that of its onset", 30, everywhere, rules.block, "alert_id", broken.random_alert_ids),
     plant(
-        "rules are ahead of their alerts",
-        400,
-        KILLS,
-        tests.simulation.processes,
-        "records_to_alerts",
-        broken.evaluates_unlocked,
-    ),
-    plant(
         "the rules' low watermark is that of the end of the pass",
         1000,
         has_slow_threads,
@@ -230,14 +221,6 @@ PLANTS = (
         pipeline.alerting.archive.alerts,
         "advance",
         lambda there: lambda db, partition, offset: there(db, partition, offset + 1),
-    ),
-    plant(
-        "deliveries are due by the host's clock",
-        200,
-        has("step_clock"),
-        AlertsPartition,
-        "__init__",
-        broken.by_the_hosts_clock,
     ),
     plant(
         "an object is not synced",
