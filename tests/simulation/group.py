@@ -79,7 +79,7 @@ class Group:
             for place, member in enumerate(members):
                 numbers = {number for number in range(self._world.log.partitions) if number % len(members) == place}
                 self._world.note(f"{member.name} is assigned {sorted(numbers)}")
-                member.spawn(member.take_up(numbers, has_alerts=place == 0))
+                member.taking_up = member.spawn(member.take_up(numbers, has_alerts=place == 0))
             await asyncio.sleep(0.1)
         self.is_rebalancing = False
 

@@ -79,6 +79,7 @@ class WorkerProcess(Process):
         self.is_ready = False
         self.numbers: set[int] = set()
         self.has_alerts = False
+        self.taking_up: asyncio.Task[Any] | None = None
         self._sources: dict[str, Source] = {}
         self._channels: tuple[Channel, ...] = ()
         self.manager: PartitionManager
@@ -158,7 +159,9 @@ class WorkerProcess(Process):
             self.spawn(self._guarded(work))
 
     async def give_up(self) -> None:
-        """Revoke the partitions, as at a rebalance."""
+        """Revoke the partitions, as at a rebalance, once those of the last one are taken up."""
+        if self.taking_up is not None:
+            await asyncio.wait([self.taking_up])
         self.is_ready = False
         for source in self._sources.values():
             source.assign({})
