@@ -96,7 +96,8 @@ class World:
         return f"{what}, process {len(self.processes) + 1}"
 
     def note(self, event: str) -> None:
-        self.history.append(f"{self.loop.time():10.4f} {event}")
+        told = event.replace(str(self.folder), "")  # whose name is another in each process
+        self.history.append(f"{self.loop.time():10.4f} {told}")
 
     def broken(self, law: str) -> None:
         self._broken.append(law)
