@@ -64,7 +64,7 @@ def leave() -> None:
     """Remove what is left of all simulations."""
     _duck().close()
     _duck.cache_clear()
-    shutil.rmtree(home())
+    shutil.rmtree(home(), ignore_errors=True)
     home.cache_clear()
 
 

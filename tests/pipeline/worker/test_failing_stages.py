@@ -18,6 +18,7 @@ import orjson
 import pytest
 from deltalake import DeltaTable
 
+from pipeline.alerting.archive.sealing import seal_writes
 from pipeline.config import Config
 from pipeline.log import open_admin, open_appender
 from pipeline.log.frame import FrameKind, encode_frame
@@ -172,6 +173,7 @@ def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folde
     wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=60)
     end(healthy)
     db = sqlite3.connect(folder / "data" / "alerts.sqlite")
+    seal_writes(db)
     db.execute("UPDATE positions SET next_offset = next_offset + 1000")
     db.commit()
     db.close()
