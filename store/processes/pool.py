@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.05  # at memory: in that time a process may allocate some 200 MB more
 _READY_WITHIN_S = 60.0  # the first one waits until the forker has loaded everything: 1 s of processor time
+WARM_AFTER_S = 5.0  # until then a start, which may replay the log, has the processor for itself
 _KEPT_BYTES = 128 * MIB  # a process that has kept more after a query is not used again
 _NEAR = 0.5  # of its memory limit: a process that ends by itself above that could not allocate more
 
@@ -40,7 +41,7 @@ class QueryProcesses:
     """Runs queries in processes. Any thread."""
 
     def __init__(self, readable: Path | None, limits: QueryLimits, modules: Sequence[str] = (), idle: int = 4) -> None:
-        """Start the forker. Queries read only files below `readable`.
+        """Queries read only files below `readable`. The forker starts with the first query, or a little later.
 
         `modules` are those of the functions that encode results; `idle`: how many processes without a query are kept.
         """
@@ -52,7 +53,10 @@ class QueryProcesses:
         self._busy: set[QueryProcess] = set()
         self._has_busy = threading.Event()
         self._is_closed = False
-        self._forker = _Forker(self._modules)
+        self._forker: _Forker | None = None
+        self._warming = threading.Timer(WARM_AFTER_S, self._warm)
+        self._warming.daemon = True
+        self._warming.start()
         threading.Thread(target=self._watch_memory, name="query memory", daemon=True).start()
 
     @property
@@ -82,15 +86,18 @@ class QueryProcesses:
 
     def close(self) -> None:
         """End all processes."""
+        self._warming.cancel()
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
+            forker = self._forker
             for process in self._busy:
                 process.kill()
         for process in idle:
             process.close()
         self._has_busy.set()
-        self._forker.close()
+        if forker is not None:
+            forker.close()
 
     def pids(self) -> list[int]:
         """The ids of the processes that there are."""
@@ -130,10 +137,9 @@ class QueryProcesses:
 
     def _forked(self) -> QueryProcess:
         for _ in range(2):
-            with self._lock:
-                if self._is_closed:
-                    break
-                forker = self._forker
+            forker = self._warm()
+            if forker is None:
+                break
             with suppress(ProcessGone, OSError):
                 return forker.fork(self._setup)
             with self._lock:
@@ -142,6 +148,15 @@ class QueryProcesses:
                     forker.close()
                     self._forker = _Forker(self._modules)
         raise QueryEnded("The query could not be started; try again later")
+
+    def _warm(self) -> _Forker | None:
+        """The forker, started if there is none; None if no more queries are run."""
+        with self._lock:
+            if self._is_closed:
+                return None
+            if self._forker is None:
+                self._forker = _Forker(self._modules)
+            return self._forker
 
     def _why(self, process: QueryProcess, may_end: interruption.Interruption | None) -> Exception:
         """Why the process has ended in the middle of a query."""
