@@ -42,6 +42,7 @@ class AccountTables:
         """Use `Store.snapshot` and `Store.lender`. `stores` are those of this process."""
         self._account = account
         self._catalog = catalog
+        self._duck = duck
         self._cursor: Cursor = duck.cursor()
         self._clock_ns = clock_ns
         self._partitions = partitions

@@ -7,7 +7,7 @@ the pinned version are not deleted until the lender is closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,9 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from store.catalog.catalog import Catalog
 from store.catalog.schema import TableSchema
-from store.engine.duck import Duck, stream_of
+from store.engine.duck import stream_of
 from store.magnetic.tier import Version
-from store.magnetic.versions import Versions
 from store.objects.location import S3Location
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.pinned import Pinned, Replies
@@ -32,7 +30,7 @@ from store.reading.scan import (
     only_columns,
 )
 from store.reading.series import series_of
-from store.reading.tail import Gather, Partition, TailReply
+from store.reading.tail import TailReply
 from store.record import Int64s, TableId
 
 # Rows that RAM holds whole are sent from it only up to this number: sending 200,000 costs this process 15 ms of
@@ -113,21 +111,6 @@ class Lending(Protocol):
 
 class Lender(AccountTables):
     """The tables of one account, for one query in another process. Use `Store.lender`."""
-
-    def __init__(
-        self,
-        account: str,
-        catalog: Catalog,
-        duck: Duck,
-        clock_ns: Callable[[], int],
-        versions: Versions,
-        partitions: Sequence[str],
-        stores: Sequence[Partition],
-        gather: Gather | None,
-    ) -> None:
-        """Use `Store.lender`."""
-        super().__init__(account, catalog, duck, clock_ns, versions, partitions, stores, gather)
-        self._duck = duck
 
     def lend(
         self,

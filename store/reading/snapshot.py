@@ -5,42 +5,30 @@ Averages and columns are read this way. SQL of clients runs in query processes, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from store.catalog.catalog import Catalog
-from store.engine.duck import Duck, run
+from store.engine.duck import run
 from store.errors import QueryFailed
-from store.magnetic.versions import Versions
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering
 from store.reading.scan import TableView, TailView
 from store.reading.series import series_of
-from store.reading.tail import Gather, Partition, TailReply
+from store.reading.tail import TailReply
 from store.record import Int64s, TableId
 
 
 class Snapshot(AccountTables):
     """Reads the tables of one account. One thread uses a snapshot; there may be several snapshots at once."""
 
-    def __init__(
-        self,
-        account: str,
-        catalog: Catalog,
-        duck: Duck,
-        clock_ns: Callable[[], int],
-        versions: Versions,
-        partitions: Sequence[str],
-        stores: Sequence[Partition],
-        gather: Gather | None,
-    ) -> None:
-        """Use `Store.snapshot`."""
-        super().__init__(account, catalog, duck, clock_ns, versions, partitions, stores, gather)
-        self._rendering = Rendering(self._cursor)
+    @cached_property
+    def _rendering(self) -> Rendering:
+        return Rendering(self._cursor)
 
     def source(
         self,
