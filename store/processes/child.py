@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,6 @@ from store.processes.frames import (
     End,
     Failed,
     Head,
-    Lend,
     LookForDeleted,
     LookForNewest,
     Part,
@@ -44,7 +43,7 @@ from store.processes.frames import (
 from store.processes.job import Job
 from store.processes.limits import MIB, QueryLimits
 from store.reading.borrowed import Borrowed
-from store.reading.lending import Lent, LentRows
+from store.reading.lending import Lend, Lent, LentRows
 from store.sql import query
 from store.sql.errors import SqlError, SyntaxInvalid
 
@@ -156,20 +155,9 @@ class _FromWorker:
         """See `Lending`."""
         self._ask(LookForDeleted())
 
-    def lend(
-        self,
-        database: str,
-        table: str,
-        from_ns: int | None,
-        to_ns: int | None,
-        dimensions: Mapping[str, Collection[str]] | None,
-        columns: Collection[str] | None,
-    ) -> Lent:
+    def lend(self, asked: Lend) -> Lent:
         """See `Lending`."""
-        listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
-        lent: Lent = self._ask(
-            Lend(database, table, from_ns, to_ns, listed, None if columns is None else sorted(columns))
-        )
+        lent: Lent = self._ask(asked)
         rows = [LentRows(of.to_sequence, of.schema, self._batches(of.schema)) for of in lent.rows]
         return replace(lent, rows=rows)
 

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from store.reading.lending import Lend
+
 _LENGTH = struct.Struct("<I")
 HELLO = struct.Struct("<I")  # a query process is ready: its id, together with a handle on it
 MOST_BYTES = 2**30  # of one frame; parts of responses are far smaller
@@ -49,17 +51,6 @@ class LookForNewest(msgspec.Struct, frozen=True, tag=True):
 
 class LookForDeleted(msgspec.Struct, frozen=True, tag=True):
     """Asks whether a table was deleted."""
-
-
-class Lend(msgspec.Struct, frozen=True, tag=True):
-    """Asks for rows. The response is a `Lent` without batches, then for each of its `rows` the batches and an end."""
-
-    database: str
-    table: str
-    from_ns: int | None
-    to_ns: int | None
-    dimensions: dict[str, list[str]] | None
-    columns: list[str] | None
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

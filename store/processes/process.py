@@ -22,7 +22,6 @@ from store.processes.frames import (
     End,
     Failed,
     Head,
-    Lend,
     LookForDeleted,
     LookForNewest,
     Part,
@@ -33,7 +32,7 @@ from store.processes.frames import (
     TablesOf,
 )
 from store.processes.job import Job
-from store.reading.lending import Lender
+from store.reading.lending import Lend, Lender
 from store.sql import errors as sql_errors
 
 
@@ -142,7 +141,7 @@ class Conversation:
             case LookForDeleted():
                 return lender.look_for_deleted()
             case Lend():
-                return lender.lend(said.database, said.table, said.from_ns, said.to_ns, said.dimensions, said.columns)
+                return lender.lend(said)
             case _:
                 raise ProcessGone(f"{type(said).__name__} before the result")
 

@@ -18,7 +18,7 @@ from store.errors import QueryFailed, ResultTooLarge
 from store.magnetic.data_files import DataFiles
 from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
-from store.reading.lending import Lending, LentRows
+from store.reading.lending import Lend, Lending, LentRows
 from store.reading.rendering import Rendering
 from store.reading.scan import TableView, TailView
 from store.record import TableId
@@ -77,7 +77,17 @@ class Borrowed:
         columns: Collection[str] | None = None,
     ) -> str:
         """See `Snapshot`."""
-        lent = self._lender.lend(table.database, table.table, time_from_ns, time_to_ns, dimensions, columns)
+        listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
+        lent = self._lender.lend(
+            Lend(
+                table.database,
+                table.table,
+                time_from_ns,
+                time_to_ns,
+                listed,
+                None if columns is None else sorted(columns),
+            )
+        )
         view = TableView(
             lent.schema,
             (),

@@ -7,12 +7,13 @@ the pinned version are not deleted until the lender is closed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -39,6 +40,21 @@ from store.record import Int64s, TableId
 FEW_ROWS = 10_000
 FEW_ROWS_OF_BUCKET = 200_000
 BATCH_ROWS = 20_000
+
+
+class Lend(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the rows of a table with times in [from, to) and such dimensions; for these columns, None: for all.
+
+    A query process sends it; the response is a `Lent` without batches, then for each of its `rows` the batches and an
+    end.
+    """
+
+    database: str
+    table: str
+    from_ns: int | None
+    to_ns: int | None
+    dimensions: dict[str, list[str]] | None
+    columns: list[str] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,34 +112,19 @@ class Lending(Protocol):
         """See `AccountTables`."""
         ...
 
-    def lend(
-        self,
-        database: str,
-        table: str,
-        from_ns: int | None,
-        to_ns: int | None,
-        dimensions: Mapping[str, Collection[str]] | None,
-        columns: Collection[str] | None,
-    ) -> Lent:
-        """The rows with times in [from, to) and such dimensions. Read the batches before the next call."""
+    def lend(self, asked: Lend) -> Lent:
+        """What is asked for. Read the batches before the next call."""
         ...
 
 
 class Lender(AccountTables):
     """The tables of one account, for one query in another process. Use `Store.lender`."""
 
-    def lend(
-        self,
-        database: str,
-        table: str,
-        from_ns: int | None,
-        to_ns: int | None,
-        dimensions: Mapping[str, Collection[str]] | None,
-        columns: Collection[str] | None,
-    ) -> Lent:
+    def lend(self, asked: Lend) -> Lent:
         """See `Lending`."""
-        selection = selection_of(from_ns, to_ns, dimensions)
-        pinned, replies, times = self._ask(TableId(self._account, database, table), selection, columns)
+        selection = selection_of(asked.from_ns, asked.to_ns, asked.dimensions)
+        table = TableId(self._account, asked.database, asked.table)
+        pinned, replies, times = self._ask(table, selection, asked.columns)
         times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
         version, memory = pinned.newest.version, memory_of(replies)
         visible_from_ns = self._visible_from_ns(pinned.info, version, memory)
@@ -141,7 +142,7 @@ class Lender(AccountTables):
             whole_ns,
             visible_from_ns,
             times,
-            list(self._rows(pinned, replies, visible, whole_ns, columns, has_twice=bool(len(times)))),
+            list(self._rows(pinned, replies, visible, whole_ns, asked.columns, has_twice=bool(len(times)))),
         )
 
     def _rows(

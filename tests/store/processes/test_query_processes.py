@@ -24,6 +24,7 @@ from store.processes.limits import MIB, QueryLimits
 from store.processes.local import LocalExecutor
 from store.processes.pool import QueryProcesses
 from store.reading import lending
+from store.reading.lending import Lend
 from store.record import MeasureType, TableId
 from store.sql import ResultSet, SqlRequest
 from store.sql.errors import LimitExceeded, NameNotFound, QueryEnded, QueryFailed, QueryTimedOut, SqlError
@@ -309,7 +310,7 @@ def test_the_tables_are_given_back_before_the_client_has_read_the_result(
 
 def test_only_the_columns_that_a_query_uses_are_lent(store: LoneStore) -> None:
     with store.lender("a") as lender:
-        lent = lender.lend("db", "t", NOW_NS - 100 * S, None, {"host": {"h1"}}, {"n", "time_ns"})
+        lent = lender.lend(Lend("db", "t", NOW_NS - 100 * S, None, {"host": ["h1"]}, ["n", "time_ns"]))
         (rows,) = lent.rows
         table = pa.Table.from_batches(rows.batches, rows.schema)
 
