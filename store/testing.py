@@ -1,4 +1,4 @@
-"""For tests of this package and of others: a reference implementation of a table, batches of plain rows, SQL.
+"""For tests of this package and of others: a reference implementation of a table, plain rows, SQL in this process.
 
 The oracle is a dictionary by key. It implements the documented rules of `store.table.judge` and `store.table.merging`
 independently.
@@ -6,8 +6,8 @@ independently.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from store.engine.duck import Duck
+from store.errors import OutOfMemory
 from store.magnetic.data_files import data_files
 from store.memory.newness import NEVER_NS
+from store.processes.job import Answer, Job, too_much_memory
+from store.processes.limits import QueryLimits
 from store.reading.borrowed import Borrowed
+from store.reading.lending import Lender
 from store.reading.reader import Reader
 from store.record import MeasureType, Outcome, RecordBatch, SeriesIndex, SeriesKey
 from store.sql import ResultSet, SqlRequest, query
@@ -104,3 +108,27 @@ def ask(store: Reader, account: str, text: str, *, now_ns: int, **options: Any) 
         Borrowed(lender, duck, data_files, 512 << 20) as tables,
     ):
         return query(tables, SqlRequest(text, now_ns, **options))
+
+
+class LocalExecutor:
+    """An `Executor` in the thread and process of the caller: the memory of DuckDB is limited, nothing else."""
+
+    def __init__(self, readable: Path | None, limits: QueryLimits | None = None) -> None:
+        """Only files below `readable` can be read."""
+        self.limits = limits or QueryLimits()
+        self._duck = Duck(readable, self.limits.memory_bytes)
+
+    @contextmanager
+    def run(self, lender: Lender, job: Job) -> Iterator[Answer]:
+        """See `Executor`."""
+        with Borrowed(lender, self._duck, data_files, self.limits.result_bytes) as tables:
+            try:
+                result = query(tables, job.request)
+            except OutOfMemory as error:
+                raise too_much_memory(self.limits) from error
+            lender.close()
+            yield Answer(len(result), result.truncated, job.encode(result))
+
+    def close(self) -> None:
+        """Release DuckDB."""
+        self._duck.close()

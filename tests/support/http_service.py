@@ -33,8 +33,8 @@ from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
 from pipeline.stream.writes import LogWriter, PendingWrites
 from store.endpoint import Endpoint
-from store.processes.local import LocalExecutor
 from store.record import Applied
+from store.testing import LocalExecutor
 from store.values.times import rfc3339
 from tests.support.lone_store import open_store
 from tests.support.manual_clock import stamps_by

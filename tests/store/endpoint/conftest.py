@@ -13,7 +13,7 @@ from timestream_service import Clock, DirectWriter, Refused, Service, client
 
 from store.catalog.catalog import TableSettings
 from store.endpoint import Endpoint, Response
-from store.processes.local import LocalExecutor
+from store.testing import LocalExecutor
 from tests.support.lone_store import open_store
 
 

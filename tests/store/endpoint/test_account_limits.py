@@ -10,7 +10,7 @@ from timestream_service import ACCOUNT, NOW_NS, Clock, DirectWriter, Service
 from store.catalog.catalog import TableSettings
 from store.catalog.limits import Limits
 from store.endpoint import Endpoint
-from store.processes.local import LocalExecutor
+from store.testing import LocalExecutor
 from tests.support.lone_store import PARTITION, open_store
 
 LIMITS = Limits(

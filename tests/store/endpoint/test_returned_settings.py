@@ -10,7 +10,7 @@ from timestream_service import ACCOUNT, NOW_NS, Clock, DirectWriter, Service
 
 from store.endpoint import Endpoint
 from store.endpoint.arns import account_number, database_arn, parse_arn, table_arn
-from store.processes.local import LocalExecutor
+from store.testing import LocalExecutor
 from tests.support.lone_store import open_store
 
 PLACE = {"S3Configuration": {"BucketName": "rejected", "EncryptionOption": "SSE_S3"}}

@@ -7,9 +7,9 @@ import pytest
 from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
 from store.endpoint import Endpoint, WriteRecord
-from store.processes.local import LocalExecutor
 from store.record import Applied, MeasureType, TableId
 from store.table.column_work import retype
+from store.testing import LocalExecutor
 
 NOW_MS = NOW_NS // 1_000_000
 DIMENSION = {"Name": "host", "Value": "h"}

@@ -21,13 +21,13 @@ from store.engine.interruption import Interruption, StopReason
 from store.errors import PartitionSilent, QueryCancelled
 from store.processes.job import Job
 from store.processes.limits import MIB, QueryLimits
-from store.processes.local import LocalExecutor
 from store.processes.pool import QueryProcesses
 from store.reading import lending
 from store.reading.lending import Lend
 from store.record import MeasureType, TableId
 from store.sql import ResultSet, SqlRequest
 from store.sql.errors import LimitExceeded, NameNotFound, QueryEnded, QueryFailed, QueryTimedOut, SqlError
+from store.testing import LocalExecutor
 from tests.support.lone_store import PARTITION, LoneStore, open_store
 from tests.support.waiting import wait_for
 
