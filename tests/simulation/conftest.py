@@ -10,21 +10,26 @@ from hypothesis import settings
 from tests.simulation import edges
 from tests.simulation.plants import PLANTS
 
-PARTS = 20
-SEEDS = {20: 200, 100: 1_000, 1_000: 100_000}
+SEEDS = {20: 50, 100: 1_000, 1_000: 100_000}
 """By the number of examples of the lane: `make check`, `make test`, `make soak`."""
+
+PLANTS_ONE_IN = {20: 10}
+"""Of the planted faults this part is looked for; elsewhere all."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The seeds in parts, so that processes share them; of the planted faults one in five in `make check`."""
+    """The seeds in parts, so that processes share them and show how far they are; and the planted faults."""
     lane = settings().max_examples
-    asked = metafunc.config.getoption("--simulation-seed")
+    option = metafunc.config.getoption
     if "seeds" in metafunc.fixturenames:
-        size = SEEDS.get(lane, 1_000) // PARTS
-        parts = [range(part * size, (part + 1) * size) for part in range(PARTS)]
-        metafunc.parametrize("seeds", parts if asked is None else [range(asked, asked + 1)], ids=str)
+        asked = option("--simulation-seed")
+        first, count = option("--simulation-from"), option("--simulation-seeds") or SEEDS.get(lane, 1_000)
+        seeds = range(first, first + count) if asked is None else range(asked, asked + 1)
+        size = min(500, -(-len(seeds) // 20))
+        parts = [seeds[at : at + size] for at in range(0, len(seeds), size)]
+        metafunc.parametrize("seeds", parts, ids=lambda part: f"{part[0]}-{part[-1]}")
     if "plant" in metafunc.fixturenames:
-        metafunc.parametrize("plant", PLANTS[:: 1 if lane >= 100 else 5], ids=lambda plant: plant.name)
+        metafunc.parametrize("plant", PLANTS[:: PLANTS_ONE_IN.get(lane, 1)], ids=lambda plant: plant.name)
 
 
 @pytest.fixture(scope="session", autouse=True)
