@@ -8,6 +8,7 @@ wait.
 
 from __future__ import annotations
 
+import functools
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -45,9 +46,14 @@ class PeerAccess:
         )
 
     @property
-    def verify(self) -> ssl.SSLContext | bool:
+    def verify(self) -> ssl.SSLContext:
         """The argument `verify` of httpx."""
-        return trusting(self.ca, "peers.ca:") if self.ca else True
+        return trusting(self.ca, "peers.ca:") if self.ca else _public_authorities()
+
+
+@functools.cache  # httpx would read their certificates, 30 ms, for each client, and each forwarded request is one
+def _public_authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)
