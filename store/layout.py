@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import overload
 from urllib.parse import quote
 
+from store.names import TableId
 from store.objects.location import S3Location
-from store.record import TableId
 
 FORMAT_VERSION = 2
 _FOLDER_NAME_MAX = 255  # bytes of a path part: ext4, XFS, APFS, NTFS

@@ -20,47 +20,27 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from store.names import DEFAULT_ACCOUNT, MeasureType, TableId
+
+__all__ = [
+    "DEFAULT_ACCOUNT",
+    "Applied",
+    "Dimensions",
+    "Int32s",
+    "Int64s",
+    "MeasureType",
+    "Outcome",
+    "RecordBatch",
+    "Refused",
+    "SeriesIndex",
+    "SeriesKey",
+    "SeriesRegistry",
+    "SeriesRoom",
+    "TableId",
+]
+
 Int64s: TypeAlias = npt.NDArray[np.int64]
 Int32s: TypeAlias = npt.NDArray[np.int32]
-
-DEFAULT_ACCOUNT = "default"
-
-
-class MeasureType(enum.StrEnum):
-    """The type of a measure's values, with Timestream's names."""
-
-    DOUBLE = "double"
-    BIGINT = "bigint"
-    BOOLEAN = "boolean"
-    VARCHAR = "varchar"
-    TIMESTAMP = "timestamp"  # int64 nanoseconds UTC in Arrow and in the store
-
-    @property
-    def arrow(self) -> pa.DataType:
-        """The Arrow type of the values of such a measure in batches."""
-        return _ARROW_TYPES[self]
-
-
-_ARROW_TYPES = {
-    MeasureType.DOUBLE: pa.float64(),
-    MeasureType.BIGINT: pa.int64(),
-    MeasureType.BOOLEAN: pa.bool_(),
-    MeasureType.VARCHAR: pa.string(),
-    MeasureType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
-}
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class TableId:
-    """The full name of a table: account ▸ database ▸ table."""
-
-    account: str
-    database: str
-    table: str
-
-    def __str__(self) -> str:
-        return f"{self.account}/{self.database}.{self.table}"
-
 
 Dimensions: TypeAlias = tuple[tuple[str, str], ...]
 """Dimensions of a series as (name, value) pairs, sorted by name; absent dimensions are left out."""

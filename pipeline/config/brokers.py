@@ -28,7 +28,7 @@ from pipeline.base.quantities import Address, Duration, FilePath
 from pipeline.config import names
 from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
-from store.record import DEFAULT_ACCOUNT
+from store.names import DEFAULT_ACCOUNT
 from store.values.urls import MASK
 from store.values.yaml_text import Problem
 

@@ -32,8 +32,8 @@ from pipeline.log.settings import LogSettings
 from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits
 from store.errors import MagneticTierError
+from store.names import DEFAULT_ACCOUNT
 from store.objects.location import locate
-from store.record import DEFAULT_ACCOUNT
 from store.values.yaml_text import Problem
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]

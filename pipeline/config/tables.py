@@ -14,7 +14,7 @@ from pipeline.config import names, templates
 from pipeline.config.problems import refuse
 from store.catalog import units
 from store.catalog.catalog import TableSettings
-from store.record import MeasureType
+from store.names import MeasureType
 from store.values.nearest import nearest
 from store.values.templates import EVERYTHING, is_numbered_level
 from store.values.yaml_text import Problem

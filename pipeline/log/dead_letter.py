@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.base.errors import FrameError
 from pipeline.log.log import refuse_damaged
-from store.record import DEFAULT_ACCOUNT
+from store.names import DEFAULT_ACCOUNT
 
 FORMAT_VERSION = 1
 

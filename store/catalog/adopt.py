@@ -16,7 +16,7 @@ from store.catalog.present import is_always, sibling
 from store.catalog.schema import Columns
 from store.catalog.units import conversion, known_units
 from store.errors import RequestError
-from store.record import MeasureType
+from store.names import MeasureType
 
 _SINGLE = "measure_value::"
 RETYPES = (MeasureType.DOUBLE, MeasureType.BIGINT, MeasureType.BOOLEAN, MeasureType.VARCHAR)

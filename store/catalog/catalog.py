@@ -30,9 +30,9 @@ from store.catalog.document import (
 from store.catalog.limits import DEFAULTS, Limits
 from store.catalog.versions import CatalogVersions
 from store.errors import LimitReached, StoreFormatError, UnknownDatabase, UnknownTable
+from store.names import TableId
 from store.objects.damage import Outcome, report
 from store.objects.objects import Objects
-from store.record import TableId
 
 __all__ = [
     "DEFAULT_MAGNETIC_RETENTION",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from store.record import MeasureType
+from store.names import MeasureType
 
 DIMENSION, MEASURE = "dimension", "measure"
 Units: TypeAlias = Mapping[str, str]

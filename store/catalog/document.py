@@ -25,7 +25,7 @@ from store.errors import (
     UnknownDatabase,
     UnknownTable,
 )
-from store.record import MeasureType, TableId
+from store.names import MeasureType, TableId
 from store.values.durations import duration_ns
 
 # Timestream's defaults (CreateTable): 6 hours in memory, 73,000 days in the magnetic store

@@ -21,7 +21,7 @@ from store.catalog.changes import DIMENSION, MEASURE, ColumnChanges
 from store.catalog.document import TableInfo
 from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, Columns, TableSchema
 from store.catalog.units import Conversion, conversion
-from store.record import MeasureType
+from store.names import MeasureType
 from store.sequence import OFFSET_BITS
 
 _WORDS = {MeasureType.VARCHAR: "text"}

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from store import layout
 from store.catalog.catalog import TableSettings
-from store.record import MeasureType, TableId
+from store.names import MeasureType, TableId
 
 ColumnKind: TypeAlias = Literal["dimension", "zone", "measure_name", "time", "measure"]
 

@@ -191,14 +191,3 @@ def test_importing_any_module_starts_and_opens_nothing() -> None:
 
     seen = json.loads(run.stdout)
     assert not seen, "\n".join(seen)
-
-
-@pytest.mark.processes
-def test_the_gateway_does_not_load_what_only_the_worker_uses() -> None:
-    """It would cost its start and its memory, and DuckDB prints at the end of a process."""
-    heavy = ("duckdb", "deltalake", "sqlglot", "faust", "fastapi")
-    words = f"import sys, pipeline.config, pipeline.gateway.run; print([m for m in {heavy} if m in sys.modules])"
-
-    run = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert run.stdout == "[]\n"

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 
 from pipeline.gateway.listener.settings import User
-from store.record import DEFAULT_ACCOUNT
+from store.names import DEFAULT_ACCOUNT
 
 
 class Accounts:

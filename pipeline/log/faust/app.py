@@ -53,7 +53,8 @@ class App(faust.App):
         """
 
         def add(run: Any) -> Any:
-            agent = self.conf.Agent(run, name=name, app=self, channel=channel, on_error=self._on_agent_error, **options)
+            make: Any = self.conf.Agent
+            agent = make(run, name=name, app=self, channel=channel, on_error=self._on_agent_error, **options)
             self.agents[agent.name] = agent
             self.topics.beacon.add(agent)
             return agent

@@ -14,9 +14,10 @@ CONFIG = "tables: [{name: farm.climate, topics: 'farm/{sensor}', measures: {temp
 def test_neither_the_configuration_nor_a_gateway_brings_the_stores_and_the_streams_libraries(tmp_path: Path) -> None:
     """`up`, which reads the configuration, and the gateway live as long as the worker, and need none of them."""
     (tmp_path / "streamgauge.yaml").write_text(CONFIG)
-    heavy = ("duckdb", "deltalake", "sqlglot", "faust", "fastapi", "uvicorn", "httpx")
+    heavy = ("duckdb", "deltalake", "sqlglot", "faust", "fastapi", "uvicorn", "httpx", "numpy", "pyarrow")
     script = (
         "import sys; from pathlib import Path; from pipeline.config.load import load; import pipeline.gateway.run; "
+        "import pipeline.operations.cli.up; "
         f"load(Path('streamgauge.yaml'), {{}}, {{}}); print([name for name in {heavy!r} if name in sys.modules])"
     )
 

@@ -1,0 +1,54 @@
+"""The names of accounts and tables, and the types of measures.
+
+Apart from `store.record`, so that a process that only reads the configuration, as `up` and the gateway, loads neither
+numpy nor Arrow: a quarter of the CPU of its start, and 30 MB.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_ACCOUNT = "default"
+
+
+class MeasureType(enum.StrEnum):
+    """The type of a measure's values, with Timestream's names."""
+
+    DOUBLE = "double"
+    BIGINT = "bigint"
+    BOOLEAN = "boolean"
+    VARCHAR = "varchar"
+    TIMESTAMP = "timestamp"  # int64 nanoseconds UTC in Arrow and in the store
+
+    @property
+    def arrow(self) -> Any:
+        """The Arrow type of the values of such a measure in batches."""
+        return _arrow_types()[self]
+
+
+@functools.cache
+def _arrow_types() -> dict[MeasureType, Any]:
+    import pyarrow as pa  # noqa: PLC0415  # see above
+
+    return {
+        MeasureType.DOUBLE: pa.float64(),
+        MeasureType.BIGINT: pa.int64(),
+        MeasureType.BOOLEAN: pa.bool_(),
+        MeasureType.VARCHAR: pa.string(),
+        MeasureType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
+    }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableId:
+    """The full name of a table: account ▸ database ▸ table."""
+
+    account: str
+    database: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.database}.{self.table}"
