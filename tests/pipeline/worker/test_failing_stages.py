@@ -6,10 +6,7 @@ would live on without that stage, and its position would pass what was never pro
 
 import asyncio
 import json
-import signal
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from time import time_ns
@@ -23,11 +20,12 @@ from pipeline.config import Config
 from pipeline.log import open_admin, open_appender
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import READINGS
+from tests.pipeline.worker.processes.failing_worker import work
+from tests.support.forked import fork
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.processes
 
-WORKER = Path(__file__).parent / "processes" / "failing_worker.py"
 FRAMES = 60
 # parts of the worker, and at which of its calls each fails
 PARTS = [
@@ -88,18 +86,25 @@ def config_of(folder: Path) -> Config:
     return Config.model_validate({**CONFIG, "data_dir": folder / "data", "rules": [str(folder / "rules.yaml")]})
 
 
-def start(folder: Path, stage: str, number: int) -> subprocess.Popen[str]:
-    command = [sys.executable, str(WORKER), str(folder / "streamgauge.yaml"), str(folder / "data"), stage, str(number)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder)
+class Started:
+    """A worker whose stage fails at its n-th batch; 0: never."""
 
+    def __init__(self, folder: Path, stage: str, number: int) -> None:
+        self._output = folder / "output"
+        self._output.unlink(missing_ok=True)
+        self._process = fork(work, folder / "streamgauge.yaml", folder / "data", stage, number, output=self._output)
 
-def end(worker: subprocess.Popen[str]) -> str:
-    """End a worker gracefully once it is ready; what it said after that."""
-    assert worker.stderr is not None
-    assert any("worker ready" in line for line in worker.stderr)
-    worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=60)
-    return said
+    def ended(self) -> tuple[int | None, str]:
+        """Its exit code, and what it said."""
+        self._process.join(60)
+        return self._process.exitcode, self._output.read_text()
+
+    def end(self) -> tuple[int | None, str]:
+        """End it gracefully once it is ready; its exit code, and what it said after that."""
+        wait_for(lambda: self._output.exists() and "worker ready" in self._output.read_text(), "the worker is ready")
+        self._process.terminate()
+        code, said = self.ended()
+        return code, said.partition("worker ready")[2].partition("\n")[2]
 
 
 def is_complete(folder: Path, times: int = 1) -> bool:
@@ -141,24 +146,21 @@ def test_a_part_that_fails_ends_the_process_and_after_restarts_nothing_is_missin
     for life, (stage, number) in enumerate(PARTS):
         if life:
             asyncio.run(fill(folder, life))
-        failing = start(folder, stage, number)
-        _, told = failing.communicate(timeout=60)
+        code, told = Started(folder, stage, number).ended()
 
-        assert failing.returncode == 1, stage
+        assert code == 1, stage
         assert "a test made this stage fail" in told, stage
         assert "replays the log from its positions" in told, stage
-    healthy = start(folder, "none", 0)
+    healthy = Started(folder, "none", 0)
     wait_for(lambda: is_complete(folder, len(PARTS)), "everything is archived", timeout_s=60)
-    said = end(healthy)
 
-    assert (healthy.returncode, said) == (0, "")
+    assert healthy.end() == (0, "")
     assert stored_ids(folder) == list(range(len(PARTS) * FRAMES))
 
 
 def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
     """The store failed at its first batch: its position stays, and so does the log."""
-    failing = start(folder, "records_to_store", 1)
-    failing.communicate(timeout=60)
+    Started(folder, "records_to_store", 1).ended()
     admin = open_admin(config_of(folder).log_settings)
     extent = admin.extent(READINGS)
     admin.close()
@@ -169,17 +171,16 @@ def test_nothing_after_the_failure_is_committed(folder: Path) -> None:
 
 def test_a_log_put_back_to_an_older_state_ends_the_process_with_what_to_do(folder: Path) -> None:
     """Faust only stops when its consumer fails: the worker would answer questions for ever, and take in nothing."""
-    healthy = start(folder, "trim", 0)
+    healthy = Started(folder, "trim", 0)
     wait_for(lambda: is_complete(folder), "everything is archived", timeout_s=60)
-    end(healthy)
+    healthy.end()
     db = sqlite3.connect(folder / "data" / "alerts.sqlite")
     seal_writes(db)
     db.execute("UPDATE positions SET next_offset = next_offset + 1000")
     db.commit()
     db.close()
 
-    again = start(folder, "trim", 0)
-    _, told = again.communicate(timeout=60)
+    code, told = Started(folder, "trim", 0).ended()
 
-    assert again.returncode == 1
+    assert code == 1
     assert "the log was restored to an older state. Move its folder away to start with an empty log" in told

@@ -7,11 +7,8 @@ started; only `up` and the gateway, which keep nothing but the log, are left out
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import random
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +26,7 @@ from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import READINGS
 from pipeline.operations.cli.options import begin_logging, load_from
 from pipeline.operations.client import Client
+from tests.support.forked import fork
 from tests.support.ports import kept_ports
 from tests.support.power.disk import Disk
 from tests.support.power.journal import Record, Recorder
@@ -41,9 +39,6 @@ START_S = 60.0
 SETTLE_S = 20.0  # archives and alerts follow the log; a law that stays broken so long is
 SOON_S = 3.0  # the same where breaking a law is what is expected
 AT_ONCE = 2
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["pytest", "pipeline.worker.worker", "tests.support.power.cuts"])
-
 
 Check = Callable[[Path, Promises, "Cut"], list[str]]
 
@@ -141,8 +136,7 @@ def check_worker(place: Path, promises: Promises, cut: Cut) -> list[str]:
         with kept_ports(1) as (port,), Client(f"http://127.0.0.1:{port}") as client:
             config_file = place / "streamgauge.yaml"
             config_file.write_text(config(place, http=f"127.0.0.1:{port}"))
-            process = _processes.Process(target=_run_worker, args=(place, config_file), daemon=True)
-            process.start()
+            process = fork(_run_worker, place, config_file, output=place / "worker.log")
             try:
                 found = settled(client, promises, partial(getattr, process, "exitcode"), cut.settle_s)
                 if not found and start == cut.starts - 1:
@@ -219,7 +213,7 @@ def settled(client: Client, promises: Promises, ended: Callable[[], int | None],
             pass
         except ServerRefused as error:
             found = [f"refused: {error}"]
-        time.sleep(0.05)
+        time.sleep(0.2)
     return found
 
 
@@ -227,10 +221,6 @@ def _run_worker(place: Path, config_file: Path) -> None:
     """The command `worker`, in a process that has imported it."""
     from pipeline.worker.worker import run  # what it imports is for that process
 
-    output = os.open(place / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
     loaded = load_from(config_file, {"--data-dir": str(place / "disk" / DATA)})
     prepare(loaded.config.layout)
     begin_logging("worker")

@@ -24,7 +24,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,16 @@ def configuration(tables: int, unit: str = "celsius") -> dict[str, Any]:
 
 
 class Running:
-    """A gateway and a worker on the data folder below `folder`."""
+    """A gateway and a worker on the data folder below `folder`, or those of them that are wanted."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], flush_after_s: float, alone: int = 150) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        flush_after_s: float,
+        alone: int = 150,
+        roles: Sequence[str] = ("gateway", "worker"),
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
         (folder / "streamgauge.yaml").write_text(json.dumps(config, indent=1))
@@ -98,8 +105,9 @@ class Running:
             **os.environ, "FLUSH_AFTER_NS": str(int(flush_after_s * 1e9)), "MOST_FLUSHED_ALONE": str(alone),
         }  # fmt: skip
         self.mqtt, self.http = free_port(), free_port()
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.http}", verify=False)  # no TLS at all
-        self._processes = [self._start(role) for role in ("gateway", "worker")]
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.http}", verify=False, timeout=WAIT_S)  # no TLS
+        self._roles = roles
+        self._processes = [self._start(role) for role in roles]
         for process in self._processes:
             atexit.register(process.kill)
         wait_for(self.is_ready, "it is ready")
@@ -114,9 +122,9 @@ class Running:
 
     def is_ready(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.mqtt)):
-                answer = self.get(ACCOUNTS[0], "readyz")
-                return bool(answer["frames_behind"] == 0)
+            if "gateway" in self._roles:
+                socket.create_connection(("127.0.0.1", self.mqtt)).close()
+            return bool(self.get(ACCOUNTS[0], "readyz")["frames_behind"] == 0)
         except (OSError, httpx.HTTPError):
             return False
 

@@ -1,11 +1,10 @@
-"""A worker whose stage raises at its n-th batch: `failing_worker.py CONFIG DATA_DIR STAGE N`; N = 0: never.
+"""A worker whose stage raises at its n-th batch; 0: never.
 
 Everything else is as in the product, but that work batches are small, so that there is a second one.
 """
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,11 +52,11 @@ def break_part(stage: str, at: int) -> None:
     Worker.__init__ = made  # type: ignore[method-assign]
 
 
-if __name__ == "__main__":
-    config_file, data_dir, part, number = sys.argv[1:]
+def work(config_file: Path, data_dir: Path, part: str, number: int) -> None:
+    """The worker of `data_dir`, until it fails or is ended."""
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("pipeline.worker.worker").setLevel(logging.INFO)  # says when it is ready
     readings_to_records.MAX_FRAMES = 32
-    if int(number):
-        break_part(part, int(number))
-    run(load(Path(config_file), os.environ, {"--data-dir": data_dir, "--http": "127.0.0.1:0"}).config)
+    if number:
+        break_part(part, number)
+    run(load(config_file, os.environ, {"--data-dir": str(data_dir), "--http": "127.0.0.1:0"}).config)
