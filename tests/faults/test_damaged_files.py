@@ -29,6 +29,7 @@ OWNED = "magnetic/_streamgauge/state/*/readings/0"
 CATALOG = "magnetic/_streamgauge/catalog/*.json"
 LOW_WATERMARK, SERIES = f"{OWNED}/floor/*", f"{OWNED}/series/*/*/*/*"
 RULES_FLOOR, RULES = f"{OWNED}/rules/floor/*", f"{OWNED}/rules/blocks/*/*/*/*"
+Damage = Callable[[Path], None]
 KEPT = (LOW_WATERMARK, SERIES, RULES_FLOOR, RULES)
 RULE = """
 groups:
@@ -82,7 +83,7 @@ def empty_last_commits(data_dir: Path) -> None:
         os.truncate(path, 0)
 
 
-def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None]:
+def every(pattern: str, change: Callable[[Path], None]) -> Damage:
     def damage(data_dir: Path) -> None:
         found = list(data_dir.glob(pattern))
         assert found, pattern
@@ -93,20 +94,28 @@ def every(pattern: str, change: Callable[[Path], None]) -> Callable[[Path], None
     return damage
 
 
-DAMAGES = [
-    (tear_last_commits, "made again from its copy"),
-    (empty_last_commits, "made again from its copy"),
-    (every(LOW_WATERMARK, Path.unlink), ""),
-    (every(LOW_WATERMARK, tear), "the whole log is read again"),
-    (every("log/log.json", Path.unlink), "made again from its copy"),
-    (every("alerts.sqlite*", overwrite), "the damaged file is"),
-    (every(SERIES, Path.unlink), ""),
-    (every(SERIES, tear), "made again from the table's rows"),
-    (every(RULES_FLOOR, tear), "the rules are evaluated for the whole log"),
-    (every(RULES_FLOOR, Path.unlink), ""),
-    (every(RULES, tear), "start with empty state"),
-    (every(f"{OWNED}/rules", shutil.rmtree), ""),
-]
+# In one life: what belongs to different files, and is made good in different ways.
+TORN = {
+    tear_last_commits: "made again from its copy",
+    every(SERIES, tear): "made again from the table's rows",
+    every(RULES_FLOOR, tear): "the rules are evaluated for the whole log",
+    every("alerts.sqlite*", overwrite): "the damaged file is",
+}
+TORN_OTHERS = {
+    empty_last_commits: "made again from its copy",
+    every(LOW_WATERMARK, tear): "the whole log is read again",
+    every(RULES, tear): "start with empty state",
+}
+GONE = {
+    every(LOW_WATERMARK, Path.unlink): "",
+    every(SERIES, Path.unlink): "",
+    every(RULES_FLOOR, Path.unlink): "",
+    every("log/log.json", Path.unlink): "made again from its copy",
+}
+ALONE = {every(f"{OWNED}/rules", shutil.rmtree): ""}
+"""Nothing is left that another damage of rules could meet."""
+
+LIVES = [TORN, TORN_OTHERS, GONE, ALONE]
 
 
 @pytest.fixture(scope="module")
@@ -132,18 +141,28 @@ def copy_of(killed: tuple[Path, Sender], folder: Path) -> Product:
     return Product(folder, config(rules=["rules.yaml"]))
 
 
-@pytest.mark.parametrize(("damage", "said"), DAMAGES, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    "damages",
+    [
+        *LIVES,
+        *(pytest.param({damage: said}, marks=pytest.mark.soak) for life in LIVES[:-1] for damage, said in life.items()),
+    ],
+    ids=lambda damages: ", ".join(damage.__name__ for damage in damages),
+)
 def test_what_the_log_still_has_comes_again(
-    killed: tuple[Path, Sender], tmp_path: Path, damage: Callable[[Path], None], said: str
+    killed: tuple[Path, Sender], tmp_path: Path, damages: dict[Damage, str]
 ) -> None:
+    """Several damages in one life; in `make soak` each alone, too."""
     product = copy_of(killed, tmp_path)
-    damage(product.data_dir)
+    for damage in damages:
+        damage(product.data_dir)
 
     with product:
         assert_nothing_lost(product, killed[1])
 
-    assert said in product.output.read_text()
-    assert "DATA LOSS" not in product.output.read_text()
+    output = product.output.read_text()
+    assert [said for said in damages.values() if said not in output] == []
+    assert "DATA LOSS" not in output
 
 
 def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
@@ -170,14 +189,14 @@ def test_a_lost_log_is_another_log_and_nothing_is_skipped_or_forgotten(
 @pytest.mark.parametrize(
     ("damage", "hint"),
     [
-        (every(CATALOG, tear), "put it back from a backup"),
+        pytest.param(every(CATALOG, tear), "put it back from a backup", marks=pytest.mark.soak),
         (every(CATALOG, Path.unlink), "Put it back from a backup"),
         (every("log/log.json*", Path.unlink), "put log.json back"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_cannot_be_corrected_is_an_error_that_says_what_to_do(
-    killed: tuple[Path, Sender], tmp_path: Path, damage: Callable[[Path], None], hint: str
+    killed: tuple[Path, Sender], tmp_path: Path, damage: Damage, hint: str
 ) -> None:
     """One message and the end, not a traceback and endless restarts."""
     product = copy_of(killed, tmp_path)
