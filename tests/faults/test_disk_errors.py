@@ -91,7 +91,7 @@ def test_nothing_is_lost_when_the_disk_fails(tmp_path: Path) -> None:
                 wait_for(product.is_answering, f"the worker answers after {fault}")
         promises = Promises.of(recorder.records())
         with product.client() as client:
-            wait_for(lambda: broken(client, promises) == [], "all laws hold")
+            wait_for(lambda: broken(client, promises) == [], "all laws hold", every_s=0.5)
         said = product.output.read_text()
     records = recorder.records()
     struck = [number for number, record in enumerate(records) if record.data.startswith(b"fault ")]
