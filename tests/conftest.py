@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,22 @@ ON_KAFKA = {"kafka", "kafka_bench"}
 
 STARTED = ON_KAFKA | {"mosquitto", "s3", "product", "start_up", "checks_program"}
 """Fixtures that start a process."""
+
+
+MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.processes", re.MULTILINE)
+
+
+def is_in_process(config: pytest.Config) -> bool:
+    """Whether only tests run that start no process, as in `make check`."""
+    return "not processes" in config.option.markexpr
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that would be left out as a whole is not imported: it is the only one that needs some large library."""
+    is_left_out = (
+        is_in_process(config) and collection_path.suffix == ".py" and MARKED.search(collection_path.read_text())
+    )
+    return True if is_left_out else None
 
 
 @pytest.hookimpl(wrapper=True)  # before any is left out by its mark; and when only those that run are there
@@ -59,11 +77,23 @@ def fixtures_of(item: pytest.Item) -> set[str]:
     return {*getattr(item, "fixturenames", ()), *(each for each in parameters if isinstance(each, str))}
 
 
-@pytest.fixture(autouse=True)
-def _stays_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _stays_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
     """Nothing that `make check` runs starts a process: one that does is to be marked."""
-    if "not processes" in request.config.option.markexpr:
-        monkeypatch.setattr(subprocess.Popen, "__init__", _refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        if is_in_process(request.config):
+            patch.setattr(subprocess.Popen, "__init__", _refuse)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_lent() -> Iterator[None]:
+    from tests.support.ducks import LentDuck
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("store.store.Duck", LentDuck)
+        patch.setattr("store.testing.Duck", LentDuck)
+        yield
 
 
 def _refuse(_: object, command: object, *__: Any, **___: Any) -> None:

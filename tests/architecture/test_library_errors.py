@@ -40,6 +40,7 @@ from store.objects import s3
 from store.objects.location import S3Location
 
 BUCKET = S3Location("bucket", "prefix")
+TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def exceptions_of(module: ModuleType, *but: type[BaseException]) -> list[type[Exception]]:
@@ -202,6 +203,7 @@ async def test_httpx(monkeypatch: pytest.MonkeyPatch, kind: type[Exception]) -> 
     async def fail_async(_: object, __: httpx.Request) -> httpx.Response:
         raise raised(kind)
 
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: TRUST)  # there are no handshakes
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", fail)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", fail_async)
     access = PeerAccess(None, "tier")

@@ -189,7 +189,7 @@ _MULTI = {
     "Version": 2,
 }
 _WHERE = {"DatabaseName": "farm", "TableName": "climate"}
-_CALLS = (
+_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("WriteRecords", {**_WHERE, "Records": [_RECORD, _MULTI], "CommonAttributes": {"TimeUnit": "MILLISECONDS"}}),
     ("Query", {"QueryString": "SELECT 1", "MaxRows": 1, "ClientToken": "x" * 32}),
     ("CreateTable", {**_WHERE, "RetentionProperties": {"MemoryStoreRetentionPeriodInHours": 1}}),

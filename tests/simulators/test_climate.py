@@ -31,7 +31,7 @@ def readings(days: float, start_ns: int, **settings: Any) -> dict[str, np.ndarra
 
 @pytest.fixture(scope="module")
 def summer() -> dict[str, np.ndarray[Any, Any]]:
-    return readings(4, MIDSUMMER_NS)
+    return readings(2, MIDSUMMER_NS)
 
 
 def test_noon_is_warmer_and_drier_than_midnight(summer: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -42,7 +42,7 @@ def test_noon_is_warmer_and_drier_than_midnight(summer: dict[str, np.ndarray[Any
 
 
 def test_summer_days_are_warmer_than_winter_days(summer: dict[str, np.ndarray[Any, Any]]) -> None:
-    winter = readings(2, MIDWINTER_NS)
+    winter = readings(1, MIDWINTER_NS)
 
     assert summer["temperature"].mean() > winter["temperature"].mean() + 1
 
@@ -55,13 +55,12 @@ def test_readings_stay_within_what_a_greenhouse_can_have(summer: dict[str, np.nd
 
 
 def test_the_same_holds_from_the_arctic_to_the_equator_and_through_the_year() -> None:
-    for latitude, mean in ((65, -5), (0, 27), (-45, 12)):
-        for start_ns in (MIDSUMMER_NS, MIDWINTER_NS):
-            values = readings(1, start_ns, outdoors={"latitude": latitude, "mean_temperature": mean})
-            assert values["temperature"].min() > -15
-            assert values["temperature"].max() < 60
-            assert values["humidity"].max() <= 100
-            assert values["co2"].min() > 50
+    for latitude, mean, start_ns in ((65, -5, MIDWINTER_NS), (0, 27, MIDSUMMER_NS), (-45, 12, MIDWINTER_NS)):
+        values = readings(1, start_ns, outdoors={"latitude": latitude, "mean_temperature": mean})
+        assert values["temperature"].min() > -15
+        assert values["temperature"].max() < 60
+        assert values["humidity"].max() <= 100
+        assert values["co2"].min() > 50
 
 
 def still_air(climate: Climate, sun: float) -> Outside:

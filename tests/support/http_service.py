@@ -76,6 +76,16 @@ async def queries_once(http: httpx.AsyncClient, *states: str) -> httpx.Response:
             await asyncio.sleep(0.01)
 
 
+_apps: list[FastAPI] = []
+
+
+def app_of(services: Services) -> FastAPI:
+    """The application over these services: if there is one, one that was used before, as routes are slow to make."""
+    app = _apps.pop() if _apps else create_app(services)
+    app.state.services = services
+    return app
+
+
 @dataclass
 class Clock:
     """Time that stands still until it is moved."""
@@ -129,7 +139,7 @@ class HttpService:
             clock_ns=self.clock,
             refusals=(Busy,),
         )
-        self.app: FastAPI = create_app(
+        self.app = app_of(
             Services(
                 store=self.store,
                 endpoint=self.endpoint,
@@ -153,6 +163,8 @@ class HttpService:
                 partition_of=lambda *_: 0,
             )
         )
+
+        self._routes = len(self.app.routes)
 
     async def publish(self, mqtt_topic: str, *bodies: Any, account: str = "default") -> None:
         """Append messages to the log, one frame, and take it in. Bytes go as they are, anything else as JSON."""
@@ -212,6 +224,8 @@ class HttpService:
 
     def close(self) -> None:
         """Let go of everything."""
+        if len(self.app.routes) == self._routes:  # some tests add one
+            _apps.append(self.app)
         self.store.close()
         self.executor.close()
         self.alerts.close()

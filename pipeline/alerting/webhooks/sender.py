@@ -16,6 +16,7 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, assert_never
 
@@ -283,4 +284,10 @@ class _Line:
 def trust_of(receiver: Receiver) -> ssl.SSLContext:
     """The TLS context with the trusted CAs of the receiver. Raises ConfigError."""
     ca = receiver.webhook.ca
-    return httpx.create_ssl_context() if ca is None else trusting(ca, f"receivers: {receiver.name}: webhook.ca")
+    return _public_trust() if ca is None else trusting(ca, f"receivers: {receiver.name}: webhook.ca")
+
+
+@cache
+def _public_trust() -> ssl.SSLContext:
+    """One for all receivers: to read all the CAs takes 25 ms."""
+    return httpx.create_ssl_context()
