@@ -19,7 +19,7 @@ from store.magnetic import checked_files, tier
 from store.objects import damage
 from store.record import TableId
 from store.testing import Row, batch_of
-from tests.support.damages import DAMAGES, REGIONS, Damage, seeds
+from tests.support.damages import REGIONS, Damage, damages_of, seeds
 from tests.support.lone_store import MAGNETIC, PARTITION, LoneStore, open_store
 from tests.support.tables import save_pending_rows
 
@@ -127,21 +127,20 @@ def reports() -> Iterator[list[tuple[str, str]]]:
     damage._observers.remove(note)
 
 
-@pytest.mark.parametrize("pattern", FILES)
-@pytest.mark.parametrize("change", DAMAGES, ids=lambda change: change.__name__)
+@damages_of(FILES)
 def test_every_damage_of_every_file(
-    left: Path, tmp_path: Path, reports: list[tuple[str, str]], pattern: str, change: Damage
+    left: Path, tmp_path: Path, reports: list[tuple[str, str]], file: str, change: Damage
 ) -> None:
-    rng = random.Random(f"{pattern}{change.__name__}")
+    rng = random.Random(f"{file}{change.__name__}")
     regions = [rng.choice(REGIONS)] if len(seeds()) == 1 else REGIONS
     for number, region in enumerate(region for _ in seeds() for region in regions):
         folder = tmp_path / str(number)
         shutil.copytree(left, folder)
-        found = sorted(folder.glob(pattern))
-        assert found, pattern
+        found = sorted(folder.glob(file))
+        assert found, file
         reports.clear()
         change(found[-1], region, rng, found[0] if len(found) > 1 else min(folder.glob(FILES[1])))
-        what = (pattern, change.__name__, region, number)
+        what = (file, change.__name__, region, number)
 
         store = opened(folder)
         feed(store, store.replay_from(PARTITION) or 0)

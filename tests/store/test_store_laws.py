@@ -8,6 +8,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from store import layout, upkeep
 from store.catalog.catalog import TableSettings
+from store.engine.duck import Duck
 from store.engine.interruption import Interruption
 from store.errors import QueryFailed, QueryTimeout, UnknownTable
 from store.memory.room import MemoryRoom
@@ -306,7 +307,10 @@ def test_other_engines_read_the_history(opened: Opener, tmp_path: Path) -> None:
     ]
 
 
-def test_a_query_cannot_reach_the_machine_or_run_for_ever(opened: Opener, tmp_path: Path) -> None:
+def test_a_query_cannot_reach_the_machine_or_run_for_ever(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.store.Duck", Duck)  # its own, and none that other tests have used
     outside = tmp_path / "outside.csv"
     outside.write_text("a\n1\n")
     with opened().snapshot("farm") as snapshot:

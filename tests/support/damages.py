@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TypeAlias
 
+import pytest
 from hypothesis import settings
 
 REGIONS = ("first", "header", "middle", "last", "random")
@@ -76,3 +78,11 @@ def _flip(path: Path, region: str, rng: random.Random, times: int) -> None:
 
 
 DAMAGES: tuple[Damage, ...] = (flip, flip_two, cut, empty, missing, swap)
+
+
+def damages_of(files: Sequence[str]) -> pytest.MarkDecorator:
+    """Every damage of every file, as parameters; in `make check` a third of them."""
+    pairs = product(enumerate(files), enumerate(DAMAGES))
+    is_short = settings().max_examples < 100
+    chosen = [(file, change) for (row, file), (column, change) in pairs if not is_short or (row + column) % 3 == 0]
+    return pytest.mark.parametrize(("file", "change"), chosen, ids=lambda value: getattr(value, "__name__", str(value)))

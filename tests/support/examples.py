@@ -14,7 +14,7 @@ def examples(usual: int, **others: Any) -> settings:
 
 def times(usual: int) -> int:
     """The same for a test that creates its examples itself."""
-    return max(5, usual * settings().max_examples // 100)
+    return max(2, usual * settings().max_examples // 100)
 
 
 def one_in() -> int:

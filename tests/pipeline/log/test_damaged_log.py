@@ -17,7 +17,7 @@ from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.log import Damaged
 from pipeline.log.topics import READINGS
 from store.objects import damage
-from tests.support.damages import DAMAGES, REGIONS, Damage, seeds
+from tests.support.damages import REGIONS, Damage, damages_of, seeds
 
 MESSAGES = 60
 FILES = ("readings.sqlite", "readings.sqlite-wal", "readings.end", "log.json", "log.json.copy", "readings.sqlite-shm")
@@ -78,19 +78,18 @@ def assert_is_true(path: Path, reports: Counter[str], what: object) -> None:
         assert [message.value for message in topic.read(0, offset, 9, 99)] == [b"next"]
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("change", DAMAGES, ids=lambda change: change.__name__)
+@damages_of(FILES)
 def test_every_damage_of_every_file(
-    logs: dict[str, Path], tmp_path: Path, reports: Counter[str], name: str, change: Damage
+    logs: dict[str, Path], tmp_path: Path, reports: Counter[str], file: str, change: Damage
 ) -> None:
     for state, region, seed in itertools.product(("stopped", "killed"), REGIONS, seeds()):
         path = tmp_path / f"{state}-{region}-{seed}"
         shutil.copytree(logs[state], path)
-        if not (path / name).exists():
+        if not (path / file).exists():
             continue
         reports.clear()
-        change(path / name, region, random.Random(f"{name}{region}{seed}"), logs["older"] / name)
-        assert_is_true(path, reports, (state, name, change.__name__, region, seed))
+        change(path / file, region, random.Random(f"{file}{region}{seed}"), logs["older"] / file)
+        assert_is_true(path, reports, (state, file, change.__name__, region, seed))
         shutil.rmtree(path)
 
 

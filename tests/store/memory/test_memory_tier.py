@@ -61,17 +61,18 @@ def rows_in(store: LoneStore) -> list[dict[str, object]]:
 @pytest.mark.parametrize("sort_rows", [0, 1_000_000])
 def test_merged_chunks_have_the_rows_of_all(store: LoneStore, monkeypatch: pytest.MonkeyPatch, sort_rows: int) -> None:
     monkeypatch.setattr(memory_tier, "SORT_ROWS", sort_rows)
-    table = fill(store, 8 * 8 + 8 + 3)
+    monkeypatch.setattr(memory_tier, "_MERGED_CHUNKS", 4)  # fewer to fill than with 8
+    table = fill(store, 4 * 4 + 4 + 3)
     before = rows_in(store)
 
     made = table.merge_chunks(1 << 30)
 
-    assert made == 9 + 1
-    assert [chunk.rows // ROWS for chunk in inside(table).memory.chunks] == [64, 8, 1, 1, 1]
+    assert made == 5 + 1
+    assert [chunk.rows // ROWS for chunk in inside(table).memory.chunks] == [16, 4, 1, 1, 1]
     assert rows_in(store) == before
     assert all(
         chunk.created_ns == T0 and chunk.last_sequence == {0: (last << OFFSET_BITS) + ROWS - 1}
-        for chunk, last in zip(inside(table).memory.chunks, [63, 71, 72, 73, 74], strict=True)
+        for chunk, last in zip(inside(table).memory.chunks, [15, 19, 20, 21, 22], strict=True)
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.log.dead_letter import DeadLetter, Reason
 from store.objects import damage
-from tests.support.damages import DAMAGES, REGIONS, Damage, seeds
+from tests.support.damages import REGIONS, Damage, damages_of, seeds
 
 NAME = "0123456789abcdef/dead_letters/0"
 LETTERS = 120
@@ -55,19 +55,18 @@ def outcomes() -> Iterator[list[str]]:
     damage._observers.remove(note)
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("change", DAMAGES, ids=lambda change: change.__name__)
+@damages_of(FILES)
 def test_every_damage_of_every_file(
-    files: dict[str, Path], tmp_path: Path, outcomes: list[str], name: str, change: Damage
+    files: dict[str, Path], tmp_path: Path, outcomes: list[str], file: str, change: Damage
 ) -> None:
     for state, region, seed in itertools.product(("stopped", "killed"), REGIONS, seeds()):
         folder = tmp_path / f"{state}-{region}-{seed}"
         shutil.copytree(files[state], folder)
-        if not (folder / name).exists():
+        if not (folder / file).exists():
             continue
         outcomes.clear()
-        change(folder / name, region, random.Random(f"{name}{region}{seed}"), files["older"] / name)
-        what = (state, name, change.__name__, region, seed)
+        change(folder / file, region, random.Random(f"{file}{region}{seed}"), files["older"] / file)
+        what = (state, file, change.__name__, region, seed)
 
         with closing(DeadLetterArchive(folder / FILES[0])) as archive:
             kept = archive.list(limit=1_000)
