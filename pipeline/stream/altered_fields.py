@@ -1,13 +1,14 @@
 """Fields that normalise altered to store them, or left out, since this worker started: by table, for metrics, log and
 HTTP.
 
-The number of fields is bounded, whatever names devices invent: above MAX_FIELDS the rest of a table is counted as one
-field, `(others)`.
+The number of fields of an account is bounded, whatever names its devices invent: above MAX_FIELDS the rest of a table
+is counted as one field, `(others)`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,11 +52,16 @@ class AlteredFields:
 
     def __init__(self) -> None:
         self._fields: dict[tuple[TableId, str, Alteration], AlteredField] = {}
+        self._of_account: Counter[str] = Counter()
 
     def note(self, altered: Mapping[tuple[TableId, str, Alteration], int], arrival_ns: int) -> None:
         """Count the fields that a work batch altered."""
+        counts: Counter[tuple[TableId, str, Alteration]] = Counter()
         for (table, name, alteration), count in altered.items():
-            found = self._field(table, name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…", alteration)
+            key = table, name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…", alteration
+            counts[key if self._has_room(key) else (table, OTHERS, alteration)] += count
+        for (table, name, alteration), count in counts.items():
+            found = self._fields[table, name, alteration]
             found.count += count
             found.last_arrival_ns = max(found.last_arrival_ns, arrival_ns)
             metrics.altered_fields.labels(found.table_name, found.field, alteration.value).inc(count)
@@ -65,12 +71,16 @@ class AlteredFields:
         own = [found for found in tuple(self._fields.values()) if found.table.account == account]
         return sorted(own, key=lambda found: -found.count)[:limit]
 
-    def _field(self, table: TableId, name: str, alteration: Alteration) -> AlteredField:
-        found = self._fields.get((table, name, alteration))
-        if found is not None:
-            return found
-        if len(self._fields) >= MAX_FIELDS:
-            return self._fields.setdefault((table, OTHERS, alteration), AlteredField(table, OTHERS, alteration))
+    def _has_room(self, key: tuple[TableId, str, Alteration]) -> bool:
+        """Whether the field is counted by itself. Adds it, or the one for all others, if it is new."""
+        if key in self._fields:
+            return True
+        table, name, alteration = key
+        if self._of_account[table.account] >= MAX_FIELDS:
+            self._fields.setdefault((table, OTHERS, alteration), AlteredField(table, OTHERS, alteration))
+            return False
+        self._of_account[table.account] += 1
         if alteration in _SAYS:
             _log.warning("table %s.%s: field %r: %s", table.database, table.table, name, _SAYS[alteration])
-        return self._fields.setdefault((table, name, alteration), AlteredField(table, name, alteration))
+        self._fields[key] = AlteredField(table, name, alteration)
+        return True

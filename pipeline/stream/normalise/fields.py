@@ -32,7 +32,7 @@ class FieldRule:
 
 def field_rules(names: Sequence[str], route: Route) -> list[FieldRule | None]:
     """The rule of each field of an object with these fields, in their order; None for the time and dimensions."""
-    rules = [_rule(name, route) for name in names]
+    rules = [rule_of(name, route) for name in names]
     renamed = [position for position, found in enumerate(rules) if found is not None and found.is_renamed]
     if renamed:
         taken = {found.rule.name for found in rules if found and found.rule and not found.is_renamed}
@@ -45,7 +45,8 @@ def field_rules(names: Sequence[str], route: Route) -> list[FieldRule | None]:
     return rules
 
 
-def _rule(name: str, route: Route) -> FieldRule | None:
+def rule_of(name: str, route: Route) -> FieldRule | None:
+    """The rule of a field that shares its measure with no other; None for the time and dimensions."""
     if name in route.dimensions or (route.time is not None and name == route.time.field):
         return None
     if not route.takes(name):
@@ -59,10 +60,20 @@ def _rule(name: str, route: Route) -> FieldRule | None:
 
 def safe_name(name: str, route: Route) -> str:
     """The name of the measure of an unlisted field `name`."""
-    safe = _measure_name(name)
+    safe = name if _is_ordinary(name) else _measure_name(name)
     while route.is_dimension(safe) or (safe != name and safe in route.measures):
         safe = _measure_name("_" + safe)
     return safe
+
+
+def _is_ordinary(name: str) -> bool:
+    """Whether a name is a measure name as it is, without a further look: most names are."""
+    return (
+        name.isascii()
+        and name.isidentifier()
+        and len(name) < MEASURE_NAME_MAX_BYTES
+        and not (name == MORE or is_reserved(name))
+    )
 
 
 @functools.lru_cache(maxsize=8_192)

@@ -204,7 +204,7 @@ class Normaliser:
             if type(body) is dict:
                 shape = tuple(body)
                 plan = table.plans.get(shape) or table.plan(shape)
-                if plan.is_nested:
+                if plan is not None and plan.is_nested:
                     plan, body = table.flattened(body, payload)
             if plan is None:
                 work_for(table).singles.append((row, source))

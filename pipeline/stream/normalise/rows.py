@@ -1,9 +1,14 @@
-"""Rows of one table for one batch: pieces of columns or of single readings, merged in log order."""
+"""Rows of one table and call, collected in pieces, and the record batch that they become.
+
+Messages have different fields, so a piece has values for some of its rows only, and a batch for some of its pieces: the
+columns are filled with nulls once, at the end. So the cost grows with the values and the columns, whatever the pieces.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +20,16 @@ from store.record import Int64s, MeasureType, RecordBatch, SeriesIndex
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows of a table: `rows` are the numbers of their messages, ascending."""
+    """Some rows of a table: `rows` are the numbers of their messages, ascending.
+
+    measures  values by name, of all rows, or of those whose indices in the piece are in `at`
+    """
 
     rows: Int64s
     series: Int64s
     time_ns: Int64s
     measures: Mapping[str, pa.Array]
+    at: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -41,12 +50,21 @@ class SingleRows:
 
     def piece(self, types: Mapping[str, MeasureType]) -> Piece:
         """These rows (n ≥ 1) as columns."""
-        names = dict.fromkeys(name for measures in self.measures for name in measures)
+        at: dict[str, list[int]] = {}
+        values: dict[str, list[Scalar]] = {}
+        for index, measures in enumerate(self.measures):
+            for name, value in measures.items():
+                if name in at:
+                    at[name].append(index)
+                    values[name].append(value)
+                else:
+                    at[name], values[name] = [index], [value]
         return Piece(
             np.array(self.rows, np.int64),
             np.array(self.series, np.int64),
             np.array(self.time_ns, np.int64),
-            {name: pa.array([row.get(name) for row in self.measures], types[name].arrow) for name in names},
+            {name: pa.array(of, types[name].arrow) for name, of in values.items()},
+            at,
         )
 
 
@@ -60,7 +78,7 @@ def batch_of(
     again: bool,
 ) -> RecordBatch:
     """The batch of these pieces (n ≥ 1), in order of their messages."""
-    piece = pieces[0] if len(pieces) == 1 else _merged(pieces, types)
+    piece = pieces[0] if len(pieces) == 1 and not pieces[0].at else _merged(pieces)
     return RecordBatch(
         index=index,
         partition=partition,
@@ -75,22 +93,31 @@ def batch_of(
     )
 
 
-def _merged(pieces: list[Piece], types: Mapping[str, MeasureType]) -> Piece:
+def _merged(pieces: list[Piece]) -> Piece:
     rows = np.concatenate([piece.rows for piece in pieces])
     order = np.argsort(rows, kind="stable")  # stable: the readings of one message keep their order
-    indices = pa.array(order)
-    names = dict.fromkeys(name for piece in pieces for name in piece.measures)
+    values: dict[str, list[pa.Array]] = {}
+    places: dict[str, list[Any]] = {}  # of the values among all rows, as they are in `pieces`
+    start = 0
+    for piece in pieces:
+        every = np.arange(start, start + len(piece.rows))
+        for name, column in piece.measures.items():
+            at = piece.at.get(name)
+            values.setdefault(name, []).append(column)
+            places.setdefault(name, []).append(every if at is None else every[at])
+        start += len(piece.rows)
     return Piece(
         rows[order],
         np.concatenate([piece.series for piece in pieces])[order],
         np.concatenate([piece.time_ns for piece in pieces])[order],
-        {
-            name: pa.concat_arrays([_column(piece, name, types[name]) for piece in pieces]).take(indices)
-            for name in names
-        },
+        {name: _column(values[name], np.concatenate(places[name]), order) for name in values},
     )
 
 
-def _column(piece: Piece, name: str, measure_type: MeasureType) -> pa.Array:
-    column = piece.measures.get(name)
-    return pa.nulls(len(piece.rows), measure_type.arrow) if column is None else column
+def _column(parts: list[pa.Array], places: Int64s, order: Int64s) -> pa.Array:
+    """The column of all rows, in `order`, with the values of `parts` at these places."""
+    values = pa.concat_arrays(parts) if len(parts) > 1 else parts[0]
+    place = np.full(len(order), -1, np.int64)
+    place[places] = np.arange(len(places))
+    index = place[order]
+    return values.take(pa.array(index, mask=index < 0) if len(places) < len(order) else pa.array(index))

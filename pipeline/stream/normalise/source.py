@@ -11,7 +11,8 @@ from typing import Any
 from pipeline.base.errors import PayloadError
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.body import Fields, Flattener, has_repeats
-from pipeline.stream.normalise.fields import MORE
+from pipeline.stream.normalise.fields import MORE, FieldRule, rule_of
+from pipeline.stream.normalise.measuring import MAX_MEASURES
 from pipeline.stream.normalise.plan import Plan
 from pipeline.stream.normalise.reading import DimensionValues
 from pipeline.stream.normalise.routes import Route
@@ -22,7 +23,10 @@ from store.catalog.limits import DEFAULTS
 from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX
 from store.record import MeasureType, SeriesIndex, SeriesKey
 
-MAX_PLANS = 1_024  # cached shapes per table; more mean that a device invents field names
+MAX_PLANS = 1_024  # cached shapes per table; more mean that a device invents field names …
+_TRIES = 16 * MAX_PLANS  # … so others get no plan, until this number of messages had none: fleets change, too
+_MAX_SHAPE_BYTES = 16_384  # of the names of a shape with a plan
+_MAX_RULES = 4_096
 
 UNKNOWN = -1
 
@@ -43,6 +47,21 @@ class TableState:
     most_measures: int = DEFAULTS.measures
     plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
     flat_plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)  # hashes of shapes that came once
+    _without_plan: int = 0
+    _rules: dict[str, FieldRule | None] = field(default_factory=dict)
+
+    def rule_of(self, name: str) -> FieldRule | None:
+        """What a field becomes, as `fields.rule_of`. Remembered for names that have a column."""
+        try:
+            return self._rules[name]
+        except KeyError:
+            found = rule_of(name, self.route)
+            if found is None or found.is_listed or name in self.types:
+                if len(self._rules) >= _MAX_RULES:
+                    self._rules.clear()
+                self._rules[name] = found
+            return found
 
     def room_for(self, source: Source) -> int:
         """How many unconfigured measures a message of this source may add.
@@ -54,14 +73,31 @@ class TableState:
             source.allowance = free // 4 + 1
         return max(0, min(free, source.allowance))
 
-    def plan(self, shape: tuple[str, ...]) -> Plan:
-        """The plan for objects with these keys in this order."""
-        plan = self.plans.get(shape)
-        if plan is None:
-            if len(self.plans) >= MAX_PLANS:
-                self.plans.clear()
-            plan = self.plans[shape] = Plan(shape, self.route)
+    def plan(self, shape: tuple[str, ...], *, is_flat: bool = False) -> Plan | None:
+        """The plan for objects with these keys in this order, flattened or not; None if they are too rare for one.
+
+        A plan costs as much as some ten messages, so a shape gets one when it comes for the second time.
+        """
+        plans = self.flat_plans if is_flat else self.plans
+        plan = plans.get(shape)
+        if plan is None and self._deserves_plan(shape, plans):
+            plan = plans[shape] = Plan(shape, self.route, is_flat=is_flat)
         return plan
+
+    def _deserves_plan(self, shape: tuple[str, ...], plans: dict[tuple[str, ...], Plan]) -> bool:
+        key = hash(shape)
+        if key not in self._seen:
+            if len(self._seen) >= 4 * MAX_PLANS:
+                self._seen.clear()
+            self._seen.add(key)
+            return False
+        if len(plans) >= MAX_PLANS:
+            self._without_plan += 1
+            if self._without_plan < _TRIES:
+                return False
+            plans.clear()
+            self._without_plan = 0
+        return len(shape) <= 2 * MAX_MEASURES and sum(map(len, shape)) <= _MAX_SHAPE_BYTES
 
     def flattened(self, body: dict[str, Any], payload: bytes) -> tuple[Plan | None, Fields]:
         """An object with nested objects as fields, and their plan; no plan if it has to be read by itself."""
@@ -73,13 +109,7 @@ class TableState:
             return None, {}
         if flattener.lists or flattener.dropped or has_repeats(payload, flattener.keys):
             return None, {}
-        shape = tuple(flattener.fields)
-        plan = self.flat_plans.get(shape)
-        if plan is None:
-            if len(self.flat_plans) >= MAX_PLANS:
-                self.flat_plans.clear()
-            plan = self.flat_plans[shape] = Plan(shape, route, is_flat=True)
-        return plan, flattener.fields
+        return self.plan(tuple(flattener.fields), is_flat=True), flattener.fields
 
 
 @dataclass(slots=True, eq=False)

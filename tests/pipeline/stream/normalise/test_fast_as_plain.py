@@ -1,6 +1,7 @@
 """The columns and the plain reading of one message at a time are one definition: random messages come to the same."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from pipeline.stream.normalise.templates import TopicTemplate
 from pipeline.stream.normalise.texts import Texts
 from pipeline.stream.normalise.values import is_word
 from pipeline.stream.normalise.zones import zone_of
+from store.catalog.limits import DEFAULTS
 from store.catalog.units import conversion
 from store.record import MeasureType, SeriesRegistry
 from tests.support.examples import examples
@@ -132,7 +134,8 @@ messages = st.tuples(
 class Alone:
     """What messages become, each read by itself, and what is known of their tables after that."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.kinds: dict[tuple[str, str], dict[str, MeasureType]] = {}
         self.texts: dict[tuple[str, str], Texts] = {}
         self.allowance: dict[tuple[str, str], int] = {}
@@ -144,7 +147,7 @@ class Alone:
         if route is None:
             raise PayloadError(Reason.NO_ROUTE, f"no table takes the MQTT topic {topic!r}")
         known = self.kinds.setdefault((account, route.database), {})
-        free = 1_024 - len(known) - ("_more" not in known)
+        free = self.most - len(known) - ("_more" not in known)
         allowance = self.allowance.setdefault((account, topic), free // 4 + 1)
         texts = self.texts.setdefault((account, route.database), Texts())
         message = read(payload, route, arrival_ns, known, max(0, min(free, allowance)), texts.open)
@@ -183,9 +186,9 @@ class Alone:
         return found, message.problem
 
 
-def plainly(frames: list[list[Message]]) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]], Alone]:
+def plainly(frames: list[list[Message]], most: int) -> tuple[list[dict[str, Any]], list[tuple[str, Reason]], Alone]:
     """What the frames become, each message by itself."""
-    alone = Alone()
+    alone = Alone(most)
     found, letters = [], []
     for offset, its_messages in enumerate(frames):
         for index, (account, topic, payload) in enumerate(its_messages):
@@ -217,9 +220,20 @@ def exact(row: dict[str, Any], given_up: set[tuple[str, str]]) -> dict[str, Any]
     }
 
 
-def together_and_alone(frames: list[list[Message]], together: int) -> None:
-    """Assert that the frames, so many at once, become what each of their messages becomes alone."""
-    normaliser = Normaliser(ROUTES, SeriesRegistry(), STREAM)
+def together_and_alone(
+    frames: list[list[Message]], together: int, *, most: int = DEFAULTS.measures, small_group: int = 1
+) -> None:
+    """Assert that the frames, so many at once, become what each of their messages becomes alone.
+
+    Groups of `small_group` and more become columns; a table has at most `most` measures that are not configured.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.stream.normalise.table_work.SMALL_GROUP", small_group)
+        _together_and_alone(frames, together, most)
+
+
+def _together_and_alone(frames: list[list[Message]], together: int, most: int) -> None:
+    normaliser = Normaliser(ROUTES, SeriesRegistry(), STREAM, limits=replace(DEFAULTS, measures=most))
     numbered = [(offset, frame(*its_messages)) for offset, its_messages in enumerate(frames)]
     found: list[dict[str, Any]] = []
     decisions: set[Any] = set()
@@ -233,7 +247,7 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
         decisions |= {(str(table), name, kind) for table, name, kind in normalised.decisions}
         found += [row for batch in normalised.batches for row in rows(batch)]
 
-    expected, expected_letters, alone = plainly(frames)
+    expected, expected_letters, alone = plainly(frames, most)
 
     given_up = {(table, name) for table, name, kind in decisions if kind is not MeasureType.VARCHAR}
     assert decisions == {
@@ -253,6 +267,19 @@ def together_and_alone(frames: list[list[Message]], together: int) -> None:
 @given(st.lists(st.lists(messages, max_size=12), max_size=4), st.integers(1, 4), st.booleans())
 def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], together: int, is_primed: bool) -> None:
     together_and_alone([PRIMING, *frames] if is_primed else frames, together)
+
+
+@examples(400)
+@given(
+    st.lists(st.lists(messages, max_size=12), max_size=4),
+    st.integers(1, 4),
+    st.sampled_from([0, DEFAULTS.measures]),
+    st.booleans(),
+)
+def test_messages_of_rare_shapes_come_to_the_same(
+    frames: list[list[Message]], together: int, most: int, is_primed: bool
+) -> None:
+    together_and_alone([PRIMING, *frames] if is_primed else frames, together, most=most, small_group=99)
 
 
 ODD = [

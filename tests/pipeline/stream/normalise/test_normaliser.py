@@ -266,7 +266,8 @@ def test_a_shape_with_objects_inside_becomes_columns_from_its_second_batch_on() 
     normaliser = Normaliser([EVERYTHING], SeriesRegistry(), STREAM)
     body = {"a": {"b": 1, "c": "x"}, "d": 2}
 
-    found = [rows(normaliser.normalise(one(body), offset).batches[0])[0] for offset in range(3)]
+    messages = [("default", "site/device", encoded(body))] * table_work.SMALL_GROUP
+    found = [rows(normaliser.normalise(frame(*messages), offset).batches[0])[0] for offset in range(3)]
 
     assert [row["measures"] for row in found] == [{"a_b": 1.0, "a_c": "x", "d": 2.0}] * 3
     (table,) = normaliser._tables.values()
