@@ -120,13 +120,14 @@ def is_command(words: list[str]) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("page", "target"), links(), ids=lambda value: str(value).rsplit("/", 1)[-1])
-def test_a_link_leads_somewhere(page: Path, target: str) -> None:
+def test_a_link_leads_somewhere() -> None:
+    assert [f"{page.name}: {target}" for page, target in links() if not leads_somewhere(page, target)] == []
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
     name, _, anchor = target.partition("#")
     file = page.parent / name if name else page
-
-    assert file.exists()
-    assert not anchor or anchor in anchors(file)
+    return file.exists() and (not anchor or anchor in anchors(file))
 
 
 FOLDERS = ("pipeline/", "rules/", "store/", "simulators/", "tests/", "benchmarks/")

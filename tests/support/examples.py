@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from hypothesis import settings
+
+T = TypeVar("T")
 
 
 def examples(usual: int, **others: Any) -> settings:
@@ -20,3 +23,8 @@ def times(usual: int) -> int:
 def one_in() -> int:
     """For tests that visit many states: one in this number of states, spread over all; in `make soak` every state."""
     return max(1, 300 // settings().max_examples)
+
+
+def some(cases: Sequence[T]) -> Sequence[T]:
+    """For long tables: in `make check` one case in three."""
+    return cases[:: 3 if settings().max_examples < 100 else 1]

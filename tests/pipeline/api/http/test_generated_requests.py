@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.http_service import NOW_NS, HttpService
 
-schemathesis.serializer.alias("application/x-amz-json-1.0", "application/json")
+if TYPE_CHECKING:
+    import schemathesis
 
 
 class Sent:
     """A service with something of everything, and the requests that its document describes."""
 
     def __init__(self, folder: Path, runner: asyncio.Runner) -> None:
+        import schemathesis  # for a second
+
+        schemathesis.serializer.alias("application/x-amz-json-1.0", "application/json")
         self.service = HttpService(folder)
         self._runner = runner
         self._running = self.service.app.router.lifespan_context(self.service.app)
