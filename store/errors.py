@@ -96,7 +96,14 @@ class MagneticUnavailable(MagneticTierError):
 
 
 class DamagedRows(MagneticUnavailable):
-    """A file with rows of the table is damaged. It is removed from the table, with its rows, within seconds."""
+    """A file with rows of the table is damaged. It is removed from the table, with its rows, within seconds.
+
+    `path`: of the file, relative to the table's folder; empty if that is not known.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class MagneticConflict(MagneticTierError):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +165,24 @@ def refuse_other_format(layout: Layout) -> None:
         raise DataDirError(
             f"{layout.format}: the folder has format version {version}; this streamgauge reads {FORMAT_VERSION}, "
             f"and migrates {FORMER_VERSION}. "
-            "A newer one wrote it: run that one, or name another data_dir"
+            f"A newer one wrote it: run that one, or name another data_dir. {_if_damaged(layout.format)}"
         )
+
+
+def _if_damaged(path: Path) -> str:
+    """What to do if a format.json without a copy is damaged: a missing one is made from what else there is.
+
+    The log and the magnetic tier have format versions of their own, which are checked after it.
+    """
+    return (
+        f"If no newer one was used here, the file is damaged: `{remedy_of_damaged(path)}`, and start again: it is made "
+        "anew from what else the folder has"
+    )
+
+
+def remedy_of_damaged(path: Path) -> str:
+    """The command that puts a damaged format.json out of the way."""
+    return f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.damaged')}"
 
 
 def format_version_of(path: Path) -> int | None:
@@ -178,7 +195,9 @@ def format_version_of(path: Path) -> int | None:
     try:
         version = json.loads(data)["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataDirError(f"{path} does not say a format version; is this a data_dir of streamgauge?") from error
+        raise DataDirError(
+            f"{path} does not say a format version: is this a data_dir of streamgauge? {_if_damaged(path)}"
+        ) from error
     if not isinstance(version, int):
-        raise DataDirError(f"{path}: format_version is {version!r}; it is a whole number")
+        raise DataDirError(f"{path}: format_version is {version!r}; it is a whole number. {_if_damaged(path)}")
     return version

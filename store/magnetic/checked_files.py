@@ -43,7 +43,12 @@ class CheckedFiles:
                     self._damaged[path] = fault
             fault = self._damaged.get(path)
         if fault is not None:
-            raise DamagedRows(f"{path} is damaged: {fault}; it is being removed from its table")
+            raise DamagedRows(f"{path} is damaged: {fault}; it is being removed from its table", file.path)
+
+    def check_again(self, folder: Path, file: DataFile) -> None:
+        """Raise DamagedRows if the file is not as it was written; also if it was before."""
+        self._sound.discard(folder / file.path)
+        self.check(folder, file)
 
     def look(self, folder: Path, files: tuple[DataFile, ...]) -> None:
         """Find files that are missing or too short, without reading them."""

@@ -69,6 +69,10 @@ class DataFiles(Protocol):
         """Check one of the files that this process has not read yet. Raises DamagedRows."""
         ...
 
+    def check_again(self, file: DataFile) -> None:
+        """Check a file, also if it was sound before. Raises DamagedRows."""
+        ...
+
     def set_aside(self, path: str) -> str:
         """Move a damaged file out of the table's way; returns where it is, or that it is missing."""
         ...
@@ -116,7 +120,7 @@ class FolderFiles:
             return (self._folder / file.path).stat().st_mtime_ns
         except FileNotFoundError as error:
             self.look((file,))
-            raise DamagedRows(f"{self._folder / file.path} is missing") from error
+            raise DamagedRows(f"{self._folder / file.path} is missing", file.path) from error
 
     def look(self, files: tuple[DataFile, ...]) -> None:
         """See `DataFiles`."""
@@ -131,6 +135,10 @@ class FolderFiles:
         file = CHECKED.unchecked(self._folder, files)
         if file is not None:
             CHECKED.check(self._folder, file)
+
+    def check_again(self, file: DataFile) -> None:
+        """See `DataFiles`."""
+        CHECKED.check_again(self._folder, file)
 
     def set_aside(self, path: str) -> str:
         """See `DataFiles`."""
@@ -198,6 +206,9 @@ class BucketFiles:
         return []
 
     def check_next(self, files: tuple[DataFile, ...]) -> None:
+        """See `DataFiles`."""
+
+    def check_again(self, file: DataFile) -> None:
         """See `DataFiles`."""
 
     def set_aside(self, path: str) -> str:

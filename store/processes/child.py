@@ -28,6 +28,7 @@ from store.processes.frames import (
     HELLO,
     Connection,
     Databases,
+    DropDamaged,
     End,
     Failed,
     Head,
@@ -160,6 +161,10 @@ class _FromWorker:
         lent: Lent = self._ask(asked)
         rows = [LentRows(of.to_sequence, of.schema, self._batches(of.schema)) for of in lent.rows]
         return replace(lent, rows=rows)
+
+    def drop_damaged(self, database: str, table: str, path: str) -> bool:
+        """See `Lending`."""
+        return self._ask(DropDamaged(database, table, path))  # type: ignore[no-any-return]  # as above
 
     def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         while data := self._connection.receive():

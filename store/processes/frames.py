@@ -53,6 +53,14 @@ class LookForDeleted(msgspec.Struct, frozen=True, tag=True):
     """Asks whether a table was deleted."""
 
 
+class DropDamaged(msgspec.Struct, frozen=True, tag=True):
+    """Asks that a damaged file is removed from its table, and whether the next `Lend` will do without it."""
+
+    database: str
+    table: str
+    path: str
+
+
 class Head(msgspec.Struct, frozen=True, tag=True):
     """The result is complete; its parts follow, each a frame, then `End`."""
 
@@ -84,7 +92,18 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 Said: TypeAlias = (
-    Databases | TablesOf | SchemaOf | Renew | LookForNewest | LookForDeleted | Lend | Head | Part | End | Failed
+    Databases
+    | TablesOf
+    | SchemaOf
+    | Renew
+    | LookForNewest
+    | LookForDeleted
+    | Lend
+    | DropDamaged
+    | Head
+    | Part
+    | End
+    | Failed
 )
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Said)

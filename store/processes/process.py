@@ -19,6 +19,7 @@ from store.processes.child import BUG
 from store.processes.frames import (
     Connection,
     Databases,
+    DropDamaged,
     End,
     Failed,
     Head,
@@ -142,6 +143,8 @@ class Conversation:
                 return lender.look_for_deleted()
             case Lend():
                 return lender.lend(said)
+            case DropDamaged():
+                return lender.drop_damaged(said.database, said.table, said.path)
             case _:
                 raise ProcessGone(f"{type(said).__name__} before the result")
 

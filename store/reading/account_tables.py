@@ -7,6 +7,7 @@ of other partitions send. `Snapshot` reads them in this process, `Lender` lends 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ import numpy as np
 from store.catalog.catalog import Catalog, TableInfo
 from store.catalog.schema import TableSchema
 from store.engine.duck import Cursor, Duck
+from store.errors import DamagedRows, MagneticTierError
 from store.host_time import visible_from_ns
 from store.magnetic.tier import Version
 from store.magnetic.versions import Versions
@@ -46,6 +48,7 @@ class AccountTables:
         self._cursor: Cursor = duck.cursor()
         self._clock_ns = clock_ns
         self._partitions = partitions
+        self._stores = stores
         self._pinned = PinnedTables(catalog, versions, partitions, stores, gather)
         catalog.refresh()
 
@@ -89,6 +92,25 @@ class AccountTables:
         A column that another worker has added less than a second ago may be unknown here.
         """
         return self._pinned.renew()
+
+    def drop_damaged(self, database: str, table: str, path: str) -> bool:
+        """Have a file that this query found damaged removed from its table; returns whether it reads it no more.
+
+        The maintenance would do it, and the query fail. It is done only for a file of the version that this query
+        reads, and only if it is damaged.
+        """
+        of = TableId(self._account, database, table)
+        newest = self._pinned.table(of).newest
+        try:
+            for file in (file for file in newest.version.files if file.path == path):
+                newest.data.check_again(file)
+        except DamagedRows:
+            with suppress(MagneticTierError):  # another writer was faster, or the storage does not respond
+                for used in (store.opened(of) for store in self._stores):
+                    if used is not None and used.drop_damaged():
+                        break
+        self._pinned.pin_newer(of)
+        return all(file.path != path for file in self._pinned.table(of).newest.version.files)
 
     def _ask(
         self, table: TableId, selection: Selection, columns: Collection[str] | None

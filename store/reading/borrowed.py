@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from store.catalog.schema import TableSchema
 from store.engine.duck import Duck, stream_of
-from store.errors import QueryFailed, ResultTooLarge
+from store.errors import DamagedRows, QueryFailed, ResultTooLarge
 from store.magnetic.data_files import DataFiles
 from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
@@ -78,27 +78,26 @@ class Borrowed:
     ) -> str:
         """See `Snapshot`."""
         listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
-        lent = self._lender.lend(
-            Lend(
-                table.database,
-                table.table,
-                time_from_ns,
-                time_to_ns,
-                listed,
-                None if columns is None else sorted(columns),
+        names = None if columns is None else sorted(columns)
+        asked = Lend(table.database, table.table, time_from_ns, time_to_ns, listed, names)
+        selection = selection_of(time_from_ns, time_to_ns, dimensions)
+        while True:
+            lent = self._lender.lend(asked)
+            view = TableView(
+                lent.schema,
+                (),
+                lent.whole_from_ns,
+                lent.version,
+                self._files_at(lent.location),
+                lent.superseded_ns,
+                lent.visible_from_ns,
+                tuple(map(self._tail, lent.rows)),
             )
-        )
-        view = TableView(
-            lent.schema,
-            (),
-            lent.whole_from_ns,
-            lent.version,
-            self._files_at(lent.location),
-            lent.superseded_ns,
-            lent.visible_from_ns,
-            tuple(map(self._tail, lent.rows)),
-        )
-        return self._rendering.text(view, selection_of(time_from_ns, time_to_ns, dimensions))
+            try:
+                return self._rendering.text(view, selection)
+            except DamagedRows as error:
+                if not self._lender.drop_damaged(table.database, table.table, error.path):
+                    raise
 
     def execute(self, sql: str) -> pa.Table:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""

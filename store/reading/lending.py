@@ -116,6 +116,10 @@ class Lending(Protocol):
         """What is asked for. Read the batches before the next call."""
         ...
 
+    def drop_damaged(self, database: str, table: str, path: str) -> bool:
+        """See `AccountTables`."""
+        ...
+
 
 class Lender(AccountTables):
     """The tables of one account, for one query in another process. Use `Store.lender`."""

@@ -107,7 +107,7 @@ class PinnedTables:
         """Pin newer versions if there are any; returns whether one of them has a new column."""
         known = {table: pinned.newest for table, pinned in self._pinned.items()}
         for table in known:
-            self._pin_newer(table)
+            self.pin_newer(table)
         return any(
             self._pinned[table].newest.columns.stored() != newest.columns.stored() for table, newest in known.items()
         )
@@ -133,7 +133,7 @@ class PinnedTables:
                 replies = list(self._gather(request, lambda store: pinned.pin_here(store, request)))  # noqa: B023
             except Behind as error:
                 reason = str(error)
-                self._pin_newer(table)
+                self.pin_newer(table)
                 continue
             silent = set(self._partitions) - {reply.partition for reply in replies}
             if silent:
@@ -145,7 +145,8 @@ class PinnedTables:
     def _pin(self, info: TableInfo, newest: Newest) -> Pinned:
         return Pinned(info, newest, schema_of(info, newest.columns, self._catalog.partitions.index))
 
-    def _pin_newer(self, table: TableId) -> None:
+    def pin_newer(self, table: TableId) -> None:
+        """Pin a newer version of a table that is pinned, if there is one; the query sees the same rows in RAM."""
         old = self._pinned.pop(table)
         old.unpin()
         self._catalog.refresh(now=True)

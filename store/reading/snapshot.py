@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from store.engine.duck import run
-from store.errors import QueryFailed
+from store.errors import DamagedRows, QueryFailed
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering
@@ -47,11 +47,18 @@ class Snapshot(AccountTables):
         UnknownDatabase, UnknownTable, PartitionSilent.
         """
         selection = selection_of(time_from_ns, time_to_ns, dimensions)
-        view = self._view(*self._ask(table, selection, columns))
-        if dimensions is not None:
-            series = [series_of(self._cursor, view.schema, of, dimensions) for of in view.memory]
-            selection = replace(selection, series=series)
-        return self._rendering.text(view, selection)
+        while True:
+            view = self._view(*self._ask(table, selection, columns))
+            of_series = (
+                None
+                if dimensions is None
+                else [series_of(self._cursor, view.schema, of, dimensions) for of in view.memory]
+            )
+            try:
+                return self._rendering.text(view, replace(selection, series=of_series))
+            except DamagedRows as error:
+                if not self.drop_damaged(table.database, table.table, error.path):
+                    raise
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.

@@ -115,6 +115,10 @@ class Readable(Protocol):
         """Release a view."""
         ...
 
+    def drop_damaged(self) -> bool:
+        """Remove files that are known to be damaged; returns whether there were any."""
+        ...
+
 
 class Partition(Protocol):
     """The store of a partition, in this process."""

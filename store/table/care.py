@@ -135,7 +135,7 @@ class CaredFor:
         return damaged.has_damaged(self._core)
 
     def drop_damaged(self) -> bool:
-        """Remove damaged files from the table, with their rows; returns whether there were any."""
+        """Remove damaged files from the table, with those rows that RAM lacks; returns whether there were any."""
         with self._writing() as core:
             return core is not None and damaged.drop_damaged(core)
 

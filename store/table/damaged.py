@@ -1,9 +1,25 @@
-"""Removes damaged files of the magnetic tier from a table: their rows are gone, and the rest goes on."""
+"""Removes damaged files of the magnetic tier from a table, and writes their rows anew as far as RAM has them.
+
+RAM has the rows of a file completely from `whole_from_ns` on. There, every row of a committed position that no other
+file has was in a damaged one. The other rows of the file are gone, and the rest goes on.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from store import layout
+from store.engine.duck import run
+from store.errors import DamagedRows
+from store.magnetic.parquet import DataFile, by_date, to_magnetic, write_file
 from store.objects.damage import Outcome, report
+from store.sequence import OFFSET_BITS
 from store.table.core import Core
+from store.table.flush import select_rows
 from store.values.times import rfc3339
 
 
@@ -18,22 +34,85 @@ def drop_damaged(core: Core) -> bool:
     Raises Fenced, MagneticConflict, MagneticUnavailable.
     """
     core.refresh_magnetic()
-    damaged = core.magnetic.data.damaged(core.magnetic.version.files)
+    damaged, rows = _damaged_and_rows(core)
     if not damaged:
         return False
     with core.lock:
         core.add_registered_columns()
         columns = core.columns.stored.stored()
-    version = core.magnetic.commit((), [file for file, _ in damaged], columns, {}, is_new_data=True)
+    files = [file for file, _ in damaged]
+    written = [write_file(core.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
+    version = core.magnetic.commit(written, files, columns, {}, is_new_data=True)
     with core.lock:
         core.magnetic.version = version
+    _report(core, damaged, rows.num_rows)
+    return True
+
+
+def _damaged_and_rows(core: Core) -> tuple[list[tuple[DataFile, str]], pa.Table]:
+    """The damaged files of the current version, what is wrong with each, and those of their rows that RAM has."""
+    while True:
+        damaged = core.magnetic.data.damaged(core.magnetic.version.files)
+        try:
+            rows = _rows_in_ram(core, [file for file, _ in damaged])
+        except DamagedRows:  # one more, among those that were compared
+            continue
+        is_more = rows.num_rows > sum(file.rows for file, _ in damaged)  # of a file that retention has removed
+        return damaged, rows.slice(0, 0) if is_more else rows
+
+
+def _rows_in_ram(core: Core, damaged: Sequence[DataFile]) -> pa.Table:
+    with core.lock:
+        whole_ns = core.memory.whole_from_ns
+        spans = [(max(file.from_ns, whole_ns), file.to_ns) for file in damaged if file.to_ns >= whole_ns]
+        core.memory.insert_head(core.now_ns)
+        chunks = [chunk for chunk in core.memory.chunks if _touches(spans, chunk.from_ns, chunk.to_ns)]
+        core.memory.pin(chunks)
+        columns, series = core.columns.stored.copy(), core.memory.series_table
+        end = (core.magnetic.version.positions.get(core.own_partition, -1) + 1) << OFFSET_BITS
+        number = core.number_of(core.own_partition)
+    cursor = core.duck.cursor()
+    try:
+        if not chunks:
+            return pa.table({layout.TIME_NS: pa.array([], pa.int64())})
+        within = " OR ".join(f'"{layout.TIME_NS}" BETWEEN {first} AND {last}' for first, last in spans)
+        wanted = f'"{layout.PARTITION}" = {number} AND "{layout.SEQUENCE}" < {end} AND ({within})'
+        parts = [select_rows(chunk.name, series, columns, chunk.measures, wanted) for chunk in chunks]
+        others = [
+            file
+            for file in core.magnetic.version.files
+            if file not in damaged and _touches(spans, file.from_ns, file.to_ns)
+        ]
+        there = core.magnetic.data.relation(cursor, others, []) if others else ""
+        key = f'"{layout.PARTITION}", "{layout.SEQUENCE}"'
+        is_new = f" ANTI JOIN (SELECT {key} FROM {there}) USING ({key})" if others else ""
+        order = f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"'
+        sql = f'SELECT * EXCLUDE ("{layout.SERIES_ID}") FROM ({" UNION ALL ".join(parts)}){is_new} {order}'
+        return run(cursor, sql)
+    finally:
+        cursor.close()
+        with core.lock:
+            core.memory.unpin(chunks)
+
+
+def _touches(spans: Sequence[tuple[int, int]], from_ns: int, to_ns: int) -> bool:
+    return any(from_ns <= last and first <= to_ns for first, last in spans)
+
+
+def _report(core: Core, damaged: Sequence[tuple[DataFile, str]], kept: int) -> None:
+    """Name each file; what is lost is said of all together, because RAM does not say which file a row was in."""
+    rows = sum(file.rows for file, _ in damaged)
+    from_ns, to_ns = min(file.from_ns for file, _ in damaged), max(file.to_ns for file, _ in damaged)
+    span = f"{rfc3339(from_ns, 3)} to {rfc3339(to_ns, 3)}"
+    if kept == rows:
+        outcome, told = Outcome.MADE_AGAIN, f"its rows were still in RAM, and are written again ({rows}, {span})"
+    else:
+        anew = f"{kept} of {rows} rows were still in RAM, and are written again; " if kept else ""
+        outcome = Outcome.LOST
+        told = (
+            f"{anew}{rows - kept} rows of {core.id}, {span}, are lost; to have them back, restore the magnetic tier "
+            "from a backup"
+        )
     for file, fault in damaged:
         place = core.magnetic.data.set_aside(file.path)
-        span = f"{rfc3339(file.from_ns, 3)} to {rfc3339(file.to_ns, 3)}"
-        report(
-            "parquet",
-            f"{core.magnetic}/{file.path}: {fault}; {file.rows} rows of {core.id}, {span}, are lost; {place}; to have "
-            "them back, restore the magnetic tier from a backup",
-            Outcome.LOST,
-        )
-    return True
+        report("parquet", f"{core.magnetic}/{file.path}: {fault}; {place}; {told}", outcome)

@@ -75,7 +75,7 @@ def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
         f'AND "{layout.SEQUENCE}" < {(offset + 1) << OFFSET_BITS})'
         for partition, offset in upto.items()
     )
-    parts = [_select(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
+    parts = [select_rows(name, table_series, cut.columns, measures, wanted or "false") for name, measures in chunks]
     cursor = core.duck.cursor()
     try:
         if not parts:
@@ -88,7 +88,8 @@ def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
             core.memory.unpin(pinned)
 
 
-def _select(name: str, series_table: str, columns: Columns, measures: Mapping[str, object], wanted: str) -> str:
+def select_rows(name: str, series_table: str, columns: Columns, measures: Mapping[str, object], wanted: str) -> str:
+    """The query for the rows of a chunk that are `wanted`, a condition, with dimensions and all measures."""
     selected = [
         f'r."{layout.SERIES_ID}"',
         *(f"s.{column.quoted}" for column in columns.dimensions.values()),

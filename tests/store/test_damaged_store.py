@@ -21,7 +21,7 @@ from store.record import TableId
 from store.testing import Row, batch_of
 from tests.support.damages import REGIONS, Damage, damages_of, seeds
 from tests.support.lone_store import MAGNETIC, PARTITION, LoneStore, open_store
-from tests.support.tables import save_pending_rows
+from tests.support.tables import evict_sealed, save_pending_rows
 
 T0 = 1_795_000_000_000_000_000
 TABLE, SMALL = TableId("farm", "d", "t"), TableId("farm", "d", "small")
@@ -193,3 +193,48 @@ def test_the_maintenance_finds_a_damaged_file_that_nobody_reads(left: Path, tmp_
 
     assert not path.exists()
     assert (path.parents[1] / layout.SET_ASIDE / path.name).read_bytes() == data
+
+
+@pytest.mark.parametrize("extra", ["", "evicted", "compacted", "superseded"])
+def test_rows_that_are_still_in_ram_are_written_again(
+    tmp_path: Path, reports: list[tuple[str, str]], extra: str
+) -> None:
+    """Those that were evicted are lost, and the line says how many. A key that files have twice is there once."""
+    store = opened(tmp_path)
+    feed(store, 0)
+    if extra == "superseded":
+        again = [Row(row.dimensions, row.time_ns, (("v", 99.0),)) for row in frame(1)[TABLE]]
+        store.apply(batch_of(store.registry.of(TABLE), PARTITION, [FRAMES] * len(again), again))
+        store.advance(PARTITION, FRAMES)
+    store.flush()
+    used = store.to_read(TABLE)
+    if extra == "compacted":
+        used.rewrite(used.files()[:4])
+    if extra == "evicted":
+        used.close_chunk(0)
+        used.seal()
+        evict_sealed([used])
+        more = [Row((("s", "x"),), T0 + 10_000_000, (("v", 1.0),))]
+        store.apply(batch_of(store.registry.of(TABLE), PARTITION, [FRAMES] * len(more), more))
+    before = sorted(rows_of(store))
+    path = tmp_path / TABLE_FOLDER / min(used.files(), key=lambda file: file.from_ns).path
+    tear(path)
+    checked_files.CHECKED.forget(path)  # it was sound when it was read above
+    used._core.magnetic.data.look(used.files())
+
+    store.maintain()
+
+    after = sorted(rows_of(store))
+    assert (set(before) - set(after) != set()) == (extra == "evicted")
+    assert set(after) <= set(before)
+    assert len(after) == len(set(after))
+    assert reports == [("parquet", "lost" if extra == "evicted" else "made_again")]
+    store.close()
+    again_store = opened(tmp_path)
+    feed(again_store, again_store.replay_from(PARTITION) or 0)
+    assert {row[:2] for row in rows_of(again_store)} >= {row[:2] for row in after if row[1] < T0 + 10_000_000}
+    again_store.close()
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])

@@ -80,16 +80,17 @@ def repair_topic(path: Path, partition_ids: Sequence[str], mark: EndMark) -> Non
 def _repair_wal(topic: _Topic, *, is_suspect: bool) -> _Found:
     """Repair the WAL, and look at the file; if it ends too early, the end of the WAL is damaged, too."""
     repaired = aside.repair_wal_of(topic.path, PAGE_BYTES)
-    found = _look(topic, is_suspect=is_suspect)
+    found, is_acknowledged = _look(topic, is_suspect=is_suspect), False
     if found.fault is None and found.is_behind(topic.ends):
         again = aside.repair_wal_of(topic.path, PAGE_BYTES, is_to_end=True)
         if again is not None:
-            repaired, found = again, _look(topic, is_suspect=is_suspect)
+            repaired, found, is_acknowledged = again, _look(topic, is_suspect=is_suspect), True
     if repaired is not None:
         told = f"{repaired.damaged} are damaged in more than one bit" if repaired.damaged else "all are whole again"
+        of = "of acknowledged messages" if is_acknowledged else "whose messages may never have been acknowledged"
         report(
             "wal",
-            f"{aside.wal_of(topic.path)}: SQLite would have dropped {repaired.frames} pages of acknowledged messages; "
+            f"{aside.wal_of(topic.path)}: SQLite would have dropped {repaired.frames} pages, {of}; they are kept: "
             f"{repaired.repaired} with one flipped bit are repaired, {told}; a copy is in {aside.FOLDER}/",
             Outcome.REPAIRED,
         )

@@ -38,7 +38,7 @@ def verify(folder: Path, progress: Callable[[str], None], *, is_running: bool) -
 def _faults(path: Path, ids: list[str], *, is_running: bool) -> Iterator[str]:
     ends = read_ends(names.end_path(path), ids)  # before the file: it may grow meanwhile
     if not is_running and (lost := aside.pages_hidden(path)):
-        yield f"its WAL is damaged: SQLite would drop {lost} pages of acknowledged messages"
+        yield f"its WAL is damaged: SQLite would drop {lost} pages, whose messages may have been acknowledged"
     fault = examine.fault_of(path)
     if fault is not None:
         yield fault

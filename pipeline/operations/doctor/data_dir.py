@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
-from pipeline.base.layout import Layout, format_version_of, mode_for_others, refuse_other_format
+from pipeline.base.layout import (
+    Layout,
+    format_version_of,
+    mode_for_others,
+    refuse_other_format,
+    remedy_of_damaged,
+)
 from pipeline.base.process import describe
 from pipeline.config import Config
 from pipeline.log import names as log_names
@@ -75,13 +81,13 @@ def _refusal_to_write(folder: Path) -> OSError | None:
 def _wrong_formats(layout: Layout, store: Path) -> Iterator[Finding]:
     """`store` has the state next to the tables, if these are in a folder."""
     remedy = "run the newer program that wrote it, or name another data_dir"
-    if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
-        told = f"{layout.data_dir} is not empty, and has no {layout.format.name}"
-        yield warn(NAME, told, "check that it is the right folder: streamgauge would use it as its data_dir")
     try:
+        if any(layout.data_dir.iterdir()) and format_version_of(layout.format) is None:
+            told = f"{layout.data_dir} is not empty, and has no {layout.format.name}"
+            yield warn(NAME, told, "check that it is the right folder: streamgauge would use it as its data_dir")
         refuse_other_format(layout)
     except DataDirError as error:
-        yield fail(NAME, str(error), remedy)
+        yield fail(NAME, str(error), f"{remedy}; if it is damaged: {remedy_of_damaged(layout.format)}")
     description = layout.log / log_names.DESCRIPTION
     if description.exists():
         version = _number(description, "format_version")

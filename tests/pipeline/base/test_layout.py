@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 from pathlib import Path
 
@@ -46,13 +47,26 @@ def test_a_newer_data_dir_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["format.json"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": "1"}'])
-def test_a_format_file_that_says_no_version_is_refused(tmp_path: Path, text: str) -> None:
-    layout = Layout(tmp_path)
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": "1"}', '{"format_version": 3}', "\x00"])
+@pytest.mark.parametrize("version", [FORMER_VERSION, FORMAT_VERSION])
+def test_a_damaged_format_file_without_a_copy_is_refused_with_the_command_that_helps(
+    tmp_path: Path, text: str, version: int
+) -> None:
+    layout = Layout(tmp_path / "a data_dir")
+    layout.data_dir.mkdir()
+    if version == FORMER_VERSION:
+        layout.former_store.mkdir()
     layout.format.write_text(text)
 
-    with pytest.raises(DataDirError, match="format"):
+    with pytest.raises(DataDirError) as refused:
         prepare(layout)
+    command, source, target = shlex.split(str(refused.value).split("`")[1])
+    assert command == "mv"
+    Path(source).rename(target)
+    prepare(layout)
+
+    assert json.loads(layout.format.read_text())["format_version"] == version
+    assert layout.format.with_name("format.json.damaged").read_text() == text
 
 
 def test_a_data_dir_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from store.sql import ResultSet, SqlRequest
 from store.sql.errors import LimitExceeded, NameNotFound, QueryEnded, QueryFailed, QueryTimedOut, SqlError
 from store.testing import LocalExecutor
 from tests.support.lone_store import PARTITION, LoneStore, open_store
+from tests.support.tables import evict_sealed
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.processes
@@ -316,3 +317,47 @@ def test_only_the_columns_that_a_query_uses_are_lent(store: LoneStore) -> None:
 
     assert sorted(table["n"].to_pylist()) == [n for n in range(101) if n % 7 == 1]
     assert not {"t", "s", "host", "measure_name"}.intersection(table.column_names)
+
+
+@pytest.mark.parametrize("is_in_ram", [True, False])
+def test_a_damaged_file_that_a_process_finds_is_removed_at_once_and_the_query_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_in_ram: bool
+) -> None:
+    """The worker has not looked at it; what RAM still has is written again, the rest is said to be lost."""
+    monkeypatch.setattr(lending, "FEW_ROWS", -1)
+    store = open_store(tmp_path, templates={}, clock_ns=lambda: NOW_NS)
+    store.catalog.create_database("a", "db")
+    store.catalog.create_table(TableId("a", "db", "t"), TableSettings())
+    for offset in range(3):
+        write(store, "a", offset, range(offset * 100, offset * 100 + 100))
+        store.flush()
+    (used,) = store.all_tables()
+    if not is_in_ram:
+        used.close_chunk(0)
+        used.seal()
+        evict_sealed([used])
+    path = tmp_path / "magnetic/a/db/t" / used.files()[1].path
+    data = bytearray(path.read_bytes())
+    data[50:90] = bytes(40)
+    path.write_bytes(data)
+    pool = QueryProcesses(store.whole.readable, LIMITS, ["store.endpoint.rows"])
+
+    (counted,) = run(pool, store, "SELECT count(*), (SELECT count(*) FROM db.t WHERE n < 50) FROM db.t")
+
+    rows = 300 if is_in_ram else 200
+    assert counted == b'{"Data":[{"ScalarValue":"%d"},{"ScalarValue":"50"}]}' % rows
+    assert ("written again" in caplog.text, "100 rows of a/db.t" in caplog.text) == (is_in_ram, not is_in_ram)
+    assert not path.exists()
+    assert path not in {tmp_path / "magnetic/a/db/t" / file.path for file in used.files()}
+    pool.close()
+    store.close()
+
+
+def test_a_process_cannot_have_a_sound_file_removed(store: LoneStore) -> None:
+    (used,) = (table for table in store.all_tables() if table.id.account == "a")
+    files = used.files()
+    with store.lender("a") as lender:
+        assert not lender.drop_damaged("db", "t", files[0].path)
+        assert lender.drop_damaged("db", "t", "date=2020-01-01/none.parquet")
+
+    assert used.files() == files

@@ -118,6 +118,7 @@ def test_a_format_that_is_not_ours_fails(tmp_path: Path, file: str, text: str, t
 
     assert said.code == 1
     assert told in " ".join(found["what"] for found in said.failed)
+    assert file != "format.json" or f"mv {data / file} {data / file}.damaged" in said.failed[0]["remedy"]
 
 
 @pytest.mark.processes
