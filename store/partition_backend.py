@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from store import layout
 from store.catalog.catalog import Catalog, TableInfo, TableSettings
 from store.catalog.limits import Limits
 from store.engine.duck import Duck
+from store.magnetic.taking_back import take_back
 from store.magnetic.tier import MagneticTier, Version
 from store.record import SeriesRoom, TableId
 from store.state.partition_state import PartitionState
@@ -29,6 +31,7 @@ class Neighbourhood(Protocol):
     is_sole_writer: bool
     limits: Limits
     series_room: SeriesRoom
+    log_first: Callable[[], Mapping[str, int]]
 
     def partition_state(self, partition: str) -> PartitionState:
         """The saved state of a partition."""
@@ -64,10 +67,21 @@ class PartitionBackend:
         self.positions = Positions(shared.catalog.partitions, self._state, own_partition)
         shared.catalog.expect(self.positions.catalog)
         self.pending_rows = PendingRows(self._state, own_partition)
+        # from which the log can be read again, if no other writer has continued from a commit, and no rows were saved
+        # beyond one
+        is_alone = shared.is_sole_writer and len(shared.partitions) == 1 and self.positions.pending_rows < 0
+        self._log_first = shared.log_first().get(own_partition) if is_alone else None
 
     def open_magnetic(self, info: TableInfo) -> MagneticTier:
-        """The Delta table of `info`, opened for this partition."""
-        return self._shared.open_tier(info, self.own_partition)
+        """The Delta table of `info`, opened for this partition; without damaged files whose rows the log still has."""
+        tier = self._shared.open_tier(info, self.own_partition)
+        if self._log_first is None or not isinstance(tier.location, Path):
+            return tier
+        taken_back = take_back(tier, self._log_first, self.positions.lower)
+        if taken_back:
+            tier = self._shared.open_tier(info, self.own_partition)
+            tier.set_aside += taken_back
+        return tier
 
     def series_of(self, info: TableInfo) -> SavedSeries:
         """The saved series of the table in this partition."""

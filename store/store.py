@@ -64,6 +64,7 @@ class Store:
         self.partitions: Sequence[str] = tuple(partitions)
         self.templates = templates
         self.is_sole_writer = is_sole_writer
+        self.log_first = log_first
         self._magnetic = magnetic
         self._clock_ns = clock_ns
         self._monotonic_ns = monotonic_ns

@@ -65,14 +65,25 @@ def _repair(folder: Path, log: Path) -> list[str]:
     hint = log / layout.LAST_CHECKPOINT
     if hint.exists() and not any(path.name.startswith(_named_by(hint.read_bytes())) for path in sound):
         damaged.append(hint)
-    for path in damaged:
+    return _set_aside(folder, damaged)
+
+
+def set_aside_from(folder: Path, version: int) -> list[str]:
+    """Set this commit and all after it aside, the newest first; returns their names."""
+    log = folder / layout.DELTA_LOG
+    with turn(log):
+        commits = sorted(log.glob(layout.COMMIT_GLOB), reverse=True)
+        return _set_aside(folder, [path for path in commits if path.name >= _name(version)])
+
+
+def _set_aside(folder: Path, paths: list[Path]) -> list[str]:
+    for path in paths:
         aside = folder / layout.SET_ASIDE
         make_folders(aside)
-        path.rename(aside / path.name)
         commit_copies.forget(folder, path.name)
-    if damaged:
-        fsync_folder(log)
-    return [path.name for path in damaged]
+        path.rename(aside / path.name)
+        fsync_folder(folder / layout.DELTA_LOG)  # each by itself: a power failure must leave no gap
+    return [path.name for path in paths]
 
 
 def is_whole_commit(data: bytes) -> bool:

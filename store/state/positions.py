@@ -11,6 +11,7 @@ that of the later partition wins.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Mapping, Sequence
 
 from store import layout
@@ -33,6 +34,7 @@ class Positions:
         self.partitions = list(partitions)
         self._keep = keep
         self._own_partition = own_partition
+        self._lowering = threading.Lock()
         self._numbers = {partition: number for number, partition in enumerate(self.partitions)}
         try:
             kept = keep.latest(layout.LOW_WATERMARK)
@@ -63,12 +65,13 @@ class Positions:
         self.low_watermarks = {}
 
     def lower(self, low_watermark: int) -> None:
-        """Lower the low watermark to at most this offset, durably.
+        """Lower the low watermark to at most this offset, durably. Any thread.
 
         If the process is killed halfway, there is none: then the whole log is read again, and each table skips the rows
         that it has.
         """
-        if low_watermark < self.low_watermarks.get(self._own_partition, -1):
-            self._keep.forget(layout.LOW_WATERMARK)
-            self._keep.save(layout.LOW_WATERMARK, low_watermark, b"")
-            self.low_watermarks = {self._own_partition: low_watermark}
+        with self._lowering:
+            if low_watermark < self.low_watermarks.get(self._own_partition, -1):
+                self._keep.forget(layout.LOW_WATERMARK)
+                self._keep.save(layout.LOW_WATERMARK, low_watermark, b"")
+                self.low_watermarks = {self._own_partition: low_watermark}

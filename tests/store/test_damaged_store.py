@@ -63,8 +63,9 @@ def truth() -> Truth:
     }
 
 
-def opened(folder: Path) -> LoneStore:
-    return open_store(folder, templates=TEMPLATES, clock_ns=time.time_ns)
+def opened(folder: Path, log_first: int | None = None) -> LoneStore:
+    first = {} if log_first is None else {PARTITION: log_first}
+    return open_store(folder, templates=TEMPLATES, clock_ns=time.time_ns, log_first=lambda: first)
 
 
 def feed(store: LoneStore, first: int) -> None:
@@ -238,3 +239,43 @@ def test_rows_that_are_still_in_ram_are_written_again(
 
 def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("log_first", [0, 5, 6, FRAMES])
+@pytest.mark.parametrize("number", [4, 5, 7], ids=lambda number: f"file-{number}")
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_rows_that_the_log_still_has_are_read_again(
+    tmp_path: Path, reports: list[tuple[str, str]], log_first: int, number: int, is_merged: bool
+) -> None:
+    """The commits from the damaged file on are taken back, if the log reaches back to the first of them."""
+    store = opened(tmp_path)
+    feed(store, 0)
+    store.flush()
+    store._upkeep.save_positions()
+    (used,) = (table for table in store.all_tables() if table.id == TABLE)
+    path = tmp_path / TABLE_FOLDER / sorted(used.files(), key=lambda file: file.from_ns)[number].path
+    if is_merged:
+        used.rewrite([file for file in used.files() if path.name in file.path][:1])
+        (path,) = set((tmp_path / TABLE_FOLDER).glob("date=*/*.parquet")) & {
+            tmp_path / TABLE_FOLDER / file.path for file in used.files()[-1:]
+        }
+    expected = sorted(rows_of(store))
+    store.close()
+    checked_files.CHECKED.forget(path)
+    tear(path)
+
+    after = opened(tmp_path, log_first)
+    replay_from = after.replay_from(PARTITION) or 0
+    feed(after, replay_from)
+    rows = sorted(rows_of(after))
+    after.close()
+
+    is_there = log_first <= (FRAMES if is_merged else number)
+    assert (rows == expected) == is_there
+    assert reports == [("parquet", "made_again" if is_there else "lost")]
+    assert replay_from == (FRAMES if is_merged or not is_there else number)
+    again = opened(tmp_path, log_first)
+    assert again.replay_from(PARTITION) >= replay_from
+    feed(again, again.replay_from(PARTITION) or 0)
+    assert sorted(rows_of(again)) == rows
+    again.close()
