@@ -76,6 +76,10 @@ class Engine:
         """The existing blocks: tables with rules that have had records, or were restored."""
         return list(self._blocks)
 
+    def judges(self, table: TableId) -> bool:
+        """Whether there are rules for the table."""
+        return bool(self._rules.of(table))
+
     def positions(self, block: TableId) -> dict[str, int]:
         """By partition, the offset up to and including which `block` has evaluated everything; -1: nothing yet."""
         own = self._blocks[block].positions

@@ -75,14 +75,23 @@ def _verify_log(folder: Path) -> Iterator[Fault]:
     copies = commit_copies.read(folder)
     for name, content in copies.items():
         path = log / name
-        data = path.read_bytes() if path.exists() else None
+        data = _bytes(path)
         is_replaced = not (folder / layout.COPIES / name).exists() or name == layout.LAST_CHECKPOINT
         if data != content and not is_replaced:
             yield Fault(str(path), "it is missing" if data is None else "it differs from its copy", REPAIRED)
     for path in sorted(log.glob(layout.COMMIT_GLOB)):
-        if path.name not in copies and path.exists() and not delta_log.is_whole_commit(path.read_bytes()):
+        data = _bytes(path)
+        if path.name not in copies and data is not None and not delta_log.is_whole_commit(data):
             yield Fault(str(path), "it is not a commit that can be read", REPAIRED)
     yield from (
         Fault(str(folder / layout.COPIES / name), "this copy does not match its checksum", REPAIRED)
         for name in commit_copies.damaged(folder)
     )
+
+
+def _bytes(path: Path) -> bytes | None:
+    """The content of a file that may be removed meanwhile; None if it is missing."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

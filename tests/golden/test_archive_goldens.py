@@ -117,9 +117,14 @@ def test_what_was_last_taken_in_of_each_mqtt_topic(golden: Golden, tmp_path: Pat
     seen.note(["gh/north", "gh/é"], [b"1", b"2"])
     seen.save(seen.snapshot())
 
-    kept = tmp_path / "kept.seen"
-    kept.write_bytes(golden("brokers.seen", path.read_bytes()))
-    again = Seen(kept)
+    path.write_bytes(golden("brokers-2.seen", path.read_bytes()))
+    assert_knows(path)
+    path.write_bytes((FILES / "brokers.seen").read_bytes())  # of format 1
+    assert_knows(path)
+
+
+def assert_knows(path: Path) -> None:
+    again = Seen(path)
     assert (again.has("gh/north", b"1"), again.has("gh/é", b"2"), again.has("gh/é", b"1")) == (True, True, False)
 
 

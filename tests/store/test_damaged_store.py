@@ -3,112 +3,25 @@
 from __future__ import annotations
 
 import logging
-import random
 import shutil
-import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from store import layout, upkeep
-from store.catalog.catalog import TableSettings
-from store.errors import DamagedRows
-from store.magnetic import checked_files, tier
-from store.objects import damage
-from store.record import TableId
+from store.magnetic import checked_files
 from store.testing import Row, batch_of
-from tests.support.damages import REGIONS, Damage, damages_of, seeds
-from tests.support.lone_store import MAGNETIC, PARTITION, LoneStore, open_store
-from tests.support.tables import evict_sealed, save_pending_rows
-
-T0 = 1_795_000_000_000_000_000
-TABLE, SMALL = TableId("farm", "d", "t"), TableId("farm", "d", "small")
-TEN_YEARS = timedelta(days=3650)
-TEMPLATES = {("d", name): TableSettings(TEN_YEARS, TEN_YEARS, from_config=True) for name in ("t", "small")}
-FRAMES = 9
-STATE = f"{MAGNETIC}/{layout.OBJECTS}"
-OWNED = f"{STATE}/state/{PARTITION}"
-TABLE_FOLDER = f"{MAGNETIC}/farm/d/t"
-# Of each kind of file the pattern of its paths; the last that is found is damaged
-FILES = (
-    f"{STATE}/format",
-    f"{STATE}/catalog/*.json",
-    f"{OWNED}/floor/*",
-    f"{OWNED}/checkpoint/*",
-    f"{OWNED}/series/farm/d/t/*",
-    f"{TABLE_FOLDER}/{layout.DELTA_LOG}/*.json",
-    f"{TABLE_FOLDER}/{layout.DELTA_LOG}/*0.json",
-    f"{TABLE_FOLDER}/{layout.DELTA_LOG}/*.checkpoint.parquet",
-    f"{TABLE_FOLDER}/{layout.DELTA_LOG}/_last_checkpoint",
-    f"{TABLE_FOLDER}/{layout.COPIES}/*.json",
-    f"{TABLE_FOLDER}/{layout.COPIES}/*.checkpoint.parquet",
-    f"{TABLE_FOLDER}/date=*/*.parquet",
-)
-Truth = dict[tuple[TableId, int], float]
-
-
-def frame(offset: int) -> dict[TableId, list[Row]]:
-    rows = [Row((("s", str(i)),), T0 + offset * 1_000 + i, (("v", offset + i / 10),)) for i in range(10)]
-    return {TABLE: rows} if offset < FRAMES - 1 else {TABLE: rows[:5], SMALL: rows[5:]}
-
-
-def truth() -> Truth:
-    return {
-        (table, row.time_ns): float(row.values[0][1])
-        for offset in range(FRAMES)
-        for table, rows in frame(offset).items()
-        for row in rows
-    }
-
-
-def opened(folder: Path, log_first: int | None = None) -> LoneStore:
-    first = {} if log_first is None else {PARTITION: log_first}
-    return open_store(folder, templates=TEMPLATES, clock_ns=time.time_ns, log_first=lambda: first)
-
-
-def feed(store: LoneStore, first: int) -> None:
-    for offset in range(first, FRAMES):
-        for table, rows in frame(offset).items():
-            store.apply(batch_of(store.registry.of(table), PARTITION, [offset] * len(rows), rows))
-        store.advance(PARTITION, offset)
-        if offset < FRAMES - 1:
-            store.flush()
-
-
-def rows_of(store: LoneStore) -> list[tuple[TableId, int, float]]:
-    with store.snapshot("farm") as snapshot:
-        return [
-            (table, row["time_ns"], row["v"])
-            for table in (TABLE, SMALL)
-            if store.catalog.find(table) is not None
-            for row in snapshot.execute(f"SELECT time_ns, v FROM {snapshot.source(table)}").to_pylist()
-        ]
-
-
-def read(store: LoneStore) -> list[tuple[TableId, int, float]]:
-    """All rows; while a damaged file is found, the maintenance removes it."""
-    for _ in range(FRAMES + 2):
-        try:
-            return rows_of(store)
-        except DamagedRows:
-            store.maintain()
-    raise AssertionError("damaged files are not removed")
+from tests.damage.store import FRAMES, PARQUET, T0, TABLE, TABLE_FOLDER, Stored, feed, frame, opened, rows_of, truth
+from tests.support.damages import observed
+from tests.support.lone_store import PARTITION
+from tests.support.tables import evict_sealed
 
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a store leaves that was killed: commits, a checkpoint of the Delta log, pending rows, saved state."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tier, "CHECKPOINT_COMMITS", 5)
-        store = opened(folder)
-        feed(store, 0)
-        save_pending_rows(store)
-        store._upkeep.save_positions()
-        store.close()
-    return folder
+    return Stored().make(tmp_path_factory.mktemp("store"))["killed"]
 
 
 @pytest.fixture(autouse=True)
@@ -118,45 +31,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reports() -> Iterator[list[tuple[str, str]]]:
-    found: list[tuple[str, str]] = []
-
-    def note(kind: str, outcome: str) -> None:
-        found.append((kind, outcome))
-
-    damage.observe(note)
-    yield found
-    damage._observers.remove(note)
-
-
-@damages_of(FILES)
-def test_every_damage_of_every_file(
-    left: Path, tmp_path: Path, reports: list[tuple[str, str]], file: str, change: Damage
-) -> None:
-    rng = random.Random(f"{file}{change.__name__}")
-    regions = [rng.choice(REGIONS)] if len(seeds()) == 1 else REGIONS
-    for number, region in enumerate(region for _ in seeds() for region in regions):
-        folder = tmp_path / str(number)
-        shutil.copytree(left, folder)
-        found = sorted(folder.glob(file))
-        assert found, file
-        reports.clear()
-        change(found[-1], region, rng, found[0] if len(found) > 1 else min(folder.glob(FILES[1])))
-        what = (file, change.__name__, region, number)
-
-        store = opened(folder)
-        feed(store, store.replay_from(PARTITION) or 0)
-        rows = read(store)
-        store.close()
-
-        assert len(rows) == len({row[:2] for row in rows}), ("twice", what)
-        assert [row for row in rows if truth().get(row[:2]) != row[2]] == [], ("wrong", what)
-        if len(rows) < len(truth()):
-            assert any(outcome == "lost" for _, outcome in reports), ("lost without a word", what)
-        again = opened(folder)
-        feed(again, again.replay_from(PARTITION) or 0)
-        assert len(read(again)) == len(rows), ("differs at the next start", what)
-        again.close()
-        shutil.rmtree(folder)
+    with observed() as found:
+        yield found
 
 
 def test_a_flipped_bit_in_a_parquet_file_is_repaired_when_it_is_read(
@@ -164,7 +40,7 @@ def test_a_flipped_bit_in_a_parquet_file_is_repaired_when_it_is_read(
 ) -> None:
     folder = tmp_path / "store"
     shutil.copytree(left, folder)
-    path = min(folder.glob(FILES[-1]))
+    path = min(folder.glob(PARQUET))
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 16
     path.write_bytes(data)
@@ -183,7 +59,7 @@ def test_the_maintenance_finds_a_damaged_file_that_nobody_reads(left: Path, tmp_
     folder = tmp_path / "store"
     shutil.copytree(left, folder)
     store = opened(folder)
-    path = min(folder.glob(FILES[-1]))
+    path = min(folder.glob(PARQUET))
     data = bytearray(path.read_bytes())
     data[9:12] = b"???"
     path.write_bytes(data)

@@ -5,17 +5,33 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-import pytest
 from hypothesis import settings
+
+from store.objects import damage
 
 REGIONS = ("first", "header", "middle", "last", "random")
 Damage: TypeAlias = Callable[[Path, str, random.Random, Path], None]
 HEADER_BYTES = 100
+
+
+@contextmanager
+def observed() -> Iterator[list[tuple[str, str]]]:
+    """Notes the kind and the outcome of each report of damage within the block."""
+    found: list[tuple[str, str]] = []
+
+    def note(kind: str, outcome: str) -> None:
+        found.append((kind, outcome))
+
+    damage.observe(note)
+    try:
+        yield found
+    finally:
+        damage._observers.remove(note)
 
 
 def seeds() -> range:
@@ -78,11 +94,3 @@ def _flip(path: Path, region: str, rng: random.Random, times: int) -> None:
 
 
 DAMAGES: tuple[Damage, ...] = (flip, flip_two, cut, empty, missing, swap)
-
-
-def damages_of(files: Sequence[str]) -> pytest.MarkDecorator:
-    """Every damage of every file, as parameters; in `make check` a third of them."""
-    pairs = product(enumerate(files), enumerate(DAMAGES))
-    is_short = settings().max_examples < 100
-    chosen = [(file, change) for (row, file), (column, change) in pairs if not is_short or (row + column) % 3 == 0]
-    return pytest.mark.parametrize(("file", "change"), chosen, ids=lambda value: getattr(value, "__name__", str(value)))

@@ -19,11 +19,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from store.objects.checksum import SIZE, checksum, repair
+from store.objects.damage import Outcome, report
 from store.objects.files import write_atomic
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FORMER_VERSION = 1  # without a checksum
 MOST_TOPICS = 500_000  # about 100 bytes each; above this number all are removed
 
 
@@ -80,7 +83,8 @@ class Seen:
             if snapshot.number <= self._written:
                 return
             try:
-                write_atomic(self._path, msgspec.msgpack.encode(_File(FORMAT_VERSION, snapshot.sums)))
+                data = msgspec.msgpack.encode(_File(FORMAT_VERSION, snapshot.sums))
+                write_atomic(self._path, data + checksum(data, self._path.name))
             except OSError as error:  # a full disk: then retained messages may be stored once more
                 logger.warning("%s cannot be written: %s", self._path, error.strerror)
             self._written = snapshot.number
@@ -88,10 +92,20 @@ class Seen:
 
 def _read(path: Path) -> dict[str, int]:
     try:
-        found = msgspec.msgpack.decode(path.read_bytes(), type=_File)
+        data = path.read_bytes()
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        logger.warning("%s cannot be read: retained messages are treated as new", path)
+    except OSError as error:
+        logger.warning("%s cannot be read: %s: retained messages are treated as new", path, error.strerror)
         return {}
-    return found.sums if found.format_version == FORMAT_VERSION else {}
+    content = repair(data[:-SIZE], path.name, data[-SIZE:])
+    try:
+        found = msgspec.msgpack.decode(data if content is None else content, type=_File)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        found = None
+    if found is None or (content is None and found.format_version != FORMER_VERSION):
+        report("file", f"{path} is damaged: retained messages are treated as new", Outcome.LOST)
+        return {}
+    if content not in {None, data[:-SIZE]}:
+        report("file", f"{path}: one bit was flipped, and is repaired when it is written next", Outcome.REPAIRED)
+    return found.sums if found.format_version in {FORMER_VERSION, FORMAT_VERSION} else {}

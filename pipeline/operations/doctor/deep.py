@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pipeline.alerting.archive import verification as archives
@@ -17,6 +19,8 @@ from store.state_objects import url_of
 from store.verification import REPAIRED, Fault, verify_state, verify_tables
 
 NAME = "deep"
+_MORE_LOOKS = 2
+_UNREADABLE = "let this user read it; if it is the disk, restore from a backup"
 
 
 def verify(config: Config, progress: Callable[[str], None]) -> list[Finding]:
@@ -30,17 +34,45 @@ def verify(config: Config, progress: Callable[[str], None]) -> list[Finding]:
 def _faults(config: Config, progress: Callable[[str], None]) -> Iterator[Fault]:
     layout = config.layout
     is_running = holder_of(layout) is not None
-    if layout.data_dir.exists():
-        yield from _small_files(layout)
+    for part in _parts(config, progress, is_running=is_running):
+        found = _look(part)
+        for _ in range(_MORE_LOOKS if is_running else 0):  # a file may have been replaced, or gone, while it was read
+            if found:
+                again = {fault.what for fault in _look(part)}
+                found = [fault for fault in found if fault.what in again]
+        yield from found
+
+
+def _parts(
+    config: Config, progress: Callable[[str], None], *, is_running: bool
+) -> Iterator[Callable[[], Iterator[Fault]]]:
+    """What verifies each part of everything."""
+    layout = config.layout
+
+    def log() -> Iterator[Fault]:
         for what, fault in verify_log(config.log_settings, progress, is_running=is_running):
             yield Fault(what, fault, REPAIRED)
-        for path in (layout.alerts, layout.dead_letters):
-            progress(str(path))
-            for fault in archives.verify(path, is_running=is_running):
-                yield Fault(str(path), fault, REPAIRED)
+
+    def archive(path: Path) -> Iterator[Fault]:
+        progress(str(path))
+        for fault in archives.verify(path, is_running=is_running):
+            yield Fault(str(path), fault, REPAIRED)
+
+    if layout.data_dir.exists():
+        yield from (partial(_small_files, layout), log, partial(archive, layout.alerts))
+        yield partial(archive, layout.dead_letters)
     if "://" in config.magnetic_url or Path(url_of(config.magnetic_url)).exists():
-        yield from verify_state(config.magnetic_url, progress)
-        yield from verify_tables(config.magnetic_url, progress)
+        yield partial(verify_state, config.magnetic_url, progress)
+        yield partial(verify_tables, config.magnetic_url, progress)
+
+
+def _look(part: Callable[[], Iterator[Fault]]) -> list[Fault]:
+    found: list[Fault] = []
+    try:
+        found += part()
+    except (OSError, sqlite3.OperationalError) as error:
+        found.append(Fault(getattr(error, "filename", None) or NAME, f"it cannot be read: {error}", _UNREADABLE))
+    return found
 
 
 def _small_files(layout: Layout) -> Iterator[Fault]:

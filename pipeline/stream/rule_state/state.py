@@ -45,7 +45,7 @@ class RuleState:
         self.low_watermark = self._keep.low_watermark()
         if not self.low_watermark and former is not None:
             self._keep.inherit(former)
-        for block in set(self._keep.missing()) & set(self.engine.blocks()):
+        for block in filter(self.engine.judges, self._keep.missing()):
             report("rule state", f"that of {block} is missing: its rules start with empty state", Outcome.LOST)
         for block, data, where in self._keep.blocks():
             try:

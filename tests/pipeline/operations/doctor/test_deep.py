@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +30,10 @@ from store.record import TableId
 from store.store import Store
 from store.testing import Row, batch_of
 from tests.support.damages import cut, flip, flip_two
+from tests.support.fault_kit import hasty
+from tests.support.power.journal import Recorder
+from tests.support.power.load import Publisher, Tables
+from tests.support.power.recording import ProductOnDisk, under_load
 
 TABLE = TableId("default", "d", "t")
 T0 = 1_795_000_000_000_000_000
@@ -121,3 +129,44 @@ def test_each_damaged_file_is_named_and_left_as_it_is(left: Path, tmp_path: Path
     assert any(str(path).removesuffix("-wal") in finding.what for finding in damaged)
     assert all(finding.remedy for finding in damaged)
     assert content(folder) == before
+
+
+@pytest.mark.processes
+def test_beside_a_server_that_writes_and_deletes_it_changes_nothing_and_finds_nothing(tmp_path: Path) -> None:
+    """What it writes would be in the record of the disk; only SQLite's index of a WAL is shared, as by any reader."""
+    recorder = Recorder(tmp_path, tmp_path / "disk")
+    with hasty(tmp_path, FAULT_CHECKPOINT_COMMITS="4", FAULT_KEEP_S="0"), ProductOnDisk(recorder) as product:
+        publishers = [Publisher(recorder, number, 0, 40.0) for number in range(2)]
+        with under_load(product, publishers, Tables(recorder)):
+            for _ in range(3):
+                said = _doctor_beside(product, recorder)
+                assert (said["fail"], said["ok"]) == ([], 1)
+    changed = {one.path2 or one.path for one in recorder.records() if one.op in set("WTRLUDX")}
+    assert {path for path in changed if not path.endswith("-shm")} == set()
+    assert list(product.data_dir.glob("magnetic/default/churn/*/_delta_log/*.json"))
+
+
+def _doctor_beside(product: ProductOnDisk, recorder: Recorder) -> dict[str, Any]:
+    """The findings of `doctor --deep` in a process whose writes are recorded."""
+    with recorder.preloaded():
+        done = subprocess.run(
+            [sys.executable, "-c", _VERIFY, str(product.data_dir)],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+_VERIFY = """
+import json, sys
+from pathlib import Path
+from pipeline.config import Config
+from pipeline.operations.doctor.deep import verify
+found = verify(Config.model_validate({"data_dir": Path(sys.argv[1])}), lambda _what: None)
+fails = [finding.what for finding in found if finding.level == "fail"]
+print(json.dumps({"fail": fails, "ok": sum(finding.level == "ok" for finding in found)}))
+"""
