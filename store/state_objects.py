@@ -39,6 +39,9 @@ def open_state(magnetic_url: str) -> SealedObjects:
             f"{layout.OBJECTS}/{layout.FORMAT} of the magnetic tier is {found!r}; this program reads "
             f"{layout.FORMAT_VERSION}, and migrates 1"
         )
+    elif raw.get(layout.FORMAT) != seal(layout.FORMAT, _VERSION):
+        report("object", f"{raw.url}/{layout.FORMAT}: one bit was flipped, and is repaired", Outcome.REPAIRED)
+        objects.put(layout.FORMAT, _VERSION)
     return objects
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.archive.starting import start_offset
 from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.alerting.webhooks import AlertsPartition
 from pipeline.api.http.app import create_app
@@ -248,12 +249,9 @@ class Worker:
         if topic == READINGS:
             return self.partitions.start_offset(partition)
         stream = self.admin.partition_id(topic, partition)
-        found = (self.alerts if topic == ALERTS else self.dead_letters).next_offset(stream)
-        first = 0 if self.admin.others_take_over or found is not None else self.admin.extent(topic, partition).first
-        if first:
-            told = f"the archive of {stream} has lost its file, or its position, and what it had from before offset"
-            damage.report("archive", f"{told} {first}", damage.Outcome.LOST)
-        return found
+        # if another worker can take over, the topic is not trimmed, and the archive made from it
+        first = 0 if self.admin.others_take_over else self.admin.extent(topic, partition).first
+        return start_offset(self.alerts if topic == ALERTS else self.dead_letters, stream, first)
 
     def _group(self, listener: socket.socket) -> Group:
         """The workers of the log."""

@@ -17,11 +17,11 @@ def verify(path: Path, *, is_running: bool) -> Iterator[str]:
         return
     if not is_running and (lost := aside.pages_hidden(path)):
         yield f"its WAL is damaged: SQLite would drop {lost} pages"
-    fault = examine.fault_of(path, is_deep=True)
-    if fault is not None:
-        yield fault
-        return
     try:
+        fault = examine.fault_of(path, is_deep=True)
+        if fault is not None:
+            yield fault
+            return
         with closing(examine.open_to_read(path)) as db:
             for table in sealed_tables(db):
                 for row in db.execute(f"SELECT * FROM {table}"):  # noqa: S608  # a name of ours

@@ -39,11 +39,11 @@ def _faults(path: Path, ids: list[str], *, is_running: bool) -> Iterator[str]:
     ends = read_ends(names.end_path(path), ids)  # before the file: it may grow meanwhile
     if not is_running and (lost := aside.pages_hidden(path)):
         yield f"its WAL is damaged: SQLite would drop {lost} pages, whose messages may have been acknowledged"
-    fault = examine.fault_of(path)
-    if fault is not None:
-        yield fault
-        return
     try:
+        fault = examine.fault_of(path)
+        if fault is not None:
+            yield fault
+            return
         with closing(examine.open_to_read(path)) as db:
             found = dict.fromkeys(range(len(ids)), 0)
             for partition, *numbers, checksum in db.execute("SELECT * FROM extent"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -70,8 +69,8 @@ def _look(part: Callable[[], Iterator[Fault]]) -> list[Fault]:
     found: list[Fault] = []
     try:
         found += part()
-    except (OSError, sqlite3.OperationalError) as error:
-        found.append(Fault(getattr(error, "filename", None) or NAME, f"it cannot be read: {error}", _UNREADABLE))
+    except OSError as error:
+        found.append(Fault(error.filename or NAME, f"it cannot be read: {error}", _UNREADABLE))
     return found
 
 

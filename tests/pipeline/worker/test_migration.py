@@ -27,6 +27,7 @@ from store.errors import StoreFormatError
 from store.layout import OBJECTS
 from store.objects.objects import ASIDE, open_objects
 from tests.pipeline.worker.files.make_data_dirs import Running
+from tests.support.power.short import record_work, states
 from tests.support.s3_server import S3Server
 from tests.support.stopped_states import StoppedStates
 from tests.support.waiting import wait_for
@@ -147,6 +148,38 @@ def test_killed_at_any_step_it_is_done_again_and_comes_to_the_same(tmp_path: Pat
         if objects_below(again) != whole or (again / "data" / "store").exists():
             different.append(state.what)
         shutil.rmtree(again)
+
+    assert different == []
+
+
+MIGRATE = """
+import contextlib, sys
+from pathlib import Path
+from tests.pipeline.worker.test_migration import config_of, migrated
+with migrated(config_of(Path(sys.argv[2]))):
+    pass
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(600)
+def test_after_a_power_failure_at_any_step_it_is_done_again_and_comes_to_the_same(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """It removes the old files last, when the new ones and their names are durable."""
+    before = unpack("killed", tmp_path / "before")
+    folder = Path(shutil.copytree(before, tmp_path / "life"))
+    records = record_work(tmp_path, folder, MIGRATE)
+    whole = objects_below(folder)
+    assert len(whole) > 5
+
+    different = []
+    place = tmp_path / "cut"
+    for what, _ in states(before, records, place, most=3 * request.config.getoption("--power-cuts")):
+        with migrated(config_of(place)):
+            pass
+        if objects_below(place) != whole or (place / "data" / "store").exists():
+            different.append(what)
 
     assert different == []
 

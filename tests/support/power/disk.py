@@ -81,9 +81,17 @@ Node = File | Folder
 class Disk:
     """The state after the records that were given to `follow`."""
 
-    def __init__(self, records: list[Record], is_synced: Callable[[str], bool] = lambda _kind: True) -> None:
-        """`is_synced`: the kinds of files whose fsync counts; for the others it is as if the product left it out."""
-        self.root = Folder()
+    def __init__(
+        self,
+        records: list[Record],
+        is_synced: Callable[[str], bool] = lambda _kind: True,
+        before: Folder | None = None,
+    ) -> None:
+        """`is_synced`: the kinds of files whose fsync counts; for the others it is as if the product left it out.
+
+        `before`: what was on the disk, durably, before the first record.
+        """
+        self.root = Folder() if before is None else before
         self._is_synced = is_synced
         self._handles: dict[int, tuple[Node, str]] = {}
         self._count = 0
@@ -182,6 +190,15 @@ class Disk:
         apply_naming(folder.names, naming)
         folder.pending.append(naming)
         return naming
+
+
+def durable(path: Path) -> Folder:
+    """The real folder at `path`, as if all of it were durable."""
+    folder = Folder()
+    for each in path.iterdir():
+        node = durable(each) if each.is_dir() else File(bytearray(each.read_bytes()), size=each.stat().st_size)
+        folder.names[each.name] = folder.durable[each.name] = node
+    return folder
 
 
 def apply_naming(names: dict[str, Node], naming: Naming) -> None:
