@@ -46,11 +46,11 @@ types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
 # Compiled files are kept whatever the shell says: a run starts hundreds of interpreters.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist worksteal $(OPTIONS)
+PYTEST = $(IN_MEMORY) PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist worksteal $(OPTIONS)
 # The tests' files are in memory where it has room for them: a disk would make them wait, and they kill processes only.
 HAS_ROOM := $(shell test "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -ge 8388608 2>/dev/null && echo yes)
 ifeq ($(HAS_ROOM),yes)
-PYTEST := TMPDIR=/dev/shm $(PYTEST)
+IN_MEMORY := TMPDIR=/dev/shm
 endif
 # mypy runs beside the tests, and says after them what it found; if either fails, so does this.
 define run
@@ -60,6 +60,8 @@ wait $$types; types=$$?; echo $(BIN)/mypy; cat $$found; rm $$found; \
 exit $$((tests | types))
 endef
 
+# tests in process hardly wait
+check: JOBS = 2
 check: $(STAMP) lint  ## lint, types, and every test that starts no process: in 90 seconds
 	$(call run,-m "not processes and not soak" --hypothesis-profile check)
 

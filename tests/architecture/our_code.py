@@ -38,8 +38,16 @@ def tree_of(path: str) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
 
+def statements_of(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements, in one another, without their expressions, which are most of a tree."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield child
+            yield from statements_of(child)
+
+
 def imports_of(path: str) -> Iterator[Import]:
-    for node in ast.walk(tree_of(path)):
+    for node in statements_of(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(path, node.lineno, alias.name)

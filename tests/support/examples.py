@@ -22,7 +22,7 @@ def times(usual: int) -> int:
 
 def one_in() -> int:
     """For tests that visit many states: one in this number of states, spread over all; in `make soak` every state."""
-    return max(1, 300 // settings().max_examples)
+    return max(1, 600 // settings().max_examples)
 
 
 def some(cases: Sequence[T]) -> Sequence[T]:
