@@ -118,9 +118,7 @@ class MemoryTier:
         self._dimensions_written = 0
         self._zones: list[str | None] | None = None  # of the written series, if the table has zones
         self._rezoned = 0  # `rezoned` of the index when they were written
-        self._writer.execute(
-            f'CREATE TABLE {self.series_table} ("{layout.SERIES_ID}" INTEGER, "{layout.MEASURE_NAME}" VARCHAR)'
-        )
+        self._has_series_table = False
         self.chunks: list[Chunk] = []  # oldest first; the last may be open
         self._open: Chunk | None = None
         self._head: list[Rows] = []
@@ -201,7 +199,22 @@ class MemoryTier:
         self.chunks.append(chunk)
         return chunk
 
+    def _make_series_table(self) -> None:
+        """Make it with the columns that are known by now: to add one takes as long as to make the table."""
+        known = list(self._columns.dimensions.values())
+        self._dimensions_written = len(known)
+        if self._columns.zone is not None:
+            known.append(self._columns.zone)
+            self._zones, self._rezoned = [], self._index.rezoned
+        more = "".join(f", {column.quoted} VARCHAR" for column in known)
+        self._writer.execute(
+            f'CREATE TABLE {self.series_table} ("{layout.SERIES_ID}" INTEGER, "{layout.MEASURE_NAME}" VARCHAR{more})'
+        )
+        self._has_series_table = True
+
     def _write_series(self) -> None:
+        if not self._has_series_table:
+            self._make_series_table()
         dimensions = list(self._columns.dimensions.values())
         for column in dimensions[self._dimensions_written :]:
             self._writer.execute(f"ALTER TABLE {self.series_table} ADD COLUMN {column.quoted} VARCHAR")
@@ -394,7 +407,7 @@ class MemoryTier:
             self._retired.remove(chunk)
             self._drop(chunk)
         if self._is_dropped and not self._retired and self.series_table:
-            self._writer.execute(f"DROP TABLE {self.series_table}")
+            self._writer.execute(f"DROP TABLE IF EXISTS {self.series_table}")
             self._writer.close()
             self.series_table = ""
 

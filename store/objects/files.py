@@ -7,6 +7,7 @@ visible, but perhaps not durable: each process calls `make_all_durable` before i
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -46,15 +47,19 @@ def make_folders(path: Path) -> None:
     with _making:
         if len(_durable) > _MOST_DURABLE:
             _durable.clear()
-        chain = (path, *path.parents)
-        missing = [folder for folder in chain if not folder.exists()]
+        missing = list(itertools.takewhile(lambda folder: not folder.exists(), _upwards(path)))
         _durable.difference_update(missing)
         path.mkdir(parents=True, exist_ok=True)
-        for folder in chain:
+        for folder in _upwards(path):
             if folder in _durable or (folder not in missing and not _may_be_ours(folder)):
                 break
             fsync_folder(folder.parent)
             _durable.add(folder)
+
+
+def _upwards(path: Path) -> Iterator[Path]:
+    yield path
+    yield from path.parents
 
 
 def _may_be_ours(folder: Path) -> bool:
