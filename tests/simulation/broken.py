@@ -9,18 +9,26 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import orjson
 
 from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
 from pipeline.alerting.webhooks.retry_policy import Delivered
 from pipeline.base.errors import FrameError
 from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt.encode import pubrecs
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
-from pipeline.log.frame import Frame, FrameKind
-from pipeline.log.topics import DEAD_LETTERS
+from pipeline.log.frame import Frame, FrameKind, encode_frame
+from pipeline.log.topics import DEAD_LETTERS, READINGS
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.rule_state import RuleState
+from pipeline.stream.writes import LogWriter
+from rules import to_event
+from store.endpoint.payload import encode_write
+from store.memory.tier import MemoryTier
+from store.record import Applied
 from store.table.core import Core
+from store.table.progress import Progress
 
 
 def nothing(_there: Any) -> Any:
@@ -125,6 +133,18 @@ def one_later(there: Any) -> Any:
 # --- rules ---
 
 
+def evaluates_unlocked(_there: Any) -> Any:
+    async def records_to_alerts(stream: Any, append: Any) -> None:
+        async for work in stream:
+            rules = work.partition.rules
+            transitions = [transition for batch in work.batches for transition in rules.engine.evaluate(batch)]
+            rules.evaluated(work.offset)
+            if transitions:
+                await append(orjson.dumps([to_event(transition) for transition in transitions]))
+
+    return records_to_alerts
+
+
 def random_alert_ids(there: Any) -> Any:
     numbers = iter(range(1 << 30))
     return lambda *facts: there(*facts[:-1], facts[-1] + next(numbers))
@@ -180,7 +200,65 @@ def settles_for_all(_there: Any) -> Any:
     return settle
 
 
+def by_the_hosts_clock(there: Any) -> Any:
+    def init(partition: AlertsPartition, *arguments: Any) -> None:
+        there(partition, *arguments)
+        partition.clock_ns = partition._wall_ns
+
+    return init
+
+
+def trims_one_too_far(there: Any) -> Any:
+    return lambda trimmer, topic, partition, below: there(trimmer, topic, partition, below + 1)
+
+
+# --- WriteRecords ---
+
+
+def answers_first(_there: Any) -> Any:
+    async def write(writer: LogWriter, table: Any, records: Any, partition: int) -> Applied:
+        payload = encode_write(table.database, table.table, records)
+        frame = encode_frame(FrameKind.WRITE_RECORDS, [writer._stamps.take()], [table.account], [""], [payload])
+        await writer._appender.append(READINGS, frame, partition)
+        return Applied(np.zeros(len(records), np.uint8), np.zeros(len(records), np.int64))
+
+    return write
+
+
+def ignores_versions(there: Any) -> Any:
+    return lambda stored, version, values: there(stored, version + 100, values)
+
+
 # --- the store ---
+
+
+def forgets_rows_during_a_flush(there: Any) -> Any:
+    def flushed(progress: Progress, upto: Any, now_ns: int, store_rows: int) -> None:
+        there(progress, upto, now_ns, store_rows)
+        progress.unflushed, progress._since = {}, None
+
+    return flushed
+
+
+def saves_series_without_the_newest(there: Any) -> Any:
+    return lambda saved, index, last_ns, *rest: there(saved, index, last_ns[:-1], *rest)
+
+
+def older_values_win(there: Any) -> Any:
+    def merge(keys: Any, columns: Any, measure_of: Any) -> Any:
+        found = there(keys[::-1], {name: values[::-1] for name, values in columns.items()}, measure_of)
+        return replace(found, replaces=found.replaces[::-1], adds=found.adds[::-1])
+
+    return merge
+
+
+def forgets_what_it_evicts(there: Any) -> Any:
+    def evict(memory: MemoryTier, chunk: Any) -> None:
+        whole_from_ns = memory.whole_from_ns
+        there(memory, chunk)
+        memory.whole_from_ns = whole_from_ns
+
+    return evict
 
 
 def one_more(there: Any) -> Any:

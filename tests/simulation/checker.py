@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import orjson
 
-from pipeline.log.topics import ALERTS, READINGS
+from pipeline.log.frame import FrameKind
+from pipeline.log.topics import ALERTS
+from store.reading.averages import zone_averages
 from store.record import TableId
 from tests.simulation import oracle
 
@@ -39,6 +42,8 @@ def check_log(world: World) -> None:
     there: Counter[tuple[str, bytes]] = Counter()
     order: dict[str, list[int]] = {}
     for message in oracle.messages(world.log):
+        if message.kind is FrameKind.WRITE_RECORDS:
+            continue
         key = message.mqtt_topic, message.payload
         if key not in sent:
             raise Broken(f"the log has what nobody sent: {key}")
@@ -55,6 +60,42 @@ def check_log(world: World) -> None:
     for mqtt_topic, numbers in order.items():
         if numbers != sorted(numbers):
             raise Broken(f"{mqtt_topic}: the log has another order than the device: {numbers}")
+
+
+def check_verdicts(world: World) -> None:
+    """A request that is answered is in the log, and the answer is what its record met there the last time."""
+    judged = oracle.verdicts(oracle.messages(world.log))
+    for writer in world.writers:
+        for request in writer.requests:
+            if request.verdicts is None:
+                continue
+            found = judged.get(request.payload)
+            if found is None:
+                raise Broken(f"{writer.name} {request.number} was answered, and is not in the log")
+            if found[-1] != request.verdicts:
+                raise Broken(f"{writer.name} {request.number} was answered {request.verdicts}, and is {found}")
+
+
+def check_averages(world: World, worker: WorkerProcess) -> None:
+    """Averages of zones are those of the rows that a query finds, up to what is applied."""
+    table = TableId("default", DATABASE, "air")
+    if not world.is_alone or worker.manager.store.catalog.find(table) is None:
+        return
+    (partition,) = worker.manager.owned
+    index = partition.store.registry.of(table)
+    zones = {zone: [at for at, of in enumerate(index.zones) if of == zone] for zone in index.zones if zone is not None}
+    upto = [partition.progress.applied_offset]
+    expected = oracle.averages(oracle.rows(oracle.messages(world.log, upto)), "air", "v")
+    if not expected:
+        return
+    with world.group.snapshot(worker) as snapshot:
+        found = zone_averages(snapshot, index, zones, ["v"], from_ns=0, to_ns=NEVER_NS)
+    told = {zone: (of[0].count, of[0].average * of[0].count) for (zone, _), of in found.items() if of}
+    if told.keys() != expected.keys() or any(
+        told[zone][0] != count or abs(told[zone][1] - total) > 1e-6 * abs(total)
+        for zone, (count, total) in expected.items()
+    ):
+        raise Broken(f"up to {upto} the averages of zones are {told}, not {expected}")
 
 
 def visible(worker: WorkerProcess) -> tuple[Rows, int]:
@@ -181,16 +222,6 @@ def check_archives(world: World, worker: WorkerProcess) -> None:
         )
 
 
-def check_watermarks(world: World) -> None:
-    """Nothing is trimmed that is not processed: what the next start needs is there."""
-    for number in range(world.log.partitions):
-        partition = world.log.of(READINGS, number)
-        if partition.first > len(partition.history):
-            raise Broken("the log is trimmed beyond its end")
-
-
 def _ns(text: str) -> int:
-    from datetime import datetime
-
     whole, _, rest = text.rstrip("Z").partition(".")
     return int(datetime.fromisoformat(whole + "+00:00").timestamp()) * 1_000_000_000 + int(rest.ljust(9, "0") or 0)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
+import duckdb
 import httpx
 import pyarrow as pa
 
@@ -28,6 +29,7 @@ import pipeline.alerting.webhooks.alerts_partition
 import pipeline.alerting.webhooks.sender
 import pipeline.stream.partitions.manager
 import store.engine.duck
+import store.magnetic.parquet
 import store.magnetic.tier
 import store.memory.tier
 import store.open_tables
@@ -56,7 +58,14 @@ def home() -> Path:
 
 @cache
 def _duck() -> Duck:
-    with mock.patch("os.cpu_count", return_value=1):  # so few rows are not worth a second thread
+    connect = duckdb.connect
+
+    def for_few_rows(*arguments: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        connection = connect(*arguments, **named)
+        connection.execute("PRAGMA disable_optimizer")  # it takes longer than it saves
+        return connection
+
+    with mock.patch("os.cpu_count", return_value=1), mock.patch.object(duckdb, "connect", for_few_rows):
         return Duck(home(), MEMORY_BYTES)
 
 
@@ -137,7 +146,7 @@ def simulated(world: World, *, real_delta: bool = False) -> Iterator[None]:
     clocks, rng = world.loop.clocks, world.rng("secrets")
     sender = pipeline.alerting.webhooks.sender
     sync = world.disk.fsync
-    write_file = store.table.flush.write_file
+    write_file = store.magnetic.parquet.write_file
 
     def write(*arguments: Any) -> Any:
         world.meanwhile()
@@ -187,7 +196,7 @@ def simulated(world: World, *, real_delta: bool = False) -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-        warnings.filters[:] = told
+        warnings.filters[:] = told  # type: ignore[index]  # it is a list
         for owner, name, value in before:
             setattr(owner, name, value)
         if collects:

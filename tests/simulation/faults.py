@@ -13,10 +13,18 @@ from tests.simulation.disk import fails
 from tests.simulation.loop import NS, Killed, current
 
 if TYPE_CHECKING:
+    from tests.simulation.processes import WorkerProcess
     from tests.simulation.world import World
 
 STEPS_S = (-30, -2, 2, 20, 3600, 86_400)
-"""Of the clock. A delivery that failed waits until its time, so a long step back would delay it beyond the calm."""
+"""Of the clock."""
+
+BACK_S = -7200
+"""The same, in a world in which no worker starts again: that one would let a failed delivery wait beyond the calm."""
+
+
+SYNCED = ("_delta_log", ".parquet", "/state/", "catalog")
+"""Parts of paths, by which a kind of file is told."""
 
 
 class Faults:
@@ -25,7 +33,8 @@ class Faults:
     def __init__(self, world: World) -> None:
         self.excused_ns = 0  # until then a process may end because its disk failed
         self._world = world
-        self._at_sync: tuple[int, str] | None = None  # at which fsync, and what
+        self._at_sync: tuple[int, str, str] | None = None  # from which fsync on, of a path with what in it, and what
+        self._appends_left: int | None = None  # until the worker is killed that appends
         self._damages_next = False
 
     def make(self, kind: str) -> None:
@@ -35,7 +44,7 @@ class Faults:
 
     def end(self) -> None:
         """From now on nothing fails."""
-        self._at_sync = None
+        self._at_sync = self._appends_left = None
         self._world.log.is_full = self._world.log.is_away = False
 
     # --- processes and power ---
@@ -74,17 +83,23 @@ class Faults:
         self._at_next_sync("full")
 
     def _at_next_sync(self, kind: str) -> None:
+        """At one of the next, whatever it is of; or at the next one of a kind of file, which may be rare."""
         world = self._world
-        self._at_sync = (world.disk.syncs + world.rng(f"{kind} {len(world.history)}").randint(1, 12), kind)
+        rng = world.rng(f"{kind} {len(world.history)}")
+        of = rng.choice(("", "", *SYNCED))
+        self._at_sync = (world.disk.syncs + (1 if of else rng.randint(1, 12)), of, kind)
 
     def at_sync(self, path: Path) -> None:
         """The disk is told to sync this file or folder."""
         world, process = self._world, current()
         if process is not None and not process.is_alive:
             raise Killed
-        if self._at_sync is None or world.disk.syncs < self._at_sync[0] or process is None:
+        if self._at_sync is None or process is None:
             return
-        kind, self._at_sync = self._at_sync[1], None
+        number, of, kind = self._at_sync
+        if world.disk.syncs < number or of not in str(path):
+            return
+        self._at_sync = None
         world.note(f"{kind} at the fsync of {path.relative_to(world.disk.root)} by {process.name}")
         if kind == "full":
             self.excused_ns = world.loop.clocks.monotonic_ns + NS
@@ -94,6 +109,24 @@ class Faults:
         else:
             self.power()
         raise Killed
+
+    def kill_at_append(self) -> None:
+        """Kill a worker while an alert or a dead letter is on its way to the log, perhaps when it saves its rules."""
+        self._appends_left = self._world.rng(f"append {len(self._world.history)}").choice((0, 0, 1, 3))
+
+    def at_append(self, worker: WorkerProcess) -> None:
+        """This worker appends now."""
+        world = self._world
+        if self._appends_left is None:
+            return
+        self._appends_left -= 1
+        if self._appends_left < 0:
+            self._appends_left = None
+            rng = world.rng(f"kill {len(world.history)}")
+            if rng.random() < 0.8:
+                worker.spawn(worker.save_rules())
+            soon = rng.uniform(0, 1.5 * max(world.knobs.log_latencies_s))
+            world.loop.call_later(soon, world.kill, worker, context=Context())
 
     # --- network, log and clock ---
 
@@ -115,7 +148,8 @@ class Faults:
 
     def step_clock(self) -> None:
         world = self._world
-        by_s = world.rng(f"step {len(world.history)}").choice(STEPS_S)
+        steps_s = STEPS_S if world.knobs.has_restarts else (*STEPS_S, BACK_S, BACK_S)
+        by_s = world.rng(f"step {len(world.history)}").choice(steps_s)
         world.note(f"the clock is set by {by_s} s")
         world.loop.clocks.step(by_s * NS)
 
@@ -144,3 +178,4 @@ class Faults:
                 # a worker whose partitions are another's, and that has not learnt of it, refuses
                 with contextlib.nullcontext() if world.is_alone else contextlib.suppress(QueryFailed):
                     checker.check_rows(world, worker)
+                    checker.check_averages(world, worker)

@@ -72,10 +72,13 @@ class Group:
         while self._is_due:
             self._is_due = False
             members = [worker for worker in self.workers if worker.has_joined and worker is not self._left_out]
-            leaving = [member.spawn(member.give_up()) for member in members]
+            leaving = {member: member.leave() for member in members}
             if leaving:
-                await asyncio.wait(leaving, timeout=REBALANCE_S)
-            members = [member for member in members if member.is_alive]
+                await asyncio.wait(leaving.values(), timeout=REBALANCE_S)
+            for task in leaving.values():
+                if not task.done():  # it is no member until it has given up: a client does one after the other
+                    task.add_done_callback(lambda _: self.rebalance(), context=Context())
+            members = [member for member, task in leaving.items() if member.is_alive and task.done()]
             for place, member in enumerate(members):
                 numbers = {number for number in range(self._world.log.partitions) if number % len(members) == place}
                 self._world.note(f"{member.name} is assigned {sorted(numbers)}")
@@ -105,4 +108,4 @@ class Group:
                     ]
             return replies
 
-        return whole.snapshot("default", gather)  # type: ignore[arg-type]
+        return whole.snapshot("default", gather)

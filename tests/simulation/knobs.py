@@ -15,14 +15,16 @@ import store.memory.tier
 import store.table.vacuum
 import store.upkeep
 from pipeline.stream.stages import readings_to_records
+from store.magnetic import compaction_plan
 from tests.simulation.loop import NS
 
-OF_GROUP = ("kill_worker", "kill_worker", "kill_at_sync", "away", "rebalance", "rebalance", "leave_out", "leave_out")
+OF_GROUP = ("kill_worker", "kill_at_append", "kill_at_sync", "away", "rebalance", "rebalance", "leave_out", "leave_out")
 """With several workers on Kafka."""
 FAULTS = (
     "kill_gateway",
     "kill_worker",
     "kill_at_sync",
+    "kill_at_append",
     "power",
     "power_at_sync",
     "disk_fails",
@@ -32,6 +34,8 @@ FAULTS = (
     "damage_next",
 )
 
+ENDS_WORKERS = {"kill_worker", "kill_at_sync", "kill_at_append", "power", "power_at_sync", "disk_fails"}
+
 
 @dataclass(frozen=True, slots=True)
 class Knobs:
@@ -39,6 +43,7 @@ class Knobs:
 
     devices: int
     timeless: int
+    writers: int
     workers: int
     partitions: int
     storm_s: float
@@ -55,9 +60,15 @@ class Knobs:
     receivers: int
     receiver_fails: float
     interleaves: bool
+    disk_s: float
     thread_latencies_s: tuple[float, ...]
     log_latencies_s: tuple[float, ...]
     constants: list[tuple[Any, str, Any]]
+
+    @property
+    def has_restarts(self) -> bool:
+        """Whether a worker may end, and another one starts with what it left."""
+        return self.ending is not None or bool(self.faults.keys() & ENDS_WORKERS)
 
     @classmethod
     def of(cls, seed: int) -> Self:
@@ -76,6 +87,7 @@ class Knobs:
         return cls(
             devices=rng.choice((1, 2, 2, 3)),
             timeless=rng.choice((0, 0, 1)),
+            writers=rng.choice((0, 0, 1, 2)),
             workers=workers,
             partitions=workers,
             storm_s=rng.choice((1.5, 2.5)),
@@ -86,26 +98,31 @@ class Knobs:
             most_waiting=rng.choice((3, 50_000)),
             memory_limit=1 if is_small else 1 << 28,
             maintain_every_s=rng.choice((0.7, 1.2)),
-            rules_every_s=rng.choice((0.8, 2.0)),
+            rules_every_s=rng.choice((0.3, 0.8, 2.0)),
             rules_look_s=2.0,
             trim_every_s=rng.choice((0.5, 2.0)),
             receivers=rng.choice((1, 1, 2)),
             receiver_fails=rng.choice((0.0, 0.3, 0.6)),
             interleaves=rng.random() < 0.6,
+            disk_s=rng.choice((0.05, 0.05, 0.6)),
             thread_latencies_s=(0.01, 0.1, 0.4) if rng.random() < 0.2 else (0.0001, 0.001, 0.01, 0.05),
-            log_latencies_s=(0.1, 0.8) if rng.random() < 0.2 else (0.0005, 0.002, 0.02),
+            log_latencies_s=(0.1, 0.8)
+            if rng.random() < (0.5 if "kill_at_append" in kinds else 0.2)
+            else (0.0005, 0.002, 0.02),
             constants=[
                 (upkeep, "FLUSH_AFTER_NS", int(flush_s * NS)),
                 (upkeep, "POSITIONS_EVERY_NS", rng.choice((1, 3)) * NS),
                 (upkeep, "LOOK_EVERY_NS", 3 * NS),
-                (upkeep, "MERGE_EVERY_NS", rng.choice((2, 1000)) * NS),
-                (upkeep, "CLEAN_EVERY_NS", rng.choice((2, 1000)) * NS),
-                (upkeep, "VACUUM_EVERY_NS", rng.choice((2, 1000)) * NS),
-                (upkeep, "RETAIN_EVERY_NS", rng.choice((2, 1000)) * NS),
+                (upkeep, "MERGE_EVERY_NS", rng.choice((NS // 4, 1000 * NS))),
+                (upkeep, "CLEAN_EVERY_NS", rng.choice((NS // 4, 1000 * NS))),
+                (upkeep, "VACUUM_EVERY_NS", rng.choice((NS // 4, 1000 * NS))),
+                (upkeep, "RETAIN_EVERY_NS", rng.choice((NS // 4, 1000 * NS))),
                 (upkeep, "MOST_FLUSHED_ALONE", rng.choice((150, 150, 0))),
+                (compaction_plan, "FANOUT", rng.choice((2, 20))),
+                (compaction_plan, "QUIET_NS", rng.choice((NS, 21_600 * NS))),
                 (readings_to_records, "WITHIN_S", 0.1 if workers == 1 else rng.choice((0.1, 0.5))),
                 # with other writers a version is refreshed well within the time for which unused files are kept
-                (store.table.vacuum, "KEEP_NS", 2 * NS if workers == 1 else 3600 * NS),
+                (store.table.vacuum, "KEEP_NS", NS // 2 if workers == 1 else 3600 * NS),
                 (store.memory.tier, "CHUNK_ROWS", 8 if is_small else 122_880),
             ],
         )

@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -68,6 +69,18 @@ def current() -> Process | None:
     return _PROCESS.get()
 
 
+class _Handle(asyncio.Handle):
+    """What asyncio keeps in a handle, and its types do not tell."""
+
+    _callback: Callable[..., Any]
+    _context: contextvars.Context
+
+
+class _Timer(_Handle, asyncio.TimerHandle):
+    _when: float
+    _scheduled: bool
+
+
 class _NoSelector:
     def select(self, _timeout: float) -> list[Any]:
         return []
@@ -93,6 +106,9 @@ class Server:
 class Loop(asyncio.BaseEventLoop):
     """The loop; `rng` draws how long threads take, of `latencies_s`."""
 
+    _ready: deque[_Handle]
+    _scheduled: list[_Timer]
+
     def __init__(self, clocks: Clocks, rng: random.Random, latencies_s: Sequence[float]) -> None:
         super().__init__()
         self.clocks = clocks
@@ -101,7 +117,7 @@ class Loop(asyncio.BaseEventLoop):
         self.is_closing = False
         self._rng = rng
         self._latencies_s = latencies_s
-        self._skipped: list[asyncio.Handle] = []  # of killed processes, until the end
+        self._skipped: list[_Handle] = []  # of killed processes, until the end
         self._selector = _NoSelector()
 
     def time(self) -> float:
@@ -127,7 +143,7 @@ class Loop(asyncio.BaseEventLoop):
                 self._run_one(handle)
         self._ready.extendleft(reversed(threads))
 
-    def _next(self) -> asyncio.Handle:
+    def _next(self) -> _Handle:
         while self._scheduled and (self._scheduled[0]._cancelled or not self._ready):
             timer = heapq.heappop(self._scheduled)
             timer._scheduled = False
@@ -138,7 +154,7 @@ class Loop(asyncio.BaseEventLoop):
             raise AssertionError("everything waits for ever")
         return self._ready.popleft()
 
-    def _run_one(self, handle: asyncio.Handle) -> None:
+    def _run_one(self, handle: _Handle) -> None:
         self.steps += 1
         if self.steps > STEPS_MOST:
             raise AssertionError("it does not come to an end")
@@ -155,10 +171,14 @@ class Loop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         pass
 
-    def call_soon_threadsafe(self, callback: Any, *arguments: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon_threadsafe(  # type: ignore[override]  # whatever the arguments are
+        self, callback: Any, *arguments: Any, context: Any = None
+    ) -> asyncio.Handle:
         return self.call_soon(callback, *arguments, context=context)
 
-    def run_in_executor(self, _executor: Any, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]  # as above
+        self, _executor: Any, work: Callable[..., Any], *arguments: Any
+    ) -> asyncio.Future[Any]:
         """Call it after a while, as a thread would come to it."""
         done: asyncio.Future[Any] = self.create_future()
 

@@ -6,12 +6,13 @@ or rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import orjson
 
-from pipeline.log.frame import Frame, decode_frame
+from pipeline.log.frame import Frame, FrameKind, decode_frame
 from pipeline.log.topics import READINGS
 from tests.simulation.log import Log
 
@@ -47,6 +48,7 @@ class Message:
     mqtt_topic: str
     payload: bytes
     arrival_ns: int
+    kind: FrameKind
 
 
 def messages(log: Log, upto: Sequence[int] | None = None) -> Iterator[Message]:
@@ -60,26 +62,67 @@ def messages(log: Log, upto: Sequence[int] | None = None) -> Iterator[Message]:
             for index, (mqtt_topic, payload, arrival_ns) in enumerate(
                 zip(frame.mqtt_topics, frame.payloads, frame.arrival_ns, strict=True)
             ):
-                yield Message(number, offset, index, mqtt_topic, payload, arrival_ns)
+                yield Message(number, offset, index, mqtt_topic, payload, arrival_ns, frame.kind)
 
 
 def rows(of: Iterable[Message]) -> dict[Key, dict[str, float]]:
-    """The rows of all tables: measures merge by key, the later message wins."""
+    """The rows of all tables: measures merge by key, the later message wins; what is written goes by its version."""
     found: dict[Key, dict[str, float]] = {}
+    versions: dict[Key, int] = {}
     for message in of:
+        if message.kind is FrameKind.WRITE_RECORDS:
+            _judge(message, versions, found)
+            continue
         body = _body(message)
         if body is None:
             continue
         table, zone, device = message.mqtt_topic.split("/")
         time_ns = body.pop("time", None)
-        key = TABLES[table], zone, device, message.arrival_ns if time_ns is None else time_ns * MS
+        key = TABLES[table], zone, device, message.arrival_ns if time_ns is None else int(time_ns) * MS
         found.setdefault(key, {}).update({name: float(value) for name, value in body.items()})
+    return found
+
+
+def verdicts(of: Iterable[Message]) -> dict[bytes, list[tuple[str, int]]]:
+    """The outcome, and the version that stands in the way of one that is refused, of each request by its payload."""
+    found: dict[bytes, list[tuple[str, int]]] = {}
+    rows: dict[Key, dict[str, float]] = {}
+    versions: dict[Key, int] = {}
+    for message in of:
+        if message.kind is FrameKind.WRITE_RECORDS:
+            found.setdefault(message.payload, []).append(_judge(message, versions, rows))
+    return found
+
+
+def _judge(message: Message, versions: dict[Key, int], rows: dict[Key, dict[str, float]]) -> tuple[str, int]:
+    """Store the only record of this request, unless what is there is newer."""
+    _, _, table, ((_, dimensions, _),), _, (time_ns,), (version,), ((measure, _, (value,)),) = msgspec.msgpack.decode(
+        message.payload
+    )
+    named = dict(dimensions)
+    key = table, named["zone"], named["device"], time_ns
+    values, stored = {measure: value}, versions.get(key)
+    if stored is not None and (version < stored or (version == stored and rows[key] != values)):
+        return "REJECTED", stored
+    outcome = "NEW" if stored is None else "SAME" if version == stored else "REPLACED"
+    versions[key], rows[key] = version, values
+    return outcome, 0
+
+
+def averages(of: Mapping[Key, Mapping[str, float]], table: str, measure: str) -> dict[str, tuple[int, float]]:
+    """The number and the sum of the values in each zone, of these rows."""
+    found: dict[str, tuple[int, float]] = {}
+    for (of_table, zone, _, _), row in of.items():
+        if of_table == table and measure in row:
+            count, total = found.get(zone, (0, 0.0))
+            found[zone] = count + 1, total + row[measure]
     return found
 
 
 def dead_letters(log: Log) -> set[tuple[int, int, int, bytes]]:
     """(partition, offset, index, payload) of each letter; a damaged frame is one."""
-    found = {(of.partition, of.offset, of.index, of.payload) for of in messages(log) if _body(of) is None}
+    published = (of for of in messages(log) if of.kind is not FrameKind.WRITE_RECORDS)
+    found = {(of.partition, of.offset, of.index, of.payload) for of in published if _body(of) is None}
     for number in range(log.partitions):
         for offset, value in enumerate(log.of(READINGS, number).history):
             if frame_of(value) is None:
@@ -99,7 +142,7 @@ def alerts(of: Iterable[Message]) -> dict[tuple[str, str, int], list[tuple[str, 
     found: dict[tuple[str, str, int], list[tuple[str, int, float]]] = {}
     signals: dict[str, _Signal] = {}
     for message in of:
-        body = _body(message)
+        body = None if message.kind is FrameKind.WRITE_RECORDS else _body(message)
         if body is None or "time" not in body or "v" not in body:
             continue
         device, time_ns, value = message.mqtt_topic.split("/")[2], int(body["time"]) * MS, float(body["v"])

@@ -21,28 +21,52 @@ import pipeline.worker.upkeep
 import rules.block
 import store.magnetic.delta_log
 import store.magnetic.parquet
+import store.memory.tier
 import store.objects.objects
 import store.table.compaction
 import store.table.pending_rows
+import store.table.standing
 import store.table.table
 import store.table.upsert
 import store.upkeep
 import tests.simulation.processes
 from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
 from pipeline.stream.normalise.normaliser import Normaliser
-from pipeline.stream.rule_state import RuleState
+from pipeline.stream.rule_state import RuleKeep, RuleState
+from pipeline.stream.writes import LogWriter
 from store.log_progress import LogProgress
 from store.magnetic.tier import MagneticTier
+from store.memory.tier import Chunk
 from store.state.pending_rows import PendingRows
 from store.state.positions import Positions
 from store.state.series import SavedSeries
 from store.table.care import CaredFor
 from store.table.core import Core
+from store.table.incoming import NOTHING_STANDS
+from store.table.progress import Progress
+from store.table.series_state import SeriesState
+from store.table.superseded import SupersededTimes
+from store.table.table import Table
 from tests.simulation import broken
 from tests.simulation.knobs import Knobs
+from tests.simulation.loop import NS
+
+ACKNOWLEDGED = "is acknowledged(, and is not in the log| before)|an acknowledgement of nothing"
+ONCE = "is in the log [0-9]+ times|an acknowledgement of nothing"
+ROWS = "a query (misses|finds|fails)|the averages of zones|was answered"
+VERDICTS = "was answered"
+LETTERS = "dead letters, not"
+ALERTS = "alert|the event .* is repeated"
+DELIVERIES = "did not get|before the firing|again, which it had accepted|not settled"
+LOG = "is read from|was trimmed|a query misses"
+TRIMMED = "was trimmed|a query misses|alerts missing"
+RESTS = "does not come to rest"
+STARTS = "failed: |a query (misses|fails)|alerts missing"
+"""Laws, by what is said when one is broken: several, where it depends on the seed which of them is seen first."""
 
 Patch = tuple[Any, str, Any]
 Where = Callable[[Knobs], bool]
@@ -50,9 +74,10 @@ Where = Callable[[Knobs], bool]
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A fault: what it is, in how many seeds it must be found, in which worlds, and what is replaced by what."""
+    """A fault: what it is, which law finds it, in how many seeds, in which worlds, and what is replaced by what."""
 
     name: str
+    law: str
     within: int
     where: Where
     patches: tuple[Patch, ...]
@@ -71,9 +96,11 @@ class Plant:
             yield
 
 
-def plant(name: str, within: int, where: Where, owner: Any, attribute: str, make: Callable[[Any], Any]) -> Plant:
+def plant(
+    name: str, law: str, within: int, where: Where, owner: Any, attribute: str, make: Callable[[Any], Any]
+) -> Plant:
     """`make` is given what is there, and returns what takes its place."""
-    return Plant(name, within, where, ((owner, attribute, make(getattr(owner, attribute, None))),))
+    return Plant(name, law, within, where, ((owner, attribute, make(getattr(owner, attribute, None))),))
 
 
 def has(*kinds: str) -> Where:
@@ -86,7 +113,7 @@ def everywhere(_knobs: Knobs) -> bool:
 
 
 CUTS = has("power", "power_at_sync")
-KILLS = has("power", "power_at_sync", "kill", "kill_worker", "kill_at_sync")
+KILLS = has("power", "power_at_sync", "kill", "kill_worker", "kill_at_sync", "kill_at_append")
 REFUSED = has("full", "away")
 
 
@@ -95,20 +122,57 @@ def saves_pending_rows(knobs: Knobs) -> bool:
 
 
 def has_slow_threads(knobs: Knobs) -> bool:
-    return KILLS(knobs) and max(knobs.thread_latencies_s) > 0.1
+    return KILLS(knobs) and max(knobs.thread_latencies_s) > 0.1 and knobs.rules_every_s < 1
 
 
 def has_slow_log(knobs: Knobs) -> bool:
     return KILLS(knobs) and max(knobs.log_latencies_s) > 0.1
 
 
+def has_slow_log_and_appends(knobs: Knobs) -> bool:
+    return has_slow_log(knobs) and "kill_at_append" in knobs.faults
+
+
 def receivers_fail(knobs: Knobs) -> bool:
     return knobs.receiver_fails > 0
+
+
+def timeless_and_killed(knobs: Knobs) -> bool:
+    return KILLS(knobs) and knobs.timeless > 0
+
+
+def has_slow_disk(knobs: Knobs) -> bool:
+    return KILLS(knobs) and knobs.interleaves and knobs.disk_s > 0.1
+
+
+def is_small(knobs: Knobs) -> bool:
+    return knobs.memory_limit == 1
+
+
+def cleans(knobs: Knobs) -> bool:
+    return (store.upkeep, "CLEAN_EVERY_NS", NS // 4) in knobs.constants and KILLS(knobs)
+
+
+def vacuums(knobs: Knobs) -> bool:
+    return knobs.workers == 1 and (store.upkeep, "VACUUM_EVERY_NS", NS // 4) in knobs.constants
+
+
+def has_workers(knobs: Knobs) -> bool:
+    return knobs.workers > 1
+
+
+def has_writers(knobs: Knobs) -> bool:
+    return knobs.writers > 0
+
+
+def sets_the_clock_back(knobs: Knobs) -> bool:
+    return "step_clock" in knobs.faults and not knobs.has_restarts and receivers_fail(knobs)
 
 
 PLANTS = (
     plant(
         "a message is acknowledged before it is appended",
+        ACKNOWLEDGED,
         30,
         everywhere,
         MqttToReadings,
@@ -116,23 +180,47 @@ PLANTS = (
         broken.acknowledges_first,
     ),
     plant(
-        "a refused append counts as durable", 80, REFUSED, MqttToReadings, "_answered", broken.takes_refusal_for_success
+        "a refused append counts as durable",
+        ACKNOWLEDGED,
+        80,
+        REFUSED,
+        MqttToReadings,
+        "_answered",
+        broken.takes_refusal_for_success,
     ),
-    plant("what the log refused is forgotten", 80, REFUSED, MqttToReadings, "_landed", broken.forgets_what_was_refused),
-    plant("a refused append is not tried again", 80, REFUSED, MqttToReadings, "_offer_again", broken.nothing),
-    plant("packet identifiers of QoS 2 are not kept", 60, everywhere, Receipts, "hold", broken.holds_nothing),
+    plant(
+        "what the log refused is forgotten",
+        RESTS,
+        80,
+        REFUSED,
+        MqttToReadings,
+        "_landed",
+        broken.forgets_what_was_refused,
+    ),
+    plant("a refused append is not tried again", RESTS, 80, REFUSED, MqttToReadings, "_offer_again", broken.nothing),
+    plant("packet identifiers of QoS 2 are not kept", ONCE, 60, everywhere, Receipts, "hold", broken.holds_nothing),
     plant(
         "a PUBREC is sent before the message is durable",
+        ACKNOWLEDGED,
         30,
         everywhere,
         Receipts,
         "hold",
         broken.receives_before_it_is_durable,
     ),
-    plant("a PUBREL does not free its identifier", 60, everywhere, Receipts, "release", lambda _: lambda *_: True),
+    plant(
+        "a PUBREL does not free its identifier",
+        ACKNOWLEDGED,
+        60,
+        everywhere,
+        Receipts,
+        "release",
+        lambda _: lambda *_: True,
+    ),
     plant(
         "two messages have one arrival stamp",
-        150,
+        ROWS,
+        300,
         lambda knobs: knobs.timeless > 0,
         ArrivalStamps,
         "take",
@@ -140,6 +228,7 @@ PLANTS = (
     ),
     plant(
         "a torn frame is taken",
+        LETTERS,
         150,
         has("damage_next"),
         pipeline.stream.stages.readings_to_records,
@@ -148,15 +237,25 @@ PLANTS = (
     ),
     plant(
         "dead letters are not waited for",
-        1000,
+        LETTERS,
+        600,
         has_slow_log,
         tests.simulation.processes.WorkerProcess,
         "_appending",
         broken.does_not_wait_for_dead_letters,
     ),
-    plant("a dead letter gets another id in a replay", 60, KILLS, Normaliser, "_dead_letter", broken.new_letter_ids),
+    plant(
+        "a dead letter gets another id in a replay",
+        LETTERS,
+        60,
+        KILLS,
+        Normaliser,
+        "_dead_letter",
+        broken.new_letter_ids,
+    ),
     Plant(
         "a replay begins one frame too late",
+        LOG,
         30,
         KILLS,
         tuple(
@@ -164,18 +263,30 @@ PLANTS = (
             for module in (pipeline.stream.partitions.making, pipeline.stream.partitions.manager)
         ),
     ),
-    plant("an alert's id is not that of its onset", 30, everywhere, rules.block, "alert_id", broken.random_alert_ids),
+    plant(
+        "an alert's id is not that of its onset",
+        ALERTS,
+        30,
+        everywhere,
+        rules.block,
+        "alert_id",
+        broken.random_alert_ids,
+    ),
     plant(
         "the rules' low watermark is that of the end of the pass",
+        ALERTS,
         1000,
         has_slow_threads,
         RuleState,
         "save_pass",
         broken.saves_where_the_pass_ended,
     ),
-    plant("the log is trimmed to the highest position", 60, KILLS, pipeline.worker.upkeep, "min", lambda _: max),
+    plant(
+        "the log is trimmed to the highest position", TRIMMED, 60, KILLS, pipeline.worker.upkeep, "min", lambda _: max
+    ),
     plant(
         "a delivery is noted before it is posted",
+        DELIVERIES,
         60,
         receivers_fail,
         pipeline.alerting.webhooks.sender._Line,
@@ -184,7 +295,8 @@ PLANTS = (
     ),
     plant(
         "no answer counts as delivered",
-        60,
+        DELIVERIES,
+        120,
         receivers_fail,
         pipeline.alerting.webhooks.sender,
         "judge",
@@ -192,7 +304,8 @@ PLANTS = (
     ),
     plant(
         "a failed delivery counts as delivered",
-        60,
+        DELIVERIES,
+        120,
         receivers_fail,
         pipeline.alerting.webhooks.sender,
         "judge",
@@ -200,6 +313,7 @@ PLANTS = (
     ),
     plant(
         "one receiver settles for all",
+        DELIVERIES,
         60,
         lambda knobs: knobs.receivers == 2,
         AlertArchive,
@@ -208,7 +322,8 @@ PLANTS = (
     ),
     plant(
         "resolved may come before firing",
-        60,
+        DELIVERIES,
+        120,
         everywhere,
         pipeline.alerting.archive.alerts,
         "_DUE",
@@ -216,6 +331,7 @@ PLANTS = (
     ),
     plant(
         "the archive's position is one too high",
+        RESTS,
         30,
         everywhere,
         pipeline.alerting.archive.alerts,
@@ -224,21 +340,158 @@ PLANTS = (
     ),
     plant(
         "an object is not synced",
+        STARTS,
         60,
         CUTS,
         store.objects.objects,
         "write_durably",
         lambda _: lambda path, data: path.write_bytes(data),
     ),
-    plant("the name of an object is not synced", 60, CUTS, store.objects.objects, "fsync_folder", broken.nothing),
-    plant("a commit is not synced", 60, CUTS, MagneticTier, "_sync_to", broken.nothing),
-    plant("positions are ahead of the data", 120, KILLS, CaredFor, "undurable", lambda _: lambda _table: {}),
-    plant("the low watermark is one too high", 60, KILLS, Positions, "save", broken.low_watermark_one_higher),
-    plant("what is applied is counted one too high", 60, KILLS, LogProgress, "advance", broken.one_more),
-    plant("a commit's position is one too high", 60, everywhere, Core, "cut", broken.cuts_one_too_far),
-    plant("pending rows are not loaded", 60, saves_pending_rows, PendingRows, "load", lambda _: lambda *_: {}),
-    plant("superseded times are not saved", 100, KILLS, SavedSeries, "save", broken.saves_no_superseded_times),
     plant(
-        "rows are told apart by their time alone", 60, everywhere, store.table.upsert, "_keys", broken.knows_times_only
+        "the name of an object is not synced", STARTS, 120, CUTS, store.objects.objects, "fsync_folder", broken.nothing
+    ),
+    plant("a commit is not synced", STARTS, 60, CUTS, MagneticTier, "_sync_to", broken.nothing),
+    plant("positions are ahead of the data", ROWS, 120, KILLS, CaredFor, "undurable", lambda _: lambda _table: {}),
+    plant("the low watermark is one too high", ROWS, 60, KILLS, Positions, "save", broken.low_watermark_one_higher),
+    plant("what is applied is counted one too high", ROWS, 60, KILLS, LogProgress, "advance", broken.one_more),
+    plant("a commit's position is one too high", ROWS, 60, everywhere, Core, "cut", broken.cuts_one_too_far),
+    plant("pending rows are not loaded", ROWS, 60, saves_pending_rows, PendingRows, "load", lambda _: lambda *_: {}),
+    plant("superseded times are not saved", ROWS, 100, KILLS, SavedSeries, "save", broken.saves_no_superseded_times),
+    plant(
+        "rows are told apart by their time alone",
+        ROWS,
+        60,
+        everywhere,
+        store.table.upsert,
+        "_keys",
+        broken.knows_times_only,
+    ),
+    plant(
+        "rules are ahead of their alerts",
+        ALERTS,
+        1000,
+        has_slow_log_and_appends,
+        tests.simulation.processes,
+        "records_to_alerts",
+        broken.evaluates_unlocked,
+    ),
+    plant(
+        "a torn commit is taken",
+        STARTS,
+        800,
+        has("power_at_sync"),
+        store.magnetic.delta_log,
+        "repair",
+        lambda _: lambda _folder: [],
+    ),
+    plant("a data file is not synced", ROWS, 100, CUTS, store.magnetic.parquet, "fsync_file", broken.nothing),
+    plant("a record is applied twice", ROWS, 300, timeless_and_killed, Table, "covered_to", lambda _: lambda *_: -1),
+    plant(
+        "rows that came during a flush are forgotten",
+        ROWS,
+        200,
+        has_slow_disk,
+        Progress,
+        "flushed",
+        broken.forgets_rows_during_a_flush,
+    ),
+    plant(
+        "the last pending row is lost",
+        ROWS,
+        100,
+        saves_pending_rows,
+        store.table.pending_rows,
+        "_to_bytes",
+        lambda there: lambda rows: there(rows.slice(0, rows.num_rows - 1)),
+    ),
+    plant("a new series is not saved", ROWS, 300, KILLS, SavedSeries, "save", broken.saves_series_without_the_newest),
+    plant("rows are evicted before they are flushed", ROWS, 60, KILLS, Chunk, "is_covered", lambda _: lambda *_: True),
+    plant(
+        "stored rows are not looked up",
+        ROWS,
+        60,
+        everywhere,
+        store.table.table,
+        "find_standing",
+        lambda _: lambda *_: NOTHING_STANDS,
+    ),
+    plant("the older value wins", ROWS, 60, everywhere, store.table.upsert, "merge", broken.older_values_win),
+    plant(
+        "a compaction keeps the older row",
+        ROWS,
+        100,
+        cleans,
+        store.table.compaction,
+        "_NEWEST_FIRST",
+        lambda there: there.replace("DESC", "ASC"),
+    ),
+    plant(
+        "deliveries are due by the host's clock",
+        RESTS,
+        1000,
+        sets_the_clock_back,
+        AlertsPartition,
+        "__init__",
+        broken.by_the_hosts_clock,
+    ),
+    plant("superseded times are not marked", ROWS, 60, everywhere, SupersededTimes, "add", broken.nothing),
+    plant("the rules' state is not loaded", ALERTS, 120, KILLS, RuleKeep, "blocks", lambda _: lambda *_: ()),
+    plant("the rules' state is not saved", ALERTS, 120, KILLS, RuleKeep, "save", broken.nothing),
+    plant(
+        "the log is trimmed one frame too far",
+        LOG,
+        60,
+        KILLS,
+        pipeline.worker.upkeep.Trimmer,
+        "_trim",
+        broken.trims_one_too_far,
+    ),
+    plant("files in use are deleted", ROWS, 60, vacuums, Core, "versions_in_use", lambda _: lambda _core: []),
+    plant(
+        "pending rows count as saved before they are",
+        ROWS,
+        100,
+        saves_pending_rows,
+        PendingRows,
+        "save",
+        broken.nothing,
+    ),
+    plant(
+        "late rows are not looked for in files",
+        ROWS,
+        200,
+        KILLS,
+        store.table.standing,
+        "_find_magnetic",
+        lambda _: lambda *_: [],
+    ),
+    plant("last times are not loaded", ROWS, 100, KILLS, SeriesState, "restore", lambda _: lambda *_: None),
+    plant("a fenced worker goes on", ROWS, 400, has_workers, MagneticTier, "_check", broken.nothing),
+    plant(
+        "a request is answered before it is applied",
+        VERDICTS,
+        60,
+        has_writers,
+        LogWriter,
+        "_write",
+        broken.answers_first,
+    ),
+    plant(
+        "versions of records do not count",
+        VERDICTS,
+        60,
+        has_writers,
+        store.table.upsert,
+        "judge",
+        broken.ignores_versions,
+    ),
+    plant(
+        "what is evicted is not known",
+        ROWS,
+        200,
+        is_small,
+        store.memory.tier.MemoryTier,
+        "evict",
+        broken.forgets_what_it_evicts,
     ),
 )

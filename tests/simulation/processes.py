@@ -80,6 +80,7 @@ class WorkerProcess(Process):
         self.numbers: set[int] = set()
         self.has_alerts = False
         self.taking_up: asyncio.Task[Any] | None = None
+        self.leaving: asyncio.Task[Any] | None = None
         self._sources: dict[str, Source] = {}
         self._channels: tuple[Channel, ...] = ()
         self.manager: PartitionManager
@@ -111,7 +112,7 @@ class WorkerProcess(Process):
         self.trimmer = Trimmer(self.admin, self.manager.owned, archives)  # type: ignore[arg-type]
         knobs = world.knobs
         self.spawn(self._every(knobs.maintain_every_s, lambda: asyncio.to_thread(self.manager.maintain)))
-        self.spawn(self._every(knobs.rules_every_s, self._save_rules))
+        self.spawn(self._every(knobs.rules_every_s, self.save_rules))
         self.spawn(self._every(knobs.rules_look_s, self._tell_ended))
         self.spawn(self._every(knobs.trim_every_s, self.trimmer.trim))
         self.has_joined = True
@@ -168,6 +169,12 @@ class WorkerProcess(Process):
         await self.manager.revoked()
         await self.alerts_partition.revoked()
 
+    def leave(self) -> asyncio.Task[Any]:
+        """Start to give everything up, unless that is going on."""
+        if self.leaving is None or self.leaving.done():
+            self.leaving = self.spawn(self.give_up())
+        return self.leaving
+
     async def again(self) -> None:
         """Give everything up, and take it up again."""
         await self.give_up()
@@ -217,6 +224,7 @@ class WorkerProcess(Process):
 
     def _appending(self, topic: str) -> Callable[[bytes], Awaitable[int]]:
         async def append(value: bytes) -> int:
+            self.world.faults.at_append(self)
             while True:  # as `pipeline.log.faust.producer`
                 try:
                     return await self._append.append(topic, value)
@@ -230,7 +238,8 @@ class WorkerProcess(Process):
             await asyncio.sleep(seconds * self._rng.uniform(0.5, 1.5))
             await self._guarded(work())
 
-    async def _save_rules(self) -> None:
+    async def save_rules(self) -> None:
+        """Save the rules' state of all partitions, as every now and then."""
         for partition in self.manager.owned:
             await partition.rules.save_pass()
 

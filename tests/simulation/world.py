@@ -24,7 +24,7 @@ from pipeline.base.clock import Clock
 from pipeline.config import Config
 from rules import RuleSet
 from rules.parse import parse_rules
-from store.errors import QueryFailed
+from store.errors import QueryFailed, StoreError
 from tests.simulation import checker, edges, oracle
 from tests.simulation.checker import Broken
 from tests.simulation.devices import Device
@@ -36,6 +36,7 @@ from tests.simulation.log import Log
 from tests.simulation.loop import NS, Clocks, Killed, Loop, Process, current
 from tests.simulation.processes import GatewayProcess, WorkerProcess
 from tests.simulation.receivers import Receivers
+from tests.simulation.writers import Writer
 
 T0_NS = 1_795_000_000 * NS
 BEFORE_NS = 30 * 86_400 * NS  # the readings are a month old, so no step of the host's clock puts them ahead of it
@@ -71,6 +72,7 @@ class World:
         self.rules = rules()
         self.receivers = Receivers(self)
         self.devices: list[Device] = []
+        self.writers: list[Writer] = []
         self.gateway: GatewayProcess | None = None
         self.group = Group(self)
         self.processes: list[Process] = []
@@ -119,7 +121,7 @@ class World:
         With several workers this is for other processes only: the others columns are registered under the same lock.
         """
         if not self.loop.is_closing and self.knobs.interleaves:
-            self.loop.meanwhile(0.05, None if self.is_alone else current())
+            self.loop.meanwhile(self.knobs.disk_s, None if self.is_alone else current())
 
     def digest(self) -> str:
         """The whole history in short: the same for the same seed."""
@@ -149,6 +151,7 @@ class World:
             Device(self, f"d{number}", f"z{number % 2}", is_timed=number < knobs.devices)
             for number in range(knobs.devices + knobs.timeless)
         ]
+        self.writers = [Writer(self, f"w{number}") for number in range(knobs.writers)]
         self._start_gateway()
         self.group.start()
         kinds = [(kind, number) for kind, count in knobs.faults.items() for number in range(count)]
@@ -161,8 +164,8 @@ class World:
         self.is_calm = True
         self.faults.end()
         self.receivers.are_healthy = True
-        for device in self.devices:
-            device.is_silent = True
+        for client in self._clients:
+            client.is_silent = True
         await self._rest("the storm")
         if knobs.ending is not None:
             await asyncio.sleep(self.rng("before the end").uniform(0, 2))
@@ -185,17 +188,22 @@ class World:
             await asyncio.sleep(0.3)
             self._raise()
             if self.loop.time() > until_s:
-                waiting = {device.name: device.unacknowledged for device in self.devices if device.unacknowledged}
+                waiting = {client.name: client.unacknowledged for client in self._clients if client.unacknowledged}
                 behind = [worker.name for worker in self.workers if worker.is_behind]
                 raise Broken(f"it does not come to rest after {after}: not acknowledged: {waiting}, behind: {behind}")
 
     def _is_at_rest(self) -> bool:
         is_behind = not self.group.is_whole or any(worker.is_behind for worker in self.workers)
-        return not is_behind and not any(device.unacknowledged for device in self.devices)
+        return not is_behind and not any(client.unacknowledged for client in self._clients)
+
+    @property
+    def _clients(self) -> list[Device | Writer]:
+        return [*self.devices, *self.writers]
 
     async def _check(self) -> None:
         self._raise()
         checker.check_log(self)
+        checker.check_verdicts(self)
         try:
             for worker in self.workers:
                 checker.check_rows(self, worker)
@@ -286,6 +294,7 @@ def configuration() -> Config:
                     "time": {"field": "time", "unit": "ms"},
                 },
                 {"name": "sim.now", "topics": "now/{zone}/{device}", "zone": "zone"},
+                {"name": "sim.written", "topics": "written/{zone}/{device}", "zone": "zone"},
             ],
             "receivers": [
                 {"name": name, "webhook": {"url": f"https://{name}.example/hook"}} for name in ("first", "second")
@@ -314,8 +323,9 @@ def simulate(
     configure(world)
     try:
         world.run(real_delta=real_delta)
-    except Broken as error:
+    except (Broken, StoreError) as error:
         told = "\n".join(world.history[-40:])
+        told_of = error if isinstance(error, Broken) else f"a query fails: {error!r}"
         again = f"pytest tests/simulation --simulation-seed {seed}"
-        raise Broken(f"seed {seed}: {error}\n{told}\nreplay: {again}") from error
+        raise Broken(f"seed {seed}: {told_of}\n{told}\nreplay: {again}") from error
     return world
