@@ -21,7 +21,6 @@ from pipeline.gateway.mqtt_to_readings import MqttToReadings
 from pipeline.log.frame import Frame, FrameKind, encode_frame
 from pipeline.log.topics import DEAD_LETTERS, READINGS
 from pipeline.stream.normalise.normaliser import Normaliser
-from pipeline.stream.rule_state import RuleState
 from pipeline.stream.writes import LogWriter
 from rules import to_event
 from store.endpoint.payload import encode_write
@@ -148,22 +147,6 @@ def evaluates_unlocked(_there: Any) -> Any:
 def random_alert_ids(there: Any) -> Any:
     numbers = iter(range(1 << 30))
     return lambda *facts: there(*facts[:-1], facts[-1] + next(numbers))
-
-
-def saves_where_the_pass_ended(_there: Any) -> Any:
-    async def save_pass(state: RuleState) -> None:
-        import asyncio
-
-        for block in list(state.engine.blocks()):
-            data = state.engine.snapshot(block)
-            covered = state.engine.positions(block).get(state._keep.partition_id, -1)
-            await asyncio.to_thread(state._keep.save, block, data, covered)
-        reached = state._next
-        if reached is not None and reached != state.low_watermark:
-            await asyncio.to_thread(state._keep.save_low_watermark, reached)
-            state.low_watermark = reached
-
-    return save_pass
 
 
 # --- deliveries ---

@@ -36,7 +36,7 @@ from pipeline.base.arrival import ArrivalStamps
 from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
 from pipeline.stream.normalise.normaliser import Normaliser
-from pipeline.stream.rule_state import RuleKeep, RuleState
+from pipeline.stream.rule_state import RuleKeep
 from pipeline.stream.writes import LogWriter
 from store.log_progress import LogProgress
 from store.magnetic.tier import MagneticTier
@@ -119,10 +119,6 @@ REFUSED = has("full", "away")
 
 def saves_pending_rows(knobs: Knobs) -> bool:
     return KILLS(knobs) and (store.upkeep, "MOST_FLUSHED_ALONE", 0) in knobs.constants
-
-
-def has_slow_threads(knobs: Knobs) -> bool:
-    return KILLS(knobs) and max(knobs.thread_latencies_s) > 0.1 and knobs.rules_every_s < 1
 
 
 def has_slow_log(knobs: Knobs) -> bool:
@@ -271,15 +267,6 @@ PLANTS = (
         rules.block,
         "alert_id",
         broken.random_alert_ids,
-    ),
-    plant(
-        "the rules' low watermark is that of the end of the pass",
-        ALERTS,
-        1000,
-        has_slow_threads,
-        RuleState,
-        "save_pass",
-        broken.saves_where_the_pass_ended,
     ),
     plant(
         "the log is trimmed to the highest position", TRIMMED, 60, KILLS, pipeline.worker.upkeep, "min", lambda _: max
