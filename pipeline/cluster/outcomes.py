@@ -70,9 +70,9 @@ class Outcomes:
             return applied
 
     async def _ask(self, request: OutcomeRequest) -> Applied:
-        owner = await asyncio.to_thread(self._peers.owner_of, READINGS, request.partition)
-        if owner == self._peers.own:
+        if self._owned.get(request.partition) is not None:
             return await outcome_here(self._owned, request)
+        owner = await asyncio.to_thread(self._peers.owner_of, READINGS, request.partition)
         body = msgspec.msgpack.encode(request)
         content = await self._client.post(owner, "outcome", body, request.within_s)
         with understood(owner):

@@ -56,6 +56,14 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)
 
 
+_OF_REQUEST = _encoder.encode((FORMAT_VERSION, FrameKind.WRITE_RECORDS))[1:]  # without the length of the array
+
+
+def is_request(data: bytes) -> bool:
+    """Whether the frame in `data` is a WriteRecords request, whose client waits for its outcome."""
+    return data.startswith(_OF_REQUEST, 1)
+
+
 def encode_frame(
     kind: FrameKind, arrival_ns: list[int], accounts: list[str], mqtt_topics: list[str], payloads: list[bytes]
 ) -> bytes:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+URGENT_WITHIN_S = 0.001  # requests of many clients still share a batch
 
-async def take(stream: Any, *, max_events: int, max_bytes: int, within_s: float) -> AsyncIterator[list[Any]]:
+
+async def take(
+    stream: Any, *, max_events: int, max_bytes: int, within_s: float, is_urgent: Callable[[Any], bool]
+) -> AsyncIterator[list[Any]]:
     """The events in order. A batch ends when a limit is reached, or `within_s` after its first event.
 
-    Faust regards an event as processed when the next one is requested, which may be before its batch is processed.
+    After an urgent event, it ends when no other event waits. Faust regards an event as processed when the next one is
+    requested, which may be before its batch is processed.
     """
     loop = asyncio.get_running_loop()
     events = stream.events()
@@ -26,6 +31,8 @@ async def take(stream: Any, *, max_events: int, max_bytes: int, within_s: float)
                     break
                 batch.append(event)
                 size += len(event.message.value)
+                if is_urgent(event):
+                    until_s = min(until_s, loop.time() + URGENT_WITHIN_S)
                 coming = asyncio.ensure_future(anext(events))
                 if len(batch) >= max_events or size >= max_bytes:
                     break

@@ -32,7 +32,7 @@ from store.endpoint.errors import (
 )
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
-from store.endpoint.shapes import REQUESTS, check
+from store.endpoint.shapes import check
 from store.endpoint.signature import region_of
 from store.endpoint.tables import OPERATIONS
 from store.endpoint.write import WriteRecords
@@ -169,7 +169,7 @@ class Endpoint:
         if operation is None:
             raise Validation(f"The operation {name} is not offered yet.")
         request = _decode(body)
-        check(REQUESTS[name], request)
+        check(name, request)
         region, now_ns = region_of(headers), self._clock_ns()
         call = Context(request, headers, account, region, now_ns, self._store, self._executor, runner, name)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 
 from store.endpoint.payload import Value
 from store.record import MeasureType
@@ -30,16 +31,24 @@ def parse_time(text: str, unit: str) -> int | None:
 
 def parse_measure(text: str, kind: MeasureType, time_unit: str) -> Value | None:
     """The value of a measure of this type; a timestamp is in the record's time unit and converted to nanoseconds."""
-    match kind:
-        case MeasureType.DOUBLE:
-            number = float(text) if _DECIMAL.fullmatch(text) else math.inf
-            return number if math.isfinite(number) else None
-        case MeasureType.BIGINT:
-            whole = int(text) if _WHOLE.fullmatch(text) else 2**63
-            return whole if -(2**63) <= whole < 2**63 else None
-        case MeasureType.BOOLEAN:
-            return _BOOLEANS.get(text.lower())
-        case MeasureType.VARCHAR:
-            return text
-        case MeasureType.TIMESTAMP:
-            return parse_time(text, time_unit)
+    if kind is MeasureType.TIMESTAMP:
+        return parse_time(text, time_unit)
+    return _PARSERS[kind](text)
+
+
+def _double(text: str) -> float | None:
+    number = float(text) if _DECIMAL.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
+
+
+def _bigint(text: str) -> int | None:
+    whole = int(text) if _WHOLE.fullmatch(text) else 2**63
+    return whole if -(2**63) <= whole < 2**63 else None
+
+
+_PARSERS: Mapping[MeasureType, Callable[[str], Value | None]] = {
+    MeasureType.DOUBLE: _double,
+    MeasureType.BIGINT: _bigint,
+    MeasureType.BOOLEAN: lambda text: _BOOLEANS.get(text.lower()),
+    MeasureType.VARCHAR: lambda text: text,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from store.catalog.names import (
     CONTROL,
     DIMENSION_NAME_MAX_BYTES,
@@ -11,7 +13,10 @@ from store.catalog.names import (
     is_reserved,
 )
 
+_NAMES_KNOWN = 2_000  # the names of all requests are the same few
 
+
+@lru_cache(maxsize=_NAMES_KNOWN)
 def dimension_name_fault(name: str) -> str | None:
     """The fault of a dimension's name; None if it is valid."""
     fault = _fault("dimension", name, DIMENSION_NAME_MAX_BYTES)
@@ -20,6 +25,7 @@ def dimension_name_fault(name: str) -> str | None:
     return fault
 
 
+@lru_cache(maxsize=_NAMES_KNOWN)
 def measure_name_fault(name: str) -> str | None:
     """The fault of the name of a measure, or of a measure of a MULTI record; None if it is valid."""
     return _fault("measure", name, MEASURE_NAME_MAX_BYTES)

@@ -16,6 +16,8 @@ from store.endpoint.names import dimension_name_fault, measure_name_fault
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Value, WriteRecord
 from store.record import Dimensions, MeasureType
 
+_TYPES = {kind.value.upper(): kind for kind in MeasureType}
+
 
 def read_records(request: Mapping[str, Any], zone: str | None) -> list[WriteRecord]:
     """The records of a request with the right shape; `zone` is the table's zone template. Raises Validation."""
@@ -78,7 +80,7 @@ def _values(index: int, record: Mapping[str, Any], unit: str) -> tuple[tuple[str
         raise _fault(index, f"has MeasureValues, but its MeasureValueType is {kind}, not MULTI.")
     if "MeasureValue" not in record:
         raise _fault(index, "has no MeasureValue.")
-    measure_type = MeasureType(kind.lower())
+    measure_type = _TYPES[kind]
     value = _value(index, record["MeasureName"], record["MeasureValue"], measure_type, unit)
     return ((SINGLE_MEASURE_PREFIX + measure_type.value, measure_type, value),)
 
@@ -97,7 +99,7 @@ def _multi(index: int, record: Mapping[str, Any], unit: str) -> tuple[tuple[str,
             raise _fault(index, f"has a measure {name} of type MULTI inside MeasureValues.")
         if name in values:
             raise _fault(index, f"has the measure {name} twice.")
-        measure_type = MeasureType(kind.lower())
+        measure_type = _TYPES[kind]
         values[name] = (measure_type, _value(index, name, measure["Value"], measure_type, unit))
     return tuple((name, kind, value) for name, (kind, value) in values.items())
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
 
 from store.endpoint.errors import ShapeViolation
 
@@ -146,10 +150,46 @@ REQUESTS: Mapping[str, Structure] = {
 }
 
 
-def check(shape: Structure, request: Any) -> None:
-    """Raises ShapeViolation with all violations if `request` does not have this shape."""
+def check(operation: str, request: Any) -> None:
+    """Raises ShapeViolation with all violations if `request` does not have the shape of this operation's requests."""
+    with suppress(msgspec.ValidationError):  # it tells the first fault only
+        msgspec.convert(request, _request_type(operation))
+        return
+    _report(REQUESTS[operation], request)
+
+
+@lru_cache(maxsize=len(REQUESTS))
+def _request_type(operation: str) -> Any:
+    """The shape of an operation's requests as a type that msgspec checks."""
+    return _type_of(REQUESTS[operation])
+
+
+def _type_of(shape: Shape) -> Any:
+    match shape:
+        case Text(choices=()):
+            pattern = None if shape.pattern is None else rf"^(?:{shape.pattern})?\Z"
+            return Annotated[str, msgspec.Meta(min_length=shape.low, max_length=shape.high, pattern=pattern)]
+        case Text():
+            return Literal[shape.choices]
+        case Number():
+            low = -(2**63) if shape.low is None else shape.low
+            return Annotated[int, msgspec.Meta(ge=low, le=2**63 - 1 if shape.high is None else shape.high)]
+        case Flag():
+            return bool
+        case ListOf():
+            return Annotated[
+                list[_type_of(shape.member)],  # type: ignore[misc]  # made at run time
+                msgspec.Meta(min_length=shape.low, max_length=shape.high),
+            ]
+        case Structure():
+            required = [(name, _type_of(member)) for name, member in shape.required.items()]
+            optional = [(name, _type_of(member) | None, None) for name, member in shape.optional.items()]
+            return msgspec.defstruct("Request", [*required, *optional])
+
+
+def _report(shape: Structure, request: Any) -> None:
     found: list[str] = []
-    for path, value, constraint in _violations(shape, request, ()):
+    for path, value, constraint in violations(shape, request, ()):
         shown = "null" if value is None else _shown(value)
         found.append(f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}")
         if len(found) == _VIOLATIONS_MAX:
@@ -162,7 +202,8 @@ def check(shape: Structure, request: Any) -> None:
 _Path: TypeAlias = tuple[str, ...]
 
 
-def _violations(shape: Shape, value: Any, path: _Path) -> Iterator[tuple[str, Any, str]]:
+def violations(shape: Shape, value: Any, path: _Path) -> Iterator[tuple[str, Any, str]]:
+    """Each member that does not have its shape, in lower camel case: (path, value, what it must satisfy)."""
     where = ".".join(path) or "request"
     match shape:
         case Text():
@@ -185,7 +226,7 @@ def _member_violations(shape: Structure, value: dict[str, Any], path: _Path) -> 
     for name, member in (*shape.required.items(), *shape.optional.items()):
         inner = (*path, name[:1].lower() + name[1:])
         if value.get(name) is not None:
-            yield from _violations(member, value[name], inner)
+            yield from violations(member, value[name], inner)
         elif name in shape.required:
             yield ".".join(inner), None, "Member must not be null"
 
@@ -201,7 +242,7 @@ def _list_violations(shape: ListOf, value: Any, path: _Path) -> Iterator[tuple[s
         yield where, value, f"Member must have length less than or equal to {shape.high}"
         return
     for number, item in enumerate(value, start=1):
-        yield from _violations(shape.member, item, (*path, str(number), "member"))
+        yield from violations(shape.member, item, (*path, str(number), "member"))
 
 
 def _text_constraints(shape: Text, value: Any) -> Iterator[str]:

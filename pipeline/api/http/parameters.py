@@ -12,7 +12,7 @@ from pipeline.api.http.nearest import nearest
 from pipeline.api.http.problems import SHOWN_CHARACTERS, Problem
 
 
-def check_parameters(request: Request) -> None:
+async def check_parameters(request: Request) -> None:
     """A dependency of every route: raises Problem 400 for a parameter that it does not have, or has only once."""
     route = request.scope["route"]
     if not isinstance(route, APIRoute):

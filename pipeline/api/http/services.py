@@ -73,8 +73,15 @@ class Services:
     internal: Internal | None = None  # as above
 
 
-def services(request: Request) -> Services:
+# Dependencies are coroutines: FastAPI would run functions in a thread, for each request.
+
+
+async def services(request: Request) -> Services:
     """The services of this application, as a dependency of a route."""
+    return _services(request)
+
+
+def _services(request: Request) -> Services:
     found = request.app.state.services
     assert isinstance(found, Services)
     return found
@@ -83,17 +90,17 @@ def services(request: Request) -> Services:
 _BEARER = HTTPBearer(auto_error=False, description="one of `http.tokens`; any where none are configured")
 
 
-def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
+async def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
     """The account and role of the request, as a dependency of a route. Raises Unauthenticated."""
-    return services(request).credentials.bearer(request.headers.get("authorization"))
+    return _services(request).credentials.bearer(request.headers.get("authorization"))
 
 
-def account(who: Annotated[Who, Depends(who)]) -> str:
+async def account(who: Annotated[Who, Depends(who)]) -> str:
     """The account of the request, as a dependency of a route. Raises Unauthenticated."""
     return who.account
 
 
-def asker(request: Request, account: Annotated[str, Depends(account)]) -> Asker:
+async def asker(request: Request, account: Annotated[str, Depends(account)]) -> Asker:
     """The account, and how to notice that the client hung up, as a dependency of a route. Raises Unauthenticated."""
     return asker_of(request, account)
 

@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.base import metrics
 from pipeline.base.errors import FrameError
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
-from pipeline.log.frame import Frame, decode_frame
+from pipeline.log.frame import Frame, decode_frame, is_request
 from pipeline.log.log import Damaged
 from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.batching import take
@@ -43,7 +43,9 @@ Put = Callable[[WorkBatch], Awaitable[Any]]
 async def readings_to_records(stream: Any, partitions: OwnedPartitions, append_dead_letters: Append, put: Put) -> None:
     """Run until the Faust stream ends."""
     read = _Stream(stream, partitions)
-    async for events in take(read, max_events=MAX_FRAMES, max_bytes=MAX_BYTES, within_s=WITHIN_S):
+    async for events in take(
+        read, max_events=MAX_FRAMES, max_bytes=MAX_BYTES, within_s=WITHIN_S, is_urgent=_is_request
+    ):
         by_partition: dict[Partition, list[Any]] = {}
         for event in events:
             if event.partition is not None:
@@ -73,6 +75,10 @@ class _Stream:
         async with aclosing(self.stream.events()) as events:
             async for event in events:
                 yield _Event(event.message, self.partitions.get(event.message.partition))
+
+
+def _is_request(event: _Event) -> bool:
+    return is_request(event.message.value)
 
 
 async def _normalise(

@@ -37,6 +37,10 @@ class Stream:
             self.is_closed = True
 
 
+def never(_: Any) -> bool:
+    return False
+
+
 def sizes(batch: list[Any]) -> list[int]:
     return [len(event.message.value) for event in batch]
 
@@ -54,7 +58,7 @@ def sizes(batch: list[Any]) -> list[int]:
 async def test_a_batch_ends_with_the_event_that_reaches_a_limit(given: list[int], batches: list[list[int]]) -> None:
     stream = Stream(given)
 
-    found = [sizes(batch) async for batch in take(stream, max_events=3, max_bytes=10, within_s=LONG_S)]
+    found = [sizes(batch) async for batch in take(stream, max_events=3, max_bytes=10, within_s=LONG_S, is_urgent=never)]
 
     assert found == batches
     assert stream.is_closed
@@ -62,7 +66,7 @@ async def test_a_batch_ends_with_the_event_that_reaches_a_limit(given: list[int]
 
 async def test_what_there_is_comes_after_a_while_though_nothing_follows() -> None:
     stream = Stream([1, 2], is_silent=True)
-    taking = take(stream, max_events=100, max_bytes=100, within_s=0.05)
+    taking = take(stream, max_events=100, max_bytes=100, within_s=0.05, is_urgent=never)
 
     async with asyncio.timeout(60):
         first = await anext(taking)
@@ -72,10 +76,23 @@ async def test_what_there_is_comes_after_a_while_though_nothing_follows() -> Non
     assert stream.is_closed
 
 
+async def test_an_urgent_event_waits_for_no_other() -> None:
+    stream = Stream([1, 2], is_silent=True)
+    taking = take(
+        stream, max_events=100, max_bytes=100, within_s=LONG_S, is_urgent=lambda event: len(event.message.value) == 2
+    )
+
+    async with asyncio.timeout(LONG_S / 2):
+        first = await anext(taking)
+    await taking.aclose()
+
+    assert sizes(first) == [1, 2]
+
+
 async def test_an_error_of_the_stream_is_the_takers() -> None:
     stream = Stream([1], end=RuntimeError("the log is gone"))
 
     with pytest.raises(RuntimeError, match="the log is gone"):
-        async for _ in take(stream, max_events=100, max_bytes=100, within_s=LONG_S):
+        async for _ in take(stream, max_events=100, max_bytes=100, within_s=LONG_S, is_urgent=never):
             pass
     assert stream.is_closed

@@ -25,9 +25,9 @@ from pipeline.cluster.outcomes import OutcomeRequest, encode_outcome, outcome_he
 T = TypeVar("T")
 
 
-def internal(request: Request) -> Internal:
+async def internal(request: Request) -> Internal:
     """The functions for other workers, after authentication. Raises Refused."""
-    found = services(request).internal
+    found = (await services(request)).internal
     assert found is not None
     token = found.access.token
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
