@@ -1,26 +1,23 @@
 """Averages of measures over zones and time: one scan for any number of zones and measures of a table.
 
-A zone is a function of a record's dimensions, and `SeriesIndex.zones` has its value for each series. So the rows of a
-zone are those with the dimensions of one of its series: the dimensions that its template names, or all dimensions if
-the zone does not come from a template. Equal texts from different dimensions are the same zone.
-
-An average is the mean of all rows in [from, to) that have the measure; `store.reading.bins` defines the start of bins;
+`store.reading.by_zone` says which rows are those of a zone. Equal texts from different dimensions are the same zone. An
+average is the mean of all rows in [from, to) that have the measure; `store.reading.bins` defines the start of bins;
 empty bins are left out.
 """
 
-# ruff: noqa: S608 - SQL is put together here, from quoted physical names; values are parameters
+# ruff: noqa: S608 - SQL is put together here, from quoted physical names
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from store.catalog.schema import Column, TableSchema
 from store.errors import RequestError
 from store.reading.bins import Bins
+from store.reading.by_zone import ZONE
 from store.reading.snapshot import Snapshot
 from store.record import MeasureType, SeriesIndex, TableId
-from store.values.templates import names_in
 
 _NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
@@ -65,14 +62,15 @@ def zone_averages(
         schema = snapshot.schema(table.database, table.table)
     columns = [_numeric(schema, measure) for measure in measures]
     results: dict[tuple[str, str], list[Average]] = {(zone, measure): [] for zone in zones for measure in measures}
-    members = _members(index, zones, _zone_dimensions(schema))
-    if not members.zone_of or not columns or from_ns >= to_ns:
+    if not any(zones.values()) or not columns or from_ns >= to_ns:
         return results
-    source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns, dimensions=members.prunable() or None)
+    source = snapshot.rows_of_zones(table, index, list(zones.values()), columns, time_from_ns=from_ns, time_to_ns=to_ns)
+    if not source:
+        return results
     start = "NULL" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
-    sql, parameters = _select(source, members, columns, start)
+    called = ", ".join(f"{call}(t.{column.quoted})" for column in columns for call in ("avg", "min", "max", "count"))
     names = list(zones)
-    rows = snapshot.execute(sql, parameters)
+    rows = snapshot.execute(f"SELECT t.{ZONE}, {start}, {called} FROM ({source}) AS t GROUP BY 1, 2 ORDER BY 1, 2")
     for number, start_ns, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         time_ns = start_ns if bins is None else bins.instant_ns(start_ns)
         for measure, part in zip(measures, range(0, len(values), 4), strict=True):
@@ -97,66 +95,3 @@ def _numeric(schema: TableSchema, measure: str) -> Column:
 
 def _named(table: TableId) -> str:
     return f"{table.database}.{table.table}"
-
-
-def _zone_dimensions(schema: TableSchema) -> list[Column]:
-    """The dimensions that determine the zone: those in its template, else all dimensions of the table."""
-    template = schema.settings.zone
-    dimensions = [column for column in schema.scanned if column.kind == "dimension"]
-    if template is None:
-        return dimensions
-    names = names_in(template) or (template,)
-    return [column for column in dimensions if column.name in names]
-
-
-@dataclass(frozen=True, slots=True)
-class _Members:
-    """The values of `dimensions` (None: absent) of a zone's rows, and the number of the zone."""
-
-    dimensions: list[Column]
-    zone_of: dict[tuple[str | None, ...], int]
-
-    def prunable(self) -> dict[str, Collection[str]]:
-        """For each dimension that all members have, its values."""
-        values = {column.name: {key[place] for key in self.zone_of} for place, column in enumerate(self.dimensions)}
-        return {
-            name: [value for value in found if value is not None] for name, found in values.items() if None not in found
-        }
-
-    def is_product(self) -> bool:
-        """Whether `prunable` selects exactly these members, and all are of one zone."""
-        pruned = self.prunable()
-        size = 1
-        for values in pruned.values():
-            size *= len(values)
-        return (
-            len(pruned) == len(self.dimensions) and size == len(self.zone_of) and len(set(self.zone_of.values())) == 1
-        )
-
-
-def _members(index: SeriesIndex, zones: Mapping[str, Sequence[int]], dimensions: list[Column]) -> _Members:
-    zone_of: dict[tuple[str | None, ...], int] = {}
-    for number, series in enumerate(zones.values()):
-        for member in series:
-            own = dict(index.keys[member].dimensions)
-            zone_of[tuple(own.get(column.name) for column in dimensions)] = number
-    return _Members(dimensions, zone_of)
-
-
-def _select(source: str, members: _Members, columns: Sequence[Column], start: str) -> tuple[str, list[object]]:
-    """The query: zone number, bin, and average, least, greatest and count of each column."""
-    parameters: list[object] = []
-    if members.is_product():
-        join, zone = "", str(next(iter(members.zone_of.values())))
-    else:
-        parameters += [list(values) for values in zip(*members.zone_of, strict=True)]
-        parameters.append(list(members.zone_of.values()))
-        unnested = [f"unnest(CAST(? AS VARCHAR[])) AS d{place}" for place in range(len(members.dimensions))]
-        matches = " AND ".join(
-            f"t.{column.quoted} IS NOT DISTINCT FROM m.d{place}" for place, column in enumerate(members.dimensions)
-        )
-        join = f" JOIN (SELECT {', '.join([*unnested, 'unnest(CAST(? AS INTEGER[])) AS zone'])}) AS m ON {matches}"
-        zone = "m.zone"
-    values = ", ".join(f"{call}(t.{column.quoted})" for column in columns for call in ("avg", "min", "max", "count"))
-    sql = f"SELECT {zone} AS zone, {start} AS bin, {values} FROM {source} AS t{join} GROUP BY 1, 2 ORDER BY 1, 2"
-    return sql, parameters

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from store import layout
 from store.engine.duck import Cursor
-from store.reading.scan import Selection, TableView, text
+from store.reading.scan import Relation, Selection, TableView, text
 from store.reading.series import LISTED
 
 
@@ -31,12 +31,17 @@ class Rendering:
 
     def text(self, view: TableView, selection: Selection) -> str:
         """The parenthesised subquery for the selected rows of `view`."""
+        return text(view, selection, self.superseded(view, selection), self.relation(view))
+
+    def relation(self, view: TableView) -> Relation:
+        """What reads files of `view`."""
+        return functools.partial(view.data.relation, self._cursor)
+
+    def superseded(self, view: TableView, selection: Selection) -> str | None:
+        """The text of an IN list of the superseded times in the selected range; None if there are none."""
         times = view.superseded_ns
         times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
-        relation = functools.partial(view.data.relation, self._cursor)
-        if not len(times):
-            return text(view, selection, None, relation)
-        if len(times) <= LISTED:
-            return text(view, selection, ", ".join(map(str, times.tolist())), relation)
-        name = self.register("superseded", pa.table({layout.TIME_NS: times}))
-        return text(view, selection, f'SELECT "{layout.TIME_NS}" FROM {name}', relation)
+        if len(times) > LISTED:
+            name = self.register("superseded", pa.table({layout.TIME_NS: times}))
+            return f'SELECT "{layout.TIME_NS}" FROM {name}'
+        return ", ".join(map(str, times.tolist())) or None

@@ -23,7 +23,7 @@ from store.magnetic.parquet import DataFile
 from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
 from store.memory.tier import Chunk
-from store.record import Int64s
+from store.record import Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS
 
 END_OF_TIME_NS = 2**63 - 1
@@ -63,6 +63,7 @@ class MemoryView:
     version: Version
     positions: Mapping[int, int]  # of the version that they complete, by partition number
     superseded_ns: Int64s  # ascending: times at which the version or RAM may have a key twice
+    index: SeriesIndex  # of the ids in chunks
     to_sequence: int | None = None  # rows beyond it were applied after the snapshot began
 
     @property
@@ -96,12 +97,17 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Selects rows: times in [from_ns, to_ns), and the series, by ids for RAM and by dimensions for Parquet."""
+    """Selects rows: times in [from_ns, to_ns), and the series, by ids for RAM and by dimensions for Parquet.
+
+    series        for each of `TableView.memory` the text of an IN list or subquery
+    memory_times  text that must be true for the time of a row in RAM; None: any
+    """
 
     from_ns: int = NEVER_NS
     to_ns: int = END_OF_TIME_NS
-    series: Sequence[str] | None = None  # for each of `TableView.memory` the text of an IN list or subquery
+    series: Sequence[str] | None = None
     dimensions: Mapping[str, Collection[str]] | None = None
+    memory_times: str | None = None
 
 
 def text(view: TableView, selection: Selection, superseded: str | None, relation: Relation) -> str:
@@ -114,6 +120,26 @@ def text(view: TableView, selection: Selection, superseded: str | None, relation
     rows = _standing(view, selection, superseded, relation, extra=True)
     given = ", ".join(f"{column.expression} AS {column.quoted}" for column in view.schema.columns if column.expression)
     return f"(SELECT *{', ' if given else ''}{given} FROM {rows})"
+
+
+def memory_by_series(view: TableView, selection: Selection) -> list[str]:
+    """For each of `TableView.memory` the query for its selected rows, each once; "" if there are none.
+
+    Rows have the ids of their series instead of dimensions, and stored columns only. The selection must leave out
+    superseded times.
+    """
+    from_ns = max(selection.from_ns, view.visible_from_ns)
+    parts = [
+        _chunks_rows(view.schema, view.whole_from_ns, memory, _of_memory(selection, number), from_ns, extra=False)
+        for number, memory in enumerate(view.memory)
+    ]
+    return [f"({' UNION ALL '.join(of)})" if of else "" for of in parts]
+
+
+def may_have_rows_elsewhere(view: TableView, selection: Selection) -> bool:
+    """Whether files or other processes may have selected rows."""
+    from_ns, to_ns = max(selection.from_ns, view.visible_from_ns), min(selection.to_ns, view.whole_from_ns)
+    return bool(view.tails) or (from_ns < to_ns and bool(files_in_range(view, from_ns, to_ns)))
 
 
 def _standing(view: TableView, selection: Selection, superseded: str | None, relation: Relation, *, extra: bool) -> str:
@@ -213,10 +239,12 @@ class _OfMemory:
 
     to_ns: int
     series: str | None
+    times: str | None
 
 
 def _of_memory(selection: Selection, number: int) -> _OfMemory:
-    return _OfMemory(selection.to_ns, None if selection.series is None else selection.series[number])
+    series = None if selection.series is None else selection.series[number]
+    return _OfMemory(selection.to_ns, series, selection.memory_times)
 
 
 def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
@@ -237,6 +265,19 @@ def _memory_rows(
     *,
     extra: bool,
 ) -> str:
+    parts = _chunks_rows(schema, whole_from_ns, memory, selection, from_ns, extra=extra)
+    return _with_series(schema, memory, parts, extra=extra)
+
+
+def _chunks_rows(
+    schema: TableSchema,
+    whole_from_ns: int,
+    memory: MemoryView,
+    selection: _OfMemory,
+    from_ns: int,
+    *,
+    extra: bool,
+) -> list[str]:
     parts = []
     for chunk in memory.chunks:
         if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
@@ -250,7 +291,7 @@ def _memory_rows(
                 continue
             conditions.append(f"({' OR '.join(wanted)})")
         parts.append(_chunk_rows(schema, chunk, conditions, extra=extra))
-    return _with_series(schema, memory, parts, extra=extra)
+    return parts
 
 
 def _chunk_rows(schema: TableSchema, chunk: ChunkView, conditions: Sequence[str], *, extra: bool) -> str:
@@ -297,6 +338,8 @@ def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory, from_ns:
         conditions.append(f'"{layout.SEQUENCE}" <= {memory.to_sequence}')
     if selection.series is not None:
         conditions.append(f'"{layout.SERIES_ID}" IN ({selection.series})')
+    if selection.times is not None:
+        conditions.append(selection.times)
     return conditions
 
 

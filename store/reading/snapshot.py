@@ -12,15 +12,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from store.catalog.schema import Column
 from store.engine.duck import run
 from store.errors import DamagedRows, QueryFailed
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
+from store.reading.by_zone import rows_of_zones, zones_of
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering
-from store.reading.scan import TableView, TailView
+from store.reading.scan import TableView, TailView, only_columns
 from store.reading.series import series_of
 from store.reading.tail import TailReply
-from store.record import Int64s, TableId
+from store.record import Int64s, SeriesIndex, TableId
 
 
 class Snapshot(AccountTables):
@@ -59,6 +61,27 @@ class Snapshot(AccountTables):
             except DamagedRows as error:
                 if not self.drop_damaged(table.database, table.table, error.path):
                     raise
+
+    def rows_of_zones(
+        self,
+        table: TableId,
+        index: SeriesIndex,
+        series: Sequence[Sequence[int]],
+        measures: Sequence[Column],
+        *,
+        time_from_ns: int,
+        time_to_ns: int,
+    ) -> str:
+        """As `source`, the rows of zones (`by_zone.rows_of_zones`), of which `series` has the ids in `index`.
+
+        Empty if there are certainly no rows.
+        """
+        zones = zones_of(self.schema(table.database, table.table), index, series)
+        selection = selection_of(time_from_ns, time_to_ns, zones.prunable())
+        view = self._view(*self._ask(table, selection, None))
+        used = {column.physical for column in (*measures, *zones.dimensions)}
+        view = replace(view, schema=only_columns(view.schema, used, with_keys=bool(len(view.superseded_ns))))
+        return rows_of_zones(view, selection, zones, measures, self._rendering)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.

@@ -1,0 +1,132 @@
+"""The text that reads the rows of zones, each with the number of its zone.
+
+A zone is a function of a record's dimensions, so its rows are those of its series. In RAM they are found by the ids of
+these series, without a look at dimensions. Rows of files and of other processes are found by their dimensions: those
+that the zone's template names, or all of them if the zone does not come from a template.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.catalog.schema import Column, TableSchema
+from store.reading.rendering import Rendering
+from store.reading.scan import Selection, TableView, may_have_rows_elsewhere, memory_by_series, text
+from store.reading.series import LISTED
+from store.record import Int32s, SeriesIndex
+from store.values.templates import names_in
+
+ZONE = "zone"  # the number of the row's zone
+
+
+@dataclass(frozen=True)
+class Zones:
+    """The series of zones, by their ids in `index`; zones are numbered in this order."""
+
+    index: SeriesIndex
+    series: Sequence[Sequence[int]]
+    dimensions: Sequence[Column]  # those that determine the zone
+
+    @cached_property
+    def of_dimensions(self) -> dict[tuple[str | None, ...], int]:
+        """The number of the zone by the values of `dimensions`; None: absent."""
+        found: dict[tuple[str | None, ...], int] = {}
+        for number, series in enumerate(self.series):
+            for member in series:
+                own = dict(self.index.keys[member].dimensions)
+                found[tuple(own.get(column.name) for column in self.dimensions)] = number
+        return found
+
+    def prunable(self) -> Mapping[str, Collection[str]] | None:
+        """For each dimension that all series have with few values, these values; None if there is none."""
+        values = {
+            column.name: {key[place] for key in self.of_dimensions} for place, column in enumerate(self.dimensions)
+        }
+        kept = {
+            name: [value for value in found if value is not None]
+            for name, found in values.items()
+            if None not in found and len(found) <= LISTED
+        }
+        return kept or None
+
+    def ids_in(self, index: SeriesIndex) -> tuple[Int32s, Int32s]:
+        """The ids of the series that are in another index, or this one, and the number of the zone of each."""
+        ids, numbers = [], []
+        for number, series in enumerate(self.series):
+            of_zone = series if index is self.index else [index.find(self.index.keys[member]) for member in series]
+            known = [series for series in of_zone if series is not None]
+            ids += known
+            numbers += [number] * len(known)
+        return np.array(ids, np.int32), np.array(numbers, np.int32)
+
+
+def zones_of(schema: TableSchema, index: SeriesIndex, series: Sequence[Sequence[int]]) -> Zones:
+    """These zones of a table."""
+    dimensions = [column for column in schema.scanned if column.kind == "dimension"]
+    template = schema.settings.zone
+    if template is not None:
+        names = names_in(template) or (template,)
+        dimensions = [column for column in dimensions if column.name in names]
+    return Zones(index, series, dimensions)
+
+
+def rows_of_zones(
+    view: TableView, selection: Selection, zones: Zones, columns: Sequence[Column], rendering: Rendering
+) -> str:
+    """The query for the selected rows of these zones: `ZONE`, time, and `columns`; "" if there are certainly none."""
+    superseded = rendering.superseded(view, selection)
+    values = ", ".join([f't."{layout.TIME_NS}"', *(f"t.{column.quoted}" for column in columns)])
+    if view.schema.stored:  # values may be computed from dimensions
+        return _by_dimensions(text(view, selection, superseded, rendering.relation(view)), zones, values, rendering)
+    parts = _in_memory(view, selection, zones, superseded, values, rendering)
+    if superseded is not None or may_have_rows_elsewhere(view, selection):
+        times = "false" if superseded is None else f'"{layout.TIME_NS}" IN ({superseded})'
+        others = text(view, replace(selection, memory_times=times), superseded, rendering.relation(view))
+        parts.append(_by_dimensions(others, zones, values, rendering))
+    return " UNION ALL ".join(parts)
+
+
+def _in_memory(
+    view: TableView, selection: Selection, zones: Zones, superseded: str | None, values: str, rendering: Rendering
+) -> list[str]:
+    """The rows in RAM, without those of superseded times."""
+    found = [zones.ids_in(memory.index) for memory in view.memory]
+    are_few = [len(ids) <= LISTED for ids, _ in found]
+    tables = [
+        "" if few and len(zones.series) == 1 else rendering.register("zones", pa.table({"series": ids, ZONE: numbers}))
+        for few, (ids, numbers) in zip(are_few, found, strict=True)
+    ]
+    selection = replace(
+        selection,
+        series=[
+            (", ".join(map(str, ids.tolist())) or "-1") if few else f"SELECT series FROM {table}"
+            for few, table, (ids, _) in zip(are_few, tables, found, strict=True)
+        ],
+        memory_times=None if superseded is None else f'"{layout.TIME_NS}" NOT IN ({superseded})',
+    )
+    return [
+        f'SELECT z.{ZONE}, {values} FROM {rows} AS t JOIN {table} AS z ON t."{layout.SERIES_ID}" = z.series'
+        if table
+        else f"SELECT 0 AS {ZONE}, {values} FROM {rows} AS t"
+        for rows, table in zip(memory_by_series(view, selection), tables, strict=True)
+        if rows
+    ]
+
+
+def _by_dimensions(rows: str, zones: Zones, values: str, rendering: Rendering) -> str:
+    """Those of `rows` whose dimensions are of one of the zones."""
+    keys, numbers = zip(*zones.of_dimensions.items(), strict=True)
+    members = {f"d{place}": pa.array(column, pa.string()) for place, column in enumerate(zip(*keys, strict=True))}
+    table = rendering.register("members", pa.table({**members, ZONE: pa.array(numbers, pa.int32())}))
+    matches = " AND ".join(
+        f"t.{column.quoted} IS NOT DISTINCT FROM m.d{place}" for place, column in enumerate(zones.dimensions)
+    )
+    return f"SELECT m.{ZONE}, {values} FROM {rows} AS t JOIN {table} AS m ON {matches or 'true'}"
