@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from pipeline.operations.client import Client
 from pipeline.operations.demo import REFRESH_S
 from tests.end_to_end.running_product import Device, command, config, count, family, now_ms, rows
-from tests.support.product import COMMAND, Product
+from tests.support.product import COMMAND, FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
@@ -126,17 +126,20 @@ def assert_quiet(product: Product, output: str) -> None:
 
 @contextmanager
 def an_endless_query(product: Product) -> Iterator[None]:
-    """Within the block the worker is busy with a query that would not end today."""
-    pid = product.pid("worker")
+    """Within the block a query process is busy with a query that would not end today."""
     host, _, port = product.http.rpartition(":")
     body = json.dumps({"sql": ENDLESS}).encode()
     head = "POST /v1/query HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     head += f"content-length: {len(body)}\r\n\r\n"
     with socket.create_connection((host, int(port))) as asker:
         asker.sendall(head.encode() + body)
-        before_s = psutil.Process(pid).cpu_times().user
-        wait_for(lambda: psutil.Process(pid).cpu_times().user > before_s + 0.5, "the query runs")
+        wait_for(lambda: any(process.cpu_times().user > 0.2 for process in query_processes(product)), "the query runs")
         yield
+
+
+def query_processes(product: Product) -> list[psutil.Process]:
+    """They are children of the forker, the worker's only child."""
+    return [query for forker in psutil.Process(product.pid("worker")).children() for query in forker.children()]
 
 
 def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:
@@ -172,15 +175,12 @@ def test_ctrl_c_leaves_no_process_and_no_port(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("tabels: []\n", ["streamgauge.yaml:1", "tabels", "tables"]),
-        ("memory_limit: lots\n", ["streamgauge.yaml:1", "lots", "memory_limit"]),
-        ('http: {address: "0.0.0.0:8080"}\n', ["streamgauge.yaml:1", "tokens"]),
         ("rules: [missing.yaml]\n", ["missing.yaml"]),
     ],
 )
 def test_a_bad_configuration_is_an_error_in_words(tmp_path: Path, text: str, words: list[str]) -> None:
     file = tmp_path / "streamgauge.yaml"
-    ports = {"listener": 'listener: {address: "127.0.0.1:0"}\n', "http": 'http: {address: "127.0.0.1:0"}\n'}
-    file.write_text(text + "".join(line for name, line in ports.items() if not text.startswith(name)))
+    file.write_text(text + FREE_PORTS)
 
     ran = command("up", "--config", str(file), "--data-dir", str(tmp_path / "data"))
 
