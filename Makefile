@@ -71,7 +71,7 @@ test: $(STAMP) lint  ## the same and every test that starts the product, brokers
 
 soak: $(STAMP) lint  ## the same for longer, and the chart and the compose file; installs Go, too
 	@tests/install_packages soak
-	$(call run,--hypothesis-profile soak --fault-kills 10 --power-cuts 300)
+	$(call run,--hypothesis-profile soak --fault-kills 10 --fault-rate 2000 --power-cuts 300)
 
 bench: $(STAMP)  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
 ifeq ($(BENCH),)

@@ -22,6 +22,6 @@ def test_no_law_is_broken_whatever_is_killed_and_when(tmp_path: Path, request: p
         kept_ports(1) as (hook,),
         Mosquitto(tmp_path / "mosquitto") as broker,
         Relay(broker.address) as relay,
-        Embedded(tmp_path, tour_settings(tmp_path, relay.address, hook)) as deployment,
+        Embedded(tmp_path, tour_settings(tmp_path, relay.address, hook), is_long=kills > 3) as deployment,
     ):
         travel(deployment, witnesses_of(deployment, broker, relay, hook, rate), kills=kills)

@@ -48,7 +48,7 @@ class Device:
 class Key(BusyWitness):
     """One key is sent with a higher value each time, and read all the while."""
 
-    every_s = 0.05
+    every_s = 0.1
     ACCOUNT = 0
     SQL = 'SELECT n FROM "tour"."keys"'
 
@@ -58,6 +58,7 @@ class Key(BusyWitness):
         self._sent = 0
         self._seen: list[int] = []
         self._most_rows = 0
+        self.answers: int = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
 
     def begin(self) -> None:
@@ -70,13 +71,14 @@ class Key(BusyWitness):
         self._sent += 1
 
     def _read(self) -> None:
-        while not self.stopping.wait(0.2):
+        while not self.stopping.wait(0.5):
             self._look()
 
     def _look(self) -> list[int]:
         found = [int(row["n"]) for row in rows(self.deployment, self.ACCOUNT, self.SQL)]
         self._most_rows = max(self._most_rows, len(found))
         self._seen += found
+        self.answers += len(found)
         return found
 
     def end(self) -> None:
@@ -96,6 +98,7 @@ class Key(BusyWitness):
 class Exactly(BusyWitness):
     """A device that publishes with QoS 2."""
 
+    every_s = 0.3
     ACCOUNT = 2
     EACH = 20
 

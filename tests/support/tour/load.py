@@ -1,4 +1,4 @@
-"""What ten accounts publish: acknowledged is stored, once, and counts do not lie meanwhile."""
+"""What several accounts publish: acknowledged is stored, once, and counts do not lie meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE = '"faults"."table_00"'
 
 
 class Load(Witness):
-    """The fast sender, 5 % late and 1 % sent again, all the while, as ten accounts with a table each."""
+    """The fast sender, 5 % late and 1 % sent again, all the while, as several accounts with a table each."""
 
     def __init__(self, deployment: Deployment, rate: int) -> None:
         super().__init__(deployment)
@@ -67,7 +67,7 @@ class Load(Witness):
 class Counts(BusyWitness):
     """Counts the rows of two accounts by turns."""
 
-    every_s = 0.2
+    every_s = 0.5
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(deployment)
@@ -75,7 +75,7 @@ class Counts(BusyWitness):
         self._last = [0] * ACCOUNTS
         self._falls: list[tuple[int, int]] = []
         self._doubles: list[tuple[int, int]] = []
-        self._answers = 0
+        self.answers: int = 0
 
     def act(self) -> None:
         account = next(self._turns)
@@ -87,9 +87,8 @@ class Counts(BusyWitness):
             if count != ids:
                 self._doubles.append((count, ids))
             self._last[account] = count
-            self._answers += 1
+            self.answers += 1
 
     def check(self) -> None:
-        assert self._answers > 5, f"counts were answered {self._answers} times only"
         assert self._falls == [], f"a count fell (before, after): {self._falls[:3]}"
         assert self._doubles == [], f"a message was counted twice (rows, ids): {self._doubles[:3]}"

@@ -1,11 +1,11 @@
-"""The configuration of the deployment of a tour: ten accounts, and a table for each witness."""
+"""The configuration of the deployment of a tour: some accounts, and a table for each witness."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-ACCOUNTS = 10
+ACCOUNTS = 5
 WORKERS_TOKEN = "a token of the workers'"
 
 RULES = """\

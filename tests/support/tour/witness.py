@@ -13,6 +13,9 @@ from tests.support.tour.deployment import Deployment
 class Witness(ABC):
     """Acts and looks on while the tour goes on; `check` says at the end which law was broken."""
 
+    answers: int | None = None
+    """How often it was answered so far; None: it asks nothing while the tour goes on."""
+
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
 
