@@ -20,7 +20,7 @@ from tests.support.tour.written import Written
 from tests.support.waiting import wait_for
 
 Act = Callable[[], None]
-ANSWERS = 3
+ANSWERS = 2
 
 
 def travel(deployment: Deployment, witnesses: Sequence[Witness], *, kills: int, others: Sequence[Act] = ()) -> None:
