@@ -84,7 +84,8 @@ def acts(deployment: Deployment, rng: random.Random, rounds: int, others: Sequen
         of_this: list[Act] = [partial(deployment.kill_at, moment) for moment in deployment.moments]
         of_this += [partial(deployment.kill, part) for part in deployment.killed]
         of_this += [partial(paused, deployment, (part,)) for part in (deployment.parts[0], deployment.parts[-1])]
-        of_this += [partial(paused, deployment, deployment.parts), deployment.kill_everything, deployment.roll]
+        of_this += [partial(paused, deployment, deployment.parts), deployment.kill_everything]
+        of_this += [deployment.roll] if deployment.is_rolled else []
         rng.shuffle(of_this)
         found += of_this
     for act in others:
