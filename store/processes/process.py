@@ -8,10 +8,13 @@ import resource
 import select
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from store import errors as store_errors
 from store.errors import QueryCancelled, QueryTimeout, StoreError
@@ -35,6 +38,8 @@ from store.processes.frames import (
 from store.processes.job import Job
 from store.reading.lending import Lend, Lender
 from store.sql import errors as sql_errors
+
+REST_S = 0.005
 
 
 class QueryProcess:
@@ -122,7 +127,7 @@ class Conversation:
             return
         self._connection.give(replace(given, rows=[replace(rows, batches=()) for rows in given.rows]))
         for rows in given.rows:
-            for batch in rows.batches:
+            for batch in giving_way(rows.batches):
                 self._connection.send(memoryview(batch.serialize()))
             self._connection.send(b"")
 
@@ -147,6 +152,24 @@ class Conversation:
                 return lender.drop_damaged(said.database, said.table, said.path)
             case _:
                 raise ProcessGone(f"{type(said).__name__} before the result")
+
+
+def giving_way(
+    batches: Iterable[pa.RecordBatch],
+    clock: Callable[[], float] = time.perf_counter,
+    rest: Callable[[float], None] = time.sleep,
+) -> Iterator[pa.RecordBatch]:
+    """These batches, with a rest before each but the first, as long as the one before took, at most `REST_S`.
+
+    A query may need all rows in RAM; the stream, which runs in the same process, goes on meanwhile.
+    """
+    began_s = clock()
+    for number, batch in enumerate(batches):
+        took_s = clock() - began_s
+        if number:
+            rest(min(took_s, REST_S))
+        yield batch
+        began_s = clock()
 
 
 def error_of(failed: Failed) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -22,6 +24,7 @@ from store.errors import PartitionSilent, QueryCancelled
 from store.processes.job import Job
 from store.processes.limits import MIB, QueryLimits
 from store.processes.pool import QueryProcesses
+from store.processes.process import REST_S, giving_way
 from store.reading import lending
 from store.reading.lending import Lend
 from store.record import MeasureType, TableId
@@ -200,6 +203,43 @@ def test_what_must_end_ends_whatever_it_is_in(
 
     timer.join()
     assert works(pool, store)
+
+
+def test_lending_many_rows_gives_way_to_the_stream() -> None:
+    clock = iter([0.0, 0.002, 0.002, 0.004, 0.004, 0.104])
+    rests: list[float] = []
+    batches = [pa.record_batch({"n": [number]}) for number in range(3)]
+
+    given = list(giving_way(batches, lambda: next(clock, 0.104), rests.append))
+
+    assert given == batches
+    assert rests == [pytest.approx(0.002), REST_S]
+
+
+def stuck(result: ResultSet) -> Iterator[bytes]:
+    """One call in C that no interruption reaches, and that would take years."""
+    re.fullmatch("(a+)+b", "a" * 90)
+    yield b""
+
+
+def test_a_process_inside_one_long_function_is_killed(store: LoneStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    pool = QueryProcesses(store.whole.readable, LIMITS, [__name__, "store.endpoint.rows"])
+    assert works(pool, store)
+    (process,) = pool._idle
+
+    job = Job(SqlRequest("SELECT 1", NOW_NS), stuck)
+    with (
+        pytest.raises(QueryTimedOut),
+        Interruption(0.5),
+        store.lender("a") as lender,
+        pool.run(lender, job) as answer,
+    ):
+        list(answer.parts)
+
+    wait_for(lambda: not psutil.pid_exists(process.pid), "it is dead")
+    assert works(pool, store)
+    pool.close()
 
 
 def test_a_process_that_is_killed_in_a_query_fails_that_query_alone(pool: QueryProcesses, store: LoneStore) -> None:
