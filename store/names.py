@@ -1,7 +1,7 @@
 """The names of accounts and tables, and the types of measures.
 
-Apart from `store.record`, so that a process that only reads the configuration, as `up` and the gateway, loads neither
-numpy nor Arrow: a quarter of the CPU of its start, and 40 MB.
+Apart from `store.record`, so that what reads the configuration loads neither numpy nor Arrow for it: a third of the CPU
+of the start of `up`, and 40 MB.
 """
 
 from __future__ import annotations
