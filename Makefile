@@ -14,6 +14,9 @@ JOBS ?= 3
 # of pytest, in all lanes of tests
 OPTIONS ?=
 
+# of the fuzzer, for each door, in `make soak`
+INPUTS ?= 1000000
+
 .PHONY: help setup demo check test soak lint types bench lock clean
 .DEFAULT_GOAL := help
 
@@ -72,6 +75,7 @@ test: $(STAMP) lint  ## the same and every test that starts the product, brokers
 soak: $(STAMP) lint  ## the same for longer, and the chart and the compose file; installs Go, too
 	@tests/install_packages soak
 	$(call run,--hypothesis-profile soak --fault-kills 10 --fault-rate 2000 --power-cuts 300)
+	$(BIN)/python -m tests.fuzzing all -runs=$(INPUTS) -verbosity=0
 
 bench: $(STAMP)  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
 ifeq ($(BENCH),)

@@ -148,7 +148,7 @@ def read_text(node: Node, what: str, problems: Problems) -> str | None:
 def read_number(node: Node, what: str, problems: Problems) -> float | None:
     """The finite number of an unquoted scalar."""
     text = str(node.value) if isinstance(node, ScalarNode) else ""
-    if isinstance(node, ScalarNode) and node.style is not None and _NUMBER.fullmatch(text):
+    if isinstance(node, ScalarNode) and node.style and _NUMBER.fullmatch(text):
         problems.add(node, f"{what} must be a number without quotes, is {_shown(node)}")
         return None
     if _NUMBER.fullmatch(text) and math.isfinite(float(text)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import obstore
@@ -10,9 +12,13 @@ from obstore import exceptions
 from obstore.store import S3Store
 
 from store.errors import MagneticTierError, MagneticUnavailable
-from store.objects.location import S3Location
+from store.objects.location import REQUEST_TIMEOUT_S, RETRY_TIMEOUT_S, S3Location
 from store.objects.objects import check_path
 from store.objects.s3_errors import is_refusal
+
+PAGE_TIMEOUT_S = REQUEST_TIMEOUT_S + RETRY_TIMEOUT_S
+PAGE_SIZE = 1_000  # as S3 has it
+MOST_LISTED = 10_000_000
 
 # By class, as far as obstore 0.12.1 has one; None: by the text of the error
 ERRORS: dict[type[Exception], type[MagneticTierError] | None] = {
@@ -65,9 +71,32 @@ class S3Objects:
 
     def list(self, prefix: str) -> list[str]:
         """See `store.objects.objects.Objects`."""
-        with self.errors_mapped(check_path(prefix) if prefix else "", "listed"):
-            pages = obstore.list(self._store, f"{prefix}/" if prefix else None)
-            return sorted(meta["path"] for page in pages for meta in page)
+        mapped = self.errors_mapped(check_path(prefix) if prefix else "", "listed")
+        with mapped, ThreadPoolExecutor(1) as thread:  # a thread of its own has no event loop yet
+            return sorted(thread.submit(asyncio.run, self._listed(f"{prefix}/" if prefix else None)).result())
+
+    async def _listed(self, prefix: str | None) -> set[str]:
+        """The names, page by page: only an awaited page can be given up, and a bucket that answers with the same
+        continuation token again and again never completes one.
+        """
+        found: set[str] = set()
+        pages = obstore.list(self._store, prefix, chunk_size=PAGE_SIZE).__aiter__()
+        while True:
+            try:
+                page = await asyncio.wait_for(anext(pages), PAGE_TIMEOUT_S)
+            except StopAsyncIteration:
+                return found
+            except TimeoutError:
+                raise MagneticUnavailable(
+                    f"{self.url}: {prefix or ''!r} cannot be listed now: {PAGE_TIMEOUT_S} s without a name"
+                ) from None
+            before = len(found)
+            found.update(meta["path"] for meta in page)
+            if len(found) == before or before > MOST_LISTED:
+                raise MagneticUnavailable(
+                    f"{self.url}: {prefix or ''!r} cannot be listed: after {before} names its pages bring no new ones, "
+                    f"or more than {MOST_LISTED:,}"
+                )
 
     def delete(self, path: str) -> None:
         """See `store.objects.objects.Objects`."""

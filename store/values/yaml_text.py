@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import yaml
+from yaml.composer import Composer
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The path of a value: ("tables", 0, "name") is the name of the first table."""
@@ -61,23 +62,36 @@ class Document:
         return None
 
 
+class _Loader(Composer, yaml.CSafeLoader):
+    """Reads with libyaml, ten times as fast as Python does, and makes the nodes in Python: libyaml's own way of making
+    them overflows the stack of C where a text is nested too deeply.
+    """
+
+    def __init__(self, text: str) -> None:
+        Composer.__init__(self)
+        yaml.CSafeLoader.__init__(self, text)
+
+
 def compose(text: str) -> Node | None:
     """The root node of the one document in `text`; None if the text is empty. Raises NotYaml."""
     try:
-        node: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        raise _not_yaml(error) from error
+        raise _not_yaml(error, text) from error
     except yaml.YAMLError as error:  # a character that is not allowed in YAML; the message contains the position
         raise NotYaml(None, " ".join(str(error).split())) from error
+    except UnicodeEncodeError as error:
+        raise NotYaml(None, f"the character {error.object[error.start]!a} is half of one") from error
     except RecursionError:
         raise NotYaml(None, "nested too deeply") from None
     return node
 
 
-def _not_yaml(error: yaml.MarkedYAMLError) -> NotYaml:
+def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> NotYaml:
     mark = error.problem_mark or error.context_mark
+    last = len(text.splitlines())  # libyaml says that a text without a line break at its end has another line
     told = ", ".join(part for part in (error.context, error.problem) if part)
-    return NotYaml(None if mark is None else mark.line + 1, told)
+    return NotYaml(None if mark is None else min(mark.line + 1, last), told)
 
 
 def line_of(node: Node) -> int:
@@ -99,7 +113,7 @@ def read(text: str, fill_in: Callable[[str, KeyPath], str | None] | None = None)
         try:
             document.values = _Reader(document, fill_in).read(root, ())
         except yaml.MarkedYAMLError as error:  # a merge key that merges no mapping, a tag that is unknown
-            raise _not_yaml(error) from error
+            raise _not_yaml(error, text) from error
     return document
 
 

@@ -2,8 +2,9 @@
 
 libFuzzer makes inputs from the seeds and from `corpus/DOOR/`, and keeps those that reach new lines of ours. It stops at
 the first that raises an error that is no refusal, takes longer than a second of CPU, or makes the process grow, and
-leaves it as `crash-…`; to try one again, name its file. `-runs=N` ends after N inputs, `-seed=N` makes the same again;
-a folder as the last argument collects the inputs worth keeping.
+leaves it as `crash-…`; to try one again, name its file. `-runs=N` ends after N inputs, `-seed=N` makes the same again,
+`-verbosity=0` says no more than how many inputs were tried so far; a folder as the last argument collects the inputs
+worth keeping. `all` runs as many doors at a time as there are cores.
 """
 
 from __future__ import annotations
@@ -21,19 +22,23 @@ import atheris
 LONGEST_S = 1.0  # of CPU, for one input
 MOST_GROWTH_BYTES = 256 << 20  # after the first inputs, which fill caches
 WARM_AFTER = 2_000
+TOLD_AT, TOLD_EVERY_S = 100_000, 60.0
 
 with atheris.instrument_imports(include=["pipeline", "store", "rules"], enable_loader_override=False):
-    from tests.fuzzing.door import Door, Feed
+    from tests.fuzzing.door import Feed
     from tests.fuzzing.doors import CORPUS, DOORS
 
 
 class Watched:
     """Gives inputs to a door, and fails at one that hangs or fills memory."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, name: str, feed: Feed) -> None:
+        self._name = name
         self._feed = feed
         self._count = 0
         self._warm_bytes = 0
+        self._began_s = time.process_time()
+        self._told_s = time.monotonic()
 
     def __call__(self, data: bytes) -> None:
         """Take one input."""
@@ -45,6 +50,14 @@ class Watched:
         self._count += 1
         if self._count % WARM_AFTER == 0:
             self._look_at_memory()
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        now_s = time.monotonic()
+        if self._count % TOLD_AT == 0 or now_s - self._told_s >= TOLD_EVERY_S:
+            self._told_s = now_s
+            rate = self._count / (time.process_time() - self._began_s)
+            sys.stderr.write(f"{self._name}: {self._count:,} inputs, {rate:,.0f} per second of CPU\n")
 
     def _look_at_memory(self) -> None:
         gc.collect()
@@ -64,8 +77,9 @@ def _escaped(word: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 
-def fuzz(door: Door, kept: Path, options: list[str]) -> None:
+def fuzz(name: str, options: list[str]) -> None:
     """Fuzz one door; libFuzzer ends the process, with 0 if nothing was found."""
+    door, kept = DOORS[name], CORPUS / name
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as made, tempfile.TemporaryDirectory() as folder:
         corpus, words = Path(made) / "seeds", Path(made) / "words"
@@ -81,7 +95,7 @@ def fuzz(door: Door, kept: Path, options: list[str]) -> None:
         limits = [f"-max_len={door.max_bytes}", "-len_control=0", "-rss_limit_mb=4096", "-timeout=120"]
         options = [option for option in options if option.startswith("-")]
         with door.open(Path(folder)) as feed:
-            atheris.Setup([sys.argv[0], *limits, *dictionary, *options, *places], Watched(feed))
+            atheris.Setup([sys.argv[0], *limits, *dictionary, *options, *places], Watched(name, feed))
             atheris.Fuzz()
 
 
@@ -90,12 +104,19 @@ def main() -> None:
     name, *options = sys.argv[1:] or [""]
     if name not in {*DOORS, "all"}:
         sys.exit(f"{__doc__}\nDoors: {', '.join(DOORS)}")
+    waiting = list(DOORS) if name == "all" else [name]
+    running: dict[int, str] = {}
     failed = []
-    for door in DOORS if name == "all" else [name]:
-        child = os.fork()
-        if not child:
-            fuzz(DOORS[door], CORPUS / door, options)
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+    while waiting or running:
+        while waiting and len(running) < (os.cpu_count() or 1):
+            door = waiting.pop(0)
+            child = os.fork()
+            if not child:
+                fuzz(door, options)
+            running[child] = door
+        child, status = os.wait()
+        door = running.pop(child)
+        if status:
             failed.append(door)
     sys.exit(f"found something at: {', '.join(failed)}" if failed else 0)
 

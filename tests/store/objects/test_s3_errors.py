@@ -15,7 +15,7 @@ import pytest
 from store.engine.duck import run
 from store.errors import MagneticTierError, MagneticUnavailable, QueryFailed, StoreError
 from store.magnetic.delta import DeltaHandle
-from store.objects import s3_files
+from store.objects import s3, s3_files
 from store.objects.location import S3Location
 from store.objects.s3 import S3Objects
 
@@ -37,7 +37,7 @@ class Answering(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
-        body = f"<Error><Code>{self.code}</Code><Message>told so</Message></Error>".encode()
+        body = self.document().encode()
         self.send_response(self.status)
         self.send_header("content-type", "application/xml")
         self.send_header("content-length", str(len(body)))
@@ -45,15 +45,34 @@ class Answering(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def document(self) -> str:
+        return f"<Error><Code>{self.code}</Code><Message>told so</Message></Error>"
+
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815  # names of http.server
 
     def log_message(self, *_: object) -> None:
         """Do not log to standard error."""
 
 
+class Repeating(Answering):
+    """Always responds with the same page of a list, and that there is another."""
+
+    status = 200
+    names = ""
+
+    def document(self) -> str:
+        page = "<IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken>"
+        return f"<ListBucketResult><Name>b</Name><Prefix/>{page}{self.names}</ListBucketResult>"
+
+
 @contextmanager
 def bucket(code: str, status: int) -> Iterator[S3Location]:
-    handler = type("Answering", (Answering,), {"code": code, "status": status})
+    with answered_by(type("Answering", (Answering,), {"code": code, "status": status})) as location:
+        yield location
+
+
+@contextmanager
+def answered_by(handler: type[Answering]) -> Iterator[S3Location]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -114,3 +133,15 @@ def test_a_bucket_that_nobody_answers_for_is_away(client: str) -> None:
 
     with pytest.raises(MagneticUnavailable):
         CLIENTS[client][0](location)
+
+
+ONE_NAME = "<Contents><Key>p/a</Key><LastModified>2026-11-23T10:00:00Z</LastModified><Size>1</Size></Contents>"
+
+
+@pytest.mark.parametrize(("names", "said"), [("", "0.5 s without a name"), (ONE_NAME * 1_000, "bring no new ones")])
+def test_a_list_whose_pages_repeat_for_ever_is_given_up(names: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAGE_TIMEOUT_S", 0.5)
+
+    repeating = answered_by(type("Named", (Repeating,), {"names": names}))
+    with repeating as location, pytest.raises(MagneticUnavailable, match=said):
+        S3Objects(location).list("")
