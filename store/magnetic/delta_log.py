@@ -94,7 +94,7 @@ def is_whole_commit(data: bytes) -> bool:
 
 def has_files(folder: Path, data: bytes) -> bool:
     """Whether all files that a commit adds to the table in `folder` exist, as they do for the last commit."""
-    added = (json.loads(line).get("add") for line in data.splitlines() if b'"add"' in line)
+    added = (json.loads(line).get("add") for line in data.split(b"\n") if b'"add"' in line)
     return all((folder / add["path"]).exists() or (folder / unquote(add["path"])).exists() for add in added if add)
 
 
@@ -131,14 +131,14 @@ def read(location: Path | S3Location, version: int) -> str:
     if not isinstance(location, Path):
         return (_objects(location).get(f"{layout.DELTA_LOG}/{_name(version)}") or b"").decode()
     try:
-        return (location / layout.DELTA_LOG / _name(version)).read_text()
+        return (location / layout.DELTA_LOG / _name(version)).read_bytes().decode()
     except FileNotFoundError:
         return ""
 
 
 def transactions(commit: str) -> dict[str, int]:
     """The application transactions in the text of a commit: app id → version."""
-    found = (json.loads(line).get("txn") for line in commit.splitlines() if '"txn"' in line)
+    found = (json.loads(line).get("txn") for line in commit.split("\n") if '"txn"' in line)
     return {txn["appId"]: txn["version"] for txn in found if txn}
 
 

@@ -7,6 +7,7 @@ Size and depth are limited before any recursion over the text.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,6 +27,7 @@ NESTING_MAX = (
     32  # parentheses and CASEs within each other; ours: at 43 sqlglot's descent is at Python's recursion limit
 )
 
+_NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
 _STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'UNLOAD'"
 
@@ -112,6 +114,8 @@ def _tokenize(query: QueryText) -> list[Token]:
         is_number = token.token_type is TokenType.NUMBER or (before and before.token_type is TokenType.INTERVAL)
         if is_number and len(token.text) > DIGITS_MAX:
             raise query.syntax(token.start, f"a number of {len(token.text)} digits; {DIGITS_MAX} are allowed")
+        if token.token_type is TokenType.NUMBER and not _NUMBER.fullmatch(token.text):  # sqlglot takes `5e`, `1e5-1`
+            raise query.syntax(token.start, f"'{token.text}' is not a number")
         if token.token_type is TokenType.SEMICOLON:
             raise query.syntax(token.start, "mismatched input ';'. Expecting: <EOF> (one statement a query)")
     return tokens

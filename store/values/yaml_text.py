@@ -89,9 +89,13 @@ def compose(text: str) -> Node | None:
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> NotYaml:
     mark = error.problem_mark or error.context_mark
-    last = len(text.splitlines())  # libyaml says that a text without a line break at its end has another line
     told = ", ".join(part for part in (error.context, error.problem) if part)
-    return NotYaml(None if mark is None else min(mark.line + 1, last), told)
+    if mark is None:
+        return NotYaml(None, told)
+    lines = text.splitlines()
+    if mark.line < len(lines) and mark.column < len(lines[mark.line]):  # libyaml does not say which character
+        told = told.replace("found character that", f"found character {lines[mark.line][mark.column]!r} that")
+    return NotYaml(min(mark.line + 1, len(lines)), told)  # without a line break at its end it has no other line
 
 
 def line_of(node: Node) -> int:

@@ -92,7 +92,7 @@ def fuzz(name: str, options: list[str]) -> None:
         if named:
             places = named if Path(named[0]).is_file() else [*named, *places]
         dictionary = [f"-dict={words}"] if door.words else []
-        limits = [f"-max_len={door.max_bytes}", "-len_control=0", "-rss_limit_mb=4096", "-timeout=120"]
+        limits = [f"-max_len={door.max_bytes}", "-len_control=0", "-rss_limit_mb=4096", "-timeout=1200"]
         options = [option for option in options if option.startswith("-")]
         with door.open(Path(folder)) as feed:
             atheris.Setup([sys.argv[0], *limits, *dictionary, *options, *places], Watched(name, feed))

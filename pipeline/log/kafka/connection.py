@@ -11,6 +11,7 @@ from aiokafka import errors
 from aiokafka.errors import KafkaError
 
 from pipeline.base.errors import LogError, LogUnavailable
+from pipeline.log.kafka.judged_connection import judge_connections
 from pipeline.log.settings import LogSettings, Tls
 
 NO_WORKER = "streamgauge"  # the client id of clients that are not members of the group
@@ -46,6 +47,7 @@ _TALKATIVE = tuple(
 def client_arguments(settings: LogSettings, client_id: str = NO_WORKER) -> dict[str, Any]:
     """The common arguments of every client of aiokafka. Raises LogError if a TLS file cannot be used."""
     _quieten()
+    judge_connections()
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.servers,
         "client_id": client_id,

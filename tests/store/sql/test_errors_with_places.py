@@ -166,6 +166,11 @@ def test_a_query_that_takes_too_long_is_ended(filled: Database) -> None:
             (text.format("1" * 401), "a number of 40[1-9] digits; 400 are allowed")
             for text in ("SELECT {}", "SELECT 1 LIMIT {}", "SELECT 1 ORDER BY {}", "SELECT {}.5", "SELECT 1e{}")
         ),
+        *(
+            (text.format(number), f"line 1:{place}: '{number}' is not a number")
+            for text, place in (("SELECT {}", 8), ("SELECT 1 LIMIT {}", 16), ("SELECT 1 ORDER BY {}", 19))
+            for number in ("5e", "1.e", "11e999-1")
+        ),
         ("SELECT INTERVAL '" + "1" * 250_000 + "' DAY", "a number of 250000 digits"),
         ("SELECT parse_duration('" + "1" * 5_000 + "d')", "neither a column nor an interval"),
         ("SELECT", "SELECT needs at least one column"),

@@ -65,3 +65,8 @@ def test_a_scalar_may_be_filled_in() -> None:
 @pytest.mark.parametrize(("name", "found"), [("Zonse", "zones"), ("zone", "zones"), ("xyz", None)])
 def test_the_nearest_name_is_found_whatever_its_case(name: str, found: str | None) -> None:
     assert nearest(name, ["zones", "sensors"]) == found
+
+
+def test_a_character_that_yaml_does_not_allow_is_named() -> None:
+    with pytest.raises(NotYaml, match=r"found character '\\t' that cannot start any token"):
+        read("a: 1\nb:\n\tc: 1\n")

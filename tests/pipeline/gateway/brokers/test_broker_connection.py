@@ -114,11 +114,16 @@ async def test_a_message_of_qos_2_is_received_once_it_is_durable(take: Take) -> 
         (b"\x30\xff\xff\xff\xff\x01", "bad_packet"),  # a length of five bytes
         (CONNACK, "bad_packet"),  # a second one
         (PINGRESP * 101, "bad_packet"),  # it was asked for none
+        (b"\x36\x06\x00\x01a\x00\x01\x00", "bad_packet"),  # QoS 3
+        (b"\x30\x06\x00\x00\x03\x23\x00\x05", "bad_packet"),  # a topic alias that was never set
         (b"\xf0\x00", "lost"),  # AUTH, which nobody asked for
         (b"\xe0\x01\x8e", "taken_over"),
         (b"\xe0\x00", "refused"),
     ],
-    ids=["lengths", "no topic", "long length", "connack", "flood", "auth", "taken over", "goodbye"],
+    ids=[
+        *("lengths", "no topic", "long length", "connack", "flood", "qos", "alias"),
+        *("auth", "taken over", "goodbye"),
+    ],
 )
 async def test_a_connection_that_goes_wrong_ends_alone_and_another_is_made(
     take: Take, bad: bytes, kind: str, caplog: pytest.LogCaptureFixture
@@ -138,6 +143,31 @@ async def test_a_connection_that_goes_wrong_ends_alone_and_another_is_made(
         assert intake.payloads == [b"before", b"after"]
         assert value(metrics.broker_errors, broker, kind) == 1
         assert "trying again in" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        bytes(range(256)) * 4,
+        b"\x20\xff\xff\xff\xff\x01",
+        b"\x20\x06\x00\x00\x03\xff\xff\xff",  # properties that end behind it
+        b"\x20\x06\x00\x00\x03\x21\x00\x00",  # receive maximum 0
+        b"\x20\x03\x00\xee\x00",  # a reason that there is not
+        b"\xf0\x02\x18\x00",
+    ],
+    ids=["rubbish", "long length", "properties", "window", "reason", "auth"],
+)
+async def test_what_comes_for_a_connack_and_is_none_ends_this_connection(take: Take, bad: bytes) -> None:
+    async with Scripted() as broker:
+        intake = await take(entry(broker))
+        first = await broker.accept(bad, granted=None)
+        await first.rest()
+
+        second = await broker.accept()
+        second.send(publish(b"after", packet_id=1))
+
+        await second.receive(puback(1))
+        assert intake.payloads == [b"after"]
 
 
 async def test_the_session_outlives_its_connection_under_an_id_that_stays(take: Take) -> None:
