@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from store.catalog.schema import TableSchema
+from store.catalog.schema import Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
 from store.reading.borrowed import Borrowed
 from store.sql.like import Like
@@ -70,28 +70,33 @@ def show_measures(tables: Borrowed, query: QueryText, statement: ShowMeasures) -
     dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
     measures = [column for column in schema.columns if column.kind == "measure"]
     singles = [column for column in measures if column.name.startswith(_SINGLE)]
-    counted = [f"count({quote_name(column.physical)})" for column in (*dimensions, *singles)]
-    multi = [quote_name(column.physical) for column in measures if not column.name.startswith(_SINGLE)]
-    other = f"count(coalesce({', '.join(f'CAST({name} AS VARCHAR)' for name in multi)}))" if multi else "0"
+    multi = [column for column in measures if not column.name.startswith(_SINGLE)]
+    has = [_has([column]) for column in (*dimensions, *singles)]
     sql = (
-        f"SELECT measure_name, {', '.join([*counted, other])} FROM {tables.source(schema.table)} AS t "  # noqa: S608 - generated
+        f"SELECT measure_name, {', '.join([*has, _has(multi)])} FROM {tables.source(schema.table)} AS t "  # noqa: S608 - generated
         "GROUP BY measure_name ORDER BY measure_name"
     )
     rows = []
-    for name, *counts in zip(*(column.to_pylist() for column in tables.execute(sql).columns)):  # noqa: B905 - columns of one table
+    for name, *is_there in zip(*(column.to_pylist() for column in tables.execute(sql).columns)):  # noqa: B905 - columns of one table
         found = [
             {"dimension_name": column.name, "data_type": "varchar"}
-            for column, count in zip(dimensions, counts, strict=False)
-            if count
+            for column, has_it in zip(dimensions, is_there, strict=False)
+            if has_it
         ]
-        kinds = [column.type.value for column, count in zip(singles, counts[len(dimensions) :], strict=False) if count]
-        rows += [(name, kind, found) for kind in [*kinds, *(["multi"] if counts[-1] else [])]]
+        of_singles = is_there[len(dimensions) :]
+        kinds = [column.type.value for column, has_it in zip(singles, of_singles, strict=False) if has_it]
+        rows += [(name, kind, found) for kind in [*kinds, *(["multi"] if is_there[-1] else [])]]
     kept = set(_like([row[0] for row in rows], statement.like))
     return _result(
         [("measure_name", VARCHAR), ("data_type", VARCHAR), ("dimensions", _DIMENSIONS)],
         [row for row in rows if row[0] in kept],
         [pa.string(), pa.string(), _DIMENSIONS_ARROW],
     )
+
+
+def _has(columns: Sequence[Column]) -> str:
+    """SQL for whether any row of a group has one of these columns."""
+    return f"bool_or({' OR '.join(f'{quote_name(column.physical)} IS NOT NULL' for column in columns) or 'false'})"
 
 
 def _schema(tables: Borrowed, query: QueryText, database: Name, table: Name) -> TableSchema:
