@@ -78,10 +78,11 @@ class Services:
 
 async def services(request: Request) -> Services:
     """The services of this application, as a dependency of a route."""
-    return _services(request)
+    return services_of(request)
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """The services of this application."""
     found = request.app.state.services
     assert isinstance(found, Services)
     return found
@@ -92,7 +93,7 @@ _BEARER = HTTPBearer(auto_error=False, description="one of `http.tokens`; any wh
 
 async def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
     """The account and role of the request, as a dependency of a route. Raises Unauthenticated."""
-    return _services(request).credentials.bearer(request.headers.get("authorization"))
+    return services_of(request).credentials.bearer(request.headers.get("authorization"))
 
 
 async def account(who: Annotated[Who, Depends(who)]) -> str:

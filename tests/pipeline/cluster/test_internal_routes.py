@@ -52,7 +52,7 @@ class Services:
 @pytest.fixture(params=[None, TOKEN])
 def services(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     made = Services(request.param)
-    monkeypatch.setattr(internal, "services", lambda _: made)
+    monkeypatch.setattr(internal, "services_of", lambda _: made)
     yield made
     made.threads.shutdown()
 

@@ -16,7 +16,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from pipeline.api.http.services import Internal, services
+from pipeline.api.http.services import Internal, services_of
 from pipeline.api.inventory.shared import InventoryRequest
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import NOT_OWNED, TIER
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 async def internal(request: Request) -> Internal:
     """The functions for other workers, after authentication. Raises Refused."""
-    found = (await services(request)).internal
+    found = services_of(request).internal
     assert found is not None
     token = found.access.token
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
