@@ -63,8 +63,6 @@ wait $$types; types=$$?; echo $(BIN)/mypy; cat $$found; rm $$found; \
 exit $$((tests | types))
 endef
 
-# tests in process hardly wait
-check: JOBS = 2
 check: $(STAMP) lint  ## lint, types, and every test that starts no process: in 90 seconds
 	$(call run,-m "not processes and not soak" --hypothesis-profile check)
 
