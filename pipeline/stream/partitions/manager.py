@@ -98,7 +98,7 @@ class PartitionManager:
         partition = self.owned.get(number)
         if partition is None:
             raise LogError(f"partition {number} of [{READINGS}] was revoked while it was loaded")
-        return start_offset(partition.store, partition.rules, self._admin, number)
+        return self._start(partition)
 
     def maintain(self) -> None:
         """One pass of maintenance over the stores. Called by one background thread.
@@ -124,6 +124,25 @@ class PartitionManager:
         self.store.close()
 
     def _load(self, number: int) -> Partition:
+        """The partition as its last owner saved it.
+
+        An owner that was slow to give it up may save, and trim the log, while it is loaded here: then what was loaded
+        is older than the log, and is loaded again. If that changes nothing, the log has lost messages.
+        """
+        partition, begins = self._load_once(number), None
+        while (start := self._start(partition)) is not None and start != begins and start < self._first(number):
+            log.info("partition %d of [%s] was trimmed while it was loaded: it is loaded again", number, READINGS)
+            self._revoke(partition)
+            partition, begins = self._load_once(number), start
+        return partition
+
+    def _start(self, partition: Partition) -> int | None:
+        return start_offset(partition.store, partition.rules, self._admin, partition.number)
+
+    def _first(self, number: int) -> int:
+        return self._admin.extent(READINGS, number).first
+
+    def _load_once(self, number: int) -> Partition:
         partition_id = self._partition_ids[number]
         former = self._former(partition_id)
         if former is not None and self.store.partition_state(former).kinds(PENDING_ROWS):
