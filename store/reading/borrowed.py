@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from store.catalog.schema import TableSchema
 from store.engine.duck import Duck, stream_of
-from store.errors import DamagedRows, QueryFailed, ResultTooLarge
+from store.errors import QueryFailed, ResultTooLarge
 from store.magnetic.data_files import DataFiles
 from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
-from store.reading.lending import Lend, Lending, LentRows
-from store.reading.rendering import Rendering
+from store.reading.lending import Lend, Lending, Lent, LentRows
+from store.reading.rendering import Rendering, text_of_sound
 from store.reading.scan import TableView, TailView
 from store.record import TableId
 
@@ -81,23 +81,11 @@ class Borrowed:
         names = None if columns is None else sorted(columns)
         asked = Lend(table.database, table.table, time_from_ns, time_to_ns, listed, names)
         selection = selection_of(time_from_ns, time_to_ns, dimensions)
-        while True:
-            lent = self._lender.lend(asked)
-            view = TableView(
-                lent.schema,
-                (),
-                lent.whole_from_ns,
-                lent.version,
-                self._files_at(lent.location),
-                lent.superseded_ns,
-                lent.visible_from_ns,
-                tuple(map(self._tail, lent.rows)),
-            )
-            try:
-                return self._rendering.text(view, selection)
-            except DamagedRows as error:
-                if not self._lender.drop_damaged(table.database, table.table, error.path):
-                    raise
+        return text_of_sound(
+            lambda: self._view(self._lender.lend(asked)),
+            lambda view: self._rendering.text(view, selection),
+            lambda path: self._lender.drop_damaged(table.database, table.table, path),
+        )
 
     def execute(self, sql: str) -> pa.Table:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""
@@ -116,6 +104,18 @@ class Borrowed:
                 raise ResultTooLarge(f"the result is larger than {self._most_bytes / 2**20:g} MiB, which is the limit")
             gathered.append(batch)
         return pa.Table.from_batches(gathered, schema)
+
+    def _view(self, lent: Lent) -> TableView:
+        return TableView(
+            lent.schema,
+            (),
+            lent.whole_from_ns,
+            lent.version,
+            self._files_at(lent.location),
+            lent.superseded_ns,
+            lent.visible_from_ns,
+            tuple(map(self._tail, lent.rows)),
+        )
 
     def _tail(self, rows: LentRows) -> TailView:
         table = pa.Table.from_batches(rows.batches, rows.schema)

@@ -5,14 +5,35 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 
 from store import layout
 from store.engine.duck import Cursor
+from store.errors import DamagedRows
 from store.reading.scan import Relation, Selection, TableView, text
 from store.reading.series import LISTED
+
+
+def text_of_sound(
+    view: Callable[[], TableView], text_of: Callable[[TableView], str], drop_damaged: Callable[[str], bool]
+) -> str:
+    """The text that reads a table, whose files are checked as it is made.
+
+    view          pins the table: the newest version, when it is called again
+    drop_damaged  has a damaged file removed from the table; returns whether the next view does without it
+
+    Raises DamagedRows if it does not.
+    """
+    while True:
+        pinned = view()
+        try:
+            return text_of(pinned)
+        except DamagedRows as error:
+            if not drop_damaged(error.path):
+                raise
 
 
 class Rendering:

@@ -5,7 +5,7 @@ Averages and columns are read this way. SQL of clients runs in query processes, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from store.catalog.schema import Column
 from store.engine.duck import run
-from store.errors import DamagedRows, QueryFailed
+from store.errors import QueryFailed
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.by_zone import rows_of_zones, zones_of
 from store.reading.pinned import Pinned, Replies
-from store.reading.rendering import Rendering
-from store.reading.scan import TableView, TailView, only_columns
+from store.reading.rendering import Rendering, text_of_sound
+from store.reading.scan import Selection, TableView, TailView, only_columns
 from store.reading.series import series_of
 from store.reading.tail import TailReply
 from store.record import Int64s, SeriesIndex, TableId
@@ -49,18 +49,14 @@ class Snapshot(AccountTables):
         UnknownDatabase, UnknownTable, PartitionSilent.
         """
         selection = selection_of(time_from_ns, time_to_ns, dimensions)
-        while True:
-            view = self._view(*self._ask(table, selection, columns))
-            of_series = (
-                None
-                if dimensions is None
-                else [series_of(self._cursor, view.schema, of, dimensions) for of in view.memory]
-            )
-            try:
-                return self._rendering.text(view, replace(selection, series=of_series))
-            except DamagedRows as error:
-                if not self.drop_damaged(table.database, table.table, error.path):
-                    raise
+
+        def text_of(view: TableView) -> str:
+            if dimensions is None:
+                return self._rendering.text(view, selection)
+            series = [series_of(self._cursor, view.schema, of, dimensions) for of in view.memory]
+            return self._rendering.text(view, replace(selection, series=series))
+
+        return self._text(table, selection, columns, text_of)
 
     def rows_of_zones(
         self,
@@ -78,10 +74,13 @@ class Snapshot(AccountTables):
         """
         zones = zones_of(self.schema(table.database, table.table), index, series)
         selection = selection_of(time_from_ns, time_to_ns, zones.prunable())
-        view = self._view(*self._ask(table, selection, None))
         used = {column.physical for column in (*measures, *zones.dimensions)}
-        view = replace(view, schema=only_columns(view.schema, used, with_keys=bool(len(view.superseded_ns))))
-        return rows_of_zones(view, selection, zones, measures, self._rendering)
+
+        def text_of(view: TableView) -> str:
+            schema = only_columns(view.schema, used, with_keys=bool(len(view.superseded_ns)))
+            return rows_of_zones(replace(view, schema=schema), selection, zones, measures, self._rendering)
+
+        return self._text(table, selection, used, text_of)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.
@@ -93,6 +92,19 @@ class Snapshot(AccountTables):
         except QueryFailed:
             self.look_for_deleted()
             raise
+
+    def _text(
+        self,
+        table: TableId,
+        selection: Selection,
+        columns: Collection[str] | None,
+        text_of: Callable[[TableView], str],
+    ) -> str:
+        return text_of_sound(
+            lambda: self._view(*self._ask(table, selection, columns)),
+            text_of,
+            lambda path: self.drop_damaged(table.database, table.table, path),
+        )
 
     def _view(self, pinned: Pinned, replies: Replies, superseded_ns: Int64s) -> TableView:
         """The version, together with the rows in RAM of this and other processes."""

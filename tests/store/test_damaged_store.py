@@ -11,6 +11,7 @@ import pytest
 
 from store import layout, upkeep
 from store.magnetic import checked_files
+from store.reading.averages import zone_averages
 from store.testing import Row, batch_of
 from tests.damage.store import FRAMES, PARQUET, T0, TABLE, TABLE_FOLDER, Stored, feed, frame, opened, rows_of, truth
 from tests.support.damages import observed
@@ -155,3 +156,25 @@ def test_rows_that_the_log_still_has_are_read_again(
     feed(again, again.replay_from(PARTITION) or 0)
     assert sorted(rows_of(again)) == rows
     again.close()
+
+
+def test_averages_go_on_without_a_damaged_file(tmp_path: Path, reports: list[tuple[str, str]]) -> None:
+    """The query that finds it has it removed, and is answered from the rest."""
+    store = opened(tmp_path)
+    feed(store, 0)
+    store.flush()
+    files = sorted(store.to_read(TABLE).files(), key=lambda file: file.from_ns)
+    store.close()
+    store = opened(tmp_path)
+    damaged = tmp_path / TABLE_FOLDER / files[3].path
+    checked_files.CHECKED.forget(damaged)
+    tear(damaged)
+    index = store.registry.of(TABLE)
+
+    with store.snapshot("farm") as snapshot:
+        found = zone_averages(snapshot, index, {"all": range(len(index))}, ["v"], from_ns=T0, to_ns=T0 + 10**15)
+
+    (average,) = found["all", "v"]
+    assert average.count == sum(file.rows for file in files) - files[3].rows
+    assert reports == [("parquet", "lost")]
+    store.close()
