@@ -130,7 +130,7 @@ def memory_by_series(view: TableView, selection: Selection) -> list[str]:
     """
     from_ns = max(selection.from_ns, view.visible_from_ns)
     parts = [
-        _chunks_rows(view.schema, view.whole_from_ns, memory, _of_memory(selection, number), from_ns, extra=False)
+        _chunks_rows(view.schema, view.whole_from_ns, memory, _of_memory(selection, number, from_ns), extra=False)
         for number, memory in enumerate(view.memory)
     ]
     return [f"({' UNION ALL '.join(of)})" if of else "" for of in parts]
@@ -186,10 +186,11 @@ def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[DataFile]:
 
 def _rows(view: TableView, selection: Selection, relation: Relation, *, extra: bool) -> str:
     from_ns = max(selection.from_ns, view.visible_from_ns)
-    parts = [
-        _memory_rows(view.schema, view.whole_from_ns, memory, _of_memory(selection, number), from_ns, extra=extra)
+    chunks = [
+        _chunks_rows(view.schema, view.whole_from_ns, memory, _of_memory(selection, number, from_ns), extra=extra)
         for number, memory in enumerate(view.memory)
     ]
+    parts = [_with_series(view.schema, *of, extra=extra) for of in zip(view.memory, chunks, strict=True)]
     if from_ns < view.whole_from_ns:
         parts.append(_magnetic_rows(view, selection, from_ns, relation, extra=extra))
     parts += [_tail_rows(view, tail, extra=extra) for tail in view.tails]
@@ -212,8 +213,9 @@ def in_memory(schema: TableSchema, memory: MemoryView, selection: Selection, who
 
     With all columns of `_EXTRA`; None if there are no such rows.
     """
-    of_memory = _of_memory(selection, 0)
-    return _memory_rows(schema, whole_from_ns, memory, of_memory, selection.from_ns, extra=True) or None
+    of_memory = _of_memory(selection, 0, selection.from_ns)
+    chunks = _chunks_rows(schema, whole_from_ns, memory, of_memory, extra=True)
+    return _with_series(schema, memory, chunks, extra=True) or None
 
 
 def only_columns(schema: TableSchema, columns: Collection[str] | None, *, with_keys: bool) -> TableSchema:
@@ -237,14 +239,15 @@ def only_columns(schema: TableSchema, columns: Collection[str] | None, *, with_k
 class _OfMemory:
     """The selection for the rows in RAM of one store."""
 
+    from_ns: int
     to_ns: int
     series: str | None
     times: str | None
 
 
-def _of_memory(selection: Selection, number: int) -> _OfMemory:
+def _of_memory(selection: Selection, number: int, from_ns: int) -> _OfMemory:
     series = None if selection.series is None else selection.series[number]
-    return _OfMemory(selection.to_ns, series, selection.memory_times)
+    return _OfMemory(from_ns, selection.to_ns, series, selection.memory_times)
 
 
 def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
@@ -256,34 +259,20 @@ def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
     return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
 
 
-def _memory_rows(
-    schema: TableSchema,
-    whole_from_ns: int,
-    memory: MemoryView,
-    selection: _OfMemory,
-    from_ns: int,
-    *,
-    extra: bool,
-) -> str:
-    parts = _chunks_rows(schema, whole_from_ns, memory, selection, from_ns, extra=extra)
-    return _with_series(schema, memory, parts, extra=extra)
-
-
 def _chunks_rows(
     schema: TableSchema,
     whole_from_ns: int,
     memory: MemoryView,
     selection: _OfMemory,
-    from_ns: int,
     *,
     extra: bool,
 ) -> list[str]:
     parts = []
     for chunk in memory.chunks:
-        if chunk.to_ns < from_ns or chunk.from_ns >= selection.to_ns:
+        if chunk.to_ns < selection.from_ns or chunk.from_ns >= selection.to_ns:
             continue
-        conditions = _within(memory, chunk, selection, from_ns)
-        if max(chunk.from_ns, from_ns) < whole_from_ns:
+        conditions = _within(memory, chunk, selection)
+        if max(chunk.from_ns, selection.from_ns) < whole_from_ns:
             wanted = _beyond(memory, chunk)
             if chunk.to_ns >= whole_from_ns:
                 wanted.insert(0, f'"{layout.TIME_NS}" >= {whole_from_ns}')
@@ -325,11 +314,11 @@ def _column_with_series(memory: MemoryView, column: Column) -> str:
     return f"s.{column.quoted}" if is_there else f"NULL::VARCHAR AS {column.quoted}"
 
 
-def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory, from_ns: int) -> list[str]:
+def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory) -> list[str]:
     """Conditions for the selected rows of a chunk at the time of pinning."""
     conditions = []
-    if chunk.from_ns < from_ns:
-        conditions.append(f'"{layout.TIME_NS}" >= {from_ns}')
+    if chunk.from_ns < selection.from_ns:
+        conditions.append(f'"{layout.TIME_NS}" >= {selection.from_ns}')
     if chunk.to_ns >= selection.to_ns:
         conditions.append(f'"{layout.TIME_NS}" < {selection.to_ns}')
     if chunk.rows is not None:
