@@ -9,9 +9,11 @@ have the same content.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -94,7 +96,7 @@ def is_whole_commit(data: bytes) -> bool:
 
 def has_files(folder: Path, data: bytes) -> bool:
     """Whether all files that a commit adds to the table in `folder` exist, as they do for the last commit."""
-    added = (json.loads(line).get("add") for line in data.split(b"\n") if b'"add"' in line)
+    added = (action.get("add") for action in actions(data.decode(errors="surrogatepass"), '"add"'))
     return all((folder / add["path"]).exists() or (folder / unquote(add["path"])).exists() for add in added if add)
 
 
@@ -138,8 +140,13 @@ def read(location: Path | S3Location, version: int) -> str:
 
 def transactions(commit: str) -> dict[str, int]:
     """The application transactions in the text of a commit: app id → version."""
-    found = (json.loads(line).get("txn") for line in commit.split("\n") if '"txn"' in line)
+    found = (action.get("txn") for action in actions(commit, '"txn"'))
     return {txn["appId"]: txn["version"] for txn in found if txn}
+
+
+def actions(commit: str, containing: str = "") -> Iterator[dict[str, Any]]:
+    """The actions in the text of a commit, one a line; only those whose text contains `containing`."""
+    return (json.loads(line) for line in commit.split("\n") if line and containing in line)
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,6 @@ checkpoint stay, and so do those of which a file is missing that they removed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def _that_the_log_has(tier: MagneticTier, log_first: int) -> Iterator[_Commit]:
     log = tier.folder / layout.DELTA_LOG
     checkpoint = max((int(path.name[:20]) for path in log.glob(layout.CHECKPOINT_GLOB)), default=0)
     for number in range(tier.version.number, checkpoint, -1):
-        actions = _actions(tier.folder, number)
+        actions = list(delta_log.actions(delta_log.read(tier.folder, number)))
         added = frozenset(action["add"]["path"] for action in actions if "add" in action)
         is_ours = not added or any(TOKEN in action.get("commitInfo", {}) for action in actions)
         before = _position_before(tier, number)
@@ -92,7 +91,3 @@ def _has_removed(folder: Path, actions: list[dict[str, Any]]) -> bool:
     """Whether the files are still there that these actions removed."""
     removed = (action["remove"] for action in actions if "remove" in action)
     return all((folder / of["path"]).is_file() for of in removed)
-
-
-def _actions(folder: Path, number: int) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in delta_log.read(folder, number).splitlines() if line]
