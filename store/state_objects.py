@@ -10,9 +10,10 @@ import os
 
 from store import layout
 from store.errors import DamagedObject, StoreFormatError
+from store.objects.checksum import is_sealed, seal
 from store.objects.damage import Outcome, report
 from store.objects.objects import Objects, open_objects
-from store.objects.sealed import SealedObjects, is_sealed, seal
+from store.objects.sealed import SealedObjects
 
 log = logging.getLogger(__name__)
 

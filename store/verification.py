@@ -11,9 +11,11 @@ from store.errors import MagneticTierError
 from store.magnetic import commit_copies, delta_log
 from store.magnetic.checked_files import fault_of
 from store.magnetic.delta import DeltaHandle
+from store.objects.checksum import is_sealed
+from store.objects.files import read_if_there
 from store.objects.location import S3Location
 from store.objects.objects import open_objects, open_root
-from store.objects.sealed import DAMAGED, is_sealed
+from store.objects.sealed import DAMAGED
 from store.state_objects import FORMER_VERSION, format_of, url_of
 
 Progress = Callable[[str], None]
@@ -75,23 +77,15 @@ def _verify_log(folder: Path) -> Iterator[Fault]:
     copies = commit_copies.read(folder)
     for name, content in copies.items():
         path = log / name
-        data = _bytes(path)
+        data = read_if_there(path)
         is_replaced = not (folder / layout.COPIES / name).exists() or name == layout.LAST_CHECKPOINT
         if data != content and not is_replaced:
             yield Fault(str(path), "it is missing" if data is None else "it differs from its copy", REPAIRED)
     for path in sorted(log.glob(layout.COMMIT_GLOB)):
-        data = _bytes(path)
+        data = read_if_there(path)
         if path.name not in copies and data is not None and not delta_log.is_whole_commit(data):
             yield Fault(str(path), "it is not a commit that can be read", REPAIRED)
     yield from (
         Fault(str(folder / layout.COPIES / name), "this copy does not match its checksum", REPAIRED)
         for name in commit_copies.damaged(folder)
     )
-
-
-def _bytes(path: Path) -> bytes | None:
-    """The content of a file that may be removed meanwhile; None if it is missing."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

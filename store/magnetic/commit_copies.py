@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from store import layout
-from store.objects.checksum import SIZE, checksum, matches, repair
+from store.objects.checksum import seal, unseal
 from store.objects.damage import Outcome, report
-from store.objects.files import fsync_folder, make_folders, put_in_place, write_durably
+from store.objects.files import fsync_folder, make_folders, put_in_place, read_if_there, write_durably
 
 
 def keep(folder: Path, name: str) -> None:
@@ -25,11 +25,9 @@ def keep(folder: Path, name: str) -> None:
     copies = folder / layout.COPIES
     if (copies / name).exists():
         return
-    try:
-        data = (folder / layout.DELTA_LOG / name).read_bytes()
-    except FileNotFoundError:
-        return  # a checkpoint has replaced it
-    _write(copies / name, data + checksum(data, name))
+    data = read_if_there(folder / layout.DELTA_LOG / name)
+    if data is not None:  # a checkpoint may have replaced it
+        _write(copies / name, seal(name, data))
 
 
 def keep_checkpoint(folder: Path, version: int) -> None:
@@ -64,11 +62,9 @@ def damaged(folder: Path) -> list[str]:
 
 def _copies(folder: Path) -> Iterator[tuple[str, bytes | None]]:
     for path in sorted((folder / layout.COPIES).glob("[!.]*")):
-        with suppress(FileNotFoundError):  # a checkpoint has just replaced it
-            data = path.read_bytes()
-            content, expected = data[:-SIZE], data[-SIZE:]
-            is_whole = matches(content, path.name, expected)
-            yield path.name, content if is_whole else repair(content, path.name, expected)
+        data = read_if_there(path)
+        if data is not None:  # a checkpoint may just have replaced it
+            yield path.name, unseal(path.name, data)
 
 
 def restore(folder: Path) -> set[str]:
@@ -77,10 +73,7 @@ def restore(folder: Path) -> set[str]:
     copies = kept(folder)
     for name, content in copies.items():
         path = log / name
-        try:
-            found = path.read_bytes()
-        except FileNotFoundError:
-            found = None
+        found = read_if_there(path)
         if found == content or (name == layout.LAST_CHECKPOINT and _is_newer(log, found, content)):
             continue
         place = _set_aside(folder, path) if found is not None else "it was missing"

@@ -47,6 +47,22 @@ def repair(content: bytes, name: str, expected: bytes) -> bytes | None:
     return bytes(repaired) if matches(repaired, name, expected) else None
 
 
+def seal(name: str, content: bytes) -> bytes:
+    """The bytes that are stored under `name` for `content`: it, and its checksum."""
+    return content + checksum(content, name)
+
+
+def is_sealed(name: str, data: bytes) -> bool:
+    """Whether these are the bytes that were stored under `name`."""
+    return len(data) >= SIZE and matches(memoryview(data)[:-SIZE], name, data[-SIZE:])
+
+
+def unseal(name: str, data: bytes) -> bytes | None:
+    """The content of these bytes, of which one bit may have been flipped; None if they are damaged more."""
+    content, expected = data[:-SIZE], data[-SIZE:]
+    return content if is_sealed(name, data) else repair(content, name, expected)
+
+
 def _hash(content: Content, name: str) -> bytes:
     return xxhash.xxh3_64_digest(content, seed=xxhash.xxh3_64_intdigest(name.encode()))
 

@@ -40,6 +40,14 @@ def put_in_place(whole: Path, path: Path) -> None:
     fsync_folder(path.parent)
 
 
+def read_if_there(path: Path) -> bytes | None:
+    """The content of a file that others may remove; None if it is missing."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def make_folders(path: Path) -> None:
     """Create the folder at `path` and its missing parents; all their names are durable then, whoever created them."""
     if path in _durable and path.is_dir():

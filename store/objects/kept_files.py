@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from store.objects.checksum import SIZE, checksum, matches, repair
+from store.objects.checksum import seal, unseal
 from store.objects.damage import Outcome, report
-from store.objects.files import write_atomic
+from store.objects.files import read_if_there, write_atomic
 
 SUFFIX = ".copy"
 
@@ -21,16 +21,16 @@ def copy_of(path: Path) -> Path:
 
 def write_kept(path: Path, data: bytes) -> None:
     """Replace the file and its copy, durably."""
-    write_atomic(copy_of(path), data + checksum(data, path.name))
+    write_atomic(copy_of(path), seal(path.name, data))
     write_atomic(path, data)
 
 
 def read_kept(path: Path) -> bytes | None:
     """What was written; None if nothing was. If the file differs from its copy, it is made again."""
-    found, kept = _bytes(path), sound_copy(path)
+    found, kept = read_if_there(path), sound_copy(path)
     if kept is None:
         if found is not None:
-            write_atomic(copy_of(path), found + checksum(found, path.name))
+            write_atomic(copy_of(path), seal(path.name, found))
         return found
     if found != kept:
         report("file", f"{path} was not as it was written, and is made again from its copy", Outcome.MADE_AGAIN)
@@ -40,15 +40,5 @@ def read_kept(path: Path) -> bytes | None:
 
 def sound_copy(path: Path) -> bytes | None:
     """The content of the copy; None if there is none, or if it is damaged."""
-    data = _bytes(copy_of(path))
-    if data is None:
-        return None
-    content, expected = data[:-SIZE], data[-SIZE:]
-    return content if matches(content, path.name, expected) else repair(content, path.name, expected)
-
-
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+    data = read_if_there(copy_of(path))
+    return None if data is None else unseal(path.name, data)

@@ -7,7 +7,7 @@ whether it can be made again.
 from __future__ import annotations
 
 from store.errors import DamagedObject
-from store.objects.checksum import SIZE, checksum, matches, repair
+from store.objects.checksum import SIZE, is_sealed, seal, unseal
 from store.objects.damage import Outcome, report
 from store.objects.objects import Objects
 
@@ -35,7 +35,7 @@ class SealedObjects:
         data = self.raw.get(path)
         if data is None or is_sealed(path, data):
             return None if data is None else data[:-SIZE]
-        repaired = repair(data[:-SIZE], path, data[-SIZE:]) if len(data) >= SIZE else None
+        repaired = unseal(path, data)
         if repaired is None:
             raise DamagedObject(f"{self.url}/{path} is damaged: its {len(data)} bytes do not match their checksum")
         if not self._is_read_only:
@@ -54,16 +54,6 @@ class SealedObjects:
     def discard(self, path: str) -> None:
         """See `Objects`."""
         self.raw.discard(path)
-
-
-def seal(path: str, data: bytes) -> bytes:
-    """The bytes that are stored at `path` for `data`."""
-    return data + checksum(data, path)
-
-
-def is_sealed(path: str, data: bytes) -> bool:
-    """Whether these are the bytes that were stored at `path`."""
-    return len(data) >= SIZE and matches(memoryview(data)[:-SIZE], path, data[-SIZE:])
 
 
 def set_aside(objects: Objects, path: str) -> str:

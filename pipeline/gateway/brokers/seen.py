@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from store.objects.checksum import SIZE, checksum, repair
+from store.objects.checksum import is_sealed, seal, unseal
 from store.objects.damage import Outcome, report
-from store.objects.files import write_atomic
+from store.objects.files import read_if_there, write_atomic
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Seen:
                 return
             try:
                 data = msgspec.msgpack.encode(_File(FORMAT_VERSION, snapshot.sums))
-                write_atomic(self._path, data + checksum(data, self._path.name))
+                write_atomic(self._path, seal(self._path.name, data))
             except OSError as error:  # a full disk: then retained messages may be stored once more
                 logger.warning("%s cannot be written: %s", self._path, error.strerror)
             self._written = snapshot.number
@@ -92,13 +92,13 @@ class Seen:
 
 def _read(path: Path) -> dict[str, int]:
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return {}
+        data = read_if_there(path)
     except OSError as error:
         logger.warning("%s cannot be read: %s: retained messages are treated as new", path, error.strerror)
         return {}
-    content = repair(data[:-SIZE], path.name, data[-SIZE:])
+    if data is None:
+        return {}
+    content = unseal(path.name, data)
     try:
         found = msgspec.msgpack.decode(data if content is None else content, type=_File)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -106,6 +106,6 @@ def _read(path: Path) -> dict[str, int]:
     if found is None or (content is None and found.format_version != FORMER_VERSION):
         report("file", f"{path} is damaged: retained messages are treated as new", Outcome.LOST)
         return {}
-    if content not in {None, data[:-SIZE]}:
+    if content is not None and not is_sealed(path.name, data):
         report("file", f"{path}: one bit was flipped, and is repaired when it is written next", Outcome.REPAIRED)
     return found.sums if found.format_version in {FORMER_VERSION, FORMAT_VERSION} else {}
