@@ -30,7 +30,10 @@ class Reachability:
 
 
 async def look_at(settings: LogSettings) -> Reachability:
-    """What an appender or a worker would find with these settings. Takes some `request_s`; raises nothing."""
+    """What an appender or a worker would find with these settings. Raises nothing.
+
+    Takes at most twice `request_s` for each server, and once more that after them.
+    """
     try:
         arguments = client_arguments(settings)
     except LogError as error:
@@ -40,9 +43,8 @@ async def look_at(settings: LogSettings) -> Reachability:
         return next(failure for failure in failures if failure is not None)
     client = AIOKafkaAdminClient(**arguments)
     try:
-        async with asyncio.timeout(
-            2 * settings.request_s
-        ):  # its first request ends by itself, and closes its connection
+        # twice: the first request ends by itself within `request_s`, and closes its connection
+        async with asyncio.timeout(2 * settings.request_s):
             await client.start()
             return await _look_at_topics(client, settings)
     except (KafkaError, LogError, OSError, TimeoutError) as error:
