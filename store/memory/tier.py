@@ -136,7 +136,12 @@ class MemoryTier:
         self.head_rows += len(rows.series)
 
     def insert_head(self, now_ns: int) -> None:
-        """Insert the head into the open chunk, and new series into their table, for queries (about 1 ms)."""
+        """Insert the head into the open chunk, and new series into their table, for queries (about 1 ms).
+
+        Does nothing after `drop`: the table may be closed while a flush of it begins.
+        """
+        if self._is_dropped:
+            return
         self._write_series()
         if not self._head:
             return

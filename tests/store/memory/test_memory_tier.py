@@ -140,3 +140,17 @@ def test_a_chunk_that_gets_many_columns_at_once_keeps_its_rows_for_whoever_reads
     assert [sum(value is not None for name, value in row.items() if name[0] == "m") for row in before] == [
         2, 9, 10, 301, 3,
     ]  # fmt: skip  # with the measure name
+
+
+@pytest.mark.parametrize("has_rows", [False, True])
+def test_a_dropped_tier_takes_no_more_rows(store: LoneStore, has_rows: bool) -> None:
+    """The table may be closed while a flush waits for the lock."""
+    store.catalog.ensure(TABLE)
+    memory = inside(store.to_read(TABLE)).memory
+    if has_rows:
+        store.apply(batch_of(store.registry.of(TABLE), PARTITION, [0], [Row((("s", "a"),), T0, (("v", 1.0),))]))
+
+    memory.drop()
+    memory.insert_head(T0)
+
+    assert memory.chunks == []
