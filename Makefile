@@ -78,6 +78,7 @@ soak: $(STAMP) lint  ## the same for longer, and the chart and the compose file;
 bench: $(STAMP)  ## the benchmarks: tables with ratios (BENCH="-s 30 bulk": the reference load alone, with these options)
 ifeq ($(BENCH),)
 	@tests/install_packages
+	-@benchmarks/peers/build
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/brokers.py
 	$(BIN)/python benchmarks/group.py

@@ -171,13 +171,16 @@ def mosquitto(folder: Path, settings: str = "") -> Iterator[tuple[str, int] | No
     file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n{settings}")
     process = subprocess.Popen([program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: _accepts(port), "mosquitto accepts connections")
-        yield f"127.0.0.1:{port}", process.pid
+        address = f"127.0.0.1:{port}"
+        wait_for(lambda: accepts(address), "mosquitto accepts connections")
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait()
 
 
-def _accepts(port: int) -> bool:
+def accepts(address: str) -> bool:
+    """Whether a process listens at `HOST:PORT`."""
+    host, _, port = address.rpartition(":")
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex((host, int(port))) == 0

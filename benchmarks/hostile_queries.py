@@ -81,7 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-s", "--seconds", type=float, default=60.0, help="of load (default 60)")
     seconds = parser.parse_args().seconds
-    with running() as (started, _, _):
+    with running() as (started, _):
         usage = Usage({"worker": started.pid("worker")})
         sender = send(started.mqtt, "bulk", seconds + WARM_S, ACCOUNTS)
         time.sleep(WARM_S)

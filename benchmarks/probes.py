@@ -1,4 +1,4 @@
-"""Latencies for users under load: probes from PUBLISH to PUBACK, queryable and webhook; dashboard queries."""
+"""Latencies for users under load: probes from PUBLISH to PUBACK and queryable; dashboard queries."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import paho.mqtt.client as paho
 import repository  # noqa: F401  # for tests.support
-from deployment import ACCOUNTS, WebhookReceiver, password, token, user
+from deployment import ACCOUNTS, password, token, user
 from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
@@ -32,53 +33,76 @@ def percentiles_ms(seconds: list[float]) -> str:
 
 
 class Prober:
-    """Publishes single messages of account 0; measures when each is acknowledged, queryable, and at the webhook."""
+    """Publishes single messages; measures when each is acknowledged and queryable."""
 
-    def __init__(self, product: Product, receiver: WebhookReceiver) -> None:
-        self._receiver = receiver
-        self._client = product.client(token(0))
+    def __init__(
+        self, mqtt: str, is_queryable: Callable[[str], bool], *, account: int | None = None, ts_per_s: int = 1000
+    ) -> None:
+        """`account`: whose user publishes, None for an anonymous one; `ts_per_s`: the unit of the messages' time."""
+        self._is_queryable = is_queryable
+        self._ts_ns = 10**9 // ts_per_s
         self._mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id="prober")
-        self._mqtt.username_pw_set(user(0), password(0))
-        host, _, port = product.mqtt.rpartition(":")
+        if account is not None:
+            self._mqtt.username_pw_set(user(account), password(account))
+        host, _, port = mqtt.rpartition(":")
         self._mqtt.connect(host, int(port))
         self._mqtt.loop_start()
         self._numbers = itertools.count()
-        self._sent_s: dict[str, float] = {}
+        self.sent_s: dict[str, float] = {}  # by sensor, monotonic
         self.puback_s: list[float] = []
         self.queryable_s: list[float] = []
-
-    @property
-    def webhook_s(self) -> list[float]:
-        """PUBLISH to webhook, of the probes whose alert has arrived."""
-        arrived_s = self._receiver.arrived_s
-        return [arrived_s[sensor] - sent_s for sensor, sent_s in self._sent_s.items() if sensor in arrived_s]
 
     def probe(self, timeout_s: float = PROBE_TIMEOUT_S) -> float:
         """Publish one message; returns the seconds until it was queryable. Raises AssertionError after `timeout_s`."""
         sensor = f"p-{next(self._numbers):06}"
-        payload = json.dumps({"ts": time.time_ns(), "alarm": 1.0})
-        began_s = self._sent_s[sensor] = time.monotonic()
+        payload = json.dumps({"ts": time.time_ns() // self._ts_ns, "alarm": 1.0})
+        began_s = self.sent_s[sensor] = time.monotonic()
         self._mqtt.publish(f"probe/{sensor}", payload, qos=1).wait_for_publish(timeout_s)
         self.puback_s.append(time.monotonic() - began_s)
-        sql = f'SELECT COUNT(*) FROM "probe"."readings" WHERE sensor = \'{sensor}\''  # our own names
-        while True:
-            if self._count(sql):
-                self.queryable_s.append(time.monotonic() - began_s)
-                return self.queryable_s[-1]
+        while not self._is_queryable(sensor):
             if time.monotonic() - began_s > timeout_s:
                 raise AssertionError(f"{sensor} not queryable within {timeout_s} s")
             time.sleep(0.01)
-
-    def _count(self, sql: str) -> int:
-        try:
-            return int(self._client.post("v1", "query", body={"sql": sql}).json()["rows"][0][0])
-        except (ServerRefused, ServerUnreachable):  # no probe table yet, or the worker was killed
-            return 0
+        self.queryable_s.append(time.monotonic() - began_s)
+        return self.queryable_s[-1]
 
     def close(self) -> None:
         """Disconnect."""
         self._mqtt.disconnect()
         self._mqtt.loop_stop()
+
+
+class Questions:
+    """What is asked of the product: whether a probe is there, and its part of a dashboard, by ten accounts in turn."""
+
+    def __init__(self, product: Product) -> None:
+        self._clients = [product.client(token(number)) for number in range(ACCOUNTS)]
+        self._zones: list[list[str]] = [[] for _ in range(ACCOUNTS)]
+        self._turn = 0
+
+    def is_queryable(self, sensor: str) -> bool:
+        """Whether a row of this sensor of account 0 is found."""
+        sql = f'SELECT COUNT(*) FROM "probe"."readings" WHERE sensor = \'{sensor}\''  # our own names
+        try:
+            return bool(self._clients[0].post("v1", "query", body={"sql": sql}).json()["rows"][0][0])
+        except (ServerRefused, ServerUnreachable):  # no probe table yet, or the worker was killed
+            return False
+
+    def ask(self) -> None:
+        """Ask for the averages of a zone over the last five minutes, in bins of ten seconds."""
+        self._turn += 1
+        number = self._turn % ACCOUNTS
+        client: Client = self._clients[number]
+        zones = self._zones[number]
+        if not zones:
+            zones += [
+                zone["zone"]
+                for zone in client.get("v1", "zones", parameters=[("table", "agriculture.readings")])["zones"]
+            ]
+            return
+        zone = zones[self._turn // ACCOUNTS % len(zones)]
+        parameters = [("measure", "temperature"), ("from", "5m"), ("bin", "10s")]
+        client.get("v1", "zones", zone, "averages", parameters=parameters)
 
 
 @dataclass
@@ -115,28 +139,3 @@ class Repeated(threading.Thread):
         """Stop after the current call."""
         self._stopping.set()
         self.join()
-
-
-class Dashboard:
-    """Asks for zone averages like a dashboard: the last five minutes in bins of ten seconds; accounts in turn."""
-
-    def __init__(self, product: Product) -> None:
-        self._clients = [product.client(token(number)) for number in range(ACCOUNTS)]
-        self._zones: list[list[str]] = [[] for _ in range(ACCOUNTS)]
-        self._turn = 0
-
-    def ask(self) -> None:
-        """One query."""
-        self._turn += 1
-        number = self._turn % ACCOUNTS
-        client: Client = self._clients[number]
-        zones = self._zones[number]
-        if not zones:
-            zones += [
-                zone["zone"]
-                for zone in client.get("v1", "zones", parameters=[("table", "agriculture.readings")])["zones"]
-            ]
-            return
-        zone = zones[self._turn // ACCOUNTS % len(zones)]
-        parameters = [("measure", "temperature"), ("from", "5m"), ("bin", "10s")]
-        client.get("v1", "zones", zone, "averages", parameters=parameters)
