@@ -157,10 +157,15 @@ def product(folder: Path, receiver: WebhookReceiver) -> Iterator[Product]:
         yield running
 
 
+def mosquitto_program() -> str | None:
+    """Where it is installed, if it is."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
 @contextmanager
 def mosquitto(folder: Path, settings: str = "") -> Iterator[tuple[str, int] | None]:
     """Mosquitto on a free port, as (address, pid); None if it is not installed."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    program = mosquitto_program()
     if program is None:
         yield None
         return

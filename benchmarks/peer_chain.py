@@ -8,7 +8,6 @@ vmalert judges the same rules as the product, every 10 s instead of at every val
 from __future__ import annotations
 
 import itertools
-import shutil
 import socket
 import subprocess
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 import httpx
 import repository  # noqa: F401  # for tests.support
-from deployment import accepts, mosquitto
+from deployment import accepts, mosquitto, mosquitto_program
 from sending import messages
 
 from pipeline.base.errors import ServerUnreachable
@@ -107,12 +106,25 @@ class PeerChain:
 
 def is_built() -> bool:
     """Whether `peers/build` has built the programs, and Mosquitto is installed."""
-    return all((BUILT / program).exists() for program in PROGRAMS) and has_mosquitto()
+    return all((BUILT / program).exists() for program in PROGRAMS) and mosquitto_program() is not None
 
 
-def has_mosquitto() -> bool:
-    """Whether there is a broker to begin the chain with."""
-    return bool(shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin"))
+def has_victoria_metrics() -> bool:
+    """Whether `peers/build` has built it."""
+    return (BUILT / "victoria-metrics").exists()
+
+
+@contextmanager
+def victoria_metrics(folder: Path) -> Iterator[tuple[str, int]]:
+    """VictoriaMetrics with its data in `folder`, as (address, pid)."""
+    address = f"127.0.0.1:{_free_port()}"
+    options = (
+        f"-httpListenAddr={address}", f"-storageDataPath={folder / 'store'}", "-retentionPeriod=2d",
+        "-search.latencyOffset=0s", "-influxMeasurementFieldSeparator=_",
+    )  # fmt: skip
+    with _running("victoria-metrics", *options) as pid:
+        wait_for(lambda: accepts(address), "VictoriaMetrics accepts connections")
+        yield address, pid
 
 
 @contextmanager
@@ -122,15 +134,8 @@ def peer_chain(folder: Path) -> Iterator[PeerChain]:
         broker = stack.enter_context(mosquitto(folder, _MOSQUITTO))
         assert broker is not None
         mqtt, mosquitto_pid = broker
-        store = f"127.0.0.1:{_free_port()}"
-        pids = {"mosquitto": mosquitto_pid}
-        pids["victoria-metrics"] = stack.enter_context(
-            _running(
-                "victoria-metrics", f"-httpListenAddr={store}", f"-storageDataPath={folder / 'store'}",
-                "-search.latencyOffset=0s", "-influxMeasurementFieldSeparator=_", "-retentionPeriod=1d",
-            )
-        )  # fmt: skip
-        wait_for(lambda: accepts(store), "VictoriaMetrics accepts connections")
+        store, store_pid = stack.enter_context(victoria_metrics(folder))
+        pids = {"mosquitto": mosquitto_pid, "victoria-metrics": store_pid}
         rules, settings = folder / "rules.yaml", folder / "telegraf.conf"
         rules.write_text(_RULES)
         settings.write_text(_TELEGRAF.format(store=f"http://{store}", broker=mqtt))
