@@ -184,7 +184,7 @@ rows_strategy = sparse | st.integers(0, 2**32).map(dense)
 cuts_strategy = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 8)), min_size=1)
 
 
-@examples(300)
+@examples(150)
 @example(rows=dense(558), cuts=[(1, False, 0)])  # a sample ahead with the time of the newest sound one
 @given(rows=rows_strategy, cuts=cuts_strategy)
 def test_the_engine_decides_as_the_reference_does(rows: list[Row], cuts: list[tuple[int, bool, int]]) -> None:

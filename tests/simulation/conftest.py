@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.simulation import edges
 from tests.simulation.plants import PLANTS
 
-SEEDS = {20: 50, 100: 1_000, 1_000: 100_000}
+SEEDS = {20: 50, 100: 400, 1_000: 100_000}
 """By the number of examples of the lane: `make check`, `make test`, `make soak`."""
 
 PLANTS_ONE_IN = {20: 10}
@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     option = metafunc.config.getoption
     if "seeds" in metafunc.fixturenames:
         asked = option("--simulation-seed")
-        first, count = option("--simulation-from"), option("--simulation-seeds") or SEEDS.get(lane, 1_000)
+        first, count = option("--simulation-from"), option("--simulation-seeds") or SEEDS.get(lane, 400)
         seeds = range(first, first + count) if asked is None else range(asked, asked + 1)
         size = min(500, -(-len(seeds) // 20))
         parts = [seeds[at : at + size] for at in range(0, len(seeds), size)]

@@ -1,7 +1,8 @@
 """Faults that are planted into the product, each of which the simulation must find within a number of seeds.
 
 A plant replaces something of a module or a class for the time of a test; the product knows nothing of it. Worlds that
-cannot show it, as nothing of the kind happens in them, are not simulated, but count.
+cannot show it, as nothing of the kind happens in them, are not simulated, but count. The seed that found it last is
+simulated first; any other may find it when the product has changed.
 """
 
 from __future__ import annotations
@@ -74,17 +75,21 @@ Where = Callable[[Knobs], bool]
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A fault: what it is, which law finds it, in how many seeds, in which worlds, and what is replaced by what."""
+    """A fault: what it is, which law finds it, in how many seeds, in which worlds, and what is replaced by what.
+
+    `first`: the seed that is tried before the others.
+    """
 
     name: str
     law: str
     within: int
     where: Where
     patches: tuple[Patch, ...]
+    first: int = 0
 
     def seeds(self) -> Iterator[int]:
-        """The seeds whose worlds are simulated."""
-        for seed in range(self.within):
+        """The seeds whose worlds are simulated, in this order."""
+        for seed in (self.first, *(seed for seed in range(self.within) if seed != self.first)):
             if self.where(Knobs.of(seed)):
                 yield seed
 
@@ -97,10 +102,17 @@ class Plant:
 
 
 def plant(
-    name: str, law: str, within: int, where: Where, owner: Any, attribute: str, make: Callable[[Any], Any]
+    name: str,
+    law: str,
+    within: int,
+    where: Where,
+    owner: Any,
+    attribute: str,
+    make: Callable[[Any], Any],
+    first: int = 0,
 ) -> Plant:
     """`make` is given what is there, and returns what takes its place."""
-    return Plant(name, law, within, where, ((owner, attribute, make(getattr(owner, attribute, None))),))
+    return Plant(name, law, within, where, ((owner, attribute, make(getattr(owner, attribute, None))),), first)
 
 
 def has(*kinds: str) -> Where:
@@ -194,7 +206,16 @@ PLANTS = (
         broken.forgets_what_was_refused,
     ),
     plant("a refused append is not tried again", RESTS, 80, REFUSED, MqttToReadings, "_offer_again", broken.nothing),
-    plant("packet identifiers of QoS 2 are not kept", ONCE, 60, everywhere, Receipts, "hold", broken.holds_nothing),
+    plant(
+        "packet identifiers of QoS 2 are not kept",
+        ONCE,
+        60,
+        everywhere,
+        Receipts,
+        "hold",
+        broken.holds_nothing,
+        first=2,
+    ),
     plant(
         "a PUBREC is sent before the message is durable",
         ACKNOWLEDGED,
@@ -203,6 +224,7 @@ PLANTS = (
         Receipts,
         "hold",
         broken.receives_before_it_is_durable,
+        first=1,
     ),
     plant(
         "a PUBREL does not free its identifier",
@@ -212,6 +234,7 @@ PLANTS = (
         Receipts,
         "release",
         lambda _: lambda *_: True,
+        first=1,
     ),
     plant(
         "two messages have one arrival stamp",
@@ -221,6 +244,7 @@ PLANTS = (
         ArrivalStamps,
         "take",
         lambda _: lambda stamps, _count=1: stamps._wall_ns(),
+        first=113,
     ),
     plant(
         "a torn frame is taken",
@@ -239,6 +263,7 @@ PLANTS = (
         tests.simulation.processes.WorkerProcess,
         "_appending",
         broken.does_not_wait_for_dead_letters,
+        first=136,
     ),
     plant(
         "a dead letter gets another id in a replay",
@@ -248,6 +273,7 @@ PLANTS = (
         Normaliser,
         "_dead_letter",
         broken.new_letter_ids,
+        first=8,
     ),
     Plant(
         "a replay begins one frame too late",
@@ -269,7 +295,14 @@ PLANTS = (
         broken.random_alert_ids,
     ),
     plant(
-        "the log is trimmed to the highest position", TRIMMED, 60, KILLS, pipeline.worker.upkeep, "min", lambda _: max
+        "the log is trimmed to the highest position",
+        TRIMMED,
+        60,
+        KILLS,
+        pipeline.worker.upkeep,
+        "min",
+        lambda _: max,
+        first=5,
     ),
     plant(
         "a delivery is noted before it is posted",
@@ -279,6 +312,7 @@ PLANTS = (
         pipeline.alerting.webhooks.sender._Line,
         "_deliver",
         broken.notes_before_it_posts,
+        first=15,
     ),
     plant(
         "no answer counts as delivered",
@@ -288,6 +322,7 @@ PLANTS = (
         pipeline.alerting.webhooks.sender,
         "judge",
         broken.silence_is_success,
+        first=33,
     ),
     plant(
         "a failed delivery counts as delivered",
@@ -297,6 +332,7 @@ PLANTS = (
         pipeline.alerting.webhooks.sender,
         "judge",
         broken.failure_is_success,
+        first=32,
     ),
     plant(
         "one receiver settles for all",
@@ -306,6 +342,7 @@ PLANTS = (
         AlertArchive,
         "_settle",
         broken.settles_for_all,
+        first=11,
     ),
     plant(
         "resolved may come before firing",
@@ -315,6 +352,7 @@ PLANTS = (
         pipeline.alerting.archive.alerts,
         "_DUE",
         lambda there: there.replace("e.seq < d.seq", "false"),
+        first=16,
     ),
     plant(
         "the archive's position is one too high",
@@ -335,11 +373,36 @@ PLANTS = (
         lambda _: lambda path, data: path.write_bytes(data),
     ),
     plant(
-        "the name of an object is not synced", STARTS, 120, CUTS, store.objects.objects, "fsync_folder", broken.nothing
+        "the name of an object is not synced",
+        STARTS,
+        120,
+        CUTS,
+        store.objects.objects,
+        "fsync_folder",
+        broken.nothing,
+        first=24,
     ),
-    plant("a commit is not synced", STARTS, 60, CUTS, MagneticTier, "_sync_to", broken.nothing),
-    plant("positions are ahead of the data", ROWS, 120, KILLS, CaredFor, "undurable", lambda _: lambda _table: {}),
-    plant("the low watermark is one too high", ROWS, 60, KILLS, Positions, "save", broken.low_watermark_one_higher),
+    plant("a commit is not synced", STARTS, 60, CUTS, MagneticTier, "_sync_to", broken.nothing, first=15),
+    plant(
+        "positions are ahead of the data",
+        ROWS,
+        120,
+        KILLS,
+        CaredFor,
+        "undurable",
+        lambda _: lambda _table: {},
+        first=10,
+    ),
+    plant(
+        "the low watermark is one too high",
+        ROWS,
+        60,
+        KILLS,
+        Positions,
+        "save",
+        broken.low_watermark_one_higher,
+        first=10,
+    ),
     plant("what is applied is counted one too high", ROWS, 60, KILLS, LogProgress, "advance", broken.one_more),
     plant("a commit's position is one too high", ROWS, 60, everywhere, Core, "cut", broken.cuts_one_too_far),
     plant("pending rows are not loaded", ROWS, 60, saves_pending_rows, PendingRows, "load", lambda _: lambda *_: {}),
@@ -361,6 +424,7 @@ PLANTS = (
         tests.simulation.processes,
         "records_to_alerts",
         broken.evaluates_unlocked,
+        first=245,
     ),
     plant(
         "a torn commit is taken",
@@ -370,9 +434,19 @@ PLANTS = (
         store.magnetic.delta_log,
         "repair",
         lambda _: lambda _folder: [],
+        first=282,
     ),
     plant("a data file is not synced", ROWS, 100, CUTS, store.magnetic.parquet, "fsync_file", broken.nothing),
-    plant("a record is applied twice", ROWS, 300, timeless_and_killed, Table, "covered_to", lambda _: lambda *_: -1),
+    plant(
+        "a record is applied twice",
+        ROWS,
+        300,
+        timeless_and_killed,
+        Table,
+        "covered_to",
+        lambda _: lambda *_: -1,
+        first=59,
+    ),
     plant(
         "rows that came during a flush are forgotten",
         ROWS,
@@ -381,6 +455,7 @@ PLANTS = (
         Progress,
         "flushed",
         broken.forgets_rows_during_a_flush,
+        first=33,
     ),
     plant(
         "the last pending row is lost",
@@ -391,7 +466,16 @@ PLANTS = (
         "_to_bytes",
         lambda there: lambda rows: there(rows.slice(0, rows.num_rows - 1)),
     ),
-    plant("a new series is not saved", ROWS, 300, KILLS, SavedSeries, "save", broken.saves_series_without_the_newest),
+    plant(
+        "a new series is not saved",
+        ROWS,
+        300,
+        KILLS,
+        SavedSeries,
+        "save",
+        broken.saves_series_without_the_newest,
+        first=15,
+    ),
     plant("rows are evicted before they are flushed", ROWS, 60, KILLS, Chunk, "is_covered", lambda _: lambda *_: True),
     plant(
         "stored rows are not looked up",
@@ -411,6 +495,7 @@ PLANTS = (
         store.table.compaction,
         "_NEWEST_FIRST",
         lambda there: there.replace("DESC", "ASC"),
+        first=13,
     ),
     plant(
         "deliveries are due by the host's clock",
@@ -420,10 +505,11 @@ PLANTS = (
         AlertsPartition,
         "__init__",
         broken.by_the_hosts_clock,
+        first=231,
     ),
     plant("superseded times are not marked", ROWS, 60, everywhere, SupersededTimes, "add", broken.nothing),
-    plant("the rules' state is not loaded", ALERTS, 120, KILLS, RuleKeep, "blocks", lambda _: lambda *_: ()),
-    plant("the rules' state is not saved", ALERTS, 120, KILLS, RuleKeep, "save", broken.nothing),
+    plant("the rules' state is not loaded", ALERTS, 120, KILLS, RuleKeep, "blocks", lambda _: lambda *_: (), first=13),
+    plant("the rules' state is not saved", ALERTS, 120, KILLS, RuleKeep, "save", broken.nothing, first=13),
     plant(
         "the log is trimmed one frame too far",
         LOG,
@@ -432,6 +518,7 @@ PLANTS = (
         pipeline.worker.upkeep.Trimmer,
         "_trim",
         broken.trims_one_too_far,
+        first=5,
     ),
     plant("files in use are deleted", ROWS, 60, vacuums, Core, "versions_in_use", lambda _: lambda _core: []),
     plant(
@@ -451,9 +538,10 @@ PLANTS = (
         store.table.standing,
         "_find_magnetic",
         lambda _: lambda *_: [],
+        first=15,
     ),
-    plant("last times are not loaded", ROWS, 100, KILLS, SeriesState, "restore", lambda _: lambda *_: None),
-    plant("a fenced worker goes on", ROWS, 400, has_workers, MagneticTier, "_check", broken.nothing),
+    plant("last times are not loaded", ROWS, 100, KILLS, SeriesState, "restore", lambda _: lambda *_: None, first=15),
+    plant("a fenced worker goes on", ROWS, 400, has_workers, MagneticTier, "_check", broken.nothing, first=47),
     plant(
         "a request is answered before it is applied",
         VERDICTS,
@@ -462,6 +550,7 @@ PLANTS = (
         LogWriter,
         "_write",
         broken.answers_first,
+        first=10,
     ),
     plant(
         "versions of records do not count",
@@ -471,6 +560,7 @@ PLANTS = (
         store.table.upsert,
         "judge",
         broken.ignores_versions,
+        first=10,
     ),
     plant(
         "what is evicted is not known",
@@ -480,5 +570,6 @@ PLANTS = (
         store.memory.tier.MemoryTier,
         "evict",
         broken.forgets_what_it_evicts,
+        first=15,
     ),
 )

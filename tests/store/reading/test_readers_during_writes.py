@@ -18,7 +18,7 @@ TABLE = TableId("farm", "d", "t")
 PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 SERIES = 50
-FRAMES = times(300)
+FRAMES = times(150)
 
 
 def frame(store: LoneStore, offset: int) -> RecordBatch:

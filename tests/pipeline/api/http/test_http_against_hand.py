@@ -98,7 +98,7 @@ async def test_http_and_sql_are_equal_to_the_same_by_hand(
     if seed % 2:
         service.store.flush()  # the same from the magnetic tier
     known = sorted({reading.zone for reading in readings})
-    for _ in range(times(50)):
+    for _ in range(times(25)):
         zones = rng.sample(known, rng.randrange(1, len(known) + 1))
         measures = rng.choice((["temperature"], ["co2"], ["co2", "temperature"]))
         start, end = sorted(NOW_NS - rng.randrange(SPAN_S + 60) * NS + rng.choice((0, 1)) for _ in range(2))

@@ -263,13 +263,13 @@ def _together_and_alone(frames: list[list[Message]], together: int, most: int) -
         ]
 
 
-@examples(400)
+@examples(150)
 @given(st.lists(st.lists(messages, max_size=12), max_size=4), st.integers(1, 4), st.booleans())
 def test_together_and_one_by_one_come_to_the_same(frames: list[list[Message]], together: int, is_primed: bool) -> None:
     together_and_alone([PRIMING, *frames] if is_primed else frames, together)
 
 
-@examples(400)
+@examples(200)
 @given(
     st.lists(st.lists(messages, max_size=12), max_size=4),
     st.integers(1, 4),
