@@ -1,7 +1,7 @@
-"""Timestream's SQL over the store: `query` runs one statement. Only this package uses sqlglot."""
+"""Timestream's SQL over the store: `query` runs one statement, `at_once` one without rows. Only this uses sqlglot."""
 
 from store.sql.errors import SqlError
-from store.sql.query import SqlRequest, query
+from store.sql.query import SqlRequest, at_once, query
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.types import ArrayType, RowType, ScalarType, SqlType
 
@@ -14,5 +14,6 @@ __all__ = [
     "SqlError",
     "SqlRequest",
     "SqlType",
+    "at_once",
     "query",
 ]

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from store.catalog.schema import TableSchema
 from store.record import TableId
-from store.sql.typed import ColumnUse, Typed, coerce
+from store.sql.typed import ColumnUse, Constant, Typed, coerce
 from store.sql.types import ScalarType
 
 if TYPE_CHECKING:
@@ -27,11 +27,16 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A query as DuckDB text with the output columns c0, c1 … `outer_uses`: columns of the enclosing query."""
+    """A query as DuckDB text with the output columns c0, c1 and so on.
+
+    outer_uses  columns of the enclosing query
+    row         the values of its only row, if they are known without data
+    """
 
     sql: str
     outputs: tuple[Output, ...]
     outer_uses: tuple[ColumnUse, ...] = ()
+    row: tuple[Constant, ...] | None = None
 
 
 def converted(bound: Bound, types: Sequence[ScalarType]) -> str:

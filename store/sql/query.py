@@ -1,23 +1,32 @@
-"""Runs one query: parse, bind, execute on the tables of an account."""
+"""Runs one query: parse, bind, execute on the tables of an account; or answers it at once, if it reads no rows."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
 from sqlglot import exp
 
 from store import errors as store_errors
+from store.catalog.schema import TableSchema
 from store.reading.borrowed import Borrowed
-from store.sql.bound import Bound, Query
+from store.record import TableId
+from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut
 from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
-from store.sql.show import describe, show_databases, show_measures, show_tables
+from store.sql.show import Names, describe, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
+from store.sql.typed import Constant
+from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR
 
+AT_ONCE_CHARS = 1_000  # parsing and binding as much takes 2 ms
+_MAY_BE_AT_ONCE = re.compile(r"\s*(?:SHOW|DESC|SELECT\b(?!.*\bFROM\b))", re.DOTALL | re.IGNORECASE)
 _NARROW = "narrow the query by time or dimensions, or add a LIMIT"
 
 
@@ -42,20 +51,85 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
     """The result of a statement over `tables`. Raises SqlError, QueryCancelled; may take any time and memory."""
     source = QueryText(request.text)
     statement = parse(source)
-    try:
+    with _errors_told():
         if _lists_what_is_there(statement):
             tables.look_for_newest()
         match statement:
-            case ShowDatabases():
-                return show_databases(tables, statement)
-            case ShowTables():
-                return show_tables(tables, source, statement)
-            case Describe():
-                return describe(tables, source, statement)
             case ShowMeasures():
                 return show_measures(tables, source, statement)
+            case ShowDatabases() | ShowTables() | Describe():
+                return _list(tables, source, statement)
             case _:
                 return _select(tables, source, statement, request)
+
+
+def at_once(names: Names, request: SqlRequest) -> ResultSet | None:
+    """The result of a short statement that reads no rows: SHOW, DESCRIBE, and constants; None for any other.
+
+    It takes well below a millisecond, and no more memory than the names that it lists. Raises SqlError.
+    """
+    if len(request.text) > AT_ONCE_CHARS or not _MAY_BE_AT_ONCE.match(request.text):
+        return None
+    source = QueryText(request.text)
+    statement = parse(source)
+    with _errors_told():
+        match statement:
+            case ShowMeasures():
+                return None
+            case ShowDatabases() | ShowTables() | Describe():
+                names.look_for_newest()
+                return _list(names, source, statement)
+            case _:
+                return _constants(source, statement, request)
+
+
+def _list(names: Names, source: QueryText, statement: ShowDatabases | ShowTables | Describe) -> ResultSet:
+    match statement:
+        case ShowDatabases():
+            return show_databases(names, statement)
+        case ShowTables():
+            return show_tables(names, source, statement)
+        case Describe():
+            return describe(names, source, statement)
+
+
+class _NoTables:
+    """What a statement without FROM is bound to."""
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """See `Tables`."""
+        raise store_errors.UnknownTable(f"{database}.{table}")
+
+    def source(self, table: TableId, **_: object) -> str:
+        """See `Tables`."""
+        raise store_errors.UnknownTable(str(table))
+
+
+def _constants(source: QueryText, statement: Query, request: SqlRequest) -> ResultSet | None:
+    try:
+        bound = Binder(source, _NoTables(), request.now_ns).bind(statement)
+    except RecursionError:
+        return None
+    return None if bound.row is None or request.max_rows == 0 else _of_row(bound.outputs, bound.row)
+
+
+_ARROW = {VARCHAR: pa.string(), BOOLEAN: pa.bool_(), INTEGER: pa.int32(), DOUBLE: pa.float64()}
+
+
+def _of_row(outputs: Sequence[Output], row: Sequence[Constant]) -> ResultSet:
+    """The result with this only row, as DuckDB would give it: times and intervals are 64-bit integers."""
+    arrays = [
+        pa.array([value], _ARROW.get(output.type, pa.int64())) for output, value in zip(outputs, row, strict=True)
+    ]
+    table = pa.Table.from_arrays(arrays, [f"c{index}" for index in range(len(arrays))])
+    return ResultSet(tuple(ResultColumn(output.name, output.type) for output in outputs), table)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Convert errors of the store to those of SQL."""
+    try:
+        yield
     except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
         raise NameNotFound(str(error)) from error  # deleted by another client in the meantime
     except store_errors.QueryTimeout as error:
@@ -77,6 +151,8 @@ def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlR
     most = request.max_rows
     binder = Binder(source, tables, request.now_ns, request.in_time_order)
     bound = _bind(binder, tables, statement, most)
+    if bound.row is not None and most != 0:
+        return _of_row(bound.outputs, bound.row)
     table = tables.execute(bound.sql)
     has_more = most is not None and table.num_rows > most
     if has_more and not request.is_cut:

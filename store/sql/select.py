@@ -20,7 +20,7 @@ from store.sql.nodes import NODES
 from store.sql.pruning import bounds_of
 from store.sql.scope import Scope, column_of
 from store.sql.text import QueryText
-from store.sql.typed import Typed
+from store.sql.typed import Constant, Typed
 from store.sql.types import common_type
 
 _PARTS = (
@@ -185,7 +185,7 @@ class _SelectBinder:
         )
         if time is not None:  # after the LIMIT, so that it still limits what is read
             sql = f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
-        return Bound(sql, outputs, tuple(self._scope.outer_uses))
+        return Bound(sql, outputs, tuple(self._scope.outer_uses), _only_row(node, values))
 
     def _time(self) -> str | None:
         """The time of a row, if the FROM is one table."""
@@ -326,6 +326,17 @@ class _SelectBinder:
             direction = "DESC" if ordered.args.get("desc") else "ASC"
             keys.append(f"{text} {direction} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}")
         return f" ORDER BY {', '.join(keys)}"
+
+
+def _only_row(node: exp.Select, values: list[Typed]) -> tuple[Constant, ...] | None:
+    """The row of a SELECT of constants without any further clause except a LIMIT; None for others."""
+    if any(value for part, value in node.args.items() if part not in {"expressions", "limit"}):
+        return None
+    limit = node.args.get("limit")
+    if limit is not None and not (limit.expression.name.isdigit() and int(limit.expression.name)):
+        return None
+    constants = [value.constant for value in values if value.constant is not None]
+    return tuple(constants) if len(constants) == len(values) else None
 
 
 def _limit(query: QueryText, node: exp.Query) -> str:

@@ -7,7 +7,7 @@ Columns as recorded from the service: `Database`; `Table`; `measure_name`, `data
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -33,12 +33,32 @@ _DIMENSIONS_ARROW = pa.list_(pa.struct([("dimension_name", pa.string()), ("data_
 _SINGLE = "measure_value::"
 
 
-def show_databases(tables: Borrowed, statement: ShowDatabases) -> ResultSet:
+class Names(Protocol):
+    """The names that an account has."""
+
+    def look_for_newest(self) -> None:
+        """See `AccountTables`."""
+        ...
+
+    def databases(self) -> list[str]:
+        """See `AccountTables`."""
+        ...
+
+    def tables(self, database: str) -> list[str]:
+        """See `AccountTables`."""
+        ...
+
+    def schema(self, database: str, table: str) -> TableSchema:
+        """See `AccountTables`."""
+        ...
+
+
+def show_databases(tables: Names, statement: ShowDatabases) -> ResultSet:
     """The account's databases."""
     return _texts(["Database"], [(name,) for name in _like(tables.databases(), statement.like)])
 
 
-def show_tables(tables: Borrowed, query: QueryText, statement: ShowTables) -> ResultSet:
+def show_tables(tables: Names, query: QueryText, statement: ShowTables) -> ResultSet:
     """The tables of a database, or of all."""
     if statement.database is None:
         names = [name for database in tables.databases() for name in tables.tables(database)]
@@ -50,7 +70,7 @@ def show_tables(tables: Borrowed, query: QueryText, statement: ShowTables) -> Re
     return _texts(["Table"], [(name,) for name in _like(names, statement.like)])
 
 
-def describe(tables: Borrowed, query: QueryText, statement: Describe) -> ResultSet:
+def describe(tables: Names, query: QueryText, statement: Describe) -> ResultSet:
     """The columns of a table."""
     schema = _schema(tables, query, statement.database, statement.table)
     rows = [
@@ -99,7 +119,7 @@ def _has(columns: Sequence[Column]) -> str:
     return f"bool_or({' OR '.join(f'{quote_name(column.physical)} IS NOT NULL' for column in columns) or 'false'})"
 
 
-def _schema(tables: Borrowed, query: QueryText, database: Name, table: Name) -> TableSchema:
+def _schema(tables: Names, query: QueryText, database: Name, table: Name) -> TableSchema:
     try:
         return tables.schema(database.text, table.text)
     except UnknownDatabase:

@@ -6,7 +6,6 @@ the GROUP BY is recognised.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -67,8 +66,8 @@ def constant(value: Constant, kind: ScalarType) -> Typed:
         return Typed(quote_string(str(value)), kind, str(value))
     if kind is DOUBLE:
         number = float(value)
-        text = repr(number) if math.isfinite(number) else f"'{number}'"
-        return Typed(f"CAST({text} AS DOUBLE)", kind, number)
+        # as text, because DuckDB would read a number as a decimal: without the sign of zero, and rounded twice
+        return Typed(f"CAST('{number!r}' AS DOUBLE)", kind, number)
     whole = int(value)
     low, high = (-_INT32_MAX - 1, _INT32_MAX) if kind is INTEGER else (INT64_MIN, INT64_MAX)
     if not low <= whole <= high:

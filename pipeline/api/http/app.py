@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from pipeline.api.http import problems
 from pipeline.api.http.forwarding import ToOwner
 from pipeline.api.http.openapi import EVERYWHERE, describe, refusals
-from pipeline.api.http.parameters import check_parameters
+from pipeline.api.http.parameters import CheckParameters
 from pipeline.api.http.replaying import UntilReplayed
 from pipeline.api.http.request_metrics import RequestMetrics
 from pipeline.api.http.request_normalising import RequestNormaliser
@@ -88,25 +88,26 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(internal.router)
     app.add_middleware(RequestNormaliser)
     app.add_middleware(RequestMetrics)
-    for module in (
-        zones,
+    check = CheckParameters()
+    for module in (  # those that are asked most come first: each is tried in this order
+        query,
+        timestream,
         averages,
+        zones,
         alerts,
         rules,
         devices,
         measures,
         dead_letters,
-        query,
         queries,
         process,
         ready,
         welcome,
-        timestream,
     ):
         is_question = bool(module.router.prefix)
         app.include_router(
             module.router,
-            dependencies=[Depends(check_parameters)] if is_question else [],
+            dependencies=[Depends(check)] if is_question else [],
             responses=refusals(*EVERYWHERE) if is_question else None,
         )
     app.include_router(process.scraping, dependencies=[Depends(who)], responses=refusals(401))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.security import HTTPBearer
 
 from pipeline.alerting.archive.alerts import AlertArchive
@@ -91,19 +91,26 @@ def services_of(request: Request) -> Services:
 _BEARER = HTTPBearer(auto_error=False, description="one of `http.tokens`; any where none are configured")
 
 
+# Each asks the credentials by itself: a dependency of a dependency costs a request as much as its own work.
+
+
 async def who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
     """The account and role of the request, as a dependency of a route. Raises Unauthenticated."""
-    return services_of(request).credentials.bearer(request.headers.get("authorization"))
+    return _who(request)
 
 
-async def account(who: Annotated[Who, Depends(who)]) -> str:
+async def account(request: Request, _: Annotated[object, Security(_BEARER)]) -> str:
     """The account of the request, as a dependency of a route. Raises Unauthenticated."""
-    return who.account
+    return _who(request).account
 
 
-async def asker(request: Request, account: Annotated[str, Depends(account)]) -> Asker:
+async def asker(request: Request, _: Annotated[object, Security(_BEARER)]) -> Asker:
     """The account, and how to notice that the client hung up, as a dependency of a route. Raises Unauthenticated."""
-    return asker_of(request, account)
+    return asker_of(request, _who(request).account)
+
+
+def _who(request: Request) -> Who:
+    return services_of(request).credentials.bearer(request.headers.get("authorization"))
 
 
 def asker_of(request: Request, account: str) -> Asker:

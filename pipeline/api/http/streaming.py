@@ -19,6 +19,7 @@ from store.engine import interruption
 from store.errors import QueryCancelled
 
 MOST_WAITING_BYTES = 2**20  # of one response: what the client has not read
+_TOGETHER_BYTES = 2**16  # smaller parts are handed over together: each time wakes the event loop
 STALLED_AFTER_S = 30.0  # a client that reads nothing for so long is taken for gone
 _LOOK_EVERY_S = 0.2
 
@@ -41,13 +42,17 @@ class Parts:
 
         Raises QueryCancelled if the client does not read.
         """
+        unannounced = 0
         for part in filter(None, parts):
             with self._room:
                 if self._waiting_bytes >= MOST_WAITING_BYTES:
                     self._wait_for_room()
                 self._waiting.append(part)
                 self._waiting_bytes += len(part)
-            self._loop.call_soon_threadsafe(self._changed.set)
+            unannounced += len(part)
+            if unannounced >= _TOGETHER_BYTES:
+                self._loop.call_soon_threadsafe(self._changed.set)
+                unannounced = 0  # what is left at the end is announced by `end`
 
     def _wait_for_room(self) -> None:
         found = interruption.current()
