@@ -36,37 +36,36 @@ ROUTE = Route(
 
 def frames_of(count: int, rng: random.Random, kind: str = "flat") -> list[tuple[int, Frame]]:
     """Frames as the gateway makes them."""
-    made = []
-    for offset in range(count):
-        sensors = [rng.randrange(SENSORS) for _ in range(MESSAGES_A_FRAME)]
-        payloads = []
-        for sensor in sensors:
-            climate = {
-                "temperature": round(rng.gauss(21, 3), 2),
-                "humidity": round(rng.uniform(30, 90), 1),
-                "co2": rng.randrange(400, 1200),
-                "soil_moisture": round(rng.random(), 3),
-            }
-            body = {"ts": START_NS // 10**6 + offset, **climate}
-            if kind == "nested":
-                body = {"ts": body["ts"], "climate": climate}
-            if kind == "one bad in 100" and sensor % 100 == 0:
-                body["co2"] = "high"
-            payloads.append(json.dumps(body).encode())
-        made.append(
-            (
-                offset,
-                Frame(
-                    1,
-                    FrameKind.MQTT,
-                    [START_NS + offset * 10**6 + i for i in range(MESSAGES_A_FRAME)],
-                    [f"farm-{sensor % 10}" for sensor in sensors],
-                    [f"greenhouse/region-{s % 30}/gh-{s % 300}/zone-{s % 1200}/s-{s:05}" for s in sensors],
-                    payloads,
-                ),
-            )
-        )
-    return made
+    return [
+        (offset, frame_of(offset, [rng.randrange(SENSORS) for _ in range(MESSAGES_A_FRAME)], rng, kind))
+        for offset in range(count)
+    ]
+
+
+def frame_of(offset: int, sensors: list[int], rng: random.Random, kind: str = "flat") -> Frame:
+    """A frame with one message of each of these sensors."""
+    payloads = []
+    for sensor in sensors:
+        climate = {
+            "temperature": round(rng.gauss(21, 3), 2),
+            "humidity": round(rng.uniform(30, 90), 1),
+            "co2": rng.randrange(400, 1200),
+            "soil_moisture": round(rng.random(), 3),
+        }
+        body = {"ts": START_NS // 10**6 + offset, **climate}
+        if kind == "nested":
+            body = {"ts": body["ts"], "climate": climate}
+        if kind == "one bad in 100" and sensor % 100 == 0:
+            body["co2"] = "high"
+        payloads.append(json.dumps(body).encode())
+    return Frame(
+        1,
+        FrameKind.MQTT,
+        [START_NS + offset * 10**6 + i for i in range(len(sensors))],
+        [f"farm-{sensor % 10}" for sensor in sensors],
+        [f"greenhouse/region-{s % 30}/gh-{s % 300}/zone-{s % 1200}/s-{s:05}" for s in sensors],
+        payloads,
+    )
 
 
 def us_a_message(work: Callable[[], object], messages: int, repeats: int = 3) -> float:

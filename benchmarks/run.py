@@ -1,10 +1,12 @@
 """The reference load, from MQTT QoS 1 to queryable, with rules and constant queries: one table of results.
 
     make bench                                              # everything, about 8 minutes
-    .venv/bin/python benchmarks/run.py -s 20 --turns 2 bulk # one of: bulk, devices, flat, recovery
+    .venv/bin/python benchmarks/run.py -s 20 --turns 2 bulk # one of: bulk, devices, flat, new, recovery
 
 100,000 sensors of 10 accounts, 4 measures per message, shuffled. `bulk`: 20,000 messages/s over 20 connections.
-`devices`: the same over 10,000. `flat`: as much as possible. `recovery`: the worker is SIGKILLed under the bulk load.
+`devices`: the same over 10,000. `flat`: as much as possible. `new`: 50,000 messages/s, probed from the first on, when
+no series is known. `recovery`: the worker is SIGKILLed under the bulk load.
+
 The same senders, probes and queries measure in the same run, by turns:
 
 - the peers: Mosquitto → Telegraf → VictoriaMetrics with vmalert, if `benchmarks/peers/build` has built them
@@ -36,8 +38,9 @@ from tests.support.product import Product
 
 SENDER = Path(__file__).with_name("fast_sender.py")
 RATE = 20_000
+RATES = {"flat": 0, "new": 50_000}  # of other scenarios; 0: as much as possible
 MIB = 2**20
-CONNECTIONS = {"bulk": 20, "devices": 10_000, "flat": 20, "recovery": 20}
+CONNECTIONS = {"bulk": 20, "devices": 10_000, "flat": 20, "new": 20, "recovery": 20}
 WARM_UP_S = 10.0  # the first messages of 100,000 sensors are slower, and not probed
 
 Results: TypeAlias = dict[str, float | str]
@@ -78,7 +81,7 @@ def main() -> int:
 
 def measure(scenario: str, seconds: float) -> tuple[Results, dict[str, Results]]:
     """The results of the product, and of what it is compared with by name."""
-    if scenario == "recovery":
+    if scenario in {"recovery", "new"}:
         return run_system(the_product(), scenario, seconds), {}
     others: dict[str, Results] = {}
     if is_built():
@@ -91,9 +94,8 @@ def measure(scenario: str, seconds: float) -> tuple[Results, dict[str, Results]]
 
 def send(mqtt: str, scenario: str, seconds: float, accounts: int) -> subprocess.Popen[str]:
     """Start the sender for a scenario."""
-    rate = 0 if scenario == "flat" else RATE
     options = {
-        "--mqtt": mqtt, "--rate": rate, "--seconds": seconds, "--connections": CONNECTIONS[scenario],
+        "--mqtt": mqtt, "--rate": RATES.get(scenario, RATE), "--seconds": seconds, "--connections": CONNECTIONS[scenario],
         "--accounts": accounts, "--sensors": 100_000, "--drain": 120,
     }  # fmt: skip
     words = [str(word) for option in options.items() for word in option]
@@ -185,7 +187,7 @@ def run_system(starting: AbstractContextManager[System], scenario: str, seconds:
         queries = Repeated(system.ask, 1 / QUERIES_PER_S)
         usage = Usage(system.pids)
         sender = send(system.mqtt, scenario, seconds, system.accounts)
-        time.sleep(min(WARM_UP_S, seconds / 4))
+        time.sleep(0 if scenario == "new" else min(WARM_UP_S, seconds / 4))
         probes.start()
         queries.start()
         recovery = recover(system, seconds) if scenario == "recovery" else {}

@@ -11,6 +11,7 @@ these go one by one through the state machine above. A silent signal keeps its p
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from rules.conditions import values_of
 from rules.rule import ACCOUNT, Rule, Side
 from rules.rule_warnings import Work
 from rules.samples import Samples
-from store.record import Int64s, SeriesIndex, SeriesKey
+from store.record import Int64s, SeriesIndex, SeriesKey, dimension_values
 from store.values.durations import duration_ns
 
 LONGEST_PAUSE_NS = 60 * 10**9
@@ -75,9 +76,11 @@ class Watch:
         self.side = grown(self.side, size, Side.NONE)
         self.onset_ns = grown(self.onset_ns, size, 0)
         self._applies = grown(self._applies, size, False)
-        for series in range(self._resolved_upto, size):
-            self._applies[series] = _matches(self.rule, self._index.keys[series])
-        self._resolved_upto = size
+        if size > self._resolved_upto:
+            self._applies[self._resolved_upto : size] = _matching(
+                self.rule, self._index.keys[self._resolved_upto : size]
+            )
+            self._resolved_upto = size
 
     def active(self) -> Indices:
         """The pending and firing series."""
@@ -185,7 +188,10 @@ class Watch:
         self.side[series] = side
 
 
-def _matches(rule: Rule, key: SeriesKey) -> bool:
-    """Whether `where` includes a series."""
-    dimensions = dict(key.dimensions)
-    return all(dimensions.get(name) in values for name, values in rule.where.items() if name != ACCOUNT)
+def _matching(rule: Rule, keys: Sequence[SeriesKey]) -> Bools:
+    """Which series `where` includes."""
+    found = np.ones(len(keys), np.bool_)
+    for name, wanted in rule.where.items():
+        if name != ACCOUNT:
+            found &= [value in wanted for value in dimension_values(keys, name)]
+    return found

@@ -14,7 +14,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,7 @@ __all__ = [
     "SeriesRegistry",
     "SeriesRoom",
     "TableId",
+    "dimension_values",
 ]
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
@@ -46,12 +49,47 @@ Dimensions: TypeAlias = tuple[tuple[str, str], ...]
 """Dimensions of a series as (name, value) pairs, sorted by name; absent dimensions are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """The identity of a series within its table."""
-
-    dimensions: Dimensions
+class _Key(NamedTuple):
+    names: tuple[str, ...]
+    values: tuple[str, ...]
     measure_name: str
+
+
+class SeriesKey(_Key):
+    """The identity of a series within its table: its dimensions, as `names` (sorted) and `values`, and a measure name.
+
+    A tuple, because there are a hundred thousand: series with the same dimensions share their names.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, dimensions: Dimensions, measure_name: str) -> Self:
+        """The key of these dimensions."""
+        names, values = zip(*dimensions, strict=True) if dimensions else ((), ())
+        return cls.of(names, values, measure_name)
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], values: tuple[str, ...], measure_name: str) -> Self:
+        """The key of dimensions with these names, sorted, and values."""
+        return tuple.__new__(cls, (names, values, measure_name))
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The dimensions in pairs."""
+        return tuple(zip(self.names, self.values, strict=True))
+
+    def __getnewargs__(self) -> tuple[Dimensions, str]:
+        """For copies."""
+        return self.dimensions, self.measure_name
+
+
+def dimension_values(keys: Sequence[SeriesKey], name: str) -> list[str | None]:
+    """The value of one dimension of each series; None without it."""
+    found: list[str | None] = []
+    for names, of_names in groupby(keys, itemgetter(0)):  # mostly one
+        at = names.index(name) if name in names else None
+        found += [None if at is None else key.values[at] for key in of_names]
+    return found
 
 
 @dataclass(slots=True)
@@ -67,6 +105,7 @@ class SeriesIndex:
     retyped: int = 0  # how often the columns of the table changed: everything derived from their types is stale then
     rezoned: int = 0  # how often a known series changed its zone: everything derived from `zones` is stale then
     dimensions: dict[str, None] = field(default_factory=dict)  # the names of the dimensions of all series
+    _names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # of dimensions, shared by keys
     room: SeriesRoom | None = field(default=None, repr=False)  # None: any number of series
     _ids: dict[SeriesKey, int] = field(default_factory=dict)
 
@@ -77,11 +116,7 @@ class SeriesIndex:
         """The id of `key`, a new one at its first appearance. `zone` is its zone, None without one."""
         series = self._ids.get(key)
         if series is None:
-            self.zones.append(zone)
-            for name, _ in key.dimensions:
-                self.dimensions.setdefault(name)
-            self.keys.append(key)  # last, because readers in other threads rely on the number of keys
-            series = self._ids[key] = len(self.keys) - 1
+            series = self._add(key, zone)
         elif zone is not None and self.zones[series] != zone:
             self.zones[series] = zone
             self.rezoned += 1
@@ -89,9 +124,23 @@ class SeriesIndex:
 
     def admit(self, key: SeriesKey, zone: str | None = None) -> int | None:
         """The id of `key`, as `id_of`; None if it is new, and its account has no room for another series."""
-        if key not in self._ids and self.room is not None and not self.room.take(self.table.account):
+        if key in self._ids:
+            return self.id_of(key, zone)
+        if self.room is not None and not self.room.take(self.table.account):
             return None
-        return self.id_of(key, zone)
+        return self._add(key, zone)
+
+    def _add(self, key: SeriesKey, zone: str | None) -> int:
+        names = self._names.get(key.names)
+        if names is None:
+            names = self._names[key.names] = key.names
+            self.dimensions.update(dict.fromkeys(names))
+        if names is not key.names:
+            key = SeriesKey.of(names, key.values, key.measure_name)
+        series = self._ids[key] = len(self.keys)
+        self.zones.append(zone)
+        self.keys.append(key)  # last, because readers in other threads rely on the number of keys
+        return series
 
     def find(self, key: SeriesKey) -> int | None:
         """The id of `key`; None if it is unknown."""

@@ -7,6 +7,7 @@ short.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -27,6 +28,16 @@ def end_with_parent(parent_pid: int | None = None) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent_pid is not None and os.getppid() != parent_pid:
         os._exit(1)
+
+
+def keep_existing_objects() -> None:
+    """Let the garbage collector leave alone what exists now, and look at the rest seldom.
+
+    With Python's own thresholds it visits all sessions, or all series, again and again while they become more: more
+    than half the time that a new series takes.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def describe(pid: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -17,6 +16,7 @@ from pipeline.base import metrics
 from pipeline.base.arrival import host_stamps
 from pipeline.base.clock import Steps
 from pipeline.base.ports import taken_ports_explained
+from pipeline.base.process import keep_existing_objects
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.quantities import Address
 from pipeline.config import Config
@@ -98,9 +98,7 @@ async def _run(config: Config) -> None:
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     appender = open_appender(config.log_settings)
     await appender.start()
-    # The existing objects stay: the garbage collector need not visit them again for every thousand new sessions.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    keep_existing_objects()
     beside = [asyncio.create_task(job) for job in (ProcessMetrics("gateway").keep_updated(), Steps("gateway").watch())]
     try:
         settings = listener_settings(config)

@@ -46,7 +46,7 @@ def partition_of_message(zonings: Iterable[Zoning], partitions: int, account: st
     for zoning in zonings:
         dimensions = zoning.topics.match(mqtt_topic)
         if dimensions is not None:
-            zone = zone_of(zoning.zone, dict(dimensions), mqtt_topic)
+            zone = zone_of(zoning.zone, *dimensions, mqtt_topic)
             if zone is None:
                 break
             return _partition(partitions, account, zoning.database, zoning.table, zone)

@@ -14,7 +14,7 @@ from pipeline.base import metrics
 from pipeline.stream.partitions.owned import OwnedPartitions
 from rules import Rule, RuleSet, RuleWarning, Seen, Work, table_warnings, warnings_of
 from rules.rule_warnings import Kind
-from store.record import SeriesIndex, TableId
+from store.record import SeriesIndex, TableId, dimension_values
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,13 @@ class Known:
         """Look at some more series; returns whether these were all."""
         keys = self.index.keys[self.upto : self.upto + KEYS_A_LOOK]
         self.upto += len(keys)
-        for key in keys:
-            self.names.add(key.measure_name)
-            for name, value in key.dimensions:
-                values = self.values.setdefault(name, set())
-                if values is not None:
-                    values.add(value)
-                    if len(values) > MOST_VALUES:
-                        self.values[name] = None
+        self.names.update(key.measure_name for key in keys)
+        for name in {name for names in {key.names for key in keys} for name in names}:
+            values = self.values.setdefault(name, set())
+            if values is not None:
+                values.update(value for value in dimension_values(keys, name) if value is not None)
+                if len(values) > MOST_VALUES:
+                    self.values[name] = None
         return self.upto == len(self.index)
 
     def seen(self, types: Mapping[str, object]) -> Seen:

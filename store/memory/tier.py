@@ -27,7 +27,7 @@ from store import layout
 from store.catalog.schema import Column, Columns
 from store.engine.duck import Cursor, Duck, load, run
 from store.memory.newness import NEVER_NS
-from store.record import Int32s, Int64s, SeriesIndex
+from store.record import Int32s, Int64s, SeriesIndex, dimension_values
 from store.sequence import OFFSET_BITS
 
 CHUNK_ROWS = 200_000
@@ -229,7 +229,6 @@ class MemoryTier:
         if first == end:
             return
         keys = self._index.keys[first:end]
-        values: list[dict[str, str]] = [dict(key.dimensions) for key in keys]
         load(
             self._writer,
             self.series_table,
@@ -238,7 +237,7 @@ class MemoryTier:
                     layout.SERIES_ID: pa.array(np.arange(first, end, dtype=np.int32)),
                     layout.MEASURE_NAME: pa.array([key.measure_name for key in keys], pa.string()),
                     **{
-                        column.physical: pa.array([value.get(column.name) for value in values], pa.string())
+                        column.physical: pa.array(dimension_values(keys, column.name), pa.string())
                         for column in dimensions
                     },
                     **self._zones_of(first, end),

@@ -96,9 +96,8 @@ class TableColumns:
     def proposed(self, first: int, end: int, measures: Mapping[str, MeasureType]) -> list[Column]:
         """The additional columns that these series and measures need."""
         proposed = self.stored.copy()
-        for key in self._index.keys[first:end]:
-            for name, _ in key.dimensions:
-                proposed.dimension(name)
+        for name in list(self._index.dimensions):
+            proposed.dimension(name)
         if self.has_zones(first, end):
             proposed.add_zone()
         for name, kind in measures.items():

@@ -8,6 +8,7 @@ import click
 
 from pipeline.base.layout import prepare
 from pipeline.base.ports import taken_ports_explained
+from pipeline.base.process import keep_existing_objects
 from pipeline.config.load import Loaded
 from pipeline.operations.cli.options import begin_logging, settings_options
 from pipeline.operations.cli.shared_metrics import share_metrics
@@ -27,7 +28,7 @@ def worker(loaded: Loaded) -> None:
     gc.disable()
     from pipeline.worker.worker import run  # noqa: PLC0415  # after share_metrics
 
-    gc.freeze()
+    keep_existing_objects()
     gc.enable()
     begin_logging("worker")
     try:

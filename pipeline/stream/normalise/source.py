@@ -27,6 +27,8 @@ MAX_PLANS = 1_024  # cached shapes per table; more mean that a device invents fi
 _TRIES = 16 * MAX_PLANS  # … so others get no plan, until this number of messages had none: fleets change, too
 _MAX_SHAPE_BYTES = 16_384  # of the names of a shape with a plan
 _MAX_RULES = 4_096
+_SHARED_TEXTS = 10_000
+_CHARACTERS_SURE = DIMENSION_PAIRS_MAX_BYTES // 4  # so many are within the limit, whatever they are
 
 UNKNOWN = -1
 
@@ -50,6 +52,17 @@ class TableState:
     _seen: set[int] = field(default_factory=set)  # hashes of shapes that came once
     _without_plan: int = 0
     _rules: dict[str, FieldRule | None] = field(default_factory=dict)
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def shared(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Equal texts: series of one zone share the texts of their dimensions, which are most of their memory."""
+        if len(self._texts) >= _SHARED_TEXTS:
+            self._texts.clear()
+        return tuple(map(self._texts.setdefault, texts, texts))
+
+    def shared_text(self, text: str) -> str:
+        """The same for one text."""
+        return self._texts.setdefault(text, text)
 
     def rule_of(self, name: str) -> FieldRule | None:
         """What a field becomes, as `fields.rule_of`. Remembered for names that have a column."""
@@ -112,64 +125,66 @@ class TableState:
         return self.plan(tuple(flattener.fields), is_flat=True), flattener.fields
 
 
-@dataclass(slots=True, eq=False)
-class Series:
-    """A series by name; its id is UNKNOWN until its first good record."""
-
-    key: SeriesKey
-    zone: str | None
-    id: int = UNKNOWN
-
-    def id_in(self, index: SeriesIndex) -> int:
-        """The id, created on first use. Raises PayloadError: TOO_MANY_SERIES."""
-        if self.id == UNKNOWN:
-            admitted = index.admit(self.key, self.zone)
-            if admitted is None:
-                assert index.room is not None
-                raise PayloadError(
-                    Reason.TOO_MANY_SERIES,
-                    f"a new series, and account {index.table.account} has {index.room.used(index.table.account)}; "
-                    f"limits.series allows {index.room.most}",
-                )
-            self.id = admitted
-        return self.id
-
-
 class Source:
     """One MQTT topic of one account. `only` is its series if the payload has no dimensions, once known."""
 
-    __slots__ = ("_dimensions", "_mqtt_topic", "_series", "allowance", "only", "table")
+    __slots__ = ("_ids", "_mqtt_topic", "_names", "_values", "allowance", "only", "table")
 
     def __init__(self, table: TableState, mqtt_topic: str, dimensions: TopicDimensions) -> None:
         self.table = table
         self.only = UNKNOWN
         self.allowance: int | None = None  # how many measures it may add; None: not requested yet
         self._mqtt_topic = mqtt_topic
-        self._dimensions = dimensions
-        self._series: dict[DimensionValues, Series] = {}
+        self._names, values = dimensions
+        self._values = table.shared(values)
+        self._ids: dict[DimensionValues, int] | None = None  # of series with dimensions in the payload
 
-    def series(self, values: DimensionValues) -> Series:
-        """The series with these payload dimensions. Raises PayloadError: BAD_DIMENSION."""
-        series = self._series.get(values)
-        if series is None:
-            series = self._name(values)
-            if len(self._series) >= MAX_PLANS:
-                self._series.clear()
-            self._series[values] = series
-        return series
+    def series(self, values: DimensionValues) -> int:
+        """The id of the series with these payload dimensions, created at its first good record.
 
-    def _name(self, values: DimensionValues) -> Series:
-        route = self.table.route
+        Raises PayloadError: BAD_DIMENSION, TOO_MANY_SERIES.
+        """
+        if not values:
+            if self.only == UNKNOWN:
+                self.only = self._created(self._names, self._values)
+            return self.only
+        if self._ids is None or len(self._ids) >= MAX_PLANS:
+            self._ids = {}
+        found = self._ids.get(values)
+        if found is None:
+            found = self._ids[values] = self._created(*self._with(values))
+        return found
+
+    def _with(self, values: DimensionValues) -> TopicDimensions:
         from_payload = (
-            (name, value) for name, value in zip(route.dimensions, values, strict=True) if value is not None
+            (name, value) for name, value in zip(self.table.route.dimensions, values, strict=True) if value is not None
         )
-        dimensions = tuple(sorted((*self._dimensions, *from_payload)))
-        size_bytes = sum(len(name.encode()) + len(value.encode()) for name, value in dimensions)
-        if len(dimensions) > DIMENSIONS_MAX or size_bytes > DIMENSION_PAIRS_MAX_BYTES:
+        pairs = sorted((*zip(self._names, self._values, strict=True), *from_payload))
+        return tuple(name for name, _ in pairs), tuple(value for _, value in pairs)
+
+    def _created(self, names: tuple[str, ...], values: tuple[str, ...]) -> int:
+        table = self.table
+        route, index = table.route, table.index
+        if len(names) > DIMENSIONS_MAX or len("".join(names + values)) > _CHARACTERS_SURE:
+            _check_size(names, values)
+        zone = zone_of(route.zone, names, values, self._mqtt_topic)
+        admitted = index.admit(SeriesKey.of(names, values, route.measure_name), zone and table.shared_text(zone))
+        if admitted is None:
+            assert index.room is not None
             raise PayloadError(
-                Reason.BAD_DIMENSION,
-                f"{len(dimensions)} dimensions of {size_bytes} bytes together; a series has at most {DIMENSIONS_MAX} "
-                f"of {DIMENSION_PAIRS_MAX_BYTES} bytes",
+                Reason.TOO_MANY_SERIES,
+                f"a new series, and account {index.table.account} has {index.room.used(index.table.account)}; "
+                f"limits.series allows {index.room.most}",
             )
-        zone = zone_of(route.zone, dict(dimensions), self._mqtt_topic)
-        return Series(SeriesKey(dimensions, route.measure_name), zone)
+        return admitted
+
+
+def _check_size(names: tuple[str, ...], values: tuple[str, ...]) -> None:
+    """Raise PayloadError for dimensions that are too many, or too large."""
+    size_bytes = sum(len(text.encode()) for text in names + values)
+    if len(names) > DIMENSIONS_MAX or size_bytes > DIMENSION_PAIRS_MAX_BYTES:
+        raise PayloadError(
+            Reason.BAD_DIMENSION,
+            f"{len(names)} dimensions of {size_bytes} bytes together; a series has at most {DIMENSIONS_MAX} "
+            f"of {DIMENSION_PAIRS_MAX_BYTES} bytes",
+        )

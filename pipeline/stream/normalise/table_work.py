@@ -122,7 +122,7 @@ class TableWork:
             return self._read_plainly(row, source, payload, arrival_ns)
         reading = quick.reading
         try:
-            series_id = source.series(reading.dimension_values).id_in(self.table.index)
+            series_id = source.series(reading.dimension_values)
         except PayloadError as error:
             self.refused.append((row, error))
             return ()
@@ -179,7 +179,7 @@ class TableWork:
         found, problem = [], message.problem
         for reading in message.readings:
             try:
-                found.append((source.series(reading.dimension_values).id_in(self.table.index), reading))
+                found.append((source.series(reading.dimension_values), reading))
             except PayloadError as error:
                 problem = problem or error
         if problem is not None and not found:
@@ -305,7 +305,7 @@ class TableWork:
         suspects = []
         for i, source in enumerate(group.sources) if UNKNOWN in ids else ():
             try:
-                ids[i] = source.only = source.series(()).id_in(self.table.index)
+                ids[i] = source.series(())
             except PayloadError:
                 suspects.append(i)
         return (None, suspects) if suspects else (np.array(ids, np.int64), [])
@@ -322,7 +322,7 @@ class TableWork:
                     None if position is None else dimension_value(group.flat[start + position])
                     for position in plan.dimensions
                 )
-                ids.append(source.series(values).id_in(self.table.index))
+                ids.append(source.series(values))
             except PayloadError:
                 suspects.append(i)
         return (None, suspects) if suspects else (np.array(ids, np.int64), [])

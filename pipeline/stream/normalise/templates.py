@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.stream.normalise.choosing import Chosen, chooser
 from store.values.templates import EVERYTHING, is_numbered_level, names_in
 
-TopicDimensions = tuple[tuple[str, str], ...]
+TopicDimensions = tuple[tuple[str, ...], tuple[str, ...]]
+"""The names of dimensions, sorted, and their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,35 +23,47 @@ class TopicTemplate:
 
     text: str
     names: tuple[str, ...] = field(init=False)
-    _levels: tuple[str, ...] = field(init=False)
+    _count: int = field(init=False)  # of levels
+    _is_open: bool = field(init=False)  # whether more levels may follow
+    _fixed: tuple[tuple[int, str], ...] = field(init=False)  # levels with a text
+    _sorted: tuple[str, ...] = field(init=False)  # names; the next chooses the levels with their values
+    _chosen: Chosen = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        levels = self.text.split("/")
+        is_open = levels[-1] == "#"  # matches its parent level too: section 4.7.1.2
+        if is_open:
+            levels.pop()
+        named = sorted((level[1:-1], at) for at, level in enumerate(levels) if level.startswith("{"))
+        fixed = tuple((at, level) for at, level in enumerate(levels) if level != "+" and not level.startswith("{"))
         object.__setattr__(self, "names", names_in(self.text))
-        object.__setattr__(self, "_levels", tuple(self.text.split("/")))
+        object.__setattr__(self, "_count", len(levels))
+        object.__setattr__(self, "_is_open", is_open)
+        object.__setattr__(self, "_fixed", fixed)
+        object.__setattr__(self, "_sorted", tuple(name for name, _ in named))
+        object.__setattr__(self, "_chosen", chooser(at for _, at in named))
 
     def match(self, mqtt_topic: str) -> TopicDimensions | None:
         """The dimensions of `mqtt_topic`, or None if this template does not match it."""
-        if mqtt_topic.startswith("$") and self._levels[0][0:1] in ("#", "+", "{"):
+        if mqtt_topic.startswith("$") and self.text[:1] in ("#", "+", "{"):
             return None
         levels = mqtt_topic.split("/")
         if self.text == EVERYTHING:
-            return tuple((f"topic_{number}", level) for number, level in enumerate(levels, start=1) if level)
-        wanted = self._levels
-        if wanted[-1] == "#":
-            wanted = wanted[:-1]  # matches its parent level too: section 4.7.1.2
-            if len(levels) < len(wanted):
-                return None
-        elif len(levels) != len(wanted):
+            return _given({f"topic_{number}": level for number, level in enumerate(levels, start=1)})
+        if len(levels) != self._count and not (self._is_open and len(levels) > self._count):
             return None
-        found = []
-        for pattern, level in zip(wanted, levels, strict=False):
-            if pattern.startswith("{"):
-                if level:
-                    found.append((pattern[1:-1], level))
-            elif pattern not in ("+", level):
+        for at, text in self._fixed:
+            if levels[at] != text:
                 return None
-        return tuple(found)
+        values = self._chosen(levels)
+        return (self._sorted, values) if "" not in values else _given(dict(zip(self._sorted, values, strict=True)))
 
     def is_dimension(self, name: str) -> bool:
         """Whether an MQTT topic that the template matches may have a dimension with this name."""
         return name in self.names or (self.text == EVERYTHING and is_numbered_level(name))
+
+
+def _given(levels: dict[str, str]) -> TopicDimensions:
+    """The dimensions of the levels that are not empty."""
+    names = tuple(sorted(name for name, level in levels.items() if level))
+    return names, tuple(levels[name] for name in names)

@@ -21,10 +21,10 @@ from pipeline.stream.normalise.routes import Arrays, MeasureRule, Route, TimeFie
 from pipeline.stream.normalise.templates import TopicTemplate
 from pipeline.stream.normalise.texts import Texts
 from pipeline.stream.normalise.values import is_word
-from pipeline.stream.normalise.zones import zone_of
 from store.catalog.limits import DEFAULTS
 from store.catalog.units import conversion
 from store.record import MeasureType, SeriesRegistry
+from store.values.templates import fill
 from tests.support.examples import examples, some
 
 TS = ARRIVAL_NS // 10**6
@@ -154,7 +154,9 @@ class Alone:
         found = []
         for reading in message.readings:
             of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
-            dimensions = dict(route.topics.match(topic) or ()) | {name: value for name, value in of_payload if value}
+            dimensions = dict(zip(*(route.topics.match(topic) or ((), ())), strict=True)) | {
+                name: value for name, value in of_payload if value
+            }
             if sum(len((name + value).encode()) for name, value in dimensions.items()) > 2_048:
                 raise PayloadError(Reason.BAD_DIMENSION, "too long")
             found.append(
@@ -164,7 +166,7 @@ class Alone:
                     "time_ns": reading.time_ns,
                     "dimensions": dimensions,
                     "measure_name": route.measure_name,
-                    "zone": zone_of(route.zone, dimensions, topic),
+                    "zone": fill(route.zone, dimensions) if route.zone else topic.rpartition("/")[0] or topic,
                     "measures": reading.measures,
                     "types": {
                         name: (known | message.new_types | message.given_up)[name].value for name in reading.measures

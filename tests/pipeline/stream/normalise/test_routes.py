@@ -13,22 +13,22 @@ from store.record import MeasureType
 @pytest.mark.parametrize(
     ("template", "mqtt_topic", "dimensions"),
     [
-        ("gh/{zone}/{sensor}", "gh/north/s-1", (("zone", "north"), ("sensor", "s-1"))),
+        ("gh/{zone}/{sensor}", "gh/north/s-1", (("sensor", "zone"), ("s-1", "north"))),
         ("gh/{zone}/{sensor}", "gh/north", None),
         ("gh/{zone}/{sensor}", "gh/north/s-1/x", None),
         ("gh/{zone}/{sensor}", "GH/north/s-1", None),
-        ("gh/{zone}/{sensor}", "gh//s-1", (("sensor", "s-1"),)),
-        ("gh/+/{sensor}", "gh/north/s-1", (("sensor", "s-1"),)),
-        ("gh/{zone}/#", "gh/north/a/b", (("zone", "north"),)),
-        ("gh/{zone}/#", "gh/north", (("zone", "north"),)),
+        ("gh/{zone}/{sensor}", "gh//s-1", (("sensor",), ("s-1",))),
+        ("gh/+/{sensor}", "gh/north/s-1", (("sensor",), ("s-1",))),
+        ("gh/{zone}/#", "gh/north/a/b", (("zone",), ("north",))),
+        ("gh/{zone}/#", "gh/north", (("zone",), ("north",))),
         ("gh/{zone}/#", "gh", None),
-        ("plain", "plain", ()),
-        ("#", "a/b", (("topic_1", "a"), ("topic_2", "b"))),
-        ("#", "a//c", (("topic_1", "a"), ("topic_3", "c"))),
+        ("plain", "plain", ((), ())),
+        ("#", "a/b", (("topic_1", "topic_2"), ("a", "b"))),
+        ("#", "a//c", (("topic_1", "topic_3"), ("a", "c"))),
         ("#", "$SYS/x", None),
         ("+/x", "$SYS/x", None),
         ("{a}/x", "$SYS/x", None),
-        ("$SYS/{a}", "$SYS/x", (("a", "x"),)),
+        ("$SYS/{a}", "$SYS/x", (("a",), ("x",))),
     ],
 )
 def test_a_template_takes_the_topics_it_fits_and_reads_their_dimensions(
@@ -58,7 +58,7 @@ def test_names_of_levels_are_dimensions_and_no_others() -> None:
 def test_a_zone_is_its_template_filled_in_or_the_topic_without_its_last_level(
     template: str | None, mqtt_topic: str, zone: str | None
 ) -> None:
-    assert zone_of(template, {"greenhouse": "gh-07", "zone": "north"}, mqtt_topic) == zone
+    assert zone_of(template, ("greenhouse", "zone"), ("gh-07", "north"), mqtt_topic) == zone
 
 
 def the_route(**settings: Any) -> Route:
