@@ -96,8 +96,12 @@ class Asking:
 
     def ask(self, method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
         """The body of the response. Raises AssertionError unless it is 200."""
-        self._connection.request(method, target, body or None, headers or {})
-        response = self._connection.getresponse()
+        try:
+            self._connection.request(method, target, body or None, headers or {})
+            response = self._connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):  # it was idle for too long
+            self._connection.close()
+            return self.ask(method, target, body, headers)
         content = response.read()
         assert response.status == 200, f"{target}: {response.status} {content[:500]!r}"
         return content

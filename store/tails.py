@@ -34,7 +34,8 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
         table.unpin(memory)
     times = memory.superseded_ns
     within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
-    return TailReply(own_partition, to_sequence_of(PinnedRows(own_partition, table, memory), request), within, found)
+    to_sequence = to_sequence_of(PinnedRows(own_partition, table, memory), request)
+    return TailReply(own_partition, to_sequence, within, found, table.contents() if request.wants_contents else None)
 
 
 def pin(tables: OpenTables, own_partition: str, request: TailRequest, version: Version | None) -> PinnedRows:

@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from msgspec import structs
 
 from store.catalog.catalog import Catalog, TableInfo
+from store.catalog.contents import ByMeasureName, together
 from store.catalog.schema import TableSchema
 from store.engine.duck import Cursor, Duck
 from store.errors import DamagedRows, MagneticTierError
@@ -85,6 +87,21 @@ class AccountTables:
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns and settings. Raises UnknownDatabase, UnknownTable."""
         return self._pinned.table(TableId(self._account, database, table)).schema
+
+    def contents(self, database: str, table: str) -> ByMeasureName | None:
+        """What the table's records of each measure name have, without a look at them; None if that is not known.
+
+        Waits for the owners of all partitions. Raises UnknownDatabase, UnknownTable, PartitionSilent.
+        """
+        of = TableId(self._account, database, table)
+        nothing = selection_of(0, 0, None)
+        pinned, replies = self._pinned.ask(
+            of, lambda pinned: structs.replace(self._request(pinned, nothing, ()), wants_contents=True)
+        )
+        found = [reply.contents if isinstance(reply, TailReply) else reply.table.contents() for reply in replies]
+        if pinned.schema.stored:  # readers see other columns than rows have
+            return None
+        return None if None in found else together(contents for contents in found if contents is not None)
 
     def renew(self) -> bool:
         """Look for new columns of the pinned tables, before one is reported missing; returns whether there are any.

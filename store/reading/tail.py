@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from store.catalog.catalog import TableInfo
+from store.catalog.contents import Contents
 from store.catalog.schema import Column
 from store.magnetic.tier import Version
 from store.magnetic.versions import Newest
@@ -28,7 +29,8 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The requested rows: of `table`, beyond `positions`, with times in [from_ns, to_ns) and such dimensions.
 
     `incarnation` distinguishes the table from earlier ones with its name; `version` is the Delta version of
-    `positions`; `columns` are the physical names of those that the query uses, None: any.
+    `positions`; `columns` are the physical names of those that the query uses, None: any. `wants_contents`: the reply
+    has the table's contents, too.
     """
 
     account: str
@@ -41,6 +43,7 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     to_ns: int
     dimensions: Mapping[str, Sequence[str]] | None
     columns: Sequence[str] | None = None
+    wants_contents: bool = False
 
     @property
     def table(self) -> TableId:
@@ -64,12 +67,14 @@ class TailReply:
     rows           dimensions and measures by physical name, measure_name, time_ns, version, _stream, _sequence
     to_sequence    the highest `_sequence` of the table in this partition at that time, selected or not
     superseded_ns  times, ascending, at which the version or RAM may have a key twice
+    contents       if they are wanted; None: not known
     """
 
     partition: str
     to_sequence: int
     superseded_ns: Int64s
     rows: pa.Table
+    contents: dict[str, Contents] | None = None
 
     def encode(self) -> bytes:
         """The bytes to send."""
@@ -77,7 +82,8 @@ class TailReply:
         with pa.ipc.new_stream(sink, self.rows.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
             writer.write_table(self.rows)
         rows = sink.getvalue().to_pybytes()
-        return msgspec.msgpack.encode(_Wire(self.partition, self.to_sequence, self.superseded_ns.tobytes(), rows))
+        superseded_ns = self.superseded_ns.tobytes()
+        return msgspec.msgpack.encode(_Wire(self.partition, self.to_sequence, superseded_ns, rows, self.contents))
 
     @classmethod
     def decode(cls, data: bytes) -> TailReply:
@@ -85,7 +91,8 @@ class TailReply:
         wire = msgspec.msgpack.decode(data, type=_Wire)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         rows = pa.ipc.open_stream(wire.rows, options=options).read_all()
-        return cls(wire.partition, wire.to_sequence, np.frombuffer(wire.superseded_ns, np.int64), rows)
+        superseded_ns = np.frombuffer(wire.superseded_ns, np.int64)
+        return cls(wire.partition, wire.to_sequence, superseded_ns, rows, wire.contents)
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -93,6 +100,7 @@ class _Wire(msgspec.Struct, array_like=True):
     to_sequence: int
     superseded_ns: bytes
     rows: bytes
+    contents: dict[str, Contents] | None = None  # absent in replies of earlier programs
 
 
 class Readable(Protocol):
@@ -109,6 +117,10 @@ class Readable(Protocol):
 
     def newest(self) -> Newest:
         """The current version for readers, and the known columns."""
+        ...
+
+    def contents(self) -> dict[str, Contents] | None:
+        """What the stored records of each measure name have; None if that is not known yet."""
         ...
 
     def unpin(self, view: MemoryView) -> None:

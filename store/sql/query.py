@@ -20,7 +20,7 @@ from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTime
 from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
-from store.sql.show import Names, describe, show_databases, show_measures, show_tables
+from store.sql.show import MeasureNames, Names, describe, list_measures, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
 from store.sql.typed import Constant
 from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR
@@ -63,7 +63,7 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
                 return _select(tables, source, statement, request)
 
 
-def at_once(names: Names, request: SqlRequest) -> ResultSet | None:
+def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
     """The result of a short statement that reads no rows: SHOW, DESCRIBE, and constants; None for any other.
 
     It takes well below a millisecond, and no more memory than the names that it lists. Raises SqlError.
@@ -75,7 +75,8 @@ def at_once(names: Names, request: SqlRequest) -> ResultSet | None:
     with _errors_told():
         match statement:
             case ShowMeasures():
-                return None
+                names.look_for_newest()
+                return list_measures(names, source, statement)
             case ShowDatabases() | ShowTables() | Describe():
                 names.look_for_newest()
                 return _list(names, source, statement)

@@ -7,10 +7,11 @@ Columns as recorded from the service: `Database`; `Table`; `measure_name`, `data
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
+from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
 from store.reading.borrowed import Borrowed
@@ -32,6 +33,8 @@ _DIMENSIONS = ArrayType(RowType((("dimension_name", VARCHAR), ("data_type", VARC
 _DIMENSIONS_ARROW = pa.list_(pa.struct([("dimension_name", pa.string()), ("data_type", pa.string())]))
 _SINGLE = "measure_value::"
 
+_Measure: TypeAlias = tuple[str, str, list[dict[str, str]]]
+
 
 class Names(Protocol):
     """The names that an account has."""
@@ -49,6 +52,14 @@ class Names(Protocol):
         ...
 
     def schema(self, database: str, table: str) -> TableSchema:
+        """See `AccountTables`."""
+        ...
+
+
+class MeasureNames(Names, Protocol):
+    """And what their tables have."""
+
+    def contents(self, database: str, table: str) -> ByMeasureName | None:
         """See `AccountTables`."""
         ...
 
@@ -96,16 +107,39 @@ def show_measures(tables: Borrowed, query: QueryText, statement: ShowMeasures) -
         f"SELECT measure_name, {', '.join([*has, _has(multi)])} FROM {tables.source(schema.table)} AS t "  # noqa: S608 - generated
         "GROUP BY measure_name ORDER BY measure_name"
     )
-    rows = []
+    rows: list[_Measure] = []
     for name, *is_there in zip(*(column.to_pylist() for column in tables.execute(sql).columns)):  # noqa: B905 - columns of one table
-        found = [
-            {"dimension_name": column.name, "data_type": "varchar"}
-            for column, has_it in zip(dimensions, is_there, strict=False)
-            if has_it
-        ]
+        named = [column for column, has_it in zip(dimensions, is_there, strict=False) if has_it]
         of_singles = is_there[len(dimensions) :]
-        kinds = [column.type.value for column, has_it in zip(singles, of_singles, strict=False) if has_it]
-        rows += [(name, kind, found) for kind in [*kinds, *(["multi"] if is_there[-1] else [])]]
+        kinds = [column for column, has_it in zip(singles, of_singles, strict=False) if has_it]
+        rows += _measures(name, named, kinds, has_multi=is_there[-1])
+    return _measure_list(rows, statement)
+
+
+def list_measures(tables: MeasureNames, query: QueryText, statement: ShowMeasures) -> ResultSet | None:
+    """The same without reading rows; None if what they have is not known. See `store.catalog.contents`."""
+    schema = _schema(tables, query, statement.database, statement.table)
+    found = tables.contents(statement.database.text, statement.table.text)
+    if found is None:
+        return None
+    dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
+    measures = [column for column in schema.columns if column.kind == "measure"]
+    rows: list[_Measure] = []
+    for name, has in sorted(found.items()):
+        named = [c for c in dimensions if (has.has_zone if c.kind == "zone" else c.name in has.dimensions)]
+        there = [column for column in measures if column.physical in has.measures]
+        kinds = [column for column in there if column.name.startswith(_SINGLE)]
+        rows += _measures(name, named, kinds, has_multi=len(kinds) < len(there))
+    return _measure_list(rows, statement)
+
+
+def _measures(name: str, dimensions: Sequence[Column], singles: Sequence[Column], *, has_multi: bool) -> list[_Measure]:
+    found = [{"dimension_name": column.name, "data_type": "varchar"} for column in dimensions]
+    kinds = [column.type.value for column in singles]
+    return [(name, kind, found) for kind in [*kinds, *(["multi"] if has_multi else [])]]
+
+
+def _measure_list(rows: Sequence[_Measure], statement: ShowMeasures) -> ResultSet:
     kept = set(_like([row[0] for row in rows], statement.like))
     return _result(
         [("measure_name", VARCHAR), ("data_type", VARCHAR), ("dimensions", _DIMENSIONS)],

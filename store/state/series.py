@@ -5,8 +5,9 @@ they are lost or damaged, they are rebuilt from the magnetic tier. They are vali
 are ahead of the magnetic tier, that does no harm, and if they are behind, they are not used. Keys are packed once, in
 blocks, since every flush saves all of them.
 
-One MessagePack array: [[[size, zstd of a block] …], last time of each series, superseded times]; a block is
-[[dimensions, measure name, zone] …], and a series is repeated in a later block if its zone has changed.
+One MessagePack array: [[[size, zstd of a block] …], last time of each series, superseded times, contents]; a block is
+[[dimensions, measure name, zone] …], and a series is repeated in a later block if its zone has changed. The contents
+(`store.catalog.contents`) are null if they are not known, and absent in files of earlier programs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from store.catalog.contents import ByMeasureName, Contents
 from store.errors import DamagedObject
 from store.memory.newness import NEVER_NS
 from store.objects.damage import Outcome, report
@@ -29,17 +31,22 @@ _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persisted:
-    """The saved series of a table: last time of each by id, superseded times, and the offset they are valid for."""
+    """The saved series of a table: last time of each by id, superseded times, and the offset they are valid for.
+
+    contents  None: not known
+    """
 
     last_ns: Int64s
     superseded_ns: Int64s
     offset: int
+    contents: ByMeasureName | None = None
 
 
 class _State(msgspec.Struct, array_like=True):
     blocks: list[tuple[int, bytes]]
     last_ns: bytes
     superseded_ns: bytes
+    contents: dict[str, Contents] | None = None
 
 
 class SavedSeries:
@@ -77,12 +84,19 @@ class SavedSeries:
             return None
         last_ns = np.full(len(index), NEVER_NS, np.int64)
         last_ns[ids[: len(kept_ns)]] = kept_ns
-        return Persisted(last_ns, superseded_ns, offset)
+        return Persisted(last_ns, superseded_ns, offset, state.contents)
 
-    def save(self, index: SeriesIndex, last_ns: Int64s, superseded_ns: Int64s, offset: int) -> None:
+    def save(
+        self,
+        index: SeriesIndex,
+        last_ns: Int64s,
+        superseded_ns: Int64s,
+        offset: int,
+        contents: dict[str, Contents] | None = None,
+    ) -> None:
         """Save everything durably, as valid for rows up to `offset`; `last_ns` has one entry for each series."""
         self._pack(index, len(last_ns))
-        state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes())
+        state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes(), contents)
         self._keep.save(self._kind, offset, msgspec.msgpack.encode(state))
 
     def restart(self) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from store.catalog.catalog import TableSettings
 from store.magnetic.parquet import DataFile
 from store.state.pending_rows import Entry
-from store.table import compaction, damaged, flush, pending_rows, retention, room, vacuum
+from store.table import compaction, contents, damaged, flush, pending_rows, retention, room, vacuum
 from store.table.core import Core, TableSize
 from store.table.progress import Pending
 
@@ -156,6 +156,14 @@ class CaredFor:
         """Delete the files that no version needs; returns their number."""
         with self._writing() as core:
             return 0 if core is None else vacuum.vacuum(core, now_ns)
+
+    def learn_contents(self) -> None:
+        """Read from all files what the records of each measure name have, if that is not known. Raises DamagedRows."""
+        with self._writing() as core:
+            if core is not None and not core.contents.is_complete:
+                found = contents.of_files(core.duck, core.magnetic)
+                with core.lock:
+                    core.contents.learn(found)
 
     @contextmanager
     def _writing(self) -> Iterator[Core | None]:

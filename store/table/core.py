@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from store.catalog.catalog import TableInfo
+from store.catalog.contents import Contents
 from store.catalog.schema import Columns
 from store.engine.duck import Duck
 from store.errors import Fenced
@@ -22,6 +23,7 @@ from store.sequence import OFFSET_BITS, Sequencer
 from store.state.positions import Positions
 from store.state.series import SavedSeries
 from store.table.columns import TableColumns
+from store.table.contents import TableContents
 from store.table.progress import Progress
 from store.table.series_state import SeriesState
 from store.table.superseded import SupersededTimes
@@ -36,6 +38,7 @@ class Cut:
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
+    contents: dict[str, Contents] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Core:
         self.columns = TableColumns(info, index, positions.number_of, is_sole_writer=is_sole_writer)
         self.memory = MemoryTier(duck, self.columns.stored, index)
         self.state = SeriesState()
+        self.contents = TableContents(index)
         self.superseded = SupersededTimes()
         self.progress = Progress(info.born)
         self.sequencer = Sequencer()
@@ -172,6 +176,7 @@ class Core:
                 self.state.last_ns[: self.memory.series_known].copy(),
                 self.superseded.now(),
                 self.columns.stored.copy(),
+                self.contents.now(),
             )
 
     def evict(self, chunk: Chunk) -> None:

@@ -42,7 +42,8 @@ def flush(
         if not is_there():
             return False
         columns = list(cut.columns.stored())
-        core.saved_series.save(core.index, cut.last_ns, cut.superseded_ns, cut.positions[core.own_partition])
+        position = cut.positions[core.own_partition]
+        core.saved_series.save(core.index, cut.last_ns, cut.superseded_ns, position, cut.contents)
         files = [write_file(core.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
         positions = {
             partition: offset for partition, offset in cut.positions.items() if partition in partitions_with_rows

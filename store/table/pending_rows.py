@@ -85,6 +85,7 @@ def _put_back(core: Core, rows: Rows, partition: str, now_ns: int) -> None:
         core.memory.add(rows)
         core.memory.insert_head(now_ns)
         core.state.remember(rows.series, rows.time_ns, None)
+        core.contents.note(rows.series, rows.measures)
         offsets = rows.sequence >> OFFSET_BITS
         core.progress.stored(partition, int(offsets.min()), int(offsets.max()), now_ns, 0)
 

@@ -39,10 +39,13 @@ def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Ver
         drop_damaged(core)
     core.memory.whole_from_ns = _whole_from_ns(core)
     core.add_registered_columns()
+    has_files = bool(core.magnetic.version.files)
     if persisted is not None:
         core.state.restore(persisted.last_ns)
         core.superseded.mark(persisted.superseded_ns)
+        core.contents.restore(persisted.contents, persisted.last_ns, has_files=has_files)
     else:
+        core.contents.is_complete = not has_files
         core.saved_series.restart()  # keys without a state may have another order than new series will get
         if may_hold_unknown_series(core.magnetic.version):
             _rebuild_of_sound_files(core, zone)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from store.catalog.catalog import TableInfo
+from store.catalog.contents import Contents
 from store.catalog.schema import Column, Columns, TableSchema
 from store.engine.duck import Cursor, Duck
 from store.errors import MagneticUnavailable
@@ -130,6 +131,11 @@ class Table(CaredFor):
     def last_times(self) -> Int64s:
         """The newest event time of each series, by id; negative for a series without rows."""
         return self._core.state.last_ns[: len(self._core.index)].copy()
+
+    def contents(self) -> dict[str, Contents] | None:
+        """What the stored records of each measure name have; None if that is not known yet. Any thread."""
+        with self._core.lock:
+            return self._core.contents.now()
 
     def cursor(self) -> Cursor:
         """A cursor for queries over its views; must be closed."""

@@ -12,6 +12,7 @@ from store.catalog.catalog import TableSettings
 from store.reading.averages import zone_averages
 from store.reading.bins import Bins
 from store.record import MeasureType, Outcome, TableId
+from store.sql import SqlRequest, at_once
 from store.table.column_work import restate_unit, retype
 from store.testing import Row, ask, batch_of
 from tests.support.lone_store import LoneStore, open_store
@@ -63,8 +64,11 @@ class Bench:
         self.store.update_columns()
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
-        """The rows of the result."""
+        """The rows of the result; lists that are answered without a look at rows are compared with those of a scan."""
         found = ask(self.store, TABLE.account, text, now_ns=T0 + 100)
+        with self.store.lender(TABLE.account) as lender:
+            listed = at_once(lender, SqlRequest(text, T0 + 100))
+        assert listed is None or list(listed.rows()) == list(found.rows())
         return list(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
 
     def columns(self) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 
 from store.catalog.catalog import TableSettings
 from store.record import SeriesKey, TableId
+from store.sql import SqlRequest, at_once
 from store.store import Store
 from store.testing import Row, ask, batch_of
 from tests.support.lone_store import MAGNETIC, LoneStore, open_store
@@ -62,7 +63,11 @@ class Bench:
         used.rewrite(used.files())
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
+        """The rows of the result; lists that are answered without a look at rows are compared with those of a scan."""
         found = ask(self.store, TABLE.account, text, now_ns=T0 + 100)
+        with self.store.lender(TABLE.account) as lender:
+            listed = at_once(lender, SqlRequest(text, T0 + 100))
+        assert listed is None or list(listed.rows()) == list(found.rows())
         return list(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
 
     def names(self) -> list[str]:

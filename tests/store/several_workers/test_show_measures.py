@@ -1,0 +1,158 @@
+"""SHOW MEASURES from what the owners have noted is SHOW MEASURES from all rows, on every worker, at every moment."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from workers_bench import PARTITIONS, T0, TABLE, Bench
+
+from store import layout
+from store.catalog.catalog import Catalog
+from store.reading.lending import Lender
+from store.reading.snapshot import Snapshot
+from store.sql import ResultSet, SqlRequest, at_once
+from store.state.partition_state import PartitionState
+from store.state.series import _State
+from store.testing import Row, ask
+from tests.support.tables import evict_sealed, save_pending_rows
+
+TEXT = "SHOW MEASURES FROM d.t"
+MEASURES = {
+    "single": ["measure_value::double"],
+    "other": ["measure_value::bigint"],
+    "climate": ["temperature", "Humidity", "note"],
+    "": ["temperature", "x"],
+}
+VALUES = {"measure_value::bigint": 3, "note": "text", "x": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One worker, as queries see it."""
+
+    bench: Bench
+    worker: int
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.bench.workers[self.worker].catalog
+
+    def snapshot(self, account: str) -> Snapshot:
+        return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
+
+    def lender(self, account: str) -> Lender:
+        return self.bench.workers[self.worker].lender(account, self.bench.gather_of(self.worker))
+
+    def listed(self) -> ResultSet | None:
+        """The answer without a look at rows."""
+        with self.lender(TABLE.account) as lender:
+            return at_once(lender, SqlRequest(TEXT, self.bench.now_ns))
+
+    def scanned(self) -> ResultSet:
+        """The answer from rows."""
+        return ask(self, TABLE.account, TEXT, now_ns=self.bench.now_ns)
+
+
+def row(rng: random.Random, number: int) -> Row:
+    """A row with few of the possible columns."""
+    name = rng.choices(list(MEASURES), [8, 1, 4, 1])[0]
+    dimensions = {"host": f"h{rng.randrange(5)}"}
+    for dimension in ("rack", "Room", "zone"):
+        if rng.random() < 0.05:
+            dimensions[dimension] = "a"
+    chosen = rng.sample(MEASURES[name], rng.choice([1, 1, len(MEASURES[name])]))
+    values = tuple((measure, VALUES.get(measure, float(number))) for measure in chosen)
+    late_ns = rng.choice([0, 0, 1_000])
+    return Row(tuple(sorted(dimensions.items())), T0 + number - late_ns, values, 1, name)
+
+
+def forget_contents(bench: Bench) -> None:
+    """Make the saved series those of an earlier program, and open every partition again."""
+    for partition in PARTITIONS:
+        worker = bench.worker_of[partition]
+        bench.owners[partition].flush()
+        bench.workers[worker].revoke(bench.owners[partition])
+        keep = PartitionState(bench.workers[worker].objects, partition)
+        kept = keep.latest(layout.series_kind(TABLE))
+        if kept is not None:
+            state = msgspec.msgpack.decode(kept[1], type=_State)
+            saved = (state.blocks, state.last_ns, state.superseded_ns)  # an array without the last member
+            keep.save(layout.series_kind(TABLE), kept[0], msgspec.msgpack.encode(saved))
+        bench.take(partition, worker)
+
+
+def forget_series(bench: Bench) -> None:
+    """Lose the saved series."""
+    for partition in PARTITIONS:
+        worker = bench.worker_of[partition]
+        bench.owners[partition].flush()
+        bench.workers[worker].revoke(bench.owners[partition])
+        keep = PartitionState(bench.workers[worker].objects, partition)
+        if keep.latest(layout.series_kind(TABLE)) is not None:
+            keep.save(layout.series_kind(TABLE), 0, b"damaged")
+        bench.take(partition, worker)
+
+
+CHANGES = {
+    "flush": lambda bench: bench.each(lambda store: store.flush()),
+    "save": lambda bench: bench.each(save_pending_rows),
+    "maintain": lambda bench: bench.each(lambda store: store.maintain()),
+    "evict": lambda bench: bench.each(lambda store: evict_sealed(store.all_tables())),
+    "retake": lambda bench: [bench.retake(partition) for partition in PARTITIONS],
+    "hand over": lambda bench: [
+        bench.hand_over(partition, (bench.worker_of[partition] + 1) % 2) for partition in PARTITIONS
+    ],
+    "earlier program": forget_contents,
+    "lost": forget_series,
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_listed_is_what_a_scan_finds(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    bench = Bench(str(tmp_path / "magnetic"))
+    bench.workers[0].catalog.ensure(TABLE)
+    number = 0
+    has_forgotten = False
+    for _ in range(10):
+        for _ in range(rng.randrange(3)):
+            count = rng.randrange(1, 12)
+            bench.write([row(rng, number + extra) for extra in range(count)])
+            number += count
+        change = rng.choice(list(CHANGES))
+        CHANGES[change](bench)
+        has_forgotten |= change in {"earlier program", "lost"}
+        is_maintained = rng.random() < 0.5
+        if is_maintained:
+            bench.each(lambda store: store.maintain())
+        for worker in range(2):
+            listed, scanned = Asked(bench, worker).listed(), Asked(bench, worker).scanned()
+            assert listed is not None or (has_forgotten and not is_maintained)
+            if listed is not None:
+                assert list(listed.rows()) == list(scanned.rows()), (change, worker)
+                assert listed.table.schema == scanned.table.schema
+    bench.each(lambda store: store.flush())
+    bench.each(lambda store: store.maintain())
+    final = Asked(bench, 0).listed()
+    assert final is not None
+    assert list(final.rows()) == list(Asked(bench, 0).scanned().rows())
+    bench.close()
+
+
+def test_the_list_keeps_what_only_expired_rows_had(tmp_path: Path) -> None:
+    """This is where it may list more: see `store.catalog.contents`."""
+    bench = Bench(str(tmp_path / "magnetic"))
+    bench.write([Row((("host", "a"),), T0, (("old", 1.0),))])
+    bench.now_ns += 4 * 86_400 * 10**9
+    bench.write([Row((("host", "a"),), bench.now_ns, (("new", 1.0),), 1, "n")])
+
+    listed = Asked(bench, 0).listed()
+
+    assert listed is not None
+    assert [name for name, *_ in listed.rows()] == ["m", "n"]
+    assert [name for name, *_ in Asked(bench, 0).scanned().rows()] == ["n"]
+    bench.close()
