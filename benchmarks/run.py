@@ -95,8 +95,8 @@ def measure(scenario: str, seconds: float) -> tuple[Results, dict[str, Results]]
 def send(mqtt: str, scenario: str, seconds: float, accounts: int) -> subprocess.Popen[str]:
     """Start the sender for a scenario."""
     options = {
-        "--mqtt": mqtt, "--rate": RATES.get(scenario, RATE), "--seconds": seconds, "--connections": CONNECTIONS[scenario],
-        "--accounts": accounts, "--sensors": 100_000, "--drain": 120,
+        "--mqtt": mqtt, "--rate": RATES.get(scenario, RATE), "--seconds": seconds,
+        "--connections": CONNECTIONS[scenario], "--accounts": accounts, "--sensors": 100_000, "--drain": 120,
     }  # fmt: skip
     words = [str(word) for option in options.items() for word in option]
     return subprocess.Popen([sys.executable, str(SENDER), *words], stdout=subprocess.PIPE, text=True)
