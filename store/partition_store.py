@@ -78,7 +78,7 @@ class PartitionStore:
             self._progress,
             self._positions,
             backend.pending_rows,
-            MemoryRoom(backend.duck.table_bytes, memory_limit_bytes),
+            MemoryRoom(self.table_bytes, memory_limit_bytes),
             self.outage,
             clock_ns,
             monotonic_ns,
@@ -245,8 +245,8 @@ class PartitionStore:
         self._upkeep.observe = observer
 
     def table_bytes(self) -> int:
-        """The size of the memory tier in bytes."""
-        return self._backend.duck.table_bytes()
+        """The size of the memory tier in bytes, with its rollups."""
+        return self._backend.duck.table_bytes() + sum(table.rollup_bytes for table in self.tables.of_process())
 
     def advanced(self) -> Mapping[str, int]:
         """Partition → the offset up to which every record is applied."""

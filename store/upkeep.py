@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from store.errors import DamagedRows, Fenced, MagneticConflict, MagneticUnavailable
+from store.errors import DamagedRows, Fenced, MagneticConflict, MagneticUnavailable, QueryFailed
 from store.host_time import SETTLES_AFTER_NS, Settled, is_set
 from store.log_progress import LogProgress
 from store.magnetic.parquet import DataFile
@@ -86,11 +86,21 @@ class Upkeep:
         for table in tables:
             table.seal()
             table.merge_chunks(self.room.most_chunk_bytes)
+        self._roll_up(tables)
         self._keep_under_limit(tables)
         for table in tables:
             self._drop_damaged(table)
             self._attempt(table, functools.partial(self._look_after, table))
         self._done_ns = {key: done for key, done in self._done_ns.items() if key[1] is None or not key[1].is_dropped}
+
+    def _roll_up(self, tables: Sequence[Table]) -> None:
+        """Roll up what queries of averages have asked for, as far as there is room in the process."""
+        left = self.room.most_rollup_bytes - sum(table.rollup_bytes for table in self.tables.of_process())
+        for table in tables:
+            info = self.tables.catalog.find(table.id)
+            if info is not None:
+                with contextlib.suppress(DamagedRows, MagneticUnavailable, QueryFailed):  # rows are read instead
+                    left -= table.roll_up(info.settings, self.monotonic_ns(), left)
 
     @property
     def is_clock_believed(self) -> bool:

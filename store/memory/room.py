@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+_ROLLUP_SHARE = 16  # of the limit
 _MERGED_CHUNK_SHARE = 6  # a merged chunk has at most this part of the limit, because whole chunks are evicted
 
 
@@ -37,6 +38,11 @@ class MemoryRoom:
     def most_chunk_bytes(self) -> int:
         """The maximum size of a merged chunk."""
         return self.limit_bytes // _MERGED_CHUNK_SHARE
+
+    @property
+    def most_rollup_bytes(self) -> int:
+        """The size of rollups from which on no more are made; they are part of the use."""
+        return self.limit_bytes // _ROLLUP_SHARE
 
     def make(self, tables: Sequence[Evictable]) -> int:
         """Evict sealed chunks, oldest of all tables first, until the use is within the limit; returns their number."""

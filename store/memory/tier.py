@@ -27,6 +27,7 @@ from store import layout
 from store.catalog.schema import Column, Columns
 from store.engine.duck import Cursor, Duck, load, run
 from store.memory.newness import NEVER_NS
+from store.memory.rollup import Rolled, rolled
 from store.record import Int32s, Int64s, SeriesIndex, dimension_values
 from store.sequence import OFFSET_BITS
 
@@ -62,6 +63,7 @@ class Chunk:
     last_sequence: dict[int, int] = field(default_factory=dict)  # by partition number: the highest one
     size_bytes: int = 0
     pins: int = 0
+    rolled: dict[str, Rolled] = field(default_factory=dict)  # by physical name of the measure
 
     @property
     def sealed(self) -> bool:
@@ -192,6 +194,7 @@ class MemoryTier:
         self._writer.execute(f"INSERT INTO {wider.name} BY NAME SELECT * FROM {chunk.name}")
         wider.rows, wider.size_bytes = chunk.rows, chunk.size_bytes
         wider.from_ns, wider.to_ns, wider.last_sequence = chunk.from_ns, chunk.to_ns, dict(chunk.last_sequence)
+        wider.rolled = dict(chunk.rolled)
         self.chunks.remove(chunk)
         self._retire(chunk)
         return wider
@@ -372,6 +375,7 @@ class MemoryTier:
 
     def swap(self, chunks: Sequence[Chunk], sealed: Chunk) -> None:
         """Replace chunks by their sealed copy."""
+        sealed.rolled = _rolled_together(chunks)
         self.chunks[self.chunks.index(chunks[0])] = sealed
         for chunk in chunks:
             if chunk in self.chunks:
@@ -417,3 +421,18 @@ class MemoryTier:
 
     def _drop(self, chunk: Chunk) -> None:
         self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
+
+
+def _rolled_together(chunks: Sequence[Chunk]) -> dict[str, Rolled]:
+    """The rollups of all rows of these chunks, for the measures that are rolled up in each that has them."""
+    found: dict[str, Rolled] = {}
+    for measure in {name for chunk in chunks for name in chunk.rolled}:
+        having = [chunk for chunk in chunks if measure in chunk.measures]
+        parts = [chunk.rolled.get(measure) for chunk in having]
+        whole = [
+            part for part, chunk in zip(parts, having, strict=True) if part is not None and part.rows == chunk.rows
+        ]
+        if len(whole) == len(having) and len({part.zoning for part in whole}) == 1:
+            rows = sum(chunk.rows for chunk in chunks)
+            found[measure] = rolled(whole[0].zoning, rows, [part.rollup for part in whole])
+    return found

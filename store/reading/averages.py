@@ -9,15 +9,21 @@ empty bins are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
 
 from store.catalog.schema import Column, TableSchema
 from store.errors import RequestError
+from store.memory.newness import NEVER_NS
+from store.memory.rollup import MINUTE_NS, NOTHING, Sums, joined, summed
 from store.reading.bins import Bins
 from store.reading.by_zone import ZONE
+from store.reading.scan import END_OF_TIME_NS
 from store.reading.snapshot import Snapshot
-from store.record import MeasureType, SeriesIndex, TableId
+from store.record import Int32s, Int64s, MeasureType, SeriesIndex, TableId
 
 _NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
@@ -41,6 +47,35 @@ class Average:
     count: int
 
 
+class ZoneAverages(Mapping[tuple[str, str], list[Average]]):
+    """For each (zone, measure) its averages in ascending time; an empty list if there are no values."""
+
+    def __init__(self, zones: Sequence[str], bins: Bins | None) -> None:
+        self._zones = zones
+        self._bins = bins
+        self._found: dict[str, tuple[Int64s, Int64s, Sums]] = {}  # by measure: places of zones ascending, starts, sums
+        self._places = {zone: place for place, zone in enumerate(zones)}
+
+    def add(self, measure: str, place: Int64s, start_ns: Int64s, sums: Sums) -> None:
+        """Add a measure: for each value the place of its zone and the start of its bin, ascending."""
+        self._found[measure] = place, start_ns, sums
+
+    def __len__(self) -> int:
+        return len(self._zones) * len(self._found)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter((zone, measure) for zone in self._zones for measure in self._found)
+
+    def __getitem__(self, key: tuple[str, str]) -> list[Average]:
+        zone, measure = key
+        place, start_ns, sums = self._found[measure]
+        first, end = np.searchsorted(place, (self._places[zone], self._places[zone] + 1))
+        of = sums.at(slice(first, end))
+        times = [None if self._bins is None else self._bins.instant_ns(start) for start in start_ns[first:end].tolist()]
+        values = (of.total / of.count, of.least, of.greatest, of.count)
+        return list(map(Average, times, *(value.tolist() for value in values)))
+
+
 def zone_averages(
     snapshot: Snapshot,
     index: SeriesIndex,
@@ -50,8 +85,8 @@ def zone_averages(
     from_ns: int,
     to_ns: int,
     bins: Bins | None = None,
-) -> Mapping[tuple[str, str], list[Average]]:
-    """For each (zone, measure) its averages in ascending time; an empty list if there are no values in [from, to).
+) -> ZoneAverages:
+    """The averages of these measures of these zones, of values in [from, to).
 
     `zones` contains the ids of each zone's series in `index`. Raises UnknownMeasure, MeasureNotNumeric, and everything
     that `Snapshot.source` and `Snapshot.execute` raise. May block: it scans the rows of the zones.
@@ -61,24 +96,67 @@ def zone_averages(
     if not {column.name for column in schema.columns}.issuperset(measures) and snapshot.renew():
         schema = snapshot.schema(table.database, table.table)
     columns = [_numeric(schema, measure) for measure in measures]
-    results: dict[tuple[str, str], list[Average]] = {(zone, measure): [] for zone in zones for measure in measures}
-    if not any(zones.values()) or not columns or from_ns >= to_ns:
-        return results
-    source = snapshot.rows_of_zones(table, index, list(zones.values()), columns, time_from_ns=from_ns, time_to_ns=to_ns)
-    if not source:
-        return results
-    start = "NULL" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
-    called = ", ".join(f"{call}(t.{column.quoted})" for column in columns for call in ("avg", "min", "max", "count"))
-    names = list(zones)
-    rows = snapshot.execute(f"SELECT t.{ZONE}, {start}, {called} FROM ({source}) AS t GROUP BY 1, 2 ORDER BY 1, 2")
-    for number, start_ns, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-        time_ns = start_ns if bins is None else bins.instant_ns(start_ns)
-        for measure, part in zip(measures, range(0, len(values), 4), strict=True):
-            average, least, greatest, count = values[part : part + 4]
-            if count:
-                row = Average(time_ns, average, float(least), float(greatest), count)
-                results[names[number], measure].append(row)
-    return results
+    result = ZoneAverages(list(zones), bins)
+    of_minutes, of_rows = [_NO_VALUES] * len(columns), [_NO_VALUES] * len(columns)
+    if any(map(len, zones.values())) and columns and from_ns < to_ns:
+        from_ns, to_ns = max(from_ns, NEVER_NS), min(to_ns, END_OF_TIME_NS)
+        division, rows = snapshot.rows_of_zones(
+            table,
+            index,
+            list(zones.values()),
+            columns,
+            time_from_ns=from_ns,
+            time_to_ns=to_ns,
+            by_minutes=bins is None or bins.hold_whole_minutes(from_ns, to_ns),
+        )
+        of_minutes = [_together(list(division.sums(column.physical))) for column in columns]
+        if rows:
+            start = "0" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
+            of_rows = list(_of_rows(snapshot, rows, start, columns))
+    for measure, minutes, others in zip(measures, of_minutes, of_rows, strict=True):
+        result.add(measure, *_by_bin(bins, minutes, others))
+    return result
+
+
+_Values: TypeAlias = tuple[Int64s, Int64s, Sums]  # place of the zone, minute or start of the bin, sums
+_NO_VALUES: _Values = np.zeros(0, np.int64), np.zeros(0, np.int64), NOTHING
+
+
+def _together(parts: Sequence[tuple[Int32s, Int64s, Sums]]) -> _Values:
+    """One entry for each zone and minute."""
+    if not parts:
+        return _NO_VALUES
+    place, minute = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+    return summed(place.astype(np.int64), minute.astype(np.int64), joined([part[2] for part in parts]))
+
+
+def _by_bin(bins: Bins | None, of_minutes: _Values, of_rows: _Values) -> _Values:
+    """One entry for each zone and bin, ascending."""
+    minute = of_minutes[1]
+    first, end = (int(minute.min()), int(minute.max()) + 1) if len(minute) else (0, 0)
+    minutes = np.arange(first, end)
+    start_of = np.zeros(len(minutes), np.int64) if bins is None else bins.starts(minutes * MINUTE_NS)
+    starts = np.union1d(start_of, of_rows[1])
+    number = np.concatenate([np.searchsorted(starts, start_of)[minute - first], np.searchsorted(starts, of_rows[1])])
+    place, number, sums = summed(
+        np.concatenate([of_minutes[0], of_rows[0]]), number, joined([of_minutes[2], of_rows[2]])
+    )
+    return place, starts[number], sums
+
+
+def _of_rows(snapshot: Snapshot, rows: str, start: str, columns: Sequence[Column]) -> Iterator[_Values]:
+    called = ", ".join(
+        f"count(t.{column.quoted}), "
+        + ", ".join(f"{call}(t.{column.quoted})::DOUBLE" for call in ("sum", "min", "max"))
+        for column in columns
+    )
+    found = snapshot.execute(f"SELECT t.{ZONE}, {start}, {called} FROM ({rows}) AS t GROUP BY 1, 2").columns
+    for first in range(2, len(found), 4):
+        count = found[first].to_numpy()
+        there = count > 0
+        place, start_ns = (of.to_numpy().astype(np.int64)[there] for of in found[:2])
+        total, least, greatest = (of.to_numpy()[there] for of in found[first + 1 : first + 4])
+        yield place, start_ns, Sums(count[there], total, least, greatest)
 
 
 def _numeric(schema: TableSchema, measure: str) -> Column:

@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+import numpy as np
+
+from store.memory.rollup import MINUTE_NS
+from store.record import Int64s
 from store.values.times import EPOCH, NS, whole_s
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -36,6 +40,32 @@ class Bins:
         local = time_ns if self.zone is None else f"({time_ns} + {_offset_sql(self.zone, time_ns, from_ns, to_ns)})"
         past = f"({local} - {self.anchor_ns})"
         return f"{local} - (({past} % {self.width_ns}) + {self.width_ns}) % {self.width_ns}"
+
+    def starts(self, times_ns: Int64s) -> Int64s:
+        """The (local) starts of the bins of ascending times."""
+        local = times_ns
+        if self.zone is not None and len(times_ns):
+            first_s, last_s = (int(times_ns[place]) // NS for place in (0, -1))
+            since_s, offset_s = (
+                np.array(part, np.int64) for part in zip(*_offsets(self.zone, first_s, last_s + 1), strict=True)
+            )
+            since_s[0] = np.iinfo(np.int64).min // NS
+            local = times_ns + offset_s[np.searchsorted(since_s * NS, times_ns, side="right") - 1] * NS
+        return local - (local - self.anchor_ns) % self.width_ns
+
+    def start_ns(self, time_ns: int) -> int:
+        """The instant at which the bin of a time begins."""
+        return self.instant_ns(int(self.starts(np.array([time_ns]))[0]))
+
+    def hold_whole_minutes(self, from_ns: int, to_ns: int) -> bool:
+        """Whether each minute in [from, to) is in one bin."""
+        if self.width_ns % MINUTE_NS or self.zone is None:
+            return self.width_ns % MINUTE_NS == 0
+        offsets = _offsets(self.zone, from_ns // NS, to_ns // NS)
+        return all(
+            offset_s % 60 == 0 and (place == 0 or since_s % 60 == 0)
+            for place, (since_s, offset_s) in enumerate(offsets)
+        )
 
     def instant_ns(self, start_ns: int) -> int:
         """The instant of the (local) start of a bin."""

@@ -18,13 +18,15 @@ import pyarrow as pa
 
 from store import layout
 from store.catalog.schema import Column, TableSchema
+from store.memory.zone_numbers import NO_ZONE
 from store.reading.rendering import Rendering
-from store.reading.scan import Selection, TableView, may_have_rows_elsewhere, memory_by_series, text
+from store.reading.scan import MemoryView, Selection, TableView, may_have_rows_elsewhere, memory_by_series, text
 from store.reading.series import LISTED
 from store.record import Int32s, SeriesIndex
 from store.values.templates import names_in
 
 ZONE = "zone"  # the number of the row's zone
+_PRUNED_SERIES = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ class Zones:
         return found
 
     def prunable(self) -> Mapping[str, Collection[str]] | None:
-        """For each dimension that all series have with few values, these values; None if there is none."""
+        """For each dimension that all series have with few values, these values; None if there is none.
+
+        Nor if there are many series: their values are few only by chance.
+        """
+        if sum(map(len, self.series)) > _PRUNED_SERIES:
+            return None
         values = {
             column.name: {key[place] for key in self.of_dimensions} for place, column in enumerate(self.dimensions)
         }
@@ -59,13 +66,32 @@ class Zones:
 
     def ids_in(self, index: SeriesIndex) -> tuple[Int32s, Int32s]:
         """The ids of the series that are in another index, or this one, and the number of the zone of each."""
-        ids, numbers = [], []
-        for number, series in enumerate(self.series):
-            of_zone = series if index is self.index else [index.find(self.index.keys[member]) for member in series]
-            known = [series for series in of_zone if series is not None]
-            ids += known
-            numbers += [number] * len(known)
-        return np.array(ids, np.int32), np.array(numbers, np.int32)
+        numbers = np.repeat(np.arange(len(self.series), dtype=np.int32), [len(series) for series in self.series])
+        ids = np.concatenate([np.asarray(series, np.int32) for series in self.series])
+        if index is self.index:
+            return ids, numbers
+        found = [index.find(self.index.keys[series]) for series in ids.tolist()]
+        is_known = np.array([series is not None for series in found], np.bool_)
+        return np.array([series for series in found if series is not None], np.int32), numbers[is_known]
+
+    def by_number(self, memory: MemoryView) -> tuple[int, Int32s] | None:
+        """The numbers of these zones by those of `memory.rollups`, -1 for others, with the zoning that is true for.
+
+        None if these are not whole zones, of which each is there once.
+        """
+        zoning, of_series = memory.rollups.zones.of_series()
+        ids, numbers = self.ids_in(memory.index)
+        there = of_series[ids[ids < len(of_series)]]
+        size = int(of_series.max(initial=-1)) + 1
+        found = np.full(size, NO_ZONE, np.int32)
+        if len(there) < len(ids) or (there < 0).any():
+            return None
+        found[there] = numbers
+        whole, asked = (np.bincount(of[of >= 0], minlength=size) for of in (of_series, there))
+        is_asked = found >= 0
+        if (found[there] != numbers).any() or (whole[is_asked] != asked[is_asked]).any():
+            return None
+        return zoning, found
 
 
 def zones_of(schema: TableSchema, index: SeriesIndex, series: Sequence[Sequence[int]]) -> Zones:

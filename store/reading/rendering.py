@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,13 @@ from store.errors import DamagedRows
 from store.reading.scan import Relation, Selection, TableView, text
 from store.reading.series import LISTED
 
+T = TypeVar("T")
+
 
 def text_of_sound(
-    view: Callable[[], TableView], text_of: Callable[[TableView], str], drop_damaged: Callable[[str], bool]
-) -> str:
-    """The text that reads a table, whose files are checked as it is made.
+    view: Callable[[], TableView], text_of: Callable[[TableView], T], drop_damaged: Callable[[str], bool]
+) -> T:
+    """The text that reads a table, or whatever contains it, whose files are checked as it is made.
 
     view          pins the table: the newest version, when it is called again
     drop_damaged  has a damaged file removed from the table; returns whether the next view does without it

@@ -22,6 +22,7 @@ from store.magnetic.data_files import DataFiles
 from store.magnetic.parquet import DataFile
 from store.magnetic.tier import Version
 from store.memory.newness import NEVER_NS
+from store.memory.rollups import Rollups
 from store.memory.tier import Chunk
 from store.record import Int64s, SeriesIndex
 from store.sequence import OFFSET_BITS
@@ -64,6 +65,7 @@ class MemoryView:
     positions: Mapping[int, int]  # of the version that they complete, by partition number
     superseded_ns: Int64s  # ascending: times at which the version or RAM may have a key twice
     index: SeriesIndex  # of the ids in chunks
+    rollups: Rollups
     to_sequence: int | None = None  # rows beyond it were applied after the snapshot began
 
     @property
@@ -273,7 +275,7 @@ def _chunks_rows(
             continue
         conditions = _within(memory, chunk, selection)
         if max(chunk.from_ns, selection.from_ns) < whole_from_ns:
-            wanted = _beyond(memory, chunk)
+            wanted = beyond_version(memory, chunk)
             if chunk.to_ns >= whole_from_ns:
                 wanted.insert(0, f'"{layout.TIME_NS}" >= {whole_from_ns}')
             if not wanted:
@@ -332,7 +334,7 @@ def _within(memory: MemoryView, chunk: ChunkView, selection: _OfMemory) -> list[
     return conditions
 
 
-def _beyond(memory: MemoryView, chunk: ChunkView) -> list[str]:
+def beyond_version(memory: MemoryView, chunk: ChunkView) -> list[str]:
     """Conditions, of which one must be true, for the rows of a chunk beyond the version."""
     first = {partition: (memory.positions.get(partition, -1) + 1) << OFFSET_BITS for partition in chunk.last_sequence}
     return [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -19,10 +19,13 @@ from store.reading.account_tables import AccountTables, memory_of, selection_of,
 from store.reading.by_zone import rows_of_zones, zones_of
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering, text_of_sound
+from store.reading.rolled import Division, all_rows, divide, roll_up_newest
 from store.reading.scan import Selection, TableView, TailView, only_columns
 from store.reading.series import series_of
 from store.reading.tail import TailReply
 from store.record import Int64s, SeriesIndex, TableId
+
+T = TypeVar("T")
 
 
 class Snapshot(AccountTables):
@@ -67,20 +70,32 @@ class Snapshot(AccountTables):
         *,
         time_from_ns: int,
         time_to_ns: int,
-    ) -> str:
-        """As `source`, the rows of zones (`by_zone.rows_of_zones`), of which `series` has the ids in `index`.
+        by_minutes: bool,
+    ) -> tuple[Division, str]:
+        """The rows of zones, of which `series` has the ids in `index`: rollups, and a subquery as of `source`.
 
-        Empty if there are certainly no rows.
+        The subquery (`by_zone.rows_of_zones`) is for the rows that are not in the rollups; empty if there are certainly
+        none. Without `by_minutes` it is for all.
         """
         zones = zones_of(self.schema(table.database, table.table), index, series)
         selection = selection_of(time_from_ns, time_to_ns, zones.prunable())
-        used = {column.physical for column in (*measures, *zones.dimensions)}
+        names = [column.physical for column in measures]
+        used = {*names, *(column.physical for column in zones.dimensions)}
 
-        def text_of(view: TableView) -> str:
+        def rows_of(view: TableView, selection: Selection) -> str:
             schema = only_columns(view.schema, used, with_keys=bool(len(view.superseded_ns)))
             return rows_of_zones(replace(view, schema=schema), selection, zones, measures, self._rendering)
 
-        return self._text(table, selection, used, text_of)
+        def division_of(view: TableView) -> tuple[Division, str]:
+            if by_minutes:
+                roll_up_newest(self._cursor, view, selection, names)
+                division = divide(view, selection, zones, names)
+            else:
+                division = all_rows(view, selection)
+            parts = [rows_of(*of) for of in division.rows]
+            return division, " UNION ALL ".join(part for part in parts if part)
+
+        return self._text(table, selection, used, division_of)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.
@@ -98,8 +113,8 @@ class Snapshot(AccountTables):
         table: TableId,
         selection: Selection,
         columns: Collection[str] | None,
-        text_of: Callable[[TableView], str],
-    ) -> str:
+        text_of: Callable[[TableView], T],
+    ) -> T:
         return text_of_sound(
             lambda: self._view(*self._ask(table, selection, columns)),
             text_of,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from store.catalog.catalog import TableSettings
 from store.magnetic.parquet import DataFile
 from store.state.pending_rows import Entry
-from store.table import compaction, contents, damaged, flush, pending_rows, retention, room, vacuum
+from store.table import compaction, contents, damaged, flush, pending_rows, retention, rolling, room, vacuum
 from store.table.core import Core, TableSize
 from store.table.progress import Pending
 
@@ -78,6 +78,18 @@ class CaredFor:
             if not self._core.is_dropped:
                 self._core.memory.insert_head(now_ns)
                 self._core.memory.close_chunk()
+
+    def roll_up(self, settings: TableSettings, now_ns: int, room_bytes: int) -> int:
+        """Roll up what queries of averages need, as long as there is room; returns by how much the rollups have grown.
+
+        May block. Raises DamagedRows, MagneticUnavailable, QueryFailed.
+        """
+        return 0 if self._core.is_dropped else rolling.roll_up(self._core, settings.zone, now_ns, room_bytes)
+
+    @property
+    def rollup_bytes(self) -> int:
+        """The size of its rollups in RAM. Any thread."""
+        return rolling.size_bytes(self._core)
 
     def size(self) -> TableSize:
         """The size of the table. Any thread."""

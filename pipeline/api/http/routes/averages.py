@@ -20,13 +20,17 @@ from pipeline.base.time_zones import zone_called
 from store.engine import interruption
 from store.reading.averages import Average, zone_averages
 from store.reading.bins import DAY_NS, Bins
+from store.values.durations import is_duration
 from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1", tags=["averages"])
 
 Parts = Annotated[Services, Depends(services)]
 Asking = Annotated[Asker, Depends(asker)]
-From = Annotated[str, Query(alias="from", description="RFC 3339, or how long ago, as in 1h")]
+From = Annotated[
+    str,
+    Query(alias="from", description="RFC 3339, or how long ago, as in 1h; with bin the start of the bin of that time"),
+]
 To = Annotated[str | None, Query(description="RFC 3339, or how long ago; now where absent")]
 Bin = Annotated[str | None, Query(alias="bin", description="one average per so much time, as in 5m")]
 Tz = Annotated[
@@ -90,6 +94,8 @@ async def _averages(
     from_ns = time_ns("from", start, now_ns)
     to_ns = now_ns if to is None else time_ns("to", to, now_ns)
     bins = _bins(width, tz)
+    if bins is not None and is_duration(start):
+        from_ns = max(0, bins.start_ns(from_ns))  # the first bin is whole
     if from_ns >= to_ns:
         raise bad_parameter("from", start, f"it is not before to={rfc3339(to_ns)}")
     last_ns = min(to_ns, max(now_ns, from_ns) + DAY_NS)  # nothing is stored far ahead, and empty bins are left out

@@ -1,0 +1,158 @@
+"""What averages need of rows, summed up by zone and minute: the number of values, their sum, the least, the greatest.
+
+Pure. Sums of parts of the same values, added in another order, differ in the last bits: by less than 1e-12 of the
+largest value times their number. NaN is treated as DuckDB does: it is greater than all numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from store.record import Int32s, Int64s
+
+MINUTE_NS = 60_000_000_000
+Float64s = npt.NDArray[np.float64]
+FEW_ROWS = 10_000  # are summed up in any case
+LEAST_ROWS = 4  # per zone and minute, in a rollup of more rows
+_DENSE = 65_536  # numbers of groups up to this, or few times the number of rows, are found without sorting
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Arrays of one length: `count` values (≥ 1), their sum, the least and the greatest."""
+
+    count: Int64s
+    total: Float64s
+    least: Float64s
+    greatest: Float64s
+
+    def at(self, places: npt.NDArray[np.intp] | slice) -> Sums:
+        """Those at these places."""
+        return Sums(self.count[places], self.total[places], self.least[places], self.greatest[places])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollup:
+    """The sums of one measure; arrays of one length, by zone number, then minute (since 1970), both ascending."""
+
+    zone: Int32s
+    minute: Int64s
+    sums: Sums
+
+    def __len__(self) -> int:
+        return len(self.zone)
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size in RAM."""
+        return len(self) * 44
+
+    def of_zone(self, zone: int) -> slice:
+        """The places of a zone."""
+        first, end = np.searchsorted(self.zone, (zone, zone + 1))
+        return slice(int(first), int(end))
+
+
+NOTHING = Sums(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+EMPTY = Rollup(np.zeros(0, np.int32), np.zeros(0, np.int64), NOTHING)
+
+
+def single(values: Float64s) -> Sums:
+    """Each value alone."""
+    return Sums(np.ones(len(values), np.int64), values, values, values)
+
+
+def joined(parts: Sequence[Sums]) -> Sums:
+    """All of them, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Sums(
+        np.concatenate([part.count for part in parts]),
+        np.concatenate([part.total for part in parts]),
+        np.concatenate([part.least for part in parts]),
+        np.concatenate([part.greatest for part in parts]),
+    )
+
+
+def summed(major: Int64s, minor: Int64s, sums: Sums) -> tuple[Int64s, Int64s, Sums]:
+    """One entry for each pair (major ≥ 0, minor), ascending."""
+    if not len(major):
+        return major, minor, sums
+    group, majors, minors = _grouped(major, minor)
+    size = len(majors)
+    total = np.bincount(group, sums.total, size).astype(np.float64)
+    count = np.bincount(group, sums.count, size).astype(np.int64)
+    least, greatest = np.full(size, np.nan), np.full(size, -np.inf)
+    with np.errstate(invalid="ignore"):  # NaN
+        np.fmin.at(least, group, sums.least)
+        np.maximum.at(greatest, group, sums.greatest)
+    return majors, minors, Sums(count, total, least, greatest)
+
+
+def rollup_of(zone: Int32s, time_ns: Int64s, values: Float64s) -> Rollup:
+    """The rollup of such rows; those without a zone (-1) are left out."""
+    in_zone = zone >= 0
+    if not in_zone.all():
+        zone, time_ns, values = zone[in_zone], time_ns[in_zone], values[in_zone]
+    return _of(summed(zone.astype(np.int64), time_ns // MINUTE_NS, single(values)))
+
+
+def merged(rollups: Sequence[Rollup]) -> Rollup:
+    """The rollup of all their rows."""
+    found = [rollup for rollup in rollups if len(rollup)]
+    if len(found) < 2:
+        return found[0] if found else EMPTY
+    zone = np.concatenate([rollup.zone for rollup in found]).astype(np.int64)
+    minute = np.concatenate([rollup.minute for rollup in found])
+    return _of(summed(zone, minute, joined([rollup.sums for rollup in found])))
+
+
+def _of(found: tuple[Int64s, Int64s, Sums]) -> Rollup:
+    zone, minute, sums = found
+    return Rollup(zone.astype(np.int32), minute, sums)
+
+
+def _grouped(major: Int64s, minor: Int64s) -> tuple[npt.NDArray[np.intp], Int64s, Int64s]:
+    """The number of each pair's group, by pair, and the pairs of the groups."""
+    first = int(minor.min())
+    span = int(minor.max()) - first + 1
+    size = (int(major.max()) + 1) * span
+    if size > max(_DENSE, 4 * len(major)):  # a few rows of distant times
+        minors, place = np.unique(minor, return_inverse=True)
+        pairs, group = np.unique(major * len(minors) + place, return_inverse=True)
+        return group, pairs // len(minors), minors[pairs % len(minors)]
+    key = major * span + (minor - first)
+    is_there = np.zeros(size, np.bool_)
+    is_there[key] = True
+    pairs = np.flatnonzero(is_there)
+    return (np.cumsum(is_there) - 1)[key], pairs // span, pairs % span + first
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rolled:
+    """The rollup of the first `rows` rows of a chunk or file; None if it would be hardly smaller than the rows.
+
+    zoning  the zones that the series had, see `store.memory.zone_numbers`
+    """
+
+    zoning: int
+    rows: int
+    rollup: Rollup | None
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size in RAM."""
+        return 0 if self.rollup is None else self.rollup.size_bytes
+
+
+def rolled(zoning: int, rows: int, parts: Sequence[Rollup | None]) -> Rolled:
+    """The rollup of all rows of parts, if it is worth its size."""
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return Rolled(zoning, rows, None)
+    rollup = merged(found)
+    return Rolled(zoning, rows, rollup if rows <= FEW_ROWS or len(rollup) * LEAST_ROWS <= rows else None)

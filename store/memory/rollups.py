@@ -1,0 +1,126 @@
+"""Rollups of a table: which measures have them, and those of its rows in RAM.
+
+A measure is rolled up from the time on at which averages of it are asked, until nobody has asked for `WANTED_NS`. What
+is sealed, or a file, is rolled up by the maintenance; a query only adds the rows that have come since the last one.
+Chunks that are merged keep their rollups. If a series changes its zone, all rollups are made again, once the zones have
+been the same for `SETTLES_NS`; until then averages are made of rows.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from quoted physical names
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from store import layout
+from store.engine.duck import Cursor, stream
+from store.memory.rollup import EMPTY, Rolled, Rollup, rolled, rollup_of
+from store.memory.tier import CHUNK_ROWS, Chunk
+from store.memory.zone_numbers import ZoneNumbers
+from store.record import Int32s, SeriesIndex
+
+WANTED_NS = 900_000_000_000
+SETTLES_NS = 60_000_000_000
+MOST_FILES = 4_000  # asked for and not yet rolled up
+
+
+class Rollups:
+    """What queries and the maintenance of a table share. Any thread.
+
+    files  rollups of Parquet files, by path and measure
+    """
+
+    def __init__(self, index: SeriesIndex) -> None:
+        self.zones = ZoneNumbers(index)
+        self.files: dict[str, dict[str, Rolled]] = {}
+        self.wanted: dict[str, int] = {}  # measure → when it was asked for
+        self._asked: set[str] = set()
+        self._asked_files: dict[str, None] = {}
+        self._zoning = 0
+        self._settled_ns: int | None = None
+
+    def ask(self, measures: Iterable[str], files: Iterable[str]) -> None:
+        """Record that a query asks for averages of these measures, and which files it reads without a rollup."""
+        self._asked.update(measures)
+        for path in files:
+            if len(self._asked_files) < MOST_FILES:
+                self._asked_files[path] = None
+
+    def take_files(self) -> list[str]:
+        """The files that queries have read since the last call."""
+        found, self._asked_files = list(self._asked_files), {}
+        return found
+
+    def measures_at(self, now_ns: int) -> list[str]:
+        """The measures to roll up now, by the monotonic clock; none while series change their zones."""
+        asked, self._asked = self._asked, set()
+        for measure in asked:
+            self.wanted[measure] = now_ns
+        for measure in [name for name, asked_ns in self.wanted.items() if now_ns - asked_ns > WANTED_NS]:
+            del self.wanted[measure]
+        if not self.wanted:
+            return []
+        zoning, _ = self.zones.of_series()
+        if zoning != self._zoning:
+            self._zoning, self._settled_ns = zoning, now_ns + SETTLES_NS
+        return list(self.wanted) if self._settled_ns is None or now_ns >= self._settled_ns else []
+
+    def keep_only(self, chunks: Iterable[Chunk], paths: set[str]) -> None:
+        """Drop rollups of measures that are not wanted, and of other files."""
+        for path in [path for path in self.files if path not in paths]:
+            del self.files[path]
+        for of_piece in [*(chunk.rolled for chunk in chunks), *self.files.values()]:
+            for measure in [name for name in of_piece if name not in self.wanted]:
+                of_piece.pop(measure, None)
+
+
+def roll_up_chunk(cursor: Cursor, chunk: Chunk, rows: int, measures: Sequence[str], zones: ZoneNumbers) -> None:
+    """Roll up these measures for the first `rows` rows, from those on that are rolled up already.
+
+    Several threads may do it at once: each result is whole.
+    """
+    zoning, of_series = zones.of_series()
+    begun: dict[int, dict[str, Rollup]] = {}  # by the number of rows that are rolled up
+    for name in (name for name in measures if name in chunk.measures):
+        known = chunk.rolled.get(name)
+        if known is None or known.zoning != zoning:
+            begun.setdefault(0, {})[name] = EMPTY
+        elif known.rows < rows and known.rollup is not None:
+            begun.setdefault(known.rows, {})[name] = known.rollup
+    for first, known_parts in begun.items():
+        values = "".join(f', "{name}"::DOUBLE AS "{name}"' for name in known_parts)
+        sql = (
+            f'SELECT "{layout.SERIES_ID}", "{layout.TIME_NS}"{values} FROM {chunk.name} '
+            f"WHERE rowid >= {first} AND rowid < {rows}"
+        )
+        batches = stream(cursor, sql, CHUNK_ROWS)
+        found = rollups_of(batches, list(known_parts), lambda batch: of_series[batch[layout.SERIES_ID].to_numpy()])
+        for name, part in known_parts.items():
+            chunk.rolled[name] = rolled(zoning, rows, [part, *found[name]])
+
+
+def rollups_of(
+    batches: Iterable[pa.RecordBatch], measures: Sequence[str], zone_of: Callable[[pa.RecordBatch], Int32s]
+) -> dict[str, list[Rollup]]:
+    """The rollups of batches with the time and these columns; `zone_of` returns the number of each row's zone."""
+    found: dict[str, list[Rollup]] = {name: [] for name in measures}
+    for batch in batches:
+        zone, time_ns = zone_of(batch), batch[layout.TIME_NS].to_numpy()
+        for name in measures:
+            values = batch[name]
+            if values.null_count:
+                there = values.is_valid().to_numpy(zero_copy_only=False)
+                found[name].append(rollup_of(zone[there], time_ns[there], values.drop_null().to_numpy()))
+            else:
+                found[name].append(rollup_of(zone, time_ns, values.to_numpy()))
+    return found
+
+
+def zones_of_text(zone: pa.Array, zones: ZoneNumbers) -> Int32s:
+    """The number of each of these zones; null: none."""
+    coded = zone.dictionary_encode()
+    numbers = np.array([zones.number_of(name) for name in coded.dictionary.to_pylist()] + [-1], np.int32)
+    return np.asarray(numbers[coded.indices.fill_null(len(numbers) - 1).to_numpy(zero_copy_only=False)])

@@ -1,0 +1,116 @@
+"""Rolls up what queries need of a table (`store.memory.rollups`): sealed chunks, and the files that they have read.
+
+A pass of the maintenance rolls up a limited number of rows, the newest first.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from quoted physical names
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store import layout
+from store.catalog.schema import ZONE_COLUMN, Column
+from store.catalog.zones import zone_sql
+from store.engine.duck import Cursor, stream
+from store.magnetic.parquet import DataFile
+from store.memory.rollup import rolled
+from store.memory.rollups import roll_up_chunk, rollups_of, zones_of_text
+from store.memory.tier import Chunk
+from store.table.core import Core
+from store.values.templates import names_in
+
+ROWS_PER_PASS = 2_000_000  # about 50 ms of processor time for one measure
+_BATCH_ROWS = 122_880
+
+
+def roll_up(core: Core, zone: str | None, now_ns: int, room_bytes: int) -> int:
+    """Roll up what is missing, until the rollups have grown by `room_bytes`; returns by how much they have grown.
+
+    `zone` is the table's zone template. May block. Raises DamagedRows, MagneticUnavailable, QueryFailed.
+    """
+    measures, before = core.rollups.measures_at(now_ns), size_bytes(core)
+    if not measures and not before:
+        return 0
+    with core.lock:
+        chunks = [chunk for chunk in core.memory.chunks if chunk.sealed]
+        version = core.pin(None)
+        core.memory.pin(chunks)
+    cursor = core.duck.cursor()
+    try:
+        core.rollups.keep_only(list(core.memory.chunks), {file.path for file in version.files})
+        asked = set(core.rollups.take_files())
+        most_bytes = before + room_bytes
+        left = _roll_up_chunks(core, cursor, chunks, measures, most_bytes)
+        files = [] if zone is None else [file for file in version.files if file.path in asked]
+        _roll_up_files(core, cursor, files, measures, zone or "", most_bytes, left)
+    finally:
+        cursor.close()
+        with core.lock:
+            core.memory.unpin(chunks)
+            core.unpin(version.number)
+    return size_bytes(core) - before
+
+
+def size_bytes(core: Core) -> int:
+    """The size of the table's rollups in RAM. Any thread."""
+    of_pieces = [*(list(chunk.rolled.values()) for chunk in list(core.memory.chunks))]
+    of_pieces += [list(of_file.values()) for of_file in list(core.rollups.files.values())]
+    return sum(one.size_bytes for of_piece in of_pieces for one in of_piece)
+
+
+def _roll_up_chunks(
+    core: Core, cursor: Cursor, chunks: Sequence[Chunk], measures: Sequence[str], most_bytes: int
+) -> int:
+    """Returns the number of rows that may still be rolled up in this pass."""
+    left, zoning = ROWS_PER_PASS, core.rollups.zones.of_series()[0]
+    for chunk in sorted(chunks, key=lambda chunk: -chunk.to_ns):
+        known = {name for name, of in list(chunk.rolled.items()) if of.zoning == zoning}
+        missing = [name for name in measures if name in chunk.measures and name not in known]
+        if not missing:
+            continue
+        if left <= 0 or size_bytes(core) > most_bytes:
+            return 0
+        roll_up_chunk(cursor, chunk, chunk.rows, missing, core.rollups.zones)
+        left -= chunk.rows * len(missing)
+    return left
+
+
+def _roll_up_files(
+    core: Core,
+    cursor: Cursor,
+    files: Sequence[DataFile],
+    measures: Sequence[str],
+    zone: str,
+    most_bytes: int,
+    left: int,
+) -> None:
+    with core.lock:
+        stored = core.columns.stored
+        columns = [stored.measures[name] for name in measures if name in stored.measures]
+        dimensions = [column for name, column in stored.dimensions.items() if name in (names_in(zone) or (zone,))]
+    for file in sorted(files, key=lambda file: -file.to_ns):
+        known = core.rollups.files.setdefault(file.path, {})
+        missing = [column for column in columns if column.physical not in known]
+        if not missing:
+            continue
+        if left <= 0 or size_bytes(core) > most_bytes:
+            return
+        _roll_up_file(core, cursor, file, [*dimensions, *missing], zone)
+        left -= file.rows * len(missing)
+
+
+def _roll_up_file(core: Core, cursor: Cursor, file: DataFile, columns: Sequence[Column], zone: str) -> None:
+    measures = [column for column in columns if column.kind == "measure"]
+    zones = core.rollups.zones
+    time_ns = f'epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}" AS "{layout.TIME_NS}"'
+    values = "".join(f", {column.quoted}::DOUBLE AS {column.quoted}" for column in measures)
+    relation = core.magnetic.data.relation(cursor, [file], columns)
+    sql = f"SELECT {time_ns}, {zone_sql(zone, columns, ZONE_COLUMN)} AS {ZONE_COLUMN.quoted}{values} FROM {relation}"
+    found = rollups_of(
+        stream(cursor, sql, _BATCH_ROWS),
+        [column.physical for column in measures],
+        lambda batch: zones_of_text(batch[ZONE_COLUMN.physical], zones),
+    )
+    for name, parts in found.items():
+        core.rollups.files[file.path][name] = rolled(0, file.rows, parts)
