@@ -11,12 +11,16 @@ import re
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.fault_options import pytest_addoption
+
+if TYPE_CHECKING:
+    from tests.support.kafka_broker import Broker
+    from tests.support.s3_server import S3Server
 
 __all__ = ["pytest_addoption"]
 
@@ -24,6 +28,24 @@ __all__ = ["pytest_addoption"]
 for lane, count in {"check": 20, "test": 100, "soak": 1_000}.items():
     settings.register_profile(lane, deadline=None, max_examples=count, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("test")
+
+FOLDER = Path(__file__).parent
+LONGEST = (
+    "group/test_kill_tour_on_kafka.py",
+    "faults/test_kill_tour.py",
+    "faults/test_damaged_files.py",
+    "pipeline/worker/test_migration.py",
+    "faults/test_full_log.py",
+    "end_to_end/test_life_of_up.py",
+    "faults/test_power_loss.py",
+    "faults/test_disk_errors.py",
+    "fuzzing/test_fuzzing.py",
+    "end_to_end/test_host_clock_is_set.py",
+    "pipeline/base/tls/test_secure_product.py",
+    "simulators/test_simulate_command.py",
+)
+"""What starts processes and takes longest, or has a fixture that does: begun first, so that nobody ends with it."""
+
 
 ON_KAFKA = {"kafka", "kafka_bench"}
 """Fixtures that share a Kafka."""
@@ -73,8 +95,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def in_order(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Each worker of xdist begins with an equal part: the first with all that share a Kafka, the second with the rest
-    of what starts processes. These take long; what is left for the end, and for who is done first, are short ones.
+    of what starts processes, the longest first. What is left for the end, and for who is done first, are short ones.
     """
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items = sorted(items, key=lambda item: place.get(item.path.relative_to(FOLDER).as_posix(), len(place)))
     on_kafka = [item for item in items if fixtures_of(item) & ON_KAFKA]
     others = [item for item in items if not fixtures_of(item) & ON_KAFKA]
     started = [item for item in others if item.get_closest_marker("processes")]
@@ -106,6 +130,24 @@ def _databases_are_lent() -> Iterator[None]:
         patch.setattr("store.store.Duck", LentDuck)
         patch.setattr("store.testing.Duck", LentDuck)
         yield
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """The broker that the tests of this process share, with a topic prefix per test; it must be left running."""
+    from tests.support.kafka_broker import running_broker
+
+    with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """The S3 server that the tests of this process share; each makes a bucket of its own."""
+    from tests.support.s3_server import s3_server
+
+    with s3_server() as server:
+        yield server
 
 
 def _refuse(_: object, command: object, *__: Any, **___: Any) -> None:

@@ -11,9 +11,7 @@ import pytest
 
 from tests.support.group_kit import group_config
 from tests.support.group_product import GroupProduct
-from tests.support.kafka_broker import Broker, kafka
-
-__all__ = ["kafka"]
+from tests.support.kafka_broker import Broker
 
 Start = Callable[..., GroupProduct]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from store.reading.averages import zone_averages
 from store.testing import Row, batch_of
 from tests.damage.store import FRAMES, PARQUET, T0, TABLE, TABLE_FOLDER, Stored, feed, frame, opened, rows_of, truth
 from tests.support.damages import observed
+from tests.support.examples import some
 from tests.support.lone_store import PARTITION
 from tests.support.tables import evict_sealed
 
@@ -118,9 +120,11 @@ def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
-@pytest.mark.parametrize("log_first", [0, 5, 6, FRAMES])
-@pytest.mark.parametrize("number", [4, 5, 7], ids=lambda number: f"file-{number}")
-@pytest.mark.parametrize("is_merged", [False, True])
+@pytest.mark.parametrize(
+    ("is_merged", "number", "log_first"),
+    some([*itertools.product([False, True], [4, 5, 7], [0, 5, 6, FRAMES])]),
+    ids=str,
+)
 def test_rows_that_the_log_still_has_are_read_again(
     tmp_path: Path, reports: list[tuple[str, str]], log_first: int, number: int, is_merged: bool
 ) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import trustme
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -258,13 +257,6 @@ def running_broker() -> Iterator[Broker]:
             yield broker
         finally:
             broker.kill()
-
-
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[Broker]:
-    """The broker that the tests of this process share, with a topic prefix per test; it must be left running."""
-    with running_broker() as broker:
-        yield broker
 
 
 if __name__ == "__main__":  # before the tests, whose time is limited

@@ -106,10 +106,11 @@ def test_dead_letters_are_listed_and_replayed_by_any_worker(group: GroupProduct)
         again = wait_for(lambda worker=worker: asked(worker, "dead-letters", replayed="true"), "it answers")  # type: ignore[misc]
         assert len(again["dead_letters"]) == len(ZONES)
 
-    for killed, other in (group.workers, reversed(group.workers)):  # one of them keeps them
-        killed.kill()
+    first, second = group.workers
+    for gone, other, end in ((first, second, Part.kill), (second, first, Part.end)):  # one of them keeps them
+        end(gone)
         wait_for(lambda of=other: marks(of) == {True: len(ZONES), False: len(ZONES)}, "the other knows", timeout_s=60)  # type: ignore[misc]
-        killed.start()
+        gone.start()
         wait_for(lambda: shared_out(group), "both have partitions again", timeout_s=60)
 
 

@@ -19,13 +19,13 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
 
 @contextmanager
 def joined(group: GroupProduct, **sections: Any) -> Iterator[Part]:
-    """A third worker with partitions of its own; it ends with the block, and the others have them all again."""
+    """A third worker with partitions of its own; it leaves with the block, and the others have them all again."""
     worker = group.add_worker(**sections)
     try:
         wait_for(lambda: shared_out(group), "three workers have partitions", timeout_s=60)
         yield worker
     finally:
-        worker.kill()
+        worker.end()
         group.workers.remove(worker)
     wait_for(lambda: shared_out(group), "two workers have them all", timeout_s=60)
 

@@ -157,7 +157,7 @@ def test_a_query_that_takes_too_long_is_ended(filled: Database) -> None:
             "SELECT " + "bin(" * 31 + "time" + ", 1s)" * 31 + " FROM db.t",
             "An expression of this size is not offered",
         ),
-        ("SELECT " + " + ".join(["1"] * 20_000), "nested too deeply"),
+        ("SELECT " + " + ".join(["1"] * 5_000), "nested too deeply"),
         ("SELECT concat(" + ", ".join(["'a'"] * 5_000) + ")", "nested too deeply"),
         ("SELECT 1 WHERE " + " AND ".join(["1 = 1"] * 12_000), "has 48002 words, .* 45000 are allowed"),
         ("SELECT " + ", ".join(["1"] * 10_001), "SELECT has 10001 columns; 10000 are allowed"),
@@ -190,5 +190,5 @@ def test_size_and_depth_are_limited(filled: Database, text: str, message: str) -
 def test_depth_and_size_within_the_limits_are_fine(filled: Database) -> None:
     assert filled.value("SELECT " + "(" * 32 + "1" + ")" * 32) == "1"
     assert filled.value("SELECT '" + "x" * 262_000 + "'") == "x" * 262_000
-    hosts = " OR ".join(f"host = '{number}'" for number in range(5_000))
+    hosts = " OR ".join(f"host = '{number}'" for number in range(2_000))
     assert filled.rows(f"SELECT n FROM db.t WHERE {hosts} OR host = 'a'") == [("3",)]
