@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from store.record import Int64s
@@ -31,3 +33,14 @@ class Sequencer:
     def undo(self, partition: str) -> None:
         """Take back the numbers of the last batch, of this partition: it was not applied and will come again."""
         self._frame[partition] = self._before
+
+
+def lowered(sequence: Int64s, begins: Iterable[int]) -> Int64s:
+    """Sequences of a commit in few different values: each is lowered to the lowest one since the last of `begins`.
+
+    `begins` are offsets from which rows mean something else. All rows of earlier commits remain below, and all of
+    later ones above; the order within the commit is lost.
+    """
+    lowest = int(sequence.min())
+    bounds = np.unique([lowest, *(begin << OFFSET_BITS for begin in begins if begin << OFFSET_BITS > lowest)])
+    return np.asarray(bounds[np.searchsorted(bounds, sequence, side="right") - 1])

@@ -1,7 +1,7 @@
 """Writes Parquet files of a table durably, with the statistics that are used to prune them.
 
 Rows are in the magnetic form: time in microseconds (Delta has no nanoseconds), with the rest in another column. All
-rows of a file are of one date, which is its folder.
+rows of a file are of one date, which is its folder. `store.magnetic.encoding` chooses how they are written.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from store import layout
 from store.errors import MagneticTierError
+from store.magnetic.encoding import encodings
 from store.objects import s3_files
 from store.objects.checksum import checksum
 from store.objects.files import fsync_file, make_folders, put_in_place
@@ -28,7 +29,11 @@ from store.objects.location import S3Location
 from store.values.times import EPOCH
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's default, so that it reads them in parallel
+# Levels of zstd: files of a commit are soon merged; a merged file takes 3 % less for 10 ns a value
+FAST, SMALL = 1, 6
 _DAY_US = 86_400_000_000
+# No query selects rows by these columns: statistics of them would be a tenth of a small file
+_UNASKED = frozenset({layout.TIME_REST, layout.VERSION, layout.PARTITION, layout.SEQUENCE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +77,36 @@ def date_text(day: int) -> str:
 class FileWriter:
     """Writes one file of one date in parts."""
 
-    def __init__(self, location: Path | S3Location, date: str, schema: pa.Schema) -> None:
-        """Create the file; it belongs to the table only after a commit."""
+    def __init__(self, location: Path | S3Location, date: str, level: int) -> None:
+        """Create the file; it belongs to the table only after a commit. `level`: of zstd."""
         self._location = location
         self._path = f"{layout.partition_folder(date)}/{secrets.token_hex(12)}.parquet"
+        self._level = level
         with self._errors():
             self._sink = self._open()
-            # `store_schema=False`: other engines read the plain Parquet types, as in Delta's schema
-            self._writer = pq.ParquetWriter(
-                self._sink, schema, compression="zstd", compression_level=1, store_schema=False
-            )
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []  # less than a row group
         self._rows = 0
         self._from_us, self._to_us = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
     def write(self, rows: pa.Table) -> None:
-        """Append `rows`, which have the schema of the file."""
-        with self._errors():
-            self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        """Append `rows`, which have the same schema each time."""
         times = pc.min_max(rows[layout.TIME].cast(pa.int64())).as_py()
         self._from_us, self._to_us = min(self._from_us, times["min"]), max(self._to_us, times["max"])
         self._rows += rows.num_rows
+        self._waiting.append(rows)
+        waiting = sum(part.num_rows for part in self._waiting)
+        if waiting >= ROW_GROUP_ROWS:
+            together = pa.concat_tables(self._waiting)
+            whole = waiting - waiting % ROW_GROUP_ROWS
+            self._write(together.slice(0, whole))
+            self._waiting = [together.slice(whole)]
 
     def finish(self) -> DataFile:
         """Complete the file, durably. In a folder its name contains the checksum of its content."""
+        self._write(pa.concat_tables(self._waiting))
         with self._errors():
+            assert self._writer is not None
             self._writer.close()
             size_bytes = self._sink.tell()
             self._sink.close()
@@ -108,6 +119,26 @@ class FileWriter:
                 put_in_place(path, named)
                 self._path = f"{path.parent.name}/{named.name}"
         return DataFile(self._path, size_bytes, self._rows, self._from_us * 1000, self._to_us * 1000 + 999)
+
+    def _write(self, rows: pa.Table) -> None:
+        with self._errors():
+            if self._writer is None:
+                self._writer = self._writer_for(rows)
+            if rows.num_rows:
+                self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+
+    def _writer_for(self, rows: pa.Table) -> pq.ParquetWriter:
+        chosen = encodings(rows)
+        return pq.ParquetWriter(
+            self._sink,
+            rows.schema,
+            compression="zstd",
+            compression_level=self._level,
+            use_dictionary=chosen.dictionary,
+            column_encoding=chosen.others,
+            write_statistics=[name for name in rows.schema.names if name not in _UNASKED],
+            store_schema=False,  # other engines read the plain Parquet types, as in Delta's schema
+        )
 
     def _open(self) -> pa.NativeFile:
         if not isinstance(self._location, Path):
@@ -133,7 +164,7 @@ def _errors_named(path: Path) -> Iterator[None]:
 
 
 def write_file(location: Path | S3Location, date: str, rows: pa.Table) -> DataFile:
-    """Write these rows to a durable file."""
-    writer = FileWriter(location, date, rows.schema)
+    """Write these rows of a commit to a durable file."""
+    writer = FileWriter(location, date, FAST)
     writer.write(rows)
     return writer.finish()

@@ -1,7 +1,9 @@
 """Removes damaged files of the magnetic tier from a table, and writes their rows anew as far as RAM has them.
 
-RAM has the rows of a file completely from `whole_from_ns` on. There, every row of a committed position that no other
-file has was in a damaged one. The other rows of the file are gone, and the rest goes on.
+RAM has the rows of a file completely from `whole_from_ns` on. There, every row of a committed position whose key no
+other file has was in a damaged one. Which of several rows of one key it was is not known, since files lack exact
+sequences: all of them are written again, because readers select one of them anyway. The other rows of the damaged files
+are gone, and the rest goes on.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -11,16 +13,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from store import layout
-from store.engine.duck import run
+from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Columns
+from store.engine.duck import Cursor, run
 from store.errors import DamagedRows
 from store.magnetic.parquet import DataFile, by_date, to_magnetic, write_file
 from store.objects.damage import Outcome, report
+from store.reading.scan import magnetic_rows
 from store.sequence import OFFSET_BITS
 from store.table.core import Core
 from store.table.flush import select_rows
 from store.values.times import rfc3339
+
+_IS_TWICE, _IS_ELSEWHERE, _IS_MISSING = "_twice", "_elsewhere", "_missing"
 
 
 def has_damaged(core: Core) -> bool:
@@ -57,8 +64,10 @@ def _damaged_and_rows(core: Core) -> tuple[list[tuple[DataFile, str]], pa.Table]
             rows = _rows_in_ram(core, [file for file, _ in damaged])
         except DamagedRows:  # one more, among those that were compared
             continue
-        is_more = rows.num_rows > sum(file.rows for file, _ in damaged)  # of a file that retention has removed
-        return damaged, rows.slice(0, 0) if is_more else rows
+        missing = rows.num_rows and int(pc.sum(rows[_IS_MISSING]).as_py())
+        if missing > sum(file.rows for file, _ in damaged):  # of a file that retention has removed
+            rows = rows.slice(0, 0)
+        return damaged, rows.drop_columns([_IS_MISSING])
 
 
 def _rows_in_ram(core: Core, damaged: Sequence[DataFile]) -> pa.Table:
@@ -74,7 +83,7 @@ def _rows_in_ram(core: Core, damaged: Sequence[DataFile]) -> pa.Table:
     cursor = core.duck.cursor()
     try:
         if not chunks:
-            return pa.table({layout.TIME_NS: pa.array([], pa.int64())})
+            return pa.table({layout.TIME_NS: pa.array([], pa.int64()), _IS_MISSING: pa.array([], pa.bool_())})
         within = " OR ".join(f'"{layout.TIME_NS}" BETWEEN {first} AND {last}' for first, last in spans)
         wanted = f'"{layout.PARTITION}" = {number} AND "{layout.SEQUENCE}" < {end} AND ({within})'
         parts = [select_rows(chunk.name, series, columns, chunk.measures, wanted) for chunk in chunks]
@@ -83,16 +92,29 @@ def _rows_in_ram(core: Core, damaged: Sequence[DataFile]) -> pa.Table:
             for file in core.magnetic.version.files
             if file not in damaged and _touches(spans, file.from_ns, file.to_ns)
         ]
-        there = core.magnetic.data.relation(cursor, others, []) if others else ""
-        key = f'"{layout.PARTITION}", "{layout.SEQUENCE}"'
-        is_new = f" ANTI JOIN (SELECT {key} FROM {there}) USING ({key})" if others else ""
         order = f'ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"'
-        sql = f'SELECT * EXCLUDE ("{layout.SERIES_ID}") FROM ({" UNION ALL ".join(parts)}){is_new} {order}'
+        given = ", ".join(f'"{name}"' for name in (layout.SERIES_ID, _IS_TWICE, _IS_ELSEWHERE))
+        sql = (
+            f'SELECT * EXCLUDE ({given}), NOT "{_IS_TWICE}" AS "{_IS_MISSING}" FROM '
+            f'(SELECT *, count(*) OVER (PARTITION BY "{layout.SERIES_ID}", "{layout.TIME_NS}") > 1 AS "{_IS_TWICE}", '
+            f'{_elsewhere(core, cursor, others, columns)} AS "{_IS_ELSEWHERE}" FROM ({" UNION ALL ".join(parts)}) r) '
+            f'WHERE "{_IS_TWICE}" OR NOT "{_IS_ELSEWHERE}" {order}'
+        )
         return run(cursor, sql)
     finally:
         cursor.close()
         with core.lock:
             core.memory.unpin(chunks)
+
+
+def _elsewhere(core: Core, cursor: Cursor, others: Sequence[DataFile], columns: Columns) -> str:
+    """Whether one of `others` has the key of the row `r`, as SQL."""
+    if not others:
+        return "false"
+    key = [*columns.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN]
+    rows = magnetic_rows(core.magnetic.data.relation(cursor, others, key), key, "true")
+    same = " AND ".join(f"o.{column.quoted} IS NOT DISTINCT FROM r.{column.quoted}" for column in key)
+    return f"EXISTS (SELECT 1 FROM ({rows}) o WHERE {same})"
 
 
 def _touches(spans: Sequence[tuple[int, int]], from_ns: int, to_ns: int) -> bool:
@@ -102,6 +124,7 @@ def _touches(spans: Sequence[tuple[int, int]], from_ns: int, to_ns: int) -> bool
 def _report(core: Core, damaged: Sequence[tuple[DataFile, str]], kept: int) -> None:
     """Name each file; what is lost is said of all together, because RAM does not say which file a row was in."""
     rows = sum(file.rows for file, _ in damaged)
+    kept = min(kept, rows)
     from_ns, to_ns = min(file.from_ns for file, _ in damaged), max(file.to_ns for file, _ in damaged)
     span = f"{rfc3339(from_ns, 3)} to {rfc3339(to_ns, 3)}"
     if kept == rows:

@@ -2,6 +2,9 @@
 
 The order matters: series, Parquet files, commit, each fsync'ed before the next; only then readers see the new version
 and the low watermark of the log may rise. `apply` continues meanwhile; the rows it adds wait for the next flush.
+
+Exact sequences would be half of a file's bytes. Readers compare them only between rows of one key, and with the offsets
+at which units changed. So rows get the lowest one of their commit, except at superseded times.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
@@ -10,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pyarrow as pa
 
 from store import layout
 from store.catalog.schema import Columns
 from store.engine.duck import run
 from store.magnetic.parquet import by_date, to_magnetic, write_file
-from store.sequence import OFFSET_BITS
+from store.sequence import OFFSET_BITS, lowered
 from store.table.core import Core, Cut
 
 
@@ -44,7 +48,8 @@ def flush(
         columns = list(cut.columns.stored())
         position = cut.positions[core.own_partition]
         core.saved_series.save(core.index, cut.last_ns, cut.superseded_ns, position, cut.contents)
-        files = [write_file(core.magnetic.location, date, part) for date, part in by_date(to_magnetic(rows))]
+        rows = to_magnetic(_with_few_sequences(core, rows, cut))
+        files = [write_file(core.magnetic.location, date, part) for date, part in by_date(rows)]
         positions = {
             partition: offset for partition, offset in cut.positions.items() if partition in partitions_with_rows
         }
@@ -87,6 +92,15 @@ def unflushed_rows(core: Core, cut: Cut) -> pa.Table:
         cursor.close()
         with core.lock:
             core.memory.unpin(pinned)
+
+
+def _with_few_sequences(core: Core, rows: pa.Table, cut: Cut) -> pa.Table:
+    sequence = rows[layout.SEQUENCE].to_numpy()
+    with core.lock:
+        begins = [offset for offset, _ in core.columns.changes.eras.get(core.own_partition, ())]
+    is_superseded = np.isin(rows[layout.TIME_NS].to_numpy(), cut.superseded_ns)
+    few = np.where(is_superseded, sequence, lowered(sequence, begins))
+    return rows.set_column(rows.schema.get_field_index(layout.SEQUENCE), layout.SEQUENCE, pa.array(few))
 
 
 def select_rows(name: str, series_table: str, columns: Columns, measures: Mapping[str, object], wanted: str) -> str:

@@ -41,6 +41,7 @@ DECIDING = (
     "store/endpoint/records.py",
     "store/endpoint/shapes.py",
     "store/magnetic/compaction_plan.py",
+    "store/magnetic/encoding.py",
     "store/memory/newness.py",
     "store/reading/bins.py",
     "store/record.py",
