@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType
+from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType
 from store.sql.errors import RowTooLarge
 
 PAGE_MAX_BYTES = 1_000_000  # "page ≤ 1 MB"; of the rows as JSON
@@ -132,6 +132,8 @@ def _datum(value: Any, kind: SqlType) -> dict[str, object]:
             return {"ArrayValue": [_datum(element, kind.element) for element in value]}
         case RowType():
             return {"RowValue": {"Data": _data(value, [field for _, field in kind.fields])}}
+        case TimeSeriesType():
+            return {"TimeSeriesValue": [{"Time": time, "Value": _datum(of, kind.value)} for time, of in value]}
         case _:
             return {"ScalarValue": value}
 
@@ -141,6 +143,12 @@ def _type(kind: SqlType) -> dict[str, object]:
         case ArrayType():
             return {"ArrayColumnInfo": {"Type": _type(kind.element)}}
         case RowType():
-            return {"RowColumnInfo": [{"Name": name, "Type": _type(field)} for name, field in kind.fields]}
+            return {"RowColumnInfo": [_field(name, field) for name, field in kind.fields]}
+        case TimeSeriesType():
+            return {"TimeSeriesMeasureValueColumnInfo": {"Type": _type(kind.value)}}
         case ScalarType():
             return {"ScalarType": kind.value}
+
+
+def _field(name: str, kind: SqlType) -> dict[str, object]:
+    return {"Name": name, "Type": _type(kind)} if name else {"Type": _type(kind)}

@@ -19,8 +19,9 @@ from typing import Any, TypeAlias, cast
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import PythonUDFType
 
-from store.engine import interruption
+from store.engine import interruption, vectorised
 from store.errors import MagneticUnavailable, OutOfMemory, QueryFailed
 from store.objects.s3_errors import OF_PYARROW, is_refusal
 
@@ -58,6 +59,10 @@ class Duck:
             self._connection.execute(f"SET allowed_directories = [{quote_text(folder)}]")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET parquet_metadata_cache = true")
+        for function, parameters, result in vectorised.FUNCTIONS:
+            self._connection.create_function(
+                function.__name__, function, list(parameters), result, type=PythonUDFType.ARROW
+            )
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 

@@ -3,7 +3,8 @@
 from store.sql.errors import SqlError
 from store.sql.query import SqlRequest, at_once, query
 from store.sql.result import ResultColumn, ResultSet
-from store.sql.types import ArrayType, RowType, ScalarType, SqlType
+from store.sql.types import ArrayType, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql.values import formatter
 
 __all__ = [
     "ArrayType",
@@ -14,6 +15,8 @@ __all__ = [
     "SqlError",
     "SqlRequest",
     "SqlType",
+    "TimeSeriesType",
     "at_once",
+    "formatter",
     "query",
 ]

@@ -11,7 +11,7 @@ from sqlglot import exp
 from store.catalog.schema import TableSchema
 from store.record import TableId
 from store.sql.typed import ColumnUse, Constant, Typed, coerce
-from store.sql.types import ScalarType
+from store.sql.types import SqlType
 
 if TYPE_CHECKING:
     from store.sql.scope import Scope
@@ -22,7 +22,7 @@ class Output:
     """A column of a result."""
 
     name: str
-    type: ScalarType
+    type: SqlType
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Bound:
     row: tuple[Constant, ...] | None = None
 
 
-def converted(bound: Bound, types: Sequence[ScalarType]) -> str:
+def converted(bound: Bound, types: Sequence[SqlType]) -> str:
     """The query's text with its columns converted to these types, which must be possible implicitly."""
     if [output.type for output in bound.outputs] == list(types):
         return bound.sql

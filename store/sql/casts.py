@@ -6,9 +6,26 @@ there is an error, or null from TRY_CAST. DuckDB parses texts of times, exact to
 
 from __future__ import annotations
 
-from store.sql.functions.function import Overload
+from sqlglot import exp
+
+from store.sql.expressions import Expressions, joined
 from store.sql.literals import NS_PER_DAY
-from store.sql.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType
+from store.sql.typed import Typed
+from store.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    TIMESTAMP,
+    VARCHAR,
+    ArrayType,
+    RowType,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    struct,
+)
 
 # A text with other characters than digits gets this prefix, so that the cast fails: DuckDB would round '5.5'
 REFUSED = "\ue000"
@@ -46,13 +63,35 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
 }
 
 
-def cast_overload(source: ScalarType, target: ScalarType, *, is_try: bool) -> Overload | None:
-    """The overload that converts `source` to `target`; None if there is no such cast."""
-    template = _TEMPLATES.get((source, target))
-    if source is target:
-        template = "{0}"
-    elif source is UNKNOWN:
-        template = f"CAST({{0}} AS {target.duckdb})"
-    if template is None:
-        return None
-    return Overload((source,), target, f"TRY({template})" if is_try and source is not target else template)
+def cast_text(sql: str, source: SqlType, target: SqlType, depth: int = 0) -> str | None:
+    """DuckDB's text that converts `sql`; None if there is no such cast. Arrays and rows are converted part by part."""
+    if source == target:
+        return sql
+    match source, target:
+        case ScalarType.UNKNOWN, _:
+            return f"CAST({sql} AS {target.duckdb})"
+        case ScalarType(), ScalarType():
+            template = _TEMPLATES.get((source, target))
+            return None if template is None else template.replace("{0}", sql)
+        case ArrayType(), ArrayType():
+            element = f"e{depth}"
+            converted = cast_text(element, source.element, target.element, depth + 1)
+            return None if converted is None else f"list_transform({sql}, lambda {element}: {converted})"
+        case TimeSeriesType(), _:
+            return cast_text(sql, source.rows, target.rows if isinstance(target, TimeSeriesType) else target, depth)
+        case RowType(), RowType() if len(source.fields) == len(target.fields):
+            fields = [
+                cast_text(f"struct_extract({sql}, 'f{place}')", one, other, depth)
+                for place, ((_, one), (_, other)) in enumerate(zip(source.fields, target.fields, strict=True))
+            ]
+            made = [field for field in fields if field is not None]
+            return f"CASE WHEN {sql} IS NOT NULL THEN {struct(made)} END" if len(made) == len(fields) else None
+    return None
+
+
+def cast_value(binder: Expressions, node: exp.Expr, value: Typed, target: SqlType, *, is_try: bool) -> Typed:
+    """CAST, or TRY_CAST. Raises TypeMismatch if there is no such cast."""
+    sql = cast_text(value.sql, value.type, target)
+    if sql is None:
+        raise binder.query.mismatch(node, f"Cannot cast {value.type.text} to {target.text}")
+    return joined(f"TRY({sql})" if is_try and value.type != target else sql, target, [value])

@@ -36,6 +36,7 @@ class Timestream(Trino):
     """The dialect; only its tokenizer and parser are used: the binder writes SQL for DuckDB, not sqlglot."""
 
     IDENTIFIERS_CAN_START_WITH_DIGIT = True
+    INDEX_OFFSET = 0  # sqlglot would count the elements of arrays from 0
 
     class Tokenizer(Trino.Tokenizer):
         """Trino's tokenizer, except that it splits the text after SHOW into tokens, too."""

@@ -19,7 +19,7 @@ from store.sql.literals import parse_interval
 from store.sql.scope import Scope
 from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed, coerce, constant
-from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, common_type
+from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, SqlType, common_type
 
 SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates repeat arguments, and calls are nested
 
@@ -33,6 +33,7 @@ class Rules:
     windows: bool = False
     grouped: frozenset[str] = frozenset()
     aliases: tuple[tuple[str, Typed], ...] = ()  # output names for expressions, tried after columns
+    variables: tuple[tuple[str, Typed], ...] = ()  # parameters of the lambdas around it, the innermost last
 
 
 # keyed by the class of node that each function takes; so they have no common signature
@@ -95,46 +96,52 @@ class Expressions:
         arguments: list[Typed],
         *,
         distinct: bool = False,
+        order: str = "",
         after: str = "",
         nulls: str = "",
     ) -> Typed:
         """A call of `function`, with its arguments converted to the best form. Raises TypeMismatch.
 
-        `after` is its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
+        `order` is the ORDER BY in it, `after` its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
         """
         match = function.resolve([(argument.type, argument.constant is not None) for argument in arguments])
         if match is None:
             raise self.query.mismatch(node, _unfit(function, arguments))
         if distinct and "{distinct}" not in match.overload.template:
             raise self.query.unsupported(node, f"DISTINCT in '{function.name}'")
+        if order and "{order}" not in match.overload.template:
+            order = ""  # of no consequence
         fitted = [
             self.coerced(node, argument, target) for argument, target in zip(arguments, match.parameters, strict=True)
         ]
         if nulls:
             fitted[-1] = replace(fitted[-1], sql=fitted[-1].sql + nulls, constant=None)
-        return self.rendered(node, match.overload, match.result, fitted, distinct=distinct, after=after)
+        return self.rendered(node, match.overload, match.result, fitted, distinct=distinct, order=order, after=after)
 
     def rendered(
         self,
         node: exp.Expr,
         overload: Overload,
-        result: ScalarType,
+        result: SqlType,
         arguments: list[Typed],
         *,
         distinct: bool = False,
+        order: str = "",
         after: str = "",
     ) -> Typed:
         """The call of one form with arguments of its types: a constant if it can be computed now."""
         values = [argument.constant for argument in arguments]
-        if overload.fold is not None and None not in values:
+        if overload.fold is not None and None not in values and isinstance(result, ScalarType):
             try:
                 return constant(overload.fold(self.now_ns, *values), result)
             except (ArithmeticError, ValueError) as error:
                 raise self.query.mismatch(node, f"The value is out of range: {error}") from None
-        sql = overload.render([argument.sql for argument in arguments], self.now_ns, distinct=distinct, after=after)
+        sql = overload.render(
+            [argument.sql for argument in arguments], self.now_ns, distinct=distinct, order=order, after=after
+        )
         return joined(sql, result, arguments)
 
-    def coerced(self, node: exp.Expr, value: Typed, target: ScalarType) -> Typed:
+    def coerced(self, node: exp.Expr, value: Typed, target: SqlType) -> Typed:
         """`value` implicitly converted to `target`. Raises TypeMismatch for a text that is not such a value."""
         try:
             typed = coerce(value, target)
@@ -146,11 +153,16 @@ class Expressions:
 
     def unified(self, node: exp.Expr, word: str, values: list[Typed]) -> list[Typed]:
         """All values converted to one type. Raises TypeMismatch if they have none in common."""
-        common = common_type([(value.type, value.constant is not None) for value in values])
+        common = self.common(node, word, values)
+        return [self.coerced(node, value, common) for value in values]
+
+    def common(self, node: exp.Expr, word: str, values: Sequence[Typed]) -> SqlType:
+        """The type to which all values can be converted. Raises TypeMismatch if there is none."""
+        common = common_type([(value.type, value.constant is not None) for value in values]) if values else UNKNOWN
         if common is None:
             kinds = ", ".join(dict.fromkeys(value.type.text for value in values))
             raise self.query.mismatch(node, f"{word} cannot be applied to {kinds}")
-        return [self.coerced(node, value, common) for value in values]
+        return common
 
     def subselect(self, node: exp.Expr, *, one_column: bool) -> Bound:
         """The subquery `node`, bound inside this scope."""
@@ -178,7 +190,7 @@ def flatten(node: exp.Expr) -> list[exp.Expr]:
     return operands
 
 
-def joined(sql: str, kind: ScalarType, parts: Sequence[Typed]) -> Typed:
+def joined(sql: str, kind: SqlType, parts: Sequence[Typed]) -> Typed:
     """An expression that consists of parts: it uses all that they use."""
     return Typed(
         sql,

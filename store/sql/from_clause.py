@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from store.errors import UnknownDatabase, UnknownTable
-from store.sql.bound import BindQuery, Bound, Query, Tables, Withs
-from store.sql.expressions import Expressions, Rules
+from store.sql.bound import BindQuery, Bound, Output, Query, Tables, Withs
+from store.sql.expressions import Expressions, Rules, joined
 from store.sql.pruning import Bounds
-from store.sql.scope import Relation, SourceColumn
+from store.sql.scope import Relation, SourceColumn, column_of
 from store.sql.text import QueryText, position
-from store.sql.typed import quote_name
-from store.sql.types import MEASURE_TYPES
+from store.sql.typed import Typed, quote_name
+from store.sql.types import BIGINT, MEASURE_TYPES, ArrayType, RowType, SqlType, TimeSeriesType
 
 RELATIONS_MAX = 100  # ours, of one FROM: DuckDB's planning of joins takes time with the square of their number
 _SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}
@@ -77,11 +77,16 @@ class FromBinder:
         return clause
 
     def _join(self, clause: FromClause, join: exp.Join) -> None:
-        self._query.refuse_other(join, "this", "side", "kind", "on", what="a JOIN")
+        self._query.refuse_other(join, "this", "side", "kind", "on", "using", "method", what="a JOIN")
         side, kind, condition = join.side.upper(), join.kind.upper(), join.args.get("on")
-        if side not in _SIDES or kind not in {"", "INNER", "OUTER", "CROSS"}:
-            raise self._query.unsupported(join, f"{side} {kind} JOIN".strip())
+        method = str(join.args.get("method") or "").upper()
+        if side not in _SIDES or kind not in {"", "INNER", "OUTER", "CROSS"} or method not in {"", "NATURAL"}:
+            raise self._query.unsupported(join, f"{method} {side} {kind} JOIN".strip())
+        before = list(self._scope.relations)
         relation = self._relation(join.this)
+        if method or join.args.get("using"):
+            clause.add(f" {_SIDES[side]}JOIN ", relation, f" ON {self._using(join, side, before, relation)}")
+            return
         if condition is None:
             if side or kind in {"INNER", "OUTER"}:
                 raise self._query.syntax(join, "a JOIN needs ON; without one write CROSS JOIN")
@@ -90,11 +95,38 @@ class FromBinder:
         typed = self._expressions.condition(condition, Rules("JOIN clause"))
         clause.add(f" {_SIDES[side]}JOIN ", relation, f" ON {typed.sql}")
 
+    def _using(self, join: exp.Join, side: str, before: list[Relation], relation: Relation) -> str:
+        """The condition that columns of one name are equal; in the scope they become one column."""
+        if join.args.get("using"):
+            names = [column.name for column in join.args["using"]]
+        else:
+            known = {column.name for other in before for column in other.columns}
+            names = [column.name for column in relation.columns if column.name in known]
+        conditions = []
+        for name in names:
+            left = self._scope.merged.get(name) or self._only(join, before, name, "left")
+            right = self._only(join, [relation], name, "right")
+            left, right = self._expressions.unified(join, "USING", [left, right])
+            conditions.append(f"({left.sql} = {right.sql})")
+            both = joined(f"coalesce({left.sql}, {right.sql})", left.type, [left, right])
+            self._scope.merged[name] = both if side == "FULL" else right if side == "RIGHT" else left
+        return " AND ".join(conditions) or "true"
+
+    def _only(self, join: exp.Join, relations: list[Relation], name: str, side: str) -> Typed:
+        """The only column of this name in some relations."""
+        found = [(relation, column) for relation in relations for column in relation.columns if column.name == name]
+        if len(found) != 1:
+            problem = "is ambiguous" if found else "does not exist"
+            raise self._query.unknown(join, f"Column '{name}' {problem} on the {side} side of the join")
+        return column_of(*found[0], position(join))
+
     def _relation(self, node: exp.Expr) -> Relation:
         if isinstance(node, exp.Table):
             relation = self._table(node)
         elif isinstance(node, (exp.Subquery, exp.Values)):
             relation = self._subquery(node)
+        elif isinstance(node, exp.Unnest):
+            relation = self._unnest(node)
         else:
             raise self._query.unsupported(node, f"{node.key.upper()} in FROM")
         if any(name in other.names for other in self._scope.relations for name in relation.names if len(name) == 1):
@@ -154,6 +186,34 @@ class FromBinder:
             raise self._query.unsupported(node, "A parenthesised table in FROM")
         bound = self._bind_query(inner, None)
         return self._aliased(node, None, bound, f"({bound.sql})")
+
+    def _unnest(self, node: exp.Unnest) -> Relation:
+        """The elements of arrays as rows, side by side; the fields of rows and time series as columns."""
+        self._query.refuse_other(node, "expressions", "alias", "offset", what="UNNEST")
+        arrays = [self._expressions.bind(part, Rules("UNNEST")) for part in node.expressions]
+        elements: list[tuple[str, SqlType, str]] = []
+        unnested = []
+        for number, array in enumerate(arrays):
+            kind = array.type.rows if isinstance(array.type, TimeSeriesType) else array.type
+            if not isinstance(kind, ArrayType):
+                raise self._query.mismatch(node, f"Cannot unnest type: {array.type.text}")
+            unnested.append(f"unnest({array.sql}) AS u{number}")
+            if isinstance(kind.element, RowType):
+                fields = enumerate(kind.element.fields)
+                elements += [(name, field, f"struct_extract(u{number}, 'f{place}')") for place, (name, field) in fields]
+            else:
+                elements.append(("", kind.element, f"u{number}"))
+        alias, ordinality = node.args.get("alias"), node.args.get("offset")
+        if ordinality:
+            longest = f"greatest({', '.join(f'len({array.sql})' for array in arrays)}, 0)"
+            unnested.append(f"unnest(range(1, {longest} + 1)) AS n")
+            elements.append(("", BIGINT, "n"))
+            if isinstance(ordinality, exp.Identifier) and alias is not None:  # sqlglot takes the last name away
+                alias.append("columns", ordinality)
+        columns = ", ".join(f"{text} AS c{place}" for place, (_, _, text) in enumerate(elements))
+        outputs = tuple(Output(name or f"_col{place}", kind) for place, (name, kind, _) in enumerate(elements))
+        sql = f"(SELECT {columns} FROM (SELECT {', '.join(unnested)}))"  # noqa: S608 - bound expressions
+        return self._aliased(node, None, Bound("", outputs), sql)
 
     def _aliased(self, node: exp.Expr, name: str | None, bound: Bound, sql: str) -> Relation:
         columns = tuple(

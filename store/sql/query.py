@@ -23,7 +23,7 @@ from store.sql.select import Binder
 from store.sql.show import MeasureNames, Names, describe, list_measures, show_databases, show_measures, show_tables
 from store.sql.text import QueryText
 from store.sql.typed import Constant
-from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR
+from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR, SqlType
 
 AT_ONCE_CHARS = 1_000  # parsing and binding as much takes 2 ms
 _MAY_BE_AT_ONCE = re.compile(r"\s*(?:SHOW|DESC|SELECT\b(?!.*\bFROM\b))", re.DOTALL | re.IGNORECASE)
@@ -114,7 +114,12 @@ def _constants(source: QueryText, statement: Query, request: SqlRequest) -> Resu
     return None if bound.row is None or request.max_rows == 0 else _of_row(bound.outputs, bound.row)
 
 
-_ARROW = {VARCHAR: pa.string(), BOOLEAN: pa.bool_(), INTEGER: pa.int32(), DOUBLE: pa.float64()}
+_ARROW: dict[SqlType, pa.DataType] = {
+    VARCHAR: pa.string(),
+    BOOLEAN: pa.bool_(),
+    INTEGER: pa.int32(),
+    DOUBLE: pa.float64(),
+}
 
 
 def _of_row(outputs: Sequence[Output], row: Sequence[Constant]) -> ResultSet:

@@ -13,7 +13,7 @@ from store.record import TableId
 from store.sql.errors import SqlError
 from store.sql.text import QueryText, nearest
 from store.sql.typed import ColumnUse, Typed
-from store.sql.types import ScalarType
+from store.sql.types import SqlType
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SourceColumn:
     """A column of a relation; `physical` is its quoted name in the relation's text, `kind` that of a table's column."""
 
     name: str
-    type: ScalarType
+    type: SqlType
     physical: str
     kind: str = "expression"
 
@@ -51,9 +51,12 @@ class Scope:
     outer: Scope | None = None
     relations: list[Relation] = field(default_factory=list)
     outer_uses: list[ColumnUse] = field(default_factory=list)  # columns of `outer` that were found through this scope
+    merged: dict[str, Typed] = field(default_factory=dict)  # the one column of each name of USING and NATURAL joins
 
     def resolve(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> Typed | None:
         """The column; None if neither this scope nor an outer one has it. Raises NameNotFound if it is ambiguous."""
+        if not qualifier and name in self.merged:
+            return self.merged[name]
         found = self._named(qualifier, lambda column: column == name)
         if not found:
             found = self._named(qualifier, lambda column: column.lower() == name.lower())

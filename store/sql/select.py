@@ -25,9 +25,11 @@ from store.sql.types import common_type
 
 _PARTS = (
     *("with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", "order", "limit", "offset"),
+    "windows",
 )
 
 
+_SETS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
 COLUMNS_MAX = 10_000  # ours, of one SELECT: DuckDB needs 0.2 ms to plan each
 
 
@@ -130,6 +132,14 @@ class Binder:
         return tuple(outputs)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The keys of a GROUP BY, and its text; both empty without one."""
+
+    keys: tuple[Typed, ...] = ()
+    text: str = ""
+
+
 class _SelectBinder:
     """Binds one SELECT or VALUES."""
 
@@ -154,14 +164,14 @@ class _SelectBinder:
         where = None if where_node is None else self._expressions.condition(where_node, rules)
         bounds = bounds_of(where_node, self._expressions, rules)
         group = self._group(node)
-        grouped = frozenset(typed.sql for typed in group or ())
+        grouped = frozenset(typed.sql for typed in group.keys)
         items = self._items(node, Rules("SELECT", aggregates=True, windows=True, grouped=grouped))
         outputs = tuple(Output(name, typed.type) for name, typed in items)
         values = [typed for _, typed in items]
         aliases = tuple((output.name, value) for output, value in zip(outputs, values, strict=True))
         rules = Rules("HAVING clause", aggregates=True, grouped=grouped, aliases=aliases)
         having = self._expressions.condition(node.args["having"].this, rules) if node.args.get("having") else None
-        is_grouped = group is not None or having is not None or any(value.aggregated for value in values)
+        is_grouped = bool(group.text) or having is not None or any(value.aggregated for value in values)
         rules = Rules("ORDER BY clause", aggregates=is_grouped, windows=True, grouped=grouped, aliases=aliases)
         if is_grouped:
             self._check_grouping([*values, *([having] if having is not None else [])])
@@ -177,7 +187,7 @@ class _SelectBinder:
                 ", ".join(columns),
                 f" FROM {source.text(bounds)}" if source else "",
                 f" WHERE {where.sql}" if where is not None else "",
-                f" GROUP BY {', '.join(typed.sql for typed in group)}" if group else "",
+                group.text,
                 f" HAVING {having.sql}" if having is not None else "",
                 order,
                 _limit(self._query, node),
@@ -240,10 +250,15 @@ class _SelectBinder:
                 item,
                 f"Table '{'.'.join(qualifier)}' is not in FROM" if qualifier else "SELECT * needs a FROM clause",
             )
+        merged = {} if qualifier else self._scope.merged
         uses = [
-            (column.name, column_of(relation, column, self._query.offset(item)))
-            for relation in relations
-            for column in relation.columns
+            *merged.items(),
+            *(
+                (column.name, column_of(relation, column, self._query.offset(item)))
+                for relation in relations
+                for column in relation.columns
+                if column.name not in merged
+            ),
         ]
         return [(name, replace(typed, free=()) if typed.sql in rules.grouped else typed) for name, typed in uses]
 
@@ -256,23 +271,40 @@ class _SelectBinder:
 
     # Grouping and order
 
-    def _group(self, node: exp.Select) -> list[Typed] | None:
-        """The expressions of the GROUP BY: each is a column, the alias of an output, an ordinal, or any expression."""
+    def _group(self, node: exp.Select) -> Group:
+        """The GROUP BY: each key is a column, the alias of an output, an ordinal, or any expression.
+
+        The empty GROUP BY of no sets makes one group, like an aggregate without GROUP BY.
+        """
         clause = node.args.get("group")
         if clause is None:
-            return None
-        self._query.refuse_other(clause, "expressions", what="GROUP BY")
+            return Group()
+        self._query.refuse_other(clause, "expressions", "all", what="GROUP BY")
+        keys: list[Typed] = []
+        texts = [self._grouping(node, element, keys) for element in clause.expressions]
+        return Group(tuple(keys), f" GROUP BY {', '.join(texts)}")
+
+    def _grouping(self, node: exp.Select, element: exp.Expr, keys: list[Typed]) -> str:
+        """The text of an element of the GROUP BY: a key, or ROLLUP, CUBE or GROUPING SETS of such."""
+        word = _SETS.get(type(element))
+        if word is not None:
+            self._query.refuse_other(element, "expressions", what=word)
+            parts = [self._grouping(node, part, keys) for part in element.expressions]
+            return f"{word} ({', '.join(parts)})"
+        if isinstance(element, exp.Tuple):
+            return f"({', '.join(self._grouping(node, part, keys) for part in element.expressions)})"
+        keys.append(self._key(node, element))
+        return keys[-1].sql
+
+    def _key(self, node: exp.Select, key: exp.Expr) -> Typed:
         named = {item.alias: item.this for item in node.expressions if isinstance(item, exp.Alias)}
         outputs = [item.this if isinstance(item, exp.Alias) else item for item in node.expressions]
-        group = []
-        for key in clause.expressions:
-            target = key
-            if isinstance(key, exp.Literal) and not key.is_string:
-                target = outputs[self._ordinal(key, len(outputs), "GROUP BY")]
-            elif isinstance(key, exp.Column) and len(key.parts) == 1 and key.name in named:
-                target = key if self._scope.resolve((), key.name, None) is not None else named[key.name]
-            group.append(self._expressions.bind(target, Rules("GROUP BY clause")))
-        return group
+        target = key.unnest() if isinstance(key, exp.Paren) else key
+        if isinstance(target, exp.Literal) and not target.is_string:
+            target = outputs[self._ordinal(target, len(outputs), "GROUP BY")]
+        elif isinstance(target, exp.Column) and len(target.parts) == 1 and target.name in named:
+            target = target if self._scope.resolve((), target.name, None) is not None else named[target.name]
+        return self._expressions.bind(target, Rules("GROUP BY clause"))
 
     def _ordinal(self, node: exp.Literal, count: int, clause: str) -> int:
         if not node.name.isdigit() or not 1 <= int(node.name) <= count:
@@ -354,10 +386,15 @@ def _limit(query: QueryText, node: exp.Query) -> str:
 def _count(query: QueryText, limit: exp.Expr | None) -> str:
     if limit is None:
         return ""
-    if not isinstance(limit, exp.Limit):
-        raise query.unsupported(limit, "FETCH (use LIMIT)")
-    query.refuse_other(limit, "expression", what="LIMIT")
-    count = limit.expression
+    if isinstance(limit, exp.Fetch):
+        options = limit.args.get("limit_options")
+        if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
+            raise query.unsupported(limit, "FETCH with PERCENT or TIES")
+        query.refuse_other(limit, "direction", "count", "limit_options", what="FETCH")
+        count = limit.args.get("count") or exp.Literal.number(1)
+    else:
+        query.refuse_other(limit, "expression", what="LIMIT")
+        count = limit.expression
     if isinstance(count, exp.Var) and count.name.upper() == "ALL":
         return ""
     if not (isinstance(count, exp.Literal) and count.name.isdigit() and int(count.name) < 2**63):

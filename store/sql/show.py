@@ -30,7 +30,7 @@ _ATTRIBUTES = {
     "measure": "MULTI",
 }
 _DIMENSIONS = ArrayType(RowType((("dimension_name", VARCHAR), ("data_type", VARCHAR))))
-_DIMENSIONS_ARROW = pa.list_(pa.struct([("dimension_name", pa.string()), ("data_type", pa.string())]))
+_DIMENSIONS_ARROW = pa.list_(pa.struct([("f0", pa.string()), ("f1", pa.string())]))
 _SINGLE = "measure_value::"
 
 _Measure: TypeAlias = tuple[str, str, list[dict[str, str]]]
@@ -134,7 +134,7 @@ def list_measures(tables: MeasureNames, query: QueryText, statement: ShowMeasure
 
 
 def _measures(name: str, dimensions: Sequence[Column], singles: Sequence[Column], *, has_multi: bool) -> list[_Measure]:
-    found = [{"dimension_name": column.name, "data_type": "varchar"} for column in dimensions]
+    found = [{"f0": column.name, "f1": "varchar"} for column in dimensions]
     kinds = [column.type.value for column in singles]
     return [(name, kind, found) for kind in [*kinds, *(["multi"] if has_multi else [])]]
 

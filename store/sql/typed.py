@@ -10,7 +10,22 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from store.sql.literals import INT64_MAX, INT64_MIN, NS_PER_DAY, parse_date, parse_time, parse_timestamp
-from store.sql.types import BOOLEAN, DATE, DOUBLE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType
+from store.sql.types import (
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    TIME,
+    TIMESTAMP,
+    UNKNOWN,
+    VARCHAR,
+    ArrayType,
+    RowType,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    struct,
+)
 
 Constant: TypeAlias = int | float | bool | str
 
@@ -38,7 +53,7 @@ class Typed:
     """
 
     sql: str
-    type: ScalarType
+    type: SqlType
     constant: Constant | None = None
     column: ColumnUse | None = None
     free: tuple[ColumnUse, ...] = ()
@@ -78,15 +93,40 @@ def constant(value: Constant, kind: ScalarType) -> Typed:
 _FROM_TEXT = {TIMESTAMP: parse_timestamp, DATE: parse_date, TIME: parse_time}
 
 
-def coerce(value: Typed, target: ScalarType) -> Typed | None:
+def coerce(value: Typed, target: SqlType) -> Typed | None:
     """`value` implicitly converted to a type (see `types.coercion_cost`); None if a text is not such a value."""
-    if value.type is target:
+    if value.type == target:
         return value
-    if value.type is VARCHAR and value.constant is not None:
-        parsed = _FROM_TEXT[target](str(value.constant))
-        return None if parsed is None else constant(parsed, target)
-    if value.constant is not None:
+    if value.constant is not None and isinstance(target, ScalarType):
+        if value.type is VARCHAR:
+            parsed = _FROM_TEXT[target](str(value.constant))
+            return None if parsed is None else constant(parsed, target)
         number = value.constant
         return constant(int(number) * NS_PER_DAY if value.type is DATE else number, target)
-    sql = f"({value.sql} * {NS_PER_DAY})" if value.type is DATE else f"CAST({value.sql} AS {target.duckdb})"
-    return Typed(sql, target, None, None, value.free, value.aggregated)
+    return Typed(_converted(value.sql, value.type, target), target, None, None, value.free, value.aggregated)
+
+
+def _converted(sql: str, source: SqlType, target: SqlType, depth: int = 0) -> str:
+    """The text of a value of one type as one of another; `depth` of the lambdas around it."""
+    if source == target:
+        return sql
+    match source, target:
+        case ScalarType.DATE, ScalarType.TIMESTAMP:
+            return f"({sql} * {NS_PER_DAY})"
+        case ArrayType(), ArrayType():
+            element = f"e{depth}"
+            converted = _converted(element, source.element, target.element, depth + 1)
+            return sql if converted == element else f"list_transform({sql}, lambda {element}: {converted})"
+        case TimeSeriesType(), TimeSeriesType():
+            return _converted(sql, source.rows, target.rows, depth)
+        case TimeSeriesType(), ArrayType():
+            return _converted(sql, source.rows, target, depth)
+        case RowType(), RowType():
+            fields = [
+                _converted(f"struct_extract({sql}, 'f{place}')", one, other, depth)
+                for place, ((_, one), (_, other)) in enumerate(zip(source.fields, target.fields, strict=True))
+            ]
+            if fields == [f"struct_extract({sql}, 'f{place}')" for place in range(len(fields))]:
+                return sql
+            return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {struct(fields)} END"
+    return f"CAST({sql} AS {target.duckdb})"

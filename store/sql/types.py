@@ -11,7 +11,7 @@ with a timestamp the AWS reference's examples (`time BETWEEN '2023-09-19' AND '2
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -66,6 +66,11 @@ class ArrayType:
     element: SqlType
 
     @property
+    def duckdb(self) -> str:
+        """The DuckDB type of such values."""
+        return f"{self.element.duckdb}[]"
+
+    @property
     def text(self) -> str:
         """The name in messages."""
         return f"array({self.element.text})"
@@ -73,17 +78,44 @@ class ArrayType:
 
 @dataclass(frozen=True, slots=True)
 class RowType:
-    """A tuple of named values."""
+    """A tuple of values, each with a name, or "" if it has none. In DuckDB a struct (`f0`, `f1`, …)."""
 
     fields: tuple[tuple[str, SqlType], ...]
 
     @property
+    def duckdb(self) -> str:
+        """The DuckDB type of such values."""
+        return f"STRUCT({', '.join(f'f{place} {field.duckdb}' for place, (_, field) in enumerate(self.fields))})"
+
+    @property
     def text(self) -> str:
         """The name in messages."""
-        return f"row({', '.join(f'{name} {field.text}' for name, field in self.fields)})"
+        return f"row({', '.join(f'{name} {field.text}'.strip() for name, field in self.fields)})"
 
 
-SqlType: TypeAlias = ScalarType | ArrayType | RowType
+@dataclass(frozen=True, slots=True)
+class TimeSeriesType:
+    """Values of one type with their times, in order of time. In DuckDB the array of `rows`."""
+
+    value: SqlType
+
+    @property
+    def rows(self) -> ArrayType:
+        """The array that holds the same."""
+        return ArrayType(RowType((("time", TIMESTAMP), ("value", self.value))))
+
+    @property
+    def duckdb(self) -> str:
+        """The DuckDB type of such values."""
+        return self.rows.duckdb
+
+    @property
+    def text(self) -> str:
+        """The name in messages."""
+        return f"timeseries({self.value.text})"
+
+
+SqlType: TypeAlias = ScalarType | ArrayType | RowType | TimeSeriesType
 
 MEASURE_TYPES = {
     MeasureType.DOUBLE: DOUBLE,
@@ -102,14 +134,42 @@ _WIDER: dict[ScalarType, tuple[ScalarType, ...]] = {
 _FROM_TEXT = (TIMESTAMP, DATE, TIME)
 
 
-def coercion_cost(source: ScalarType, target: ScalarType, *, is_constant: bool) -> int | None:
+def struct(values: Iterable[str]) -> str:
+    """DuckDB's text for a row of these values."""
+    pairs = (f"'f{place}': {value}" for place, value in enumerate(values))
+    return f"{{{', '.join(pairs)}}}"
+
+
+def coercion_cost(source: SqlType, target: SqlType, *, is_constant: bool) -> int | None:
     """How far `target` is from `source`: 0 if equal, higher if further, None if there is no implicit conversion.
 
     A varchar is converted to a timestamp, date or time only if it is a constant: then an invalid text is an error of
-    the query.
+    the query. Nested types are converted part by part; a time series is also an array of its rows.
     """
-    if source is target:
+    if source == target:
         return 0
+    match source, target:
+        case ScalarType(), ScalarType():
+            return _scalar_cost(source, target, is_constant=is_constant)
+        case ScalarType.UNKNOWN, _:
+            return 1
+        case ArrayType(), ArrayType():
+            return coercion_cost(source.element, target.element, is_constant=False)
+        case TimeSeriesType(), TimeSeriesType():
+            return coercion_cost(source.value, target.value, is_constant=False)
+        case TimeSeriesType(), ArrayType():
+            cost = coercion_cost(source.rows, target, is_constant=False)
+            return None if cost is None else cost + 1
+        case RowType(), RowType() if len(source.fields) == len(target.fields):
+            costs = [
+                coercion_cost(one, other, is_constant=False)
+                for (_, one), (_, other) in zip(source.fields, target.fields, strict=True)
+            ]
+            return None if None in costs else sum(cost for cost in costs if cost is not None)
+    return None
+
+
+def _scalar_cost(source: ScalarType, target: ScalarType, *, is_constant: bool) -> int | None:
     wider = _WIDER.get(source, ())
     if target in wider:
         return wider.index(target) + 1
@@ -118,9 +178,18 @@ def coercion_cost(source: ScalarType, target: ScalarType, *, is_constant: bool) 
     return None
 
 
-def common_type(operands: Sequence[tuple[ScalarType, bool]]) -> ScalarType | None:
+def common_type(operands: Sequence[tuple[SqlType, bool]]) -> SqlType | None:
     """The type to which all these (type, is constant) can be converted with the least change; None if there is none."""
-    best: tuple[int, ScalarType] | None = None
+    if all(isinstance(kind, ScalarType) for kind, _ in operands):
+        return _nearest(operands)
+    common: SqlType | None = UNKNOWN
+    for kind, _ in operands:
+        common = common and _common(common, kind)
+    return common
+
+
+def _nearest(operands: Sequence[tuple[SqlType, bool]]) -> SqlType | None:
+    best: tuple[int, SqlType] | None = None
     for target in dict.fromkeys(kind for kind, _ in operands):
         costs = [coercion_cost(kind, target, is_constant=is_constant) for kind, is_constant in operands]
         if all(cost is not None for cost in costs):
@@ -128,3 +197,23 @@ def common_type(operands: Sequence[tuple[ScalarType, bool]]) -> ScalarType | Non
             if best is None or total < best[0]:
                 best = (total, target)
     return best[1] if best else None
+
+
+def _common(one: SqlType, other: SqlType) -> SqlType | None:
+    """The type to which both can be converted, part by part."""
+    match one, other:
+        case ArrayType(), ArrayType():
+            element = _common(one.element, other.element)
+            return None if element is None else ArrayType(element)
+        case TimeSeriesType(), TimeSeriesType():
+            value = _common(one.value, other.value)
+            return None if value is None else TimeSeriesType(value)
+        case RowType(), RowType() if len(one.fields) == len(other.fields):
+            fields = []
+            for (name, field), (other_name, other_field) in zip(one.fields, other.fields, strict=True):
+                common = _common(field, other_field)
+                if common is None:
+                    return None
+                fields.append((name if name == other_name else "", common))
+            return RowType(tuple(fields))
+    return _nearest([(one, False), (other, False)])

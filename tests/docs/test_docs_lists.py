@@ -46,7 +46,8 @@ from store.catalog.units import _TABLE as UNITS
 from store.endpoint.endpoint import NOT_OFFERED
 from store.endpoint.shapes import REQUESTS
 from store.sql.functions import FUNCTIONS, WINDOWS
-from store.sql.nodes.calls import _SPECIAL_CALLS
+from store.sql.nodes.calls import SPECIAL
+from store.sql.nodes.lambdas import HIGHER
 
 
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -94,7 +95,7 @@ def test_the_functions_are_those_of_sql() -> None:
 
     named = re.findall(r"`(\w+)`", text)
 
-    assert sorted(named) == sorted([*FUNCTIONS, *WINDOWS, *_SPECIAL_CALLS])
+    assert sorted(named) == sorted([*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER])
 
 
 def test_the_reasons_of_dead_letters_are_those_there_are() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.base import csv_text
-from store.sql import ResultSet, ScalarType, SqlType
+from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
 from store.values.times import rfc3339
 
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
@@ -82,7 +82,39 @@ def _values(result: ResultSet, number: int) -> list[Any]:
         return values
     if isinstance(kind, ScalarType):
         return [row[number] for row in result.rows()]
-    return values
+    write = _nested(kind)
+    return [None if value is None else write(value) for value in values]
+
+
+def _nested(kind: SqlType) -> Callable[[Any], Any]:
+    """The function that makes lists and objects of a value; a row of which not all fields have names is a list."""
+    match kind:
+        case ArrayType():
+            element = _nested(kind.element)
+            return lambda values: [None if value is None else element(value) for value in values]
+        case TimeSeriesType():
+            return _nested(kind.rows)
+        case RowType():
+            return _row(kind)
+        case ScalarType.TIMESTAMP:
+            return rfc3339
+        case ScalarType.DOUBLE:
+            return lambda value: value if math.isfinite(value) else str(value)
+        case ScalarType.VARCHAR | ScalarType.BOOLEAN | ScalarType.INTEGER | ScalarType.BIGINT:
+            return lambda value: value
+    return formatter(kind)
+
+
+def _row(kind: RowType) -> Callable[[Any], Any]:
+    names = [name for name, _ in kind.fields]
+    fields = [_nested(field) for _, field in kind.fields]
+    has_names = all(names) and len(set(names)) == len(names)
+
+    def write(row: dict[str, Any]) -> Any:
+        values = [None if value is None else of(value) for of, value in zip(fields, row.values(), strict=True)]
+        return dict(zip(names, values, strict=True)) if has_names else values
+
+    return write
 
 
 def _has_empty_texts(result: ResultSet) -> bool:
@@ -93,17 +125,33 @@ def _has_empty_texts(result: ResultSet) -> bool:
 
 
 def _arrow(result: ResultSet) -> Iterator[bytes]:
-    kinds = [_ARROW.get(column.type, result.table.column(n).type) for n, column in enumerate(result.columns)]
+    none = result.table.slice(0, 0)
+    kinds = [_array(none.column(n).combine_chunks(), column.type).type for n, column in enumerate(result.columns)]
     # built by position: several columns may have the same name
     schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(result.columns, kinds, strict=True)])
     sink = _Taken()
     with pa.ipc.new_stream(pa.PythonFile(sink, "w"), schema) as writer:
         for first in range(0, len(result), ARROW_ROWS):
             part = result.table.slice(first, ARROW_ROWS)
-            arrays = [part.column(n).combine_chunks().cast(kind) for n, kind in enumerate(kinds)]
+            arrays = [_array(part.column(n).combine_chunks(), column.type) for n, column in enumerate(result.columns)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             yield sink.take()
     yield sink.take()
+
+
+def _array(values: pa.Array, kind: SqlType) -> pa.Array:
+    """Values of the store's form in Arrow's types of times, the fields of rows with their names."""
+    match kind:
+        case ArrayType():
+            whole = pa.concat_arrays([values])  # without the offset of a slice, which a mask may not have
+            return pa.ListArray.from_arrays(whole.offsets, _array(whole.values, kind.element), mask=whole.is_null())
+        case TimeSeriesType():
+            return _array(values, kind.rows)
+        case RowType():
+            names = [name or f"field{place}" for place, (name, _) in enumerate(kind.fields)]
+            fields = [_array(values.field(place), field) for place, (_, field) in enumerate(kind.fields)]
+            return pa.StructArray.from_arrays(fields, names, mask=values.is_null())
+    return values.cast(_ARROW.get(kind, values.type))
 
 
 class _Taken(io.RawIOBase):

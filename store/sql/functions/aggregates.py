@@ -1,12 +1,13 @@
 """Aggregates: one value per group. Reference: AWS "Aggregate functions".
 
-In a template `{distinct}` is before the first argument; it is `DISTINCT ` in `count(DISTINCT x)`.
+In a template `{distinct}` is before the first argument; it is `DISTINCT ` in `count(DISTINCT x)`. `{order}` is after
+the last one where the call may have an ORDER BY. `weighted_positions` is ours (`store.engine.vectorised`).
 """
 
 from __future__ import annotations
 
-from store.sql.functions.function import ANY, KEY, NUMBER, Overload, aggregate, family
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL
+from store.sql.functions.function import ANY, KEY, NUMBER, ArrayOf, Overload, SeriesOf, aggregate, family
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, TIMESTAMP, ScalarType
 
 _STATISTICS = {
     "stddev": "stddev_samp",
@@ -18,12 +19,40 @@ _STATISTICS = {
     "geometric_mean": "geomean",
 }
 _OF_TWO = {
-    "corr": "corr",
     "covar_pop": "covar_pop",
     "covar_samp": "covar_samp",
     "regr_intercept": "regr_intercept",
     "regr_slope": "regr_slope",
 }
+
+_IN_TIME_ORDER = "list({'f0': {0}, 'f1': {1}} ORDER BY {0})"
+# DuckDB's is that of a sample, Timestream's that of a population
+_SKEWNESS = (
+    "(skewness({0}){after} * (count({0}){after} - 2)"
+    " / sqrt(CAST(count({0}){after} * (count({0}){after} - 1) AS DOUBLE)))"
+)
+
+
+def _weighted(ratios: str) -> str:
+    """The values {0}, weighted by {1}, below which these ratios of all weights are: a list."""
+    pairs = "list_filter(list({'x': {0}, 'w': {1}}){after}, lambda p: p.x IS NOT NULL AND p.w > 0)"
+    found = f"weighted_positions(list_transform(s, lambda p: p.w), {ratios})"
+    return f"list_extract(list_transform([list_sort({pairs})], lambda s: list_transform({found}, lambda k: s[k].x)), 1)"
+
+
+def _percentiles(kind: ScalarType) -> tuple[Overload, ...]:
+    """Of values, of weighted values, and with an accuracy, which is not needed: all are exact."""
+    one, many = f"list_extract({_weighted('[{2}]')}, 1)", _weighted("{2}")
+    ratios = ArrayOf(DOUBLE)
+    return (
+        Overload((kind, DOUBLE), kind, "quantile_disc({0}, {1})"),
+        Overload((kind, ratios), ArrayOf(kind), "quantile_disc({0}, {1})"),
+        Overload((kind, DOUBLE, DOUBLE), kind, one),
+        Overload((kind, DOUBLE, DOUBLE, DOUBLE), kind, one),
+        Overload((kind, DOUBLE, ratios), ArrayOf(kind), many),
+        Overload((kind, DOUBLE, ratios, DOUBLE), ArrayOf(kind), many),
+    )
+
 
 AGGREGATES = family(
     aggregate("count", Overload((), BIGINT, "count(*)"), Overload((ANY,), BIGINT, "count({distinct}{0})")),
@@ -36,11 +65,24 @@ AGGREGATES = family(
         Overload((INTERVAL,), INTERVAL, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
     ),
     aggregate("avg", Overload((NUMBER,), DOUBLE, "avg({distinct}{0})")),
-    *(aggregate(name, Overload((ANY,), None, f"{name}({{distinct}}{{0}})")) for name in ("min", "max")),
     *(
-        aggregate(name, Overload((ANY, KEY), None, f"{duckdb}({{0}}, {{1}})"))
+        aggregate(
+            name,
+            Overload((ANY,), None, f"{name}({{distinct}}{{0}})"),
+            Overload((ANY, BIGINT), ArrayOf(ANY), f"{name}({{0}}, {{1}})"),
+        )
+        for name in ("min", "max")
+    ),
+    *(
+        aggregate(
+            name,
+            Overload((ANY, KEY), None, f"{duckdb}({{0}}, {{1}})"),
+            Overload((ANY, KEY, BIGINT), ArrayOf(ANY), f"{duckdb}({{0}}, {{1}}, {{2}})"),
+        )
         for name, duckdb in (("min_by", "arg_min"), ("max_by", "arg_max"))
     ),
+    aggregate("array_agg", Overload((ANY,), ArrayOf(ANY), "list({distinct}{0}{order})")),
+    aggregate("create_time_series", Overload((TIMESTAMP, ANY), SeriesOf(ANY), _IN_TIME_ORDER)),
     aggregate("arbitrary", Overload((ANY,), None, "any_value({0})")),
     *(
         aggregate(name, Overload((BOOLEAN,), BOOLEAN, f"{duckdb}({{0}})"))
@@ -54,6 +96,16 @@ AGGREGATES = family(
         aggregate(name, Overload((DOUBLE, DOUBLE), DOUBLE, f"{duckdb}({{0}}, {{1}})"))
         for name, duckdb in _OF_TWO.items()
     ),
-    aggregate("approx_percentile", Overload((DOUBLE, DOUBLE), DOUBLE, "approx_quantile({0}, CAST({1} AS FLOAT))")),
+    aggregate(
+        "corr",
+        Overload(
+            (DOUBLE, DOUBLE),
+            DOUBLE,
+            "(regr_sxy({0}, {1}){after} / sqrt(regr_sxx({0}, {1}){after} * regr_syy({0}, {1}){after}))",
+        ),
+    ),
+    aggregate("skewness", Overload((DOUBLE,), DOUBLE, _SKEWNESS)),
+    *(aggregate(f"bitwise_{name}_agg", Overload((BIGINT,), BIGINT, f"bit_{name}({{0}})")) for name in ("and", "or")),
+    aggregate("approx_percentile", *(form for kind in (INTEGER, BIGINT, DOUBLE) for form in _percentiles(kind))),
     aggregate("approx_distinct", Overload((ANY,), BIGINT, "approx_count_distinct({0})")),
 )

@@ -2,9 +2,9 @@
 
 A template is DuckDB text with `{0}`, `{1}` … for the arguments (atomic texts, of exactly the parameter types),
 `{now_ns}` for the time of the query, `{*}` and `{||}` for all arguments separated by commas or `||`, `{nulls}` for
-whether any of them is null, and `{after}` for the position of FILTER and OVER (default: at the end). It must be atomic
-itself. `fold` computes the value from constant arguments (first the time of the query, then the arguments): a call with
-constants is then a constant itself, which is why `time > ago(6h)` can limit what is read.
+whether any of them is null, `{order}` for ORDER BY and `{after}` for FILTER and OVER (default: at the end). It must be
+atomic itself. `fold` computes the value from constant arguments (first the time of the query, then the arguments): a
+call with constants is then a constant itself, which is why `time > ago(6h)` can limit what is read.
 
 To add a function, add an entry to the file of its family. Operators are functions, too, named by their sign.
 """
@@ -16,7 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from store.sql.types import ScalarType, coercion_cost, common_type
+from store.sql.types import (
+    UNKNOWN,
+    ArrayType,
+    RowType,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    coercion_cost,
+    common_type,
+    struct,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +34,56 @@ class Generic:
     """Any type, the same for all parameters of a call with this `name`; `among` restricts it."""
 
     name: str = "T"
-    among: frozenset[ScalarType] = frozenset(ScalarType)
+    among: frozenset[ScalarType] | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class ArrayOf:
+    """An array of such elements."""
+
+    element: Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesOf:
+    """A time series of such values."""
+
+    value: Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class RowOf:
+    """A row without names of such fields."""
+
+    fields: tuple[Parameter, ...]
+
+
+Parameter: TypeAlias = ScalarType | Generic | ArrayOf | SeriesOf | RowOf
 
 ANY = Generic()
 KEY = Generic("K")
 NUMBER = Generic(among=frozenset({ScalarType.INTEGER, ScalarType.BIGINT, ScalarType.DOUBLE, ScalarType.UNKNOWN}))
 
-_PLACE = re.compile(r"\{(\d+|\*|\|\||nulls|now_ns|distinct|after)\}")
-
-Parameter: TypeAlias = ScalarType | Generic
+_PLACE = re.compile(r"\{(\d+|\*|\|\||nulls|now_ns|distinct|order|after)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """One form of a function. `result` None: the type of the generic `T`. `variadic`: the last parameter may repeat."""
+    """One form of a function.
+
+    result    None: the type of the generic `T`
+    variadic  the last parameter may repeat
+    once      the arguments are computed once, however often the template has them, also inside its lambdas
+    """
 
     parameters: tuple[Parameter, ...]
-    result: ScalarType | None
+    result: Parameter | None
     template: str
     fold: Callable[..., int | float | bool | str] | None = None
     variadic: bool = False
+    once: bool = False
 
-    def match(self, arguments: Sequence[tuple[ScalarType, bool]]) -> Match | None:
+    def match(self, arguments: Sequence[tuple[SqlType, bool]]) -> Match | None:
         """The match of this form with arguments of these (type, is constant); None if it does not accept them."""
         missing = len(arguments) - len(self.parameters)
         if missing < 0 or (missing > 0 and not self.variadic):
@@ -55,31 +92,37 @@ class Overload:
         generics = _bind_generics(parameters, arguments)
         if generics is None:
             return None
-        targets = tuple(
-            generics[parameter.name] if isinstance(parameter, Generic) else parameter for parameter in parameters
-        )
+        targets = tuple(_filled(parameter, generics) for parameter in parameters)
         cost = 0
         for target, (kind, is_constant) in zip(targets, arguments, strict=True):
             step = coercion_cost(kind, target, is_constant=is_constant)
             if step is None:
                 return None
             cost += step
-        return Match(self, targets, self.result or generics["T"], cost)
+        return Match(self, targets, _filled(self.result or ANY, generics), cost)
 
-    def render(self, arguments: Sequence[str], now_ns: int, *, distinct: bool = False, after: str = "") -> str:
+    def render(
+        self, arguments: Sequence[str], now_ns: int, *, distinct: bool = False, order: str = "", after: str = ""
+    ) -> str:
         """The template with these texts inserted, all at once: placeholders within inserted texts are not replaced.
 
-        `after` follows the call of an aggregate or window function: FILTER and OVER.
+        `order` is the ORDER BY within an aggregate; `after` follows the call: FILTER and OVER.
         """
+        given = arguments
+        if self.once:
+            arguments = [f"struct_extract(given, 'f{place}')" for place in range(len(given))]
         values = {str(index): text for index, text in enumerate(arguments)} | {
             "*": ", ".join(arguments),
             "||": " || ".join(arguments),
             "nulls": " OR ".join(f"{text} IS NULL" for text in arguments),
             "now_ns": str(now_ns),
             "distinct": "DISTINCT " if distinct else "",
+            "order": order,
             "after": after,
         }
         sql = _PLACE.sub(lambda place: values[place[1]], self.template)
+        if self.once:
+            return f"list_extract(list_transform([{struct(given)}], lambda given: {sql}), 1)"
         return f"({sql}{after})" if after and "{after}" not in self.template else sql
 
 
@@ -88,8 +131,8 @@ class Match:
     """An overload that accepts the arguments after each has been converted to `parameters`."""
 
     overload: Overload
-    parameters: tuple[ScalarType, ...]
-    result: ScalarType
+    parameters: tuple[SqlType, ...]
+    result: SqlType
     cost: int
 
 
@@ -101,24 +144,62 @@ class Function:
     overloads: tuple[Overload, ...]
     aggregate: bool = False
 
-    def resolve(self, arguments: Sequence[tuple[ScalarType, bool]]) -> Match | None:
+    def resolve(self, arguments: Sequence[tuple[SqlType, bool]]) -> Match | None:
         """The form that accepts the arguments with the least conversion; the first of equals; None if none does."""
         matches = [match for overload in self.overloads if (match := overload.match(arguments))]
         return min(matches, key=lambda match: match.cost, default=None)
 
 
 def _bind_generics(
-    parameters: Sequence[Parameter], arguments: Sequence[tuple[ScalarType, bool]]
-) -> dict[str, ScalarType] | None:
+    parameters: Sequence[Parameter], arguments: Sequence[tuple[SqlType, bool]]
+) -> dict[str, SqlType] | None:
     """The type of each generic by name; None if some have no common type or are not among the allowed types."""
-    bound: dict[str, ScalarType] = {}
-    for generic in {parameter for parameter in parameters if isinstance(parameter, Generic)}:
-        kinds = [argument for parameter, argument in zip(parameters, arguments, strict=True) if parameter == generic]
-        common = common_type(kinds)
-        if common is None or common not in generic.among:
+    found: dict[Generic, list[tuple[SqlType, bool]]] = {}
+    for parameter, (kind, is_constant) in zip(parameters, arguments, strict=True):
+        if not _collect(parameter, kind, found, is_constant=is_constant):
+            return None
+    bound: dict[str, SqlType] = {}
+    for generic, kinds in found.items():
+        common = common_type(kinds) if kinds else UNKNOWN
+        if common is None or (generic.among is not None and common not in generic.among):
             return None
         bound[generic.name] = common
     return bound
+
+
+def _collect(
+    parameter: Parameter, kind: SqlType, found: dict[Generic, list[tuple[SqlType, bool]]], *, is_constant: bool
+) -> bool:
+    """Add the types that a parameter's generics have in an argument's type; False if it has another structure."""
+    match parameter, kind:
+        case Generic(), _:
+            found.setdefault(parameter, []).append((kind, is_constant))
+        case ArrayOf(), ArrayType():
+            return _collect(parameter.element, kind.element, found, is_constant=False)
+        case ArrayOf(), TimeSeriesType():
+            return _collect(parameter, kind.rows, found, is_constant=False)
+        case SeriesOf(), TimeSeriesType():
+            return _collect(parameter.value, kind.value, found, is_constant=False)
+        case ((ArrayOf() | SeriesOf()), ScalarType.UNKNOWN):
+            inner = parameter.element if isinstance(parameter, ArrayOf) else parameter.value
+            return _collect(inner, UNKNOWN, found, is_constant=False)
+        case ((ArrayOf() | SeriesOf() | RowOf()), _):
+            return False
+    return True
+
+
+def _filled(parameter: Parameter, generics: Mapping[str, SqlType]) -> SqlType:
+    """The parameter's type with the types of its generics."""
+    match parameter:
+        case Generic():
+            return generics[parameter.name]
+        case ArrayOf():
+            return ArrayType(_filled(parameter.element, generics))
+        case SeriesOf():
+            return TimeSeriesType(_filled(parameter.value, generics))
+        case RowOf():
+            return RowType(tuple(("", _filled(field, generics)) for field in parameter.fields))
+    return parameter
 
 
 Family: TypeAlias = Mapping[str, Function]

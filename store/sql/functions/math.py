@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from store.sql.functions.function import NUMBER, Function, Overload, family, scalar
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARCHAR
 
 _DOUBLE_TO_DOUBLE = (
     "acos",
@@ -38,6 +38,31 @@ def _whole(name: str, duckdb: str) -> Function:
     )
 
 
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_RADIX = "error('Radix must be between 2 and 36')"
+_TO_BASE = (
+    f"CASE WHEN {{1}} NOT BETWEEN 2 AND 36 THEN {_RADIX}"
+    " WHEN {0} < 0 THEN '-' || lower(to_base(- {0}, CAST({1} AS INTEGER)))"
+    " ELSE lower(to_base({0}, CAST({1} AS INTEGER))) END"
+)
+_INVALID = "error('Not a valid base-' || {1} || ' number: ' || {0})"
+_FROM_BASE = (
+    f"CASE WHEN {{nulls}} THEN NULL WHEN {{1}} NOT BETWEEN 2 AND 36 THEN {_RADIX}"
+    f" WHEN NOT regexp_full_match({{0}}, '[+-]?[0-9a-zA-Z]+') THEN {_INVALID}"
+    " ELSE list_reduce(list_transform(string_split(lower(ltrim({0}, '+-')), ''), lambda c:"
+    f" CASE WHEN instr('{_DIGITS}', c) > {{1}} THEN {_INVALID} ELSE CAST(instr('{_DIGITS}', c) - 1 AS BIGINT) END),"
+    " lambda s, d: s * {1} + d) * CASE WHEN {0} LIKE '-%' THEN -1 ELSE 1 END END"
+)
+# of the lowest {1} bits, which must hold the number
+_HALF = "(1::BIGINT << CAST({1} - 1 AS INTEGER))"
+_BITS = (
+    "CASE WHEN {1} NOT BETWEEN 2 AND 64 THEN error('Bits specified in bit_count must be between 2 and 64, got ' || {1})"
+    " WHEN {1} = 64 THEN CAST(bit_count({0}) AS BIGINT)"
+    f" WHEN {{0}} >= {_HALF} OR {{0}} < -{_HALF} THEN error('Number must be representable with the bits specified. '"
+    " || {0} || ' cannot be represented with ' || {1} || ' bits')"
+    f" ELSE CAST(bit_count({{0}} & (2 * {_HALF} - 1)) AS BIGINT) END"
+)
+
 MATH = family(
     *(scalar(name, Overload((DOUBLE,), DOUBLE, f"{name}({{0}})")) for name in _DOUBLE_TO_DOUBLE),
     scalar("abs", Overload((NUMBER,), None, "abs({0})")),
@@ -56,7 +81,25 @@ MATH = family(
         Overload((DOUBLE,), DOUBLE, "round({0})"),
         Overload((DOUBLE, INTEGER), DOUBLE, "round({0}, {1})"),
     ),
-    *(scalar(name, Overload((), DOUBLE, "random()")) for name in ("rand", "random")),
+    *(
+        scalar(
+            name,
+            Overload((), DOUBLE, "random()"),
+            *(Overload((kind,), kind, f"CAST(floor(random() * {{0}}) AS {kind})") for kind in (INTEGER, BIGINT)),
+            *(
+                Overload((kind, kind), kind, f"({{0}} + CAST(floor(random() * ({{1}} - {{0}})) AS {kind}))")
+                for kind in (INTEGER, BIGINT)
+            ),
+        )
+        for name in ("rand", "random")
+    ),
+    scalar("to_base", Overload((BIGINT, BIGINT), VARCHAR, _TO_BASE)),
+    scalar("from_base", Overload((VARCHAR, BIGINT), BIGINT, _FROM_BASE, once=True)),
+    scalar(
+        "bit_count",
+        Overload((BIGINT,), BIGINT, "CAST(bit_count({0}) AS BIGINT)"),
+        Overload((BIGINT, BIGINT), BIGINT, _BITS, once=True),
+    ),
     scalar("pi", Overload((), DOUBLE, "pi()", lambda _: math.pi)),
     scalar("e", Overload((), DOUBLE, "exp(CAST(1 AS DOUBLE))", lambda _: math.e)),
     scalar("infinity", Overload((), DOUBLE, "CAST('Infinity' AS DOUBLE)", lambda _: math.inf)),

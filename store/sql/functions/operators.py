@@ -5,7 +5,8 @@ Reference: AWS "Date / time operators"; Trino for the rest.
 
 from __future__ import annotations
 
-from store.sql.functions.function import ANY, NUMBER, Function, Overload, family, scalar
+from store.sql.functions.array import SUBSCRIPT
+from store.sql.functions.function import ANY, NUMBER, ArrayOf, Function, Overload, family, scalar
 from store.sql.functions.time import months_template
 from store.sql.literals import NS_PER_DAY
 from store.sql.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, INTERVAL, MONTHS, TIMESTAMP, VARCHAR
@@ -27,7 +28,14 @@ OPERATORS = family(
     *(_comparison(sign) for sign in ("=", "<>", "<", "<=", ">", ">=")),
     scalar("IS DISTINCT FROM", Overload((ANY, ANY), BOOLEAN, "({0} IS DISTINCT FROM {1})")),
     scalar("IS NOT DISTINCT FROM", Overload((ANY, ANY), BOOLEAN, "({0} IS NOT DISTINCT FROM {1})")),
-    scalar("||", Overload((VARCHAR, VARCHAR), VARCHAR, "({0} || {1})")),
+    scalar(
+        "||",
+        Overload((VARCHAR, VARCHAR), VARCHAR, "({0} || {1})"),
+        Overload((ArrayOf(ANY), ArrayOf(ANY)), ArrayOf(ANY), "({0} || {1})"),
+        Overload((ArrayOf(ANY), ANY), ArrayOf(ANY), "({0} || [{1}])"),
+        Overload((ANY, ArrayOf(ANY)), ArrayOf(ANY), "([{0}] || {1})"),
+    ),
+    SUBSCRIPT,
     _arithmetic(
         "+",
         Overload((TIMESTAMP, INTERVAL), TIMESTAMP, "({0} + {1})", lambda _, a, b: a + b),

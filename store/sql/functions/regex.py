@@ -6,7 +6,7 @@ group and `\$` a dollar sign. Reference: AWS "Regex functions".
 
 from __future__ import annotations
 
-from store.sql.functions.function import Overload, family, scalar
+from store.sql.functions.function import ArrayOf, Overload, family, scalar
 from store.sql.types import BIGINT, BOOLEAN, VARCHAR
 
 # `$1` and `${1}` become `\1`; a backslash of the text itself is doubled first
@@ -25,6 +25,12 @@ REGEX = family(
             "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END",
         ),
     ),
+    scalar(
+        "regexp_extract_all",
+        Overload((VARCHAR, VARCHAR), ArrayOf(VARCHAR), "regexp_extract_all({0}, {1})"),
+        Overload((VARCHAR, VARCHAR, BIGINT), ArrayOf(VARCHAR), "regexp_extract_all({0}, {1}, CAST({2} AS INTEGER))"),
+    ),
+    scalar("regexp_split", Overload((VARCHAR, VARCHAR), ArrayOf(VARCHAR), "regexp_split_to_array({0}, {1})")),
     scalar(
         "regexp_replace",
         Overload((VARCHAR, VARCHAR), VARCHAR, "regexp_replace({0}, {1}, '', 'g')"),

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from store.sql.functions.function import Overload, family, scalar
+from store.sql.functions.function import ANY, ArrayOf, Overload, family, scalar
 from store.sql.types import BIGINT, INTEGER, VARCHAR
 
-_TEXT_TO_TEXT = ("lower", "upper", "trim", "ltrim", "rtrim", "reverse")
+_TEXT_TO_TEXT = ("lower", "upper", "trim", "ltrim", "rtrim")
+
+_ARRAY = ArrayOf(ANY)
+_PARTS = "string_split({0}, {1})"
+
+
+def joined_with(texts: str, delimiter: str) -> str:
+    """DuckDB's text that puts a list of texts together; its own function takes a constant delimiter only."""
+    return f"coalesce(list_reduce({texts}, lambda l, r: l || {delimiter} || r), '')"
+
+
+_NOT_POSITIVE = "error('instance must be a positive number')"
+_BEFORE = joined_with(f"list_slice({_PARTS}, 1, {{2}})", "{1}")
+_UP_TO = joined_with(f"list_slice({_PARTS}, 1, len({_PARTS}) - {{2}})", "{1}")
+_FROM = joined_with(f"list_slice({_PARTS}, {{2}}, len({_PARTS}))", "{1}")
+# of instance {2} of text {1}, which follows as many parts; from the start or from the end
+_INSTANCE, _INSTANCE_FROM_END = (
+    f"CASE WHEN {{2}} <= 0 THEN {_NOT_POSITIVE} WHEN len({_PARTS}) <= {{2}} THEN 0 ELSE length({before}) + 1 END"
+    for before in (_BEFORE, _UP_TO)
+)
+_LAST = (
+    "CASE WHEN instr({0}, {1}) = 0 THEN 0 ELSE length({0}) - instr(reverse({0}), reverse({1})) - length({1}) + 2 END"
+)
+# at most {2} parts, the last with all the rest
+_SPLIT = (
+    "CASE WHEN {nulls} THEN NULL WHEN {2} <= 0 THEN error('The limit must be positive')"
+    f" WHEN len({_PARTS}) <= {{2}} THEN {_PARTS}"
+    f" ELSE list_concat(list_slice({_PARTS}, 1, {{2}} - 1), [{_FROM}]) END"
+)
 
 STRING = family(
     *(scalar(name, Overload((VARCHAR,), VARCHAR, f"{name}({{0}})")) for name in _TEXT_TO_TEXT),
+    scalar("reverse", Overload((VARCHAR,), VARCHAR, "reverse({0})"), Overload((_ARRAY,), _ARRAY, "list_reverse({0})")),
     *(
         scalar(name, Overload((VARCHAR, BIGINT, VARCHAR), VARCHAR, f"{name}({{0}}, CAST({{1}} AS INTEGER), {{2}})"))
         for name in ("lpad", "rpad")
@@ -18,8 +47,26 @@ STRING = family(
     scalar("levenshtein_distance", Overload((VARCHAR, VARCHAR), BIGINT, "levenshtein({0}, {1})")),
     scalar("hamming_distance", Overload((VARCHAR, VARCHAR), BIGINT, "hamming({0}, {1})")),
     scalar("length", Overload((VARCHAR,), BIGINT, "length({0})")),
-    scalar("concat", Overload((VARCHAR, VARCHAR), VARCHAR, "({||})", variadic=True)),
-    scalar("strpos", Overload((VARCHAR, VARCHAR), BIGINT, "instr({0}, {1})")),
+    scalar(
+        "concat",
+        Overload((VARCHAR, VARCHAR), VARCHAR, "({||})", variadic=True),
+        Overload((_ARRAY, _ARRAY), _ARRAY, "({||})", variadic=True),
+    ),
+    scalar(
+        "strpos",
+        Overload((VARCHAR, VARCHAR), BIGINT, "instr({0}, {1})"),
+        Overload((VARCHAR, VARCHAR, BIGINT), BIGINT, _INSTANCE, once=True),
+    ),
+    scalar(
+        "strrpos",
+        Overload((VARCHAR, VARCHAR), BIGINT, _LAST),
+        Overload((VARCHAR, VARCHAR, BIGINT), BIGINT, _INSTANCE_FROM_END, once=True),
+    ),
+    scalar(
+        "split",
+        Overload((VARCHAR, VARCHAR), ArrayOf(VARCHAR), "string_split({0}, {1})"),
+        Overload((VARCHAR, VARCHAR, BIGINT), ArrayOf(VARCHAR), _SPLIT, once=True),
+    ),
     scalar(
         "replace",
         Overload((VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, '')"),

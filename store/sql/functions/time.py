@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from store.sql.functions.function import Function, Overload, family, scalar
 from store.sql.literals import NS_PER_DAY, NS_PER_S, UNIT_NS, parse_date, parse_timestamp
-from store.sql.types import BIGINT, DATE, DOUBLE, INTERVAL, TIMESTAMP, VARCHAR
+from store.sql.types import BIGINT, DATE, DOUBLE, INTERVAL, TIME, TIMESTAMP, VARCHAR
 
 _INSTANT = "make_timestamp_ns({0})"
 
@@ -68,6 +68,43 @@ def _read(text: str, reader: Callable[[str], int | None]) -> int:
     return value
 
 
+def parsed(text: str, form: str) -> str:
+    """DuckDB's text for the timestamp that a text is in a format, to the nanosecond."""
+    return f"epoch_ns(CAST(strptime({text}, {form}) AS TIMESTAMP_NS))"
+
+
+_ABBREVIATIONS = {
+    **dict.fromkeys(("UTC", "GMT", "Z", "WET"), 0),
+    "CET": 1,
+    "BST": 1,
+    "WEST": 1,
+    "CEST": 2,
+    "EET": 2,
+    "EEST": 3,
+    "MSK": 3,
+    "IST": 5.5,
+    "SGT": 8,
+    "JST": 9,
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+}
+_ZONE = "regexp_extract({0}, '\\s*([A-Za-z]+|[+-]\\d\\d:?\\d\\d)$', 1)"
+_WITHOUT_ZONE = "regexp_replace({0}, '\\s*([A-Za-z]+|[+-]\\d\\d:?\\d\\d)$', '')"
+_OFFSETS = " ".join(f"WHEN '{name}' THEN {round(hours * 60)}" for name, hours in _ABBREVIATIONS.items())
+_MINUTES = (
+    f"CASE upper({_ZONE}) {_OFFSETS} ELSE CASE WHEN {_ZONE} ~ '^[+-]' THEN"
+    f" CAST(left({_ZONE}, 3) AS INTEGER) * 60 + CAST(left({_ZONE}, 1) || right({_ZONE}, 2) AS INTEGER)"
+    f" ELSE error('Time zone not known: ' || {_ZONE}) END END"
+)
+# of a text that ends with a zone, in the format {form} of what precedes it
+ZONED = f"({parsed(_WITHOUT_ZONE, '{form}')} - ({_MINUTES}) * {UNIT_NS['minute']})"
+
 _SPANS = ("second", "minute", "hour", "day")
 _CALENDAR = ("week", "month", "quarter", "year")
 
@@ -96,12 +133,26 @@ def difference_template(unit: str) -> str | None:
     return None
 
 
-TIME = family(
+_LAST_DAY = f"{_EPOCH_DAY}, last_day({{}}))"
+
+TIMES = family(
     scalar("now", Overload((), TIMESTAMP, "CAST({now_ns} AS BIGINT)", lambda now_ns: now_ns)),
     scalar("current_timestamp", Overload((), TIMESTAMP, "CAST({now_ns} AS BIGINT)", lambda now_ns: now_ns)),
     scalar(
         "current_date",
         Overload((), DATE, f"CAST({{now_ns}} // {NS_PER_DAY} AS BIGINT)", lambda now_ns: now_ns // NS_PER_DAY),
+    ),
+    scalar("localtimestamp", Overload((), TIMESTAMP, "CAST({now_ns} AS BIGINT)", lambda now_ns: now_ns)),
+    *(
+        scalar(
+            name, Overload((), TIME, f"CAST({{now_ns}} % {NS_PER_DAY} AS BIGINT)", lambda now_ns: now_ns % NS_PER_DAY)
+        )
+        for name in ("current_time", "localtime")
+    ),
+    scalar(
+        "last_day_of_month",
+        Overload((DATE,), DATE, _LAST_DAY.replace("{}", "DATE '1970-01-01' + CAST({0} AS INTEGER)")),
+        Overload((TIMESTAMP,), DATE, _LAST_DAY.replace("{}", _INSTANT)),
     ),
     scalar("current_timezone", Overload((), VARCHAR, "'UTC'", lambda _: "UTC")),
     scalar("ago", Overload((INTERVAL,), TIMESTAMP, "({now_ns} - {0})", lambda now_ns, span: now_ns - span)),

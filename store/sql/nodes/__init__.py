@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from store.sql.expressions import NodeBinders
-from store.sql.nodes import calls, names, operators, subqueries, syntax, windows
+from store.sql.nodes import calls, lambdas, names, nested, operators, subqueries, syntax, windows
 
 NODES: NodeBinders = {
     exp.Column: names.column,
@@ -23,6 +23,14 @@ NODES: NodeBinders = {
     exp.Escape: operators.like,
     exp.Case: operators.case,
     **dict.fromkeys(operators.SIGNS, operators.binary),
+    exp.All: operators.misplaced_quantifier,
+    exp.Any: operators.misplaced_quantifier,
+    exp.Array: nested.array,
+    exp.Tuple: nested.row,
+    exp.Bracket: nested.subscript,
+    exp.Dot: nested.dot,
+    exp.Identifier: lambdas.variable,
+    exp.Lambda: lambdas.misplaced,
     exp.Anonymous: calls.call,
     exp.Filter: windows.filtered,
     exp.Window: windows.window,
@@ -33,6 +41,9 @@ NODES: NodeBinders = {
     exp.Trim: syntax.trim,
     exp.CurrentTimestamp: syntax.current,
     exp.CurrentDate: syntax.current,
+    exp.CurrentTime: syntax.current,
+    exp.Localtime: syntax.current,
+    exp.Localtimestamp: syntax.current,
     exp.Subquery: subqueries.scalar_subquery,
     exp.Exists: subqueries.exists,
 }

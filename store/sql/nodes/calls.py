@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from sqlglot import exp
 
+from store.sql.casts import cast_value
 from store.sql.errors import SqlError
 from store.sql.expressions import Expressions, Rules, joined
-from store.sql.functions import FUNCTIONS, NOT_YET, WINDOWS, Function, Overload
-from store.sql.functions.formats import duckdb_format
-from store.sql.functions.time import add_template, difference_template, truncate_template
+from store.sql.functions import FUNCTIONS, WINDOWS, Function, Overload
+from store.sql.functions.formats import duckdb_format, joda_format, joda_format_of_utc
+from store.sql.functions.string import joined_with
+from store.sql.functions.time import ZONED, add_template, difference_template, parsed, truncate_template
 from store.sql.literals import UNIT_NS
+from store.sql.nodes.lambdas import HIGHER
+from store.sql.nodes.nested import row
+from store.sql.nodes.ordering import order_by
 from store.sql.text import nearest
 from store.sql.typed import Typed, quote_string
-from store.sql.types import BIGINT, INTEGER, TIMESTAMP, VARCHAR, common_type
+from store.sql.types import BIGINT, INTEGER, TIMESTAMP, VARCHAR, ArrayType, common_type
+
+Format = TypeVar("Format")
 
 
 def call(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     """A function of the table, an aggregate, or a function with a unit."""
     name = node.name.lower()
-    special = _SPECIAL_CALLS.get(name)
+    special = _SPECIAL_CALLS.get(name) or HIGHER.get(name)
     if special is not None:
         return special(binder, node, rules)
     function = FUNCTIONS.get(name)
@@ -41,11 +49,9 @@ def _argument(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
 def unknown_function(binder: Expressions, node: exp.Anonymous) -> SqlError:
     """The error for the name of an unknown function."""
     name = node.name.lower()
-    if name in NOT_YET:
-        return binder.query.unsupported(node, f"Function '{node.name}'")
     if name in WINDOWS:
         return binder.query.syntax(node, f"{node.name} is a window function and needs OVER (…)")
-    near = nearest(name, (*FUNCTIONS, *WINDOWS))
+    near = nearest(name, (*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER))
     return binder.query.unknown(node, f"Function '{node.name}' does not exist{near}")
 
 
@@ -75,12 +81,16 @@ def aggregate(
     if function.name == "count" and len(parts) == 1 and isinstance(parts[0], exp.Star):
         parts = []
     inner = rules if over else Rules(f"The argument of aggregate '{function.name}'")
+    order = ""
+    if parts and isinstance(parts[-1], exp.Order):
+        order = f" {order_by(binder, parts[-1], inner, [])}"
+        parts[-1] = parts[-1].this
     arguments = [binder.bind(part, inner) for part in parts]
     after, where = over, None
     if condition is not None:
         where = binder.condition(condition, replace(inner, clause="FILTER"))
         after = f" FILTER (WHERE {where.sql}){over}"
-    typed = binder.apply(node, function, arguments, distinct=distinct, after=after, nulls=nulls)
+    typed = binder.apply(node, function, arguments, distinct=distinct, order=order, after=after, nulls=nulls)
     if over:
         return joined(typed.sql, typed.type, [typed] if where is None else [typed, where])
     return replace(typed, constant=None, column=None, free=(), aggregated=True)
@@ -119,27 +129,43 @@ def _date_diff(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     return binder.rendered(node, Overload((TIMESTAMP, TIMESTAMP), BIGINT, template), BIGINT, arguments)
 
 
+def _format_datetime(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    value, form = _formatted(binder, node, rules, joda_format_of_utc)
+    overload = Overload((TIMESTAMP,), VARCHAR, f"strftime(make_timestamp_ns({{0}}), {quote_string(form)})")
+    return binder.rendered(node, overload, VARCHAR, [_as_timestamp(binder, node, value)])
+
+
+def _parse_datetime(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    value, (form, has_zone) = _formatted(binder, node, rules, joda_format)
+    if value.type is not VARCHAR:
+        raise binder.query.mismatch(node, f"parse_datetime reads a varchar, and this is {value.type.text}")
+    template = ZONED.replace("{form}", quote_string(form)) if has_zone else parsed("{0}", quote_string(form))
+    return binder.rendered(node, Overload((VARCHAR,), TIMESTAMP, template, once=has_zone), TIMESTAMP, [value])
+
+
 def _date_format(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
-    value, form = _formatted(binder, node, rules)
-    overload = Overload((TIMESTAMP,), VARCHAR, f"strftime(make_timestamp_ns({{0}}), {form})")
+    value, form = _formatted(binder, node, rules, duckdb_format)
+    overload = Overload((TIMESTAMP,), VARCHAR, f"strftime(make_timestamp_ns({{0}}), {quote_string(form)})")
     return binder.rendered(node, overload, VARCHAR, [_as_timestamp(binder, node, value)])
 
 
 def _date_parse(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
-    value, form = _formatted(binder, node, rules)
+    value, form = _formatted(binder, node, rules, duckdb_format)
     if value.type is not VARCHAR:
         raise binder.query.mismatch(node, f"date_parse reads a varchar, and this is {value.type.text}")
-    overload = Overload((VARCHAR,), TIMESTAMP, f"(epoch_us(strptime({{0}}, {form})) * 1000)")
+    overload = Overload((VARCHAR,), TIMESTAMP, parsed("{0}", quote_string(form)))
     return binder.rendered(node, overload, TIMESTAMP, [value])
 
 
-def _formatted(binder: Expressions, node: exp.Anonymous, rules: Rules) -> tuple[Typed, str]:
-    """The first argument, and the second, a constant format, as text for DuckDB."""
+def _formatted(
+    binder: Expressions, node: exp.Anonymous, rules: Rules, convert: Callable[[str], Format]
+) -> tuple[Typed, Format]:
+    """The first argument, and the second, a constant format, converted to DuckDB's."""
     values = [binder.bind(part, rules) for part in node.expressions]
     if len(values) != 2 or values[1].type is not VARCHAR or values[1].constant is None:
         raise binder.query.mismatch(node, f"{node.name} takes a value and a constant format, such as '%Y-%m-%d'")
     try:
-        return values[0], quote_string(duckdb_format(str(values[1].constant)))
+        return values[0], convert(str(values[1].constant))
     except ValueError as error:
         raise binder.query.mismatch(node, str(error)) from None
 
@@ -149,6 +175,38 @@ def _parse_duration(binder: Expressions, node: exp.Anonymous, rules: Rules) -> T
     if len(values) != 1 or values[0].type is not VARCHAR or values[0].constant is None:
         raise binder.query.mismatch(node, "parse_duration takes one constant text, as parse_duration('1day')")
     return binder.interval_constant(node, str(values[0].constant).replace(" ", ""))
+
+
+def _array_join(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    values = [binder.bind(part, rules) for part in node.expressions]
+    if len(values) not in {2, 3} or not isinstance(values[0].type, ArrayType):
+        raise binder.query.mismatch(node, "array_join takes an array, a delimiter, and a text for nulls")
+    texts = cast_value(binder, node, values[0], ArrayType(VARCHAR), is_try=False)
+    others = [binder.coerced(node, value, VARCHAR) for value in values[1:]]
+    shown = f"list_transform({texts.sql}, lambda x: coalesce(x, {others[1].sql}))" if others[1:] else texts.sql
+    present = shown if others[1:] else f"list_filter({shown}, lambda x: x IS NOT NULL)"
+    sql = f"CASE WHEN {texts.sql} IS NOT NULL THEN {joined_with(present, others[0].sql)} END"
+    return joined(sql, VARCHAR, [texts, *others])
+
+
+def _grouping(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    """Which keys of the GROUP BY the row's group has not: a bit for each, the last is the lowest."""
+    if not rules.aggregates:
+        raise binder.query.syntax(
+            node, f"{rules.clause} cannot contain aggregations, window functions or grouping operations"
+        )
+    keys = [binder.bind(part, rules) for part in node.expressions]
+    if not keys or any(key.sql not in rules.grouped for key in keys):
+        raise binder.query.mismatch(node, "The arguments to GROUPING() must be expressions of the GROUP BY")
+    sql = f"CAST(grouping({', '.join(key.sql for key in keys)}) AS INTEGER)"
+    return Typed(sql, INTEGER, aggregated=True)
+
+
+def _typeof(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    if len(node.expressions) != 1:
+        raise binder.query.mismatch(node, "typeof takes one value")
+    value = binder.bind(node.expressions[0], rules)
+    return joined(quote_string(value.type.text), VARCHAR, [value])
 
 
 def _unit_call(binder: Expressions, node: exp.Anonymous, rules: Rules, count: int) -> tuple[str, list[Typed]]:
@@ -173,10 +231,18 @@ def _truncate_fold(unit: str) -> Callable[..., int] | None:
 
 
 _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed]] = {
+    "row": row,
     "date_trunc": _date_trunc,
     "date_add": _date_add,
     "date_diff": _date_diff,
     "date_format": _date_format,
+    "format_datetime": _format_datetime,
+    "parse_datetime": _parse_datetime,
     "date_parse": _date_parse,
     "parse_duration": _parse_duration,
+    "array_join": _array_join,
+    "typeof": _typeof,
+    "grouping": _grouping,
 }
+SPECIAL = frozenset(_SPECIAL_CALLS)
+"""The names of these functions."""

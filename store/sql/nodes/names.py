@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from store.sql.expressions import Expressions, Rules
 from store.sql.literals import UNIT_MONTHS, UNIT_NS
+from store.sql.nodes.nested import field
 from store.sql.text import position
 from store.sql.typed import NULL, Typed, constant
 from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, VARCHAR
@@ -28,6 +29,12 @@ def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:
     for alias, value in rules.aliases:
         if not qualifier and alias == name:
             return value
+    for place in reversed(range(len(qualifier))):  # the field of a row that is a column
+        typed = binder.scope.resolve(qualifier[:place], qualifier[place], offset)
+        if typed is not None:
+            for part in (*qualifier[place + 1 :], name):
+                typed = field(binder, node, typed, part)
+            return typed
     raise binder.scope.missing(qualifier, name, offset)
 
 

@@ -30,6 +30,9 @@ SIGNS: dict[type[exp.Expr], str] = {
 }
 
 
+_COMPARISONS = {"=", "<>", "<", "<=", ">", ">="}
+
+
 def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
     """The expression in the parentheses."""
     return binder.bind(node.this, rules)
@@ -38,8 +41,33 @@ def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
 def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     """A binary operator."""
     sign = SIGNS[type(node)]
+    if isinstance(node.expression, exp.All | exp.Any):
+        return _quantified(binder, node, sign, rules)
     operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
     return binder.apply(node, OPERATORS[sign], operands)
+
+
+def _quantified(binder: Expressions, node: exp.Expr, sign: str, rules: Rules) -> Typed:
+    """`x > ALL (SELECT …)`, `x = ANY (SELECT …)`, also SOME."""
+    if sign not in _COMPARISONS:
+        raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
+    value = binder.bind(node.this, rules)
+    inner = binder.subselect(node.expression.this, one_column=True)
+    common = common_type([(value.type, False), (inner.outputs[0].type, False)])
+    if common is None:
+        raise binder.query.mismatch(
+            node, f"'{sign}' cannot be applied to {value.type.text}, {inner.outputs[0].type.text}"
+        )
+    value = binder.coerced(node, value, common)
+    word = "ALL" if isinstance(node.expression, exp.All) else "ANY"
+    typed = joined(f"({value.sql} {sign} {word} ({converted(inner, [common])}))", BOOLEAN, [value])
+    return replace(typed, free=typed.free + inner.outer_uses)
+
+
+def misplaced_quantifier(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
+    """ALL or ANY that no comparison precedes."""
+    del rules
+    raise binder.query.syntax(node, f"{node.key.upper()} stands after a comparison")
 
 
 def negate(binder: Expressions, node: exp.Neg, rules: Rules) -> Typed:

@@ -11,7 +11,8 @@ from store.sql.types import BOOLEAN
 
 def scalar_subquery(binder: Expressions, node: exp.Subquery, rules: Rules) -> Typed:
     """A subquery of one column as a value."""
-    del rules
+    if rules.variables:
+        raise binder.query.unsupported(node, "A subquery in a lambda")
     binder.query.refuse_other(node, "this", what="a subquery")
     inner = binder.subselect(node, one_column=True)
     return Typed(f"({inner.sql})", inner.outputs[0].type, free=inner.outer_uses)

@@ -6,11 +6,24 @@ from typing import Any
 
 from sqlglot import exp
 
-from store.sql.casts import cast_overload
+from store.sql.casts import cast_value
 from store.sql.expressions import Expressions, Rules
 from store.sql.functions import FUNCTIONS
 from store.sql.typed import NULL, Typed, coerce
-from store.sql.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIME, TIMESTAMP, VARCHAR, ScalarType
+from store.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    TIME,
+    TIMESTAMP,
+    VARCHAR,
+    ArrayType,
+    RowType,
+    ScalarType,
+    SqlType,
+)
 
 _TYPES: dict[Any, ScalarType] = {
     exp.DType.BOOLEAN: BOOLEAN,
@@ -28,18 +41,32 @@ _TYPES: dict[Any, ScalarType] = {
 def cast(binder: Expressions, node: exp.Cast, rules: Rules) -> Typed:
     """CAST and TRY_CAST. A constant text is converted to a constant time."""
     binder.query.refuse_other(node, "this", "to", "safe", "_type", what="CAST")
-    target = _TYPES.get(node.to.this)
-    if target is None:
-        raise binder.query.mismatch(node, f"Unknown type: {node.to.this.value.lower()}")
+    target = _type(binder, node.to)
     value = binder.bind(node.this, rules)
+    is_try = isinstance(node, exp.TryCast)
     if value.type is VARCHAR and value.constant is not None and target in {TIMESTAMP, DATE, TIME}:
-        return (
-            NULL if isinstance(node, exp.TryCast) and _is_unfit(value, target) else binder.coerced(node, value, target)
-        )
-    overload = cast_overload(value.type, target, is_try=isinstance(node, exp.TryCast))
-    if overload is None:
-        raise binder.query.mismatch(node, f"Cannot cast {value.type.text} to {target.text}")
-    return binder.rendered(node, overload, target, [value])
+        return NULL if is_try and _is_unfit(value, target) else binder.coerced(node, value, target)
+    return cast_value(binder, node, value, target, is_try=is_try)
+
+
+def _type(binder: Expressions, node: exp.DataType | exp.Expr) -> SqlType:
+    """The type that is named; arrays and rows with the types of their parts."""
+    if isinstance(node, exp.DataType):
+        parts = node.expressions
+        if node.this is exp.DType.ARRAY and len(parts) == 1:
+            return ArrayType(_type(binder, parts[0]))
+        if node.this is exp.DType.STRUCT and parts:
+            return RowType(tuple(_field(binder, part) for part in parts))
+        found = _TYPES.get(node.this)
+        if found is not None:
+            return found
+    raise binder.query.mismatch(node, f"Unknown type: {node.sql().lower()}")
+
+
+def _field(binder: Expressions, node: exp.Expr) -> tuple[str, SqlType]:
+    if isinstance(node, exp.ColumnDef):
+        return node.name, _type(binder, node.args["kind"])
+    return "", _type(binder, node)
 
 
 def extract(binder: Expressions, node: exp.Extract, rules: Rules) -> Typed:
@@ -64,13 +91,22 @@ def trim(binder: Expressions, node: exp.Trim, rules: Rules) -> Typed:
 
 
 def current(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
-    """CURRENT_TIMESTAMP and CURRENT_DATE."""
+    """CURRENT_TIMESTAMP and the like; a number of digits of the fraction is not taken."""
     del rules
-    name = "current_date" if isinstance(node, exp.CurrentDate) else "now"
-    return binder.apply(node, FUNCTIONS[name], [])
+    binder.query.refuse_other(node, what=_CURRENT[type(node)].upper())
+    return binder.apply(node, FUNCTIONS[_CURRENT[type(node)]], [])
 
 
-def _is_unfit(value: Typed, target: ScalarType) -> bool:
+_CURRENT: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "current_timestamp",
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.Localtime: "localtime",
+    exp.Localtimestamp: "localtimestamp",
+}
+
+
+def _is_unfit(value: Typed, target: SqlType) -> bool:
     try:
         return coerce(value, target) is None
     except OverflowError:

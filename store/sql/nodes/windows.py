@@ -10,7 +10,9 @@ from sqlglot import exp
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import FUNCTIONS, IGNORES_NULLS, WINDOWS
 from store.sql.nodes.calls import aggregate, unknown_function
+from store.sql.nodes.ordering import order_by
 from store.sql.typed import Typed
+from store.sql.types import MONTHS
 
 _SIDES = {"PRECEDING", "FOLLOWING"}
 
@@ -30,8 +32,7 @@ def window(binder: Expressions, node: exp.Window, rules: Rules) -> Typed:
         raise binder.query.syntax(
             node, f"{rules.clause} cannot contain aggregations, window functions or grouping operations"
         )
-    if node.args.get("alias") is not None:
-        raise binder.query.unsupported(node, "A WINDOW with a name")
+    node = _named(binder, node)
     binder.query.refuse_other(node, "this", "partition_by", "order", "spec", "over", what="OVER")
     rules = replace(rules, windows=False)
     call, condition, nulls = node.this, None, ""
@@ -57,6 +58,21 @@ def window(binder: Expressions, node: exp.Window, rules: Rules) -> Typed:
     return replace(around, aggregated=around.aggregated)
 
 
+def _named(binder: Expressions, node: exp.Window) -> exp.Window:
+    """`OVER w` with the parts of `WINDOW w AS (…)`."""
+    alias = node.args.get("alias")
+    if alias is None:
+        return node
+    select = node.find_ancestor(exp.Select)
+    windows = (select.args.get("windows") or ()) if select is not None else ()
+    for window in windows:
+        if isinstance(window, exp.Window) and window.name == alias.name:
+            made = window.copy()
+            made.set("this", node.this)
+            return made
+    raise binder.query.unknown(node, f"Window '{alias.name}' does not exist")
+
+
 def _filter(binder: Expressions, node: exp.Filter) -> tuple[exp.Anonymous, exp.Expr]:
     call, where = node.this, node.expression
     if not isinstance(call, exp.Anonymous) or not isinstance(where, exp.Where):
@@ -72,14 +88,7 @@ def _over(binder: Expressions, node: exp.Window, rules: Rules, parts: list[Typed
         yield f"PARTITION BY {', '.join(key.sql for key in partition)}"
     order = node.args.get("order")
     if order is not None:
-        keys = []
-        for ordered in order.expressions:
-            binder.query.refuse_other(ordered, "this", "desc", "nulls_first", what="ORDER BY")
-            key = binder.bind(ordered.this, rules)
-            parts.append(key)
-            direction = "DESC" if ordered.args.get("desc") else "ASC"
-            keys.append(f"{key.sql} {direction} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}")
-        yield f"ORDER BY {', '.join(keys)}"
+        yield order_by(binder, order, rules, parts)
     spec = node.args.get("spec")
     if spec is not None:
         binder.query.refuse_other(spec, "kind", "start", "start_side", "end", "end_side", what="a window's frame")
@@ -89,13 +98,23 @@ def _over(binder: Expressions, node: exp.Window, rules: Rules, parts: list[Typed
         yield f"{kind} BETWEEN {start} AND {end}"
 
 
+def _distance(binder: Expressions, spec: exp.WindowSpec, value: exp.Expr) -> str:
+    """How far a frame reaches: a constant that is added to the key of the window's order, a number or a time."""
+    typed = binder.bind(value, Rules("A window's frame"))
+    if typed.constant is None or isinstance(typed.constant, bool | str) or typed.type is MONTHS or typed.constant < 0:
+        raise binder.query.mismatch(spec, "a RANGE takes a constant number or interval such as 5m, not below 0")
+    return typed.sql
+
+
 def _bound(binder: Expressions, spec: exp.WindowSpec, kind: str, which: str) -> str:
     value, side = spec.args[which], str(spec.args.get(f"{which}_side") or "").upper()
     if value == "CURRENT ROW":
         return "CURRENT ROW"
-    if kind in {"ROWS", "RANGE"} and side in _SIDES:
+    if kind in {"ROWS", "RANGE", "GROUPS"} and side in _SIDES:
         if value == "UNBOUNDED":
             return f"UNBOUNDED {side}"
-        if kind == "ROWS" and isinstance(value, exp.Literal) and value.name.isdigit() and len(value.name) < 10:
+        if kind != "RANGE" and isinstance(value, exp.Literal) and value.name.isdigit() and len(value.name) < 10:
             return f"{value.name} {side}"
+        if kind == "RANGE":
+            return f"{_distance(binder, spec, value)} {side}"
     raise binder.query.unsupported(spec, f"This frame of {kind}")

@@ -160,6 +160,24 @@ def test_nulls_and_rows_inside_arrays_have_their_own_shapes(made: Any, query: An
     ]
 
 
+def test_rows_and_time_series_have_their_own_shapes(made: Any, query: Any) -> None:
+    text = (
+        "SELECT ROW(1, NULL) AS r, create_time_series(t, v) AS s FROM (VALUES (from_milliseconds(1), 2.5)) AS p(t, v)"
+    )
+
+    answer = query.query(QueryString=text)
+
+    double = {"ScalarType": "DOUBLE"}
+    assert [column["Type"] for column in answer["ColumnInfo"]] == [
+        {"RowColumnInfo": [{"Type": {"ScalarType": "INTEGER"}}, {"Type": {"ScalarType": "UNKNOWN"}}]},
+        {"TimeSeriesMeasureValueColumnInfo": {"Type": double}},
+    ]
+    assert answer["Rows"][0]["Data"] == [
+        {"RowValue": {"Data": [{"ScalarValue": "1"}, {"NullValue": True}]}},
+        {"TimeSeriesValue": [{"Time": "1970-01-01 00:00:00.001000000", "Value": {"ScalarValue": "2.5"}}]},
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
