@@ -213,6 +213,7 @@ KINDS: dict[str, Kind] = {
     "raw_rows, 20,000, /v1/query json": Kind(sql(_ROWS), _20000, 10),
     "raw_rows, 20,000, /v1/query csv": Kind(sql(_ROWS, "csv"), _20000, 10),
     "raw_rows, 20,000, /v1/query arrow": Kind(sql(_ROWS, "arrow"), _20000, 10),
+    "raw_rows, 20,000, /v1/query parquet": Kind(sql(_ROWS, "parquet"), _20000, 10),
 }
 
 

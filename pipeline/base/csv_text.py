@@ -5,9 +5,7 @@ Fields are texts, or None for NULL. A row of one NULL is `""`, because most read
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 MARKS = ',"\r\n'
 
@@ -15,16 +13,6 @@ MARKS = ',"\r\n'
 def line(fields: Iterable[str | None]) -> str:
     """One row, without its end of line."""
     return ",".join("" if field is None else _field(field) for field in fields) or '""'
-
-
-def lines(rows: Iterable[Sequence[object]], *, has_empty_texts: bool) -> str:
-    """Rows with ends of line, of values as `csv.writer` takes them. Fast, but NULL and an empty text look the same."""
-    if has_empty_texts:
-        texts = ([None if value is None else str(value) for value in row] for row in rows)
-        return "".join(f"{line(text)}\n" for text in texts)
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
 
 
 def _field(text: str) -> str:

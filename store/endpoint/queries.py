@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from store.endpoint.context import Context
 from store.endpoint.errors import EndpointError, QueryExecution, Validation
-from store.endpoint.results import KeptResult, KeptResults, new_query_id
-from store.endpoint.rows import Rows, parts, rows_of
+from store.endpoint.results import KeptResults, new_query_id
+from store.endpoint.rows import Page, Rows, parts, rows_of
 from store.processes.job import Job
 from store.processes.limits import MIB
 from store.sql import SqlRequest
@@ -28,16 +28,18 @@ class Queries:
         max_rows = call.request.get("MaxRows")
         if token is not None:
             kept, first = self._kept.take(token, call.account, text, self._monotonic_ns())
-            return self._page(kept.query_id, kept.result, first, max_rows, kept)
+            page = kept.result.page(first, max_rows)
+            last = first + page.count
+            return _answer(
+                kept.query_id, kept.result, page, self._kept.token(kept, last) if last < len(kept.result) else None
+            )
         query_id = new_query_id()
         result = await self._run(call, text, query_id)
-        answer = self._page(query_id, result, 0, max_rows, None)
-        rows = answer["Rows"]
-        assert isinstance(rows, list)
-        if len(rows) < len(result):
-            kept = self._kept.keep(query_id, call.account, text, result, self._monotonic_ns())
-            answer["NextToken"] = self._kept.token(kept, len(rows))
-        return answer
+        page = result.page(0, max_rows)
+        if page.count == len(result):
+            return _answer(query_id, result, page)
+        kept = self._kept.keep(query_id, call.account, text, result, self._monotonic_ns())
+        return _answer(query_id, result, page, self._kept.token(kept, page.count))
 
     async def cancel(self, call: Context) -> dict[str, object]:
         """End a running query, or discard a result that is being fetched."""
@@ -63,26 +65,22 @@ class Queries:
         try:
             return await call.runner.run(run, query_id=query_id, text=text)
         except SqlError as error:
-            raise _answer_of(error) from error
-
-    def _page(
-        self, query_id: str, result: Rows, first: int, max_rows: int | None, kept: KeptResult | None
-    ) -> dict[str, object]:
-        rows = result.page(first, max_rows)
-        answer: dict[str, object] = {
-            "QueryId": query_id,
-            "Rows": rows,
-            "ColumnInfo": result.described.columns,
-            "QueryStatus": {
-                "ProgressPercentage": 100.0,
-                "CumulativeBytesScanned": result.described.size_bytes,  # bytes read are unknown: those found
-                "CumulativeBytesMetered": 0,  # there is no billing
-            },
-        }
-        if kept is not None and first + len(rows) < len(result):
-            answer["NextToken"] = self._kept.token(kept, first + len(rows))
-        return answer
+            raise _error_of(error) from error
 
 
-def _answer_of(error: SqlError) -> EndpointError:
+def _answer(query_id: str, result: Rows, page: Page, token: str | None = None) -> dict[str, object]:
+    return {
+        "QueryId": query_id,
+        "Rows": page.rows,
+        "ColumnInfo": result.described.columns,
+        "QueryStatus": {
+            "ProgressPercentage": 100.0,
+            "CumulativeBytesScanned": result.described.size_bytes,  # bytes read are unknown: those found
+            "CumulativeBytesMetered": 0,  # there is no billing
+        },
+        **({} if token is None else {"NextToken": token}),
+    }
+
+
+def _error_of(error: SqlError) -> EndpointError:
     return QueryExecution(error.message) if isinstance(error, QueryFailed) else Validation(error.message)

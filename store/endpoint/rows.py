@@ -1,27 +1,34 @@
 """The rows of a query's result as JSON, in compressed blocks: made by the query process, cut into pages here.
 
 A block has up to a thousand rows of about a megabyte together, one line each; JSON has no line feeds. So the worker
-keeps a result for further pages in a tenth of its size, and cuts a page without decoding it.
+keeps a result for further pages in a tenth of its size, and cuts a page without decoding it. Rows are written column by
+column (`store.sql.texts`); only arrays and rows within a value are written one by one.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
 
-from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
 from store.sql.errors import RowTooLarge
+from store.sql.texts import Lines, around, by_unique, scalar_texts, slices, with_nulls_as
 
 PAGE_MAX_BYTES = 1_000_000  # "page ≤ 1 MB"; of the rows as JSON
 _BLOCK_ROWS = 1_000
 _BLOCK_BYTES = 1_000_000
-_COUNT = struct.Struct("<I")
+_HEAD = struct.Struct("<II")  # of a block: rows, and bytes before compression
+_LINE_FEED = ord("\n")
+_NULL = '{"NullValue":true}'
 _encoder = msgspec.json.Encoder()
+_codec = pa.Codec("zstd", 1)
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -37,11 +44,21 @@ class Block:
 
     first: int
     count: int
+    size_bytes: int
     data: bytes
 
-    def rows(self) -> list[bytes]:
-        """Each row as JSON."""
-        return zlib.decompress(self.data).split(b"\n")
+    def text(self) -> bytes:
+        """The rows as JSON, each with a line feed at its end."""
+        data: bytes = _codec.decompress(self.data, self.size_bytes, asbytes=True)
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a page: their number, and a JSON array of them."""
+
+    count: int
+    rows: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +76,39 @@ class Rows:
         """The memory that it takes."""
         return sum(len(block.data) for block in self.blocks)
 
-    def page(self, first: int, max_rows: int | None) -> list[msgspec.Raw]:
+    def page(self, first: int, max_rows: int | None) -> Page:
         """Rows from `first` on: at most `max_rows`, and as many as fit into a page."""
-        found: list[msgspec.Raw] = []
-        size = 0
+        wanted = len(self) - first if max_rows is None else min(max_rows, len(self) - first)
+        found: list[bytes] = []
+        count = size = 0
         for block in self.blocks:
-            if block.first + block.count <= first:
+            skipped = max(first - block.first, 0)
+            if skipped >= block.count:
                 continue
-            for row in block.rows()[max(first - block.first, 0) :]:
-                size += len(row)
-                if len(found) == max_rows or size > PAGE_MAX_BYTES:
-                    return found
-                found.append(msgspec.Raw(row))
-        return found
+            if count == wanted:
+                break
+            text = block.text()
+            ends = np.flatnonzero(np.frombuffer(text, np.uint8) == _LINE_FEED)
+            begin = 0 if not skipped else int(ends[skipped - 1]) + 1
+            sizes = ends[skipped:] - begin - np.arange(block.count - skipped)  # of the rows up to each
+            fitting = int(np.searchsorted(sizes, PAGE_MAX_BYTES - size, side="right"))
+            taken = min(fitting, wanted - count)
+            if taken:
+                found.append(text[begin : int(ends[skipped + taken - 1])].replace(b"\n", b","))
+                count, size = count + taken, size + int(sizes[taken - 1])
+            if taken < len(sizes):
+                break
+        return Page(count, msgspec.Raw(b"[" + b",".join(found) + b"]"))
 
 
 def parts(result: ResultSet) -> Iterator[bytes]:
     """What `rows_of` reads: a `Described`, then blocks. Raises RowTooLarge."""
     columns = [{"Name": column.name, "Type": _type(column.type)} for column in result.columns]
     yield _encoder.encode(Described(columns, result.table.nbytes))
-    lines: list[bytes] = []
-    size = 0
-    for line in _lines(result):
-        lines.append(line)
-        size += len(line)
-        if len(lines) == _BLOCK_ROWS or size >= _BLOCK_BYTES:
-            yield _block(lines)
-            lines, size = [], 0
-    if lines:
-        yield _block(lines)
+    kinds = [column.type for column in result.columns]
+    for part in slices(result.table):
+        cells = [_cells(part.column(number), kind) for number, kind in enumerate(kinds)]
+        yield from _blocks(Lines.of(cells, '{"Data":[', ",", "]}\n"))
 
 
 def rows_of(made: Iterable[bytes], most_bytes: int) -> Rows | None:
@@ -97,8 +118,8 @@ def rows_of(made: Iterable[bytes], most_bytes: int) -> Rows | None:
     blocks: list[Block] = []
     first = size = 0
     for part in taken:
-        (count,) = _COUNT.unpack_from(part)
-        blocks.append(Block(first, count, part[_COUNT.size :]))
+        count, size_bytes = _HEAD.unpack_from(part)
+        blocks.append(Block(first, count, size_bytes, part[_HEAD.size :]))
         first += count
         size += len(part)
         if size > most_bytes:
@@ -106,18 +127,33 @@ def rows_of(made: Iterable[bytes], most_bytes: int) -> Rows | None:
     return Rows(described, tuple(blocks))
 
 
-def _block(lines: list[bytes]) -> bytes:
-    return _COUNT.pack(len(lines)) + zlib.compress(b"\n".join(lines), 1)
+def _blocks(lines: Lines) -> Iterator[bytes]:
+    if len(lines) and int(np.diff(lines.ends, prepend=0).max()) - 1 > PAGE_MAX_BYTES:
+        raise RowTooLarge("Query aborted as max page response size has been exceeded by the output result row")
+    first = begin = 0
+    while first < len(lines):
+        full = int(np.searchsorted(lines.ends, begin + _BLOCK_BYTES)) + 1
+        last = min(first + _BLOCK_ROWS, full, len(lines))
+        end = int(lines.ends[last - 1])
+        yield _HEAD.pack(last - first, end - begin) + _codec.compress(lines.data[begin:end], asbytes=True)
+        first, begin = last, end
 
 
-def _lines(result: ResultSet) -> Iterator[bytes]:
-    kinds = [column.type for column in result.columns]
-    for first in range(0, len(result), _BLOCK_ROWS):
-        for row in result.rows(first, _BLOCK_ROWS):
-            line = _encoder.encode({"Data": _data(row, kinds)})
-            if len(line) > PAGE_MAX_BYTES:
-                raise RowTooLarge("Query aborted as max page response size has been exceeded by the output result row")
-            yield line
+def _cells(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
+    if not isinstance(kind, ScalarType):
+        write = formatter(kind)
+        values = (None if value is None else write(value) for value in column.to_pylist())
+        return pa.array([_encoder.encode(_datum(value, kind)).decode() for value in values], pa.string())
+    make = _varchars if kind is ScalarType.VARCHAR else partial(_scalars, kind)
+    return with_nulls_as(by_unique(column, make), _NULL)
+
+
+def _varchars(values: pa.Array) -> pa.Array:
+    return pa.array([_encoder.encode({"ScalarValue": value}).decode() for value in values.to_pylist()], pa.string())
+
+
+def _scalars(kind: ScalarType, values: pa.Array) -> pa.Array:
+    return around('{"ScalarValue":"', scalar_texts(values, kind), '"}')  # nothing in them needs to be escaped
 
 
 def _data(values: Iterable[Any], kinds: Iterable[SqlType]) -> list[dict[str, object]]:

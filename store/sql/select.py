@@ -365,7 +365,8 @@ def _only_row(node: exp.Select, values: list[Typed]) -> tuple[Constant, ...] | N
     if any(value for part, value in node.args.items() if part not in {"expressions", "limit"}):
         return None
     limit = node.args.get("limit")
-    if limit is not None and not (limit.expression.name.isdigit() and int(limit.expression.name)):
+    count = limit.expression.name if isinstance(limit, exp.Limit) else ""
+    if limit is not None and not (count.isdigit() and int(count)):
         return None
     constants = [value.constant for value in values if value.constant is not None]
     return tuple(constants) if len(constants) == len(values) else None

@@ -34,7 +34,7 @@ IMPORT_SITES = {
     "obstore": ("store/objects/*.py",),
     "pyarrow.fs": ("store/objects/*.py", "store/magnetic/data_files.py"),
     "pyarrow.dataset": ("store/magnetic/data_files.py",),
-    "pyarrow.parquet": ("store/magnetic/delta_log.py", "store/magnetic/parquet.py"),
+    "pyarrow.parquet": ("store/magnetic/delta_log.py", "store/magnetic/parquet.py", "pipeline/api/http/results.py"),
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/api/http/*.py",),
     "fastapi_offline": ("pipeline/api/http/app.py",),

@@ -1,27 +1,39 @@
-"""A query's result as JSON, CSV or Arrow. Times are RFC 3339 in text, and timestamps with nanoseconds in Arrow."""
+"""A query's result as JSON, CSV, Arrow or Parquet. Times are RFC 3339 in text, else timestamps with nanoseconds.
+
+Text is written column by column (`store.sql.texts`); only arrays and rows within a value are written one by one.
+"""
 
 from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.base import csv_text
 from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
+from store.sql.texts import Lines, around, by_unique, double_texts, scalar_texts, slices, with_nulls_as
 from store.values.times import rfc3339
 
-FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
+FORMATS = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+}
 
 PART_BYTES = 256 * 1024  # a client that reads as much in half a minute is not given up
-CHUNK_ROWS = 2_000
 ARROW_ROWS = 20_000
-
-_TRUTHS = {True: "true", False: "false", None: None}
+PARQUET_ROWS = 100_000  # of a row group
+_AS_EVERYWHERE = (1e-4, 1e16)  # where Python writes a double without an exponent
+_NUMBERS = {ScalarType.DOUBLE, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}
 
 _ARROW: dict[SqlType, pa.DataType] = {
     ScalarType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
@@ -32,58 +44,55 @@ _ARROW: dict[SqlType, pa.DataType] = {
 
 def parts(result: ResultSet, form: str = "json") -> Iterator[bytes]:
     """The parts of the response in one of FORMATS, each of at most PART_BYTES."""
-    for part in {"json": _json, "csv": _csv, "arrow": _arrow}[form](result):
+    for part in {"json": _json, "csv": _csv, "arrow": _arrow, "parquet": _parquet}[form](result):
         for first in range(0, len(part), PART_BYTES):
-            yield part[first : first + PART_BYTES]
+            yield bytes(part[first : first + PART_BYTES])
 
 
-def _chunks(result: ResultSet) -> Iterator[list[list[Any]]]:
-    """The values of all columns, in chunks of rows."""
-    for first in range(0, len(result), CHUNK_ROWS):
-        part = ResultSet(result.columns, result.table.slice(first, CHUNK_ROWS))
-        yield [_values(part, number) for number in range(len(result.columns))]
+Cells = Callable[[SqlType, pa.ChunkedArray], pa.Array]
 
 
-def _csv(result: ResultSet) -> Iterator[bytes]:
-    has_empty_texts = _has_empty_texts(result)
-    yield f"{csv_text.line([column.name for column in result.columns])}\n".encode()
-    for columns in _chunks(result):
-        texts = [_csv_values(column.type, values) for column, values in zip(result.columns, columns, strict=True)]
-        yield csv_text.lines(zip(*texts, strict=True), has_empty_texts=has_empty_texts).encode()
+def _lines(result: ResultSet, cells: Cells, before: str, after: str) -> Iterator[memoryview]:
+    """The rows as text."""
+    for part in slices(result.table):
+        columns = [cells(column.type, part.column(number)) for number, column in enumerate(result.columns)]
+        yield Lines.of(columns, before, ",", after).data
 
 
-def _csv_values(kind: SqlType, values: list[Any]) -> list[Any]:
-    if kind is ScalarType.BOOLEAN:
-        return [_TRUTHS[value] for value in values]
-    if isinstance(kind, ScalarType):
-        return values
-    return [None if value is None else orjson.dumps(value).decode() for value in values]
-
-
-def _json(result: ResultSet) -> Iterator[bytes]:
+def _json(result: ResultSet) -> Iterator[bytes | memoryview]:
     described = [{"name": column.name, "type": column.type.text} for column in result.columns]
     yield b'{"columns":' + orjson.dumps(described) + b',"rows":['
     separator = b""
-    for columns in _chunks(result):
-        yield separator + orjson.dumps(list(zip(*columns, strict=True)))[1:-1]
+    for rows in _lines(result, _json_cells, "[", "],"):
+        yield separator
+        yield rows[:-1]
         separator = b","
     yield b'],"truncated":' + orjson.dumps(result.truncated) + b"}"
 
 
-def _values(result: ResultSet, number: int) -> list[Any]:
-    """The values of a column: numbers, booleans and text unchanged, everything else as text."""
-    kind = result.columns[number].type
-    values: list[Any] = result.table.column(number).to_pylist()
-    if kind is ScalarType.TIMESTAMP:
-        return [None if value is None else rfc3339(value) for value in values]
-    if kind is ScalarType.DOUBLE:
-        return [value if value is None or math.isfinite(value) else str(value) for value in values]
-    if kind in {ScalarType.VARCHAR, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}:
-        return values
-    if isinstance(kind, ScalarType):
-        return [row[number] for row in result.rows()]
+def _json_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
+    if not isinstance(kind, ScalarType):
+        return with_nulls_as(_nested_cells(kind, column), "null")
+    return with_nulls_as(by_unique(column, partial(_json_values, kind)), "null")
+
+
+def _nested_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
     write = _nested(kind)
-    return [None if value is None else write(value) for value in values]
+    values = column.to_pylist()
+    return pa.array([None if value is None else orjson.dumps(write(value)).decode() for value in values], pa.string())
+
+
+def _json_values(kind: ScalarType, values: pa.Array) -> pa.Array:
+    """Numbers and booleans as they are, everything else as text."""
+    if kind is ScalarType.VARCHAR:
+        return pa.array([orjson.dumps(value).decode() for value in values.to_pylist()], pa.string())
+    if kind is ScalarType.DOUBLE:
+        return double_texts(values, *_AS_EVERYWHERE, _json_double)
+    return scalar_texts(values, kind) if kind in _NUMBERS else around('"', _readable(kind, values), '"')
+
+
+def _json_double(value: float) -> str:
+    return orjson.dumps(value if math.isfinite(value) else str(value)).decode()
 
 
 def _nested(kind: SqlType) -> Callable[[Any], Any]:
@@ -117,26 +126,77 @@ def _row(kind: RowType) -> Callable[[Any], Any]:
     return write
 
 
-def _has_empty_texts(result: ResultSet) -> bool:
-    return any(
-        column.type is ScalarType.VARCHAR and pc.any(pc.equal(result.table.column(number), "")).as_py()
-        for number, column in enumerate(result.columns)
-    )
+def _csv(result: ResultSet) -> Iterator[bytes | memoryview]:
+    yield f"{csv_text.line([column.name for column in result.columns])}\n".encode()
+    null = '""' if len(result.columns) == 1 else ""
+    yield from _lines(result, partial(_csv_cells, null), "", "\n")
+
+
+def _csv_cells(null: str, kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
+    if not isinstance(kind, ScalarType):
+        texts = _nested_cells(kind, column).to_pylist()
+        return pa.array([null if text is None else csv_text.line([text]) for text in texts], pa.string())
+    return with_nulls_as(by_unique(column, partial(_csv_values, kind)), null)
+
+
+def _csv_values(kind: ScalarType, values: pa.Array) -> pa.Array:
+    if kind is ScalarType.VARCHAR:
+        return pa.array([csv_text.line([value]) for value in values.to_pylist()], pa.string())
+    if kind is ScalarType.DOUBLE:
+        return double_texts(values, *_AS_EVERYWHERE, str)
+    return _readable(kind, values)
+
+
+def _readable(kind: ScalarType, values: pa.Array) -> pa.Array:
+    """The texts of `scalar_texts`, but times in RFC 3339, with as many digits as necessary."""
+    texts = scalar_texts(values, kind)
+    if kind is not ScalarType.TIMESTAMP:
+        return texts
+    with_t = pc.utf8_replace_slice(texts, 10, 11, "T")
+    return around("", pc.utf8_rtrim(pc.utf8_rtrim(with_t, "0"), "."), "Z")
 
 
 def _arrow(result: ResultSet) -> Iterator[bytes]:
-    none = result.table.slice(0, 0)
-    kinds = [_array(none.column(n).combine_chunks(), column.type).type for n, column in enumerate(result.columns)]
-    # built by position: several columns may have the same name
-    schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(result.columns, kinds, strict=True)])
     sink = _Taken()
+    schema = _schema(result, [column.name for column in result.columns])
     with pa.ipc.new_stream(pa.PythonFile(sink, "w"), schema) as writer:
-        for first in range(0, len(result), ARROW_ROWS):
-            part = result.table.slice(first, ARROW_ROWS)
-            arrays = [_array(part.column(n).combine_chunks(), column.type) for n, column in enumerate(result.columns)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        for part in _batches(result, schema, ARROW_ROWS):
+            writer.write_table(part)
             yield sink.take()
     yield sink.take()
+
+
+def _parquet(result: ResultSet) -> Iterator[bytes]:
+    """Columns of the same name get numbers, because few readers take them."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for column in result.columns:
+        name = column.name
+        while name in names:
+            seen[column.name] += 1
+            name = f"{column.name}_{seen[column.name] + 1}"
+        names.append(name)
+    sink = _Taken()
+    schema = _schema(result, names)
+    with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, compression="zstd") as writer:
+        for part in _batches(result, schema, PARQUET_ROWS):
+            writer.write_table(part)
+            yield sink.take()
+    yield sink.take()
+
+
+def _schema(result: ResultSet, names: list[str]) -> pa.Schema:
+    none = result.table.slice(0, 0)
+    kinds = [_array(none.column(n).combine_chunks(), column.type).type for n, column in enumerate(result.columns)]
+    return pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
+
+
+def _batches(result: ResultSet, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """The rows in parts. Columns are found by position: several may have the same name."""
+    for first in range(0, len(result), rows):
+        part = result.table.slice(first, rows)
+        arrays = [_array(part.column(n).combine_chunks(), column.type) for n, column in enumerate(result.columns)]
+        yield pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _array(values: pa.Array, kind: SqlType) -> pa.Array:

@@ -14,6 +14,7 @@ from pipeline.operations.cli.cells import visible
 from pipeline.operations.cli.output import print_json, print_rows
 from pipeline.operations.client import Client
 
+BINARY = ("arrow", "parquet")
 TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its number of rows
 
 
@@ -22,19 +23,19 @@ TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its n
 @click.option(
     "--file", "-f", metavar="FILE", type=click.Path(path_type=Path), help="Read the query from a file; - is stdin."
 )
-@format_option("table", "csv", "json", "arrow")
+@format_option("table", "csv", "json", *BINARY)
 @server_options
 def query(context: click.Context, sql: str | None, file: Path | None, form: str) -> None:
     """Ask in SQL, in Timestream's dialect. `-` reads the query from standard input.
 
     A table that is wider than the terminal is shown as a block a row; into a pipe it is a line a row, with tabs between
-    the cells. --format arrow writes an Arrow IPC stream.
+    the cells. --format arrow writes an Arrow IPC stream, --format parquet a Parquet file.
     """
     text = _text(sql, file)
-    if form == "arrow" and standard_output.is_terminal():
-        raise click.UsageError("Arrow is binary: send it into a file or a pipe")
+    if form in BINARY and standard_output.is_terminal():
+        raise click.UsageError(f"{form.capitalize()} is binary: send it into a file or a pipe")
     with client(context) as server:
-        if form == "table" or (form != "arrow" and standard_output.is_terminal()):
+        if form == "table" or (form not in BINARY and standard_output.is_terminal()):
             _for_a_person(server, text, form)
         else:
             _as_it_comes(server, text, form)

@@ -206,7 +206,7 @@ def test_a_page_holds_at_most_a_megabyte_and_a_row_more_than_that_is_an_error(se
 )
 def test_results_nobody_fetches_make_room_for_others(others: list[str], blocks: int, is_valid: bool) -> None:
     kept = KeptResults(account_bytes=1_000_000)
-    result = Rows(Described([], 0), tuple(Block(number, 1, b"x" * 150_000) for number in range(blocks)))
+    result = Rows(Described([], 0), tuple(Block(number, 1, 150_000, b"x" * 150_000) for number in range(blocks)))
     token = kept.token(kept.keep("first", "a", "text", result, 0), 1)
 
     for number, account in enumerate(others):
@@ -221,7 +221,7 @@ def test_results_nobody_fetches_make_room_for_others(others: list[str], blocks: 
 
 def test_what_is_kept_for_all_accounts_is_bounded_and_so_is_its_time() -> None:
     kept = KeptResults(account_bytes=1_000_000)
-    result = Rows(Described([], 0), (Block(0, 1, b"x" * 900_000),))
+    result = Rows(Described([], 0), (Block(0, 1, 900_000, b"x" * 900_000),))
 
     for number in range(20):
         kept.keep(str(number), f"account {number}", "text", result, 0)

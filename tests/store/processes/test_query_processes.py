@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 import pyarrow as pa
 import pytest
@@ -90,7 +91,9 @@ def run(
     with store.lender(account) as lender, executor.run(lender, job) as answer:
         found = rows_of(answer.parts, 2**30)
     assert found is not None
-    return [bytes(row) for row in found.page(0, None)]
+    page = found.page(0, None)
+    assert page.count == len(found)
+    return list(map(bytes, msgspec.json.decode(page.rows, type=list[msgspec.Raw])))
 
 
 def works(pool: QueryProcesses, store: LoneStore) -> bool:

@@ -49,6 +49,8 @@ OTHERS = [
     "WITH q AS (SELECT 1) SELECT 2",
     "SELECT (SELECT 1)",
     "SELECT 1 LIMIT ALL",
+    "SELECT 1 FETCH FIRST 1 ROW ONLY",
+    "SELECT ARRAY[1, 2]",
     f"SELECT {' + '.join('1' * 300)}",
     f"SELECT '{'x' * 1_000}'",
 ]

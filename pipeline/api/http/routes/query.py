@@ -25,6 +25,11 @@ router = APIRouter(prefix="/v1/query", tags=["sql"])
 _COUNT = {"type": "integer"}
 TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its number of rows
 
+
+def _binary(description: str) -> dict[str, Any]:
+    return {"schema": {"type": "string", "format": "binary", "description": description}}
+
+
 RESPONSES: Responses = {
     200: {
         "description": "The rows, in the format asked for",
@@ -32,9 +37,8 @@ RESPONSES: Responses = {
         "content": {
             **json_of(QueryResult),
             "text/csv": {"schema": {"type": "string"}, "example": "n\n120000\n"},
-            "application/vnd.apache.arrow.stream": {
-                "schema": {"type": "string", "format": "binary", "description": "An Arrow IPC stream"}
-            },
+            results.FORMATS["arrow"]: _binary("An Arrow IPC stream"),
+            results.FORMATS["parquet"]: _binary("A Parquet file; of columns with the same name, the second is name_2"),
         },
     },
     **refusals(409, *OF_BODIES, 504),
@@ -46,7 +50,7 @@ class Ask(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     sql: str = Field(description="one statement, in Timestream's dialect")
-    format: str = Field("json", description="json, csv or arrow")
+    format: str = Field("json", description="json, csv, arrow or parquet")
 
 
 @router.post("", summary="Ask in SQL", response_class=Response, responses=RESPONSES)

@@ -1,0 +1,130 @@
+"""Results that are written column by column are those written value by value, to the byte."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.api.http.results import parts
+from pipeline.base import csv_text
+from store.sql import ResultSet, ScalarType, texts
+from store.values.times import rfc3339
+from tests.support.result_sets import NESTED, result_set, some_kinds
+
+KEPT = {ScalarType.VARCHAR, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}
+
+
+def double(value: float | None) -> float | str | None:
+    """As JSON has it."""
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+def nested(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An element of a `NESTED` value."""
+    return None if value is None else {"x": value["f0"], "y": double(value["f1"])}
+
+
+def values(result: ResultSet) -> list[list[Any]]:
+    """The columns: numbers, booleans and text as they are, nested values as JSON has them, everything else as text."""
+    shown = [list(column) for column in zip(*result.rows(), strict=True)] or [[] for _ in result.columns]
+    found: list[list[Any]] = []
+    for number, column in enumerate(result.columns):
+        plain = result.table.column(number).to_pylist()
+        if column.type is ScalarType.TIMESTAMP:
+            found.append([None if value is None else rfc3339(value) for value in plain])
+        elif column.type is ScalarType.DOUBLE:
+            found.append(list(map(double, plain)))
+        elif column.type in KEPT:
+            found.append(plain)
+        elif column.type is NESTED:
+            found.append([None if value is None else list(map(nested, value)) for value in plain])
+        else:
+            found.append(shown[number])
+    return found
+
+
+def as_json(result: ResultSet) -> bytes:
+    described = [{"name": column.name, "type": column.type.text} for column in result.columns]
+    rows = list(map(list, zip(*values(result), strict=True)))
+    return orjson.dumps({"columns": described, "rows": rows, "truncated": result.truncated})
+
+
+def as_csv(result: ResultSet) -> bytes:
+    def field(value: Any) -> str | None:
+        match value:
+            case None | str():
+                return value
+            case bool():
+                return str(value).lower()
+            case list():
+                return orjson.dumps(value).decode()
+            case _:
+                return str(value)
+
+    rows = [[field(value) for value in row] for row in zip(*values(result), strict=True)]
+    lines = [csv_text.line([column.name for column in result.columns]), *map(csv_text.line, rows)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def some(seeds: int) -> Iterator[tuple[int, ResultSet]]:
+    for seed in range(seeds):
+        rng = random.Random(seed)
+        rows = rng.choice([0, 1, 2, 100, 300])
+        yield seed, result_set(rng, some_kinds(rng), rows, nulls=rng.choice([0.0, 0.2, 1.0]))
+
+
+@pytest.mark.parametrize(("form", "by_value"), [("json", as_json), ("csv", as_csv)])
+def test_text_is_that_written_value_by_value(monkeypatch: pytest.MonkeyPatch, form: str, by_value: Any) -> None:
+    for seed, result in some(40):
+        monkeypatch.setattr(texts, "SLICE_ROWS", [1, 13, 10_000][seed % 3])
+
+        assert b"".join(parts(result, form)) == by_value(result), seed
+
+
+def listed(column: pa.ChunkedArray) -> list[Any]:
+    """The values; Python's times have only microseconds."""
+    found: list[Any] = (column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column).to_pylist()
+    return found
+
+
+def test_parquet_has_the_rows_and_types_of_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.api.http.results.PARQUET_ROWS", 50)
+    for _, result in some(20):
+        arrow = pa.ipc.open_stream(b"".join(parts(result, "arrow"))).read_all()
+
+        parquet = pq.read_table(pa.BufferReader(b"".join(parts(result, "parquet"))))
+
+        assert parquet.schema.types == arrow.schema.types
+        for ours, theirs in zip(map(listed, parquet.columns), map(listed, arrow.columns), strict=True):
+            assert str(ours) == str(theirs)  # as text, because NaN differs from itself
+
+
+def test_columns_of_one_name_have_numbers_in_parquet() -> None:
+    result = ResultSet(
+        tuple(result_set(random.Random(1), [ScalarType.BIGINT], 1).columns) * 3,
+        pa.table({"c0": [1], "c1": [2], "c2": [3]}),
+    )
+    name = result.columns[0].name
+
+    parquet = pq.read_table(pa.BufferReader(b"".join(parts(result, "parquet"))))
+
+    assert parquet.column_names == [name, f"{name}_2", f"{name}_3"]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "arrow", "parquet"])
+def test_a_large_result_is_made_in_parts(form: str) -> None:
+    """What comes first is there before the rest is made."""
+    rows = 1_000_000
+    result = result_set(random.Random(1), [ScalarType.UNKNOWN], 1)
+    result = ResultSet(result.columns, pa.table({"c0": pa.array(range(rows), pa.int32())}))
+
+    made = parts(result, form)
+
+    assert len(next(made) + next(made) + next(made)) < len(b"".join(made))
