@@ -47,9 +47,10 @@ class TopicFile:
         self.topic = topic
         self.path = names.topic_path(folder.path, topic)
         self._ids = [folder.partition_id(topic, partition) for partition in range(folder.partitions)]
+        self.end_path = names.end_path(self.path)  # written after each commit
         self._suspect = names.suspect_path(self.path)
         with self.errors_mapped(), turn(folder.path / names.MAKING_LOCK):
-            self._mark = EndMark(names.end_path(self.path), self._ids)
+            self._mark = EndMark(self.end_path, self._ids)
             try:
                 if self._mark.is_alone:
                     repairing.repair_topic(self.path, self._ids, self._mark)

@@ -1,15 +1,16 @@
 """Faust's consumer of the embedded log: all partitions belong to one worker, and each is read by its own task.
 
 One task per partition, because a full stream must stop only its own partition: slow webhooks ([alerts]) must not stop
-[readings]. Because other processes append, one more task looks at the versions of the files every few milliseconds (3
-µs per topic, mostly for the timer) and wakes the others.
+[readings]. Other processes append: the system tells when the end marks of the topics are written, which follows each
+commit. One more task looks at the versions of the files from time to time, because a process may end in between; often,
+if the system does not tell.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from faust.types import TP
@@ -17,14 +18,14 @@ from faust.types import TP
 from pipeline.base.errors import LogError
 from pipeline.log.embedded.folder import LogFolder, folder_of, open_folder
 from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.embedded.watch import watch
 from pipeline.log.faust.partitions import READ_MESSAGES, PartitionConsumer
 from pipeline.log.faust.producer import partition_of
 from pipeline.log.log import Message
 
 READ_BYTES = 4 << 20
-LOOK_EVERY_S = 0.002
-LOOK_EVERY_IDLE_S = 0.01
-IDLE_AFTER_S = 1.0
+LOOK_EVERY_S = 0.25
+LOOK_EVERY_UNTOLD_S = 0.005
 
 
 class Consumer(PartitionConsumer):
@@ -122,15 +123,35 @@ class Consumer(PartitionConsumer):
 
     async def _look(self) -> None:
         versions = dict.fromkeys(self._appended, -1)
-        idle_at_s = 0.0
-        while True:
-            for topic, appended in self._appended.items():
-                version = self._file(topic).version()
-                if version != versions[topic]:
-                    versions[topic] = version
-                    appended.set()
-                    idle_at_s = time.monotonic() + IDLE_AFTER_S
-            await asyncio.sleep(LOOK_EVERY_S if time.monotonic() < idle_at_s else LOOK_EVERY_IDLE_S)
+        with self._told() as is_told:
+            while True:
+                for topic, appended in self._appended.items():
+                    version = self._file(topic).version()
+                    if version != versions[topic]:
+                        versions[topic] = version
+                        appended.set()
+                await asyncio.sleep(LOOK_EVERY_S if is_told else LOOK_EVERY_UNTOLD_S)
+
+    @contextmanager
+    def _told(self) -> Iterator[bool]:
+        """Within it, the pumps are woken at each commit; False if the system cannot tell."""
+        topics = {self._file(topic).end_path: appended for topic, appended in self._appended.items()}
+        watched = watch(list(topics))
+        if watched is None:
+            yield False
+            return
+
+        def wake() -> None:
+            for path in watched.take():
+                topics[path].set()
+
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watched.fileno(), wake)
+        try:
+            yield True
+        finally:
+            loop.remove_reader(watched.fileno())
+            watched.close()
 
     async def _pump(self, tp: TP) -> None:
         file, appended = self._file(tp.topic), self._appended[tp.topic]

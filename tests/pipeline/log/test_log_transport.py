@@ -15,8 +15,10 @@ from pipeline.base import metrics
 from pipeline.base.errors import LogError
 from pipeline.log.embedded.admin import LocalAdmin
 from pipeline.log.embedded.appender import LocalAppender
+from pipeline.log.embedded.end_mark import EndMark
 from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.limits import Limits
+from pipeline.log.faust import consumer
 from pipeline.log.faust.app import App, new_app, running
 from pipeline.log.faust.transport import LogUse
 from pipeline.log.settings import LogSettings
@@ -203,3 +205,38 @@ async def test_headers_are_refused_because_the_log_keeps_none(appender: LocalApp
     async with running(watched.app):
         with pytest.raises(ProducerSendError, match="no headers"):
             await watched.app.topic(READINGS).send(value=b"x", headers={"a": b"b"})
+
+
+async def _is_read_when_appended(watched: Watched, appender: LocalAppender) -> None:
+    async with running(watched.app), asyncio.timeout(60):
+        for number in range(8):
+            await appender.append(READINGS, b"%d" % number)
+            while len(watched.offsets) <= number:  # noqa: ASYNC110  # the agent notes them
+                await asyncio.sleep(0.001)
+
+
+async def test_an_append_by_others_is_told_without_looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "LOOK_EVERY_S", 3600.0)
+    appender = LocalAppender(tmp_path / "LOG", LIMITS)
+    await appender.start()
+
+    await _is_read_when_appended(Watched(tmp_path, 0), appender)
+
+    await appender.stop()
+
+
+@pytest.mark.parametrize("lost", ["inotify", "end mark"])
+async def test_an_append_that_nothing_tells_is_seen_by_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """`end mark`: the process that appended ended before it wrote the mark."""
+    if lost == "inotify":
+        monkeypatch.setattr(consumer, "watch", lambda _: None)
+    else:
+        monkeypatch.setattr(EndMark, "set", lambda *_: None)
+    appender = LocalAppender(tmp_path / "LOG", LIMITS)
+    await appender.start()
+
+    await _is_read_when_appended(Watched(tmp_path, 0), appender)
+
+    await appender.stop()
