@@ -12,11 +12,11 @@ series by its dimensions and measure name.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +33,14 @@ __all__ = [
     "MeasureType",
     "Outcome",
     "RecordBatch",
-    "Refused",
+    "Request",
     "SeriesIndex",
     "SeriesKey",
     "SeriesRegistry",
     "SeriesRoom",
     "TableId",
     "dimension_values",
+    "joined",
 ]
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
@@ -204,19 +205,31 @@ class SeriesRegistry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Refused:
-    """The records of one WriteRecords request, in the frame at `offset`, of which some are refused by a limit.
+class Request:
+    """The records of one WriteRecords request, in the frame at `offset`: so many `rows` of a batch.
 
-    outcomes  of each record of the request: an `Outcome`, or NEW for those that are in the batch
+    refused  of each record of the request: an `Outcome` if a limit keeps it out of the batch, or NEW; None: all are in
+             the batch
     """
 
     offset: int
-    outcomes: npt.NDArray[np.uint8]
+    rows: int
+    refused: npt.NDArray[np.uint8] | None = None
+
+    def whole(self, applied: Applied) -> Applied:
+        """The outcomes of all its records, given those of its rows."""
+        if self.refused is None:
+            return applied
+        outcomes, existing_version = self.refused.copy(), np.zeros(len(self.refused), np.int64)
+        taken = np.flatnonzero(outcomes == Outcome.NEW)
+        outcomes[taken], existing_version[taken] = applied.outcomes, applied.existing_version
+        return Applied(outcomes, existing_version)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordBatch:
-    """Records of one table, in log order. All arrays have the same length n ≥ 1; 0 only if all records are `refused`.
+    """Records of one table, in log order. All arrays have the same length n ≥ 1; 0 only if all of its `requests` are
+    refused.
 
     series      int32    id in `index`
     time_ns     int64    event time, nanoseconds UTC
@@ -228,7 +241,7 @@ class RecordBatch:
     by_version  whether Timestream's version rules apply to two records with the same key (WriteRecords); otherwise the
                 rows are merged by measure, and for each measure the later offset wins (MQTT)
     again       whether these are replayed dead letters: they keep their first arrival time, older than their offset
-    refused     records of the same WriteRecords request that a limit keeps out of this batch
+    requests    of WriteRecords, in order: what the rows belong to
     """
 
     index: SeriesIndex
@@ -242,7 +255,7 @@ class RecordBatch:
     types: Mapping[str, MeasureType]
     by_version: bool = False
     again: bool = False
-    refused: Refused | None = None
+    requests: tuple[Request, ...] = ()
 
     @property
     def table(self) -> TableId:
@@ -268,18 +281,37 @@ class RecordBatch:
             self.types,
             self.by_version,
             self.again,
-            self.refused,
+            self.requests,
         )
 
-    def of_request(self, applied: Applied) -> tuple[int, Applied]:
-        """The offset of the WriteRecords request, and the outcomes of all its records, given those of this batch."""
-        if self.refused is None:
-            return int(self.offset[0]), applied
-        outcomes = self.refused.outcomes.copy()
-        existing_version = np.zeros(len(outcomes), np.int64)
-        taken = np.flatnonzero(outcomes == Outcome.NEW)
-        outcomes[taken], existing_version[taken] = applied.outcomes, applied.existing_version
-        return self.refused.offset, Applied(outcomes, existing_version)
+    def by_request(self, applied: Applied) -> Iterator[tuple[int, Applied]]:
+        """The offset of each WriteRecords request, and the outcomes of all its records, given those of this batch."""
+        begins = 0
+        for request in self.requests:
+            rows = slice(begins, begins + request.rows)
+            yield request.offset, request.whole(Applied(applied.outcomes[rows], applied.existing_version[rows]))
+            begins += request.rows
+
+
+def joined(batches: Sequence[RecordBatch]) -> RecordBatch:
+    """Batches of WriteRecords requests of one table, in log order, with the same measures, as one."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+
+    def column(of: Callable[[RecordBatch], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([of(batch) for batch in batches])
+
+    return replace(
+        first,
+        series=column(lambda batch: batch.series),
+        time_ns=column(lambda batch: batch.time_ns),
+        version=column(lambda batch: batch.version),
+        offset=column(lambda batch: batch.offset),
+        arrival_ns=column(lambda batch: batch.arrival_ns),
+        measures={name: pa.concat_arrays([batch.measures[name] for batch in batches]) for name in first.measures},
+        requests=tuple(request for batch in batches for request in batch.requests),
+    )
 
 
 class Outcome(enum.IntEnum):

@@ -68,14 +68,26 @@ class KnownColumns:
 
     def lacks(self, records: Sequence[WriteRecord]) -> bool:
         """Whether any of these records has a column that is not known yet."""
-        return any(
-            name not in self.kinds
-            for record in records
-            for name in (*(name for name, _ in record.dimensions), *(column for column, _, _ in record.values))
-        )
+        names = {name for record in records for name, _ in record.dimensions}
+        columns = {column for record in records for column, _, _ in record.values}
+        return not (names | columns) <= self.kinds.keys()
 
     def conflict(self, record: WriteRecord) -> str | None:
         """Why this record does not fit the table's columns; None if it does, and then its columns are entered."""
+        return None if self._has_all(record) else self._conflict(record)
+
+    def _has_all(self, record: WriteRecord) -> bool:
+        """Whether everything about this record is known, as of nearly all records."""
+        kinds = self.kinds
+        for name, _ in record.dimensions:
+            if kinds.get(name) != _DIMENSION:
+                return False
+        for column, kind, _ in record.values:
+            if kinds.get(column) != kind:
+                return False
+        return self.measure_names.get(record.measure_name) == _shape(record)
+
+    def _conflict(self, record: WriteRecord) -> str | None:
         wanted = {name: _DIMENSION for name, _ in record.dimensions}
         wanted |= {column: kind.value for column, kind, _ in record.values}
         for name, kind in wanted.items():
@@ -111,7 +123,7 @@ class KnownColumns:
 
 def _shape(record: WriteRecord) -> str:
     column, kind, _ = record.values[0]
-    return kind.value if column.startswith(SINGLE_MEASURE_PREFIX) else _MULTI
+    return kind if column.startswith(SINGLE_MEASURE_PREFIX) else _MULTI
 
 
 def ingestion_window_ns(settings: TableSettings, now_ns: int) -> tuple[int, int, str]:
@@ -154,7 +166,11 @@ def admit(
 def _limit_fault(record: WriteRecord) -> str | None:
     if len(record.dimensions) > DIMENSIONS_MAX:
         return f"The record has {len(record.dimensions)} dimensions; {DIMENSIONS_MAX} are allowed."
-    pairs = sum(len(name.encode()) + len(value.encode()) for name, value in record.dimensions)
+    characters = sum(len(name) + len(value) for name, value in record.dimensions)
+    if characters > DIMENSION_PAIRS_MAX_BYTES // 4:  # fewer are fewer bytes, whatever they are
+        pairs = sum(len(name.encode()) + len(value.encode()) for name, value in record.dimensions)
+    else:
+        pairs = characters
     if pairs > DIMENSION_PAIRS_MAX_BYTES:
         return f"The record's dimensions are {pairs} bytes; {DIMENSION_PAIRS_MAX_BYTES} are allowed."
     if len(record.values) > MEASURES_MAX:

@@ -27,7 +27,7 @@ from store.record import (
     MeasureType,
     Outcome,
     RecordBatch,
-    Refused,
+    Request,
     SeriesIndex,
     SeriesKey,
     SeriesRegistry,
@@ -40,8 +40,7 @@ Value = float | int | bool | str
 SINGLE_MEASURE_PREFIX = "measure_value::"
 
 
-@dataclass(frozen=True, slots=True)
-class WriteRecord:
+class WriteRecord(msgspec.Struct, frozen=True):
     """One record of a WriteRecords request, with its common attributes merged and every text converted.
 
     values   (column, type, value) of each measure; the column of a single measure is `measure_value::<type>`, and the
@@ -61,7 +60,7 @@ class _Payload(msgspec.Struct, array_like=True, frozen=True):
     format_version: int
     database: str
     table: str
-    series: list[tuple[str, list[tuple[str, str]], str | None]]
+    series: list[tuple[str, Dimensions, str | None]]
     series_of: list[int]
     time_ns: list[int]
     version: list[int]
@@ -74,28 +73,29 @@ _decoder = msgspec.msgpack.Decoder(_Payload)
 
 def encode_write(database: str, table: str, records: Sequence[WriteRecord]) -> bytes:
     """Encode these records (n ≥ 1) for the log. The caller has checked that each column has one type."""
-    series: dict[SeriesKey, int] = {}
+    series: dict[tuple[str, Dimensions], int] = {}
     zones: list[str | None] = []
-    columns: dict[str, tuple[MeasureType, list[Value | None]]] = {}
+    types: dict[str, MeasureType] = {}
+    columns: dict[str, list[Value | None]] = {}
     series_of = []
     for row, record in enumerate(records):
-        key = SeriesKey(record.dimensions, record.measure_name)
-        if key not in series:
-            series[key] = len(series)
+        series_of.append(series.setdefault((record.measure_name, record.dimensions), len(series)))
+        if len(zones) < len(series):
             zones.append(record.zone)
-        series_of.append(series[key])
         for column, measure_type, value in record.values:
-            columns.setdefault(column, (measure_type, [None] * len(records)))[1][row] = value
+            if column not in types:
+                types[column], columns[column] = measure_type, [None] * len(records)
+            columns[column][row] = value
     return _encoder.encode(
         _Payload(
             FORMAT_VERSION,
             database,
             table,
-            [(key.measure_name, list(key.dimensions), zone) for key, zone in zip(series, zones, strict=True)],
+            [(*key, zone) for key, zone in zip(series, zones, strict=True)],
             series_of,
             [record.time_ns for record in records],
             [record.version for record in records],
-            [(column, measure_type, values) for column, (measure_type, values) in columns.items()],
+            [(column, types[column], values) for column, values in columns.items()],
         )
     )
 
@@ -121,7 +121,7 @@ class DecodedWrite:
     ) -> RecordBatch:
         """The records as a batch of their table, in the request's order, under version rules.
 
-        Adds new series to `registry`. Records for which there is no room are `refused`. Raises DamagedPayload if the
+        Adds new series to `registry`. Records for which there is no room are refused. Raises DamagedPayload if the
         parts of the request do not fit together. Called in log order by the thread that owns the registry.
         """
         try:
@@ -177,13 +177,14 @@ def _batch(
         measures=measures,
         types={column: measure_type for column, measure_type, _ in write.measures},
         by_version=True,
+        requests=(Request(offset, count),),
     )
     if not outcomes.any():
         return batch
     taken = batch.take(np.flatnonzero(outcomes == Outcome.NEW))
     kept = {name: values for name, values in taken.measures.items() if values.null_count < len(values)}
     types = {name: taken.types[name] for name in kept}
-    return replace(taken, measures=kept, types=types, refused=Refused(offset, outcomes))
+    return replace(taken, measures=kept, types=types, requests=(Request(offset, len(taken), outcomes),))
 
 
 def _refuse_columns(write: _Payload, index: SeriesIndex, room: ColumnRoom, outcomes: npt.NDArray[np.uint8]) -> None:
@@ -197,9 +198,9 @@ def _refuse_columns(write: _Payload, index: SeriesIndex, room: ColumnRoom, outco
             outcomes[[value is not None for value in values]] = Outcome.TOO_MANY_COLUMNS
     names = set(index.dimensions)
     for series, (_, dimensions, _) in enumerate(write.series):
-        wanted = names | {name for name, _ in dimensions}
-        if len(wanted) <= max(room.dimensions, len(names)):
-            names = wanted
+        others = {name for name, _ in dimensions if name not in names}
+        if len(names) + len(others) <= room.dimensions or not others:
+            names |= others
         else:
             outcomes[[of == series for of in write.series_of]] = Outcome.TOO_MANY_COLUMNS
 
@@ -210,7 +211,7 @@ def _series(write: _Payload, index: SeriesIndex, outcomes: npt.NDArray[np.uint8]
     ids = np.zeros(len(write.series), np.int64)
     for series in sorted(wanted):
         measure_name, dimensions, zone = write.series[series]
-        admitted = index.admit(SeriesKey(tuple(dimensions), measure_name), zone)
+        admitted = index.admit(SeriesKey(dimensions, measure_name), zone)
         if admitted is None:
             outcomes[[of == series for of in write.series_of]] = Outcome.TOO_MANY_SERIES
         else:

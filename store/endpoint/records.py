@@ -7,7 +7,7 @@ depend on the clock, on limits or on the table reject single records: see `admis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from store.catalog.zones import zone_of
 from store.endpoint.errors import Validation
@@ -16,20 +16,34 @@ from store.endpoint.names import dimension_name_fault, measure_name_fault
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Value, WriteRecord
 from store.record import Dimensions, MeasureType
 
+_Values: TypeAlias = tuple[tuple[str, MeasureType, Value], ...]
+
+_PARTS_OF_VALUES = {"MeasureName", "MeasureValue", "MeasureValueType", "MeasureValues", "TimeUnit"}
 _TYPES = {kind.value.upper(): kind for kind in MeasureType}
 
 
 def read_records(request: Mapping[str, Any], zone: str | None) -> list[WriteRecord]:
     """The records of a request with the right shape; `zone` is the table's zone template. Raises Validation."""
     common = _present(request.get("CommonAttributes") or {})
-    return [_read(index, _present(record), common, zone) for index, record in enumerate(request["Records"])]
+    values: _Values | None = None  # of the records that have no part of them
+    records = []
+    for index, record in enumerate(request["Records"]):
+        own = _present(record)
+        read = _read(index, own, common, zone, None if own.keys() & _PARTS_OF_VALUES else values)
+        if values is None and not own.keys() & _PARTS_OF_VALUES:
+            values = read.values
+        records.append(read)
+    return records
 
 
 def _present(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
 
-def _read(index: int, record: Mapping[str, Any], common: Mapping[str, Any], zone: str | None) -> WriteRecord:
+def _read(
+    index: int, record: Mapping[str, Any], common: Mapping[str, Any], zone: str | None, values: _Values | None
+) -> WriteRecord:
+    """One record; `values` are its values, if they were read already."""
     merged = {**common, **record}
     dimensions = _dimensions(index, common.get("Dimensions", []), record.get("Dimensions", []))
     measure_name = merged.get("MeasureName")
@@ -44,7 +58,7 @@ def _read(index: int, record: Mapping[str, Any], common: Mapping[str, Any], zone
     time_ns = parse_time(merged["Time"], unit) if "Time" in merged else None
     if time_ns is None:
         raise Validation("Invalid time for record.")
-    values = _values(index, merged, unit)
+    values = _values(index, merged, unit) if values is None else values
     names = {name for name, _ in dimensions}
     for column, _, _ in values:
         if column in names:
@@ -70,7 +84,7 @@ def _dimensions(index: int, common: list[dict[str, Any]], own: list[dict[str, An
     return tuple(sorted(pairs.items()))
 
 
-def _values(index: int, record: Mapping[str, Any], unit: str) -> tuple[tuple[str, MeasureType, Value], ...]:
+def _values(index: int, record: Mapping[str, Any], unit: str) -> _Values:
     kind = record.get("MeasureValueType", "DOUBLE")
     if kind == "MULTI":
         return _multi(index, record, unit)
@@ -85,7 +99,7 @@ def _values(index: int, record: Mapping[str, Any], unit: str) -> tuple[tuple[str
     return ((SINGLE_MEASURE_PREFIX + measure_type.value, measure_type, value),)
 
 
-def _multi(index: int, record: Mapping[str, Any], unit: str) -> tuple[tuple[str, MeasureType, Value], ...]:
+def _multi(index: int, record: Mapping[str, Any], unit: str) -> _Values:
     if "MeasureValue" in record:
         raise _fault(index, "has a MeasureValue, but its MeasureValueType is MULTI: it takes MeasureValues.")
     if not record.get("MeasureValues"):

@@ -7,7 +7,7 @@ called with all frames that wait in the log: per table and call there is one bat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -28,7 +28,7 @@ from pipeline.stream.normalise.texts import Texts, TypeDecision
 from store.catalog.limits import DEFAULTS, Limits
 from store.endpoint.errors import DamagedPayload
 from store.endpoint.payload import ColumnRoom, read_write
-from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex, SeriesRegistry, TableId
+from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex, SeriesRegistry, TableId, joined
 
 # About 0.5 KB each, with their series. Above this number all are found again; the reference load has 100,000.
 MAX_SOURCES = 400_000
@@ -109,9 +109,11 @@ class Normaliser:
             if kind in {FrameKind.MQTT, FrameKind.MQTT_AGAIN}:
                 self._mqtt(list(run), out, again=kind is FrameKind.MQTT_AGAIN)
                 continue
-            take = self._rejected if kind is FrameKind.REJECTED else self._writes
-            for offset, frame in run:
-                take(frame, offset, out)
+            if kind is FrameKind.REJECTED:
+                for offset, frame in run:
+                    self._rejected(frame, offset, out)
+            else:
+                self._writes(run, out)
         for table_id, (_, _, texts, _) in self._types.items():
             if texts.news:
                 out.decisions += [(table_id, name, kind) for name, kind in texts.news.items()]
@@ -287,8 +289,20 @@ class Normaliser:
             self._sources.clear()
             self._source_count = 0
 
-    def _writes(self, frame: Frame, offset: int, out: Normalised) -> None:
-        """The batches of WriteRecords requests.
+    def _writes(self, frames: Iterable[tuple[int, Frame]], out: Normalised) -> None:
+        """The batches of WriteRecords requests: successive ones of a table with the same measures are one."""
+        waiting: dict[TableId, list[RecordBatch]] = {}
+        for offset, frame in frames:
+            for batch in self._requests(frame, offset, out):
+                of_table = waiting.setdefault(batch.table, [])
+                if of_table and of_table[0].types != batch.types:
+                    out.batches.append(joined(of_table))
+                    of_table.clear()
+                of_table.append(batch)
+        out.batches += map(joined, waiting.values())
+
+    def _requests(self, frame: Frame, offset: int, out: Normalised) -> Iterator[RecordBatch]:
+        """The batch of each request.
 
         They were validated when they were received, so a failure here means damage.
         """
@@ -308,7 +322,7 @@ class Normaliser:
                 )
             else:
                 self._learn(batch)
-                out.batches.append(batch)
+                yield batch
 
     def _rejected(self, frame: Frame, offset: int, out: Normalised) -> None:
         """The dead letters of messages that the gateway rejected and acknowledged."""

@@ -47,10 +47,10 @@ async def _apply(work: WorkBatch) -> None:
         await _when_available(partition, partial(asyncio.to_thread, give_up_texts, store, work.decisions))
     for batch in work.batches:
         applied = await _when_available(partition, partial(_applied, store, batch))
-        if batch.by_version:
-            offset, applied = batch.of_request(applied)
-            partition.writes.applied(offset, applied)
-        outcomes += np.bincount(applied.outcomes, minlength=len(Outcome))
+        for offset, of in batch.by_request(applied) if batch.by_version else ((None, applied),):
+            if offset is not None:
+                partition.writes.applied(offset, of)
+            outcomes += np.bincount(of.outcomes, minlength=len(Outcome))
     if work.decisions:
         await _when_available(partition, partial(asyncio.to_thread, settle_texts, store, work.decisions))
     store.advance(partition.id, work.offset)

@@ -53,7 +53,7 @@ def outcomes(normalised: Normalised) -> list[Outcome]:
     """Of all records of the one request, if what is in the batch is stored."""
     (batch,) = normalised.batches
     count = len(batch)
-    offset, whole = batch.of_request(Applied(np.zeros(count, np.uint8), np.zeros(count, np.int64)))
+    ((offset, whole),) = batch.by_request(Applied(np.zeros(count, np.uint8), np.zeros(count, np.int64)))
     assert offset == 1
     return [Outcome(outcome) for outcome in whole.outcomes]
 
