@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from pipeline.base.layout import Layout
-from tests.support.product import COMMAND
+from tests.support.commands import COMMAND
 from tests.support.waiting import wait_for
 
 HERE = Path(__file__).parent

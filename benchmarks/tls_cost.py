@@ -20,8 +20,9 @@ import psutil
 import repository  # noqa: F401  # for tests.support
 import trustme
 
+from tests.support.commands import COMMAND
 from tests.support.mqtt_packets import connect
-from tests.support.product import COMMAND, Product
+from tests.support.product import Product
 
 FLEET = "sensors: 10000\ninterval: 5s\nlayout: {regions: [eu-west], greenhouses: 10, zones: [north, south]}\n"
 CONNACK_BYTES = 4

@@ -132,6 +132,17 @@ def _databases_are_lent() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_forked() -> Iterator[None]:
+    """Tests of how something is started execute it; all others leave out its imports."""
+    from tests.support import commands
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "begin", commands.fork)
+        yield
+        commands.end_zygotes()
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Broker]:
     """The broker that the tests of this process share, with a topic prefix per test; it must be left running."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pages import blocks, shell_commands
 
-from tests.support.product import COMMAND, Product
+from tests.support.commands import COMMAND
+from tests.support.product import Product
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.processes

@@ -15,7 +15,8 @@ import psutil
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.demo import Receiver
-from tests.support.product import COMMAND, FREE_PORTS, Product
+from tests.support.commands import COMMAND
+from tests.support.product import FREE_PORTS, Product
 
 RULES = """\
 groups:

@@ -17,7 +17,8 @@ from deltalake import DeltaTable
 from pipeline.operations.client import Client
 from pipeline.operations.demo import REFRESH_S
 from tests.end_to_end.running_product import Device, command, config, count, family, now_ms, rows
-from tests.support.product import COMMAND, FREE_PORTS, Product
+from tests.support.commands import COMMAND, execute
+from tests.support.product import FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
@@ -78,7 +79,7 @@ def test_a_life_of_a_quiet_output_ends_with_everything_in_files_that_others_read
     tmp_path: Path,
 ) -> None:
     """It ends right after the last PUBACK, and then with a query under way; a second `up` on its folder is refused."""
-    with Product(tmp_path, config(tmp_path)) as product:
+    with Product(tmp_path, config(tmp_path), begin=execute) as product:
         publish(product)
         with product.client() as client:
             client.get("v1", "zones")

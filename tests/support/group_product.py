@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +19,9 @@ from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.ports import reserve
 from pipeline.base.quantities import Address
 from pipeline.operations.client import Client
-from tests.support.product import COMMAND, START_TIMEOUT_S, STOP_TIMEOUT_S
+from tests.support import commands
+from tests.support.commands import Running
+from tests.support.product import START_TIMEOUT_S, STOP_TIMEOUT_S
 from tests.support.stopping import stand_still
 from tests.support.waiting import wait_for
 
@@ -33,7 +34,7 @@ class Part:
     def __init__(
         self,
         name: str,
-        command: Sequence[str],
+        arguments: Sequence[str],
         folder: Path,
         http: str = "",
         ca: Path | None = None,
@@ -46,8 +47,8 @@ class Part:
         self.is_wanted = False
         self._ca = ca
         self._token = token
-        self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
+        self._arguments = arguments
+        self._process: Running | None = None
         self._starting = threading.Lock()
 
     @property
@@ -69,8 +70,7 @@ class Part:
                 self._start()
 
     def _start(self) -> None:
-        with self.output.open("ab") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
+        self._process = commands.begin(self._arguments, self.output)
 
     def kill(self) -> None:
         """SIGKILL; it is not restarted until `start`."""
@@ -211,21 +211,21 @@ class GroupProduct:
 
     def _gateway(self, number: int) -> Part:
         name = f"gateway-{number}"
-        return Part(name, self._command("gateway", name, {}), self.folder)
+        return Part(name, self._arguments("gateway", name, {}), self.folder)
 
     def _worker(self, **sections: Any) -> Part:
         name = f"worker-{next(self._numbers)}"
         address = self._reserve("http.address")
         http = {**self._config.get("http", {}), "address": address}
-        command = self._command("worker", name, {"http": http, **sections})
-        return Part(name, command, self.folder, address, self._ca, self._token)
+        arguments = self._arguments("worker", name, {"http": http, **sections})
+        return Part(name, arguments, self.folder, address, self._ca, self._token)
 
     def _reserve(self, setting: str) -> str:
         owner, address = reserve(Address("127.0.0.1", 0), setting)
         self._stack.enter_context(owner)
         return str(address)
 
-    def _command(self, kind: str, name: str, sections: Mapping[str, Any]) -> Sequence[str]:
+    def _arguments(self, kind: str, name: str, sections: Mapping[str, Any]) -> Sequence[str]:
         file = self.folder / f"{name}.yaml"
         file.write_text(json.dumps({**self._config, **sections}))
-        return (*COMMAND, kind, "--config", str(file), "--data-dir", str(self.folder / name))
+        return (kind, "--config", str(file), "--data-dir", str(self.folder / name))

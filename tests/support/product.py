@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Self
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.base.layout import Layout
 from pipeline.operations.client import Client
+from tests.support import commands
+from tests.support.commands import Begin, Running
 from tests.support.waiting import wait_for
 
-COMMAND = (sys.executable, "-m", "pipeline.operations.cli")
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 60.0
 FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}\n'
@@ -24,14 +23,17 @@ FREE_PORTS = 'listener: {address: "127.0.0.1:0"}\nhttp: {address: "127.0.0.1:0"}
 class Product:
     """`streamgauge up` with its data in `folder`/data and its output in `folder`/up.log. A context manager."""
 
-    def __init__(self, folder: Path, config: str = FREE_PORTS, *, ca: Path | None = None) -> None:
-        """With `ca` its HTTP is HTTPS, with a certificate of that authority."""
+    def __init__(
+        self, folder: Path, config: str = FREE_PORTS, *, ca: Path | None = None, begin: Begin | None = None
+    ) -> None:
+        """With `ca` its HTTP is HTTPS, with a certificate of that authority. `begin`: how `up` is started."""
         self.folder = folder
         self.data_dir = folder / "data"
         self.output = folder / "up.log"
         self.config_file = folder / "streamgauge.yaml"
         self.config_file.write_text(config)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begin = begin
+        self._process: Running | None = None
         self._ca = ca
         self.mqtt = self.http = ""
 
@@ -50,8 +52,7 @@ class Product:
         """Start it and wait until it responds."""
         Layout(self.data_dir).up_state.unlink(missing_ok=True)
         options = ("--config", str(self.config_file), "--data-dir", str(self.data_dir))
-        with self.output.open("ab") as output:
-            self._process = subprocess.Popen([*COMMAND, "up", *options], stdout=output, stderr=output)
+        self._process = (self._begin or commands.begin)(("up", *options), self.output)
         wait_for(self._is_ready, f"the product in {self.folder} answers", timeout_s=START_TIMEOUT_S)
 
     def _is_ready(self) -> bool:

@@ -21,19 +21,19 @@ from typing import Any
 
 from tests.support.at_moments.kill_moments import HASTE, STEPS, Haste, Step
 
-FOLDER = Path(os.environ["FAULT_FOLDER"])
-ORDER, STRUCK = FOLDER / "die-at", FOLDER / "struck"
 MODULES = {at.module for at in (*STEPS, *HASTE)}
 
 
 def die_if(moment: str) -> None:
+    folder = Path(os.environ["FAULT_FOLDER"])
+    order = folder / "die-at"
     try:
-        if not moment or ORDER.read_text() != moment:
+        if not moment or order.read_text() != moment:
             return
-        ORDER.unlink()
+        order.unlink()
     except FileNotFoundError:
         return
-    with STRUCK.open("a") as struck:
+    with (folder / "struck").open("a") as struck:
         struck.write(f"{os.getpid()} {moment}\n")
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from pipeline.operations.client import Client
+from tests.support.commands import COMMAND
 from tests.support.fault_kit import hasty
 from tests.support.ports import kept_ports
 from tests.support.power.cuts import settled
@@ -21,7 +22,6 @@ from tests.support.power.disk import Disk, all_of, write_out
 from tests.support.power.journal import Record, Recorder
 from tests.support.power.load import Promises
 from tests.support.power.recording import DATA, Recording, config
-from tests.support.product import COMMAND
 
 LIVES_S = 2.0  # after it has caught up: it flushes, saves its positions, and trims the log
 SETTLE_S = 60.0

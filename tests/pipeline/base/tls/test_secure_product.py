@@ -27,7 +27,8 @@ from pipeline.base.layout import Layout
 from pipeline.operations.cli.group import run as command_line
 from simulators.cli import simulate
 from tests.support.certificate_files import Authority
-from tests.support.product import COMMAND, Product
+from tests.support.commands import COMMAND
+from tests.support.product import Product
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]

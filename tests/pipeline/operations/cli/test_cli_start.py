@@ -21,7 +21,7 @@ from pipeline.operations.cli.up import child_command, status
 from pipeline.operations.supervisor.status import WorkerStatus
 from rules.errors import RuleFileError
 from store.errors import StoreError
-from tests.support.product import COMMAND
+from tests.support.commands import COMMAND
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

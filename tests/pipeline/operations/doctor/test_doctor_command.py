@@ -21,7 +21,8 @@ from click.testing import CliRunner
 from pipeline.base.layout import Layout
 from pipeline.base.process import end_with_parent
 from pipeline.operations.cli.group import run
-from tests.support.product import COMMAND, FREE_PORTS, Product
+from tests.support.commands import COMMAND
+from tests.support.product import FREE_PORTS, Product
 from tests.support.waiting import wait_for
 
 
