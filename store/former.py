@@ -51,6 +51,10 @@ class _State(msgspec.Struct, array_like=True):
     series: int
 
 
+_ENTRIES = msgspec.msgpack.Decoder(list[Entry])
+_STATE = msgspec.msgpack.Decoder(_State)
+
+
 @dataclass(frozen=True, slots=True)
 class Former:
     """The content of a folder: catalog (None if there never was a table), low watermarks, and pending rows."""
@@ -72,7 +76,7 @@ class Former:
         low_watermarks, partitions = _positions(folder)
         try:
             data = _bytes(folder / PENDING_ROWS)
-            entries = [] if data is None else msgspec.msgpack.decode(data, type=list[Entry])
+            entries = [] if data is None else _ENTRIES.decode(data)
             kept = _bytes(folder / CATALOG)
             document = None if kept is None else Document.decode(kept, {})
         except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
@@ -178,7 +182,7 @@ def _partitions_of(folder: Path, table: TableId) -> list[str]:
 def _state(folder: Path) -> _State | None:
     data = _bytes(folder / "state")
     try:
-        return None if data is None else msgspec.msgpack.decode(data, type=_State)
+        return None if data is None else _STATE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

@@ -34,6 +34,9 @@ class OutcomeResponse(msgspec.Struct, frozen=True, array_like=True):
     existing_version: bytes
 
 
+_decoder = msgspec.msgpack.Decoder(OutcomeResponse)
+
+
 async def outcome_here(owned: OwnedPartitions, request: OutcomeRequest) -> Applied:
     """The outcome from a partition of this worker. Raises NotOwned, TimeoutError."""
     partition = owned.get(request.partition)
@@ -81,7 +84,7 @@ class Outcomes:
 
 def decode_outcome(data: bytes) -> Applied:
     """The outcome in a response."""
-    answer = msgspec.msgpack.decode(data, type=OutcomeResponse)
+    answer = _decoder.decode(data)
     return Applied(np.frombuffer(answer.outcomes, np.uint8), np.frombuffer(answer.existing_version, np.int64))
 
 

@@ -24,6 +24,10 @@ class TailsResponse(msgspec.Struct, frozen=True, array_like=True):
     behind: str | None = None
 
 
+_request_decoder = msgspec.msgpack.Decoder(TailsRequest)
+_response_decoder = msgspec.msgpack.Decoder(TailsResponse)
+
+
 class Tails:
     """Collects rows for a snapshot. Safe for any thread; raises PeerUnavailable, Behind."""
 
@@ -43,7 +47,7 @@ class Tails:
 
 def answer(owned: OwnedPartitions, body: bytes) -> bytes:
     """The response to another worker. Raises NotOwned."""
-    request = msgspec.msgpack.decode(body, type=TailsRequest)
+    request = _request_decoder.decode(body)
     try:
         replies = tails_here(owned, request.partitions, TailRequest.decode(request.request))
     except Behind as error:
@@ -57,7 +61,7 @@ def tails_here(owned: OwnedPartitions, partitions: list[int], request: TailReque
 
 
 def _decode(data: bytes) -> list[TailReply | PinnedRows]:
-    response = msgspec.msgpack.decode(data, type=TailsResponse)
+    response = _response_decoder.decode(data)
     if response.behind is not None:
         raise Behind(response.behind)
     return [TailReply.decode(reply) for reply in response.replies]

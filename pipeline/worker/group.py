@@ -39,6 +39,7 @@ from store.store import Store
 
 TIER_ID = "id"  # an object next to the tables: the id of this magnetic tier
 INTERNAL_THREADS = 4
+_rejected_decoder = msgspec.msgpack.Decoder(list[RejectedMessages])
 
 
 class GroupTables:
@@ -130,7 +131,7 @@ class Group:
         body = msgspec.msgpack.encode(InventoryRequest(account, limit=limit))
         answer = self._peers.client.post(owner, "rejected", body, ANSWER_WITHIN_S)
         with understood(owner):
-            return msgspec.msgpack.decode(answer, type=list[RejectedMessages])
+            return _rejected_decoder.decode(answer)
 
     def close(self) -> None:
         """Stop asking other workers."""

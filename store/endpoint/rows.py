@@ -38,6 +38,9 @@ class Described(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+_decoder = msgspec.json.Decoder(Described)
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Rows from `first` on."""
@@ -114,7 +117,7 @@ def parts(result: ResultSet) -> Iterator[bytes]:
 def rows_of(made: Iterable[bytes], most_bytes: int) -> Rows | None:
     """The result from its parts; None if it would take more memory than `most_bytes`."""
     taken = iter(made)
-    described = msgspec.json.decode(next(taken), type=Described)
+    described = _decoder.decode(next(taken))
     blocks: list[Block] = []
     first = size = 0
     for part in taken:

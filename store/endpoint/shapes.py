@@ -161,7 +161,9 @@ def check(operation: str, request: Any) -> None:
 @lru_cache(maxsize=len(REQUESTS))
 def _request_type(operation: str) -> Any:
     """The shape of an operation's requests as a type that msgspec checks."""
-    return _type_of(REQUESTS[operation])
+    found = _type_of(REQUESTS[operation])
+    msgspec.json.Decoder(found)  # what msgspec has to know of it is complete before another thread uses it
+    return found
 
 
 def _type_of(shape: Shape) -> Any:

@@ -57,7 +57,10 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     @classmethod
     def decode(cls, data: bytes) -> TailRequest:
         """Decode bytes that were sent. Raises msgspec.MsgspecError, ValueError."""
-        return msgspec.msgpack.decode(data, type=cls)
+        return _request_decoder.decode(data)
+
+
+_request_decoder = msgspec.msgpack.Decoder(TailRequest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +91,7 @@ class TailReply:
     @classmethod
     def decode(cls, data: bytes) -> TailReply:
         """Decode bytes that were sent. Raises msgspec.MsgspecError, ValueError, pyarrow.ArrowException."""
-        wire = msgspec.msgpack.decode(data, type=_Wire)
+        wire = _wire_decoder.decode(data)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         rows = pa.ipc.open_stream(wire.rows, options=options).read_all()
         superseded_ns = np.frombuffer(wire.superseded_ns, np.int64)
@@ -101,6 +104,9 @@ class _Wire(msgspec.Struct, array_like=True):
     superseded_ns: bytes
     rows: bytes
     contents: dict[str, Contents] | None = None  # absent in replies of earlier programs
+
+
+_wire_decoder = msgspec.msgpack.Decoder(_Wire)
 
 
 class Readable(Protocol):

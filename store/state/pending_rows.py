@@ -39,6 +39,9 @@ class Entry(msgspec.Struct, array_like=True):
         return TableId(self.account, self.database, self.table)
 
 
+_decoder = msgspec.msgpack.Decoder(list[Entry])
+
+
 class PendingRows:
     """The pending rows of one partition, part of its saved state.
 
@@ -74,4 +77,4 @@ class PendingRows:
         self.offset = -1 if kept is None else kept[0]
         if self.offset < at_least:
             raise DamagedObject(f"those of offset {at_least} are missing")
-        return [] if kept is None else msgspec.msgpack.decode(kept[1], type=list[Entry])
+        return [] if kept is None else _decoder.decode(kept[1])

@@ -49,6 +49,9 @@ class _State(msgspec.Struct, array_like=True):
     contents: dict[str, Contents] | None = None
 
 
+_STATE = msgspec.msgpack.Decoder(_State)
+
+
 class SavedSeries:
     """The saved series of one table in one partition. One thread writes."""
 
@@ -64,7 +67,7 @@ class SavedSeries:
             if kept is None:
                 return None
             offset, data = kept
-            state = msgspec.msgpack.decode(data, type=_State)
+            state = _STATE.decode(data)
             ids: list[int] = []  # in saved order: `index` may contain some of them already, in another order
             known: set[int] = set()
             for size, block in state.blocks:

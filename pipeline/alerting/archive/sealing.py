@@ -21,6 +21,7 @@ from store.objects.files import make_folders, write_durably
 
 COLUMN = "checksum"
 KIND = "archive"
+_decoder = msgspec.msgpack.Decoder(list[Any])
 
 
 def sealed_tables(db: sqlite3.Connection) -> dict[str, list[str]]:
@@ -105,7 +106,7 @@ def _repaired(table: str, row: Sequence[Any]) -> list[Any] | None:
     if type(row[-1]) is not bytes:
         return None
     content = repair(_content(row[:-1]), table, row[-1])
-    return None if content is None else msgspec.msgpack.decode(content, type=list[Any])
+    return None if content is None else _decoder.decode(content)
 
 
 def _set_aside(path: Path, table: str, row: Sequence[Any]) -> Path:

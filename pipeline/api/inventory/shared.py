@@ -19,6 +19,11 @@ class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
     limit: int = 0
 
 
+_zones_decoder = msgspec.msgpack.Decoder(list[ZoneSummary])
+_devices_decoder = msgspec.msgpack.Decoder(list[Device])
+_series_decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
+
+
 class SharedDirectory:
     """The `Directory` of a worker in a group. Its methods raise PeerUnavailable if the answer is incomplete."""
 
@@ -31,7 +36,7 @@ class SharedDirectory:
         found = self._peers.ask_all(
             _question("zones", InventoryRequest(account, table)),
             lambda _: self._own.zones(account, table),
-            msgspec.msgpack.Decoder(list[ZoneSummary]).decode,
+            _zones_decoder.decode,
         )
         return merge_zones(found)
 
@@ -47,16 +52,15 @@ class SharedDirectory:
         found = self._peers.ask_all(
             _question("devices", InventoryRequest(account, table, zone, limit)),
             lambda _: self._own.devices(account, table, zone, limit),
-            msgspec.msgpack.Decoder(list[Device]).decode,
+            _devices_decoder.decode,
         )
         return newest(found, limit)
 
     def _found(self, account: str, zone: str, table: str | None) -> list[Members]:
-        decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
         return self._peers.ask_all(
             _question("series", InventoryRequest(account, table, zone)),
             lambda _: self._own.found(account, zone, table),
-            lambda data: [members_of(account, zone, series) for series in decoder.decode(data)],
+            lambda data: [members_of(account, zone, series) for series in _series_decoder.decode(data)],
         )
 
 

@@ -35,6 +35,9 @@ class _File(msgspec.Struct, array_like=True):
     sums: dict[str, int]
 
 
+_decoder = msgspec.msgpack.Decoder(_File)
+
+
 class Snapshot(NamedTuple):
     """The known messages at one moment."""
 
@@ -100,7 +103,7 @@ def _read(path: Path) -> dict[str, int]:
         return {}
     content = unseal(path.name, data)
     try:
-        found = msgspec.msgpack.decode(data if content is None else content, type=_File)
+        found = _decoder.decode(data if content is None else content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         found = None
     if found is None or (content is None and found.format_version != FORMER_VERSION):

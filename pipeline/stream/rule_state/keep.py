@@ -17,6 +17,7 @@ from store.state.partition_state import PartitionState
 
 BLOCKS = "rules/blocks/"
 LOW_WATERMARK = "rules/floor"
+_names_decoder = msgspec.msgpack.Decoder(list[str])
 
 
 class RuleKeep:
@@ -41,7 +42,7 @@ class RuleKeep:
             return 0
         if kept is None:
             return 0
-        self._known = set(msgspec.msgpack.decode(kept[1], type=list[str])) if kept[1] else set()
+        self._known = set(_names_decoder.decode(kept[1])) if kept[1] else set()
         return kept[0]
 
     def missing(self) -> list[TableId]:

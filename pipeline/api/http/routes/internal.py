@@ -23,6 +23,8 @@ from pipeline.cluster.client import NOT_OWNED, TIER
 from pipeline.cluster.outcomes import OutcomeRequest, encode_outcome, outcome_here
 
 T = TypeVar("T")
+_outcome_decoder = msgspec.msgpack.Decoder(OutcomeRequest)
+_inventory_decoder = msgspec.msgpack.Decoder(InventoryRequest)
 
 
 async def internal(request: Request) -> Internal:
@@ -100,7 +102,7 @@ async def rejected(parts: Parts, request: Request) -> Response:
 @router.post("/outcome")
 async def outcome(parts: Parts, request: Request) -> Response:
     """The outcome of a WriteRecords request, when it is known."""
-    wanted = msgspec.msgpack.decode(await request.body(), type=OutcomeRequest)
+    wanted = _outcome_decoder.decode(await request.body())
     try:
         return Response(encode_outcome(await outcome_here(parts.owned, wanted)))
     except TimeoutError:
@@ -108,7 +110,7 @@ async def outcome(parts: Parts, request: Request) -> Response:
 
 
 async def _wanted(request: Request) -> InventoryRequest:
-    return msgspec.msgpack.decode(await request.body(), type=InventoryRequest)
+    return _inventory_decoder.decode(await request.body())
 
 
 async def _packed(parts: Internal, answer: Callable[[], object]) -> Response:

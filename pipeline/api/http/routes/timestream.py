@@ -145,12 +145,15 @@ class _Page(msgspec.Struct):
     NextToken: str = ""
 
 
+_page_decoder = msgspec.json.Decoder(_Page)
+
+
 def _page_owner(topic_owners: TopicOwners, target: str, body: bytes) -> str | None:
     """The other worker that keeps the result for the requested page."""
     if not target.endswith(".Query") or b'"NextToken"' not in body:
         return None
     try:
-        return topic_owners.page_owner(msgspec.json.decode(body, type=_Page).NextToken)
+        return topic_owners.page_owner(_page_decoder.decode(body).NextToken)
     except msgspec.MsgspecError:
         return None  # the endpoint reports what is wrong with it
 
