@@ -55,6 +55,7 @@ VERSION = "version"
 PARTITION = "_stream"
 SEQUENCE = "_sequence"
 SERIES_ID = "_series"
+TICKS = "_ticks"  # only in RAM
 
 
 def folder_name(name: str, suffix: str = "") -> str:

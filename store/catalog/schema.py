@@ -32,6 +32,7 @@ _RESERVED = (
     layout.PARTITION,
     layout.SEQUENCE,
     layout.SERIES_ID,
+    layout.TICKS,
     "rowid",
 )
 _DUCK_TYPES = {

@@ -2,7 +2,7 @@
 
 New rows are added to the *head* (Arrow, not yet in DuckDB) and inserted into the *open* chunk, many at a time. A chunk
 with `CHUNK_ROWS` rows is closed; when all its rows are in the magnetic tier it is *sealed*: rewritten, sorted by series
-and time, into its own compressed database (about 2.2 bytes per value). So rows that are not in the magnetic tier are
+and time, into its own compressed database (about 1.7 bytes per value). So rows that are not in the magnetic tier are
 only in unsealed chunks, and evicting the oldest sealed chunk frees its memory at once. The planning of a query takes
 time for each chunk (50: 60 ms, 200: 0.9 s), so sealed chunks are merged, eight into one, up to `most_bytes`.
 
@@ -28,6 +28,7 @@ from store.catalog.schema import Column, Columns
 from store.engine.duck import Cursor, Duck, load, run
 from store.memory.newness import NEVER_NS
 from store.memory.rollup import Rolled, rolled
+from store.memory.sealed_form import WITHOUT_TIME, form_of
 from store.record import Int32s, Int64s, SeriesIndex, dimension_values
 from store.sequence import OFFSET_BITS
 
@@ -39,13 +40,10 @@ _ADDED_SINGLY = 8  # this number of columns is added to a chunk one by one
 _COPIED_VALUES = 1_000_000  # a chunk of at most this size is copied in milliseconds
 SORT_ROWS = _MERGED_CHUNKS * CHUNK_ROWS  # sorted in memory together: about 200 MB
 
-_FIXED = (
-    f'"{layout.SERIES_ID}" INTEGER, "{layout.TIME_NS}" BIGINT, "{layout.VERSION}" BIGINT, '
-    f'"{layout.PARTITION}" SMALLINT, "{layout.SEQUENCE}" BIGINT'
-)
+_FIXED = f'"{layout.TIME_NS}" BIGINT, {WITHOUT_TIME}'
 # Approximate size of a sealed chunk; only used to rank chunks, since the memory to free is measured
 _FIXED_BYTES_PER_ROW = 3
-_BYTES_PER_VALUE = 2
+_BYTES_PER_VALUE = 1
 _chunk_numbers = itertools.count()
 
 
@@ -61,6 +59,7 @@ class Chunk:
     from_ns: int = np.iinfo(np.int64).max
     to_ns: int = NEVER_NS  # inclusive
     last_sequence: dict[int, int] = field(default_factory=dict)  # by partition number: the highest one
+    superseded_ns: list[Int64s] = field(default_factory=list)  # times at which some rows replace others
     size_bytes: int = 0
     pins: int = 0
     rolled: dict[str, Rolled] = field(default_factory=dict)  # by physical name of the measure
@@ -80,7 +79,10 @@ class Chunk:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows to be added to the head: arrays of one length, measures by column."""
+    """Rows to be added to the head: arrays of one length, measures by column.
+
+    superseded_ns  times of those that replace an earlier row of their key; of any length
+    """
 
     series: Int32s
     time_ns: Int64s
@@ -88,6 +90,7 @@ class Rows:
     partition: int
     sequence: Int64s
     measures: dict[str, pa.Array]  # by physical name
+    superseded_ns: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def to_arrow(self) -> pa.Table:
         """The rows in the form of a chunk."""
@@ -157,6 +160,8 @@ class MemoryTier:
             chunk.last_sequence[part.partition] = max(
                 chunk.last_sequence.get(part.partition, -1), int(part.sequence.max())
             )
+            if len(part.superseded_ns):
+                chunk.superseded_ns.append(part.superseded_ns)
         chunk.rows += rows.num_rows
         chunk.size_bytes += rows.nbytes
         self.uncommitted_bytes += rows.nbytes
@@ -194,6 +199,7 @@ class MemoryTier:
         self._writer.execute(f"INSERT INTO {wider.name} BY NAME SELECT * FROM {chunk.name}")
         wider.rows, wider.size_bytes = chunk.rows, chunk.size_bytes
         wider.from_ns, wider.to_ns, wider.last_sequence = chunk.from_ns, chunk.to_ns, dict(chunk.last_sequence)
+        wider.superseded_ns = list(chunk.superseded_ns)
         wider.rolled = dict(chunk.rolled)
         self.chunks.remove(chunk)
         self._retire(chunk)
@@ -343,10 +349,10 @@ class MemoryTier:
                 return group
         return []
 
-    def seal(self, chunks: Sequence[Chunk]) -> Chunk:
+    def seal(self, chunks: Sequence[Chunk], begins: Sequence[int]) -> Chunk:
         """A compressed copy of closed chunks as one, sorted if not too large. Slow; must be followed by `swap`.
 
-        Needs no lock, except against `drop`.
+        `begins` are offsets from which rows mean something else. Needs no lock, except against `drop`.
         """
         database = f"chunk_{next(_chunk_numbers)}"
         sealed = Chunk(f"{database}.main.rows", database, min(chunk.created_ns for chunk in chunks))
@@ -354,6 +360,7 @@ class MemoryTier:
             sealed.measures.update(chunk.measures)
             sealed.rows += chunk.rows
             sealed.from_ns, sealed.to_ns = min(sealed.from_ns, chunk.from_ns), max(sealed.to_ns, chunk.to_ns)
+            sealed.superseded_ns += chunk.superseded_ns
             for partition, sequence in chunk.last_sequence.items():
                 sealed.last_sequence[partition] = max(sealed.last_sequence.get(partition, -1), sequence)
         sealed.size_bytes = sealed.rows * (_FIXED_BYTES_PER_ROW + _BYTES_PER_VALUE * len(sealed.measures))
@@ -362,12 +369,13 @@ class MemoryTier:
         parts = [chunks] if sealed.rows <= SORT_ROWS else [[chunk] for chunk in chunks]
         cursor = self._duck.cursor()
         try:
+            rows = [_select(chunk) for chunk in chunks]
+            form = form_of(cursor, rows, (sealed.from_ns, sealed.to_ns), sealed.last_sequence, begins)
+            form.keep_exact(cursor, sealed.superseded_ns)
             cursor.execute(f"ATTACH ':memory:' AS {database} (COMPRESS)")
-            cursor.execute(f"CREATE TABLE {sealed.name} ({_FIXED}{columns})")
+            cursor.execute(f"CREATE TABLE {sealed.name} ({form.columns}{columns})")
             for part in parts:
-                rows = " UNION ALL BY NAME ".join(f"SELECT * FROM {chunk.name}" for chunk in part)
-                order = f' ORDER BY "{layout.SERIES_ID}", "{layout.TIME_NS}"'
-                cursor.execute(f"INSERT INTO {sealed.name} BY NAME SELECT * FROM ({rows}){order}")
+                cursor.execute(f"INSERT INTO {sealed.name} BY NAME {form.rows_of(map(_select, part))}")
                 cursor.execute(f"CHECKPOINT {database}")
         finally:
             cursor.close()
@@ -436,3 +444,8 @@ def _rolled_together(chunks: Sequence[Chunk]) -> dict[str, Rolled]:
             rows = sum(chunk.rows for chunk in chunks)
             found[measure] = rolled(whole[0].zoning, rows, [part.rollup for part in whole])
     return found
+
+
+def _select(chunk: Chunk) -> str:
+    """The query for the rows of a chunk in the form of an unsealed one."""
+    return f'SELECT * EXCLUDE ("{layout.TICKS}") FROM {chunk.name}' if chunk.sealed else f"SELECT * FROM {chunk.name}"

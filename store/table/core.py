@@ -98,6 +98,7 @@ class Core:
         self.registered = 0  # series below it have columns for their dimensions (`store.table.registering`)
         self.unused_since_ns: dict[str, int] = {}  # files that no version needs, for `store.table.vacuum`
         self.evicted_through = -1  # of `own_partition`: rows up to this offset may have been evicted from RAM
+        self.sealed_through = -1  # up to this offset RAM may not know which row is of which commit
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number: the version, and the number of its views
         self._number_of = positions.number_of
 
@@ -184,4 +185,9 @@ class Core:
     def evict(self, chunk: Chunk) -> None:
         """Drop a sealed chunk from RAM."""
         self.memory.evict(chunk)
-        self.evicted_through = max(self.evicted_through, max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS)
+        self.evicted_through = max(self.evicted_through, last_offset(chunk))
+
+
+def last_offset(chunk: Chunk) -> int:
+    """The highest offset of its rows; -1 if there are none."""
+    return max(chunk.last_sequence.values(), default=-1) >> OFFSET_BITS

@@ -103,7 +103,8 @@ def put(core: Core, partition: str, rows: Incoming, verdicts: Verdicts, store_ro
     for kept in verdicts.kept:
         of = kept.rows
         measures = {column.physical: values for column, values in of.columns.items()}
-        core.memory.add(Rows(of.series, of.time_ns, of.version, number, of.sequence, measures))
+        superseded = np.zeros(0, np.int64) if kept.supersedes is None else of.time_ns[kept.supersedes]
+        core.memory.add(Rows(of.series, of.time_ns, of.version, number, of.sequence, measures, superseded))
         core.state.remember(of.series, of.time_ns, kept.digests, kept.slot, kept.is_known)
         core.contents.note(of.series, measures)
         if kept.supersedes is not None:

@@ -73,7 +73,8 @@ def restore(core: Core, entry: Entry, covered_to: Callable[[str], int], now_ns: 
                 part[name].to_numpy() for name in (layout.TIME_NS, layout.VERSION, layout.SEQUENCE)
             )
             values = {name: part[name].combine_chunks() for name in measures}
-            _put_back(core, Rows(series[of_partition], times, versions, number, sequence, values), partition, now_ns)
+            rows_of_it = Rows(series[of_partition], times, versions, number, sequence, values, superseded_ns)
+            _put_back(core, rows_of_it, partition, now_ns)
             _mark(core, times, sequence >> OFFSET_BITS, partition, superseded_ns)
     core.progress.saved = dict(entry.positions)
 

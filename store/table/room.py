@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from store.memory.tier import Chunk
-from store.table.core import Core
+from store.table.core import Core, last_offset
 
 
 def seal(core: Core) -> int:
@@ -52,6 +52,9 @@ def _oldest_sealed(core: Core) -> Chunk | None:
 
 
 def _replace(core: Core, chunks: Sequence[Chunk]) -> None:
-    sealed = core.memory.seal(chunks)
+    with core.lock:
+        begins = [offset for offset, _ in core.columns.changes.eras.get(core.own_partition, ())]
+    sealed = core.memory.seal(chunks, begins)
     with core.lock:
         core.memory.swap(chunks, sealed)
+        core.sealed_through = max(core.sealed_through, last_offset(sealed))

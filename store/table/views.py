@@ -47,13 +47,12 @@ def pin(core: Core, base: BaseVersion | None = None) -> MemoryView:
 
 
 def pin_beyond(core: Core, base: BaseVersion) -> MemoryView:
-    """Like `pin`, but raises Behind if some rows beyond the version are no longer in RAM."""
+    """Like `pin`, but raises Behind if some rows beyond the version are no longer in RAM, or not told from others."""
     with core.lock:  # positions, evicted rows and superseded times must be of the same moment
         asked = base.positions.get(core.own_partition, -1)
-        if core.is_dropped or asked < core.evicted_through:
-            raise Behind(
-                f"{core.id}: rows of {core.own_partition} beyond {asked} are not all in RAM: {core.evicted_through} is"
-            )
+        gone = max(core.evicted_through, core.sealed_through)
+        if core.is_dropped or asked < gone:
+            raise Behind(f"{core.id}: rows of {core.own_partition} beyond {asked} are not known: up to {gone} they are")
         return pin(core, base)
 
 

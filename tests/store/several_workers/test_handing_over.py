@@ -215,7 +215,7 @@ def test_rows_that_left_memory_are_read_from_a_newer_version(bench: Bench, monke
     bench.check()
 
     behind = TailRequest("farm", "d", "t", 1, inside(table).magnetic.version.number, {PARTITION: -1}, T0, T0 + 1, None)
-    with pytest.raises(Behind, match="are not all in RAM"):
+    with pytest.raises(Behind, match="are not known"):
         bench.owners[PARTITION].tail(behind)
 
 
