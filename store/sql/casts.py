@@ -17,6 +17,7 @@ from store.sql.types import (
     DATE,
     DOUBLE,
     INTEGER,
+    TIME,
     TIMESTAMP,
     VARCHAR,
     ArrayType,
@@ -32,6 +33,8 @@ REFUSED = "\ue000"
 _DIGITS = f"CASE WHEN regexp_full_match({{0}}, '[+-]?[0-9]+') THEN {{0}} ELSE {{0}} || '{REFUSED}' END"
 _FRACTION = "lpad(CAST((({0} % 1000000000) + 1000000000) % 1000000000 AS VARCHAR), 9, '0')"
 _FLOOR_DAY = f"(({{0}} - ((({{0}}) % {NS_PER_DAY}) + {NS_PER_DAY}) % {NS_PER_DAY}) // {NS_PER_DAY})"
+
+_TIME_TEXT = f"(strftime(make_timestamp_ns({{0}}), '%H:%M:%S.') || {_FRACTION})"
 
 _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
     (INTEGER, BIGINT): "CAST({0} AS BIGINT)",
@@ -53,10 +56,15 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
     (VARCHAR, INTEGER): f"CAST({_DIGITS} AS INTEGER)",
     (VARCHAR, BIGINT): f"CAST({_DIGITS} AS BIGINT)",
     (VARCHAR, DOUBLE): "CAST({0} AS DOUBLE)",
-    (VARCHAR, BOOLEAN): "CAST({0} AS BOOLEAN)",
+    (VARCHAR, BOOLEAN): (
+        "CASE WHEN {0} IS NULL THEN NULL WHEN lower({0}) IN ('t', 'true', '1') THEN true"
+        " WHEN lower({0}) IN ('f', 'false', '0') THEN false ELSE CAST('\ue000' || {0} AS BOOLEAN) END"
+    ),
     (VARCHAR, TIMESTAMP): "epoch_ns(CAST({0} AS TIMESTAMP_NS))",
     (VARCHAR, DATE): "datediff('day', DATE '1970-01-01', CAST({0} AS DATE))",
     (TIMESTAMP, DATE): _FLOOR_DAY,
+    (TIMESTAMP, TIME): f"((({{0}}) % {NS_PER_DAY}) + {NS_PER_DAY}) % {NS_PER_DAY}",
+    (TIME, VARCHAR): _TIME_TEXT,
     (TIMESTAMP, VARCHAR): f"(strftime(make_timestamp_ns({{0}}), '%Y-%m-%d %H:%M:%S.') || {_FRACTION})",
     (DATE, TIMESTAMP): f"({{0}} * {NS_PER_DAY})",
     (DATE, VARCHAR): "CAST(DATE '1970-01-01' + CAST({0} AS INTEGER) AS VARCHAR)",

@@ -76,7 +76,7 @@ AGGREGATES = family(
     *(
         aggregate(
             name,
-            Overload((ANY, KEY), None, f"{duckdb}({{0}}, {{1}})"),
+            Overload((ANY, KEY), None, f"{duckdb}_null({{0}}, {{1}})"),
             Overload((ANY, KEY, BIGINT), ArrayOf(ANY), f"{duckdb}({{0}}, {{1}}, {{2}})"),
         )
         for name, duckdb in (("min_by", "arg_min"), ("max_by", "arg_max"))
@@ -104,6 +104,7 @@ AGGREGATES = family(
             "(regr_sxy({0}, {1}){after} / sqrt(regr_sxx({0}, {1}){after} * regr_syy({0}, {1}){after}))",
         ),
     ),
+    aggregate("kurtosis", Overload((DOUBLE,), DOUBLE, "kurtosis({0})")),
     aggregate("skewness", Overload((DOUBLE,), DOUBLE, _SKEWNESS)),
     *(aggregate(f"bitwise_{name}_agg", Overload((BIGINT,), BIGINT, f"bit_{name}({{0}})")) for name in ("and", "or")),
     aggregate("approx_percentile", *(form for kind in (INTEGER, BIGINT, DOUBLE) for form in _percentiles(kind))),

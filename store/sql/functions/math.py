@@ -11,7 +11,6 @@ _DOUBLE_TO_DOUBLE = (
     "acos",
     "asin",
     "atan",
-    "cbrt",
     "cos",
     "cosh",
     "degrees",
@@ -63,8 +62,13 @@ _BITS = (
     f" ELSE CAST(bit_count({{0}} & (2 * {_HALF} - 1)) AS BIGINT) END"
 )
 
+# exact for cubes, unlike DuckDB's
+_CBRT = "CASE WHEN pow(round(cbrt({0})), 3) = {0} THEN round(cbrt({0})) ELSE cbrt({0}) END"
+
 MATH = family(
     *(scalar(name, Overload((DOUBLE,), DOUBLE, f"{name}({{0}})")) for name in _DOUBLE_TO_DOUBLE),
+    scalar("cbrt", Overload((DOUBLE,), DOUBLE, _CBRT)),
+    scalar("log", Overload((DOUBLE, DOUBLE), DOUBLE, "(ln({1}) / ln({0}))")),
     scalar("abs", Overload((NUMBER,), None, "abs({0})")),
     scalar("sign", *(Overload((kind,), kind, f"CAST(sign({{0}}) AS {kind})") for kind in (INTEGER, BIGINT, DOUBLE))),
     scalar("mod", Overload((NUMBER, NUMBER), None, "({0} % {1})")),
@@ -79,6 +83,7 @@ MATH = family(
         Overload((INTEGER,), INTEGER, "{0}"),
         Overload((BIGINT,), BIGINT, "{0}"),
         Overload((DOUBLE,), DOUBLE, "round({0})"),
+        *(Overload((kind, INTEGER), kind, f"CAST(round({{0}}, {{1}}) AS {kind})") for kind in (INTEGER, BIGINT)),
         Overload((DOUBLE, INTEGER), DOUBLE, "round({0}, {1})"),
     ),
     *(

@@ -16,16 +16,11 @@ _DATE_ADD_MONTHS = "datediff('day', DATE '1970-01-01', CAST(DATE '1970-01-01' + 
 _INTEGERS = (INTEGER, BIGINT)
 
 
-def _comparison(sign: str) -> Function:
-    return scalar(sign, Overload((ANY, ANY), BOOLEAN, f"({{0}} {sign} {{1}})"))
-
-
 def _arithmetic(sign: str, *more: Overload) -> Function:
     return scalar(sign, Overload((NUMBER, NUMBER), None, f"({{0}} {sign} {{1}})"), *more)
 
 
 OPERATORS = family(
-    *(_comparison(sign) for sign in ("=", "<>", "<", "<=", ">", ">=")),
     scalar("IS DISTINCT FROM", Overload((ANY, ANY), BOOLEAN, "({0} IS DISTINCT FROM {1})")),
     scalar("IS NOT DISTINCT FROM", Overload((ANY, ANY), BOOLEAN, "({0} IS NOT DISTINCT FROM {1})")),
     scalar(

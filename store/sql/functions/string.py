@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from store.sql.functions.function import ANY, ArrayOf, Overload, family, scalar
-from store.sql.types import BIGINT, INTEGER, VARCHAR
+from store.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR
 
-_TEXT_TO_TEXT = ("lower", "upper", "trim", "ltrim", "rtrim")
+_TEXT_TO_TEXT = ("lower", "upper")
+_TRIMS = ("trim", "ltrim", "rtrim")
 
 _ARRAY = ArrayOf(ANY)
 _PARTS = "string_split({0}, {1})"
@@ -13,7 +14,7 @@ _PARTS = "string_split({0}, {1})"
 
 def joined_with(texts: str, delimiter: str) -> str:
     """DuckDB's text that puts a list of texts together; its own function takes a constant delimiter only."""
-    return f"coalesce(list_reduce({texts}, lambda l, r: l || {delimiter} || r), '')"
+    return f"CASE WHEN len({texts}) = 0 THEN '' ELSE list_reduce({texts}, lambda l, r: l || {delimiter} || r) END"
 
 
 _NOT_POSITIVE = "error('instance must be a positive number')"
@@ -37,6 +38,17 @@ _SPLIT = (
 
 STRING = family(
     *(scalar(name, Overload((VARCHAR,), VARCHAR, f"{name}({{0}})")) for name in _TEXT_TO_TEXT),
+    *(
+        scalar(
+            name,
+            Overload((VARCHAR,), VARCHAR, f"{name}({{0}})"),
+            Overload((VARCHAR, VARCHAR), VARCHAR, f"{name}({{0}}, {{1}})"),
+        )
+        for name in _TRIMS
+    ),
+    scalar("starts_with", Overload((VARCHAR, VARCHAR), BOOLEAN, "starts_with({0}, {1})")),
+    scalar("translate", Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, "translate({0}, {1}, {2})")),
+    scalar("concat_ws", Overload((VARCHAR, VARCHAR), VARCHAR, "concat_ws({*})", variadic=True)),
     scalar("reverse", Overload((VARCHAR,), VARCHAR, "reverse({0})"), Overload((_ARRAY,), _ARRAY, "list_reverse({0})")),
     *(
         scalar(name, Overload((VARCHAR, BIGINT, VARCHAR), VARCHAR, f"{name}({{0}}, CAST({{1}} AS INTEGER), {{2}})"))
@@ -76,7 +88,11 @@ STRING = family(
         scalar(
             name,
             Overload((VARCHAR, BIGINT), VARCHAR, "CASE WHEN {1} = 0 THEN '' ELSE substring({0}, {1}) END"),
-            Overload((VARCHAR, BIGINT, BIGINT), VARCHAR, "CASE WHEN {1} = 0 THEN '' ELSE substring({0}, {1}, {2}) END"),
+            Overload(
+                (VARCHAR, BIGINT, BIGINT),
+                VARCHAR,
+                "CASE WHEN {1} = 0 OR {2} <= 0 THEN '' ELSE substring({0}, {1}, {2}) END",
+            ),
         )
         for name in ("substr", "substring")
     ),
@@ -85,7 +101,8 @@ STRING = family(
         Overload(
             (VARCHAR, VARCHAR, BIGINT),
             VARCHAR,
-            "CASE WHEN {2} > len(string_split({0}, {1})) THEN NULL ELSE split_part({0}, {1}, {2}) END",
+            "CASE WHEN {2} <= 0 THEN error('Index must be greater than zero')"
+            " WHEN {2} > len(string_split({0}, {1})) THEN NULL ELSE split_part({0}, {1}, {2}) END",
         ),
     ),
 )

@@ -28,9 +28,13 @@ def months_template(sign: str, value: str, months: str) -> str:
     )
 
 
+_OF_DAY = {"hour", "minute", "second", "millisecond", "nanosecond"}
+
+
 def _part(name: str, expression: str) -> Function:
     """A part of a timestamp, with all its names."""
-    return scalar(name, Overload((TIMESTAMP,), BIGINT, expression))
+    of_time = (Overload((TIME,), BIGINT, expression),) if name in _OF_DAY else ()
+    return scalar(name, Overload((TIMESTAMP,), BIGINT, expression), *of_time)
 
 
 def _remainder(modulus: int, divisor: int) -> str:

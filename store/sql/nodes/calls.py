@@ -84,7 +84,9 @@ def aggregate(
     order = ""
     if parts and isinstance(parts[-1], exp.Order):
         order = f" {order_by(binder, parts[-1], inner, [])}"
-        parts[-1] = parts[-1].this
+        last = parts.pop().this
+        distinct = distinct or (not parts and isinstance(last, exp.Distinct))
+        parts += last.expressions if isinstance(last, exp.Distinct) else [last]
     arguments = [binder.bind(part, inner) for part in parts]
     after, where = over, None
     if condition is not None:

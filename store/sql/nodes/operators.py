@@ -7,10 +7,12 @@ from dataclasses import replace
 from sqlglot import exp
 
 from store.sql.bound import converted
+from store.sql.comparisons import SIGNS as SIGNS_OF_ORDER
+from store.sql.comparisons import compared
 from store.sql.expressions import Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
 from store.sql.typed import NULL, Typed, quote_string
-from store.sql.types import BIGINT, BOOLEAN, INTEGER, UNKNOWN, VARCHAR, common_type
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, VARCHAR, common_type
 
 SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -30,9 +32,6 @@ SIGNS: dict[type[exp.Expr], str] = {
 }
 
 
-_COMPARISONS = {"=", "<>", "<", "<=", ">", ">="}
-
-
 def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
     """The expression in the parentheses."""
     return binder.bind(node.this, rules)
@@ -44,12 +43,21 @@ def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     if isinstance(node.expression, exp.All | exp.Any):
         return _quantified(binder, node, sign, rules)
     operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
-    return binder.apply(node, OPERATORS[sign], operands)
+    return (
+        _compare(binder, node, sign, operands)
+        if sign in SIGNS_OF_ORDER
+        else binder.apply(node, OPERATORS[sign], operands)
+    )
+
+
+def _compare(binder: Expressions, node: exp.Expr, sign: str, operands: list[Typed]) -> Typed:
+    left, right = binder.unified(node, f"'{sign}'", operands)
+    return joined(compared(sign, left, right), BOOLEAN, [left, right])
 
 
 def _quantified(binder: Expressions, node: exp.Expr, sign: str, rules: Rules) -> Typed:
     """`x > ALL (SELECT …)`, `x = ANY (SELECT …)`, also SOME."""
-    if sign not in _COMPARISONS:
+    if sign not in SIGNS_OF_ORDER:
         raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
     value = binder.bind(node.this, rules)
     inner = binder.subselect(node.expression.this, one_column=True)
@@ -102,7 +110,11 @@ def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
     value, low, high = binder.unified(
         node, "BETWEEN", [binder.bind(part, rules) for part in (node.this, node.args["low"], node.args["high"])]
     )
-    return joined(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN, [value, low, high])
+    if value.type is DOUBLE:
+        sql = f"({compared('>=', value, low)} AND {compared('<=', value, high)})"
+    else:
+        sql = f"({value.sql} BETWEEN {low.sql} AND {high.sql})"
+    return joined(sql, BOOLEAN, [value, low, high])
 
 
 def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
@@ -168,7 +180,7 @@ def case(binder: Expressions, node: exp.Case, rules: Rules) -> Typed:
             conditions.append(binder.condition(branch.this, rules, "CASE WHEN"))
         else:
             pair = [binder.bind(subject, rules), binder.bind(branch.this, rules)]
-            conditions.append(binder.apply(branch, OPERATORS["="], pair))
+            conditions.append(_compare(binder, branch, "=", pair))
         results.append(binder.bind(branch.args["true"], rules))
     default = node.args.get("default")
     results.append(NULL if default is None else binder.bind(default, rules))

@@ -72,7 +72,7 @@ def _field(binder: Expressions, node: exp.Expr) -> tuple[str, SqlType]:
 def extract(binder: Expressions, node: exp.Extract, rules: Rules) -> Typed:
     """EXTRACT(field FROM time): the function with the name of the field."""
     function = FUNCTIONS.get(node.name.lower())
-    if function is None or function.overloads[0].parameters != (TIMESTAMP,):
+    if function is None or (TIMESTAMP,) not in [form.parameters for form in function.overloads]:
         raise binder.query.mismatch(node, f"Invalid EXTRACT field: {node.name}")
     return binder.apply(node, function, [binder.bind(node.expression, rules)])
 
@@ -85,9 +85,11 @@ def position(binder: Expressions, node: exp.StrPosition, rules: Rules) -> Typed:
 
 
 def trim(binder: Expressions, node: exp.Trim, rules: Rules) -> Typed:
-    """TRIM(x)."""
-    binder.query.refuse_other(node, "this", what="TRIM")
-    return binder.apply(node, FUNCTIONS["trim"], [binder.bind(node.this, rules)])
+    """TRIM(x), TRIM(LEADING 'a' FROM x)."""
+    binder.query.refuse_other(node, "this", "position", "expression", what="TRIM")
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+    parts = [node.this, *([node.expression] if node.args.get("expression") else [])]
+    return binder.apply(node, FUNCTIONS[name], [binder.bind(part, rules) for part in parts])
 
 
 def current(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
