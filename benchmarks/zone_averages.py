@@ -18,7 +18,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import repository  # noqa: F401  # for tests.support
+from msgspec.structs import replace
 
+from pipeline.api.inventory.latest import LatestRequest
+from pipeline.api.inventory.stores import StoreDirectory
 from store.catalog.catalog import TableSettings
 from store.reading.averages import zone_averages
 from store.reading.bins import Bins
@@ -106,6 +109,18 @@ def averages(store: LoneStore, where: str) -> None:
         print(f"{where:8s} {name:56s} {spent_ms:8.2f} ms CPU")
 
 
+def lasts(store: LoneStore, where: str) -> None:
+    """Print the cost of last values, with their JSON."""
+    directory = StoreDirectory(store.catalog, lambda: [store])
+    first = LatestRequest("default", None, (), MEASURES[:1], (), END_NS - HOUR_NS, 10_000)
+    one = replace(first, dimensions=(("sensor", "s000042"),))
+    began = time.process_time()
+    directory.latest(first)
+    print(f"{where:8s} {'last values, the first question':56s} {(time.process_time() - began) * 1e3:8.2f} ms CPU")
+    for name, request in (("last values of 10,000 sensors", first), ("last value of one sensor", one)):
+        print(f"{where:8s} {name:56s} {cpu_ms(lambda request=request: directory.latest(request), 11):8.2f} ms CPU")  # type: ignore[misc]
+
+
 def opened(folder: Path) -> LoneStore:
     """The store in this folder."""
     settings = TableSettings(from_config=True, zone="{zone}")
@@ -131,9 +146,11 @@ def main() -> None:
             fill(store, given.series, given.rows, given.zones)
             print(f"filled: {time.process_time() - began:.1f} s CPU, {store.table_bytes() / 1e6:.0f} MB in RAM")
             averages(store, "RAM")
+            lasts(store, "RAM")
             store.flush()
         with closing(opened(Path(folder))) as store:
             averages(store, "Parquet")
+            lasts(store, "Parquet")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from store.catalog.limits import Limits
 from store.engine.duck import Duck
 from store.magnetic.taking_back import take_back
 from store.magnetic.tier import MagneticTier, Version
+from store.reading.snapshot import Snapshot
+from store.reading.tail import Partition
 from store.record import SeriesRoom, TableId
 from store.state.partition_state import PartitionState
 from store.state.pending_rows import PendingRows
@@ -43,6 +45,10 @@ class Neighbourhood(Protocol):
 
     def all_tables(self) -> list[Table]:
         """The open tables of all stores."""
+        ...
+
+    def snapshot_of(self, account: str, store: Partition) -> Snapshot:
+        """A view of the account's tables with the rows in RAM of this store alone."""
         ...
 
     def remove_files(self, info: TableInfo) -> None:
@@ -119,6 +125,10 @@ class PartitionBackend:
     def remove_late_files(self, info: TableInfo) -> None:
         """Remove the files of a deleted table again; no other table uses the folder."""
         self._shared.remove_files(info)
+
+    def snapshot_of(self, account: str, store: Partition) -> Snapshot:
+        """A view of the account's tables without rows that are only in RAM of the stores of other partitions."""
+        return self._shared.snapshot_of(account, store)
 
     def tables_of_process(self) -> list[Table]:
         """The open tables of all stores of the process."""

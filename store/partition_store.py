@@ -16,6 +16,7 @@ from store.catalog.adopt import retyped
 from store.catalog.catalog import Catalog
 from store.catalog.schema import Columns
 from store.errors import MagneticUnavailable, UnknownDatabase, UnknownTable
+from store.last_values import Latest, latest_of
 from store.log_progress import LogProgress
 from store.magnetic.tier import Version
 from store.memory.room import MemoryRoom
@@ -159,6 +160,19 @@ class PartitionStore:
         used = self.tables.find(table)
         return np.zeros(0, np.int64) if used is None else used.last_times()
 
+    def latest(self, table: TableId, measure: str, from_ns: int) -> Latest | None:
+        """The newest value of a measure in each of its series, of rows with times ≥ `from_ns`; None without it.
+
+        Any thread; may block: see `store.last_values`. Raises what it raises.
+        """
+        used = self.to_read(table)
+        oldest_ns = self._clock_ns() - self.catalog.table(table).settings.retention_ns
+        may_follow = sum(other.last_bytes for other in self.tables.of_process()) <= self._upkeep.room.most_rollup_bytes
+        snapshot_of = self._backend.snapshot_of
+        return latest_of(
+            used, lambda: snapshot_of(table.account, self), measure, max(from_ns, oldest_ns), may_follow=may_follow
+        )
+
     def measure_types(self, table: TableId) -> dict[str, MeasureType]:
         """The type of each measure of `table`; empty for an unknown table."""
         info = self.catalog.find(table)
@@ -245,8 +259,9 @@ class PartitionStore:
         self._upkeep.observe = observer
 
     def table_bytes(self) -> int:
-        """The size of the memory tier in bytes, with its rollups."""
-        return self._backend.duck.table_bytes() + sum(table.rollup_bytes for table in self.tables.of_process())
+        """The size of the memory tier in bytes, with its rollups and last values."""
+        derived_bytes = sum(table.rollup_bytes + table.last_bytes for table in self.tables.of_process())
+        return self._backend.duck.table_bytes() + derived_bytes
 
     def advanced(self) -> Mapping[str, int]:
         """Partition → the offset up to which every record is applied."""

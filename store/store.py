@@ -32,7 +32,7 @@ from store.partition_backend import PartitionBackend
 from store.partition_store import PartitionStore
 from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
-from store.reading.tail import Gather
+from store.reading.tail import Gather, Partition
 from store.record import SeriesRoom
 from store.state.partition_state import PartitionState
 from store.state_objects import open_state
@@ -177,6 +177,11 @@ class Store:
         this process owns all partitions.
         """
         return Snapshot(*self._tables_of(account), gather)
+
+    def snapshot_of(self, account: str, store: Partition) -> Snapshot:
+        """A view of the account's tables with the rows in RAM of this store alone, for what concerns its partition."""
+        partitions = (store.own_partition,)
+        return Snapshot(account, self.catalog, self.duck, self._clock_ns, self._versions, partitions, (store,), None)
 
     def lender(self, account: str, gather: Gather | None = None) -> Lender:
         """The same view, for a query in another process."""

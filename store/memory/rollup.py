@@ -16,6 +16,7 @@ from store.record import Int32s, Int64s
 
 MINUTE_NS = 60_000_000_000
 Float64s = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 FEW_ROWS = 10_000  # are summed up in any case
 LEAST_ROWS = 4  # per zone and minute, in a rollup of more rows
 _DENSE = 65_536  # numbers of groups up to this, or few times the number of rows, are found without sorting
@@ -30,7 +31,7 @@ class Sums:
     least: Float64s
     greatest: Float64s
 
-    def at(self, places: npt.NDArray[np.intp] | slice) -> Sums:
+    def at(self, places: Places | slice) -> Sums:
         """Those at these places."""
         return Sums(self.count[places], self.total[places], self.least[places], self.greatest[places])
 
@@ -116,7 +117,7 @@ def _of(found: tuple[Int64s, Int64s, Sums]) -> Rollup:
     return Rollup(zone.astype(np.int32), minute, sums)
 
 
-def _grouped(major: Int64s, minor: Int64s) -> tuple[npt.NDArray[np.intp], Int64s, Int64s]:
+def _grouped(major: Int64s, minor: Int64s) -> tuple[Places, Int64s, Int64s]:
     """The number of each pair's group, by pair, and the pairs of the groups."""
     first = int(minor.min())
     span = int(minor.max()) - first + 1

@@ -91,6 +91,11 @@ class CaredFor:
         """The size of its rollups in RAM. Any thread."""
         return rolling.size_bytes(self._core)
 
+    @property
+    def last_bytes(self) -> int:
+        """The size of its last values in RAM. Any thread."""
+        return self._core.lasts.size_bytes
+
     def size(self) -> TableSize:
         """The size of the table. Any thread."""
         return self._core.size()

@@ -52,6 +52,7 @@ def drop_damaged(core: Core) -> bool:
     version = core.magnetic.commit(written, files, columns, {}, is_new_data=True)
     with core.lock:
         core.magnetic.version = version
+        core.lasts.forget()
     _report(core, damaged, rows.num_rows)
     return True
 

@@ -107,6 +107,7 @@ def put(core: Core, partition: str, rows: Incoming, verdicts: Verdicts, store_ro
         core.memory.add(Rows(of.series, of.time_ns, of.version, number, of.sequence, measures, superseded))
         core.state.remember(of.series, of.time_ns, kept.digests, kept.slot, kept.is_known)
         core.contents.note(of.series, measures)
+        core.lasts.note(of.series, of.time_ns, measures, kept.supersedes)
         if kept.supersedes is not None:
             at = kept.supersedes
             core.superseded.add(of.time_ns[at], partition, of.sequence[at] >> OFFSET_BITS)

@@ -8,7 +8,8 @@ registering columns. The methods for maintenance are in `store.table.care`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from store.engine.duck import Cursor, Duck
 from store.errors import MagneticUnavailable
 from store.magnetic.tier import MagneticTier, Version
 from store.magnetic.versions import Newest
+from store.memory.lasts import LastValues
+from store.memory.newness import Bools
 from store.reading.scan import BaseVersion, MemoryView
 from store.record import Applied, Int64s, Outcome, RecordBatch, SeriesIndex, TableId
 from store.state.pending_rows import Entry
@@ -136,6 +139,36 @@ class Table(CaredFor):
         """What the stored records of each measure name have; None if that is not known yet. Any thread."""
         with self._core.lock:
             return self._core.contents.now()
+
+    @property
+    def index(self) -> SeriesIndex:
+        """The index of its series."""
+        return self._core.index
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While nothing is applied; briefly."""
+        with self._core.lock:
+            yield
+
+    def is_followed(self, measure: Column) -> bool:
+        """Whether the last values of a stored measure are followed."""
+        return self._core.lasts.is_followed(measure.physical)
+
+    def follow(self, measure: Column) -> LastValues:
+        """The last values of a stored measure, followed from now on."""
+        with self._core.lock:
+            return self._core.lasts.follow(measure.physical, measure.type.arrow)
+
+    def may_have(self, measure: Column) -> Bools:
+        """For each series whether it may have rows with a value of this stored measure."""
+        with self._core.lock:
+            contents, keys = self._core.contents.now(), self._core.index.keys
+        without = {name for name, of in (contents or {}).items() if measure.physical not in of.measures}
+        count = len(keys)
+        if not without:
+            return np.ones(count, np.bool_)
+        return np.array([key.measure_name not in without for key in keys[:count]], np.bool_)
 
     def cursor(self) -> Cursor:
         """A cursor for queries over its views; must be closed."""

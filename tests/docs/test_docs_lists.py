@@ -18,6 +18,7 @@ from pipeline.api.http.routes import alerts as alerts_routes
 from pipeline.api.http.routes import (
     averages,
     devices,
+    latest,
     measures,
     process,
     queries,
@@ -225,6 +226,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             averages,
             alerts_routes,
             devices,
+            latest,
             measures,
             rules_routes,
             dead_letters_routes,

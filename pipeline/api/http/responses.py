@@ -100,6 +100,38 @@ class AveragesOfSeveral(TypedDict):
     results: list[Averages]
 
 
+_LATEST = {
+    "table": "agriculture.readings",
+    "zone": "gh-01/north",
+    "dimensions": {"greenhouse": "gh-01", "zone": "north", "sensor": "s-00042"},
+    "measure_name": "climate",
+    "measure": "temperature",
+    "unit": "celsius",
+    "time": "2026-11-23T10:00:00Z",
+    "value": 21.4,
+}
+
+
+class LatestValue(TypedDict):
+    """The value of a measure in the newest row of a series that has it."""
+
+    table: Table
+    zone: ZoneIfAny
+    dimensions: Dimensions
+    measure_name: RecordName
+    measure: MeasureName
+    unit: Annotated[str | None, Field(description="the configured one")]
+    time: Annotated[Time, Field(description="of the row")]
+    value: Annotated[float | int | bool | str | None, Field(description="null where it is a number and not finite")]
+
+
+@_shown(latest=[_LATEST])
+class Latest(TypedDict):
+    """The last values, newest first."""
+
+    latest: list[LatestValue]
+
+
 _ALERT = {
     "table": "agriculture.readings",
     "zone": "gh-01/north",

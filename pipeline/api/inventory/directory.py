@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline.api.inventory.latest import LatestPart, LatestRequest
 from pipeline.base.errors import AmbiguousZone, UnknownZone
 from store.record import Dimensions, SeriesIndex, TableId
 
@@ -72,6 +73,10 @@ class Directory(Protocol):
 
     def devices(self, account: str, table: str | None, zone: str | None, limit: int) -> list[Device]:
         """The `limit` devices with the newest rows, newest first."""
+        ...
+
+    def latest(self, request: LatestRequest) -> LatestPart:
+        """The newest of the last values of series, newest first. Raises what `PartitionStore.latest` raises."""
         ...
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from pipeline.api.inventory import latest
 from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSummary, one_table
+from pipeline.api.inventory.latest import LatestPart, LatestRequest
 from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_zones, newest, together
 from pipeline.cluster.peers import Peers, Question
 from store.record import TableId
@@ -22,6 +24,7 @@ class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
 _zones_decoder = msgspec.msgpack.Decoder(list[ZoneSummary])
 _devices_decoder = msgspec.msgpack.Decoder(list[Device])
 _series_decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
+_latest_decoder = msgspec.msgpack.Decoder(LatestPart)
 
 
 class SharedDirectory:
@@ -55,6 +58,15 @@ class SharedDirectory:
             _devices_decoder.decode,
         )
         return newest(found, limit)
+
+    def latest(self, request: LatestRequest) -> LatestPart:
+        """See `Directory`."""
+        parts = self._peers.ask_all(
+            Question("latest", lambda _: msgspec.msgpack.encode(request)),
+            lambda _: [self._own.latest(request)],
+            lambda data: [_latest_decoder.decode(data)],
+        )
+        return latest.newest(parts, request.limit)
 
     def _found(self, account: str, zone: str, table: str | None) -> list[Members]:
         return self._peers.ask_all(

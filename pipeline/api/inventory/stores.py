@@ -5,12 +5,16 @@ from __future__ import annotations
 import heapq
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
+from pipeline.api.inventory import latest
 from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSummary, is_asked, one_table
+from pipeline.api.inventory.latest import LatestOfStore, LatestPart, LatestRequest
 from pipeline.api.inventory.zones import Zones
 from store.catalog.catalog import Catalog
+from store.errors import UnknownDatabase, UnknownTable
 from store.memory.newness import NEVER_NS
 from store.partition_store import PartitionStore
 from store.record import SeriesIndex, SeriesKey, TableId
@@ -22,6 +26,7 @@ class StoreDirectory:
     def __init__(self, catalog: Catalog, stores: Callable[[], Iterable[PartitionStore]]) -> None:
         self._catalog = catalog
         self._stores = stores
+        self._latest: weakref.WeakKeyDictionary[PartitionStore, LatestOfStore] = weakref.WeakKeyDictionary()
         self._zones: weakref.WeakKeyDictionary[PartitionStore, Zones] = weakref.WeakKeyDictionary()
 
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
@@ -71,6 +76,22 @@ class StoreDirectory:
             for device in self._newest(store, info.table, zone, limit)
         ]
         return newest(found, limit)
+
+    def latest(self, request: LatestRequest) -> LatestPart:
+        """See `Directory`."""
+        parts: list[LatestPart] = []
+        for info in self._catalog.tables(request.account):
+            if is_asked(info.table, request.table):
+                for store in self._stores():
+                    with suppress(UnknownTable, UnknownDatabase):  # deleted in the meantime
+                        parts += self._latest_of(store).parts(info, request)
+        return latest.newest(parts, request.limit)
+
+    def _latest_of(self, store: PartitionStore) -> LatestOfStore:
+        found = self._latest.get(store)
+        if found is None:
+            found = self._latest.setdefault(store, LatestOfStore(store, self._zones_of(store)))
+        return found
 
     def _zones_of(self, store: PartitionStore) -> Zones:
         zones = self._zones.get(store)

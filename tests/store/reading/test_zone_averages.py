@@ -4,10 +4,10 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write

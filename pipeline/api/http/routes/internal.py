@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from pipeline.api.http.services import Internal, services_of
+from pipeline.api.inventory.latest import LatestRequest
 from pipeline.api.inventory.shared import InventoryRequest
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import NOT_OWNED, TIER
@@ -25,6 +26,7 @@ from pipeline.cluster.outcomes import OutcomeRequest, encode_outcome, outcome_he
 T = TypeVar("T")
 _outcome_decoder = msgspec.msgpack.Decoder(OutcomeRequest)
 _inventory_decoder = msgspec.msgpack.Decoder(InventoryRequest)
+_latest_decoder = msgspec.msgpack.Decoder(LatestRequest)
 
 
 async def internal(request: Request) -> Internal:
@@ -90,6 +92,13 @@ async def devices(parts: Parts, request: Request) -> Response:
     return await _packed(
         parts, lambda: parts.directory.devices(wanted.account, wanted.table, wanted.zone, wanted.limit)
     )
+
+
+@router.post("/latest")
+async def latest(parts: Parts, request: Request) -> Response:
+    """The last values of series in this worker's partitions."""
+    wanted = _latest_decoder.decode(await request.body())
+    return await _packed(parts, lambda: parts.directory.latest(wanted))
 
 
 @router.post("/rejected")

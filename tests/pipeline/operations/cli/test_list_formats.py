@@ -16,6 +16,7 @@ from pipeline.operations.cli.output import LIST_FORMATS
 LISTS = {
     "averages",
     "zones",
+    "latest",
     "alerts list",
     "alerts deliveries",
     "devices",
