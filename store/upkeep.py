@@ -133,6 +133,7 @@ class Upkeep:
         """Check a file, compact, retain and vacuum; shared files only if this store is the compaction leader."""
         with contextlib.suppress(DamagedRows):  # it is removed in the next pass
             table.check_next()
+            table.count_values()
             table.learn_contents()
         self.compact(table)
         is_compaction_leader = self.tables.is_compaction_leader_of(table)

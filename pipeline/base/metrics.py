@@ -148,6 +148,12 @@ worker_failures = Counter("streamgauge_worker_failures_total", "Failures that en
 # The store.
 memory_bytes = Gauge("streamgauge_store_memory_bytes", "Size of the memory tier", multiprocess_mode="livemax")
 memory_limit_bytes = Gauge("streamgauge_store_memory_limit_bytes", "memory_limit", multiprocess_mode="livemax")
+bytes_per_value = Gauge(
+    "streamgauge_store_bytes_per_value",
+    "Size of a tier divided by the number of values of measures in it",
+    ["tier"],
+    multiprocess_mode="livemax",
+)
 uncommitted_bytes = Gauge(
     "streamgauge_store_uncommitted_bytes",
     "Rows in memory that are not in the magnetic tier yet",

@@ -56,13 +56,23 @@ class Gauges:
         stores = [partition.store for partition in self._partitions]
         tables = [table for store in stores for table in store.all_tables()]
         # the stores of one process share their memory
-        metrics.memory_bytes.set(max((store.table_bytes() for store in stores), default=0))
+        memory_bytes = max((store.table_bytes() for store in stores), default=0)
+        metrics.memory_bytes.set(memory_bytes)
         metrics.tables.set(len(tables))
-        sizes = {str(table.id): table.size() for table in tables}
-        metrics.chunks.set(sum(size.chunks for size in sizes.values()))
-        metrics.uncommitted_bytes.set(sum(size.uncommitted_bytes for size in sizes.values()))
-        for name, count in by_label((name, size.files) for name, size in sizes.items()):
+        sizes = [(str(table.id), table.size()) for table in tables]
+        metrics.chunks.set(sum(size.chunks for _, size in sizes))
+        metrics.uncommitted_bytes.set(sum(size.uncommitted_bytes for _, size in sizes))
+        _set_bytes_per_value("memory", memory_bytes, sum(size.values for _, size in sizes))
+        by_table = dict(sizes)  # partitions of a table share its files
+        counted = sum(size.counted_bytes for size in by_table.values())
+        _set_bytes_per_value("magnetic", counted, sum(size.counted_values for size in by_table.values()))
+        for name, count in by_label((name, size.files) for name, size in by_table.items()):
             metrics.magnetic_files.labels(name).set(count)
+
+
+def _set_bytes_per_value(tier: str, size_bytes: int, values: int) -> None:
+    if values:
+        metrics.bytes_per_value.labels(tier).set(size_bytes / values)
 
 
 def by_label(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:

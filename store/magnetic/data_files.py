@@ -13,7 +13,7 @@ import itertools
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +27,7 @@ from store.catalog.schema import Column
 from store.engine.duck import Cursor, quote_text
 from store.errors import DamagedRows
 from store.magnetic.checked_files import CHECKED
-from store.magnetic.parquet import DataFile
+from store.magnetic.parquet import DataFile, metadata_of, values_in
 from store.objects import s3_files
 from store.objects.files import make_folders
 from store.objects.location import S3Location
@@ -63,6 +63,10 @@ class DataFiles(Protocol):
 
     def damaged(self, files: tuple[DataFile, ...]) -> list[tuple[DataFile, str]]:
         """The files that are known to be damaged, and what is wrong with each."""
+        ...
+
+    def count_values(self, file: DataFile, measures: Collection[str]) -> int:
+        """The number of values that `file` has in these columns. Reads its footer. Raises DamagedRows."""
         ...
 
     def check_next(self, files: tuple[DataFile, ...]) -> None:
@@ -129,6 +133,15 @@ class FolderFiles:
     def damaged(self, files: tuple[DataFile, ...]) -> list[tuple[DataFile, str]]:
         """See `DataFiles`."""
         return CHECKED.damaged(self._folder, files)
+
+    def count_values(self, file: DataFile, measures: Collection[str]) -> int:
+        """See `DataFiles`."""
+        CHECKED.check(self._folder, file)
+        try:
+            return values_in(metadata_of(self._folder / file.path), measures)
+        except (OSError, pa.ArrowException) as error:
+            self.look((file,))
+            raise DamagedRows(f"{self._folder / file.path} cannot be read: {error}", file.path) from error
 
     def check_next(self, files: tuple[DataFile, ...]) -> None:
         """See `DataFiles`."""
@@ -204,6 +217,13 @@ class BucketFiles:
     def damaged(self, files: tuple[DataFile, ...]) -> list[tuple[DataFile, str]]:  # noqa: ARG002
         """See `DataFiles`."""
         return []
+
+    def count_values(self, file: DataFile, measures: Collection[str]) -> int:
+        """See `DataFiles`."""
+        with self._lock:
+            fragment = self._fragment(file)
+        with s3_files.errors(self._location, file.path, "read"):
+            return values_in(fragment.metadata, measures)
 
     def check_next(self, files: tuple[DataFile, ...]) -> None:
         """See `DataFiles`."""

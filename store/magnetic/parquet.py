@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -168,3 +168,22 @@ def write_file(location: Path | S3Location, date: str, rows: pa.Table) -> DataFi
     writer = FileWriter(location, date, FAST)
     writer.write(rows)
     return writer.finish()
+
+
+def metadata_of(path: Path) -> pq.FileMetaData:
+    """The footer of a file. Raises OSError, pyarrow.ArrowException."""
+    return pq.read_metadata(path)
+
+
+def values_in(metadata: pq.FileMetaData, measures: Collection[str]) -> int:
+    """The number of values that a file has in these columns, without absent ones."""
+    count = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = (group.column(place) for place in range(group.num_columns))
+        count += sum(
+            column.num_values - (column.statistics.null_count if column.is_stats_set else 0)
+            for column in columns
+            if column.path_in_schema in measures
+        )
+    return count

@@ -61,6 +61,7 @@ class Chunk:
     last_sequence: dict[int, int] = field(default_factory=dict)  # by partition number: the highest one
     superseded_ns: list[Int64s] = field(default_factory=list)  # times at which some rows replace others
     size_bytes: int = 0
+    values: int = 0  # of measures, without absent ones
     pins: int = 0
     rolled: dict[str, Rolled] = field(default_factory=dict)  # by physical name of the measure
 
@@ -162,6 +163,7 @@ class MemoryTier:
             )
             if len(part.superseded_ns):
                 chunk.superseded_ns.append(part.superseded_ns)
+            chunk.values += sum(len(values) - values.null_count for values in part.measures.values())
         chunk.rows += rows.num_rows
         chunk.size_bytes += rows.nbytes
         self.uncommitted_bytes += rows.nbytes
@@ -197,7 +199,7 @@ class MemoryTier:
             return chunk
         wider = self._new_chunk(chunk.created_ns)
         self._writer.execute(f"INSERT INTO {wider.name} BY NAME SELECT * FROM {chunk.name}")
-        wider.rows, wider.size_bytes = chunk.rows, chunk.size_bytes
+        wider.rows, wider.size_bytes, wider.values = chunk.rows, chunk.size_bytes, chunk.values
         wider.from_ns, wider.to_ns, wider.last_sequence = chunk.from_ns, chunk.to_ns, dict(chunk.last_sequence)
         wider.superseded_ns = list(chunk.superseded_ns)
         wider.rolled = dict(chunk.rolled)
@@ -359,6 +361,7 @@ class MemoryTier:
         for chunk in chunks:
             sealed.measures.update(chunk.measures)
             sealed.rows += chunk.rows
+            sealed.values += chunk.values
             sealed.from_ns, sealed.to_ns = min(sealed.from_ns, chunk.from_ns), max(sealed.to_ns, chunk.to_ns)
             sealed.superseded_ns += chunk.superseded_ns
             for partition, sequence in chunk.last_sequence.items():

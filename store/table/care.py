@@ -15,6 +15,8 @@ from store.table import compaction, contents, damaged, flush, pending_rows, rete
 from store.table.core import Core, TableSize
 from store.table.progress import Pending
 
+_COUNTED_AT_ONCE = 10  # files, in one pass of the maintenance
+
 
 class CaredFor:
     """The maintenance interface of a table."""
@@ -159,6 +161,17 @@ class CaredFor:
     def check_next(self) -> None:
         """Check a file that this process has not read yet. Raises DamagedRows."""
         self._core.magnetic.data.check_next(self._core.magnetic.version.files)
+
+    def count_values(self) -> None:
+        """Count the values of a few files that were not counted yet. Reads their footers."""
+        core = self._core
+        files = {file.path: file for file in core.magnetic.version.files}
+        uncounted = [file for path, file in files.items() if path not in core.counted][:_COUNTED_AT_ONCE]
+        measures = set(core.columns.stored.measures)
+        for file in uncounted:
+            core.counted[file.path] = file.size_bytes, core.magnetic.data.count_values(file, measures)
+        for path in core.counted.keys() - files.keys():
+            del core.counted[path]
 
     def retain(self, settings: TableSettings, now_ns: int, *, is_compaction_leader: bool = True) -> int:
         """Remove rows beyond retention; returns the number of removed files. `now_ns`: the time used for deletions."""

@@ -49,12 +49,18 @@ class TableSize:
 
     uncommitted_bytes  of rows that the magnetic tier may not have
     unsealed_bytes     of rows that are not compressed yet
+    values             of measures in RAM
+    counted_bytes      of the files whose values were counted, and
+    counted_values     these values
     """
 
     chunks: int
     uncommitted_bytes: int
     unsealed_bytes: int
     files: int
+    values: int
+    counted_bytes: int
+    counted_values: int
 
 
 class Core:
@@ -98,6 +104,7 @@ class Core:
         self.sequencer = Sequencer()
         self.now_ns = 0  # of the last applied batch, by the monotonic clock
         self.registered = 0  # series below it have columns for their dimensions (`store.table.registering`)
+        self.counted: dict[str, tuple[int, int]] = {}  # file → its bytes and values, for `count_values`
         self.unused_since_ns: dict[str, int] = {}  # files that no version needs, for `store.table.vacuum`
         self.evicted_through = -1  # of `own_partition`: rows up to this offset may have been evicted from RAM
         self.sealed_through = -1  # up to this offset RAM may not know which row is of which commit
@@ -117,7 +124,16 @@ class Core:
         chunks = list(self.memory.chunks)
         unsealed_bytes = sum(chunk.size_bytes for chunk in chunks if not chunk.sealed)
         files = len(self.magnetic.version.files)
-        return TableSize(len(chunks), self.memory.uncommitted_bytes, unsealed_bytes, files)
+        counted = list(self.counted.values())
+        return TableSize(
+            len(chunks),
+            self.memory.uncommitted_bytes,
+            unsealed_bytes,
+            files,
+            sum(chunk.values for chunk in chunks),
+            sum(size_bytes for size_bytes, _ in counted),
+            sum(values for _, values in counted),
+        )
 
     def add_new_series(self) -> None:
         """Make room for series that normalise has added since the last batch."""

@@ -399,3 +399,26 @@ def test_zones_come_back_from_the_template_where_the_series_file_is_lost(tmp_pat
             }
         store.close()
         shutil.rmtree(tmp_path / "series", ignore_errors=True)
+
+
+def test_values_are_counted_in_both_tiers_without_absent_ones(opened: Opener) -> None:
+    store = opened()
+    write(store, 0, row(0), Row((("s", "1"),), T0 + 1, (("v", 2.0), ("w", True), ("x", "text"))))
+    write(store, 1, row(2))
+    store.flush()
+    table = store.to_read(TABLE)
+    table.close_chunk(0)
+    table.seal()
+
+    table.count_values()
+
+    size = table.size()
+    assert (size.values, size.counted_values) == (5, 5)
+    assert size.counted_bytes == sum(file.size_bytes for file in table.files())
+
+    write(store, 2, row(3))
+    store.flush()
+    table.rewrite(table.files())
+    table.count_values()
+    assert (table.size().values, table.size().counted_values) == (6, 6)
+    assert len(inside(table).counted) == 1

@@ -95,6 +95,13 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
     if failing:
         told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"
         yield warn(NAME, told, "streamgauge alerts deliveries --state queued says why; alerts retry tries at once")
+    told_sizes = [
+        f"{size:.2f} in the {tier} tier"
+        for tier in ("magnetic", "memory")
+        if (size := sum_of(page, "streamgauge_store_bytes_per_value", f'tier="{tier}"'))
+    ]
+    if told_sizes:
+        yield ok(NAME, f"bytes per value: {', '.join(told_sizes)}")
     held = sum_of(page, "streamgauge_log_bytes")
     if held > max_bytes * NEARLY_FULL:
         told = f"the log holds {held / max_bytes:.0%} of log.max_bytes"

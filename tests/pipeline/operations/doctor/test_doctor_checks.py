@@ -177,6 +177,17 @@ def test_what_a_server_has_counted_is_told_worst_first() -> None:
     assert list(server.judge_counts("", max_bytes=100)) == []
 
 
+def test_the_bytes_per_value_of_a_server_are_told() -> None:
+    page = """
+streamgauge_store_bytes_per_value{tier="memory"} 1.618
+streamgauge_store_bytes_per_value{tier="magnetic"} 0.785
+"""
+    (found,) = server.judge_counts(page, max_bytes=100)
+
+    told = "bytes per value: 0.79 in the magnetic tier, 1.62 in the memory tier"
+    assert (found.level, found.what) == (Level.OK, told)
+
+
 @pytest.mark.parametrize(
     ("age_ns", "level"), [(0, Level.WARN), (columns.LATELY_NS - 1, Level.WARN), (columns.LATELY_NS, Level.OK)]
 )
