@@ -6,7 +6,7 @@ with a damaged file, or replaced by a higher version without that measure; and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -28,8 +28,10 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
 ByMeasureName: TypeAlias = Mapping[str, Contents]
 
 
-def together(parts: Iterable[ByMeasureName]) -> dict[str, Contents]:
-    """The contents of all parts."""
+def together(parts: Sequence[ByMeasureName]) -> ByMeasureName:
+    """The contents of all parts, n ≥ 1."""
+    if len(parts) == 1:
+        return parts[0]
     found: dict[str, Contents] = {}
     for part in parts:
         for name, contents in part.items():

@@ -101,7 +101,8 @@ class AccountTables:
         found = [reply.contents if isinstance(reply, TailReply) else reply.table.contents() for reply in replies]
         if pinned.schema.stored:  # readers see other columns than rows have
             return None
-        return None if None in found else together(contents for contents in found if contents is not None)
+        known = [contents for contents in found if contents is not None]
+        return together(known) if len(known) == len(found) else None
 
     def renew(self) -> bool:
         """Look for new columns of the pinned tables, before one is reported missing; returns whether there are any.

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from store.catalog.catalog import TableInfo
-from store.catalog.contents import Contents
+from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Column
 from store.magnetic.tier import Version
 from store.magnetic.versions import Newest
@@ -77,7 +77,7 @@ class TailReply:
     to_sequence: int
     superseded_ns: Int64s
     rows: pa.Table
-    contents: dict[str, Contents] | None = None
+    contents: ByMeasureName | None = None
 
     def encode(self) -> bytes:
         """The bytes to send."""
@@ -103,7 +103,7 @@ class _Wire(msgspec.Struct, array_like=True):
     to_sequence: int
     superseded_ns: bytes
     rows: bytes
-    contents: dict[str, Contents] | None = None  # absent in replies of earlier programs
+    contents: ByMeasureName | None = None  # absent in replies of earlier programs
 
 
 _wire_decoder = msgspec.msgpack.Decoder(_Wire)
@@ -125,7 +125,7 @@ class Readable(Protocol):
         """The current version for readers, and the known columns."""
         ...
 
-    def contents(self) -> dict[str, Contents] | None:
+    def contents(self) -> ByMeasureName | None:
         """What the stored records of each measure name have; None if that is not known yet."""
         ...
 

@@ -33,6 +33,7 @@ _DIMENSIONS = ArrayType(RowType((("dimension_name", VARCHAR), ("data_type", VARC
 _DIMENSIONS_ARROW = pa.list_(pa.struct([("f0", pa.string()), ("f1", pa.string())]))
 _SINGLE = "measure_value::"
 
+LISTED = 20_000  # dimensions of all measure names: 10 ms
 _Measure: TypeAlias = tuple[str, str, list[dict[str, str]]]
 
 
@@ -117,10 +118,13 @@ def show_measures(tables: Borrowed, query: QueryText, statement: ShowMeasures) -
 
 
 def list_measures(tables: MeasureNames, query: QueryText, statement: ShowMeasures) -> ResultSet | None:
-    """The same without reading rows; None if what they have is not known. See `store.catalog.contents`."""
+    """The same without reading rows; None if what they have is not known, or if the list is long.
+
+    See `store.catalog.contents`. A longer list than `LISTED` would keep the stream of this process waiting.
+    """
     schema = _schema(tables, query, statement.database, statement.table)
     found = tables.contents(statement.database.text, statement.table.text)
-    if found is None:
+    if found is None or sum(len(has.dimensions) for has in found.values()) > LISTED:
         return None
     dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
     measures = [column for column in schema.columns if column.kind == "measure"]

@@ -27,6 +27,8 @@ from store.state.compressed import compressed, decompressed
 from store.state.partition_state import PartitionState
 
 _KEYS = msgspec.msgpack.Decoder(list[tuple[tuple[tuple[str, str], ...], str, str | None]])
+_CONTENTS = msgspec.msgpack.Decoder(dict[str, Contents] | None)
+_NIL = msgspec.msgpack.encode(None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +48,7 @@ class _State(msgspec.Struct, array_like=True):
     blocks: list[tuple[int, bytes]]
     last_ns: bytes
     superseded_ns: bytes
-    contents: dict[str, Contents] | None = None
+    contents: msgspec.Raw = msgspec.Raw(_NIL)
 
 
 _STATE = msgspec.msgpack.Decoder(_State)
@@ -58,6 +60,8 @@ class SavedSeries:
     def __init__(self, keep: PartitionState, kind: str) -> None:
         self._keep = keep
         self._kind = kind
+        self._contents: ByMeasureName | None = None
+        self._encoded = _NIL
         self.restart()
 
     def load(self, index: SeriesIndex) -> Persisted | None:
@@ -87,7 +91,7 @@ class SavedSeries:
             return None
         last_ns = np.full(len(index), NEVER_NS, np.int64)
         last_ns[ids[: len(kept_ns)]] = kept_ns
-        return Persisted(last_ns, superseded_ns, offset, state.contents)
+        return Persisted(last_ns, superseded_ns, offset, _CONTENTS.decode(state.contents))
 
     def save(
         self,
@@ -95,11 +99,16 @@ class SavedSeries:
         last_ns: Int64s,
         superseded_ns: Int64s,
         offset: int,
-        contents: dict[str, Contents] | None = None,
+        contents: ByMeasureName | None = None,
     ) -> None:
-        """Save everything durably, as valid for rows up to `offset`; `last_ns` has one entry for each series."""
+        """Save everything durably, as valid for rows up to `offset`; `last_ns` has one entry for each series.
+
+        `contents` are encoded again only if they are another object.
+        """
         self._pack(index, len(last_ns))
-        state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes(), contents)
+        if contents is not self._contents:
+            self._contents, self._encoded = contents, msgspec.msgpack.encode(contents)
+        state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes(), msgspec.Raw(self._encoded))
         self._keep.save(self._kind, offset, msgspec.msgpack.encode(state))
 
     def restart(self) -> None:

@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from store.catalog.contents import ByMeasureName, Contents, together
+from store.catalog.contents import ByMeasureName, Contents
 from store.catalog.schema import MEASURE_NAME_COLUMN
 from store.engine.duck import Duck, run
 from store.magnetic.tier import MagneticTier
 from store.memory.newness import NEVER_NS
 from store.reading.scan import magnetic_rows
 from store.record import Int32s, Int64s, SeriesIndex
+
+_NOTHING = Contents()
 
 
 class TableContents:
@@ -31,7 +33,7 @@ class TableContents:
     def __init__(self, index: SeriesIndex) -> None:
         self.is_complete = True
         self._index = index
-        self._by_name: dict[str, Contents] = {}
+        self._by_name: ByMeasureName = {}  # replaced, never changed
         self._names: list[str] = []  # by number
         self._numbers: dict[str, int] = {}
         self._name_of: Int32s = np.zeros(0, np.int32)  # the number of the measure name of each series
@@ -54,7 +56,7 @@ class TableContents:
         name_of = self._name_of[series]
         names = np.flatnonzero(np.bincount(name_of)).tolist() if len(self._names) > 1 else [0]
         for physical, values in measures.items():
-            lacking = [name for name in names if physical not in self._by_name[self._names[name]].measures]
+            lacking = [name for name in names if physical not in self._of(name).measures]
             if lacking and values.null_count < len(values):
                 with_value = np.unique(name_of[values.is_valid().to_numpy(zero_copy_only=False)])
                 column = Contents(measures=frozenset({physical}))
@@ -65,13 +67,13 @@ class TableContents:
         self._add(of_files)
         self.is_complete = True
 
-    def now(self) -> dict[str, Contents] | None:
-        """The contents; None if they are not complete."""
+    def now(self) -> ByMeasureName | None:
+        """The contents, the same object until they change; None if they are not complete."""
         if self._rezoned != self._index.rezoned:
             self._rezoned = self._index.rezoned
             if not all(contents.has_zone for contents in self._by_name.values()):
                 self._note_series(np.flatnonzero(self._has_rows))
-        return dict(self._by_name) if self.is_complete else None
+        return self._by_name if self.is_complete else None
 
     def _number_series(self) -> None:
         known, count = len(self._name_of), len(self._index.keys)
@@ -84,7 +86,6 @@ class TableContents:
         number = self._numbers.setdefault(name, len(self._names))
         if number == len(self._names):
             self._names.append(name)
-            self._by_name.setdefault(name, Contents())
         return number
 
     def _note_series(self, series: npt.NDArray[np.integer]) -> None:
@@ -97,8 +98,13 @@ class TableContents:
         for name, has_zone, dimensions in shapes:
             self._add({name: Contents(frozenset(dimensions), has_zone=has_zone)})
 
+    def _of(self, number: int) -> Contents:
+        return self._by_name.get(self._names[number], _NOTHING)
+
     def _add(self, contents: ByMeasureName) -> None:
-        self._by_name |= together(({name: self._by_name.get(name, Contents()) for name in contents}, contents))
+        more = {name: self._by_name.get(name, _NOTHING) | of for name, of in contents.items()}
+        if any(self._by_name.get(name) != of for name, of in more.items()):
+            self._by_name = {**self._by_name, **more}
 
 
 def of_files(duck: Duck, magnetic: MagneticTier) -> ByMeasureName:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from store.catalog.catalog import TableInfo
-from store.catalog.contents import Contents
+from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Columns
 from store.engine.duck import Duck
 from store.errors import Fenced
@@ -40,7 +40,7 @@ class Cut:
     last_ns: Int64s
     superseded_ns: Int64s
     columns: Columns
-    contents: dict[str, Contents] | None
+    contents: ByMeasureName | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from store.catalog.catalog import TableInfo
-from store.catalog.contents import Contents
+from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Column, Columns, TableSchema
 from store.engine.duck import Cursor, Duck
 from store.errors import MagneticUnavailable
@@ -135,7 +135,7 @@ class Table(CaredFor):
         """The newest event time of each series, by id; negative for a series without rows."""
         return self._core.state.last_ns[: len(self._core.index)].copy()
 
-    def contents(self) -> dict[str, Contents] | None:
+    def contents(self) -> ByMeasureName | None:
         """What the stored records of each measure name have; None if that is not known yet. Any thread."""
         with self._core.lock:
             return self._core.contents.now()

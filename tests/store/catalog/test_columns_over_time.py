@@ -294,7 +294,7 @@ def test_a_measure_that_becomes_a_dimension_is_one_in_older_rows_too(bench: Benc
     assert bench.sql("""SELECT t FROM "d"."t" WHERE serial IN ('B8')""") == [(3.0,)]
     assert bench.sql("""SELECT t FROM "d"."t" WHERE s = 'a' AND serial = 'A7' ORDER BY t""") == [(1.0,), (2.0,)]
     (shown,) = bench.sql('SHOW MEASURES FROM "d"."t"')
-    assert [entry["dimension_name"] for entry in shown[2]] == ["s", "serial", "slot"]  # type: ignore[index, attr-defined]
+    assert [entry["f0"] for entry in shown[2]] == ["s", "serial", "slot"]  # type: ignore[index, attr-defined]
 
 
 def test_a_dimension_that_becomes_a_measure_is_one_in_older_rows_too(bench: Bench) -> None:

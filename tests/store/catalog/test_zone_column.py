@@ -126,7 +126,7 @@ def test_it_comes_after_the_dimensions(opened: Callable[..., Bench]) -> None:
     ]
     assert bench.sql('SELECT * FROM "d"."t" ORDER BY time LIMIT 1')[0][:3] == ("gh-1", "north", "gh-1/north")
     (shown,) = bench.sql('SHOW MEASURES FROM "d"."t"')
-    assert [entry["dimension_name"] for entry in shown[2]] == ["house", "zone", "zone_name"]  # type: ignore[attr-defined, index]
+    assert [entry["f0"] for entry in shown[2]] == ["house", "zone", "zone_name"]  # type: ignore[attr-defined, index]
 
 
 def test_other_engines_find_it_in_the_delta_table(opened: Callable[..., Bench]) -> None:

@@ -14,7 +14,7 @@ from store import layout
 from store.catalog.catalog import Catalog
 from store.reading.lending import Lender
 from store.reading.snapshot import Snapshot
-from store.sql import ResultSet, SqlRequest, at_once
+from store.sql import ResultSet, SqlRequest, at_once, show
 from store.state.partition_state import PartitionState
 from store.state.series import _State
 from store.testing import Row, ask
@@ -155,4 +155,15 @@ def test_the_list_keeps_what_only_expired_rows_had(tmp_path: Path) -> None:
     assert listed is not None
     assert [name for name, *_ in listed.rows()] == ["m", "n"]
     assert [name for name, *_ in Asked(bench, 0).scanned().rows()] == ["n"]
+    bench.close()
+
+
+def test_a_long_list_is_left_to_a_query_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(str(tmp_path / "magnetic"))
+    bench.write([Row((("host", "a"),), T0, (("v", 1.0),))])
+    assert Asked(bench, 0).listed() is not None
+
+    monkeypatch.setattr(show, "LISTED", 0)
+
+    assert Asked(bench, 0).listed() is None
     bench.close()
