@@ -133,11 +133,14 @@ def _grouped(major: Int64s, minor: Int64s) -> tuple[Places, Int64s, Int64s]:
     return (np.cumsum(is_there) - 1)[key], pairs // span, pairs % span + first
 
 
+BY_TEMPLATE = -1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rolled:
     """The rollup of the first `rows` rows of a chunk or file; None if it would be hardly smaller than the rows.
 
-    zoning  the zones that the series had, see `store.memory.zone_numbers`
+    zoning  the zones that the series had, see `store.memory.zone_numbers`; BY_TEMPLATE: rows have them by themselves
     """
 
     zoning: int
@@ -148,6 +151,11 @@ class Rolled:
     def size_bytes(self) -> int:
         """Its size in RAM."""
         return 0 if self.rollup is None else self.rollup.size_bytes
+
+
+def is_of(found: Rolled | None, zoning: int) -> bool:
+    """Whether it is there, and for these zones."""
+    return found is not None and found.zoning in {zoning, BY_TEMPLATE}
 
 
 def rolled(zoning: int, rows: int, parts: Sequence[Rollup | None]) -> Rolled:

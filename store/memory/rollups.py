@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from store import layout
 from store.engine.duck import Cursor, stream
-from store.memory.rollup import EMPTY, Rolled, Rollup, rolled, rollup_of
+from store.memory.rollup import EMPTY, Rolled, Rollup, is_of, rolled, rollup_of
 from store.memory.tier import CHUNK_ROWS, Chunk
 from store.memory.zone_numbers import ZoneNumbers
 from store.record import Int32s, SeriesIndex
@@ -48,6 +48,11 @@ class Rollups:
         for path in files:
             if len(self._asked_files) < MOST_FILES:
                 self._asked_files[path] = None
+
+    def has(self, path: str, measures: Iterable[str], zoning: int) -> bool:
+        """Whether a file is rolled up, as far as it pays."""
+        of_file = self.files.get(path, {})
+        return all(is_of(of_file.get(measure), zoning) for measure in measures)
 
     def take_files(self) -> list[str]:
         """The files that queries have read since the last call."""

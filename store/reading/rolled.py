@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from store.engine.duck import Cursor
-from store.memory.rollup import MINUTE_NS, Rolled, Rollup, Sums
+from store.memory.rollup import MINUTE_NS, Rolled, Rollup, Sums, is_of
 from store.memory.rollups import roll_up_chunk
 from store.reading.by_zone import Zones
 from store.reading.scan import (
@@ -78,16 +78,22 @@ class Division:
 def roll_up_newest(cursor: Cursor, view: TableView, selection: Selection, measures: Sequence[str]) -> None:
     """Ask the maintenance for rollups of what `view` selects, and add the newest rows to those that there are."""
     start_ns = max(selection.from_ns, view.visible_from_ns)
-    files = files_in_range(view, start_ns, min(selection.to_ns, view.whole_from_ns))
+    in_range = files_in_range(view, start_ns, min(selection.to_ns, view.whole_from_ns))
+    files = in_range if _knows_all_zones(view) else []
     for memory in view.memory:
-        known = memory.rollups
-        known.ask(measures, (file.path for file in files if not known.files.get(file.path, {}).keys() >= set(measures)))
+        known, zoning = memory.rollups, memory.rollups.zones.of_series()[0]
+        known.ask(measures, (file.path for file in files if not known.has(file.path, measures, zoning)))
         if not known.wanted.keys() >= set(measures):  # nothing is rolled up yet
             continue
         for chunk in memory.chunks:
             if not chunk.chunk.sealed and chunk.to_ns >= start_ns and chunk.from_ns < selection.to_ns:
                 rows = chunk.chunk.rows if chunk.rows is None else chunk.rows
                 roll_up_chunk(cursor, chunk.chunk, rows, measures, known.zones)
+
+
+def _knows_all_zones(view: TableView) -> bool:
+    """Whether one store of this process has all partitions, and so all series that files have."""
+    return len(view.memory) == 1 and view.whole_from_ns < END_OF_TIME_NS
 
 
 def all_rows(view: TableView, selection: Selection) -> Division:
@@ -157,12 +163,12 @@ class _Parts:
     def add_files(self) -> None:
         """Divide the files, if all partitions are in this process, in one store: it knows all zones."""
         whole_ns = self.view.whole_from_ns
-        if len(self.view.memory) != 1 or whole_ns == END_OF_TIME_NS or self._of_files is None:
+        if not _knows_all_zones(self.view) or self._of_files is None:
             return
-        known, (_, by_number) = self.view.memory[0].rollups.files, self._of_files
+        known, (zoning, by_number) = self.view.memory[0].rollups.files, self._of_files
         for file in files_in_range(self.view, self.start_ns, min(self.end_ns, whole_ns)):
             of_file = known.get(file.path, {})
-            rollups = {name: of_file[name].rollup for name in self.measures if name in of_file}
+            rollups = {name: of_file[name].rollup for name in self.measures if is_of(of_file.get(name), zoning)}
             if len(rollups) == len(self.measures) and None not in rollups.values():
                 first, end = self.start_ns // MINUTE_NS, _minute_after(min(self.end_ns, whole_ns))
                 made = {name: rollup for name, rollup in rollups.items() if rollup is not None}

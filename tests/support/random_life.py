@@ -47,7 +47,7 @@ class Life:
 
     def _time_ns(self) -> int:
         late_ns = self._rng.choice((0, 0, 0, 0, self._rng.randrange(20 * MINUTE_NS)))
-        return self.now_ns - late_ns + self._rng.randrange(10_000)
+        return self.now_ns - late_ns + self._rng.randrange(10**9)
 
     def _keys(self) -> tuple[list[int], list[SeriesKey]]:
         sensors = [self._rng.randrange(SENSORS) for _ in range(self._rng.randrange(1, 60))]

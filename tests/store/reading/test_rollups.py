@@ -109,3 +109,23 @@ def test_averages_are_those_of_plain_sql_whatever_happens(
     life.store.close()
 
     assert any(division.pieces for division in divisions)
+
+
+@pytest.mark.parametrize("template", ["{zone}", "zone", None])
+def test_after_a_restart_no_row_is_read_once_the_files_are_rolled_up(
+    tmp_path: Path, divisions: list[Division], template: str | None
+) -> None:
+    life = Life(tmp_path, random.Random(1), template)
+    for _ in range(5):
+        life.publish()
+    life.restart()
+    index = life.store.registry.of(TABLE)
+    zones = {"z0": [of for of, name in enumerate(index.zones) if name == "z0"]}
+
+    for _ in range(2):
+        with life.store.snapshot("acme") as snapshot:
+            zone_averages(snapshot, index, zones, ["t"], from_ns=0, to_ns=life.now_ns + MINUTE_NS, bins=Bins(MINUTE_NS))
+        life.store.maintain()
+
+    assert [bool(division.rows) for division in divisions] == [True, False]
+    life.store.close()
