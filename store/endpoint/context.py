@@ -28,8 +28,10 @@ class Writer(Protocol):
 class Runner(Protocol):
     """Runs blocking functions outside the event loop, for the client of a request."""
 
-    def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> Awaitable[T]:
-        """An awaitable with the result or the exception of `function`."""
+    def run(
+        self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "", is_short: bool = False
+    ) -> Awaitable[T]:
+        """An awaitable with the result or the exception of `function`. What is short need not wait for long queries."""
         ...
 
     def cancel(self, query_id: str) -> None:

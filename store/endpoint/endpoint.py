@@ -95,7 +95,7 @@ class Response:
 class InThreads:
     """Runs functions in threads of the loop's default pool; they cannot be cancelled."""
 
-    async def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> T:  # noqa: ARG002  # the protocol's
+    async def run(self, function: Callable[[], T], /, **_: object) -> T:
         """See `Runner`."""
         return await asyncio.to_thread(function)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from store.endpoint.context import Context
 from store.endpoint.errors import EndpointError, QueryExecution, Validation
 from store.endpoint.results import KeptResults, new_query_id
 from store.endpoint.rows import Page, Rows, parts, rows_of
-from store.processes.job import Job
+from store.processes.job import Job, answered_at_once
 from store.processes.limits import MIB
-from store.sql import SqlRequest
+from store.sql import SqlRequest, may_be_at_once
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
 
 
@@ -52,8 +53,10 @@ class Queries:
         executor = call.executor
         request = SqlRequest(text, call.now_ns, executor.limits.result_rows, is_cut=False, in_time_order=True)
 
+        job = Job(request, parts)
+
         def run() -> Rows:
-            with call.store.lender(call.account) as lender, executor.run(lender, Job(request, parts)) as answer:
+            with call.store.lender(call.account) as lender, executor.run(lender, job) as answer:
                 found = rows_of(answer.parts, self._kept.account_bytes)
             if found is None:
                 raise LimitExceeded(
@@ -63,6 +66,12 @@ class Queries:
             return found
 
         try:
+            if may_be_at_once(text):
+                answered = partial(answered_at_once, call.store, call.account, job)
+                found = await call.runner.run(answered, query_id=query_id, text=text, is_short=True)
+                rows = None if found is None else rows_of(found, self._kept.account_bytes)
+                if rows is not None:
+                    return rows
             return await call.runner.run(run, query_id=query_id, text=text)
         except SqlError as error:
             raise _error_of(error) from error

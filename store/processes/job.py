@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 
 from store.processes.limits import MIB, QueryLimits
 from store.reading.lending import Lender
-from store.sql import ResultSet, SqlRequest
+from store.reading.reader import Reader
+from store.sql import ResultSet, SqlRequest, at_once
 from store.sql.errors import LimitExceeded
 
 Encode: TypeAlias = Callable[[ResultSet], Iterator[bytes]]
@@ -52,6 +53,13 @@ class Executor(Protocol):
     def close(self) -> None:
         """Run no more queries, and end those that run."""
         ...
+
+
+def answered_at_once(reader: Reader, account: str, job: Job) -> list[bytes] | None:
+    """The response to a short statement that reads no rows, in this process; None for any other. Raises SqlError."""
+    with reader.lender(account) as lender:
+        found = at_once(lender, job.request)
+    return None if found is None else list(job.encode(found))
 
 
 def too_much_memory(limits: QueryLimits) -> LimitExceeded:

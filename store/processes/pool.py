@@ -26,7 +26,6 @@ from store.processes.job import Answer, Job, too_much_memory
 from store.processes.limits import MIB, QueryLimits
 from store.processes.process import Conversation, QueryProcess
 from store.reading.lending import Lender
-from store.sql import at_once
 from store.sql.errors import QueryEnded, QueryTimedOut
 
 log = logging.getLogger(__name__)
@@ -67,20 +66,7 @@ class QueryProcesses:
 
     @contextmanager
     def run(self, lender: Lender, job: Job) -> Iterator[Answer]:
-        """See `Executor`. Raises QueryEnded if the process was killed by something else.
-
-        What reads no rows needs no process.
-        """
-        found = at_once(lender, job.request)
-        if found is None:
-            with self._run(lender, job) as answer:
-                yield answer
-        else:
-            lender.close()
-            yield Answer(len(found), found.truncated, job.encode(found))
-
-    @contextmanager
-    def _run(self, lender: Lender, job: Job) -> Iterator[Answer]:
+        """See `Executor`. Raises QueryEnded if the process was killed by something else."""
         process = self._take()
         may_end = interruption.current()
         conversation = Conversation(process.connection, lender)

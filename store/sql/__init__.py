@@ -1,7 +1,7 @@
 """Timestream's SQL over the store: `query` runs one statement, `at_once` one without rows. Only this uses sqlglot."""
 
 from store.sql.errors import SqlError
-from store.sql.query import SqlRequest, at_once, query
+from store.sql.query import SqlRequest, at_once, may_be_at_once, query
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.types import ArrayType, RowType, ScalarType, SqlType, TimeSeriesType
 from store.sql.values import formatter
@@ -18,5 +18,6 @@ __all__ = [
     "TimeSeriesType",
     "at_once",
     "formatter",
+    "may_be_at_once",
     "query",
 ]

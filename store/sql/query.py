@@ -63,12 +63,17 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
                 return _select(tables, source, statement, request)
 
 
+def may_be_at_once(text: str) -> bool:
+    """Whether it is worth to try `at_once`."""
+    return len(text) <= AT_ONCE_CHARS and _MAY_BE_AT_ONCE.match(text) is not None
+
+
 def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
     """The result of a short statement that reads no rows: SHOW, DESCRIBE, and constants; None for any other.
 
     It takes well below a millisecond, and no more memory than the names that it lists. Raises SqlError.
     """
-    if len(request.text) > AT_ONCE_CHARS or not _MAY_BE_AT_ONCE.match(request.text):
+    if not may_be_at_once(request.text):
         return None
     source = QueryText(request.text)
     statement = parse(source)

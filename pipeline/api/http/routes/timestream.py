@@ -125,15 +125,17 @@ def _role_for(operation: str) -> Role:
 
 @dataclass(frozen=True, slots=True)
 class _Slots:
-    """Runs operations in slots: queries in those of queries, operations on the catalog in those of lists."""
+    """Runs operations in slots: long queries in those of queries, everything else in those of lists."""
 
     parts: Services
     asker: Asker
     operation: str
 
-    def run(self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "") -> Awaitable[T]:
+    def run(
+        self, function: Callable[[], T], /, *, query_id: str | None = None, text: str = "", is_short: bool = False
+    ) -> Awaitable[T]:
         """See `Runner`."""
-        slots = self.parts.queries if self.operation == "Query" else self.parts.lists
+        slots = self.parts.queries if self.operation == "Query" and not is_short else self.parts.lists
         return slots.run(self.asker, function, query_id=query_id, text=text)
 
     def cancel(self, query_id: str) -> None:

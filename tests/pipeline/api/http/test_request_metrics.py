@@ -38,7 +38,7 @@ async def test_a_query_that_is_not_possible_is_counted_with_its_reason(http: htt
     before = value("streamgauge_http_query_failures_total", reason="refused")
     took = value("streamgauge_http_query_seconds_count", kind="query")
 
-    await http.post("/v1/query", json={"sql": "SELECT nope"})
+    await http.post("/v1/query", json={"sql": "SELECT nope FROM nowhere.nothing"})
 
     assert value("streamgauge_http_query_failures_total", reason="refused") == before + 1
     assert value("streamgauge_http_query_seconds_count", kind="query") == took + 1

@@ -64,12 +64,12 @@ def asked_of(folder: Path, parts: Parts) -> Iterator[int]:
 
 
 def ask(port: int) -> httpx.Response:
-    return httpx.post(f"http://127.0.0.1:{port}/v1/query", json={"sql": "SELECT 1"}, timeout=WITHIN_S)
+    return httpx.post(f"http://127.0.0.1:{port}/v1/query", json={"sql": "VALUES 1"}, timeout=WITHIN_S)
 
 
 def filled(port: int, parts: Parts) -> socket.socket:
     """A connection whose client does not read, when nothing more is made for it."""
-    connection = asked(port, "POST", "/v1/query", {"sql": "SELECT 1"})
+    connection = asked(port, "POST", "/v1/query", {"sql": "VALUES 1"})
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     seen = [-1, -2]
     wait_for(lambda: seen.append(parts.made) or seen[-1] == seen[-3] > 0, "it waits for its client", every_s=0.3)
