@@ -76,7 +76,7 @@ def opened(config: Config, admin: LogAdmin) -> Iterator[PartitionManager]:
 
 @pytest.mark.processes
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES[:-1], pytest.param(NAMES[-1], marks=pytest.mark.soak)])
 def test_every_answer_is_as_before_and_stays_so(tmp_path: Path, name: str) -> None:
     """Rows, zones, measures and their units, alerts and what is pending, dead letters: of every account.
 
