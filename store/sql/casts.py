@@ -25,7 +25,7 @@ from store.sql.types import (
     ScalarType,
     SqlType,
     TimeSeriesType,
-    struct,
+    with_parts,
 )
 
 # A text with other characters than digits gets this prefix, so that the cast fails: DuckDB would round '5.5'
@@ -34,6 +34,22 @@ _DIGITS = f"CASE WHEN regexp_full_match({{0}}, '[+-]?[0-9]+') THEN {{0}} ELSE {{
 _FRACTION = "lpad(CAST((({0} % 1000000000) + 1000000000) % 1000000000 AS VARCHAR), 9, '0')"
 _FLOOR_DAY = f"(({{0}} - ((({{0}}) % {NS_PER_DAY}) + {NS_PER_DAY}) % {NS_PER_DAY}) // {NS_PER_DAY})"
 
+# As Java writes doubles: plain between 10^-3 and 10^7, else one digit before the point, and E
+_SHORT = "CAST(abs(d) AS VARCHAR)"  # DuckDB's, which is as short
+_DIGITS_OF = f"trim(replace(regexp_replace({_SHORT}, 'e.*$', ''), '.', ''), '0')"
+_EXPONENT = (
+    f"CASE WHEN contains({_SHORT}, 'e') THEN CAST(regexp_extract({_SHORT}, 'e[+]?(.*)$', 1) AS INTEGER)"
+    f" WHEN abs(d) >= 1 THEN length(split_part({_SHORT}, '.', 1)) - 1"
+    f" ELSE length(ltrim(split_part({_SHORT}, '.', 2), '0')) - length(split_part({_SHORT}, '.', 2)) - 1 END"
+)
+_DOUBLE_TEXT = (
+    "list_extract(list_transform([{0}], lambda d: CASE WHEN isnan(d) THEN 'NaN'"
+    " WHEN isinf(d) THEN CASE WHEN d > 0 THEN 'Infinity' ELSE '-Infinity' END"
+    " WHEN d = 0 OR (abs(d) >= 0.001 AND abs(d) < 10000000) THEN CAST(d AS VARCHAR)"
+    f" ELSE CASE WHEN d < 0 THEN '-' ELSE '' END || left({_DIGITS_OF}, 1) || '.'"
+    f" || CASE WHEN length({_DIGITS_OF}) > 1 THEN substring({_DIGITS_OF}, 2) ELSE '0' END"
+    f" || 'E' || ({_EXPONENT}) END), 1)"
+)
 _TIME_TEXT = f"(strftime(make_timestamp_ns({{0}}), '%H:%M:%S.') || {_FRACTION})"
 
 _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
@@ -47,7 +63,7 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
     (BIGINT, BOOLEAN): "({0} <> 0)",
     (DOUBLE, INTEGER): "CAST(round({0}) AS INTEGER)",
     (DOUBLE, BIGINT): "CAST(round({0}) AS BIGINT)",
-    (DOUBLE, VARCHAR): "CAST({0} AS VARCHAR)",
+    (DOUBLE, VARCHAR): _DOUBLE_TEXT,
     (DOUBLE, BOOLEAN): "({0} <> 0)",
     (BOOLEAN, INTEGER): "CAST({0} AS INTEGER)",
     (BOOLEAN, BIGINT): "CAST({0} AS BIGINT)",
@@ -89,11 +105,11 @@ def cast_text(sql: str, source: SqlType, target: SqlType, depth: int = 0) -> str
             return cast_text(sql, source.rows, target.rows if isinstance(target, TimeSeriesType) else target, depth)
         case RowType(), RowType() if len(source.fields) == len(target.fields):
             fields = [
-                cast_text(f"struct_extract({sql}, 'f{place}')", one, other, depth)
+                cast_text(f"struct_extract(e{depth}, 'f{place}')", one, other, depth + 1)
                 for place, ((_, one), (_, other)) in enumerate(zip(source.fields, target.fields, strict=True))
             ]
             made = [field for field in fields if field is not None]
-            return f"CASE WHEN {sql} IS NOT NULL THEN {struct(made)} END" if len(made) == len(fields) else None
+            return with_parts(sql, f"e{depth}", made) if len(made) == len(fields) else None
     return None
 
 

@@ -7,6 +7,7 @@ import math
 from store.sql.typed import Typed
 from store.sql.types import DOUBLE, ArrayType, RowType, SqlType, TimeSeriesType
 
+_ALL = "CASE WHEN NOT list_bool_and(b) THEN false WHEN list_position(b, NULL) > 0 THEN NULL ELSE true END"
 SIGNS = ("=", "<>", "<", "<=", ">", ">=")
 
 
@@ -61,8 +62,7 @@ def _equal(left: str, right: str, kind: SqlType, depth: int = 0) -> str:
             pairs = f"list_transform(list_zip({left}, {right}), lambda {pair}: {equal})"
             return (
                 f"CASE WHEN {left} IS NULL OR {right} IS NULL THEN NULL WHEN len({left}) <> len({right}) THEN false"
-                f" WHEN NOT list_bool_and({pairs}) THEN false WHEN list_position({pairs}, NULL) > 0 THEN NULL"
-                " ELSE true END"
+                f" ELSE list_extract(list_transform([{pairs}], lambda b: {_ALL}), 1) END"
             )
     equal = f"({left} = {right})"
     return f"({equal} AND NOT (isnan({left}) AND isnan({right})))" if kind is DOUBLE else equal

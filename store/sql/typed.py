@@ -24,7 +24,7 @@ from store.sql.types import (
     ScalarType,
     SqlType,
     TimeSeriesType,
-    struct,
+    with_parts,
 )
 
 Constant: TypeAlias = int | float | bool | str
@@ -122,11 +122,10 @@ def _converted(sql: str, source: SqlType, target: SqlType, depth: int = 0) -> st
         case TimeSeriesType(), ArrayType():
             return _converted(sql, source.rows, target, depth)
         case RowType(), RowType():
+            kept = [f"struct_extract(e{depth}, 'f{place}')" for place in range(len(source.fields))]
             fields = [
-                _converted(f"struct_extract({sql}, 'f{place}')", one, other, depth)
-                for place, ((_, one), (_, other)) in enumerate(zip(source.fields, target.fields, strict=True))
+                _converted(part, one, other, depth + 1)
+                for part, (_, one), (_, other) in zip(kept, source.fields, target.fields, strict=True)
             ]
-            if fields == [f"struct_extract({sql}, 'f{place}')" for place in range(len(fields))]:
-                return sql
-            return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {struct(fields)} END"
+            return sql if fields == kept else with_parts(sql, f"e{depth}", fields)
     return f"CAST({sql} AS {target.duckdb})"

@@ -140,6 +140,24 @@ def struct(values: Iterable[str]) -> str:
     return f"{{{', '.join(pairs)}}}"
 
 
+def depth(kind: SqlType) -> int:
+    """How many arrays and rows are within each other."""
+    match kind:
+        case ArrayType():
+            return 1 + depth(kind.element)
+        case RowType():
+            return 1 + max((depth(field) for _, field in kind.fields), default=0)
+        case TimeSeriesType():
+            return depth(kind.rows)
+    return 0
+
+
+def with_parts(row: str, name: str, values: Sequence[str]) -> str:
+    """DuckDB's text for a row of values that are computed from another, which is `name` in them; null if it is null."""
+    made = f"CASE WHEN {name} IS NOT NULL THEN {struct(values)} END"
+    return f"list_extract(list_transform([{row}], lambda {name}: {made}), 1)"
+
+
 def coercion_cost(source: SqlType, target: SqlType, *, is_constant: bool) -> int | None:
     """How far `target` is from `source`: 0 if equal, higher if further, None if there is no implicit conversion.
 

@@ -5,13 +5,19 @@ Functions with a lambda are in `nodes.lambdas`, and those that convert elements 
 
 from __future__ import annotations
 
-from store.sql.functions.function import ANY, ArrayOf, Generic, Overload, RowOf, family, scalar
+from store.sql.functions.function import ANY, ArrayOf, Generic, Overload, Parameter, RowOf, family, scalar
 from store.sql.literals import NS_PER_DAY
 from store.sql.types import BIGINT, BOOLEAN, DATE, INTERVAL, MONTHS, TIMESTAMP
 
 SEQUENCE_MAX = 10_000  # as in Trino
 _ARRAY = ArrayOf(ANY)
 _A, _B, _C = Generic("A"), Generic("B"), Generic("C")
+
+
+def _once(parameters: tuple[Parameter, ...], result: Parameter | None, template: str) -> Overload:
+    """Templates here have their arguments several times."""
+    return Overload(parameters, result, template, once=True)
+
 
 _AT_ZERO = "error('SQL array indices start at 1')"
 _SUBSCRIPT = (
@@ -22,7 +28,7 @@ _SUBSCRIPT = (
 _FIRSTS = "list_filter({}, lambda x, i: list_position({}, x) = i)"  # each element where it is first
 _HAS_NULL = "list_position({0}, NULL) > 0"
 _UNLESS_NULL = "CASE WHEN {{nulls}} THEN NULL ELSE {} END"
-SUBSCRIPT = scalar("[]", Overload((_ARRAY, BIGINT), None, _SUBSCRIPT))
+SUBSCRIPT = scalar("[]", _once((_ARRAY, BIGINT), None, _SUBSCRIPT))
 
 
 def _of_both(condition: str) -> str:
@@ -54,16 +60,16 @@ _MONTHS = _sequence(
 )
 
 ARRAYS = family(
-    scalar("cardinality", Overload((_ARRAY,), BIGINT, "len({0})")),
-    scalar("array_distinct", Overload((_ARRAY,), _ARRAY, _FIRSTS.format("{0}", "{0}"))),
+    scalar("cardinality", _once((_ARRAY,), BIGINT, "len({0})")),
+    scalar("array_distinct", _once((_ARRAY,), _ARRAY, _FIRSTS.format("{0}", "{0}"))),
     scalar(
         "array_intersect",
-        Overload((_ARRAY, _ARRAY), _ARRAY, _of_both("list_position({1}, x) IS NOT NULL")),
+        _once((_ARRAY, _ARRAY), _ARRAY, _of_both("list_position({1}, x) IS NOT NULL")),
     ),
-    scalar("array_except", Overload((_ARRAY, _ARRAY), _ARRAY, _of_both("list_position({1}, x) IS NULL"))),
+    scalar("array_except", _once((_ARRAY, _ARRAY), _ARRAY, _of_both("list_position({1}, x) IS NULL"))),
     scalar(
         "array_union",
-        Overload(
+        _once(
             (_ARRAY, _ARRAY),
             _ARRAY,
             _UNLESS_NULL.format(_FIRSTS.format("list_concat({0}, {1})", "list_concat({0}, {1})")),
@@ -71,22 +77,27 @@ ARRAYS = family(
     ),
     *(
         scalar(
-            f"array_{name}", Overload((_ARRAY,), None, f"CASE WHEN {_HAS_NULL} THEN NULL ELSE list_{name}({{0}}) END")
+            f"array_{name}",
+            _once((_ARRAY,), None, f"CASE WHEN {_HAS_NULL} THEN NULL ELSE list_{name}({{0}}) END"),
         )
         for name in ("max", "min")
     ),
     scalar(
         "array_position",
-        Overload((_ARRAY, ANY), BIGINT, _UNLESS_NULL.format("coalesce(CAST(list_position({0}, {1}) AS BIGINT), 0)")),
+        _once(
+            (_ARRAY, ANY),
+            BIGINT,
+            _UNLESS_NULL.format("coalesce(CAST(list_position({0}, {1}) AS BIGINT), 0)"),
+        ),
     ),
     scalar(
         "array_remove",
-        Overload((_ARRAY, ANY), _ARRAY, _UNLESS_NULL.format("list_filter({0}, lambda x: x IS DISTINCT FROM {1})")),
+        _once((_ARRAY, ANY), _ARRAY, _UNLESS_NULL.format("list_filter({0}, lambda x: x IS DISTINCT FROM {1})")),
     ),
-    scalar("array_sort", Overload((_ARRAY,), _ARRAY, "list_sort({0}, 'ASC', 'NULLS LAST')")),
+    scalar("array_sort", _once((_ARRAY,), _ARRAY, "list_sort({0}, 'ASC', 'NULLS LAST')")),
     scalar(
         "arrays_overlap",
-        Overload(
+        _once(
             (_ARRAY, _ARRAY),
             BOOLEAN,
             "CASE WHEN {nulls} THEN NULL WHEN list_has_any({0}, {1}) THEN true"
@@ -96,31 +107,35 @@ ARRAYS = family(
     ),
     scalar(
         "contains",
-        Overload(
+        _once(
             (_ARRAY, ANY),
             BOOLEAN,
             f"CASE WHEN {{nulls}} THEN NULL WHEN list_contains({{0}}, {{1}}) THEN true WHEN {_HAS_NULL} THEN NULL"
             " ELSE false END",
         ),
     ),
-    scalar("flatten", Overload((ArrayOf(_ARRAY),), _ARRAY, "flatten({0})")),
+    scalar("flatten", _once((ArrayOf(_ARRAY),), _ARRAY, "flatten({0})")),
     scalar(
         "element_at",
-        Overload((_ARRAY, BIGINT), None, f"CASE WHEN {{1}} = 0 THEN {_AT_ZERO} ELSE list_extract({{0}}, {{1}}) END"),
+        _once(
+            (_ARRAY, BIGINT),
+            None,
+            f"CASE WHEN {{1}} = 0 THEN {_AT_ZERO} ELSE list_extract({{0}}, {{1}}) END",
+        ),
     ),
-    scalar("repeat", Overload((ANY, BIGINT), _ARRAY, _sequence("{1}", "{0}").replace("{nulls}", "{1} IS NULL"))),
+    scalar("repeat", _once((ANY, BIGINT), _ARRAY, _sequence("{1}", "{0}").replace("{nulls}", "{1} IS NULL"))),
     scalar(
         "sequence",
-        Overload((BIGINT, BIGINT), ArrayOf(BIGINT), _steps(_TOWARDS)),
-        Overload((BIGINT, BIGINT, BIGINT), ArrayOf(BIGINT), _steps("{2}")),
-        Overload((DATE, DATE), ArrayOf(DATE), _steps(_TOWARDS)),
-        Overload((DATE, DATE, INTERVAL), ArrayOf(DATE), _steps("{2}", f" // {NS_PER_DAY}")),
-        Overload((TIMESTAMP, TIMESTAMP, INTERVAL), ArrayOf(TIMESTAMP), _steps("{2}")),
-        Overload((TIMESTAMP, TIMESTAMP, MONTHS), ArrayOf(TIMESTAMP), _MONTHS),
+        _once((BIGINT, BIGINT), ArrayOf(BIGINT), _steps(_TOWARDS)),
+        _once((BIGINT, BIGINT, BIGINT), ArrayOf(BIGINT), _steps("{2}")),
+        _once((DATE, DATE), ArrayOf(DATE), _steps(_TOWARDS)),
+        _once((DATE, DATE, INTERVAL), ArrayOf(DATE), _steps("{2}", f" // {NS_PER_DAY}")),
+        _once((TIMESTAMP, TIMESTAMP, INTERVAL), ArrayOf(TIMESTAMP), _steps("{2}")),
+        _once((TIMESTAMP, TIMESTAMP, MONTHS), ArrayOf(TIMESTAMP), _MONTHS),
     ),
     scalar(
         "shuffle",
-        Overload(
+        _once(
             (_ARRAY,),
             _ARRAY,
             "list_transform(list_sort(list_transform({0}, lambda x: {'o': random(), 'x': x})),"
@@ -129,7 +144,7 @@ ARRAYS = family(
     ),
     scalar(
         "slice",
-        Overload(
+        _once(
             (_ARRAY, BIGINT, BIGINT),
             _ARRAY,
             f"CASE WHEN {{nulls}} THEN NULL WHEN {{1}} = 0 THEN {_AT_ZERO} WHEN {{2}} < 0 THEN"
@@ -141,12 +156,12 @@ ARRAYS = family(
     ),
     scalar(
         "zip",
-        Overload(
+        _once(
             (ArrayOf(_A), ArrayOf(_B)),
             ArrayOf(RowOf((_A, _B))),
             _UNLESS_NULL.format("list_transform(list_zip({0}, {1}), lambda z: {'f0': z[1], 'f1': z[2]})"),
         ),
-        Overload(
+        _once(
             (ArrayOf(_A), ArrayOf(_B), ArrayOf(_C)),
             ArrayOf(RowOf((_A, _B, _C))),
             _UNLESS_NULL.format(

@@ -58,6 +58,8 @@ class RowOf:
     fields: tuple[Parameter, ...]
 
 
+_SHORT = 40  # characters
+
 Parameter: TypeAlias = ScalarType | Generic | ArrayOf | SeriesOf | RowOf
 
 ANY = Generic()
@@ -73,7 +75,8 @@ class Overload:
 
     result    None: the type of the generic `T`
     variadic  the last parameter may repeat
-    once      the arguments are computed once, however often the template has them, also inside its lambdas
+    once      the arguments are computed once, however often the template has them, also inside its lambdas: unless they
+              are as short as columns, so that the text of nested calls does not grow by powers
     """
 
     parameters: tuple[Parameter, ...]
@@ -109,7 +112,8 @@ class Overload:
         `order` is the ORDER BY within an aggregate; `after` follows the call: FILTER and OVER.
         """
         given = arguments
-        if self.once:
+        once = self.once and any(len(argument) > _SHORT for argument in given)
+        if once:
             arguments = [f"struct_extract(given, 'f{place}')" for place in range(len(given))]
         values = {str(index): text for index, text in enumerate(arguments)} | {
             "*": ", ".join(arguments),
@@ -121,7 +125,7 @@ class Overload:
             "after": after,
         }
         sql = _PLACE.sub(lambda place: values[place[1]], self.template)
-        if self.once:
+        if once:
             return f"list_extract(list_transform([{struct(given)}], lambda given: {sql}), 1)"
         return f"({sql}{after})" if after and "{after}" not in self.template else sql
 

@@ -53,7 +53,7 @@ _FROM_BASE = (
     " lambda s, d: s * {1} + d) * CASE WHEN {0} LIKE '-%' THEN -1 ELSE 1 END END"
 )
 # of the lowest {1} bits, which must hold the number
-_HALF = "(1::BIGINT << CAST({1} - 1 AS INTEGER))"
+_HALF = "(1::BIGINT << CAST(least({1}, 63) - 1 AS INTEGER))"
 _BITS = (
     "CASE WHEN {1} NOT BETWEEN 2 AND 64 THEN error('Bits specified in bit_count must be between 2 and 64, got ' || {1})"
     " WHEN {1} = 64 THEN CAST(bit_count({0}) AS BIGINT)"

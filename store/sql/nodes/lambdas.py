@@ -14,6 +14,8 @@ from store.sql.expressions import Expressions, Rules, joined
 from store.sql.typed import Typed
 from store.sql.types import BOOLEAN, UNKNOWN, ArrayType, SqlType, TimeSeriesType, struct
 
+LAMBDAS_MAX = 5  # ours, of those with two parameters: DuckDB's planning takes a multiple for each level
+
 
 def variable(binder: Expressions, node: exp.Identifier, rules: Rules) -> Typed:
     """A parameter of the lambda around it."""
@@ -125,6 +127,8 @@ def _body(binder: Expressions, node: exp.Lambda, rules: Rules, values: Sequence[
         raise binder.query.mismatch(
             node, f"a lambda of {len(values)} parameters is needed, and this has {len(node.expressions)}"
         )
+    if len(rules.variables) >= 2 * LAMBDAS_MAX:
+        raise binder.query.syntax(node, f"lambdas within each other deeper than {LAMBDAS_MAX} levels")
     named = [(name.name, value) for name, value in zip(node.expressions, values, strict=True)]
     inner = replace(rules, aggregates=False, windows=False, clause="A lambda", variables=(*rules.variables, *named))
     return binder.bind(node.this, inner)

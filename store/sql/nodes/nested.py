@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlglot import exp
 
@@ -10,26 +10,34 @@ from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import OPERATORS
 from store.sql.text import nearest
 from store.sql.typed import Typed
-from store.sql.types import ArrayType, RowType, struct
+from store.sql.types import ArrayType, RowType, depth, struct
+
+DEPTH_MAX = 10  # ours
 
 
 def array(binder: Expressions, node: exp.Array, rules: Rules) -> Typed:
     """`ARRAY[a, b]`, with elements of one type."""
     elements = [binder.bind(part, rules) for part in node.expressions]
-    kind = ArrayType(binder.common(node, "ARRAY", elements))
+    kind = _not_too_deep(binder, node, ArrayType(binder.common(node, "ARRAY", elements)))
     elements = [binder.coerced(node, element, kind.element) for element in elements]
     return joined(f"CAST([{', '.join(element.sql for element in elements)}] AS {kind.duckdb})", kind, elements)
 
 
 def row(binder: Expressions, node: exp.Tuple | exp.Anonymous, rules: Rules) -> Typed:
     """`ROW(a, b)`, also without the word."""
-    return row_of([binder.bind(part, rules) for part in node.expressions])
-
-
-def row_of(values: Sequence[Typed]) -> Typed:
-    """A row of these values, without names."""
-    kind = RowType(tuple(("", value.type) for value in values))
+    values = [binder.bind(part, rules) for part in node.expressions]
+    kind = _not_too_deep(binder, node, RowType(tuple(("", value.type) for value in values)))
     return joined(f"CAST({struct(value.sql for value in values)} AS {kind.duckdb})", kind, values)
+
+
+Nested = TypeVar("Nested", ArrayType, RowType)
+
+
+def _not_too_deep(binder: Expressions, node: exp.Expr, kind: Nested) -> Nested:
+    """The type. Raises SyntaxInvalid if it is too deep for DuckDB, whose planning takes a multiple for each level."""
+    if depth(kind) > DEPTH_MAX:
+        raise binder.query.syntax(node, f"arrays and rows within each other deeper than {DEPTH_MAX} levels")
+    return kind
 
 
 def subscript(binder: Expressions, node: exp.Bracket, rules: Rules) -> Typed:

@@ -143,3 +143,39 @@ def test_a_wrong_expression_says_what_is_wrong(empty: Database, expression: str,
 )
 def test_unnest_makes_rows(empty: Database, text: str, rows: list[tuple[str | None, ...]]) -> None:
     assert [tuple(map(shown, row)) for row in empty.rows(text)] == rows
+
+
+def nested(before: str, after: str, times: int, middle: str = "1") -> str:
+    return f"{before * times}{middle}{after * times}"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"{nested('ARRAY[', ']', 9)} = {nested('ARRAY[', ']', 9)}",
+        f"{nested('ROW(', ')', 9)} = {nested('ROW(', ')', 9)}",
+        f"CAST({nested('ROW(', ')', 9)} AS {nested('ROW(', ')', 9, 'BIGINT')}) IS NOT NULL",
+        f"CAST({nested('ARRAY[', ']', 9)} AS {nested('ARRAY(', ')', 9, 'VARCHAR')}) IS NOT NULL",
+        f"{nested('ARRAY[', ']', 9)}{'[1]' * 9} = 1",
+        f"{nested('slice(', ', 1, 1)', 30, 'ARRAY[1, 2]')} = ARRAY[1]",
+        f"{nested('array_distinct(', ')', 30, 'ARRAY[1, 1]')} = ARRAY[1]",
+        f"{nested('transform(ARRAY[1], x -> ', ')', 9)} IS NOT NULL",
+    ],
+)
+def test_what_is_nested_is_answered(empty: Database, expression: str) -> None:
+    assert value_of(empty, expression) == "true"
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (nested("ARRAY[", "]", 11), "arrays and rows within each other deeper than 10 levels"),
+        (nested("ROW(", ")", 11), "arrays and rows within each other deeper than 10 levels"),
+        (nested("transform(ARRAY[1], x -> ", ")", 11), "lambdas within each other deeper than 5 levels"),
+    ],
+)
+def test_what_is_nested_too_deeply_is_refused(empty: Database, expression: str, message: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        value_of(empty, expression)
+
+    assert message in str(caught.value)
