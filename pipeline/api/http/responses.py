@@ -100,6 +100,21 @@ class AveragesOfSeveral(TypedDict):
     results: list[Averages]
 
 
+class TableThereIs(TypedDict):
+    """A table."""
+
+    table: Table
+    series: Annotated[int, Field(description="how many have rows: sets of dimensions, each with its measure name")]
+    last_time: Annotated[Time | None, Field(description="the newest event time; null without rows")]
+
+
+@_shown(tables=[{"table": "agriculture.readings", "series": 240, "last_time": "2026-11-23T10:00:00Z"}])
+class Tables(TypedDict):
+    """The tables, by name."""
+
+    tables: list[TableThereIs]
+
+
 _LATEST = {
     "table": "agriculture.readings",
     "zone": "gh-01/north",

@@ -28,6 +28,15 @@ class ZoneSummary(msgspec.Struct, frozen=True, array_like=True):
         return self.database, self.table, self.zone
 
 
+class TableSummary(msgspec.Struct, frozen=True, array_like=True):
+    """A table: how many series have rows, and the newest event time; None without rows."""
+
+    database: str
+    table: str
+    series: int
+    last_ns: int | None
+
+
 class Device(msgspec.Struct, frozen=True, array_like=True):
     """A series, and its newest event time."""
 
@@ -65,6 +74,10 @@ class Directory(Protocol):
 
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
         """The zones of the account's tables (`database.table`; None: all), by table and name."""
+        ...
+
+    def tables(self, account: str) -> list[TableSummary]:
+        """The account's tables, by name, also those without rows."""
         ...
 
     def members(self, account: str, zone: str, table: str | None) -> Members:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.api.inventory import latest
-from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSummary, one_table
+from pipeline.api.inventory.directory import Device, Members, TableSummary, ZoneSeries, ZoneSummary, one_table
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
-from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_zones, newest, together
+from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_tables, merge_zones, newest, together
 from pipeline.cluster.peers import Peers, Question
 from store.record import TableId
 
@@ -22,6 +22,7 @@ class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 _zones_decoder = msgspec.msgpack.Decoder(list[ZoneSummary])
+_tables_decoder = msgspec.msgpack.Decoder(list[TableSummary])
 _devices_decoder = msgspec.msgpack.Decoder(list[Device])
 _series_decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
 _latest_decoder = msgspec.msgpack.Decoder(LatestPart)
@@ -42,6 +43,15 @@ class SharedDirectory:
             _zones_decoder.decode,
         )
         return merge_zones(found)
+
+    def tables(self, account: str) -> list[TableSummary]:
+        """See `Directory`."""
+        found = self._peers.ask_all(
+            _question("tables", InventoryRequest(account)),
+            lambda _: self._own.tables(account),
+            _tables_decoder.decode,
+        )
+        return merge_tables(found)
 
     def members(self, account: str, zone: str, table: str | None) -> Members:
         """See `Directory`."""

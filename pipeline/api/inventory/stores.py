@@ -10,14 +10,14 @@ from contextlib import suppress
 import numpy as np
 
 from pipeline.api.inventory import latest
-from pipeline.api.inventory.directory import Device, Members, ZoneSeries, ZoneSummary, is_asked, one_table
+from pipeline.api.inventory.directory import Device, Members, TableSummary, ZoneSeries, ZoneSummary, is_asked, one_table
 from pipeline.api.inventory.latest import LatestOfStore, LatestPart, LatestRequest
 from pipeline.api.inventory.zones import Zones
 from store.catalog.catalog import Catalog
 from store.errors import UnknownDatabase, UnknownTable
 from store.memory.newness import NEVER_NS
 from store.partition_store import PartitionStore
-from store.record import SeriesIndex, SeriesKey, TableId
+from store.record import Int64s, SeriesIndex, SeriesKey, TableId
 
 
 class StoreDirectory:
@@ -39,6 +39,15 @@ class StoreDirectory:
             for summary in _zones(store, self._zones_of(store), info.table)
         ]
         return merge_zones(found)
+
+    def tables(self, account: str) -> list[TableSummary]:
+        """See `Directory`."""
+        found = [
+            _table(info.table, store.last_times(info.table))
+            for info in self._catalog.tables(account)
+            for store in self._stores()
+        ]
+        return merge_tables(found)
 
     def members(self, account: str, zone: str, table: str | None) -> Members:
         """See `Directory`."""
@@ -161,9 +170,25 @@ def merge_zones(found: Iterable[ZoneSummary]) -> list[ZoneSummary]:
     return [merged[key] for key in sorted(merged)]
 
 
+def merge_tables(found: Iterable[TableSummary]) -> list[TableSummary]:
+    """One summary per table, by name: partitions have different series of a table."""
+    merged: dict[tuple[str, str], TableSummary] = {}
+    for summary in found:
+        key = summary.database, summary.table
+        known = merged.get(key, TableSummary(*key, 0, None))
+        times_ns = [time_ns for time_ns in (known.last_ns, summary.last_ns) if time_ns is not None]
+        merged[key] = TableSummary(*key, known.series + summary.series, max(times_ns, default=None))
+    return [merged[key] for key in sorted(merged)]
+
+
 def newest(devices: Iterable[Device], limit: int) -> list[Device]:
     """The `limit` devices with the newest rows, newest first."""
     return heapq.nlargest(limit, devices, key=lambda device: (device.last_ns, device.database, device.table))
+
+
+def _table(table: TableId, last_ns: Int64s) -> TableSummary:
+    heard = last_ns[last_ns != NEVER_NS]
+    return TableSummary(table.database, table.table, len(heard), int(heard.max()) if len(heard) else None)
 
 
 def _zones(store: PartitionStore, zones: Zones, table: TableId) -> Iterable[ZoneSummary]:

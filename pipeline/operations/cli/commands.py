@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Entry] = {
     "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
     "query": Entry("pipeline.operations.cli.query:query", "Run an SQL query on a server."),
     "averages": Entry("pipeline.operations.cli.averages:averages", "Averages of zones over time."),
+    "tables": Entry("pipeline.operations.cli.tables:tables", "Tables, their series and newest times."),
     "latest": Entry("pipeline.operations.cli.latest:latest", "The last values of sensors."),
     "zones": Entry("pipeline.operations.cli.zones:zones", "Zones, their sensors and newest times."),
     "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts and their deliveries: list, deliveries, retry."),

@@ -78,6 +78,13 @@ async def zones(parts: Parts, request: Request) -> Response:
     return await _packed(parts, lambda: parts.directory.zones(wanted.account, wanted.table))
 
 
+@router.post("/tables")
+async def tables(parts: Parts, request: Request) -> Response:
+    """The tables of an account, with the series in this worker's partitions."""
+    wanted = await _wanted(request)
+    return await _packed(parts, lambda: parts.directory.tables(wanted.account))
+
+
 @router.post("/series")
 async def series(parts: Parts, request: Request) -> Response:
     """The series of a zone in this worker's partitions."""

@@ -29,6 +29,17 @@ async def test_zones_are_listed_with_sensors_and_last_time(service: HttpService,
     assert of_water.json() == {"zones": [water]}
 
 
+async def test_tables_are_listed_with_series_and_last_time(service: HttpService, http: httpx.AsyncClient) -> None:
+    for sensor, minutes in (("s1", 3), ("s2", 1), ("s2", 2)):
+        body = {"ts": NOW_NS - minutes * MINUTE, "temperature": 20}
+        await service.publish(f"greenhouse/eu/gh-1/north/{sensor}", body)
+
+    found = await http.get("/v1/tables")
+
+    assert {"table": "farm.climate", "series": 2, "last_time": "2026-11-23T09:59:00Z"} in found.json()["tables"]
+    assert all(table["series"] == 0 for table in found.json()["tables"] if table["last_time"] is None)
+
+
 async def test_a_series_on_its_way_to_the_store_is_not_listed_yet(
     service: HttpService, http: httpx.AsyncClient
 ) -> None:

@@ -91,6 +91,7 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/averages?zone=gh-1/north&measure=temperature&bin=5m": 200,
         several: 400,
         "/v1/latest": 200,
+        "/v1/tables": 200,
         "/v1/latest?zone=nowhere": 404,
         "/v1/latest?limit=0": 400,
         "/v1/alerts": 200,

@@ -17,6 +17,7 @@ LISTS = {
     "averages",
     "zones",
     "latest",
+    "tables",
     "alerts list",
     "alerts deliveries",
     "devices",
