@@ -1,8 +1,9 @@
 """The newest value of a measure in each series, of rows in which it has one. Values in, values out.
 
-A measure is followed from the time on at which its last values are first asked for: from then on every stored row is
-noted, and what was stored before is read once (`store.last_values`), as far back as it is asked for. If a record that
-replaces another lacks the measure, and the other had the newest value, all that is known of the measure is forgotten.
+A measure is followed from the time on at which its last values are first asked for, until nobody has asked for
+`FOLLOWED_NS`: every stored row is noted, and what was stored before is read once (`store.last_values`), as far back as
+it is asked for. If a record that replaces another lacks the measure, and the other had the newest value, all that is
+known of the measure is forgotten.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from store.memory.newness import NEVER_NS
 from store.memory.rollup import Places
 from store.record import Int32s, Int64s
 
+FOLLOWED_NS = 3_600_000_000_000
 NOTHING_KNOWN_NS = np.iinfo(np.int64).max
 
 
@@ -88,6 +90,8 @@ class Lasts:
 
     def __init__(self) -> None:
         self._followed: dict[str, LastValues] = {}
+        self._asked: set[str] = set()
+        self._asked_ns: dict[str, int] = {}
 
     def is_followed(self, measure: str) -> bool:
         """Whether a measure is followed."""
@@ -95,6 +99,7 @@ class Lasts:
 
     def follow(self, measure: str, kind: pa.DataType) -> LastValues:
         """The last values of a measure, followed from now on."""
+        self._asked.add(measure)
         found = self._followed.get(measure)
         if found is None or found.is_lost:
             found = self._followed[measure] = LastValues(kind)
@@ -107,6 +112,15 @@ class Lasts:
         for name, followed in self._followed.items():
             if not followed.is_lost:
                 followed.note(series, time_ns, measures.get(name), supersedes)
+
+    def forget_unasked(self, now_ns: int) -> None:
+        """Follow no measure any more that nobody has asked for in `FOLLOWED_NS`, by the monotonic clock."""
+        asked, self._asked = self._asked, set()
+        self._asked_ns |= dict.fromkeys(asked, now_ns)
+        for measure in [name for name, asked_ns in self._asked_ns.items() if now_ns - asked_ns > FOLLOWED_NS]:
+            del self._asked_ns[measure]
+            if (followed := self._followed.pop(measure, None)) is not None:
+                followed.is_lost = True  # a question may read it just now
 
     def forget(self) -> None:
         """Forget everything, since rows were lost."""

@@ -10,7 +10,7 @@ that the zone's template names, or all of them if the zone does not come from a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,7 @@ class Zones:
     index: SeriesIndex
     series: Sequence[Sequence[int]]
     dimensions: Sequence[Column]  # those that determine the zone
+    _ids_in: dict[int, tuple[Int32s, Int32s]] = field(default_factory=dict)  # by the id of the index
 
     @cached_property
     def of_dimensions(self) -> dict[tuple[str | None, ...], int]:
@@ -66,6 +67,11 @@ class Zones:
 
     def ids_in(self, index: SeriesIndex) -> tuple[Int32s, Int32s]:
         """The ids of the series that are in another index, or this one, and the number of the zone of each."""
+        if id(index) not in self._ids_in:
+            self._ids_in[id(index)] = self._find(index)
+        return self._ids_in[id(index)]
+
+    def _find(self, index: SeriesIndex) -> tuple[Int32s, Int32s]:
         numbers = np.repeat(np.arange(len(self.series), dtype=np.int32), [len(series) for series in self.series])
         ids = np.concatenate([np.asarray(series, np.int32) for series in self.series])
         if index is self.index:

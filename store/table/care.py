@@ -84,8 +84,12 @@ class CaredFor:
     def roll_up(self, settings: TableSettings, now_ns: int, room_bytes: int) -> int:
         """Roll up what queries of averages need, as long as there is room; returns by how much the rollups have grown.
 
+        Last values that nobody asks for are not followed any more.
+
         May block. Raises DamagedRows, MagneticUnavailable, QueryFailed.
         """
+        with self._core.lock:
+            self._core.lasts.forget_unasked(now_ns)
         return 0 if self._core.is_dropped else rolling.roll_up(self._core, settings.zone, now_ns, room_bytes)
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.memory import tier
-from store.memory.lasts import LastValues
+from store.memory.lasts import FOLLOWED_NS, LastValues
 from store.record import MeasureType, SeriesKey
 from tests.support.lone_store import PARTITION
 from tests.support.random_life import MINUTE_NS, TABLE, Life
@@ -110,4 +110,22 @@ def test_what_is_followed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.
 
     assert are_same(found, by_sql(life, "t", life.now_ns - MINUTE_NS))
     assert not reads
+    life.store.close()
+
+
+def test_what_nobody_asks_for_is_not_followed(tmp_path: Path) -> None:
+    life = Life(tmp_path, random.Random(1), None)
+    life.publish()
+    latest(life, "t", life.now_ns - MINUTE_NS)
+    table = life.store.opened(TABLE)
+    assert table is not None
+    life.store.maintain()
+    followed = table.last_bytes
+
+    life.monotonic_ns += FOLLOWED_NS + 1
+    life.store.maintain()
+
+    assert (followed > 0, table.last_bytes) == (True, 0)
+    life.publish()
+    assert are_same(latest(life, "t", life.now_ns - MINUTE_NS), by_sql(life, "t", life.now_ns - MINUTE_NS))
     life.store.close()

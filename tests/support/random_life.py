@@ -32,7 +32,7 @@ class Life:
             ("farm", "readings"): TableSettings(from_config=True, zone=template, magnetic_retention=timedelta(days=1))
         }
         self._offset = 0
-        self._monotonic_ns = 0
+        self.monotonic_ns = 0
         self.now_ns = T0
         self.zone_of = {sensor: f"z{sensor % ZONES}" for sensor in range(SENSORS)}
         self.store = self._open()
@@ -42,7 +42,7 @@ class Life:
             self._folder,
             templates=self._settings,
             clock_ns=lambda: self.now_ns,
-            monotonic_ns=lambda: self._monotonic_ns,
+            monotonic_ns=lambda: self.monotonic_ns,
         )
 
     def _time_ns(self) -> int:
@@ -109,11 +109,11 @@ class Life:
 
     def pass_time(self) -> None:
         self.now_ns += self._rng.randrange(2 * MINUTE_NS)
-        self._monotonic_ns += self._rng.choice((10**9, SETTLES_NS + 1))
+        self.monotonic_ns += self._rng.choice((10**9, SETTLES_NS + 1))
 
     def close_chunk(self) -> None:
         if table := self.store.opened(TABLE):
-            table.close_chunk(self._monotonic_ns)
+            table.close_chunk(self.monotonic_ns)
 
     def evict(self) -> None:
         if table := self.store.opened(TABLE):
