@@ -13,7 +13,17 @@ from rules.columns import MeasureReader
 from rules.rule import RateOfChange, Rule, Side
 from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
-from rules.snapshot import BlockState, MarkState, PhaseState, RuleFacts, SignalState, encode_state, packed, unpacked
+from rules.snapshot import (
+    BlockState,
+    MarkState,
+    PackedKeys,
+    PhaseState,
+    RuleFacts,
+    SignalState,
+    encode_state,
+    packed,
+    unpacked,
+)
 from rules.transition import Status, Transition, alert_id, render_annotations
 from rules.watch import Change, Phase, Watch
 from store.record import RecordBatch, SeriesIndex
@@ -37,6 +47,7 @@ class Block:
     def __init__(self, rules: Sequence[Rule], index: SeriesIndex) -> None:
         self.index = index
         self.positions: dict[str, int] = {}
+        self._keys = PackedKeys()
         self._size = 0  # the number of series that the arrays have room for
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
         watches = [(place, Watch(rule, index)) for place, rule in enumerate(rules)]
@@ -102,7 +113,7 @@ class Block:
                 )
                 if (watch.phase[active] == Phase.FIRING).any():
                     facts[watch.rule.definition] = _facts_of(watch.rule)
-        return encode_state(positions, self.index.keys[:size], signals, phases, facts)
+        return encode_state(positions, self._keys.first(self.index.keys, size), signals, phases, facts)
 
     def restore(self, state: BlockState) -> None:
         """Restore a saved state, into a block that has evaluated nothing."""

@@ -89,16 +89,37 @@ _decoder = msgspec.msgpack.Decoder(BlockState)
 _version_decoder = msgspec.msgpack.Decoder(_Version)
 
 
+class PackedKeys:
+    """The keys of a block in their saved form. Each is packed once, because every snapshot has all of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._packed = bytearray()
+
+    def first(self, keys: Sequence[SeriesKey], size: int) -> msgspec.Raw:
+        """The first `size` of these keys, which only become more."""
+        for key in keys[self._count : size]:
+            _encoder.encode_into((key.measure_name, key.dimensions), self._packed, -1)
+        self._count = size
+        return msgspec.Raw(_array_header(size) + self._packed)
+
+
+def _array_header(size: int) -> bytes:
+    """MessagePack's beginning of an array, the shortest for this size."""
+    if size < 16:
+        return bytes([0x90 | size])
+    return b"\xdc" + size.to_bytes(2) if size < 2**16 else b"\xdd" + size.to_bytes(4)
+
+
 def encode_state(
     positions: dict[str, int],
-    keys: Sequence[SeriesKey],
+    keys: msgspec.Raw,
     signals: dict[str, SignalState],
     phases: dict[str, PhaseState],
     rules: dict[str, RuleFacts],
 ) -> bytes:
-    """This state as bytes."""
-    names = [(key.measure_name, key.dimensions) for key in keys]
-    return _encoder.encode(BlockState(FORMAT_VERSION, positions, names, signals, phases, rules))
+    """This state as bytes: a `BlockState`."""
+    return _encoder.encode((FORMAT_VERSION, positions, keys, signals, phases, rules))
 
 
 def decode_state(data: bytes) -> BlockState:

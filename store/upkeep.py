@@ -1,7 +1,8 @@
 """The maintenance of a store, one pass at a time: flush, seal, make room, compact, retain, vacuum, save positions.
 
-Every table with unflushed rows is flushed within `FLUSH_AFTER_NS`, so that no position is more than 30 s or 600,000
-messages behind. The first flushes of the tables are spread over time, and so are all later ones.
+Every table with unflushed rows is flushed within `FLUSH_AFTER_NS`, or after `FLUSH_ROWS`, so that no position is more
+than 30 s or 300,000 messages behind: a restart reads these again. The first flushes of the tables are spread over time,
+and so are all later ones.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ HOUR_NS = 3_600_000_000_000
 LOOK_EVERY_NS = 1_000_000_000  # for changes made by other workers
 MERGE_EVERY_NS = 10_000_000_000  # other workers may have added files; the store knows its own
 FLUSH_AFTER_NS = 25_000_000_000
-FLUSH_ROWS = 500_000  # of the whole store, since the first unflushed row of a table
+FLUSH_ROWS = 250_000  # of the whole store, since the first unflushed row of a table
 FLUSH_BYTES = 64 * 1024 * 1024
 MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; if there are more, small ones share the pending rows
 COMMIT_EVERY_NS = 200_000_000  # tables are committed in turn then, five a second

@@ -22,7 +22,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 log = logging.getLogger(__name__)
 
 MAINTENANCE_EVERY_S = 0.5
-RULES_EVERY_S = 15.0  # a whole pass within 30 s, with room for a slow disk
+RULES_EVERY_S = 1.0
 RULES_LOOK_S = 1.0
 TRIM_EVERY_S = 2.0
 ARCHIVES_EVERY_S = 60.0

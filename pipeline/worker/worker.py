@@ -278,7 +278,7 @@ class Worker:
 
         async def rules() -> None:
             for partition in self.partitions.owned:
-                await partition.rules.save_pass()
+                await partition.rules.save_when_due(time.monotonic())
 
         async def look_at_rules() -> None:
             for partition in self.partitions.owned:

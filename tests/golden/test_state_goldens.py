@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rules.snapshot import MarkState, PhaseState, RuleFacts, SignalState, decode_state, encode_state, packed
+from rules.snapshot import MarkState, PackedKeys, PhaseState, RuleFacts, SignalState, decode_state, encode_state, packed
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
 from store.objects.sealed import SealedObjects
@@ -63,8 +63,9 @@ def test_the_rules_state(golden: Golden) -> None:
     facts = RuleFacts(
         "climate/TooHot", "t", float("-inf"), 32.0, False, {"severity": "warning"}, {"summary": "{value}"}
     )
-    parts = {PARTITION: 7}, keys, {"t": signals}, {"0f" * 16: phases}, {"0f" * 16: facts}
+    parts = {"t": signals}, {"0f" * 16: phases}, {"0f" * 16: facts}
 
-    state = decode_state(golden("rules.state", encode_state(*parts)))
+    state = decode_state(golden("rules.state", encode_state({PARTITION: 7}, PackedKeys().first(keys, 2), *parts)))
 
-    assert (state.positions, state.series_keys(), state.signals, state.phases, state.rules) == parts
+    assert (state.positions, state.series_keys()) == ({PARTITION: 7}, keys)
+    assert (state.signals, state.phases, state.rules) == parts

@@ -22,6 +22,10 @@ from store.record import TableId
 
 log = logging.getLogger(__name__)
 
+# A restart evaluates again what was evaluated since the last pass.
+SAVE_AFTER_S = 15.0
+SAVE_ROWS = 200_000
+
 
 class RuleState:
     """An engine whose state is saved. Used only by the worker's event loop, except for `load`."""
@@ -33,6 +37,8 @@ class RuleState:
         self._ended: list[Transition] = []  # not appended yet: until then, the saved state does not change
         self._useless: list[TableId] = []
         self._next: int | None = None
+        self._rows = 0  # evaluated since the last pass that was due
+        self._saved_s: float | None = None
         self.low_watermark = 0  # the saved state covers frames below this offset
 
     def load(self, former: RuleKeep | None = None) -> None:
@@ -80,10 +86,19 @@ class RuleState:
                 self._keep.remove(block)
         self._useless = []
 
-    def evaluated(self, offset: int) -> None:
-        """Everything up to and including `offset` has been evaluated, and its alerts are in the log."""
+    def evaluated(self, offset: int, rows: int = 0) -> None:
+        """Everything up to and including `offset` has been evaluated, `rows` more, and its alerts are in the log."""
         self._next = offset + 1
+        self._rows += rows
         self.engine.advance(self._keep.partition_id, offset)
+
+    async def save_when_due(self, now_s: float) -> None:
+        """Save everything if enough has been evaluated, or enough time has passed; called about each second."""
+        if self._saved_s is None:
+            self._saved_s = now_s
+        if self._rows >= SAVE_ROWS or now_s - self._saved_s >= SAVE_AFTER_S:
+            self._rows, self._saved_s = 0, now_s
+            await self.save_pass()
 
     async def save_pass(self) -> None:
         """Save every block once, one at a time, then move the low watermark."""

@@ -25,6 +25,6 @@ async def records_to_alerts(stream: Any, append: Callable[[bytes], Awaitable[Any
             metrics.stage_seconds.labels("rules").observe(time.perf_counter() - began_s)
             if transitions:
                 await append(orjson.dumps([to_event(transition) for transition in transitions]))
-            rules.evaluated(work.offset)
+            rules.evaluated(work.offset, sum(map(len, work.batches)))
         for transition in transitions:
             metrics.alerts.labels(transition.status).inc()

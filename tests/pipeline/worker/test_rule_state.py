@@ -11,6 +11,7 @@ from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
 from pipeline.stream.rule_state import RuleKeep, RuleState
 from pipeline.stream.rule_state.keep import LOW_WATERMARK, kind_of
+from pipeline.stream.rule_state.state import SAVE_ROWS
 from rules import Engine, load_rules
 from rules.transition import Transition
 from store.objects.objects import open_objects
@@ -235,3 +236,17 @@ def test_where_a_state_lies_is_told(tmp_path: Path) -> None:
     ((_, _, where),) = rules.blocks()
 
     assert where.startswith(STREAM)
+
+
+async def test_a_pass_is_due_after_some_time_or_after_many_rows(tmp_path: Path) -> None:
+    rules = Rules(tmp_path)
+    saved = []
+    for at, (now_s, rows) in enumerate(
+        [(100.0, 0), (114.9, 0), (115.0, 0), (116.0, SAVE_ROWS - 1), (117.0, 1), (118.0, 0)]
+    ):
+        rules.read(at, 1000 + at, 20)
+        rules.state.evaluated(at, rows)
+        await rules.state.save_when_due(now_s)
+        saved.append(rules.state.low_watermark)
+
+    assert saved == [0, 0, 3, 3, 5, 5]
