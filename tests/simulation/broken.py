@@ -263,7 +263,9 @@ def cuts_one_too_far(there: Any) -> Any:
 
 
 def saves_no_superseded_times(there: Any) -> Any:
-    return lambda saved, index, last_ns, superseded_ns, *others: there(saved, index, last_ns, superseded_ns[:0], *others)
+    return lambda saved, index, last_ns, superseded_ns, *others: there(
+        saved, index, last_ns, superseded_ns[:0], *others
+    )
 
 
 def knows_times_only(there: Any) -> Any:

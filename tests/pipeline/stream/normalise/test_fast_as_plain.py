@@ -151,7 +151,7 @@ class Alone:
         allowance = self.allowance.setdefault((account, topic), free // 4 + 1)
         texts = self.texts.setdefault((account, route.database), Texts())
         message = read(payload, route, arrival_ns, known, max(0, min(free, allowance)), texts.open)
-        found = []
+        found, kinds = [], known | message.new_types | message.given_up
         for reading in message.readings:
             of_payload = zip(route.dimensions, reading.dimension_values, strict=True)
             dimensions = dict(zip(*(route.topics.match(topic) or ((), ())), strict=True)) | {
@@ -168,8 +168,9 @@ class Alone:
                     "measure_name": route.measure_name,
                     "zone": fill(route.zone, dimensions) if route.zone else topic.rpartition("/")[0] or topic,
                     "measures": reading.measures,
-                    "types": {
-                        name: (known | message.new_types | message.given_up)[name].value for name in reading.measures
+                    "types": {  # a text stays one, though a later reading of the message gives its name to a number
+                        name: "varchar" if isinstance(value, str) else kinds[name].value
+                        for name, value in reading.measures.items()
                     },
                 }
             )
@@ -328,6 +329,15 @@ def test_fields_that_become_one_measure_come_to_the_same() -> None:
     bodies = [{"ts": TS, "n": 1, "temperature": a, "temp_f": b} for a in (1, None) for b in (32, None)]
 
     together_and_alone([PRIMING, [("default", "gh/n/1", orjson.dumps(body)) for body in bodies]], 1)
+
+
+def test_a_text_before_a_number_under_its_name_in_one_message_comes_to_the_same() -> None:
+    frames = [
+        [("default", "a/b", b'[{"a":0.5,"device":"d-1"}]')],
+        [("default", "a/b", b'[{"count":"","device":"d-1"},{"device":1.5}]')],
+    ]
+
+    together_and_alone(frames, 1)
 
 
 def test_the_reference_load_is_never_read_one_by_one(monkeypatch: Any) -> None:
