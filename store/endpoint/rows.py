@@ -131,7 +131,7 @@ def rows_of(made: Iterable[bytes], most_bytes: int) -> Rows | None:
 
 
 def _blocks(lines: Lines) -> Iterator[bytes]:
-    if len(lines) and int(np.diff(lines.ends, prepend=0).max()) - 1 > PAGE_MAX_BYTES:
+    if len(lines.data) > PAGE_MAX_BYTES and int(np.diff(lines.ends, prepend=0).max()) - 1 > PAGE_MAX_BYTES:
         raise RowTooLarge("Query aborted as max page response size has been exceeded by the output result row")
     first = begin = 0
     while first < len(lines):
