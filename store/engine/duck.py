@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import duckdb
 import pyarrow as pa
@@ -33,6 +33,7 @@ Cursor: TypeAlias = duckdb.DuckDBPyConnection
 WORKING_MEMORY_BYTES = 512 * 1024 * 1024
 _CLOSE_WITHIN_S = 5.0
 _CLOSE_AGAIN_S = 0.01
+_TABLE_BATCH_ROWS = 131_072  # as DuckDB's module has it
 _THREADS = 2  # a query may use both cores of the reference machine; with more threads it would slow down the gateway
 
 
@@ -108,7 +109,7 @@ def run(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
     if may_end is not None:
         may_end.check()
     with _interruptible(may_end, cursor), errors_mapped():
-        return cursor.sql(sql, params=list(parameters) or None).to_arrow_table()
+        return _submitted(cursor, sql, parameters, "arrow", _TABLE_BATCH_ROWS).arrow_table()
 
 
 def stream(cursor: Cursor, sql: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
@@ -125,8 +126,19 @@ def stream_of(cursor: Cursor, sql: str, batch_rows: int) -> tuple[pa.Schema, Ite
     if may_end is not None:
         may_end.check()
     with _interruptible(may_end, cursor), errors_mapped():
-        reader = cursor.sql(sql).to_arrow_reader(batch_rows)
+        reader = _submitted(cursor, sql, (), "stream", batch_rows).arrow_reader()
     return reader.schema, _batches(reader, may_end, cursor)
+
+
+def _submitted(
+    cursor: Cursor, sql: str, parameters: Sequence[Any], form: Literal["arrow", "stream"], batch_rows: int
+) -> Any:
+    """The result of one statement, as a relation of DuckDB's module would ask for it.
+
+    `cursor.sql` binds a statement to know its columns, before that binds and runs it: 0.2 ms more, 2 ms where it reads
+    a file, and 6 ms where it reads forty.
+    """
+    return cursor._submit(sql, list(parameters) or None, form, batch_rows)  # noqa: SLF001  # nothing public binds once
 
 
 def _batches(reader: Any, may_end: interruption.Interruption | None, cursor: Cursor) -> Iterator[pa.RecordBatch]:
