@@ -7,6 +7,7 @@ the last one where the call may have an ORDER BY. `weighted_positions` is ours (
 from __future__ import annotations
 
 from store.sql.functions.function import ANY, KEY, NUMBER, ArrayOf, Overload, SeriesOf, aggregate, family
+from store.sql.literals import NS_PER_S
 from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, TIMESTAMP, ScalarType
 
 _STATISTICS = {
@@ -30,6 +31,30 @@ _IN_TIME_ORDER = "list({'f0': {0}, 'f1': {1}} ORDER BY {0})"
 _SKEWNESS = (
     "(skewness({0}){after} * (count({0}){after} - 2)"
     " / sqrt(CAST(count({0}){after} * (count({0}){after} - 1) AS DOUBLE)))"
+)
+
+
+def _over_time(value: str) -> str:
+    """A value of the points `s` of a group in order of time, without those of null values."""
+    points = f"{_IN_TIME_ORDER}{{after}}"
+    return (
+        f"list_extract(list_transform([list_filter({points}, lambda p: p.f0 IS NOT NULL AND p.f1 IS NOT NULL)],"
+        f" lambda s: {value}), 1)"
+    )
+
+
+def _steps(step: str) -> str:
+    """The sum of `step` over the points but the first, of which `i` is the number."""
+    return f"list_sum(list_transform(range(2, len(s) + 1), lambda i: {step}))"
+
+
+_SECONDS = f"((s[len(s)].f0 - s[1].f0) / {NS_PER_S}.0::DOUBLE)"
+_INCREASE = _steps("CASE WHEN s[i].f1 >= s[i - 1].f1 THEN s[i].f1 - s[i - 1].f1 ELSE s[i].f1 END")
+_RATE = _over_time(f"CASE WHEN len(s) > 1 AND {_SECONDS} > 0 THEN {_INCREASE} / {_SECONDS} END")
+_AREA = _steps(f"(s[i].f1 + s[i - 1].f1) / 2 * ((s[i].f0 - s[i - 1].f0) / {NS_PER_S}.0::DOUBLE)")
+_MEAN = _over_time(
+    f"CASE WHEN len(s) > 1 AND {_SECONDS} > 0 THEN {_AREA} / {_SECONDS}"
+    " ELSE list_avg(list_transform(s, lambda p: p.f1)) END"
 )
 
 
@@ -82,6 +107,8 @@ AGGREGATES = family(
         for name, duckdb in (("min_by", "arg_min"), ("max_by", "arg_max"))
     ),
     aggregate("array_agg", Overload((ANY,), ArrayOf(ANY), "list({distinct}{0}{order})")),
+    aggregate("rate", Overload((TIMESTAMP, DOUBLE), DOUBLE, _RATE)),
+    aggregate("avg_over_time", Overload((TIMESTAMP, DOUBLE), DOUBLE, _MEAN)),
     aggregate("create_time_series", Overload((TIMESTAMP, ANY), SeriesOf(ANY), _IN_TIME_ORDER)),
     aggregate("arbitrary", Overload((ANY,), None, "any_value({0})")),
     *(

@@ -59,7 +59,7 @@ _BITS = (
     " WHEN {1} = 64 THEN CAST(bit_count({0}) AS BIGINT)"
     f" WHEN {{0}} >= {_HALF} OR {{0}} < -{_HALF} THEN error('Number must be representable with the bits specified. '"
     " || {0} || ' cannot be represented with ' || {1} || ' bits')"
-    f" ELSE CAST(bit_count({{0}} & (2 * {_HALF} - 1)) AS BIGINT) END"
+    f" ELSE CAST(bit_count({{0}} & ({_HALF} - 1 + {_HALF})) AS BIGINT) END"
 )
 
 # exact for cubes, unlike DuckDB's

@@ -156,3 +156,22 @@ def _pearson(x: list[float], y: list[float]) -> float:
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     products = sum((one - mean_x) * (other - mean_y) for one, other in zip(x, y, strict=True))
     return products / math.sqrt(sum((one - mean_x) ** 2 for one in x) * sum((other - mean_y) ** 2 for other in y))
+
+
+@pytest.mark.parametrize(
+    ("points", "rate", "mean"),
+    [
+        ([(0, "1.0"), (10, "5.0"), (30, "2.0")], "0.2", "3.3333333333333335"),  # 4 up, a restart, 2 up; areas 30 and 70
+        ([(30, "2.0"), (0, "1.0"), (20, "NULL"), (10, "5.0")], "0.2", "3.3333333333333335"),
+        ([(0, "4.0")], None, "4.0"),
+        ([(0, "4.0"), (0, "6.0")], None, "5.0"),
+        ([(0, "NULL")], None, None),
+    ],
+)
+def test_rates_restart_and_means_go_by_time(
+    empty: Database, points: list[tuple[int, str]], rate: str | None, mean: str | None
+) -> None:
+    values = ", ".join(f"(from_milliseconds({time * 1000}), CAST({value} AS DOUBLE))" for time, value in points)
+
+    assert empty.rows(f"SELECT rate(t, v), avg_over_time(t, v) FROM (VALUES {values}) AS p(t, v)") == [(rate, mean)]
+    assert empty.rows("SELECT rate(t, v) FROM (VALUES (now(), 1.0)) AS p(t, v) WHERE v > 2.0") == [(None,)]
