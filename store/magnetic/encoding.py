@@ -49,5 +49,7 @@ def _has_few_values(field: pa.Field, sample: pa.Table) -> bool:
     if field.name in _STEADY or pa.types.is_boolean(field.type):
         return False
     if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
-        return bool(pc.count_distinct(sample[field.name]).as_py() <= sample.num_rows // 2)
+        count = pc.count_distinct(sample[field.name]).as_py()
+        is_constant = count <= 1 and pa.types.is_integer(field.type)  # differences have no page of their own
+        return bool(count <= sample.num_rows // 2) and not is_constant
     return True  # text: the writer gives a dictionary up that gets too large

@@ -157,6 +157,8 @@ def test_a_column_has_a_dictionary_only_if_its_values_repeat() -> None:
             {
                 "time": pa.array(np.arange(rows)).view(pa.timestamp("us", "UTC")),
                 "_sequence": np.zeros(rows, np.int64),
+                "version": np.ones(rows, np.int64),
+                "state": np.arange(rows) % 3,
                 "decimal": np.arange(rows) % 500 / 10,
                 "noise": np.random.default_rng(1).random(rows),
                 "count": np.arange(rows),
@@ -166,8 +168,8 @@ def test_a_column_has_a_dictionary_only_if_its_values_repeat() -> None:
         )
     )
 
-    assert chosen.dictionary == ["decimal", "text"]
+    assert chosen.dictionary == ["state", "decimal", "text"]
     assert chosen.others == {
-        **dict.fromkeys(("time", "_sequence", "count"), "DELTA_BINARY_PACKED"),
+        **dict.fromkeys(("time", "_sequence", "version", "count"), "DELTA_BINARY_PACKED"),
         **dict.fromkeys(("noise", "on"), "PLAIN"),
     }
