@@ -192,12 +192,16 @@ class CaredFor:
             return 0 if core is None else vacuum.vacuum(core, now_ns)
 
     def learn_contents(self) -> None:
-        """Read from all files what the records of each measure name have, if that is not known. Raises DamagedRows."""
+        """Read from one more file what the records of each measure name have, if that is not known.
+
+        Raises DamagedRows.
+        """
         with self._writing() as core:
             if core is not None and not core.contents.is_complete:
-                found = contents.of_files(core.duck, core.magnetic)
+                file = core.contents.next_file(core.magnetic.version.files)
+                found = {} if file is None else contents.of_file(core.duck, core.magnetic, file)
                 with core.lock:
-                    core.contents.learn(found)
+                    core.contents.learn(file, found)
 
     @contextmanager
     def _writing(self) -> Iterator[Core | None]:

@@ -1,13 +1,14 @@
 """What the stored records of each measure name have (`store.catalog.contents`), noted as rows are put into RAM.
 
-A table whose saved state does not say it reads its files once, in the background.
+A table whose saved state does not say it reads its files in the background, one at a time: a table may have years of
+them, and flushes wait meanwhile.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names quoted by us
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow as pa
 from store.catalog.contents import ByMeasureName, Contents
 from store.catalog.schema import MEASURE_NAME_COLUMN
 from store.engine.duck import Duck, run
+from store.magnetic.parquet import DataFile
 from store.magnetic.tier import MagneticTier
 from store.memory.newness import NEVER_NS
 from store.reading.scan import magnetic_rows
@@ -34,6 +36,7 @@ class TableContents:
         self.is_complete = True
         self._index = index
         self._by_name: ByMeasureName = {}  # replaced, never changed
+        self._read: set[str] = set()  # the files that were read, while it is not complete
         self._names: list[str] = []  # by number
         self._numbers: dict[str, int] = {}
         self._name_of: Int32s = np.zeros(0, np.int32)  # the number of the measure name of each series
@@ -62,10 +65,15 @@ class TableContents:
                 column = Contents(measures=frozenset({physical}))
                 self._add({self._names[name]: column for name in set(lacking).intersection(with_value.tolist())})
 
-    def learn(self, of_files: ByMeasureName) -> None:
-        """Add what the rows of all files have."""
-        self._add(of_files)
-        self.is_complete = True
+    def next_file(self, files: Sequence[DataFile]) -> DataFile | None:
+        """One of these files, those of the current version, that must be read; None if it is complete then."""
+        return next((file for file in files if file.path not in self._read), None)
+
+    def learn(self, file: DataFile | None, of_file: ByMeasureName) -> None:
+        """Add what the rows of a file have; None: there is none that was not read."""
+        self._add(of_file)
+        self.is_complete = file is None
+        self._read = set() if file is None else {*self._read, file.path}
 
     def now(self) -> ByMeasureName | None:
         """The contents, the same object until they change; None if they are not complete."""
@@ -107,13 +115,13 @@ class TableContents:
             self._by_name = {**self._by_name, **more}
 
 
-def of_files(duck: Duck, magnetic: MagneticTier) -> ByMeasureName:
-    """The contents of the rows of all files of the current version. Reads them; raises DamagedRows, QueryFailed."""
+def of_file(duck: Duck, magnetic: MagneticTier, file: DataFile) -> ByMeasureName:
+    """The contents of the rows of a file. Reads it; raises DamagedRows, QueryFailed."""
     columns = magnetic.columns()
     listed = ", ".join(f"bool_or({column.quoted} IS NOT NULL)" for column in columns)
     cursor = duck.cursor()
     try:
-        files = magnetic.data.relation(cursor, magnetic.version.files, [MEASURE_NAME_COLUMN, *columns])
+        files = magnetic.data.relation(cursor, (file,), [MEASURE_NAME_COLUMN, *columns])
         rows = magnetic_rows(files, [MEASURE_NAME_COLUMN, *columns], "true")
         name = MEASURE_NAME_COLUMN.quoted
         found = run(cursor, f"SELECT {name}{', ' * bool(columns)}{listed} FROM ({rows}) GROUP BY {name}")
