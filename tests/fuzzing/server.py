@@ -155,6 +155,12 @@ _STATEMENTS = (
     "SELECT date_trunc('hour', time), to_milliseconds(1d), from_iso8601_timestamp('2026-11-23T10:00:00Z')",
     "SELECT regexp_like(note, 'a+b'), substr(note, 2, 3), upper(note) || 'x', measure_name FROM farm.water",
     "SELECT row_number() OVER (PARTITION BY pump ORDER BY time) FROM farm.water UNION SELECT 1",
+    "SELECT interpolate_linear(create_time_series(time, flow), sequence(min(time), max(time), 1m)) FROM farm.water",
+    "SELECT x, n FROM farm.water CROSS JOIN UNNEST(ARRAY[flow, 1], split(note, ',')) WITH ORDINALITY AS t(x, y, n)",
+    "SELECT reduce(ARRAY[1, NULL], ROW(0, 'a'), (s, x) -> s, s -> CAST(s AS ROW(a BIGINT, b VARCHAR)).a)[1]",
+    "SELECT a, grouping(a) FROM (VALUES (1)) AS t(a) NATURAL JOIN (VALUES (1)) AS u(a) GROUP BY ROLLUP(a), CUBE(a)",
+    "SELECT approx_percentile(flow, 2, ARRAY[0.1]), sum(flow) OVER w FROM farm.water WINDOW w AS (ORDER BY time)",
+    "SELECT parse_datetime(note, 'yyyy-MM-dd z'), array_join(filter(ARRAY[1.5], x -> x = flow), '-') FROM farm.water",
 )
 
 
