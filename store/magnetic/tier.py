@@ -57,6 +57,10 @@ class Version:
         """The time of the newest row, or slightly later."""
         return max((file.to_ns for file in self.files), default=NEVER_NS)
 
+    def files_in(self, from_ns: int, to_ns: int) -> list[DataFile]:
+        """The files that may have rows with times in [from_ns, to_ns)."""
+        return [file for file in self.files if file.to_ns >= from_ns and file.from_ns < to_ns]
+
 
 EMPTY = Version(-1, (), {})
 

@@ -5,7 +5,8 @@ It has the names that SQL uses, and can do nothing but read: the lender decides 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,12 +19,34 @@ from store.errors import QueryFailed, ResultTooLarge
 from store.magnetic.data_files import DataFiles
 from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
-from store.reading.lending import Lend, Lending, Lent, LentRows
+from store.reading.lending import Lend, Lending, Lent
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.scan import TableView, TailView
 from store.record import TableId
 
 _RESULT_BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a statement reads of a table, for each time that it names it.
+
+    from_ns    and to_ns (exclusive): the bounds of time that were found; None: none
+    dimensions the values that were found by dimension
+    columns    physical names, None: all
+    files      Parquet files whose times are within the bounds; with their bytes
+    rows       in RAM beyond these files, which were sent to the query
+    """
+
+    table: TableId
+    from_ns: int | None
+    to_ns: int | None
+    dimensions: Mapping[str, Collection[str]]
+    columns: Collection[str] | None
+    files: int
+    size_bytes: int
+    rows: int
+
 
 FilesAt = Callable[[Path | S3Location], DataFiles]
 
@@ -38,6 +61,7 @@ class Borrowed:
         self._files_at = files_at
         self._most_bytes = most_bytes
         self._rendering = Rendering(self._cursor)
+        self.reads: list[Read] = []
 
     def __enter__(self) -> Self:
         return self
@@ -81,11 +105,22 @@ class Borrowed:
         names = None if columns is None else sorted(columns)
         asked = Lend(table.database, table.table, time_from_ns, time_to_ns, listed, names)
         selection = selection_of(time_from_ns, time_to_ns, dimensions)
-        return text_of_sound(
-            lambda: self._view(self._lender.lend(asked)),
-            lambda view: self._rendering.text(view, selection),
+
+        def text_of(lent: Lent) -> tuple[Lent, int, str]:
+            rows = [pa.Table.from_batches(part.batches, part.schema) for part in lent.rows]
+            return lent, sum(map(len, rows)), self._rendering.text(self._view(lent, rows), selection)
+
+        lent, rows, sql = text_of_sound(
+            lambda: self._lender.lend(asked),
+            text_of,
             lambda path: self._lender.drop_damaged(table.database, table.table, path),
         )
+        first_ns = max(selection.from_ns, lent.visible_from_ns)
+        files = lent.version.files_in(first_ns, min(selection.to_ns, lent.whole_from_ns))
+        size_bytes = sum(file.size_bytes for file in files)
+        read = Read(table, time_from_ns, time_to_ns, dimensions or {}, names, len(files), size_bytes, rows)
+        self.reads.append(read)
+        return sql
 
     def execute(self, sql: str) -> pa.Table:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""
@@ -105,7 +140,7 @@ class Borrowed:
             gathered.append(batch)
         return pa.Table.from_batches(gathered, schema)
 
-    def _view(self, lent: Lent) -> TableView:
+    def _view(self, lent: Lent, rows: Sequence[pa.Table]) -> TableView:
         return TableView(
             lent.schema,
             (),
@@ -114,9 +149,8 @@ class Borrowed:
             self._files_at(lent.location),
             lent.superseded_ns,
             lent.visible_from_ns,
-            tuple(map(self._tail, lent.rows)),
+            tuple(
+                TailView(self._rendering.register("tail", table), frozenset(table.column_names), part.to_sequence)
+                for part, table in zip(lent.rows, rows, strict=True)
+            ),
         )
-
-    def _tail(self, rows: LentRows) -> TailView:
-        table = pa.Table.from_batches(rows.batches, rows.schema)
-        return TailView(self._rendering.register("tail", table), frozenset(table.column_names), rows.to_sequence)

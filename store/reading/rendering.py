@@ -18,11 +18,10 @@ from store.reading.scan import Relation, Selection, TableView, text
 from store.reading.series import LISTED
 
 T = TypeVar("T")
+Pinned = TypeVar("Pinned")
 
 
-def text_of_sound(
-    view: Callable[[], TableView], text_of: Callable[[TableView], T], drop_damaged: Callable[[str], bool]
-) -> T:
+def text_of_sound(view: Callable[[], Pinned], text_of: Callable[[Pinned], T], drop_damaged: Callable[[str], bool]) -> T:
     """The text that reads a table, or whatever contains it, whose files are checked as it is made.
 
     view          pins the table: the newest version, when it is called again

@@ -23,7 +23,6 @@ from store.reading.scan import (
     Selection,
     TableView,
     beyond_version,
-    files_in_range,
 )
 from store.record import Int32s, Int64s
 
@@ -78,7 +77,7 @@ class Division:
 def roll_up_newest(cursor: Cursor, view: TableView, selection: Selection, measures: Sequence[str]) -> None:
     """Ask the maintenance for rollups of what `view` selects, and add the newest rows to those that there are."""
     start_ns = max(selection.from_ns, view.visible_from_ns)
-    in_range = files_in_range(view, start_ns, min(selection.to_ns, view.whole_from_ns))
+    in_range = view.version.files_in(start_ns, min(selection.to_ns, view.whole_from_ns))
     files = in_range if _knows_all_zones(view) else []
     for memory in view.memory:
         known, zoning = memory.rollups, memory.rollups.zones.of_series()[0]
@@ -166,7 +165,7 @@ class _Parts:
         if not _knows_all_zones(self.view) or self._of_files is None:
             return
         known, (zoning, by_number) = self.view.memory[0].rollups.files, self._of_files
-        for file in files_in_range(self.view, self.start_ns, min(self.end_ns, whole_ns)):
+        for file in self.view.version.files_in(self.start_ns, min(self.end_ns, whole_ns)):
             of_file = known.get(file.path, {})
             rollups = {name: of_file[name].rollup for name in self.measures if is_of(of_file.get(name), zoning)}
             if len(rollups) == len(self.measures) and None not in rollups.values():
@@ -241,7 +240,7 @@ def _between(gaps: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Ite
 
 def _has_rows(view: TableView, from_ns: int, to_ns: int) -> bool:
     chunks = [chunk for memory in view.memory for chunk in memory.chunks]
-    in_files = files_in_range(view, from_ns, min(to_ns, view.whole_from_ns))
+    in_files = view.version.files_in(from_ns, min(to_ns, view.whole_from_ns))
     return bool(view.tails or in_files) or any(chunk.to_ns >= from_ns and chunk.from_ns < to_ns for chunk in chunks)
 
 

@@ -141,7 +141,7 @@ def memory_by_series(view: TableView, selection: Selection) -> list[str]:
 def may_have_rows_elsewhere(view: TableView, selection: Selection) -> bool:
     """Whether files or other processes may have selected rows."""
     from_ns, to_ns = max(selection.from_ns, view.visible_from_ns), min(selection.to_ns, view.whole_from_ns)
-    return bool(view.tails) or (from_ns < to_ns and bool(files_in_range(view, from_ns, to_ns)))
+    return bool(view.tails) or (from_ns < to_ns and bool(view.version.files_in(from_ns, to_ns)))
 
 
 def _standing(view: TableView, selection: Selection, superseded: str | None, relation: Relation, *, extra: bool) -> str:
@@ -179,11 +179,6 @@ def magnetic_times(from_ns: int, to_ns: int) -> list[str]:
         if to_ns % 1000:
             conditions.append(f"{exact} < {to_ns}")
     return conditions
-
-
-def files_in_range(view: TableView, from_ns: int, to_ns: int) -> list[DataFile]:
-    """The files of the pinned version that may have rows with times in [from_ns, to_ns)."""
-    return [file for file in view.version.files if file.to_ns >= from_ns and file.from_ns < to_ns]
 
 
 def _rows(view: TableView, selection: Selection, relation: Relation, *, extra: bool) -> str:
@@ -346,7 +341,7 @@ def beyond_version(memory: MemoryView, chunk: ChunkView) -> list[str]:
 
 def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, relation: Relation, *, extra: bool) -> str:
     to_ns = min(selection.to_ns, view.whole_from_ns)
-    files = files_in_range(view, from_ns, to_ns)
+    files = view.version.files_in(from_ns, to_ns)
     if not files:
         return ""
     conditions = magnetic_times(from_ns, to_ns)

@@ -1,8 +1,8 @@
 """Parses a text to one of the few kinds of statements, or raises an error with its position.
 
-SELECT (with WITH, VALUES, set operations) is parsed by sqlglot; SHOW and DESCRIBE are parsed here, token by token;
-UNLOAD is rejected as unsupported. Everything else is not a statement: this dialect has no DML, DDL or administration.
-Size and depth are limited before any recursion over the text.
+SELECT (with WITH, VALUES, set operations), also after EXPLAIN, is parsed by sqlglot; SHOW and DESCRIBE are parsed here,
+token by token; UNLOAD is rejected as unsupported. Everything else is not a statement: this dialect has no DML, DDL or
+administration. Size and depth are limited before any recursion over the text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NESTING_MAX = (
 
 _NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
-_STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'UNLOAD'"
+_STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'EXPLAIN', 'UNLOAD'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,14 @@ class Describe:
     table: Name
 
 
-Statement: TypeAlias = Query | ShowDatabases | ShowTables | ShowMeasures | Describe
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """EXPLAIN query."""
+
+    statement: Query
+
+
+Statement: TypeAlias = Query | Explain | ShowDatabases | ShowTables | ShowMeasures | Describe
 
 
 def parse(query: QueryText) -> Statement:
@@ -90,6 +97,8 @@ def parse(query: QueryText) -> Statement:
     first = tokens[0].text.upper()
     if first in _QUERY_STARTS:
         return _parse_query(query, tokens)
+    if first == "EXPLAIN" and len(tokens) > 1 and tokens[1].text.upper() in _QUERY_STARTS:
+        return Explain(_parse_query(query, tokens[1:]))
     if first == "SHOW":
         return _Reader(query, tokens).show()
     if first in {"DESCRIBE", "DESC"}:

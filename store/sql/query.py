@@ -17,10 +17,19 @@ from store.record import TableId
 from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut
-from store.sql.parse import Describe, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
+from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
-from store.sql.show import MeasureNames, Names, describe, list_measures, show_databases, show_measures, show_tables
+from store.sql.show import (
+    MeasureNames,
+    Names,
+    describe,
+    explain,
+    list_measures,
+    show_databases,
+    show_measures,
+    show_tables,
+)
 from store.sql.text import QueryText
 from store.sql.typed import Constant
 from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR, SqlType
@@ -59,6 +68,8 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
                 return show_measures(tables, source, statement)
             case ShowDatabases() | ShowTables() | Describe():
                 return _list(tables, source, statement)
+            case Explain():
+                return _explain(tables, source, statement.statement, request)
             case _:
                 return _select(tables, source, statement, request)
 
@@ -85,6 +96,8 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
             case ShowDatabases() | ShowTables() | Describe():
                 names.look_for_newest()
                 return _list(names, source, statement)
+            case Explain():
+                return None
             case _:
                 return _constants(source, statement, request)
 
@@ -158,6 +171,11 @@ def _lists_what_is_there(statement: Statement) -> bool:
     return not isinstance(statement, exp.Expr) or any(select.is_star for select in statement.find_all(exp.Select))
 
 
+def _explain(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
+    _bind(Binder(source, tables, request.now_ns, request.in_time_order), tables, statement, request.max_rows)
+    return explain(tables.reads)
+
+
 def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
     most = request.max_rows
     binder = Binder(source, tables, request.now_ns, request.in_time_order)
@@ -181,6 +199,7 @@ def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | No
         raise binder.query.syntax(None, "The query is nested too deeply") from None
     except NameNotFound:
         again = parse(binder.query) if tables.renew() else None  # binding has changed the statement
+        again = again.statement if isinstance(again, Explain) else again
         if not isinstance(again, (exp.Query, exp.Values)):
             raise
     return _bind(binder, tables, again, max_rows)

@@ -14,13 +14,13 @@ import pyarrow as pa
 from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
-from store.reading.borrowed import Borrowed
+from store.reading.borrowed import Borrowed, Read
 from store.sql.like import Like
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.text import QueryText
 from store.sql.typed import quote_name
-from store.sql.types import VARCHAR, ArrayType, RowType, SqlType
+from store.sql.types import BIGINT, TIMESTAMP, VARCHAR, ArrayType, RowType, SqlType
 
 _ATTRIBUTES = {
     "dimension": "DIMENSION",
@@ -135,6 +135,29 @@ def list_measures(tables: MeasureNames, query: QueryText, statement: ShowMeasure
         kinds = [column for column in there if column.name.startswith(_SINGLE)]
         rows += _measures(name, named, kinds, has_multi=len(kinds) < len(there))
     return _measure_list(rows, statement)
+
+
+_EXPLAINED = (
+    *(("table", VARCHAR), ("from", TIMESTAMP), ("to", TIMESTAMP), ("dimensions", VARCHAR), ("columns", VARCHAR)),
+    *(("files", BIGINT), ("file_bytes", BIGINT), ("rows_in_ram", BIGINT)),
+)
+
+
+def explain(reads: Sequence[Read]) -> ResultSet:
+    """What a query reads, a row for each table of a FROM: the bounds found, files and rows."""
+    rows = [
+        (
+            f'"{read.table.database}"."{read.table.table}"',
+            read.from_ns,
+            read.to_ns,
+            "; ".join(f"{name}: {', '.join(sorted(values))}" for name, values in sorted(read.dimensions.items())),
+            None if read.columns is None else ", ".join(sorted(read.columns)),
+            *(read.files, read.size_bytes, read.rows),
+        )
+        for read in reads
+    ]
+    kinds = [pa.string() if kind is VARCHAR else pa.int64() for _, kind in _EXPLAINED]
+    return _result(list(_EXPLAINED), rows, kinds)
 
 
 def _measures(name: str, dimensions: Sequence[Column], singles: Sequence[Column], *, has_multi: bool) -> list[_Measure]:

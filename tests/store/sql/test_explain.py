@@ -1,0 +1,51 @@
+"""EXPLAIN says what a query reads: the bounds that were found, and the files and rows within them."""
+
+from pathlib import Path
+
+import pytest
+from sql_database import NOW_NS, Database
+
+from store.endpoint import WriteRecord
+from store.record import MeasureType
+from store.sql import SqlError
+
+HOUR_NS = 3_600_000_000_000
+
+
+def written(db: Database, host: str, hours: int) -> None:
+    values = (("temp", MeasureType.DOUBLE, 1.5), ("load", MeasureType.DOUBLE, 2.5))
+    db.write("db", "t", [WriteRecord((("host", host),), "m", NOW_NS - hours * HOUR_NS, 1, values)])
+
+
+def test_bounds_columns_files_and_rows_are_told(tmp_path: Path) -> None:
+    db = Database(tmp_path)
+    written(db, "a", 30)
+    db.store.flush()
+    written(db, "a", 0)
+
+    (told,) = db.rows("EXPLAIN SELECT temp FROM db.t WHERE time > ago(1h) AND host = 'a'")
+    (whole,) = db.rows("EXPLAIN SELECT * FROM db.t")
+
+    table, from_, to, dimensions, columns, files, size, rows = told
+    assert (table, to, dimensions, files, size, rows) == ('"db"."t"', None, "host: a", "0", "0", "1")
+    assert from_ == "2026-09-21 13:13:20.123456790"
+    assert str(columns).split(", ") == ["host", "temp", "time_ns"]
+    assert whole[1:4] == (None, None, "")
+    assert int(str(whole[5])) + int(str(whole[7])) >= 2
+    db.store.close()
+
+
+def test_each_table_has_a_row(db: Database) -> None:
+    written(db, "a", 0)
+
+    rows = db.rows("EXPLAIN SELECT * FROM db.t x JOIN db.t y ON x.host = y.host")
+
+    assert [row[0] for row in rows] == ['"db"."t"', '"db"."t"']
+    assert db.rows("EXPLAIN SELECT 1") == []
+
+
+def test_a_wrong_query_is_as_wrong_with_it(db: Database) -> None:
+    written(db, "a", 0)
+
+    with pytest.raises(SqlError, match="line 1:16: Column 'nothing' does not exist"):
+        db.rows("EXPLAIN SELECT nothing FROM db.t")
