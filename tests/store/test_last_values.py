@@ -12,8 +12,11 @@ from store.endpoint import WriteRecord, decode_write, encode_write
 from store.memory import tier
 from store.memory.lasts import FOLLOWED_NS, LastValues
 from store.record import MeasureType, SeriesKey
+from tests.support.examples import times
 from tests.support.lone_store import PARTITION
 from tests.support.random_life import MINUTE_NS, TABLE, Life
+
+STEPS = min(150, times(300))
 
 
 def by_sql(life: Life, measure: str, from_ns: int) -> dict[int, tuple[int, float]]:
@@ -57,19 +60,21 @@ def check(life: Life, rng: random.Random) -> None:
         assert are_same(latest(life, measure, from_ns), by_sql(life, measure, from_ns))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(times(4)))
 def test_last_values_are_those_of_plain_sql_whatever_happens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(tier, "CHUNK_ROWS", 40)
     rng = random.Random(seed)
     life = Life(tmp_path, rng, (None, "{zone}")[seed % 2])
-    for step in range(150):
+    for step in range(STEPS):
         life.go_on()
         if rng.random() < 0.4:
             check(life, rng)
-        if step in (60, 110):
-            life.retain() if step == 60 else life.delete()
+        if step == STEPS * 2 // 5:
+            life.retain()
+        if step == STEPS * 3 // 4:
+            life.delete()
     life.store.close()
 
 

@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.catalog.catalog import TableSettings
 from store.magnetic.encoding import encodings
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
 from store.table import compaction
+from tests.support.examples import examples
 from tests.support.lone_store import MAGNETIC, PARTITION, LoneStore, open_store
 from tests.support.tables import evict_sealed
 
@@ -98,7 +99,7 @@ def rows_of(store: LoneStore) -> list[tuple[object, ...]]:
     return sorted((tuple(map(bits_of, row)) for row in rows), key=repr)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(20)
 @given(FRAMES)
 def test_rows_are_equal_in_each_form_that_they_take(frames: list[list[Any]]) -> None:
     """Also where some are superseded, and where a merge is sorted by ranges of series."""

@@ -18,6 +18,7 @@ from store.sql import ResultSet, SqlRequest, at_once, show
 from store.state.partition_state import PartitionState
 from store.state.series import _State
 from store.testing import Row, ask
+from tests.support.examples import times
 from tests.support.tables import evict_sealed, save_pending_rows
 
 TEXT = "SHOW MEASURES FROM d.t"
@@ -118,7 +119,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(times(6)))
 def test_what_is_listed_is_what_a_scan_finds(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     bench = Bench(str(tmp_path / "magnetic"))
