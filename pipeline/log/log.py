@@ -121,6 +121,10 @@ class LogAdmin(Protocol):
         """The client ids of all current workers, also of those without partitions. `own` is the caller."""
         ...
 
+    def remove(self, client_id: str) -> None:
+        """Give the partitions of a worker that has ended without leaving the group to others now. Raises LogError."""
+        ...
+
     def close(self) -> None:
         """Close the log."""
 

@@ -38,6 +38,8 @@ from pipeline.base.ports import taken_ports_explained
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.tls.handshakes import Counted
 from pipeline.base.tls.reloading import POLL_S, ReloadingContext
+from pipeline.cluster.departed import LOOK_EVERY_S as DEPARTED_EVERY_S
+from pipeline.cluster.departed import Departed, remove_former_self
 from pipeline.config import Address, Config
 from pipeline.log import lock_worker, open_admin
 from pipeline.log.faust.app import App
@@ -167,6 +169,8 @@ class Worker:
         http = HttpServer(app_of_http, listener, fail, self.http_tls, self.config.http.limits)
         http.start()
         self._serve_metrics()
+        if self.admin.others_take_over:
+            await remove_former_self(self.admin, group.own)
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs its own handlers.
@@ -175,7 +179,7 @@ class Worker:
         # SIGHUP: the terminal was closed, or the operator wants new certificates to be loaded.
         loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
         self.maintenance.start()
-        upkeep = [asyncio.create_task(job) for job in self._upkeep()]
+        upkeep = [asyncio.create_task(job) for job in self._upkeep(group.own)]
         log.info("worker ready: HTTP on %s:%d", *http.address)
         await stop.wait()
         for task in upkeep:
@@ -273,7 +277,7 @@ class Worker:
         if self.http_tls is not None:
             self.http_tls.reload()
 
-    def _upkeep(self) -> list[Any]:
+    def _upkeep(self, own: str) -> list[Any]:
         trimmer = self._trimmer()
 
         async def rules() -> None:
@@ -307,6 +311,7 @@ class Worker:
             ProcessMetrics("worker").keep_updated(),
             self.steps.watch(),
             every(ARCHIVES_EVERY_S, archives, fail),
+            *([every(DEPARTED_EVERY_S, Departed(self.admin, own).look, fail)] if self.admin.others_take_over else []),
         ]
 
     async def _drain(self) -> None:

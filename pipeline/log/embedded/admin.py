@@ -74,6 +74,9 @@ class LocalAdmin:
         """See `LogAdmin`: there is one worker."""
         return frozenset({own})
 
+    def remove(self, client_id: str) -> None:
+        """Do nothing: there is one worker."""
+
     def _first_arrival_ns(self, topic: str, offset: int, partition: int) -> int:
         """The arrival of the first message of the frame at `offset`; 0 if it is not a frame."""
         try:

@@ -20,6 +20,7 @@ from aiokafka.errors import (
     KafkaError,
     NotCoordinatorForGroupError,
 )
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from pipeline.base.errors import LogError
 from pipeline.log.kafka.connection import as_log_error, client_arguments
@@ -106,6 +107,10 @@ class KafkaAdmin:
         members = self._do("name the members of the group", self._clients.members(self._settings.group))
         return frozenset(member.client_id for member in members)
 
+    def remove(self, client_id: str) -> None:
+        """See `LogAdmin`: leave the group for it."""
+        self._do("remove a member from the group", self._clients.remove(self._settings.group, client_id))
+
     def close(self) -> None:
         """Close the log."""
         if self._is_open:
@@ -135,6 +140,7 @@ class KafkaAdmin:
 class _Member(NamedTuple):
     """One member of the group; its assignment is empty during a rebalance."""
 
+    member_id: str
     client_id: str
     assignment: bytes
 
@@ -250,7 +256,14 @@ class _Clients:
             return []  # the group does not exist yet, or moves to another broker
         answer: Any = response
         return [
-            _Member(client_id, assignment if state == "Stable" else b"")
+            _Member(member_id, client_id, assignment if state == "Stable" else b"")
             for _code, _group, state, _type, _protocol, members, *_rest in answer.groups
-            for _member, client_id, _host, _metadata, assignment in members
+            for member_id, client_id, _host, _metadata, assignment in members
         ]
+
+    async def remove(self, group: str, client_id: str) -> None:
+        """Kafka answers also if another worker was first."""
+        coordinator = await self.admin.find_coordinator(group)
+        for member in await self.members(group):
+            if member.client_id == client_id:
+                await self.admin._send_request(LeaveGroupRequest(group, member.member_id), coordinator)  # noqa: SLF001  as above

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from kafka_workers import Worker, appending, running, until
+from kafka_workers import Worker, appending, running, until, worker_process
 
 from pipeline.base.errors import LogError
 from pipeline.log import lock_worker, open_admin
@@ -188,3 +188,19 @@ async def test_a_password_is_in_no_message(kafka: Broker, caplog: pytest.LogCapt
         await asyncio.to_thread(open_admin, settings)
 
     assert "hush-hush" not in str(refusal.value) + caplog.text + repr(settings)
+
+
+async def test_the_partitions_of_a_member_that_is_removed_go_to_others_at_once(kafka: Broker) -> None:
+    settings = replace(kafka.settings(partitions=2), session_s=600.0)
+    first, second = "http://first:1", Worker(settings, {}, "http://second:2")
+    with closing(await asyncio.to_thread(open_admin, settings)) as admin, worker_process(settings, first) as process:
+        await asyncio.to_thread(wait_for, lambda: first in admin.owners("a").values(), "the first owns them")
+        async with running(second.app):
+            await asyncio.to_thread(wait_for, lambda: len(set(admin.owners("a").values())) == 2, "both own some")
+            process.kill()
+            process.wait()
+
+            await asyncio.to_thread(admin.remove, first)
+
+            await until(lambda: second.partitions == {0, 1})
+        assert await asyncio.to_thread(admin.members, "a") == frozenset()
