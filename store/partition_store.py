@@ -260,7 +260,8 @@ class PartitionStore:
 
     def table_bytes(self) -> int:
         """The size of the memory tier in bytes, with its rollups and last values."""
-        derived_bytes = sum(table.rollup_bytes + table.last_bytes for table in self.tables.of_process())
+        asked = [table for table in self.tables.of_process() if table.is_asked]
+        derived_bytes = sum(table.rollup_bytes + table.last_bytes for table in asked)
         return self._backend.duck.table_bytes() + derived_bytes
 
     def advanced(self) -> Mapping[str, int]:

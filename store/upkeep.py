@@ -96,8 +96,9 @@ class Upkeep:
 
     def _roll_up(self, tables: Sequence[Table]) -> None:
         """Roll up what queries of averages have asked for, as far as there is room in the process."""
-        left = self.room.most_rollup_bytes - sum(table.rollup_bytes for table in self.tables.of_process())
-        for table in tables:
+        asked = [table for table in tables if table.is_asked]
+        left = self.room.most_rollup_bytes - sum(table.rollup_bytes for table in self.tables.of_process() if asked)
+        for table in asked:
             info = self.tables.catalog.find(table.id)
             if info is not None:
                 with contextlib.suppress(DamagedRows, MagneticUnavailable, QueryFailed):  # rows are read instead

@@ -93,6 +93,11 @@ class Lasts:
         self._asked: set[str] = set()
         self._asked_ns: dict[str, int] = {}
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether there are any."""
+        return bool(self._followed)
+
     def is_followed(self, measure: str) -> bool:
         """Whether a measure is followed."""
         return measure in self._followed

@@ -42,6 +42,11 @@ class Rollups:
         self._zoning = 0
         self._settled_ns: int | None = None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody asked for averages not long ago; if not, there are no rollups."""
+        return bool(self.wanted or self._asked)
+
     def ask(self, measures: Iterable[str], files: Iterable[str]) -> None:
         """Record that a query asks for averages of these measures, and which files it reads without a rollup."""
         self._asked.update(measures)

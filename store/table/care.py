@@ -93,9 +93,14 @@ class CaredFor:
         return 0 if self._core.is_dropped else rolling.roll_up(self._core, settings.zone, now_ns, room_bytes)
 
     @property
+    def is_asked(self) -> bool:
+        """Whether it may have rollups, or last values, since somebody asked for some not long ago. Any thread."""
+        return self._core.rollups.is_asked or self._core.lasts.is_asked
+
+    @property
     def rollup_bytes(self) -> int:
         """The size of its rollups in RAM. Any thread."""
-        return rolling.size_bytes(self._core)
+        return rolling.size_bytes(self._core) if self._core.rollups.is_asked else 0
 
     @property
     def last_bytes(self) -> int:
