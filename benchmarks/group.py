@@ -198,7 +198,7 @@ def print_drain(one: dict[str, float], two: dict[str, float]) -> None:
 
 def print_takeover(found: list[tuple[float, float]]) -> None:
     """The results of each kill."""
-    print("\ntake-over after SIGKILL, s (a worker without a heartbeat for 6 s loses its partitions)")
+    print("\ntake-over after SIGKILL, s (its host refuses connections; without that, Kafka waits 6 s)")
     print(f"  {'everything from before is answered':36} " + "  ".join(f"{old_s:6.1f}" for old_s, _ in found))
     print(f"  {'a message from after is answered':36} " + "  ".join(f"{new_s:6.1f}" for _, new_s in found))
 
