@@ -1,8 +1,8 @@
 """Merging files of a table, and removing superseded rows from them.
 
 A merge changes the number of files and no query result, so it is committed as "no new data". Rows are sorted by series
-and time, which is what makes them small: a file of a day takes a fifth of its parts. Not more than about `SORT_ROWS`
-rows are in memory: larger groups are sorted by ranges of series, each read from all files, whose row groups it prunes.
+and time, which is what makes them small. Not more than `SORT_ROWS` rows, and `SORT_CELLS` of their values, are in
+memory: larger groups are sorted by ranges of series, each read from all files, whose row groups it prunes.
 
 Superseded rows are removed when all files with their time are rewritten together; then the mark of the time is removed,
 too. A time whose rows are still all in RAM is not cleaned: RAM has both rows, and readers need the mark.
@@ -31,8 +31,11 @@ from store.table.series_ranges import Key, range_condition, ranges
 
 log = logging.getLogger(__name__)
 
-SORT_ROWS = 2_000_000
+# Sorting 2 million rows of 14 columns needs 400 MB, and the whole of DuckDB has 512 MB besides the memory tier
+SORT_ROWS = 1_000_000
+SORT_CELLS = 14_000_000
 _BATCH_ROWS = 122_880
+_EXTRA = (layout.VERSION, layout.PARTITION, layout.SEQUENCE)
 _NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.PARTITION}" DESC, "{layout.SEQUENCE}" DESC'
 
 
@@ -118,7 +121,8 @@ def _queries(
     series = names(key)
     relation = core.magnetic.data.relation(cursor, files, columns)
     is_superseded = f'"{layout.TIME_NS}" IN (SELECT "{layout.TIME_NS}" FROM superseded_times)'
-    for where in _ranges(cursor, relation, key, sum(file.rows for file in files)):
+    most_rows = min(SORT_ROWS, SORT_CELLS // (len(columns) + len(_EXTRA)))
+    for where in _ranges(cursor, relation, key, sum(file.rows for file in files), most_rows):
         rows = magnetic_rows(relation, columns, where)
         yield f'SELECT * FROM ({rows}) WHERE NOT ({is_superseded}) ORDER BY {series}, "{layout.TIME_NS}"'
     rows = magnetic_rows(relation, columns, "true")
@@ -128,12 +132,12 @@ def _queries(
     )
 
 
-def _ranges(cursor: Cursor, relation: str, key: list[Column], rows: int) -> list[str]:
-    """Conditions for ranges of series with about `SORT_ROWS` rows each, in order."""
-    if rows <= SORT_ROWS:
+def _ranges(cursor: Cursor, relation: str, key: list[Column], rows: int, most_rows: int) -> list[str]:
+    """Conditions for ranges of series with at most `most_rows` each, or one series, in order."""
+    if rows <= most_rows:
         return ["true"]
     series = names(key)
     counted = run(cursor, f"SELECT {series}, count(*) AS n FROM {relation} GROUP BY ALL ORDER BY {series}")
     counts = counted["n"].to_pylist()
     keys: list[Key] = list(zip(*(counted[column.physical].to_pylist() for column in key), strict=True))
-    return [range_condition([column.quoted for column in key], keys, *of) for of in ranges(counts, SORT_ROWS)]
+    return [range_condition([column.quoted for column in key], keys, *of) for of in ranges(counts, most_rows)]
