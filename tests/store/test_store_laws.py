@@ -192,26 +192,26 @@ def test_a_shorter_retention_hides_old_rows_at_once(opened: Opener) -> None:
 def test_with_many_tables_rows_are_saved_together_and_come_back(
     opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 30)  # fewer tables to open than with 150
+    monkeypatch.setattr(upkeep, "MOST_FLUSHED_ALONE", 8)  # fewer tables to open than with 150
     store = opened()
-    tables = [TableId("farm", "d", f"t{n}") for n in range(40)]
+    tables = [TableId("farm", "d", f"t{n}") for n in range(12)]
     for offset, table in enumerate(tables):
         write(store, offset, row(offset), row(offset, 2.0), table=table)
         store.registry.of(table).zones[0] = "north"
     store.maintain()
 
-    assert store.low_watermark(PARTITION) == 40
+    assert store.low_watermark(PARTITION) == 12
     assert not list((tmp_path / "store" / "magnetic").rglob("*.parquet"))
     store = opened()
-    assert store.replay_from(PARTITION) == 40
-    assert [count(store, table) for table in tables] == [1] * 40
+    assert store.replay_from(PARTITION) == 12
+    assert [count(store, table) for table in tables] == [1] * 12
     assert {store.registry.of(table).zones[0] for table in tables} == {"north"}
-    assert write(store, 39, row(39), table=tables[39]) == [Outcome.SKIPPED]
-    assert write(store, 40, row(39, 2.0), table=tables[39]) == [Outcome.SAME]
+    assert write(store, 11, row(11), table=tables[11]) == [Outcome.SKIPPED]
+    assert write(store, 12, row(11, 2.0), table=tables[11]) == [Outcome.SAME]
     store.flush()
     store = opened()
-    assert [count(store, table) for table in tables] == [1] * 40
-    assert len(store._backend.pending_rows.load()) == 40
+    assert [count(store, table) for table in tables] == [1] * 12
+    assert len(store._backend.pending_rows.load()) == 12
 
 
 def test_a_key_that_pending_rows_supersede_is_there_once_though_its_files_are_merged_first(opened: Opener) -> None:
