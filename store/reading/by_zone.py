@@ -9,6 +9,7 @@ that the zone's template names, or all of them if the zone does not come from a 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from store.memory.zone_numbers import NO_ZONE
 from store.reading.rendering import Rendering
 from store.reading.scan import MemoryView, Selection, TableView, may_have_rows_elsewhere, memory_by_series, text
 from store.reading.series import LISTED
-from store.record import Int32s, SeriesIndex
+from store.record import Int32s, SeriesIndex, dimension_values
 from store.values.templates import names_in
 
 ZONE = "zone"  # the number of the row's zone
@@ -41,12 +42,11 @@ class Zones:
     @cached_property
     def of_dimensions(self) -> dict[tuple[str | None, ...], int]:
         """The number of the zone by the values of `dimensions`; None: absent."""
-        found: dict[tuple[str | None, ...], int] = {}
-        for number, series in enumerate(self.series):
-            for member in series:
-                own = dict(self.index.keys[member].dimensions)
-                found[tuple(own.get(column.name) for column in self.dimensions)] = number
-        return found
+        ids, numbers = self.ids_in(self.index)
+        keys = [self.index.keys[series] for series in ids.tolist()]
+        columns = [dimension_values(keys, column.name) for column in self.dimensions]
+        of_series = zip(*columns, strict=True) if columns else itertools.repeat((), len(keys))
+        return dict(zip(of_series, numbers.tolist(), strict=True))
 
     def prunable(self) -> Mapping[str, Collection[str]] | None:
         """For each dimension that all series have with few values, these values; None if there is none.
