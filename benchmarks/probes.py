@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.operations.client import Client
+from tests.support.paho_clients import disconnect
 from tests.support.product import Product
 
 PROBE_EVERY_S = 1.0
@@ -68,8 +69,7 @@ class Prober:
 
     def close(self) -> None:
         """Disconnect."""
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        disconnect(self._mqtt)
 
 
 class Questions:

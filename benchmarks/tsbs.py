@@ -37,6 +37,7 @@ from suite.iot import iot
 from suite.kinds import Question, Suite
 
 from pipeline.operations.client import Client
+from tests.support.paho_clients import disconnect
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
@@ -126,8 +127,7 @@ def load_product(product: Product, suite: Suite) -> None:
                 last.wait_for_publish(LOAD_TIMEOUT_S)
     if last is not None:
         last.wait_for_publish(LOAD_TIMEOUT_S)
-    mqtt.disconnect()
-    mqtt.loop_stop()
+    disconnect(mqtt)
     with product.client() as client:
         for table in suite.tables:
             rows = len(table.things) * len(table.times_ms)

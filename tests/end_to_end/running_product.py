@@ -16,6 +16,7 @@ from pipeline.base.errors import ServerRefused, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.demo import Receiver
 from tests.support.commands import COMMAND
+from tests.support.paho_clients import disconnect
 from tests.support.product import FREE_PORTS, Product
 
 RULES = """\
@@ -118,8 +119,7 @@ class Device:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        disconnect(self.client)
 
     def publish(self, mqtt_topic: str, *bodies: Any, qos: int = 1) -> None:
         """Publish all of these (bytes as they are, anything else as JSON), then wait."""

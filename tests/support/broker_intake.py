@@ -20,6 +20,7 @@ from pipeline.gateway.mqtt_to_readings import BatchSettings
 from pipeline.log.dead_letter import Rejection, decode_rejection
 from pipeline.log.frame import Frame, FrameKind, decode_frame
 from pipeline.log.testing import FakeAppender
+from tests.support.paho_clients import disconnect
 
 WITHIN_S = 60.0
 
@@ -138,5 +139,4 @@ class Publisher:
         await self.all_acknowledged()
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        disconnect(self._client)

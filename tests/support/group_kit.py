@@ -19,6 +19,7 @@ from pipeline.operations.client import Client
 from tests.support.group_product import GroupProduct, Part
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_cluster import Cluster
+from tests.support.paho_clients import disconnect
 from tests.support.waiting import wait_for
 
 PARTITIONS = 4
@@ -58,8 +59,7 @@ def device(product: GroupProduct) -> Iterator[mqtt.Client]:
         wait_for(client.is_connected, "the device is connected")
         yield client
     finally:
-        client.disconnect()
-        client.loop_stop()
+        disconnect(client)
 
 
 def _connected(client: mqtt.Client, host: str, port: int) -> bool:

@@ -10,6 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support.paho_clients import disconnect
 from tests.support.tour.deployment import Deployment
 from tests.support.tour.settings import user
 from tests.support.tour.witness import BusyWitness, rows
@@ -41,8 +42,7 @@ class Device:
         self._acknowledged -= packet_ids
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        disconnect(self._client)
 
 
 class Key(BusyWitness):

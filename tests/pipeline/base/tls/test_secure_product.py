@@ -28,6 +28,7 @@ from pipeline.operations.cli.group import run as command_line
 from simulators.cli import simulate
 from tests.support.certificate_files import Authority
 from tests.support.commands import COMMAND
+from tests.support.paho_clients import disconnect
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
@@ -259,8 +260,7 @@ def test_both_gateways_take_connections_and_their_metrics_are_told_apart(site: S
         assert "# TYPE streamgauge_stream_lag_seconds gauge" in page
     finally:
         for device in devices:
-            device.disconnect()
-            device.loop_stop()
+            disconnect(device)
 
 
 def test_at_sighup_all_servers_show_the_new_certificates_and_no_connection_ends(site: Site) -> None:
@@ -280,8 +280,7 @@ def test_at_sighup_all_servers_show_the_new_certificates_and_no_connection_ends(
     assert site.shown(site.mqtt) == new["mqtt"]
     device.publish("stays/here", "1", qos=1).wait_for_publish(60)
     assert device.is_connected()
-    device.disconnect()
-    device.loop_stop()
+    disconnect(device)
     assert json.loads(Layout(site.data_dir).up_state.read_bytes())["children"] == children
     assert value_in(site.metrics(), EXPIRY + '{server="mqtt"}') == ends.timestamp()
 

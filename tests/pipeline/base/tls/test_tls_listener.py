@@ -22,6 +22,7 @@ from pipeline.gateway.mqtt.encode import pubacks
 from pipeline.gateway.mqtt_to_readings import BatchSettings
 from tests.support.certificate_files import Authority
 from tests.support.mqtt_packets import connect, publish
+from tests.support.paho_clients import disconnect
 from tests.support.secure_devices import WITHIN_S, count, listening, on_uvloop, until
 
 LIMIT = 300_000
@@ -50,8 +51,7 @@ async def test_paho_over_tls_publishes_and_each_message_is_stored_once_in_order(
         device.loop_start()
         for info in [device.publish("a/b", b"%d" % i, qos=1) for i in range(300)]:
             info.wait_for_publish(WITHIN_S)
-        device.disconnect()
-        device.loop_stop()
+        disconnect(device)
 
     async with listening(authority.files(), users=(User("farm", "hush", "acc"),)) as listener:
         await asyncio.to_thread(publish_all, listener.port)
@@ -69,8 +69,7 @@ async def test_paho_publishes_over_websockets_and_tls(authority: Authority) -> N
         device.loop_start()
         for info in [device.publish("a/b", b"%d" % i, qos=1) for i in range(300)]:
             info.wait_for_publish(WITHIN_S)
-        device.disconnect()
-        device.loop_stop()
+        disconnect(device)
 
     async with listening(authority.files()) as listener:
         await asyncio.to_thread(publish_all, listener.port)

@@ -20,6 +20,7 @@ from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers.reachability import reach
 from tests.support.broker_intake import Take, start_intake, until
 from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.paho_clients import disconnect
 from tests.support.scripted_broker import Scripted
 
 SETTINGS = """
@@ -60,8 +61,7 @@ class Secured:
         client.loop_start()
         for sent in [client.publish("a/b", payload, 1) for payload in payloads]:
             sent.wait_for_publish(60)
-        client.disconnect()
-        client.loop_stop()
+        disconnect(client)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from pipeline.gateway.listener.settings import ListenerSettings, User
 from pipeline.gateway.serve import serve
 from pipeline.log.frame import decode_frame
 from pipeline.log.testing import FakeAppender
+from tests.support.paho_clients import disconnect
 
 PROTOCOLS = [paho.MQTTv311, paho.MQTTv5]
 WITHIN_S = 60
@@ -93,8 +94,7 @@ def test_paho_publishes_with_qos_0_and_1_and_each_message_is_stored_once_in_orde
     infos = [device.publish(f"a/{i % 5}", b"%d" % i, qos=i % 2) for i in range(500)]
     for info in infos:
         info.wait_for_publish(WITHIN_S)
-    device.disconnect()
-    device.loop_stop()
+    disconnect(device)
 
     stored = served.wait_for(500)
     for qos in (0, 1):  # paho holds back what exceeds 20 unacknowledged messages of QoS 1, and nothing of QoS 0
@@ -113,8 +113,7 @@ def test_paho_publishes_with_properties_and_a_topic_alias(served: Served) -> Non
         properties.MessageExpiryInterval = 60
         properties.ContentType = "application/json"
         device.publish(topic, b"x", qos=1, properties=properties).wait_for_publish(WITHIN_S)
-    device.disconnect()
-    device.loop_stop()
+    disconnect(device)
 
     assert served.messages == [("default", "long/topic/name", b"x")] * 2
 
@@ -137,8 +136,7 @@ def test_paho_reads_its_refused_subscription_and_goes_on_publishing(served: Serv
     device.subscribe("commands/#", qos=1)
     assert subscribed.wait(WITHIN_S)
     device.publish("t", b"x", qos=1).wait_for_publish(WITHIN_S)
-    device.disconnect()
-    device.loop_stop()
+    disconnect(device)
 
     assert refused == [True]
     assert served.messages == [("default", "t", b"x")]

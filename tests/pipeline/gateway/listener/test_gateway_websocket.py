@@ -17,6 +17,7 @@ from pipeline.gateway.listener.settings import User
 from pipeline.gateway.mqtt.encode import pubacks
 from pipeline.gateway.mqtt.fields import encode_binary, encode_text
 from tests.support.mqtt_packets import connect, publish
+from tests.support.paho_clients import disconnect
 
 CONNACK = b"\x20\2\0\0"
 
@@ -257,8 +258,7 @@ async def test_paho_publishes_over_websockets(listener: Listener, protocol: int)
         end_s = time.monotonic() + WITHIN_S
         for info in [device.publish("a/b", b"%d" % i, qos=i % 3) for i in range(300)]:
             info.wait_for_publish(end_s - time.monotonic())
-        device.disconnect()
-        device.loop_stop()
+        disconnect(device)
 
     await asyncio.to_thread(publish_all)
 
