@@ -7,8 +7,9 @@ independently.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,17 @@ class Oracle:
         return [row for row in self.rows.values() if row.time_ns >= from_ns and (to_ns is None or row.time_ns < to_ns)]
 
 
+@cache
+def _duck() -> Duck:
+    """One for all statements of a process: each takes 20 ms."""
+    return Duck(Path("/"), 512 << 20)
+
+
 def ask(store: Reader, account: str, text: str, *, now_ns: int, **options: Any) -> ResultSet:
     """The result of a statement, computed here as a query process would. `options`: of `SqlRequest`."""
     with (
-        closing(Duck(Path("/"), 512 << 20)) as duck,
         store.lender(account) as lender,
-        Borrowed(lender, duck, data_files, 512 << 20) as tables,
+        Borrowed(lender, _duck(), data_files, 512 << 20) as tables,
     ):
         return query(tables, SqlRequest(text, now_ns, **options))
 
