@@ -19,13 +19,11 @@ from store.sql.types import (
     INTEGER,
     TIME,
     TIMESTAMP,
+    UNKNOWN,
     VARCHAR,
-    ArrayType,
-    RowType,
     ScalarType,
     SqlType,
-    TimeSeriesType,
-    with_parts,
+    by_parts,
 )
 
 # A text with other characters than digits gets this prefix, so that the cast fails: DuckDB would round '5.5'
@@ -87,35 +85,16 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
 }
 
 
-def cast_text(sql: str, source: SqlType, target: SqlType, depth: int = 0) -> str | None:
-    """DuckDB's text that converts `sql`; None if there is no such cast. Arrays and rows are converted part by part."""
-    if source == target:
-        return sql
-    match source, target:
-        case ScalarType.UNKNOWN, _:
-            return f"CAST({sql} AS {target.duckdb})"
-        case ScalarType(), ScalarType():
-            template = _TEMPLATES.get((source, target))
-            return None if template is None else template.replace("{0}", sql)
-        case ArrayType(), ArrayType():
-            element = f"e{depth}"
-            converted = cast_text(element, source.element, target.element, depth + 1)
-            return None if converted is None else f"list_transform({sql}, lambda {element}: {converted})"
-        case TimeSeriesType(), _:
-            return cast_text(sql, source.rows, target.rows if isinstance(target, TimeSeriesType) else target, depth)
-        case RowType(), RowType() if len(source.fields) == len(target.fields):
-            fields = [
-                cast_text(f"struct_extract(e{depth}, 'f{place}')", one, other, depth + 1)
-                for place, ((_, one), (_, other)) in enumerate(zip(source.fields, target.fields, strict=True))
-            ]
-            made = [field for field in fields if field is not None]
-            return with_parts(sql, f"e{depth}", made) if len(made) == len(fields) else None
-    return None
+def _explicitly(sql: str, source: ScalarType, target: SqlType) -> str | None:
+    if source is UNKNOWN:
+        return f"CAST({sql} AS {target.duckdb})"
+    template = _TEMPLATES.get((source, target)) if isinstance(target, ScalarType) else None
+    return None if template is None else template.replace("{0}", sql)
 
 
 def cast_value(binder: Expressions, node: exp.Expr, value: Typed, target: SqlType, *, is_try: bool) -> Typed:
     """CAST, or TRY_CAST. Raises TypeMismatch if there is no such cast."""
-    sql = cast_text(value.sql, value.type, target)
+    sql = by_parts(value.sql, value.type, target, _explicitly)
     if sql is None:
         raise binder.query.mismatch(node, f"Cannot cast {value.type.text} to {target.text}")
     return joined(f"TRY({sql})" if is_try and value.type != target else sql, target, [value])

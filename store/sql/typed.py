@@ -19,12 +19,9 @@ from store.sql.types import (
     TIMESTAMP,
     UNKNOWN,
     VARCHAR,
-    ArrayType,
-    RowType,
     ScalarType,
     SqlType,
-    TimeSeriesType,
-    with_parts,
+    by_parts,
 )
 
 Constant: TypeAlias = int | float | bool | str
@@ -103,29 +100,9 @@ def coerce(value: Typed, target: SqlType) -> Typed | None:
             return None if parsed is None else constant(parsed, target)
         number = value.constant
         return constant(int(number) * NS_PER_DAY if value.type is DATE else number, target)
-    return Typed(_converted(value.sql, value.type, target), target, None, None, value.free, value.aggregated)
+    sql = by_parts(value.sql, value.type, target, _implicitly)
+    return None if sql is None else Typed(sql, target, None, None, value.free, value.aggregated)
 
 
-def _converted(sql: str, source: SqlType, target: SqlType, depth: int = 0) -> str:
-    """The text of a value of one type as one of another; `depth` of the lambdas around it."""
-    if source == target:
-        return sql
-    match source, target:
-        case ScalarType.DATE, ScalarType.TIMESTAMP:
-            return f"({sql} * {NS_PER_DAY})"
-        case ArrayType(), ArrayType():
-            element = f"e{depth}"
-            converted = _converted(element, source.element, target.element, depth + 1)
-            return sql if converted == element else f"list_transform({sql}, lambda {element}: {converted})"
-        case TimeSeriesType(), TimeSeriesType():
-            return _converted(sql, source.rows, target.rows, depth)
-        case TimeSeriesType(), ArrayType():
-            return _converted(sql, source.rows, target, depth)
-        case RowType(), RowType():
-            kept = [f"struct_extract(e{depth}, 'f{place}')" for place in range(len(source.fields))]
-            fields = [
-                _converted(part, one, other, depth + 1)
-                for part, (_, one), (_, other) in zip(kept, source.fields, target.fields, strict=True)
-            ]
-            return sql if fields == kept else with_parts(sql, f"e{depth}", fields)
-    return f"CAST({sql} AS {target.duckdb})"
+def _implicitly(sql: str, source: ScalarType, target: SqlType) -> str:
+    return f"({sql} * {NS_PER_DAY})" if source is DATE and target is TIMESTAMP else f"CAST({sql} AS {target.duckdb})"

@@ -11,7 +11,7 @@ with a timestamp the AWS reference's examples (`time BETWEEN '2023-09-19' AND '2
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -152,10 +152,44 @@ def depth(kind: SqlType) -> int:
     return 0
 
 
-def with_parts(row: str, name: str, values: Sequence[str]) -> str:
-    """DuckDB's text for a row of values that are computed from another, which is `name` in them; null if it is null."""
-    made = f"CASE WHEN {name} IS NOT NULL THEN {struct(values)} END"
-    return f"list_extract(list_transform([{row}], lambda {name}: {made}), 1)"
+def by_parts(
+    sql: str,
+    source: SqlType,
+    target: SqlType,
+    scalar: Callable[[str, ScalarType, SqlType], str | None],
+    depth: int = 0,
+) -> str | None:
+    """DuckDB's text that converts a value, arrays and rows part by part and `scalar` what is none; None if one cannot.
+
+    `depth`: of the lambdas around it.
+    """
+    if source == target:
+        return sql
+    part = f"e{depth}"
+    match source, target:
+        case ScalarType(), _:
+            return scalar(sql, source, target)
+        case TimeSeriesType(), _:
+            return by_parts(sql, source.rows, _rows_of(target), scalar, depth)
+        case ArrayType(), ArrayType():
+            element = by_parts(part, source.element, target.element, scalar, depth + 1)
+            return sql if element == part else element and f"list_transform({sql}, lambda {part}: {element})"
+        case RowType(), RowType() if len(source.fields) == len(target.fields):
+            kept = [f"struct_extract({part}, 'f{place}')" for place in range(len(source.fields))]
+            fields = [
+                by_parts(field, one, other, scalar, depth + 1)
+                for field, (_, one), (_, other) in zip(kept, source.fields, target.fields, strict=True)
+            ]
+            made = [field for field in fields if field is not None]
+            if len(made) < len(fields) or made == kept:
+                return sql if made == kept else None
+            row = f"CASE WHEN {part} IS NOT NULL THEN {struct(made)} END"
+            return f"list_extract(list_transform([{sql}], lambda {part}: {row}), 1)"
+    return None
+
+
+def _rows_of(kind: SqlType) -> SqlType:
+    return kind.rows if isinstance(kind, TimeSeriesType) else kind
 
 
 def coercion_cost(source: SqlType, target: SqlType, *, is_constant: bool) -> int | None:
