@@ -8,7 +8,7 @@ from store.sql.typed import Typed
 from store.sql.types import DOUBLE, ArrayType, RowType, SqlType, TimeSeriesType
 
 _ALL = "CASE WHEN NOT list_bool_and(b) THEN false WHEN list_position(b, NULL) > 0 THEN NULL ELSE true END"
-SIGNS = ("=", "<>", "<", "<=", ">", ">=")
+COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
 
 def compared(sign: str, left: Typed, right: Typed) -> str:

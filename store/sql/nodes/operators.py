@@ -7,8 +7,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from store.sql.bound import converted
-from store.sql.comparisons import SIGNS as SIGNS_OF_ORDER
-from store.sql.comparisons import compared
+from store.sql.comparisons import COMPARISONS, compared
 from store.sql.expressions import Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
 from store.sql.typed import NULL, Typed, quote_string
@@ -43,11 +42,9 @@ def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     if isinstance(node.expression, exp.All | exp.Any):
         return _quantified(binder, node, sign, rules)
     operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
-    return (
-        _compare(binder, node, sign, operands)
-        if sign in SIGNS_OF_ORDER
-        else binder.apply(node, OPERATORS[sign], operands)
-    )
+    if sign in COMPARISONS:
+        return _compare(binder, node, sign, operands)
+    return binder.apply(node, OPERATORS[sign], operands)
 
 
 def _compare(binder: Expressions, node: exp.Expr, sign: str, operands: list[Typed]) -> Typed:
@@ -57,19 +54,11 @@ def _compare(binder: Expressions, node: exp.Expr, sign: str, operands: list[Type
 
 def _quantified(binder: Expressions, node: exp.Expr, sign: str, rules: Rules) -> Typed:
     """`x > ALL (SELECT …)`, `x = ANY (SELECT …)`, also SOME."""
-    if sign not in SIGNS_OF_ORDER:
+    if sign not in COMPARISONS:
         raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
     value = binder.bind(node.this, rules)
-    inner = binder.subselect(node.expression.this, one_column=True)
-    common = common_type([(value.type, False), (inner.outputs[0].type, False)])
-    if common is None:
-        raise binder.query.mismatch(
-            node, f"'{sign}' cannot be applied to {value.type.text}, {inner.outputs[0].type.text}"
-        )
-    value = binder.coerced(node, value, common)
     word = "ALL" if isinstance(node.expression, exp.All) else "ANY"
-    typed = joined(f"({value.sql} {sign} {word} ({converted(inner, [common])}))", BOOLEAN, [value])
-    return replace(typed, free=typed.free + inner.outer_uses)
+    return _of_subquery(binder, node, value, f"{sign} {word}", node.expression.this)
 
 
 def misplaced_quantifier(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
@@ -122,7 +111,7 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     binder.query.refuse_other(node, "this", "expressions", "query", what="IN")
     value = binder.bind(node.this, rules)
     if node.args.get("query") is not None:
-        return _in_query(binder, node, value)
+        return _of_subquery(binder, node, value, "IN", node.args["query"])
     choices = [binder.bind(choice, rules) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
     return joined(f"({first.sql} IN ({', '.join(map(_listed, others))}))", BOOLEAN, [first, *others])
@@ -135,15 +124,16 @@ def _listed(value: Typed) -> str:
     return str(number) if is_plain else value.sql
 
 
-def _in_query(binder: Expressions, node: exp.In, value: Typed) -> Typed:
-    inner = binder.subselect(node.args["query"], one_column=True)
+def _of_subquery(binder: Expressions, node: exp.Expr, value: Typed, word: str, query: exp.Expr) -> Typed:
+    """A value compared with all values of a subquery by IN, `= ANY` …, as one type."""
+    inner = binder.subselect(query, one_column=True)
     common = common_type([(value.type, False), (inner.outputs[0].type, False)])
     if common is None:
         raise binder.query.mismatch(
-            node, f"IN compares {value.type.text} with the subquery's {inner.outputs[0].type.text}"
+            node, f"{word} compares {value.type.text} with the subquery's {inner.outputs[0].type.text}"
         )
     value = binder.coerced(node, value, common)
-    typed = joined(f"({value.sql} IN ({converted(inner, [common])}))", BOOLEAN, [value])
+    typed = joined(f"({value.sql} {word} ({converted(inner, [common])}))", BOOLEAN, [value])
     return replace(typed, free=typed.free + inner.outer_uses)
 
 
