@@ -58,6 +58,24 @@ class Rollup:
         return slice(int(first), int(end))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Values of one measure, with the number of the zone (-1: none) and the time of each; in any order."""
+
+    zone: Int32s
+    time_ns: Int64s
+    values: Float64s
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size in RAM."""
+        return len(self.zone) * 20
+
+    def at(self, places: Places) -> Samples:
+        """Those at these places."""
+        return Samples(self.zone[places], self.time_ns[places], self.values[places])
+
+
 NOTHING = Sums(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
 EMPTY = Rollup(np.zeros(0, np.int32), np.zeros(0, np.int64), NOTHING)
 
@@ -94,12 +112,23 @@ def summed(major: Int64s, minor: Int64s, sums: Sums) -> tuple[Int64s, Int64s, Su
     return majors, minors, Sums(count, total, least, greatest)
 
 
-def rollup_of(zone: Int32s, time_ns: Int64s, values: Float64s) -> Rollup:
-    """The rollup of such rows; those without a zone (-1) are left out."""
-    in_zone = zone >= 0
-    if not in_zone.all():
-        zone, time_ns, values = zone[in_zone], time_ns[in_zone], values[in_zone]
-    return _of(summed(zone.astype(np.int64), time_ns // MINUTE_NS, single(values)))
+def rollup_of(samples: Samples) -> Rollup:
+    """The rollup of these samples; those without a zone are left out."""
+    of = samples if (samples.zone >= 0).all() else samples.at(np.flatnonzero(samples.zone >= 0))
+    return _of(summed(of.zone.astype(np.int64), of.time_ns // MINUTE_NS, single(of.values)))
+
+
+def all_samples(parts: Sequence[Samples]) -> Samples:
+    """All of them, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Samples(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0))
+    return Samples(
+        np.concatenate([part.zone for part in parts]),
+        np.concatenate([part.time_ns for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
 
 
 def merged(rollups: Sequence[Rollup]) -> Rollup:

@@ -10,14 +10,14 @@ been the same for `SETTLES_NS`; until then averages are made of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from store import layout
 from store.engine.duck import Cursor, stream
-from store.memory.rollup import EMPTY, Rolled, Rollup, is_of, rolled, rollup_of
+from store.memory.cut_minutes import CutMinutes
+from store.memory.rollup import EMPTY, Rolled, Rollup, Samples, is_of, rolled, rollup_of
 from store.memory.tier import CHUNK_ROWS, Chunk
 from store.memory.zone_numbers import ZoneNumbers
 from store.record import Int32s, SeriesIndex
@@ -30,12 +30,14 @@ MOST_FILES = 4_000  # asked for and not yet rolled up
 class Rollups:
     """What queries and the maintenance of a table share. Any thread.
 
-    files  rollups of Parquet files, by path and measure
+    files        rollups of Parquet files, by path and measure
+    cut_minutes  rows of the minutes in which questions began or ended
     """
 
     def __init__(self, index: SeriesIndex) -> None:
         self.zones = ZoneNumbers(index)
         self.files: dict[str, dict[str, Rolled]] = {}
+        self.cut_minutes = CutMinutes()
         self.wanted: dict[str, int] = {}  # measure → when it was asked for
         self._asked: set[str] = set()
         self._asked_files: dict[str, None] = {}
@@ -79,12 +81,14 @@ class Rollups:
         return list(self.wanted) if self._settled_ns is None or now_ns >= self._settled_ns else []
 
     def keep_only(self, chunks: Iterable[Chunk], paths: set[str]) -> None:
-        """Drop rollups of measures that are not wanted, and of other files."""
+        """Drop what is kept of measures that are not wanted, and of other chunks and files."""
+        chunks = list(chunks)
         for path in [path for path in self.files if path not in paths]:
             del self.files[path]
         for of_piece in [*(chunk.rolled for chunk in chunks), *self.files.values()]:
             for measure in [name for name in of_piece if name not in self.wanted]:
                 of_piece.pop(measure, None)
+        self.cut_minutes.keep_only({*(chunk.name for chunk in chunks), *paths}, self.wanted)
 
 
 def roll_up_chunk(cursor: Cursor, chunk: Chunk, rows: int, measures: Sequence[str], zones: ZoneNumbers) -> None:
@@ -117,20 +121,21 @@ def rollups_of(
 ) -> dict[str, list[Rollup]]:
     """The rollups of batches with the time and these columns; `zone_of` returns the number of each row's zone."""
     found: dict[str, list[Rollup]] = {name: [] for name in measures}
+    for name, samples in samples_of(batches, measures, zone_of):
+        found[name].append(rollup_of(samples))
+    return found
+
+
+def samples_of(
+    batches: Iterable[pa.RecordBatch], measures: Sequence[str], zone_of: Callable[[pa.RecordBatch], Int32s]
+) -> Iterator[tuple[str, Samples]]:
+    """The samples of each of these columns of each batch, by the column's name; the rest as for `rollups_of`."""
     for batch in batches:
         zone, time_ns = zone_of(batch), batch[layout.TIME_NS].to_numpy()
         for name in measures:
             values = batch[name]
             if values.null_count:
                 there = values.is_valid().to_numpy(zero_copy_only=False)
-                found[name].append(rollup_of(zone[there], time_ns[there], values.drop_null().to_numpy()))
+                yield name, Samples(zone[there], time_ns[there], values.drop_null().to_numpy())
             else:
-                found[name].append(rollup_of(zone, time_ns, values.to_numpy()))
-    return found
-
-
-def zones_of_text(zone: pa.Array, zones: ZoneNumbers) -> Int32s:
-    """The number of each of these zones; null: none."""
-    coded = zone.dictionary_encode()
-    numbers = np.array([zones.number_of(name) for name in coded.dictionary.to_pylist()] + [-1], np.int32)
-    return np.asarray(numbers[coded.indices.fill_null(len(numbers) - 1).to_numpy(zero_copy_only=False)])
+                yield name, Samples(zone, time_ns, values.to_numpy())

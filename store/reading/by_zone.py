@@ -30,6 +30,26 @@ ZONE = "zone"  # the number of the row's zone
 _PRUNED_SERIES = 10_000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ByNumber:
+    """Zones that are asked for, by the numbers that `memory.rollups` has for zones.
+
+    zoning  and of_series: see `ZoneNumbers.of_series`
+    asked   for each number that of the zone in `Zones`, -1: not asked for
+    """
+
+    zoning: int
+    of_series: Int32s
+    asked: Int32s
+
+    def of(self, zone: Int32s) -> Int32s:
+        """The number in `Zones` for each of these; rollups and rows may have zones without series, or none."""
+        asked = self.asked
+        if len(zone) and int(zone.max()) >= len(asked):
+            asked = np.append(asked, np.full(int(zone.max()) + 1 - len(asked), NO_ZONE, np.int32))
+        return np.asarray(np.where(zone < 0, NO_ZONE, asked[zone]))
+
+
 @dataclass(frozen=True)
 class Zones:
     """The series of zones, by their ids in `index`; zones are numbered in this order."""
@@ -80,8 +100,8 @@ class Zones:
         is_known = np.array([series is not None for series in found], np.bool_)
         return np.array([series for series in found if series is not None], np.int32), numbers[is_known]
 
-    def by_number(self, memory: MemoryView) -> tuple[int, Int32s] | None:
-        """The numbers of these zones by those of `memory.rollups`, -1 for others, with the zoning that is true for.
+    def by_number(self, memory: MemoryView) -> ByNumber | None:
+        """The numbers of these zones by those of `memory.rollups`.
 
         None if these are not whole zones, of which each is there once.
         """
@@ -97,7 +117,7 @@ class Zones:
         is_asked = found >= 0
         if (found[there] != numbers).any() or (whole[is_asked] != asked[is_asked]).any():
             return None
-        return zoning, found
+        return ByNumber(zoning, of_series, found)
 
 
 def zones_of(schema: TableSchema, index: SeriesIndex, series: Sequence[Sequence[int]]) -> Zones:

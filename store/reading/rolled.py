@@ -1,21 +1,24 @@
 """Divides what averages read of a table into rollups of whole minutes, and rows.
 
-Rollups are read of chunks and files that have them. Rows are read of the others, and in *gaps* of all: in minutes in
-which a row was superseded, and in the minutes in which the selection begins and ends, or in which `whole_from_ns` is,
-unless all rows of each rollup are on one side of that time.
+Rollups are read of chunks and files that have them, and their rows where a minute of theirs is cut: where the selection
+begins or ends in it, or `whole_from_ns` is (`store.reading.cuts`). Rows are read of the others, and in *gaps* of all:
+in minutes in which a row was superseded.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from store.engine.duck import Cursor
-from store.memory.rollup import MINUTE_NS, Rolled, Rollup, Sums, is_of
+from store.magnetic.parquet import DataFile
+from store.memory.cut_minutes import MOST_ROWS
+from store.memory.rollup import MINUTE_NS, Rolled, Rollup, Samples, Sums, is_of, single
 from store.memory.rollups import roll_up_chunk
-from store.reading.by_zone import Zones
+from store.reading.by_zone import ByNumber, Zones
 from store.reading.scan import (
     END_OF_TIME_NS,
     ChunkView,
@@ -31,22 +34,52 @@ _MOST_GAPS = 8  # each is a part of the query; if there are more, all is read as
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A chunk or file with rollups, by measure, read for minutes in [first, end).
+    """A chunk or file with rollups, by measure, read for minutes in [first, end), and for `cuts` of others by its rows.
 
-    by_number  numbers of the zones
-    from_ns    and to_ns (inclusive): of its rows, also of those that are not read
+    memory   whose series the zones are those of
+    cuts     pairs of times [from, to) within a minute
+    samples  by minute of a cut and measure
     """
 
+    memory: MemoryView
+    source: ChunkView | DataFile
+    rows: int  # of the source
     rollups: Mapping[str, Rollup]
-    by_number: Int32s
-    first: int
-    end: int
-    from_ns: int
-    to_ns: int
+    zones: ByNumber
+    first: int = 0
+    end: int = 0
+    cuts: Sequence[tuple[int, int]] = ()
+    samples: Mapping[tuple[int, str], Samples] = field(default_factory=dict)
 
-    def is_cut(self, time_ns: int) -> bool:
-        """Whether it may have rows before this time, and others from it on."""
-        return self.from_ns < time_ns <= self.to_ns
+    def without_cuts_in(self, gaps: Sequence[tuple[int, int]]) -> Piece:
+        """The same, where rows of minutes in `gaps` are read otherwise."""
+        kept = [
+            (from_ns, to_ns)
+            for from_ns, to_ns in self.cuts
+            if not any(first <= from_ns // MINUTE_NS < end for first, end in gaps)
+        ]
+        return self if len(kept) == len(self.cuts) else replace(self, cuts=kept)
+
+    def sums(self, measure: str, gaps: Sequence[tuple[int, int]]) -> Iterator[tuple[Int32s, Int64s, Sums]]:
+        """Number of the zone, minute, and sums, except in minutes of `gaps`."""
+        rollup = self.rollups.get(measure)
+        if rollup is None:  # it lacks the measure
+            return
+        asked = np.flatnonzero(self.zones.asked >= 0)
+        part = rollup.of_zone(int(asked[0])) if len(asked) == 1 else slice(None)
+        number, minute = self.zones.of(rollup.zone[part]), rollup.minute[part]
+        wanted = (number >= 0) & (minute >= self.first) & (minute < self.end)
+        for first, end in gaps:
+            wanted &= (minute < first) | (minute >= end)
+        places = np.flatnonzero(wanted)
+        yield number[places], minute[places], rollup.sums.at(part).at(places)
+        for from_ns, to_ns in self.cuts:
+            found = self.samples[from_ns // MINUTE_NS, measure]
+            if len(asked) == 1:
+                found = found.at(np.flatnonzero(found.zone == asked[0]))
+            number = self.zones.of(found.zone)
+            places = np.flatnonzero((number >= 0) & (found.time_ns >= from_ns) & (found.time_ns < to_ns))
+            yield number[places], found.time_ns[places] // MINUTE_NS, single(found.values[places])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,19 +92,7 @@ class Division:
 
     def sums(self, measure: str) -> Iterator[tuple[Int32s, Int64s, Sums]]:
         """Number of the zone, minute, and sums, of each piece."""
-        for piece in self.pieces:
-            rollup = piece.rollups.get(measure)
-            if rollup is None:  # the piece lacks the measure
-                continue
-            asked = np.flatnonzero(piece.by_number >= 0)
-            part = rollup.of_zone(int(asked[0])) if len(asked) == 1 else slice(None)
-            number = _at(piece.by_number, rollup.zone[part])
-            minute = rollup.minute[part]
-            wanted = (number >= 0) & (minute >= piece.first) & (minute < piece.end)
-            for first, end in self.gaps:
-                wanted &= (minute < first) | (minute >= end)
-            places = np.flatnonzero(wanted)
-            yield number[places], minute[places], rollup.sums.at(part).at(places)
+        return itertools.chain.from_iterable(piece.sums(measure, self.gaps) for piece in self.pieces)
 
 
 def roll_up_newest(cursor: Cursor, view: TableView, selection: Selection, measures: Sequence[str]) -> None:
@@ -86,8 +107,7 @@ def roll_up_newest(cursor: Cursor, view: TableView, selection: Selection, measur
             continue
         for chunk in memory.chunks:
             if not chunk.chunk.sealed and chunk.to_ns >= start_ns and chunk.from_ns < selection.to_ns:
-                rows = chunk.chunk.rows if chunk.rows is None else chunk.rows
-                roll_up_chunk(cursor, chunk.chunk, rows, measures, known.zones)
+                roll_up_chunk(cursor, chunk.chunk, chunk.row_count, measures, known.zones)
 
 
 def _knows_all_zones(view: TableView) -> bool:
@@ -112,6 +132,7 @@ def divide(view: TableView, selection: Selection, zones: Zones, measures: Sequen
         return all_rows(view, selection)
     parts.add_files()
     gaps = _gaps(view, parts)
+    minutes = [(from_ns // MINUTE_NS, _minute_after(to_ns)) for from_ns, to_ns in gaps]
     if not parts.pieces or len(gaps) > _MOST_GAPS:
         return all_rows(view, selection)
     rows = [(view, replace(selection, from_ns=from_ns, to_ns=to_ns)) for from_ns, to_ns in gaps]
@@ -121,8 +142,7 @@ def divide(view: TableView, selection: Selection, zones: Zones, measures: Sequen
         for from_ns, to_ns in _between(gaps, start_ns, selection.to_ns)
         if _has_rows(others, from_ns, to_ns)
     ]
-    minutes = [(from_ns // MINUTE_NS, _minute_after(to_ns)) for from_ns, to_ns in gaps]
-    return Division(parts.pieces, minutes, rows)
+    return Division([piece.without_cuts_in(minutes) for piece in parts.pieces], minutes, rows)
 
 
 @dataclass(slots=True)
@@ -135,7 +155,8 @@ class _Parts:
     measures: Sequence[str]
     pieces: list[Piece] = field(default_factory=list)
     _memory: list[MemoryView] = field(default_factory=list)
-    _of_files: tuple[int, Int32s] | None = None
+    crowded: list[int] = field(default_factory=list)  # minutes that are cut, and of too many rows in a piece
+    _of_files: ByNumber | None = None
     _files: list[str] = field(default_factory=list)  # with rollups
 
     def add_memory(self, memory: MemoryView, zones: Zones) -> bool:
@@ -144,18 +165,16 @@ class _Parts:
         if found is None:
             return False
         self._of_files = found
-        zoning, by_number = found
         others = []
         for chunk in memory.chunks:
             if chunk.to_ns < self.start_ns or chunk.from_ns >= self.end_ns:
                 continue
-            rollups = _rollups(chunk, zoning, self.measures) if self._is_settled(memory, chunk) else None
+            rollups = _rollups(chunk, found.zoning, self.measures) if self._is_settled(memory, chunk) else None
             if rollups is None:
                 others.append(chunk)
             elif chunk.to_ns >= self.view.whole_from_ns:  # else its rows are those of files
-                first = max(self.start_ns, self.view.whole_from_ns) // MINUTE_NS
-                end = _minute_after(self.end_ns)
-                self.pieces.append(Piece(rollups, by_number, first, end, chunk.from_ns, chunk.to_ns))
+                first_ns = max(self.start_ns, self.view.whole_from_ns)
+                self._add(Piece(memory, chunk, chunk.row_count, rollups, found), first_ns, self.end_ns)
         self._memory.append(replace(memory, chunks=tuple(others)))
         return True
 
@@ -164,15 +183,31 @@ class _Parts:
         whole_ns = self.view.whole_from_ns
         if not _knows_all_zones(self.view) or self._of_files is None:
             return
-        known, (zoning, by_number) = self.view.memory[0].rollups.files, self._of_files
+        memory, zones = self.view.memory[0], self._of_files
         for file in self.view.version.files_in(self.start_ns, min(self.end_ns, whole_ns)):
-            of_file = known.get(file.path, {})
-            rollups = {name: of_file[name].rollup for name in self.measures if is_of(of_file.get(name), zoning)}
+            of_file = memory.rollups.files.get(file.path, {})
+            rollups = {name: of_file[name].rollup for name in self.measures if is_of(of_file.get(name), zones.zoning)}
             if len(rollups) == len(self.measures) and None not in rollups.values():
-                first, end = self.start_ns // MINUTE_NS, _minute_after(min(self.end_ns, whole_ns))
                 made = {name: rollup for name, rollup in rollups.items() if rollup is not None}
-                self.pieces.append(Piece(made, by_number, first, end, file.from_ns, file.to_ns))
+                self._add(Piece(memory, file, file.rows, made, zones), self.start_ns, min(self.end_ns, whole_ns))
                 self._files.append(file.path)
+
+    def _add(self, piece: Piece, from_ns: int, to_ns: int) -> None:
+        """Add a piece of which [from_ns, to_ns) is read: whole minutes, and the two in which that begins and ends.
+
+        Minutes are whole, too, if they have none of its rows outside.
+        """
+        source, cuts = piece.source, set[tuple[int, int]]()
+        first, end = from_ns // MINUTE_NS, _minute_after(to_ns)
+        if from_ns % MINUTE_NS and source.from_ns < from_ns <= source.to_ns:
+            first += 1
+            cuts.add((from_ns, min(first * MINUTE_NS, to_ns)))
+        if to_ns % MINUTE_NS and source.from_ns < to_ns <= source.to_ns:
+            end -= 1
+            cuts.add((max(end * MINUTE_NS, from_ns), to_ns))
+        if piece.rows > MOST_ROWS * ((source.to_ns - source.from_ns) // MINUTE_NS + 1):
+            self.crowded += [cut_ns // MINUTE_NS for cut_ns, _ in cuts]
+        self.pieces.append(replace(piece, first=first, end=end, cuts=sorted(cuts)))
 
     def without_rollups(self) -> TableView:
         """The view of the other chunks and files."""
@@ -189,13 +224,12 @@ class _Parts:
 
 def _rollups(chunk: ChunkView, zoning: int, measures: Sequence[str]) -> dict[str, Rollup] | None:
     """The rollups of all rows of a chunk; None if one is missing."""
-    rows = chunk.chunk.rows if chunk.rows is None else chunk.rows
     found: dict[str, Rollup] = {}
     for name in measures:
         if name not in chunk.measures:
             continue
         known: Rolled | None = chunk.chunk.rolled.get(name)
-        if known is None or known.rollup is None or known.zoning != zoning or known.rows != rows:
+        if known is None or known.rollup is None or known.zoning != zoning or known.rows != chunk.row_count:
             return None
         found[name] = known.rollup
     return found
@@ -205,14 +239,13 @@ def _gaps(view: TableView, parts: _Parts) -> list[tuple[int, int]]:
     """The times in which rows are read of all pieces, ascending, in [start_ns, end_ns)."""
     times = view.superseded_ns
     within = times[np.searchsorted(times, parts.start_ns) : np.searchsorted(times, parts.end_ns)]
-    cuts = [time_ns for time_ns in (parts.start_ns, parts.end_ns, view.whole_from_ns) if time_ns % MINUTE_NS]
-    minutes = [time_ns // MINUTE_NS for time_ns in cuts if any(piece.is_cut(time_ns) for piece in parts.pieces)]
-    runs = _runs(np.unique(np.concatenate([within // MINUTE_NS, np.array(minutes, np.int64)])))
+    runs = _runs(np.unique(np.concatenate([within // MINUTE_NS, np.array(parts.crowded, np.int64)])))
     clipped = [(max(first * MINUTE_NS, parts.start_ns), min(end * MINUTE_NS, parts.end_ns)) for first, end in runs]
+    sources = [piece.source for piece in parts.pieces]
     return [
         (from_ns, to_ns)
         for from_ns, to_ns in clipped
-        if from_ns < to_ns and any(piece.from_ns < to_ns and piece.to_ns >= from_ns for piece in parts.pieces)
+        if from_ns < to_ns and any(source.from_ns < to_ns and source.to_ns >= from_ns for source in sources)
     ]
 
 
@@ -242,10 +275,3 @@ def _has_rows(view: TableView, from_ns: int, to_ns: int) -> bool:
     chunks = [chunk for memory in view.memory for chunk in memory.chunks]
     in_files = view.version.files_in(from_ns, min(to_ns, view.whole_from_ns))
     return bool(view.tails or in_files) or any(chunk.to_ns >= from_ns and chunk.from_ns < to_ns for chunk in chunks)
-
-
-def _at(by_number: Int32s, zone: Int32s) -> Int32s:
-    """The number of each zone; rollups may have zones without series."""
-    if len(zone) and int(zone[-1]) >= len(by_number):  # ascending
-        by_number = np.append(by_number, np.full(int(zone[-1]) + 1 - len(by_number), -1, np.int32))
-    return np.asarray(by_number[zone])

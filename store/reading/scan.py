@@ -43,6 +43,11 @@ class ChunkView:
     measures: Mapping[str, Column]
     last_sequence: Mapping[int, int]  # by partition number
 
+    @property
+    def row_count(self) -> int:
+        """Its number of rows then."""
+        return self.chunk.rows if self.rows is None else self.rows
+
 
 @dataclass(frozen=True, slots=True)
 class BaseVersion:

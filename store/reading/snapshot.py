@@ -17,6 +17,7 @@ from store.engine.duck import run
 from store.errors import QueryFailed
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.by_zone import rows_of_zones, zones_of
+from store.reading.cuts import with_cut_minutes
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.rolled import Division, all_rows, divide, roll_up_newest
@@ -89,7 +90,8 @@ class Snapshot(AccountTables):
         def division_of(view: TableView) -> tuple[Division, str]:
             if by_minutes:
                 roll_up_newest(self._cursor, view, selection, names)
-                division = divide(view, selection, zones, names)
+                divided = divide(view, selection, zones, names)
+                division = with_cut_minutes(self._cursor, view, divided, measures)
             else:
                 division = all_rows(view, selection)
             parts = [rows_of(*of) for of in division.rows]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from store.memory import rollup, tier
-from store.reading import averages
+from store.memory import cut_minutes, rollup, tier
+from store.reading import averages, cuts, rolled
 from store.reading.averages import zone_averages
 from store.reading.bins import Bins
 from store.reading.rolled import Division
@@ -101,6 +101,9 @@ def test_averages_are_those_of_plain_sql_whatever_happens(
     monkeypatch.setattr(tier, "CHUNK_ROWS", 40)
     if seed == 3:
         monkeypatch.setattr(rollup, "FEW_ROWS", 20)
+        monkeypatch.setattr(rolled, "MOST_ROWS", 10)
+    if seed == 1:
+        monkeypatch.setattr(cut_minutes, "MOST_BYTES", 2_000)
     rng = random.Random(seed)
     life = Life(tmp_path, rng, ("{zone}", "zone", None)[seed % 3])
     for step in range(STEPS):
@@ -113,7 +116,31 @@ def test_averages_are_those_of_plain_sql_whatever_happens(
             life.delete()
     life.store.close()
 
-    assert any(division.pieces for division in divisions)
+    pieces = [piece for division in divisions for piece in division.pieces]
+    assert {bool(piece.cuts) for piece in pieces} == {True, False}
+
+
+def test_rows_of_a_minute_in_which_questions_begin_are_read_once(
+    tmp_path: Path, divisions: list[Division], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = Life(tmp_path, random.Random(1), "{zone}")
+    for _ in range(3):
+        life.publish()
+    index = life.store.registry.of(TABLE)
+    of_zone = {f"z{at}": [of for of, name in enumerate(index.zones) if name == f"z{at}"] for at in range(ZONES)}
+    read: list[str] = []
+    run = cuts.run
+    monkeypatch.setattr(cuts, "run", lambda cursor, sql: (read.append(sql), run(cursor, sql))[1])
+    from_ns = life.now_ns + 1_000
+
+    for zone, series in [*of_zone.items(), *of_zone.items()]:
+        with life.store.snapshot("acme") as snapshot:
+            zone_averages(snapshot, index, {zone: series}, ["t"], from_ns=from_ns, to_ns=from_ns + MINUTE_NS)
+        life.store.maintain()
+
+    assert [bool(division.rows) for division in divisions] == [True, *[False] * (2 * ZONES - 1)]
+    assert len(read) == 1
+    life.store.close()
 
 
 @pytest.mark.parametrize("template", ["{zone}", "zone", None])
