@@ -102,7 +102,7 @@ class Oracle:
 
 
 @cache
-def _duck() -> Duck:
+def duck() -> Duck:
     """One for all statements of a process: each takes 20 ms."""
     return Duck(Path("/"), 512 << 20)
 
@@ -111,7 +111,7 @@ def ask(store: Reader, account: str, text: str, *, now_ns: int, **options: Any) 
     """The result of a statement, computed here as a query process would. `options`: of `SqlRequest`."""
     with (
         store.lender(account) as lender,
-        Borrowed(lender, _duck(), data_files, 512 << 20) as tables,
+        Borrowed(lender, duck(), data_files, 512 << 20) as tables,
     ):
         return query(tables, SqlRequest(text, now_ns, **options))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from store.sql.bound import Query
 from store.sql.expressions import Expressions, Rules, flatten
 from store.sql.scope import Relation
 from store.sql.typed import Typed, coerce
@@ -84,9 +85,10 @@ class _Narrowing:
         bounds, _, kind = column
         if kind == "dimension" and operator is exp.EQ:
             self._among(left, [right])
-        if kind != "time":
+        value = self._constant(right) if kind == "time" else None
+        if value is None or value.type not in {TIMESTAMP, DATE, VARCHAR}:
             return
-        time = coerce(self._bind(right), TIMESTAMP) if self._is_timelike(right) else None
+        time = coerce(value, TIMESTAMP)
         if time is None or not isinstance(time.constant, int):
             return
         if operator in {exp.GT, exp.GTE, exp.EQ}:
@@ -96,24 +98,26 @@ class _Narrowing:
 
     def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> None:
         column = self._column(left)
-        values = [self._bind(choice) for choice in choices]
         if column is None or column[2] != "dimension":
             return
-        if all(value.type is VARCHAR and value.constant is not None for value in values):
-            column[0].among(column[1], frozenset(str(value.constant) for value in values))
+        values = [self._constant(choice) for choice in choices]
+        texts = [str(value.constant) for value in values if value is not None and value.type is VARCHAR]
+        if len(texts) == len(values):
+            column[0].among(column[1], frozenset(texts))
 
     def _column(self, node: exp.Expr) -> tuple[Bounds, str, str] | None:
         """The bounds of the table, and name and kind of the column, if `node` is one; else None."""
-        use = self._bind(node).column
+        node = node.unnest()
+        use = self.expressions.bind(node, self.rules).column if isinstance(node, exp.Column) else None
         relation = self.tables.get(use.relation) if use is not None else None
         if use is None or relation is None:
             return None
         kind = next(column.kind for column in relation.columns if column.name == use.name)
         return self.bounds[relation.key], use.name, kind
 
-    def _is_timelike(self, node: exp.Expr) -> bool:
-        typed = self._bind(node)
-        return typed.constant is not None and typed.type in {TIMESTAMP, DATE, VARCHAR}
-
-    def _bind(self, node: exp.Expr) -> Typed:
-        return self.expressions.bind(node, self.rules)
+    def _constant(self, node: exp.Expr) -> Typed | None:
+        """The value of `node`, if it is known without data. What has subqueries is not looked at: each is read once."""
+        if any(isinstance(part, Query) for part in node.walk()):
+            return None
+        typed = self.expressions.bind(node, self.rules)
+        return None if typed.constant is None else typed

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from store.endpoint import WriteRecord, decode_write, encode_write
+from store.endpoint import WriteRecord
 from store.memory import tier
 from store.memory.lasts import FOLLOWED_NS, LastValues
-from store.record import MeasureType, SeriesKey
+from store.record import MeasureType
 from tests.support.examples import times
-from tests.support.lone_store import PARTITION
-from tests.support.random_life import MINUTE_NS, TABLE, Life
+from tests.support.random_life import MINUTE_NS, TABLE, Life, key_of
 
 STEPS = min(150, times(300))
 
@@ -25,14 +24,14 @@ def by_sql(life: Life, measure: str, from_ns: int) -> dict[int, tuple[int, float
     with life.store.snapshot("acme") as snapshot:
         source = snapshot.source(TABLE, time_from_ns=from_ns)
         rows = snapshot.execute(
-            f"SELECT sensor, zone, max(time_ns), arg_max({measure}, time_ns) FROM {source} "
+            f"SELECT sensor, max(time_ns), arg_max({measure}, time_ns) FROM {source} "
             f"WHERE {measure} IS NOT NULL GROUP BY ALL"
         )
     found = zip(*(column.to_pylist() for column in rows.columns), strict=True)
     return {
         series: (time_ns, value)
-        for sensor, zone, time_ns, value in found
-        if (series := index.find(SeriesKey((("sensor", sensor), ("zone", zone)), "m"))) is not None
+        for sensor, time_ns, value in found
+        if (series := index.find(key_of(int(sensor[1:])))) is not None
     }
 
 
@@ -67,14 +66,7 @@ def test_last_values_are_those_of_plain_sql_whatever_happens(
     monkeypatch.setattr(tier, "CHUNK_ROWS", 40)
     rng = random.Random(seed)
     life = Life(tmp_path, rng, (None, "{zone}")[seed % 2])
-    for step in range(STEPS):
-        life.go_on()
-        if rng.random() < 0.4:
-            check(life, rng)
-        if step == STEPS * 2 // 5:
-            life.retain()
-        if step == STEPS * 3 // 4:
-            life.delete()
+    life.live(STEPS, lambda: check(life, rng))
     life.store.close()
 
 
@@ -82,9 +74,7 @@ def test_a_value_that_a_version_removes_is_no_more(tmp_path: Path) -> None:
     life = Life(tmp_path, random.Random(1), None)
 
     def write(version: int, time_ns: int, *values: tuple[str, MeasureType, float]) -> None:
-        made = WriteRecord((("sensor", "s0"), ("zone", "z0")), "m", time_ns, version, values, None)
-        payload = encode_write("farm", "readings", [made])
-        life.apply(decode_write(payload, "acme", life.store.registry, PARTITION, version, life.now_ns))
+        life.write_records([WriteRecord(key_of(0).dimensions, "m", time_ns, version, values, None)])
 
     t, n = ("t", MeasureType.DOUBLE, 1.5), ("n", MeasureType.BIGINT, 7)
     write(1, life.now_ns - 5, t)

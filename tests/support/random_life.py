@@ -1,9 +1,14 @@
-"""A store to which things happen at random: rows of every kind, and everything that may be done to them."""
+"""A store to which things happen at random: rows of every kind, and everything that may be done to them.
+
+Tests ask it something after any of this, and compare with what they compute in another way: from the rows that the
+table must have, which an oracle knows, or by SQL over the same snapshot.
+"""
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,13 +19,21 @@ from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.memory.rollups import SETTLES_NS
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
+from store.table.vacuum import KEEP_NS
+from store.testing import Oracle, Row
 from tests.support.lone_store import PARTITION, LoneStore, open_store
 
 T0 = 1_790_000_000_000_000_000 // 60_000_000_000 * 60_000_000_000
 MINUTE_NS = 60_000_000_000
 TABLE = TableId("acme", "farm", "readings")
-TYPES = {"t": MeasureType.DOUBLE, "n": MeasureType.BIGINT}
+TYPES = {"t": MeasureType.DOUBLE, "n": MeasureType.BIGINT, "note": MeasureType.VARCHAR}
 SENSORS, ZONES = 12, 3
+
+
+def key_of(sensor: int) -> SeriesKey:
+    """The series of a sensor. Its zone is that of the template, and stays; without one zones come from MQTT topics."""
+    rack = (("rack", f"k{sensor % 2}"),) if sensor % 4 < 2 else ()
+    return SeriesKey((*rack, ("sensor", f"s{sensor}"), ("zone", f"z{sensor % ZONES}")), "m")
 
 
 class Life:
@@ -35,7 +48,26 @@ class Life:
         self.monotonic_ns = 0
         self.now_ns = T0
         self.zone_of = {sensor: f"z{sensor % ZONES}" for sensor in range(SENSORS)}
+        self.spreads_ns = [
+            10**9
+        ]  # of the times of a moment: with a small one there are neighbours, and keys come twice
+        self._oracle = Oracle()
         self.store = self._open()
+
+    def live(self, steps: int, look: Callable[[], None]) -> None:
+        """So many things happen, and `look` is called now and then; once rows expire, once the table is deleted."""
+        for step in range(steps):
+            self.go_on()
+            if self._rng.random() < 0.4:
+                look()
+            if step == steps * 2 // 5:
+                self.retain()
+            if step == steps * 3 // 4:
+                self.delete()
+
+    def rows(self) -> list[Row]:
+        """The rows that the table must have."""
+        return self._oracle.visible(self.now_ns - self._settings["farm", "readings"].retention_ns)
 
     def _open(self) -> LoneStore:
         return open_store(
@@ -47,63 +79,77 @@ class Life:
 
     def _time_ns(self) -> int:
         late_ns = self._rng.choice((0, 0, 0, 0, self._rng.randrange(20 * MINUTE_NS)))
-        return self.now_ns - late_ns + self._rng.randrange(10**9)
+        return self.now_ns - late_ns + self._rng.randrange(self._rng.choice(self.spreads_ns))
 
-    def _keys(self) -> tuple[list[int], list[SeriesKey]]:
-        sensors = [self._rng.randrange(SENSORS) for _ in range(self._rng.randrange(1, 60))]
-        # the dimension is the zone of the template, and stays; without a template zones come from MQTT topics
-        return sensors, [SeriesKey((("sensor", f"s{of}"), ("zone", f"z{of % ZONES}")), "m") for of in sensors]
+    def _sensors(self) -> list[int]:
+        return [self._rng.randrange(SENSORS) for _ in range(self._rng.randrange(1, 60))]
 
     def publish(self) -> None:
         """Rows from devices, which are merged by measure; NaN and NULL among them."""
-        sensors, keys = self._keys()
-        index = self.store.registry.of(TABLE)
-        values = [
-            self._rng.choice((math.nan, math.inf, -0.0, 1e300, *(self._rng.uniform(-50, 50) for _ in range(40))))
-            for _ in keys
-        ]
-        times = [self._time_ns() for _ in keys]
-        columns = {
-            "t": pa.array([None if self._rng.random() < 0.1 else value for value in values], pa.float64()),
-            "n": pa.array(
-                [None if self._rng.random() < 0.4 else self._rng.randrange(-(2**60), 2**60) for _ in keys], pa.int64()
-            ),
-        }
-        count = len(keys)
-        ids = [index.id_of(key, self.zone_of[of]) for of, key in zip(sensors, keys, strict=True)]
-        self.apply(
-            RecordBatch(
-                index,
-                PARTITION,
-                np.array(ids, np.int32),
-                np.array(times, np.int64),
-                np.ones(count, np.int64),
-                np.full(count, self._offset, np.int64),
-                np.full(count, -1, np.int64),
-                columns,
-                TYPES,
-            )
+        sensors = self._sensors()
+        index, count = self.store.registry.of(TABLE), len(sensors)
+        ids = [index.id_of(key_of(of), self.zone_of[of]) for of in sensors]
+        times = [self._time_ns() for _ in sensors]
+        made = [dict(self._values()) for _ in sensors]
+        columns = {name: pa.array([of.get(name) for of in made], kind.arrow) for name, kind in TYPES.items()}
+        batch = RecordBatch(
+            index,
+            PARTITION,
+            np.array(ids, np.int32),
+            np.array(times, np.int64),
+            np.ones(count, np.int64),
+            np.full(count, self._offset, np.int64),
+            np.full(count, -1, np.int64),
+            columns,
+            TYPES,
         )
+        rows = zip(sensors, times, made, strict=True)
+        self.apply(batch, [Row(key_of(of).dimensions, time_ns, tuple(values.items())) for of, time_ns, values in rows])
+
+    def _values(self) -> Iterator[tuple[str, float | int | str]]:
+        """Of one row; what is NULL is left out."""
+        if self._rng.random() < 0.9:
+            special = (math.nan, math.inf, -0.0, 1e300)
+            yield "t", self._rng.choice(special) if self._rng.random() < 0.1 else self._rng.uniform(-50, 50)
+        if self._rng.random() < 0.6:
+            yield "n", self._rng.randrange(-(2**60), 2**60)
+        if self._rng.random() < 0.3:
+            yield "note", self._rng.choice("abc")
 
     def write(self) -> None:
         """Rows of WriteRecords, with versions, of few times."""
-        sensors, keys = self._keys()
-        records = {}
-        for of, key in zip(sensors, keys, strict=True):
+        written = {}
+        for of in self._sensors():
             time_ns = self.now_ns // MINUTE_NS * MINUTE_NS + self._rng.randrange(3)
             measures = (
                 ("t", MeasureType.DOUBLE, self._rng.uniform(0, 9)),
                 ("n", MeasureType.BIGINT, self._rng.randrange(9)),
             )
-            records[key, time_ns] = WriteRecord(
-                key.dimensions, "m", time_ns, self._rng.randrange(1, 4), (self._rng.choice(measures),), self.zone_of[of]
+            written[of, time_ns] = WriteRecord(
+                key_of(of).dimensions,
+                "m",
+                time_ns,
+                self._rng.randrange(1, 4),
+                (self._rng.choice(measures),),
+                self.zone_of[of],
             )
-        payload = encode_write("farm", "readings", list(records.values()))
-        self.apply(decode_write(payload, "acme", self.store.registry, PARTITION, self._offset, self.now_ns))
+        self.write_records(list(written.values()))
 
-    def apply(self, batch: RecordBatch) -> None:
-        """Apply the next frame of the log."""
+    def write_records(self, records: Sequence[WriteRecord]) -> None:
+        """These records, as one frame."""
+        payload = encode_write("farm", "readings", records)
+        rows = [
+            Row(of.dimensions, of.time_ns, tuple((name, value) for name, _, value in of.values), of.version)
+            for of in records
+        ]
+        batch = decode_write(payload, "acme", self.store.registry, PARTITION, self._offset, self.now_ns)
+        self.apply(batch, rows)
+
+    def apply(self, batch: RecordBatch, rows: Sequence[Row]) -> None:
+        """Apply the next frame of the log, which has these rows."""
         self.store.apply(batch)
+        for row in rows:
+            self._oracle.apply(row, by_version=batch.by_version)
         self.store.advance(PARTITION, self._offset)
         self._offset += 1
 
@@ -127,6 +173,12 @@ class Life:
         files = table.files_to_clean() or [file for file in table.files() if file.date == table.files()[0].date]
         table.rewrite(files)
 
+    def vacuum(self) -> None:
+        """Delete the files that no version needs."""
+        if table := self.store.opened(TABLE):
+            table.vacuum(self.now_ns)
+            table.vacuum(self.now_ns + KEEP_NS)
+
     def move(self) -> None:
         """A sensor is in another zone from its next reading on."""
         if self._settings["farm", "readings"].zone is None:
@@ -143,11 +195,19 @@ class Life:
         if self.store.opened(TABLE):
             self.store.catalog.delete_table(TABLE)
             self.store.maintain()
+            self._oracle = Oracle()
 
     def restart(self) -> None:
         self.store.flush()
         self.store.close()
         self.store = self._open()
+
+    def go_on_beside(self) -> None:
+        """Something happens that may happen while a statement runs."""
+        for _ in range(self._rng.randrange(3)):
+            self._rng.choice(
+                (self.publish, self.write, self.store.flush, self.close_chunk, self.evict, self.rewrite, self.pass_time)
+            )()
 
     def go_on(self) -> None:
         """Something happens."""
@@ -160,5 +220,5 @@ class Life:
             self.store.maintain,
         )
         now_and_then = (self.write, self.close_chunk, self.store.flush, self.store.flush, self.evict, self.rewrite)
-        seldom = (self.move, self.restart)
+        seldom = (self.move, self.restart, self.vacuum)
         self._rng.choice(self._rng.choice((often, often, often, often, now_and_then, now_and_then, seldom)))()

@@ -106,14 +106,7 @@ def test_averages_are_those_of_plain_sql_whatever_happens(
         monkeypatch.setattr(cut_minutes, "MOST_BYTES", 2_000)
     rng = random.Random(seed)
     life = Life(tmp_path, rng, ("{zone}", "zone", None)[seed % 3])
-    for step in range(STEPS):
-        life.go_on()
-        if rng.random() < 0.4:
-            check(life, rng)
-        if step == STEPS * 2 // 5:
-            life.retain()
-        if step == STEPS * 3 // 4:
-            life.delete()
+    life.live(STEPS, lambda: check(life, rng))
     life.store.close()
 
     pieces = [piece for division in divisions for piece in division.pieces]

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from workers_bench import PARTITIONS, T0, TABLE, Bench
+from workers_bench import PARTITIONS, T0, TABLE, Asked, Bench
 
-from store.catalog.catalog import Catalog, TableSettings
+from store.catalog.catalog import TableSettings
 from store.reading.averages import zone_averages
-from store.reading.lending import Lender
-from store.reading.snapshot import Snapshot
 from store.record import TableId
 from store.sql.errors import NameNotFound
 from store.testing import Row, ask
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A worker's store, with the interface that queries use: `store.reading.reader.Reader`."""
-
-    bench: Bench
-    worker: int
-
-    @property
-    def catalog(self) -> Catalog:
-        return self.bench.workers[self.worker].catalog
-
-    def snapshot(self, account: str) -> Snapshot:
-        return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
-
-    def lender(self, account: str) -> Lender:
-        return self.bench.workers[self.worker].lender(account, self.bench.gather_of(self.worker))
 
 
 @pytest.fixture(params=[2, 0], ids=["that owns none", "that owns all"])

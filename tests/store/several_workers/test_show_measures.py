@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
-from workers_bench import PARTITIONS, T0, TABLE, Bench
+from workers_bench import PARTITIONS, T0, TABLE, Asked, Bench
 
 from store import layout
-from store.catalog.catalog import Catalog
-from store.reading.lending import Lender
-from store.reading.snapshot import Snapshot
 from store.sql import ResultSet, SqlRequest, at_once, show
 from store.state.partition_state import PartitionState
 from store.state.series import _State
@@ -31,31 +27,15 @@ MEASURES = {
 VALUES = {"measure_value::bigint": 3, "note": "text", "x": True}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One worker, as queries see it."""
+def listed(asked: Asked) -> ResultSet | None:
+    """The answer without a look at rows."""
+    with asked.lender(TABLE.account) as lender:
+        return at_once(lender, SqlRequest(TEXT, asked.bench.now_ns))
 
-    bench: Bench
-    worker: int
 
-    @property
-    def catalog(self) -> Catalog:
-        return self.bench.workers[self.worker].catalog
-
-    def snapshot(self, account: str) -> Snapshot:
-        return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
-
-    def lender(self, account: str) -> Lender:
-        return self.bench.workers[self.worker].lender(account, self.bench.gather_of(self.worker))
-
-    def listed(self) -> ResultSet | None:
-        """The answer without a look at rows."""
-        with self.lender(TABLE.account) as lender:
-            return at_once(lender, SqlRequest(TEXT, self.bench.now_ns))
-
-    def scanned(self) -> ResultSet:
-        """The answer from rows."""
-        return ask(self, TABLE.account, TEXT, now_ns=self.bench.now_ns)
+def scanned(asked: Asked) -> ResultSet:
+    """The answer from rows."""
+    return ask(asked, TABLE.account, TEXT, now_ns=asked.bench.now_ns)
 
 
 def row(rng: random.Random, number: int) -> Row:
@@ -138,16 +118,16 @@ def test_what_is_listed_is_what_a_scan_finds(tmp_path: Path, seed: int) -> None:
         if is_maintained:
             maintain(bench)
         for worker in range(2):
-            listed, scanned = Asked(bench, worker).listed(), Asked(bench, worker).scanned()
-            assert listed is not None or (has_forgotten and not is_maintained)
-            if listed is not None:
-                assert list(listed.rows()) == list(scanned.rows()), (change, worker)
-                assert listed.table.schema == scanned.table.schema
+            found, expected = listed(Asked(bench, worker)), scanned(Asked(bench, worker))
+            assert found is not None or (has_forgotten and not is_maintained)
+            if found is not None:
+                assert list(found.rows()) == list(expected.rows()), (change, worker)
+                assert found.table.schema == expected.table.schema
     bench.each(lambda store: store.flush())
     maintain(bench)
-    final = Asked(bench, 0).listed()
+    final = listed(Asked(bench, 0))
     assert final is not None
-    assert list(final.rows()) == list(Asked(bench, 0).scanned().rows())
+    assert list(final.rows()) == list(scanned(Asked(bench, 0)).rows())
     bench.close()
 
 
@@ -158,20 +138,20 @@ def test_the_list_keeps_what_only_expired_rows_had(tmp_path: Path) -> None:
     bench.now_ns += 4 * 86_400 * 10**9
     bench.write([Row((("host", "a"),), bench.now_ns, (("new", 1.0),), 1, "n")])
 
-    listed = Asked(bench, 0).listed()
+    found = listed(Asked(bench, 0))
 
-    assert listed is not None
-    assert [name for name, *_ in listed.rows()] == ["m", "n"]
-    assert [name for name, *_ in Asked(bench, 0).scanned().rows()] == ["n"]
+    assert found is not None
+    assert [name for name, *_ in found.rows()] == ["m", "n"]
+    assert [name for name, *_ in scanned(Asked(bench, 0)).rows()] == ["n"]
     bench.close()
 
 
 def test_a_long_list_is_left_to_a_query_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(str(tmp_path / "magnetic"))
     bench.write([Row((("host", "a"),), T0, (("v", 1.0),))])
-    assert Asked(bench, 0).listed() is not None
+    assert listed(Asked(bench, 0)) is not None
 
     monkeypatch.setattr(show, "LISTED", 0)
 
-    assert Asked(bench, 0).listed() is None
+    assert listed(Asked(bench, 0)) is None
     bench.close()

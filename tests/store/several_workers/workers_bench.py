@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from store.catalog.catalog import TableSettings
+from store.catalog.catalog import Catalog, TableSettings
 from store.errors import Behind
 from store.partition_store import PartitionStore
+from store.reading.lending import Lender
+from store.reading.snapshot import Snapshot
 from store.reading.tail import Gather, Pin, PinnedRows, TailReply, TailRequest
 from store.record import Outcome, TableId
 from store.store import Store
@@ -170,6 +173,24 @@ class Bench:
             store.close()
         for worker in self.workers:
             worker.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A worker as queries see it: a `store.reading.reader.Reader`."""
+
+    bench: Bench
+    worker: int
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.bench.workers[self.worker].catalog
+
+    def snapshot(self, account: str) -> Snapshot:
+        return self.bench.workers[self.worker].snapshot(account, self.bench.gather_of(self.worker))
+
+    def lender(self, account: str) -> Lender:
+        return self.bench.workers[self.worker].lender(account, self.bench.gather_of(self.worker))
 
 
 def shallow(store: PartitionStore, table: TableId = TABLE) -> None:

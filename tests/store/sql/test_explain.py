@@ -44,6 +44,24 @@ def test_each_table_has_a_row(db: Database) -> None:
     assert db.rows("EXPLAIN SELECT 1") == []
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "time >= (SELECT max(time) FROM db.t)",
+        "(SELECT max(host) FROM db.t) = host AND temp > 0",
+        "temp >= ALL (SELECT temp FROM db.t)",
+        "time BETWEEN (SELECT min(time) FROM db.t) AND now()",
+    ],
+)
+def test_the_table_of_a_subquery_is_read_once(db: Database, condition: str) -> None:
+    written(db, "a", 0)
+
+    rows = db.rows(f"EXPLAIN SELECT host FROM db.t WHERE {condition}")
+
+    assert len(rows) == 2
+    assert db.rows(f"SELECT host FROM db.t WHERE {condition}") == [("a",)]
+
+
 def test_a_wrong_query_is_as_wrong_with_it(db: Database) -> None:
     written(db, "a", 0)
 

@@ -1,0 +1,104 @@
+"""Whatever happens to the rows, before or during a statement of any clauses, its result is that over one plain table.
+
+The product's whole way runs: parse, bind, the bounds and columns that are read, both tiers of a snapshot, DuckDB. The
+other result is that of a text written beside it (`random_queries`), over the rows that an oracle of writes knows
+(`store.testing.Oracle`): so a wrong bound, a column left out, a row lost, doubled or of another moment, a clause bound
+to another meaning are found. Not found is what DuckDB computes wrongly in an operator that both texts have.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from store.magnetic.data_files import data_files
+from store.memory import tier
+from store.reading import lending
+from store.reading.borrowed import Borrowed
+from store.reading.lending import Lender
+from store.sql import SqlRequest, query
+from store.testing import Row, ask, duck
+from tests.support.examples import times
+from tests.support.random_life import SENSORS, ZONES, Life
+from tests.support.random_queries import COLUMNS, Queries, Statement
+
+LIVES, STEPS = times(6), min(60, times(60))
+SPAN_NS = 20 * 60 * 10**9
+TYPES = {"time": pa.int64(), "t": pa.float64(), "n": pa.int64()}
+Answer = list[tuple[object, ...]]
+
+
+class Moving(Borrowed):
+    """Tables to which something happens each time one of them has been pinned."""
+
+    def __init__(self, life: Life, lender: Lender) -> None:
+        super().__init__(lender, duck(), data_files, 1 << 29)
+        self._life = life
+
+    def source(self, *given: Any, **options: Any) -> str:
+        text = super().source(*given, **options)
+        self._life.go_on_beside()
+        return text
+
+
+def moving(life: Life, statement: Statement) -> Answer:
+    """The result of a statement while something happens."""
+    request = SqlRequest(statement.text.sql, life.now_ns)
+    with life.store.lender("acme") as lender, Moving(life, lender) as tables:
+        return values(query(tables, request).table)
+
+
+def still(life: Life, statement: Statement) -> Answer:
+    """The result of a statement while nothing happens."""
+    return values(ask(life.store, "acme", statement.text.sql, now_ns=life.now_ns).table)
+
+
+def values(found: pa.Table) -> Answer:
+    return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+
+
+def plain_table(rows: list[Row]) -> pa.Table:
+    made = [
+        {**dict(row.dimensions), **dict(row.values), "time": row.time_ns, "measure_name": row.measure_name}
+        for row in rows
+    ]
+    columns = {name: pa.array([of.get(name) for of in made], TYPES.get(name, pa.string())) for name in COLUMNS}
+    return pa.table(columns)
+
+
+def comparable(rows: Answer, statement: Statement) -> list[str]:
+    """As text: NaN equals NaN, and -0.0 is 0.0."""
+    texts = [repr(tuple(0.0 if value == 0 and isinstance(value, float) else value for value in row)) for row in rows]
+    return texts if statement.is_ordered else sorted(texts)
+
+
+@pytest.mark.parametrize("seed", range(LIVES))
+def test_a_statement_has_the_result_of_one_plain_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(tier, "CHUNK_ROWS", 40)
+    rng = random.Random(seed)
+    life = Life(tmp_path, rng, (None, "{zone}")[seed % 2])
+    life.spreads_ns.append(3)
+    sensors, zones = [f"s{of}" for of in range(SENSORS)], [f"z{of}" for of in range(ZONES)]
+    queries = Queries(rng, '"farm"."readings"', "readings", sensors, zones)
+
+    def look() -> None:
+        life.publish()  # so that there is a table, with all columns
+        monkeypatch.setattr(lending, "FEW_ROWS", rng.choice((0, 20, 10_000)))
+        plain.register("readings", plain_table(life.rows()))
+        queries.now_ns, queries.from_ns = life.now_ns, life.now_ns - SPAN_NS
+        for answer in (still, still, moving):
+            statement = queries.statement()
+            found = comparable(answer(life, statement), statement)
+            expected = comparable(plain.execute(statement.text.plain).fetchall(), statement)
+            assert found == expected, statement.text
+
+    with duckdb.connect() as plain:
+        life.live(STEPS, look)
+    life.store.close()
