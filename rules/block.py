@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rules.ahead import Marks
 from rules.arrays import Indices
+from rules.bounds import Side
 from rules.columns import MeasureReader
-from rules.rule import RateOfChange, Rule, Side
+from rules.judging import Inputs, JudgeState
+from rules.phases import Change, Phase
+from rules.rule import Rule
 from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
-from rules.snapshot import (
-    BlockState,
-    MarkState,
-    PackedKeys,
-    PhaseState,
-    RuleFacts,
-    SignalState,
-    encode_state,
-    packed,
-    unpacked,
-)
+from rules.saved_state import BlockState, MarkState, PhaseState, RuleFacts, RuleState, SavedJudge, SignalState
+from rules.snapshot import PackedKeys, encode_state, packed, unpacked
 from rules.transition import Status, Transition, alert_id, render_annotations
-from rules.watch import Change, Phase, Watch
+from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One measure of the table with the rules over it, each with its index among the table's rules."""
+    """One measure of the table that some of its rules need."""
 
     reader: MeasureReader
     signals: Signals
-    watches: tuple[tuple[int, Watch], ...]
+    watches: tuple[Watch, ...]
 
 
 class Block:
@@ -50,15 +44,15 @@ class Block:
         self._keys = PackedKeys()
         self._size = 0  # the number of series that the arrays have room for
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
-        watches = [(place, Watch(rule, index)) for place, rule in enumerate(rules)]
-        self._watched = tuple(
-            Watched(
+        self._watches = tuple(Watch(rule, index) for rule in rules)
+        self._measures = {
+            measure: Watched(
                 MeasureReader(measure, index),
                 Signals(),
-                tuple((place, watch) for place, watch in watches if watch.rule.measure == measure),
+                tuple(watch for watch in self._watches if measure in watch.rule.measures),
             )
-            for measure in dict.fromkeys(rule.measure for rule in rules)
-        )
+            for measure in dict.fromkeys(measure for rule in rules for measure in rule.measures)
+        }
 
     def advance(self, partition: str, offset: int) -> None:
         """Everything up to and including `offset` has been evaluated."""
@@ -77,77 +71,61 @@ class Block:
         self._grow(len(self.index))
         self._newest[series] = rows
         repeats = bool((self._newest[series] != rows).any())
-        found: list[tuple[int, int, Watched, Watch, Change]] = []
-        for watched in self._watched:
-            not_numbers = watched.reader.not_numbers(batch)
-            if not_numbers is not None:
-                for _, watch in watched.watches:
-                    watch.leave_out(series[not_numbers[start:]])
-            samples = self._samples(watched, batch, rows, series, repeats=repeats)
-            if samples is None or not len(samples):
-                continue
-            for place, watch in watched.watches:
-                found += ((change.row, place, watched, watch, change) for change in watch.evaluate(samples))
+        inputs = Inputs(batch, rows, series, self._take_in(batch, rows, series, repeats=repeats))
+        found: list[tuple[int, int, Watch, Change]] = []
+        for place, watch in enumerate(self._watches):
+            found += ((change.row, place, watch, change) for change in watch.evaluate(inputs))
         found.sort(key=lambda item: item[:2])
-        return [self._transition(batch, watched, watch, change) for _, _, watched, watch, change in found]
+        return [self._transition(batch, watch, change) for _, _, watch, change in found]
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
-        """The state in the form of `rules.snapshot`, valid for `positions`."""
+        """The state in the form of `rules.saved_state`, valid for `positions`."""
         size = len(self.index)
         self._grow(size)
-        signals, phases, facts = {}, {}, {}
-        for watched in self._watched:
-            newest = watched.signals
-            signals[watched.reader.measure] = SignalState(
-                packed(newest.time_ns[:size], np.int64),
-                packed(newest.value[:size], np.float64),
-                _marks_of(newest.marks),
+        signals = {
+            measure: SignalState(
+                packed(watched.signals.time_ns[:size], np.int64),
+                packed(watched.signals.value[:size], np.float64),
+                _marks_of(watched.signals.marks),
             )
-            for _, watch in watched.watches:
-                active = watch.active()
-                phases[watch.rule.definition] = PhaseState(
-                    packed(active, np.uint32),
-                    packed(watch.phase[active], np.int8),
-                    packed(watch.side[active], np.int8),
-                    packed(watch.onset_ns[active], np.int64),
-                )
-                if (watch.phase[active] == Phase.FIRING).any():
-                    facts[watch.rule.definition] = _facts_of(watch.rule)
-        return encode_state(positions, self._keys.first(self.index.keys, size), signals, phases, facts)
+            for measure, watched in self._measures.items()
+        }
+        rules = {watch.rule.definition: _state_of(watch) for watch in self._watches}
+        return encode_state(positions, self._keys.first(self.index.keys, size), signals, rules)
 
     def restore(self, state: BlockState) -> None:
-        """Restore a saved state, into a block that has evaluated nothing."""
+        """Restore a saved state, into a block that has evaluated nothing. Raises RuleSnapshotError."""
         ids = np.array([self.index.id_of(key) for key in state.series_keys()], np.intp)
-        self.positions = dict(state.positions)
         self._grow(len(self.index))
-        for watched in self._watched:
-            signals = state.signals.get(watched.reader.measure)
+        for measure, watched in self._measures.items():
+            signals = state.signals.get(measure)
             if signals is not None:
                 watched.signals.time_ns[ids] = unpacked(signals.time_ns, np.int64)
                 watched.signals.value[ids] = unpacked(signals.value, np.float64)
                 _set_marks(watched.signals.marks, ids, signals.marks)
-            for _, watch in watched.watches:
-                phases = state.phases.get(watch.rule.definition)
-                if phases is not None:
-                    watch.set(
-                        ids[unpacked(phases.series, np.uint32)],
-                        unpacked(phases.phase, np.int8),
-                        unpacked(phases.side, np.int8),
-                        unpacked(phases.onset_ns, np.int64),
-                    )
+        for watch in self._watches:
+            saved = state.rules.get(watch.rule.definition)
+            if saved is not None:
+                _restore(watch, state, saved, ids)
+        self.positions = dict(state.positions)
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
-        """For each rule: what it has done, and how many of its signals are pending and firing."""
-        for watched in self._watched:
-            for _, watch in watched.watches:
-                yield watch.rule, watch.work(watched.signals.time_ns, now_ns), *watch.counts()
+        """For each rule: what it has done, and how many of its subjects are pending and firing."""
+        for watch in self._watches:
+            signals = self._signals_of(watch)
+            yield watch.rule, watch.work(None if signals is None else signals.time_ns, now_ns), *watch.counts()
 
-    def active(self) -> Iterator[tuple[Watch, int, float]]:
-        """All pending and firing signals: the watch, the series, and the signal's newest value."""
-        for watched in self._watched:
-            for _, watch in watched.watches:
-                for series in watch.active().tolist():
-                    yield watch, series, float(watched.signals.value[series])
+    def active(self) -> Iterator[tuple[Watch, int, float | None]]:
+        """All pending and firing subjects: the watch, the subject, and the newest value if it is a signal."""
+        for watch in self._watches:
+            signals = self._signals_of(watch)
+            for subject in watch.phases.active().tolist():
+                yield watch, subject, None if signals is None else float(signals.value[subject])
+
+    def _signals_of(self, watch: Watch) -> Signals | None:
+        """The signals that are the subjects of a rule; None if these are others."""
+        watched = self._measures.get(watch.rule.measure)
+        return None if watched is None or not watch.is_of_series else watched.signals
 
     def _grow(self, size: int) -> None:
         """Make room in every array for the series ids below `size`."""
@@ -156,10 +134,23 @@ class Block:
         self._size = size
         if size > len(self._newest):
             self._newest = np.empty(size + size // 4 + 16, np.intp)
-        for watched in self._watched:
+        for watched in self._measures.values():
             watched.signals.grow(size)
-            for _, watch in watched.watches:
-                watch.grow(size)
+        for watch in self._watches:
+            watch.grow(size)
+
+    def _take_in(
+        self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
+    ) -> Mapping[str, Samples | None]:
+        """The samples of each measure in the batch."""
+        samples = {}
+        for measure, watched in self._measures.items():
+            not_numbers = watched.reader.not_numbers(batch)
+            if not_numbers is not None:
+                for watch in watched.watches:
+                    watch.leave_out(series[not_numbers[rows[0] :]])
+            samples[measure] = self._samples(watched, batch, rows, series, repeats=repeats)
+        return samples
 
     def _samples(
         self, watched: Watched, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
@@ -175,11 +166,11 @@ class Block:
             given = given.of(there)
         return watched.signals.take_in(given, repeats=repeats, again=batch.again)
 
-    def _transition(self, batch: RecordBatch, watched: Watched, watch: Watch, change: Change) -> Transition:
-        rule, table = watch.rule, self.index.table
-        key, zone = self.index.keys[change.series], self.index.zones[change.series]
-        is_rate = isinstance(rule.condition, RateOfChange)
-        value = change.value if is_rate else watched.reader.exact(batch, change.row)
+    def _transition(self, batch: RecordBatch, watch: Watch, change: Change) -> Transition:
+        rule, table, subjects = watch.rule, self.index.table, watch.subjects
+        key, zone = subjects.keys[change.subject], subjects.zones[change.subject]
+        is_measured = rule.condition.is_measured
+        value = self._measures[rule.measure].reader.exact(batch, change.row) if is_measured else change.value
         bounds = rule.condition.bounds
         dimensions = dict(key.dimensions)
         return Transition(
@@ -199,11 +190,45 @@ class Block:
         )
 
 
+def _state_of(watch: Watch) -> RuleState:
+    phases, active, judge = watch.phases, watch.phases.active(), watch.judge.snapshot()
+    subjects = watch.subjects.keys
+    return RuleState(
+        _facts_of(watch.rule),
+        None if watch.is_of_series else [(key.measure_name, key.dimensions) for key in subjects],
+        PhaseState(
+            packed(active, np.uint32),
+            packed(phases.phase[active], np.int8),
+            packed(phases.side[active], np.int8),
+            packed(phases.onset_ns[active], np.int64),
+        ),
+        None if judge is None else SavedJudge(judge.version, dict(judge.arrays)),
+    )
+
+
+def _restore(watch: Watch, state: BlockState, saved: RuleState, ids: Indices) -> None:
+    """Restore a rule; `ids` are the series by their saved index."""
+    if saved.judge is not None:
+        watch.judge.restore(JudgeState(saved.judge.version, saved.judge.arrays), ids)
+    if saved.subjects is not None:
+        ids = np.array([watch.subjects.id_of(key) for key in state.subject_keys(saved)], np.intp)
+        watch.phases.grow(len(watch.subjects))
+    watch.phases.set(
+        ids[unpacked(saved.phases.subject, np.uint32)],
+        unpacked(saved.phases.phase, np.int8),
+        unpacked(saved.phases.side, np.int8),
+        unpacked(saved.phases.onset_ns, np.int64),
+    )
+
+
 def _facts_of(rule: Rule) -> RuleFacts:
     bounds = rule.condition.bounds
     annotations = {name: str(template) for name, template in rule.annotations.items()}
-    is_rate = isinstance(rule.condition, RateOfChange)
-    return RuleFacts(rule.name, rule.measure, bounds.min, bounds.max, is_rate, dict(rule.labels), annotations)
+    return RuleFacts(
+        *(rule.name, rule.measure, bounds.min, bounds.max, rule.condition.is_measured),
+        dict(rule.labels),
+        annotations,
+    )
 
 
 def _marks_of(marks: Marks) -> MarkState:

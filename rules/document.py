@@ -55,65 +55,10 @@ def compose(text: str, problems: Problems) -> Node | None:
     return node
 
 
-class Section:
-    """A mapping of the file with known keys; `what` is its name in problems ("rule TooHot")."""
-
-    def __init__(self, node: Node, what: str, known: Collection[str], problems: Problems) -> None:
-        self.node = node
-        self.what = what
-        self._problems = problems
-        self._values = {}
-        for key, value in read_pairs(node, what, problems):
-            self._values[key.value] = value
-            if key.value not in known:
-                problems.add(key, f"{what} has the unknown key `{key.value}`{meant(key.value, known)}")
-
-    @property
-    def is_mapping(self) -> bool:
-        """Whether it is a mapping at all; if not, that is its only problem."""
-        return isinstance(self.node, MappingNode)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def value(self, key: str) -> Node | None:
-        """The node under `key`, None if there is none."""
-        return self._values.get(key)
-
-    def required(self, key: str) -> Node | None:
-        """The node under `key`; a problem if there is none."""
-        node = self._values.get(key)
-        if node is None and self.is_mapping:
-            self._problems.add(self.node, f"{self.what} lacks `{key}`")
-        return node
-
-    def text(self, key: str) -> str | None:
-        """The non-empty text that is required under `key`."""
-        node = self.required(key)
-        return None if node is None else read_text(node, f"`{key}` of {self.what}", self._problems)
-
-    def number(self, key: str) -> float | None:
-        """The finite number under `key`; None if there is none."""
-        node = self._values.get(key)
-        return None if node is None else read_number(node, f"`{key}` of {self.what}", self._problems)
-
-    def duration(self, key: str) -> timedelta | None:
-        """The duration under `key`; None if there is none."""
-        node = self._values.get(key)
-        if node is None:
-            return None
-        text = read_text(node, f"`{key}` of {self.what}", self._problems)
-        try:
-            return None if text is None else parse_duration(text, longest=LONGEST_DURATION, may_be_zero=True)
-        except ValueError as error:
-            self._problems.add(node, f"`{key}` of {self.what}: {error}")
-            return None
-
-
 def read_pairs(node: Node, what: str, problems: Problems) -> list[tuple[ScalarNode, Node]]:
     """The keys and values of a mapping in order; a repeated key keeps its first value."""
     if not isinstance(node, MappingNode):
-        problems.add(node, f"{what} must be a mapping, is {_shown(node)}")
+        problems.add(node, f"{what} must be a mapping, is {shown(node)}")
         return []
     pairs: dict[str, tuple[ScalarNode, Node]] = {}
     for key, value in node.value:
@@ -130,7 +75,7 @@ def read_items(node: Node | None, what: str, problems: Problems) -> Sequence[Nod
     if node is None:
         return ()
     if not isinstance(node, SequenceNode):
-        problems.add(node, f"{what} must be a list, is {_shown(node)}")
+        problems.add(node, f"{what} must be a list, is {shown(node)}")
         return ()
     if not node.value:
         problems.add(node, f"{what} must not be empty")
@@ -140,7 +85,7 @@ def read_items(node: Node | None, what: str, problems: Problems) -> Sequence[Nod
 def read_text(node: Node, what: str, problems: Problems) -> str | None:
     """The text of a scalar, as written; it must not be empty."""
     if not isinstance(node, ScalarNode) or node.tag == _NULL or not node.value.strip():
-        problems.add(node, f"{what} must be a text, is {_shown(node)}")
+        problems.add(node, f"{what} must be a text, is {shown(node)}")
         return None
     return str(node.value)
 
@@ -149,16 +94,26 @@ def read_number(node: Node, what: str, problems: Problems) -> float | None:
     """The finite number of an unquoted scalar."""
     text = str(node.value) if isinstance(node, ScalarNode) else ""
     if isinstance(node, ScalarNode) and node.style and _NUMBER.fullmatch(text):
-        problems.add(node, f"{what} must be a number without quotes, is {_shown(node)}")
+        problems.add(node, f"{what} must be a number without quotes, is {shown(node)}")
         return None
     if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     allowed = "a finite number" if _NUMBER.fullmatch(text) or _NOT_FINITE.fullmatch(text) else "a number"
-    problems.add(node, f"{what} must be {allowed}, is {_shown(node)}")
+    problems.add(node, f"{what} must be {allowed}, is {shown(node)}")
     return None
 
 
-def _shown(node: Node) -> str:
+def read_duration(node: Node, what: str, problems: Problems) -> timedelta | None:
+    """The duration of a scalar; it may be nothing."""
+    text = read_text(node, what, problems)
+    try:
+        return None if text is None else parse_duration(text, longest=LONGEST_DURATION, may_be_zero=True)
+    except ValueError as error:
+        problems.add(node, f"{what}: {error}")
+        return None
+
+
+def shown(node: Node) -> str:
     """A node's text in problems."""
     if isinstance(node, MappingNode):
         return "a mapping"

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.rule import RuleSet, Side
-from rules.snapshot import BlockState, PhaseState, RuleFacts, unpacked
+from rules.bounds import Side
+from rules.phases import Phase
+from rules.rule import RuleSet
+from rules.saved_state import BlockState, PhaseState, RuleFacts, RuleState
+from rules.snapshot import unpacked
 from rules.template import Template, parse_template
 from rules.transition import Reason, Status, Transition, alert_id, render_annotations
-from rules.watch import Phase
 from store.record import SeriesIndex
 
 
@@ -35,10 +37,10 @@ def ended_by_rules(state: BlockState, index: SeriesIndex, rules: RuleSet) -> lis
     names = {rule.name for rule in rules.rules}
     return [
         transition
-        for definition, facts in state.rules.items()
-        if definition not in kept and definition in state.phases
+        for definition, rule in state.rules.items()
+        if definition not in kept and rule.facts is not None
         for transition in _ended(
-            state, index, definition, facts, Reason.RULE_CHANGED if facts.name in names else Reason.RULE_REMOVED
+            state, index, rule, rule.facts, Reason.RULE_CHANGED if rule.facts.name in names else Reason.RULE_REMOVED
         )
     ]
 
@@ -47,16 +49,17 @@ def ended_by_deletion(state: BlockState, index: SeriesIndex) -> list[Transition]
     """All alerts of `state`, whose table was deleted."""
     return [
         transition
-        for definition, facts in state.rules.items()
-        if definition in state.phases
-        for transition in _ended(state, index, definition, facts, Reason.TABLE_DELETED)
+        for rule in state.rules.values()
+        if rule.facts is not None
+        for transition in _ended(state, index, rule, rule.facts, Reason.TABLE_DELETED)
     ]
 
 
 def _ended(
-    state: BlockState, index: SeriesIndex, definition: str, facts: RuleFacts, reason: Reason
+    state: BlockState, index: SeriesIndex, saved: RuleState, facts: RuleFacts, reason: Reason
 ) -> Iterator[Transition]:
-    keys, phases, signals = state.series_keys(), state.phases[definition], state.signals.get(facts.measure)
+    keys = state.subject_keys(saved)
+    signals = state.signals.get(facts.measure) if saved.subjects is None else None
     rule = Ended(
         facts.name,
         facts.measure,
@@ -64,12 +67,12 @@ def _ended(
         {name: parse_template(text) for name, text in facts.annotations.items()},
     )
     times = None if signals is None else unpacked(signals.time_ns, np.int64)
-    values = None if signals is None else unpacked(signals.value, np.float64)
-    for place, side, onset_ns in _firing(phases):
+    values = None if signals is None or not facts.is_measured else unpacked(signals.value, np.float64)
+    for place, side, onset_ns in _firing(saved.phases):
         key, known = keys[place], index.find(keys[place])
         zone = None if known is None else index.zones[known]
         dimensions = dict(key.dimensions)
-        value = None if values is None or facts.is_rate or math.isnan(values[place]) else float(values[place])
+        value = None if values is None or math.isnan(values[place]) else float(values[place])
         yield Transition(
             id=alert_id(index.table, facts.name, key, facts.measure, onset_ns),
             status=Status.RESOLVED,
@@ -89,9 +92,9 @@ def _ended(
 
 
 def _firing(phases: PhaseState) -> Iterator[tuple[int, Side, int]]:
-    """(index of the key, bound, onset) of each firing signal."""
+    """(index of the key, bound, onset) of each firing subject."""
     columns = (
-        unpacked(phases.series, np.uint32).tolist(),
+        unpacked(phases.subject, np.uint32).tolist(),
         unpacked(phases.phase, np.int8).tolist(),
         unpacked(phases.side, np.int8).tolist(),
         unpacked(phases.onset_ns, np.int64).tolist(),

@@ -20,17 +20,21 @@ from dataclasses import dataclass
 
 from rules.block import Block
 from rules.ended import ended_by_deletion, ended_by_rules
+from rules.errors import RuleSnapshotError
+from rules.phases import Phase
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import Work
 from rules.snapshot import decode_state
+from rules.snapshot_1 import redefined
 from rules.transition import Transition, alert_id
-from rules.watch import Phase
 from store.record import RecordBatch, SeriesIndex, SeriesRegistry, TableId
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveAlert:
-    """A pending or firing signal. `value` is its newest sample; `id` that of its alert, also before it fires."""
+    """A pending or firing subject. `value` is the newest sample of a signal; `id` that of its alert, also before it
+    fires.
+    """
 
     id: str
     phase: Phase
@@ -38,7 +42,7 @@ class ActiveAlert:
     zone: str | None
     rule: str
     since_ns: int
-    value: float
+    value: float | None
     measure: str
     dimensions: Mapping[str, str]
     labels: Mapping[str, str]
@@ -98,11 +102,15 @@ class Engine:
         Rules whose definition has changed start without state: the alerts that end by this are returned. If no rule is
         left for the table, nothing else of the state is used.
         """
-        state = decode_state(data)
+        state = redefined(decode_state(data), self._rules.of(block))
         index = self._registry.of(block)
         made = self._block(index)
         if made is not None:
-            made.restore(state)
+            try:
+                made.restore(state)
+            except RuleSnapshotError:
+                del self._blocks[block]  # half of it
+                raise
         return ended_by_rules(state, index, self._rules)
 
     def forget_deleted(self) -> tuple[list[TableId], list[Transition]]:
@@ -119,27 +127,27 @@ class Engine:
         return [block.index.table for block in gone], ended
 
     def active(self) -> list[ActiveAlert]:
-        """All pending and firing signals, by table and rule."""
+        """All pending and firing subjects, by table and rule."""
         return [
             ActiveAlert(
-                alert_id(table, watch.rule.name, block.index.keys[series], watch.rule.measure, onset_ns),
-                Phase(watch.phase[series]),
+                alert_id(table, watch.rule.name, key, watch.rule.measure, onset_ns),
+                Phase(watch.phases.phase[subject]),
                 table,
-                block.index.zones[series],
+                watch.subjects.zones[subject],
                 watch.rule.name,
                 onset_ns,
                 value,
                 watch.rule.measure,
-                dict(block.index.keys[series].dimensions),
+                dict(key.dimensions),
                 watch.rule.labels,
             )
             for table, block in self._blocks.items()
-            for watch, series, value in block.active()
-            for onset_ns in (int(watch.onset_ns[series]),)
+            for watch, subject, value in block.active()
+            for key, onset_ns in ((watch.subjects.keys[subject], int(watch.phases.onset_ns[subject])),)
         ]
 
     def work(self, now_ns: int) -> Iterator[tuple[TableId, Rule, Work, int, int]]:
-        """Per table and rule: what it has done, and how many of its signals are pending and firing."""
+        """Per table and rule: what it has done, and how many of its subjects are pending and firing."""
         for table, block in self._blocks.items():
             for of_rule in block.work(now_ns):
                 yield table, *of_rule

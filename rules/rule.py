@@ -1,67 +1,24 @@
 """A rule as frozen values, validated by `rules.parse`.
 
-A rule watches one measure of the series of one table. Its *condition* turns samples into *values* (the value itself, or
-its rate of change); its bounds, both inclusive, say which values are normal. `rules.watch` decides what follows from a
-value outside them.
+A rule watches the series of one table. Its *condition*, of one of `rules.kinds`, turns samples into *values*; its
+bounds, both inclusive, say which values are normal. `rules.phases` decides what follows from a value outside them.
 """
 
 from __future__ import annotations
 
-import enum
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeAlias
 
 import msgspec
 
+from rules.bounds import Bounds
+from rules.kinds.kind import Condition
+from rules.selection import ACCOUNT, Where
 from rules.template import Template
 from store.record import TableId
-
-
-class Side(enum.IntEnum):
-    """The bound that a value exceeds."""
-
-    NONE = 0
-    MIN = 1
-    MAX = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The normal values: from `min` to `max`, both inclusive; an open end is infinite."""
-
-    min: float = -math.inf
-    max: float = math.inf
-
-    def side(self, value: float) -> Side:
-        """The bound that `value` exceeds."""
-        if value < self.min:
-            return Side.MIN
-        return Side.MAX if value > self.max else Side.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The value is that of the measure."""
-
-    bounds: Bounds
-
-
-@dataclass(frozen=True, slots=True)
-class RateOfChange:
-    """The value is the change since the signal's previous sample, scaled to `per`, signed."""
-
-    bounds: Bounds
-    per: timedelta
-
-
-Condition: TypeAlias = Range | RateOfChange
-
-ACCOUNT = "account"
-"""The key of `where` that means the account, never a dimension: accounts come from credentials, not from payloads."""
+from store.values.durations import duration_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +39,7 @@ class Rule:
     condition: Condition
     clear: Bounds
     hold: timedelta = timedelta(0)
-    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Template] = field(default_factory=dict)
     file: str = ""
@@ -93,17 +50,21 @@ class Rule:
         return f"{self.group}/{self.alert}"
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures whose samples it needs."""
+        return self.condition.measures(self.measure)
+
+    @property
     def definition(self) -> str:
         """A hash of everything that decides.
 
         State is kept while it stays the same; labels and annotations may change.
         """
-        where = sorted((name, sorted(values)) for name, values in self.where.items())
-        per = self.condition.per if isinstance(self.condition, RateOfChange) else None
         bounds = self.condition.bounds
         facts = (
-            (self.name, self.table, self.measure, where, str(self.hold), str(per)),
+            (self.name, self.table, self.measure, self.condition.facts, duration_ns(self.hold)),
             (bounds.min, bounds.max, self.clear.min, self.clear.max),
+            sorted((name, sorted(values)) for name, values in self.where.items()),
         )
         return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
 

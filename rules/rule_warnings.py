@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from rules.conditions import LONGEST_GAP
-from rules.rule import ACCOUNT, RateOfChange, Rule
+from rules.kinds.rate_of_change import LONGEST_GAP
+from rules.rule import Rule
+from rules.selection import ACCOUNT
 from store.record import MeasureType, TableId
 from store.values.nearest import nearest
 
@@ -90,25 +91,28 @@ def table_warnings(rule: Rule, tables: Collection[str]) -> list[RuleWarning]:
 
 def warnings_of(rule: Rule, seen: Seen, work: Work = Work()) -> list[RuleWarning]:  # frozen
     """All other warnings."""
-    found = (*_about_measure(rule, seen, work), *_about_where(rule, seen), *_about_work(rule, work))
+    found = (*_about_measures(rule, seen, work), *_about_where(rule, seen), *_about_work(work))
     return [RuleWarning(kind, seen.table, text) for kind, text in found]
 
 
-def _about_measure(rule: Rule, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:
+def _about_measures(rule: Rule, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:
+    for measure in rule.measures:
+        yield from _about_measure(measure, seen, work)
+
+
+def _about_measure(measure: str, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:
     columns = {name: kind for name, kind in seen.types.items() if not name.startswith(_SINGLE)}
     single = {kind for name, kind in seen.types.items() if name.startswith(_SINGLE)}
-    kinds = ({columns[rule.measure]} if rule.measure in columns else set()) | (
-        single if rule.measure in seen.names else set()
-    )
+    kinds = ({columns[measure]} if measure in columns else set()) | (single if measure in seen.names else set())
     if not kinds:
         names = {*columns, *(seen.names if single else ())}
-        instead = _instead(rule.measure, names, "it has", "it has")
-        yield Kind.MEASURE, f"no row of {seen.table} has had the measure {rule.measure}; {instead}"
+        instead = _instead(measure, names, "it has", "it has")
+        yield Kind.MEASURE, f"no row of {seen.table} has had the measure {measure}; {instead}"
     elif not kinds & set(_NUMBERS):
         what = " and ".join(sorted(kinds))
-        yield Kind.TYPE, f"the measure {rule.measure} of {seen.table} is {what}, and only numbers are judged"
+        yield Kind.TYPE, f"the measure {measure} of {seen.table} is {what}, and only numbers are judged"
     elif work.not_numbers:
-        text = f"values of the measure {rule.measure} of {seen.table} that were not numbers: {work.not_numbers}"
+        text = f"values of the measure {measure} of {seen.table} that were not numbers: {work.not_numbers}"
         yield Kind.TYPE, f"{text}; only numbers are judged"
 
 
@@ -127,8 +131,8 @@ def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
             yield Kind.WHERE, f"where: {name} has never been {' or '.join(missing)} in {seen.table}; {instead}"
 
 
-def _about_work(rule: Rule, work: Work) -> Iterator[tuple[Kind, str]]:
-    if isinstance(rule.condition, RateOfChange) and work.too_wide > work.judged:
+def _about_work(work: Work) -> Iterator[tuple[Kind, str]]:
+    if work.too_wide > work.judged:
         text = (
             f"{work.too_wide} of {work.too_wide + work.judged} samples came so long after the one before that they "
             f"were not judged: more than {LONGEST_GAP} times `per`; make `per` at least a tenth of the interval"

@@ -1,15 +1,4 @@
-"""The format of the saved rule state of one table: one MessagePack array.
-
-    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: phases},
-     {rule: facts}]
-
-Series are identified by their keys and, in the arrays, by their index in the list of keys, because ids are valid only
-within one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks]: one time and value per
-key, and the marks (absent in older files) [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
-Phases, only of series that are pending or firing, are [series (u4), phase (i1), bound (i1), onset (i8)]. The key of a
-rule's phases is the hash of its definition, so that a changed rule starts without state and all others keep theirs. The
-facts (absent in older files) are those of firing rules: name, measure, bounds, whether of a rate, labels, annotations.
-"""
+"""Bytes of the saved rule state of one table, whose structure is in `rules.saved_state`, and back."""
 
 from __future__ import annotations
 
@@ -21,61 +10,9 @@ import numpy.typing as npt
 
 from rules.arrays import Scalar
 from rules.errors import RuleSnapshotError
-from store.record import Dimensions, SeriesKey
-
-FORMAT_VERSION = 1
-
-
-class MarkState(msgspec.Struct, array_like=True, frozen=True):
-    """The signals of one measure that had a sample ahead of its time."""
-
-    series: bytes = b""
-    ahead_ns: bytes = b""
-    sound_ns: bytes = b""
-
-
-class SignalState(msgspec.Struct, array_like=True, frozen=True):
-    """The newest sample of each signal of one measure, in the order of the keys."""
-
-    time_ns: bytes
-    value: bytes
-    marks: MarkState = MarkState()
-
-
-class PhaseState(msgspec.Struct, array_like=True, frozen=True):
-    """The signals of one rule that are pending or firing."""
-
-    series: bytes
-    phase: bytes
-    side: bytes
-    onset_ns: bytes
-
-
-class RuleFacts(msgspec.Struct, array_like=True, frozen=True):
-    """The description of a rule in alerts, for when the rule does not exist any more. Infinite bounds are open ends."""
-
-    name: str
-    measure: str
-    min: float
-    max: float
-    is_rate: bool
-    labels: dict[str, str]
-    annotations: dict[str, str]
-
-
-class BlockState(msgspec.Struct, array_like=True, frozen=True):
-    """The state of all rules of one table."""
-
-    format_version: int
-    positions: dict[str, int]
-    keys: list[tuple[str, Dimensions]]
-    signals: dict[str, SignalState]
-    phases: dict[str, PhaseState]
-    rules: dict[str, RuleFacts] = {}
-
-    def series_keys(self) -> list[SeriesKey]:
-        """The keys in the form used within a process."""
-        return [SeriesKey(dimensions, measure_name) for measure_name, dimensions in self.keys]
+from rules.saved_state import FORMAT_VERSION, BlockState, RuleState, SignalState
+from rules.snapshot_1 import of_version_1
+from store.record import SeriesKey
 
 
 class _Version(msgspec.Struct, array_like=True):
@@ -112,23 +49,22 @@ def _array_header(size: int) -> bytes:
 
 
 def encode_state(
-    positions: dict[str, int],
-    keys: msgspec.Raw,
-    signals: dict[str, SignalState],
-    phases: dict[str, PhaseState],
-    rules: dict[str, RuleFacts],
+    positions: dict[str, int], keys: msgspec.Raw, signals: dict[str, SignalState], rules: dict[str, RuleState]
 ) -> bytes:
     """This state as bytes: a `BlockState`."""
-    return _encoder.encode((FORMAT_VERSION, positions, keys, signals, phases, rules))
+    return _encoder.encode((FORMAT_VERSION, positions, keys, signals, rules))
 
 
 def decode_state(data: bytes) -> BlockState:
-    """The state in `data`. Raises RuleSnapshotError if it is damaged or of another version."""
+    """The state in `data`. Raises RuleSnapshotError if it is damaged or of a newer version.
+
+    That of format version 1 still has the keys that its rules had then.
+    """
     try:
         version = _version_decoder.decode(data).format_version
-        if version != FORMAT_VERSION:
+        if version not in (1, FORMAT_VERSION):
             raise RuleSnapshotError(f"rule state of format version {version}; this program reads {FORMAT_VERSION}")
-        state = _decoder.decode(data)
+        state = of_version_1(data) if version == 1 else _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for invalid UTF-8
         raise RuleSnapshotError(f"{len(data)} bytes are not rule state: {error}") from error
     _check_lengths(state)
@@ -156,11 +92,11 @@ def _check_lengths(state: BlockState) -> None:
         if (len(marks.series), len(marks.ahead_ns), len(marks.sound_ns)) != (4 * count, 8 * count, 8 * count):
             raise RuleSnapshotError(f"rule state has marks of {measure} whose arrays differ in length")
         _check_series(marks.series, keys)
-    for phases in state.phases.values():
-        count = len(phases.phase)
-        if (len(phases.series), len(phases.side), len(phases.onset_ns)) != (4 * count, count, 8 * count):
+    for rule in state.rules.values():
+        phases, count = rule.phases, len(rule.phases.phase)
+        if (len(phases.subject), len(phases.side), len(phases.onset_ns)) != (4 * count, count, 8 * count):
             raise RuleSnapshotError("rule state has phases whose arrays differ in length")
-        _check_series(phases.series, keys)
+        _check_series(phases.subject, keys if rule.subjects is None else len(rule.subjects))
 
 
 def _check_series(series: bytes, keys: int) -> None:

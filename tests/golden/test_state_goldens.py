@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rules.snapshot import MarkState, PackedKeys, PhaseState, RuleFacts, SignalState, decode_state, encode_state, packed
+from rules.parse import parse_rules
+from rules.saved_state import MarkState, PhaseState, RuleFacts, RuleState, SavedJudge, SignalState
+from rules.snapshot import PackedKeys, decode_state, encode_state, packed
+from rules.snapshot_1 import definition_1
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
 from store.objects.sealed import SealedObjects
 from store.record import SeriesKey, TableId
 from store.state.partition_state import PartitionState
-from tests.golden.conftest import Golden
+from tests.golden.conftest import FILES, Golden
 
 T = 1_795_000_000_123_456_789
 PARTITION = "0123456789abcdef/readings/0"
@@ -51,21 +54,48 @@ def test_an_object_of_the_state_of_a_partition(golden: Golden, tmp_path: Path, n
     assert keep.latest("some/kind") == (42, data)
 
 
+KEYS = [SeriesKey((("s", "1"),), "climate"), SeriesKey((("s", "2"),), "climate")]
+MARKS = MarkState(
+    packed(np.array([1]), np.uint32), packed(np.array([T + 9]), np.int64), packed(np.array([T]), np.int64)
+)
+SIGNALS = SignalState(packed(np.array([T, T + 1]), np.int64), packed(np.array([40.5, -1.0]), np.float64), MARKS)
+PHASES = PhaseState(
+    *(packed(np.array([n]), kind) for n, kind in ((0, np.uint32), (2, np.int8), (1, np.int8), (T, np.int64)))
+)
+FACTS = RuleFacts("climate/TooHot", "t", float("-inf"), 32.0, True, {"severity": "warning"}, {"summary": "{value}"})
+
+
 def test_the_rules_state(golden: Golden) -> None:
-    keys = [SeriesKey((("s", "1"),), "climate"), SeriesKey((("s", "2"),), "climate")]
-    marks = MarkState(
-        packed(np.array([1]), np.uint32), packed(np.array([T + 9]), np.int64), packed(np.array([T]), np.int64)
-    )
-    signals = SignalState(packed(np.array([T, T + 1]), np.int64), packed(np.array([40.5, -1.0]), np.float64), marks)
-    phases = PhaseState(
-        *(packed(np.array([n]), kind) for n, kind in ((0, np.uint32), (2, np.int8), (1, np.int8), (T, np.int64)))
-    )
-    facts = RuleFacts(
-        "climate/TooHot", "t", float("-inf"), 32.0, False, {"severity": "warning"}, {"summary": "{value}"}
-    )
-    parts = {"t": signals}, {"0f" * 16: phases}, {"0f" * 16: facts}
+    of_zones = RuleState(FACTS, [("", (("zone_name", "north"),))], PHASES, SavedJudge(1, {"sum": b"12345678"}))
+    parts = {"t": SIGNALS}, {"0f" * 16: RuleState(FACTS, None, PHASES), "1f" * 16: of_zones}
 
-    state = decode_state(golden("rules.state", encode_state({PARTITION: 7}, PackedKeys().first(keys, 2), *parts)))
+    state = decode_state(golden("rules-2.state", encode_state({PARTITION: 7}, PackedKeys().first(KEYS, 2), *parts)))
 
-    assert (state.positions, state.series_keys()) == ({PARTITION: 7}, keys)
-    assert (state.signals, state.phases, state.rules) == parts
+    assert (state.positions, state.series_keys()) == ({PARTITION: 7}, KEYS)
+    assert (state.signals, state.rules) == parts
+    assert state.subject_keys(of_zones) == [SeriesKey((("zone_name", "north"),), "")]
+
+
+def test_the_rules_state_of_version_1() -> None:
+    state = decode_state((FILES / "rules.state").read_bytes())
+
+    assert (state.positions, state.series_keys()) == ({PARTITION: 7}, KEYS)
+    assert (state.signals, state.rules) == ({"t": SIGNALS}, {"0f" * 16: RuleState(FACTS, None, PHASES)})
+
+
+def test_the_definitions_of_version_1_are_known() -> None:
+    """As they were hashed then; so the state of a rule outlives the change of the format."""
+    text = """
+groups:
+  - name: g
+    table: a.b
+    rules:
+      - {alert: A, measure: t, range: {min: 1, max: 32}, clear: {max: 30}, for: 2m, where: {s: [y, x], account: z}}
+      - {alert: B, measure: t, rate_of_change: {max: 2, per: 1m}}
+"""
+    rules, _ = parse_rules(text, "rules.yaml")
+
+    assert [definition_1(rule) for rule in rules] == [
+        "ddf7812f6d823297091d89ca32a7ed15",
+        "87c03f4fc52370757ac6ab4ed7383bd6",
+    ]

@@ -8,7 +8,8 @@ from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
 from rules import RuleSet, RuleSnapshotError, to_event
 from rules.engine import Engine
-from rules.snapshot import FORMAT_VERSION
+from rules.saved_state import FORMAT_VERSION
+from rules.snapshot_1 import definition_1
 from store.record import SeriesRegistry
 
 HOT = "alert: Hot, measure: temperature, range: {max: 32}, for: 2m"
@@ -22,6 +23,35 @@ def restarted(feed: Feed, rules: RuleSet) -> Feed:
     after.offset = feed.offset
     after.engine.restore(TABLE, data)
     return after
+
+
+def former_facts(name: str, measure: str, low: float, high: float, is_measured: bool, *texts: object) -> list[object]:
+    return [name, measure, low, high, not is_measured, *texts]
+
+
+def as_version_1(data: bytes, rules: RuleSet) -> bytes:
+    """The same state as the former program saved it."""
+    _, positions, keys, signals, states = msgspec.msgpack.decode(data)
+    former = {rule.definition: definition_1(rule) for rule in rules.rules}
+    phases = {former[definition]: state[2] for definition, state in states.items()}
+    facts = {former[definition]: former_facts(*state[0]) for definition, state in states.items()}
+    return msgspec.msgpack.encode([1, positions, keys, signals, phases, facts])
+
+
+def test_state_of_format_version_1_is_taken_over() -> None:
+    """Pending rules stay pending, and alerts whose rules were removed since then resolve."""
+    rules = rules_of(HOT, "alert: Fast, measure: temperature, rate_of_change: {max: 1, per: 1s}")
+    feed = Feed(rules)
+    fired = feed.send(("a", 0, 33), ("a", 1, 40))
+    data = as_version_1(feed.engine.snapshot(TABLE), rules)
+
+    after = Feed(rules_of(HOT))
+    after.offset = feed.offset
+    ended = after.engine.restore(TABLE, data)
+
+    assert fired == [("a", "firing", 1, 7)]
+    assert [(alert.rule, alert.reason) for alert in ended] == [("g/Fast", "rule_removed")]
+    assert after.send(("a", 120, 34)) == [("a", "firing", 120, 34)]
 
 
 def test_a_rule_pending_before_a_restart_fires_once_after_it() -> None:
@@ -183,8 +213,8 @@ def test_damaged_state_is_refused_before_any_of_it_is_believed() -> None:
     feed.send(("a", 0, 33))
     whole = msgspec.msgpack.decode(feed.engine.snapshot(TABLE))
     short_signals = [*whole[:3], {"temperature": [b"", b""]}, whole[4]]
-    far_series = [*whole[:4], {"x": [b"\xff\xff\xff\x00", b"\1", b"\2", b"\0" * 8]}]
-    uneven = [*whole[:4], {"x": [b"", b"\1", b"", b""]}]
+    far_series = [*whole[:4], {"x": [None, None, [b"\xff\xff\xff\x00", b"\1", b"\2", b"\0" * 8]]}]
+    uneven = [*whole[:4], {"x": [None, None, [b"", b"\1", b"", b""]]}]
 
     for damaged in (short_signals, far_series, uneven, whole[:4], "text"):
         engine = Engine(rules_of(HOT), SeriesRegistry())

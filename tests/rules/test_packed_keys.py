@@ -18,4 +18,4 @@ def test_the_first_keys_are_a_list_of_any_size_however_they_became_more(sizes: l
         found = packed.first(keys, size)
 
         assert bytes(found) == msgspec.msgpack.encode([(key.measure_name, key.dimensions) for key in keys[:size]])
-        assert decode_state(encode_state({}, found, {}, {}, {})).series_keys() == keys[:size]
+        assert decode_state(encode_state({}, found, {}, {})).series_keys() == keys[:size]

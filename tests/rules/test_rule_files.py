@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from rules import RuleFileError, load_rules
-from rules.rule import Bounds, Range, RateOfChange
+from rules.bounds import Bounds
+from rules.kinds.range import Range
+from rules.kinds.rate_of_change import RateOfChange
 from store.record import TableId
 
 FILES = Path(__file__).parent / "files"

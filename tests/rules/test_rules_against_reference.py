@@ -14,8 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rule_feed import SECOND, STREAM, TABLE, Feed, rules_of
 
+from rules.bounds import Bounds
 from rules.engine import Engine
-from rules.rule import Bounds, RateOfChange, Rule, RuleSet
+from rules.kinds.rate_of_change import RateOfChange
+from rules.rule import Rule, RuleSet
 from rules.transition import Status, Transition
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 from tests.support.examples import examples

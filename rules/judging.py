@@ -1,0 +1,98 @@
+"""What passes between a table's batches, the judges of its rules, and the phases of their subjects.
+
+A *judge* turns a batch into the values that a rule compares with its bounds. A *subject* is what an alert is about: a
+series for most kinds, a zone or a group of series for others. Subjects are a `SeriesIndex`, so that each has a key and
+a small integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rules.arrays import Bools, Float64s, Indices
+from rules.samples import Samples
+from rules.selection import Selection
+from store.record import Int64s, RecordBatch, SeriesIndex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """One batch, as judges are given it.
+
+    row      the rows beyond the position: indices in the batch
+    series   their series
+    samples  by measure, those of all measures that a rule of the table watches; None: the batch has none
+    """
+
+    batch: RecordBatch
+    row: Indices
+    series: Indices
+    samples: Mapping[str, Samples | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The values that a rule judges, those of each subject in log order. Arrays of one length.
+
+    row        the row of the batch that each value comes from, at whose time and place in the log it is decided
+    value      finite
+    eligible   which of them are judged; None: all
+    repeats    whether a subject may occur more than once
+    anew       which of them restart their signal (`rules.ahead`); None: none
+    judged     how many have a value, if this is counted
+    too_wide   how many have none, because the gap before them was too long
+    """
+
+    row: Indices
+    subject: Indices
+    time_ns: Int64s
+    value: Float64s
+    eligible: Bools | None
+    repeats: bool
+    anew: Bools | None = None
+    judged: int = 0
+    too_wide: int = 0
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeState:
+    """What a judge saves: the version of its own format, and arrays as little-endian bytes by name."""
+
+    version: int
+    arrays: Mapping[str, bytes]
+
+
+class Judge(Protocol):
+    """The judge of one rule over one table; it keeps what its kind has to remember of each subject.
+
+    Its values depend only on the rows it was given in log order, never on how they were cut into batches.
+    """
+
+    @property
+    def subjects(self) -> SeriesIndex:
+        """What its values are about; the table's own index if these are series."""
+        ...
+
+    def grow(self, size: int) -> None:
+        """Make room for series ids below `size`; called before each batch, `snapshot` and `restore`."""
+        ...
+
+    def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
+        """The values of one batch; None if there are none. Every subject that they name is in `subjects`."""
+        ...
+
+    def snapshot(self) -> JudgeState | None:
+        """Its state over all series; None if it has none."""
+        ...
+
+    def restore(self, state: JudgeState, ids: Indices) -> None:
+        """Restore a saved state into a judge that has evaluated nothing; `ids` are the series by their saved index.
+
+        Raises RuleSnapshotError if the state is not one that this version saves.
+        """
+        ...

@@ -1,0 +1,54 @@
+"""What a kind of rule is. A new one is a file in this folder, and a row of `rules.kinds.KINDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rules.bounds import Bounds
+from rules.judging import Judge
+from rules.keys import Key, Section
+from store.record import SeriesIndex
+
+
+class Condition(Protocol):
+    """The part of a rule that its kind defines: frozen values, from which the judge of a table is built."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """Which of the judge's values are normal."""
+        ...
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """The name of the kind, and all that decides besides the bounds: a part of the rule's definition."""
+        ...
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the judge's value is that of the measure itself, so that an alert reports it exactly."""
+        ...
+
+    def measures(self, measure: str) -> tuple[str, ...]:
+        """The measures whose samples the judge needs, if `measure` is the rule's."""
+        ...
+
+    def build(self, measure: str, index: SeriesIndex) -> Judge:
+        """The judge of one table for a rule over `measure`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of rule.
+
+    name   its key in a rule
+    keys   what stands under it
+    make   the condition of these, or None after a problem was added
+    """
+
+    name: str
+    about: str
+    keys: tuple[Key, ...]
+    make: Callable[[Section], Condition | None]

@@ -1,0 +1,45 @@
+"""`range`: the value of the measure itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rules.bounds import Bounds
+from rules.judging import Judge
+from rules.keys import BOUND_KEYS, Section, bounds_of
+from rules.kinds.kind import Kind
+from rules.kinds.signals import SignalJudge
+from store.record import SeriesIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The value is that of the measure."""
+
+    bounds: Bounds
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """Nothing but the bounds decides."""
+        return ("range",)
+
+    @property
+    def is_measured(self) -> bool:
+        """Yes."""
+        return True
+
+    def measures(self, measure: str) -> tuple[str, ...]:
+        """The rule's own."""
+        return (measure,)
+
+    def build(self, measure: str, index: SeriesIndex) -> Judge:
+        """A judge without state."""
+        return SignalJudge(measure, index, lambda samples: (samples.value, None))
+
+
+def _make(section: Section) -> Range | None:
+    bounds = bounds_of(section)
+    return None if bounds is None else Range(bounds)
+
+
+KIND = Kind("range", "the normal values of the measure", BOUND_KEYS, _make)

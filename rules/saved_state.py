@@ -1,0 +1,103 @@
+"""The format of the saved rule state of one table: one MessagePack array.
+
+    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: state}]
+
+Series are identified by their keys and, in the arrays, by their index in the list of keys, because ids are valid only
+within one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks]: one time and value per
+key, and the marks [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
+
+The key of a rule's state is the hash of its definition, so that a changed rule starts without state and all others keep
+theirs. It is [facts, subjects, phases, judge]: the facts describe its alerts for when the rule does not exist any more;
+subjects are keys in the form of series, nil if the series of the table are its subjects; phases, only of subjects that
+are pending or firing, are [subject (u4), phase (i1), bound (i1), onset (i8)]; the judge's own state is [version,
+{name: array}], nil if it has none. Each of these arrays may become longer: what an older program did not save has the
+value that means "none".
+
+Format version 1 (`rules.snapshot_1`) is read and becomes this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from store.record import Dimensions, SeriesKey
+
+FORMAT_VERSION = 2
+
+
+class MarkState(msgspec.Struct, array_like=True, frozen=True):
+    """The signals of one measure that had a sample ahead of its time."""
+
+    series: bytes = b""
+    ahead_ns: bytes = b""
+    sound_ns: bytes = b""
+
+
+class SignalState(msgspec.Struct, array_like=True, frozen=True):
+    """The newest sample of each signal of one measure, in the order of the keys."""
+
+    time_ns: bytes
+    value: bytes
+    marks: MarkState = MarkState()
+
+
+class PhaseState(msgspec.Struct, array_like=True, frozen=True):
+    """The subjects of one rule that are pending or firing."""
+
+    subject: bytes = b""
+    phase: bytes = b""
+    side: bytes = b""
+    onset_ns: bytes = b""
+
+
+class RuleFacts(msgspec.Struct, array_like=True, frozen=True):
+    """The description of a rule in its alerts. Infinite bounds are open ends."""
+
+    name: str
+    measure: str
+    min: float
+    max: float
+    is_measured: bool
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+class SavedJudge(msgspec.Struct, array_like=True, frozen=True):
+    """The state of a judge, in the format of its kind."""
+
+    version: int
+    arrays: dict[str, bytes]
+
+
+class RuleState(msgspec.Struct, array_like=True, frozen=True):
+    """The state of one rule."""
+
+    facts: RuleFacts | None = None
+    subjects: list[tuple[str, Dimensions]] | None = None
+    phases: PhaseState = PhaseState()
+    judge: SavedJudge | None = None
+
+
+class BlockState(msgspec.Struct, array_like=True, frozen=True):
+    """The state of all rules of one table."""
+
+    format_version: int
+    positions: dict[str, int]
+    keys: list[tuple[str, Dimensions]]
+    signals: dict[str, SignalState]
+    rules: dict[str, RuleState]
+
+    def series_keys(self) -> list[SeriesKey]:
+        """The keys in the form used within a process."""
+        return keys_of(self.keys)
+
+    def subject_keys(self, rule: RuleState) -> list[SeriesKey]:
+        """The keys of the subjects of a rule."""
+        return self.series_keys() if rule.subjects is None else keys_of(rule.subjects)
+
+
+def keys_of(saved: Sequence[tuple[str, Dimensions]]) -> list[SeriesKey]:
+    """Saved keys in the form used within a process."""
+    return [SeriesKey(dimensions, measure_name) for measure_name, dimensions in saved]
