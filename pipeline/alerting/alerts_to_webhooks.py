@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -21,14 +21,11 @@ async def alerts_to_webhooks(
     stream: Any, partition: AlertsPartition, append: Append, append_dead_letters: Append, *, others_take_over: bool
 ) -> None:
     """Run until the Faust stream ends. If another worker can take over, settled deliveries are recorded in [alerts]."""
-
-    async def note(settlement: Mapping[str, Any]) -> None:
-        await append(orjson.dumps([settlement]))
-
-    if others_take_over:
-        partition.note = note
+    partition.append, partition.notes = append, others_take_over
     async for event in stream.events():
         offset, now_ns = event.message.offset, partition.clock_ns()
+        # silences are those of the time when the event was appended, also if it is read again by another worker
+        wall_ns = _appended_ns(event.message) if others_take_over else None
         try:
             refuse_damaged(event.value)
             events = orjson.loads(event.value)
@@ -38,6 +35,13 @@ async def alerts_to_webhooks(
             letter = damaged_letter(partition.partition_id, offset, event.value, str(error))
             await append_dead_letters(encode_dead_letters([letter]))
             events = []
-        archive, receivers = partition.archive, partition.receivers
-        await asyncio.to_thread(archive.accept, partition.partition_id, offset, events, receivers, now_ns=now_ns)
+        wall_ns = wall_ns or partition.wall_ns()
+        accept, name = partition.archive.accept, partition.partition_id
+        await asyncio.to_thread(accept, name, offset, events, partition.plan, now_ns=now_ns, wall_ns=wall_ns)
         partition.wake()
+
+
+def _appended_ns(message: Any) -> int | None:
+    """By the clock of Kafka's client; None if it does not say."""
+    timestamp_s = getattr(message, "timestamp", None)
+    return int(timestamp_s * 1e9) if timestamp_s else None

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -93,12 +94,12 @@ def parse_address(value: object) -> Address:
     return Address(match["six"] or match["host"], int(match["port"]))
 
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
+_DURATION_SHOWN = (
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["90s", "5m", "1h", "365d"]}),
-]
+)
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), *_DURATION_SHOWN]
+DurationOrZero = Annotated[timedelta, BeforeValidator(partial(parse_duration, may_be_zero=True)), *_DURATION_SHOWN]
 SizeBytes = Annotated[
     int,
     BeforeValidator(parse_size),

@@ -24,6 +24,7 @@ from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import refuse
 from pipeline.config.queries import Queries
 from pipeline.config.roles import Role
+from pipeline.config.routing import Inhibition, Route, Silence, routing_problems
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
 from pipeline.config.unreached import unreached_problems, unreached_warnings
@@ -235,6 +236,9 @@ class Config(Section):
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")
     rules: tuple[str, ...] = Field(default=(), description="files, with * and ? and **")
     receivers: tuple[Receiver, ...] = ()
+    routes: tuple[Route, ...] = Field(default=(), description="none: every receiver hears of every alert")
+    inhibitions: tuple[Inhibition, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -244,6 +248,7 @@ class Config(Section):
             + _repeated([table.name for table in self.tables], "tables", "name")
             + unreached_problems(self.tables)
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
+            + routing_problems(self.routes, [receiver.name for receiver in self.receivers])
             + check_brokers(self.brokers)
         )
         return self

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_serializer, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_serializer, field_validator
 
 from pipeline.base.quantities import FilePath
+from pipeline.config import names
 from pipeline.config.tables import Section
 from store.values.urls import shown_url
 
@@ -61,4 +63,7 @@ class Receiver(Section):
     """A receiver of alerts."""
 
     name: str = Field(min_length=1)
+    account: Annotated[str, AfterValidator(names.check_account)] | None = Field(
+        default=None, description="the only account of which it hears; none: all"
+    )
     webhook: Webhook

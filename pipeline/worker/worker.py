@@ -141,7 +141,7 @@ class Worker:
         say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
-        self.alerts_partition = AlertsPartition(config.receivers, self.alerts, self.admin.partition_id(ALERTS))
+        self.alerts_partition = AlertsPartition(config, self.alerts, self.admin.partition_id(ALERTS))
         self.steps = Steps("worker")
         self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)

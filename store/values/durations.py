@@ -46,6 +46,8 @@ def is_duration(text: str) -> bool:
 
 def format_duration(duration: timedelta) -> str:
     """The shortest text that `parse_duration` converts to `duration` (exact to a millisecond)."""
+    if not duration:
+        return "0s"
     for unit in ("d", "h", "m", "s"):
         if duration % _UNITS[unit] == timedelta(0):
             return f"{duration // _UNITS[unit]}{unit}"

@@ -54,6 +54,7 @@ IMPORT_SITES = {
         *("pipeline/operations/cli/shared_metrics.py", "pipeline/api/http/routes/process.py"),
     ),
     "structlog": ("pipeline/base/logs.py",),
+    "re2": ("pipeline/base/matchers.py",),
     "psutil": ("pipeline/stream/partitions/*.py",),
     "click": ("pipeline/operations/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/operations/cli/*.py", "simulators/*.py"),

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from our_code import all_imports, is_at, modules, tree_of
 
 DECIDING = (
+    "pipeline/alerting/routing/*.py",
     "pipeline/alerting/webhooks/addresses.py",
+    "pipeline/alerting/webhooks/content.py",
     "pipeline/alerting/webhooks/request.py",
     "pipeline/api/http/times.py",
     "pipeline/api/http/fair_queue.py",
+    "pipeline/base/matchers.py",
+    "pipeline/base/recurrence.py",
     "pipeline/config/templates.py",
     "pipeline/gateway/brokers/copies.py",
     "pipeline/gateway/listener/offenders.py",

@@ -13,6 +13,7 @@ from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.archive.delivery import DeliveryState
 from pipeline.alerting.archive.starting import start_offset
+from pipeline.alerting.routing.plan import plan_for
 from pipeline.log.dead_letter import DeadLetter, Reason
 
 LOG = "0123456789abcdef"
@@ -109,7 +110,7 @@ class Alerts:
         return found.keys() == expected.keys()
 
     def _accept(self, archive: AlertArchive, offset: int) -> None:
-        archive.accept(self.name, offset, [_event(offset)], RECEIVERS, now_ns=offset)
+        archive.accept(self.name, offset, [_event(offset)], plan_for(*RECEIVERS), now_ns=offset)
 
     def _content(self, archive: AlertArchive) -> dict[tuple[str, ...], object]:
         alerts: dict[tuple[str, ...], object] = {

@@ -53,10 +53,13 @@ from store.sql.nodes.lambdas import HIGHER
 
 
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    """The dotted path of every setting; lists and mappings of sections have their settings below them."""
+    """The dotted path of every setting; lists and mappings of sections have their settings below them.
+
+    A section within one of its own kind is listed once.
+    """
     for name, field in model.model_fields.items():
         here = f"{path}{field.alias or name}"
-        inner = [part for part in parts_of(field.annotation) if issubclass(part, BaseModel)]
+        inner = [part for part in parts_of(field.annotation) if issubclass(part, BaseModel) and part is not model]
         if not inner or here in {
             "listener.users",
             "brokers",
@@ -65,6 +68,10 @@ def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
             "tables.time",
             "tables.measures",
             "receivers",
+            "routes",
+            "inhibitions",
+            "silences",
+            "silences.every",
         }:
             yield here
         for section in inner:

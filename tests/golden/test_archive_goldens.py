@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standardwebhooks import Webhook
 
 from pipeline.alerting.archive.alerts import AlertArchive, retrial, settlement
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.routing.plan import plan_for
 from pipeline.alerting.webhooks.request import headers_of
 from pipeline.base.layout import Layout, prepare
 from pipeline.gateway.brokers.seen import Seen
@@ -29,17 +31,41 @@ def fired() -> dict[str, Any]:
     return event
 
 
-def test_archives_of_format_1_are_taken_up_and_sealed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["alerts.sql", "alerts-2.sql"])
+def test_alerts_of_former_formats_are_taken_up_and_sealed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "alerts.sqlite"
+    restore(path, (FILES / name).read_bytes())
     for _ in range(2):
-        for name in ("alerts.sql", "dead_letters.sql"):
-            if not (path := tmp_path / f"{name}ite").exists():
-                restore(path, (FILES / name).read_bytes())
-        alerts, letters = AlertArchive(tmp_path / "alerts.sqlite"), DeadLetterArchive(tmp_path / "dead_letters.sqlite")
+        alerts = AlertArchive(path)
         assert [alert.rule for alert in alerts.list()] == ["climate/TooHot"]
-        assert {delivery.receiver for delivery in alerts.deliveries()} == {"ops", "farmer"}
+        assert {one.receiver: one.content["alerts"] for one in alerts.deliveries()} == {
+            "ops": [fired()],
+            "farmer": [fired()],
+        }
         assert alerts.next_offset(PARTITION) == 5
-        assert letters.list()[0].letter == LETTER
         alerts.close()
+
+
+def test_who_heard_of_an_alert_by_a_former_version_hears_of_its_end_once(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.sqlite"
+    restore(path, (FILES / "alerts-2.sql").read_bytes())
+    archive = AlertArchive(path)
+    ended = fired()
+    ended["event"]["data"]["status"] = "resolved"
+
+    queued = archive.accept(PARTITION, 5, [ended], plan_for("ops", "farmer", "new"), now_ns=T)
+
+    assert queued == 2
+    assert sorted(one.receiver for one in archive.deliveries() if one.id.endswith(".resolved")) == ["farmer", "ops"]
+    archive.close()
+
+
+def test_dead_letters_of_format_1_are_taken_up_and_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "dead_letters.sqlite"
+    restore(path, (FILES / "dead_letters.sql").read_bytes())
+    for _ in range(2):
+        letters = DeadLetterArchive(path)
+        assert letters.list()[0].letter == LETTER
         letters.close()
 
 
@@ -47,14 +73,14 @@ def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
     """An alert that fired and one that ended; of two receivers one took it, one failed."""
     path = tmp_path / "alerts.sqlite"
     archive = AlertArchive(path)
-    archive.accept(PARTITION, 4, [fired()], ["ops", "farmer"], now_ns=T)
+    archive.accept(PARTITION, 4, [fired()], plan_for("ops", "farmer"), now_ns=T)
     ops, farmer = archive.due(T, "ops", 1)[0], archive.due(T, "farmer", 1)[0]
     archive.delivered(ops, T + 1)
     archive.failed(farmer, T + 2, "503 Service Unavailable")
     archive.close()
 
     kept = tmp_path / "kept.sqlite"
-    restore(kept, golden("alerts-2.sql", dump(path)))
+    restore(kept, golden("alerts-3.sql", dump(path)))
     archive = AlertArchive(kept)
     (alert,) = archive.list()
     deliveries = {delivery.receiver: delivery for delivery in archive.deliveries()}
@@ -71,7 +97,7 @@ def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
 
 
 def test_what_workers_tell_each_other_of_deliveries_through_the_log(golden: Golden, tmp_path: Path) -> None:
-    delivery = Delivery(1, "a.firing", "a", "farm", "ops", b"{}", DeliveryState.QUEUED, 2, T, T, None, None)
+    delivery = Delivery(1, "a.firing", "a", "farm", "ops", {}, DeliveryState.QUEUED, 2, T, T, None, None)
     notes = [settlement(delivery, DeliveryState.GIVEN_UP, T, "410 Gone"), retrial(delivery)]
 
     read = json.loads(golden("alert-notes.json", json.dumps(notes).encode()))
@@ -79,10 +105,10 @@ def test_what_workers_tell_each_other_of_deliveries_through_the_log(golden: Gold
     archive = AlertArchive(tmp_path / "alerts.sqlite")
     event = fired()
     event["event"]["data"]["id"] = "a"
-    archive.accept(PARTITION, 0, [event], ["ops"], now_ns=T)
-    archive.accept(PARTITION, 1, read[:1], [], now_ns=T)
+    archive.accept(PARTITION, 0, [event], plan_for("ops"), now_ns=T)
+    archive.accept(PARTITION, 1, read[:1], plan_for(), now_ns=T)
     (given_up,) = archive.deliveries()
-    archive.accept(PARTITION, 2, read[1:], [], now_ns=T)
+    archive.accept(PARTITION, 2, read[1:], plan_for(), now_ns=T)
     (again,) = archive.deliveries()
     archive.close()
     assert (given_up.state, given_up.attempts, given_up.error) == (DeliveryState.GIVEN_UP, 3, "410 Gone")
@@ -105,10 +131,9 @@ def test_the_archive_of_dead_letters(golden: Golden, tmp_path: Path) -> None:
 
 
 def test_the_headers_of_a_webhook(golden: Golden) -> None:
-    delivery = Delivery(1, "a.firing", "a", "farm", "ops", b'{"x":1}', DeliveryState.QUEUED, 0, T, T, None, None)
     signer = Webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
-    golden("webhook-headers.json", json.dumps(headers_of(delivery, signer, T), indent=1).encode())
+    golden("webhook-headers.json", json.dumps(headers_of("a.firing", b'{"x":1}', signer, T), indent=1).encode())
 
 
 def test_what_was_last_taken_in_of_each_mqtt_topic(golden: Golden, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def settles_for_all(_there: Any) -> Any:
 def by_the_hosts_clock(there: Any) -> Any:
     def init(partition: AlertsPartition, *arguments: Any) -> None:
         there(partition, *arguments)
-        partition.clock_ns = partition._wall_ns
+        partition.clock_ns = partition.wall_ns
 
     return init
 

@@ -100,7 +100,7 @@ class WorkerProcess(Process):
         self.dead_letters = DeadLetterArchive(folder / "dead_letters.sqlite")
         self._closes += [self.alerts.close, self.dead_letters.close]
         self.alerts_partition = AlertsPartition(
-            world.config.receivers, self.alerts, self.admin.partition_id(ALERTS), world.clock, self._rng
+            world.config, self.alerts, self.admin.partition_id(ALERTS), world.clock, self._rng
         )
         self._append = Appender(world.log)
         self._sources = {

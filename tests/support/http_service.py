@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.routing.plan import plan_for
 from pipeline.api.http.app import create_app
 from pipeline.api.http.credentials import Credentials, Grant, Who
 from pipeline.api.http.services import Services
@@ -210,7 +211,7 @@ class HttpService:
             self.admin.partition_id("alerts"),
             known,
             [{"account": account, "table": "farm.climate", "zone": zone, "event": event}],
-            ["growers"],
+            plan_for("growers"),
             now_ns=self.clock(),
         )
 

@@ -8,8 +8,7 @@ or given up.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,28 +18,18 @@ import orjson
 
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.archive.examining import Examiner, entry_of
+from pipeline.alerting.archive.fold import Fold, look_again
+from pipeline.alerting.archive.schema import FORMAT_VERSION, SCHEMA, STEPS
+from pipeline.alerting.routing.entry import labels_of
+from pipeline.alerting.routing.inhibition import source_keys
+from pipeline.alerting.routing.plan import AlertPlan
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
 
-FORMAT_VERSION = 2
 KEEP = timedelta(days=30)
+MOST_LOOKED_AT = 100  # groups, in one transaction
 
-_SCHEMA = (
-    (
-        "CREATE TABLE alerts (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, "
-        "table_name TEXT NOT NULL, zone TEXT, rule TEXT NOT NULL, status TEXT NOT NULL, since TEXT NOT NULL, "
-        "event BLOB NOT NULL, updated_ns INTEGER NOT NULL, checksum BLOB)"
-    ),
-    "CREATE INDEX alerts_by_status ON alerts (account, status)",
-    (
-        "CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, alert_id TEXT NOT NULL, "
-        "account TEXT NOT NULL, receiver TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, "
-        "attempts INTEGER NOT NULL, queued_ns INTEGER NOT NULL, next_attempt_ns INTEGER NOT NULL, "
-        "settled_ns INTEGER, error TEXT, checksum BLOB, UNIQUE (id, receiver))"
-    ),
-    "CREATE INDEX deliveries_due ON deliveries (receiver, next_attempt_ns) WHERE state = 'queued'",
-    "CREATE INDEX deliveries_queued_of_alert ON deliveries (alert_id, receiver) WHERE state = 'queued'",
-)
 _DUE = (
     "SELECT * FROM deliveries AS d WHERE receiver = ? AND state = 'queued' AND next_attempt_ns <= ? AND NOT EXISTS "
     "(SELECT 1 FROM deliveries AS e WHERE e.alert_id = d.alert_id AND e.receiver = d.receiver AND e.state = 'queued' "
@@ -71,7 +60,7 @@ class AlertArchive:
     """The file at `path`. Methods may be called from any thread; each is one short transaction or one read."""
 
     def __init__(self, path: Path, *, keep: timedelta = KEEP) -> None:
-        self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
+        self._file = ArchiveFile(path, SCHEMA, FORMAT_VERSION, STEPS)
         self._keep_ns = duration_ns(keep)
 
     def next_offset(self, partition_id: str) -> int | None:
@@ -83,30 +72,61 @@ class AlertArchive:
         partition_id: str,
         offset: int,
         events: Iterable[Mapping[str, Any]],
-        receivers: Iterable[str],
+        plan: AlertPlan,
         *,
         now_ns: int,
+        wall_ns: int | None = None,
     ) -> int:
-        """Store the alert events of one log message and queue a delivery of each to every receiver, due at once.
+        """Take in the events of one log message (`pipeline.alerting.archive.fold`), and queue what need not wait.
 
-        An event may also be a `settlement`, which removes that delivery from the queue, or a `retrial`, which queues it
-        again. Returns how many deliveries were queued. An offset below the position and an id that is known change
-        nothing.
+        `now_ns` is a time of the queue's clock, `wall_ns` of the host's, None: the same. Returns how many deliveries
+        were queued. An offset below the position changes nothing.
         """
-        names = tuple(receivers)
-        queued = 0
         with self._file.writing() as db:
-            if advance(db, partition_id, offset):
-                for event in events:
-                    if "settled" in event:
-                        _settle(db, event["settled"])
-                        continue
-                    if "retried" in event:
-                        queued += _retry(db, event["retried"], now_ns)
-                        continue
-                    _store(db, event, now_ns)
-                    queued += sum(_queue(db, event, name, now_ns) for name in names)
-        return queued
+            if not advance(db, partition_id, offset):
+                return 0
+            fold = Fold(db, plan, now_ns, now_ns if wall_ns is None else wall_ns)
+            for event in events:
+                fold.take(event)
+            return fold.finish()
+
+    def groups_due(
+        self, plan: AlertPlan, *, now_ns: int, wall_ns: int, but: Container[str] = ()
+    ) -> list[Mapping[str, Any]]:
+        """The events that are to be appended to [alerts], to tell groups that are due now. None is told without.
+
+        `but`: ids of events that were appended and are not taken in yet. At most 100 groups are looked at.
+        """
+        receivers = ", ".join("?" * len(plan.receivers))
+        sql = (
+            f"SELECT id, number + 1 FROM groups WHERE due_ns <= ? AND receiver IN ({receivers}) ORDER BY due_ns LIMIT ?"  # noqa: S608  # question marks
+        )
+        with self._file.writing() as db:
+            examiner = Examiner(db, plan, now_ns, wall_ns)
+            return [
+                {"told": {"group": group_id, "number": number, "at_ns": wall_ns}}
+                for group_id, number in db.execute(sql, (now_ns, *plan.receivers, MOST_LOOKED_AT)).fetchall()
+                if told_id(group_id, number) not in but and examiner.decision(group_id).tells
+            ]
+
+    def next_group_ns(self, plan: AlertPlan) -> int | None:
+        """When the next group is due (it may be in the past); None if none is."""
+        receivers = ", ".join("?" * len(plan.receivers))
+        sql = f"SELECT min(due_ns) FROM groups WHERE due_ns IS NOT NULL AND receiver IN ({receivers})"  # noqa: S608  # as above
+        rows = self._file.read(sql, tuple(plan.receivers))
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    def plan_changed(self, plan: AlertPlan, now_ns: int) -> None:
+        """What fires inhibits by the rules of `plan` from now on, and everything muted is looked at again."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM inhibitors")
+            if plan.inhibitions:
+                for row in db.execute("SELECT * FROM alerts WHERE status = 'firing'").fetchall():
+                    keys = dict.fromkeys(source_keys(plan.inhibitions, labels_of(entry_of(row))))
+                    db.executemany(
+                        "INSERT INTO inhibitors (key, alert_id) VALUES (?, ?)", [(key, row["id"]) for key in keys]
+                    )
+            look_again(db, now_ns)
 
     def list(
         self,
@@ -190,6 +210,11 @@ class AlertArchive:
                 "queued_ns = min(max(queued_ns, ?1 - ?3), ?1) WHERE state = 'queued'",
                 (now_ns, longest_wait_ns, longest_age_ns),
             )
+            db.execute(
+                "UPDATE groups SET due_ns = iif(due_ns IS NULL, NULL, ?1), opened_ns = min(opened_ns, ?1), "
+                "told_ns = min(told_ns, ?1) WHERE due_ns IS NOT NULL OR max(opened_ns, ifnull(told_ns, 0)) > ?1",
+                (now_ns,),
+            )
             db.execute("UPDATE deliveries SET queued_ns = ?1 WHERE queued_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
             db.execute("UPDATE alerts SET updated_ns = ?1 WHERE updated_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
 
@@ -238,6 +263,13 @@ class AlertArchive:
         with self._file.writing() as db:
             db.execute("DELETE FROM alerts WHERE status = 'resolved' AND updated_ns BETWEEN ? AND ?", span)
             db.execute("DELETE FROM deliveries WHERE queued_ns BETWEEN ? AND ?", span)
+            # a group that is told again begins at 1: nothing that it was told may be left
+            db.execute(
+                "DELETE FROM groups WHERE opened_ns BETWEEN ? AND ? AND ifnull(told_ns, 0) <= ?2 AND NOT EXISTS "
+                "(SELECT 1 FROM members WHERE group_id = id) AND NOT EXISTS "
+                "(SELECT 1 FROM deliveries WHERE alert_id = groups.id)",
+                span,
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -263,59 +295,9 @@ def retrial(delivery: Delivery) -> Mapping[str, Any]:
     return {"retried": {"id": delivery.id, "receiver": delivery.receiver}}
 
 
-def _retry(db: sqlite3.Connection, wish: Mapping[str, Any], now_ns: int) -> int:
-    return db.execute(
-        "UPDATE deliveries SET state = 'queued', attempts = 0, queued_ns = ?, next_attempt_ns = ?, settled_ns = NULL "
-        "WHERE id = ? AND receiver = ? AND (state = 'given_up' OR state = 'queued' AND attempts > 0)",
-        (now_ns, now_ns, wish["id"], wish["receiver"]),
-    ).rowcount
-
-
-def _settle(db: sqlite3.Connection, note: Mapping[str, Any]) -> None:
-    db.execute(
-        "UPDATE deliveries SET attempts = ?, state = ?, settled_ns = ?, error = ? "
-        "WHERE id = ? AND receiver = ? AND state = 'queued'",
-        (note["attempts"], note["state"], note["at_ns"], note["error"], note["id"], note["receiver"]),
-    )
-
-
-def _store(db: sqlite3.Connection, event: Mapping[str, Any], now_ns: int) -> None:
-    body = event["event"]
-    data = body["data"]
-    db.execute(
-        "INSERT INTO alerts (id, account, table_name, zone, rule, status, since, event, updated_ns) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status = excluded.status, "
-        "event = excluded.event, updated_ns = excluded.updated_ns "
-        "WHERE alerts.status = 'firing' AND excluded.status = 'resolved'",
-        (
-            data["id"],
-            event["account"],
-            event["table"],
-            event["zone"],
-            data["rule"],
-            data["status"],
-            data["since"],
-            orjson.dumps(body),
-            now_ns,
-        ),
-    )
-
-
-def _queue(db: sqlite3.Connection, event: Mapping[str, Any], receiver: str, now_ns: int) -> int:
-    data = event["event"]["data"]
-    return db.execute(
-        "INSERT OR IGNORE INTO deliveries (id, alert_id, account, receiver, body, state, attempts, queued_ns, "
-        "next_attempt_ns) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?)",
-        (
-            f"{data['id']}.{data['status']}",
-            data["id"],
-            event["account"],
-            receiver,
-            orjson.dumps(event["event"]),
-            now_ns,
-            now_ns,
-        ),
-    ).rowcount
+def told_id(group_id: str, number: int) -> str:
+    """The id of the event that a group is told for the `number`th time."""
+    return f"{group_id}.{number}"
 
 
 def _alert(row: Mapping[str, Any]) -> Alert:

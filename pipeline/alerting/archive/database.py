@@ -8,10 +8,9 @@ ArchiveError.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ _BUSY_TIMEOUT_S = 10.0
 _POSITIONS = (
     "CREATE TABLE positions (stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL, checksum BLOB) WITHOUT ROWID"
 )
-FORMER_VERSION = 1  # without checksums
+Step = Callable[[sqlite3.Connection], None]
+"""Makes of a file of one format version one of the next, in the caller's transaction."""
 
 
 class ArchiveFile:
@@ -33,7 +33,10 @@ class ArchiveFile:
     Every method raises ArchiveError if the file cannot be used; the constructor DataDirError for a newer format.
     """
 
-    def __init__(self, path: Path, schema: Sequence[str], format_version: int) -> None:
+    def __init__(
+        self, path: Path, schema: Sequence[str], format_version: int, steps: Mapping[int, Step] | None = None
+    ) -> None:
+        """`steps`: by the version that they begin with."""
         self._path = path
         self._lock = threading.Lock()
         with self.errors_mapped():
@@ -46,7 +49,7 @@ class ArchiveFile:
                 self._writer.execute("PRAGMA journal_mode=WAL")
                 self._writer.execute("PRAGMA synchronous=FULL")
                 self._renew_wal()
-            self._prepare(schema, format_version)
+            self._prepare(schema, format_version, steps or {})
             with self.errors_mapped():
                 sealing.seal_writes(self._writer)
             with self.writing() as db:
@@ -72,17 +75,18 @@ class ArchiveFile:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:  # a full disk has not lost what it had
                 raise
 
-    def _prepare(self, schema: Sequence[str], format_version: int) -> None:
+    def _prepare(self, schema: Sequence[str], format_version: int, steps: Mapping[int, Step]) -> None:
         with self.writing() as db:
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
                 for statement in (_POSITIONS, *schema):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={format_version}")
-            elif found == FORMER_VERSION < format_version:
-                sealing.add_checksums(db, ["positions", *re.findall(r"CREATE TABLE (\w+)", " ".join(schema))])
-                db.execute(f"PRAGMA user_version={format_version}")
-            elif found != format_version:
+                return
+            for version in range(found, format_version):
+                steps[version](db)
+                db.execute(f"PRAGMA user_version={version + 1}")
+            if found > format_version:
                 raise DataDirError(
                     f"{self._path} has format version {found}; this streamgauge reads {format_version}. "
                     "A newer one wrote it: run that one, or move the file away"

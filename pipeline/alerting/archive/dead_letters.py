@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
-from pipeline.alerting.archive.sealing import row_checksum
+from pipeline.alerting.archive.sealing import add_checksums, row_checksum
 from pipeline.log.dead_letter import DeadLetter, Reason, Replayed
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
@@ -60,7 +60,9 @@ class DeadLetterArchive:
     """The file at `path`. Methods may be called from any thread; each is one short transaction or one read."""
 
     def __init__(self, path: Path, *, keep: timedelta = KEEP, keep_bytes: int = KEEP_BYTES) -> None:
-        self._file = ArchiveFile(path, _SCHEMA, FORMAT_VERSION)
+        self._file = ArchiveFile(
+            path, _SCHEMA, FORMAT_VERSION, {1: lambda db: add_checksums(db, ["positions", "letters"])}
+        )
         self._keep_ns = duration_ns(keep)
         self._keep_bytes = keep_bytes
 

@@ -1,4 +1,4 @@
-"""One delivery of an alert's event to one receiver."""
+"""One delivery to one receiver: an alert's event, or what a group of alerts is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+import orjson
 
 
 class DeliveryState(enum.StrEnum):
@@ -18,8 +20,11 @@ class DeliveryState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery: `id` is the webhook-id (`<alert id>.<status>`), `body` the JSON bytes, the same in every attempt.
+    """A delivery.
 
+    id               `<alert id>.<status>`; `<alert id>.firing.<number>` of what is told again; `<group id>.<number>`
+    alert_id         the alert, or the group
+    content          what is told, see `pipeline.alerting.webhooks.content`; the same in every attempt
     attempts         the number of attempts
     next_attempt_ns  the time from which it may be sent, while it is queued
     settled_ns       when it was delivered or given up
@@ -31,7 +36,7 @@ class Delivery:
     alert_id: str
     account: str
     receiver: str
-    body: bytes
+    content: Mapping[str, Any]
     state: DeliveryState
     attempts: int
     queued_ns: int
@@ -43,4 +48,5 @@ class Delivery:
     def of(cls, row: Mapping[str, Any]) -> Self:
         """The delivery in a row of the archive."""
         fields = {name: value for name, value in row.items() if name != "checksum"}
-        return cls(**{**fields, "state": DeliveryState(row["state"])})
+        fields |= {"state": DeliveryState(row["state"]), "content": orjson.loads(row["content"])}
+        return cls(**fields)

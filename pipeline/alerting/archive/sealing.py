@@ -48,8 +48,15 @@ def add_checksums(db: sqlite3.Connection, tables: Sequence[str]) -> None:
     """Add the columns to a file of format 1, and the checksums of its rows."""
     for table in tables:
         db.execute(f"ALTER TABLE {table} ADD COLUMN {COLUMN} BLOB")
+    seal_rows(db, tables)
+
+
+def seal_rows(db: sqlite3.Connection, tables: Sequence[str]) -> None:
+    """Write the checksum of all rows of these tables."""
     _make_function(db)
-    for table, columns in sealed_tables(db).items():
+    columns_of = sealed_tables(db)
+    for table in tables:
+        columns = columns_of[table]
         db.execute(f"UPDATE {table} SET {COLUMN} = row_checksum('{table}', {', '.join(columns)})")  # noqa: S608  # as above
 
 

@@ -1,4 +1,4 @@
-"""The partition of [alerts] on this worker: deliveries are sent while it is assigned to it.
+"""The partition of [alerts] on this worker: groups are told and deliveries sent while it is assigned to it.
 
 The embedded log assigns it always, Kafka to one worker. A new owner reads [alerts] from the position of its own
 archive, and finds in it what the previous owner has delivered. It starts to send when it has read all of that, so a
@@ -9,27 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.webhooks.sender import Note, WebhookSender, trust_of
+from pipeline.alerting.routing.plan import plan_of
+from pipeline.alerting.webhooks.group_timer import GroupTimer
+from pipeline.alerting.webhooks.sender import WebhookSender, trust_of
 from pipeline.base.clock import HOST, Clock, evenly
+from pipeline.config import Config
 from pipeline.config.webhooks import Receiver
 
 LOOK_EVERY_S = 0.05
+Append = Callable[[bytes], Awaitable[Any]]
 
 
 class AlertsPartition:
-    """Starts and stops the sender. Used from the worker's event loop.
+    """Starts and stops the sender and the timer of groups. Used from the worker's event loop.
 
-    note      appends to [alerts] that a delivery was settled; None if no other worker can take over
+    append    appends to [alerts]; set by the stage
+    notes     whether settled deliveries are appended: another worker can take over
+    plan      who hears of which alert
     clock_ns  the clock by which deliveries are queued and due
     """
 
     def __init__(
         self,
-        receivers: Sequence[Receiver],
+        config: Config,
         archive: AlertArchive,
         partition_id: str,
         clock: Clock = HOST,
@@ -39,27 +47,43 @@ class AlertsPartition:
 
         Raises ConfigError if the CA file of a receiver cannot be used.
         """
-        for receiver in receivers:
+        for receiver in config.receivers:
             trust_of(receiver)
         self.archive = archive
         self.partition_id = partition_id
-        self.note: Note | None = None
+        self.append: Append | None = None
+        self.notes = False
+        self.plan = plan_of(config)
         self.clock_ns = evenly(clock)
-        self._wall_ns = clock.wall_ns
+        self.wall_ns = clock.wall_ns
         self._rng = rng or random.Random()  # noqa: S311  # as it says
-        self._receivers = receivers
+        self._receivers: Sequence[Receiver] = config.receivers
         self._sender: WebhookSender | None = None
+        self._timer: GroupTimer | None = None
+        self._timing: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
 
-    @property
-    def receivers(self) -> tuple[str, ...]:
-        """The names of the receivers, for which deliveries are to be queued."""
-        return tuple(receiver.name for receiver in self._receivers)
-
     def wake(self) -> None:
-        """Look at the queue now, because something was added to it."""
+        """Look at the queue and at the groups now, because something was added to them."""
         if self._sender is not None:
             self._sender.wake()
+        if self._timer is not None:
+            self._timer.look.set()
+
+    async def replace(self, config: Config) -> None:
+        """Go by another configuration from the next message on. What is queued or grouped stays.
+
+        Raises ConfigError, and changes nothing, if the CA file of a receiver cannot be used.
+        """
+        for receiver in config.receivers:
+            trust_of(receiver)
+        plan = plan_of(config)
+        await asyncio.to_thread(self.archive.plan_changed, plan, self.clock_ns())
+        self.plan, receivers, self._receivers = plan, self._receivers, config.receivers
+        if self._sender is not None and receivers != config.receivers:
+            await self._sender.stop()
+            self._sender = await self._started_sender()
+        self.wake()
 
     def assigned(self, next_offset: int) -> None:
         """Start to send as soon as [alerts], which ends at `next_offset` now, has been read up to there."""
@@ -71,6 +95,10 @@ class AlertsPartition:
             self._starting.cancel()
             await asyncio.wait([self._starting])
             self._starting = None
+        timing, self._timing, self._timer = self._timing, None, None
+        if timing is not None:
+            timing.cancel()
+            await asyncio.wait([timing])
         sender, self._sender = self._sender, None
         if sender is not None:
             await sender.stop()
@@ -78,17 +106,24 @@ class AlertsPartition:
     async def _start_at(self, next_offset: int) -> None:
         while (self.archive.next_offset(self.partition_id) or 0) < next_offset:  # noqa: ASYNC110  # an event would cost the
             await asyncio.sleep(LOOK_EVERY_S)  # stage a check at every alert, for this one moment
+        await asyncio.to_thread(self.archive.plan_changed, self.plan, self.clock_ns())
+        self._sender = await self._started_sender()
+        assert self.append is not None
+        self._timer = GroupTimer(self.archive, lambda: self.plan, self.append, self.clock_ns, self.wall_ns)
+        self._timing = asyncio.create_task(self._timer.run(), name="groups of alerts")
+
+    async def _started_sender(self) -> WebhookSender:
         sender = WebhookSender(
             self._receivers,
             self.archive,
             clock_ns=self.clock_ns,
-            wall_ns=self._wall_ns,
+            wall_ns=self.wall_ns,
             rng=self._rng,
-            note=self._noted,
+            note=self._note if self.notes else None,
         )
         await sender.start()
-        self._sender = sender
+        return sender
 
-    async def _noted(self, settlement: Mapping[str, Any]) -> None:
-        if self.note is not None:
-            await self.note(settlement)
+    async def _note(self, settlement: Mapping[str, Any]) -> None:
+        assert self.append is not None
+        await self.append(orjson.dumps([settlement]))

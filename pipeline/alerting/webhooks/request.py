@@ -10,20 +10,18 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
-from pipeline.alerting.archive.delivery import Delivery
 
-
-def headers_of(delivery: Delivery, signer: Webhook | None, now_ns: int) -> dict[str, str]:
+def headers_of(delivery_id: str, body: bytes, signer: Webhook | None, now_ns: int) -> dict[str, str]:
     """The headers of an attempt made at `now_ns`."""
     seconds = now_ns // 1_000_000_000
     headers = {
         "content-type": "application/json",
         "user-agent": "Streamgauge",
         "accept-encoding": "identity",
-        "webhook-id": delivery.id,
+        "webhook-id": delivery_id,
         "webhook-timestamp": str(seconds),
     }
     if signer is not None:
-        body = delivery.body.decode("utf-8")
-        headers["webhook-signature"] = signer.sign(delivery.id, datetime.fromtimestamp(seconds, UTC), body)
+        moment = datetime.fromtimestamp(seconds, UTC)
+        headers["webhook-signature"] = signer.sign(delivery_id, moment, body.decode("utf-8"))
     return headers

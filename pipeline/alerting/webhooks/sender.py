@@ -25,6 +25,7 @@ from standardwebhooks import Webhook
 
 from pipeline.alerting.archive.alerts import AlertArchive, settlement
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.webhooks.content import body_of
 from pipeline.alerting.webhooks.post import TIMEOUT_S, post
 from pipeline.alerting.webhooks.request import headers_of
 from pipeline.alerting.webhooks.retry_policy import (
@@ -229,9 +230,10 @@ class _Line:
     async def _attempt(self, delivery: Delivery) -> Verdict:
         """What follows an attempt. Whatever goes wrong with it, it counts as one, so that the next one comes later."""
         try:
-            headers = headers_of(delivery, self._signer, self._wall_ns())
+            body = body_of(delivery.content)
+            headers = headers_of(delivery.id, body, self._signer, self._wall_ns())
             with metrics.webhook_seconds.time():
-                attempt = await post(self._client, self._url, headers, delivery.body)
+                attempt = await post(self._client, self._url, headers, body)
             return judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
         except Exception as error:
             log.exception("an attempt to deliver %s to %s failed unexpectedly", delivery.id, self.receiver.name)

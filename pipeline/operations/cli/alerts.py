@@ -1,13 +1,28 @@
-"""`streamgauge alerts [list|deliveries|retry]`."""
+"""`streamgauge alerts [list|deliveries|retry|routes]`."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import click
 
-from pipeline.operations.cli.asking import client, given, in_pages, limit_option, list_options, server_options
+from pipeline.operations.cli.asking import (
+    client,
+    format_option,
+    given,
+    in_pages,
+    limit_option,
+    list_options,
+    server_options,
+)
+from pipeline.operations.cli.options import config_option, load_from
 from pipeline.operations.cli.output import Listing, show
+from store.names import DEFAULT_ACCOUNT
+from store.values.durations import format_duration
 
 _ALERT = ("status", "since", "rule", "zone", "value", "measure", "dimensions", "id")
+_ROUTE = ("receiver", "route", "group", "group_wait", "group_interval", "repeat_interval")
 _DELIVERY = ("state", "queued", "receiver", "attempts", "next_attempt", "settled", "error", "id")
 
 
@@ -79,3 +94,43 @@ def retry(context: click.Context, delivery: str | None, *, all_failed: bool, rec
 
 
 deliveries.add_command(retry)
+
+
+@alerts.command(short_help="Who would hear of an alert.")
+@click.option("--for", "labels", metavar="LABELS", required=True, help="As severity=critical,zone_name=gh-01/north")
+@config_option
+@format_option()
+def routes(config_file: Path | None, labels: str, form: str) -> None:
+    """Who would hear of an alert with these labels, by the configuration; no server is asked.
+
+    Besides labels of the rule and dimensions there are account (default, if it is not given), table, zone, zone_name,
+    rule, alertname and measure.
+    """
+    from pipeline.alerting.routing.plan import plan_of  # noqa: PLC0415  # slow to import; --help does without
+
+    given = dict(_label(part) for part in labels.split(",") if part)
+    plan = plan_of(load_from(config_file, {}).config)
+    found = [
+        {
+            "receiver": target.receiver,
+            "route": target.route or "(no route matches: every receiver)",
+            "group": target.labels,
+            "group_wait": _seconds(target.timing.wait_ns),
+            "group_interval": _seconds(target.timing.interval_ns),
+            "repeat_interval": None if target.timing.repeat_ns is None else _seconds(target.timing.repeat_ns),
+        }
+        for target in plan.targets("alert", {"account": DEFAULT_ACCOUNT, **given})
+    ]
+    rows = (tuple(row[name] for name in _ROUTE) for row in found)
+    show(Listing(_ROUTE, rows, {"receivers": found}, "receivers"), form)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.strip().partition("=")
+    if not name or not equals:
+        raise click.UsageError(f'"{text}" is not a label; write NAME=VALUE, and commas between several')
+    return name, value
+
+
+def _seconds(time_ns: int) -> str:
+    return format_duration(timedelta(microseconds=time_ns // 1000))

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, Entry] = {
     "tables": Entry("pipeline.operations.cli.tables:tables", "Tables, their series and newest times."),
     "latest": Entry("pipeline.operations.cli.latest:latest", "The last values of sensors."),
     "zones": Entry("pipeline.operations.cli.zones:zones", "Zones, their sensors and newest times."),
-    "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts and their deliveries: list, deliveries, retry."),
+    "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts, their deliveries, and who hears of them."),
     "devices": Entry(
         "pipeline.operations.cli.devices:devices",
         "Devices: tables, last message, rejected messages and altered fields.",

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.routing.plan import plan_for
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.config import Config
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -48,7 +49,7 @@ async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> Non
     config = Config.model_validate({"data_dir": tmp_path, "receivers": [receiver], "log": {"max_bytes": "3MiB"}})
     archive = AlertArchive(tmp_path / "alerts.sqlite")
     events = [event(1, "firing"), event(2, "firing"), event(2, "resolved")]
-    archive.accept("log/alerts/0", 0, events, ["growers"], now_ns=0)
+    archive.accept("log/alerts/0", 0, events, plan_for("growers"), now_ns=0)
     store = open_store(
         tmp_path / "store",
         magnetic_url=config.magnetic_url,

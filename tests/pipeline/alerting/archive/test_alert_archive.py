@@ -2,11 +2,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.routing.plan import plan_for
 
 STREAM = "0123456789abcdef/alerts/0"
 DAY_NS = 86_400 * 10**9
@@ -31,7 +31,7 @@ def archive(tmp_path: Path) -> Iterator[AlertArchive]:
 
 def accept(archive: AlertArchive, offset: int, *events: dict[str, Any], now_ns: int = 0,
            receivers: tuple[str, ...] = ("growers",)) -> int:  # fmt: skip
-    return archive.accept(STREAM, offset, events, receivers, now_ns=now_ns)
+    return archive.accept(STREAM, offset, events, plan_for(*receivers), now_ns=now_ns)
 
 
 def due(archive: AlertArchive, now_ns: int = 0, receiver: str = "growers") -> list[Delivery]:
@@ -48,7 +48,7 @@ def test_an_alert_is_kept_and_a_delivery_queued_for_each_receiver(archive: Alert
     (alert,) = archive.list()
     assert (alert.id, alert.status, alert.table, alert.zone, alert.rule) == ("x", "firing", "a.b", "gh/1", "g/TooHot")
     assert queued == 2
-    assert orjson.loads(due(archive)[0].body) == event("x")["event"]
+    assert due(archive)[0].content["alerts"] == [event("x")]
     assert due_ids(archive, receiver="office") == ["x.firing"]
 
 

@@ -11,6 +11,7 @@ from loopback_endpoint import Endpoint
 
 from pipeline.alerting.archive.alerts import AlertArchive, retrial
 from pipeline.alerting.archive.delivery import Delivery
+from pipeline.alerting.routing.plan import plan_for
 from pipeline.alerting.webhooks import WebhookSender
 from pipeline.config import Receiver
 
@@ -66,14 +67,14 @@ class Office:
     def queue(self, sender: WebhookSender, *alerts: str) -> None:
         """Queue events: `a1.firing`, `a1.resolved` and so on."""
         events = [event(*alert.split(".")) for alert in alerts]
-        self.archive.accept(STREAM, self.offset, events, sender.receivers, now_ns=self.clock())
+        self.archive.accept(STREAM, self.offset, events, plan_for(*sender.receivers), now_ns=self.clock())
         self.offset += 1
         sender.wake()
 
     def retry(self, sender: WebhookSender) -> None:
         """Ask for another try of all that failed, through the log."""
         wishes = [retrial(delivery) for delivery in self.archive.failed_deliveries(account="default")]
-        self.archive.accept(STREAM, self.offset, wishes, sender.receivers, now_ns=self.clock())
+        self.archive.accept(STREAM, self.offset, wishes, plan_for(*sender.receivers), now_ns=self.clock())
         self.offset += 1
         sender.wake()
 

@@ -10,6 +10,7 @@ import orjson
 from loopback_endpoint import endpoint, until
 
 from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
+from pipeline.alerting.routing.plan import plan_for
 
 NAME = "0123456789abcdef/alerts/0"
 
@@ -38,10 +39,10 @@ async def test_alerts_of_the_log_are_kept_and_delivered_once(office: Any, alert_
         keeping = SimpleNamespace(
             archive=office.archive,
             partition_id=NAME,
-            receivers=sender.receivers,
+            plan=plan_for(*sender.receivers),
             wake=sender.wake,
-            note=None,
             clock_ns=office.clock,
+            wall_ns=office.clock,
         )
         await alerts_to_webhooks(Messages(*values), keeping, append, append, others_take_over=False)
         await alerts_to_webhooks(Messages(*values), keeping, append, append, others_take_over=False)

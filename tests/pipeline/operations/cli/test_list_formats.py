@@ -20,6 +20,7 @@ LISTS = {
     "tables",
     "alerts list",
     "alerts deliveries",
+    "alerts routes",
     "devices",
     "measures list",
     "dead-letters list",
