@@ -141,4 +141,5 @@ def _event(offset: int) -> dict[str, Any]:
         "since": "2026-11-23T10:00:00Z",
         "annotations": {"summary": random.Random(offset).randbytes(200).hex()},
     }
-    return {"account": "farm", "table": "a.b", "zone": None, "event": {"type": f"alert.{status}", "data": data}}
+    event = {"type": f"alert.{status}", "timestamp": "2026-11-23T10:02:00Z", "data": data}
+    return {"account": "farm", "table": "a.b", "zone": None, "event": event}
