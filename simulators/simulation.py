@@ -23,7 +23,7 @@ from store.values.times import NS_PER_MS
 
 SLICE_S = 0.05
 CLIMATE_STEP_S = 30.0
-WARM_UP_S = 86_400.0
+WARM_UP_S = 6 * 3600.0
 # The range of the sensors: temperature °C, humidity %, CO2 ppm, soil moisture %.
 RANGES = np.array([(-40.0, 85.0), (0.0, 100.0), (0.0, 5000.0), (0.0, 100.0)])
 
@@ -155,7 +155,8 @@ class _Inside:
 
     def __init__(self, weather: Weather, climate: Climate, start_s: float) -> None:
         self._weather, self._climate = weather, climate
-        # A day before the start, so that the state follows from the weather and not from the initial guess.
+        # Before the start, so that the state follows from the weather and not from the initial guess: after four of the
+        # slowest time constants of the air, heat in closed houses, which is 82 minutes.
         self._time_s = start_s - WARM_UP_S
         while self._time_s < start_s:
             self._step(MAX_STEP_S)

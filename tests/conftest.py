@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["pytest_addoption"]
 
 # Time says nothing on a busy machine; a test names its number of examples by `examples`, if it is not the profile's.
-for lane, count in {"check": 20, "test": 100, "soak": 1_000}.items():
+for lane, count in {"check": 10, "test": 100, "soak": 1_000}.items():
     settings.register_profile(lane, deadline=None, max_examples=count, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("test")
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from our_code import modules, tree_of
+from our_code import imports_of, modules, tree_of
 
 MADE_LATER = {"store/endpoint/shapes.py"}
 """Makes a type of its own for each thread that asks, and the decoder before it hands the type out."""
 
 
 def faults_in(path: str) -> Iterator[str]:
+    if not any(found.is_of("msgspec") for found in imports_of(path)):
+        return
     tree = tree_of(path)
     functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     for call in {node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)}:

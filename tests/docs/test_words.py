@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from pages import PAGES, ROOT, prose
@@ -40,11 +41,16 @@ def sources() -> Iterator[tuple[str, str]]:
             yield str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")
 
 
+@cache
+def texts() -> tuple[tuple[str, str], ...]:
+    return (*sentences(), *sources())
+
+
 @pytest.mark.parametrize("pattern", INSTEAD, ids=INSTEAD.get)
 def test_the_word_of_the_glossary_is_used(pattern: str) -> None:
     found = [
         f"{name}: …{text[max(0, match.start() - 40) : match.end() + 20]}…"
-        for name, text in (*sentences(), *sources())
+        for name, text in texts()
         for match in re.finditer(pattern, text, re.IGNORECASE)
         if not ("floor" in pattern and name.startswith(ARITHMETIC))
     ]

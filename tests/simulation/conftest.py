@@ -11,10 +11,10 @@ from hypothesis import settings
 from tests.simulation import edges
 from tests.simulation.plants import PLANTS
 
-SEEDS = {20: 30, 100: 400, 1_000: 100_000}
+SEEDS = {10: 20, 100: 400, 1_000: 100_000}
 """By the number of examples of the lane: `make check`, `make test`, `make soak`."""
 
-PLANTS_ONE_IN = {20: 10}
+PLANTS_ONE_IN = {10: 10}
 """Of the planted faults this part is looked for; elsewhere all."""
 
 

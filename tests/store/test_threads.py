@@ -23,7 +23,7 @@ from tests.support.tables import inside, save_pending_rows
 PARTITION = "0123/readings/0"
 T0 = 1_795_000_000_000_000_000
 TABLE = TableId("farm", "d", "t0")
-FRAMES = times(400)
+FRAMES = 20 + times(380)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_deleted_tables_stop_neither_upkeep_nor_the_log(store: LoneStore, tmp_pa
 
     for work in (maintain, delete, ask):
         threads.add(work)
-    deadline, offset = time.monotonic() + min(10, times(2)), 0
+    deadline, offset = time.monotonic() + min(10, 0.5 + times(150) / 100), 0
     while time.monotonic() < deadline and not threads.failed:
         table = TableId("farm", "d", f"t{offset % 3}")
         rows = [Row((("s", str(n)),), T0 + offset, (("v", 1.0),)) for n in range(20)]

@@ -15,6 +15,7 @@ from store.objects.objects import LocalObjects
 from store.objects.sealed import SealedObjects
 from store.state_objects import open_state
 from tests.support.damages import DAMAGES, REGIONS, Damage, seeds
+from tests.support.examples import times
 
 OLDER, NEWER = "state/p/floor/00000000000000000041", "state/p/floor/00000000000000000042"
 
@@ -24,7 +25,7 @@ def test_one_flipped_bit_of_content_or_checksum_is_repaired_and_two_never_are(si
     rng = random.Random(size)
     content = rng.randbytes(size)
     sealed = content + checksum(content, "name")
-    for _ in range(20):
+    for _ in range(times(20)):
         one, other = rng.sample(range(len(sealed) * 8), 2)
         flipped = bytearray(sealed)
         flipped[one // 8] ^= 1 << one % 8

@@ -16,6 +16,7 @@ from pipeline.api.http.results import parts
 from pipeline.base import csv_text
 from store.sql import ResultSet, ScalarType, texts
 from store.values.times import rfc3339
+from tests.support.examples import times
 from tests.support.result_sets import NESTED, result_set, some_kinds
 
 KEPT = {ScalarType.VARCHAR, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}
@@ -82,7 +83,7 @@ def some(seeds: int) -> Iterator[tuple[int, ResultSet]]:
 
 @pytest.mark.parametrize(("form", "by_value"), [("json", as_json), ("csv", as_csv)])
 def test_text_is_that_written_value_by_value(monkeypatch: pytest.MonkeyPatch, form: str, by_value: Any) -> None:
-    for seed, result in some(40):
+    for seed, result in some(times(100)):
         monkeypatch.setattr(texts, "SLICE_ROWS", [1, 13, 10_000][seed % 3])
 
         assert b"".join(parts(result, form)) == by_value(result), seed

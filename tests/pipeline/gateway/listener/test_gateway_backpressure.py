@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from byte_devices import Listen, Listener, until
@@ -118,7 +119,7 @@ async def test_while_the_log_is_slow_for_a_moment_only_new_connections_are_let_i
 async def test_memory_is_bounded_and_nothing_is_dropped(small: Listener) -> None:
     small.log.is_stalled = True
     devices = [await small.device(f"d{i}") for i in range(5)]
-    message_bytes, count = 1_000, 5_000  # 25 MB in all
+    message_bytes, count = 1_000, 2_000  # 10 MB in all
     for device in devices:
         device.send(b"".join(publish("t", bytes(message_bytes), packet_id=i) for i in range(1, count + 1)))
     await until(lambda: small.gateway.is_pressed and not any(s._is_reading for s in small.gateway._sessions))
@@ -137,6 +138,8 @@ async def test_who_does_not_read_its_pubacks_is_not_read(listen: Listen) -> None
     device = await listener.device()
     device.reader._transport.pause_reading()  # type: ignore[attr-defined]
     (session,) = listener.gateway._sessions
+    device.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+    session._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
     burst = b"".join(publish("t", b"x", packet_id=i) for i in range(1, 15_001))
 
     sent = 0
