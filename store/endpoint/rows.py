@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
+from store.sql import ArrayType, MapType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
 from store.sql.errors import RowTooLarge
 from store.sql.texts import Lines, around, by_unique, scalar_texts, slices, with_nulls_as
 
@@ -167,6 +167,8 @@ def _datum(value: Any, kind: SqlType) -> dict[str, object]:
     if value is None:
         return {"NullValue": True}
     match kind:
+        case MapType():  # the protocol has none
+            return _datum(value, kind.rows)
         case ArrayType():
             return {"ArrayValue": [_datum(element, kind.element) for element in value]}
         case RowType():
@@ -179,6 +181,8 @@ def _datum(value: Any, kind: SqlType) -> dict[str, object]:
 
 def _type(kind: SqlType) -> dict[str, object]:
     match kind:
+        case MapType():
+            return _type(kind.rows)
         case ArrayType():
             return {"ArrayColumnInfo": {"Type": _type(kind.element)}}
         case RowType():

@@ -5,6 +5,7 @@ weighted_positions DOUBLE[] weights, DOUBLE[] ratios from 0 to 1 → for each ra
                    which this part of the sum of all weights is reached
 spline_curvatures  BIGINT[] times in order (ns), DOUBLE[] values → the second derivatives (per s²) of the natural cubic
                    spline at each time; NaN where a list has a null value
+refused            VARCHAR message → the error with this message, within DuckDB's TRY, where its own `error` cannot be
 ranks              DOUBLE[] values → the rank of each among those of its list, from 1; equal values share the mean of
                    theirs; null for a null
 """
@@ -111,7 +112,16 @@ def ranks(values: pa.ChunkedArray) -> pa.Array:
     return _lists(pa.array(found, mask=np.isnan(value)), values)
 
 
+def refused(messages: pa.ChunkedArray) -> pa.Array:
+    """See the module."""
+    first = messages.drop_null().slice(0, 1).to_pylist()
+    if first:
+        raise ValueError(first[0])
+    return pa.nulls(len(messages))
+
+
 FUNCTIONS = (
+    (refused, ("VARCHAR",), '"NULL"'),
     (ranks, ("DOUBLE[]",), "DOUBLE[]"),
     (weighted_positions, ("DOUBLE[]", "DOUBLE[]"), "BIGINT[]"),
     (positions, ("BIGINT[]", "BIGINT[]"), "BIGINT[]"),

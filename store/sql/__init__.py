@@ -3,11 +3,12 @@
 from store.sql.errors import SqlError
 from store.sql.query import SqlRequest, at_once, may_be_at_once, query
 from store.sql.result import ResultColumn, ResultSet
-from store.sql.types import ArrayType, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql.types import ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
 from store.sql.values import formatter
 
 __all__ = [
     "ArrayType",
+    "MapType",
     "ResultColumn",
     "ResultSet",
     "RowType",

@@ -6,6 +6,9 @@ there is an error, or null from TRY_CAST. DuckDB parses texts of times, exact to
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from sqlglot import exp
 
 from store.sql.expressions import Expressions, joined
@@ -85,6 +88,9 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
 }
 
 
+_ERROR = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\berror\(| OVER \(")  # quoted text, too, which is left alone
+
+
 def _explicitly(sql: str, source: ScalarType, target: SqlType) -> str | None:
     if source is UNKNOWN:
         return f"CAST({sql} AS {target.duckdb})"
@@ -97,4 +103,18 @@ def cast_value(binder: Expressions, node: exp.Expr, value: Typed, target: SqlTyp
     sql = by_parts(value.sql, value.type, target, _explicitly)
     if sql is None:
         raise binder.query.mismatch(node, f"Cannot cast {value.type.text} to {target.text}")
-    return joined(f"TRY({sql})" if is_try and value.type != target else sql, target, [value])
+    return tried(binder, node, joined(sql, target, [value])) if is_try else joined(sql, target, [value])
+
+
+def tried(binder: Expressions, node: exp.Expr, value: Typed) -> Typed:
+    """The value, or null if it fails.
+
+    DuckDB's `error` cannot be within its TRY, `refused` can. It would be computed at once where all is constant, but
+    not in a lambda; no aggregate can be in one.
+    """
+    if value.aggregated or any(part[0] == " OVER (" for part in _ERROR.finditer(value.sql)):
+        raise binder.query.unsupported(node, "TRY around an aggregate or a window function (put it in a subquery)")
+    sql = _ERROR.sub(lambda part: "refused(" if part[0] == "error(" else part[0], value.sql)
+    if sql != value.sql:
+        sql = f"list_extract(list_transform([0], lambda z: {sql}), 1)"
+    return replace(value, sql=f"TRY({sql})", constant=None, column=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from store.sql.typed import Typed
-from store.sql.types import DOUBLE, ArrayType, RowType, SqlType, TimeSeriesType
+from store.sql.types import DOUBLE, ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
 
 _ALL = "CASE WHEN NOT list_bool_and(b) THEN false WHEN list_position(b, NULL) > 0 THEN NULL ELSE true END"
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
@@ -42,13 +42,13 @@ def _of_doubles(sign: str, left: Typed, right: Typed) -> str:
 
 
 def _has_parts(kind: SqlType) -> bool:
-    return isinstance(kind, ArrayType | RowType | TimeSeriesType)
+    return not isinstance(kind, ScalarType)
 
 
 def _equal(left: str, right: str, kind: SqlType, depth: int = 0) -> str:
     """Whether two values are equal: false if parts differ, else null if a part is null."""
     match kind:
-        case TimeSeriesType():
+        case TimeSeriesType() | MapType():
             return _equal(left, right, kind.rows, depth)
         case RowType():
             fields = [

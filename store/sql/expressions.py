@@ -19,7 +19,7 @@ from store.sql.literals import parse_interval
 from store.sql.scope import Scope
 from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed, coerce, constant
-from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, SqlType, common_type
+from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, SqlType, common_type, is_ordered
 
 SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates repeat arguments, and calls are nested
 
@@ -102,15 +102,14 @@ class Expressions:
     ) -> Typed:
         """A call of `function`, with its arguments converted to the best form. Raises TypeMismatch.
 
-        `order` is the ORDER BY in it, `after` its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
+        `order` is the keys of the ORDER BY in it, which has an effect where the value depends on the order of rows;
+        `after` its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
         """
         match = function.resolve([(argument.type, argument.constant is not None) for argument in arguments])
         if match is None:
             raise self.query.mismatch(node, _unfit(function, arguments))
         if distinct and "{distinct}" not in match.overload.template:
             raise self.query.unsupported(node, f"DISTINCT in '{function.name}'")
-        if order and "{order}" not in match.overload.template:
-            order = ""  # of no consequence
         fitted = [
             self.coerced(node, argument, target) for argument, target in zip(arguments, match.parameters, strict=True)
         ]
@@ -164,8 +163,18 @@ class Expressions:
             raise self.query.mismatch(node, f"{word} cannot be applied to {kinds}")
         return common
 
-    def subselect(self, node: exp.Expr, *, one_column: bool) -> Bound:
+    def ordered(self, node: exp.Expr, value: Typed, word: str = "ORDER BY") -> Typed:
+        """`value`, whose type must have an order. Raises TypeMismatch."""
+        if not is_ordered(value.type):
+            raise self.query.mismatch(
+                node, f"Type {value.type.text} is not orderable, and therefore cannot be used in {word}"
+            )
+        return value
+
+    def subselect(self, node: exp.Expr, rules: Rules, *, one_column: bool) -> Bound:
         """The subquery `node`, bound inside this scope."""
+        if rules.variables:
+            raise self.query.unsupported(node, "A subquery in a lambda")
         query = node.this if isinstance(node, exp.Subquery) else node
         if not isinstance(query, Query):
             raise self.query.unsupported(node, "This form of subquery")

@@ -14,7 +14,7 @@ from store.sql.pruning import Bounds
 from store.sql.scope import Relation, SourceColumn, column_of
 from store.sql.text import QueryText, position
 from store.sql.typed import Typed, quote_name
-from store.sql.types import BIGINT, MEASURE_TYPES, ArrayType, RowType, SqlType, TimeSeriesType
+from store.sql.types import BIGINT, MEASURE_TYPES, ArrayType, MapType, RowType, SqlType, TimeSeriesType
 
 RELATIONS_MAX = 100  # ours, of one FROM: DuckDB's planning of joins takes time with the square of their number
 _SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}
@@ -188,13 +188,13 @@ class FromBinder:
         return self._aliased(node, None, bound, f"({bound.sql})")
 
     def _unnest(self, node: exp.Unnest) -> Relation:
-        """The elements of arrays as rows, side by side; the fields of rows and time series as columns."""
+        """The elements of arrays as rows, side by side; the parts of rows, time series and maps as columns."""
         self._query.refuse_other(node, "expressions", "alias", "offset", what="UNNEST")
         arrays = [self._expressions.bind(part, Rules("UNNEST")) for part in node.expressions]
         elements: list[tuple[str, SqlType, str]] = []
         unnested = []
         for number, array in enumerate(arrays):
-            kind = array.type.rows if isinstance(array.type, TimeSeriesType) else array.type
+            kind = array.type.rows if isinstance(array.type, TimeSeriesType | MapType) else array.type
             if not isinstance(kind, ArrayType):
                 raise self._query.mismatch(node, f"Cannot unnest type: {array.type.text}")
             unnested.append(f"unnest({array.sql}) AS u{number}")

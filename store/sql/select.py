@@ -354,6 +354,7 @@ class _SelectBinder:
                     raise self._query.mismatch(
                         key, "For SELECT DISTINCT and set operations, ORDER BY expressions must appear in select list"
                     )
+            self._expressions.ordered(key, typed if index is None else values[index])
             text = typed.sql if index is None else str(index + 1)
             direction = "DESC" if ordered.args.get("desc") else "ASC"
             keys.append(f"{text} {direction} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}")

@@ -115,7 +115,30 @@ class TimeSeriesType:
         return f"timeseries({self.value.text})"
 
 
-SqlType: TypeAlias = ScalarType | ArrayType | RowType | TimeSeriesType
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """Values by key. In DuckDB the array of `rows` in the order of the keys, so that equal maps are equal arrays."""
+
+    key: SqlType
+    value: SqlType
+
+    @property
+    def rows(self) -> ArrayType:
+        """The array that holds the same."""
+        return ArrayType(RowType((("key", self.key), ("value", self.value))))
+
+    @property
+    def duckdb(self) -> str:
+        """The DuckDB type of such values."""
+        return self.rows.duckdb
+
+    @property
+    def text(self) -> str:
+        """The name in messages."""
+        return f"map({self.key.text}, {self.value.text})"
+
+
+SqlType: TypeAlias = ScalarType | ArrayType | RowType | TimeSeriesType | MapType
 
 MEASURE_TYPES = {
     MeasureType.DOUBLE: DOUBLE,
@@ -147,9 +170,31 @@ def depth(kind: SqlType) -> int:
             return 1 + depth(kind.element)
         case RowType():
             return 1 + max((depth(field) for _, field in kind.fields), default=0)
-        case TimeSeriesType():
+        case TimeSeriesType() | MapType():
             return depth(kind.rows)
     return 0
+
+
+def is_ordered(kind: SqlType) -> bool:
+    """Whether values of this type are smaller and larger than others; maps are not."""
+    match kind:
+        case ArrayType():
+            return is_ordered(kind.element)
+        case RowType():
+            return all(is_ordered(field) for _, field in kind.fields)
+    return not isinstance(kind, MapType)
+
+
+def in_order_of_keys(rows: str) -> str:
+    """DuckDB's text for the map of these rows, whose keys must be different, and not null."""
+    keys = "list_transform(m, lambda p: p.f0)"
+    twice = f"list_extract(list_filter({keys}, lambda k: len(list_filter({keys}, lambda j: j = k)) > 1), 1)"
+    return (
+        f"list_extract(list_transform([list_sort({rows})], lambda m: CASE WHEN list_position(m, NULL) > 0"
+        f" THEN error('map entry cannot be null') WHEN list_position({keys}, NULL) > 0"
+        f" THEN error('map key cannot be null') WHEN list_unique({keys}) < len(m)"
+        f" THEN error('Duplicate map keys (' || {twice} || ') are not allowed') ELSE m END), 1)"
+    )
 
 
 def by_parts(
@@ -171,6 +216,9 @@ def by_parts(
             return scalar(sql, source, target)
         case TimeSeriesType(), _:
             return by_parts(sql, source.rows, _rows_of(target), scalar, depth)
+        case MapType(), MapType():
+            rows = by_parts(sql, source.rows, target.rows, scalar, depth)
+            return rows if rows is None or source.key == target.key else in_order_of_keys(rows)
         case ArrayType(), ArrayType():
             element = by_parts(part, source.element, target.element, scalar, depth + 1)
             return sql if element == part else element and f"list_transform({sql}, lambda {part}: {element})"
@@ -209,6 +257,8 @@ def coercion_cost(source: SqlType, target: SqlType, *, is_constant: bool) -> int
             return coercion_cost(source.element, target.element, is_constant=False)
         case TimeSeriesType(), TimeSeriesType():
             return coercion_cost(source.value, target.value, is_constant=False)
+        case MapType(), MapType():
+            return coercion_cost(source.rows, target.rows, is_constant=False)
         case TimeSeriesType(), ArrayType():
             cost = coercion_cost(source.rows, target, is_constant=False)
             return None if cost is None else cost + 1
@@ -260,6 +310,9 @@ def _common(one: SqlType, other: SqlType) -> SqlType | None:
         case TimeSeriesType(), TimeSeriesType():
             value = _common(one.value, other.value)
             return None if value is None else TimeSeriesType(value)
+        case MapType(), MapType():
+            key, value = _common(one.key, other.key), _common(one.value, other.value)
+            return None if key is None or value is None else MapType(key, value)
         case RowType(), RowType() if len(one.fields) == len(other.fields):
             fields = []
             for (name, field), (other_name, other_field) in zip(one.fields, other.fields, strict=True):

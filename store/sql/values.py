@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from store.sql.literals import NS_PER_DAY, NS_PER_S
-from store.sql.types import ArrayType, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql.types import ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
 from store.values.times import EPOCH
 
 
@@ -87,7 +87,7 @@ def formatter(kind: SqlType) -> Callable[[Any], Any]:
     if isinstance(kind, ArrayType):
         element = formatter(kind.element)
         return lambda values: [None if value is None else element(value) for value in values]
-    if isinstance(kind, TimeSeriesType):
+    if isinstance(kind, TimeSeriesType | MapType):
         return formatter(kind.rows)
     if isinstance(kind, RowType):
         fields = [formatter(field) for _, field in kind.fields]

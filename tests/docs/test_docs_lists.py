@@ -104,7 +104,7 @@ def test_the_functions_are_those_of_sql() -> None:
 
     named = re.findall(r"`(\w+)`", text)
 
-    assert sorted(named) == sorted([*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER])
+    assert sorted(named) == sorted({*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER})
 
 
 def test_the_reasons_of_dead_letters_are_those_there_are() -> None:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.base import csv_text
-from store.sql import ArrayType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
+from store.sql import ArrayType, MapType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
 from store.sql.texts import Lines, around, by_unique, double_texts, scalar_texts, slices, with_nulls_as
 from store.values.times import rfc3339
 
@@ -101,7 +101,7 @@ def _nested(kind: SqlType) -> Callable[[Any], Any]:
         case ArrayType():
             element = _nested(kind.element)
             return lambda values: [None if value is None else element(value) for value in values]
-        case TimeSeriesType():
+        case TimeSeriesType() | MapType():
             return _nested(kind.rows)
         case RowType():
             return _row(kind)
@@ -205,7 +205,7 @@ def _array(values: pa.Array, kind: SqlType) -> pa.Array:
         case ArrayType():
             whole = pa.concat_arrays([values])  # without the offset of a slice, which a mask may not have
             return pa.ListArray.from_arrays(whole.offsets, _array(whole.values, kind.element), mask=whole.is_null())
-        case TimeSeriesType():
+        case TimeSeriesType() | MapType():
             return _array(values, kind.rows)
         case RowType():
             names = [name or f"field{place}" for place, (name, _) in enumerate(kind.fields)]

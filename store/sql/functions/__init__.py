@@ -4,6 +4,7 @@ from store.sql.functions.aggregates import AGGREGATES
 from store.sql.functions.array import ARRAYS
 from store.sql.functions.conditional import CONDITIONAL
 from store.sql.functions.function import Family, Function, Match, Overload
+from store.sql.functions.map import MAPS
 from store.sql.functions.math import MATH
 from store.sql.functions.operators import OPERATORS
 from store.sql.functions.regex import REGEX
@@ -19,6 +20,7 @@ FUNCTIONS: Family = {
     **REGEX,
     **CONDITIONAL,
     **ARRAYS,
+    **MAPS,
     **SERIES,
     **AGGREGATES,
 }

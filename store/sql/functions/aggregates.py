@@ -6,7 +6,7 @@ the last one where the call may have an ORDER BY. `weighted_positions` is ours (
 
 from __future__ import annotations
 
-from store.sql.functions.function import ANY, KEY, NUMBER, ArrayOf, Overload, SeriesOf, aggregate, family
+from store.sql.functions.function import ANY, KEY, NUMBER, ORDERED, ArrayOf, Overload, SeriesOf, aggregate, family
 from store.sql.literals import NS_PER_S
 from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, TIMESTAMP, ScalarType
 
@@ -93,16 +93,16 @@ AGGREGATES = family(
     *(
         aggregate(
             name,
-            Overload((ANY,), None, f"{name}({{distinct}}{{0}})"),
-            Overload((ANY, BIGINT), ArrayOf(ANY), f"{name}({{0}}, {{1}})"),
+            Overload((ORDERED,), None, f"{name}({{distinct}}{{0}})"),
+            Overload((ORDERED, BIGINT), ArrayOf(ORDERED), f"{name}({{0}}, {{1}})"),
         )
         for name in ("min", "max")
     ),
     *(
         aggregate(
             name,
-            Overload((ANY, KEY), None, f"{duckdb}_null({{0}}, {{1}})"),
-            Overload((ANY, KEY, BIGINT), ArrayOf(ANY), f"{duckdb}({{0}}, {{1}}, {{2}})"),
+            Overload((ANY, KEY), None, f"{duckdb}_null({{0}}, {{1}}{{order}})"),
+            Overload((ANY, KEY, BIGINT), ArrayOf(ANY), f"{duckdb}({{0}}, {{1}}, {{2}}{{order}})"),
         )
         for name, duckdb in (("min_by", "arg_min"), ("max_by", "arg_max"))
     ),
@@ -110,7 +110,7 @@ AGGREGATES = family(
     aggregate("rate", Overload((TIMESTAMP, DOUBLE), DOUBLE, _RATE)),
     aggregate("avg_over_time", Overload((TIMESTAMP, DOUBLE), DOUBLE, _MEAN)),
     aggregate("create_time_series", Overload((TIMESTAMP, ANY), SeriesOf(ANY), _IN_TIME_ORDER)),
-    aggregate("arbitrary", Overload((ANY,), None, "any_value({0})")),
+    *(aggregate(name, Overload((ANY,), None, "any_value({0}{order})")) for name in ("arbitrary", "any_value")),
     *(
         aggregate(name, Overload((BOOLEAN,), BOOLEAN, f"{duckdb}({{0}})"))
         for name, duckdb in (("bool_and", "bool_and"), ("every", "bool_and"), ("bool_or", "bool_or"))

@@ -5,12 +5,13 @@ Functions with a lambda are in `nodes.lambdas`, and those that convert elements 
 
 from __future__ import annotations
 
-from store.sql.functions.function import ANY, ArrayOf, Generic, Overload, Parameter, RowOf, family, scalar
+from store.sql.functions.function import ANY, ORDERED, ArrayOf, Generic, Overload, Parameter, RowOf, family, scalar
+from store.sql.functions.map import ELEMENTS, MAP, SUBSCRIPTS
 from store.sql.literals import NS_PER_DAY
 from store.sql.types import BIGINT, BOOLEAN, DATE, INTERVAL, MONTHS, TIMESTAMP
 
 SEQUENCE_MAX = 10_000  # as in Trino
-_ARRAY = ArrayOf(ANY)
+_ARRAY, _ORDERED = ArrayOf(ANY), ArrayOf(ORDERED)
 _A, _B, _C = Generic("A"), Generic("B"), Generic("C")
 
 
@@ -28,7 +29,7 @@ _SUBSCRIPT = (
 _FIRSTS = "list_filter({}, lambda x, i: list_position({}, x) = i)"  # each element where it is first
 _HAS_NULL = "list_position({0}, NULL) > 0"
 _UNLESS_NULL = "CASE WHEN {{nulls}} THEN NULL ELSE {} END"
-SUBSCRIPT = scalar("[]", _once((_ARRAY, BIGINT), None, _SUBSCRIPT))
+SUBSCRIPT = scalar("[]", _once((_ARRAY, BIGINT), None, _SUBSCRIPT), *SUBSCRIPTS)
 
 
 def _of_both(condition: str) -> str:
@@ -60,7 +61,7 @@ _MONTHS = _sequence(
 )
 
 ARRAYS = family(
-    scalar("cardinality", _once((_ARRAY,), BIGINT, "len({0})")),
+    scalar("cardinality", _once((_ARRAY,), BIGINT, "len({0})"), _once((MAP,), BIGINT, "len({0})")),
     scalar("array_distinct", _once((_ARRAY,), _ARRAY, _FIRSTS.format("{0}", "{0}"))),
     scalar(
         "array_intersect",
@@ -78,7 +79,7 @@ ARRAYS = family(
     *(
         scalar(
             f"array_{name}",
-            _once((_ARRAY,), None, f"CASE WHEN {_HAS_NULL} THEN NULL ELSE list_{name}({{0}}) END"),
+            _once((_ORDERED,), None, f"CASE WHEN {_HAS_NULL} THEN NULL ELSE list_{name}({{0}}) END"),
         )
         for name in ("max", "min")
     ),
@@ -94,7 +95,7 @@ ARRAYS = family(
         "array_remove",
         _once((_ARRAY, ANY), _ARRAY, _UNLESS_NULL.format("list_filter({0}, lambda x: x IS DISTINCT FROM {1})")),
     ),
-    scalar("array_sort", _once((_ARRAY,), _ARRAY, "list_sort({0}, 'ASC', 'NULLS LAST')")),
+    scalar("array_sort", _once((_ORDERED,), _ORDERED, "list_sort({0}, 'ASC', 'NULLS LAST')")),
     scalar(
         "arrays_overlap",
         _once(
@@ -122,6 +123,7 @@ ARRAYS = family(
             None,
             f"CASE WHEN {{1}} = 0 THEN {_AT_ZERO} ELSE list_extract({{0}}, {{1}}) END",
         ),
+        *ELEMENTS,
     ),
     scalar("repeat", _once((ANY, BIGINT), _ARRAY, _sequence("{1}", "{0}").replace("{nulls}", "{1} IS NULL"))),
     scalar(

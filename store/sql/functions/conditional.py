@@ -5,7 +5,7 @@ Reference: AWS "Conditional functions".
 
 from __future__ import annotations
 
-from store.sql.functions.function import ANY, Overload, family, scalar
+from store.sql.functions.function import ANY, ORDERED, Overload, family, scalar
 from store.sql.types import BOOLEAN
 
 CONDITIONAL = family(
@@ -20,9 +20,8 @@ CONDITIONAL = family(
     *(
         scalar(
             name,
-            Overload((ANY,), None, f"CASE WHEN {{nulls}} THEN NULL ELSE {name}({{*}}) END", variadic=True),
+            Overload((ORDERED,), None, f"CASE WHEN {{nulls}} THEN NULL ELSE {name}({{*}}) END", variadic=True),
         )
         for name in ("greatest", "least")
     ),
-    scalar("try", Overload((ANY,), None, "TRY({0})")),
 )

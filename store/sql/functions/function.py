@@ -2,9 +2,10 @@
 
 A template is DuckDB text with `{0}`, `{1}` … for the arguments (atomic texts, of exactly the parameter types),
 `{now_ns}` for the time of the query, `{*}` and `{||}` for all arguments separated by commas or `||`, `{nulls}` for
-whether any of them is null, `{order}` for ORDER BY and `{after}` for FILTER and OVER (default: at the end). It must be
-atomic itself. `fold` computes the value from constant arguments (first the time of the query, then the arguments): a
-call with constants is then a constant itself, which is why `time > ago(6h)` can limit what is read.
+whether any of them is null, `{order}` for ORDER BY, `{then}` for its keys after others, and `{after}` for FILTER and
+OVER (default: at the end). It must be atomic itself. `fold` computes the value from constant arguments (first the time
+of the query, then the arguments): a call with constants is then a constant itself, which is why `time > ago(6h)` can
+limit what is read.
 
 To add a function, add an entry to the file of its family. Operators are functions, too, named by their sign.
 """
@@ -19,22 +20,33 @@ from typing import TypeAlias
 from store.sql.types import (
     UNKNOWN,
     ArrayType,
+    MapType,
     RowType,
     ScalarType,
     SqlType,
     TimeSeriesType,
     coercion_cost,
     common_type,
+    is_ordered,
     struct,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Generic:
-    """Any type, the same for all parameters of a call with this `name`; `among` restricts it."""
+    """Any type, the same for all parameters of a call with this `name`.
+
+    among    only these types
+    ordered  only types whose values are smaller and larger than others
+    """
 
     name: str = "T"
     among: frozenset[ScalarType] | None = None
+    ordered: bool = False
+
+    def takes(self, kind: SqlType) -> bool:
+        """Whether it can be this type."""
+        return (self.among is None or kind in self.among) and (not self.ordered or is_ordered(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +70,24 @@ class RowOf:
     fields: tuple[Parameter, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map of such keys and values."""
+
+    key: Parameter
+    value: Parameter
+
+
 _SHORT = 40  # characters
 
-Parameter: TypeAlias = ScalarType | Generic | ArrayOf | SeriesOf | RowOf
+Parameter: TypeAlias = ScalarType | Generic | ArrayOf | SeriesOf | RowOf | MapOf
 
 ANY = Generic()
-KEY = Generic("K")
+ORDERED = Generic(ordered=True)
+KEY = Generic("K", ordered=True)
 NUMBER = Generic(among=frozenset({ScalarType.INTEGER, ScalarType.BIGINT, ScalarType.DOUBLE, ScalarType.UNKNOWN}))
 
-_PLACE = re.compile(r"\{(\d+|\*|\|\||nulls|now_ns|distinct|order|after)\}")
+_PLACE = re.compile(r"\{(\d+|\*|\|\||nulls|now_ns|distinct|order|then|after)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +130,7 @@ class Overload:
     ) -> str:
         """The template with these texts inserted, all at once: placeholders within inserted texts are not replaced.
 
-        `order` is the ORDER BY within an aggregate; `after` follows the call: FILTER and OVER.
+        `order` is the keys of the ORDER BY within an aggregate; `after` follows the call: FILTER and OVER.
         """
         given = arguments
         once = self.once and any(len(argument) > _SHORT for argument in given)
@@ -121,7 +142,8 @@ class Overload:
             "nulls": " OR ".join(f"{text} IS NULL" for text in arguments),
             "now_ns": str(now_ns),
             "distinct": "DISTINCT " if distinct else "",
-            "order": order,
+            "order": f" ORDER BY {order}" if order else "",
+            "then": f", {order}" if order else "",
             "after": after,
         }
         sql = _PLACE.sub(lambda place: values[place[1]], self.template)
@@ -165,7 +187,7 @@ def _bind_generics(
     bound: dict[str, SqlType] = {}
     for generic, kinds in found.items():
         common = common_type(kinds) if kinds else UNKNOWN
-        if common is None or (generic.among is not None and common not in generic.among):
+        if common is None or not generic.takes(common):
             return None
         bound[generic.name] = common
     return bound
@@ -184,12 +206,38 @@ def _collect(
             return _collect(parameter, kind.rows, found, is_constant=False)
         case SeriesOf(), TimeSeriesType():
             return _collect(parameter.value, kind.value, found, is_constant=False)
-        case ((ArrayOf() | SeriesOf()), ScalarType.UNKNOWN):
-            inner = parameter.element if isinstance(parameter, ArrayOf) else parameter.value
-            return _collect(inner, UNKNOWN, found, is_constant=False)
-        case ((ArrayOf() | SeriesOf() | RowOf()), _):
+        case MapOf(), MapType():
+            return _all_collected(_parts(parameter), (kind.key, kind.value), found)
+        case RowOf(), RowType() if len(parameter.fields) == len(kind.fields):
+            return _all_collected(parameter.fields, [field for _, field in kind.fields], found)
+        case (ArrayOf() | SeriesOf() | RowOf() | MapOf(), ScalarType.UNKNOWN):
+            parts = _parts(parameter)
+            return _all_collected(parts, [UNKNOWN] * len(parts), found)
+        case (ArrayOf() | SeriesOf() | RowOf() | MapOf(), _):
             return False
     return True
+
+
+def _parts(parameter: Parameter) -> Sequence[Parameter]:
+    """What a parameter consists of."""
+    match parameter:
+        case ArrayOf():
+            return (parameter.element,)
+        case SeriesOf():
+            return (parameter.value,)
+        case MapOf():
+            return (parameter.key, parameter.value)
+        case RowOf():
+            return parameter.fields
+    return ()
+
+
+def _all_collected(
+    parameters: Sequence[Parameter], kinds: Sequence[SqlType], found: dict[Generic, list[tuple[SqlType, bool]]]
+) -> bool:
+    return all(
+        _collect(parameter, kind, found, is_constant=False) for parameter, kind in zip(parameters, kinds, strict=True)
+    )
 
 
 def _filled(parameter: Parameter, generics: Mapping[str, SqlType]) -> SqlType:
@@ -203,6 +251,8 @@ def _filled(parameter: Parameter, generics: Mapping[str, SqlType]) -> SqlType:
             return TimeSeriesType(_filled(parameter.value, generics))
         case RowOf():
             return RowType(tuple(("", _filled(field, generics)) for field in parameter.fields))
+        case MapOf():
+            return MapType(_filled(parameter.key, generics), _filled(parameter.value, generics))
     return parameter
 
 

@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from store.sql.expressions import NodeBinders
-from store.sql.nodes import calls, lambdas, names, nested, operators, subqueries, syntax, windows
+from store.sql.nodes import calls, lambda_bodies, lambdas, names, nested, operators, subqueries, syntax, windows
 
 NODES: NodeBinders = {
     exp.Column: names.column,
@@ -29,7 +29,7 @@ NODES: NodeBinders = {
     exp.Tuple: nested.row,
     exp.Bracket: nested.subscript,
     exp.Dot: nested.dot,
-    exp.Identifier: lambdas.variable,
+    exp.Identifier: lambda_bodies.variable,
     exp.Lambda: lambdas.misplaced,
     exp.Anonymous: calls.call,
     exp.Filter: windows.filtered,

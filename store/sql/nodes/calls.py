@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlglot import exp
 
-from store.sql.casts import cast_value
+from store.sql.casts import cast_value, tried
 from store.sql.errors import SqlError
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import FUNCTIONS, WINDOWS, Function, Overload
@@ -83,7 +83,7 @@ def aggregate(
     inner = rules if over else Rules(f"The argument of aggregate '{function.name}'")
     order = ""
     if parts and isinstance(parts[-1], exp.Order):
-        order = f" {order_by(binder, parts[-1], inner, [])}"
+        order = order_by(binder, parts[-1], inner, [])
         last = parts.pop().this
         distinct = distinct or (not parts and isinstance(last, exp.Distinct))
         parts += last.expressions if isinstance(last, exp.Distinct) else [last]
@@ -211,6 +211,12 @@ def _typeof(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     return joined(quote_string(value.type.text), VARCHAR, [value])
 
 
+def _try(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    if len(node.expressions) != 1:
+        raise binder.query.mismatch(node, "try takes one value")
+    return tried(binder, node, binder.bind(node.expressions[0], rules))
+
+
 def _unit_call(binder: Expressions, node: exp.Anonymous, rules: Rules, count: int) -> tuple[str, list[Typed]]:
     parts = node.expressions
     unit = parts[0] if parts else None
@@ -244,6 +250,7 @@ _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed
     "parse_duration": _parse_duration,
     "array_join": _array_join,
     "typeof": _typeof,
+    "try": _try,
     "grouping": _grouping,
 }
 SPECIAL = frozenset(_SPECIAL_CALLS)

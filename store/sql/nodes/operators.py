@@ -49,6 +49,8 @@ def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
 
 def _compare(binder: Expressions, node: exp.Expr, sign: str, operands: list[Typed]) -> Typed:
     left, right = binder.unified(node, f"'{sign}'", operands)
+    if sign not in {"=", "<>"}:
+        binder.ordered(node, left, f"'{sign}'")
     return joined(compared(sign, left, right), BOOLEAN, [left, right])
 
 
@@ -58,7 +60,7 @@ def _quantified(binder: Expressions, node: exp.Expr, sign: str, rules: Rules) ->
         raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
     value = binder.bind(node.this, rules)
     word = "ALL" if isinstance(node.expression, exp.All) else "ANY"
-    return _of_subquery(binder, node, value, f"{sign} {word}", node.expression.this)
+    return _of_subquery(binder, node, value, f"{sign} {word}", node.expression.this, rules)
 
 
 def misplaced_quantifier(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
@@ -99,6 +101,7 @@ def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
     value, low, high = binder.unified(
         node, "BETWEEN", [binder.bind(part, rules) for part in (node.this, node.args["low"], node.args["high"])]
     )
+    binder.ordered(node, value, "BETWEEN")
     if value.type is DOUBLE:
         sql = f"({compared('>=', value, low)} AND {compared('<=', value, high)})"
     else:
@@ -111,7 +114,7 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     binder.query.refuse_other(node, "this", "expressions", "query", what="IN")
     value = binder.bind(node.this, rules)
     if node.args.get("query") is not None:
-        return _of_subquery(binder, node, value, "IN", node.args["query"])
+        return _of_subquery(binder, node, value, "IN", node.args["query"], rules)
     choices = [binder.bind(choice, rules) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
     return joined(f"({first.sql} IN ({', '.join(map(_listed, others))}))", BOOLEAN, [first, *others])
@@ -124,9 +127,9 @@ def _listed(value: Typed) -> str:
     return str(number) if is_plain else value.sql
 
 
-def _of_subquery(binder: Expressions, node: exp.Expr, value: Typed, word: str, query: exp.Expr) -> Typed:
+def _of_subquery(binder: Expressions, node: exp.Expr, value: Typed, word: str, query: exp.Expr, rules: Rules) -> Typed:
     """A value compared with all values of a subquery by IN, `= ANY` …, as one type."""
-    inner = binder.subselect(query, one_column=True)
+    inner = binder.subselect(query, rules, one_column=True)
     common = common_type([(value.type, False), (inner.outputs[0].type, False)])
     if common is None:
         raise binder.query.mismatch(

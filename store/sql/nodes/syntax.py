@@ -20,6 +20,7 @@ from store.sql.types import (
     TIMESTAMP,
     VARCHAR,
     ArrayType,
+    MapType,
     RowType,
     ScalarType,
     SqlType,
@@ -55,12 +56,20 @@ def _type(binder: Expressions, node: exp.DataType | exp.Expr) -> SqlType:
         parts = node.expressions
         if node.this is exp.DType.ARRAY and len(parts) == 1:
             return ArrayType(_type(binder, parts[0]))
+        if node.this is exp.DType.MAP and len(parts) == 2:
+            return _map_of(binder, node, *(_type(binder, part) for part in parts))
         if node.this is exp.DType.STRUCT and parts:
             return RowType(tuple(_field(binder, part) for part in parts))
         found = _TYPES.get(node.this)
         if found is not None:
             return found
     raise binder.query.mismatch(node, f"Unknown type: {node.sql().lower()}")
+
+
+def _map_of(binder: Expressions, node: exp.Expr, key: SqlType, value: SqlType) -> MapType:
+    if not isinstance(key, ScalarType):
+        raise binder.query.mismatch(node, f"the keys of a map are of a scalar type, and this is {key.text}")
+    return MapType(key, value)
 
 
 def _field(binder: Expressions, node: exp.Expr) -> tuple[str, SqlType]:

@@ -88,7 +88,7 @@ def _over(binder: Expressions, node: exp.Window, rules: Rules, parts: list[Typed
         yield f"PARTITION BY {', '.join(key.sql for key in partition)}"
     order = node.args.get("order")
     if order is not None:
-        yield order_by(binder, order, rules, parts)
+        yield f"ORDER BY {order_by(binder, order, rules, parts)}"
     spec = node.args.get("spec")
     if spec is not None:
         binder.query.refuse_other(spec, "kind", "start", "start_side", "end", "end_side", what="a window's frame")

@@ -178,6 +178,23 @@ def test_rows_and_time_series_have_their_own_shapes(made: Any, query: Any) -> No
     ]
 
 
+def test_a_map_is_an_array_of_rows_as_the_protocol_has_no_maps(made: Any, query: Any) -> None:
+    answer = query.query(
+        QueryString="SELECT map(ARRAY['a'], ARRAY[ARRAY[1, NULL]]) AS m, CAST(NULL AS MAP(DATE, DATE))"
+    )
+
+    integers = {"ArrayColumnInfo": {"Type": {"ScalarType": "INTEGER"}}}
+    assert answer["ColumnInfo"][0]["Type"]["ArrayColumnInfo"]["Type"]["RowColumnInfo"] == [
+        {"Name": "key", "Type": {"ScalarType": "VARCHAR"}},
+        {"Name": "value", "Type": integers},
+    ]
+    value = {"ArrayValue": [{"ScalarValue": "1"}, {"NullValue": True}]}
+    assert answer["Rows"][0]["Data"] == [
+        {"ArrayValue": [{"RowValue": {"Data": [{"ScalarValue": "a"}, value]}}]},
+        {"NullValue": True},
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [

@@ -106,6 +106,25 @@ def test_an_expression_has_this_value(empty: Database, expression: str, expected
         ("filter(5, x -> true)", "filter takes an array or a time series, and this is integer"),
         ("abs(x -> x)", "a lambda is an argument of filter, transform"),
         ("transform(ARRAY[1], x -> y)", "Column 'y' does not exist"),
+        ("map(ARRAY['a'], ARRAY[1])['b']", "Key not present in map: b"),
+        ("map(ARRAY['a', 'a'], ARRAY[1, 2])", "Duplicate map keys (a) are not allowed"),
+        (
+            "map(ARRAY[ARRAY[1]], ARRAY[1])",
+            "Unexpected parameters (array(array(integer)), array(integer)) for function map",
+        ),
+        ("map_concat(map(), map()) < NULL", "Type map(unknown, unknown) is not orderable, and therefore cannot be used in '<'"),
+        (
+            "SELECT m FROM (VALUES map()) AS t(m) ORDER BY 1",
+            "is not orderable, and therefore cannot be used in ORDER BY",
+        ),
+        (
+            "transform_keys(map(), (k, v) -> ARRAY[1])",
+            "the keys of a map are of a scalar type, and this is array(integer)",
+        ),
+        ("map_filter(ARRAY[1], (k, v) -> true)", "map_filter takes a map, and this is array(integer)"),
+        ("map_filter(map(), k -> true)", "a lambda of 2 parameters is needed, and this has 1"),
+        ("transform(ARRAY[1], x -> x IN (SELECT 1))", "A subquery in a lambda is not offered"),
+        ("try(sum(1))", "TRY around an aggregate or a window function (put it in a subquery) is not offered"),
     ],
 )
 def test_a_wrong_expression_says_what_is_wrong(empty: Database, expression: str, message: str) -> None:
@@ -160,6 +179,13 @@ def nested(before: str, after: str, times: int, middle: str = "1") -> str:
         f"{nested('slice(', ', 1, 1)', 30, 'ARRAY[1, 2]')} = ARRAY[1]",
         f"{nested('array_distinct(', ')', 30, 'ARRAY[1, 1]')} = ARRAY[1]",
         f"{nested('transform(ARRAY[1], x -> ', ')', 9)} IS NOT NULL",
+        nested("any_match(ARRAY[1], x -> ", ")", 10, "true"),
+        f"{nested('zip_with(ARRAY[1], ', ', (x, y) -> x)', 20, 'ARRAY[1]')} = ARRAY[1]",
+        f"cardinality({nested('map_concat(map(), ', ')', 20, 'map(ARRAY[1], ARRAY[1])')}) = 1",
+        f"cardinality({nested('transform_keys(', ', (k, v) -> k)', 20, 'map(ARRAY[1], ARRAY[1])')}) = 1",
+        f"cardinality({nested('map_zip_with(', ', map(), (k, v, w) -> k)', 9, 'map(ARRAY[1], ARRAY[1])')}) = 1",
+        f"{nested('element_at(map(ARRAY[1], ARRAY[', ']), 1)', 8)} = 1",
+        f"{nested('try(element_at(ARRAY[1], ', '))', 15)} = 1",
     ],
 )
 def test_what_is_nested_is_answered(empty: Database, expression: str) -> None:
@@ -171,7 +197,15 @@ def test_what_is_nested_is_answered(empty: Database, expression: str) -> None:
     [
         (nested("ARRAY[", "]", 11), "arrays and rows within each other deeper than 10 levels"),
         (nested("ROW(", ")", 11), "arrays and rows within each other deeper than 10 levels"),
-        (nested("transform(ARRAY[1], x -> ", ")", 11), "lambdas within each other deeper than 5 levels"),
+        (nested("map(ARRAY[1], ARRAY[", "])", 6), "arrays and rows within each other deeper than 10 levels"),
+        *(
+            (text, "lambdas within each other with more than 10 parameters together")
+            for text in (
+                nested("transform(ARRAY[1], x -> ", ")", 11),
+                nested("zip_with(ARRAY[1], ARRAY[2], (x, y) -> ", ")", 6),
+                nested("regexp_replace('a', '(a)', x -> ", ")", 6, "'b'"),
+            )
+        ),
     ],
 )
 def test_what_is_nested_too_deeply_is_refused(empty: Database, expression: str, message: str) -> None:
