@@ -24,3 +24,13 @@ def grown(array: npt.NDArray[Scalar], size: int, fill: float) -> npt.NDArray[Sca
     larger = np.full(size + size // 4 + 16, fill, array.dtype)
     larger[: len(array)] = array
     return larger
+
+
+def packed(array: npt.NDArray[np.generic], kind: type[Scalar]) -> bytes:
+    """The elements of `array` as `kind`, little-endian."""
+    return array.astype(np.dtype(kind).newbyteorder("<")).tobytes()
+
+
+def unpacked(data: bytes, kind: type[Scalar]) -> npt.NDArray[Scalar]:
+    """The elements that `packed` encoded, in this machine's byte order."""
+    return np.frombuffer(data, np.dtype(kind).newbyteorder("<")).astype(kind)

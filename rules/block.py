@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from rules.ahead import Marks
-from rules.arrays import Indices
-from rules.bounds import Side
+from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
 from rules.judging import Inputs, JudgeState
-from rules.phases import Change, Phase
+from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
-from rules.saved_state import BlockState, MarkState, PhaseState, RuleFacts, RuleState, SavedJudge, SignalState
-from rules.snapshot import PackedKeys, encode_state, packed, unpacked
-from rules.transition import Status, Transition, alert_id, render_annotations
+from rules.saved_state import BlockState, MarkState, RuleFacts, RuleState, SavedJudge, SignalState, keys_of
+from rules.snapshot import PackedKeys, encode_state
+from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex
 
@@ -72,11 +71,11 @@ class Block:
         self._newest[series] = rows
         repeats = bool((self._newest[series] != rows).any())
         inputs = Inputs(batch, rows, series, self._take_in(batch, rows, series, repeats=repeats))
-        found: list[tuple[int, int, Watch, Change]] = []
+        found: list[tuple[int, int, Watch, Event]] = []
         for place, watch in enumerate(self._watches):
-            found += ((change.row, place, watch, change) for change in watch.evaluate(inputs))
+            found += ((event.row, place, watch, event) for event in watch.evaluate(inputs))
         found.sort(key=lambda item: item[:2])
-        return [self._transition(batch, watch, change) for _, _, watch, change in found]
+        return [self._transition(batch, watch, event) for _, _, watch, event in found]
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
         """The state in the form of `rules.saved_state`, valid for `positions`."""
@@ -106,7 +105,7 @@ class Block:
         for watch in self._watches:
             saved = state.rules.get(watch.rule.definition)
             if saved is not None:
-                _restore(watch, state, saved, ids)
+                _restore(watch, saved, ids)
         self.positions = dict(state.positions)
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
@@ -115,12 +114,14 @@ class Block:
             signals = self._signals_of(watch)
             yield watch.rule, watch.work(None if signals is None else signals.time_ns, now_ns), *watch.counts()
 
-    def active(self) -> Iterator[tuple[Watch, int, float | None]]:
-        """All pending and firing subjects: the watch, the subject, and the newest value if it is a signal."""
+    def active(self) -> Iterator[tuple[Watch, int, int, float | None]]:
+        """All pending and firing subjects: the watch, the subject, its onset, and the newest value of a signal."""
         for watch in self._watches:
             signals = self._signals_of(watch)
-            for subject in watch.phases.active().tolist():
-                yield watch, subject, None if signals is None else float(signals.value[subject])
+            onsets = {subject: watch.onset_ns(subject) for subject in watch.pending()}
+            onsets |= {subject: raised.onset_ns for subject, raised in watch.raised.items()}
+            for subject, onset_ns in sorted(onsets.items()):
+                yield watch, subject, onset_ns, None if signals is None else float(signals.value[subject])
 
     def _signals_of(self, watch: Watch) -> Signals | None:
         """The signals that are the subjects of a rule; None if these are others."""
@@ -166,69 +167,60 @@ class Block:
             given = given.of(there)
         return watched.signals.take_in(given, repeats=repeats, again=batch.again)
 
-    def _transition(self, batch: RecordBatch, watch: Watch, change: Change) -> Transition:
+    def _transition(self, batch: RecordBatch, watch: Watch, event: Event) -> Transition:
         rule, table, subjects = watch.rule, self.index.table, watch.subjects
-        key, zone = subjects.keys[change.subject], subjects.zones[change.subject]
+        key, zone = subjects.keys[event.subject], subjects.zones[event.subject]
         is_measured = rule.condition.is_measured
-        value = self._measures[rule.measure].reader.exact(batch, change.row) if is_measured else change.value
-        bounds = rule.condition.bounds
-        dimensions = dict(key.dimensions)
+        value = self._measures[rule.measure].reader.exact(batch, event.row) if is_measured else event.value
+        dimensions, labels = dict(key.dimensions), rule.labels_at(event.level)
         return Transition(
-            id=alert_id(table, rule.name, key, rule.measure, change.onset_ns),
-            status=Status.FIRING if change.phase is Phase.FIRING else Status.RESOLVED,
+            id=alert_id(table, rule.name, key, rule.measure, event.onset_ns),
+            status=Status.RESOLVED if event.turn is Turn.OVER else Status.FIRING,
             table=table,
             zone=zone,
             rule=rule.name,
-            since_ns=change.onset_ns,
-            time_ns=change.time_ns,
+            since_ns=event.onset_ns,
+            time_ns=event.time_ns,
             value=value,
-            bounds={"min": bounds.min} if change.side is Side.MIN else {"max": bounds.max},
+            bounds=dict((event.bound,)),
             measure=rule.measure,
             dimensions=dimensions,
-            labels=rule.labels,
-            annotations=render_annotations(rule, table, zone, dimensions, value),
+            labels=labels,
+            annotations=render_annotations(rule, labels, table, zone, dimensions, value),
         )
 
 
 def _state_of(watch: Watch) -> RuleState:
-    phases, active, judge = watch.phases, watch.phases.active(), watch.judge.snapshot()
-    subjects = watch.subjects.keys
+    judge = watch.judge.snapshot()
     return RuleState(
         _facts_of(watch.rule),
-        None if watch.is_of_series else [(key.measure_name, key.dimensions) for key in subjects],
-        PhaseState(
-            packed(active, np.uint32),
-            packed(phases.phase[active], np.int8),
-            packed(phases.side[active], np.int8),
-            packed(phases.onset_ns[active], np.int64),
-        ),
+        None if watch.is_of_series else [(key.measure_name, key.dimensions) for key in watch.subjects.keys],
+        [level.snapshot() for level in watch.levels],
+        watch.raised.snapshot(),
         None if judge is None else SavedJudge(judge.version, dict(judge.arrays)),
     )
 
 
-def _restore(watch: Watch, state: BlockState, saved: RuleState, ids: Indices) -> None:
+def _restore(watch: Watch, saved: RuleState, ids: Indices) -> None:
     """Restore a rule; `ids` are the series by their saved index."""
+    if saved.subjects is not None:
+        subjects = watch.subjects
+        ids_of = [subjects.id_of(key, dict(key.dimensions).get(ZONE_NAME)) for key in keys_of(saved.subjects)]
+        subject_ids = np.array(ids_of, np.intp)
+    else:
+        subject_ids = ids
     if saved.judge is not None:
         watch.judge.restore(JudgeState(saved.judge.version, saved.judge.arrays), ids)
-    if saved.subjects is not None:
-        ids = np.array([watch.subjects.id_of(key) for key in state.subject_keys(saved)], np.intp)
-        watch.phases.grow(len(watch.subjects))
-    watch.phases.set(
-        ids[unpacked(saved.phases.subject, np.uint32)],
-        unpacked(saved.phases.phase, np.int8),
-        unpacked(saved.phases.side, np.int8),
-        unpacked(saved.phases.onset_ns, np.int64),
-    )
+    for level, state in zip(watch.levels, saved.levels, strict=True):
+        level.grow(len(watch.subjects))
+        level.restore(state, subject_ids)
+    watch.raised.restore(saved.alerts, subject_ids)
 
 
 def _facts_of(rule: Rule) -> RuleFacts:
-    bounds = rule.condition.bounds
     annotations = {name: str(template) for name, template in rule.annotations.items()}
-    return RuleFacts(
-        *(rule.name, rule.measure, bounds.min, bounds.max, rule.condition.is_measured),
-        dict(rule.labels),
-        annotations,
-    )
+    levels = [level.name for level in rule.levels]
+    return RuleFacts(rule.name, rule.measure, rule.condition.is_measured, levels, dict(rule.labels), annotations)
 
 
 def _marks_of(marks: Marks) -> MarkState:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.bounds import Side
-from rules.phases import Phase
-from rules.rule import RuleSet
-from rules.saved_state import BlockState, PhaseState, RuleFacts, RuleState
-from rules.snapshot import unpacked
+from rules.arrays import unpacked
+from rules.raised import saved_alerts
+from rules.rule import RuleSet, labels_at
+from rules.saved_state import BlockState, RuleFacts, RuleState
 from rules.template import Template, parse_template
-from rules.transition import Reason, Status, Transition, alert_id, render_annotations
+from rules.transition import ZONE_NAME, Reason, Status, Transition, alert_id, render_annotations
 from store.record import SeriesIndex
 
 
@@ -27,7 +26,6 @@ class Ended:
 
     name: str
     measure: str
-    labels: dict[str, str]
     annotations: dict[str, Template]
 
 
@@ -63,42 +61,28 @@ def _ended(
     rule = Ended(
         facts.name,
         facts.measure,
-        facts.labels,
         {name: parse_template(text) for name, text in facts.annotations.items()},
     )
     times = None if signals is None else unpacked(signals.time_ns, np.int64)
     values = None if signals is None or not facts.is_measured else unpacked(signals.value, np.float64)
-    for place, side, onset_ns in _firing(saved.phases):
+    for place, raised in saved_alerts(saved.alerts).items():
         key, known = keys[place], index.find(keys[place])
-        zone = None if known is None else index.zones[known]
-        dimensions = dict(key.dimensions)
+        dimensions, labels = dict(key.dimensions), labels_at(facts.labels, facts.levels[raised.level])
+        zone = dimensions.get(ZONE_NAME) if known is None else index.zones[known]
         value = None if values is None or math.isnan(values[place]) else float(values[place])
         yield Transition(
-            id=alert_id(index.table, facts.name, key, facts.measure, onset_ns),
+            id=alert_id(index.table, facts.name, key, facts.measure, raised.onset_ns),
             status=Status.RESOLVED,
             table=index.table,
             zone=zone,
             rule=facts.name,
-            since_ns=onset_ns,
-            time_ns=onset_ns if times is None else max(onset_ns, int(times[place])),
+            since_ns=raised.onset_ns,
+            time_ns=raised.onset_ns if times is None else max(raised.onset_ns, int(times[place])),
             value=value,
-            bounds={"min": facts.min} if side is Side.MIN else {"max": facts.max},
+            bounds=dict((raised.bounds[raised.level],)),
             measure=facts.measure,
             dimensions=dimensions,
-            labels=facts.labels,
-            annotations=render_annotations(rule, index.table, zone, dimensions, value),
+            labels=labels,
+            annotations=render_annotations(rule, labels, index.table, zone, dimensions, value),
             reason=reason,
         )
-
-
-def _firing(phases: PhaseState) -> Iterator[tuple[int, Side, int]]:
-    """(index of the key, bound, onset) of each firing subject."""
-    columns = (
-        unpacked(phases.subject, np.uint32).tolist(),
-        unpacked(phases.phase, np.int8).tolist(),
-        unpacked(phases.side, np.int8).tolist(),
-        unpacked(phases.onset_ns, np.int64).tolist(),
-    )
-    for place, phase, side, onset_ns in zip(*columns, strict=True):
-        if phase == Phase.FIRING:
-            yield place, Side(side), onset_ns

@@ -131,7 +131,7 @@ class Engine:
         return [
             ActiveAlert(
                 alert_id(table, watch.rule.name, key, watch.rule.measure, onset_ns),
-                Phase(watch.phases.phase[subject]),
+                Phase.PENDING if watch.raised.get(subject) is None else Phase.FIRING,
                 table,
                 watch.subjects.zones[subject],
                 watch.rule.name,
@@ -142,8 +142,8 @@ class Engine:
                 watch.rule.labels,
             )
             for table, block in self._blocks.items()
-            for watch, subject, value in block.active()
-            for key, onset_ns in ((watch.subjects.keys[subject], int(watch.phases.onset_ns[subject])),)
+            for watch, subject, onset_ns, value in block.active()
+            for key in (watch.subjects.keys[subject],)
         ]
 
     def work(self, now_ns: int) -> Iterator[tuple[TableId, Rule, Work, int, int]]:

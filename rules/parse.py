@@ -20,14 +20,13 @@ within 5 to 30.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any
 
-from rules.bounds import Bounds
 from rules.document import Problems, compose, meant, read_items, read_pairs, read_text
 from rules.errors import Problem
-from rules.keys import BOUND_KEYS, DURATION, TEXT, Form, Key, Section, bounds_of, mapping, schema_of
-from rules.kinds import KINDS, Condition
+from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
+from rules.kinds import KINDS, Condition, Kind
+from rules.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
 from rules.rule import Rule
 from rules.selection import Where
 from rules.template import Template, parse_template
@@ -84,41 +83,29 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         section.problem(f"group {group} has two rules named {alert}")
     elif alert:
         alerts.add(alert)
-    condition = _condition(section)
+    kind, chosen = _kind(section)
+    if kind is None or chosen is None:
+        return None
+    condition: Condition | None = kind.make(chosen)
     if condition is None:
         return None
-    clear = _clear(section, condition.bounds)
+    levels = levels_of(section, chosen) if kind.has_limits else (implied_level(section, condition.bounds),)
     if not section.is_whole:
         return None
     return Rule(
-        *(group, alert, table, section.get("measure"), condition, clear, section.get("for", timedelta(0))),
+        *(group, alert, table, section.get("measure"), condition, levels),
         *(section.get("where", {}), section.get("labels", {}), section.get("annotations", {}), problems.file),
     )
 
 
-def _condition(section: Section) -> Condition | None:
-    """The condition of a rule, which has exactly one kind."""
+def _kind(section: Section) -> tuple[Kind | None, Section | None]:
+    """The kind of a rule, which is exactly one, and what stands under it; None, with a problem, if that is wrong."""
     kinds = [kind for kind in KINDS if kind in section]
     if section.is_mapping and len(kinds) != 1:
         names = " or ".join(f"`{kind}`" for kind in KINDS)
         found = "has none" if not kinds else "has " + " and ".join(f"`{kind}`" for kind in kinds)
         section.problem(f"{section.what} needs one of {names}, {found}")
-        return None
-    condition: Condition | None = section.get(kinds[0]) if kinds else None
-    return condition
-
-
-def _clear(section: Section, normal: Bounds) -> Bounds:
-    """Where the alert resolves: the condition's bounds, or the narrower ones of `clear`."""
-    limits: Section | None = section.get("clear")
-    if limits is None:
-        return normal
-    clear = bounds_of(limits, normal)
-    if clear is None:
-        return normal
-    if not normal.contains(clear):
-        section.problem(f"{limits.what} ({clear}) must lie within its bounds ({normal})", at="clear")
-    return clear
+    return (KINDS[kinds[0]], section.get(kinds[0])) if len(kinds) == 1 else (None, None)
 
 
 def _read_name(node: Node, what: str, problems: Problems) -> str | None:
@@ -179,15 +166,18 @@ _SCALAR = TEXT.schema
 _TEXTS = {"type": "object", "additionalProperties": _SCALAR}
 _ONE_OR_MORE = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}
 _WHERE = Form(_read_where, {"type": "object", "additionalProperties": _ONE_OR_MORE})
-_CLEAR = mapping(BOUND_KEYS, lambda section: section)
+
+
+def _form_of(kind: Kind) -> Form:
+    return mapping((*kind.keys, *(LIMIT_KEYS if kind.has_limits else ())), lambda section: section)
+
 
 RULE_KEYS = (
     Key("alert", _NAME, "the name of the rule, once in its group", is_needed=True),
     Key("measure", TEXT, "which measure of the table; a number", is_needed=True),
-    *(Key(kind.name, mapping(kind.keys, kind.make), kind.about) for kind in KINDS.values()),
+    *(Key(kind.name, _form_of(kind), kind.about) for kind in KINDS.values()),
     Key("where", _WHERE, "dimension: value, or a list of values; `account` is the account"),
-    Key("clear", _CLEAR, "a firing alert resolves inside these bounds (hysteresis)"),
-    Key("for", DURATION, "how long values must stay beyond the bounds before the alert fires"),
+    *RULE_LEVEL_KEYS,
     Key("labels", Form(_read_labels, _TEXTS), "text by name, passed on with the alert"),
     Key("annotations", Form(_read_annotations, _TEXTS), "text by name, with placeholders"),
 )

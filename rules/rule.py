@@ -1,7 +1,8 @@
 """A rule as frozen values, validated by `rules.parse`.
 
-A rule watches the series of one table. Its *condition*, of one of `rules.kinds`, turns samples into *values*; its
-bounds, both inclusive, say which values are normal. `rules.phases` decides what follows from a value outside them.
+A rule watches the series of one table. Its *condition*, of one of `rules.kinds`, turns samples into *values*; the
+bounds of its levels, inclusive, say which values are normal. `rules.phases` decides what follows from a value outside
+them.
 """
 
 from __future__ import annotations
@@ -9,16 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import msgspec
 
-from rules.bounds import Bounds
 from rules.kinds.kind import Condition
+from rules.level import SEVERITY, Level
 from rules.selection import ACCOUNT, Where
 from rules.template import Template
 from store.record import TableId
-from store.values.durations import duration_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,7 @@ class Rule:
 
     table    "database.table"; the rule applies in every account that has such a table
     where    dimension (or `account`) → its allowed values; empty: every series
-    hold     how long values must stay beyond the bounds before the alert fires (`for` in YAML)
-    clear    values at which a firing alert resolves; within the condition's bounds
+    levels   from the least severe; at least one
     file     the file that defines it
     """
 
@@ -37,8 +35,7 @@ class Rule:
     table: str
     measure: str
     condition: Condition
-    clear: Bounds
-    hold: timedelta = timedelta(0)
+    levels: tuple[Level, ...]
     where: Where = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Template] = field(default_factory=dict)
@@ -48,6 +45,10 @@ class Rule:
     def name(self) -> str:
         """`group/alert`: unique in a rule set."""
         return f"{self.group}/{self.alert}"
+
+    def labels_at(self, level: int) -> Mapping[str, str]:
+        """The labels of an alert at this level, whose name is its severity."""
+        return labels_at(self.labels, self.levels[level].name)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -60,13 +61,17 @@ class Rule:
 
         State is kept while it stays the same; labels and annotations may change.
         """
-        bounds = self.condition.bounds
         facts = (
-            (self.name, self.table, self.measure, self.condition.facts, duration_ns(self.hold)),
-            (bounds.min, bounds.max, self.clear.min, self.clear.max),
+            (self.name, self.table, self.measure, self.condition.facts),
+            [level.facts for level in self.levels],
             sorted((name, sorted(values)) for name, values in self.where.items()),
         )
         return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
+
+
+def labels_at(labels: Mapping[str, str], level: str) -> Mapping[str, str]:
+    """These labels with the name of the level, if it has one, as the severity."""
+    return {**labels, SEVERITY: level} if level else labels
 
 
 @dataclass(frozen=True, slots=True)

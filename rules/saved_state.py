@@ -7,11 +7,10 @@ within one process. Arrays are little-endian bytes. Signals are [times (i8), val
 key, and the marks [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
 
 The key of a rule's state is the hash of its definition, so that a changed rule starts without state and all others keep
-theirs. It is [facts, subjects, phases, judge]: the facts describe its alerts for when the rule does not exist any more;
-subjects are keys in the form of series, nil if the series of the table are its subjects; phases, only of subjects that
-are pending or firing, are [subject (u4), phase (i1), bound (i1), onset (i8)]; the judge's own state is [version,
-{name: array}], nil if it has none. Each of these arrays may become longer: what an older program did not save has the
-value that means "none".
+theirs. It is [facts, subjects, levels, alerts, judge]: the facts describe its alerts for when the rule does not exist
+any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the judge's own
+state is [version, {name: array}], nil if it has none. The arrays of levels and alerts are of those subjects that are
+pending or firing. Each of these lists may become longer: what an older program did not save is as if it were empty.
 
 Format version 1 (`rules.snapshot_1`) is read and becomes this.
 """
@@ -44,22 +43,41 @@ class SignalState(msgspec.Struct, array_like=True, frozen=True):
 
 
 class PhaseState(msgspec.Struct, array_like=True, frozen=True):
-    """The subjects of one rule that are pending or firing."""
+    """The subjects of one level of a rule that are pending or firing; the arrays that this level needs no value of are
+    empty.
+
+    fired_subject, fired_ns   the newest firings of damped subjects
+    """
 
     subject: bytes = b""
     phase: bytes = b""
-    side: bytes = b""
     onset_ns: bytes = b""
+    count: bytes = b""
+    clear_ns: bytes = b""
+    normal_ns: bytes = b""
+    fired_subject: bytes = b""
+    fired_ns: bytes = b""
+
+
+class AlertState(msgspec.Struct, array_like=True, frozen=True):
+    """The firing alerts of one rule, a row for each level that fires: subject (u4), level (i1), onset of the alert
+    (i8), whether `max` was exceeded (i1), that bound (f8).
+    """
+
+    subject: bytes = b""
+    level: bytes = b""
+    onset_ns: bytes = b""
+    is_max: bytes = b""
+    bound: bytes = b""
 
 
 class RuleFacts(msgspec.Struct, array_like=True, frozen=True):
-    """The description of a rule in its alerts. Infinite bounds are open ends."""
+    """The description of a rule in its alerts."""
 
     name: str
     measure: str
-    min: float
-    max: float
     is_measured: bool
+    levels: list[str]
     labels: dict[str, str]
     annotations: dict[str, str]
 
@@ -72,11 +90,12 @@ class SavedJudge(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RuleState(msgspec.Struct, array_like=True, frozen=True):
-    """The state of one rule."""
+    """The state of one rule; its levels from the least severe."""
 
     facts: RuleFacts | None = None
     subjects: list[tuple[str, Dimensions]] | None = None
-    phases: PhaseState = PhaseState()
+    levels: list[PhaseState] = []
+    alerts: AlertState = AlertState()
     judge: SavedJudge | None = None
 
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from rules.arrays import Scalar
 from rules.errors import RuleSnapshotError
-from rules.saved_state import FORMAT_VERSION, BlockState, RuleState, SignalState
+from rules.saved_state import FORMAT_VERSION, AlertState, BlockState, PhaseState, RuleState, SignalState
 from rules.snapshot_1 import of_version_1
 from store.record import SeriesKey
 
@@ -71,16 +69,6 @@ def decode_state(data: bytes) -> BlockState:
     return state
 
 
-def packed(array: npt.NDArray[np.generic], kind: type[Scalar]) -> bytes:
-    """The elements of `array` as `kind`, little-endian."""
-    return array.astype(np.dtype(kind).newbyteorder("<")).tobytes()
-
-
-def unpacked(data: bytes, kind: type[Scalar]) -> npt.NDArray[Scalar]:
-    """The elements that `packed` encoded, in this machine's byte order."""
-    return np.frombuffer(data, np.dtype(kind).newbyteorder("<")).astype(kind)
-
-
 def _check_lengths(state: BlockState) -> None:
     """Refuse arrays of inconsistent lengths, before any of them is used."""
     keys = len(state.keys)
@@ -93,10 +81,28 @@ def _check_lengths(state: BlockState) -> None:
             raise RuleSnapshotError(f"rule state has marks of {measure} whose arrays differ in length")
         _check_series(marks.series, keys)
     for rule in state.rules.values():
-        phases, count = rule.phases, len(rule.phases.phase)
-        if (len(phases.subject), len(phases.side), len(phases.onset_ns)) != (4 * count, count, 8 * count):
+        subjects = keys if rule.subjects is None else len(rule.subjects)
+        for level in rule.levels:
+            count = len(level.phase)
+            fired = len(level.fired_ns) // 8
+            _check_arrays(level, {"subject": 4 * count, "phase": count, "onset_ns": 8 * count}, subjects)
+            optional = {name: width * count for name, width in _OPTIONAL.items() if getattr(level, name)}
+            _check_arrays(level, {**optional, "fired_subject": 4 * fired, "fired_ns": 8 * fired}, subjects)
+        count = len(rule.alerts.level)
+        sizes = {"subject": 4, "level": 1, "onset_ns": 8, "is_max": 1, "bound": 8}
+        _check_arrays(rule.alerts, {name: width * count for name, width in sizes.items()}, subjects)
+
+
+_OPTIONAL = {"count": 4, "clear_ns": 8, "normal_ns": 8}
+
+
+def _check_arrays(state: PhaseState | AlertState, sizes: dict[str, int], subjects: int) -> None:
+    for name, size in sizes.items():
+        array: bytes = getattr(state, name)
+        if len(array) != size:
             raise RuleSnapshotError("rule state has phases whose arrays differ in length")
-        _check_series(phases.subject, keys if rule.subjects is None else len(rule.subjects))
+        if name.endswith("subject"):
+            _check_series(array, subjects)
 
 
 def _check_series(series: bytes, keys: int) -> None:

@@ -91,18 +91,22 @@ class Described(Protocol):
         ...
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        """The labels as written."""
-        ...
-
-    @property
     def annotations(self) -> Mapping[str, Template]:
         """The annotations as written, without replacements."""
         ...
 
 
+ZONE_NAME = "zone_name"
+"""The dimension of an alert that is about a zone, as the column is named."""
+
+
 def render_annotations(
-    rule: Described, table: TableId, zone: str | None, dimensions: Mapping[str, str], value: float | None
+    rule: Described,
+    labels: Mapping[str, str],
+    table: TableId,
+    zone: str | None,
+    dimensions: Mapping[str, str],
+    value: float | None,
 ) -> dict[str, str]:
     """The annotations of `rule`, with placeholders replaced.
 
@@ -111,7 +115,7 @@ def render_annotations(
     """
     names: dict[str, str | float] = {
         "zone": zone or "",
-        **rule.labels,
+        **labels,
         **dimensions,
         "value": "" if value is None else value,
         "measure": rule.measure,

@@ -1,4 +1,4 @@
-"""One rule over one table: its judge, the phases of its subjects, and what it has done."""
+"""One rule over one table: its judge, its levels, its firing alerts, and what it has done."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from rules.arrays import Indices
 from rules.judging import Inputs
-from rules.phases import Change, Phase, Phases
+from rules.phases import Phase, Phases
+from rules.raised import Event, RaisedAlerts
 from rules.rule import Rule
 from rules.rule_warnings import Work
 from rules.selection import Selection
 from store.record import Int64s, SeriesIndex
-from store.values.durations import duration_ns
 
 LONGEST_PAUSE_NS = 60 * 10**9
 """A signal that is pending and silent for this long beyond `for` is not one that is measured regularly, presumably."""
@@ -23,8 +23,8 @@ class Watch:
     def __init__(self, rule: Rule, index: SeriesIndex) -> None:
         self.rule = rule
         self.judge = rule.condition.build(rule.measure, index)
-        self._hold_ns = duration_ns(rule.hold)
-        self.phases = Phases(rule.condition.bounds, rule.clear, self._hold_ns)
+        self.levels = tuple(Phases(level) for level in rule.levels)
+        self.raised = RaisedAlerts()
         self._selection = Selection(rule.where, index)
         self._index = index
         self._judged = 0
@@ -45,31 +45,48 @@ class Watch:
         """Make room for the series below `size`, all of which are in the index."""
         self._selection.grow(size)
         self.judge.grow(size)
-        self.phases.grow(len(self.judge.subjects))
+        self._grow_levels()
 
-    def evaluate(self, inputs: Inputs) -> list[Change]:
-        """The changes by one batch; those of each subject are in order."""
+    def evaluate(self, inputs: Inputs) -> list[Event]:
+        """The events by one batch; those of each subject are in order."""
         judged = self.judge.evaluate(inputs, self._selection)
         if judged is None:
             return []
         self._judged += judged.judged
         self._too_wide += judged.too_wide
-        self.phases.grow(len(self.judge.subjects))
-        return self.phases.evaluate(judged)
+        self._grow_levels()
+        changes = [level.evaluate(judged) for level in self.levels]
+        return self.raised.follow(changes) if any(changes) else []
+
+    def _grow_levels(self) -> None:
+        for level in self.levels:
+            level.grow(len(self.judge.subjects))
 
     def leave_out(self, series: Indices) -> None:
         """Count values of these series that are not numbers, which are not judged."""
         included = self._selection.of(series)
         self._not_numbers += len(series) if included is None else int(np.count_nonzero(included))
 
+    def pending(self) -> list[int]:
+        """The subjects that are pending at some level, and firing at none."""
+        found = {subject for level in self.levels for subject in level.of(Phase.PENDING).tolist()}
+        return sorted(subject for subject in found if self.raised.get(subject) is None)
+
+    def onset_ns(self, subject: int) -> int:
+        """Since when a pending subject is beyond the bounds of its least severe level that is pending."""
+        return next(int(level.onset_ns[subject]) for level in self.levels if level.phase[subject] == Phase.PENDING)
+
     def counts(self) -> tuple[int, int]:
         """The numbers of pending and firing subjects."""
-        return len(self.phases.of(Phase.PENDING)), len(self.phases.of(Phase.FIRING))
+        if len(self.levels) == 1:
+            return len(self.levels[0].of(Phase.PENDING)), len(self.raised)
+        return len(self.pending()), len(self.raised)
 
     def work(self, newest_ns: Int64s | None, now_ns: int) -> Work:
         """What the rule has done; `newest_ns` are the times of its subjects' newest samples, if these are known."""
         waiting = 0
-        if self._hold_ns and newest_ns is not None:
-            patience_ns = self._hold_ns + LONGEST_PAUSE_NS
-            waiting = int(np.count_nonzero(newest_ns[self.phases.of(Phase.PENDING)] < now_ns - patience_ns))
+        hold_ns = max(level.hold.ns for level in self.rule.levels)
+        if hold_ns and newest_ns is not None:
+            pending = np.array(self.pending(), np.intp)
+            waiting = int(np.count_nonzero(newest_ns[pending] < now_ns - hold_ns - LONGEST_PAUSE_NS))
         return Work(self._judged, self._too_wide, waiting, self._not_numbers)

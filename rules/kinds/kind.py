@@ -17,12 +17,12 @@ class Condition(Protocol):
 
     @property
     def bounds(self) -> Bounds:
-        """Which of the judge's values are normal."""
+        """Which of the judge's values are normal, if nobody writes bounds for this kind."""
         ...
 
     @property
     def facts(self) -> tuple[object, ...]:
-        """The name of the kind, and all that decides besides the bounds: a part of the rule's definition."""
+        """The name of the kind, and all that decides besides its levels: a part of the rule's definition."""
         ...
 
     @property
@@ -43,12 +43,14 @@ class Condition(Protocol):
 class Kind:
     """One kind of rule.
 
-    name   its key in a rule
-    keys   what stands under it
-    make   the condition of these, or None after a problem was added
+    name        its key in a rule
+    keys        what stands under it
+    make        the condition of these, or None after a problem was added
+    has_limits  whether bounds and levels are written under it, too (`rules.level_keys`)
     """
 
     name: str
     about: str
     keys: tuple[Key, ...]
     make: Callable[[Section], Condition | None]
+    has_limits: bool = False

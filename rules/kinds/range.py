@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rules.bounds import Bounds
+from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Judge
-from rules.keys import BOUND_KEYS, Section, bounds_of
 from rules.kinds.kind import Kind
 from rules.kinds.signals import SignalJudge
 from store.record import SeriesIndex
@@ -16,7 +15,10 @@ from store.record import SeriesIndex
 class Range:
     """The value is that of the measure."""
 
-    bounds: Bounds
+    @property
+    def bounds(self) -> Bounds:
+        """None: they are written."""
+        return UNBOUNDED
 
     @property
     def facts(self) -> tuple[object, ...]:
@@ -37,9 +39,4 @@ class Range:
         return SignalJudge(measure, index, lambda samples: (samples.value, None))
 
 
-def _make(section: Section) -> Range | None:
-    bounds = bounds_of(section)
-    return None if bounds is None else Range(bounds)
-
-
-KIND = Kind("range", "the normal values of the measure", BOUND_KEYS, _make)
+KIND = Kind("range", "the normal values of the measure", (), lambda _: Range(), has_limits=True)

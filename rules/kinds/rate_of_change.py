@@ -11,9 +11,9 @@ from datetime import timedelta
 import numpy as np
 
 from rules.arrays import Bools, Float64s
-from rules.bounds import Bounds
+from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Judge
-from rules.keys import BOUND_KEYS, SPAN, Key, Section, bounds_of
+from rules.keys import SPAN, Key
 from rules.kinds.kind import Kind
 from rules.kinds.signals import SignalJudge
 from rules.samples import Samples
@@ -30,8 +30,12 @@ _LARGEST = float(np.finfo(np.float64).max)
 class RateOfChange:
     """The value is the change since the signal's previous sample, scaled to `per`."""
 
-    bounds: Bounds
     per: timedelta
+
+    @property
+    def bounds(self) -> Bounds:
+        """None: they are written."""
+        return UNBOUNDED
 
     @property
     def facts(self) -> tuple[object, ...]:
@@ -64,14 +68,10 @@ def _rates(per_ns: int, samples: Samples) -> tuple[Float64s, Bools]:
     return rates, judged
 
 
-def _make(section: Section) -> RateOfChange | None:
-    bounds = bounds_of(section)
-    return None if bounds is None else RateOfChange(bounds, section.get("per"))
-
-
 KIND = Kind(
     "rate_of_change",
     "the normal change between two samples of a signal, scaled to `per`: `min` bounds falls, `max` rises",
-    (*BOUND_KEYS, Key("per", SPAN, "the time to which a rate is scaled", is_needed=True)),
-    _make,
+    (Key("per", SPAN, "the time to which a rate is scaled", is_needed=True),),
+    lambda section: RateOfChange(section.get("per")),
+    has_limits=True,
 )

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rules.arrays import packed
 from rules.parse import parse_rules
-from rules.saved_state import MarkState, PhaseState, RuleFacts, RuleState, SavedJudge, SignalState
-from rules.snapshot import PackedKeys, decode_state, encode_state, packed
+from rules.saved_state import AlertState, MarkState, PhaseState, RuleFacts, RuleState, SavedJudge, SignalState
+from rules.snapshot import PackedKeys, decode_state, encode_state
 from rules.snapshot_1 import definition_1
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
@@ -59,15 +60,25 @@ MARKS = MarkState(
     packed(np.array([1]), np.uint32), packed(np.array([T + 9]), np.int64), packed(np.array([T]), np.int64)
 )
 SIGNALS = SignalState(packed(np.array([T, T + 1]), np.int64), packed(np.array([40.5, -1.0]), np.float64), MARKS)
-PHASES = PhaseState(
-    *(packed(np.array([n]), kind) for n, kind in ((0, np.uint32), (2, np.int8), (1, np.int8), (T, np.int64)))
+
+
+def arrays(*columns: tuple[float, type]) -> list[bytes]:
+    return [packed(np.array([value]), kind) for value, kind in columns]
+
+
+PHASES = PhaseState(*arrays((0, np.uint32), (2, np.int8), (T, np.int64)))
+DAMPED = PhaseState(
+    *(PHASES.subject, PHASES.phase, PHASES.onset_ns),
+    *arrays((1, np.int32), (T, np.int64), (T + 1, np.int64), (0, np.uint32), (T + 2, np.int64)),
 )
-FACTS = RuleFacts("climate/TooHot", "t", float("-inf"), 32.0, True, {"severity": "warning"}, {"summary": "{value}"})
+ALERTS = AlertState(*arrays((0, np.uint32), (0, np.int8), (T, np.int64), (0, np.int8), (float("-inf"), np.float64)))
+FACTS = RuleFacts("climate/TooHot", "t", True, [""], {"severity": "warning"}, {"summary": "{value}"})
 
 
 def test_the_rules_state(golden: Golden) -> None:
-    of_zones = RuleState(FACTS, [("", (("zone_name", "north"),))], PHASES, SavedJudge(1, {"sum": b"12345678"}))
-    parts = {"t": SIGNALS}, {"0f" * 16: RuleState(FACTS, None, PHASES), "1f" * 16: of_zones}
+    judge = SavedJudge(1, {"sum": b"12345678"})
+    of_zones = RuleState(FACTS, [("", (("zone_name", "north"),))], [PHASES, DAMPED], ALERTS, judge)
+    parts = {"t": SIGNALS}, {"0f" * 16: RuleState(FACTS, None, [PHASES], ALERTS), "1f" * 16: of_zones}
 
     state = decode_state(golden("rules-2.state", encode_state({PARTITION: 7}, PackedKeys().first(KEYS, 2), *parts)))
 
@@ -80,7 +91,7 @@ def test_the_rules_state_of_version_1() -> None:
     state = decode_state((FILES / "rules.state").read_bytes())
 
     assert (state.positions, state.series_keys()) == ({PARTITION: 7}, KEYS)
-    assert (state.signals, state.rules) == ({"t": SIGNALS}, {"0f" * 16: RuleState(FACTS, None, PHASES)})
+    assert (state.signals, state.rules) == ({"t": SIGNALS}, {"0f" * 16: RuleState(FACTS, None, [PHASES], ALERTS)})
 
 
 def test_the_definitions_of_version_1_are_known() -> None:

@@ -25,16 +25,15 @@ def restarted(feed: Feed, rules: RuleSet) -> Feed:
     return after
 
 
-def former_facts(name: str, measure: str, low: float, high: float, is_measured: bool, *texts: object) -> list[object]:
-    return [name, measure, low, high, not is_measured, *texts]
-
-
 def as_version_1(data: bytes, rules: RuleSet) -> bytes:
-    """The same state as the former program saved it."""
+    """The same state as the former program saved it; every bound is a `max`."""
     _, positions, keys, signals, states = msgspec.msgpack.decode(data)
-    former = {rule.definition: definition_1(rule) for rule in rules.rules}
-    phases = {former[definition]: state[2] for definition, state in states.items()}
-    facts = {former[definition]: former_facts(*state[0]) for definition, state in states.items()}
+    phases, facts = {}, {}
+    for rule in rules.rules:
+        (name, measure, is_measured, _, *texts), _, ((series, phase, onset, *_),), *_ = states[rule.definition]
+        phases[definition_1(rule)] = [series, phase, b"\2" * len(phase), onset]
+        bounds = rule.levels[0].limits.bounds
+        facts[definition_1(rule)] = [name, measure, bounds.min, bounds.max, not is_measured, *texts]
     return msgspec.msgpack.encode([1, positions, keys, signals, phases, facts])
 
 
@@ -213,8 +212,8 @@ def test_damaged_state_is_refused_before_any_of_it_is_believed() -> None:
     feed.send(("a", 0, 33))
     whole = msgspec.msgpack.decode(feed.engine.snapshot(TABLE))
     short_signals = [*whole[:3], {"temperature": [b"", b""]}, whole[4]]
-    far_series = [*whole[:4], {"x": [None, None, [b"\xff\xff\xff\x00", b"\1", b"\2", b"\0" * 8]]}]
-    uneven = [*whole[:4], {"x": [None, None, [b"", b"\1", b"", b""]]}]
+    far_series = [*whole[:4], {"x": [None, None, [[b"\xff\xff\xff\x00", b"\1", b"\0" * 8]]]}]
+    uneven = [*whole[:4], {"x": [None, None, [[b"", b"\1", b""]]]}]
 
     for damaged in (short_signals, far_series, uneven, whole[:4], "text"):
         engine = Engine(rules_of(HOT), SeriesRegistry())

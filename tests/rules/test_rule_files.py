@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from rules import RuleFileError, load_rules
+from rules.bands import Limits
 from rules.bounds import Bounds
 from rules.kinds.range import Range
 from rules.kinds.rate_of_change import RateOfChange
+from rules.level import Hold, Level
 from store.record import TableId
 
 FILES = Path(__file__).parent / "files"
@@ -35,18 +37,18 @@ def test_a_good_file_becomes_rules() -> None:
         "outdoors/Storm",
     ]
     hot, runaway, storm = rules
-    assert hot.condition == Range(Bounds(5, 32))
-    assert hot.hold == timedelta(minutes=2)
+    assert hot.condition == Range()
+    assert hot.levels == (Level(Limits(Bounds(5, 32), Bounds(5, 30)), hold=Hold(120 * 10**9)),)
     assert hot.where == {"region": {"eu-west", "eu-north"}, "floor": {"007"}, "account": {"farm-7"}}
     assert hot.labels == {"severity": "warning", "page": "on"}
-    assert runaway.condition == RateOfChange(Bounds(max=2), timedelta(minutes=1))
+    assert runaway.condition == RateOfChange(timedelta(minutes=1))
     assert storm.table == "agriculture.weather.v2"
 
 
 def test_a_bound_that_clear_leaves_out_is_the_conditions_own() -> None:
     hot = load_rules([FILES / "good" / "everything.yaml"]).rules[0]
 
-    assert hot.clear == Bounds(5, 30)
+    assert hot.levels[0].limits.clear == Bounds(5, 30)
 
 
 def test_problems_of_all_files_are_told_together(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
@@ -259,9 +257,9 @@ def test_zone_in_a_template_is_the_dimension_and_else_the_zones_name() -> None:
     names = {"zone": "north", "sensor": "s-1"}
     rule = rules_of(HOT + ', annotations: {summary: "{zone} {zone_name}"}').rules[0]
 
-    with_dimension = render_annotations(rule, TABLE, "gh-7/north", names, 1.0)
-    label_too = render_annotations(replace(rule, labels={"zone": "label"}), TABLE, "gh-7/north", names, 1.0)
-    without = render_annotations(rule, TABLE, "gh-7/north", {"sensor": "s-1"}, 1.0)
+    with_dimension = render_annotations(rule, rule.labels, TABLE, "gh-7/north", names, 1.0)
+    label_too = render_annotations(rule, {"zone": "label"}, TABLE, "gh-7/north", names, 1.0)
+    without = render_annotations(rule, rule.labels, TABLE, "gh-7/north", {"sensor": "s-1"}, 1.0)
 
     assert label_too == with_dimension
     assert with_dimension == {"summary": "north gh-7/north"}

@@ -1,0 +1,135 @@
+"""Bounds by time of day and weekday, in a time zone.
+
+    time_zone: Europe/Berlin
+    bands:
+      - {days: [mon, fri-sun], from: "22:00", to: "06:00", max: 24}
+
+A band begins at `from` on each of its days and ends before `to`, on the next day if that is not later. The first band
+that a time is in decides; outside of all bands the level's own bounds hold, as they do for a bound that a band leaves
+out. Local time is that of the zone at the time of the sample, so where clocks are set back an hour is in its band
+twice, and where they are set forward there is none to be in it.
+
+A week has 10,080 minutes, so the band of a time is one look into a table. What a zone's clock is ahead changes only at
+whole quarters of an hour; it is asked once for each quarter that occurs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.arrays import Indices
+from rules.bounds import Bounds
+from store.record import Int64s
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MINUTES = 24 * 60
+WEEK_MINUTES = 7 * DAY_MINUTES
+_MINUTE_NS = 60 * 10**9
+_QUARTER_S = 900
+_EPOCH_MINUTE = 3 * DAY_MINUTES  # of the week: 1970-01-01 was a Thursday
+
+
+class Normal(NamedTuple):
+    """What is normal for values, and inside which an alert resolves: numbers, or an array of one for each value."""
+
+    min: Any
+    max: Any
+    clear_min: Any
+    clear_max: Any
+
+    def each(self, chosen: Indices, count: int) -> Iterator[Normal]:
+        """The same as numbers for each of the chosen of `count` values."""
+        return map(Normal, *(np.broadcast_to(np.asarray(part), count)[chosen].tolist() for part in self))
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Bounds for a part of some days; minutes are of the day."""
+
+    days: tuple[int, ...]
+    first_minute: int
+    end_minute: int
+    bounds: Bounds
+    clear: Bounds
+
+    @property
+    def minutes(self) -> int:
+        """How long it lasts; a whole day if it ends when it begins."""
+        return (self.end_minute - self.first_minute - 1) % DAY_MINUTES + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one level, with those of its bands.
+
+    clear  inside which a firing alert resolves; within the bounds
+    """
+
+    bounds: Bounds
+    clear: Bounds
+    bands: tuple[Band, ...] = ()
+    time_zone: str = "UTC"
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """All of it, for the definition of a rule."""
+        bands = [
+            (*_facts(band.bounds, band.clear), band.days, band.first_minute, band.end_minute) for band in self.bands
+        ]
+        return *_facts(self.bounds, self.clear), bands, self.time_zone if bands else ""
+
+
+def _facts(bounds: Bounds, clear: Bounds) -> tuple[float, ...]:
+    return bounds.min, bounds.max, clear.min, clear.max
+
+
+class Timetable:
+    """The bounds of a level at any time."""
+
+    def __init__(self, limits: Limits) -> None:
+        choices = [(limits.bounds, limits.clear), *((band.bounds, band.clear) for band in limits.bands)]
+        self._always = Normal(*_facts(*choices[0]))
+        self._is_constant = not limits.bands
+        self._zone = ZoneInfo(limits.time_zone)
+        self._ahead_s: dict[int, int] = {}  # by quarter
+        self._choices = np.array([_facts(*choice) for choice in choices]).T
+        self._choice = _choice_by_minute(limits.bands)
+
+    def at(self, time_ns: Int64s) -> Normal:
+        """The bounds at each of these times."""
+        if self._is_constant:
+            return self._always
+        local_minute = time_ns // _MINUTE_NS + self._ahead_minutes(time_ns)
+        chosen = self._choice[(local_minute + _EPOCH_MINUTE) % WEEK_MINUTES]
+        return Normal(*self._choices[:, chosen])
+
+    def _ahead_minutes(self, time_ns: Int64s) -> Int64s:
+        """How many minutes the zone's clock is ahead of UTC at each time."""
+        quarters, which = np.unique(time_ns // (_QUARTER_S * 10**9), return_inverse=True)
+        return np.array([self._ahead(quarter) for quarter in quarters.tolist()], np.int64)[which]
+
+    def _ahead(self, quarter: int) -> int:
+        found = self._ahead_s.get(quarter)
+        if found is None:
+            if len(self._ahead_s) > WEEK_MINUTES:
+                self._ahead_s.clear()
+            offset = datetime.fromtimestamp(quarter * _QUARTER_S, self._zone).utcoffset() or timedelta(0)
+            found = self._ahead_s[quarter] = offset // timedelta(minutes=1)
+        return found
+
+
+def _choice_by_minute(bands: tuple[Band, ...]) -> npt.NDArray[np.intp]:
+    """For each minute of the week, which band decides, from 1; 0: none."""
+    choice = np.zeros(WEEK_MINUTES, np.intp)
+    for place, band in reversed([*enumerate(bands, 1)]):
+        for day in band.days:
+            first = day * DAY_MINUTES + band.first_minute
+            choice[np.arange(first, first + band.minutes) % WEEK_MINUTES] = place
+    return choice
