@@ -20,6 +20,8 @@ from store.sql.types import (
     DATE,
     DOUBLE,
     INTEGER,
+    INTERVAL,
+    MONTHS,
     TIME,
     TIMESTAMP,
     UNKNOWN,
@@ -52,6 +54,12 @@ _DOUBLE_TEXT = (
     f" || 'E' || ({_EXPONENT}) END), 1)"
 )
 _TIME_TEXT = f"(strftime(make_timestamp_ns({{0}}), '%H:%M:%S.') || {_FRACTION})"
+_INTERVAL_TEXT = (
+    f"(CASE WHEN {{0}} < 0 THEN '-' ELSE '' END || abs({{0}}) // {NS_PER_DAY} || ' '"
+    f" || strftime(make_timestamp_ns(abs({{0}}) % {NS_PER_DAY}), '%H:%M:%S.')"
+    " || lpad(CAST(abs({0}) % 1000000000 AS VARCHAR), 9, '0'))"
+)
+_DAY = f"CASE WHEN regexp_full_match(trim({{0}}), '[0-9]{{4}}-[0-9]+-[0-9]+') THEN {{0}} ELSE {{0}} || '{REFUSED}' END"
 
 _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
     (INTEGER, BIGINT): "CAST({0} AS BIGINT)",
@@ -78,12 +86,15 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
         " WHEN lower({0}) IN ('f', 'false', '0') THEN false ELSE CAST('\ue000' || {0} AS BOOLEAN) END"
     ),
     (VARCHAR, TIMESTAMP): "epoch_ns(CAST({0} AS TIMESTAMP_NS))",
-    (VARCHAR, DATE): "datediff('day', DATE '1970-01-01', CAST({0} AS DATE))",
+    (VARCHAR, DATE): f"datediff('day', DATE '1970-01-01', CAST({_DAY} AS DATE))",
     (TIMESTAMP, DATE): _FLOOR_DAY,
     (TIMESTAMP, TIME): f"((({{0}}) % {NS_PER_DAY}) + {NS_PER_DAY}) % {NS_PER_DAY}",
     (TIME, VARCHAR): _TIME_TEXT,
     (TIMESTAMP, VARCHAR): f"(strftime(make_timestamp_ns({{0}}), '%Y-%m-%d %H:%M:%S.') || {_FRACTION})",
     (DATE, TIMESTAMP): f"({{0}} * {NS_PER_DAY})",
+    (INTERVAL, VARCHAR): _INTERVAL_TEXT,
+    (MONTHS, VARCHAR): "(CASE WHEN {0} < 0 THEN '-' ELSE '' END || abs({0}) // 12 || '-' || abs({0}) % 12)",
+    (VARCHAR, TIME): "epoch_ns(CAST('1970-01-01 ' || {0} AS TIMESTAMP_NS))",
     (DATE, VARCHAR): "CAST(DATE '1970-01-01' + CAST({0} AS INTEGER) AS VARCHAR)",
 }
 

@@ -7,6 +7,7 @@ handled: anything else that the parser accepts is rejected, never passed on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -62,7 +63,7 @@ class Expressions:
         """The DuckDB text of `node`. Raises SqlError."""
         binder = self._nodes.get(type(node))
         if binder is None:
-            raise self.query.unsupported(node, node.key.replace("_", " ").upper())
+            raise self.query.unsupported(node, _words(node))
         typed = binder(self, node, rules)
         if len(typed.sql) > SQL_MAX_CHARS:
             raise self.query.unsupported(node, "An expression of this size")
@@ -133,8 +134,10 @@ class Expressions:
         if overload.fold is not None and None not in values and isinstance(result, ScalarType):
             try:
                 return constant(overload.fold(self.now_ns, *values), result)
-            except (ArithmeticError, ValueError) as error:
+            except ArithmeticError as error:
                 raise self.query.mismatch(node, f"The value is out of range: {error}") from None
+            except ValueError as error:
+                raise self.query.mismatch(node, str(error)) from None
         sql = overload.render(
             [argument.sql for argument in arguments], self.now_ns, distinct=distinct, order=order, after=after
         )
@@ -182,6 +185,11 @@ class Expressions:
         if one_column and len(inner.outputs) != 1:
             raise self.query.mismatch(node, f"A subquery used as a value has one column, not {len(inner.outputs)}")
         return inner
+
+
+def _words(node: exp.Expr) -> str:
+    """What a kind of node is called: AT TIME ZONE."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
 
 
 def flatten(node: exp.Expr) -> list[exp.Expr]:

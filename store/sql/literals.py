@@ -1,8 +1,9 @@
 """Texts of times and their values: timestamps, dates, times of day, intervals. Exact to nanoseconds.
 
 A timestamp is `YYYY-MM-DD`, optionally with ` HH:MM`, ` HH:MM:SS` or ` HH:MM:SS.f` of one to nine digits, in UTC; `T`
-may replace the space, and `Z` or an offset such as `+02:00` may follow. An interval constant is a number with a unit
-and no space, `5m`, `1day`, `2y`. Ranges: AWS reference, "Supported data types".
+may replace the space, and `Z`, `UTC` or an offset such as `+02:00` may follow. An interval constant is a number with a
+unit and no space, `5m`, `1day`, `2y`; or, as in Trino, a text with its units, `INTERVAL '1 2:03' DAY TO MINUTE`.
+Ranges: AWS reference, "Supported data types".
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ UNIT_NS = {
 UNIT_MONTHS = {"month": 1, "y": 12, "year": 12}
 
 _TIMESTAMP = re.compile(
-    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?:(Z)|([+-]\d{2}):?(\d{2}))?)?",
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?"
+    r"(?: ?(Z|UTC)| ?([+-]\d{2}):?(\d{2}))?)?",
     re.ASCII,
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?", re.ASCII)
+_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
 _INTERVAL = re.compile(r"(\d{1,400})([a-z]+)", re.ASCII)  # more digits are out of every range
 
 
@@ -70,6 +73,15 @@ def parse_timestamp(text: str) -> int | None:
 
 def parse_date(text: str) -> int | None:
     """Days since 1970 of a date text; None if it is not one."""
+    match = _DATE.fullmatch(text.strip())
+    try:
+        return None if match is None else (date(*map(int, match.groups())) - EPOCH.date()).days
+    except ValueError:
+        return None
+
+
+def parse_iso_date(text: str) -> int | None:
+    """Days since 1970 of a date in a form of ISO 8601, also `2020-W10`; None if it is not one."""
     try:
         return (date.fromisoformat(text.strip()) - EPOCH.date()).days
     except ValueError:
@@ -99,3 +111,38 @@ def parse_interval(text: str) -> tuple[int, ScalarType] | None:
     if unit in UNIT_MONTHS:
         return number * UNIT_MONTHS[unit], MONTHS
     return None
+
+
+_UNITS = ("year", "month", "day", "hour", "minute", "second")
+_LENGTHS = (12, 1, NS_PER_DAY, UNIT_NS["hour"], UNIT_NS["minute"], NS_PER_S)
+_BEFORE = ("", "-", "", " ", ":", ":")
+_WHOLE, _SECONDS = r"(\d{1,18})", r"(\d{1,18}(?:\.\d{1,9})?)"
+
+
+def parse_interval_text(text: str, first: str, last: str) -> tuple[int, ScalarType] | None:
+    """The length in nanoseconds or months of a text with parts of these units; None if it is not one.
+
+    The first part must be there, the following can be missing. Raises LookupError if there are no such texts.
+    """
+    if first == last not in _UNITS:  # a week, or a part of a second
+        match = re.fullmatch(rf"([+-]?){_WHOLE}", text, re.ASCII)
+        units: tuple[int, ...] = (UNIT_NS[first],)
+    else:
+        low, high = (_UNITS.index(unit) if unit in _UNITS else len(_UNITS) for unit in (first, last))
+        if low > high or high == len(_UNITS) or (low < 2) != (high < 2):
+            raise LookupError
+        parts = [_SECONDS if unit == "second" else _WHOLE for unit in _UNITS]
+        others = "".join(f"(?:{_BEFORE[place]}{parts[place]}" for place in range(low + 1, high + 1))
+        match = re.fullmatch(f"([+-]?){parts[low]}{others}{')?' * (high - low)}", text, re.ASCII)
+        units = _LENGTHS[low : high + 1]
+    if match is None:
+        return None
+    sign, *numbers = match.groups()
+    length = sum(_scaled(number, unit) for number, unit in zip(numbers, units, strict=True) if number is not None)
+    return (-length if sign == "-" else length), MONTHS if first in _UNITS[:2] else INTERVAL
+
+
+def _scaled(number: str, length: int) -> int:
+    """A number of such lengths; only seconds have a fraction, of up to nine digits."""
+    whole, _, fraction = number.partition(".")
+    return int(whole) * length + int(fraction.ljust(9, "0") if fraction else 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from store.sql.functions.function import ANY, KEY, NUMBER, ORDERED, ArrayOf, Overload, SeriesOf, aggregate, family
 from store.sql.literals import NS_PER_S
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, TIMESTAMP, ScalarType
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, TIMESTAMP, ScalarType
 
 _STATISTICS = {
     "stddev": "stddev_samp",
@@ -31,6 +31,13 @@ _IN_TIME_ORDER = "list({'f0': {0}, 'f1': {1}} ORDER BY {0})"
 _SKEWNESS = (
     "(skewness({0}){after} * (count({0}){after} - 2)"
     " / sqrt(CAST(count({0}){after} * (count({0}){after} - 1) AS DOUBLE)))"
+)
+
+
+# of whole numbers, rounded half away from zero
+_EXACT_MEAN = (
+    "CAST((2 * sum({distinct}{0}){after} + sign(sum({distinct}{0}){after}) * count({distinct}{0}){after})"
+    " // (2 * count({distinct}{0}){after}) AS BIGINT)"
 )
 
 
@@ -87,9 +94,13 @@ AGGREGATES = family(
         Overload((INTEGER,), BIGINT, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
         Overload((BIGINT,), BIGINT, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
         Overload((DOUBLE,), DOUBLE, "sum({distinct}{0})"),
-        Overload((INTERVAL,), INTERVAL, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
+        *(Overload((kind,), kind, "CAST(sum({distinct}{0}){after} AS BIGINT)") for kind in (INTERVAL, MONTHS)),
     ),
-    aggregate("avg", Overload((NUMBER,), DOUBLE, "avg({distinct}{0})")),
+    aggregate(
+        "avg",
+        Overload((NUMBER,), DOUBLE, "avg({distinct}{0})"),
+        *(Overload((kind,), kind, _EXACT_MEAN) for kind in (INTERVAL, MONTHS)),
+    ),
     *(
         aggregate(
             name,

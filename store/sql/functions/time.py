@@ -6,17 +6,31 @@ Reference: AWS "Date / time functions". `bin` is floor(epoch / interval) * inter
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from store.sql.functions.function import Function, Overload, family, scalar
-from store.sql.literals import NS_PER_DAY, NS_PER_S, UNIT_NS, parse_date, parse_timestamp
-from store.sql.types import BIGINT, DATE, DOUBLE, INTERVAL, TIME, TIMESTAMP, VARCHAR
+from store.sql.literals import NS_PER_DAY, NS_PER_S, UNIT_NS, parse_iso_date, parse_timestamp
+from store.sql.types import BIGINT, DATE, DOUBLE, INTERVAL, MONTHS, TIME, TIMESTAMP, VARCHAR
+from store.values.times import EPOCH
 
+_EPOCH_DAY = "datediff('day', DATE '1970-01-01'"
 _INSTANT = "make_timestamp_ns({0})"
 
 
 def floor_to(value: str, step: str) -> str:
     """DuckDB's text for the largest multiple of `step` (> 0) not above `value`; both are BIGINT texts."""
     return f"({value} - ((({value}) % {step}) + {step}) % {step})"
+
+
+def floor_rest(value: str, step: int) -> str:
+    """DuckDB's text for how far `value` is above that multiple, also of negative ones."""
+    return f"((({value}) % {step} + {step}) % {step})"
+
+
+def date_months(sign: str, days: str, months: str) -> str:
+    """DuckDB's text for date `days` ± `months`."""
+    moved = f"DATE '1970-01-01' + CAST({days} AS INTEGER) {sign} to_months(CAST({months} AS INTEGER))"
+    return f"{_EPOCH_DAY}, CAST({moved} AS DATE))"
 
 
 def months_template(sign: str, value: str, months: str) -> str:
@@ -29,12 +43,27 @@ def months_template(sign: str, value: str, months: str) -> str:
 
 
 _OF_DAY = {"hour", "minute", "second", "millisecond", "nanosecond"}
+# of an interval, towards zero
+_OF_INTERVAL = {
+    **dict.fromkeys(("day", "day_of_month"), (INTERVAL, UNIT_NS["day"], 2**63 - 1)),
+    "hour": (INTERVAL, UNIT_NS["hour"], 24),
+    "minute": (INTERVAL, UNIT_NS["minute"], 60),
+    "second": (INTERVAL, NS_PER_S, 60),
+    "millisecond": (INTERVAL, 1_000_000, 1000),
+    "year": (MONTHS, 12, 2**63 - 1),
+    "month": (MONTHS, 1, 12),
+}
 
 
 def _part(name: str, expression: str) -> Function:
-    """A part of a timestamp, with all its names."""
-    of_time = (Overload((TIME,), BIGINT, expression),) if name in _OF_DAY else ()
-    return scalar(name, Overload((TIMESTAMP,), BIGINT, expression), *of_time)
+    """A part of a timestamp, and of a time or interval that has it."""
+    forms = [Overload((TIMESTAMP,), BIGINT, expression)]
+    if name in _OF_DAY:
+        forms.append(Overload((TIME,), BIGINT, expression))
+    if name in _OF_INTERVAL:
+        kind, unit, most = _OF_INTERVAL[name]
+        forms.append(Overload((kind,), BIGINT, f"({{0}} // {unit} % {most})"))
+    return scalar(name, *forms)
 
 
 def _remainder(modulus: int, divisor: int) -> str:
@@ -61,8 +90,6 @@ _PARTS = {
     "millisecond": _remainder(NS_PER_S, 1_000_000),
     "nanosecond": _remainder(NS_PER_S, 1),
 }
-
-_EPOCH_DAY = "datediff('day', DATE '1970-01-01'"
 
 
 def _read(text: str, reader: Callable[[str], int | None]) -> int:
@@ -118,6 +145,22 @@ def truncate_template(unit: str) -> str | None:
     if unit in {"millisecond", *_SPANS}:
         return floor_to("{0}", str(UNIT_NS[unit]))
     return f"(epoch_us(date_trunc('{unit}', {_INSTANT})) * 1000)" if unit in _CALENDAR else None
+
+
+def truncate_fold(unit: str) -> Callable[..., int] | None:
+    """What computes `date_trunc` of a constant; None for an unknown unit."""
+    if unit in _CALENDAR:
+        return lambda _, time: _first_day(time // NS_PER_DAY, unit) * NS_PER_DAY
+    span = UNIT_NS.get(unit)
+    return None if span is None else lambda _, time: time // span * span
+
+
+def _first_day(days: int, unit: str) -> int:
+    day = EPOCH.date() + timedelta(days=days)
+    if unit == "week":
+        return days - day.weekday()
+    month = {"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1}.get(unit, 1)
+    return (day.replace(month=month, day=1) - EPOCH.date()).days
 
 
 def add_template(unit: str) -> str | None:
@@ -178,7 +221,7 @@ TIMES = family(
     ),
     scalar(
         "from_iso8601_date",
-        Overload((VARCHAR,), DATE, f"{_EPOCH_DAY}, CAST({{0}} AS DATE))", lambda _, text: _read(text, parse_date)),
+        Overload((VARCHAR,), DATE, f"{_EPOCH_DAY}, CAST({{0}} AS DATE))", lambda _, text: _read(text, parse_iso_date)),
     ),
     scalar(
         "to_iso8601",
@@ -202,6 +245,7 @@ TIMES = family(
     scalar(
         "to_milliseconds",
         Overload((TIMESTAMP,), BIGINT, f"({floor_to('{0}', '1000000')} // 1000000)", lambda _, time: time // 10**6),
+        Overload((INTERVAL,), BIGINT, "({0} // 1000000)"),
     ),
     scalar("to_unixtime", Overload((TIMESTAMP,), DOUBLE, "({0} / 1000000000.0::DOUBLE)")),
     *(_part(name, template) for name, template in _PARTS.items()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,14 +14,22 @@ from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import FUNCTIONS, WINDOWS, Function, Overload
 from store.sql.functions.formats import duckdb_format, joda_format, joda_format_of_utc
 from store.sql.functions.string import joined_with
-from store.sql.functions.time import ZONED, add_template, difference_template, parsed, truncate_template
-from store.sql.literals import UNIT_NS
+from store.sql.functions.time import (
+    ZONED,
+    add_template,
+    difference_template,
+    floor_rest,
+    parsed,
+    truncate_fold,
+    truncate_template,
+)
+from store.sql.literals import NS_PER_DAY, UNIT_NS
 from store.sql.nodes.lambdas import HIGHER
 from store.sql.nodes.nested import row
 from store.sql.nodes.ordering import order_by
 from store.sql.text import nearest
 from store.sql.typed import Typed, quote_string
-from store.sql.types import BIGINT, INTEGER, TIMESTAMP, VARCHAR, ArrayType, common_type
+from store.sql.types import BIGINT, DATE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ArrayType, ScalarType, common_type
 
 Format = TypeVar("Format")
 
@@ -100,35 +108,72 @@ def aggregate(
 
 def _date_trunc(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     unit, (value,) = _unit_call(binder, node, rules, 2)
-    value = _as_timestamp(binder, node, value)
+    kind = _kind_of_time(binder, node, unit, [value])
     template = truncate_template(unit)
     if template is None:
-        raise binder.query.mismatch(node, f"'{unit}' is not a valid TIMESTAMP field")
-    overload = Overload((TIMESTAMP,), TIMESTAMP, template, _truncate_fold(unit))
-    return binder.rendered(node, overload, TIMESTAMP, [value])
+        raise _not_a_field(binder, node, unit, kind)
+    overload = Overload((TIMESTAMP,), TIMESTAMP, template, truncate_fold(unit))
+    return _of_kind(binder.rendered(node, overload, TIMESTAMP, [_moment(binder, node, value, kind)]), kind)
 
 
 def _date_add(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     unit, (amount, value) = _unit_call(binder, node, rules, 3)
+    kind = _kind_of_time(binder, node, unit, [value])
     template = add_template(unit)
     if template is None:
-        raise binder.query.mismatch(node, f"'{unit}' is not a valid TIMESTAMP field")
-    if amount.type not in {INTEGER, BIGINT}:
+        raise _not_a_field(binder, node, unit, kind)
+    if amount.type not in {INTEGER, BIGINT, UNKNOWN}:
         raise binder.query.mismatch(node, f"date_add adds a whole number, and this is {amount.type.text}")
     span = UNIT_NS.get(unit)
     fold = None if span is None else lambda _, time, count: time + count * span
     overload = Overload((TIMESTAMP, BIGINT), TIMESTAMP, template, fold)
-    arguments = [_as_timestamp(binder, node, value), binder.coerced(node, amount, BIGINT)]
-    return binder.rendered(node, overload, TIMESTAMP, arguments)
+    arguments = [_moment(binder, node, value, kind), binder.coerced(node, amount, BIGINT)]
+    return _of_kind(binder.rendered(node, overload, TIMESTAMP, arguments), kind)
 
 
 def _date_diff(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     unit, values = _unit_call(binder, node, rules, 3)
+    kind = _kind_of_time(binder, node, unit, values)
     template = difference_template(unit)
     if template is None:
-        raise binder.query.mismatch(node, f"'{unit}' is not a valid TIMESTAMP field")
-    arguments = [_as_timestamp(binder, node, value) for value in values]
+        raise _not_a_field(binder, node, unit, kind)
+    arguments = [_moment(binder, node, value, kind) for value in values]
     return binder.rendered(node, Overload((TIMESTAMP, TIMESTAMP), BIGINT, template), BIGINT, arguments)
+
+
+_UNITS_OF = {
+    DATE: {"day", "week", "month", "quarter", "year"},
+    TIME: {"nanosecond", "microsecond", "millisecond", "second", "minute", "hour"},
+}
+
+
+def _kind_of_time(binder: Expressions, node: exp.Anonymous, unit: str, values: Sequence[Typed]) -> ScalarType:
+    """Whether these are dates, times of day, or timestamps, which have this unit."""
+    kinds = {value.type for value in values}
+    kind = next((kind for kind in _UNITS_OF if kinds == {kind}), TIMESTAMP)
+    if unit not in _UNITS_OF.get(kind, {unit}):
+        raise _not_a_field(binder, node, unit, kind)
+    return kind
+
+
+def _not_a_field(binder: Expressions, node: exp.Anonymous, unit: str, kind: ScalarType) -> SqlError:
+    known = _UNITS_OF.get(kind) or {unit for units in _UNITS_OF.values() for unit in units}
+    return binder.query.mismatch(
+        node, f"'{unit}' is not a valid {kind} field{nearest(unit, known)}; there are {', '.join(sorted(known))}"
+    )
+
+
+def _moment(binder: Expressions, node: exp.Anonymous, value: Typed, kind: ScalarType) -> Typed:
+    """The timestamp of a date or time of day, which is that of 1970-01-01."""
+    return replace(value, type=TIMESTAMP) if kind is TIME else _as_timestamp(binder, node, value)
+
+
+def _of_kind(value: Typed, kind: ScalarType) -> Typed:
+    """A timestamp as the date or time of day that it is."""
+    if kind is TIMESTAMP:
+        return value
+    sql = f"({value.sql} // {NS_PER_DAY})" if kind is DATE else floor_rest(value.sql, NS_PER_DAY)
+    return replace(value, sql=sql, type=kind, constant=None)
 
 
 def _format_datetime(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
@@ -231,11 +276,6 @@ def _as_timestamp(binder: Expressions, node: exp.Expr, value: Typed) -> Typed:
     if common_type([(TIMESTAMP, False), (value.type, value.constant is not None)]) is not TIMESTAMP:
         raise binder.query.mismatch(node, f"a timestamp is needed, and this is {value.type.text}")
     return binder.coerced(node, value, TIMESTAMP)
-
-
-def _truncate_fold(unit: str) -> Callable[..., int] | None:
-    span = UNIT_NS.get(unit)
-    return None if span is None or unit == "week" else lambda _, time: time // span * span
 
 
 _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from store.sql.expressions import Expressions, Rules
-from store.sql.literals import UNIT_MONTHS, UNIT_NS
+from store.sql.literals import parse_interval_text
 from store.sql.nodes.nested import field
 from store.sql.text import position
 from store.sql.typed import NULL, Typed, constant
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, VARCHAR
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARCHAR
 
 
 def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:
@@ -63,18 +63,24 @@ def null(binder: Expressions, node: exp.Null, rules: Rules) -> Typed:
 
 
 def interval(binder: Expressions, node: exp.Interval, rules: Rules) -> Typed:
-    """`INTERVAL '6' DAY`."""
+    """`INTERVAL '6' DAY`, `INTERVAL -'1 2:03' DAY TO MINUTE`."""
     del rules
     number, unit = node.this, node.args.get("unit")
-    if not (isinstance(number, exp.Literal) and isinstance(unit, exp.Var)):
-        raise binder.query.unsupported(node, "This form of INTERVAL (use INTERVAL '6' DAY)")
-    name = unit.name.lower()
+    sign = -1 if isinstance(number, exp.Neg) else 1
+    number = number.this if isinstance(number, exp.Neg) else number
+    ends = (unit.this, unit.expression) if isinstance(unit, exp.IntervalSpan) else (unit, unit)
+    units = [end.name.lower() for end in ends if isinstance(end, exp.Var)]
+    if not isinstance(number, exp.Literal) or len(units) < 2:
+        raise binder.query.syntax(node, "an INTERVAL is a text and its unit, as INTERVAL '6' DAY")
+    first, last = units
+    named = " TO ".join(dict.fromkeys((first.upper(), last.upper())))
     try:
-        count = int(number.name)
-    except ValueError:  # also of more digits than Python converts
-        raise binder.query.mismatch(node, f"Invalid interval '{number.name[:100]}': a whole number is needed") from None
-    if name in UNIT_NS:
-        return binder.constant(node, count * UNIT_NS[name], INTERVAL)
-    if name in UNIT_MONTHS:
-        return binder.constant(node, count * UNIT_MONTHS[name], MONTHS)
-    raise binder.query.mismatch(node, f"Invalid interval unit '{unit.name}'")
+        found = parse_interval_text(number.name, first, last)
+    except LookupError:
+        raise binder.query.mismatch(node, f"Invalid interval unit '{named}'; there are {_INTERVALS}") from None
+    if found is None:
+        raise binder.query.mismatch(node, f"Invalid INTERVAL {named} value: {number.name[:100]}")
+    return binder.constant(node, sign * found[0], found[1])
+
+
+_INTERVALS = "YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, and spans of them such as YEAR TO MONTH and DAY TO SECOND"

@@ -2,80 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from sqlglot import exp
 
-from store.sql.casts import cast_value
+from store.sql.casts import cast_value, tried
 from store.sql.expressions import Expressions, Rules
 from store.sql.functions import FUNCTIONS
+from store.sql.functions.time import floor_rest, floor_to
+from store.sql.literals import NS_PER_DAY
+from store.sql.nodes.type_names import named_length, named_type, unknown_type
 from store.sql.typed import NULL, Typed, coerce
-from store.sql.types import (
-    BIGINT,
-    BOOLEAN,
-    DATE,
-    DOUBLE,
-    INTEGER,
-    TIME,
-    TIMESTAMP,
-    VARCHAR,
-    ArrayType,
-    MapType,
-    RowType,
-    ScalarType,
-    SqlType,
-)
-
-_TYPES: dict[Any, ScalarType] = {
-    exp.DType.BOOLEAN: BOOLEAN,
-    exp.DType.INT: INTEGER,
-    exp.DType.BIGINT: BIGINT,
-    exp.DType.DOUBLE: DOUBLE,
-    exp.DType.VARCHAR: VARCHAR,
-    exp.DType.TIMESTAMP: TIMESTAMP,
-    exp.DType.TIMESTAMPTZ: TIMESTAMP,  # of a constant that ends with a zone
-    exp.DType.DATE: DATE,
-    exp.DType.TIME: TIME,
-}
+from store.sql.types import DATE, TIME, TIMESTAMP, UNKNOWN, VARCHAR, SqlType
 
 
 def cast(binder: Expressions, node: exp.Cast, rules: Rules) -> Typed:
     """CAST and TRY_CAST. A constant text is converted to a constant time."""
     binder.query.refuse_other(node, "this", "to", "safe", "_type", what="CAST")
-    target = _type(binder, node.to)
+    target = named_type(binder, node, node.to, is_whole=True)
     value = binder.bind(node.this, rules)
     is_try = isinstance(node, exp.TryCast)
-    if value.type is VARCHAR and value.constant is not None and target in {TIMESTAMP, DATE, TIME}:
-        return NULL if is_try and _is_unfit(value, target) else binder.coerced(node, value, target)
-    return cast_value(binder, node, value, target, is_try=is_try)
+    is_text = value.type is VARCHAR and value.constant is not None
+    if node.to.this is exp.DType.TIMESTAMPTZ and not is_text:
+        raise unknown_type(binder, node, "timestamp with time zone", "; times are in UTC, without a zone")
+    length = named_length(binder, node)
+    if is_text and target in {TIMESTAMP, DATE, TIME}:
+        made = NULL if is_try and _is_unfit(value, target) else binder.coerced(node, value, target)
+    else:
+        made = cast_value(binder, node, value, target, is_try=is_try)
+    return made if length is None else _limited(binder, node, made, value.type, length, is_try=is_try)
 
 
-def _type(binder: Expressions, node: exp.DataType | exp.Expr) -> SqlType:
-    """The type that is named; arrays and rows with the types of their parts."""
-    if isinstance(node, exp.DataType):
-        parts = node.expressions
-        if node.this is exp.DType.ARRAY and len(parts) == 1:
-            return ArrayType(_type(binder, parts[0]))
-        if node.this is exp.DType.MAP and len(parts) == 2:
-            return _map_of(binder, node, *(_type(binder, part) for part in parts))
-        if node.this is exp.DType.STRUCT and parts:
-            return RowType(tuple(_field(binder, part) for part in parts))
-        found = _TYPES.get(node.this)
-        if found is not None:
-            return found
-    raise binder.query.mismatch(node, f"Unknown type: {node.sql().lower()}")
-
-
-def _map_of(binder: Expressions, node: exp.Expr, key: SqlType, value: SqlType) -> MapType:
-    if not isinstance(key, ScalarType):
-        raise binder.query.mismatch(node, f"the keys of a map are of a scalar type, and this is {key.text}")
-    return MapType(key, value)
-
-
-def _field(binder: Expressions, node: exp.Expr) -> tuple[str, SqlType]:
-    if isinstance(node, exp.ColumnDef):
-        return node.name, _type(binder, node.args["kind"])
-    return "", _type(binder, node)
+def _limited(binder: Expressions, node: exp.Cast, made: Typed, source: SqlType, length: int, *, is_try: bool) -> Typed:
+    """The value with at most so many characters, or digits of a second's fraction: a text is cut, a time rounded."""
+    if made.type is UNKNOWN:
+        return made
+    if made.type is not VARCHAR:
+        step = 10 ** max(9 - length, 0)
+        if made.constant is not None:
+            number = (int(made.constant) + step // 2) // step * step
+            return (
+                binder.constant(node, number, TIMESTAMP)
+                if made.type is TIMESTAMP
+                else binder.constant(node, number % NS_PER_DAY, TIME)
+            )
+        rounded = floor_to(f"({made.sql} + {step // 2})", str(step))
+        sql = floor_rest(rounded, NS_PER_DAY) if made.type is TIME else rounded
+        return made if step == 1 else replace(made, sql=sql, column=None)
+    if made.type is UNKNOWN or source is VARCHAR:
+        if made.constant is not None:
+            return binder.constant(node, str(made.constant)[:length], VARCHAR)
+        return replace(made, sql=f"left({made.sql}, {length})", column=None)
+    refused = f"error('Value ' || x || ' cannot be represented as varchar({length})')"
+    checked = f"lambda x: CASE WHEN length(x) > {length} THEN {refused} ELSE x END"
+    typed = replace(made, sql=f"list_extract(list_transform([{made.sql}], {checked}), 1)", constant=None)
+    return tried(binder, node, typed) if is_try else typed
 
 
 def extract(binder: Expressions, node: exp.Extract, rules: Rules) -> Typed:

@@ -112,7 +112,10 @@ def test_an_expression_has_this_value(empty: Database, expression: str, expected
             "map(ARRAY[ARRAY[1]], ARRAY[1])",
             "Unexpected parameters (array(array(integer)), array(integer)) for function map",
         ),
-        ("map_concat(map(), map()) < NULL", "Type map(unknown, unknown) is not orderable, and therefore cannot be used in '<'"),
+        (
+            "map_concat(map(), map()) < NULL",
+            "Type map(unknown, unknown) is not orderable, and therefore cannot be used in '<'",
+        ),
         (
             "SELECT m FROM (VALUES map()) AS t(m) ORDER BY 1",
             "is not orderable, and therefore cannot be used in ORDER BY",
