@@ -24,7 +24,7 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
     cursor = table.cursor()
     try:
         schema, dimensions = table.schema(table.info), request.dimensions
-        series = None if dimensions is None else [series_of(cursor, schema, memory, dimensions)]
+        series = None if dimensions is None else [series_of(schema, memory, dimensions)]
         schema = only_columns(schema, request.columns, with_keys=True)  # another owner may have a key twice
         found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
     except QueryFailed as error:

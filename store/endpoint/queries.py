@@ -9,9 +9,9 @@ from store.endpoint.context import Context
 from store.endpoint.errors import EndpointError, QueryExecution, Validation
 from store.endpoint.results import KeptResults, new_query_id
 from store.endpoint.rows import Page, Rows, parts, rows_of
-from store.processes.job import Job, answered_at_once
+from store.processes.job import Job, answered_at_once, is_worth_trying_at_once
 from store.processes.limits import MIB
-from store.sql import SqlRequest, may_be_at_once
+from store.sql import SqlRequest
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
 
 
@@ -66,7 +66,7 @@ class Queries:
             return found
 
         try:
-            if may_be_at_once(text):
+            if is_worth_trying_at_once(text):
                 answered = partial(answered_at_once, call.store, call.account, job)
                 found = await call.runner.run(answered, query_id=query_id, text=text, is_short=True)
                 rows = None if found is None else rows_of(found, self._kept.account_bytes)

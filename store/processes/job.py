@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 from store.processes.limits import MIB, QueryLimits
 from store.reading.lending import Lender
 from store.reading.reader import Reader
-from store.sql import ResultSet, SqlRequest, at_once
+from store.sql import ResultSet, SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups
 from store.sql.errors import LimitExceeded
 
 Encode: TypeAlias = Callable[[ResultSet], Iterator[bytes]]
@@ -55,10 +55,22 @@ class Executor(Protocol):
         ...
 
 
+def is_worth_trying_at_once(text: str) -> bool:
+    """Whether `answered_at_once` may have an answer."""
+    return may_be_at_once(text) or may_be_over_rollups(text)
+
+
 def answered_at_once(reader: Reader, account: str, job: Job) -> list[bytes] | None:
-    """The response to a short statement that reads no rows, in this process; None for any other. Raises SqlError."""
-    with reader.lender(account) as lender:
-        found = at_once(lender, job.request)
+    """The response, in this process, to a short statement that reads no rows, or that rollups answer.
+
+    None for any other. Raises SqlError.
+    """
+    if may_be_over_rollups(job.request.text):
+        with reader.snapshot(account) as snapshot:
+            found = from_rollups(snapshot, job.request)
+    else:
+        with reader.lender(account) as lender:
+            found = at_once(lender, job.request)
     return None if found is None else list(job.encode(found))
 
 

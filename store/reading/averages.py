@@ -23,7 +23,7 @@ from store.reading.bins import Bins
 from store.reading.by_zone import ZONE
 from store.reading.scan import END_OF_TIME_NS
 from store.reading.snapshot import Snapshot
-from store.record import Int32s, Int64s, MeasureType, SeriesIndex, TableId
+from store.record import Int64s, MeasureType, SeriesIndex, TableId
 
 _NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
@@ -109,7 +109,7 @@ def zone_averages(
             time_to_ns=to_ns,
             by_minutes=bins is None or bins.hold_whole_minutes(from_ns, to_ns),
         )
-        of_minutes = [_together(list(division.sums(column.physical))) for column in columns]
+        of_minutes = [division.sums(column.physical) for column in columns]
         if rows:
             start = "0" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
             of_rows = list(_of_rows(snapshot, rows, start, columns))
@@ -120,14 +120,6 @@ def zone_averages(
 
 _Values: TypeAlias = tuple[Int64s, Int64s, Sums]  # place of the zone, minute or start of the bin, sums
 _NO_VALUES: _Values = np.zeros(0, np.int64), np.zeros(0, np.int64), NOTHING
-
-
-def _together(parts: Sequence[tuple[Int32s, Int64s, Sums]]) -> _Values:
-    """One entry for each zone and minute."""
-    if not parts:
-        return _NO_VALUES
-    place, minute = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
-    return summed(place.astype(np.int64), minute.astype(np.int64), joined([part[2] for part in parts]))
 
 
 def _by_bin(bins: Bins | None, of_minutes: _Values, of_rows: _Values) -> _Values:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from store import layout
@@ -101,23 +102,27 @@ class Zones:
         return np.array([series for series in found if series is not None], np.int32), numbers[is_known]
 
     def by_number(self, memory: MemoryView) -> ByNumber | None:
-        """The numbers of these zones by those of `memory.rollups`.
+        """See `by_number`."""
+        return by_number(memory, *self.ids_in(memory.index))
 
-        None if these are not whole zones, of which each is there once.
-        """
-        zoning, of_series = memory.rollups.zones.of_series()
-        ids, numbers = self.ids_in(memory.index)
-        there = of_series[ids[ids < len(of_series)]]
-        size = int(of_series.max(initial=-1)) + 1
-        found = np.full(size, NO_ZONE, np.int32)
-        if len(there) < len(ids) or (there < 0).any():
-            return None
-        found[there] = numbers
-        whole, asked = (np.bincount(of[of >= 0], minlength=size) for of in (of_series, there))
-        is_asked = found >= 0
-        if (found[there] != numbers).any() or (whole[is_asked] != asked[is_asked]).any():
-            return None
-        return ByNumber(zoning, of_series, found)
+
+def by_number(memory: MemoryView, ids: Int32s, numbers: npt.NDArray[np.integer]) -> ByNumber | None:
+    """Zones, or groups of such, that are numbered for each of these series, by the numbers of `memory.rollups`.
+
+    None if these are not whole zones, each in one group.
+    """
+    zoning, of_series = memory.rollups.zones.of_series()
+    there = of_series[ids[ids < len(of_series)]]
+    size = int(of_series.max(initial=-1)) + 1
+    found = np.full(size, NO_ZONE, np.int32)
+    if len(there) < len(ids) or (there < 0).any():
+        return None
+    found[there] = numbers
+    whole, asked = (np.bincount(of[of >= 0], minlength=size) for of in (of_series, there))
+    is_asked = found >= 0
+    if (found[there] != numbers).any() or (whole[is_asked] != asked[is_asked]).any():
+        return None
+    return ByNumber(zoning, of_series, found)
 
 
 def zones_of(schema: TableSchema, index: SeriesIndex, series: Sequence[Sequence[int]]) -> Zones:

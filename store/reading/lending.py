@@ -169,8 +169,8 @@ class Lender(AccountTables):
             sql = in_memory(schema, reply.memory, selection, whole_ns)
             if sql is None:
                 continue
-            if selection.dimensions is not None:  # looking for series takes 2 ms where there are 100,000
-                series = [series_of(self._cursor, pinned.schema, reply.memory, selection.dimensions)]
+            if selection.dimensions is not None:
+                series = [series_of(pinned.schema, reply.memory, selection.dimensions)]
                 sql = in_memory(schema, reply.memory, replace(selection, series=series), whole_ns)
             if sql is not None:
                 yield LentRows(to_sequence, *self._stream(sql))

@@ -7,18 +7,18 @@ in minutes in which a row was superseded.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from store.engine.duck import Cursor
 from store.magnetic.parquet import DataFile
 from store.memory.cut_minutes import MOST_ROWS
-from store.memory.rollup import MINUTE_NS, Rolled, Rollup, Samples, Sums, is_of, single
+from store.memory.rollup import MINUTE_NS, NOTHING, Rolled, Rollup, Samples, Sums, is_of, joined, single, summed
 from store.memory.rollups import roll_up_chunk
-from store.reading.by_zone import ByNumber, Zones
+from store.reading.by_zone import ByNumber
 from store.reading.scan import (
     END_OF_TIME_NS,
     ChunkView,
@@ -29,6 +29,7 @@ from store.reading.scan import (
 )
 from store.record import Int32s, Int64s
 
+Zoned: TypeAlias = Callable[[MemoryView], ByNumber | None]
 _MOST_GAPS = 8  # each is a part of the query; if there are more, all is read as rows
 
 
@@ -60,6 +61,11 @@ class Piece:
         ]
         return self if len(kept) == len(self.cuts) else replace(self, cuts=kept)
 
+    def has_all_values(self, measure: str) -> bool:
+        """Whether all its rows are in a zone and have the measure."""
+        rollup = self.rollups.get(measure)
+        return rollup is not None and int(rollup.sums.count.sum()) == self.rows
+
     def sums(self, measure: str, gaps: Sequence[tuple[int, int]]) -> Iterator[tuple[Int32s, Int64s, Sums]]:
         """Number of the zone, minute, and sums, except in minutes of `gaps`."""
         rollup = self.rollups.get(measure)
@@ -90,9 +96,22 @@ class Division:
     gaps: Sequence[tuple[int, int]]
     rows: Sequence[tuple[TableView, Selection]]
 
-    def sums(self, measure: str) -> Iterator[tuple[Int32s, Int64s, Sums]]:
-        """Number of the zone, minute, and sums, of each piece."""
-        return itertools.chain.from_iterable(piece.sums(measure, self.gaps) for piece in self.pieces)
+    @property
+    def size(self) -> int:
+        """The number of minutes of zones in its pieces."""
+        return sum(len(rollup) for piece in self.pieces for rollup in piece.rollups.values())
+
+    def has_all_values(self, measures: Sequence[str]) -> bool:
+        """Whether all rows of its pieces are in a zone and have all these measures."""
+        return all(piece.has_all_values(measure) for piece in self.pieces for measure in measures)
+
+    def sums(self, measure: str) -> tuple[Int64s, Int64s, Sums]:
+        """One entry for each zone and minute of the pieces, ascending: number of the zone, minute, and sums."""
+        parts = [part for piece in self.pieces for part in piece.sums(measure, self.gaps)]
+        if not parts:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), NOTHING
+        number, minute = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+        return summed(number.astype(np.int64), minute.astype(np.int64), joined([part[2] for part in parts]))
 
 
 def roll_up_newest(cursor: Cursor, view: TableView, selection: Selection, measures: Sequence[str]) -> None:
@@ -120,8 +139,8 @@ def all_rows(view: TableView, selection: Selection) -> Division:
     return Division((), (), [(view, selection)])
 
 
-def divide(view: TableView, selection: Selection, zones: Zones, measures: Sequence[str]) -> Division:
-    """What to read of `view`, for bins of whole minutes."""
+def divide(view: TableView, selection: Selection, zones: Zoned, measures: Sequence[str]) -> Division:
+    """What to read of `view`, for bins of whole minutes; `zones` are those that are asked for, None: no whole ones."""
     start_ns = max(selection.from_ns, view.visible_from_ns)
     parts = _Parts(view, start_ns, selection.to_ns, measures)
     if (
@@ -159,9 +178,9 @@ class _Parts:
     _of_files: ByNumber | None = None
     _files: list[str] = field(default_factory=list)  # with rollups
 
-    def add_memory(self, memory: MemoryView, zones: Zones) -> bool:
+    def add_memory(self, memory: MemoryView, zones: Zoned) -> bool:
         """Divide its chunks; returns whether the zones are whole zones there."""
-        found = zones.by_number(memory)
+        found = zones(memory)
         if found is None:
             return False
         self._of_files = found

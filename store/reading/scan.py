@@ -21,6 +21,7 @@ from store.engine.duck import quote_text
 from store.magnetic.data_files import DataFiles
 from store.magnetic.parquet import DataFile
 from store.magnetic.tier import Version
+from store.memory.members import Members
 from store.memory.newness import NEVER_NS
 from store.memory.rollups import Rollups
 from store.memory.tier import Chunk
@@ -70,6 +71,7 @@ class MemoryView:
     positions: Mapping[int, int]  # of the version that they complete, by partition number
     superseded_ns: Int64s  # ascending: times at which the version or RAM may have a key twice
     index: SeriesIndex  # of the ids in chunks
+    members: Members
     rollups: Rollups
     to_sequence: int | None = None  # rows beyond it were applied after the snapshot began
 

@@ -8,16 +8,14 @@ from collections.abc import Collection, Mapping
 
 from store import layout
 from store.catalog.schema import TableSchema
-from store.engine.duck import Cursor, quote_text, run
+from store.engine.duck import quote_text
 from store.reading.scan import MemoryView
 
 LISTED = 256  # longer lists are joined as tables: DuckDB plans long IN lists slowly
 _NONE = "-1"
 
 
-def series_of(
-    cursor: Cursor, schema: TableSchema, memory: MemoryView, dimensions: Mapping[str, Collection[str]]
-) -> str:
+def series_of(schema: TableSchema, memory: MemoryView, dimensions: Mapping[str, Collection[str]]) -> str:
     """The series with such dimensions, as the text of an IN list, or of a subquery if there are many."""
     by_name = {column.name: column for column in schema.scanned if column.kind == "dimension"}
     if not memory.chunks or any(
@@ -25,12 +23,11 @@ def series_of(
         for name, values in dimensions.items()
     ):
         return _NONE
+    found = memory.members.selected(dimensions)
+    if len(found) <= LISTED:
+        return ", ".join(map(str, found.tolist())) or _NONE
     conditions = [
         f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"
         for name, values in dimensions.items()
     ]
-    ids = f'SELECT "{layout.SERIES_ID}" FROM {memory.series_table} WHERE {" AND ".join(conditions) or "true"}'
-    found = run(cursor, f"{ids} LIMIT {LISTED + 1}")[layout.SERIES_ID].to_pylist()
-    if len(found) > LISTED:
-        return ids
-    return ", ".join(map(str, found)) or _NONE
+    return f'SELECT "{layout.SERIES_ID}" FROM {memory.series_table} WHERE {" AND ".join(conditions) or "true"}'

@@ -21,6 +21,7 @@ from store.reading.cuts import with_cut_minutes
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.rolled import Division, all_rows, divide, roll_up_newest
+from store.reading.rolled_up import Groups, rolled_up
 from store.reading.scan import Selection, TableView, TailView, only_columns
 from store.reading.series import series_of
 from store.reading.tail import TailReply
@@ -57,7 +58,7 @@ class Snapshot(AccountTables):
         def text_of(view: TableView) -> str:
             if dimensions is None:
                 return self._rendering.text(view, selection)
-            series = [series_of(self._cursor, view.schema, of, dimensions) for of in view.memory]
+            series = [series_of(view.schema, of, dimensions) for of in view.memory]
             return self._rendering.text(view, replace(selection, series=series))
 
         return self._text(table, selection, columns, text_of)
@@ -90,7 +91,7 @@ class Snapshot(AccountTables):
         def division_of(view: TableView) -> tuple[Division, str]:
             if by_minutes:
                 roll_up_newest(self._cursor, view, selection, names)
-                divided = divide(view, selection, zones, names)
+                divided = divide(view, selection, zones.by_number, names)
                 division = with_cut_minutes(self._cursor, view, divided, measures)
             else:
                 division = all_rows(view, selection)
@@ -98,6 +99,30 @@ class Snapshot(AccountTables):
             return division, " UNION ALL ".join(part for part in parts if part)
 
         return self._text(table, selection, used, division_of)
+
+    def rolled_up(
+        self,
+        table: TableId,
+        measures: Sequence[Column],
+        *,
+        time_from_ns: int | None,
+        time_to_ns: int | None,
+        dimensions: Mapping[str, Collection[str]],
+        by: Sequence[str],
+    ) -> str | None:
+        """The sums of groups of series by minute, as the name of a table for `execute`; None if rollups do not do.
+
+        `by` are the dimensions that make groups; `layout.ZONE` is the zone, here and in `dimensions`. See
+        `store.reading.rolled_up`; raises what `source` raises.
+        """
+        if len(self._stores) < len(self._partitions):
+            return None
+        groups, selection = Groups(dimensions, by), selection_of(time_from_ns, time_to_ns, None)
+        used = {column.physical for column in measures}
+        found = self._text(
+            table, selection, used, lambda view: rolled_up(self._cursor, view, selection, groups, measures)
+        )
+        return None if found is None else self._rendering.register("sums", found)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.

@@ -1,7 +1,7 @@
 """Timestream's SQL over the store: `query` runs one statement, `at_once` one without rows. Only this uses sqlglot."""
 
 from store.sql.errors import SqlError
-from store.sql.query import SqlRequest, at_once, may_be_at_once, query
+from store.sql.query import SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups, query
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.types import ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
 from store.sql.values import formatter
@@ -19,6 +19,8 @@ __all__ = [
     "TimeSeriesType",
     "at_once",
     "formatter",
+    "from_rollups",
     "may_be_at_once",
+    "may_be_over_rollups",
     "query",
 ]

@@ -14,6 +14,7 @@ from store.sql.typed import ColumnUse, Constant, Typed, coerce
 from store.sql.types import SqlType
 
 if TYPE_CHECKING:
+    from store.sql.pruning import Bounds
     from store.sql.scope import Scope
 
 
@@ -31,12 +32,14 @@ class Bound:
 
     outer_uses  columns of the enclosing query
     row         the values of its only row, if they are known without data
+    reads       what it reads, if it is a SELECT of one table
     """
 
     sql: str
     outputs: tuple[Output, ...]
     outer_uses: tuple[ColumnUse, ...] = ()
     row: tuple[Constant, ...] | None = None
+    reads: Bounds | None = None
 
 
 def converted(bound: Bound, types: Sequence[SqlType]) -> str:

@@ -20,11 +20,17 @@ from store.sql.types import DATE, TIMESTAMP, VARCHAR
 
 @dataclass(slots=True)
 class Bounds:
-    """Rows with time in [from, to), and with each dimension among its values; None and no entry: any."""
+    """Rows with time in [from, to), and with each dimension among its values; None and no entry: any.
+
+    zones     those that rows may be in; None: any, and rows without one
+    is_exact  whether the WHERE selects all of these rows
+    """
 
     time_from_ns: int | None = None
     time_to_ns: int | None = None
     dimensions: dict[str, frozenset[str]] = field(default_factory=dict)
+    zones: frozenset[str] | None = None
+    is_exact: bool = True
 
     def at_least(self, time_ns: int) -> None:
         """Restrict to times ≥ `time_ns`."""
@@ -38,6 +44,10 @@ class Bounds:
         """Restrict to these values of the dimension."""
         known = self.dimensions.get(dimension)
         self.dimensions[dimension] = values if known is None else known & values
+
+    def in_zones(self, zones: frozenset[str]) -> None:
+        """Restrict to these zones."""
+        self.zones = zones if self.zones is None else self.zones & zones
 
 
 _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
@@ -56,7 +66,9 @@ def bounds_of(where: exp.Expr | None, expressions: Expressions, rules: Rules) ->
     if where is not None and tables:
         inner = where.unnest()
         for conjunct in flatten(inner) if isinstance(inner, exp.And) else [inner]:
-            found.narrow(conjunct.unnest())
+            if not found.narrow(conjunct.unnest()):
+                for bounds in found.bounds.values():
+                    bounds.is_exact = False
     return found.bounds
 
 
@@ -67,43 +79,52 @@ class _Narrowing:
     tables: Mapping[str, Relation]
     bounds: Mapping[str, Bounds]
 
-    def narrow(self, conjunct: exp.Expr) -> None:
-        """Apply the restriction of this conjunct, if it is about a column of a table."""
+    def narrow(self, conjunct: exp.Expr) -> bool:
+        """Apply the restriction of this conjunct, if it is about a column of a table; returns whether that is all."""
         if isinstance(conjunct, exp.Between):
-            self._compare(exp.GTE, conjunct.this, conjunct.args["low"])
-            self._compare(exp.LTE, conjunct.this, conjunct.args["high"])
-        elif isinstance(conjunct, exp.In) and conjunct.expressions:
-            self._among(conjunct.this, conjunct.expressions)
-        elif type(conjunct) in _MIRRORED:
-            self._compare(type(conjunct), conjunct.this, conjunct.expression)
-            self._compare(_MIRRORED[type(conjunct)], conjunct.expression, conjunct.this)
+            is_low = self._compare(exp.GTE, conjunct.this, conjunct.args["low"])
+            return self._compare(exp.LTE, conjunct.this, conjunct.args["high"]) and is_low
+        if isinstance(conjunct, exp.In) and conjunct.expressions:
+            return self._among(conjunct.this, conjunct.expressions)
+        if type(conjunct) in _MIRRORED:
+            return self._compare(type(conjunct), conjunct.this, conjunct.expression) or self._compare(
+                _MIRRORED[type(conjunct)], conjunct.expression, conjunct.this
+            )
+        return False
 
-    def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> None:
+    def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> bool:
         column = self._column(left)
         if column is None:
-            return
+            return False
         bounds, _, kind = column
-        if kind == "dimension" and operator is exp.EQ:
-            self._among(left, [right])
+        if kind in {"dimension", "zone"} and operator is exp.EQ:
+            return self._among(left, [right])
         value = self._constant(right) if kind == "time" else None
         if value is None or value.type not in {TIMESTAMP, DATE, VARCHAR}:
-            return
+            return False
         time = coerce(value, TIMESTAMP)
         if time is None or not isinstance(time.constant, int):
-            return
+            return False
         if operator in {exp.GT, exp.GTE, exp.EQ}:
             bounds.at_least(time.constant + (operator is exp.GT))
         if operator in {exp.LT, exp.LTE, exp.EQ}:
             bounds.below(time.constant + (operator is not exp.LT))
+        return True
 
-    def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> None:
+    def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> bool:
         column = self._column(left)
-        if column is None or column[2] != "dimension":
-            return
+        if column is None or column[2] not in {"dimension", "zone"}:
+            return False
         values = [self._constant(choice) for choice in choices]
         texts = [str(value.constant) for value in values if value is not None and value.type is VARCHAR]
-        if len(texts) == len(values):
-            column[0].among(column[1], frozenset(texts))
+        if len(texts) < len(values):
+            return False
+        bounds, name, kind = column
+        if kind == "zone":
+            bounds.in_zones(frozenset(texts))
+        else:
+            bounds.among(name, frozenset(texts))
+        return True
 
     def _column(self, node: exp.Expr) -> tuple[Bounds, str, str] | None:
         """The bounds of the table, and name and kind of the column, if `node` is one; else None."""

@@ -11,12 +11,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from store import errors as store_errors
-from store.catalog.schema import TableSchema
+from store.catalog.schema import ZONE_COLUMN, TableSchema
 from store.reading.borrowed import Borrowed
 from store.record import TableId
 from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
-from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut
+from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut, SqlError
+from store.sql.over_rollups import Summed, named_table, over_rollups
 from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
@@ -35,7 +36,11 @@ from store.sql.typed import Constant
 from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR, SqlType
 
 AT_ONCE_CHARS = 1_000  # parsing and binding as much takes 2 ms
-_MAY_BE_AT_ONCE = re.compile(r"\s*(?:SHOW|DESC|SELECT\b(?!.*\bFROM\b))", re.DOTALL | re.IGNORECASE)
+_WITHOUT_ROWS = re.compile(r"\s*(?:SHOW|DESC|SELECT\b(?!.*\bFROM\b))", re.DOTALL | re.IGNORECASE)
+_OVER_ROLLUPS = re.compile(
+    r"\s*SELECT\b(?=.*\b(?:avg|sum|min|max|count)\s*\()(?!.*\b(?:JOIN|OVER|DISTINCT|SELECT|UNION)\b).*\bFROM\b",
+    re.DOTALL | re.IGNORECASE,
+)
 _NARROW = "narrow the query by time or dimensions, or add a LIMIT"
 
 
@@ -76,7 +81,12 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
 
 def may_be_at_once(text: str) -> bool:
     """Whether it is worth to try `at_once`."""
-    return len(text) <= AT_ONCE_CHARS and _MAY_BE_AT_ONCE.match(text) is not None
+    return len(text) <= AT_ONCE_CHARS and _WITHOUT_ROWS.match(text) is not None
+
+
+def may_be_over_rollups(text: str) -> bool:
+    """Whether it is worth to try `from_rollups`."""
+    return len(text) <= AT_ONCE_CHARS and _OVER_ROLLUPS.match(text) is not None
 
 
 def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
@@ -102,6 +112,47 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
                 return _constants(source, statement, request)
 
 
+def from_rollups(tables: Summed, request: SqlRequest) -> ResultSet | None:
+    """The result of aggregates of measures by minutes, if rollups say it; None for any other, and what has errors."""
+    if not may_be_over_rollups(request.text):
+        return None
+    source = QueryText(request.text)
+    try:
+        statement = parse(source)
+        with _errors_told():
+            return _from_rollups(tables, source, statement, request)
+    except (SqlError, RecursionError):
+        return None  # `query` tells what is wrong
+
+
+def _from_rollups(tables: Summed, source: QueryText, statement: Statement, request: SqlRequest) -> ResultSet | None:
+    if not isinstance(statement, exp.Select) or (named := named_table(statement)) is None:
+        return None
+    schema = tables.schema(*named)
+    over = over_rollups(statement, schema)
+    if over is None:
+        return None
+    given = Binder(source, _OneTable(schema, ""), request.now_ns).bind(statement)
+    reads = given.reads
+    if reads is None or not reads.is_exact or (reads.zones is not None and schema.settings.zone is None):
+        return None
+    sums = tables.rolled_up(
+        over.schema.table,
+        over.measures,
+        time_from_ns=reads.time_from_ns,
+        time_to_ns=reads.time_to_ns,
+        dimensions=reads.dimensions if reads.zones is None else {**reads.dimensions, ZONE_COLUMN.name: reads.zones},
+        by=over.by,
+    )
+    if sums is None:
+        return None
+    bound = Binder(source, _OneTable(over.schema, sums), request.now_ns).bind(over.statement)
+    found = tables.execute(bound.sql)
+    if bound.outputs != given.outputs or (request.max_rows is not None and found.num_rows > request.max_rows):
+        return None
+    return ResultSet(tuple(ResultColumn(output.name, output.type) for output in given.outputs), found)
+
+
 def _list(names: Names, source: QueryText, statement: ShowDatabases | ShowTables | Describe) -> ResultSet:
     match statement:
         case ShowDatabases():
@@ -110,6 +161,22 @@ def _list(names: Names, source: QueryText, statement: ShowDatabases | ShowTables
             return show_tables(names, source, statement)
         case Describe():
             return describe(names, source, statement)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneTable:
+    """What a statement is bound to that names only one table, which is read as `text`."""
+
+    of: TableSchema
+    text: str
+
+    def schema(self, database: str, table: str) -> TableSchema:  # noqa: ARG002
+        """See `Tables`."""
+        return self.of
+
+    def source(self, table: TableId, **_: object) -> str:  # noqa: ARG002
+        """See `Tables`."""
+        return self.text
 
 
 class _NoTables:

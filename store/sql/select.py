@@ -195,7 +195,8 @@ class _SelectBinder:
         )
         if time is not None:  # after the LIMIT, so that it still limits what is read
             sql = f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
-        return Bound(sql, outputs, tuple(self._scope.outer_uses), _only_row(node, values))
+        reads = next(iter(bounds.values())) if len(bounds) == len(self._scope.relations) == 1 else None
+        return Bound(sql, outputs, tuple(self._scope.outer_uses), _only_row(node, values), reads)
 
     def _time(self) -> str | None:
         """The time of a row, if the FROM is one table."""

@@ -18,6 +18,7 @@ from store.engine.duck import Duck
 from store.errors import Fenced
 from store.magnetic.tier import MagneticTier, Version
 from store.memory.lasts import Lasts
+from store.memory.members import Members
 from store.memory.rollups import Rollups
 from store.memory.tier import Chunk, MemoryTier
 from store.record import Int64s, SeriesIndex
@@ -96,6 +97,7 @@ class Core:
         self.columns = TableColumns(info, index, positions.number_of, is_sole_writer=is_sole_writer)
         self.memory = MemoryTier(duck, self.columns.stored, index)
         self.rollups = Rollups(index)
+        self.members = Members(index)
         self.lasts = Lasts()
         self.state = SeriesState()
         self.contents = TableContents(index)

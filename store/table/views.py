@@ -42,6 +42,7 @@ def pin(core: Core, base: BaseVersion | None = None) -> MemoryView:
             core.numbered({core.own_partition: positions.get(core.own_partition, -1)}),
             superseded_ns,
             core.index,
+            core.members,
             core.rollups,
         )
 

@@ -17,8 +17,8 @@ from pipeline.api.http.responses import QueryResult
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
 from pipeline.api.http.streaming import Parts, streamed
-from store.processes.job import Job, answered_at_once
-from store.sql import SqlRequest, may_be_at_once
+from store.processes.job import Job, answered_at_once, is_worth_trying_at_once
+from store.sql import SqlRequest
 
 router = APIRouter(prefix="/v1/query", tags=["sql"])
 
@@ -65,7 +65,7 @@ async def query(
         raise bad_parameter("format", body.format, f"one of {', '.join(results.FORMATS)}")
     request = SqlRequest(body.sql, parts.clock_ns(), parts.executor.limits.result_rows)
     job = Job(request, partial(results.parts, form=body.format))
-    if may_be_at_once(body.sql):
+    if is_worth_trying_at_once(body.sql):
         answered = partial(answered_at_once, parts.store, asker.account, job)
         found = await parts.lists.run(asker, answered, text=body.sql)  # it need not wait for long queries
         if found is not None:
