@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import pyarrow as pa
 
 from store.catalog.schema import TableSchema
@@ -62,6 +63,7 @@ class Borrowed:
         self._most_bytes = most_bytes
         self._rendering = Rendering(self._cursor)
         self.reads: list[Read] = []
+        self._sources: dict[bytes, tuple[Read, str]] = {}  # of what was asked: a statement may name a table many times
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +106,17 @@ class Borrowed:
         listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
         names = None if columns is None else sorted(columns)
         asked = Lend(table.database, table.table, time_from_ns, time_to_ns, listed, names)
-        selection = selection_of(time_from_ns, time_to_ns, dimensions)
+        known = self._sources.get(key := msgspec.msgpack.encode(asked))
+        if known is None:
+            known = self._sources[key] = self._source(table, asked, dimensions)
+        read, sql = known
+        self.reads.append(read)
+        return sql
+
+    def _source(
+        self, table: TableId, asked: Lend, dimensions: Mapping[str, Collection[str]] | None
+    ) -> tuple[Read, str]:
+        selection = selection_of(asked.from_ns, asked.to_ns, dimensions)
 
         def text_of(lent: Lent) -> tuple[Lent, int, str]:
             rows = [pa.Table.from_batches(part.batches, part.schema) for part in lent.rows]
@@ -118,9 +130,8 @@ class Borrowed:
         first_ns = max(selection.from_ns, lent.visible_from_ns)
         files = lent.version.files_in(first_ns, min(selection.to_ns, lent.whole_from_ns))
         size_bytes = sum(file.size_bytes for file in files)
-        read = Read(table, time_from_ns, time_to_ns, dimensions or {}, names, len(files), size_bytes, rows)
-        self.reads.append(read)
-        return sql
+        read = Read(table, asked.from_ns, asked.to_ns, dimensions or {}, asked.columns, len(files), size_bytes, rows)
+        return read, sql
 
     def execute(self, sql: str) -> pa.Table:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""

@@ -17,6 +17,8 @@ from store.sql.scope import Relation
 from store.sql.typed import Typed, coerce
 from store.sql.types import DATE, TIMESTAMP, VARCHAR
 
+CHOICES_MAX = 1_000  # ours: where a dimension may have more values, hardly anything can be left unread
+
 
 @dataclass(slots=True)
 class Bounds:
@@ -113,7 +115,7 @@ class _Narrowing:
 
     def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> bool:
         column = self._column(left)
-        if column is None or column[2] not in {"dimension", "zone"}:
+        if column is None or column[2] not in {"dimension", "zone"} or len(choices) > CHOICES_MAX:
             return False
         values = [self._constant(choice) for choice in choices]
         texts = [str(value.constant) for value in values if value is not None and value.type is VARCHAR]

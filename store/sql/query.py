@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut, SqlError
 from store.sql.over_rollups import Summed, named_table, over_rollups
-from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
+from store.sql.parse import STACK_FRAMES, Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
 from store.sql.show import (
@@ -63,9 +64,10 @@ class SqlRequest:
 
 def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
     """The result of a statement over `tables`. Raises SqlError, QueryCancelled; may take any time and memory."""
+    sys.setrecursionlimit(max(STACK_FRAMES, sys.getrecursionlimit()))
     source = QueryText(request.text)
-    statement = parse(source)
-    with _errors_told():
+    with _errors_told(source):
+        statement = parse(source)
         if _lists_what_is_there(statement):
             tables.look_for_newest()
         match statement:
@@ -97,8 +99,8 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
     if not may_be_at_once(request.text):
         return None
     source = QueryText(request.text)
-    statement = parse(source)
-    with _errors_told():
+    with _errors_told(source), suppress(RecursionError):  # a query process has a larger stack
+        statement = parse(source)
         match statement:
             case ShowMeasures():
                 names.look_for_newest()
@@ -110,6 +112,7 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
                 return None
             case _:
                 return _constants(source, statement, request)
+    return None
 
 
 def from_rollups(tables: Summed, request: SqlRequest) -> ResultSet | None:
@@ -119,7 +122,7 @@ def from_rollups(tables: Summed, request: SqlRequest) -> ResultSet | None:
     source = QueryText(request.text)
     try:
         statement = parse(source)
-        with _errors_told():
+        with _errors_told(source):
             return _from_rollups(tables, source, statement, request)
     except (SqlError, RecursionError):
         return None  # `query` tells what is wrong
@@ -192,10 +195,7 @@ class _NoTables:
 
 
 def _constants(source: QueryText, statement: Query, request: SqlRequest) -> ResultSet | None:
-    try:
-        bound = Binder(source, _NoTables(), request.now_ns).bind(statement)
-    except RecursionError:
-        return None
+    bound = Binder(source, _NoTables(), request.now_ns).bind(statement)
     return None if bound.row is None or request.max_rows == 0 else _of_row(bound.outputs, bound.row)
 
 
@@ -217,10 +217,12 @@ def _of_row(outputs: Sequence[Output], row: Sequence[Constant]) -> ResultSet:
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_told(source: QueryText) -> Iterator[None]:
     """Convert errors of the store to those of SQL."""
     try:
         yield
+    except RecursionError:
+        raise source.syntax(None, "The query is nested too deeply") from None
     except (store_errors.UnknownDatabase, store_errors.UnknownTable) as error:
         raise NameNotFound(str(error)) from error  # deleted by another client in the meantime
     except store_errors.QueryTimeout as error:
@@ -262,8 +264,6 @@ def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | No
         _cap(statement, max_rows + 1)
     try:
         return Binder(binder.query, binder.tables, binder.now_ns, binder.in_time_order).bind(statement)
-    except RecursionError:
-        raise binder.query.syntax(None, "The query is nested too deeply") from None
     except NameNotFound:
         again = parse(binder.query) if tables.renew() else None  # binding has changed the statement
         again = again.statement if isinstance(again, Explain) else again

@@ -9,6 +9,9 @@ of tables, quoted. The scan of a table is requested only after its WHERE is boun
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -30,6 +33,8 @@ _PARTS = (
 
 
 _SETS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
+COPIES_MAX = 8  # ours, of a WITH query, and of those that it names
+_WITH_NAME = re.compile(r"\bq\d+\b")
 COLUMNS_MAX = 10_000  # ours, of one SELECT: DuckDB needs 0.2 ms to plan each
 
 
@@ -43,7 +48,7 @@ class Binder:
     in_time_order: bool = False  # sort rows of a table by time, if the query does not specify an order
     _outermost: Query | None = None
     _names: int = 0
-    _withs: list[str] = field(default_factory=list)
+    _withs: dict[str, str] = field(default_factory=dict)  # generated name → text, in order
 
     def bind(self, node: Query) -> Bound:
         """Bind the whole query. Raises SqlError."""
@@ -51,7 +56,7 @@ class Binder:
         bound = self.bind_query(node, None, {})
         if not self._withs:
             return bound
-        return Bound(f"WITH {', '.join(self._withs)} {bound.sql}", bound.outputs)
+        return Bound(f"WITH {', '.join(_definitions(self._withs, bound.sql))} {bound.sql}", bound.outputs)
 
     def wants_time_order(self, node: Query) -> bool:
         """Whether the rows of this SELECT must be sorted by time, if it specifies no other order."""
@@ -90,7 +95,7 @@ class Binder:
             if names:
                 bound = self._renamed(bound, names, alias)
             name = self.name("q")
-            self._withs.append(f"{name} AS ({bound.sql})")
+            self._withs[name] = bound.sql
             known[alias.name] = (name, bound)
         return known
 
@@ -130,6 +135,21 @@ class Binder:
                 )
             outputs.append(Output(one.name, common))
         return tuple(outputs)
+
+
+def _definitions(withs: Mapping[str, str], body: str) -> Iterator[str]:
+    """The WITH queries as text. Those that would otherwise be computed many times are computed once, and kept.
+
+    DuckDB copies a query to each place where it is named if the statement has a LIMIT: queries that each name the one
+    before twice would be 2ⁿ of them.
+    """
+    named = Counter(_WITH_NAME.findall(" ".join([*withs.values(), body])))
+    copies: dict[str, int] = {}  # of WITH queries within each, where it is named
+    for name, sql in withs.items():
+        within = 1 + sum(copies.get(other, 0) for other in _WITH_NAME.findall(sql))
+        is_kept = named[name] > 1 and within * named[name] > COPIES_MAX
+        copies[name] = 1 if is_kept else within
+        yield f"{name} AS {'MATERIALIZED ' if is_kept else ''}({sql})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from store.sql.types import (
@@ -79,6 +79,7 @@ class MapOf:
 
 
 _SHORT = 40  # characters
+_KNOWN_MAX = 100  # combinations of types that a function remembers: to look for a form takes up to 100 µs
 
 Parameter: TypeAlias = ScalarType | Generic | ArrayOf | SeriesOf | RowOf | MapOf
 
@@ -169,11 +170,19 @@ class Function:
     name: str
     overloads: tuple[Overload, ...]
     aggregate: bool = False
+    _known: dict[tuple[tuple[SqlType, bool], ...], Match | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def resolve(self, arguments: Sequence[tuple[SqlType, bool]]) -> Match | None:
         """The form that accepts the arguments with the least conversion; the first of equals; None if none does."""
-        matches = [match for overload in self.overloads if (match := overload.match(arguments))]
-        return min(matches, key=lambda match: match.cost, default=None)
+        key = tuple(arguments)
+        if key not in self._known:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            matches = [match for overload in self.overloads if (match := overload.match(arguments))]
+            self._known[key] = min(matches, key=lambda match: match.cost, default=None)
+        return self._known[key]
 
 
 def _bind_generics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sqlglot import exp
@@ -121,10 +122,13 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
 
 
 def _listed(value: Typed) -> str:
-    """The text of a value in a list; a whole number without its type, as DuckDB takes 60 µs to plan each CAST."""
+    """The text of a value in a list; a number without its type, as DuckDB takes 60 µs to plan each CAST."""
     number = value.constant
-    is_plain = value.type in {INTEGER, BIGINT} and isinstance(number, int) and abs(number) < 2**63
-    return str(number) if is_plain else value.sql
+    if value.type in {INTEGER, BIGINT} and isinstance(number, int) and abs(number) < 2**63:
+        return str(number)
+    if isinstance(number, float) and math.isfinite(number):
+        return f"{number!r}{'' if 'e' in repr(number) else 'e0'}"  # with an exponent it is a double, without a decimal
+    return value.sql
 
 
 def _of_subquery(binder: Expressions, node: exp.Expr, value: Typed, word: str, query: exp.Expr, rules: Rules) -> Typed:

@@ -157,8 +157,8 @@ def test_a_query_that_takes_too_long_is_ended(filled: Database) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("SELECT " + "(" * 33 + "1" + ")" * 33, "nested deeper than 32 levels"),
-        ("SELECT " + "NOT " * 200 + "true", "nested deeper than 32 levels"),
+        ("SELECT " + "(" * 129 + "1" + ")" * 129, "nested deeper than 128 levels"),
+        ("SELECT " + "NOT " * 200 + "true", "nested deeper than 128 levels"),
         ("SELECT '" + "x" * 262_144 + "'", "The query is 262153 bytes long; 262144 are allowed"),
         ("SELECT " + "bin(" * 31 + "now()" + ", 1s)" * 31, ""),
         (
@@ -196,7 +196,7 @@ def test_size_and_depth_are_limited(filled: Database, text: str, message: str) -
 
 
 def test_depth_and_size_within_the_limits_are_fine(filled: Database) -> None:
-    assert filled.value("SELECT " + "(" * 32 + "1" + ")" * 32) == "1"
+    assert filled.value("SELECT " + "(" * 128 + "1" + ")" * 128) == "1"
     assert filled.value("SELECT '" + "x" * 262_000 + "'") == "x" * 262_000
     hosts = " OR ".join(f"host = '{number}'" for number in range(2_000))
     assert filled.rows(f"SELECT n FROM db.t WHERE {hosts} OR host = 'a'") == [("3",)]
