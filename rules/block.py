@@ -10,7 +10,8 @@ import numpy as np
 from rules.ahead import Marks
 from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
-from rules.judging import Inputs, JudgeState
+from rules.errors import RuleSnapshotError
+from rules.judging import Inputs
 from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
@@ -191,13 +192,13 @@ class Block:
 
 
 def _state_of(watch: Watch) -> RuleState:
-    judge = watch.judge.snapshot()
+    judge, arrays = watch.judge, watch.judge.snapshot()
     return RuleState(
         _facts_of(watch.rule),
         None if watch.is_of_series else [(key.measure_name, key.dimensions) for key in watch.subjects.keys],
         [level.snapshot() for level in watch.levels],
         watch.raised.snapshot(),
-        None if judge is None else SavedJudge(judge.version, dict(judge.arrays)),
+        SavedJudge(judge.version, dict(arrays)) if arrays else None,
     )
 
 
@@ -210,11 +211,21 @@ def _restore(watch: Watch, saved: RuleState, ids: Indices) -> None:
     else:
         subject_ids = ids
     if saved.judge is not None:
-        watch.judge.restore(JudgeState(saved.judge.version, saved.judge.arrays), ids)
+        _restore_judge(watch, saved.judge, ids)
     for level, state in zip(watch.levels, saved.levels, strict=True):
         level.grow(len(watch.subjects))
         level.restore(state, subject_ids)
     watch.raised.restore(saved.alerts, subject_ids)
+
+
+def _restore_judge(watch: Watch, saved: SavedJudge, ids: Indices) -> None:
+    if saved.version != watch.judge.version:
+        told = f"version {saved.version} of its kind; this program reads {watch.judge.version}"
+        raise RuleSnapshotError(f"the state of rule {watch.rule.name} is of {told}")
+    try:
+        watch.judge.restore(saved.arrays, ids)
+    except (KeyError, IndexError, ValueError) as error:
+        raise RuleSnapshotError(f"the state of rule {watch.rule.name} is not of its kind: {error!r}") from error
 
 
 def _facts_of(rule: Rule) -> RuleFacts:

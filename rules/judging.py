@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from rules.arrays import Bools, Float64s, Indices
 from rules.samples import Samples
@@ -43,6 +43,7 @@ class Judged:
     anew       which of them restart their signal (`rules.ahead`); None: none
     judged     how many have a value, if this is counted
     too_wide   how many have none, because the gap before them was too long
+    undefined  how many have none, because what is computed is not a number there
     """
 
     row: Indices
@@ -54,17 +55,14 @@ class Judged:
     anew: Bools | None = None
     judged: int = 0
     too_wide: int = 0
+    undefined: int = 0
 
     def __len__(self) -> int:
         return len(self.row)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeState:
-    """What a judge saves: the version of its own format, and arrays as little-endian bytes by name."""
-
-    version: int
-    arrays: Mapping[str, bytes]
+Arrays: TypeAlias = Mapping[str, bytes]
+"""What a judge saves: arrays as little-endian bytes, by name."""
 
 
 class Judge(Protocol):
@@ -86,13 +84,18 @@ class Judge(Protocol):
         """The values of one batch; None if there are none. Every subject that they name is in `subjects`."""
         ...
 
-    def snapshot(self) -> JudgeState | None:
-        """Its state over all series; None if it has none."""
+    @property
+    def version(self) -> int:
+        """Of what it saves; a saved state of another version is not restored."""
         ...
 
-    def restore(self, state: JudgeState, ids: Indices) -> None:
+    def snapshot(self) -> Arrays:
+        """Its state over all series and subjects; empty if it has none."""
+        ...
+
+    def restore(self, arrays: Arrays, ids: Indices) -> None:
         """Restore a saved state into a judge that has evaluated nothing; `ids` are the series by their saved index.
 
-        Raises RuleSnapshotError if the state is not one that this version saves.
+        May raise KeyError, IndexError or ValueError if it is not one that this version saves.
         """
         ...

@@ -120,6 +120,20 @@ def _read_span(node: Node, what: str, problems: Problems) -> Any:
 SPAN = Form(_read_span, DURATION.schema)
 """A duration that is longer than nothing."""
 
+
+def choice(*names: str) -> Form:
+    """One of these names."""
+
+    def read(node: Node, what: str, problems: Problems) -> str | None:
+        text = read_text(node, what, problems)
+        if text is not None and text not in names:
+            problems.add(node, f"{what} must be {' or '.join(names)}, is {text!r}")
+            return None
+        return text
+
+    return Form(read, {"enum": list(names)})
+
+
 BOUND_KEYS = (
     Key("min", NUMBER, "the lowest normal value"),
     Key("max", NUMBER, "the highest normal value"),

@@ -86,6 +86,8 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
     kind, chosen = _kind(section)
     if kind is None or chosen is None:
         return None
+    if "measure" not in section and not kind.measure:
+        section.problem(f"{section.what} lacks `measure`")
     condition: Condition | None = kind.make(chosen)
     if condition is None:
         return None
@@ -93,7 +95,7 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
     if not section.is_whole:
         return None
     return Rule(
-        *(group, alert, table, section.get("measure"), condition, levels),
+        *(group, alert, table, section.get("measure", kind.measure), condition, levels),
         *(section.get("where", {}), section.get("labels", {}), section.get("annotations", {}), problems.file),
     )
 
@@ -174,7 +176,7 @@ def _form_of(kind: Kind) -> Form:
 
 RULE_KEYS = (
     Key("alert", _NAME, "the name of the rule, once in its group", is_needed=True),
-    Key("measure", TEXT, "which measure of the table; a number", is_needed=True),
+    Key("measure", TEXT, "which measure of the table; a number"),
     *(Key(kind.name, _form_of(kind), kind.about) for kind in KINDS.values()),
     Key("where", _WHERE, "dimension: value, or a list of values; `account` is the account"),
     *RULE_LEVEL_KEYS,

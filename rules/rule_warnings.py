@@ -65,12 +65,14 @@ class Work:
     too_wide     samples without one: the gap before them was too long for `per`
     waiting      signals beyond the bounds for longer than `for`, without a sample since
     not_numbers  values of its measure that were text, booleans or times
+    undefined    samples without a value, because what is computed is not a number there, as by a division by zero
     """
 
     judged: int = 0
     too_wide: int = 0
     waiting: int = 0
     not_numbers: int = 0
+    undefined: int = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -78,6 +80,7 @@ class Work:
             self.too_wide + other.too_wide,
             self.waiting + other.waiting,
             self.not_numbers + other.not_numbers,
+            self.undefined + other.undefined,
         )
 
 

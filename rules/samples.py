@@ -138,7 +138,7 @@ class Signals:
 
     def _take_one_by_one(self, rows: Rows, *, repeats: bool, again: bool) -> Samples:
         """The same for signals with a sample ahead of its time: in rounds with one row per signal."""
-        rounds = _rounds(rows.series) if repeats else [np.arange(len(rows))]
+        rounds = rounds_of(rows.series) if repeats else [np.arange(len(rows))]
         taken = [self._take_round(rows.of(chosen), repeats=repeats, again=again) for chosen in rounds]
         self.marks.recount()
         samples = taken[0]
@@ -170,7 +170,7 @@ def _joined(*parts: Samples) -> Samples:
     )
 
 
-def _rounds(series: Indices) -> list[Indices]:
+def rounds_of(series: Indices) -> list[Indices]:
     """The positions of the first occurrence of each series, of the second one, and so on."""
     order = np.argsort(series, kind="stable")
     first = np.ones(len(order), np.bool_)

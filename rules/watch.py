@@ -30,6 +30,7 @@ class Watch:
         self._judged = 0
         self._too_wide = 0
         self._not_numbers = 0
+        self._undefined = 0
 
     @property
     def subjects(self) -> SeriesIndex:
@@ -54,6 +55,7 @@ class Watch:
             return []
         self._judged += judged.judged
         self._too_wide += judged.too_wide
+        self._undefined += judged.undefined
         self._grow_levels()
         changes = [level.evaluate(judged) for level in self.levels]
         return self.raised.follow(changes) if any(changes) else []
@@ -89,4 +91,4 @@ class Watch:
         if hold_ns and newest_ns is not None:
             pending = np.array(self.pending(), np.intp)
             waiting = int(np.count_nonzero(newest_ns[pending] < now_ns - hold_ns - LONGEST_PAUSE_NS))
-        return Work(self._judged, self._too_wide, waiting, self._not_numbers)
+        return Work(self._judged, self._too_wide, waiting, self._not_numbers, self._undefined)

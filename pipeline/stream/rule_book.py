@@ -141,6 +141,7 @@ def count_unjudged(before: Work, now: Work) -> None:
     """Count the samples that rules could not judge between two looks, without tables removed meanwhile."""
     metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
     metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
+    metrics.rules_unjudged_samples.labels("undefined").inc(max(0, now.undefined - before.undefined))
 
 
 def say_patterns_without_files(patterns: Sequence[str], files_of: Callable[[str], Iterable[object]]) -> None:

@@ -30,11 +30,11 @@ class Condition(Protocol):
         """Whether the judge's value is that of the measure itself, so that an alert reports it exactly."""
         ...
 
-    def measures(self, measure: str) -> tuple[str, ...]:
+    def measures(self, measure: str, /) -> tuple[str, ...]:
         """The measures whose samples the judge needs, if `measure` is the rule's."""
         ...
 
-    def build(self, measure: str, index: SeriesIndex) -> Judge:
+    def build(self, measure: str, index: SeriesIndex, /) -> Judge:
         """The judge of one table for a rule over `measure`."""
         ...
 
@@ -46,6 +46,7 @@ class Kind:
     name        its key in a rule
     keys        what stands under it
     make        the condition of these, or None after a problem was added
+    measure     how its values are called in alerts, if the rule names no measure; empty: the rule has to
     has_limits  whether bounds and levels are written under it, too (`rules.level_keys`)
     """
 
@@ -54,3 +55,4 @@ class Kind:
     keys: tuple[Key, ...]
     make: Callable[[Section], Condition | None]
     has_limits: bool = False
+    measure: str = ""

@@ -1,6 +1,10 @@
-"""`rate_of_change`: the change since the signal's previous sample, scaled to `per`, signed.
+"""`rate_of_change`: how fast a signal changes, scaled to `per`, signed; in its unit, or in percent of its value.
 
-A rate over a long gap says nothing about the present, and is not judged; nor is the first sample of a signal.
+    rate_of_change: {max: 2, per: 1m}                        between two successive samples
+    rate_of_change: {max: 2, per: 1m, over: 10m}             over a window (`rules.kinds.slope`)
+
+Between successive samples noise and resolution have their full effect. A rate over a long gap says nothing about the
+present, and is not judged; nor is the first sample of a signal, nor a percentage of 0.
 """
 
 from __future__ import annotations
@@ -13,24 +17,29 @@ import numpy as np
 from rules.arrays import Bools, Float64s
 from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Judge
-from rules.keys import SPAN, Key
+from rules.keys import SPAN, Key, Section, choice
 from rules.kinds.kind import Kind
 from rules.kinds.signals import SignalJudge
+from rules.kinds.slope import METHODS, SlopeJudge
 from rules.samples import Samples
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
 
 LONGEST_GAP = 10
 """The longest gap over which a rate is judged, in times of `per`."""
+UNITS = ("value", "percent")
 
 _LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
 class RateOfChange:
-    """The value is the change since the signal's previous sample, scaled to `per`."""
+    """The value is the change of the measure, scaled to `per`. over: None: since the signal's previous sample."""
 
     per: timedelta
+    over: timedelta | None = None
+    method: str = METHODS[0]
+    unit: str = UNITS[0]
 
     @property
     def bounds(self) -> Bounds:
@@ -39,8 +48,9 @@ class RateOfChange:
 
     @property
     def facts(self) -> tuple[object, ...]:
-        """The time to which a rate is scaled."""
-        return "rate_of_change", duration_ns(self.per)
+        """Everything."""
+        over_ns = None if self.over is None else duration_ns(self.over)
+        return "rate_of_change", duration_ns(self.per), over_ns, self.method, self.unit
 
     @property
     def is_measured(self) -> bool:
@@ -52,26 +62,46 @@ class RateOfChange:
         return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
-        """A judge without state: the previous sample is known."""
-        per_ns = duration_ns(self.per)
-        return SignalJudge(measure, index, lambda samples: _rates(per_ns, samples))
+        """A judge without state if the previous sample is enough, which is known."""
+        per_ns, in_percent = duration_ns(self.per), self.unit == "percent"
+        if self.over is not None:
+            over_ns = duration_ns(self.over)
+            return SlopeJudge(measure, index, over_ns, per_ns, self.method, in_percent=in_percent)
+        return SignalJudge(measure, index, lambda samples: _rates(per_ns, samples, in_percent=in_percent))
 
 
-def _rates(per_ns: int, samples: Samples) -> tuple[Float64s, Bools]:
+def _rates(per_ns: int, samples: Samples, *, in_percent: bool) -> tuple[Float64s, Bools]:
     gap_ns = samples.time_ns - samples.before_ns
     # The gap before a first sample, from NEVER, is three centuries or negative by overflow; both count as too long.
     judged = (gap_ns > 0) & (gap_ns <= LONGEST_GAP * per_ns)
+    if in_percent:
+        judged &= samples.before != 0
     rates = np.zeros(len(samples))
     with np.errstate(over="ignore"):
         change = samples.value[judged] - samples.before[judged]
+        if in_percent:
+            change *= 100 / np.abs(samples.before[judged])
         rates[judged] = np.clip(change * (per_ns / gap_ns[judged]), -_LARGEST, _LARGEST)
     return rates, judged
 
 
+def _make(section: Section) -> RateOfChange | None:
+    if "method" in section and "over" not in section:
+        section.problem(f"{section.what} has a `method`, which needs `over`", at="method")
+    return RateOfChange(
+        section.get("per"), section.get("over"), section.get("method", METHODS[0]), section.get("unit", UNITS[0])
+    )
+
+
 KIND = Kind(
     "rate_of_change",
-    "the normal change between two samples of a signal, scaled to `per`: `min` bounds falls, `max` rises",
-    (Key("per", SPAN, "the time to which a rate is scaled", is_needed=True),),
-    lambda section: RateOfChange(section.get("per")),
+    "the normal change of the measure, scaled to `per`: `min` bounds falls, `max` rises",
+    (
+        Key("per", SPAN, "the time to which a rate is scaled", is_needed=True),
+        Key("over", SPAN, "the window over which it is computed; without it, between two successive samples"),
+        Key("method", choice(*METHODS), "how it is computed over a window; by least squares by default"),
+        Key("unit", choice(*UNITS), "percent: of the value; else in the unit of the measure"),
+    ),
+    _make,
     has_limits=True,
 )

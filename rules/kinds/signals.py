@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rules.arrays import NEVER, Bools, Float64s, Indices
-from rules.judging import Inputs, Judged, JudgeState
+from rules.judging import Arrays, Inputs, Judged
 from rules.samples import Samples
 from rules.selection import Selection
 from store.record import SeriesIndex
@@ -19,6 +19,8 @@ Values: TypeAlias = Callable[[Samples], tuple[Float64s, Bools | None]]
 
 class SignalJudge:
     """A value per sample of one measure, computed by `values`."""
+
+    version = 1
 
     def __init__(self, measure: str, index: SeriesIndex, values: Values) -> None:
         self.subjects = index
@@ -36,26 +38,33 @@ class SignalJudge:
         values, judged = self._values(samples)
         return judged_of(samples, values, judged, selection)
 
-    def snapshot(self) -> JudgeState | None:
-        """None."""
-        return None
+    def snapshot(self) -> Arrays:
+        """Nothing."""
+        return {}
 
-    def restore(self, state: JudgeState, ids: Indices) -> None:
+    def restore(self, arrays: Arrays, ids: Indices) -> None:
         """Nothing is restored."""
 
 
-def judged_of(samples: Samples, values: Float64s, judged: Bools | None, selection: Selection) -> Judged:
-    """These values of these samples; `judged` says which of them there are, None: all."""
+def judged_of(
+    samples: Samples, values: Float64s, judged: Bools | None, selection: Selection, *, too_wide: bool = True
+) -> Judged:
+    """These values of these samples; `judged` says which of them there are, None: all.
+
+    too_wide: the others have none because of the gap before them, which is counted.
+    """
     eligible = selection.of(samples.series)
-    count = too_wide = 0
-    if judged is not None:
+    count = missing = 0
+    if judged is not None and not too_wide:
+        eligible = judged if eligible is None else eligible & judged
+    elif judged is not None:
         has_before = samples.before_ns != NEVER
         mine = int(np.count_nonzero(has_before if eligible is None else has_before & eligible))
         eligible = judged if eligible is None else eligible & judged
         count = int(np.count_nonzero(eligible))
-        too_wide = mine - count
+        missing = mine - count
     return Judged(
         *(samples.row, samples.series, samples.time_ns, values, eligible, samples.repeats, samples.anew),
         judged=count,
-        too_wide=too_wide,
+        too_wide=missing,
     )

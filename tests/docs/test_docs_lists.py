@@ -41,6 +41,10 @@ from pipeline.gateway.brokers.trouble import Kind
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import REASON_CODE_OF, ReasonCode
 from pipeline.log.dead_letter import Reason
+from rules.arithmetic import FUNCTIONS as ARITHMETIC
+from rules.kinds import KINDS
+from rules.level_keys import BAND_KEYS, LIMIT_KEYS
+from rules.parse import RULE_KEYS
 from simulators.cli import simulate
 from simulators.fleet import FaultKind
 from store.catalog.names import RESERVED
@@ -105,6 +109,24 @@ def test_the_functions_are_those_of_sql() -> None:
     named = re.findall(r"`(\w+)`", text)
 
     assert sorted(named) == sorted({*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER})
+
+
+def test_the_functions_of_expressions_are_those_of_rules() -> None:
+    text = text_of("rules.md").split("<!-- functions -->")[1].split("<!-- /functions -->")[0]
+
+    assert re.findall(r"`(\w+)", text) == [*ARITHMETIC]
+
+
+def test_the_keys_of_rules_are_all_explained() -> None:
+    """In code spans; the kinds in a table of their own, each with its keys."""
+    text = text_of("rules.md")
+    spans_of = set(re.findall(r"`([a-z_]+)(?:: [^`]*)?`", text))
+
+    assert first_column(text, "## Kinds") == [*KINDS]
+    assert {key.name for key in (*RULE_KEYS, *LIMIT_KEYS, *BAND_KEYS)} - spans_of == set()
+    for kind in KINDS.values():
+        row = next(row for row in text.splitlines() if row.startswith(f"| `{kind.name}`"))
+        assert {key.name for key in kind.keys} <= set(re.findall(r"`(\w+)`", row)), kind.name
 
 
 def test_the_reasons_of_dead_letters_are_those_there_are() -> None:
