@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.alerting.webhooks import AlertsPartition
+from pipeline.alerting.receivers import AlertsPartition
 from pipeline.base.errors import FrameError
 from pipeline.log.dead_letter import damaged_letter, encode_dead_letters
 from pipeline.log.log import refuse_damaged

@@ -23,12 +23,12 @@ from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import refuse
 from pipeline.config.queries import Queries
+from pipeline.config.receivers import Receiver, receiver_problems
 from pipeline.config.roles import Role
 from pipeline.config.routing import Inhibition, Route, Silence, routing_problems
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
 from pipeline.config.unreached import unreached_problems, unreached_warnings
-from pipeline.config.webhooks import Receiver
 from pipeline.log.settings import LogSettings
 from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits
@@ -248,6 +248,7 @@ class Config(Section):
             + _repeated([table.name for table in self.tables], "tables", "name")
             + unreached_problems(self.tables)
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
+            + receiver_problems(self.receivers, self.brokers)
             + routing_problems(self.routes, [receiver.name for receiver in self.receivers])
             + check_brokers(self.brokers)
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.base.matchers import MatcherText
 from pipeline.base.quantities import Duration, DurationOrZero
@@ -39,11 +39,18 @@ def _is_zone(name: str) -> str:
     return name
 
 
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
 class Route(Section):
     """Which alerts go to which receivers, and how they are grouped. What is absent is as in the route above it."""
 
     matchers: tuple[MatcherText, ...] = Field(default=(), description="all must match; none match every alert")
-    receivers: Annotated[tuple[str, ...], BeforeValidator(_as_names)] | None = Field(
+    receivers: Names | None = Field(
         default=None, alias="receiver", description="a name or a list of names; [] tells nobody"
     )
     group_by: tuple[str, ...] | None = Field(

@@ -25,7 +25,7 @@ from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.archive.starting import start_offset
 from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
-from pipeline.alerting.webhooks import AlertsPartition
+from pipeline.alerting.receivers import AlertsPartition
 from pipeline.api.http.app import create_app
 from pipeline.api.http.metrics_server import metrics_server
 from pipeline.api.http.server import HttpServer, listen
@@ -265,7 +265,9 @@ class Worker:
     def _services(self, group: Group) -> Services:
         choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
         services = services_of(self.config, group, choice, Archives(self.alerts, self.dead_letters))
-        return replace(services, steps=self.steps, rules=self.book)
+        return replace(
+            services, steps=self.steps, rules=self.book, receivers=lambda: self.alerts_partition.config.receivers
+        )
 
     def _trimmer(self) -> Trimmer:
         # If another worker can take over, it makes its archives from these topics: they are not trimmed.

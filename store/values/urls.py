@@ -13,6 +13,7 @@ MASK = "***"
 # A shorter text could be an ordinary word: removing it from a message would protect nothing and damage the message.
 _SHORTEST_SECRET = 4
 _SHORTEST_IN_PATH = 8
+_SEPARATORS = re.compile(r"[/:@?&=#]+")
 # A user part in a text: after the slashes of a URL that may be misspelt, or `name:password@`
 _USER_PARTS = re.compile(r"""(:/{1,3}|//)[^\s"'<>]*@|(?<![^\s"'(=,])[^\s"'/:@]+:(?!/)[^\s"']*@""")
 
@@ -29,6 +30,11 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{MASK if userinfo else ''}{at}{host}{path}{extra}"
 
 
+def scheme_alone(url: str) -> str:
+    """The URL with everything masked but its scheme: in those of `apprise` a token may stand where a host does."""
+    return f"{url.partition('://')[0]}://{MASK}"
+
+
 def without_user_parts(text: str) -> str:
     """`text` with the user part of everything in it that looks like a URL masked, also if it is misspelt."""
     return _USER_PARTS.sub(lambda found: f"{found[1] or ''}{MASK}@", text)
@@ -39,6 +45,15 @@ def scrubbed(text: str, url: str) -> str:
     for secret in sorted(_secrets(url), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def scrubbed_whole(text: str, url: str) -> str:
+    """`text` without any part of `url` of which it is not known whether it is secret."""
+    parts = {unquote(part) for part in _SEPARATORS.split(url.partition("://")[2])} | {*_SEPARATORS.split(url)[1:]}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= _SHORTEST_IN_PATH:
+            text = text.replace(part, MASK)
+    return scrubbed(text, url)
 
 
 def _secrets(url: str) -> set[str]:

@@ -12,12 +12,15 @@ from our_code import all_imports, is_at, modules, tree_of
 
 DECIDING = (
     "pipeline/alerting/routing/*.py",
-    "pipeline/alerting/webhooks/addresses.py",
-    "pipeline/alerting/webhooks/content.py",
-    "pipeline/alerting/webhooks/request.py",
+    "pipeline/alerting/receivers/addresses.py",
+    "pipeline/alerting/receivers/alertmanager.py",
+    "pipeline/alerting/receivers/payload.py",
+    "pipeline/alerting/receivers/signing.py",
+    "pipeline/alerting/receivers/text.py",
     "pipeline/api/http/times.py",
     "pipeline/api/http/fair_queue.py",
     "pipeline/base/matchers.py",
+    "pipeline/base/mustache.py",
     "pipeline/base/recurrence.py",
     "pipeline/config/templates.py",
     "pipeline/gateway/brokers/copies.py",

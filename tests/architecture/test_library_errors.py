@@ -22,7 +22,7 @@ import pytest
 import sqlglot.errors
 
 from pipeline.alerting.archive.database import ArchiveFile
-from pipeline.alerting.webhooks.post import post
+from pipeline.alerting.receivers.post import post
 from pipeline.base.errors import ArchiveError, LogError, LogUnavailable, PeerUnavailable, ServerUnreachable
 from pipeline.base.tls import handshakes
 from pipeline.cluster.client import AsyncPeerClient, PeerAccess, PeerClient

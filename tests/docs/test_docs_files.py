@@ -28,6 +28,8 @@ ENVIRON = {
     "DASHBOARD": "b",
     "KAFKA_PASSWORD": "c",
     "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "MAIL_PASSWORD": "hush",
+    "SLACK_TOKENS": "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
 }
 
 

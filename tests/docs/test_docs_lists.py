@@ -250,7 +250,13 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
     named = set(re.findall(r"`(GET|POST) (/[^`? ]*)", text_of("http.md")))
 
     routes = {
-        (method, re.sub(r":path", "", route.path).replace("letter_id", "id").replace("query_id", "id"))
+        (
+            method,
+            re.sub(r":path", "", route.path)
+            .replace("letter_id", "id")
+            .replace("delivery_id", "id")
+            .replace("query_id", "id"),
+        )
         for module in (
             zones,
             averages,
@@ -305,7 +311,7 @@ def test_the_options_of_simulate_are_all_explained() -> None:
     [
         ("payloads.md", f"kept for {dead_letters.KEEP.days} days, or up to {dead_letters.KEEP_BYTES >> 20} MiB"),
         ("rules.md", f"until {alerts.KEEP.days} days after"),
-        ("webhooks.md", f"kept for {alerts.KEEP.days} days"),
+        ("receivers.md", f"kept for {alerts.KEEP.days} days"),
     ],
 )
 def test_what_is_told_to_be_kept_is_kept_so_long(page: str, told: str) -> None:

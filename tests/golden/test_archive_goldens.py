@@ -12,8 +12,8 @@ from standardwebhooks import Webhook
 from pipeline.alerting.archive.alerts import AlertArchive, retrial, settlement
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.receivers.signing import headers_of
 from pipeline.alerting.routing.plan import plan_for
-from pipeline.alerting.webhooks.request import headers_of
 from pipeline.base.layout import Layout, prepare
 from pipeline.gateway.brokers.seen import Seen
 from pipeline.log.dead_letter import DeadLetter, Reason
@@ -133,7 +133,7 @@ def test_the_archive_of_dead_letters(golden: Golden, tmp_path: Path) -> None:
 def test_the_headers_of_a_webhook(golden: Golden) -> None:
     signer = Webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
-    golden("webhook-headers.json", json.dumps(headers_of("a.firing", b'{"x":1}', signer, T), indent=1).encode())
+    golden("webhook-headers.json", json.dumps(headers_of("a.firing", b'{"x":1}', [signer], T), indent=1).encode())
 
 
 def test_what_was_last_taken_in_of_each_mqtt_topic(golden: Golden, tmp_path: Path) -> None:

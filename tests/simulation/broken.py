@@ -12,8 +12,8 @@ import numpy as np
 import orjson
 
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
-from pipeline.alerting.webhooks.retry_policy import Delivered
+from pipeline.alerting.receivers.alerts_partition import AlertsPartition
+from pipeline.alerting.receivers.retry_policy import Delivered
 from pipeline.base.errors import FrameError
 from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt.encode import pubrecs

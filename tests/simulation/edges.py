@@ -25,8 +25,8 @@ import duckdb
 import httpx
 import pyarrow as pa
 
-import pipeline.alerting.webhooks.alerts_partition
-import pipeline.alerting.webhooks.sender
+import pipeline.alerting.receivers.http
+import pipeline.alerting.receivers.kinds
 import pipeline.stream.partitions.manager
 import store.engine.duck
 import store.magnetic.parquet
@@ -144,7 +144,7 @@ class NoClient:
 def simulated(world: World, *, real_delta: bool = False) -> Iterator[None]:
     """Run in this world."""
     clocks, rng = world.loop.clocks, world.rng("secrets")
-    sender = pipeline.alerting.webhooks.sender
+    http = pipeline.alerting.receivers.http
     sync = world.disk.fsync
     write_file = store.magnetic.parquet.write_file
 
@@ -174,10 +174,9 @@ def simulated(world: World, *, real_delta: bool = False) -> Iterator[None]:
         (store.table.flush, "write_file", write),
         (FolderFiles, "written_ns", lambda _self, file: world.written_ns.setdefault(file.path, clocks.wall_ns)),
         (pipeline.stream.partitions.manager, "process_began_ns", lambda: 0),
-        (pipeline.alerting.webhooks.alerts_partition, "trust_of", lambda _receiver: None),
-        (sender, "trust_of", lambda _receiver: None),
-        (sender, "CheckedTransport", NoClient),
-        (sender, "post", world.receivers.post),
+        (pipeline.alerting.receivers.kinds, "trust_of", lambda *_: None),
+        (http, "CheckedTransport", NoClient),
+        (http, "post", world.receivers.post),
         (httpx, "AsyncClient", NoClient),
         (ArchiveFile, "read", lambda archive, sql, values=(): archive._writer.execute(sql, values).fetchall()),
     ]

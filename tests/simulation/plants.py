@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 import pipeline.alerting.archive.alerts
-import pipeline.alerting.webhooks.sender
+import pipeline.alerting.receivers.sender
 import pipeline.stream.partitions.making
 import pipeline.stream.partitions.manager
 import pipeline.stream.stages.readings_to_records
@@ -32,7 +32,7 @@ import store.table.upsert
 import store.upkeep
 import tests.simulation.processes
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.webhooks.alerts_partition import AlertsPartition
+from pipeline.alerting.receivers.alerts_partition import AlertsPartition
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.gateway.listener.receipts import Receipts
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
@@ -309,7 +309,7 @@ PLANTS = (
         DELIVERIES,
         60,
         receivers_fail,
-        pipeline.alerting.webhooks.sender._Line,
+        pipeline.alerting.receivers.sender._Line,
         "_deliver",
         broken.notes_before_it_posts,
         first=15,
@@ -319,7 +319,7 @@ PLANTS = (
         DELIVERIES,
         120,
         receivers_fail,
-        pipeline.alerting.webhooks.sender,
+        pipeline.alerting.receivers.sender,
         "judge",
         broken.silence_is_success,
         first=33,
@@ -329,7 +329,7 @@ PLANTS = (
         DELIVERIES,
         120,
         receivers_fail,
-        pipeline.alerting.webhooks.sender,
+        pipeline.alerting.receivers.sender,
         "judge",
         broken.failure_is_success,
         first=32,

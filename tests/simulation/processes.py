@@ -17,7 +17,7 @@ from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
-from pipeline.alerting.webhooks import AlertsPartition
+from pipeline.alerting.receivers import AlertsPartition
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.errors import LogUnavailable
 from pipeline.gateway.listener.server import Gateway

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from pipeline.alerting.webhooks.retry_policy import Attempt
+from pipeline.alerting.receivers.retry_policy import Attempt
 from tests.simulation.loop import current
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Got:
 
 
 class Receivers:
-    """All of them, by URL. Posting to them takes the place of `pipeline.alerting.webhooks.post`."""
+    """All of them, by URL. Posting to them takes the place of `pipeline.alerting.receivers.post`."""
 
     def __init__(self, world: World) -> None:
         self.got: dict[str, list[Got]] = {}

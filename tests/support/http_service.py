@@ -23,7 +23,7 @@ from pipeline.api.http.slots import QuerySlots
 from pipeline.api.inventory.rejected import rejected_messages
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.base.errors import Busy
-from pipeline.config import Config
+from pipeline.config import Config, Receiver
 from pipeline.config.roles import Role
 from pipeline.log import open_admin, open_appender
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
@@ -41,6 +41,9 @@ from tests.support.lone_store import open_store
 from tests.support.manual_clock import stamps_by
 
 NS = 1_000_000_000
+RECEIVERS = [
+    Receiver.model_validate({"name": "growers", "webhook": {"url": "https://hooks.example/alerts?key=hush-hush"}})
+]
 _CROSS = (
     "WITH a(x) AS (SELECT * FROM (VALUES {}) AS v(x)) SELECT count(*) FROM a p, a q, a r, a s WHERE p.x + q.x > s.x"
 )
@@ -162,6 +165,7 @@ class HttpService:
                 rejected=partial(rejected_messages, self.dead_letters),
                 altered=self.altered.of,
                 partition_of=lambda *_: 0,
+                receivers=lambda: RECEIVERS,
             )
         )
 

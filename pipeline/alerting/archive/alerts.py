@@ -153,6 +153,7 @@ class AlertArchive:
         *,
         account: str | None = None,
         alert_id: str | None = None,
+        delivery_id: str | None = None,
         receiver: str | None = None,
         state: DeliveryState | None = None,
         before_seq: int | None = None,
@@ -162,6 +163,7 @@ class AlertArchive:
         where = Filter()
         where.add("account = ?", account)
         where.add("alert_id = ?", alert_id)
+        where.add("id = ?", delivery_id)
         where.add("receiver = ?", receiver)
         where.add("state = ?", state)
         where.add("seq < ?", before_seq)
@@ -228,29 +230,31 @@ class AlertArchive:
         rows = self._file.read("SELECT receiver, count(*) FROM deliveries WHERE state = 'queued' GROUP BY receiver", ())
         return {str(row[0]): int(row[1]) for row in rows}
 
-    def delivered(self, delivery: Delivery, now_ns: int) -> None:
-        """Record that the receiver accepted the delivery."""
-        self._settle(delivery, DeliveryState.DELIVERED, now_ns, None)
+    def delivered(self, delivery: Delivery, now_ns: int, answer: str | None = None) -> None:
+        """Record that the receiver accepted the delivery, and what it said."""
+        self._settle(delivery, DeliveryState.DELIVERED, now_ns, None, answer)
 
     def given_up(self, delivery: Delivery, now_ns: int, error: str) -> None:
         """Record that the last attempt failed and no other will follow."""
-        self._settle(delivery, DeliveryState.GIVEN_UP, now_ns, error)
+        self._settle(delivery, DeliveryState.GIVEN_UP, now_ns, error, error)
 
     def failed(self, delivery: Delivery, next_attempt_ns: int, error: str) -> None:
         """Record that an attempt failed; the next one is due at `next_attempt_ns`."""
         with self._file.writing() as db:
             db.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, next_attempt_ns = ?, error = ? "
+                "UPDATE deliveries SET attempts = attempts + 1, next_attempt_ns = ?, error = ?, answer = ? "
                 "WHERE seq = ? AND state = 'queued'",
-                (next_attempt_ns, error, delivery.seq),
+                (next_attempt_ns, error, error, delivery.seq),
             )
 
-    def _settle(self, delivery: Delivery, state: DeliveryState, now_ns: int, error: str | None) -> None:
+    def _settle(
+        self, delivery: Delivery, state: DeliveryState, now_ns: int, error: str | None, answer: str | None
+    ) -> None:
         with self._file.writing() as db:
             db.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, state = ?, settled_ns = ?, error = ? "
+                "UPDATE deliveries SET attempts = attempts + 1, state = ?, settled_ns = ?, error = ?, answer = ? "
                 "WHERE seq = ? AND state = 'queued'",
-                (state, now_ns, error, delivery.seq),
+                (state, now_ns, error, answer, delivery.seq),
             )
 
     def retain(self, now_ns: int) -> None:

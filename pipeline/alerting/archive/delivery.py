@@ -24,11 +24,12 @@ class Delivery:
 
     id               `<alert id>.<status>`; `<alert id>.firing.<number>` of what is told again; `<group id>.<number>`
     alert_id         the alert, or the group
-    content          what is told, see `pipeline.alerting.webhooks.content`; the same in every attempt
+    content          what is told, see `pipeline.alerting.receivers.payload`; the same in every attempt
     attempts         the number of attempts
     next_attempt_ns  the time from which it may be sent, while it is queued
     settled_ns       when it was delivered or given up
     error            the error of the last attempt, if it failed
+    answer           what the receiver said to the last attempt, or what went wrong
     """
 
     seq: int
@@ -43,6 +44,7 @@ class Delivery:
     next_attempt_ns: int
     settled_ns: int | None
     error: str | None
+    answer: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:

@@ -32,7 +32,7 @@ _DELIVERIES = (
     "CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, alert_id TEXT NOT NULL, "
     "account TEXT NOT NULL, receiver TEXT NOT NULL, content BLOB NOT NULL, state TEXT NOT NULL, "
     "attempts INTEGER NOT NULL, queued_ns INTEGER NOT NULL, next_attempt_ns INTEGER NOT NULL, "
-    "settled_ns INTEGER, error TEXT, checksum BLOB, UNIQUE (id, receiver))"
+    "settled_ns INTEGER, error TEXT, answer TEXT, checksum BLOB, UNIQUE (id, receiver))"
 )
 _INDEXES = (
     "CREATE INDEX alerts_by_status ON alerts (account, status)",
@@ -97,8 +97,8 @@ def _add_routing(db: sqlite3.Connection) -> None:
         content = orjson.dumps({"labels": None, "number": 1, "is_repeat": False, "alerts": [entry]})
         values = tuple(row)
         db.execute(
-            f"INSERT INTO deliveries VALUES ({', '.join('?' * 13)})",  # noqa: S608  # question marks
-            (*values[:5], content, *values[6:12], None),
+            f"INSERT INTO deliveries VALUES ({', '.join('?' * 14)})",  # noqa: S608  # question marks
+            (*values[:5], content, *values[6:12], values[11], None),
         )
         if entry["event"]["data"]["status"] == "firing":
             _take_up_member(db, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Entry = Mapping[str, Any]
@@ -30,3 +30,8 @@ def labels_of(entry: Entry) -> dict[str, str]:
         "alertname": data["rule"].rpartition("/")[2],
         "measure": data.get("measure", ""),
     }
+
+
+def status_of(entries: Iterable[Entry]) -> str:
+    """Of several alerts: `firing`, if one of them is."""
+    return "firing" if any(entry["event"]["data"]["status"] == "firing" for entry in entries) else "resolved"

@@ -194,9 +194,9 @@ class Alerts(TypedDict):
 
 
 class Delivery(TypedDict):
-    """What was sent of an alert's status to one receiver."""
+    """What was sent to one receiver: of an alert's status, or of a group of alerts."""
 
-    id: Annotated[str, Field(description="<alert id>.<status>, the header webhook-id")]
+    id: Annotated[str, Field(description="the header webhook-id: <alert id>.<status> or <group id>.<number>")]
     receiver: Annotated[str, Field(description="as it is named in the configuration")]
     state: Annotated[str, _one_of(*DeliveryState, description="its state")]
     attempts: Annotated[int, Field(description="how often it was tried")]
@@ -204,6 +204,39 @@ class Delivery(TypedDict):
     next_attempt: Annotated[Time | None, Field(description="while it is queued")]
     settled: Annotated[Time | None, Field(description="when it was delivered or given up")]
     error: Annotated[str | None, Field(description="of the last attempt, if it failed")]
+    answer: Annotated[str | None, Field(description="of the receiver to the last attempt, or what went wrong")]
+
+
+class ShownDelivery(Delivery):
+    """The same, with what was sent."""
+
+    address: Annotated[str | None, Field(description="without secrets; null if the receiver is gone")]
+    title: Annotated[str | None, Field(description="of what has one, such as an e-mail")]
+    body: Annotated[str | None, Field(description="what is sent")]
+
+
+@_shown(
+    deliveries=[
+        {
+            "id": "0f6c1d2e9b7a4c35d81b66e2a94f03c7.firing",
+            "receiver": "growers",
+            "state": "delivered",
+            "attempts": 1,
+            "queued": "2026-11-23T10:02:05Z",
+            "next_attempt": None,
+            "settled": "2026-11-23T10:02:06Z",
+            "error": None,
+            "answer": "HTTP 204",
+            "address": "https://hooks.example/***",
+            "title": "FIRING greenhouse-climate/TooHot in gh-01/north",
+            "body": '{"type": "alert.firing", …}',
+        }
+    ]
+)
+class ShownDeliveries(TypedDict):
+    """The deliveries of one id, one a receiver."""
+
+    deliveries: list[ShownDelivery]
 
 
 @_shown(
@@ -217,6 +250,7 @@ class Delivery(TypedDict):
             "next_attempt": "2026-11-23T10:02:35Z",
             "settled": None,
             "error": "503 Service Unavailable",
+            "answer": "503 Service Unavailable",
         }
     ],
     next=None,

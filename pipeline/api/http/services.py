@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
 from pipeline.config.model import HttpLimits
+from pipeline.config.receivers import Receiver
 from pipeline.log.log import Appender
 from pipeline.stream.altered_fields import AlteredField
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -67,6 +68,7 @@ class Services:
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     limits: HttpLimits = field(default_factory=HttpLimits)
+    receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     rules: RuleBook | None = None
     steps: Steps | None = None  # of the host's clock; None: not watched
     topic_owners: TopicOwners | None = None  # if there are other workers

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.base.errors import ConfigError
+from pipeline.config.broker_tls import broker_context
 from pipeline.config.brokers import Broker
-from pipeline.gateway.brokers.dial import tls_context
 from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.brokers.subscriber import Subscriber
 from pipeline.gateway.mqtt.topics import TopicNames
@@ -29,7 +29,7 @@ class Brokers:
         for index, broker in enumerate(brokers):
             if broker.url.is_secure:
                 try:
-                    tls_context(broker.tls)
+                    broker_context(broker.tls)
                 except ConfigError as error:
                     raise ConfigError(f"brokers[{index}].{error}") from error
         self._identity = Identity(folder) if brokers else None

@@ -17,7 +17,7 @@ from pipeline.operations.cli.asking import (
     server_options,
 )
 from pipeline.operations.cli.options import config_option, load_from
-from pipeline.operations.cli.output import Listing, show
+from pipeline.operations.cli.output import Listing, print_text, show
 from store.names import DEFAULT_ACCOUNT
 from store.values.durations import format_duration
 
@@ -70,6 +70,18 @@ def deliveries(context: click.Context, receiver: str | None, state: str | None, 
         answer = in_pages(server, "v1", "alerts", "deliveries", parameters=parameters, key="deliveries", limit=limit)
     rows = (tuple(entry[name] for name in _DELIVERY) for entry in answer["deliveries"])
     show(Listing(_DELIVERY, rows, answer, "deliveries"), form)
+
+
+@deliveries.command("show", short_help="What is sent, and the answer.")
+@click.argument("delivery", metavar="ID")
+@server_options
+def show_delivery(context: click.Context, delivery: str) -> None:
+    """What each receiver is sent under this ID, and what it answered to the last attempt; secrets masked."""
+    with client(context) as server:
+        found = server.get("v1", "alerts", "deliveries", delivery)["deliveries"]
+    for entry in found:
+        head = (f"{name}: {entry[name]}" for name in (*_DELIVERY[:-1], "address", "title") if entry[name] is not None)
+        print_text("\n".join([*head, "", entry["body"] or "", "", f"answer: {entry['answer']}", ""]))
 
 
 @alerts.command(short_help="Try failed deliveries again, now.")

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, Entry] = {
     "latest": Entry("pipeline.operations.cli.latest:latest", "The last values of sensors."),
     "zones": Entry("pipeline.operations.cli.zones:zones", "Zones, their sensors and newest times."),
     "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts, their deliveries, and who hears of them."),
+    "receivers": Entry("pipeline.operations.cli.receivers:receivers", "Receivers of alerts: list, test."),
     "devices": Entry(
         "pipeline.operations.cli.devices:devices",
         "Devices: tables, last message, rejected messages and altered fields.",

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 
 from pipeline.base.errors import ConfigError
 from pipeline.config import Config
-from pipeline.config.webhooks import Receiver
+from pipeline.config.receivers import Receiver
 from pipeline.operations.doctor.finding import Finding, fail, ok
 from pipeline.operations.doctor.reach import reach
-from store.values.urls import shown_url
 
 NAME = "receivers"
 
@@ -26,13 +25,20 @@ def check_receivers(config: Config) -> Iterator[Finding]:
 
 
 def _check(receiver: Receiver) -> Finding:
-    from pipeline.alerting.webhooks.addresses import is_public  # noqa: PLC0415  # httpx only where there are receivers
-    from pipeline.alerting.webhooks.sender import trust_of  # noqa: PLC0415
+    from pipeline.alerting.receivers.addresses import is_public  # noqa: PLC0415  # httpx only where there are receivers
+    from pipeline.alerting.receivers.http import trust_of  # noqa: PLC0415
+    from pipeline.alerting.receivers.kinds import check_receiver  # noqa: PLC0415
 
-    url = receiver.webhook.url.get_secret_value()
-    parts = urlsplit(url)
+    who = f"{receiver.name} ({receiver.shown})"
+    try:
+        check_receiver(receiver)
+    except ConfigError as error:
+        return fail(NAME, str(error), "name a file of certificates in PEM, or an address that apprise knows")
+    endpoint = receiver.endpoint
+    if endpoint is None:
+        return ok(NAME, f"{who}: `streamgauge receivers test {receiver.name}` sends a sample")
+    parts = urlsplit(endpoint.url.get_secret_value())
     host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
-    who = f"{receiver.name} ({shown_url(url)})"
     try:
         addresses = {str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError as error:
@@ -40,14 +46,13 @@ def _check(receiver: Receiver) -> Finding:
             NAME, f"{who}: the name is not known: {error.strerror}", "check its spelling, and the DNS of this machine"
         )
     private = sorted(address for address in addresses if not is_public(address))
-    if private and not receiver.webhook.allow_private:
+    if private and not endpoint.allow_private:
         told = f"{who}: {private[0]} is not a public address, and nothing is posted to such"
         return fail(NAME, told, "if this is intended, set allow_private: true for it")
-    try:
-        trust = trust_of(receiver) if parts.scheme == "https" else None
-    except ConfigError as error:
-        return fail(NAME, str(error), "name a file of certificates in PEM")
+    trust = trust_of(receiver, endpoint) if parts.scheme == "https" else None
     reached = reach(host, port, trust)
     if reached.wrong:
-        return fail(NAME, f"{who}: {reached.wrong}", reached.remedy.replace("tls: {ca: …}", "webhook: {ca: …}"))
+        return fail(
+            NAME, f"{who}: {reached.wrong}", reached.remedy.replace("tls: {ca: …}", f"{receiver.kind}: {{ca: …}}")
+        )
     return ok(NAME, f"{who}: accepts connections")

@@ -59,8 +59,7 @@ def test_every_setting_of_a_full_file_is_taken_over() -> None:
     assert table.units == {"temperature": "celsius"}
     assert table.measures["temp_f"].name == "temperature"
     assert (table.retention.memory, table.retention.magnetic) == (timedelta(hours=1), timedelta(days=365))
-    assert receiver.webhook.secret is not None
-    assert receiver.webhook.secret.get_secret_value() == ENVIRON["HOOK_SECRET"]
+    assert [secret.get_secret_value() for secret in receiver.webhook.secret] == [ENVIRON["HOOK_SECRET"]]
 
 
 def test_secrets_in_the_clear_are_warned_of_and_with_tls_are_not() -> None:

@@ -73,11 +73,11 @@ ONE_PROBLEM = {
     "rules: [1]": "1: rules[0]: is 1; it is text; put a number, true, false or a date in quotes to make it text",
     "listener: yes": "1: listener: is true; it is a mapping of its settings",
     "listener:": "1: listener: is empty; it is a mapping of its settings",
-    "receivers: [{name: g, webhook: {url: 'htp://x/'}}]": "1: receivers[0].webhook.url: it is not a webhook's address",
+    "receivers: [{name: g, webhook: {url: 'htp://x/'}}]": "1: receivers[0].webhook.url: it is not an address",
     "receivers: [{name: g, webhook: {url: 'http://x/', secret: 'sk_abc'}}]": (
-        "1: receivers[0].webhook.secret: it has no form known here; write whsec_ and the base64 of 24-64 random bytes"
+        "1: receivers[0].webhook.secret[0]: it has no form known here; write whsec_ and the base64 of 24-64 random"
     ),
-    "receivers: [{name: g, webhook: {url: 'http://x/', secret: 'whsec_QUJD'}}]": "1: receivers[0].webhook.secret: it",
+    "receivers: [{name: g, webhook: {url: 'http://x/', secret: 'whsec_QUJD'}}]": "1: receivers[0].webhook.secret[0]",
     "a: 1\na: 2\n": "2: a: written twice, first in line 1",
     "1: 2": "1: 1: the key 1 is not text; put it in quotes",
     "http: &a {tokens: *a}": "1: http.tokens: an alias to a section that it stands in",

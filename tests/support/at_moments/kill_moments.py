@@ -64,7 +64,7 @@ HASTE = (
     Haste("pipeline.worker.upkeep", "MAINTENANCE_EVERY_S", 0.1),
     Haste("pipeline.worker.upkeep", "RULES_EVERY_S", 0.5),
     Haste("pipeline.worker.upkeep", "TRIM_EVERY_S", 0.3, "FAULT_TRIM_EVERY_S"),
-    Haste("pipeline.alerting.webhooks.retry_policy", "BACKOFF.longest_s", 1.0),
+    Haste("pipeline.alerting.receivers.retry_policy", "BACKOFF.longest_s", 1.0),
     Haste("pipeline.operations.supervisor.child", "BACKOFF.longest_s", 0.1),  # many deaths in a row are the test's
     Haste("pipeline.log.embedded.topic_file", "TRIM_STEP_MESSAGES", 4),
 )

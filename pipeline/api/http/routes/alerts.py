@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.alerting.archive.alerts import Alert, retrial
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
+from pipeline.alerting.receivers.payload import payload_of
 from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
 from pipeline.api.http.services import Services, account, services, who
+from pipeline.config.receivers import Receiver
 from pipeline.config.roles import Role
 from pipeline.log.topics import ALERTS
 from store.values.times import rfc3339
@@ -27,6 +29,7 @@ Account = Annotated[str, Depends(account)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="the largest number of entries")]
 Before = Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before")]
 MOST_RETRIED = 10_000
+MOST_RECEIVERS = 1000
 STATUSES = ("firing", "resolved")
 
 
@@ -47,7 +50,7 @@ def alerts(
     return {"alerts": [_alert(alert) for alert in found], "next": found[-1].seq if len(found) == limit else None}
 
 
-@router.get("/deliveries", summary="Deliveries to webhooks, newest first", **answers(responses.Deliveries))
+@router.get("/deliveries", summary="Deliveries to receivers, newest first", **answers(responses.Deliveries))
 def deliveries(
     parts: Parts,
     account: Account,
@@ -67,6 +70,21 @@ def deliveries(
         limit=limit,
     )
     return {"deliveries": [_delivery(entry) for entry in found], "next": found[-1].seq if len(found) == limit else None}
+
+
+@router.get(
+    "/deliveries/{delivery_id}",
+    summary="Deliveries of one id, with what is sent",
+    **answers(responses.ShownDeliveries, 404),
+)
+def delivery(parts: Parts, account: Account, delivery_id: str) -> responses.ShownDeliveries:
+    """What each receiver is sent under this id, and its last answer. Secrets of addresses are masked."""
+    found = parts.alerts.deliveries(account=account, delivery_id=delivery_id, limit=MOST_RECEIVERS)
+    if not found:
+        told = f"no delivery has the id {delivery_id}; /v1/alerts/deliveries lists what there is"
+        raise Problem(404, told, parameter="delivery_id")
+    receivers = {receiver.name: receiver for receiver in parts.receivers()}
+    return {"deliveries": [_shown_delivery(entry, receivers.get(entry.receiver)) for entry in found]}
 
 
 class Retry(BaseModel):
@@ -121,4 +139,15 @@ def _delivery(delivery: Delivery) -> responses.Delivery:
         "next_attempt": rfc3339(delivery.next_attempt_ns) if is_queued else None,
         "settled": None if settled_ns is None else rfc3339(settled_ns),
         "error": delivery.error,
+        "answer": delivery.answer,
+    }
+
+
+def _shown_delivery(delivery: Delivery, receiver: Receiver | None) -> responses.ShownDelivery:
+    payload = None if receiver is None else payload_of(receiver, delivery.content)
+    return {
+        **_delivery(delivery),
+        "address": None if receiver is None else receiver.shown,
+        "title": None if payload is None else payload.title,
+        "body": None if payload is None else payload.body.decode(),
     }

@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from pipeline.api.http.routes import dead_letters
@@ -146,8 +147,23 @@ async def test_deliveries_say_what_came_of_them(service: HttpService, http: http
         "next_attempt": "2026-11-23T10:01:00Z",
         "settled": None,
         "error": "500 Internal Server Error",
+        "answer": "500 Internal Server Error",
     }
     assert nobody.json()["deliveries"] == []
+
+
+async def test_a_delivery_is_shown_with_what_is_sent_and_the_answer(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    service.alert("a1")
+    (due,) = service.alerts.due(NOW_NS, "growers", 10)
+    service.alerts.delivered(due, NOW_NS, "HTTP 204")
+
+    (shown,) = (await http.get("/v1/alerts/deliveries/a1.firing")).json()["deliveries"]
+
+    assert (shown["state"], shown["answer"]) == ("delivered", "HTTP 204")
+    assert shown["address"] == "https://hooks.example/***?***"
+    assert orjson.loads(shown["body"])["data"]["id"] == "a1"
 
 
 async def letters_of(http: httpx.AsyncClient, **parameters: str) -> list[dict[str, Any]]:

@@ -99,6 +99,8 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/alerts?status=burning": 400,
         "/v1/alerts/deliveries": 200,
         "/v1/alerts/deliveries?before=x": 400,
+        "/v1/alerts/deliveries/alert-1.firing": 200,
+        "/v1/alerts/deliveries/none": 404,
         "/v1/rules": 200,
         "/v1/queries": 200,
         "/v1/devices": 200,

@@ -21,6 +21,7 @@ LISTS = {
     "alerts list",
     "alerts deliveries",
     "alerts routes",
+    "receivers list",
     "devices",
     "measures list",
     "dead-letters list",
@@ -31,6 +32,7 @@ LISTS = {
 }
 OTHERS = {
     *("up", "gateway", "worker", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
+    *("receivers test", "alerts deliveries show"),
     *("measures unit", "dead-letters show", "dead-letters replay", "config show", "config schema", "config init"),
 }
 

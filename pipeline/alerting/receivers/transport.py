@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import httpcore
 import httpx
 
-from pipeline.alerting.webhooks.addresses import is_public
+from pipeline.alerting.receivers.addresses import is_public
 
 MOST_READ_BYTES = 256 * 1024  # of a response with everything before it; four times what is read of a body
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]

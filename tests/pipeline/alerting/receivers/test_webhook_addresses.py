@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import httpx
 
-from pipeline.alerting.webhooks.addresses import is_public
-from pipeline.alerting.webhooks.transport import CheckedTransport
+from pipeline.alerting.receivers.addresses import is_public
+from pipeline.alerting.receivers.transport import CheckedTransport
 
 PRIVATE = (
     *("0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254"),

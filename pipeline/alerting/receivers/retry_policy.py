@@ -31,16 +31,28 @@ _GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The result of one attempt: status and headers (lower-case names) of the response, or None and no headers."""
+    """The result of one attempt: status and headers (lower-case names) of the response, or None and no headers.
+
+    `answer` is for people: the status and the beginning of the response, or what went wrong; without secrets.
+    """
 
     status: int | None
     headers: Mapping[str, str]
-    error: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A receiver that does not answer by HTTP accepted it."""
+
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The receiver accepted it."""
+
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +73,21 @@ class GiveUp:
 Verdict: TypeAlias = Delivered | TryAgain | GiveUp
 
 
-def judge(delivery: Delivery, attempt: Attempt, now_ns: int, rng: random.Random, *, wall_ns: int) -> Verdict:
+def judge(delivery: Delivery, attempt: Attempt | Accepted, now_ns: int, rng: random.Random, *, wall_ns: int) -> Verdict:
     """What follows an attempt of `delivery`, whose `attempts` do not include this one.
 
     `now_ns` is a time of the queue's clock; `wall_ns` is the host's time, to which a date in Retry-After refers.
     """
+    if isinstance(attempt, Accepted):
+        return Delivered(attempt.answer)
     status = attempt.status
     if status is not None and 200 <= status < 300:
-        return Delivered()
+        return Delivered(attempt.answer)
     last_ns = delivery.queued_ns + DELIVER_FOR_NS
     if status == _GONE or now_ns >= last_ns:
-        return GiveUp(attempt.error)
+        return GiveUp(attempt.answer)
     wait_s = max(BACKOFF.wait_s(delivery.attempts + 1, rng), retry_after_s(attempt.headers, wall_ns))
-    return TryAgain(min(now_ns + int(wait_s * SECOND_NS), last_ns), attempt.error)
+    return TryAgain(min(now_ns + int(wait_s * SECOND_NS), last_ns), attempt.answer)
 
 
 def retry_after_s(headers: Mapping[str, str], wall_ns: int) -> float:

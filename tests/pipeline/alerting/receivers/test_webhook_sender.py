@@ -104,8 +104,8 @@ async def test_the_queue_survives_its_process(office: Any, clock: Any) -> None:
 
 
 async def test_a_slow_endpoint_delays_no_other(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for part in ("post", "sender"):  # the quick one may take longer than the slow one would be waited for
-        monkeypatch.setattr(f"pipeline.alerting.webhooks.{part}.TIMEOUT_S", 60.0)
+    for part in ("post", "http"):  # the quick one may take longer than the slow one would be waited for
+        monkeypatch.setattr(f"pipeline.alerting.receivers.{part}.TIMEOUT_S", 60.0)
     never = asyncio.Event()
 
     async def hang(posted: Posted) -> bytes:
@@ -258,7 +258,7 @@ async def test_an_answer_that_is_no_http_is_a_failed_attempt(office: Any, odd: b
 
 
 async def test_a_request_under_way_may_end_when_the_sender_stops(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.alerting.webhooks.sender.GRACE_S", 60.0)
+    monkeypatch.setattr("pipeline.alerting.receivers.sender.GRACE_S", 60.0)
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
     async def wait(posted: Posted) -> bytes:
@@ -327,7 +327,7 @@ async def test_what_is_secret_in_a_url_is_not_in_the_error(office: Any) -> None:
 async def test_the_first_failure_and_the_first_success_after_it_are_told(
     office: Any, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "pipeline.alerting.webhooks.sender")
+    caplog.set_level("INFO", "pipeline.alerting.receivers.sender")
     async with endpoint(answer(404), answer(404)) as hook:
         sender = await office.send_to({"growers": hook})
         office.queue(sender, "a1.firing")

@@ -1,8 +1,8 @@
-"""Posts queued deliveries to their receivers.
+"""Sends queued deliveries to their receivers.
 
-Each receiver has its own task, connection pool and a few concurrent requests, so a slow endpoint delays no other. The
+Each receiver has its own task, connections and a few attempts at once, so a slow one delays no other. The
 queue is in the archive and durable: after a crash, a delivery that is not recorded as delivered is sent again with the
-same webhook-id (at least once). The archive returns the resolved event of an alert only after its firing is settled, so
+same id (at least once). The archive returns the resolved event of an alert only after its firing is settled, so
 a receiver gets them in order.
 
 If another worker can take [alerts] over, settled deliveries are also recorded in [alerts] (`note`), so that it does not
@@ -15,20 +15,14 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
-
-import httpx
-from standardwebhooks import Webhook
 
 from pipeline.alerting.archive.alerts import AlertArchive, settlement
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
-from pipeline.alerting.webhooks.content import body_of
-from pipeline.alerting.webhooks.post import TIMEOUT_S, post
-from pipeline.alerting.webhooks.request import headers_of
-from pipeline.alerting.webhooks.retry_policy import (
+from pipeline.alerting.receivers.kinds import notifier_of
+from pipeline.alerting.receivers.notifier import Notifier
+from pipeline.alerting.receivers.retry_policy import (
     BACKOFF,
     DELIVER_FOR_NS,
     SECOND_NS,
@@ -39,11 +33,10 @@ from pipeline.alerting.webhooks.retry_policy import (
     Verdict,
     judge,
 )
-from pipeline.alerting.webhooks.transport import CheckedTransport, Resolve, resolve
+from pipeline.alerting.receivers.transport import Resolve, resolve
 from pipeline.base import metrics
-from pipeline.base.tls.trust import trusting
-from pipeline.config.webhooks import Receiver
-from store.values.urls import scrubbed, shown_url
+from pipeline.config.brokers import Broker
+from pipeline.config.receivers import Receiver
 
 CONCURRENT_REQUESTS = 4
 GRACE_S = 3.0
@@ -58,7 +51,7 @@ Note = Callable[[Mapping[str, Any]], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
-class WebhookSender:
+class Sender:
     """The deliveries of one process to all receivers. Used from one event loop.
 
     clock_ns  the clock by which attempts are due; it is steady (`pipeline.base.clock.evenly`)
@@ -71,6 +64,7 @@ class WebhookSender:
         receivers: Iterable[Receiver],
         archive: AlertArchive,
         *,
+        brokers: Sequence[Broker] = (),
         clock_ns: Callable[[], int],
         wall_ns: Callable[[], int],
         rng: random.Random,
@@ -78,8 +72,17 @@ class WebhookSender:
         resolve: Resolve = resolve,
         note: Note | None = None,
     ) -> None:
+        """Raises ConfigError if a receiver cannot be used as it is configured."""
         self._lines = [
-            _Line(receiver, archive, clock_ns, wall_ns, rng, ssl_context or trust_of(receiver), resolve, note)
+            _Line(
+                receiver,
+                notifier_of(receiver, brokers, wall_ns=wall_ns, ssl_context=ssl_context, resolve=resolve),
+                archive,
+                clock_ns,
+                wall_ns,
+                rng,
+                note,
+            )
             for receiver in receivers
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,7 +107,7 @@ class WebhookSender:
             longest_age_ns=DELIVER_FOR_NS - TRIED_ANEW_NS,
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, which may be secret
-        self._tasks = [asyncio.create_task(line.run(), name=f"webhook {line.receiver.name}") for line in self._lines]
+        self._tasks = [asyncio.create_task(line.run(), name=f"alerts to {line.receiver.name}") for line in self._lines]
         self._tasks += [asyncio.create_task(line.look_at_address()) for line in self._lines]
 
     async def stop(self) -> None:
@@ -127,35 +130,22 @@ class _Line:
     def __init__(
         self,
         receiver: Receiver,
+        notifier: Notifier,
         archive: AlertArchive,
         clock_ns: Callable[[], int],
         wall_ns: Callable[[], int],
         rng: random.Random,
-        ssl_context: ssl.SSLContext,
-        resolve: Resolve,
         note: Note | None,
     ) -> None:
         self.receiver = receiver
+        self._notifier = notifier
         self._note_in_log = note
         self.look = asyncio.Event()
         self._archive = archive
         self._clock_ns = clock_ns
         self._wall_ns = wall_ns
         self._rng = rng
-        secret = receiver.webhook.secret
-        self._signer = None if secret is None else Webhook(secret.get_secret_value())
-        self._url = receiver.webhook.url.get_secret_value()
         self._is_failing = False
-        self._transport = CheckedTransport(
-            allow_private=receiver.webhook.allow_private, ssl_context=ssl_context, resolve=resolve
-        )
-        self._client = httpx.AsyncClient(
-            transport=self._transport,
-            timeout=TIMEOUT_S,
-            follow_redirects=False,
-            trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept: requests are independent
-        )
         metrics.webhook_failing.labels(receiver.name).set(0)
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
@@ -179,11 +169,9 @@ class _Line:
 
     async def look_at_address(self) -> None:
         """Warn at start if the address cannot be used, and not only at the first alert."""
-        try:
-            await self._transport.addresses(httpx.URL(self._url))
-        except (httpx.ConnectError, httpx.InvalidURL) as error:
-            told = scrubbed(str(error), self._url)
-            log.warning("alerts cannot be posted to %s (%s): %s", self.receiver.name, shown_url(self._url), told)
+        told = await self._notifier.trouble()
+        if told is not None:
+            log.warning("alerts cannot be sent to %s (%s): %s", self.receiver.name, self.receiver.shown, told)
 
     async def close(self) -> None:
         """Wait a short time for requests in progress, then close the connections."""
@@ -193,7 +181,7 @@ class _Line:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._client.aclose()
+        await self._notifier.close()
 
     async def _send_due(self) -> None:
         # Remove finished requests before the queue is read, not after: the queue could have been read before their
@@ -230,10 +218,8 @@ class _Line:
     async def _attempt(self, delivery: Delivery) -> Verdict:
         """What follows an attempt. Whatever goes wrong with it, it counts as one, so that the next one comes later."""
         try:
-            body = body_of(delivery.content)
-            headers = headers_of(delivery.id, body, self._signer, self._wall_ns())
             with metrics.webhook_seconds.time():
-                attempt = await post(self._client, self._url, headers, body)
+                attempt = await self._notifier.attempt(delivery)
             return judge(delivery, attempt, self._clock_ns(), self._rng, wall_ns=self._wall_ns())
         except Exception as error:
             log.exception("an attempt to deliver %s to %s failed unexpectedly", delivery.id, self.receiver.name)
@@ -245,8 +231,8 @@ class _Line:
         settled: Mapping[str, Any] | None = None
         self._tell(verdict)
         match verdict:
-            case Delivered():
-                await asyncio.to_thread(self._archive.delivered, delivery, now_ns)
+            case Delivered(answer):
+                await asyncio.to_thread(self._archive.delivered, delivery, now_ns, answer)
                 outcome = "delivered"
                 settled = settlement(delivery, DeliveryState.DELIVERED, now_ns, None)
             case TryAgain(at_ns, error):
@@ -273,7 +259,7 @@ class _Line:
             return
         self._is_failing = is_failing
         metrics.webhook_failing.labels(self.receiver.name).set(is_failing)
-        where = f"{self.receiver.name} ({shown_url(self._url)})"
+        where = f"{self.receiver.name} ({self.receiver.shown})"
         match verdict:
             case Delivered():
                 log.info("alerts reach %s again", where)
@@ -281,15 +267,3 @@ class _Line:
                 log.warning("an alert could not be delivered to %s: %s; it is tried again for a day", where, error)
             case GiveUp(error):
                 log.warning("an alert could not be delivered to %s: %s", where, error)
-
-
-def trust_of(receiver: Receiver) -> ssl.SSLContext:
-    """The TLS context with the trusted CAs of the receiver. Raises ConfigError."""
-    ca = receiver.webhook.ca
-    return _public_trust() if ca is None else trusting(ca, f"receivers: {receiver.name}: webhook.ca")
-
-
-@cache
-def _public_trust() -> ssl.SSLContext:
-    """One for all receivers: to read all the CAs takes 25 ms."""
-    return httpx.create_ssl_context()

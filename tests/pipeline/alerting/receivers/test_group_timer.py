@@ -14,7 +14,7 @@ from loopback_endpoint import Endpoint, endpoint, until
 
 from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.webhooks import AlertsPartition
+from pipeline.alerting.receivers import AlertsPartition
 from pipeline.config import Config
 from tests.support.alert_entries import entry
 

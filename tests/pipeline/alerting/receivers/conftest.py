@@ -11,8 +11,8 @@ from loopback_endpoint import Endpoint
 
 from pipeline.alerting.archive.alerts import AlertArchive, retrial
 from pipeline.alerting.archive.delivery import Delivery
+from pipeline.alerting.receivers import Sender
 from pipeline.alerting.routing.plan import plan_for
-from pipeline.alerting.webhooks import WebhookSender
 from pipeline.config import Receiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -39,10 +39,10 @@ class Office:
         self.path = folder / "alerts.sqlite"
         self.clock = clock
         self.archive = AlertArchive(self.path)
-        self.senders: list[WebhookSender] = []
+        self.senders: list[Sender] = []
         self.offset = 0
 
-    async def send_to(self, endpoints: dict[str, Endpoint | str], **options: Any) -> WebhookSender:
+    async def send_to(self, endpoints: dict[str, Endpoint | str], **options: Any) -> Sender:
         """A running sender to these receivers; a text is a URL, for which private addresses are not allowed."""
         receivers = [
             Receiver.model_validate(
@@ -59,19 +59,19 @@ class Office:
             for name, to in endpoints.items()
         ]
         clocks = {"clock_ns": self.clock, "wall_ns": self.clock}
-        sender = WebhookSender(receivers, self.archive, rng=random.Random(1), **clocks, **options)
+        sender = Sender(receivers, self.archive, rng=random.Random(1), **clocks, **options)
         self.senders.append(sender)
         await sender.start()
         return sender
 
-    def queue(self, sender: WebhookSender, *alerts: str) -> None:
+    def queue(self, sender: Sender, *alerts: str) -> None:
         """Queue events: `a1.firing`, `a1.resolved` and so on."""
         events = [event(*alert.split(".")) for alert in alerts]
         self.archive.accept(STREAM, self.offset, events, plan_for(*sender.receivers), now_ns=self.clock())
         self.offset += 1
         sender.wake()
 
-    def retry(self, sender: WebhookSender) -> None:
+    def retry(self, sender: Sender) -> None:
         """Ask for another try of all that failed, through the log."""
         wishes = [retrial(delivery) for delivery in self.archive.failed_deliveries(account="default")]
         self.archive.accept(STREAM, self.offset, wishes, plan_for(*sender.receivers), now_ns=self.clock())

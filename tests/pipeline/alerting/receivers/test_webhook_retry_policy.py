@@ -7,8 +7,8 @@ import random
 import pytest
 
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
-from pipeline.alerting.webhooks.addresses import is_public
-from pipeline.alerting.webhooks.retry_policy import (
+from pipeline.alerting.receivers.addresses import is_public
+from pipeline.alerting.receivers.retry_policy import (
     DELIVER_FOR_NS,
     SECOND_NS,
     Attempt,
@@ -33,7 +33,7 @@ def judged(status: int | None, *, attempts: int = 0, age_ns: int = 0, retry_afte
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_2xx_is_delivered(status: int) -> None:
-    assert judged(status) == Delivered()
+    assert judged(status) == Delivered("why")
 
 
 def test_410_is_given_up_at_once() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from loopback_endpoint import answer, endpoint, until
 
-from pipeline.alerting.webhooks import retry_policy
-from pipeline.alerting.webhooks import sender as sender_module
+from pipeline.alerting.receivers import http as http_module
+from pipeline.alerting.receivers import retry_policy
 
 BOMB = gzip.compress(b"\0" * 50_000_000)
 RETRY_AFTER = (
@@ -90,7 +90,7 @@ async def test_an_attempt_that_fails_unexpectedly_counts_as_one(office: Any, mon
     async def fail(*_: object) -> None:
         raise RuntimeError("nobody expected this")
 
-    monkeypatch.setattr(sender_module, "post", fail)
+    monkeypatch.setattr(http_module, "post", fail)
     async with endpoint() as hook:
         sender = await office.send_to({"growers": hook})
         office.queue(sender, "a1.firing")

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 
 from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.receivers.group_timer import GroupTimer
+from pipeline.alerting.receivers.kinds import check_receiver
+from pipeline.alerting.receivers.sender import Sender
 from pipeline.alerting.routing.plan import plan_of
-from pipeline.alerting.webhooks.group_timer import GroupTimer
-from pipeline.alerting.webhooks.sender import WebhookSender, trust_of
 from pipeline.base.clock import HOST, Clock, evenly
 from pipeline.config import Config
-from pipeline.config.webhooks import Receiver
 
 LOOK_EVERY_S = 0.05
 Append = Callable[[bytes], Awaitable[Any]]
@@ -31,7 +31,7 @@ class AlertsPartition:
 
     append    appends to [alerts]; set by the stage
     notes     whether settled deliveries are appended: another worker can take over
-    plan      who hears of which alert
+    config    the configuration of this moment; `plan` is who hears of which alert by it
     clock_ns  the clock by which deliveries are queued and due
     """
 
@@ -45,10 +45,10 @@ class AlertsPartition:
     ) -> None:
         """`partition_id` is `<log id>/alerts/0`; `rng` is for the jitter between attempts.
 
-        Raises ConfigError if the CA file of a receiver cannot be used.
+        Raises ConfigError if a receiver cannot be used as it is configured.
         """
         for receiver in config.receivers:
-            trust_of(receiver)
+            check_receiver(receiver)
         self.archive = archive
         self.partition_id = partition_id
         self.append: Append | None = None
@@ -57,8 +57,8 @@ class AlertsPartition:
         self.clock_ns = evenly(clock)
         self.wall_ns = clock.wall_ns
         self._rng = rng or random.Random()  # noqa: S311  # as it says
-        self._receivers: Sequence[Receiver] = config.receivers
-        self._sender: WebhookSender | None = None
+        self.config = config
+        self._sender: Sender | None = None
         self._timer: GroupTimer | None = None
         self._timing: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -73,14 +73,15 @@ class AlertsPartition:
     async def replace(self, config: Config) -> None:
         """Go by another configuration from the next message on. What is queued or grouped stays.
 
-        Raises ConfigError, and changes nothing, if the CA file of a receiver cannot be used.
+        Raises ConfigError, and changes nothing, if a receiver cannot be used as it is configured.
         """
         for receiver in config.receivers:
-            trust_of(receiver)
+            check_receiver(receiver)
         plan = plan_of(config)
         await asyncio.to_thread(self.archive.plan_changed, plan, self.clock_ns())
-        self.plan, receivers, self._receivers = plan, self._receivers, config.receivers
-        if self._sender is not None and receivers != config.receivers:
+        self.plan, former, self.config = plan, self.config, config
+        is_same = (former.receivers, former.brokers) == (config.receivers, config.brokers)
+        if self._sender is not None and not is_same:
             await self._sender.stop()
             self._sender = await self._started_sender()
         self.wake()
@@ -112,10 +113,11 @@ class AlertsPartition:
         self._timer = GroupTimer(self.archive, lambda: self.plan, self.append, self.clock_ns, self.wall_ns)
         self._timing = asyncio.create_task(self._timer.run(), name="groups of alerts")
 
-    async def _started_sender(self) -> WebhookSender:
-        sender = WebhookSender(
-            self._receivers,
+    async def _started_sender(self) -> Sender:
+        sender = Sender(
+            self.config.receivers,
             self.archive,
+            brokers=self.config.brokers,
             clock_ns=self.clock_ns,
             wall_ns=self.wall_ns,
             rng=self._rng,

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from pipeline.alerting.webhooks.retry_policy import Attempt
+from pipeline.alerting.receivers.retry_policy import Attempt
 from store.values.urls import scrubbed
 
 TIMEOUT_S = 10.0
