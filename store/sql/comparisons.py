@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from store.sql.typed import Typed
-from store.sql.types import DOUBLE, ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql.types import DOUBLE, ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType, struct
 
 _ALL = "CASE WHEN NOT list_bool_and(b) THEN false WHEN list_position(b, NULL) > 0 THEN NULL ELSE true END"
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
@@ -19,6 +19,11 @@ def compared(sign: str, left: Typed, right: Typed) -> str:
         return _equal(left.sql, right.sql, left.type)
     if sign == "<>":
         return f"(NOT {_equal(left.sql, right.sql, left.type)})" if _has_parts(left.type) else _plain(sign, left, right)
+    if not isinstance(left.type, ScalarType):
+        given = (
+            f"list_transform([{struct([left.sql, right.sql])}], lambda q: {_ordered(sign, 'q.f0', 'q.f1', left.type)})"
+        )
+        return f"list_extract({given}, 1)"
     return _plain(sign, left, right)
 
 
@@ -39,6 +44,54 @@ def _of_doubles(sign: str, left: Typed, right: Typed) -> str:
         case "<" | "<=":
             return f"({plain} AND NOT isnan({right.sql}))" if may_be_nan[1] else plain
     return f"({plain} AND NOT isnan({left.sql}))" if may_be_nan[0] else plain
+
+
+def _ordered(sign: str, left: str, right: str, kind: SqlType) -> str:
+    """Which of two values is smaller: by the first parts that differ. There is no answer if this depends on a null."""
+    match kind:
+        case TimeSeriesType():
+            return _ordered(sign, left, right, kind.rows)
+        case RowType():
+            whens = []
+            for place, (_, field) in enumerate(kind.fields):
+                one, other = f"{left}.f{place}", f"{right}.f{place}"
+                smaller = _ordered(sign.rstrip("="), one, other, field)
+                whens.append(f"WHEN {one} IS NULL OR {other} IS NULL THEN {_NO_ORDER_OF_ROWS}")
+                whens.append(f"WHEN NOT {_equal(one, other, field)} THEN {smaller}")
+            whole = " ".join(whens)
+            is_null = f"{left} IS NULL OR {right} IS NULL"
+            return f"CASE WHEN {is_null} THEN NULL {whole} ELSE {str('=' in sign).lower()} END"
+        case ArrayType():
+            has_null = f"{_has_null(left, kind)} OR {_has_null(right, kind)}"
+            return f"CASE WHEN {has_null} THEN {_NO_ORDER_OF_ARRAYS} ELSE {left} {sign} {right} END"
+    return compared(sign, Typed(left, kind), Typed(right, kind))
+
+
+_NO_ORDER_OF_ROWS = "error('ROW comparison not supported for fields with null elements')"
+_NO_ORDER_OF_ARRAYS = "error('ARRAY comparison not supported for arrays with null elements')"
+
+
+def _has_null(value: str, kind: SqlType, depth: int = 0) -> str:
+    """Whether a part of a value is null, at any depth."""
+    match kind:
+        case TimeSeriesType():
+            return _has_null(value, kind.rows, depth)
+        case RowType():
+            fields = [
+                _is_or_has_null(f"{value}.f{place}", field, depth) for place, (_, field) in enumerate(kind.fields)
+            ]
+            return f"({' OR '.join(fields)})" if fields else "false"
+        case ArrayType() if isinstance(kind.element, ScalarType):
+            return f"coalesce(list_position({value}, NULL) > 0, false)"
+        case ArrayType():
+            part = f"n{depth}"
+            has_null = _is_or_has_null(part, kind.element, depth + 1)
+            return f"coalesce(list_bool_or(list_transform({value}, lambda {part}: {has_null})), false)"
+    return "false"
+
+
+def _is_or_has_null(value: str, kind: SqlType, depth: int) -> str:
+    return f"({value} IS NULL OR {_has_null(value, kind, depth)})"
 
 
 def _has_parts(kind: SqlType) -> bool:

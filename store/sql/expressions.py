@@ -174,17 +174,14 @@ class Expressions:
             )
         return value
 
-    def subselect(self, node: exp.Expr, rules: Rules, *, one_column: bool) -> Bound:
+    def subselect(self, node: exp.Expr, rules: Rules) -> Bound:
         """The subquery `node`, bound inside this scope."""
         if rules.variables:
             raise self.query.unsupported(node, "A subquery in a lambda")
         query = node.this if isinstance(node, exp.Subquery) else node
         if not isinstance(query, Query):
             raise self.query.unsupported(node, "This form of subquery")
-        inner = self._bind_query(query, self.scope)
-        if one_column and len(inner.outputs) != 1:
-            raise self.query.mismatch(node, f"A subquery used as a value has one column, not {len(inner.outputs)}")
-        return inner
+        return self._bind_query(query, self.scope)
 
 
 def _words(node: exp.Expr) -> str:

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from store.errors import UnknownDatabase, UnknownTable
 from store.sql.bound import BindQuery, Bound, Output, Query, Tables, Withs
+from store.sql.comparisons import compared
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.pruning import Bounds
 from store.sql.scope import Relation, SourceColumn, column_of
@@ -37,7 +38,7 @@ class FromClause:
     def text(self, bounds: Mapping[str, Bounds]) -> str:
         """The clause, with each table read within its bounds."""
         return "".join(
-            f"{before}{self._source(relation, bounds)} AS {relation.key}{after}"
+            f"{before}{self._source(relation, bounds)} AS {relation.key}{relation.sample}{after}"
             for before, relation, after in self._parts
         )
 
@@ -84,6 +85,8 @@ class FromBinder:
             raise self._query.unsupported(join, f"{method} {side} {kind} JOIN".strip())
         before = list(self._scope.relations)
         relation = self._relation(join.this)
+        if isinstance(join.this, exp.Lateral) and not _is_of_all_rows(side, condition, method, join):
+            raise self._query.syntax(join, "LATERAL is joined by CROSS JOIN, or by JOIN or LEFT JOIN with ON true")
         if method or join.args.get("using"):
             clause.add(f" {_SIDES[side]}JOIN ", relation, f" ON {self._using(join, side, before, relation)}")
             return
@@ -107,7 +110,7 @@ class FromBinder:
             left = self._scope.merged.get(name) or self._only(join, before, name, "left")
             right = self._only(join, [relation], name, "right")
             left, right = self._expressions.unified(join, "USING", [left, right])
-            conditions.append(f"({left.sql} = {right.sql})")
+            conditions.append(compared("=", left, right))
             both = joined(f"coalesce({left.sql}, {right.sql})", left.type, [left, right])
             self._scope.merged[name] = both if side == "FULL" else right if side == "RIGHT" else left
         return " AND ".join(conditions) or "true"
@@ -123,12 +126,16 @@ class FromBinder:
     def _relation(self, node: exp.Expr) -> Relation:
         if isinstance(node, exp.Table):
             relation = self._table(node)
+        elif isinstance(node, exp.Lateral):
+            relation = self._lateral(node)
         elif isinstance(node, (exp.Subquery, exp.Values)):
             relation = self._subquery(node)
         elif isinstance(node, exp.Unnest):
             relation = self._unnest(node)
         else:
             raise self._query.unsupported(node, f"{node.key.upper()} in FROM")
+        if isinstance(node.args.get("sample"), exp.TableSample):
+            relation.sample = self._sample(node.args["sample"])
         if any(name in other.names for other in self._scope.relations for name in relation.names if len(name) == 1):
             raise self._query.syntax(node, f"'{relation.names[0][-1]}' stands twice in FROM; give one an alias")
         self._scope.relations.append(relation)
@@ -136,8 +143,26 @@ class FromBinder:
             raise self._query.syntax(node, f"more than {RELATIONS_MAX} tables and subqueries in one FROM")
         return relation
 
+    def _lateral(self, node: exp.Lateral) -> Relation:
+        """A subquery that can use the columns of what precedes it."""
+        self._query.refuse_other(node, "this", "alias", what="LATERAL")
+        if not isinstance(node.this, exp.Subquery):
+            raise self._query.unsupported(node, "LATERAL without a subquery")
+        bound = self._bind_query(node.this, self._scope)
+        return self._aliased(node, None, bound, f"LATERAL ({bound.sql})")
+
+    def _sample(self, node: exp.TableSample) -> str:
+        """The text of TABLESAMPLE BERNOULLI (10) or SYSTEM (10): each row with this probability in percent."""
+        self._query.refuse_other(node, "method", "percent", what="TABLESAMPLE")
+        method, percent = node.args.get("method"), node.args.get("percent")
+        if not isinstance(method, exp.Var) or method.name.upper() not in {"BERNOULLI", "SYSTEM"}:
+            raise self._query.syntax(node, "TABLESAMPLE needs a method, BERNOULLI or SYSTEM")
+        if not isinstance(percent, exp.Literal) or percent.is_string or float(percent.name) > 100:
+            raise self._query.mismatch(node, "TABLESAMPLE takes a constant percentage from 0 to 100")
+        return f" TABLESAMPLE bernoulli({float(percent.name):f} PERCENT)"
+
     def _table(self, node: exp.Table) -> Relation:
-        self._query.refuse_other(node, "this", "db", "alias", what="a table of FROM")
+        self._query.refuse_other(node, "this", "db", "alias", "sample", what="a table of FROM")
         if not isinstance(node.this, exp.Identifier):
             raise self._query.unsupported(node, "A function in FROM")
         name, database = node.name, node.args.get("db")
@@ -178,7 +203,7 @@ class FromBinder:
 
     def _subquery(self, node: exp.Subquery | exp.Values) -> Relation:
         if isinstance(node, exp.Subquery):
-            self._query.refuse_other(node, "this", "alias", "with_", what="a subquery of FROM")
+            self._query.refuse_other(node, "this", "alias", "with_", "sample", what="a subquery of FROM")
             inner = node.this
         else:
             inner = node
@@ -240,3 +265,9 @@ class FromBinder:
                 SourceColumn(name, column.type, column.physical, column.kind)
                 for name, column in zip(names, relation.columns, strict=True)
             )
+
+
+def _is_of_all_rows(side: str, condition: exp.Expr | None, method: str, join: exp.Join) -> bool:
+    """Whether a join has no condition but that there are rows."""
+    is_true = condition is None or (isinstance(condition, exp.Boolean) and bool(condition.this))
+    return side in {"", "LEFT"} and is_true and not method and not join.args.get("using")

@@ -113,6 +113,17 @@ def parse_interval(text: str) -> tuple[int, ScalarType] | None:
     return None
 
 
+def parse_duration(text: str) -> tuple[int, ScalarType] | None:
+    """The same of a text in which the number may have a fraction, and a space may follow it; rounded half up."""
+    match = re.fullmatch(r"\s*(\d{1,18})(?:\.(\d{1,18}))?\s*([a-z]+)\s*", text.lower(), re.ASCII)
+    parsed = None if match is None else parse_interval(f"1{match[3]}")
+    if match is None or parsed is None:
+        return None
+    unit, kind = parsed
+    digits = len(match[2] or "")
+    return (int(match[1] + (match[2] or "")) * unit * 2 + 10**digits) // (2 * 10**digits), kind
+
+
 _UNITS = ("year", "month", "day", "hour", "minute", "second")
 _LENGTHS = (12, 1, NS_PER_DAY, UNIT_NS["hour"], UNIT_NS["minute"], NS_PER_S)
 _BEFORE = ("", "-", "", " ", ":", ":")

@@ -33,6 +33,7 @@ class Relation:
     names   the qualifiers that refer to it, e.g. ("t",) or ("db", "t"); a name given by AS is the only one
     table   the table to scan; None for a subquery, whose text is `sql`
     used    physical names of the columns that the query uses, as far as it is bound
+    sample  the text of its TABLESAMPLE
     """
 
     key: str
@@ -40,6 +41,7 @@ class Relation:
     columns: tuple[SourceColumn, ...]
     table: TableId | None = None
     sql: str = ""
+    sample: str = ""
     used: set[str] = field(default_factory=set)
 
 

@@ -19,6 +19,7 @@ from sqlglot import exp
 from store.sql.bound import Bound, Output, Query, Tables, Withs, converted
 from store.sql.expressions import Expressions, Rules
 from store.sql.from_clause import FromBinder
+from store.sql.grouping import Group, group_of
 from store.sql.nodes import NODES
 from store.sql.pruning import bounds_of
 from store.sql.scope import Scope, column_of
@@ -32,7 +33,6 @@ _PARTS = (
 )
 
 
-_SETS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
 COPIES_MAX = 8  # ours, of a WITH query, and of those that it names
 _WITH_NAME = re.compile(r"\bq\d+\b")
 COLUMNS_MAX = 10_000  # ours, of one SELECT: DuckDB needs 0.2 ms to plan each
@@ -150,14 +150,6 @@ def _definitions(withs: Mapping[str, str], body: str) -> Iterator[str]:
         is_kept = named[name] > 1 and within * named[name] > COPIES_MAX
         copies[name] = 1 if is_kept else within
         yield f"{name} AS {'MATERIALIZED ' if is_kept else ''}({sql})"
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The keys of a GROUP BY, and its text; both empty without one."""
-
-    keys: tuple[Typed, ...] = ()
-    text: str = ""
 
 
 class _SelectBinder:
@@ -293,29 +285,11 @@ class _SelectBinder:
     # Grouping and order
 
     def _group(self, node: exp.Select) -> Group:
-        """The GROUP BY: each key is a column, the alias of an output, an ordinal, or any expression.
-
-        The empty GROUP BY of no sets makes one group, like an aggregate without GROUP BY.
-        """
+        """The GROUP BY: each key is a column, the alias of an output, an ordinal, or any expression."""
         clause = node.args.get("group")
         if clause is None:
             return Group()
-        self._query.refuse_other(clause, "expressions", "all", what="GROUP BY")
-        keys: list[Typed] = []
-        texts = [self._grouping(node, element, keys) for element in clause.expressions]
-        return Group(tuple(keys), f" GROUP BY {', '.join(texts)}")
-
-    def _grouping(self, node: exp.Select, element: exp.Expr, keys: list[Typed]) -> str:
-        """The text of an element of the GROUP BY: a key, or ROLLUP, CUBE or GROUPING SETS of such."""
-        word = _SETS.get(type(element))
-        if word is not None:
-            self._query.refuse_other(element, "expressions", what=word)
-            parts = [self._grouping(node, part, keys) for part in element.expressions]
-            return f"{word} ({', '.join(parts)})"
-        if isinstance(element, exp.Tuple):
-            return f"({', '.join(self._grouping(node, part, keys) for part in element.expressions)})"
-        keys.append(self._key(node, element))
-        return keys[-1].sql
+        return group_of(self._query, clause, lambda key: self._key(node, key))
 
     def _key(self, node: exp.Select, key: exp.Expr) -> Typed:
         named = {item.alias: item.this for item in node.expressions if isinstance(item, exp.Alias)}

@@ -1,6 +1,6 @@
 """The functions of the dialect: only those in these tables can be called."""
 
-from store.sql.functions.aggregates import AGGREGATES
+from store.sql.functions.aggregates import AGGREGATES, OF_ANY_DOUBLE, WITHIN_GROUP
 from store.sql.functions.array import ARRAYS
 from store.sql.functions.conditional import CONDITIONAL
 from store.sql.functions.function import Family, Function, Match, Overload
@@ -25,4 +25,15 @@ FUNCTIONS: Family = {
     **AGGREGATES,
 }
 
-__all__ = ["FUNCTIONS", "IGNORES_NULLS", "OPERATORS", "WINDOWS", "Family", "Function", "Match", "Overload"]
+__all__ = [
+    "FUNCTIONS",
+    "IGNORES_NULLS",
+    "OF_ANY_DOUBLE",
+    "OPERATORS",
+    "WINDOWS",
+    "WITHIN_GROUP",
+    "Family",
+    "Function",
+    "Match",
+    "Overload",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from store.sql.functions.function import ANY, KEY, NUMBER, ORDERED, ArrayOf, Overload, SeriesOf, aggregate, family
 from store.sql.literals import NS_PER_S
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, TIMESTAMP, ScalarType
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, INTERVAL, MONTHS, TIMESTAMP, VARCHAR, ScalarType
 
 _STATISTICS = {
     "stddev": "stddev_samp",
@@ -17,7 +17,6 @@ _STATISTICS = {
     "variance": "var_samp",
     "var_samp": "var_samp",
     "var_pop": "var_pop",
-    "geometric_mean": "geomean",
 }
 _OF_TWO = {
     "covar_pop": "covar_pop",
@@ -29,8 +28,8 @@ _OF_TWO = {
 _IN_TIME_ORDER = "list({'f0': {0}, 'f1': {1}} ORDER BY {0})"
 # DuckDB's is that of a sample, Timestream's that of a population
 _SKEWNESS = (
-    "(skewness({0}){after} * (count({0}){after} - 2)"
-    " / sqrt(CAST(count({0}){after} * (count({0}){after} - 1) AS DOUBLE)))"
+    "(skewness({distinct}{0}){after} * (count({distinct}{0}){after} - 2)"
+    " / sqrt(CAST(count({distinct}{0}){after} * (count({distinct}{0}){after} - 1) AS DOUBLE)))"
 )
 
 
@@ -88,7 +87,7 @@ def _percentiles(kind: ScalarType) -> tuple[Overload, ...]:
 
 AGGREGATES = family(
     aggregate("count", Overload((), BIGINT, "count(*)"), Overload((ANY,), BIGINT, "count({distinct}{0})")),
-    aggregate("count_if", Overload((BOOLEAN,), BIGINT, "CAST(count_if({0}){after} AS BIGINT)")),
+    aggregate("count_if", Overload((BOOLEAN,), BIGINT, "CAST(count_if({distinct}{0}){after} AS BIGINT)")),
     aggregate(
         "sum",
         Overload((INTEGER,), BIGINT, "CAST(sum({distinct}{0}){after} AS BIGINT)"),
@@ -112,18 +111,26 @@ AGGREGATES = family(
     *(
         aggregate(
             name,
-            Overload((ANY, KEY), None, f"{duckdb}_null({{0}}, {{1}}{{order}})"),
+            Overload((ANY, KEY), None, f"{duckdb}_null({{distinct}}{{0}}, {{1}}{{order}})"),
             Overload((ANY, KEY, BIGINT), ArrayOf(ANY), f"{duckdb}({{0}}, {{1}}, {{2}}{{order}})"),
         )
         for name, duckdb in (("min_by", "arg_min"), ("max_by", "arg_max"))
+    ),
+    aggregate(
+        "listagg",
+        Overload((VARCHAR,), VARCHAR, "string_agg({distinct}{0}, ''{order})"),
+        Overload((VARCHAR, VARCHAR), VARCHAR, "string_agg({distinct}{0}, {1}{order})"),
     ),
     aggregate("array_agg", Overload((ANY,), ArrayOf(ANY), "list({distinct}{0}{order})")),
     aggregate("rate", Overload((TIMESTAMP, DOUBLE), DOUBLE, _RATE)),
     aggregate("avg_over_time", Overload((TIMESTAMP, DOUBLE), DOUBLE, _MEAN)),
     aggregate("create_time_series", Overload((TIMESTAMP, ANY), SeriesOf(ANY), _IN_TIME_ORDER)),
-    *(aggregate(name, Overload((ANY,), None, "any_value({0}{order})")) for name in ("arbitrary", "any_value")),
     *(
-        aggregate(name, Overload((BOOLEAN,), BOOLEAN, f"{duckdb}({{0}})"))
+        aggregate(name, Overload((ANY,), None, "any_value({distinct}{0}{order})"))
+        for name in ("arbitrary", "any_value")
+    ),
+    *(
+        aggregate(name, Overload((BOOLEAN,), BOOLEAN, f"{duckdb}({{distinct}}{{0}})"))
         for name, duckdb in (("bool_and", "bool_and"), ("every", "bool_and"), ("bool_or", "bool_or"))
     ),
     *(
@@ -131,7 +138,7 @@ AGGREGATES = family(
         for name, duckdb in _STATISTICS.items()
     ),
     *(
-        aggregate(name, Overload((DOUBLE, DOUBLE), DOUBLE, f"{duckdb}({{0}}, {{1}})"))
+        aggregate(name, Overload((DOUBLE, DOUBLE), DOUBLE, f"{duckdb}({{distinct}}{{0}}, {{1}})"))
         for name, duckdb in _OF_TWO.items()
     ),
     aggregate(
@@ -142,9 +149,26 @@ AGGREGATES = family(
             "(regr_sxy({0}, {1}){after} / sqrt(regr_sxx({0}, {1}){after} * regr_syy({0}, {1}){after}))",
         ),
     ),
-    aggregate("kurtosis", Overload((DOUBLE,), DOUBLE, "kurtosis({0})")),
+    aggregate("geometric_mean", Overload((DOUBLE,), DOUBLE, "exp(avg({distinct}ln({0})){after})")),
+    aggregate("kurtosis", Overload((DOUBLE,), DOUBLE, "kurtosis({distinct}{0})")),
     aggregate("skewness", Overload((DOUBLE,), DOUBLE, _SKEWNESS)),
-    *(aggregate(f"bitwise_{name}_agg", Overload((BIGINT,), BIGINT, f"bit_{name}({{0}})")) for name in ("and", "or")),
+    *(
+        aggregate(f"bitwise_{name}_agg", Overload((BIGINT,), BIGINT, f"bit_{name}({{distinct}}{{0}})"))
+        for name in ("and", "or")
+    ),
     aggregate("approx_percentile", *(form for kind in (INTEGER, BIGINT, DOUBLE) for form in _percentiles(kind))),
-    aggregate("approx_distinct", Overload((ANY,), BIGINT, "approx_count_distinct({0})")),
+    aggregate("approx_distinct", Overload((ANY,), BIGINT, "approx_count_distinct({distinct}{0})")),
 )
+WITHIN_GROUP = frozenset({"listagg"})
+"""Those with WITHIN GROUP (ORDER BY …)."""
+
+_NOT_NAN = "CASE WHEN NOT isnan({0}) THEN {0} END"
+_BY_NUMBERS = "CASE WHEN {1} IS NOT NULL THEN {'is': NOT isnan({1}), 'x': {1}} END"
+OF_ANY_DOUBLE = family(
+    aggregate(
+        "max",
+        Overload((DOUBLE,), DOUBLE, f"coalesce(max({{distinct}}{_NOT_NAN}){{after}}, max({{0}}){{after}})"),
+    ),
+    aggregate("max_by", Overload((ANY, DOUBLE), None, f"arg_max_null({{distinct}}{{0}}, {_BY_NUMBERS}{{order}})")),
+)
+"""Those that differ for doubles among which NaN can be, which is the largest for DuckDB and ignored by Trino."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from store.sql.functions.function import ANY, ORDERED, ArrayOf, Generic, Overload, Parameter, RowOf, family, scalar
 from store.sql.functions.map import ELEMENTS, MAP, SUBSCRIPTS
+from store.sql.functions.time import date_months
 from store.sql.literals import NS_PER_DAY
-from store.sql.types import BIGINT, BOOLEAN, DATE, INTERVAL, MONTHS, TIMESTAMP
+from store.sql.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTERVAL, MONTHS, TIMESTAMP
 
 SEQUENCE_MAX = 10_000  # as in Trino
 _ARRAY, _ORDERED = ArrayOf(ANY), ArrayOf(ORDERED)
@@ -28,6 +29,10 @@ _SUBSCRIPT = (
 )
 _FIRSTS = "list_filter({}, lambda x, i: list_position({}, x) = i)"  # each element where it is first
 _HAS_NULL = "list_position({0}, NULL) > 0"
+_MAX_OF_DOUBLES = (  # NaN is ignored, which is DuckDB's largest
+    f"CASE WHEN {_HAS_NULL} THEN NULL WHEN isnan(list_max({{0}}))"
+    " THEN coalesce(list_max(list_filter({0}, lambda x: NOT isnan(x))), list_max({0})) ELSE list_max({0}) END"
+)
 _UNLESS_NULL = "CASE WHEN {{nulls}} THEN NULL ELSE {} END"
 SUBSCRIPT = scalar("[]", _once((_ARRAY, BIGINT), None, _SUBSCRIPT), *SUBSCRIPTS)
 
@@ -60,6 +65,11 @@ _MONTHS = _sequence(
     "epoch_us(make_timestamp({0} // 1000) + to_months(CAST(i * {2} AS INTEGER))) * 1000 + {0} % 1000",
 )
 
+_MONTHS_OF_DATES = _sequence(
+    "(datesub('month', DATE '1970-01-01' + CAST({0} AS INTEGER), DATE '1970-01-01' + CAST({1} AS INTEGER)) // {2} + 1)",
+    date_months("+", "{0}", "i * {2}"),
+)
+
 ARRAYS = family(
     scalar("cardinality", _once((_ARRAY,), BIGINT, "len({0})"), _once((MAP,), BIGINT, "len({0})")),
     scalar("array_distinct", _once((_ARRAY,), _ARRAY, _FIRSTS.format("{0}", "{0}"))),
@@ -79,6 +89,7 @@ ARRAYS = family(
     *(
         scalar(
             f"array_{name}",
+            *(_once((ArrayOf(DOUBLE),), DOUBLE, _MAX_OF_DOUBLES) for _ in range(name == "max")),
             _once((_ORDERED,), None, f"CASE WHEN {_HAS_NULL} THEN NULL ELSE list_{name}({{0}}) END"),
         )
         for name in ("max", "min")
@@ -132,6 +143,7 @@ ARRAYS = family(
         _once((BIGINT, BIGINT, BIGINT), ArrayOf(BIGINT), _steps("{2}")),
         _once((DATE, DATE), ArrayOf(DATE), _steps(_TOWARDS)),
         _once((DATE, DATE, INTERVAL), ArrayOf(DATE), _steps("{2}", f" // {NS_PER_DAY}")),
+        _once((DATE, DATE, MONTHS), ArrayOf(DATE), _MONTHS_OF_DATES),
         _once((TIMESTAMP, TIMESTAMP, INTERVAL), ArrayOf(TIMESTAMP), _steps("{2}")),
         _once((TIMESTAMP, TIMESTAMP, MONTHS), ArrayOf(TIMESTAMP), _MONTHS),
     ),

@@ -54,6 +54,7 @@ def duckdb_format(text: str) -> str:
     return "".join(found)
 
 
+WEEK = "\ue001"  # stands for the number of the week without a zero before it, which DuckDB does not write
 # a letter of Joda's, by how often it is repeated: up to one, two, three, four times or more
 _JODA = {
     **dict.fromkeys("yuY", ("%Y", "%y", "%Y", "%Y")),
@@ -61,7 +62,7 @@ _JODA = {
     **dict.fromkeys("ML", ("%-m", "%m", "%b", "%B")),
     "d": ("%-d", "%d"),
     "D": ("%-j", "%j", "%j"),
-    "w": ("%V", "%V"),
+    "w": (WEEK, "%V"),
     "e": ("%u",),
     "E": ("%a", "%a", "%a", "%A"),
     "H": ("%-H", "%H"),
@@ -80,6 +81,8 @@ def joda_format(text: str) -> tuple[str, bool]:
     Raises ValueError with the first letters without an equivalent.
     """
     made = "".join(_joda_parts(text, {}))
+    if WEEK in made:
+        raise ValueError("w is not read")
     return (made, False) if "\0" not in made else (made.partition("\0")[0].rstrip(), True)
 
 

@@ -11,6 +11,15 @@ _PARTS = re.compile(r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?P?<(
 _GROUPS_MAX = 9  # those that RE2 inserts in a replacement
 
 
+_CLASSES_AND_HEADS = re.compile(r"\\[^QEbBAzZG]|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P?<\w+>|[a-zA-Z]+:|:))", re.DOTALL)
+_MAY_BE_EMPTY = re.compile(r"[*?|{^$\\]|\(\)|^$")
+
+
+def is_never_empty(pattern: str) -> bool:
+    """Whether it is sure that each match has a character: nothing in the pattern can be left out, or is of none."""
+    return _MAY_BE_EMPTY.search(_CLASSES_AND_HEADS.sub("x", pattern)) is None
+
+
 def groups_of(pattern: str) -> list[str | None]:
     """The groups of a pattern in order, each with its name, if it has one."""
     return [part[1] for part in _PARTS.finditer(pattern) if part[0].startswith("(")]

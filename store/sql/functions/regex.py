@@ -27,7 +27,22 @@ def pattern_of(text: str) -> str:
 
 # each match, or the group of each: null where it took no part in the match
 _MATCHES = "regexp_extract_all({0}, {p})"
-_GROUPS = "regexp_extract_all({0}, {p}, CAST({2} AS INTEGER))"
+_GROUP = "CASE WHEN {2} < 0 THEN error('Group cannot be negative') ELSE CAST({2} AS INTEGER) END"
+_GROUPS = f"regexp_extract_all({{0}}, {{p}}, {_GROUP})"
+# the texts between the matches
+_BETWEEN = f"string_split(regexp_replace({{0}}, {{p}}, '{MARK}', 'g'), '{MARK}')"
+_SPLIT = (
+    f"CASE WHEN contains({{0}}, '{MARK}') THEN error('no text with the character U+E001 is split') ELSE {_BETWEEN} END"
+)
+
+
+def guarded(value: str, pattern: str, made: str) -> str:
+    """DuckDB's text for `made` of the text `x`, unless RE2 finds other empty matches than Java next to others."""
+    between = _BETWEEN.replace("{0}", "x").replace("{p}", pattern)
+    differ = f"len({between}) <> len(regexp_extract_all(x, {pattern})) + 1"
+    refused = "error('the empty matches of this pattern cannot be found next to others')"
+    one = f"CASE WHEN x IS NULL THEN NULL WHEN {differ} THEN {refused} ELSE {made} END"
+    return f"list_extract(list_transform([{value}], lambda x: {one}), 1)"
 
 
 def _form(parameters: tuple[ScalarType, ...], result: ScalarType | ArrayOf, template: str) -> Overload:
@@ -47,10 +62,16 @@ REGEX = family(
         _form((VARCHAR, VARCHAR, BIGINT), ArrayOf(VARCHAR), _GROUPS),
     ),
     scalar("regexp_count", _form((VARCHAR, VARCHAR), BIGINT, f"CAST(len({_MATCHES}) AS BIGINT)")),
-    scalar("regexp_split", _form((VARCHAR, VARCHAR), ArrayOf(VARCHAR), "regexp_split_to_array({0}, {p})")),
+    scalar(
+        "regexp_split", _form((VARCHAR, VARCHAR), ArrayOf(VARCHAR), guarded("{0}", "{p}", _SPLIT.replace("{0}", "x")))
+    ),
     scalar(
         "regexp_replace",
-        _form((VARCHAR, VARCHAR), VARCHAR, "regexp_replace({0}, {p}, '', 'g')"),
-        _form((VARCHAR, VARCHAR, VARCHAR), VARCHAR, f"regexp_replace({{0}}, {{p}}, {_REPLACEMENT}, 'g')"),
+        _form((VARCHAR, VARCHAR), VARCHAR, guarded("{0}", "{p}", "regexp_replace(x, {p}, '', 'g')")),
+        _form(
+            (VARCHAR, VARCHAR, VARCHAR),
+            VARCHAR,
+            guarded("{0}", "{p}", f"regexp_replace(x, {{p}}, {_REPLACEMENT}, 'g')"),
+        ),
     ),
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from store.sql.functions.function import ANY, ArrayOf, Overload, family, scalar
 from store.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR
 
-_TEXT_TO_TEXT = ("lower", "upper")
+# one character of `lower` and `upper` is one of the result, and ß has no such upper one
+_UPPER = "replace(upper(replace({0}, 'ß', '\ue001')), '\ue001', 'ß')"
 _TRIMS = ("trim", "ltrim", "rtrim")
 
 _ARRAY = ArrayOf(ANY)
 _PARTS = "string_split({0}, {1})"
+_DELIMITER = "CASE WHEN {1} = '' THEN error('The delimiter may not be the empty string') ELSE {1} END"
 
 
 def joined_with(texts: str, delimiter: str) -> str:
@@ -32,12 +34,26 @@ _LAST = (
 # at most {2} parts, the last with all the rest
 _SPLIT = (
     "CASE WHEN {nulls} THEN NULL WHEN {2} <= 0 THEN error('The limit must be positive')"
+    " WHEN {1} = '' THEN error('The delimiter may not be the empty string')"
     f" WHEN len({_PARTS}) <= {{2}} THEN {_PARTS}"
     f" ELSE list_concat(list_slice({_PARTS}, 1, {{2}} - 1), [{_FROM}]) END"
 )
 
+_AROUND_EACH = "list_reduce(list_transform(string_split({0}, ''), lambda c: c || {2}), lambda l, r: l || r)"
+_REPLACE_ANY = (
+    "CASE WHEN {nulls} THEN NULL WHEN {1} <> '' THEN replace({0}, {1}, {2}) WHEN {0} = '' THEN {2}"
+    f" ELSE {{2}} || {_AROUND_EACH} END"
+)
+REPLACE = scalar(
+    "replace",
+    Overload((VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, '')"),
+    Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, {2})"),
+)
+"""That of a constant text that is not empty."""
+
 STRING = family(
-    *(scalar(name, Overload((VARCHAR,), VARCHAR, f"{name}({{0}})")) for name in _TEXT_TO_TEXT),
+    scalar("lower", Overload((VARCHAR,), VARCHAR, "lower({0})")),
+    scalar("upper", Overload((VARCHAR,), VARCHAR, _UPPER)),
     *(
         scalar(
             name,
@@ -76,13 +92,13 @@ STRING = family(
     ),
     scalar(
         "split",
-        Overload((VARCHAR, VARCHAR), ArrayOf(VARCHAR), "string_split({0}, {1})"),
+        Overload((VARCHAR, VARCHAR), ArrayOf(VARCHAR), f"string_split({{0}}, {_DELIMITER})"),
         Overload((VARCHAR, VARCHAR, BIGINT), ArrayOf(VARCHAR), _SPLIT, once=True),
     ),
     scalar(
         "replace",
         Overload((VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, '')"),
-        Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, {2})"),
+        Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, _REPLACE_ANY, once=True),
     ),
     *(
         scalar(

@@ -34,6 +34,7 @@ NODES: NodeBinders = {
     exp.Anonymous: calls.call,
     exp.Filter: windows.filtered,
     exp.Window: windows.window,
+    exp.WithinGroup: windows.within_group,
     exp.Cast: syntax.cast,
     exp.TryCast: syntax.cast,
     exp.Extract: syntax.extract,

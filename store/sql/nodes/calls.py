@@ -9,11 +9,12 @@ from typing import TypeVar
 from sqlglot import exp
 
 from store.sql.casts import cast_value, tried
+from store.sql.comparisons import compared
 from store.sql.errors import SqlError
 from store.sql.expressions import Expressions, Rules, joined
-from store.sql.functions import FUNCTIONS, WINDOWS, Function, Overload
-from store.sql.functions.formats import duckdb_format, joda_format, joda_format_of_utc
-from store.sql.functions.string import joined_with
+from store.sql.functions import FUNCTIONS, OF_ANY_DOUBLE, WINDOWS, WITHIN_GROUP, Function, Overload
+from store.sql.functions.formats import WEEK, duckdb_format, joda_format, joda_format_of_utc
+from store.sql.functions.string import REPLACE, joined_with
 from store.sql.functions.time import (
     ZONED,
     add_template,
@@ -23,13 +24,25 @@ from store.sql.functions.time import (
     truncate_fold,
     truncate_template,
 )
-from store.sql.literals import NS_PER_DAY, UNIT_NS
+from store.sql.literals import NS_PER_DAY, UNIT_NS, parse_duration
 from store.sql.nodes.lambdas import HIGHER
 from store.sql.nodes.nested import row
 from store.sql.nodes.ordering import order_by
 from store.sql.text import nearest
 from store.sql.typed import Typed, quote_string
-from store.sql.types import BIGINT, DATE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ArrayType, ScalarType, common_type
+from store.sql.types import (
+    BIGINT,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    TIME,
+    TIMESTAMP,
+    UNKNOWN,
+    VARCHAR,
+    ArrayType,
+    ScalarType,
+    common_type,
+)
 
 Format = TypeVar("Format")
 
@@ -70,12 +83,14 @@ def aggregate(
     rules: Rules,
     *,
     condition: exp.Expr | None = None,
+    within: exp.Order | None = None,
     over: str = "",
     nulls: str = "",
 ) -> Typed:
     """The call of an aggregate, over the rows that fulfil `condition`; with `over` it is one over a window.
 
-    Before OVER the arguments are computed for the result rows of the SELECT, which may be groups.
+    `within` is the order of its WITHIN GROUP. Before OVER the arguments are computed for the result rows of the
+    SELECT, which may be groups.
     """
     if not over and not rules.aggregates:
         raise binder.query.syntax(
@@ -90,12 +105,26 @@ def aggregate(
         parts = []
     inner = rules if over else Rules(f"The argument of aggregate '{function.name}'")
     order = ""
-    if parts and isinstance(parts[-1], exp.Order):
+    if (within is None) == (function.name in WITHIN_GROUP):
+        needs = "needs" if within is None else "takes no"
+        raise binder.query.syntax(node, f"{function.name} {needs} WITHIN GROUP (ORDER BY …)")
+    if within is not None:
+        order = order_by(binder, within, inner, [])
+    elif parts and isinstance(parts[-1], exp.Order):
         order = order_by(binder, parts[-1], inner, [])
         last = parts.pop().this
         distinct = distinct or (not parts and isinstance(last, exp.Distinct))
         parts += last.expressions if isinstance(last, exp.Distinct) else [last]
     arguments = [binder.bind(part, inner) for part in parts]
+    if within is not None and any(delimiter.constant is None for delimiter in arguments[1:]):
+        raise binder.query.mismatch(node, f"{function.name} takes a constant delimiter")
+    of_any = OF_ANY_DOUBLE.get(function.name)
+    if (
+        of_any is not None
+        and len(arguments) == len(of_any.overloads[0].parameters)
+        and _may_be_nan(binder, arguments[-1])
+    ):
+        function = of_any
     after, where = over, None
     if condition is not None:
         where = binder.condition(condition, replace(inner, clause="FILTER"))
@@ -104,6 +133,28 @@ def aggregate(
     if over:
         return joined(typed.sql, typed.type, [typed] if where is None else [typed, where])
     return replace(typed, constant=None, column=None, free=(), aggregated=True)
+
+
+def _may_be_nan(binder: Expressions, value: Typed) -> bool:
+    """Whether a double can be NaN, which stored ones are not."""
+    stored = {relation.key for relation in binder.scope.relations if relation.table is not None}
+    return value.type is DOUBLE and not (value.column is not None and value.column.relation in stored)
+
+
+def _nullif(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    """The first value, or null if it equals the second."""
+    if len(node.expressions) != 2:
+        raise binder.query.mismatch(node, "nullif takes two values")
+    value, other = (binder.bind(part, rules) for part in node.expressions)
+    left, right = binder.unified(node, "nullif", [value, other])
+    return joined(f"CASE WHEN {compared('=', left, right)} THEN NULL ELSE {value.sql} END", value.type, [value, other])
+
+
+def _replace(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
+    """`replace(text, search, with)`: an empty search is before each character, and at the end."""
+    values = [binder.bind(part, rules) for part in node.expressions]
+    is_plain = len(values) in {2, 3} and values[1].type is VARCHAR and values[1].constant not in {None, ""}
+    return binder.apply(node, REPLACE if is_plain else FUNCTIONS["replace"], values)
 
 
 def _date_trunc(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
@@ -178,7 +229,10 @@ def _of_kind(value: Typed, kind: ScalarType) -> Typed:
 
 def _format_datetime(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     value, form = _formatted(binder, node, rules, joda_format_of_utc)
-    overload = Overload((TIMESTAMP,), VARCHAR, f"strftime(make_timestamp_ns({{0}}), {quote_string(form)})")
+    template = f"strftime(make_timestamp_ns({{0}}), {quote_string(form)})"
+    if WEEK in form:
+        template = f"replace({template}, '{WEEK}', CAST(week(make_timestamp_ns({{0}})) AS VARCHAR))"
+    overload = Overload((TIMESTAMP,), VARCHAR, template)
     return binder.rendered(node, overload, VARCHAR, [_as_timestamp(binder, node, value)])
 
 
@@ -221,7 +275,11 @@ def _parse_duration(binder: Expressions, node: exp.Anonymous, rules: Rules) -> T
     values = [binder.bind(part, rules) for part in node.expressions]
     if len(values) != 1 or values[0].type is not VARCHAR or values[0].constant is None:
         raise binder.query.mismatch(node, "parse_duration takes one constant text, as parse_duration('1day')")
-    return binder.interval_constant(node, str(values[0].constant).replace(" ", ""))
+    text = str(values[0].constant)
+    length = parse_duration(text)
+    if length is None:
+        raise binder.query.mismatch(node, f"'{text[:100]}' is not a duration such as '1day' or '1.5h'")
+    return binder.constant(node, *length)
 
 
 def _array_join(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
@@ -291,6 +349,8 @@ _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed
     "array_join": _array_join,
     "typeof": _typeof,
     "try": _try,
+    "nullif": _nullif,
+    "replace": _replace,
     "grouping": _grouping,
 }
 SPECIAL = frozenset(_SPECIAL_CALLS)

@@ -18,6 +18,9 @@ from store.sql.types import BOOLEAN, ArrayType, SqlType, struct
 def misplaced(binder: Expressions, node: exp.Lambda, rules: Rules) -> Typed:
     """A lambda that is no argument of the functions below."""
     del rules
+    around = node.parent.name.lower() if isinstance(node.parent, exp.Anonymous) else ""
+    if around == "array_sort":
+        raise binder.query.unsupported(node, "array_sort with a comparison")
     raise binder.query.mismatch(node, f"a lambda is an argument of {', '.join(HIGHER)} only")
 
 

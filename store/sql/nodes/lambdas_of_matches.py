@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlglot import exp
 
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import FUNCTIONS
-from store.sql.functions.patterns import groups_of, replacement_of
-from store.sql.functions.regex import MARK, pattern_of
+from store.sql.functions.patterns import groups_of, is_never_empty, replacement_of
+from store.sql.functions.regex import MARK, guarded, pattern_of
 from store.sql.nodes.lambda_bodies import arguments, body_of, names_of
-from store.sql.typed import Typed, constant, quote_string
+from store.sql.typed import Typed, quote_string
 from store.sql.types import UNKNOWN, VARCHAR, ArrayType
 
 _HAS_MARK = "error('regexp_replace with a lambda takes no text with the character U+E001')"
@@ -23,17 +21,18 @@ def replaced(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     if any(isinstance(part, exp.Lambda) for part in node.expressions):
         return _by_lambda(binder, node, rules)
     values = [binder.bind(part, rules) for part in node.expressions]
-    if len(values) == 3 and all(value.type is VARCHAR and value.constant is not None for value in values[1:]):
-        pattern, text = (str(value.constant) for value in values[1:])
-        try:
-            made = replacement_of(text, groups_of(pattern))
-        except ValueError as error:
-            raise binder.query.mismatch(node.expressions[2], str(error)) from None
-        values[2] = replace(constant(made, VARCHAR), constant=None)
-        sql = f"regexp_replace({values[0].sql}, {pattern_of(values[1].sql)}, {quote_string(made)}, 'g')"
-        if values[0].type in {VARCHAR, UNKNOWN}:
-            return joined(sql, VARCHAR, values)
-    return binder.apply(node, FUNCTIONS["regexp_replace"], values)
+    is_constant = all(value.type is VARCHAR and value.constant is not None for value in values[1:])
+    if len(values) not in {2, 3} or not is_constant or values[0].type not in {VARCHAR, UNKNOWN}:
+        return binder.apply(node, FUNCTIONS["regexp_replace"], values)
+    pattern, text = str(values[1].constant), str(values[2].constant) if values[2:] else ""
+    try:
+        replacement = quote_string(replacement_of(text, groups_of(pattern)))
+    except ValueError as error:
+        raise binder.query.mismatch(node.expressions[2], str(error)) from None
+    value, regex = f"CAST({values[0].sql} AS VARCHAR)", pattern_of(values[1].sql)
+    if is_never_empty(pattern):
+        return joined(f"regexp_replace({value}, {regex}, {replacement}, 'g')", VARCHAR, values)
+    return joined(guarded(value, regex, f"regexp_replace(x, {regex}, {replacement}, 'g')"), VARCHAR, values)
 
 
 def _by_lambda(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:

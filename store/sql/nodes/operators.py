@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 
 from sqlglot import exp
 
-from store.sql.bound import converted
+from store.sql.bound import Query
 from store.sql.comparisons import COMPARISONS, compared
 from store.sql.expressions import Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
+from store.sql.nodes.subqueries import compared_with_subquery
 from store.sql.typed import NULL, Typed, quote_string
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, VARCHAR, common_type
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, VARCHAR, ScalarType
 
 SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -40,8 +41,11 @@ def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
 def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     """A binary operator."""
     sign = SIGNS[type(node)]
-    if isinstance(node.expression, exp.All | exp.Any):
-        return _quantified(binder, node, sign, rules)
+    quantifier = _quantifier(node.expression)
+    if quantifier is not None:
+        if sign not in COMPARISONS:
+            raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
+        return compared_with_subquery(binder, node, binder.bind(node.this, rules), sign, *quantifier, rules)
     operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
     if sign in COMPARISONS:
         return _compare(binder, node, sign, operands)
@@ -55,13 +59,14 @@ def _compare(binder: Expressions, node: exp.Expr, sign: str, operands: list[Type
     return joined(compared(sign, left, right), BOOLEAN, [left, right])
 
 
-def _quantified(binder: Expressions, node: exp.Expr, sign: str, rules: Rules) -> Typed:
-    """`x > ALL (SELECT …)`, `x = ANY (SELECT …)`, also SOME."""
-    if sign not in COMPARISONS:
-        raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
-    value = binder.bind(node.this, rules)
-    word = "ALL" if isinstance(node.expression, exp.All) else "ANY"
-    return _of_subquery(binder, node, value, f"{sign} {word}", node.expression.this, rules)
+def _quantifier(node: exp.Expr) -> tuple[str, exp.Expr] | None:
+    """ALL or ANY, and its subquery, if the right side of a comparison is that; sqlglot has calls for some."""
+    if isinstance(node, exp.All | exp.Any):
+        return ("ALL" if isinstance(node, exp.All) else "ANY"), node.this
+    word = node.name.upper() if isinstance(node, exp.Anonymous) else ""
+    if word in {"ALL", "ANY", "SOME"} and len(node.expressions) == 1 and isinstance(node.expressions[0], Query):
+        return ("ALL" if word == "ALL" else "ANY"), node.expressions[0]
+    return None
 
 
 def misplaced_quantifier(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
@@ -103,7 +108,7 @@ def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
         node, "BETWEEN", [binder.bind(part, rules) for part in (node.this, node.args["low"], node.args["high"])]
     )
     binder.ordered(node, value, "BETWEEN")
-    if value.type is DOUBLE:
+    if value.type is DOUBLE or not isinstance(value.type, ScalarType):
         sql = f"({compared('>=', value, low)} AND {compared('<=', value, high)})"
     else:
         sql = f"({value.sql} BETWEEN {low.sql} AND {high.sql})"
@@ -115,10 +120,21 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     binder.query.refuse_other(node, "this", "expressions", "query", what="IN")
     value = binder.bind(node.this, rules)
     if node.args.get("query") is not None:
-        return _of_subquery(binder, node, value, "IN", node.args["query"], rules)
+        return compared_with_subquery(binder, node, value, "=", "ANY", node.args["query"], rules)
     choices = [binder.bind(choice, rules) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
-    return joined(f"({first.sql} IN ({', '.join(map(_listed, others))}))", BOOLEAN, [first, *others])
+    if _is_compared_as_in_duckdb(first, others):
+        sql = f"({first.sql} IN ({', '.join(map(_listed, others))}))"
+    else:
+        sql = f"({' OR '.join(compared('=', first, other) for other in others)})"
+    return joined(sql, BOOLEAN, [first, *others])
+
+
+def _is_compared_as_in_duckdb(value: Typed, choices: Sequence[Typed]) -> bool:
+    """Whether equal values are those that DuckDB has for equal: not with nulls in parts, and NaN."""
+    if value.type is DOUBLE:
+        return all(choice.constant is not None and not math.isnan(float(choice.constant)) for choice in choices)
+    return isinstance(value.type, ScalarType)
 
 
 def _listed(value: Typed) -> str:
@@ -129,19 +145,6 @@ def _listed(value: Typed) -> str:
     if isinstance(number, float) and math.isfinite(number):
         return f"{number!r}{'' if 'e' in repr(number) else 'e0'}"  # with an exponent it is a double, without a decimal
     return value.sql
-
-
-def _of_subquery(binder: Expressions, node: exp.Expr, value: Typed, word: str, query: exp.Expr, rules: Rules) -> Typed:
-    """A value compared with all values of a subquery by IN, `= ANY` …, as one type."""
-    inner = binder.subselect(query, rules, one_column=True)
-    common = common_type([(value.type, False), (inner.outputs[0].type, False)])
-    if common is None:
-        raise binder.query.mismatch(
-            node, f"{word} compares {value.type.text} with the subquery's {inner.outputs[0].type.text}"
-        )
-    value = binder.coerced(node, value, common)
-    typed = joined(f"({value.sql} {word} ({converted(inner, [common])}))", BOOLEAN, [value])
-    return replace(typed, free=typed.free + inner.outer_uses)
 
 
 def like(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:

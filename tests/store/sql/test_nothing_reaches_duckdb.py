@@ -65,7 +65,7 @@ def filled(asked: Database) -> Database:
         "SELECT ?",
         "SELECT @x",
         "SELECT (SELECT 1 FROM sqlite_master)",
-        "SELECT * FROM db.t, LATERAL (SELECT 1)",
+        "SELECT * FROM LATERAL generate_series(1, 2)",
         "SELECT * FROM (PIVOT db.t ON host)",
         "SELECT 1 /* */; DROP TABLE x; --",
     ],
