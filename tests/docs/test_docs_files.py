@@ -15,10 +15,18 @@ from pages import PAGES, ROOT, Block, anchors, blocks, links, shell_commands, sp
 from pipeline.config.load import load
 from pipeline.operations.cli.group import streamgauge
 from rules import load_rules
+from rules.unit_tests import parse_tests, run_test
 from simulators.fleet_file import parse_fleet
 
 YAML = blocks("yaml", "yml")
-KINDS = ("# streamgauge.yaml", "# rules/", "# fleet.yaml", "# prometheus rules", "# prometheus.yml")
+KINDS = (
+    "# streamgauge.yaml",
+    "# rules/",
+    "# fleet.yaml",
+    "# prometheus rules",
+    "# prometheus.yml",
+    "# unit tests of rules",
+)
 # Named as what a data_dir holds, not as files of the repository.
 IN_THE_DATA_DIR = {"brokers/"}
 ENVIRON = {
@@ -57,6 +65,15 @@ def test_rules_that_are_shown_pass_the_checker(block: Block, tmp_path: Path) -> 
     file.write_text(block.text)
 
     assert len(load_rules([file])) == block.text.count("- alert:")
+
+
+@pytest.mark.parametrize("block", titled("# unit tests of rules"), ids=str)
+def test_unit_tests_that_are_shown_pass(block: Block) -> None:
+    tests, problems = parse_tests(block.text, "tests.yaml")
+    rules = load_rules(ROOT / "rules" / "library" / "tests" / file for file in tests.rule_files)
+
+    assert problems == []
+    assert [run_test(test, rules) for test in tests.tests] == [[] for _ in tests.tests]
 
 
 @pytest.mark.parametrize("block", titled("# fleet.yaml"), ids=str)

@@ -1,4 +1,4 @@
-"""`streamgauge rules [list|check]`: the rules of a server, and checks of rule files."""
+"""`streamgauge rules`: the rules of a server, and checks of rule files; its other commands have their own modules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from pipeline.operations.cli.asking import client, list_options
 from pipeline.operations.cli.group import Server
 from pipeline.operations.cli.output import Listing, print_text, show
+from pipeline.operations.cli.rules_test import schema, test_command
 
 _RULE = ("rule", "table", "measure", "pending", "firing", "warnings", "file")
 _FOUND = ("level", "file", "line", "rule", "what")
@@ -18,6 +19,10 @@ _FOUND = ("level", "file", "line", "rule", "what")
 @click.group()
 def rules() -> None:
     """Rules: those of a server, and rule files."""
+
+
+rules.add_command(test_command)
+rules.add_command(schema)
 
 
 @rules.command("list", short_help="The rules in force, with warnings.")

@@ -1,0 +1,125 @@
+"""Runs a unit test of rules: at each interval one batch with a row of every series that has a value then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from rules.level import SEVERITY
+from rules.replay import Replay
+from rules.rule import RuleSet
+from rules.transition import Transition
+from rules.unit_tests.document import Expected, UnitTest
+from store.record import TableId
+from store.values.durations import format_duration
+from store.values.times import NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference: `-` is expected and did not come, `+` came and is not expected."""
+
+    sign: str
+    at_ns: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.text}"
+
+
+def run_test(test: UnitTest, rules: RuleSet) -> list[Difference]:
+    """The differences between what comes and what is expected, in order of time; none if the test passes.
+
+    Raises ValueError if the test does not say which table it is about, and the rules do not either.
+    """
+    table = test.table or _only_table(rules)
+    database, _, name = table.partition(".")
+    replay = Replay(rules, TableId(test.account, database, name))
+    found: list[Transition] = []
+    ids = [replay.series(series.key, series.zone) for series in test.series]
+    length = max((len(values) for series in test.series for values in series.values.values()), default=0)
+    measures = sorted({measure for series in test.series for measure in series.values})
+    for step in range(length):
+        columns = {
+            measure: np.array([_at(series.values.get(measure, ()), step) for series in test.series])
+            for measure in measures
+        }
+        chosen = np.flatnonzero(np.any([~np.isnan(values) for values in columns.values()], axis=0))
+        if len(chosen):
+            found += replay.feed(
+                np.array(ids, np.int32)[chosen],
+                np.full(len(chosen), test.start_ns + step * test.interval_ns, np.int64),
+                {measure: values[chosen] for measure, values in columns.items()},
+            )
+    return _compared(test, found)
+
+
+def _only_table(rules: RuleSet) -> str:
+    tables = sorted(rules.tables)
+    if len(tables) != 1:
+        raise ValueError(f"the rules have the tables {', '.join(tables)}: the test has to name its `table`")
+    return tables[0]
+
+
+def _at(values: Sequence[float], step: int) -> float:
+    return values[step] if step < len(values) else math.nan
+
+
+def _compared(test: UnitTest, found: Sequence[Transition]) -> list[Difference]:
+    left = list(found)
+    missing = []
+    for expected in test.expected:
+        match = next((one for one in left if _is(expected, one, test.start_ns)), None)
+        if match is None:
+            missing.append(Difference("-", expected.at_ns, _expected_text(expected)))
+        else:
+            left.remove(match)
+    unexpected = [Difference("+", one.time_ns - test.start_ns, _text(one, test.start_ns)) for one in left]
+    return sorted([*missing, *unexpected], key=lambda difference: difference.at_ns)
+
+
+def _is(expected: Expected, one: Transition, start_ns: int) -> bool:
+    value_fits = expected.value is None or (one.value is not None and math.isclose(one.value, expected.value))
+    return (
+        (one.time_ns - start_ns, one.rule, str(one.status)) == (expected.at_ns, expected.rule, expected.status)
+        and value_fits
+        and expected.severity in (None, one.labels.get(SEVERITY))
+        and expected.zone in (None, one.zone)
+        and expected.dimensions.items() <= one.dimensions.items()
+        and expected.annotations.items() <= one.annotations.items()
+    )
+
+
+def _expected_text(expected: Expected) -> str:
+    facts = {
+        "value": None if expected.value is None else f"{expected.value:g}",
+        "severity": expected.severity,
+        "zone": expected.zone,
+        **expected.dimensions,
+        **expected.annotations,
+    }
+    return _line(expected.at_ns, expected.rule, expected.status, facts)
+
+
+def _text(one: Transition, start_ns: int) -> str:
+    facts = {
+        "value": None if one.value is None else f"{one.value:.10g}",
+        "severity": one.labels.get(SEVERITY),
+        "zone": one.zone,
+        **one.dimensions,
+        **one.annotations,
+    }
+    return _line(one.time_ns - start_ns, one.rule, str(one.status), facts)
+
+
+def _line(at_ns: int, rule: str, status: str, facts: dict[str, str | None]) -> str:
+    told = " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
+    return f"at {_since(at_ns)}: {rule} {status} {told}".rstrip()
+
+
+def _since(at_ns: int) -> str:
+    return format_duration(timedelta(milliseconds=at_ns // NS_PER_MS))
