@@ -1,4 +1,6 @@
-"""What averages need of rows, summed up by zone and minute: the number of values, their sum, the least, the greatest.
+"""What averages need of rows, summed up by zone and time: the number of values, their sum, the least, the greatest.
+
+Times are cut into slots of one length, the grain: minutes, or a part of one for the newest rows.
 
 Pure. Sums of parts of the same values, added in another order, differ in the last bits: by less than 1e-12 of the
 largest value times their number. NaN is treated as DuckDB does: it is greater than all numbers.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +18,12 @@ import numpy.typing as npt
 from store.record import Int32s, Int64s
 
 MINUTE_NS = 60_000_000_000
+FINE_NS = 5_000_000_000
+GRAINS_NS = (MINUTE_NS, FINE_NS)  # the cheapest first
 Float64s = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 FEW_ROWS = 10_000  # are summed up in any case
-LEAST_ROWS = 4  # per zone and minute, in a rollup of more rows
+LEAST_ROWS = 4  # per zone and slot, in a rollup of more rows
 _DENSE = 65_536  # numbers of groups up to this, or few times the number of rows, are found without sorting
 
 
@@ -36,12 +41,19 @@ class Sums:
         return Sums(self.count[places], self.total[places], self.least[places], self.greatest[places])
 
 
+class RollupOf(NamedTuple):
+    """Says what rollups there are of a chunk or file: the physical name of a measure, and the length of slots."""
+
+    measure: str
+    grain_ns: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollup:
-    """The sums of one measure; arrays of one length, by zone number, then minute (since 1970), both ascending."""
+    """The sums of one measure; arrays of one length, by zone number, then slot (since 1970), both ascending."""
 
     zone: Int32s
-    minute: Int64s
+    slot: Int64s
     sums: Sums
 
     def __len__(self) -> int:
@@ -112,10 +124,10 @@ def summed(major: Int64s, minor: Int64s, sums: Sums) -> tuple[Int64s, Int64s, Su
     return majors, minors, Sums(count, total, least, greatest)
 
 
-def rollup_of(samples: Samples) -> Rollup:
+def rollup_of(samples: Samples, grain_ns: int) -> Rollup:
     """The rollup of these samples; those without a zone are left out."""
     of = samples if (samples.zone >= 0).all() else samples.at(np.flatnonzero(samples.zone >= 0))
-    return _of(summed(of.zone.astype(np.int64), of.time_ns // MINUTE_NS, single(of.values)))
+    return _of(summed(of.zone.astype(np.int64), of.time_ns // grain_ns, single(of.values)))
 
 
 def all_samples(parts: Sequence[Samples]) -> Samples:
@@ -137,13 +149,13 @@ def merged(rollups: Sequence[Rollup]) -> Rollup:
     if len(found) < 2:
         return found[0] if found else EMPTY
     zone = np.concatenate([rollup.zone for rollup in found]).astype(np.int64)
-    minute = np.concatenate([rollup.minute for rollup in found])
-    return _of(summed(zone, minute, joined([rollup.sums for rollup in found])))
+    slot = np.concatenate([rollup.slot for rollup in found])
+    return _of(summed(zone, slot, joined([rollup.sums for rollup in found])))
 
 
 def _of(found: tuple[Int64s, Int64s, Sums]) -> Rollup:
-    zone, minute, sums = found
-    return Rollup(zone.astype(np.int32), minute, sums)
+    zone, slot, sums = found
+    return Rollup(zone.astype(np.int32), slot, sums)
 
 
 def _grouped(major: Int64s, minor: Int64s) -> tuple[Places, Int64s, Int64s]:

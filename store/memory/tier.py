@@ -27,7 +27,7 @@ from store import layout
 from store.catalog.schema import Column, Columns
 from store.engine.duck import Cursor, Duck, load, run
 from store.memory.newness import NEVER_NS
-from store.memory.rollup import Rolled, rolled
+from store.memory.rollup import Rolled, RollupOf, rolled
 from store.memory.sealed_form import WITHOUT_TIME, form_of
 from store.record import Int32s, Int64s, SeriesIndex, dimension_values
 from store.sequence import OFFSET_BITS
@@ -63,7 +63,7 @@ class Chunk:
     size_bytes: int = 0
     values: int = 0  # of measures, without absent ones
     pins: int = 0
-    rolled: dict[str, Rolled] = field(default_factory=dict)  # by physical name of the measure
+    rolled: dict[RollupOf, Rolled] = field(default_factory=dict)
 
     @property
     def sealed(self) -> bool:
@@ -434,18 +434,18 @@ class MemoryTier:
         self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
 
 
-def _rolled_together(chunks: Sequence[Chunk]) -> dict[str, Rolled]:
+def _rolled_together(chunks: Sequence[Chunk]) -> dict[RollupOf, Rolled]:
     """The rollups of all rows of these chunks, for the measures that are rolled up in each that has them."""
-    found: dict[str, Rolled] = {}
-    for measure in {name for chunk in chunks for name in chunk.rolled}:
-        having = [chunk for chunk in chunks if measure in chunk.measures]
-        parts = [chunk.rolled.get(measure) for chunk in having]
+    found: dict[RollupOf, Rolled] = {}
+    for key in {key for chunk in chunks for key in chunk.rolled}:
+        having = [chunk for chunk in chunks if key.measure in chunk.measures]
+        parts = [chunk.rolled.get(key) for chunk in having]
         whole = [
             part for part, chunk in zip(parts, having, strict=True) if part is not None and part.rows == chunk.rows
         ]
         if len(whole) == len(having) and len({part.zoning for part in whole}) == 1:
             rows = sum(chunk.rows for chunk in chunks)
-            found[measure] = rolled(whole[0].zoning, rows, [part.rollup for part in whole])
+            found[key] = rolled(whole[0].zoning, rows, [part.rollup for part in whole])
     return found
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from store.catalog.schema import Column, TableSchema
 from store.errors import RequestError
 from store.memory.newness import NEVER_NS
-from store.memory.rollup import MINUTE_NS, NOTHING, Sums, joined, summed
+from store.memory.rollup import GRAINS_NS, MINUTE_NS, NOTHING, Sums, joined, summed
 from store.reading.bins import Bins
 from store.reading.by_zone import ZONE
 from store.reading.scan import END_OF_TIME_NS
@@ -97,9 +97,10 @@ def zone_averages(
         schema = snapshot.schema(table.database, table.table)
     columns = [_numeric(schema, measure) for measure in measures]
     result = ZoneAverages(list(zones), bins)
-    of_minutes, of_rows = [_NO_VALUES] * len(columns), [_NO_VALUES] * len(columns)
+    of_slots, of_rows, grain_ns = [_NO_VALUES] * len(columns), [_NO_VALUES] * len(columns), None
     if any(map(len, zones.values())) and columns and from_ns < to_ns:
         from_ns, to_ns = max(from_ns, NEVER_NS), min(to_ns, END_OF_TIME_NS)
+        grain_ns = _grain(bins, from_ns, to_ns)
         division, rows = snapshot.rows_of_zones(
             table,
             index,
@@ -107,32 +108,37 @@ def zone_averages(
             columns,
             time_from_ns=from_ns,
             time_to_ns=to_ns,
-            by_minutes=bins is None or bins.hold_whole_minutes(from_ns, to_ns),
+            grain_ns=grain_ns,
         )
-        of_minutes = [division.sums(column.physical) for column in columns]
+        of_slots = [division.sums(column.physical) for column in columns]
         if rows:
             start = "0" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
             of_rows = list(_of_rows(snapshot, rows, start, columns))
-    for measure, minutes, others in zip(measures, of_minutes, of_rows, strict=True):
-        result.add(measure, *_by_bin(bins, minutes, others))
+    for measure, slots, others in zip(measures, of_slots, of_rows, strict=True):
+        result.add(measure, *_by_bin(bins, grain_ns or MINUTE_NS, slots, others))
     return result
 
 
-_Values: TypeAlias = tuple[Int64s, Int64s, Sums]  # place of the zone, minute or start of the bin, sums
+_Values: TypeAlias = tuple[Int64s, Int64s, Sums]  # place of the zone, slot or start of the bin, sums
 _NO_VALUES: _Values = np.zeros(0, np.int64), np.zeros(0, np.int64), NOTHING
 
 
-def _by_bin(bins: Bins | None, of_minutes: _Values, of_rows: _Values) -> _Values:
+def _grain(bins: Bins | None, from_ns: int, to_ns: int) -> int | None:
+    """The length of the slots that make these bins; None: only rows do."""
+    if bins is None:
+        return MINUTE_NS
+    return next((grain_ns for grain_ns in GRAINS_NS if bins.hold_whole(grain_ns, from_ns, to_ns)), None)
+
+
+def _by_bin(bins: Bins | None, grain_ns: int, of_slots: _Values, of_rows: _Values) -> _Values:
     """One entry for each zone and bin, ascending."""
-    minute = of_minutes[1]
-    first, end = (int(minute.min()), int(minute.max()) + 1) if len(minute) else (0, 0)
-    minutes = np.arange(first, end)
-    start_of = np.zeros(len(minutes), np.int64) if bins is None else bins.starts(minutes * MINUTE_NS)
+    slot = of_slots[1]
+    first, end = (int(slot.min()), int(slot.max()) + 1) if len(slot) else (0, 0)
+    slots = np.arange(first, end)
+    start_of = np.zeros(len(slots), np.int64) if bins is None else bins.starts(slots * grain_ns)
     starts = np.union1d(start_of, of_rows[1])
-    number = np.concatenate([np.searchsorted(starts, start_of)[minute - first], np.searchsorted(starts, of_rows[1])])
-    place, number, sums = summed(
-        np.concatenate([of_minutes[0], of_rows[0]]), number, joined([of_minutes[2], of_rows[2]])
-    )
+    number = np.concatenate([np.searchsorted(starts, start_of)[slot - first], np.searchsorted(starts, of_rows[1])])
+    place, number, sums = summed(np.concatenate([of_slots[0], of_rows[0]]), number, joined([of_slots[2], of_rows[2]]))
     return place, starts[number], sums
 
 

@@ -8,19 +8,24 @@ numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 import numpy as np
 
-from store.memory.rollup import MINUTE_NS
+from store.memory.rollup import GRAINS_NS
 from store.record import Int64s
 from store.values.times import EPOCH, NS, whole_s
 
 DAY_NS = 86_400 * 1_000_000_000
 WEEK_NS = 7 * DAY_NS
 _MONDAY_NS = -3 * DAY_NS  # 1969-12-29: the epoch is a Thursday
+
+
+def grain_of(widths_ns: Collection[int]) -> int | None:
+    """The length of the longest slots of which bins of all these widths since 1970 consist; None if none do."""
+    return next((grain_ns for grain_ns in GRAINS_NS if not any(width % grain_ns for width in widths_ns)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,13 @@ class Bins:
         """The instant at which the bin of a time begins."""
         return self.instant_ns(int(self.starts(np.array([time_ns]))[0]))
 
-    def hold_whole_minutes(self, from_ns: int, to_ns: int) -> bool:
-        """Whether each minute in [from, to) is in one bin."""
-        if self.width_ns % MINUTE_NS or self.zone is None:
-            return self.width_ns % MINUTE_NS == 0
-        offsets = _offsets(self.zone, from_ns // NS, to_ns // NS)
+    def hold_whole(self, grain_ns: int, from_ns: int, to_ns: int) -> bool:
+        """Whether each slot of this length in [from, to), of whole seconds, is in one bin."""
+        if self.width_ns % grain_ns or self.zone is None:
+            return self.width_ns % grain_ns == 0
+        offsets, grain_s = _offsets(self.zone, from_ns // NS, to_ns // NS), grain_ns // NS
         return all(
-            offset_s % 60 == 0 and (place == 0 or since_s % 60 == 0)
+            offset_s % grain_s == 0 and (place == 0 or since_s % grain_s == 0)
             for place, (since_s, offset_s) in enumerate(offsets)
         )
 

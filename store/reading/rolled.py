@@ -1,8 +1,8 @@
-"""Divides what averages read of a table into rollups of whole minutes, and rows.
+"""Divides what averages read of a table into rollups, and rows.
 
-Rollups are read of chunks and files that have them, and their rows where a minute of theirs is cut: where the selection
+Rollups are read of chunks and files that have them, and their rows where a slot of theirs is cut: where the selection
 begins or ends in it, or `whole_from_ns` is (`store.reading.cuts`). Rows are read of the others, and in *gaps* of all:
-in minutes in which a row was superseded.
+in slots in which a row was superseded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,19 @@ import numpy as np
 from store.engine.duck import Cursor
 from store.magnetic.parquet import DataFile
 from store.memory.cut_minutes import MOST_ROWS
-from store.memory.rollup import MINUTE_NS, NOTHING, Rolled, Rollup, Samples, Sums, is_of, joined, single, summed
+from store.memory.rollup import (
+    MINUTE_NS,
+    NOTHING,
+    Rolled,
+    Rollup,
+    RollupOf,
+    Samples,
+    Sums,
+    is_of,
+    joined,
+    single,
+    summed,
+)
 from store.memory.rollups import roll_up_chunk
 from store.reading.by_zone import ByNumber
 from store.reading.scan import (
@@ -30,15 +42,16 @@ from store.reading.scan import (
 from store.record import Int32s, Int64s
 
 Zoned: TypeAlias = Callable[[MemoryView], ByNumber | None]
+_MOST_SLOTS = 4_320  # of a fine grain: six hours
 _MOST_GAPS = 8  # each is a part of the query; if there are more, all is read as rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A chunk or file with rollups, by measure, read for minutes in [first, end), and for `cuts` of others by its rows.
+    """A chunk or file with rollups, by measure, read for slots in [first, end), and for `cuts` of others by its rows.
 
     memory   whose series the zones are those of
-    cuts     pairs of times [from, to) within a minute
+    cuts     pairs of times [from, to) within a slot
     samples  by minute of a cut and measure
     """
 
@@ -47,17 +60,18 @@ class Piece:
     rows: int  # of the source
     rollups: Mapping[str, Rollup]
     zones: ByNumber
+    grain_ns: int
     first: int = 0
     end: int = 0
     cuts: Sequence[tuple[int, int]] = ()
     samples: Mapping[tuple[int, str], Samples] = field(default_factory=dict)
 
     def without_cuts_in(self, gaps: Sequence[tuple[int, int]]) -> Piece:
-        """The same, where rows of minutes in `gaps` are read otherwise."""
+        """The same, where rows of slots in `gaps` are read otherwise."""
         kept = [
             (from_ns, to_ns)
             for from_ns, to_ns in self.cuts
-            if not any(first <= from_ns // MINUTE_NS < end for first, end in gaps)
+            if not any(first <= from_ns // self.grain_ns < end for first, end in gaps)
         ]
         return self if len(kept) == len(self.cuts) else replace(self, cuts=kept)
 
@@ -67,30 +81,30 @@ class Piece:
         return rollup is not None and int(rollup.sums.count.sum()) == self.rows
 
     def sums(self, measure: str, gaps: Sequence[tuple[int, int]]) -> Iterator[tuple[Int32s, Int64s, Sums]]:
-        """Number of the zone, minute, and sums, except in minutes of `gaps`."""
+        """Number of the zone, slot, and sums, except in slots of `gaps`."""
         rollup = self.rollups.get(measure)
         if rollup is None:  # it lacks the measure
             return
         asked = np.flatnonzero(self.zones.asked >= 0)
         part = rollup.of_zone(int(asked[0])) if len(asked) == 1 else slice(None)
-        number, minute = self.zones.of(rollup.zone[part]), rollup.minute[part]
-        wanted = (number >= 0) & (minute >= self.first) & (minute < self.end)
+        number, slot = self.zones.of(rollup.zone[part]), rollup.slot[part]
+        wanted = (number >= 0) & (slot >= self.first) & (slot < self.end)
         for first, end in gaps:
-            wanted &= (minute < first) | (minute >= end)
+            wanted &= (slot < first) | (slot >= end)
         places = np.flatnonzero(wanted)
-        yield number[places], minute[places], rollup.sums.at(part).at(places)
+        yield number[places], slot[places], rollup.sums.at(part).at(places)
         for from_ns, to_ns in self.cuts:
             found = self.samples[from_ns // MINUTE_NS, measure]
             if len(asked) == 1:
                 found = found.at(np.flatnonzero(found.zone == asked[0]))
             number = self.zones.of(found.zone)
             places = np.flatnonzero((number >= 0) & (found.time_ns >= from_ns) & (found.time_ns < to_ns))
-            yield number[places], found.time_ns[places] // MINUTE_NS, single(found.values[places])
+            yield number[places], found.time_ns[places] // self.grain_ns, single(found.values[places])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Division:
-    """What is read: rollups, except in minutes of `gaps` (pairs of first and end), and rows."""
+    """What is read: rollups, except in slots of `gaps` (pairs of first and end), and rows."""
 
     pieces: Sequence[Piece]
     gaps: Sequence[tuple[int, int]]
@@ -98,7 +112,7 @@ class Division:
 
     @property
     def size(self) -> int:
-        """The number of minutes of zones in its pieces."""
+        """The number of slots of zones in its pieces."""
         return sum(len(rollup) for piece in self.pieces for rollup in piece.rollups.values())
 
     def has_all_values(self, measures: Sequence[str]) -> bool:
@@ -106,27 +120,37 @@ class Division:
         return all(piece.has_all_values(measure) for piece in self.pieces for measure in measures)
 
     def sums(self, measure: str) -> tuple[Int64s, Int64s, Sums]:
-        """One entry for each zone and minute of the pieces, ascending: number of the zone, minute, and sums."""
+        """One entry for each zone and slot of the pieces, ascending: number of the zone, slot, and sums."""
         parts = [part for piece in self.pieces for part in piece.sums(measure, self.gaps)]
         if not parts:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), NOTHING
-        number, minute = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
-        return summed(number.astype(np.int64), minute.astype(np.int64), joined([part[2] for part in parts]))
+        number, slot = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+        return summed(number.astype(np.int64), slot.astype(np.int64), joined([part[2] for part in parts]))
 
 
-def roll_up_newest(cursor: Cursor, view: TableView, selection: Selection, measures: Sequence[str]) -> None:
+def is_short(view: TableView, selection: Selection, grain_ns: int) -> bool:
+    """Whether what is selected is short enough for slots of this length."""
+    ends = [chunk.to_ns for memory in view.memory for chunk in memory.chunks]
+    to_ns = min(selection.to_ns, max(ends, default=selection.from_ns))
+    return grain_ns == MINUTE_NS or to_ns - max(selection.from_ns, view.visible_from_ns) <= _MOST_SLOTS * grain_ns
+
+
+def roll_up_newest(
+    cursor: Cursor, view: TableView, selection: Selection, measures: Sequence[str], grain_ns: int
+) -> None:
     """Ask the maintenance for rollups of what `view` selects, and add the newest rows to those that there are."""
     start_ns = max(selection.from_ns, view.visible_from_ns)
     in_range = view.version.files_in(start_ns, min(selection.to_ns, view.whole_from_ns))
-    files = in_range if _knows_all_zones(view) else []
+    files = in_range if _knows_all_zones(view) and grain_ns == MINUTE_NS else []
+    keys = [RollupOf(measure, grain_ns) for measure in measures]
     for memory in view.memory:
         known, zoning = memory.rollups, memory.rollups.zones.of_series()[0]
-        known.ask(measures, (file.path for file in files if not known.has(file.path, measures, zoning)))
-        if not known.wanted.keys() >= set(measures):  # nothing is rolled up yet
+        known.ask(keys, start_ns, (file.path for file in files if not known.has(file.path, keys, zoning)))
+        if not known.wanted.keys() >= set(keys):  # nothing is rolled up yet
             continue
         for chunk in memory.chunks:
             if not chunk.chunk.sealed and chunk.to_ns >= start_ns and chunk.from_ns < selection.to_ns:
-                roll_up_chunk(cursor, chunk.chunk, chunk.row_count, measures, known.zones)
+                roll_up_chunk(cursor, chunk.chunk, chunk.row_count, keys, known.zones)
 
 
 def _knows_all_zones(view: TableView) -> bool:
@@ -139,10 +163,10 @@ def all_rows(view: TableView, selection: Selection) -> Division:
     return Division((), (), [(view, selection)])
 
 
-def divide(view: TableView, selection: Selection, zones: Zoned, measures: Sequence[str]) -> Division:
-    """What to read of `view`, for bins of whole minutes; `zones` are those that are asked for, None: no whole ones."""
+def divide(view: TableView, selection: Selection, zones: Zoned, measures: Sequence[str], grain_ns: int) -> Division:
+    """What to read of `view`, for bins of whole slots; `zones` are those that are asked for, None: no whole ones."""
     start_ns = max(selection.from_ns, view.visible_from_ns)
-    parts = _Parts(view, start_ns, selection.to_ns, measures)
+    parts = _Parts(view, start_ns, selection.to_ns, measures, grain_ns)
     if (
         start_ns >= selection.to_ns
         or view.schema.stored
@@ -151,7 +175,7 @@ def divide(view: TableView, selection: Selection, zones: Zoned, measures: Sequen
         return all_rows(view, selection)
     parts.add_files()
     gaps = _gaps(view, parts)
-    minutes = [(from_ns // MINUTE_NS, _minute_after(to_ns)) for from_ns, to_ns in gaps]
+    slots = [(from_ns // grain_ns, -(-to_ns // grain_ns)) for from_ns, to_ns in gaps]
     if not parts.pieces or len(gaps) > _MOST_GAPS:
         return all_rows(view, selection)
     rows = [(view, replace(selection, from_ns=from_ns, to_ns=to_ns)) for from_ns, to_ns in gaps]
@@ -161,7 +185,7 @@ def divide(view: TableView, selection: Selection, zones: Zoned, measures: Sequen
         for from_ns, to_ns in _between(gaps, start_ns, selection.to_ns)
         if _has_rows(others, from_ns, to_ns)
     ]
-    return Division([piece.without_cuts_in(minutes) for piece in parts.pieces], minutes, rows)
+    return Division([piece.without_cuts_in(slots) for piece in parts.pieces], slots, rows)
 
 
 @dataclass(slots=True)
@@ -172,9 +196,10 @@ class _Parts:
     start_ns: int
     end_ns: int
     measures: Sequence[str]
+    grain_ns: int
     pieces: list[Piece] = field(default_factory=list)
     _memory: list[MemoryView] = field(default_factory=list)
-    crowded: list[int] = field(default_factory=list)  # minutes that are cut, and of too many rows in a piece
+    crowded: list[int] = field(default_factory=list)  # slots that are cut, and of too many rows in a piece
     _of_files: ByNumber | None = None
     _files: list[str] = field(default_factory=list)  # with rollups
 
@@ -188,12 +213,12 @@ class _Parts:
         for chunk in memory.chunks:
             if chunk.to_ns < self.start_ns or chunk.from_ns >= self.end_ns:
                 continue
-            rollups = _rollups(chunk, found.zoning, self.measures) if self._is_settled(memory, chunk) else None
+            rollups = self._rollups(chunk, found.zoning) if self._is_settled(memory, chunk) else None
             if rollups is None:
                 others.append(chunk)
             elif chunk.to_ns >= self.view.whole_from_ns:  # else its rows are those of files
                 first_ns = max(self.start_ns, self.view.whole_from_ns)
-                self._add(Piece(memory, chunk, chunk.row_count, rollups, found), first_ns, self.end_ns)
+                self._add(Piece(memory, chunk, chunk.row_count, rollups, found, self.grain_ns), first_ns, self.end_ns)
         self._memory.append(replace(memory, chunks=tuple(others)))
         return True
 
@@ -205,27 +230,35 @@ class _Parts:
         memory, zones = self.view.memory[0], self._of_files
         for file in self.view.version.files_in(self.start_ns, min(self.end_ns, whole_ns)):
             of_file = memory.rollups.files.get(file.path, {})
-            rollups = {name: of_file[name].rollup for name in self.measures if is_of(of_file.get(name), zones.zoning)}
-            if len(rollups) == len(self.measures) and None not in rollups.values():
-                made = {name: rollup for name, rollup in rollups.items() if rollup is not None}
-                self._add(Piece(memory, file, file.rows, made, zones), self.start_ns, min(self.end_ns, whole_ns))
+            found = {name: of_file.get(RollupOf(name, self.grain_ns)) for name in self.measures}
+            made = {
+                name: of.rollup
+                for name, of in found.items()
+                if of is not None and of.rollup is not None and is_of(of, zones.zoning)
+            }
+            if len(made) == len(self.measures):
+                self._add(
+                    Piece(memory, file, file.rows, made, zones, self.grain_ns),
+                    self.start_ns,
+                    min(self.end_ns, whole_ns),
+                )
                 self._files.append(file.path)
 
     def _add(self, piece: Piece, from_ns: int, to_ns: int) -> None:
-        """Add a piece of which [from_ns, to_ns) is read: whole minutes, and the two in which that begins and ends.
+        """Add a piece of which [from_ns, to_ns) is read: whole slots, and the two in which that begins and ends.
 
-        Minutes are whole, too, if they have none of its rows outside.
+        Slots are whole, too, if they have none of its rows outside.
         """
-        source, cuts = piece.source, set[tuple[int, int]]()
-        first, end = from_ns // MINUTE_NS, _minute_after(to_ns)
-        if from_ns % MINUTE_NS and source.from_ns < from_ns <= source.to_ns:
+        source, grain_ns, cuts = piece.source, self.grain_ns, set[tuple[int, int]]()
+        first, end = from_ns // grain_ns, -(-to_ns // grain_ns)
+        if from_ns % grain_ns and source.from_ns < from_ns <= source.to_ns:
             first += 1
-            cuts.add((from_ns, min(first * MINUTE_NS, to_ns)))
-        if to_ns % MINUTE_NS and source.from_ns < to_ns <= source.to_ns:
+            cuts.add((from_ns, min(first * grain_ns, to_ns)))
+        if to_ns % grain_ns and source.from_ns < to_ns <= source.to_ns:
             end -= 1
-            cuts.add((max(end * MINUTE_NS, from_ns), to_ns))
+            cuts.add((max(end * grain_ns, from_ns), to_ns))
         if piece.rows > MOST_ROWS * ((source.to_ns - source.from_ns) // MINUTE_NS + 1):
-            self.crowded += [cut_ns // MINUTE_NS for cut_ns, _ in cuts]
+            self.crowded += [cut_ns // grain_ns for cut_ns, _ in cuts]
         self.pieces.append(replace(piece, first=first, end=end, cuts=sorted(cuts)))
 
     def without_rollups(self) -> TableView:
@@ -234,6 +267,18 @@ class _Parts:
         files = tuple(file for file in self.view.version.files if file.path not in known)
         return replace(self.view, memory=tuple(self._memory), version=replace(self.view.version, files=files))
 
+    def _rollups(self, chunk: ChunkView, zoning: int) -> dict[str, Rollup] | None:
+        """The rollups of all rows of a chunk; None if one is missing."""
+        found: dict[str, Rollup] = {}
+        for name in self.measures:
+            if name not in chunk.measures:
+                continue
+            known: Rolled | None = chunk.chunk.rolled.get(RollupOf(name, self.grain_ns))
+            if known is None or known.rollup is None or known.zoning != zoning or known.rows != chunk.row_count:
+                return None
+            found[name] = known.rollup
+        return found
+
     def _is_settled(self, memory: MemoryView, chunk: ChunkView) -> bool:
         """Whether all rows of the chunk from `whole_from_ns` on are to be read, and no others."""
         if memory.to_sequence is not None and max(chunk.last_sequence.values(), default=-1) > memory.to_sequence:
@@ -241,25 +286,13 @@ class _Parts:
         return chunk.from_ns >= self.view.whole_from_ns or not beyond_version(memory, chunk)
 
 
-def _rollups(chunk: ChunkView, zoning: int, measures: Sequence[str]) -> dict[str, Rollup] | None:
-    """The rollups of all rows of a chunk; None if one is missing."""
-    found: dict[str, Rollup] = {}
-    for name in measures:
-        if name not in chunk.measures:
-            continue
-        known: Rolled | None = chunk.chunk.rolled.get(name)
-        if known is None or known.rollup is None or known.zoning != zoning or known.rows != chunk.row_count:
-            return None
-        found[name] = known.rollup
-    return found
-
-
 def _gaps(view: TableView, parts: _Parts) -> list[tuple[int, int]]:
     """The times in which rows are read of all pieces, ascending, in [start_ns, end_ns)."""
     times = view.superseded_ns
     within = times[np.searchsorted(times, parts.start_ns) : np.searchsorted(times, parts.end_ns)]
-    runs = _runs(np.unique(np.concatenate([within // MINUTE_NS, np.array(parts.crowded, np.int64)])))
-    clipped = [(max(first * MINUTE_NS, parts.start_ns), min(end * MINUTE_NS, parts.end_ns)) for first, end in runs]
+    grain_ns = parts.grain_ns
+    runs = _runs(np.unique(np.concatenate([within // grain_ns, np.array(parts.crowded, np.int64)])))
+    clipped = [(max(first * grain_ns, parts.start_ns), min(end * grain_ns, parts.end_ns)) for first, end in runs]
     sources = [piece.source for piece in parts.pieces]
     return [
         (from_ns, to_ns)
@@ -268,16 +301,11 @@ def _gaps(view: TableView, parts: _Parts) -> list[tuple[int, int]]:
     ]
 
 
-def _minute_after(time_ns: int) -> int:
-    """The first minute that begins at this time or later."""
-    return -(-time_ns // MINUTE_NS)
-
-
-def _runs(minutes: Int64s) -> list[tuple[int, int]]:
-    """First and end of the runs of ascending minutes that follow one another."""
-    starts = np.flatnonzero(np.append(True, np.diff(minutes) != 1)[: len(minutes)])
-    ends = np.append(starts, len(minutes))[1:]
-    return [(int(minutes[start]), int(minutes[end - 1]) + 1) for start, end in zip(starts, ends, strict=True)]
+def _runs(slots: Int64s) -> list[tuple[int, int]]:
+    """First and end of the runs of ascending numbers that follow one another."""
+    starts = np.flatnonzero(np.append(True, np.diff(slots) != 1)[: len(slots)])
+    ends = np.append(starts, len(slots))[1:]
+    return [(int(slots[start]), int(slots[end - 1]) + 1) for start, end in zip(starts, ends, strict=True)]
 
 
 def _between(gaps: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:

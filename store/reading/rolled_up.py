@@ -1,7 +1,7 @@
-"""What rollups alone say about groups of series: a row for each group and minute, for questions in SQL.
+"""What rollups alone say about groups of series: a row for each group and slot, for questions in SQL.
 
 A question is answered so only if no row has to be read but those of cut minutes, and all rows have all measures: then
-a minute of a group is there exactly if it has rows, and the number of rows is that of values.
+a slot of a group is there exactly if it has rows, and the number of rows is that of values.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import pyarrow as pa
 from store import layout
 from store.catalog.schema import Column
 from store.engine.duck import Cursor
-from store.memory.rollup import MINUTE_NS
 from store.reading.by_zone import ByNumber, by_number
 from store.reading.cuts import with_cut_minutes
-from store.reading.rolled import Division, divide, roll_up_newest
+from store.reading.rolled import Division, divide, is_short, roll_up_newest
 from store.reading.scan import MemoryView, Selection, TableView
 
-MOST_MINUTES = 500_000  # of all zones: their sums take 20 ms and 50 MB
+MOST_SLOTS = 500_000  # of all zones: their sums take 20 ms and 50 MB
 GROUP, COUNT, TOTAL, LEAST, GREATEST = "group", "count", "total", "least", "greatest"
 
 
@@ -55,27 +54,36 @@ class Groups:
 
 
 def rolled_up(
-    cursor: Cursor, view: TableView, selection: Selection, groups: Groups, measures: Sequence[Column]
+    cursor: Cursor,
+    view: TableView,
+    selection: Selection,
+    groups: Groups,
+    measures: Sequence[Column],
+    grain_ns: int,
 ) -> pa.Table | None:
-    """By group and minute: the time, the values of the group, and for each measure its sums; None if it needs more.
+    """By group and slot: the time, the values of the group, and for each measure its sums; None if it needs more.
 
     Names of columns are followed by the place of the dimension or measure. Raises DamagedRows, and what `run` raises.
     """
     names = [column.physical for column in measures]
-    if view.schema.stored or any(groups.by_number(memory) is None for memory in view.memory):
+    if (
+        view.schema.stored
+        or not is_short(view, selection, grain_ns)
+        or any(groups.by_number(memory) is None for memory in view.memory)
+    ):
         return None
-    roll_up_newest(cursor, view, selection, names)
-    division = divide(view, selection, groups.by_number, names)
-    if division.rows or not division.has_all_values(names) or division.size > MOST_MINUTES:
+    roll_up_newest(cursor, view, selection, names, grain_ns)
+    division = divide(view, selection, groups.by_number, names, grain_ns)
+    if division.rows or not division.has_all_values(names) or division.size > MOST_SLOTS:
         return None
-    return _table(with_cut_minutes(cursor, view, division, measures), groups, names)
+    return _table(with_cut_minutes(cursor, view, division, measures), groups, names, grain_ns)
 
 
-def _table(division: Division, groups: Groups, measures: Sequence[str]) -> pa.Table:
+def _table(division: Division, groups: Groups, measures: Sequence[str], grain_ns: int) -> pa.Table:
     columns: dict[str, pa.Array] = {}
-    for place, measure in enumerate(measures):  # groups and minutes are the same for each
-        group, minute, sums = division.sums(measure)
-        columns |= {layout.TIME_NS: pa.array(minute * MINUTE_NS), **groups.columns(pa.array(group))}
+    for place, measure in enumerate(measures):  # groups and slots are the same for each
+        group, slot, sums = division.sums(measure)
+        columns |= {layout.TIME_NS: pa.array(slot * grain_ns), **groups.columns(pa.array(group))}
         columns |= {
             f"{COUNT}{place}": pa.array(sums.count),
             f"{TOTAL}{place}": pa.array(sums.total),

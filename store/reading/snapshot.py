@@ -20,7 +20,7 @@ from store.reading.by_zone import rows_of_zones, zones_of
 from store.reading.cuts import with_cut_minutes
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering, text_of_sound
-from store.reading.rolled import Division, all_rows, divide, roll_up_newest
+from store.reading.rolled import Division, all_rows, divide, is_short, roll_up_newest
 from store.reading.rolled_up import Groups, rolled_up
 from store.reading.scan import Selection, TableView, TailView, only_columns
 from store.reading.series import series_of
@@ -72,12 +72,12 @@ class Snapshot(AccountTables):
         *,
         time_from_ns: int,
         time_to_ns: int,
-        by_minutes: bool,
+        grain_ns: int | None,
     ) -> tuple[Division, str]:
         """The rows of zones, of which `series` has the ids in `index`: rollups, and a subquery as of `source`.
 
         The subquery (`by_zone.rows_of_zones`) is for the rows that are not in the rollups; empty if there are certainly
-        none. Without `by_minutes` it is for all.
+        none. `grain_ns` is the length of slots of the rollups; if it is None, the subquery is for all rows.
         """
         zones = zones_of(self.schema(table.database, table.table), index, series)
         selection = selection_of(time_from_ns, time_to_ns, zones.prunable())
@@ -89,9 +89,9 @@ class Snapshot(AccountTables):
             return rows_of_zones(replace(view, schema=schema), selection, zones, measures, self._rendering)
 
         def division_of(view: TableView) -> tuple[Division, str]:
-            if by_minutes:
-                roll_up_newest(self._cursor, view, selection, names)
-                divided = divide(view, selection, zones.by_number, names)
+            if grain_ns is not None and is_short(view, selection, grain_ns):
+                roll_up_newest(self._cursor, view, selection, names, grain_ns)
+                divided = divide(view, selection, zones.by_number, names, grain_ns)
                 division = with_cut_minutes(self._cursor, view, divided, measures)
             else:
                 division = all_rows(view, selection)
@@ -105,13 +105,15 @@ class Snapshot(AccountTables):
         table: TableId,
         measures: Sequence[Column],
         *,
+        grain_ns: int,
         time_from_ns: int | None,
         time_to_ns: int | None,
         dimensions: Mapping[str, Collection[str]],
         by: Sequence[str],
     ) -> str | None:
-        """The sums of groups of series by minute, as the name of a table for `execute`; None if rollups do not do.
+        """The sums of groups of series by slots of this length, as the name of a table for `execute`.
 
+        None if rows would have to be read.
         `by` are the dimensions that make groups; `layout.ZONE` is the zone, here and in `dimensions`. See
         `store.reading.rolled_up`; raises what `source` raises.
         """
@@ -120,7 +122,7 @@ class Snapshot(AccountTables):
         groups, selection = Groups(dimensions, by), selection_of(time_from_ns, time_to_ns, None)
         used = {column.physical for column in measures}
         found = self._text(
-            table, selection, used, lambda view: rolled_up(self._cursor, view, selection, groups, measures)
+            table, selection, used, lambda view: rolled_up(self._cursor, view, selection, groups, measures, grain_ns)
         )
         return None if found is None else self._rendering.register("sums", found)
 

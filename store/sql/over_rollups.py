@@ -1,9 +1,9 @@
-"""Aggregates of measures by minutes, answered from rollups: what most panels of dashboards ask.
+"""Aggregates of measures by time, answered from rollups: what most panels of dashboards ask.
 
     SELECT bin(time, 5m) AS t, zone, round(avg(temperature), 1) FROM … WHERE time > ago(1h) AND region = 'r1'
     GROUP BY bin(time, 5m), zone ORDER BY t
 
-Such a SELECT is rewritten over a table of sums by minute: avg(x) is sum(total of x) / sum(count of x). Everything else
+Such a SELECT is rewritten over a table of sums by slots of time: avg(x) is sum(total of x) / sum(count of x). All else
 in it remains, and is bound as in any query. Statements that are not understood wholly are left to the slow path: only
 what is listed here is taken for harmless.
 """
@@ -19,9 +19,10 @@ from sqlglot import exp
 
 from store.catalog.schema import TIME_COLUMN, Column, TableSchema
 from store.names import MeasureType
+from store.reading.bins import grain_of
 from store.reading.rolled_up import COUNT, GREATEST, GROUP, LEAST, TOTAL
 from store.record import TableId
-from store.sql.literals import UNIT_NS, parse_interval
+from store.sql.literals import parse_interval
 from store.sql.types import INTERVAL
 
 _PARTS = {"expressions", "from_", "where", "group", "having", "order", "limit", "offset"}
@@ -45,12 +46,13 @@ class Summed(Protocol):
         table: TableId,
         measures: Sequence[Column],
         *,
+        grain_ns: int,
         time_from_ns: int | None,
         time_to_ns: int | None,
         dimensions: Mapping[str, Collection[str]],
         by: Sequence[str],
     ) -> str | None:
-        """The name of a table with sums of these rows, by minute and by the values of `by`; None if there is none."""
+        """The name of a table with sums of these rows, by slot and by the values of `by`; None if there is none."""
         ...
 
     def execute(self, sql: str) -> pa.Table:
@@ -59,12 +61,12 @@ class Summed(Protocol):
 
 
 class _Other(Exception):
-    """It needs more than sums by minute."""
+    """It needs more than sums by time."""
 
 
 @dataclass(frozen=True, slots=True)
 class OverRollups:
-    """A SELECT over sums by minute: `statement` is over a table with `schema`.
+    """A SELECT over sums by slots of `grain_ns`: `statement` is over a table with `schema`.
 
     by        names of the dimensions, or the zone, that make groups, in the order of their columns
     measures  in the order of their columns
@@ -74,6 +76,7 @@ class OverRollups:
     schema: TableSchema
     by: tuple[str, ...]
     measures: tuple[Column, ...]
+    grain_ns: int
 
 
 def named_table(statement: exp.Select) -> tuple[str, str] | None:
@@ -97,11 +100,15 @@ def over_rollups(statement: exp.Select, schema: TableSchema) -> OverRollups | No
         rewritten = rewriting.select(statement.copy())
     except _Other:
         return None
+    grain_ns = grain_of(rewriting.widths_ns)
+    if grain_ns is None:
+        return None
     return OverRollups(
         rewritten,
         replace(schema, columns=(TIME_COLUMN, *rewriting.columns()), stored=()),
         tuple(rewriting.by),
         tuple(rewriting.measures.values()),
+        grain_ns,
     )
 
 
@@ -111,6 +118,7 @@ class _Rewriting:
     has_zones: bool  # that rows have by their dimensions; without a template files have those of another time
     by: dict[str, None] = field(default_factory=dict)
     measures: dict[str, Column] = field(default_factory=dict)
+    widths_ns: set[int] = field(default_factory=set)  # of bins
     _aliases: frozenset[str] = frozenset()
 
     def columns(self) -> list[Column]:
@@ -189,12 +197,13 @@ class _Rewriting:
         raise _Other
 
     def _bin(self, node: exp.Anonymous, time: exp.Expr, width: exp.Expr) -> exp.Expr:
-        """Bins of whole minutes: the bin of a minute is that of all its rows."""
+        """Bins of whole slots: the bin of a slot is that of all its rows."""
         interval = (
             parse_interval(width.name) if isinstance(width, exp.Column) and width.name not in self.known else None
         )
-        if interval is None or interval[1] is not INTERVAL or interval[0] <= 0 or interval[0] % UNIT_NS["minute"]:
+        if interval is None or interval[1] is not INTERVAL or interval[0] <= 0:
             raise _Other
+        self.widths_ns.add(interval[0])
         if not isinstance(time, exp.Column) or self._column(time).kind != "time":
             raise _Other
         return node

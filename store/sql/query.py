@@ -116,7 +116,7 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
 
 
 def from_rollups(tables: Summed, request: SqlRequest) -> ResultSet | None:
-    """The result of aggregates of measures by minutes, if rollups say it; None for any other, and what has errors."""
+    """The result of aggregates of measures by time, if rollups say it; None for any other, and what has errors."""
     if not may_be_over_rollups(request.text):
         return None
     source = QueryText(request.text)
@@ -142,6 +142,7 @@ def _from_rollups(tables: Summed, source: QueryText, statement: Statement, reque
     sums = tables.rolled_up(
         over.schema.table,
         over.measures,
+        grain_ns=over.grain_ns,
         time_from_ns=reads.time_from_ns,
         time_to_ns=reads.time_to_ns,
         dimensions=reads.dimensions if reads.zones is None else {**reads.dimensions, ZONE_COLUMN.name: reads.zones},

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from store.engine.duck import Cursor, stream
 from store.magnetic.parquet import DataFile
-from store.memory.rollup import is_of, rolled
+from store.memory.rollup import MINUTE_NS, RollupOf, is_of, rolled
 from store.memory.rollups import roll_up_chunk, rollups_of
 from store.memory.row_zones import RowZones, row_zones
 from store.memory.tier import Chunk
@@ -24,8 +24,8 @@ def roll_up(core: Core, zone: str | None, now_ns: int, room_bytes: int) -> int:
 
     `zone` is the table's zone template. May block. Raises DamagedRows, MagneticUnavailable, QueryFailed.
     """
-    measures, before = core.rollups.measures_at(now_ns), size_bytes(core)
-    if not measures and not before:
+    keys, before = core.rollups.wanted_at(now_ns), size_bytes(core)
+    if not keys and not before:
         return 0
     with core.lock:
         chunks = [chunk for chunk in core.memory.chunks if chunk.sealed]
@@ -36,7 +36,8 @@ def roll_up(core: Core, zone: str | None, now_ns: int, room_bytes: int) -> int:
         core.rollups.keep_only(list(core.memory.chunks), {file.path for file in version.files})
         asked = set(core.rollups.take_files())
         most_bytes = before + room_bytes
-        left = _roll_up_chunks(core, cursor, chunks, measures, most_bytes)
+        left = _roll_up_chunks(core, cursor, chunks, keys, most_bytes)
+        measures = [key.measure for key in keys if key.grain_ns == MINUTE_NS]
         files = [file for file in version.files if file.path in asked]
         if files and measures:
             _roll_up_files(core, cursor, files, measures, _zones(core, cursor, zone), most_bytes, left)
@@ -56,13 +57,15 @@ def size_bytes(core: Core) -> int:
 
 
 def _roll_up_chunks(
-    core: Core, cursor: Cursor, chunks: Sequence[Chunk], measures: Sequence[str], most_bytes: int
+    core: Core, cursor: Cursor, chunks: Sequence[Chunk], keys: Sequence[RollupOf], most_bytes: int
 ) -> int:
     """Returns the number of rows that may still be rolled up in this pass."""
     left, zoning = ROWS_PER_PASS, core.rollups.zones.of_series()[0]
     for chunk in sorted(chunks, key=lambda chunk: -chunk.to_ns):
-        known = {name for name, of in list(chunk.rolled.items()) if of.zoning == zoning}
-        missing = [name for name in measures if name in chunk.measures and name not in known]
+        known = {key for key, of in list(chunk.rolled.items()) if of.zoning == zoning}
+        missing = [
+            key for key in keys if key.measure in chunk.measures and key not in known and core.rollups.pays(key, chunk)
+        ]
         if not missing:
             continue
         if left <= 0 or size_bytes(core) > most_bytes:
@@ -86,16 +89,20 @@ def _roll_up_files(
         columns = [stored.measures[name] for name in measures if name in stored.measures]
     for file in sorted(files, key=lambda file: -file.to_ns):
         known = core.rollups.files.setdefault(file.path, {})
-        missing = [column for column in columns if not is_of(known.get(column.physical), zones.zoning)]
+        missing = {
+            RollupOf(column.physical, MINUTE_NS): column
+            for column in columns
+            if not is_of(known.get(RollupOf(column.physical, MINUTE_NS)), zones.zoning)
+        }
         if not missing:
             continue
         if left <= 0 or size_bytes(core) > most_bytes:
             return
-        relation = core.magnetic.data.relation(cursor, [file], [*zones.dimensions, *missing])
-        names = [column.physical for column in missing]
-        found = rollups_of(stream(cursor, zones.sql(relation, missing), _BATCH_ROWS), names, zones.of_batch)
-        for name, parts in found.items():
-            known[name] = rolled(zones.zoning, file.rows, parts)
+        relation = core.magnetic.data.relation(cursor, [file], [*zones.dimensions, *missing.values()])
+        sql = zones.sql(relation, list(missing.values()))
+        found = rollups_of(stream(cursor, sql, _BATCH_ROWS), list(missing), zones.of_batch)
+        for key, parts in found.items():
+            known[key] = rolled(zones.zoning, file.rows, parts)
         left -= file.rows * len(missing)
 
 

@@ -57,7 +57,9 @@ def check(life: Life, rng: random.Random) -> None:
             from_ns + MINUTE_NS // 2,
         )
     )
-    bins = rng.choice((None, Bins(MINUTE_NS), Bins(5 * MINUTE_NS), Bins(MINUTE_NS // 2)))
+    bins = rng.choice(
+        (None, Bins(MINUTE_NS), Bins(5 * MINUTE_NS), Bins(MINUTE_NS // 2), Bins(5 * 10**9), Bins(7 * 10**9))
+    )
     if life.store.opened(TABLE) is None:
         return
     zone_of = {dict(key.dimensions)["sensor"]: zone for key, zone in zip(index.keys, index.zones, strict=True)}
@@ -111,6 +113,7 @@ def test_averages_are_those_of_plain_sql_whatever_happens(
 
     pieces = [piece for division in divisions for piece in division.pieces]
     assert {bool(piece.cuts) for piece in pieces} == {True, False}
+    assert {piece.grain_ns for piece in pieces} == set(rollup.GRAINS_NS)
 
 
 def test_rows_of_a_minute_in_which_questions_begin_are_read_once(
