@@ -12,12 +12,16 @@ from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
 from rules.errors import RuleSnapshotError
 from rules.judging import Inputs
+from rules.kinds.kind import Judging
+from rules.listening import Listened, ListeningClock
 from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
-from rules.saved_state import BlockState, MarkState, RuleFacts, RuleState, SavedJudge, SignalState, keys_of
-from rules.snapshot import PackedKeys, encode_state
+from rules.saved_state import BlockState, MarkState, RuleState, SavedJudge, SignalState, keys_of
+from rules.silence_state import restore_silences, saved_clock, saved_hearings, saved_rules
+from rules.silences import Placed, Silences
+from rules.snapshot import PackedKeys, encode_state, facts_of
 from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex
@@ -38,18 +42,23 @@ class Block:
     positions   per stream, the last offset up to which everything has been evaluated here
     """
 
-    def __init__(self, rules: Sequence[Rule], index: SeriesIndex) -> None:
+    def __init__(self, rules: Sequence[Rule], index: SeriesIndex, clock: ListeningClock) -> None:
         self.index = index
         self.positions: dict[str, int] = {}
         self._keys = PackedKeys()
         self._size = 0  # the number of series that the arrays have room for
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
-        self._watches = tuple(Watch(rule, index) for rule in rules)
+        self._watches = tuple(
+            (place, Watch(rule, rule.condition, index))
+            for place, rule in enumerate(rules)
+            if isinstance(rule.condition, Judging)
+        )
+        self.silences = Silences(rules, index, clock)
         self._measures = {
             measure: Watched(
                 MeasureReader(measure, index),
                 Signals(),
-                tuple(watch for watch in self._watches if measure in watch.rule.measures),
+                tuple(watch for _, watch in self._watches if measure in watch.rule.measures),
             )
             for measure in dict.fromkeys(measure for rule in rules for measure in rule.measures)
         }
@@ -72,11 +81,17 @@ class Block:
         self._newest[series] = rows
         repeats = bool((self._newest[series] != rows).any())
         inputs = Inputs(batch, rows, series, self._take_in(batch, rows, series, repeats=repeats))
-        found: list[tuple[int, int, Watch, Event]] = []
-        for place, watch in enumerate(self._watches):
-            found += ((event.row, place, watch, event) for event in watch.evaluate(inputs))
+        found: list[Placed] = []
+        for place, watch in self._watches:
+            found += ((event.row, place, self._transition(batch, watch, event)) for event in watch.evaluate(inputs))
+        found += self.silences.hear(batch, rows, series, repeats=repeats)
         found.sort(key=lambda item: item[:2])
-        return [self._transition(batch, watch, event) for _, _, watch, event in found]
+        return [transition for _, _, transition in found]
+
+    def tick(self, tick: Listened) -> list[Transition]:
+        """The transitions caused by time, in the order of the rules."""
+        self._grow(len(self.index))
+        return self.silences.tick(tick)
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
         """The state in the form of `rules.saved_state`, valid for `positions`."""
@@ -90,8 +105,11 @@ class Block:
             )
             for measure, watched in self._measures.items()
         }
-        rules = {watch.rule.definition: _state_of(watch) for watch in self._watches}
-        return encode_state(positions, self._keys.first(self.index.keys, size), signals, rules)
+        rules = {watch.rule.definition: _state_of(watch) for _, watch in self._watches}
+        rules.update(saved_rules(self.silences))
+        keys = self._keys.first(self.index.keys, size)
+        hearings, clock = saved_hearings(self.silences, size), saved_clock(self.silences.clock)
+        return encode_state(positions, keys, signals, rules, hearings, clock)
 
     def restore(self, state: BlockState) -> None:
         """Restore a saved state, into a block that has evaluated nothing. Raises RuleSnapshotError."""
@@ -103,21 +121,24 @@ class Block:
                 watched.signals.time_ns[ids] = unpacked(signals.time_ns, np.int64)
                 watched.signals.value[ids] = unpacked(signals.value, np.float64)
                 _set_marks(watched.signals.marks, ids, signals.marks)
-        for watch in self._watches:
+        for _, watch in self._watches:
             saved = state.rules.get(watch.rule.definition)
             if saved is not None:
                 _restore(watch, saved, ids)
+        restore_silences(self.silences, state.clock, state.hearings, state.rules, ids)
         self.positions = dict(state.positions)
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
         """For each rule: what it has done, and how many of its subjects are pending and firing."""
-        for watch in self._watches:
+        for _, watch in self._watches:
             signals = self._signals_of(watch)
             yield watch.rule, watch.work(None if signals is None else signals.time_ns, now_ns), *watch.counts()
+        for rule, firing in self.silences.counts():
+            yield rule, Work(), 0, firing
 
     def active(self) -> Iterator[tuple[Watch, int, int, float | None]]:
         """All pending and firing subjects: the watch, the subject, its onset, and the newest value of a signal."""
-        for watch in self._watches:
+        for _, watch in self._watches:
             signals = self._signals_of(watch)
             onsets = {subject: watch.onset_ns(subject) for subject in watch.pending()}
             onsets |= {subject: raised.onset_ns for subject, raised in watch.raised.items()}
@@ -138,8 +159,9 @@ class Block:
             self._newest = np.empty(size + size // 4 + 16, np.intp)
         for watched in self._measures.values():
             watched.signals.grow(size)
-        for watch in self._watches:
+        for _, watch in self._watches:
             watch.grow(size)
+        self.silences.grow(size)
 
     def _take_in(
         self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
@@ -194,7 +216,7 @@ class Block:
 def _state_of(watch: Watch) -> RuleState:
     judge, arrays = watch.judge, watch.judge.snapshot()
     return RuleState(
-        _facts_of(watch.rule),
+        facts_of(watch.rule),
         None if watch.is_of_series else [(key.measure_name, key.dimensions) for key in watch.subjects.keys],
         [level.snapshot() for level in watch.levels],
         watch.raised.snapshot(),
@@ -226,12 +248,6 @@ def _restore_judge(watch: Watch, saved: SavedJudge, ids: Indices) -> None:
         watch.judge.restore(saved.arrays, ids)
     except (KeyError, IndexError, ValueError) as error:
         raise RuleSnapshotError(f"the state of rule {watch.rule.name} is not of its kind: {error!r}") from error
-
-
-def _facts_of(rule: Rule) -> RuleFacts:
-    annotations = {name: str(template) for name, template in rule.annotations.items()}
-    levels = [level.name for level in rule.levels]
-    return RuleFacts(rule.name, rule.measure, rule.condition.is_measured, levels, dict(rule.labels), annotations)
 
 
 def _marks_of(marks: Marks) -> MarkState:

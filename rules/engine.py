@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from rules.block import Block
 from rules.ended import ended_by_deletion, ended_by_rules
 from rules.errors import RuleSnapshotError
+from rules.listening import Listened, ListeningClock
 from rules.phases import Phase
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import Work
@@ -54,6 +55,7 @@ class Engine:
     def __init__(self, rules: RuleSet, registry: SeriesRegistry) -> None:
         self._rules = rules
         self._registry = registry
+        self.clock = ListeningClock()  # of new blocks; each block has its own, because they are saved one by one
         self._blocks: dict[TableId, Block] = {}
         self._replaced: list[Block] = []  # of tables that were deleted and created again, until `forget_deleted`
         self._advanced: dict[str, int] = {}
@@ -71,6 +73,43 @@ class Engine:
         transitions = block.evaluate(batch, covered)
         block.advance(batch.partition, int(batch.offset[-1]) - 1)
         return transitions
+
+    def tick(self, partition: str, offset: int, tick: Listened) -> list[Transition]:
+        """The transitions caused by the tick at `offset`, behind everything before it."""
+        self.clock.take(tick)
+        return [
+            transition
+            for block in self._blocks.values()
+            if block.positions.get(partition, -1) < offset
+            for transition in block.tick(tick)
+        ]
+
+    def begin(self, rules: RuleSet, clock: ListeningClock | None = None) -> None:
+        """Judge by these rules, before anything else. `clock` is that of the position at which reading begins."""
+        assert not self._blocks
+        self._rules = rules
+        self.clock = clock or ListeningClock()
+
+    def replace(self, rules: RuleSet, partition: str, offset: int) -> tuple[list[Transition], list[TableId]]:
+        """Judge by these rules from `offset` on. Rules whose definition stays keep their state.
+
+        Returns the alerts that end by this, and the tables that have no rules any more. A block whose position has
+        passed the offset has these rules already, or newer ones.
+        """
+        self._rules = rules
+        ended, gone = [], []
+        for table, block in list(self._blocks.items()):
+            if block.positions.get(partition, -1) >= offset:
+                continue
+            state = decode_state(block.snapshot(self.positions(table)))
+            ended += ended_by_rules(state, block.index, rules)
+            del self._blocks[table]
+            made = self._block(block.index)
+            if made is None:
+                gone.append(table)
+            else:
+                made.restore(state)
+        return ended, gone
 
     def advance(self, partition: str, offset: int) -> None:
         """Every record of every frame of `partition` up to and including `offset` has been evaluated, in all tables."""
@@ -96,22 +135,24 @@ class Engine:
         """The state of `block` with its positions, for `restore` in another process. Does not block."""
         return self._blocks[block].snapshot(self.positions(block))
 
-    def restore(self, block: TableId, data: bytes) -> list[Transition]:
+    def restore(self, block: TableId, data: bytes, rules: RuleSet | None = None) -> list[Transition]:
         """Restore the state of `block`, before its first batch. Raises RuleSnapshotError.
 
-        Rules whose definition has changed start without state: the alerts that end by this are returned. If no rule is
-        left for the table, nothing else of the state is used.
+        `rules` are those that were in force at its position; without them, those that the engine has. Rules whose
+        definition has changed start without state: the alerts that end by this are returned. If no rule is left for the
+        table, nothing else of the state is used.
         """
-        state = redefined(decode_state(data), self._rules.of(block))
+        rules = self._rules if rules is None else rules
+        state = redefined(decode_state(data), rules.of(block))
         index = self._registry.of(block)
-        made = self._block(index)
+        made = self._block(index, rules)
         if made is not None:
             try:
                 made.restore(state)
             except RuleSnapshotError:
                 del self._blocks[block]  # half of it
                 raise
-        return ended_by_rules(state, index, self._rules)
+        return ended_by_rules(state, index, rules)
 
     def forget_deleted(self) -> tuple[list[TableId], list[Transition]]:
         """Remove the state of deleted tables; returns the tables without a block, and the alerts that end by this."""
@@ -152,15 +193,15 @@ class Engine:
             for of_rule in block.work(now_ns):
                 yield table, *of_rule
 
-    def _block(self, index: SeriesIndex) -> Block | None:
-        """The block of a table; None if it has no rule."""
+    def _block(self, index: SeriesIndex, rules: RuleSet | None = None) -> Block | None:
+        """The block of a table; None if it has no rule. A new one has `rules`, or those of the engine."""
         block = self._blocks.get(index.table)
         if block is not None and block.index is index:
             return block
-        rules = self._rules.of(index.table)
-        if not rules:
+        of_table = (self._rules if rules is None else rules).of(index.table)
+        if not of_table:
             return None
-        made = Block(rules, index)
+        made = Block(of_table, index, self.clock)
         if block is not None:  # the table was deleted and created again: other series, same position
             made.positions = block.positions
             self._replaced.append(block)

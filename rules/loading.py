@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from rules.errors import Problem, RuleFileError
@@ -16,16 +16,28 @@ def load_rules(paths: Iterable[Path | str], *, tables: Collection[str] | None = 
     If `tables` is given, a group may name only these tables ("database.table"); otherwise any, because a table may be
     created later. The name of a group must be unique over all files.
     """
-    rules: list[Rule] = []
-    problems: list[Problem] = []
-    file_of: dict[str, str] = {}
+    return rules_of(read_files(paths), tables=tables)
+
+
+def read_files(paths: Iterable[Path | str]) -> Iterator[tuple[str, str | Problem]]:
+    """Name and text of each file; instead of a text that cannot be read, the problem."""
     for path in paths:
         file = str(path)
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            yield file, Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            problems.append(Problem(file, None, f"cannot be read: {reason}"))
+            yield file, Problem(file, None, f"cannot be read: {reason}")
+
+
+def rules_of(files: Iterable[tuple[str, str | Problem]], *, tables: Collection[str] | None = None) -> RuleSet:
+    """As `load_rules`, for files that are read. Raises RuleFileError."""
+    rules: list[Rule] = []
+    problems: list[Problem] = []
+    file_of: dict[str, str] = {}
+    for file, text in files:
+        if isinstance(text, Problem):
+            problems.append(text)
             continue
         found, wrong = parse_rules(text, file, tables=tables)
         problems += wrong

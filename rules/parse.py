@@ -88,6 +88,9 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         return None
     if "measure" not in section and not kind.measure:
         section.problem(f"{section.what} lacks `measure`")
+    for key in RULE_LEVEL_KEYS:
+        if key.name in section and not kind.has_levels:
+            section.problem(f"`{key.name}` of {section.what} does not go with `{kind.name}`", at=key.name)
     condition: Condition | None = kind.make(chosen)
     if condition is None:
         return None

@@ -1,6 +1,7 @@
 """The format of the saved rule state of one table: one MessagePack array.
 
-    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: state}]
+    [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: state},
+     {measure: hearing}, clock]
 
 Series are identified by their keys and, in the arrays, by their index in the list of keys, because ids are valid only
 within one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks]: one time and value per
@@ -11,6 +12,9 @@ theirs. It is [facts, subjects, levels, alerts, judge]: the facts describe its a
 any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the judge's own
 state is [version, {name: array}], nil if it has none. The arrays of levels and alerts are of those subjects that are
 pending or firing. Each of these lists may become longer: what an older program did not save is as if it were empty.
+
+At the end is what rules of the kind `missing` need (`rules.silence_state`): {measure: what was heard of it}, the empty
+name standing for whatever a series sends, and the clock of our listening.
 
 Format version 1 (`rules.snapshot_1`) is read and becomes this.
 """
@@ -99,6 +103,26 @@ class RuleState(msgspec.Struct, array_like=True, frozen=True):
     judge: SavedJudge | None = None
 
 
+class SavedHearing(msgspec.Struct, array_like=True, frozen=True):
+    """When each series was heard last: times on the listening clock (i8), arrivals (i8), usual gaps (i8) and how many
+    were learnt (u1); the last two are empty if nothing is learnt.
+    """
+
+    time_ns: bytes
+    arrival_ns: bytes
+    gap_ns: bytes = b""
+    gaps: bytes = b""
+
+
+class SavedClock(msgspec.Struct, array_like=True, frozen=True):
+    """A `rules.listening.ListeningClock`."""
+
+    complete_ns: int
+    listened_ns: int
+    upto_ns: dict[str, int]
+    gaps: list[tuple[int, int]]
+
+
 class BlockState(msgspec.Struct, array_like=True, frozen=True):
     """The state of all rules of one table."""
 
@@ -107,6 +131,8 @@ class BlockState(msgspec.Struct, array_like=True, frozen=True):
     keys: list[tuple[str, Dimensions]]
     signals: dict[str, SignalState]
     rules: dict[str, RuleState]
+    hearings: dict[str, SavedHearing] = {}
+    clock: SavedClock | None = None
 
     def series_keys(self) -> list[SeriesKey]:
         """The keys in the form used within a process."""

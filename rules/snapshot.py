@@ -8,7 +8,18 @@ import msgspec
 import numpy as np
 
 from rules.errors import RuleSnapshotError
-from rules.saved_state import FORMAT_VERSION, AlertState, BlockState, PhaseState, RuleState, SignalState
+from rules.rule import Rule
+from rules.saved_state import (
+    FORMAT_VERSION,
+    AlertState,
+    BlockState,
+    PhaseState,
+    RuleFacts,
+    RuleState,
+    SavedClock,
+    SavedHearing,
+    SignalState,
+)
 from rules.snapshot_1 import of_version_1
 from store.record import SeriesKey
 
@@ -47,10 +58,23 @@ def _array_header(size: int) -> bytes:
 
 
 def encode_state(
-    positions: dict[str, int], keys: msgspec.Raw, signals: dict[str, SignalState], rules: dict[str, RuleState]
+    positions: dict[str, int],
+    keys: msgspec.Raw,
+    signals: dict[str, SignalState],
+    rules: dict[str, RuleState],
+    hearings: dict[str, SavedHearing] | None = None,
+    clock: SavedClock | None = None,
 ) -> bytes:
-    """This state as bytes: a `BlockState`."""
-    return _encoder.encode((FORMAT_VERSION, positions, keys, signals, rules))
+    """This state as bytes: a `BlockState`. The last two are left out where no rule needs them."""
+    heard = (hearings, clock) if hearings else ()
+    return _encoder.encode((FORMAT_VERSION, positions, keys, signals, rules, *heard))
+
+
+def facts_of(rule: Rule) -> RuleFacts:
+    """The description of a rule in its alerts."""
+    annotations = {name: str(template) for name, template in rule.annotations.items()}
+    levels = [level.name for level in rule.levels]
+    return RuleFacts(rule.name, rule.measure, rule.condition.is_measured, levels, dict(rule.labels), annotations)
 
 
 def decode_state(data: bytes) -> BlockState:

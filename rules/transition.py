@@ -20,11 +20,13 @@ from store.values.times import rfc3339
 
 
 class Reason(enum.StrEnum):
-    """Why an alert resolved, if not by a sample: no rule judges it any more."""
+    """Why an alert resolved, if not by a sample: nothing judges it any more."""
 
     RULE_CHANGED = "rule_changed"
     RULE_REMOVED = "rule_removed"
     TABLE_DELETED = "table_deleted"
+    SILENCE_FINAL = "silence_final"  # of a series that was silent for too long
+    FORGOTTEN = "forgotten"  # of a device that was decommissioned
 
 
 class Status(enum.StrEnum):

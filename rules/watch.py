@@ -6,6 +6,7 @@ import numpy as np
 
 from rules.arrays import Indices
 from rules.judging import Inputs
+from rules.kinds.kind import Judging
 from rules.phases import Phase, Phases
 from rules.raised import Event, RaisedAlerts
 from rules.rule import Rule
@@ -20,9 +21,9 @@ LONGEST_PAUSE_NS = 60 * 10**9
 class Watch:
     """The state of one rule over one table."""
 
-    def __init__(self, rule: Rule, index: SeriesIndex) -> None:
+    def __init__(self, rule: Rule, condition: Judging, index: SeriesIndex) -> None:
         self.rule = rule
-        self.judge = rule.condition.build(rule.measure, index)
+        self.judge = condition.build(rule.measure, index)
         self.levels = tuple(Phases(level) for level in rule.levels)
         self.raised = RaisedAlerts()
         self._selection = Selection(rule.where, index)

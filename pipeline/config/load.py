@@ -6,7 +6,7 @@ All problems are reported together, each as `file:line: key.path: what is wrong`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,15 @@ FILES = ("ca", "certificate", "key", "client_ca")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, the origins of its settings (file:line, a variable or an option), and the file, if any."""
+    """A configuration, the origins of its settings (file:line, a variable or an option), and the file, if any.
+
+    `again` loads it again, from what the file says then. Raises ConfigError.
+    """
 
     config: Config
     origins: Mapping[KeyPath, str]
     path: Path | None
+    again: Callable[[], Config]
 
 
 def load_config(
@@ -79,7 +83,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         found = sorted(found, key=lambda problem: document.line_of(problem.path) or 0)
         lines = [f"{origins.of(problem.path)}{_told(problem)}" for problem in found] + [*map(_told, bad_variables)]
         raise ConfigError("\n".join(dict.fromkeys(lines)))
-    return Loaded(config, origins.known(), path)
+    return Loaded(config, origins.known(), path, lambda: load(path, environ, overrides).config)
 
 
 class _Origins:

@@ -9,6 +9,8 @@ So a frame that the log refused (LogFull, LogUnavailable) is appended again befo
 nothing is dropped, and the data that waits for the log is bounded: above `max_waiting_*` the gateway has to stop
 reading (`is_pressed`), until half of it is in the log. A frame that may be in the log although Kafka did not answer
 says so when it is appended again (`FrameKind.MQTT_AGAIN`): so its messages without a time of their own are stored once.
+
+Ticks (`tell_listening`) wait in the same queue, behind everything received before them.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from typing import Protocol
 from pipeline.base import metrics
 from pipeline.base.arrival import SPACING_NS, ArrivalStamps
 from pipeline.base.errors import LogError, LogFull, LogUnavailable
+from pipeline.gateway.listening import Listening
 from pipeline.log.dead_letter import Rejection, encode_rejection
 from pipeline.log.frame import FrameKind, encode_frame, repeated
 from pipeline.log.log import Appender
+from pipeline.log.tick import encode_tick
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitioning import Partitioner
 
@@ -127,7 +131,9 @@ class MqttToReadings:
         stamps: ArrivalStamps,
         on_pressure: Callable[[bool], None],
         partition_of: Partitioner | None = None,
+        listening: Listening | None = None,
     ) -> None:
+        """`listening`: told in the log at each `tell_listening`; None: nobody wants to know."""
         self.batch = AckBatch()
         self.is_pressed = False
         self.refusal: Refusal | None = None  # the log's last refusal, while there is one
@@ -137,6 +143,7 @@ class MqttToReadings:
         self._stamps = stamps
         self._on_pressure = on_pressure
         self._partition_of = partition_of  # None: there is only one
+        self._listening = listening
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -217,11 +224,25 @@ class MqttToReadings:
             self._is_due = True
             self._send()
 
+    def tell_listening(self, *, is_last: bool = False) -> None:
+        """Append a tick to each partition; called about each second, and at the end. Not while nothing is read."""
+        if self._listening is None or self.is_pressed or self.failed.done():
+            return
+        if self.batch.arrival_ns:
+            self._enqueue()
+        value = encode_tick(self._listening.tick(self._stamps.take(), is_last=is_last))
+        batch = AckBatch()
+        partitions = 1 if self._partition_of is None else self._partition_of.partitions
+        batch.appends = [_Append(partition, value) for partition in range(partitions)]
+        self._wait_for_log(batch)
+        self._send()
+
     async def drain(self) -> None:
         """Close the open batch, and wait until everything is durable and acknowledged.
 
         No messages may be added any more.
         """
+        self.tell_listening(is_last=True)
         self._is_due = True
         self._send()
         if not self.failed.done():
@@ -240,6 +261,10 @@ class MqttToReadings:
 
     def _close_batch(self) -> None:
         """Add the open batch to the queue as frames."""
+        self._enqueue()
+        self._send()
+
+    def _enqueue(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -248,12 +273,14 @@ class MqttToReadings:
         batch.appends = _appends_of(batch, self._partition_of)
         _count_received(batch)
         batch.accounts, batch.mqtt_topics, batch.payloads = [], [], []  # the frames have them
+        self._wait_for_log(batch)
+
+    def _wait_for_log(self, batch: AckBatch) -> None:
         self._waiting.append(batch)
         self._waiting_messages += len(batch.arrival_ns)
         self._waiting_bytes += batch.waiting_bytes
         self._drained.clear()
         self._judge_pressure()
-        self._send()
 
     def _send(self) -> None:
         """Start a flight of all closed batches, unless one is in progress or the log needs time to drain."""
@@ -328,6 +355,8 @@ class MqttToReadings:
         is_pressed = self.refusal is not None or share >= (0.5 if self.is_pressed else 1)
         if is_pressed != self.is_pressed:
             self.is_pressed = is_pressed
+            if self._listening is not None:
+                self._listening.interrupt()
             self._on_pressure(is_pressed)
 
     def _fail(self, error: BaseException) -> None:

@@ -20,7 +20,9 @@ from pipeline.base.process import keep_existing_objects
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.quantities import Address
 from pipeline.config import Config
+from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.listener.settings import ListenerSettings, User
+from pipeline.gateway.listening import Listening
 from pipeline.gateway.mqtt_to_readings import PARTITIONED_CLOSE_AFTER_S
 from pipeline.gateway.serve import serve
 from pipeline.log import open_appender
@@ -88,6 +90,17 @@ def _answering(address: Address | None, stop: asyncio.Event) -> Iterator[None]:
         raise failures[0]
 
 
+@contextmanager
+def _identity(config: Config) -> Iterator[Identity | None]:
+    """The identity of this gateway, if brokers or rules need one. Raises DataDirError."""
+    identity = Identity(config.layout.brokers) if config.brokers or config.rules else None
+    try:
+        yield identity
+    finally:
+        if identity is not None:
+            identity.release()
+
+
 async def _run(config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -105,7 +118,7 @@ async def _run(config: Config) -> None:
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
         if partition_of is not None:
             settings = replace(settings, batch=replace(settings.batch, close_after_s=PARTITIONED_CLOSE_AFTER_S))
-        with _answering(config.listener.metrics, stop):
+        with _answering(config.listener.metrics, stop), _identity(config) as identity:
             await serve(
                 settings,
                 appender,
@@ -114,7 +127,9 @@ async def _run(config: Config) -> None:
                 reload=reload,
                 partition_of=partition_of,
                 brokers=config.brokers,
-                brokers_folder=config.layout.brokers,
+                identity=identity,
+                # only rules want to know, and ticks would keep the disk of an idle machine awake
+                listening=Listening(identity.name) if identity is not None and config.rules else None,
             )
     finally:
         for task in beside:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers.brokers import Brokers
+from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.listener.server import Gateway
 from pipeline.gateway.listener.settings import ListenerSettings
+from pipeline.gateway.listening import Listening
 from pipeline.log.log import Appender
 from pipeline.stream.partitioning import Partitioner
 
@@ -26,17 +27,18 @@ async def serve(
     on_listening: Callable[[int], None] | None = None,
     partition_of: Partitioner | None = None,
     brokers: Sequence[Broker] = (),
-    brokers_folder: Path = Path("brokers"),
+    identity: Identity | None = None,
+    listening: Listening | None = None,
 ) -> None:
     """Receive messages, at the listener and from `brokers`, until `stop` is set, then end gracefully.
 
-    `on_listening` is called with the port; `brokers_folder` keeps the identity at brokers. `appender` is started, and
-    is not stopped here. Setting `reload` loads the certificates again. Raises ConfigError if certificates, or those for
-    brokers, cannot be used at the start, DataDirError if `brokers_folder` cannot, LogError if the log fails (not if it
-    is full, or Kafka is unavailable), OSError if the address cannot be used.
+    `on_listening` is called with the port; `identity` is this gateway's at `brokers`; `listening` is told in the log.
+    `appender` is started, and is not stopped here. Setting `reload` loads the certificates again. Raises ConfigError if
+    certificates, or those for brokers, cannot be used at the start, LogError if the log fails (not if it is full, or
+    Kafka is unavailable), OSError if the address cannot be used.
     """
-    gateway = Gateway(settings, appender, stamps=stamps, partition_of=partition_of)
-    subscriptions = Brokers(brokers, brokers_folder, gateway.stage, gateway.names)
+    gateway = Gateway(settings, appender, stamps=stamps, partition_of=partition_of, listening=listening)
+    subscriptions = Brokers(brokers, identity, gateway.stage, gateway.names)
     await gateway.start()
     gateway.on_pressure.append(subscriptions.on_pressure)
     subscriptions.start()

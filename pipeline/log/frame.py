@@ -31,6 +31,8 @@ class FrameKind(enum.StrEnum):
     MQTT_AGAIN = "mqtt_again"  # the same, perhaps once more with the same stamps: replayed dead letters, `repeated`
     REJECTED = "rejected"  # a `dead_letter.Rejection` each: messages that the gateway rejected
     WRITE_RECORDS = "write_records"  # one validated WriteRecords request each, as `store.endpoint` encodes it
+    TICK = "tick"  # one `tick.Tick`: no message, but the time in which a gateway listened
+    RULES = "rules"  # one `generation.Generation`: no message, but the rules in force from here on
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True):
@@ -38,7 +40,7 @@ class Frame(msgspec.Struct, array_like=True, frozen=True):
 
     arrival_ns   when the gateway received each message; strictly increasing within a gateway process
     accounts     the account of the publisher: from its credentials, never from the payload
-    mqtt_topics  the MQTT topic; empty strings for `WRITE_RECORDS`
+    mqtt_topics  the MQTT topic; empty strings if there is none
     """
 
     format_version: int

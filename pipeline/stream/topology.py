@@ -35,6 +35,7 @@ class Outlets:
     dead_letters: Callable[[bytes], Awaitable[Any]]
     records: Callable[[Any], Awaitable[Any]]
     alerts: Callable[[bytes], Awaitable[Any]]
+    readings: Callable[[bytes, int], Awaitable[Any]]  # to a partition: words for the rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]
         dead_letters=lambda value: _append(topics[DEAD_LETTERS], value),
         records=lambda work: records.send(value=work),
         alerts=lambda value: _append(topics[ALERTS], value),
+        readings=lambda value, partition: _append(topics[READINGS], value, partition),
     )
 
     def agent(source: Any, name: str, stage: Stage) -> None:
@@ -94,6 +96,6 @@ def build(log_use: LogUse, stages: Stages, fail: Callable[[BaseException], None]
     return app
 
 
-async def _append(topic: Any, value: bytes) -> None:
+async def _append(topic: Any, value: bytes, partition: int | None = None) -> None:
     """Append to a topic of the log and wait until it is durable."""
-    await (await topic.send(value=value))
+    await (await topic.send(value=value, partition=partition))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.stream.normalise.texts import TypeDecision
 from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.words import Word
 from store.record import RecordBatch
 
 
@@ -15,7 +16,8 @@ class WorkBatch:
 
     batches            one per table and request, in log order; may be empty (only dead letters)
     decisions          of normalise, about measures that arrived as text
-    newest_arrival_ns  when the gateway received the newest of these messages
+    newest_arrival_ns  when the gateway received the newest of these messages; 0 if there are none
+    word               in the log at `offset`, for the rules, behind all of these
     """
 
     partition: Partition
@@ -23,3 +25,4 @@ class WorkBatch:
     batches: tuple[RecordBatch, ...]
     newest_arrival_ns: int
     decisions: tuple[TypeDecision, ...] = ()
+    word: Word | None = None

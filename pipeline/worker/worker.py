@@ -32,7 +32,7 @@ from pipeline.api.http.server import HttpServer, listen
 from pipeline.api.http.services import Services
 from pipeline.base import metrics
 from pipeline.base.clock import Steps
-from pipeline.base.errors import ArchiveError, LogError
+from pipeline.base.errors import ArchiveError, ConfigError, LogError
 from pipeline.base.lock import sole
 from pipeline.base.ports import taken_ports_explained
 from pipeline.base.process_metrics import ProcessMetrics
@@ -47,6 +47,7 @@ from pipeline.log.faust.transport import LogUse, TopicPartitions
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.rule_book import RuleBook, say_patterns_without_files
+from pipeline.stream.rule_files import Reloaded, RuleFiles
 from pipeline.stream.stages.readings_to_records import readings_to_records
 from pipeline.stream.stages.records_to_alerts import records_to_alerts
 from pipeline.stream.stages.records_to_store import records_to_store
@@ -55,6 +56,7 @@ from pipeline.worker.answering import Archives, PartitionChoice, services_of
 from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.worker.group import Group
 from pipeline.worker.migration import migrate
+from pipeline.worker.reloading import Reloading
 from pipeline.worker.tier_owner import right_to_tier
 from pipeline.worker.upkeep import (
     ARCHIVES_EVERY_S,
@@ -65,7 +67,7 @@ from pipeline.worker.upkeep import (
     Trimmer,
     every,
 )
-from rules import load_rules
+from rules import RuleFileError
 from store.errors import MagneticTierError, StoreError, StoreFormatError
 from store.objects import damage
 
@@ -78,14 +80,14 @@ FOR_GOOD = 2  # exit code: `up` does not restart the worker
 SWITCH_INTERVAL_S = 0.0005
 
 
-def run(config: Config) -> None:
-    """Run a worker until SIGTERM or SIGINT, then end the process.
+def run(config: Config, again: Callable[[], Config]) -> None:
+    """Run a worker until SIGTERM or SIGINT, then end the process. `again` loads the configuration again.
 
     Raises ConfigError, LogLocked, RuleFileError before it starts.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     damage.observe(metrics.count_damage)
-    asyncio.run(Worker(config).run())
+    asyncio.run(Worker(config, again).run())
     # Everything is saved and closed. A normal exit of the interpreter would wait for threads that run abandoned
     # queries, and DuckDB's bindings would print warnings about their references to standard error.
     logging.shutdown()
@@ -124,7 +126,7 @@ async def _fail_with(app: App) -> None:
 class Worker:
     """All parts of one worker process."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, again: Callable[[], Config]) -> None:
         layout = config.layout
         self.config = config
         self.http_tls = None if config.http_tls is None else ReloadingContext(config.http_tls, "http", Counted)
@@ -134,9 +136,10 @@ class Worker:
         self.admin = open_admin(config.log_settings)
         self.held.enter_context(right_to_tier(config, self.admin))
         migrate(config, self.admin)
-        self.rules = load_rules(config.rule_files)
-        self.partitions = PartitionManager(config, self.admin, self.rules)
-        self.book = RuleBook(self.rules, self.partitions.owned, self._table_names)
+        self.rules = RuleFiles(config, self.admin.partitions_of(READINGS))
+        self.partitions = PartitionManager(config, self.admin, self.rules.generation)
+        self.book = RuleBook(self.rules.rules, self.partitions.owned, self._table_names)
+        self.reloading = Reloading(self.rules, again, self.partitions, self.book)
         self.book.look(time.time_ns())
         say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
@@ -176,8 +179,8 @@ class Worker:
         # After Faust, which installs its own handlers.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        # SIGHUP: the terminal was closed, or the operator wants new certificates to be loaded.
-        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload_certificates)
+        # SIGHUP: the terminal was closed, or the operator wants certificates and rules to be loaded again.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload)
         self.maintenance.start()
         upkeep = [asyncio.create_task(job) for job in self._upkeep(group.own)]
         log.info("worker ready: HTTP on %s:%d", *http.address)
@@ -243,6 +246,7 @@ class Worker:
 
     async def _records_to_alerts(self, stream: Any, outlets: Outlets) -> None:
         self._append_alerts = outlets.alerts
+        self.reloading.append = outlets.readings
         await records_to_alerts(stream, outlets.alerts)
 
     def _table_names(self) -> set[str]:
@@ -265,8 +269,17 @@ class Worker:
     def _services(self, group: Group) -> Services:
         choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
         services = services_of(self.config, group, choice, Archives(self.alerts, self.dead_letters))
+        loop = asyncio.get_running_loop()
+
+        async def reload() -> Reloaded:  # called in HTTP's event loop
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.reloading.reload(), loop))
+
         return replace(
-            services, steps=self.steps, rules=self.book, receivers=lambda: self.alerts_partition.config.receivers
+            services,
+            steps=self.steps,
+            rules=self.book,
+            reload=reload,
+            receivers=lambda: self.alerts_partition.config.receivers,
         )
 
     def _trimmer(self) -> Trimmer:
@@ -275,9 +288,19 @@ class Worker:
         archives = {} if self.admin.others_take_over else {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters}
         return Trimmer(self.admin, self.partitions.owned, archives)
 
-    def _reload_certificates(self) -> None:
+    def _reload(self) -> None:
         if self.http_tls is not None:
             self.http_tls.reload()
+        self._reloads = asyncio.create_task(self._reload_rules())
+
+    async def _reload_rules(self) -> None:
+        try:
+            found = await self.reloading.reload()
+            log.info("SIGHUP: %d rules, %s", found.rules, "in force" if found.is_in_force else "in force soon")
+            if found.needs_restart:
+                log.warning("SIGHUP: a restart is needed for changes of %s", ", ".join(found.needs_restart))
+        except (RuleFileError, ConfigError) as error:
+            log.error("SIGHUP: nothing was changed:\n%s", error)  # noqa: TRY400  # of files, not of this program
 
     def _upkeep(self, own: str) -> list[Any]:
         trimmer = self._trimmer()
@@ -306,6 +329,7 @@ class Worker:
         return [
             every(POLL_S, certificates, fail),
             every(RULES_EVERY_S, rules, fail),
+            every(RULES_LOOK_S, self.reloading.look, fail),
             every(RULES_LOOK_S, look_at_rules, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(OFTEN_S, gauges.often, fail),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rules.bounds import Bounds
 from rules.judging import Judge
@@ -13,7 +13,7 @@ from store.record import SeriesIndex
 
 
 class Condition(Protocol):
-    """The part of a rule that its kind defines: frozen values, from which the judge of a table is built."""
+    """The part of a rule that its kind defines: frozen values."""
 
     @property
     def bounds(self) -> Bounds:
@@ -34,6 +34,11 @@ class Condition(Protocol):
         """The measures whose samples the judge needs, if `measure` is the rule's."""
         ...
 
+
+@runtime_checkable
+class Judging(Condition, Protocol):
+    """A condition on values: the judge of a table is built from it."""
+
     def build(self, measure: str, index: SeriesIndex, /) -> Judge:
         """The judge of one table for a rule over `measure`."""
         ...
@@ -47,6 +52,7 @@ class Kind:
     keys        what stands under it
     make        the condition of these, or None after a problem was added
     measure     how its values are called in alerts, if the rule names no measure; empty: the rule has to
+    has_levels  whether `for` and the like have a meaning
     has_limits  whether bounds and levels are written under it, too (`rules.level_keys`)
     """
 
@@ -55,4 +61,5 @@ class Kind:
     keys: tuple[Key, ...]
     make: Callable[[Section], Condition | None]
     has_limits: bool = False
+    has_levels: bool = True
     measure: str = ""

@@ -11,8 +11,9 @@ from pipeline.log.frame import Frame, FrameKind
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
+from pipeline.stream.rule_files import read_rules
 from pipeline.stream.rule_state import RuleKeep, RuleState
-from rules import Engine, load_rules
+from rules import Engine
 from store.objects.objects import open_objects
 from store.objects.sealed import SealedObjects
 from store.record import SeriesRegistry
@@ -64,8 +65,9 @@ class RuleStates:
     def _opened(self, folder: Path) -> RuleState:
         objects = SealedObjects(open_objects(str(folder)))
         keep = RuleKeep(PartitionState(objects, STREAM), STREAM)
-        state = RuleState(Engine(load_rules([folder / "rules.yaml"]), SeriesRegistry()), keep)
-        state.load()
+        generation, rules = read_rules([folder / "rules.yaml"])
+        state = RuleState(Engine(rules, SeriesRegistry()), keep)
+        state.load(generation)
         return state
 
     def _read(self, state: RuleState, first: int, end: int) -> list[int]:

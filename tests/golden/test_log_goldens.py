@@ -25,6 +25,7 @@ from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.log import Extent
+from pipeline.log.tick import Tick, encode_tick, tick_of
 from rules.transition import Reason as EndReason
 from rules.transition import Status, Transition, to_event
 from store.endpoint.payload import WriteRecord, decode_write, encode_write
@@ -59,6 +60,14 @@ def test_a_frame(golden: Golden, kind: FrameKind, account: str, mqtt_topic: str,
 
     assert frame.kind == kind
     assert (frame.arrival_ns, frame.accounts, frame.mqtt_topics, frame.payloads) == columns
+
+
+def test_a_tick(golden: Golden) -> None:
+    tick = Tick("0123456789abcdef-0", T, T + 1_000_000_000, is_last=True)
+
+    frame = decode_frame(golden("frame-tick.msgpack", encode_tick(tick)))
+
+    assert (frame.kind, frame.arrival_ns, tick_of(frame)) == (FrameKind.TICK, [tick.to_ns], tick)
 
 
 def test_a_request_to_write_records(golden: Golden) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from rules.engine import Engine
+from rules.listening import Listened
 from rules.parse import parse_rules
 from rules.rule import RuleSet
 from rules.transition import Transition
@@ -39,13 +40,15 @@ class Feed:
         self.engine = Engine(rules, self.registry)
         self.table = table
         self.offset = 0
+        self._listened = 0
+        self.transitions: list[Transition] = []  # of the last tick
 
     def batch(
         self, rows: Sequence[Row], measure: str = "temperature", kind: MeasureType = MeasureType.DOUBLE
     ) -> RecordBatch:
         """The rows as one batch, each row with the next offset."""
         index = self.registry.of(self.table)
-        series = [index.id_of(self.key(sensor), f"zone-{sensor}") for sensor, _, _ in rows]
+        series = [index.id_of(self.key(sensor), self.zone_of(sensor)) for sensor, _, _ in rows]
         first, self.offset = self.offset, self.offset + len(rows)
         return RecordBatch(
             index,
@@ -60,6 +63,10 @@ class Feed:
         )
 
     @staticmethod
+    def zone_of(sensor: str) -> str:
+        return f"zone-{sensor}"
+
+    @staticmethod
     def key(sensor: str) -> SeriesKey:
         return SeriesKey((("region", sensor[0]), ("sensor", sensor)), "climate")
 
@@ -72,6 +79,26 @@ class Feed:
         arrival_ns = np.full(len(rows), (START + seconds) * SECOND, np.int64)
         return brief(self.engine.evaluate(replace(self.batch(rows), arrival_ns=arrival_ns, again=again)))
 
+    def ticks(self, *seconds: int) -> list[tuple[str, str, int, float]]:
+        """What changes while we listen on, until each of these seconds after START."""
+        found = []
+        for upto in seconds:
+            found += self.tick(self._listened, upto)
+        return found
+
+    def hears(self, second: int, *sensors: str) -> list[tuple[str, str, int, float]]:
+        """What changes while we listen on until then, and by a reading of each of these sensors."""
+        return [*self.ticks(second), *self.arrives(second, *((sensor, second, 20.0) for sensor in sensors))]
+
+    def tick(self, begin: int, end: int, listener: str = "gateway") -> list[tuple[str, str, int, float]]:
+        """What changes with one tick, of so many seconds after START."""
+        self._listened = end
+        self.offset += 1
+        heard = Listened(listener, (START + begin) * SECOND, (START + end) * SECOND)
+        self.transitions = self.engine.tick(STREAM, self.offset - 1, heard)
+        self.engine.advance(STREAM, self.offset - 1)
+        return brief(self.transitions)
+
     def phases(self) -> list[tuple[str, str, str]]:
         """(sensor, rule, phase) of all that is active."""
         return [(alert.dimensions["sensor"], alert.rule, alert.phase.name) for alert in self.engine.active()]
@@ -80,6 +107,15 @@ class Feed:
 def brief(transitions: Sequence[Transition]) -> list[tuple[str, str, int, float]]:
     """(sensor, status, seconds, value) of each."""
     return [
-        (found.dimensions["sensor"], str(found.status), found.time_ns // SECOND - START, found.value)
+        (
+            found.dimensions.get("sensor") or f"zone {found.zone}",
+            str(found.status),
+            found.time_ns // SECOND - START,
+            found.value,
+        )
         for found in transitions
     ]
+
+
+def _subject(found: Transition) -> str:
+    return found.dimensions.get("sensor") or f"zone {found.zone}"

@@ -76,7 +76,7 @@ def whole(rules: RuleSet, rows: Sequence[Row]) -> list[Transition]:
 
 
 def test_every_kind_is_under_these_laws() -> None:
-    assert {body.split()[0] for body in BODIES} == set(KINDS)
+    assert {body.split()[0] for body in BODIES} == set(KINDS) - {"missing"}  # which is under those of silence
 
 
 @pytest.mark.parametrize("kind", BODIES)

@@ -22,8 +22,7 @@ from typing import Any
 
 from pipeline.base.clock import Clock
 from pipeline.config import Config
-from rules import RuleSet
-from rules.parse import parse_rules
+from pipeline.log.generation import Generation
 from store.errors import QueryFailed, StoreError
 from tests.simulation import checker, edges, oracle
 from tests.simulation.checker import Broken
@@ -304,11 +303,9 @@ def configuration() -> Config:
 
 
 @cache
-def rules() -> RuleSet:
+def rules() -> Generation:
     """The rules of all worlds."""
-    found, problems = parse_rules(oracle.RULES, "rules.yaml", tables=None)
-    assert not problems
-    return RuleSet(tuple(found))
+    return Generation((("rules.yaml", oracle.RULES),))
 
 
 def simulate(

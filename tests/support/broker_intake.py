@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pipeline.base.arrival import host_stamps
 from pipeline.config.brokers import Broker
 from pipeline.gateway.brokers.brokers import Brokers
+from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.listener.server import Gateway
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt_to_readings import BatchSettings
@@ -35,7 +36,8 @@ async def until(is_so: Callable[[], object]) -> None:
 class Intake:
     """The messages that the gateway received."""
 
-    def __init__(self, gateway: Gateway, brokers: Brokers, log: FakeAppender) -> None:
+    def __init__(self, gateway: Gateway, brokers: Brokers, log: FakeAppender, identity: Identity) -> None:
+        self.identity = identity
         self.gateway = gateway
         self.brokers = brokers
         self.log = log
@@ -88,6 +90,7 @@ class Intake:
         self.brokers.stop_reading()
         await self.gateway.stop()
         await self.brokers.stop()
+        self.identity.release()
         self.gateway.stage.failed.cancel()
 
 
@@ -97,11 +100,12 @@ async def start_intake(folder: Path, *brokers: dict[str, Any] | Broker, **batch:
     settings = replace(ListenerSettings(port=0, stop_timeout_s=5), batch=replace(BatchSettings(), **batch))
     gateway = Gateway(settings, log, stamps=host_stamps())
     entries = [broker if isinstance(broker, Broker) else Broker(**broker) for broker in brokers]
-    subscriptions = Brokers(entries, folder, gateway.stage, gateway.names)
+    identity = Identity(folder)
+    subscriptions = Brokers(entries, identity, gateway.stage, gateway.names)
     gateway.on_pressure.append(subscriptions.on_pressure)
     await gateway.start()
     subscriptions.start()
-    return Intake(gateway, subscriptions, log)
+    return Intake(gateway, subscriptions, log, identity)
 
 
 Take = Callable[..., Coroutine[Any, Any, Intake]]

@@ -305,6 +305,17 @@ class Rules(TypedDict):
     rules: list[RuleInForce]
 
 
+@_shown(generation="5f1c0ad30b1be2c4", rules=3, changed=True, in_force=True, needs_restart=[])
+class Reloaded(TypedDict):
+    """The rule files were read again."""
+
+    generation: Annotated[str, Field(description="a hash of all rule files")]
+    rules: Annotated[int, Field(description="how many rules there are now")]
+    changed: Annotated[bool, Field(description="whether the files say something else than before")]
+    in_force: Annotated[bool, Field(description="false if a partition of this worker still has the rules before")]
+    needs_restart: Annotated[list[str], Field(description="settings that were changed, and need a restart")]
+
+
 class RuleWarning(TypedDict):
     """Why a rule may never fire."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +29,7 @@ from pipeline.stream.altered_fields import AlteredField
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
+from pipeline.stream.rule_files import Reloaded
 from store.endpoint import Endpoint
 from store.processes.job import Executor
 from store.reading.reader import Reader
@@ -70,6 +71,7 @@ class Services:
     limits: HttpLimits = field(default_factory=HttpLimits)
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     rules: RuleBook | None = None
+    reload: Callable[[], Awaitable[Reloaded]] | None = None  # the rule files
     steps: Steps | None = None  # of the host's clock; None: not watched
     topic_owners: TopicOwners | None = None  # if there are other workers
     internal: Internal | None = None  # as above

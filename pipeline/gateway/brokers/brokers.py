@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.base.errors import ConfigError
 from pipeline.config.broker_tls import broker_context
@@ -21,25 +20,22 @@ logger = logging.getLogger(__name__)
 class Brokers:
     """Call `start`, then `stop_reading` before the stage is drained, and `stop` after it."""
 
-    def __init__(self, brokers: Sequence[Broker], folder: Path, stage: MqttToReadings, names: TopicNames) -> None:
-        """`folder` keeps the identity of the gateway.
-
-        Raises ConfigError for TLS files that cannot be used, DataDirError.
-        """
+    def __init__(
+        self, brokers: Sequence[Broker], identity: Identity | None, stage: MqttToReadings, names: TopicNames
+    ) -> None:
+        """`identity` is the gateway's, needed if there are brokers. Raises ConfigError for unusable TLS files."""
         for index, broker in enumerate(brokers):
             if broker.url.is_secure:
                 try:
                     broker_context(broker.tls)
                 except ConfigError as error:
                     raise ConfigError(f"brokers[{index}].{error}") from error
-        self._identity = Identity(folder) if brokers else None
         self._subscribers: list[Subscriber] = []
-        if self._identity is not None:
-            ids = self._identity.client_ids(brokers)
+        if identity is not None:
             self._subscribers = [
-                Subscriber(broker, client_id, self._identity, stage, names)
-                for broker, client_id in zip(brokers, ids, strict=True)
-                if self._is_ours(broker, self._identity)
+                Subscriber(broker, client_id, identity, stage, names)
+                for broker, client_id in zip(brokers, identity.client_ids(brokers), strict=True)
+                if self._is_ours(broker, identity)
             ]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,5 +72,3 @@ class Brokers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._identity is not None:
-            self._identity.release()

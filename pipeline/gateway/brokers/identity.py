@@ -1,4 +1,4 @@
-"""The identity of a gateway at its brokers: stable client ids, and the filters subscribed under each.
+"""The identity of a gateway: its name in the log, its client ids at brokers, and the filters subscribed under each.
 
 A broker stores a session, with our unacknowledged messages, by client id. So an id has to survive every restart, and
 two gateways must never have the same one, because they would end each other's connections again and again. It consists
@@ -48,6 +48,7 @@ class Identity:
             self.slot, self._lock = _take_slot(folder)
         except OSError as error:
             raise DataDirError(f"{folder} cannot be used: {error.strerror or error}") from error
+        self.name = f"{self._random_id}-{self.slot}"  # the same after a restart, and of no other gateway
         self._file = folder / f"slot-{self.slot}.json"
         self._filters, self._asked = _read_filters(self._file)
 

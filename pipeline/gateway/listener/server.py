@@ -29,6 +29,7 @@ from pipeline.gateway.listener.secure_server import SecureServer
 from pipeline.gateway.listener.session import Session
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.listener.wheel import Wheel
+from pipeline.gateway.listening import TICK_EVERY_S, Listening
 from pipeline.gateway.mqtt.bridges import bridge_state
 from pipeline.gateway.mqtt.codes import ReasonCode
 from pipeline.gateway.mqtt.packets import Connect, Will
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 TURN_S = 0.5  # the resolution of keep-alives
 POLL_TURNS = math.ceil(POLL_S / TURN_S)
+TICK_TURNS = math.ceil(TICK_EVERY_S / TURN_S)
 
 
 class Gateway:
@@ -54,6 +56,7 @@ class Gateway:
         *,
         stamps: ArrivalStamps,
         partition_of: Partitioner | None = None,
+        listening: Listening | None = None,
     ) -> None:
         self.settings = settings
         self.names = TopicNames(settings.max_topic_bytes)
@@ -61,7 +64,12 @@ class Gateway:
         self.warnings = LimitedWarnings()
         self.offenders = Offenders()
         self.stage = MqttToReadings(
-            appender, settings.batch, stamps=stamps, on_pressure=self._on_pressure, partition_of=partition_of
+            appender,
+            settings.batch,
+            stamps=stamps,
+            on_pressure=self._on_pressure,
+            partition_of=partition_of,
+            listening=listening,
         )
         self.tls = None if settings.tls is None else ReloadingContext(settings.tls, "mqtt")
         self._accounts = Accounts(settings.users)
@@ -106,6 +114,7 @@ class Gateway:
         self._most_connections = min(self.settings.most_connections or of_files, of_files)
         self._server = await (self._listen() if self.tls is None else self._listen_securely(self.tls))
         self._ticker = self._loop.call_later(TURN_S, self._tick)
+        self.stage.tell_listening()
         logger.info("listening for MQTT on %s port %d", self.settings.host, self.port)
 
     async def stop(self) -> None:
@@ -246,6 +255,8 @@ class Gateway:
             self._count_pause()
         for session in self.wheel.turn():
             session.on_due()
+        if self.wheel.now % TICK_TURNS == 0:
+            self.stage.tell_listening()
         if self.tls is not None and self.wheel.now % POLL_TURNS == 0:
             self.tls.poll()
 

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Messages that could not become records: list, show, replay.",
     ),
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
+    "reload": Entry("pipeline.operations.cli.reload:reload", "Have a server read its rule files again."),
     "doctor": Entry(
         "pipeline.operations.cli.doctor:doctor", "Check the configuration, this machine and a running server."
     ),

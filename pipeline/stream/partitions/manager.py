@@ -18,6 +18,7 @@ import psutil
 from pipeline.base.clock import HOST, Clock
 from pipeline.base.errors import LogError
 from pipeline.config import Config
+from pipeline.log.generation import Generation
 from pipeline.log.log import Extent, LogAdmin
 from pipeline.log.topics import READINGS
 from pipeline.stream.normalise.routes import routes_from
@@ -36,11 +37,11 @@ log = logging.getLogger(__name__)
 class PartitionManager:
     """Opens, saves and closes partitions. Methods without `async` may block for milliseconds."""
 
-    def __init__(self, config: Config, admin: LogAdmin, rules: RuleSet, clock: Clock = HOST) -> None:
-        """Open the shared store. Raises StoreError."""
+    def __init__(self, config: Config, admin: LogAdmin, rules: Generation, clock: Clock = HOST) -> None:
+        """Open the shared store. `rules` are those of a partition that never had any. Raises StoreError."""
         self._clock = clock
         self._admin = admin
-        self._rules = rules
+        self.rules = rules
         self._routes = routes_from(config.tables)
         self._partition_ids = [admin.partition_id(READINGS, number) for number in range(admin.partitions_of(READINGS))]
         self._level = logging.INFO if admin.others_take_over else logging.DEBUG  # a lone worker always owns all
@@ -149,8 +150,8 @@ class PartitionManager:
             self._commit(former)
         store = self.store.take(partition_id, since=self._admin.first_since(READINGS, process_began_ns(), number))
         state = RuleKeep(self.store.partition_state(partition_id), partition_id)
-        rules = RuleState(Engine(self._rules, store.registry), state)
-        rules.load(None if former is None else RuleKeep(self.store.partition_state(former), former))
+        rules = RuleState(Engine(RuleSet(), store.registry), state)
+        rules.load(self.rules, None if former is None else RuleKeep(self.store.partition_state(former), former))
         return partition_over(store, rules, self._routes, self._admin, number, self._clock)
 
     def _former(self, partition_id: str) -> str | None:

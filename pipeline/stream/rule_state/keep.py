@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from pipeline.log.generation import Generation
+from rules.listening import ListeningClock
 from store.errors import DamagedObject
 from store.objects.damage import Outcome, report
 from store.record import TableId
@@ -17,7 +19,23 @@ from store.state.partition_state import PartitionState
 
 BLOCKS = "rules/blocks/"
 LOW_WATERMARK = "rules/floor"
+GENERATIONS = "rules/generations"
+
+
+class _LowWatermark(msgspec.Struct, array_like=True, frozen=True):
+    """What is saved with the low watermark: the kinds of all blocks, and a `ListeningClock`."""
+
+    blocks: list[str]
+    clock: tuple[int, int, dict[str, int], list[tuple[int, int]]] | None = None
+
+
+_low_watermark_decoder = msgspec.msgpack.Decoder(_LowWatermark)
 _names_decoder = msgspec.msgpack.Decoder(list[str])
+
+Generations = list[tuple[int, Generation]]
+"""Ascending offsets, and the rules in force from each on: those of a state that covers the offset."""
+
+_generations_decoder = msgspec.msgpack.Decoder(Generations)
 
 
 class RuleKeep:
@@ -27,6 +45,7 @@ class RuleKeep:
         self.partition_id = partition_id
         self._keep = keep
         self._saved: dict[TableId, int] = {}  # up to which offset
+        self.clock: ListeningClock | None = None  # at the low watermark
         self._known: set[str] = set()  # the kinds of the blocks that were saved, at the low watermark
 
     def low_watermark(self) -> int:
@@ -42,7 +61,9 @@ class RuleKeep:
             return 0
         if kept is None:
             return 0
-        self._known = set(_names_decoder.decode(kept[1])) if kept[1] else set()
+        saved = _read_low_watermark(kept[1])
+        self._known = set(saved.blocks)
+        self.clock = None if saved.clock is None else ListeningClock(*saved.clock)
         return kept[0]
 
     def missing(self) -> list[TableId]:
@@ -50,8 +71,25 @@ class RuleKeep:
         gone = self._known - set(self._keep.kinds(BLOCKS))
         return [_block_of(kind) for kind in sorted(gone)]
 
-    def blocks(self) -> Iterable[tuple[TableId, bytes, str]]:
-        """The saved state of each block, and its place for messages. A damaged state is logged and left out."""
+    def generations(self) -> Generations:
+        """The saved generations of rules; none if there are none, or they are damaged, which is logged."""
+        try:
+            kept = self._keep.latest(GENERATIONS)
+            return [] if kept is None else _generations_decoder.decode(kept[1])
+        except (DamagedObject, msgspec.MsgspecError) as error:
+            report("rule state", f"the rules of now count as those of then: {error}", Outcome.LOST)
+            self._keep.forget(GENERATIONS)
+            return []
+
+    def save_generations(self, generations: Generations) -> None:
+        """Save these, before any state that is made by the last of them."""
+        self._keep.save(GENERATIONS, generations[-1][0] + 1, msgspec.msgpack.encode(generations))
+
+    def blocks(self) -> Iterable[tuple[TableId, int, bytes, str]]:
+        """The saved state of each block, with the offset that it covers, and its place for messages.
+
+        A damaged state is logged and left out.
+        """
         for kind in self._keep.kinds(BLOCKS):
             if kind.count("/") != BLOCKS.count("/") + 2:
                 continue
@@ -63,12 +101,12 @@ class RuleKeep:
                 self._keep.forget(kind)  # the next one may cover a lower offset
                 continue
             if kept is not None:
-                yield block, kept[1], f"{self.partition_id}/{kind}"
+                yield block, kept[0], kept[1], f"{self.partition_id}/{kind}"
 
     def inherit(self, former: RuleKeep) -> None:
         """Copy the state of `former` for blocks without a state here."""
         known = set(self._keep.kinds(BLOCKS))
-        for block, data, _ in former.blocks():
+        for block, _, data, _ in former.blocks():
             if kind_of(block) not in known:
                 self._keep.save(kind_of(block), 0, data)
 
@@ -86,10 +124,21 @@ class RuleKeep:
         self._keep.forget(kind_of(block))
         self._saved.pop(block, None)
 
-    def save_low_watermark(self, low_watermark: int) -> None:
-        """Save the low watermark."""
+    def save_low_watermark(self, low_watermark: int, clock: ListeningClock | None = None) -> None:
+        """Save the low watermark, and the clock there."""
+        saved = None if clock is None else (clock.complete_ns, clock.listened_ns, clock.upto_ns, clock.gaps)
         blocks = sorted(kind_of(block) for block in self._saved)
-        self._keep.save(LOW_WATERMARK, low_watermark, msgspec.msgpack.encode(blocks))
+        self._keep.save(LOW_WATERMARK, low_watermark, msgspec.msgpack.encode(_LowWatermark(blocks, saved)))
+
+
+def _read_low_watermark(data: bytes) -> _LowWatermark:
+    """What is saved with a low watermark; before there were clocks, it was the list of blocks alone."""
+    if not data:
+        return _LowWatermark([])
+    try:
+        return _low_watermark_decoder.decode(data)
+    except msgspec.ValidationError:
+        return _LowWatermark(_names_decoder.decode(data))
 
 
 def _block_of(kind: str) -> TableId:

@@ -2,6 +2,9 @@
 
 A pass saves every block, one at a time. The *low watermark* is the position of the engine when the last complete pass
 began: the saved state covers every frame below it.
+
+Which rules are in force is part of the state: those that the log said last (`pipeline.log.generation`), whatever the
+rule files say now. The texts are saved, because a replay from the low watermark begins with them.
 """
 
 from __future__ import annotations
@@ -9,14 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from pipeline.base import metrics
-from pipeline.stream.rule_state.keep import RuleKeep
-from rules import Engine, RuleSnapshotError, Transition, to_event
+from pipeline.log.generation import Generation
+from pipeline.log.tick import Tick
+from pipeline.stream.rule_state.keep import Generations, RuleKeep
+from pipeline.stream.words import Word
+from rules import Engine, RuleFileError, RuleSet, RuleSnapshotError, Transition, rules_of, to_event
+from rules.listening import Listened
 from store.objects.damage import Outcome, report
 from store.record import TableId
 
@@ -36,32 +44,73 @@ class RuleState:
         self._keep = keep
         self._ended: list[Transition] = []  # not appended yet: until then, the saved state does not change
         self._useless: list[TableId] = []
+        self._ruleless: list[TableId] = []  # whose state is needed until the low watermark has passed their last rules
+        self._generations: Generations = []
+        self.asked: str | None = None  # the id of rules that were appended, and are not in force yet
         self._next: int | None = None
         self._rows = 0  # evaluated since the last pass that was due
         self._saved_s: float | None = None
         self.low_watermark = 0  # the saved state covers frames below this offset
 
-    def load(self, former: RuleKeep | None = None) -> None:
+    def load(self, wanted: Generation, former: RuleKeep | None = None) -> None:
         """Load the saved state; before the first complete pass also that of `former`, whose log is lost.
 
-        A state that this program cannot read is logged, and its block starts empty. The state of a block without rules
-        is removed, so that a rule which is added again later does not use an old state. Alerts whose rules were removed
-        or changed are to be resolved (`tell_ended`).
+        If it is not known which rules were in force, it is `wanted`: then alerts of other rules are to be resolved
+        (`tell_ended`). A state that this program cannot read is logged, and its block starts empty. The state of a
+        block without rules is removed, so that a rule which is added again later does not use an old state.
         """
         self.low_watermark = self._keep.low_watermark()
         if not self.low_watermark and former is not None:
             self._keep.inherit(former)
+        self._generations = self._keep.generations()
+        if not self._generations:
+            self._generations = [(-1, wanted)]
+            self._keep.save_generations(self._generations)
+        self.engine.begin(self._rules_at(self.low_watermark - 1), self._keep.clock)
         for block in filter(self.engine.judges, self._keep.missing()):
             report("rule state", f"that of {block} is missing: its rules start with empty state", Outcome.LOST)
-        for block, data, where in self._keep.blocks():
+        for block, offset, data, where in self._keep.blocks():
             try:
-                self._ended += self.engine.restore(block, data)
+                self._ended += self.engine.restore(block, data, self._rules_at(offset))
             except RuleSnapshotError as error:
                 log.warning("the rules of %s start with empty state: %s: %s", block, where, error)
             if block not in self.engine.blocks():
                 self._useless.append(block)
         if not self._ended:
             self._remove_useless()
+
+    @property
+    def generation(self) -> str:
+        """The id of the rules that are in force, or will be when the log is replayed."""
+        return self._generations[-1][1].id
+
+    async def take(self, word: Word, offset: int) -> list[Transition]:
+        """What the word at `offset` changes, behind everything before it."""
+        partition = self._keep.partition_id
+        if isinstance(word, Tick):
+            return self.engine.tick(partition, offset, Listened(word.listener, word.from_ns, word.to_ns, word.is_last))
+        try:
+            rules = rules_of(word.files)
+        except RuleFileError as error:
+            log.warning("rules that another version has put in force are not valid here; those before stay: %s", error)
+            return []
+        if offset > self._generations[-1][0]:
+            # what is not needed for a replay from the low watermark is left out
+            needed = self._place_of(self.low_watermark - 1)
+            self._generations = [*self._generations[needed:], (offset, word)]
+            await asyncio.to_thread(self._keep.save_generations, self._generations)
+        self.asked = None
+        ended, gone = self.engine.replace(rules, partition, offset)
+        self._ruleless += gone
+        return ended
+
+    def _place_of(self, offset: int) -> int:
+        """The index of the generation that was in force at `offset`, or of the oldest."""
+        return max(bisect_right([begins for begins, _ in self._generations], offset) - 1, 0)
+
+    def _rules_at(self, offset: int) -> RuleSet:
+        _, generation = self._generations[self._place_of(offset)]
+        return rules_of(generation.files)
 
     async def tell_ended(self, append: Callable[[bytes], Awaitable[Any]]) -> None:
         """Append resolved events of alerts that no rule judges any more to [alerts]; called about each second."""
@@ -105,13 +154,16 @@ class RuleState:
         if self._ended:
             return  # if the state were saved now, these alerts would never be resolved
         began_s = time.perf_counter()
-        reached = self._next
+        reached, clock, ruleless = self._next, self.engine.clock.copy(), self._ruleless
         for block in list(self.engine.blocks()):
             async with self.changing:
                 data = self.engine.snapshot(block)
                 covered = self.engine.positions(block).get(self._keep.partition_id, -1)
             await asyncio.to_thread(self._keep.save, block, data, covered)
         if reached is not None and reached != self.low_watermark:
-            await asyncio.to_thread(self._keep.save_low_watermark, reached)
+            await asyncio.to_thread(self._keep.save_low_watermark, reached, clock)
             self.low_watermark = reached
+        self._ruleless = self._ruleless[len(ruleless) :]
+        self._useless += ruleless
+        await asyncio.to_thread(self._remove_useless)
         metrics.rules_save_seconds.observe(time.perf_counter() - began_s)

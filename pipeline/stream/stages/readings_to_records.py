@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.base import metrics
@@ -24,8 +24,10 @@ from pipeline.log.frame import Frame, decode_frame, is_request
 from pipeline.log.log import Damaged
 from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.batching import take
+from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.words import WORDS, Word, word_of
 from pipeline.stream.work_batch import WorkBatch
 from store.objects.damage import Outcome, report
 
@@ -84,36 +86,62 @@ def _is_request(event: _Event) -> bool:
 async def _normalise(
     partition: Partition, messages: Iterable[Any], altered: AlteredFields, append_dead_letters: Append, put: Put
 ) -> None:
-    began_s = time.perf_counter()
-    normaliser = partition.normaliser
-    frames: list[tuple[int, Frame]] = []
-    letters: list[DeadLetter] = []
+    """Normalise and pass on: one work batch up to each word in the log for the rules, and one for what follows."""
+    run = _Run()
     for message in messages:
         if message.offset < partition.next_offset:
             continue
         partition.next_offset = message.offset + 1
+        run.upto = message.offset
+        word = run.take(partition.normaliser, message, partition.id)
+        if word is not None:
+            await _pass_on(partition, run, word, altered, append_dead_letters, put)
+            run = _Run()
+    if run.upto is not None:
+        await _pass_on(partition, run, None, altered, append_dead_letters, put)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Successive messages of a partition, up to and including `upto`: frames with offsets, and dead letters."""
+
+    upto: int | None = None
+    frames: list[tuple[int, Frame]] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    def take(self, normaliser: Normaliser, message: Any, partition_id: str) -> Word | None:
+        """Add a message; a word is returned instead."""
         try:
-            frames.append((message.offset, decode_frame(message.value)))
+            frame = decode_frame(message.value)
+            if frame.kind in WORDS:
+                return word_of(frame)
+            self.frames.append((message.offset, frame))
         except FrameError as error:
             if isinstance(message.value, Damaged):
-                where = f"offset {message.offset} of {partition.id}"
+                where = f"offset {message.offset} of {partition_id}"
                 report("log", f"{where}: {error}; its messages are dead letters, reason `damaged`", Outcome.LOST)
-                letters += normaliser.damaged(message.offset, bytes(message.value), str(error))
-                continue
-            letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
-    if not frames and not letters:
-        return
-    upto = partition.next_offset - 1
-    normalised = normaliser.normalise_many(frames)
+                self.letters += normaliser.damaged(message.offset, bytes(message.value), str(error))
+            else:
+                self.letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
+        return None
+
+
+async def _pass_on(
+    partition: Partition, run: _Run, word: Word | None, altered: AlteredFields, append_dead_letters: Append, put: Put
+) -> None:
+    assert run.upto is not None
+    began_s = time.perf_counter()
+    normalised = partition.normaliser.normalise_many(run.frames)
     metrics.stage_seconds.labels("normalise").observe(time.perf_counter() - began_s)
-    letters += normalised.dead_letters
+    letters = run.letters + normalised.dead_letters
     if letters:
         await append_dead_letters(encode_dead_letters(letters))
         _count(letters)
-    newest = max((frame.arrival_ns[-1] for _, frame in frames), default=0)
+    newest = max((frame.arrival_ns[-1] for _, frame in run.frames), default=0)
     altered.note(normalised.altered, newest)
-    await put(WorkBatch(partition, upto, tuple(normalised.batches), newest, tuple(normalised.decisions)))
-    count = sum(len(frame) for _, frame in frames)
+    batches = tuple(normalised.batches)
+    await put(WorkBatch(partition, run.upto, batches, newest, tuple(normalised.decisions), word))
+    count = sum(len(frame) for _, frame in run.frames)
     metrics.messages_normalised.inc(count)
     metrics.work_batch_messages.observe(count)
 

@@ -22,6 +22,8 @@ async def records_to_alerts(stream: Any, append: Callable[[bytes], Awaitable[Any
             began_s = time.perf_counter()
             evaluated = map(rules.engine.evaluate, filter(len, work.batches))
             transitions = [transition for of_batch in evaluated for transition in of_batch]
+            if work.word is not None:
+                transitions += await rules.take(work.word, work.offset)
             metrics.stage_seconds.labels("rules").observe(time.perf_counter() - began_s)
             if transitions:
                 await append(orjson.dumps([to_event(transition) for transition in transitions]))

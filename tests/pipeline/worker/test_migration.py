@@ -21,8 +21,8 @@ from pipeline.log import open_admin
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitions.manager import PartitionManager
+from pipeline.stream.rule_files import read_rules
 from pipeline.worker.migration import migrate
-from rules import load_rules
 from store.errors import StoreFormatError
 from store.layout import OBJECTS
 from store.objects.objects import ASIDE, open_objects
@@ -66,7 +66,7 @@ def objects_below(folder: Path) -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def opened(config: Config, admin: LogAdmin) -> Iterator[PartitionManager]:
-    manager = PartitionManager(config, admin, load_rules(config.rule_files))
+    manager = PartitionManager(config, admin, read_rules(config.rule_files)[0])
     try:
         asyncio.run(manager.assigned({0}))
         yield manager

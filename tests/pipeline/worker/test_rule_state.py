@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-import orjson
 import pytest
 
 from pipeline.log.frame import Frame, FrameKind
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
+from pipeline.stream.rule_files import read_rules
 from pipeline.stream.rule_state import RuleKeep, RuleState
 from pipeline.stream.rule_state.keep import LOW_WATERMARK, kind_of
 from pipeline.stream.rule_state.state import SAVE_ROWS
-from rules import Engine, load_rules
+from rules import Engine
 from rules.transition import Transition
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry, TableId
@@ -50,8 +50,9 @@ class Rules:
         file = folder / "rules.yaml"
         file.write_text(rules)
         registry = SeriesRegistry()
-        self.state = RuleState(Engine(load_rules([file]), registry), keep_in(folder))
-        self.state.load()
+        self.generation, found = read_rules([file])
+        self.state = RuleState(Engine(found, registry), keep_in(folder))
+        self.state.load(self.generation)
         route = Route("farm", "cli/mate", TopicTemplate("farm/{sensor}"))
         self._normaliser = Normaliser([route], registry, STREAM)
 
@@ -144,40 +145,62 @@ async def test_a_damaged_low_watermark_is_reported_and_everything_is_read_again(
     assert [transition.status for transition in after.read(6, 1060, 36)] == ["firing"]
 
 
-async def test_the_state_of_a_table_without_rules_goes(tmp_path: Path) -> None:
-    """A rule that comes back later must not take up what was true long before."""
-    before = Rules(tmp_path)
-    before.read(0, 1000, 35)
-    await before.state.save_pass()
-
-    Rules(tmp_path, RULES.replace("cli/mate", "soil"))
-
-    assert list((tmp_path / "state").glob("*/*/*.state")) == []
-
-
 async def test_the_end_of_a_removed_rules_alert_is_told_before_its_state_goes(tmp_path: Path) -> None:
-    """However often the process ends in between."""
+    """However often the process ends in between; a rule that comes back later takes nothing up."""
     now = RULES.replace("        for: 60s\n", "")
     before = Rules(tmp_path, now)
-    before.read(0, 1000, 35)
+    (fired,) = before.read(0, 1000, 35)
     await before.state.save_pass()
-    told: list[bytes] = []
-
-    async def append(value: bytes) -> None:
-        told.append(value)
+    told: list[Transition] = []
 
     for _ in range(2):
-        untold = Rules(tmp_path, now.replace("cli/mate", "soil"))
-        await untold.state.save_pass()
-    await untold.state.tell_ended(append)
-    await untold.state.tell_ended(append)
-    await untold.state.save_pass()
-    await Rules(tmp_path, now.replace("cli/mate", "soil")).state.tell_ended(append)
+        after = Rules(tmp_path, now.replace("cli/mate", "soil"))
+        told += await after.state.take(after.generation, 1)
+    after.state.evaluated(1)
+    await after.state.save_pass()
 
-    (value,) = told
-    (event,) = orjson.loads(value)
-    assert (event["event"]["type"], event["event"]["data"]["reason"]) == ("alert.resolved", "rule_changed")
-    assert list((tmp_path / "state").glob("*/*/*.state")) == []
+    assert [(ended.id, ended.status, ended.reason) for ended in told] == [(fired.id, "resolved", "rule_changed")] * 2
+    assert list(keep_in(tmp_path).blocks()) == []
+
+
+async def test_frames_before_new_rules_are_judged_by_the_old_ones_however_late(tmp_path: Path) -> None:
+    """The files say something else at the restart, but the log does not yet."""
+    hot = RULES.replace("        for: 60s\n", "")
+    before = Rules(tmp_path, hot)
+    await before.state.save_pass()
+
+    after = Rules(tmp_path, hot.replace("30", "40"))
+    by_the_old = after.read(0, 1000, 35)
+    ended = await after.state.take(after.generation, 1)
+    after.state.evaluated(1)
+    by_the_new = after.read(2, 1001, 36)
+
+    assert [found.bounds for found in by_the_old] == [{"max": 30}]
+    assert [(found.id, found.reason) for found in ended] == [(by_the_old[0].id, "rule_changed")]
+    assert by_the_new == []
+
+
+async def test_state_saved_under_newer_rules_is_not_changed_by_them_again(tmp_path: Path) -> None:
+    """The block is ahead of the low watermark, from which the log is read again."""
+    hot = RULES.replace("        for: 60s\n", "")
+    before = Rules(tmp_path, RULES)
+    before.read(0, 1000, 20)
+    await before.state.save_pass()
+    changed = Rules(tmp_path, hot)
+    await changed.state.take(changed.generation, 1)
+    changed.state.evaluated(1)
+    (fired,) = changed.read(2, 1001, 35)
+    block = changed.state.engine.snapshot(BLOCK)
+    keep_in(tmp_path).save(BLOCK, block, 2)
+
+    again = Rules(tmp_path, hot)
+    ended = await again.state.take(again.generation, 1)
+    again.state.evaluated(1)
+    repeated = again.read(2, 1001, 35)
+    (resolved,) = again.read(3, 1002, 20)
+
+    assert (ended, repeated) == ([], [])
+    assert (resolved.id, resolved.status) == (fired.id, "resolved")
 
 
 async def test_names_of_accounts_and_tables_cannot_leave_the_folder(tmp_path: Path) -> None:
@@ -195,7 +218,7 @@ def test_the_next_owner_finds_what_the_last_one_saved(tmp_path: Path) -> None:
 
     after = keep_in(tmp_path)
 
-    assert [(block, data) for block, data, _ in after.blocks()] == [(BLOCK, b"pending")]
+    assert [(block, offset, data) for block, offset, data, _ in after.blocks()] == [(BLOCK, 41, b"pending")]
     assert after.low_watermark() == 42
 
 
@@ -209,7 +232,7 @@ def test_a_former_owner_that_saves_late_changes_nothing(tmp_path: Path) -> None:
     former.save(BLOCK, b"late", 20)
     former.save_low_watermark(21)
 
-    assert [data for _, data, _ in keep_in(tmp_path).blocks()] == [b"further"]
+    assert [data for _, _, data, _ in keep_in(tmp_path).blocks()] == [b"further"]
     assert keep_in(tmp_path).low_watermark() == 91
 
 
@@ -233,7 +256,7 @@ def test_a_state_that_has_seen_nothing_is_not_saved(tmp_path: Path) -> None:
 def test_where_a_state_lies_is_told(tmp_path: Path) -> None:
     rules = keep_in(tmp_path)
     rules.save(BLOCK, b"damaged", 3)
-    ((_, _, where),) = rules.blocks()
+    ((*_, where),) = rules.blocks()
 
     assert where.startswith(STREAM)
 

@@ -24,8 +24,9 @@ from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.manager import PartitionManager
+from pipeline.stream.rule_files import read_rules
 from pipeline.worker.upkeep import Trimmer
-from rules import load_rules, to_event
+from rules import to_event
 from store.catalog.catalog import TableSettings
 from store.partition_store import PartitionStore
 from store.record import TableId
@@ -86,7 +87,7 @@ class Life:
         self.held.enter_context(lock_worker(self.config.log_settings))
         self.admin = open_admin(self.config.log_settings)
         self.held.callback(self.admin.close)
-        self.partitions = PartitionManager(self.config, self.admin, load_rules(self.config.rule_files))
+        self.partitions = PartitionManager(self.config, self.admin, read_rules(self.config.rule_files)[0])
         self.held.callback(self.partitions.close)
         asyncio.run(self.partitions.assigned({0}))
         self.alerts, self.dead_letters = AlertArchive(layout.alerts), DeadLetterArchive(layout.dead_letters)

@@ -224,4 +224,4 @@ def _run_worker(place: Path, config_file: Path) -> None:
     loaded = load_from(config_file, {"--data-dir": str(place / "disk" / DATA)})
     prepare(loaded.config.layout)
     begin_logging("worker")
-    run(loaded.config)
+    run(loaded.config, loaded.again)

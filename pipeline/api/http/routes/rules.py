@@ -8,11 +8,14 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.http import responses
+from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
-from pipeline.api.http.services import Services, account, services
+from pipeline.api.http.services import Services, account, services, who
+from pipeline.base.errors import ConfigError
+from pipeline.config.roles import Role
 from pipeline.stream.rule_book import RuleBook
-from rules import Rule
+from rules import Rule, RuleFileError
 from rules.parse import parse_rules
 
 router = APIRouter(prefix="/v1/rules", tags=["alerts"])
@@ -49,6 +52,25 @@ def check(parts: Parts, account: Account, body: Check) -> responses.Checked:
         for warning in book.warnings(rule, account=account)
     ]
     return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
+
+
+@router.post("/reload", summary="Read the rule files of the server again", **answers(responses.Reloaded, 400, 403, 404))
+async def reload(parts: Parts, who: Annotated[Who, Depends(who)]) -> responses.Reloaded:
+    """All or nothing: with a problem in any file (400, `problems`), the rules stay as they were. Needs `admin`."""
+    who.need(Role.ADMIN, "reloading the rules")
+    if parts.reload is None:
+        raise Problem(404, "this process has no rules")
+    try:
+        found = await parts.reload()
+    except (RuleFileError, ConfigError) as error:
+        raise Problem(400, f"nothing was changed: {error}", problems=str(error).splitlines()) from error
+    return {
+        "generation": found.generation,
+        "rules": found.rules,
+        "changed": found.is_new,
+        "in_force": found.is_in_force,
+        "needs_restart": list(found.needs_restart),
+    }
 
 
 def _book(parts: Services) -> RuleBook:

@@ -20,7 +20,9 @@ from pipeline.base.clock import Step, Steps
 from pipeline.config.roles import Role
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.rule_book import RuleBook
-from rules import RuleSet
+from pipeline.stream.rule_files import Reloaded
+from rules import RuleFileError, RuleSet
+from rules.errors import Problem as RuleProblem
 from rules.parse import parse_rules
 from tests.support.http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
 
@@ -216,7 +218,8 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
 
     assert not wrong, "\n".join(wrong)
     operations = {f"{method} {path}" for path, found in document["paths"].items() for method in found}
-    assert operations - answered == {"post /", "post /v1/queries/{query_id}/cancel"}  # each has a test below
+    with_their_own_tests = {"post /", "post /v1/queries/{query_id}/cancel", "post /v1/rules/reload"}
+    assert operations - answered == with_their_own_tests
 
 
 async def test_what_takes_too_long_is_described(
@@ -243,6 +246,30 @@ async def test_the_end_of_a_query_is_described(asked: HttpService, document: dic
 
     assert [answer.status_code for answer in answers] == [200, 200, 409]
     assert [fault for answer in answers for fault in faults(document, answer)] == []
+
+
+async def test_a_reload_is_described_and_one_of_wrong_files_names_every_problem(
+    asked: HttpService, document: dict[str, Any]
+) -> None:
+    outcomes: list[Reloaded | RuleFileError] = [
+        Reloaded("0123456789abcdef", 2, is_new=True, is_in_force=True, needs_restart=("tables",)),
+        RuleFileError([RuleProblem("a.yaml", 3, "is wrong"), RuleProblem("b.yaml", None, "cannot be read")]),
+    ]
+
+    async def reload() -> Reloaded:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, RuleFileError):
+            raise outcome
+        return outcome
+
+    asked.app.state.services = replace(asked.app.state.services, reload=reload)
+    async with asked.client("token") as http:
+        answers = [await http.post("/v1/rules/reload") for _ in range(2)]
+        answers.append(await http.post("/v1/rules/reload", headers=READER))
+
+    assert [answer.status_code for answer in answers] == [200, 400, 403]
+    assert [fault for answer in answers for fault in faults(document, answer)] == []
+    assert answers[1].json()["problems"] == ["a.yaml:3: is wrong", "b.yaml: cannot be read"]
 
 
 async def test_what_is_held_back_while_the_log_is_replayed_is_described(

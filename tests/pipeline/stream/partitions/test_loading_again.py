@@ -15,11 +15,11 @@ from pipeline.log import open_admin
 from pipeline.log.embedded.folder import folder_of, open_folder
 from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.log.generation import Generation
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitions import manager
 from pipeline.stream.partitions.manager import PartitionManager
-from rules import load_rules
 
 FRAMES, TRIMMED = 5, 3
 
@@ -35,7 +35,7 @@ def loading(tmp_path: Path) -> Iterator[tuple[PartitionManager, LogAdmin]]:
         topic.append([(0, encode_frame(FrameKind.MQTT, [n], ["a"], ["t"], [b"{}"])) for n in range(FRAMES)])
     with closing(open_admin(config.log_settings)) as admin:
         admin.trim(READINGS, TRIMMED)
-        with closing(PartitionManager(config, admin, load_rules(()))) as made:
+        with closing(PartitionManager(config, admin, Generation(()))) as made:
             yield made, admin
 
 

@@ -1,0 +1,94 @@
+"""Puts the rules of the files into force in the partitions of this worker: through the log, at one offset of each.
+
+A partition has the rules that its log said last. Its owner compares them with its own files, and if they differ,
+appends its own; so they are in force also after a change while no worker ran, and whoever takes a partition over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pipeline.base.errors import LogFull
+from pipeline.config import Config
+from pipeline.log.generation import encode_generation
+from pipeline.stream.partitions.manager import PartitionManager
+from pipeline.stream.rule_book import RuleBook
+from pipeline.stream.rule_files import Reloaded, RuleFiles
+
+log = logging.getLogger(__name__)
+
+IN_FORCE_WITHIN_S = 10.0
+_LOOK_S = 0.02
+
+
+class Reloading:
+    """`append` appends to a partition of [readings]; None until the stream runs. `again` loads the configuration."""
+
+    def __init__(
+        self, files: RuleFiles, again: Callable[[], Config], partitions: PartitionManager, book: RuleBook
+    ) -> None:
+        self.append: Callable[[bytes, int], Awaitable[Any]] | None = None
+        self._files = files
+        self._again = again
+        self._partitions = partitions
+        self._book = book
+        self._started_with = files.config
+
+    async def look(self) -> None:
+        """Read changed files, and put what they say into force; called about each second."""
+        if await asyncio.to_thread(self._files.poll):
+            self._say()
+        await self._put_in_force()
+
+    async def reload(self) -> Reloaded:
+        """Read the files now, and wait until they are in force.
+
+        Raises ConfigError, RuleFileError; then nothing has changed.
+        """
+        config = await asyncio.to_thread(self._again)
+        is_new = await asyncio.to_thread(self._files.read_again, config)
+        if is_new:
+            self._say()
+        await self._put_in_force()
+        wanted = self._files.generation.id
+        until_s = time.monotonic() + IN_FORCE_WITHIN_S
+        while not self._is_in_force(wanted) and time.monotonic() < until_s:  # noqa: ASYNC110  # an event would be
+            await asyncio.sleep(_LOOK_S)  # needed in each stage
+        return Reloaded(
+            wanted, len(self._files.rules), is_new, self._is_in_force(wanted), _changed(self._started_with, config)
+        )
+
+    def _say(self) -> None:
+        log.info("%d rules were read from changed files", len(self._files.rules))
+        self._partitions.rules = self._files.generation
+        self._book.rules = self._files.rules
+
+    async def _put_in_force(self) -> None:
+        wanted = self._files.generation
+        for partition in self._partitions.owned:
+            rules = partition.rules
+            if self.append is None or wanted.id in (rules.generation, rules.asked):
+                continue
+            try:
+                await self.append(encode_generation(wanted, time.time_ns()), partition.number)
+            except LogFull as error:
+                log.warning("the new rules wait until the log has room: %s", error)
+                return
+            rules.asked = wanted.id
+
+    def _is_in_force(self, generation: str) -> bool:
+        return all(partition.rules.generation == generation for partition in self._partitions.owned)
+
+
+RELOADED = ("rules",)
+"""The settings that a reload puts into force."""
+
+
+def _changed(before: Config, now: Config) -> tuple[str, ...]:
+    """The settings that differ and need a restart."""
+    names = (name for name in Config.model_fields if name not in RELOADED)
+    return tuple(name for name in names if getattr(before, name) != getattr(now, name))

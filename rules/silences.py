@@ -1,0 +1,129 @@
+"""All rules of the kind `missing` over one table, what they have heard, and their clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.arrays import Bools, Indices
+from rules.columns import MeasureReader
+from rules.hearing import Hearing
+from rules.kinds.missing import WHOLE, Missing
+from rules.listening import Listened, ListeningClock
+from rules.rule import Rule
+from rules.silence import Silence, SilenceWatch
+from rules.transition import Reason, Status, Transition, alert_id, render_annotations
+from store.record import RecordBatch, SeriesIndex
+from store.values.times import NS
+
+Placed = tuple[int, int, Transition]
+"""Row of the batch, place among the rules of the table, and what is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """A hearing, and how to find in a batch what it hears; None: every row."""
+
+    hearing: Hearing
+    reader: MeasureReader | None
+
+
+class Silences:
+    """The rules with their places among those of the table."""
+
+    def __init__(self, rules: Sequence[Rule], index: SeriesIndex, clock: ListeningClock) -> None:
+        found = [(place, rule, rule.condition) for place, rule in enumerate(rules)]
+        silent = [(place, rule, of) for place, rule, of in found if isinstance(of, Missing)]
+        learning = {rule.measure for _, rule, of in silent if of.after is None}
+        self.clock = clock.copy()
+        self.ears = {
+            measure: Ear(
+                Hearing(learns=measure in learning), None if measure == WHOLE else MeasureReader(measure, index)
+            )
+            for measure in dict.fromkeys(rule.measure for _, rule, _ in silent)
+        }
+        self.watches = [
+            (place, SilenceWatch(rule, of, index, self.ears[rule.measure].hearing, clock)) for place, rule, of in silent
+        ]
+        self._index = index
+
+    def grow(self, size: int) -> None:
+        """Make room for the series ids below `size`, all of which are in the index."""
+        for ear in self.ears.values():
+            ear.hearing.grow(size)
+        for _, watch in self.watches:
+            watch.grow(size)
+
+    def hear(self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool) -> list[Placed]:
+        """What these rows of the batch end. Replayed dead letters arrived long ago, and are not heard."""
+        if not self.watches or batch.again:
+            return []
+        arrival_ns = batch.arrival_ns[rows[0] :]
+        time_ns = self.clock.times_of(arrival_ns)
+        found: list[Placed] = []
+        for measure, ear in self.ears.items():
+            heard = slice(None) if ear.reader is None else _with_value(ear.reader, batch)[rows[0] :]
+            own = series[heard]
+            for place, watch in self.watches:
+                if watch.rule.measure == measure:
+                    ended = watch.hear(rows[heard], own, arrival_ns[heard])
+                    found += ((silence.row, place, self._told(watch.rule, silence)) for silence in ended)
+            ear.hearing.hear(own, time_ns[heard], arrival_ns[heard], repeats=repeats)
+        return found
+
+    def tick(self, tick: Listened) -> list[Transition]:
+        """What changes with this tick, in the order of the rules."""
+        self.clock.take(tick)
+        return [self._told(watch.rule, silence) for _, watch in self.watches for silence in watch.tick(self.clock)]
+
+    def forget(self, series: Indices, time_ns: int) -> list[Transition]:
+        """These series count no more until they are heard."""
+        found = [
+            self._told(watch.rule, silence, Reason.FORGOTTEN)
+            for _, watch in self.watches
+            for silence in watch.forget(series, time_ns)
+        ]
+        for ear in self.ears.values():
+            ear.hearing.forget(series)
+        return found
+
+    def counts(self) -> Iterator[tuple[Rule, int]]:
+        """How many alerts of each rule fire."""
+        return ((watch.rule, watch.counts()) for _, watch in self.watches)
+
+    def _told(self, rule: Rule, silence: Silence, reason: Reason | None = None) -> Transition:
+        table, subject = self._index.table, silence.subject
+        dimensions = dict(subject.dimensions)
+        value = max(0, silence.time_ns - silence.since_ns) / NS
+        if silence.is_final:
+            reason = reason or Reason.SILENCE_FINAL
+        sizes = {"silent": str(silence.silent), "sensors": str(silence.sensors)}
+        return Transition(
+            id=alert_id(table, rule.name, subject, rule.measure, silence.since_ns),
+            status=Status.RESOLVED if silence.is_over else Status.FIRING,
+            table=table,
+            zone=silence.zone,
+            rule=rule.name,
+            since_ns=silence.since_ns,
+            time_ns=silence.time_ns,
+            value=value,
+            bounds={"max": silence.limit_ns / NS},
+            measure=rule.measure,
+            dimensions=dimensions,
+            labels=rule.labels,
+            annotations=render_annotations(rule, rule.labels, table, silence.zone, {**sizes, **dimensions}, value),
+            reason=reason,
+        )
+
+
+def _with_value(reader: MeasureReader, batch: RecordBatch) -> Bools:
+    """Which rows have a value of the measure, of any type."""
+    found = np.zeros(len(batch), np.bool_)
+    values, others = reader.read(batch), reader.not_numbers(batch)
+    if values is not None:
+        found |= ~np.isnan(values)
+    if others is not None:
+        found |= others
+    return found
