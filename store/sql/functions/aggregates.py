@@ -25,6 +25,8 @@ _OF_TWO = {
     "regr_slope": "regr_slope",
 }
 
+# nulls, too, which DuckDB leaves out
+_FIRST_BY = "list_transform({by}({'x': {0}}, {1}, {2}{order}){after}, lambda p: p.x)"
 _IN_TIME_ORDER = "list({'f0': {0}, 'f1': {1}} ORDER BY {0})"
 # DuckDB's is that of a sample, Timestream's that of a population
 _SKEWNESS = (
@@ -112,7 +114,7 @@ AGGREGATES = family(
         aggregate(
             name,
             Overload((ANY, KEY), None, f"{duckdb}_null({{distinct}}{{0}}, {{1}}{{order}})"),
-            Overload((ANY, KEY, BIGINT), ArrayOf(ANY), f"{duckdb}({{0}}, {{1}}, {{2}}{{order}})"),
+            Overload((ANY, KEY, BIGINT), ArrayOf(ANY), _FIRST_BY.replace("{by}", duckdb)),
         )
         for name, duckdb in (("min_by", "arg_min"), ("max_by", "arg_max"))
     ),
