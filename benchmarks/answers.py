@@ -2,18 +2,24 @@
 
     .venv/bin/python benchmarks/answers.py                     # everything, about 3 minutes
     .venv/bin/python benchmarks/answers.py select_1 raw_rows   # kinds whose names contain one of these
+    .venv/bin/python benchmarks/answers.py --dashboards             # a day of 100 million values, about 8 minutes
+    .venv/bin/python benchmarks/answers.py --dashboards --rate 20000    # while so many rows a second are applied
 
 The worker (`filled_worker.py`) has a table of 20 million values in RAM (100,000 series, 4 measures, 50 rows) and 1,000
 empty tables, and is idle. The client keeps one connection, and reads whole responses without decoding them; those of
 Timestream's protocol also by boto3. CPU is that of the worker and its query processes. The baseline is the same
 question to DuckDB in the client's process, over one table in its memory, with the result as Arrow: no network, no
 processes, no limits. A kind is a line of `KINDS`.
+
+With `--dashboards` the table has 24 hours of 10,000 sensors, the questions are those of `suite/dashboards.py`, and the
+baseline is DuckDB over one Parquet file with the same rows, which it wrote itself. The last line tells the worst ratio.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import itertools
 import json
 import signal
 import subprocess
@@ -34,7 +40,8 @@ import numpy as np
 import psutil
 import pyarrow as pa
 from botocore.config import Config as ClientConfig
-from filled_worker import EVERY_NS, MEASURES, TABLE, dimensions_of, values_of
+from filled_worker import MEASURES, NS, TABLE, Size, blocks, dimensions_of
+from suite.dashboards import DASHBOARDS
 
 WORKER = Path(__file__).with_name("filled_worker.py")
 CONFIG = {
@@ -49,8 +56,12 @@ CONFIG = {
         }
     ],
 }
+DAY_NS = 86_400 * NS
+DAY = (10_000, 2_500)  # series and rows of each: 100 million values
+RECENT = (100_000, 50)
 ZONE = "gh-07-3/zone-1"
 NAMED = f'"{TABLE.database}"."{TABLE.table}"'
+WARM_UPS = 3
 JSON = {"content-type": "application/json"}
 AMZ_JSON = "application/x-amz-json-1.0"
 
@@ -168,7 +179,12 @@ def _times(filled: Filled) -> dict[str, object]:
     def text(time_ns: int) -> str:
         return text_of(time_ns).replace("T", " ").removesuffix("Z")
 
-    return {"from_time": text(filled.from_ns), "to_time": text(filled.to_ns), "table": NAMED}
+    return {
+        "from_time": text(filled.from_ns),
+        "to_time": text(filled.to_ns),
+        "hour": text(filled.to_ns - 3_600 * NS),
+        "table": NAMED,
+    }
 
 
 _SINCE = "time >= '{from_time}' AND time < '{to_time}'"
@@ -182,6 +198,7 @@ _TABLES = "SELECT table_name FROM duckdb_tables()"
 _ONE = "SELECT 1"
 _20000 = "SELECT * FROM t LIMIT 20000"
 
+DAY_KINDS = {name: Kind(sql(mine), plain, 20) for name, (mine, plain) in DASHBOARDS.items()}
 KINDS: dict[str, Kind] = {
     "select_1, /v1/query": Kind(sql(_ONE), _ONE, 300),
     "select_1, timestream": Kind(timestream(_ONE), _ONE, 300),
@@ -218,14 +235,17 @@ KINDS: dict[str, Kind] = {
 
 
 @contextmanager
-def filled_worker(folder: Path, series: int, rows: int, tables: int) -> Iterator[tuple[Filled, int]]:
+def filled_worker(folder: Path, size: Size, tables: int, rate: int) -> Iterator[tuple[Filled, int]]:
     """The worker, and its process id."""
     config = folder / "streamgauge.yaml"
     config.write_text(json.dumps({**CONFIG, "data_dir": str(folder / "data")}))
-    sizes = ["--series", str(series), "--rows", str(rows), "--tables", str(tables)]
+    sizes = {
+        "--series": size.series, "--rows": size.rows, "--every": size.every_ns / NS, "--tables": tables, "--rate": rate,
+    }  # fmt: skip
+    words = [str(word) for option in sizes.items() for word in option]
     with (folder / "worker.log").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(config), *sizes], stdout=subprocess.PIPE, stderr=errors, text=True
+            [sys.executable, str(WORKER), str(config), *words], stdout=subprocess.PIPE, stderr=errors, text=True
         )
     try:
         assert process.stdout is not None
@@ -237,23 +257,43 @@ def filled_worker(folder: Path, series: int, rows: int, tables: int) -> Iterator
         process.wait(30)
 
 
-def table_in_memory(filled: Filled, series: int, rows: int) -> duckdb.DuckDBPyConnection:
+def same_rows(filled: Filled, size: Size) -> pa.RecordBatchReader:
+    """The rows of the worker, with dimensions."""
+    named = [dimensions_of(sensor) for sensor in range(size.series)]
+    texts = {name: pa.array([of[name] for of in named]) for name in named[0]}
+    texts["zone_name"] = pa.array([f"{of['greenhouse']}/{of['zone']}" for of in named])
+    texts["measure_name"] = pa.array(["climate"] * size.series)
+
+    def made() -> Iterator[pa.RecordBatch]:
+        for block in blocks(size):
+            columns = {name: column.take(pa.array(block.sensors)) for name, column in texts.items()}
+            times = pa.array(filled.from_ns + block.rows * size.every_ns).cast(pa.timestamp("ns"))
+            measures = {name: pa.array(column) for name, column in block.measures.items()}
+            yield pa.RecordBatch.from_pydict({**columns, "time": times, **measures})
+
+    batches = made()
+    first = next(batches)
+    return pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], batches))
+
+
+def table_in_memory(filled: Filled, size: Size) -> duckdb.DuckDBPyConnection:
     """A connection with the same rows in a table `t`."""
     connection = duckdb.connect()
     connection.execute("ATTACH ':memory:' AS held (COMPRESS)")
     connection.execute("USE held")
-    named = [dimensions_of(sensor) for sensor in range(series)]
-    columns = {name: pa.array([of[name] for of in named]) for name in named[0]}
-    columns["zone_name"] = pa.array([f"{of['greenhouse']}/{of['zone']}" for of in named])
-    columns["measure_name"] = pa.array(["climate"] * series)
-    for row in range(rows):
-        time_ns = np.full(series, filled.from_ns + row * EVERY_NS)
-        measures = {name: pa.array(column) for name, column in values_of(row, series).items()}
-        times = pa.array(time_ns).cast(pa.timestamp("ns"))
-        batch = pa.table({**columns, "time": times, **measures})
-        connection.register("batch", batch)
-        connection.execute("INSERT INTO t FROM batch" if row else "CREATE TABLE t AS FROM batch")
+    connection.register("given", same_rows(filled, size))
+    connection.execute("CREATE TABLE t AS FROM given")
     connection.execute("CHECKPOINT held")
+    return connection
+
+
+def table_in_parquet(filled: Filled, size: Size, folder: Path) -> duckdb.DuckDBPyConnection:
+    """A connection with the same rows in one Parquet file, the view `t`."""
+    connection = duckdb.connect()
+    file = folder / "baseline.parquet"
+    connection.register("given", same_rows(filled, size))
+    connection.execute(f"COPY (FROM given) TO '{file}'")
+    connection.execute(f"CREATE VIEW t AS FROM '{file}'")
     return connection
 
 
@@ -272,7 +312,7 @@ def cpu_s(pid: int) -> float:
 
 def measured(ask: Callable[[], object], times: int) -> np.ndarray:
     """The milliseconds of each call, after some that are not measured."""
-    for _ in range(3):
+    for _ in range(WARM_UPS):
         ask()
     found = np.zeros(times)
     for number in range(times):
@@ -285,29 +325,53 @@ def measured(ask: Callable[[], object], times: int) -> np.ndarray:
 def main() -> int:
     """Run and print; 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--series", type=int, default=100_000)
-    parser.add_argument("--rows", type=int, default=50, help="of each series")
+    parser.add_argument("--series", type=int, help="default 100,000; of a day 10,000")
+    parser.add_argument("--rows", type=int, help="of each series: default 50; of a day 2,500")
     parser.add_argument("--tables", type=int, default=1_000, help="empty ones beside the full one")
+    parser.add_argument("--dashboards", action="store_true", help="questions about a day of 100 million values")
+    parser.add_argument("--rate", type=int, default=0, help="newer rows a second that are applied meanwhile")
     parser.add_argument("kinds", nargs="*", help="parts of the names of kinds; default: all")
     arguments = parser.parse_args()
-    wanted = [name for name in KINDS if not arguments.kinds or any(part in name for part in arguments.kinds)]
-    sizes = arguments.series, arguments.rows
+    series, rows = DAY if arguments.dashboards else RECENT
+    series, rows = arguments.series or series, arguments.rows or rows
+    size = Size(series, rows, DAY_NS // rows if arguments.dashboards else 5 * NS)
+    kinds = {
+        name: kind
+        for name, kind in (DAY_KINDS if arguments.dashboards else KINDS).items()
+        if not arguments.kinds or any(part in name for part in arguments.kinds)
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
-        filled_worker(Path(folder), *sizes, arguments.tables) as (filled, pid),
+        filled_worker(Path(folder), size, arguments.tables, arguments.rate) as (filled, pid),
     ):
-        plain = table_in_memory(filled, *sizes)
-        asking = Asking(filled)
-        print(f"{sizes[0]:,} series of {len(MEASURES)} measures and {sizes[1]} rows; {arguments.tables:,} other tables")
-        print(f"{'':38} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>8} {'DuckDB p50':>11} {'ratio':>7}")
-        for name in wanted:
-            kind = KINDS[name]
-            before_s = cpu_s(pid)
-            p50, p99 = np.percentile(measured(lambda: kind.ask(asking), kind.times), [50, 99])  # noqa: B023
-            cpu_ms = (cpu_s(pid) - before_s) * 1e3 / (kind.times + 3)
-            baseline = np.median(measured(lambda: plain.sql(kind.baseline).to_arrow_table(), kind.times))  # noqa: B023
-            print(f"{name:38} {p50:8.2f} {p99:8.2f} {cpu_ms:8.2f} {baseline:11.2f} {p50 / baseline:7.1f}", flush=True)
+        plain = table_in_parquet(filled, size, Path(folder)) if arguments.dashboards else table_in_memory(filled, size)
+        print(f"{size.series:,} series of {len(MEASURES)} measures and {size.rows:,} rows; ", end="")
+        print(f"{arguments.tables:,} other tables; {arguments.rate:,} rows/s are applied")
+        worst = compare(kinds, filled, pid, plain)
+        print(f"worst ratio: {worst:.2f}")
     return 0
+
+
+def compare(kinds: dict[str, Kind], filled: Filled, pid: int, plain: duckdb.DuckDBPyConnection) -> float:
+    """Measure, and print a line for each kind; the highest ratio."""
+    asking = Asking(filled)
+    width = max(map(len, kinds), default=0)
+    print(f"{'':{width}} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>8} {'DuckDB p50':>11} {'CPU ms':>8} {'ratio':>7}")
+    worst = 0.0
+    for name, kind in kinds.items():
+        before_s = cpu_s(pid)
+        p50, p99 = np.percentile(measured(lambda: kind.ask(asking), kind.times), [50, 99])  # noqa: B023
+        cpu_ms = (cpu_s(pid) - before_s) * 1e3 / (kind.times + WARM_UPS)
+        baseline = kind.baseline.format(**_times(filled))
+        before_s = time.process_time()
+        base = np.median(measured(lambda: plain.sql(baseline).to_arrow_table(), kind.times))  # noqa: B023
+        base_cpu_ms = (time.process_time() - before_s) * 1e3 / (kind.times + WARM_UPS)
+        worst = max(worst, p50 / base)
+        print(
+            f"{name:{width}} {p50:8.2f} {p99:8.2f} {cpu_ms:8.2f} {base:11.2f} {base_cpu_ms:8.2f} {p50 / base:7.1f}",
+            flush=True,
+        )
+    return worst
 
 
 if __name__ == "__main__":
