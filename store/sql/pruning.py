@@ -1,7 +1,7 @@
 """The rows of a table that a WHERE can need at most: a range of time and values of dimensions.
 
-Considers only conjuncts of the WHERE that compare a plain column with a constant. They also remain in the WHERE: the
-bounds only reduce what is read. Such a comparison is not true for null, so it can also be applied below an outer join.
+Considers only conjuncts of the WHERE that compare a plain column with a constant. Such a comparison is not true for
+null, so it can also be applied below an outer join; but there it must also remain in the WHERE.
 """
 
 from __future__ import annotations
@@ -61,17 +61,36 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 }
 
 
-def bounds_of(where: exp.Expr | None, expressions: Expressions, rules: Rules) -> Mapping[str, Bounds]:
-    """The bounds of each table, by the key of its relation. The WHERE must have been bound without error."""
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What a WHERE needs: the bounds of each table by the key of its relation, and the conditions besides, as text.
+
+    Only those rows of a table are read, so if it is the only relation, a comparison that is in its bounds is left out.
+    """
+
+    bounds: Mapping[str, Bounds]
+    where: str
+
+
+def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
+    """The WHERE of a SELECT whose FROM is bound. Raises SqlError."""
     tables = {relation.key: relation for relation in expressions.scope.relations if relation.table is not None}
-    found = _Narrowing(expressions, rules, tables, {key: Bounds() for key in tables})
-    if where is not None and tables:
-        inner = where.unnest()
-        for conjunct in flatten(inner) if isinstance(inner, exp.And) else [inner]:
-            if not found.narrow(conjunct.unnest()):
-                for bounds in found.bounds.values():
-                    bounds.is_exact = False
-    return found.bounds
+    found = _Narrowing(expressions, Rules("WHERE clause"), tables, {key: Bounds() for key in tables})
+    if where is None:
+        return Narrowed(found.bounds, "")
+    is_only = len(tables) == len(expressions.scope.relations) == 1
+    inner = where.unnest()
+    chain = flatten(inner) if isinstance(inner, exp.And) else [inner]
+    kept = []
+    for conjunct in chain:
+        condition = expressions.condition(conjunct, found.rules, "AND" if len(chain) > 1 else None)
+        is_bound = bool(tables) and found.narrow(conjunct.unnest())
+        if not is_bound:
+            for bounds in found.bounds.values():
+                bounds.is_exact = False
+        if not (is_bound and is_only) or found.is_about_zone(conjunct):
+            kept.append(condition.sql)
+    return Narrowed(found.bounds, f" WHERE {' AND '.join(kept)}" if kept else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,11 @@ class _Narrowing:
                 _MIRRORED[type(conjunct)], conjunct.expression, conjunct.this
             )
         return False
+
+    def is_about_zone(self, conjunct: exp.Expr) -> bool:
+        """Whether it names a zone: rows are not found by these."""
+        named = map(self._column, conjunct.find_all(exp.Column))
+        return any(column is not None and column[2] == "zone" for column in named)
 
     def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> bool:
         column = self._column(left)

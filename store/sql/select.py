@@ -21,7 +21,7 @@ from store.sql.expressions import Expressions, Rules
 from store.sql.from_clause import FromBinder
 from store.sql.grouping import Group, group_of
 from store.sql.nodes import NODES
-from store.sql.pruning import bounds_of
+from store.sql.pruning import narrowed
 from store.sql.scope import Scope, column_of
 from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed
@@ -171,10 +171,7 @@ class _SelectBinder:
         if not node.expressions:
             raise self._query.syntax(node, "SELECT needs at least one column")
         source = FromBinder(self._expressions, self._binder.tables, self._withs, self._inner).bind(node)
-        where_node = node.args["where"].this if node.args.get("where") else None
-        rules = Rules("WHERE clause")
-        where = None if where_node is None else self._expressions.condition(where_node, rules)
-        bounds = bounds_of(where_node, self._expressions, rules)
+        read = narrowed(node.args["where"].this if node.args.get("where") else None, self._expressions)
         group = self._group(node)
         grouped = frozenset(typed.sql for typed in group.keys)
         items = self._items(node, Rules("SELECT", aggregates=True, windows=True, grouped=grouped))
@@ -197,8 +194,8 @@ class _SelectBinder:
             (
                 f"SELECT {distinct}",
                 ", ".join(columns),
-                f" FROM {source.text(bounds)}" if source else "",
-                f" WHERE {where.sql}" if where is not None else "",
+                f" FROM {source.text(read.bounds)}" if source else "",
+                read.where,
                 group.text,
                 f" HAVING {having.sql}" if having is not None else "",
                 order,
@@ -207,7 +204,7 @@ class _SelectBinder:
         )
         if time is not None:  # after the LIMIT, so that it still limits what is read
             sql = f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
-        reads = next(iter(bounds.values())) if len(bounds) == len(self._scope.relations) == 1 else None
+        reads = next(iter(read.bounds.values())) if len(read.bounds) == len(self._scope.relations) == 1 else None
         return Bound(sql, outputs, tuple(self._scope.outer_uses), _only_row(node, values), reads)
 
     def _time(self) -> str | None:
