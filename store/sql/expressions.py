@@ -25,6 +25,9 @@ from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, SqlType, common_type, 
 SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates repeat arguments, and calls are nested
 
 
+WHERE = "WHERE clause"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The expressions that are allowed at a place. `clause` is the name of the place in messages."""

@@ -199,7 +199,8 @@ class FromBinder:
             )
             for column in schema.columns
         )
-        return Relation(self._expressions.name("t"), ((name,), (database, name)), columns, schema.table)
+        named = (name,), (database, name)
+        return Relation(self._expressions.name("t"), named, columns, schema.table, zone=schema.settings.zone)
 
     def _subquery(self, node: exp.Subquery | exp.Values) -> Relation:
         if isinstance(node, exp.Subquery):

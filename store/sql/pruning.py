@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from store.catalog.zones import dimensions_of_zones
 from store.sql.bound import Query
-from store.sql.expressions import Expressions, Rules, flatten
+from store.sql.expressions import WHERE, Expressions, Rules, flatten
 from store.sql.scope import Relation
 from store.sql.typed import Typed, coerce
 from store.sql.types import DATE, TIMESTAMP, VARCHAR
@@ -75,7 +76,7 @@ class Narrowed:
 def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
     """The WHERE of a SELECT whose FROM is bound. Raises SqlError."""
     tables = {relation.key: relation for relation in expressions.scope.relations if relation.table is not None}
-    found = _Narrowing(expressions, Rules("WHERE clause"), tables, {key: Bounds() for key in tables})
+    found = _Narrowing(expressions, Rules(WHERE), tables, {key: Bounds() for key in tables})
     if where is None:
         return Narrowed(found.bounds, "")
     is_only = len(tables) == len(expressions.scope.relations) == 1
@@ -146,10 +147,13 @@ class _Narrowing:
         if len(texts) < len(values):
             return False
         bounds, name, kind = column
-        if kind == "zone":
-            bounds.in_zones(frozenset(texts))
-        else:
+        if kind != "zone":
             bounds.among(name, frozenset(texts))
+            return True
+        bounds.in_zones(frozenset(texts))
+        template = next(self.tables[key].zone for key, of in self.bounds.items() if of is bounds)
+        for dimension, possible in dimensions_of_zones(template, texts).items() if template else ():
+            bounds.among(dimension, possible)
         return True
 
     def _column(self, node: exp.Expr) -> tuple[Bounds, str, str] | None:

@@ -32,6 +32,7 @@ class Relation:
 
     names   the qualifiers that refer to it, e.g. ("t",) or ("db", "t"); a name given by AS is the only one
     table   the table to scan; None for a subquery, whose text is `sql`
+    zone    the template of the table's zones, if it has one
     used    physical names of the columns that the query uses, as far as it is bound
     sample  the text of its TABLESAMPLE
     """
@@ -41,6 +42,7 @@ class Relation:
     columns: tuple[SourceColumn, ...]
     table: TableId | None = None
     sql: str = ""
+    zone: str | None = None
     sample: str = ""
     used: set[str] = field(default_factory=set)
 

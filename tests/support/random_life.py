@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from store.catalog.catalog import TableSettings
+from store.catalog.zones import zone_of
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.memory.rollups import SETTLES_NS
 from store.record import MeasureType, RecordBatch, SeriesKey, TableId
@@ -88,7 +89,7 @@ class Life:
         """Rows from devices, which are merged by measure; NaN and NULL among them."""
         sensors = self._sensors()
         index, count = self.store.registry.of(TABLE), len(sensors)
-        ids = [index.id_of(key_of(of), self.zone_of[of]) for of in sensors]
+        ids = [index.id_of(key_of(of), self._zone(of)) for of in sensors]
         times = [self._time_ns() for _ in sensors]
         made = [dict(self._values()) for _ in sensors]
         columns = {name: pa.array([of.get(name) for of in made], kind.arrow) for name, kind in TYPES.items()}
@@ -105,6 +106,11 @@ class Life:
         )
         rows = zip(sensors, times, made, strict=True)
         self.apply(batch, [Row(key_of(of).dimensions, time_ns, tuple(values.items())) for of, time_ns, values in rows])
+
+    def _zone(self, sensor: int) -> str | None:
+        """As the stream has it: of the template, else of the MQTT topic."""
+        template = self._settings["farm", "readings"].zone
+        return zone_of(template, dict(key_of(sensor).dimensions)) if template else self.zone_of[sensor]
 
     def _values(self) -> Iterator[tuple[str, float | int | str]]:
         """Of one row; what is NULL is left out."""
@@ -131,7 +137,7 @@ class Life:
                 time_ns,
                 self._rng.randrange(1, 4),
                 (self._rng.choice(measures),),
-                self.zone_of[of],
+                self._zone(of),
             )
         self.write_records(list(written.values()))
 

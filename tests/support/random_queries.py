@@ -10,7 +10,7 @@ Timestream is neither larger nor smaller than anything), each text says it in it
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from store.sql.values import format_timestamp
@@ -41,7 +41,7 @@ _WINDOWS = (
 )
 _FRAMELESS = {"row_number()", "rank()", "lag({n}, 1)", "lead({time}, 2)"}
 _OF_ONE_ROW = {"first_value({sensor})", "last_value({n})"}  # where several have one time, it may be of any
-COLUMNS = ("sensor", "zone", "rack", "measure_name", "time", "t", "n", "note")
+COLUMNS = ("sensor", "zone", "rack", "zone_name", "measure_name", "time", "t", "n", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Statement:
 class Queries:
     """Makes statements over the rows of one table, `sql_table` in the store and `plain_table` in DuckDB.
 
+    texts     values of columns that conditions name
     now_ns    of the statement
     from_ns   the rows of interest are from here to `now_ns`
     """
@@ -86,8 +87,7 @@ class Queries:
     rng: random.Random
     sql_table: str
     plain_table: str
-    sensors: Sequence[str]
-    zones: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
     now_ns: int = 0
     from_ns: int = 0
     _withs: list[Text] = field(default_factory=list)
@@ -120,7 +120,7 @@ class Queries:
 
     def _groups(self) -> tuple[Text, int]:
         source, alias = self._source()
-        keys = [self._key(alias) for _ in range(self.rng.randrange(3))]
+        keys = list({key.plain: key for key in (self._key(alias) for _ in range(self.rng.randrange(3)))}.values())
         items = [*keys, *(self._aggregate(alias) for _ in range(self.rng.randrange(1, 4)))]
         grouping = both("")
         if keys:
@@ -207,7 +207,7 @@ class Queries:
         match column:
             case "time":
                 return self.rng.choice((both(of), self._bin(alias, 300)))
-            case "sensor" | "zone" | "note":
+            case "sensor" | "zone" | "zone_name" | "note":
                 return both(self.rng.choice((of, f"upper({of})", f"length({of})", f"{of} || '!'")))
             case "n":
                 return both(self.rng.choice((of, f"coalesce({of}, 7)", f"{of} % 10", f"nullif({of} % 3, 0)")))
@@ -217,7 +217,7 @@ class Queries:
         return both(of)
 
     def _key(self, alias: str) -> Text:
-        columns = [both(f"{alias}.{name}") for name in ("sensor", "zone", "rack", "measure_name")]
+        columns = [both(f"{alias}.{name}") for name in ("sensor", "zone", "zone_name", "rack", "measure_name")]
         seconds = self.rng.choice((60, 300, 3600, 86_400))
         return self.rng.choice((*columns, self._bin(alias, seconds), self._truncated(alias), both(f"{alias}.n % 3")))
 
@@ -314,7 +314,7 @@ class Queries:
         return made(f"{{}} {sign} {{}}", time, self._instant())
 
     def _about_dimension(self, alias: str, depth: int) -> Text:
-        name, values = self.rng.choice((("sensor", self.sensors), ("zone", self.zones), ("rack", ("k0", "k1", "k9"))))
+        name, values = self.rng.choice(list(self.texts.items()))
         of, value = f"{alias}.{name}", self.rng.choice(values)
         some = ", ".join(f"'{each}'" for each in self.rng.sample(list(values), self.rng.randrange(1, len(values))))
         return both(

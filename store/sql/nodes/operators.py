@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from store.sql.bound import Query
 from store.sql.comparisons import COMPARISONS, compared
-from store.sql.expressions import Expressions, Rules, flatten, joined
+from store.sql.expressions import WHERE, Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
 from store.sql.nodes.subqueries import compared_with_subquery
 from store.sql.typed import NULL, Typed, quote_string
@@ -31,6 +31,9 @@ SIGNS: dict[type[exp.Expr], str] = {
     exp.Div: "/",
     exp.Mod: "%",
 }
+
+
+_COMPARED_MAX = 4  # values of a list that DuckDB compares one by one anyway
 
 
 def paren(binder: Expressions, node: exp.Paren, rules: Rules) -> Typed:
@@ -124,10 +127,28 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     choices = [binder.bind(choice, rules) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
     if _is_compared_as_in_duckdb(first, others):
-        sql = f"({first.sql} IN ({', '.join(map(_listed, others))}))"
+        choices_sql = ", ".join(map(_listed, others))
+        is_constant = all(choice.constant is not None for choice in others)
+        if is_constant and len(others) > _COMPARED_MAX and _is_within_condition(node, rules):
+            choices_sql = f"SELECT unnest([{choices_sql}])"
+        sql = f"({first.sql} IN ({choices_sql}))"
     else:
         sql = f"({' OR '.join(compared('=', first, other) for other in others)})"
     return joined(sql, BOOLEAN, [first, *others])
+
+
+def _is_within_condition(node: exp.Expr, rules: Rules) -> bool:
+    """Whether this is a part of a condition of a WHERE, such as an operand of OR, and not one for itself.
+
+    There DuckDB 2.0 looks at each value of a list for each row, and cannot plan some statements that have one. A
+    subquery is looked up; but where it is not needed it would keep row groups from being left unread.
+    """
+    if rules.clause != WHERE or rules.variables:
+        return False
+    parent = node.parent
+    while isinstance(parent, exp.And | exp.Paren):
+        parent = parent.parent
+    return not isinstance(parent, exp.Where)
 
 
 def _is_compared_as_in_duckdb(value: Typed, choices: Sequence[Typed]) -> bool:

@@ -5,10 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
 from deltalake import DeltaTable
+from hypothesis import given
 
 from store.catalog.catalog import TableSettings
+from store.catalog.zones import dimensions_of_zones, zone_of
 from store.record import SeriesKey, TableId
 from store.sql import SqlRequest, at_once
 from store.store import Store
@@ -258,3 +261,32 @@ def test_workers_that_share_a_table_have_it_in_rows_of_all(tmp_path: Path) -> No
     shared.close()
 
     assert found["z"].to_pylist() == ["gh-1/north", "gh-2/north"]
+
+
+@given(
+    st.sampled_from(["{g}/{z}", "{g}{z}", "a{g}-{z}b", "{g}-{z}-{h}", "{g}-{g}", "{g}", "z"]),
+    st.fixed_dictionaries(dict.fromkeys("gzh", st.text("ab-/", max_size=4))),
+)
+def test_the_dimensions_of_a_zone_are_among_those_that_are_looked_for(
+    template: str, dimensions: dict[str, str]
+) -> None:
+    zone = zone_of(template, dimensions)
+    assert zone is not None
+
+    looked_for = dimensions_of_zones(template, [zone, "another"])
+
+    assert all(dimensions[name] in values for name, values in looked_for.items())
+
+
+@pytest.mark.parametrize(
+    ("zone", "found"),
+    [
+        ("a/b", {"g": {"a"}, "z": {"b"}}),
+        ("a/b/c", {"g": {"a", "a/b"}, "z": {"c", "b/c"}}),
+        ("none", {"g": set(), "z": set()}),
+        ("/" * 1_000, {}),
+        ("/" * 100_000, {}),
+    ],
+)
+def test_few_dimensions_can_be_those_of_a_zone(zone: str, found: dict[str, set[str]]) -> None:
+    assert dimensions_of_zones("{g}/{z}", [zone]) == found

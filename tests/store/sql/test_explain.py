@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from sql_database import NOW_NS, Database
 
+from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord
-from store.record import MeasureType
+from store.record import MeasureType, TableId
 from store.sql import SqlError
 
 HOUR_NS = 3_600_000_000_000
@@ -33,6 +34,26 @@ def test_bounds_columns_files_and_rows_are_told(tmp_path: Path) -> None:
     assert whole[1:4] == (None, None, "")
     assert int(str(whole[5])) + int(str(whole[7])) >= 2
     db.store.close()
+
+
+def test_a_zone_is_found_by_its_dimensions(db: Database) -> None:
+    db.store.catalog.create_database("acme", "db")
+    db.store.catalog.create_table(TableId("acme", "db", "t"), TableSettings(zone="{region}/{host}"))
+    values = (("temp", MeasureType.DOUBLE, 1.5),)
+    hosts = [("eu", "a"), ("eu", "b"), ("us", "a")]
+    db.write(
+        "db",
+        "t",
+        [
+            WriteRecord((("host", host), ("region", region)), "m", NOW_NS, 1, values, f"{region}/{host}")
+            for region, host in hosts
+        ],
+    )
+
+    (told,) = db.rows("EXPLAIN SELECT temp FROM db.t WHERE zone_name = 'eu/a'")
+
+    assert (told[3], told[7]) == ("host: a; region: eu", "1")
+    assert db.rows("SELECT host, zone_name FROM db.t WHERE zone_name IN ('eu/a', 'us')") == [("a", "eu/a")]
 
 
 def test_each_table_has_a_row(db: Database) -> None:
