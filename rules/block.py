@@ -11,7 +11,7 @@ from rules.ahead import Marks
 from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
 from rules.errors import RuleSnapshotError
-from rules.judging import Inputs
+from rules.judging import Ids, Inputs
 from rules.kinds.kind import Judging
 from rules.listening import Listened, ListeningClock
 from rules.raised import Event, Turn
@@ -233,14 +233,14 @@ def _restore(watch: Watch, saved: RuleState, ids: Indices) -> None:
     else:
         subject_ids = ids
     if saved.judge is not None:
-        _restore_judge(watch, saved.judge, ids)
+        _restore_judge(watch, saved.judge, Ids(ids, subject_ids))
     for level, state in zip(watch.levels, saved.levels, strict=True):
         level.grow(len(watch.subjects))
         level.restore(state, subject_ids)
     watch.raised.restore(saved.alerts, subject_ids)
 
 
-def _restore_judge(watch: Watch, saved: SavedJudge, ids: Indices) -> None:
+def _restore_judge(watch: Watch, saved: SavedJudge, ids: Ids) -> None:
     if saved.version != watch.judge.version:
         told = f"version {saved.version} of its kind; this program reads {watch.judge.version}"
         raise RuleSnapshotError(f"the state of rule {watch.rule.name} is of {told}")

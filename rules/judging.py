@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from rules.arrays import Bools, Float64s, Indices
 from rules.samples import Samples
@@ -65,6 +65,13 @@ Arrays: TypeAlias = Mapping[str, bytes]
 """What a judge saves: arrays as little-endian bytes, by name."""
 
 
+class Ids(NamedTuple):
+    """The series and the subjects of today by their saved index."""
+
+    series: Indices
+    subjects: Indices
+
+
 class Judge(Protocol):
     """The judge of one rule over one table; it keeps what its kind has to remember of each subject.
 
@@ -93,8 +100,8 @@ class Judge(Protocol):
         """Its state over all series and subjects; empty if it has none."""
         ...
 
-    def restore(self, arrays: Arrays, ids: Indices) -> None:
-        """Restore a saved state into a judge that has evaluated nothing; `ids` are the series by their saved index.
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
+        """Restore a saved state into a judge that has evaluated nothing.
 
         May raise KeyError, IndexError or ValueError if it is not one that this version saves.
         """

@@ -19,7 +19,7 @@ from rules.arithmetic import LONGEST, Arithmetic, parse_arithmetic
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
 from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, read_text
-from rules.judging import Arrays, Inputs, Judge, Judged
+from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import DURATION, Form, Key, Section
 from rules.kinds.kind import Kind
 from rules.samples import Samples, rounds_of
@@ -136,11 +136,11 @@ class ExpressionJudge:
             arrays[f"value {place}"] = packed(self._value[measure][:size], np.float64)
         return arrays
 
-    def restore(self, arrays: Arrays, ids: Indices) -> None:
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
         """Restore saved samples."""
         for place, measure in enumerate(self._of.measures):
-            self._time_ns[measure][ids] = unpacked(arrays[f"time_ns {place}"], np.int64)
-            self._value[measure][ids] = unpacked(arrays[f"value {place}"], np.float64)
+            self._time_ns[measure][ids.series] = unpacked(arrays[f"time_ns {place}"], np.int64)
+            self._value[measure][ids.series] = unpacked(arrays[f"value {place}"], np.float64)
 
 
 def _part(samples: Samples | None, rows: Indices) -> Part:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
 from rules.bounds import Bounds
 from rules.document import Problems
-from rules.judging import Arrays, Inputs, Judge, Judged
+from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import NUMBER, SPAN, Form, Key, Section
 from rules.kinds.kind import Kind
 from rules.kinds.signals import judged_of
@@ -143,9 +143,9 @@ class FlatlineJudge:
             arrays["runs"] = packed(self._runs[known], np.int32)
         return arrays
 
-    def restore(self, arrays: Arrays, ids: Indices) -> None:
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
         """Restore saved runs."""
-        series = ids[unpacked(arrays["series"], np.uint32)]
+        series = ids.series[unpacked(arrays["series"], np.uint32)]
         self._since_ns[series] = unpacked(arrays["since_ns"], np.int64)
         self._low[series] = unpacked(arrays["low"], np.float64)
         self._high[series] = unpacked(arrays["high"], np.float64)

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rules.arrays import NEVER, Bools, Float64s, Indices
-from rules.judging import Arrays, Inputs, Judged
+from rules.arrays import NEVER, Bools, Float64s
+from rules.judging import Arrays, Ids, Inputs, Judged
 from rules.samples import Samples
 from rules.selection import Selection
 from store.record import SeriesIndex
@@ -42,7 +42,7 @@ class SignalJudge:
         """Nothing."""
         return {}
 
-    def restore(self, arrays: Arrays, ids: Indices) -> None:
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
         """Nothing is restored."""
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.judging import Arrays, Inputs, Judged
+from rules.judging import Arrays, Ids, Inputs, Judged
 from rules.kinds.signals import judged_of
 from rules.samples import Samples, rounds_of
 from rules.selection import Selection
@@ -135,9 +135,9 @@ class SlopeJudge:
             "value": packed(self._value[known], np.float64),
         }
 
-    def restore(self, arrays: Arrays, ids: Indices) -> None:
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
         """Restore saved windows."""
-        series = ids[unpacked(arrays["series"], np.uint32)]
+        series = ids.series[unpacked(arrays["series"], np.uint32)]
         self._slot[series] = unpacked(arrays["slot"], np.int64)
         self._first_ns[series] = unpacked(arrays["first_ns"], np.int64)
         self._count[series] = unpacked(arrays["count"], np.float32).reshape(-1, SLOTS)

@@ -1,0 +1,169 @@
+"""`count`: how many events there were in a window, by dimension: failed logins of a user.
+
+    measure: failed
+    count: {over: 1m, by: user, of: {min: 1}, max: 4}          five or more in a minute
+
+An event is a sample of the measure, or one whose value is within `of`. The subject is the group of all series that have
+the same values of the dimensions `by`; without it, the table. At each sample of a group the value is the number of
+events in the window that ends with the newest sample of the group: (newest - over, newest]. So an alert resolves with
+the next sample of its group, of whatever value, once there are fewer events. A sample ahead of its arrival is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from rules.ahead import latest_sound_ns
+from rules.arrays import NEVER, packed, unpacked
+from rules.bounds import UNBOUNDED, Bounds
+from rules.document import Problems, read_items, read_text
+from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.keys import BOUND_KEYS, SPAN, Form, Key, bounds_of, mapping
+from rules.kinds.kind import Kind
+from rules.selection import Selection
+from store.record import SeriesIndex, SeriesKey
+from store.values.durations import duration_ns
+from store.values.yaml_text import Node, SequenceNode
+
+MOST_EVENTS = 10_000
+"""Of one group in one window; more are not kept, and counted as so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The value is the number of events of a group in a window."""
+
+    over: timedelta
+    by: tuple[str, ...] = ()
+    of: Bounds = UNBOUNDED
+
+    @property
+    def bounds(self) -> Bounds:
+        """None: they are written."""
+        return UNBOUNDED
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """Everything."""
+        return "count", duration_ns(self.over), self.by, self.of.min, self.of.max
+
+    @property
+    def is_measured(self) -> bool:
+        """No: it is a number of samples."""
+        return False
+
+    def measures(self, measure: str) -> tuple[str, ...]:
+        """The rule's own."""
+        return (measure,)
+
+    def build(self, measure: str, index: SeriesIndex) -> Judge:
+        """A judge that keeps the times of the events in the window of each group."""
+        return CountJudge(measure, index, self)
+
+
+class CountJudge:
+    """The number of events of each group."""
+
+    version = 1
+
+    def __init__(self, measure: str, index: SeriesIndex, count: Count) -> None:
+        self.subjects = SeriesIndex(index.table)
+        self._measure = measure
+        self._index = index
+        self._count = count
+        self._over_ns = duration_ns(count.over)
+        self._group: list[int] = []  # by series
+        self._times_ns: list[list[int]] = []  # by group, of its events, in order
+        self._newest_ns: list[int] = []  # by group, of any of its samples
+
+    def grow(self, size: int) -> None:
+        """Know the groups of series ids below `size`."""
+        for key in self._index.keys[len(self._group) : size]:
+            values = dict(key.dimensions)
+            group = SeriesKey(tuple((name, values[name]) for name in sorted(self._count.by) if name in values), "")
+            self._group.append(self.subjects.id_of(group))
+        self._know_groups()
+
+    def _know_groups(self) -> None:
+        for _ in range(len(self._times_ns), len(self.subjects)):
+            self._times_ns.append([])
+            self._newest_ns.append(NEVER)
+
+    def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
+        """The number of events at each sample."""
+        samples = inputs.samples[self._measure]
+        if samples is None or not len(samples):
+            return None
+        is_sound = samples.time_ns <= latest_sound_ns(inputs.batch.arrival_ns[samples.row])
+        included = selection.of(samples.series)
+        chosen = np.flatnonzero(is_sound if included is None else is_sound & included)
+        chosen = chosen[np.argsort(samples.row[chosen], kind="stable")]
+        if not len(chosen):
+            return None
+        values = samples.value[chosen]
+        is_event = (values >= self._count.of.min) & (values <= self._count.of.max)
+        groups = [self._group[series] for series in samples.series[chosen].tolist()]
+        counted = [
+            self._at(group, time_ns, is_event=event)
+            for group, time_ns, event in zip(groups, samples.time_ns[chosen].tolist(), is_event.tolist(), strict=True)
+        ]
+        return Judged(
+            samples.row[chosen],
+            np.array(groups, np.intp),
+            np.array([newest for newest, _ in counted], np.int64),
+            np.array([count for _, count in counted], np.float64),
+            None,
+            repeats=len(set(groups)) < len(groups),
+        )
+
+    def _at(self, group: int, time_ns: int, *, is_event: bool) -> tuple[int, int]:
+        """The newest time of a group with this sample, and how many events there are in the window that ends then."""
+        times = self._times_ns[group]
+        newest = self._newest_ns[group] = max(self._newest_ns[group], time_ns)
+        if is_event and time_ns > newest - self._over_ns:
+            insort(times, time_ns)
+        del times[: max(bisect_right(times, newest - self._over_ns), len(times) - MOST_EVENTS)]
+        return newest, len(times)
+
+    def snapshot(self) -> Arrays:
+        """The events of all groups; these are subjects."""
+        sizes = [len(times) for times in self._times_ns]
+        return {
+            "newest_ns": packed(np.array(self._newest_ns, np.int64), np.int64),
+            "size": packed(np.array(sizes, np.int64), np.uint32),
+            "time_ns": packed(np.array([time_ns for times in self._times_ns for time_ns in times], np.int64), np.int64),
+        }
+
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
+        """Restore saved events."""
+        self._know_groups()
+        times = iter(unpacked(arrays["time_ns"], np.int64).tolist())
+        newest_ns, sizes = unpacked(arrays["newest_ns"], np.int64), unpacked(arrays["size"], np.uint32)
+        for group, newest, size in zip(ids.subjects.tolist(), newest_ns.tolist(), sizes.tolist(), strict=True):
+            self._newest_ns[group] = newest
+            self._times_ns[group] = [next(times) for _ in range(size)]
+
+
+def _read_by(node: Node, what: str, problems: Problems) -> tuple[str, ...]:
+    items: Sequence[Node] = read_items(node, what, problems) if isinstance(node, SequenceNode) else (node,)
+    texts = (read_text(item, what, problems) for item in items)
+    return tuple(sorted({text for text in texts if text is not None}))
+
+
+_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+KIND = Kind(
+    "count",
+    "how many events there may be in a window",
+    (
+        Key("over", SPAN, "the length of the window", is_needed=True),
+        Key("by", Form(_read_by, _NAMES), "the dimensions that make a group; without it, one group for all"),
+        Key("of", mapping(BOUND_KEYS, bounds_of), "the values that are events; all by default"),
+    ),
+    lambda section: Count(section.get("over"), section.get("by", ()), section.get("of", UNBOUNDED)),
+    has_limits=True,
+)

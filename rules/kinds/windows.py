@@ -1,0 +1,209 @@
+"""What the sensors of each zone measured in windows of event time, for kinds that judge a zone as a whole.
+
+Windows have the length `over`, and begin at its multiples since 1970. One closes with the first sample of its zone
+whose time is at least GRACE after its end (half a window, if that is shorter), so that sensors may disagree about the
+time; then it is judged, at its end. What comes later for it is left out. A window in which nothing came is not judged.
+
+A sample ahead of its arrival (`rules.ahead`) is left out, or one wrong clock would close the windows of all others; if
+the host's clock is set back, windows in the future are dropped. Each sum is made in the order of the log, and what is
+computed of several sensors does not depend on their order, so the ids of series decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.ahead import latest_sound_ns
+from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
+from rules.judging import Arrays, Inputs
+from rules.selection import Selection
+from store.record import Int64s, SeriesIndex
+
+GRACE_NS = 10 * 10**9
+_SLOTS = 2  # the open window, and the one after it
+_NO_ZONE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A closed window of one zone: the series that were heard in it, with the number and sum of their values, the
+    lowest, the highest and the last one. row: that of the sample which closed it.
+    """
+
+    row: int
+    zone: str
+    end_ns: int
+    series: Indices
+    count: Float64s
+    total: Float64s
+    low: Float64s
+    high: Float64s
+    last: Float64s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    row: Indices
+    series: Indices
+    zone: Indices
+    window: Int64s
+    time_ns: Int64s
+    limit_ns: Int64s
+    value: Float64s
+
+    def of(self, chosen: Indices | Bools) -> _Rows:
+        return _Rows(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+class ZoneWindows:
+    """The open windows of one measure."""
+
+    def __init__(self, measure: str, index: SeriesIndex, over_ns: int) -> None:
+        self._measure = measure
+        self._index = index
+        self._over_ns = over_ns
+        self._grace_ns = min(GRACE_NS, over_ns // 2)
+        self._zones: dict[str, int] = {}
+        self._open: Int64s = np.empty(0, np.int64)  # by zone, its open window
+        self._zone: Indices = np.empty(0, np.intp)  # by series
+        self._zoned = (0, -1)  # how many series, and how often changed, `_zone` knows
+        self._window = np.full((0, _SLOTS), NEVER, np.int64)
+        self._sums = np.zeros((5, 0, _SLOTS))  # number, total, lowest, highest, last
+
+    def grow(self, size: int) -> None:
+        """Make room for series ids below `size`."""
+        have = len(self._window)
+        if size > have:
+            more = size + size // 4 + 16 - have
+            self._window = np.concatenate([self._window, np.full((more, _SLOTS), NEVER, np.int64)])
+            self._sums = np.concatenate([self._sums, np.zeros((5, more, _SLOTS))], axis=1)
+
+    def take(self, inputs: Inputs, selection: Selection) -> Iterator[Window]:
+        """The windows that the rows of a batch close; those of each zone in order."""
+        rows = self._rows(inputs, selection)
+        if rows is None:
+            return
+        needs = self._needs(rows)
+        if not needs.any():
+            self._add(rows)
+            return
+        busy = np.isin(rows.zone, rows.zone[needs])
+        self._add(rows.of(~busy))
+        for zone in np.unique(rows.zone[busy]).tolist():
+            yield from self._take_zone(zone, rows.of(rows.zone == zone))
+
+    def _rows(self, inputs: Inputs, selection: Selection) -> _Rows | None:
+        samples = inputs.samples[self._measure]
+        if samples is None or not len(samples):
+            return None
+        self._know_zones()
+        order = np.argsort(samples.row, kind="stable")
+        row, series, time_ns = samples.row[order], samples.series[order], samples.time_ns[order]
+        limit_ns = latest_sound_ns(inputs.batch.arrival_ns[row])
+        zone = self._zone[series]
+        rows = _Rows(row, series, zone, time_ns // self._over_ns, time_ns, limit_ns, samples.value[order])
+        chosen: Bools = (zone != _NO_ZONE) & (time_ns <= limit_ns)
+        included = selection.of(series)
+        rows = rows.of(chosen if included is None else chosen & included)
+        return rows if len(rows.row) else None
+
+    def _know_zones(self) -> None:
+        """Learn the zones of new series, and of those that moved."""
+        size, changes = len(self._index), self._index.rezoned
+        known = self._zoned[0] if self._zoned[1] == changes else 0
+        if known == size:
+            return
+        self._zone = grown(self._zone, size, _NO_ZONE)
+        for series, zone in enumerate(self._index.zones[known:size], known):
+            if zone is not None:  # else what was saved holds
+                self._zone[series] = self._zones.setdefault(zone, len(self._zones))
+        self._zoned = (size, changes)
+        self._open = grown(self._open, len(self._zones), NEVER)
+
+    def _needs(self, rows: _Rows) -> Bools:
+        """Which rows open or close a window of their zone, or would if they came first."""
+        opened = self._open[rows.zone]
+        is_new = opened == NEVER
+        safe = np.where(is_new, 0, opened)
+        closes = rows.time_ns >= (safe + 1) * self._over_ns + self._grace_ns
+        is_wrong = safe * self._over_ns > rows.limit_ns
+        needs: Bools = is_new | closes | is_wrong
+        return needs
+
+    def _take_zone(self, zone: int, rows: _Rows) -> Iterator[Window]:
+        name = [*self._zones][zone]
+        while len(rows.row):
+            needs = np.flatnonzero(self._needs(rows))
+            if not len(needs):
+                self._add(rows)
+                return
+            self._add(rows.of(np.arange(needs[0])))
+            rows = rows.of(np.arange(needs[0], len(rows.row)))
+            opened, window = int(self._open[zone]), int(rows.window[0])
+            if opened == NEVER or opened * self._over_ns > rows.limit_ns[0]:
+                self._open[zone] = window
+                continue
+            closed = self._close(int(rows.row[0]), name, zone, opened)
+            if closed is not None:
+                yield closed
+            is_next = window == opened + 1 or self._has(zone, opened + 1)
+            self._open[zone] = opened + 1 if is_next else window
+
+    def _has(self, zone: int, window: int) -> bool:
+        members = np.flatnonzero(self._zone == zone)
+        return bool((self._window[members, window % _SLOTS] == window).any())
+
+    def _close(self, row: int, name: str, zone: int, window: int) -> Window | None:
+        members = np.flatnonzero(self._zone == zone)
+        slot = window % _SLOTS
+        heard = members[self._window[members, slot] == window]
+        if not len(heard):
+            return None
+        return Window(row, name, (window + 1) * self._over_ns, heard, *self._sums[:, heard, slot])
+
+    def _add(self, rows: _Rows) -> None:
+        """Add rows to the windows that are open for them; what is later than its window is left out."""
+        ahead = rows.window - self._open[rows.zone]
+        rows = rows.of((ahead >= 0) & (ahead < _SLOTS))
+        if not len(rows.row):
+            return
+        series, slot = rows.series, rows.window % _SLOTS
+        is_first = self._window[series, slot] != rows.window
+        self._sums[:2, series[is_first], slot[is_first]] = 0
+        self._sums[2, series[is_first], slot[is_first]] = np.inf
+        self._sums[3, series[is_first], slot[is_first]] = -np.inf
+        self._window[series, slot] = rows.window
+        count, total, low, high, last = self._sums
+        np.add.at(count, (series, slot), 1)
+        np.add.at(total, (series, slot), rows.value)
+        np.minimum.at(low, (series, slot), rows.value)
+        np.maximum.at(high, (series, slot), rows.value)
+        last[series, slot] = rows.value  # of repeated indices the last one counts
+
+    def snapshot(self) -> Arrays:
+        """The open windows, with the zones of their series: a process that restores them has not heard of these yet."""
+        self._know_zones()
+        known = np.flatnonzero((self._window != NEVER).any(1))
+        return {
+            "zones": "\0".join(self._zones).encode(),
+            "open": packed(self._open[: len(self._zones)], np.int64),
+            "series": packed(known, np.uint32),
+            "zone": packed(self._zone[known], np.int32),
+            "window": packed(self._window[known], np.int64),
+            "sums": packed(self._sums[:, known], np.float64),
+        }
+
+    def restore(self, arrays: Arrays, ids: Indices) -> None:
+        """Restore saved windows."""
+        opened = unpacked(arrays["open"], np.int64)
+        names = arrays["zones"].decode().split("\0") if len(opened) else []
+        self._zones = dict(zip(names, range(len(opened)), strict=True))
+        self._open = opened
+        series = ids[unpacked(arrays["series"], np.uint32)]
+        self._zone = grown(self._zone, len(self._window), _NO_ZONE)
+        self._zone[series] = unpacked(arrays["zone"], np.int32)
+        self._window[series] = unpacked(arrays["window"], np.int64).reshape(-1, _SLOTS)
+        self._sums[:, series] = unpacked(arrays["sums"], np.float64).reshape(5, -1, _SLOTS)
