@@ -23,6 +23,7 @@ from store.sql.typed import Constant, Typed, coerce, constant
 from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, SqlType, common_type, is_ordered
 
 SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates repeat arguments, and calls are nested
+FORMS_MAX = 6  # in a message
 
 
 WHERE = "WHERE clause"
@@ -221,4 +222,8 @@ def _unfit(function: Function, arguments: list[Typed]) -> str:
     kinds = ", ".join(argument.type.text for argument in arguments)
     if function.name in OPERATORS:
         return f"'{'-' if function.name == 'negate' else function.name}' cannot be applied to {kinds}"
-    return f"Unexpected parameters ({kinds}) for function {function.name}"
+    forms = list(dict.fromkeys(f"{function.name}({form.text})" for form in function.overloads))
+    more = ", …" if len(forms) > FORMS_MAX else ""
+    return (
+        f"Unexpected parameters ({kinds}) for function {function.name}. Expected: {', '.join(forms[:FORMS_MAX])}{more}"
+    )

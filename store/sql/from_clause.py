@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -91,7 +92,11 @@ class FromBinder:
             clause.add(f" {_SIDES[side]}JOIN ", relation, f" ON {self._using(join, side, before, relation)}")
             return
         if condition is None:
-            if side or kind in {"INNER", "OUTER"}:
+            if (
+                side
+                or kind in {"INNER", "OUTER"}
+                or (not kind and _follows_join(self._query.text, position(join.this)))
+            ):
                 raise self._query.syntax(join, "a JOIN needs ON; without one write CROSS JOIN")
             clause.add(" CROSS JOIN ", relation, "")
             return
@@ -162,6 +167,8 @@ class FromBinder:
         return f" TABLESAMPLE bernoulli({float(percent.name):f} PERCENT)"
 
     def _table(self, node: exp.Table) -> Relation:
+        if node.args.get("catalog") is not None:
+            raise self._query.syntax(node, 'a table is named "database"."table", in two parts')
         self._query.refuse_other(node, "this", "db", "alias", "sample", what="a table of FROM")
         if not isinstance(node.this, exp.Identifier):
             raise self._query.unsupported(node, "A function in FROM")
@@ -272,3 +279,11 @@ def _is_of_all_rows(side: str, condition: exp.Expr | None, method: str, join: ex
     """Whether a join has no condition but that there are rows."""
     is_true = condition is None or (isinstance(condition, exp.Boolean) and bool(condition.this))
     return side in {"", "LEFT"} and is_true and not method and not join.args.get("using")
+
+
+_AFTER_JOIN = re.compile(r"\bJOIN[\s(\"]*(?:LATERAL|VALUES|SELECT|WITH|ARRAY|[\s(\"'\[])*$", re.IGNORECASE)
+
+
+def _follows_join(text: str, offset: int | None) -> bool:
+    """Whether what begins here is joined by the word JOIN, not by a comma, which sqlglot does not distinguish."""
+    return offset is not None and _AFTER_JOIN.search(text[:offset]) is not None

@@ -18,6 +18,7 @@ from store.sql.bound import Query
 from store.sql.dialect import Timestream
 from store.sql.errors import SqlError, SyntaxInvalid
 from store.sql.like import Like
+from store.sql.literals import parse_interval
 from store.sql.text import QueryText
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
@@ -26,7 +27,11 @@ DIGITS_MAX = 400  # ours, of one number: a double has at most 309 before its poi
 NESTING_MAX = 128  # ours, of brackets and CASEs within each other; time and `STACK_FRAMES` are for what is nested so
 STACK_FRAMES = 6_000  # of Python's stack: sqlglot's descent takes up to 32 for each level
 
+# a comment, a text or a name in quotes, also one that is not closed
+_QUOTED = re.compile(r"--[^\n]*|/\*(?:.*?\*/|.*$)|'(?:[^']|'')*(?:'|$)|\"(?:[^\"]|\"\")*(?:\"|$)", re.DOTALL)
 _NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_QUOTES = {TokenType.STRING, TokenType.IDENTIFIER}
+_AFTER_LISTS = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", ")", "]", ",", "<EOF>"}
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
 _STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'EXPLAIN', 'UNLOAD'"
 
@@ -96,7 +101,10 @@ def parse(query: QueryText) -> Statement:
     first = tokens[0].text.upper()
     if first in _QUERY_STARTS:
         return _parse_query(query, tokens)
-    if first == "EXPLAIN" and len(tokens) > 1 and tokens[1].text.upper() in _QUERY_STARTS:
+    if first == "EXPLAIN":
+        if len(tokens) == 1 or tokens[1].text.upper() not in _QUERY_STARTS:
+            start, found = (tokens[1].start, tokens[1].text) if tokens[1:] else (len(query.text), "<EOF>")
+            raise query.syntax(start, f"mismatched input '{found}'. Expecting: 'SELECT', 'WITH', 'VALUES'")
         return Explain(_parse_query(query, tokens[1:]))
     if first == "SHOW":
         return _Reader(query, tokens).show()
@@ -113,7 +121,7 @@ def _tokenize(query: QueryText) -> list[Token]:
     try:
         tokens = Timestream().tokenize(query.text)
     except TokenError as error:
-        raise query.syntax(None, "a quote or a comment is not closed") from error
+        raise query.syntax(_unclosed(query.text), "a quote or a comment is not closed") from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
     if len(tokens) > TOKENS_MAX:
@@ -126,6 +134,15 @@ def _tokenize(query: QueryText) -> list[Token]:
             raise query.syntax(token.start, f"'{token.text}' is not a number")
         if token.token_type is TokenType.SEMICOLON:
             raise query.syntax(token.start, "mismatched input ';'. Expecting: <EOF> (one statement a query)")
+        if token.text == "==" and token.token_type is TokenType.EQ:  # which sqlglot takes, like the following
+            raise query.syntax(token.start, "mismatched input '=='. Expecting: '='")
+    for place, before in enumerate(tokens):
+        after = tokens[place + 1] if place + 1 < len(tokens) else None
+        follows = "<EOF>" if after is None else after.text.upper() if after.token_type not in _QUOTES else ""
+        if before.token_type is TokenType.COMMA and follows in _AFTER_LISTS:
+            raise query.syntax(after.start if after else len(query.text), f"mismatched input '{follows}' after ','")
+        if before.token_type is TokenType.OVER and follows in _AFTER_LISTS:
+            raise query.syntax(before.start, "mismatched input 'OVER'. Expecting: 'OVER (…)', or the name of a window")
     return tokens
 
 
@@ -163,13 +180,38 @@ def _parse_query(query: QueryText, tokens: list[Token]) -> Query:
 def _syntax_error(query: QueryText, tokens: list[Token], error: ParseError) -> SqlError:
     """The error of sqlglot in Trino's words, at the start of the token where it stopped."""
     detail = error.errors[0]
-    at = next((token for token in tokens if (token.line, token.col) == (detail["line"], detail["col"])), None)
+    place = next(
+        (n for n, token in enumerate(tokens) if (token.line, token.col) == (detail["line"], detail["col"])), -1
+    )
     description = str(detail["description"]).rstrip(".")
-    if description.startswith(("Invalid expression", "Expected", "Expecting", "Required")):
-        description = f"mismatched input '{query.text[at.start : at.end + 1] if at else '<EOF>'}'"
-    if description.startswith("mismatched") and (at is None or at is tokens[-1]):
-        description += " (the query may be cut off)"
-    return query.syntax(len(query.text) if at is None else at.start, description)
+    is_end = description.startswith(("Expecting", "Required", "Expected table"))  # sqlglot names the last token there
+    is_last = place == -1 or (is_end and place == len(tokens) - 1)
+    offset = len(query.text) if is_last else tokens[place].start
+    found = "<EOF>" if is_last else query.text[offset : tokens[place].end + 1]
+    known = ("Invalid expression", "Expected", "Expecting", "Required")
+    said = f"mismatched input '{found}'" if description.startswith(known) else description
+    return query.syntax(offset, said + _expected(tokens[max(place, 0) - 1], found, description))
+
+
+def _expected(before: Token, found: str, description: str) -> str:
+    """The end of a message: what should stand there instead."""
+    if description.startswith("Expecting "):
+        said = f". Expecting: '{description.removeprefix('Expecting ')}'"
+    elif before.token_type is TokenType.DCOLON:
+        said = ". Expecting: 'double', 'bigint', 'boolean', 'varchar', 'timestamp'"
+    else:
+        said = ". Expecting: a type" if description.startswith(("Expected type", "Expected TYPE")) else ""
+    if before.token_type is TokenType.NUMBER and parse_interval(f"1{found}") is not None:
+        said += f" (an interval has no space: {before.text}{found})"
+    return said
+
+
+def _unclosed(text: str) -> int | None:
+    """Where the quote or comment begins that is not closed."""
+    last = None
+    for part in _QUOTED.finditer(text):
+        last = part.start()
+    return last
 
 
 class _Reader:

@@ -283,6 +283,10 @@ def _cap(statement: Query, count: int) -> None:
 
 
 _NOT_A_NUMBER = re.compile(r"Could not convert string '(.*?)' to (\w+)", re.DOTALL)
+_OF_RE2 = re.compile(
+    r"(?:missing [)\]]|unexpected [)]|invalid perl operator|invalid escape|invalid char|invalid named|"
+    r"no argument for rep|bad rep|invalid repetition|trailing \\)"
+)
 _NAMES = {"INT32": "integer", "INT64": "bigint", "DOUBLE": "double", "BOOL": "boolean"}
 
 
@@ -292,9 +296,15 @@ def _plain(message: str) -> str:
         return "Division by zero"
     if "Max expression depth" in message:
         return "The query is nested too deeply"
+    if "More than one row returned by a subquery" in message:
+        return "Scalar sub-query has returned multiple rows"
+    if "QUANTILE can only take parameters" in message:
+        return "Percentile must be between 0 and 1"
     cast = _NOT_A_NUMBER.search(message)
     if cast is not None:
         return f"Cannot cast '{cast[1].removesuffix(REFUSED)}' to {_NAMES.get(cast[2], cast[2].lower())}"
     first = message.strip().splitlines()[0]
     kind, colon, rest = first.partition(": ")
+    if _OF_RE2.match(rest):
+        return f"Invalid regular expression: {rest}"
     return (rest if colon and kind.endswith("Error") else first).split(" when casting from source column")[0]

@@ -91,6 +91,8 @@ class Scope:
     def missing(self, qualifier: tuple[str, ...], name: str, offset: int | None) -> SqlError:
         """The error for a column that `resolve` did not find, in Timestream's wording, with the nearest known name."""
         near = nearest(name, (column.name for relation in self.relations for column in relation.columns))
+        if not near and offset is not None and self.query.text[offset : offset + 1] == '"':
+            near = f" (a text is in single quotes: '{name}')"
         return self.query.unknown(offset, f"Column '{'.'.join((*qualifier, name))}' does not exist{near}")
 
 

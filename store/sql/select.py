@@ -169,7 +169,7 @@ class _SelectBinder:
         """The text of the SELECT."""
         self._query.refuse_other(node, *_PARTS, what="SELECT")
         if not node.expressions:
-            raise self._query.syntax(node, "SELECT needs at least one column")
+            raise self._query.syntax(self._query.offset(node) or 0, "SELECT needs at least one column")
         source = FromBinder(self._expressions, self._binder.tables, self._withs, self._inner).bind(node)
         read = narrowed(node.args["where"].this if node.args.get("where") else None, self._expressions)
         group = self._group(node)

@@ -73,13 +73,20 @@ def _weighted(ratios: str) -> str:
     return f"list_extract(list_transform([list_sort({pairs})], lambda s: list_transform({found}, lambda k: s[k].x)), 1)"
 
 
+_REFUSED = "CASE WHEN {0} < 0 THEN 2 ELSE {0} END"  # for DuckDB a ratio below 0 is one from the largest, 2 is an error
+
+
 def _percentiles(kind: ScalarType) -> tuple[Overload, ...]:
     """Of values, of weighted values, and with an accuracy, which is not needed: all are exact."""
     one, many = f"list_extract({_weighted('[{2}]')}, 1)", _weighted("{2}")
     ratios = ArrayOf(DOUBLE)
     return (
-        Overload((kind, DOUBLE), kind, "quantile_disc({0}, {1})"),
-        Overload((kind, ratios), ArrayOf(kind), "quantile_disc({0}, {1})"),
+        Overload((kind, DOUBLE), kind, f"quantile_disc({{0}}, {_REFUSED.format('{1}')})"),
+        Overload(
+            (kind, ratios),
+            ArrayOf(kind),
+            f"quantile_disc({{0}}, list_transform({{1}}, lambda r: {_REFUSED.format('r')}))",
+        ),
         Overload((kind, DOUBLE, DOUBLE), kind, one),
         Overload((kind, DOUBLE, DOUBLE, DOUBLE), kind, one),
         Overload((kind, DOUBLE, ratios), ArrayOf(kind), many),

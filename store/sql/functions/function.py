@@ -108,6 +108,12 @@ class Overload:
     variadic: bool = False
     once: bool = False
 
+    @property
+    def text(self) -> str:
+        """The types of the parameters as text."""
+        texts = [_text(parameter) for parameter in self.parameters]
+        return ", ".join([*texts, "…"] if self.variadic else texts)
+
     def match(self, arguments: Sequence[tuple[SqlType, bool]]) -> Match | None:
         """The match of this form with arguments of these (type, is constant); None if it does not accept them."""
         missing = len(arguments) - len(self.parameters)
@@ -183,6 +189,24 @@ class Function:
             matches = [match for overload in self.overloads if (match := overload.match(arguments))]
             self._known[key] = min(matches, key=lambda match: match.cost, default=None)
         return self._known[key]
+
+
+def _text(parameter: Parameter) -> str:
+    """A parameter in messages: a generic has a letter, unless it is one of few types."""
+    match parameter:
+        case Generic():
+            if parameter == NUMBER:
+                return "number"
+            return parameter.name.lower()
+        case ArrayOf():
+            return f"array({_text(parameter.element)})"
+        case SeriesOf():
+            return f"timeseries({_text(parameter.value)})"
+        case MapOf():
+            return f"map({_text(parameter.key)}, {_text(parameter.value)})"
+        case RowOf():
+            return f"row({', '.join(map(_text, parameter.fields))})"
+    return parameter.text
 
 
 def _bind_generics(

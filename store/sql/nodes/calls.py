@@ -67,12 +67,33 @@ def _argument(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     return binder.bind(node, rules)
 
 
+# names in other databases
+_ELSEWHERE = {
+    **dict.fromkeys(("ifnull", "nvl", "isnull"), "coalesce"),
+    **dict.fromkeys(("string_agg", "group_concat"), "listagg(x, ',') WITHIN GROUP (ORDER BY …)"),
+    **dict.fromkeys(("median", "percentile", "percentile_cont", "percentile_disc"), "approx_percentile(x, 0.5)"),
+    "quantile": "approx_percentile(x, 0.5)",
+    "first": "min_by(x, time)",
+    "last": "max_by(x, time)",
+    **dict.fromkeys(("getdate", "sysdate", "current_datetime"), "now()"),
+    **dict.fromkeys(("to_char", "strftime", "to_timestamp"), "date_format or date_parse"),
+    **dict.fromkeys(("time_bucket", "date_bin", "window"), "bin(time, 5m)"),
+    **dict.fromkeys(("array_length", "list_length", "size"), "cardinality"),
+    **dict.fromkeys(("len", "char_length"), "length"),
+    "datediff": "date_diff('day', from, to)",
+    "dateadd": "date_add('day', n, time)",
+    "stdev": "stddev",
+    "explode": "UNNEST in FROM",
+}
+
+
 def unknown_function(binder: Expressions, node: exp.Anonymous) -> SqlError:
     """The error for the name of an unknown function."""
     name = node.name.lower()
     if name in WINDOWS:
         return binder.query.syntax(node, f"{node.name} is a window function and needs OVER (…)")
-    near = nearest(name, (*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER))
+    here = _ELSEWHERE.get(name)
+    near = f" (here it is {here})" if here else nearest(name, (*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER))
     return binder.query.unknown(node, f"Function '{node.name}' does not exist{near}")
 
 

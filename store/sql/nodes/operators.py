@@ -99,7 +99,7 @@ def not_(binder: Expressions, node: exp.Not, rules: Rules) -> Typed:
 def is_null(binder: Expressions, node: exp.Is, rules: Rules) -> Typed:
     """IS NULL; IS NOT NULL is parsed as NOT of it."""
     if not isinstance(node.expression, exp.Null):
-        raise binder.query.unsupported(node, "IS with anything but NULL")
+        raise binder.query.syntax(node, "IS is followed by NULL, NOT NULL, or [NOT] DISTINCT FROM")
     operand = binder.bind(node.this, rules)
     return joined(f"({operand.sql} IS NULL)", BOOLEAN, [operand])
 
@@ -124,6 +124,8 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     value = binder.bind(node.this, rules)
     if node.args.get("query") is not None:
         return compared_with_subquery(binder, node, value, "=", "ANY", node.args["query"], rules)
+    if not node.expressions:
+        raise binder.query.syntax(node, "IN needs at least one value")
     choices = [binder.bind(choice, rules) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
     if _is_compared_as_in_duckdb(first, others):

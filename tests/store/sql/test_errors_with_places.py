@@ -76,8 +76,46 @@ def filled(asked: Database) -> Database:
         ),
         ("SELECT 1 UNION SELECT 1, 2", TypeMismatch, "line 1:8: UNION query has different number of fields: 1, 2"),
         ("SELECT a::double", SyntaxInvalid, "'::' is only part of a column name"),
-        ("SELECT 'abc", SyntaxInvalid, "The query syntax is invalid: a quote or a comment is not closed"),
+        ("SELECT 'abc", SyntaxInvalid, "The query syntax is invalid at line 1:8: a quote or a comment is not closed"),
         ("SELECT 1 FRM x y", SyntaxInvalid, "The query syntax is invalid at line 1:14: mismatched input 'x'"),
+        *(
+            (text, SyntaxInvalid, f"The query syntax is invalid at line 1:{message}")
+            for text, message in (
+                ("SELECT", "1: SELECT needs at least one column"),
+                ("SELECT 'it''s' || \"a", "19: a quote or a comment is not closed"),
+                ("SELECT 1 /* one", "10: a quote or a comment is not closed"),
+                ("SELECT 1 FROM", "14: mismatched input '<EOF>'"),
+                ("SELECT (1", "10: mismatched input '<EOF>'. Expecting: ')'"),
+                ("SELECT 1)", "9: mismatched input ')'"),
+                ("WITH a AS SELECT 1 SELECT 2", "11: mismatched input 'SELECT'. Expecting: '('"),
+                ("SELECT 1, FROM db.t", "11: mismatched input 'FROM' after ','"),
+                ("SELECT lower(',' , )", "20: mismatched input ')' after ','"),
+                ("SELECT 1 == 2", "10: mismatched input '=='. Expecting: '='"),
+                ("SELECT rank() OVER FROM db.t", "15: mismatched input 'OVER'. Expecting: 'OVER (…)'"),
+                ("SELECT ago(1 h)", "14: mismatched input 'h'. Expecting: ')' (an interval has no space: 1h)"),
+                ("SELECT measure_value::duble", "23: mismatched input 'duble'. Expecting: 'double', 'bigint'"),
+                ("SELECT CAST(1 AS INTEGERR)", "18: mismatched input 'INTEGERR'. Expecting: a type"),
+                ("EXPLAIN SHOW TABLES", "9: mismatched input 'SHOW'. Expecting: 'SELECT', 'WITH', 'VALUES'"),
+                ("SELECT 1 IN ()", "8: IN needs at least one value"),
+                ("SELECT 1 IS 2", "8: IS is followed by NULL, NOT NULL"),
+                ("SELECT 1 FROM db.t.u", '15: a table is named "database"."table", in two parts'),
+                ("SELECT 1 FROM db.t JOIN db.t AS b", "25: a JOIN needs ON; without one write CROSS JOIN"),
+            )
+        ),
+        (
+            f'SELECT host {FROM} WHERE host = "a"',
+            NameNotFound,
+            "Column 'a' does not exist (a text is in single quotes: 'a')",
+        ),
+        ("SELECT ifnull(1, 2)", NameNotFound, "Function 'ifnull' does not exist (here it is coalesce)"),
+        (
+            "SELECT ago('1h')",
+            TypeMismatch,
+            "line 1:8: Unexpected parameters (varchar) for function ago. Expected: ago(interval day to second)",
+        ),
+        ("SELECT zip(1)", TypeMismatch, "Expected: zip(array(a), array(b)), zip(array(a), array(b), array(c))"),
+        ("SELECT map_keys(1)", TypeMismatch, "Expected: map_keys(map(k, v))"),
+        ("SELECT concat(1)", TypeMismatch, "Expected: concat(varchar, varchar, …), concat(array(t), array(t), …)"),
         ("SELECT 1; SELECT 2", SyntaxInvalid, "line 1:9: mismatched input ';'"),
         ("", SyntaxInvalid, "line 1:1: mismatched input '<EOF>'. Expecting: 'SELECT'"),
         ("  -- nothing\n", SyntaxInvalid, "line 2:1: mismatched input '<EOF>'"),
@@ -133,6 +171,13 @@ def test_a_wrong_query_says_what_and_where(filled: Database, text: str, kind: ty
         ("SELECT CAST('5.5' AS bigint)", "Cannot cast '5.5' to bigint"),
         ("SELECT CAST('abc' AS double)", "Cannot cast 'abc' to double"),
         ("SELECT 9223372036854775807 + n FROM db.t", "Overflow in addition of INT64"),
+        ("SELECT (SELECT x FROM (VALUES 1, 2) AS t(x))", "Scalar sub-query has returned multiple rows"),
+        ("SELECT regexp_like('a', '(')", "Invalid regular expression: missing )"),
+        ("SELECT regexp_like('a', '(?=a)')", "Invalid regular expression: invalid perl operator: (?="),
+        *(
+            (f"SELECT approx_percentile(n, {ratio}) FROM db.t", "Percentile must be between 0 and 1")
+            for ratio in ("95", "-0.5", "ARRAY[0.5, -0.5]")
+        ),
     ],
 )
 def test_a_query_that_fails_on_its_data_says_why_without_the_generated_text(
