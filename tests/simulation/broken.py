@@ -173,7 +173,7 @@ def failure_is_success(there: Any) -> Any:
 
 
 def settles_for_all(_there: Any) -> Any:
-    def settle(archive: AlertArchive, delivery: Any, state: Any, now_ns: int, error: str | None) -> None:
+    def settle(archive: AlertArchive, delivery: Any, state: Any, now_ns: int, error: str | None, _: Any) -> None:
         with archive._file.writing() as db:
             db.execute(
                 "UPDATE deliveries SET state = ?, settled_ns = ?, error = ? WHERE id = ?",
