@@ -74,7 +74,9 @@ class Inhibition(Section):
 class Every(Section):
     """The hours of some days of every week."""
 
-    days: tuple[Annotated[str, AfterValidator(_is_day)], ...] = Field(default=DAYS, min_length=1)
+    days: tuple[Annotated[str, AfterValidator(_is_day)], ...] = Field(
+        default=DAYS, min_length=1, description="on which the hours begin"
+    )
     start: ClockTime = Field(default=MinuteOfDay(0), alias="from", description="HH:MM")
     end: ClockTime = Field(default=MinuteOfDay(24 * 60), alias="to", description="HH:MM; not after from: the next day")
     time_zone: Annotated[str, AfterValidator(_is_zone)] = Field(default="UTC", description="of the IANA database")

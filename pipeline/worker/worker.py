@@ -280,6 +280,7 @@ class Worker:
             rules=self.book,
             reload=reload,
             receivers=lambda: self.alerts_partition.config.receivers,
+            plan=lambda: self.alerts_partition.plan,
         )
 
     def _trimmer(self) -> Trimmer:

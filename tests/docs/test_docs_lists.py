@@ -14,8 +14,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
 from pipeline.alerting.archive import alerts, dead_letters
-from pipeline.api.http.routes import alerts as alerts_routes
 from pipeline.api.http.routes import (
+    alert_life,
     averages,
     devices,
     latest,
@@ -24,11 +24,13 @@ from pipeline.api.http.routes import (
     queries,
     query,
     ready,
+    silences,
     tables,
     timestream,
     welcome,
     zones,
 )
+from pipeline.api.http.routes import alerts as alerts_routes
 from pipeline.api.http.routes import dead_letters as dead_letters_routes
 from pipeline.api.http.routes import rules as rules_routes
 from pipeline.base import metrics
@@ -259,6 +261,8 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             zones,
             averages,
             alerts_routes,
+            alert_life,
+            silences,
             devices,
             latest,
             tables,

@@ -200,14 +200,20 @@ class HttpService:
             self.progress.applied(offset, frame.arrival_ns[-1])
 
     def alert(
-        self, alert_id: str, status: str = "firing", *, account: str = "default", zone: str = "gh-1/north"
+        self,
+        alert_id: str,
+        status: str = "firing",
+        *,
+        account: str = "default",
+        zone: str = "gh-1/north",
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """An alert as the rules and the stage after them make it known."""
         time = rfc3339(self.clock())
         data = {
             "id": alert_id, "rule": "climate/TooHot", "status": status, "since": time, "value": 33.1,
             "bounds": {"max": 32}, "measure": "temperature", "dimensions": {"zone": "north"},
-            "labels": {}, "annotations": {},
+            "labels": labels or {}, "annotations": {},
         }  # fmt: skip
         event = {"type": f"alert.{status}", "timestamp": time, "data": data}
         known = self.alerts.next_offset(self.admin.partition_id("alerts")) or 0

@@ -19,11 +19,14 @@ import orjson
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.alerting.archive.examining import Examiner, entry_of
-from pipeline.alerting.archive.fold import Fold, look_again
+from pipeline.alerting.archive.fold import RECORDED, Fold, look_again
 from pipeline.alerting.archive.schema import FORMAT_VERSION, SCHEMA, STEPS
-from pipeline.alerting.routing.entry import labels_of
+from pipeline.alerting.archive.transition import Transition
+from pipeline.alerting.routing.entry import Entry, labels_of
+from pipeline.alerting.routing.groups import Mute
 from pipeline.alerting.routing.inhibition import source_keys
 from pipeline.alerting.routing.plan import AlertPlan
+from pipeline.alerting.routing.silences import Silence, silence_from_json
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
 
@@ -41,7 +44,8 @@ _DUE = (
 class Alert:
     """The current state of an alert.
 
-    `event` is the newest webhook body, `since` the onset as RFC 3339 text, `seq` the key for paging.
+    `event` is the newest webhook body, `since` the onset as RFC 3339 text, `seq` the key for paging, `change` counts
+    its transitions, `acked` is who acknowledged it (`by`, `why`, `at_ns`, `until_ns`, and at which `change`).
     """
 
     seq: int
@@ -54,6 +58,13 @@ class Alert:
     since: str
     event: Mapping[str, Any]
     updated_ns: int
+    change: int
+    acked: Mapping[str, Any] | None
+
+    @property
+    def entry(self) -> Entry:
+        """The alert as [alerts] has it."""
+        return {"account": self.account, "table": self.table, "zone": self.zone, "event": self.event}
 
 
 class AlertArchive:
@@ -85,7 +96,7 @@ class AlertArchive:
         with self._file.writing() as db:
             if not advance(db, partition_id, offset):
                 return 0
-            fold = Fold(db, plan, now_ns, now_ns if wall_ns is None else wall_ns)
+            fold = Fold(db, plan, offset, now_ns, now_ns if wall_ns is None else wall_ns)
             for event in events:
                 fold.take(event)
             return fold.finish()
@@ -135,18 +146,76 @@ class AlertArchive:
         table: str | None = None,
         zone: str | None = None,
         status: str | None = None,
+        rule: str | None = None,
+        alert_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
         before_seq: int | None = None,
         limit: int = 100,
     ) -> Sequence[Alert]:
-        """The newest `limit` alerts that match, newest first. For the next page pass the last `seq` as `before_seq`."""
+        """The newest `limit` alerts that match, newest first. For the next page pass the last `seq` as `before_seq`.
+
+        `labels` are those of the rule; `from_ns` ≤ time of the newest transition < `to_ns`.
+        """
         where = Filter()
         where.add("account = ?", account)
         where.add("table_name = ?", table)
         where.add("zone = ?", zone)
         where.add("status = ?", status)
+        where.add("rule = ?", rule)
+        where.add("id = ?", alert_id)
+        where.add("changed_ns >= ?", from_ns)
+        where.add("changed_ns < ?", to_ns)
+        for name, value in (labels or {}).items():
+            path = f'$.data.labels."{name}"'
+            where.add("json_extract(CAST(event AS TEXT), ?) = ?", path, value)
         where.add("seq < ?", before_seq)
         sql = f"SELECT * FROM alerts{where.sql} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
         return [_alert(row) for row in self._file.read_rows("alerts", sql, (*where.parameters, limit))]
+
+    def mutes(self, alerts: Sequence[Alert], plan: AlertPlan, wall_ns: int) -> Sequence[Mute | None]:
+        """Why nobody is told of each of these alerts at `wall_ns`; None for those that are told or have ended."""
+        with self._file.reading() as db:
+            examiner = Examiner(db, plan, wall_ns, wall_ns)
+            return [
+                examiner.mute_of(alert.entry, alert.change, alert.acked) if alert.status == "firing" else None
+                for alert in alerts
+            ]
+
+    def transitions(
+        self, *, account: str | None = None, alert_id: str | None = None, after_seq: int = 0, limit: int = 500
+    ) -> Sequence[Transition]:
+        """The first `limit` transitions after this one, in order."""
+        where = Filter()
+        where.add("account = ?", account)
+        where.add("alert_id = ?", alert_id)
+        where.add("seq > ?", after_seq)
+        sql = f"SELECT * FROM transitions{where.sql} ORDER BY seq LIMIT ?"  # noqa: S608  # as above
+        return [Transition.of(row) for row in self._file.read_rows("transitions", sql, (*where.parameters, limit))]
+
+    def last_transition(self) -> int:
+        """The newest `seq` of all transitions; 0 if there are none."""
+        return int(self._file.read("SELECT ifnull(max(seq), 0) FROM transitions")[0][0])
+
+    def unrecorded(self, limit: int) -> Sequence[Transition]:
+        """The first transitions that are not in the table of the store yet."""
+        return self.transitions(after_seq=(self._file.next_offset(RECORDED) or 1) - 1, limit=limit)
+
+    def recorded(self, last_seq: int) -> None:
+        """Transitions up to this one are in the table of the store."""
+        with self._file.writing() as db:
+            advance(db, RECORDED, last_seq)
+
+    def silences(self, account: str, ended_after_ns: int, limit: int = 1000) -> Sequence[Silence]:
+        """The silences of an account that end after this time, the last ones first."""
+        rows = self._file.read_rows(
+            "silences",
+            "SELECT * FROM silences WHERE account = ?1 AND ifnull(end_ns, ?2 + 1) > ?2 "
+            "ORDER BY ifnull(end_ns, 9223372036854775807) DESC, id LIMIT ?3",
+            (account, ended_after_ns, limit),
+        )
+        return [silence_from_json(orjson.loads(row["content"])) for row in rows]
 
     def deliveries(
         self,
@@ -218,7 +287,11 @@ class AlertArchive:
                 (now_ns,),
             )
             db.execute("UPDATE deliveries SET queued_ns = ?1 WHERE queued_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
-            db.execute("UPDATE alerts SET updated_ns = ?1 WHERE updated_ns < min(?1, ?2)", (now_ns, WRITTEN_NS))
+            for table, column in (("alerts", "updated_ns"), ("transitions", "noted_ns")):
+                db.execute(
+                    f"UPDATE {table} SET {column} = ?1 WHERE {column} < min(?1, ?2)",  # noqa: S608  # names of ours
+                    (now_ns, WRITTEN_NS),
+                )
 
     def firing(self) -> int:
         """The number of alerts that are firing."""
@@ -267,6 +340,12 @@ class AlertArchive:
         with self._file.writing() as db:
             db.execute("DELETE FROM alerts WHERE status = 'resolved' AND updated_ns BETWEEN ? AND ?", span)
             db.execute("DELETE FROM deliveries WHERE queued_ns BETWEEN ? AND ?", span)
+            db.execute("DELETE FROM silences WHERE end_ns BETWEEN ? AND ?", span)
+            db.execute(
+                "DELETE FROM transitions WHERE noted_ns BETWEEN ? AND ? AND seq < "
+                "(SELECT ifnull(max(next_offset), 0) FROM positions WHERE stream = ?)",
+                (*span, RECORDED),
+            )
             # a group that is told again begins at 1: nothing that it was told may be left
             db.execute(
                 "DELETE FROM groups WHERE opened_ns BETWEEN ? AND ? AND ifnull(told_ns, 0) <= ?2 AND NOT EXISTS "
@@ -316,4 +395,6 @@ def _alert(row: Mapping[str, Any]) -> Alert:
         row["since"],
         orjson.loads(row["event"]),
         row["updated_ns"],
+        row["change"],
+        None if row["acked"] is None else orjson.loads(row["acked"]),
     )

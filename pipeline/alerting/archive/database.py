@@ -105,9 +105,15 @@ class ArchiveFile:
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """The rows of a query over committed data, from any thread."""
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for queries over committed data, from any thread."""
         with self.errors_mapped(), closing(self._connect()) as connection:
+            yield connection
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """The rows of one query."""
+        with self.reading() as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def read_rows(self, table: str, sql: str, parameters: Sequence[Any] = ()) -> list[Mapping[str, Any]]:
@@ -166,11 +172,11 @@ class Filter:
         self.parameters: list[Any] = []
         self._conditions: list[str] = []
 
-    def add(self, condition: str, value: Any) -> None:
-        """Add `condition`, which has one `?`, unless `value` is None."""
-        if value is not None:
+    def add(self, condition: str, *values: Any) -> None:
+        """Add `condition`, which has a `?` for each value, unless one is None."""
+        if None not in values:
             self._conditions.append(condition)
-            self.parameters.append(value)
+            self.parameters.extend(values)
 
     @property
     def sql(self) -> str:

@@ -17,7 +17,7 @@ from pipeline.alerting.routing.entry import Entry, labels_of
 from pipeline.alerting.routing.groups import Decision, GroupState, Member, Mute, MuteKind, decide
 from pipeline.alerting.routing.inhibition import target_keys
 from pipeline.alerting.routing.plan import AlertPlan
-from pipeline.alerting.routing.silences import Silence, silence_from_json
+from pipeline.alerting.routing.silences import LAST_NS, Silence, silence_from_json
 from pipeline.alerting.routing.tree import Timing
 from store.values.times import rfc3339
 
@@ -83,14 +83,14 @@ class Examiner:
     def _alert(self, row: sqlite3.Row) -> _Alert:
         entry = entry_of(row)
         is_firing = row["status"] == "firing"
-        mute = self.mute_of(entry, row["change"], row["acked"]) if is_firing else None
+        acked = None if row["acked"] is None else orjson.loads(row["acked"])
+        mute = self.mute_of(entry, row["change"], acked) if is_firing else None
         return _Alert(entry, Member(row["id"], is_firing, row["change"], row["told"], mute))
 
-    def mute_of(self, entry: Entry, change: int, acked: bytes | None) -> Mute | None:
-        """Why nobody is told of this alert; None if it is told."""
-        ack = None if acked is None else orjson.loads(acked)
-        if ack is not None and ack["change"] == change and (ack["until_ns"] is None or ack["until_ns"] > self._wall_ns):
-            return Mute(MuteKind.ACKNOWLEDGED, self._steady(ack["until_ns"]))
+    def mute_of(self, entry: Entry, change: int, acked: Mapping[str, Any] | None) -> Mute | None:
+        """Why nobody is told of this alert, which fires; None if it is told. An acknowledgement is of one `change`."""
+        if acked is not None and acked["change"] == change and (acked["until_ns"] or LAST_NS) > self._wall_ns:
+            return Mute(MuteKind.ACKNOWLEDGED, self._steady(acked["until_ns"]))
         labels = labels_of(entry)
         for silence in self._silences:
             end_ns = silence.end_of(entry["account"], labels, self._wall_ns)

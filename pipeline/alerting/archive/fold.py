@@ -5,6 +5,9 @@ So the archive is a function of the log: a worker that takes [alerts] over makes
     {account, table, zone, event}   an alert fired, was updated (as when its severity rises) or resolved
     {told: {group, number, at_ns}}  the owner of [alerts] decided at that time to tell a group, for the `number`th time
     {settled: …}, {retried: …}      a delivery was delivered or given up; or is to be tried again
+    {acked: …}, {unacked: …}        somebody acknowledged an alert, or took that back
+    {silence: …}, {silence_ended: …}
+    {recorded: {below}}             transitions of messages below this offset are in the table of the store
 
 Repeats change nothing: an alert goes from firing to resolved and never back, and is updated by later events only.
 """
@@ -17,7 +20,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.alerting.archive.examining import Examiner
+from pipeline.alerting.archive.database import advance
+from pipeline.alerting.archive.examining import Examiner, entry_of
 from pipeline.alerting.routing.entry import Entry, labels_of
 from pipeline.alerting.routing.groups import GroupState, change_due_ns
 from pipeline.alerting.routing.inhibition import source_keys
@@ -25,16 +29,20 @@ from pipeline.alerting.routing.plan import AlertPlan
 from pipeline.alerting.routing.tree import Target, Timing
 from store.values.times import parse_rfc3339
 
+RECORDED = "recorded transitions"  # a position, which is the next `seq`
+
 
 class Fold:
     """One message: `take` for each of its events, then `finish`."""
 
-    def __init__(self, db: sqlite3.Connection, plan: AlertPlan, now_ns: int, wall_ns: int) -> None:
+    def __init__(self, db: sqlite3.Connection, plan: AlertPlan, offset: int, now_ns: int, wall_ns: int) -> None:
         self._db = db
         self._plan = plan
+        self._offset = offset
         self._now_ns = now_ns
         self._wall_ns = wall_ns
         self._changed: dict[str, None] = {}  # groups, in order
+        self._examiner = Examiner(db, plan, now_ns, wall_ns)
         self.queued = 0
 
     def take(self, event: Mapping[str, Any]) -> None:
@@ -46,25 +54,34 @@ class Fold:
                 self._retry(wish)
             case {"told": decided}:
                 self._tell(decided)
+            case {"acked": ack}:
+                self._ack(ack)
+            case {"unacked": ack}:
+                self._unack(ack)
+            case {"silence": silence}:
+                self._silence(silence)
+            case {"silence_ended": ended}:
+                self._end_silence(ended)
+            case {"recorded": {"below": below}}:
+                recorded_below(self._db, below)
             case _:
                 self._alert(event)
 
     def finish(self) -> int:
         """Tell the groups that changed and need not wait. Returns how many deliveries this message has queued."""
-        examiner = Examiner(self._db, self._plan, self._now_ns, self._wall_ns)
         for group_id in self._changed:
-            self._look_at(group_id, examiner)
+            self._look_at(group_id)
         self._changed = {}
         return self.queued
 
-    def _look_at(self, group_id: str, examiner: Examiner) -> None:
+    def _look_at(self, group_id: str) -> None:
         row = self._db.execute("SELECT * FROM groups WHERE id = ?", (group_id,)).fetchone()
         if row is None:
             return
         timing = Timing(row["wait_ns"], row["interval_ns"], row["repeat_ns"])
         due_ns = change_due_ns(GroupState(timing, row["opened_ns"], row["told_ns"]), self._now_ns)
         if due_ns <= self._now_ns:
-            self.queued += examiner.tell(group_id)
+            self.queued += self._examiner.tell(group_id)
         elif row["due_ns"] is None or due_ns < row["due_ns"]:
             self._db.execute("UPDATE groups SET due_ns = ? WHERE id = ?", (due_ns, group_id))
 
@@ -80,6 +97,8 @@ class Fold:
         if any(group_id in self._changed for group_id in of_alert):
             self.finish()  # both changes are told
         self._store(entry, at_ns)
+        kind = "resolved" if not is_firing else "firing" if known is None else "updated"
+        self._note(entry, kind, at_ns)
         self._inhibit(entry, is_firing=is_firing)
         if is_firing or known is None:
             # what ends without having begun here did so for receivers: the file was lost meanwhile
@@ -160,6 +179,75 @@ class Fold:
         if gone:
             look_again(self._db, self._now_ns)
 
+    def _note(self, entry: Entry, kind: str, at_ns: int, note: Mapping[str, Any] | None = None) -> None:
+        mute = self._examiner.mute_of(entry, change=0, acked=None)
+        self._db.execute(
+            "INSERT INTO transitions (account, alert_id, log_offset, kind, at_ns, noted_ns, muted, entry, note) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry["account"],
+                entry["event"]["data"]["id"],
+                self._offset,
+                kind,
+                at_ns,
+                self._now_ns,
+                None if mute is None else mute.kind.value,
+                orjson.dumps(entry),
+                None if note is None else orjson.dumps(note),
+            ),
+        )
+
+    def _ack(self, ack: Mapping[str, Any]) -> None:
+        row = self._firing(ack)
+        if row is not None:
+            # what rises afterwards is told: somebody acknowledged what it was
+            kept = {name: ack[name] for name in ("by", "why", "until_ns", "at_ns")} | {"change": row["change"]}
+            self._db.execute("UPDATE alerts SET acked = ? WHERE id = ?", (orjson.dumps(kept), ack["id"]))
+            self._note(entry_of(row), "acknowledged", ack["at_ns"], kept)
+            self._look_at_groups_of(ack["id"])
+
+    def _unack(self, ack: Mapping[str, Any]) -> None:
+        row = self._firing(ack)
+        if row is not None and row["acked"] is not None:
+            self._db.execute("UPDATE alerts SET acked = NULL WHERE id = ?", (ack["id"],))
+            self._note(entry_of(row), "unacknowledged", ack["at_ns"], {"by": ack["by"]})
+            self._look_at_groups_of(ack["id"])
+
+    def _firing(self, ack: Mapping[str, Any]) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT * FROM alerts WHERE id = ? AND account = ? AND status = 'firing'", (ack["id"], ack["account"])
+        ).fetchone()
+        return row
+
+    def _look_at_groups_of(self, alert_id: str) -> None:
+        """Have them looked at now, for when they are due next: what is not told is told later."""
+        self._db.execute(
+            "UPDATE groups SET due_ns = min(ifnull(due_ns, ?1), ?1) "
+            "WHERE id IN (SELECT group_id FROM members WHERE alert_id = ?2)",
+            (self._now_ns, alert_id),
+        )
+
+    def _silence(self, silence: Mapping[str, Any]) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO silences (id, account, content, end_ns) VALUES (?, ?, ?, ?)",
+            (silence["id"], silence["account"], orjson.dumps(silence), silence["end_ns"]),
+        )
+        self._examiner = Examiner(self._db, self._plan, self._now_ns, self._wall_ns)
+
+    def _end_silence(self, ended: Mapping[str, Any]) -> None:
+        row = self._db.execute(
+            "SELECT content FROM silences WHERE id = ? AND account = ? AND ifnull(end_ns, ?3 + 1) > ?3",
+            (ended["id"], ended["account"], ended["at_ns"]),
+        ).fetchone()
+        if row is not None:
+            content = orjson.loads(row["content"]) | {"end_ns": ended["at_ns"]}
+            self._db.execute(
+                "UPDATE silences SET content = ?, end_ns = ? WHERE id = ?",
+                (orjson.dumps(content), ended["at_ns"], ended["id"]),
+            )
+            self._examiner = Examiner(self._db, self._plan, self._now_ns, self._wall_ns)
+            look_again(self._db, self._now_ns)
+
     def _tell(self, decided: Mapping[str, Any]) -> None:
         row = self._db.execute("SELECT number FROM groups WHERE id = ?", (decided["group"],)).fetchone()
         if row is not None and row["number"] < decided["number"]:
@@ -181,6 +269,13 @@ class Fold:
             "WHERE id = ? AND receiver = ? AND state = 'queued'",
             (note["attempts"], note["state"], note["at_ns"], note["error"], note["id"], note["receiver"]),
         )
+
+
+def recorded_below(db: sqlite3.Connection, below: int) -> None:
+    """The transitions of messages below this offset are recorded: `RECORDED` is the position among transitions."""
+    row = db.execute("SELECT max(seq) FROM transitions WHERE log_offset < ?", (below,)).fetchone()
+    if row[0] is not None:
+        advance(db, RECORDED, row[0])
 
 
 def look_again(db: sqlite3.Connection, now_ns: int) -> None:

@@ -5,6 +5,8 @@ groups      the alerts that a receiver is told of together, or one alert that it
 members     which alerts are in which group; `told` is the change that the receiver was told last, 0: none
 inhibitors  the keys of what alerts that fire inhibit (`pipeline.alerting.routing.inhibition`)
 silences    those made by API and command
+transitions every change of an alert, in order: it fired, was updated, acknowledged, resolved; `log_offset` is that of
+            the message it came with, `noted_ns` when it came here
 deliveries  the queue, and what became of it; `alert_id` is the group's id if several alerts are told together
 """
 
@@ -62,6 +64,13 @@ _ROUTING = (
         "CREATE TABLE silences (id TEXT PRIMARY KEY, account TEXT NOT NULL, content BLOB NOT NULL, end_ns INTEGER, "
         "checksum BLOB) WITHOUT ROWID"
     ),
+    (
+        "CREATE TABLE transitions (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, "
+        "alert_id TEXT NOT NULL, log_offset INTEGER NOT NULL, kind TEXT NOT NULL, at_ns INTEGER NOT NULL, "
+        "noted_ns INTEGER NOT NULL, muted TEXT, entry BLOB NOT NULL, note BLOB, checksum BLOB)"
+    ),
+    "CREATE INDEX transitions_of_account ON transitions (account, seq)",
+    "CREATE INDEX transitions_of_alert ON transitions (alert_id)",
 )
 SCHEMA = (_ALERTS, _DELIVERIES, *_INDEXES, *_ROUTING)
 

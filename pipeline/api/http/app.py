@@ -18,6 +18,7 @@ from pipeline.api.http.replaying import UntilReplayed
 from pipeline.api.http.request_metrics import RequestMetrics
 from pipeline.api.http.request_normalising import RequestNormaliser
 from pipeline.api.http.routes import (
+    alert_life,
     alerts,
     averages,
     dead_letters,
@@ -30,6 +31,7 @@ from pipeline.api.http.routes import (
     query,
     ready,
     rules,
+    silences,
     tables,
     timestream,
     welcome,
@@ -98,6 +100,8 @@ def create_app(services: Services) -> FastAPI:
         zones,
         tables,
         alerts,
+        alert_life,
+        silences,
         rules,
         devices,
         latest,

@@ -21,7 +21,8 @@ from pipeline.cluster.client import Answered, Forwarded
 from pipeline.log.topics import ALERTS, DEAD_LETTERS
 
 FORWARDED = "x-streamgauge-forwarded"
-KEPT = {"/v1/alerts": ALERTS, "/v1/dead-letters": DEAD_LETTERS}
+KEPT = {"/v1/alerts": ALERTS, "/v1/silences": ALERTS, "/v1/dead-letters": DEAD_LETTERS}
+ENDLESS = "/v1/alerts/stream"  # its route says whom to ask: an answer is forwarded as a whole
 _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -82,6 +83,8 @@ def _topic(scope: Scope) -> str | None:
     if scope["type"] != "http":
         return None
     path: str = scope["path"]
+    if path == ENDLESS:
+        return None
     return next((topic for prefix, topic in KEPT.items() if path == prefix or path.startswith(f"{prefix}/")), None)
 
 

@@ -15,6 +15,8 @@ from pydantic.fields import FieldInfo
 from typing_extensions import NotRequired, TypedDict  # noqa: UP035 - pydantic wants this one before Python 3.12
 
 from pipeline.alerting.archive.delivery import DeliveryState
+from pipeline.alerting.archive.transition import TRANSITIONS
+from pipeline.alerting.routing.groups import MuteKind
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.alterations import Alteration
 from rules.transition import Reason as Ended
@@ -161,7 +163,31 @@ _ALERT = {
     "labels": {"severity": "warning"},
     "annotations": {"summary": "gh-01/north: 33.1 °C on s-00042"},
     "updated": "2026-11-23T10:02:05Z",
+    "muted": {"kind": "acknowledged", "silence": None, "until": "2026-11-23T12:00:00Z"},
+    "acknowledged": {
+        "by": "Ada",
+        "why": "the vent is stuck, I am on my way",
+        "at": "2026-11-23T10:05:00Z",
+        "until": "2026-11-23T12:00:00Z",
+    },
 }
+
+
+class Muted(TypedDict):
+    """Why nobody is told of an alert."""
+
+    kind: Annotated[str, _one_of(*MuteKind, description="why")]
+    silence: Annotated[str | None, Field(description="the id of the silence, if it is one")]
+    until: Annotated[Time | None, Field(description="until when; null if that is not known")]
+
+
+class Acknowledged(TypedDict):
+    """Who acknowledged an alert."""
+
+    by: Annotated[str, Field(description="who")]
+    why: Annotated[str, Field(description="the reason")]
+    at: Annotated[Time, Field(description="when")]
+    until: Annotated[Time | None, Field(description="until when; null: until it resolves")]
 
 
 class Alert(TypedDict):
@@ -183,6 +209,8 @@ class Alert(TypedDict):
     annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
     reason: NotRequired[Annotated[str, _one_of(*Ended, description="why it resolved, where no value made it")]]
     updated: Annotated[Time, Field(description="of the sample that gave it this status")]
+    muted: Annotated[Muted | None, Field(description="why nobody is told of it now; null if its receivers are")]
+    acknowledged: Annotated[Acknowledged | None, Field(description="who acknowledged it last")]
 
 
 @_shown(alerts=[_ALERT], next=None)
@@ -191,6 +219,97 @@ class Alerts(TypedDict):
 
     alerts: list[Alert]
     next: Next
+
+
+_TRANSITION = {
+    "id": "0f6c1d2e9b7a4c35d81b66e2a94f03c7",
+    "kind": "acknowledged",
+    "time": "2026-11-23T10:05:00Z",
+    "status": "firing",
+    "rule": "greenhouse-climate/TooHot",
+    "table": "agriculture.readings",
+    "zone": "gh-01/north",
+    "value": 33.1,
+    "dimensions": {"zone": "north", "sensor": "s-00042"},
+    "labels": {"severity": "warning"},
+    "annotations": {"summary": "gh-01/north: 33.1 °C on s-00042"},
+    "muted": None,
+    "by": "Ada",
+    "why": "the vent is stuck, I am on my way",
+    "until": "2026-11-23T12:00:00Z",
+}
+
+
+class AlertTransition(TypedDict):
+    """One change of an alert."""
+
+    id: Annotated[str, Field(description="of the alert")]
+    kind: Annotated[str, _one_of(*TRANSITIONS, description="what happened")]
+    time: Annotated[Time, Field(description="of the sample; of an acknowledgement, when it was made")]
+    status: Annotated[str, _one_of(*Status, description="of the alert from then on")]
+    rule: Annotated[str, Field(description="group/alert")]
+    table: Table
+    zone: ZoneIfAny
+    value: Annotated[float | None, Field(description="of that sample")]
+    dimensions: Dimensions
+    labels: Annotated[dict[str, str], Field(description="of the rule")]
+    annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
+    muted: Annotated[str | None, Field(description="silenced or inhibited at that time; null if neither")]
+    by: Annotated[str | None, Field(description="who acknowledged it")]
+    why: Annotated[str | None, Field(description="the reason")]
+    until: Annotated[Time | None, Field(description="until when it is acknowledged")]
+
+
+@_shown(alert=_ALERT, transitions=[_TRANSITION])
+class AlertShown(TypedDict):
+    """An alert, and all that happened to it."""
+
+    alert: Alert
+    transitions: list[AlertTransition]
+
+
+@_shown(id="0f6c1d2e9b7a4c35d81b66e2a94f03c7")
+class Done(TypedDict):
+    """It is in the log, and takes effect at once."""
+
+    id: Annotated[str, Field(description="of what was made or changed")]
+
+
+_Silence = TypedDict("_Silence", {"from": Annotated[Time | None, Field(description="its begin; null: always")]})
+
+
+class Silence(_Silence):
+    """A silence."""
+
+    id: Annotated[str, Field(description="of the silence")]
+    matchers: Annotated[list[str], Field(description="which alerts: all must match")]
+    to: Annotated[Time | None, Field(description="its end; null: until it is ended")]
+    every: Annotated[dict[str, Any] | None, Field(description="the hours of the week in which it is active")]
+    by: Annotated[str, Field(description="who silences")]
+    why: Annotated[str, Field(description="the reason")]
+    is_active: Annotated[bool, Field(description="whether it silences now")]
+    from_config: Annotated[bool, Field(description="whether it stands in the configuration")]
+
+
+@_shown(
+    silences=[
+        {
+            "id": "9c1d0e4be2a94f03c70f6c1d2e9b7a4c",
+            "matchers": ['zone_name="gh-01/north"'],
+            "from": "2026-11-23T10:00:00Z",
+            "to": "2026-11-23T12:00:00Z",
+            "every": None,
+            "by": "Ada",
+            "why": "new heating pipes",
+            "is_active": True,
+            "from_config": False,
+        }
+    ]
+)
+class Silences(TypedDict):
+    """Silences."""
+
+    silences: list[Silence]
 
 
 class Delivery(TypedDict):

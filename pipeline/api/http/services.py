@@ -13,6 +13,7 @@ from fastapi.security import HTTPBearer
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.routing.plan import AlertPlan, plan_for
 from pipeline.api.http.credentials import Credentials, Who
 from pipeline.api.http.forwarding import TopicOwners
 from pipeline.api.http.slots import Asker, QuerySlots
@@ -70,6 +71,7 @@ class Services:
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     limits: HttpLimits = field(default_factory=HttpLimits)
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
+    plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above
     rules: RuleBook | None = None
     reload: Callable[[], Awaitable[Reloaded]] | None = None  # the rule files
     steps: Steps | None = None  # of the host's clock; None: not watched

@@ -25,6 +25,11 @@ def duration_ns(name: str, text: str) -> int:
         raise bad_parameter(name, text, allowed) from None
 
 
+def until_ns(name: str, text: str, now_ns: int) -> int:
+    """The time of a parameter that is ahead: RFC 3339, or a duration from now. Raises Problem naming the parameter."""
+    return now_ns + duration_ns(name, text) if is_duration(text) else time_ns(name, text, now_ns)
+
+
 def time_ns(name: str, text: str, now_ns: int) -> int:
     """The time of a parameter. Raises Problem naming the parameter."""
     if is_duration(text):

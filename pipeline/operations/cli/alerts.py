@@ -1,4 +1,4 @@
-"""`streamgauge alerts [list|deliveries|retry|routes]`."""
+"""`streamgauge alerts [list|deliveries|retry|routes]`, and what `alert_life` has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.operations.cli.alert_life import COMMANDS
 from pipeline.operations.cli.asking import (
     client,
     format_option,
@@ -21,7 +22,7 @@ from pipeline.operations.cli.output import Listing, print_text, show
 from store.names import DEFAULT_ACCOUNT
 from store.values.durations import format_duration
 
-_ALERT = ("status", "since", "rule", "zone", "value", "measure", "dimensions", "id")
+_ALERT = ("status", "since", "rule", "zone", "value", "measure", "dimensions", "muted", "id")
 _ROUTE = ("receiver", "route", "group", "group_wait", "group_interval", "repeat_interval")
 _DELIVERY = ("state", "queued", "receiver", "attempts", "next_attempt", "settled", "error", "id")
 
@@ -38,6 +39,10 @@ def alerts(context: click.Context) -> None:
 @click.option("--status", type=click.Choice(["firing", "resolved"]), help="Only of this status.")
 @click.option("--table", help="Only this database.table.")
 @click.option("--zone", help="Only this zone.")
+@click.option("--rule", help="Only of this rule (group/alert).")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with this label; several: with all.")
+@click.option("--from", "start", metavar="TIME", help="Changed at or after: RFC 3339, or 1h for an hour ago.")
+@click.option("--to", metavar="TIME", help="Changed before.")
 @limit_option(50)
 @list_options
 def list_alerts(
@@ -45,14 +50,22 @@ def list_alerts(
     status: str | None,
     table: str | None,
     zone: str | None,
+    rule: str | None,
+    labels: tuple[str, ...] = (),
+    start: str | None = None,
+    to: str | None = None,
     limit: int = 50,
     form: str = "table",
 ) -> None:
     """Alerts, newest first."""
-    parameters = given(status=status, table=table, zone=zone)
+    parameters = given(status=status, table=table, zone=zone, rule=rule, from_=start, to=to)
+    parameters += [("label", label) for label in labels]
     with client(context) as server:
         answer = in_pages(server, "v1", "alerts", parameters=parameters, key="alerts", limit=limit)
-    rows = (tuple(alert[name] for name in _ALERT) for alert in answer["alerts"])
+    rows = (
+        tuple((alert["muted"] or {}).get("kind") if name == "muted" else alert[name] for name in _ALERT)
+        for alert in answer["alerts"]
+    )
     show(Listing(_ALERT, rows, answer, "alerts"), form)
 
 
@@ -106,6 +119,8 @@ def retry(context: click.Context, delivery: str | None, *, all_failed: bool, rec
 
 
 deliveries.add_command(retry)
+for command in COMMANDS:
+    alerts.add_command(command)
 
 
 @alerts.command(short_help="Who would hear of an alert.")

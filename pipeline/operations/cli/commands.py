@@ -24,7 +24,9 @@ COMMANDS: Mapping[str, Entry] = {
     "tables": Entry("pipeline.operations.cli.tables:tables", "Tables, their series and newest times."),
     "latest": Entry("pipeline.operations.cli.latest:latest", "The last values of sensors."),
     "zones": Entry("pipeline.operations.cli.zones:zones", "Zones, their sensors and newest times."),
-    "alerts": Entry("pipeline.operations.cli.alerts:alerts", "Alerts, their deliveries, and who hears of them."),
+    "alerts": Entry(
+        "pipeline.operations.cli.alerts:alerts", "Alerts: list, show, acknowledge, silence, and who is told."
+    ),
     "receivers": Entry("pipeline.operations.cli.receivers:receivers", "Receivers of alerts: list, test."),
     "devices": Entry(
         "pipeline.operations.cli.devices:devices",

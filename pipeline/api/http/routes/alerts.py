@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import orjson
@@ -12,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.alerting.archive.alerts import Alert, retrial
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.alerting.receivers.payload import payload_of
+from pipeline.alerting.routing.groups import Mute
+from pipeline.alerting.routing.silences import LAST_NS
 from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
 from pipeline.api.http.services import Services, account, services, who
+from pipeline.api.http.times import time_ns
 from pipeline.config.receivers import Receiver
 from pipeline.config.roles import Role
 from pipeline.log.topics import ALERTS
@@ -40,14 +44,30 @@ def alerts(
     status: str | None = None,
     table: str | None = None,
     zone: str | None = None,
+    rule: Annotated[str | None, Query(description="group/alert")] = None,
+    label: Annotated[list[str] | None, Query(description="of the rule, as severity=critical; all must match")] = None,
+    start: Annotated[str | None, Query(alias="from", description="changed at or after")] = None,
+    to: Annotated[str | None, Query(description="changed before")] = None,
     before: Before = None,
     limit: Limit = 100,
 ) -> responses.Alerts:
-    """Each alert as its webhook has it, with its table and zone."""
+    """Each alert as its webhook has it, with its table and zone, who acknowledged it, and why nobody is told of it."""
     if status not in (None, *STATUSES):
         raise bad_parameter("status", status, f"one of {', '.join(STATUSES)}")
-    found = parts.alerts.list(account=account, status=status, table=table, zone=zone, before_seq=before, limit=limit)
-    return {"alerts": [_alert(alert) for alert in found], "next": found[-1].seq if len(found) == limit else None}
+    now_ns = parts.clock_ns()
+    found = parts.alerts.list(
+        account=account,
+        status=status,
+        table=table,
+        zone=zone,
+        rule=rule,
+        labels=dict(map(_label, label or ())),
+        from_ns=None if start is None else time_ns("from", start, now_ns),
+        to_ns=None if to is None else time_ns("to", to, now_ns),
+        before_seq=before,
+        limit=limit,
+    )
+    return {"alerts": shown_alerts(parts, found), "next": found[-1].seq if len(found) == limit else None}
 
 
 @router.get("/deliveries", summary="Deliveries to receivers, newest first", **answers(responses.Deliveries))
@@ -121,10 +141,38 @@ async def retry(parts: Parts, who: Annotated[Who, Depends(who)], body: Retry) ->
     return {"retried": len(found), "more": len(found) == MOST_RETRIED}
 
 
-def _alert(alert: Alert) -> responses.Alert:
-    data = alert.event["data"]
-    shown = {"table": alert.table, "zone": alert.zone, **data, "updated": alert.event["timestamp"]}
+def shown_alerts(parts: Services, alerts: Sequence[Alert]) -> list[responses.Alert]:
+    """The alerts with what is known of them now."""
+    mutes = parts.alerts.mutes(alerts, parts.plan(), parts.clock_ns())
+    return [_alert(alert, mute) for alert, mute in zip(alerts, mutes, strict=True)]
+
+
+def _alert(alert: Alert, mute: Mute | None) -> responses.Alert:
+    acked = alert.acked
+    shown = {
+        "table": alert.table,
+        "zone": alert.zone,
+        **alert.event["data"],
+        "updated": alert.event["timestamp"],
+        "muted": None
+        if mute is None
+        else {"kind": mute.kind.value, "silence": mute.silence, "until": _time(mute.until_ns)},
+        "acknowledged": None
+        if acked is None
+        else {"by": acked["by"], "why": acked["why"], "at": _time(acked["at_ns"]), "until": _time(acked["until_ns"])},
+    }
     return cast("responses.Alert", shown)
+
+
+def _time(time_ns: int | None) -> str | None:
+    return None if time_ns is None or time_ns == LAST_NS else rfc3339(time_ns)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals or '"' in name:
+        raise bad_parameter("label", text, "it is NAME=VALUE")
+    return name, value
 
 
 def _delivery(delivery: Delivery) -> responses.Delivery:

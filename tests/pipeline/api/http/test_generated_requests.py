@@ -34,7 +34,7 @@ class Sent:
         self.service.alert("a1")
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self.service.app), base_url="http://x")
         self.document = self.service.app.openapi()
-        schema = schemathesis.openapi.from_dict(self.document)
+        schema = schemathesis.openapi.from_dict(self.document).exclude(path="/v1/alerts/stream")  # it has no end
         self.cases = st.one_of([found.ok().as_strategy() for found in schema.get_all_operations()])
 
     def send(self, case: schemathesis.Case) -> httpx.Response:

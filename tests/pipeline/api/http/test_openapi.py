@@ -103,6 +103,11 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/alerts/deliveries?before=x": 400,
         "/v1/alerts/deliveries/alert-1.firing": 200,
         "/v1/alerts/deliveries/none": 404,
+        "/v1/alerts?label=x": 400,
+        "/v1/alerts/alert-1": 200,
+        "/v1/alerts/none": 404,
+        "/v1/alerts/stream?follow=false": 200,
+        "/v1/silences": 200,
         "/v1/rules": 200,
         "/v1/queries": 200,
         "/v1/devices": 200,
@@ -123,6 +128,11 @@ def calls(letter_id: str) -> list[Call]:
     unit = {"table": "farm.climate", "measure": "temperature", "unit": "celsius"}
     posts: list[tuple[str, Any, int]] = [
         ("/v1/alerts/deliveries/retry", {"all_failed": True}, 200),
+        ("/v1/alerts/alert-2/ack", {"by": "Ada", "why": "x"}, 200),
+        ("/v1/alerts/alert-2/unack", {"by": "Ada"}, 200),
+        ("/v1/alerts/none/ack", {"by": "Ada", "why": "x"}, 404),
+        ("/v1/silences", {"matchers": ["a=b"], "by": "Ada", "why": "x"}, 200),
+        ("/v1/silences/none/end", {}, 404),
         ("/v1/alerts/deliveries/retry", {"id": "none"}, 404),
         ("/v1/rules/check", {"text": RULES}, 200),
         ("/v1/rules/check", {"text": "groups: 7"}, 200),
@@ -218,7 +228,12 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
 
     assert not wrong, "\n".join(wrong)
     operations = {f"{method} {path}" for path, found in document["paths"].items() for method in found}
-    with_their_own_tests = {"post /", "post /v1/queries/{query_id}/cancel", "post /v1/rules/reload"}
+    with_their_own_tests = {
+        "post /",
+        "post /v1/queries/{query_id}/cancel",
+        "post /v1/rules/reload",
+        "post /v1/silences/{silence_id}/end",
+    }
     assert operations - answered == with_their_own_tests
 
 

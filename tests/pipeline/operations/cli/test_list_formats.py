@@ -21,6 +21,8 @@ LISTS = {
     "alerts list",
     "alerts deliveries",
     "alerts routes",
+    "alerts show",
+    "alerts silences",
     "receivers list",
     "devices",
     "measures list",
@@ -32,7 +34,7 @@ LISTS = {
 }
 OTHERS = {
     *("up", "gateway", "worker", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
-    *("receivers test", "alerts deliveries show"),
+    *("receivers test", "alerts deliveries show", "alerts ack", "alerts unack", "alerts silence", "alerts unsilence"),
     *("measures unit", "dead-letters show", "dead-letters replay", "config show", "config schema", "config init"),
 }
 
