@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pipeline.alerting.receivers import AlertsPartition
 from pipeline.base.errors import LogFull
 from pipeline.config import Config
 from pipeline.log.generation import encode_generation
@@ -26,11 +27,20 @@ _LOOK_S = 0.02
 
 
 class Reloading:
-    """`append` appends to a partition of [readings]; None until the stream runs. `again` loads the configuration."""
+    """`append` appends to a partition of [readings]; None until the stream runs. `again` loads the configuration.
+
+    `alerts` has the receivers, routes, inhibitions and silences.
+    """
 
     def __init__(
-        self, files: RuleFiles, again: Callable[[], Config], partitions: PartitionManager, book: RuleBook
+        self,
+        files: RuleFiles,
+        again: Callable[[], Config],
+        partitions: PartitionManager,
+        book: RuleBook,
+        alerts: AlertsPartition,
     ) -> None:
+        self._alerts = alerts
         self.append: Callable[[bytes, int], Awaitable[Any]] | None = None
         self._files = files
         self._again = again
@@ -50,7 +60,9 @@ class Reloading:
         Raises ConfigError, RuleFileError; then nothing has changed.
         """
         config = await asyncio.to_thread(self._again)
+        await asyncio.to_thread(self._alerts.check, config)
         is_new = await asyncio.to_thread(self._files.read_again, config)
+        await self._alerts.replace(config)
         if is_new:
             self._say()
         await self._put_in_force()
@@ -84,7 +96,7 @@ class Reloading:
         return all(partition.rules.generation == generation for partition in self._partitions.owned)
 
 
-RELOADED = ("rules",)
+RELOADED = ("rules", "receivers", "routes", "inhibitions", "silences")
 """The settings that a reload puts into force."""
 
 

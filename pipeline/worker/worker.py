@@ -139,12 +139,12 @@ class Worker:
         self.rules = RuleFiles(config, self.admin.partitions_of(READINGS))
         self.partitions = PartitionManager(config, self.admin, self.rules.generation)
         self.book = RuleBook(self.rules.rules, self.partitions.owned, self._table_names)
-        self.reloading = Reloading(self.rules, again, self.partitions, self.book)
         self.book.look(time.time_ns())
         say_patterns_without_files(config.rules, config.rule_files_of)
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
         self.alerts_partition = AlertsPartition(config, self.alerts, self.admin.partition_id(ALERTS))
+        self.reloading = Reloading(self.rules, again, self.partitions, self.book, self.alerts_partition)
         self.steps = Steps("worker")
         self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)

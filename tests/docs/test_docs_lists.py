@@ -250,13 +250,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
     named = set(re.findall(r"`(GET|POST) (/[^`? ]*)", text_of("http.md")))
 
     routes = {
-        (
-            method,
-            re.sub(r":path", "", route.path)
-            .replace("letter_id", "id")
-            .replace("delivery_id", "id")
-            .replace("query_id", "id"),
-        )
+        (method, re.sub(r"\w+_id}", "id}", re.sub(r":path", "", route.path)))
         for module in (
             zones,
             averages,

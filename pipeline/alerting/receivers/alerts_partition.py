@@ -47,8 +47,7 @@ class AlertsPartition:
 
         Raises ConfigError if a receiver cannot be used as it is configured.
         """
-        for receiver in config.receivers:
-            check_receiver(receiver)
+        self.check(config)
         self.archive = archive
         self.partition_id = partition_id
         self.append: Append | None = None
@@ -70,13 +69,18 @@ class AlertsPartition:
         if self._timer is not None:
             self._timer.look.set()
 
+    @staticmethod
+    def check(config: Config) -> None:
+        """Raises ConfigError if a receiver cannot be used as it is configured."""
+        for receiver in config.receivers:
+            check_receiver(receiver)
+
     async def replace(self, config: Config) -> None:
         """Go by another configuration from the next message on. What is queued or grouped stays.
 
         Raises ConfigError, and changes nothing, if a receiver cannot be used as it is configured.
         """
-        for receiver in config.receivers:
-            check_receiver(receiver)
+        self.check(config)
         plan = plan_of(config)
         await asyncio.to_thread(self.archive.plan_changed, plan, self.clock_ns())
         self.plan, former, self.config = plan, self.config, config
