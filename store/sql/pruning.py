@@ -1,7 +1,8 @@
 """The rows of a table that a WHERE can need at most: a range of time and values of dimensions.
 
-Considers only conjuncts of the WHERE that compare a plain column with a constant. Such a comparison is not true for
-null, so it can also be applied below an outer join; but there it must also remain in the WHERE.
+Considers only conjuncts of the WHERE that compare a plain column, or the bin of a time, with a constant. Such a
+comparison is not true for null, so it can also be applied below an outer join; but there it must also remain in the
+WHERE.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from sqlglot import exp
 from store.catalog.zones import dimensions_of_zones
 from store.sql.bound import Query
 from store.sql.expressions import WHERE, Expressions, Rules, flatten
+from store.sql.literals import UNIT_NS
 from store.sql.scope import Relation
 from store.sql.typed import Typed, coerce
-from store.sql.types import DATE, TIMESTAMP, VARCHAR
+from store.sql.types import DATE, MONTHS, TIMESTAMP, VARCHAR
 
 CHOICES_MAX = 1_000  # ours: where a dimension may have more values, hardly anything can be left unread
 
@@ -94,6 +96,18 @@ def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
     return Narrowed(found.bounds, f" WHERE {' AND '.join(kept)}" if kept else "")
 
 
+_DAY_NS = UNIT_NS["day"]
+_UNIT_NS = {**UNIT_NS, "month": 31 * _DAY_NS, "quarter": 92 * _DAY_NS, "year": 366 * _DAY_NS}  # at most
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A function of a time that is at most that time, and later than `width_ns` before it."""
+
+    time: exp.Expr
+    width_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Narrowing:
     expressions: Expressions
@@ -120,7 +134,8 @@ class _Narrowing:
         return any(column is not None and column[2] == "zone" for column in named)
 
     def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> bool:
-        column = self._column(left)
+        step = self._step(left)
+        column = self._column(left if step is None else step.time)
         if column is None:
             return False
         bounds, _, kind = column
@@ -135,8 +150,26 @@ class _Narrowing:
         if operator in {exp.GT, exp.GTE, exp.EQ}:
             bounds.at_least(time.constant + (operator is exp.GT))
         if operator in {exp.LT, exp.LTE, exp.EQ}:
-            bounds.below(time.constant + (operator is not exp.LT))
-        return True
+            bounds.below(time.constant + (step.width_ns if step else operator is not exp.LT))
+        return step is None
+
+    def _step(self, node: exp.Expr) -> _Step | None:
+        """`bin(time, 5m)`, `date_trunc('hour', time)`, `date(time)` or `CAST(time AS DATE)`; None for any other."""
+        node = node.unnest()
+        if isinstance(node, exp.Cast) and node.to.this is exp.DType.DATE:
+            return _Step(node.this, _UNIT_NS["day"])
+        if not isinstance(node, exp.Anonymous):
+            return None
+        match node.name.lower(), node.expressions:
+            case "date", [time]:
+                return _Step(time, _UNIT_NS["day"])
+            case "bin", [time, width, *_]:
+                interval = self._constant(width)
+                if interval is not None and isinstance(interval.constant, int):
+                    return _Step(time, interval.constant * (_UNIT_NS["month"] if interval.type is MONTHS else 1))
+            case "date_trunc", [exp.Literal() as unit, time] if unit.name.lower() in _UNIT_NS:
+                return _Step(time, _UNIT_NS[unit.name.lower()])
+        return None
 
     def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> bool:
         column = self._column(left)

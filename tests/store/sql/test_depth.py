@@ -75,11 +75,13 @@ def test_what_is_no_type_is_not_tried_as_one_at_each_level(empty: Database, text
         empty.ask(f"SELECT {nested(text, '1', closing, 60)}")
 
 
-@pytest.mark.parametrize("condition", ["v = 9 OR s IN {}", "NOT (s NOT IN {})", "v IN (3) AND (s = 'z' OR s IN {})"])
+@pytest.mark.parametrize("condition", ["measure_name IN ('n', 'o') OR s IN {}", "NOT (s NOT IN {})"])
 def test_a_list_within_a_condition_is_answered(filled: Database, condition: str) -> None:
     """DuckDB cannot plan such a list over a subquery whose rows are compared with those of another."""
     where = condition.format("('a', 'b', 'c', 'd', 'e', 'f')")
-    text = f"SELECT max(v) FROM (SELECT * {OF} WHERE v < 4) WHERE time >= (SELECT min(time) {OF}) AND ({where})"
+    text = (
+        f"SELECT max(v) FROM (SELECT * {OF} WHERE v + 0 < 4) WHERE time >= (SELECT min(time) - 1m {OF}) AND ({where})"
+    )
 
     assert filled.value(text) == "3.0"
 

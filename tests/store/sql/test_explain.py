@@ -36,6 +36,25 @@ def test_bounds_columns_files_and_rows_are_told(tmp_path: Path) -> None:
     db.store.close()
 
 
+@pytest.mark.parametrize(
+    ("condition", "from_", "to"),
+    [
+        ("bin(time, 1h) >= '2026-09-21 10:00:00'", "2026-09-21 10:00:00", None),
+        ("bin(time, 1h) = '2026-09-21 10:00:00'", "2026-09-21 10:00:00", "2026-09-21 11:00:00"),
+        ("date_trunc('day', time) < '2026-09-21'", None, "2026-09-22 00:00:00"),
+        ("date(time) BETWEEN '2026-09-20' AND '2026-09-21'", "2026-09-20 00:00:00", "2026-09-22 00:00:00"),
+        ("CAST(time AS DATE) = DATE '2026-09-21'", "2026-09-21 00:00:00", "2026-09-22 00:00:00"),
+        ("'2026-09-01' <= date_trunc('month', time)", "2026-09-01 00:00:00", None),
+    ],
+)
+def test_a_bin_of_a_time_bounds_it(db: Database, condition: str, from_: str | None, to: str | None) -> None:
+    written(db, "a", 0)
+
+    (told,) = db.rows(f"EXPLAIN SELECT temp FROM db.t WHERE {condition}")
+
+    assert told[1:3] == tuple(None if text is None else f"{text}.000000000" for text in (from_, to))
+
+
 def test_a_zone_is_found_by_its_dimensions(db: Database) -> None:
     db.store.catalog.create_database("acme", "db")
     db.store.catalog.create_table(TableId("acme", "db", "t"), TableSettings(zone="{region}/{host}"))
