@@ -11,7 +11,7 @@ from rules.arrays import Bools, Indices
 from rules.columns import MeasureReader
 from rules.hearing import Hearing
 from rules.kinds.missing import WHOLE, Missing
-from rules.listening import Listened, ListeningClock
+from rules.listening import GONE_NS, Listened, ListeningClock
 from rules.rule import Rule
 from rules.silence import Silence, SilenceWatch
 from rules.transition import Reason, Status, Transition, alert_id, render_annotations
@@ -57,14 +57,17 @@ class Silences:
             watch.grow(size)
 
     def hear(self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool) -> list[Placed]:
-        """What these rows of the batch end. Replayed dead letters arrived long ago, and are not heard."""
-        if not self.watches or batch.again:
+        """What these rows of the batch end. Not heard is what arrived long ago: replayed dead letters."""
+        if not self.watches:
             return []
         arrival_ns = batch.arrival_ns[rows[0] :]
+        if batch.again:  # or messages that Kafka did not confirm the first time
+            recent = arrival_ns > self.clock.complete_ns - GONE_NS
+            rows, series, arrival_ns = rows[recent], series[recent], arrival_ns[recent]
         time_ns = self.clock.times_of(arrival_ns)
         found: list[Placed] = []
         for measure, ear in self.ears.items():
-            heard = slice(None) if ear.reader is None else _with_value(ear.reader, batch)[rows[0] :]
+            heard = slice(None) if ear.reader is None else _with_value(ear.reader, batch)[rows]
             own = series[heard]
             for place, watch in self.watches:
                 if watch.rule.measure == measure:

@@ -69,9 +69,19 @@ def test_late_and_repeated_readings_end_silence_because_it_is_counted_in_arrival
 def test_a_replayed_dead_letter_is_not_heard() -> None:
     feed = feed_of(MINUTE)
     feed.hears(0, "s1")
+    feed.ticks(50)
     feed.arrives(1, ("s1", 1, 20.0), again=True)
 
     assert feed.ticks(60) == [("s1", "firing", 60, 60)]
+
+
+def test_a_message_that_was_appended_again_because_kafka_did_not_answer_is_heard() -> None:
+    feed = feed_of(MINUTE)
+    feed.hears(0, "s1")
+    feed.ticks(50)
+    feed.arrives(49, ("s1", 49, 20.0), again=True)
+
+    assert feed.ticks(109) == []
 
 
 def test_time_in_which_we_did_not_listen_is_nobodys_silence() -> None:

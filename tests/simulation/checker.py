@@ -17,6 +17,7 @@ from pipeline.log.topics import ALERTS
 from store.reading.averages import zone_averages
 from store.record import TableId
 from tests.simulation import oracle
+from tests.simulation.silence_oracle import silences
 
 if TYPE_CHECKING:
     from tests.simulation.processes import WorkerProcess
@@ -148,11 +149,8 @@ def check_alerts(world: World) -> None:
 
     An alert has one id, whatever was repeated.
     """
-    expected = {
-        (*key, status): (at_ns, value)
-        for key, events in oracle.alerts(oracle.messages(world.log)).items()
-        for status, at_ns, value in events
-    }
+    alerts = oracle.alerts(oracle.messages(world.log)) | silences(world.log)
+    expected = {(*key, status): (at_ns, value) for key, events in alerts.items() for status, at_ns, value in events}
     found: dict[tuple[str, str, int, str], dict[str, object]] = {}
     seen: dict[str, set[str]] = {}
     for message in world.log.of(ALERTS).history:

@@ -7,6 +7,7 @@ from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.log.frame import FrameKind
 from store.errors import QueryFailed
 from tests.simulation import checker, oracle
 from tests.simulation.disk import fails
@@ -160,7 +161,8 @@ class Faults:
         """A frame is appended. If it is to be damaged, what is in it is lost, and must become a dead letter."""
         world, frame = self._world, oracle.frame_of(value)
         assert frame is not None
-        messages = list(zip(frame.mqtt_topics, frame.payloads, strict=True))
+        is_tick = frame.kind is FrameKind.TICK
+        messages = [] if is_tick else list(zip(frame.mqtt_topics, frame.payloads, strict=True))
         world.durable.update(messages)
         if not self._damages_next:
             return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import store.memory.tier
@@ -64,6 +64,7 @@ class Knobs:
     thread_latencies_s: tuple[float, ...]
     log_latencies_s: tuple[float, ...]
     constants: list[tuple[Any, str, Any]]
+    ticks: bool = False
 
     @property
     def has_restarts(self) -> bool:
@@ -72,8 +73,8 @@ class Knobs:
 
     @classmethod
     def of(cls, seed: int) -> Self:
-        """The choice of this seed."""
-        return cls.drawn(random.Random(f"{seed} knobs"))
+        """The choice of this seed. Whether there are ticks is drawn apart: the others stay what they are."""
+        return replace(cls.drawn(random.Random(f"{seed} knobs")), ticks=random.Random(f"{seed} ticks").random() < 0.3)
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Self:

@@ -59,6 +59,8 @@ def messages(log: Log, upto: Sequence[int] | None = None) -> Iterator[Message]:
             frame = frame_of(value)
             if frame is None:
                 continue
+            if frame.kind is FrameKind.TICK:
+                continue
             for index, (mqtt_topic, payload, arrival_ns) in enumerate(
                 zip(frame.mqtt_topics, frame.payloads, frame.arrival_ns, strict=True)
             ):
@@ -73,7 +75,7 @@ def rows(of: Iterable[Message]) -> dict[Key, dict[str, float]]:
         if message.kind is FrameKind.WRITE_RECORDS:
             _judge(message, versions, found)
             continue
-        body = _body(message)
+        body = body_of(message)
         if body is None:
             continue
         table, zone, device = message.mqtt_topic.split("/")
@@ -122,7 +124,7 @@ def averages(of: Mapping[Key, Mapping[str, float]], table: str, measure: str) ->
 def dead_letters(log: Log) -> set[tuple[int, int, int, bytes]]:
     """(partition, offset, index, payload) of each letter; a damaged frame is one."""
     published = (of for of in messages(log) if of.kind is not FrameKind.WRITE_RECORDS)
-    found = {(of.partition, of.offset, of.index, of.payload) for of in published if _body(of) is None}
+    found = {(of.partition, of.offset, of.index, of.payload) for of in published if body_of(of) is None}
     for number in range(log.partitions):
         for offset, value in enumerate(log.of(READINGS, number).history):
             if frame_of(value) is None:
@@ -142,7 +144,7 @@ def alerts(of: Iterable[Message]) -> dict[tuple[str, str, int], list[tuple[str, 
     found: dict[tuple[str, str, int], list[tuple[str, int, float]]] = {}
     signals: dict[str, _Signal] = {}
     for message in of:
-        body = None if message.kind is FrameKind.WRITE_RECORDS else _body(message)
+        body = None if message.kind is FrameKind.WRITE_RECORDS else body_of(message)
         if body is None or "time" not in body or "v" not in body:
             continue
         device, time_ns, value = message.mqtt_topic.split("/")[2], int(body["time"]) * MS, float(body["v"])
@@ -166,7 +168,8 @@ def alerts(of: Iterable[Message]) -> dict[tuple[str, str, int], list[tuple[str, 
     return found
 
 
-def _body(message: Message) -> dict[str, float] | None:
+def body_of(message: Message) -> dict[str, float] | None:
+    """The payload; None if it is no JSON."""
     try:
         body: dict[str, float] = orjson.loads(message.payload)
     except orjson.JSONDecodeError:

@@ -20,6 +20,8 @@ import pipeline.stream.partitions.manager
 import pipeline.stream.stages.readings_to_records
 import pipeline.worker.upkeep
 import rules.block
+import rules.listening
+import rules.silence_state
 import store.magnetic.delta_log
 import store.magnetic.parquet
 import store.memory.tier
@@ -510,6 +512,25 @@ PLANTS = (
     plant("superseded times are not marked", ROWS, 60, everywhere, SupersededTimes, "add", broken.nothing),
     plant("the rules' state is not loaded", ALERTS, 120, KILLS, RuleKeep, "blocks", lambda _: lambda *_: (), first=13),
     plant("the rules' state is not saved", ALERTS, 120, KILLS, RuleKeep, "save", broken.nothing, first=13),
+    plant(
+        "what was heard is not restored",
+        ALERTS,
+        200,
+        lambda knobs: knobs.ticks and KILLS(knobs),
+        rules.silence_state,
+        "_restore_hearing",
+        broken.nothing,
+        first=5,
+    ),
+    plant(
+        "time in which nobody listened counts",
+        ALERTS,
+        400,
+        lambda knobs: knobs.ticks and has("kill_gateway", "power", "full")(knobs),
+        rules.listening,
+        "_length",
+        lambda _: lambda *_: 0,
+    ),
     plant(
         "the log is trimmed one frame too far",
         LOG,

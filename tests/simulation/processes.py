@@ -22,6 +22,7 @@ from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.errors import LogUnavailable
 from pipeline.gateway.listener.server import Gateway
 from pipeline.gateway.listener.settings import ListenerSettings
+from pipeline.gateway.listening import Listening
 from pipeline.gateway.mqtt_to_readings import BatchSettings
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitioning import partitioner_of
@@ -59,6 +60,7 @@ class GatewayProcess(Process):
             Appender(world.log),  # type: ignore[arg-type]  # it is started already
             stamps=ArrivalStamps(world.clock, world.rng("stamps").randrange(1000)),
             partition_of=partitioner_of(world.config.tables, world.log.partitions),
+            listening=Listening("g") if knobs.ticks else None,
         )
         await self.gateway.start()
         try:

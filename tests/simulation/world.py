@@ -24,7 +24,7 @@ from pipeline.base.clock import Clock
 from pipeline.config import Config
 from pipeline.log.generation import Generation
 from store.errors import QueryFailed, StoreError
-from tests.simulation import checker, edges, oracle
+from tests.simulation import checker, edges, oracle, silence_oracle
 from tests.simulation.checker import Broken
 from tests.simulation.devices import Device
 from tests.simulation.disk import Disk
@@ -305,7 +305,7 @@ def configuration() -> Config:
 @cache
 def rules() -> Generation:
     """The rules of all worlds."""
-    return Generation((("rules.yaml", oracle.RULES),))
+    return Generation((("rules.yaml", oracle.RULES + silence_oracle.RULES),))
 
 
 def simulate(
