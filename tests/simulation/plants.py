@@ -520,7 +520,7 @@ PLANTS = (
         rules.silence_state,
         "_restore_hearing",
         broken.nothing,
-        first=5,
+        first=19,
     ),
     plant(
         "time in which nobody listened counts",
@@ -530,6 +530,7 @@ PLANTS = (
         rules.listening,
         "_length",
         lambda _: lambda *_: 0,
+        first=19,
     ),
     plant(
         "the log is trimmed one frame too far",

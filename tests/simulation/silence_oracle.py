@@ -13,13 +13,13 @@ from pipeline.log.topics import READINGS
 from tests.simulation import oracle
 from tests.simulation.log import Log
 
-AFTER_NS = 1_500_000_000
+AFTER_NS = 1_000_000_000
 DEVICES = ("d0", "d1")
 RULES = "".join(
     f"""\
       - alert: Silent-{device}
         where: {{device: {device}}}
-        missing: {{after: 1500ms}}
+        missing: {{after: 1s}}
 """
     for device in DEVICES
 )
