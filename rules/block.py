@@ -88,6 +88,13 @@ class Block:
         found.sort(key=lambda item: item[:2])
         return [transition for _, _, transition in found]
 
+    def forget(self, dimensions: Mapping[str, str], time_ns: int) -> list[Transition]:
+        """The transitions if series with these dimensions, among others, are not missed any more."""
+        self._grow(len(self.index))
+        wanted = dimensions.items()
+        series = [number for number, key in enumerate(self.index.keys) if wanted <= dict(key.dimensions).items()]
+        return self.silences.forget(np.array(series, np.intp), time_ns)
+
     def tick(self, tick: Listened) -> list[Transition]:
         """The transitions caused by time, in the order of the rules."""
         self._grow(len(self.index))

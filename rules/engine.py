@@ -84,6 +84,15 @@ class Engine:
             for transition in block.tick(tick)
         ]
 
+    def forget(
+        self, partition: str, offset: int, table: TableId, dimensions: Mapping[str, str], time_ns: int
+    ) -> list[Transition]:
+        """Series with these dimensions, among others, are not missed any more until they are heard; at `offset`."""
+        block = self._blocks.get(table)
+        if block is None or block.positions.get(partition, -1) >= offset:
+            return []
+        return block.forget(dimensions, time_ns)
+
     def begin(self, rules: RuleSet, clock: ListeningClock | None = None) -> None:
         """Judge by these rules, before anything else. `clock` is that of the position at which reading begins."""
         assert not self._blocks

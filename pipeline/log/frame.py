@@ -33,6 +33,7 @@ class FrameKind(enum.StrEnum):
     WRITE_RECORDS = "write_records"  # one validated WriteRecords request each, as `store.endpoint` encodes it
     TICK = "tick"  # one `tick.Tick`: no message, but the time in which a gateway listened
     RULES = "rules"  # one `generation.Generation`: no message, but the rules in force from here on
+    FORGET = "forget"  # one `forgetting.Forget`: no message, but a device that was decommissioned
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True):

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from pipeline.log.forgetting import Forget, forget_of
 from pipeline.log.frame import Frame, FrameKind
 from pipeline.log.generation import Generation, generation_of
 from pipeline.log.tick import Tick, tick_of
 
-Word: TypeAlias = Tick | Generation
+Word: TypeAlias = Tick | Generation | Forget
 
-WORDS: Mapping[FrameKind, Callable[[Frame], Word]] = {FrameKind.TICK: tick_of, FrameKind.RULES: generation_of}
+WORDS: Mapping[FrameKind, Callable[[Frame], Word]] = {
+    FrameKind.TICK: tick_of,
+    FrameKind.RULES: generation_of,
+    FrameKind.FORGET: forget_of,
+}
 
 
 def word_of(frame: Frame) -> Word:

@@ -23,7 +23,9 @@ from pipeline.log.dead_letter import (
 )
 from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.forgetting import Forget, encode_forget, forget_of
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
+from pipeline.log.generation import Generation, encode_generation, generation_of
 from pipeline.log.log import Extent
 from pipeline.log.tick import Tick, encode_tick, tick_of
 from rules.transition import Reason as EndReason
@@ -68,6 +70,22 @@ def test_a_tick(golden: Golden) -> None:
     frame = decode_frame(golden("frame-tick.msgpack", encode_tick(tick)))
 
     assert (frame.kind, frame.arrival_ns, tick_of(frame)) == (FrameKind.TICK, [tick.to_ns], tick)
+
+
+def test_rules_that_are_put_in_force(golden: Golden) -> None:
+    generation = Generation((("a.yaml", "groups: []\n"), ("é.yaml", "")))
+
+    frame = decode_frame(golden("frame-rules.msgpack", encode_generation(generation, T)))
+
+    assert (frame.kind, generation_of(frame), generation.id) == (FrameKind.RULES, generation, "9c9d55d91fe3589c")
+
+
+def test_a_device_that_is_forgotten(golden: Golden) -> None:
+    forget = Forget("farm", "db", "t", {"s": "1"}, T)
+
+    frame = decode_frame(golden("frame-forget.msgpack", encode_forget(forget)))
+
+    assert (frame.kind, frame.accounts, forget_of(frame)) == (FrameKind.FORGET, ["farm"], forget)
 
 
 def test_a_request_to_write_records(golden: Golden) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rules.hearing import GAPS_NEEDED
 from rules.transition import Reason
-from tests.rules.rule_feed import START, Feed, rules_of
+from tests.rules.rule_feed import START, STREAM, Feed, rules_of
 
 MINUTE = "alert: Silent, missing: {after: 60s}"
 
@@ -162,6 +162,22 @@ def test_silence_is_final_after_its_time() -> None:
 
     assert (ended, reason) == ([("s1", "resolved", 600, 600)], [Reason.SILENCE_FINAL])
     assert feed.ticks(*each(700, 760)) == [("s1", "firing", 760, 60)]
+
+
+def test_a_forgotten_device_is_missed_again_only_once_it_is_heard() -> None:
+    feed = feed_of(MINUTE)
+    feed.hears(0, "s1", "s2")
+    feed.hears(50, "s2")
+    feed.ticks(60)
+    feed.offset += 1
+    ended = feed.engine.forget(STREAM, feed.offset, feed.table, {"sensor": "s1"}, (START + 61) * 10**9)
+
+    assert [(one.status, one.reason) for one in ended] == [("resolved", Reason.FORGOTTEN)]
+    assert feed.hears(100, "s2") == []
+    assert feed.ticks(121) == []
+    assert feed.hears(130, "s1", "s2") == []
+    assert feed.hears(180, "s2") == []
+    assert feed.ticks(190) == [("s1", "firing", 190, 60)]
 
 
 class Zones(Feed):

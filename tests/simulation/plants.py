@@ -438,7 +438,7 @@ PLANTS = (
         lambda _: lambda _folder: [],
         first=282,
     ),
-    plant("a data file is not synced", ROWS, 100, CUTS, store.magnetic.parquet, "fsync_file", broken.nothing),
+    plant("a data file is not synced", ROWS, 100, CUTS, store.magnetic.parquet, "fsync_file", broken.nothing, first=7),
     plant(
         "a record is applied twice",
         ROWS,

@@ -424,6 +424,13 @@ class Rules(TypedDict):
     rules: list[RuleInForce]
 
 
+@_shown(forgotten=3)
+class Forgotten(TypedDict):
+    """Devices that are not missed any more."""
+
+    forgotten: Annotated[int, Field(description="how many series these dimensions have")]
+
+
 @_shown(generation="5f1c0ad30b1be2c4", rules=3, changed=True, in_force=True, needs_restart=[])
 class Reloaded(TypedDict):
     """The rule files were read again."""

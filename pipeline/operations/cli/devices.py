@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.operations.cli.asking import client, given, list_options
+from pipeline.operations.cli.asking import client, given, list_options, server_options
 from pipeline.operations.cli.output import Listing, note, print_text, show
 
 _DEVICE = ("table", "zone", "dimensions", "measure_name", "last_time")
@@ -12,7 +12,7 @@ _ALTERED = ("table", "field", "what", "count", "last_arrival")
 _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--table", help="Only this database.table.")
 @click.option("--zone", help="Only this zone.")
 @click.option(
@@ -27,6 +27,8 @@ def devices(
 
     CSV has one of the first two: devices, or --rejected.
     """
+    if context.invoked_subcommand is not None:
+        return
     with client(context) as server:
         answer = server.get("v1", "devices", parameters=given(table=table, zone=zone, limit=str(limit)))
     rejected = [tuple(entry[name] for name in _REJECTED) for entry in answer["rejected"]]
@@ -45,3 +47,21 @@ def devices(
     if altered and form == "table":
         print_text("\nfields that were altered to store them, or left out, since the worker's start")
         show(Listing(_ALTERED, altered, {"altered": answer["altered"]}, "fields"), form)
+
+
+@devices.command(short_help="Do not miss decommissioned devices any more.")
+@click.argument("table")
+@click.argument("dimensions", metavar="NAME=VALUE…", nargs=-1, required=True)
+@server_options
+def forget(context: click.Context, table: str, dimensions: tuple[str, ...]) -> None:
+    """Rules about silence miss the devices of TABLE with these dimensions no more, until they are heard again.
+
+    What they sent stays stored. Example: streamgauge devices forget farm.climate sensor=s-17
+    """
+    wrong = [text for text in dimensions if "=" not in text]
+    if wrong:
+        raise click.UsageError(f"{wrong[0]!r} is no NAME=VALUE")
+    named = dict(text.split("=", 1) for text in dimensions)
+    with client(context) as server:
+        answer = server.post("v1", "devices", "forget", body={"table": table, "dimensions": named}).json()
+    print_text(f"{answer['forgotten']} series forgotten")

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from pipeline.base import metrics
+from pipeline.log.forgetting import Forget
 from pipeline.log.generation import Generation
 from pipeline.log.tick import Tick
 from pipeline.stream.rule_state.keep import Generations, RuleKeep
@@ -89,6 +90,9 @@ class RuleState:
         partition = self._keep.partition_id
         if isinstance(word, Tick):
             return self.engine.tick(partition, offset, Listened(word.listener, word.from_ns, word.to_ns, word.is_last))
+        if isinstance(word, Forget):
+            table = TableId(word.account, word.database, word.table)
+            return self.engine.forget(partition, offset, table, word.dimensions, word.at_ns)
         try:
             rules = rules_of(word.files)
         except RuleFileError as error:

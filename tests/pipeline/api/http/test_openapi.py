@@ -136,6 +136,8 @@ def calls(letter_id: str) -> list[Call]:
         ("/v1/alerts/deliveries/retry", {"id": "none"}, 404),
         ("/v1/rules/check", {"text": RULES}, 200),
         ("/v1/rules/check", {"text": "groups: 7"}, 200),
+        ("/v1/devices/forget", {"table": "farm.climate", "dimensions": {"sensor": "s1"}}, 200),
+        ("/v1/devices/forget", {"table": "farm.climate", "dimensions": {"sensor": "none"}}, 404),
         ("/v1/measures/retype", retype, 200),
         ("/v1/measures/retype", {**retype, "table": "farm.none"}, 404),
         ("/v1/measures/unit", unit, 200),
@@ -153,7 +155,13 @@ def calls(letter_id: str) -> list[Call]:
         ("/v1/query", {"sql": 'SELECT * FROM "farm"."none"'}, 400),
     ]
     bodies = [path for path, _, status in posts if status == 200]
-    of_roles = ["/v1/alerts/deliveries/retry", "/v1/dead-letters/replay", "/v1/measures/retype", "/v1/measures/unit"]
+    of_roles = [
+        "/v1/devices/forget",
+        "/v1/alerts/deliveries/retry",
+        "/v1/dead-letters/replay",
+        "/v1/measures/retype",
+        "/v1/measures/unit",
+    ]
     anything = {path: body for path, body, status in posts if status == 200}
     return [
         *(("GET", path, {}, status) for path, status in gets.items()),
