@@ -40,7 +40,7 @@ IMPORT_SITES = {
     "fastapi_offline": ("pipeline/api/http/app.py",),
     "starlette": ("pipeline/api/http/*.py",),
     "uvicorn": ("pipeline/api/http/server.py", "pipeline/api/http/connections.py"),
-    "h11": ("pipeline/api/http/connections.py",),
+    "httptools": ("pipeline/api/http/connections.py",),
     "uvloop": ("pipeline/gateway/run.py", "simulators/cli.py"),
     "httpx": ("pipeline/alerting/receivers/*.py", "pipeline/operations/client.py", "pipeline/cluster/client.py"),
     "httpcore": ("pipeline/alerting/receivers/transport.py",),

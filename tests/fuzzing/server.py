@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import h11
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from pipeline.api.http.connections import limited
+from pipeline.api.http.connections import Part, limited
 from pipeline.config.model import HttpLimits
 from store.engine.duck import Duck
 from store.engine.interruption import Interruption
@@ -78,7 +77,7 @@ def _requests(service: HttpService) -> Callable[[bytes], Coroutine[Any, Any, Non
         connection.connection_made(wire)
         if data:  # none would be the end of the connection
             connection.data_received(data)
-        while state.tasks and not wire.is_closed and connection.conn.their_state is not h11.SEND_BODY:
+        while state.tasks and not wire.is_closed and connection.awaited_part is not Part.BODY:
             await asyncio.wait([*state.tasks], return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0)  # the next request of the connection begins
         connection.connection_lost(None)  # also if the rest of a body does not come

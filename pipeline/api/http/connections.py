@@ -14,10 +14,10 @@ import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Self
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipeline.base import metrics
 from pipeline.base.addresses import client_of
@@ -26,6 +26,7 @@ from pipeline.config.model import HttpLimits
 from store.values.durations import format_duration
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers; what is beyond is not read
+_OF_A_HEADER = 4  # the colon, a space and the end of the line
 GOODBYE_S = 5.0  # for the peer's close_notify
 FILES_SHARE = 2  # one of this number of the files that the process may open is for a connection
 
@@ -77,7 +78,19 @@ class OpenConnections:
             del self.by_address[address]
 
 
-class LimitedProtocol(H11Protocol):
+class Part(Enum):
+    """What arrives next of a connection."""
+
+    NOTHING = auto()  # the next request, of which nothing is there
+    HEAD = auto()  # the rest of a head
+    BODY = auto()  # the rest of a body
+
+
+class HeadTooLarge(Exception):
+    """The request line and the headers are larger than they may be."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
     """One connection. `limited` makes the class that a server uses."""
 
     open_connections: OpenConnections
@@ -90,6 +103,9 @@ class LimitedProtocol(H11Protocol):
     _is_refused = False
     _awaited: str | None = None  # the limit that the deadline is of
     _deadline: asyncio.TimerHandle | None = None
+    awaited_part = Part.NOTHING
+    _head_bytes = 0
+    _heads = 0  # that began
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Admit it, or refuse it at once. A handshake of TLS comes after that, so that it counts too."""
@@ -149,7 +165,45 @@ class LimitedProtocol(H11Protocol):
         if self._handshake is not None:
             self._early += data
         elif not self._is_refused:
-            super().data_received(data)
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        before, heads, head_bytes = self.awaited_part, self._heads, self._head_bytes
+        super().data_received(data)
+        if self._is_refused:
+            return
+        if self.awaited_part is Part.HEAD and self._heads - heads == (before is Part.NOTHING):  # all is of one head
+            self._head_bytes = len(data) + (head_bytes if before is Part.HEAD else 0)
+            if self._head_bytes > MAX_HEAD_BYTES:  # also of a field that has no end yet
+                self._refuse_head()
+                return
+        self._await_rest()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self.awaited_part, self._head_bytes = Part.HEAD, 0
+        self._heads += 1
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """The URL, or a part of it. Raises HeadTooLarge."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. Raises HeadTooLarge."""
+        self._count(len(name) + len(value) + _OF_A_HEADER)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The request may be answered; its body follows."""
+        self.awaited_part = Part.BODY
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of the request is there."""
+        self.awaited_part = Part.NOTHING
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The client does not read; give it up if that lasts."""
@@ -161,12 +215,6 @@ class LimitedProtocol(H11Protocol):
         self._await_reader(None)
         super().resume_writing()
 
-    def handle_events(self) -> None:
-        """Process what has been parsed; then there is a deadline for what is missing."""
-        super().handle_events()
-        if not self._is_refused:
-            self._await_rest()
-
     def on_response_complete(self) -> None:
         """The connection is idle, even if the rest of a refused request's body does not arrive."""
         super().on_response_complete()
@@ -175,11 +223,19 @@ class LimitedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or a head that is too large."""
-        if len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
-            text = f"the request line and the headers have at most {MAX_HEAD_BYTES:,} bytes"
-            self._refuse(431, "header_size", text)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
         else:
             super().send_400_response(msg)
+
+    def _count(self, size_bytes: int) -> None:
+        self._head_bytes += size_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge
+
+    def _refuse_head(self) -> None:
+        text = f"the request line and the headers have at most {MAX_HEAD_BYTES:,} bytes"
+        self._refuse(431, "header_size", text)
 
     def _leave(self) -> None:
         self._await(None)
@@ -197,15 +253,14 @@ class LimitedProtocol(H11Protocol):
         self.transport.abort()
 
     def _await_rest(self) -> None:
-        state = self.conn.their_state
+        part, is_idle = self.awaited_part, self.cycle is None or self.cycle.response_complete
         if self._address is not None:
-            is_idle = self.cycle is None or self.cycle.response_complete
             (self.open_connections.rests if is_idle else self.open_connections.works)(self._address, self)
-        if state is h11.SEND_BODY:
+        if part is Part.BODY and not self.pipeline:  # what waits for an earlier request is not read
             self._await("request_timeout")
         elif self._handshake is not None:  # it has a time limit of its own
             self._await(None)
-        elif state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
+        elif is_idle and (self.cycle is None or part is Part.HEAD):
             self._await("header_timeout")
         else:  # a connection without a request is uvicorn's to close
             self._await(None)

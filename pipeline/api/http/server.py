@@ -10,7 +10,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
-from pipeline.api.http.connections import MAX_HEAD_BYTES, limited
+from pipeline.api.http.connections import limited
 from pipeline.config.model import HttpLimits
 
 START_TIMEOUT_S = 30.0
@@ -50,7 +50,6 @@ class HttpServer:
             app,
             loop="uvloop",
             http=limited(limits or HttpLimits(), tls),
-            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             ws="none",  # wsproto is installed for the listener; the API has no WebSockets
             log_config=None,
             access_log=False,
