@@ -70,7 +70,14 @@ MATH = family(
     scalar("cbrt", Overload((DOUBLE,), DOUBLE, _CBRT)),
     scalar("log", Overload((DOUBLE, DOUBLE), DOUBLE, "(ln({1}) / ln({0}))")),
     scalar("abs", Overload((NUMBER,), None, "abs({0})")),
-    scalar("sign", *(Overload((kind,), kind, f"CAST(sign({{0}}) AS {kind})") for kind in (INTEGER, BIGINT, DOUBLE))),
+    scalar(
+        "sign",
+        *(Overload((kind,), kind, f"CAST(sign({{0}}) AS {kind})") for kind in (INTEGER, BIGINT)),
+        # NaN and -0.0 as they are, of which DuckDB's are 0
+        Overload(
+            (DOUBLE,), DOUBLE, "CASE WHEN isnan({0}) OR {0} = 0 THEN {0} ELSE CAST(sign({0}) AS DOUBLE) END", once=True
+        ),
+    ),
     scalar("mod", Overload((NUMBER, NUMBER), None, "({0} % {1})")),
     *(scalar(name, Overload((DOUBLE, DOUBLE), DOUBLE, "pow({0}, {1})")) for name in ("power", "pow")),
     scalar("atan2", Overload((DOUBLE, DOUBLE), DOUBLE, "atan2({0}, {1})")),

@@ -104,6 +104,20 @@ def parsed(text: str, form: str) -> str:
     return f"epoch_ns(CAST(strptime({text}, {form}) AS TIMESTAMP_NS))"
 
 
+def _ahead(time: str) -> str:
+    """How far the clocks of zone {2} are ahead of UTC at a time, in nanoseconds."""
+    micros = f"{floor_to(time, '1000')} // 1000"
+    return f"((epoch_us(timezone({{2}}, make_timestamptz({micros}))) - {micros}) * 1000)"
+
+
+# by the clocks of zone {2}: `a` is how far they are ahead of UTC, `b` the bin by them; they may have been changed since
+_SINCE_CHANGE = "epoch_us(timezone({2}, make_timestamp(b // 1000))) * 1000 + b % 1000"
+_BIN_OF_ZONE = (
+    f"list_extract(list_transform([{_ahead('{0}')}], lambda a: list_extract(list_transform("
+    f"[{floor_to('({0} + a)', '{1}')}], lambda b: CASE WHEN {_ahead('(b - a)')} = a THEN b - a"
+    f" ELSE {_SINCE_CHANGE} END), 1)), 1)"
+)
+
 _ABBREVIATIONS = {
     **dict.fromkeys(("UTC", "GMT", "Z", "WET"), 0),
     "CET": 1,
@@ -212,6 +226,13 @@ TIMES = family(
             floor_to(f"({{0}} * {NS_PER_DAY})", "{1}"),
             lambda _, day, step: day * NS_PER_DAY // step * step,
         ),
+        Overload(
+            (TIMESTAMP, INTERVAL, INTERVAL),
+            TIMESTAMP,
+            f"({floor_to('({0} - {2})', '{1}')} + {{2}})",
+            lambda _, time, step, offset: (time - offset) // step * step + offset,
+        ),
+        Overload((TIMESTAMP, INTERVAL, VARCHAR), TIMESTAMP, _BIN_OF_ZONE, once=True),
     ),
     scalar(
         "from_iso8601_timestamp",

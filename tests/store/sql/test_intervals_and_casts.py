@@ -52,3 +52,34 @@ def test_a_wrong_time_or_type_says_what_is_wrong(empty: Database, text: str, mes
 )
 def test_a_time_or_interval_has_this_value(empty: Database, expression: str, value: str | None) -> None:
     assert empty.value(f"SELECT {expression} FROM (VALUES '2020-06-30 10:00:00.5') AS t(x)") == value
+
+
+@pytest.mark.parametrize(
+    ("time", "arguments", "value"),
+    [
+        ("2026-06-17 10:15:20", "1d, 6h", "2026-06-17 06:00:00.000000000"),
+        ("2026-06-17 05:15:20", "1d, 6h", "2026-06-16 06:00:00.000000000"),
+        ("2026-06-17 10:15:20", "1d, 'UTC'", "2026-06-17 00:00:00.000000000"),
+        ("2026-06-17 22:15:20", "1d, 'Europe/Paris'", "2026-06-17 22:00:00.000000000"),
+        ("2026-06-17 21:59:59.999999999", "1d, 'Europe/Paris'", "2026-06-16 22:00:00.000000000"),
+        ("2026-12-17 22:15:20", "1d, 'Europe/Paris'", "2026-12-16 23:00:00.000000000"),
+        # on the days when clocks are changed, at 01:00 UTC
+        ("2026-03-29 00:30:00", "1d, 'Europe/Paris'", "2026-03-28 23:00:00.000000000"),
+        ("2026-03-29 10:00:00", "1d, 'Europe/Paris'", "2026-03-28 23:00:00.000000000"),
+        ("2026-10-25 10:00:00", "1d, 'Europe/Paris'", "2026-10-24 22:00:00.000000000"),
+        ("2026-10-25 00:30:00", "1h, 'Europe/Paris'", "2026-10-25 00:00:00.000000000"),
+        ("2026-10-25 01:30:00", "1h, 'Europe/Paris'", "2026-10-25 01:00:00.000000000"),
+        ("1969-12-31 10:00:00", "1d, 'Asia/Kolkata'", "1969-12-30 18:30:00.000000000"),
+    ],
+)
+def test_a_bin_has_an_offset_or_is_by_the_clocks_of_a_zone(
+    empty: Database, time: str, arguments: str, value: str
+) -> None:
+    text = f"SELECT bin(t, {arguments}), bin(TIMESTAMP '{time}', {arguments}) FROM (VALUES TIMESTAMP '{time}') AS p(t)"
+
+    assert empty.rows(text) == [(value, value)]
+
+
+def test_a_zone_that_there_is_not_is_told(empty: Database) -> None:
+    with pytest.raises(SqlError, match="Unknown TimeZone 'Europe/Nowhere'"):
+        empty.rows("SELECT bin(now(), 1d, 'Europe/Nowhere')")
