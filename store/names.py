@@ -11,6 +11,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+SYSTEM_DATABASE = "streamgauge"  # what the server writes about itself; clients read it
 DEFAULT_ACCOUNT = "default"
 
 

@@ -18,6 +18,7 @@ from pipeline.base.layout import Layout
 from pipeline.base.quantities import Address, Duration, FilePath, HostPort, SizeBytes
 from pipeline.base.tls.files import TlsFiles
 from pipeline.config import names
+from pipeline.config.alert_history import TABLE, AlertHistory
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
@@ -33,7 +34,7 @@ from pipeline.log.settings import LogSettings
 from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits
 from store.errors import MagneticTierError
-from store.names import DEFAULT_ACCOUNT
+from store.names import DEFAULT_ACCOUNT, SYSTEM_DATABASE
 from store.objects.location import locate
 from store.values.yaml_text import Problem
 
@@ -239,6 +240,7 @@ class Config(Section):
     routes: tuple[Route, ...] = Field(default=(), description="none: every receiver hears of every alert")
     inhibitions: tuple[Inhibition, ...] = ()
     silences: tuple[Silence, ...] = ()
+    alerts: AlertHistory = AlertHistory()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -308,8 +310,11 @@ class Config(Section):
         return None if tls is None else TlsFiles("http.tls", tls.certificate, tls.key)
 
     def templates(self) -> dict[tuple[str, str], TableSettings]:
-        """The settings of every configured table, by (database, table)."""
-        return {table.database_and_table: table.settings for table in self.tables}
+        """The settings of every configured table, and of those of the server, by (database, table)."""
+        return {
+            (SYSTEM_DATABASE, TABLE): self.alerts.settings,
+            **{table.database_and_table: table.settings for table in self.tables},
+        }
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pipeline.config import names, templates
 from pipeline.config.problems import refuse
 from store.catalog import units
 from store.catalog.catalog import TableSettings
-from store.names import MeasureType
+from store.names import SYSTEM_DATABASE, MeasureType
 from store.values.nearest import nearest
 from store.values.templates import EVERYTHING, is_numbered_level
 from store.values.yaml_text import Problem
@@ -118,6 +118,13 @@ class Table(Section):
     ignore: tuple[FieldPattern, ...] = Field(default=(), description="patterns of payload fields that are left")
     only: tuple[FieldPattern, ...] = Field(default=(), description="patterns of the payload fields that are taken")
     retention: Retention = Retention()
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_table_of_the_server(cls, name: str) -> str:
+        if name.startswith(f"{SYSTEM_DATABASE}."):
+            raise ValueError(f'"{name}": the tables of the database {SYSTEM_DATABASE} are written by the server alone')
+        return name
 
     @property
     def database_and_table(self) -> tuple[str, str]:

@@ -41,7 +41,7 @@ from pipeline.base.tls.reloading import POLL_S, ReloadingContext
 from pipeline.cluster.departed import LOOK_EVERY_S as DEPARTED_EVERY_S
 from pipeline.cluster.departed import Departed, remove_former_self
 from pipeline.config import Address, Config
-from pipeline.log import lock_worker, open_admin
+from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.faust.app import App
 from pipeline.log.faust.transport import LogUse, TopicPartitions
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
@@ -52,6 +52,7 @@ from pipeline.stream.stages.readings_to_records import readings_to_records
 from pipeline.stream.stages.records_to_alerts import records_to_alerts
 from pipeline.stream.stages.records_to_store import records_to_store
 from pipeline.stream.topology import Outlets, Stages, build
+from pipeline.worker.alert_history import AlertHistory
 from pipeline.worker.answering import Archives, PartitionChoice, services_of
 from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.worker.group import Group
@@ -174,6 +175,9 @@ class Worker:
         self._serve_metrics()
         if self.admin.others_take_over:
             await remove_former_self(self.admin, group.own)
+        history = AlertHistory(open_appender(self.config.log_settings), self._choice())
+        await history.start()
+        self.alerts_partition.record = history.record
         await app.start()
         watch = asyncio.create_task(_fail_with(app))
         # After Faust, which installs its own handlers.
@@ -196,6 +200,7 @@ class Worker:
             await asyncio.to_thread(http.stop)
             await app.stop()
         group.close()
+        await history.stop()
         await self._save()
 
     def _serve_metrics(self) -> None:
@@ -266,9 +271,11 @@ class Worker:
         host, port = listener.getsockname()[:2]
         return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
 
+    def _choice(self) -> PartitionChoice:
+        return PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
+
     def _services(self, group: Group) -> Services:
-        choice = PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
-        services = services_of(self.config, group, choice, Archives(self.alerts, self.dead_letters))
+        services = services_of(self.config, group, self._choice(), Archives(self.alerts, self.dead_letters))
         loop = asyncio.get_running_loop()
 
         async def reload() -> Reloaded:  # called in HTTP's event loop

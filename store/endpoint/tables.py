@@ -18,13 +18,14 @@ from store.endpoint.arns import database_arn, table_arn
 from store.endpoint.context import Context
 from store.endpoint.errors import Validation
 from store.endpoint.pages import page
-from store.endpoint.write import find_table
+from store.endpoint.write import find_table, refuse_own
 from store.record import TableId
 
 Operation: TypeAlias = Callable[[Context], dict[str, object]]
 
 
 def _create_database(call: Context) -> dict[str, object]:
+    refuse_own(_database(call))
     info = call.store.catalog.create_database(call.account, _database(call), _said(call.request))
     return {"Database": _database_body(call, info)}
 
@@ -45,11 +46,13 @@ def _list_databases(call: Context) -> dict[str, object]:
 
 
 def _delete_database(call: Context) -> dict[str, object]:
+    refuse_own(_database(call))
     call.store.catalog.delete_database(call.account, _database(call))
     return {}
 
 
 def _create_table(call: Context) -> dict[str, object]:
+    refuse_own(_table(call).database)
     settings = _settings(call.request, TableSettings())
     return {"Table": _table_body(call, call.store.catalog.create_table(_table(call), settings, _said(call.request)))}
 
@@ -70,6 +73,7 @@ def _update_table(call: Context) -> dict[str, object]:
 
 
 def _delete_table(call: Context) -> dict[str, object]:
+    refuse_own(_table(call).database)
     call.store.catalog.delete_table(_table(call))
     return {}
 

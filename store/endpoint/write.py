@@ -9,9 +9,10 @@ from store.catalog.limits import Limits, told
 from store.catalog.schema import Column
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
-from store.endpoint.errors import RejectedRecords
+from store.endpoint.errors import RejectedRecords, Validation
 from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
+from store.names import SYSTEM_DATABASE
 from store.reading.reader import Reader
 from store.record import Applied, Outcome, TableId
 
@@ -28,6 +29,7 @@ class WriteRecords:
     async def handle(self, call: Context) -> dict[str, object]:
         """The response. Raises ResourceNotFound, Validation, RejectedRecords."""
         database, table = call.request["DatabaseName"], call.request["TableName"]
+        refuse_own(database)
         info = find_table(call.store, TableId(call.account, database, table))
         records = read_records(call.request, info.settings.zone)
         known = await self._columns(call, info, records)
@@ -64,6 +66,12 @@ class WriteRecords:
         if known.lacks(records):
             known.learn(await call.runner.run(lambda: _columns(call.store, info.table)))
         return known
+
+
+def refuse_own(database: str) -> None:
+    """Raises Validation for the database that the server alone changes."""
+    if database == SYSTEM_DATABASE:
+        raise Validation(f"The database {database} is written by the server alone; it can be read.")
 
 
 def find_table(store: Reader, table: TableId) -> TableInfo:

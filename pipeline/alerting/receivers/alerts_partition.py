@@ -18,6 +18,7 @@ from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.receivers.group_timer import GroupTimer
 from pipeline.alerting.receivers.kinds import check_receiver
 from pipeline.alerting.receivers.sender import Sender
+from pipeline.alerting.recorder import Record, Recorder
 from pipeline.alerting.routing.plan import plan_of
 from pipeline.base.clock import HOST, Clock, evenly
 from pipeline.config import Config
@@ -30,6 +31,7 @@ class AlertsPartition:
     """Starts and stops the sender and the timer of groups. Used from the worker's event loop.
 
     append    appends to [alerts]; set by the stage
+    record    writes transitions to the store; None: they are not written
     notes     whether settled deliveries are appended: another worker can take over
     config    the configuration of this moment; `plan` is who hears of which alert by it
     clock_ns  the clock by which deliveries are queued and due
@@ -51,6 +53,7 @@ class AlertsPartition:
         self.archive = archive
         self.partition_id = partition_id
         self.append: Append | None = None
+        self.record: Record | None = None
         self.notes = False
         self.plan = plan_of(config)
         self.clock_ns = evenly(clock)
@@ -59,15 +62,17 @@ class AlertsPartition:
         self.config = config
         self._sender: Sender | None = None
         self._timer: GroupTimer | None = None
-        self._timing: asyncio.Task[None] | None = None
+        self._recorder: Recorder | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._starting: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """Look at the queue and at the groups now, because something was added to them."""
         if self._sender is not None:
             self._sender.wake()
-        if self._timer is not None:
-            self._timer.look.set()
+        for task in (self._timer, self._recorder):
+            if task is not None:
+                task.look.set()
 
     @staticmethod
     def check(config: Config) -> None:
@@ -100,10 +105,10 @@ class AlertsPartition:
             self._starting.cancel()
             await asyncio.wait([self._starting])
             self._starting = None
-        timing, self._timing, self._timer = self._timing, None, None
-        if timing is not None:
-            timing.cancel()
-            await asyncio.wait([timing])
+        running, self._running, self._timer, self._recorder = self._running, [], None, None
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         sender, self._sender = self._sender, None
         if sender is not None:
             await sender.stop()
@@ -115,7 +120,10 @@ class AlertsPartition:
         self._sender = await self._started_sender()
         assert self.append is not None
         self._timer = GroupTimer(self.archive, lambda: self.plan, self.append, self.clock_ns, self.wall_ns)
-        self._timing = asyncio.create_task(self._timer.run(), name="groups of alerts")
+        self._running = [asyncio.create_task(self._timer.run(), name="groups of alerts")]
+        if self.record is not None:
+            self._recorder = Recorder(self.archive, self.record, self.append if self.notes else None)
+            self._running.append(asyncio.create_task(self._recorder.run(), name="transitions of alerts"))
 
     async def _started_sender(self) -> Sender:
         sender = Sender(
