@@ -19,6 +19,7 @@ import numpy as np
 from rules.ahead import latest_sound_ns
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
 from rules.judging import Arrays, Inputs
+from rules.samples import Samples
 from rules.selection import Selection
 from store.record import Int64s, SeriesIndex
 
@@ -83,24 +84,24 @@ class ZoneWindows:
 
     def take(self, inputs: Inputs, selection: Selection) -> Iterator[Window]:
         """The windows that the rows of a batch close; those of each zone in order."""
-        rows = self._rows(inputs, selection)
-        if rows is None:
+        samples = inputs.samples[self._measure]
+        rows = None if samples is None or not len(samples) else self._rows(inputs, samples, selection)
+        if rows is None or samples is None:
             return
+        repeats = samples.repeats
         needs = self._needs(rows)
         if not needs.any():
-            self._add(rows)
+            self._add(rows, repeats=repeats)
             return
         busy = np.isin(rows.zone, rows.zone[needs])
-        self._add(rows.of(~busy))
+        self._add(rows.of(~busy), repeats=repeats)
         for zone in np.unique(rows.zone[busy]).tolist():
-            yield from self._take_zone(zone, rows.of(rows.zone == zone))
+            yield from self._take_zone(zone, rows.of(rows.zone == zone), repeats=repeats)
 
-    def _rows(self, inputs: Inputs, selection: Selection) -> _Rows | None:
-        samples = inputs.samples[self._measure]
-        if samples is None or not len(samples):
-            return None
+    def _rows(self, inputs: Inputs, samples: Samples, selection: Selection) -> _Rows | None:
         self._know_zones()
-        order = np.argsort(samples.row, kind="stable")
+        in_order = not samples.repeats and samples.anew is None
+        order: Indices | slice = slice(None) if in_order else np.argsort(samples.row, kind="stable")
         row, series, time_ns = samples.row[order], samples.series[order], samples.time_ns[order]
         limit_ns = latest_sound_ns(inputs.batch.arrival_ns[row])
         zone = self._zone[series]
@@ -133,14 +134,14 @@ class ZoneWindows:
         needs: Bools = is_new | closes | is_wrong
         return needs
 
-    def _take_zone(self, zone: int, rows: _Rows) -> Iterator[Window]:
+    def _take_zone(self, zone: int, rows: _Rows, *, repeats: bool) -> Iterator[Window]:
         name = [*self._zones][zone]
         while len(rows.row):
             needs = np.flatnonzero(self._needs(rows))
             if not len(needs):
-                self._add(rows)
+                self._add(rows, repeats=repeats)
                 return
-            self._add(rows.of(np.arange(needs[0])))
+            self._add(rows.of(np.arange(needs[0])), repeats=repeats)
             rows = rows.of(np.arange(needs[0], len(rows.row)))
             opened, window = int(self._open[zone]), int(rows.window[0])
             if opened == NEVER or opened * self._over_ns > rows.limit_ns[0]:
@@ -164,8 +165,11 @@ class ZoneWindows:
             return None
         return Window(row, name, (window + 1) * self._over_ns, heard, *self._sums[:, heard, slot])
 
-    def _add(self, rows: _Rows) -> None:
-        """Add rows to the windows that are open for them; what is later than its window is left out."""
+    def _add(self, rows: _Rows, *, repeats: bool) -> None:
+        """Add rows to the windows that are open for them; what is later than its window is left out.
+
+        repeats: a series may occur more than once.
+        """
         ahead = rows.window - self._open[rows.zone]
         rows = rows.of((ahead >= 0) & (ahead < _SLOTS))
         if not len(rows.row):
@@ -177,11 +181,18 @@ class ZoneWindows:
         self._sums[3, series[is_first], slot[is_first]] = -np.inf
         self._window[series, slot] = rows.window
         count, total, low, high, last = self._sums
-        np.add.at(count, (series, slot), 1)
-        np.add.at(total, (series, slot), rows.value)
-        np.minimum.at(low, (series, slot), rows.value)
-        np.maximum.at(high, (series, slot), rows.value)
-        last[series, slot] = rows.value  # of repeated indices the last one counts
+        at = series, slot
+        if repeats:
+            np.add.at(count, at, 1)
+            np.add.at(total, at, rows.value)
+            np.minimum.at(low, at, rows.value)
+            np.maximum.at(high, at, rows.value)
+        else:
+            count[at] += 1
+            total[at] += rows.value
+            low[at] = np.minimum(low[at], rows.value)
+            high[at] = np.maximum(high[at], rows.value)
+        last[at] = rows.value  # of repeated indices the last one counts
 
     def snapshot(self) -> Arrays:
         """The open windows, with the zones of their series: a process that restores them has not heard of these yet."""

@@ -34,7 +34,10 @@ IMPORT_SITES = {
     "obstore": ("store/objects/*.py",),
     "pyarrow.fs": ("store/objects/*.py", "store/magnetic/data_files.py"),
     "pyarrow.dataset": ("store/magnetic/data_files.py",),
-    "pyarrow.parquet": ("store/magnetic/delta_log.py", "store/magnetic/parquet.py", "pipeline/api/http/results.py"),
+    "pyarrow.parquet": (
+        *("store/magnetic/delta_log.py", "store/magnetic/parquet.py"),
+        *("pipeline/api/http/results.py", "pipeline/operations/history.py"),
+    ),
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/api/http/*.py",),
     "fastapi_offline": ("pipeline/api/http/app.py",),

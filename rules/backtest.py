@@ -1,0 +1,136 @@
+"""Rules over history: rows in order of event time → the alerts that would have fired. Pure: tables in, alerts out.
+
+It is the engine of the stream. The log has the rows in the order of their arrival, history in that of their times, so
+rows that were late live are judged here; and there is no silence to notice, because history has no ticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rules.arrays import Float64s
+from rules.replay import Replay
+from rules.rule import RuleSet
+from rules.transition import Status, Transition
+from store.record import Int32s, Int64s, SeriesKey, TableId
+
+ROWS = 100_000
+"""Of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the columns of a table are. measure_name, zone: None: there is no such column."""
+
+    time: str
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
+    zone: str | None = None
+    measure_name: str | None = None
+
+
+@dataclass(slots=True)
+class FoundAlert:
+    """An alert: how it fired, and when it resolved; None: it still fires at the end."""
+
+    fired: Transition
+    resolved_ns: int | None = None
+    levels: list[Transition] = field(default_factory=list)  # each change of its level
+
+
+class Backtest:
+    """Rules over the history of one table."""
+
+    def __init__(self, rules: RuleSet, table: TableId, layout: Layout) -> None:
+        self.alerts: dict[str, FoundAlert] = {}  # by id, in the order in which they fired
+        self.rows = 0
+        self._layout = layout
+        self._replay = Replay(rules, table)
+        self._ids: dict[tuple[str | None, ...], int] = {}
+
+    def feed(self, table: pa.Table) -> None:
+        """Judge some more rows, none of which is earlier than those before."""
+        layout = self._layout
+        time_ns = times_of(table[layout.time])
+        order = np.argsort(time_ns, kind="stable")
+        series = self._series(table)
+        columns = {
+            name: table[name].cast(pa.float64()).to_numpy() for name in layout.measures if _is_number(table[name].type)
+        }
+        for start in range(0, len(order), ROWS):
+            chosen = order[start : start + ROWS]
+            values = {name: column[chosen] for name, column in columns.items()}
+            self._note(self._replay.feed(series[chosen], time_ns[chosen], values))
+        self.rows += len(order)
+
+    def _series(self, table: pa.Table) -> Int32s:
+        """The series of each row."""
+        layout = self._layout
+        names = [*layout.dimensions, *(name for name in (layout.measure_name, layout.zone) if name is not None)]
+        if not names or not len(table):
+            return np.full(len(table), self._id((), None, ""), np.int32)
+        columns = [table[name].cast(pa.string()).combine_chunks().dictionary_encode() for name in names]
+        codes = np.array([pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False) for column in columns])
+        distinct, which = np.unique(codes, axis=1, return_inverse=True)
+        texts = [[*column.dictionary.to_pylist(), None] for column in columns]
+        ids = [self._id_of([texts[place][code] for place, code in enumerate(codes)]) for codes in distinct.T.tolist()]
+        return np.array(ids, np.int32)[which.ravel()]
+
+    def _id_of(self, values: Sequence[str | None]) -> int:
+        known = self._ids.get(tuple(values))
+        if known is None:
+            layout = self._layout
+            rest = list(values[len(layout.dimensions) :])
+            measure_name = rest.pop(0) if layout.measure_name is not None else None
+            zone = rest.pop(0) if layout.zone is not None else None
+            pairs = zip(layout.dimensions, values, strict=False)
+            dimensions = tuple(sorted((name, value) for name, value in pairs if value is not None))
+            known = self._ids[tuple(values)] = self._id(dimensions, zone, measure_name or "")
+        return known
+
+    def _id(self, dimensions: tuple[tuple[str, str], ...], zone: str | None, measure_name: str) -> int:
+        return self._replay.series(SeriesKey(dimensions, measure_name), zone)
+
+    def _note(self, transitions: Sequence[Transition]) -> None:
+        for one in transitions:
+            known = self.alerts.get(one.id)
+            if known is None:
+                self.alerts[one.id] = FoundAlert(one)
+            elif one.status is Status.RESOLVED:
+                known.resolved_ns = one.time_ns
+            else:
+                known.levels.append(one)
+
+
+def times_of(column: pa.ChunkedArray) -> Int64s:
+    """A column of timestamps as nanoseconds."""
+    time_ns: Int64s = column.cast(pa.timestamp("ns")).to_numpy().astype(np.int64)
+    return time_ns
+
+
+def values_of(table: pa.Table, layout: Layout, dimensions: dict[str, str], measure: str) -> tuple[Int64s, Float64s]:
+    """The times and values of one measure of the series with these dimensions."""
+    chosen = table
+    for name, value in dimensions.items():
+        if name in table.column_names:
+            chosen = chosen.filter(pc.equal(chosen[name].cast(pa.string()), value))
+    if measure not in chosen.column_names:
+        return np.empty(0, np.int64), np.empty(0)
+    values: Float64s = chosen[measure].cast(pa.float64()).to_numpy()
+    there = ~np.isnan(values)
+    return times_of(chosen[layout.time])[there], values[there]
+
+
+def split(from_ns: int, to_ns: int, step_ns: int) -> Iterator[tuple[int, int]]:
+    """[from, to) in pieces, the last of which may be shorter."""
+    for start in range(from_ns, to_ns, step_ns):
+        yield start, min(start + step_ns, to_ns)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
