@@ -85,12 +85,13 @@ class Reloading:
             rules = partition.rules
             if self.append is None or wanted.id in (rules.generation, rules.asked):
                 continue
+            rules.asked = wanted.id  # before it may be taken
             try:
                 await self.append(encode_generation(wanted, time.time_ns()), partition.number)
             except LogFull as error:
+                rules.asked = None
                 log.warning("the new rules wait until the log has room: %s", error)
                 return
-            rules.asked = wanted.id
 
     def _is_in_force(self, generation: str) -> bool:
         return all(partition.rules.generation == generation for partition in self._partitions.owned)

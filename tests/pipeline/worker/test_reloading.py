@@ -1,0 +1,146 @@
+"""Rules of changed files come into force through the log, in each partition, all or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.receivers.alerts_partition import AlertsPartition
+from pipeline.base.errors import LogFull
+from pipeline.config import Config
+from pipeline.log.frame import decode_frame
+from pipeline.log.generation import generation_of
+from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.rule_book import RuleBook
+from pipeline.stream.rule_files import RuleFiles
+from pipeline.stream.rule_state import RuleKeep, RuleState
+from pipeline.worker.reloading import Reloading
+from rules import Engine, RuleFileError, RuleSet
+from store.objects.objects import open_objects
+from store.record import SeriesRegistry
+from store.state.partition_state import PartitionState
+
+RULES = """\
+groups:
+  - name: g
+    table: farm.air
+    rules:
+      - alert: {alert}
+        measure: temperature
+        range: {{max: 30}}
+"""
+
+
+class Bench:
+    """A worker's rules over two partitions, whose log hands on at once what is appended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "rules.yaml"
+        self.write("First")
+        self.config = Config.model_validate({"rules": [str(self.file)]})
+        self.is_full = False
+        self.appended: list[int] = []
+        self.files = RuleFiles(self.config)
+        nothing: Any = None
+        partitions = []
+        for number in range(2):
+            name = f"0123456789abcdef/readings/{number}"
+            state = PartitionState(open_objects(str(folder / "state")), name)
+            rules = RuleState(Engine(RuleSet(), SeriesRegistry()), RuleKeep(state, name))
+            rules.load(self.files.generation)
+            partitions.append(Partition(number, name, nothing, nothing, rules, nothing, 0))
+        self.owned = OwnedPartitions(2, partitions)
+        self.manager: Any = SimpleNamespace(owned=self.owned, rules=self.files.generation)
+        self.book = RuleBook(self.files.rules, self.owned, lambda: {"farm.air"})
+        self.archive = AlertArchive(folder / "alerts.sqlite")
+        alerts = AlertsPartition(self.config, self.archive, "0123456789abcdef/alerts/0")
+        self.reloading = Reloading(self.files, lambda: self.config, self.manager, self.book, alerts)
+        self.reloading.append = self.append
+
+    def write(self, alert: str) -> None:
+        self.file.write_text(RULES.format(alert=alert))
+
+    async def append(self, value: bytes, partition: int) -> None:
+        if self.is_full:
+            raise LogFull("the log is full because a test says so")
+        self.appended.append(partition)
+        owned = self.owned.get(partition)
+        assert owned is not None
+        await owned.rules.take(generation_of(decode_frame(value)), len(self.appended))
+
+    @property
+    def in_force(self) -> list[str]:
+        return [partition.rules.generation for partition in self.owned]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    made = Bench(tmp_path)
+    yield made
+    made.archive.close()
+
+
+async def test_files_that_say_the_same_append_nothing(bench: Bench) -> None:
+    found = await bench.reloading.reload()
+
+    assert (found.is_new, found.is_in_force, found.needs_restart) == (False, True, ())
+    assert bench.appended == []
+
+
+async def test_a_change_is_in_the_log_of_each_partition_once(bench: Bench) -> None:
+    bench.write("Second")
+    found = await bench.reloading.reload()
+    await bench.reloading.look()
+
+    assert (found.is_new, found.is_in_force, found.rules) == (True, True, 1)
+    assert bench.appended == [0, 1]
+    assert bench.in_force == [found.generation] * 2
+    assert [rule.name for rule in bench.book.rules.rules] == ["g/Second"]
+
+
+async def test_a_wrong_file_changes_nothing_and_says_where(bench: Bench) -> None:
+    before = bench.in_force
+    bench.file.write_text("groups: 7\n")
+    with pytest.raises(RuleFileError, match=r"rules\.yaml:1"):
+        await bench.reloading.reload()
+
+    assert (bench.appended, bench.in_force) == ([], before)
+    assert [rule.name for rule in bench.book.rules.rules] == ["g/First"]
+
+
+async def test_a_full_log_delays_new_rules(bench: Bench) -> None:
+    bench.write("Second")
+    bench.files.read_again()
+    bench.is_full = True
+    await bench.reloading.look()
+    refused = list(bench.appended)
+    bench.is_full = False
+    await bench.reloading.look()
+
+    assert (refused, bench.appended) == ([], [0, 1])
+
+
+async def test_rules_that_another_worker_puts_into_force_here_are_replaced_by_the_owners(bench: Bench) -> None:
+    """It had read other files, and was slow to notice that the partition is not its own any more."""
+    own = bench.files.generation
+    first = bench.owned.get(0)
+    assert first is not None
+    await first.rules.take(type(own)((("other.yaml", RULES.format(alert="Other")),)), 7)
+    foreign = first.rules.generation
+    await bench.reloading.look()
+
+    assert foreign != own.id
+    assert bench.appended == [0]
+
+
+async def test_settings_that_need_a_restart_are_named(bench: Bench) -> None:
+    bench.config = bench.config.model_copy(update={"memory_limit": 123 << 20})
+
+    found = await bench.reloading.reload()
+
+    assert found.needs_restart == ("memory_limit",)
