@@ -436,7 +436,7 @@ PLANTS = (
         store.magnetic.delta_log,
         "repair",
         lambda _: lambda _folder: [],
-        first=282,
+        first=1866,
     ),
     plant("a data file is not synced", ROWS, 100, CUTS, store.magnetic.parquet, "fsync_file", broken.nothing, first=7),
     plant(
