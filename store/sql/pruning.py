@@ -97,6 +97,7 @@ def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
 
 
 _DAY_NS = UNIT_NS["day"]
+_CLOCKS_CHANGE_NS = 2 * _DAY_NS  # a bin by the clocks of a zone is longer where they are set back, by a day at most
 _UNIT_NS = {**UNIT_NS, "month": 31 * _DAY_NS, "quarter": 92 * _DAY_NS, "year": 366 * _DAY_NS}  # at most
 
 
@@ -163,10 +164,11 @@ class _Narrowing:
         match node.name.lower(), node.expressions:
             case "date", [time]:
                 return _Step(time, _UNIT_NS["day"])
-            case "bin", [time, width, *_]:
+            case "bin", [time, width, *zone]:
                 interval = self._constant(width)
                 if interval is not None and isinstance(interval.constant, int):
-                    return _Step(time, interval.constant * (_UNIT_NS["month"] if interval.type is MONTHS else 1))
+                    width_ns = interval.constant * (_UNIT_NS["month"] if interval.type is MONTHS else 1)
+                    return _Step(time, width_ns + (_CLOCKS_CHANGE_NS if zone else 0))
             case "date_trunc", [exp.Literal() as unit, time] if unit.name.lower() in _UNIT_NS:
                 return _Step(time, _UNIT_NS[unit.name.lower()])
         return None

@@ -110,12 +110,13 @@ def _ahead(time: str) -> str:
     return f"((epoch_us(timezone({{2}}, make_timestamptz({micros}))) - {micros}) * 1000)"
 
 
-# by the clocks of zone {2}: `a` is how far they are ahead of UTC, `b` the bin by them; they may have been changed since
-_SINCE_CHANGE = "epoch_us(timezone({2}, make_timestamp(b // 1000))) * 1000 + b % 1000"
+# by the clocks of zone {2}: `a` is how far they are ahead of UTC, `b` the bin by them. They may have been changed since
+# then; a reading that they left out is none of the time before
+_SINCE_CHANGE = "(epoch_us(timezone({2}, make_timestamp(b // 1000))) * 1000 + b % 1000)"
 _BIN_OF_ZONE = (
     f"list_extract(list_transform([{_ahead('{0}')}], lambda a: list_extract(list_transform("
-    f"[{floor_to('({0} + a)', '{1}')}], lambda b: CASE WHEN {_ahead('(b - a)')} = a THEN b - a"
-    f" ELSE {_SINCE_CHANGE} END), 1)), 1)"
+    f"[{floor_to('({0} + a)', '{1}')}], lambda b: CASE WHEN {_ahead('(b - a)')} <> a AND {_SINCE_CHANGE} <= {{0}}"
+    f" THEN {_SINCE_CHANGE} ELSE b - a END), 1)), 1)"
 )
 
 _ABBREVIATIONS = {
