@@ -31,7 +31,7 @@ STACK_FRAMES = 6_000  # of Python's stack: sqlglot's descent takes up to 32 for 
 _QUOTED = re.compile(r"--[^\n]*|/\*(?:.*?\*/|.*$)|'(?:[^']|'')*(?:'|$)|\"(?:[^\"]|\"\")*(?:\"|$)", re.DOTALL)
 _NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _QUOTES = {TokenType.STRING, TokenType.IDENTIFIER}
-_AFTER_LISTS = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", ")", "]", ",", "<EOF>"}
+_AFTER_LISTS = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "UNION", ")", "]", ",", "<EOF>"}
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
 _STARTS = "'SELECT', 'WITH', 'VALUES', 'SHOW', 'DESCRIBE', 'EXPLAIN', 'UNLOAD'"
 
@@ -141,7 +141,8 @@ def _tokenize(query: QueryText) -> list[Token]:
         follows = "<EOF>" if after is None else after.text.upper() if after.token_type not in _QUOTES else ""
         if before.token_type is TokenType.COMMA and follows in _AFTER_LISTS:
             raise query.syntax(after.start if after else len(query.text), f"mismatched input '{follows}' after ','")
-        if before.token_type is TokenType.OVER and follows in _AFTER_LISTS:
+        is_over = before.token_type is TokenType.OVER and tokens[place - 1].token_type is TokenType.R_PAREN
+        if is_over and follows in _AFTER_LISTS:
             raise query.syntax(before.start, "mismatched input 'OVER'. Expecting: 'OVER (…)', or the name of a window")
     return tokens
 
