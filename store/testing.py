@@ -23,6 +23,7 @@ from store.memory.newness import NEVER_NS
 from store.processes.job import Answer, Job, too_much_memory
 from store.processes.limits import QueryLimits
 from store.reading.borrowed import Borrowed
+from store.reading.insights import insights_of
 from store.reading.lending import Lender
 from store.reading.reader import Reader
 from store.record import MeasureType, Outcome, RecordBatch, SeriesIndex, SeriesKey
@@ -133,7 +134,7 @@ class LocalExecutor:
             except OutOfMemory as error:
                 raise too_much_memory(self.limits) from error
             lender.close()
-            yield Answer(len(result), result.truncated, job.encode(result))
+            yield Answer(len(result), result.truncated, insights_of(tables.reads), job.encode(result))
 
     def close(self) -> None:
         """Release DuckDB."""

@@ -144,7 +144,12 @@ REQUESTS: Mapping[str, Structure] = {
     ),
     "Query": Structure(
         {"QueryString": Text(1, 262_144)},
-        {"ClientToken": Text(32, 128), "NextToken": Text(1, 2048), "MaxRows": Number(1, 1000)},
+        {
+            "ClientToken": Text(32, 128),
+            "NextToken": Text(1, 2048),
+            "MaxRows": Number(1, 1000),
+            "QueryInsights": Structure({"Mode": Text(choices=("ENABLED_WITH_RATE_CONTROL", "DISABLED"))}),
+        },
     ),
     "CancelQuery": Structure({"QueryId": Text(1, 64, r"[a-zA-Z0-9]+")}),
 }

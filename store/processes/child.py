@@ -44,6 +44,7 @@ from store.processes.frames import (
 from store.processes.job import Job
 from store.processes.limits import MIB, QueryLimits
 from store.reading.borrowed import Borrowed
+from store.reading.insights import insights_of
 from store.reading.lending import Lend, Lent, LentRows
 from store.sql import query
 from store.sql.errors import SqlError, SyntaxInvalid
@@ -102,7 +103,7 @@ def _answer(connection: Connection, job: Job, tables: Borrowed) -> None:
     try:
         with tables:
             result = query(tables, job.request)
-            connection.say(Head(len(result), result.truncated))
+            connection.say(Head(len(result), result.truncated, insights_of(tables.reads)))
             for part in job.encode(result):
                 connection.say(Part(part))
         said: Said = End()

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from store.reading.insights import Insights
 from store.reading.lending import Lend
 
 _LENGTH = struct.Struct("<I")
@@ -66,6 +67,7 @@ class Head(msgspec.Struct, frozen=True, tag=True):
 
     rows: int
     truncated: bool
+    insights: Insights
 
 
 class Part(msgspec.Struct, frozen=True, tag=True):

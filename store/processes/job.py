@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from store.processes.limits import MIB, QueryLimits
+from store.reading.insights import Insights
 from store.reading.lending import Lender
 from store.reading.reader import Reader
 from store.sql import ResultSet, SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups
@@ -31,6 +32,7 @@ class Answer:
 
     rows: int
     truncated: bool
+    insights: Insights
     parts: Iterator[bytes]
 
 

@@ -74,7 +74,7 @@ class QueryProcesses:
             with nullcontext() if may_end is None else may_end.interrupting(process.kill):
                 head = conversation.head(job)
                 lender.close()
-                yield Answer(head.rows, head.truncated, conversation.parts())
+                yield Answer(head.rows, head.truncated, head.insights, conversation.parts())
         except OutOfMemory as error:
             raise too_much_memory(self.limits) from error
         except ProcessGone as error:

@@ -13,11 +13,14 @@ from typing import Self
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from store import layout
 from store.catalog.schema import TableSchema
 from store.engine.duck import Duck, stream_of
 from store.errors import QueryFailed, ResultTooLarge
 from store.magnetic.data_files import DataFiles
+from store.magnetic.parquet import DataFile
 from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
 from store.reading.lending import Lend, Lending, Lent
@@ -37,6 +40,7 @@ class Read:
     columns    physical names, None: all
     files      Parquet files whose times are within the bounds; with their bytes
     rows       in RAM beyond these files, which were sent to the query
+    range_ns   from the first to the last time that files and rows have within the bounds
     """
 
     table: TableId
@@ -47,6 +51,7 @@ class Read:
     files: int
     size_bytes: int
     rows: int
+    range_ns: int
 
 
 FilesAt = Callable[[Path | S3Location], DataFiles]
@@ -118,9 +123,9 @@ class Borrowed:
     ) -> tuple[Read, str]:
         selection = selection_of(asked.from_ns, asked.to_ns, dimensions)
 
-        def text_of(lent: Lent) -> tuple[Lent, int, str]:
+        def text_of(lent: Lent) -> tuple[Lent, list[pa.Table], str]:
             rows = [pa.Table.from_batches(part.batches, part.schema) for part in lent.rows]
-            return lent, sum(map(len, rows)), self._rendering.text(self._view(lent, rows), selection)
+            return lent, rows, self._rendering.text(self._view(lent, rows), selection)
 
         lent, rows, sql = text_of_sound(
             lambda: self._lender.lend(asked),
@@ -129,8 +134,17 @@ class Borrowed:
         )
         first_ns = max(selection.from_ns, lent.visible_from_ns)
         files = lent.version.files_in(first_ns, min(selection.to_ns, lent.whole_from_ns))
-        size_bytes = sum(file.size_bytes for file in files)
-        read = Read(table, asked.from_ns, asked.to_ns, dimensions or {}, asked.columns, len(files), size_bytes, rows)
+        read = Read(
+            table,
+            asked.from_ns,
+            asked.to_ns,
+            dimensions or {},
+            asked.columns,
+            len(files),
+            sum(file.size_bytes for file in files),
+            sum(map(len, rows)),
+            _range_ns(files, rows, first_ns, selection.to_ns),
+        )
         return read, sql
 
     def execute(self, sql: str) -> pa.Table:
@@ -165,3 +179,13 @@ class Borrowed:
                 for part, table in zip(lent.rows, rows, strict=True)
             ),
         )
+
+
+def _range_ns(files: Sequence[DataFile], rows: Sequence[pa.Table], from_ns: int, to_ns: int) -> int:
+    spans = [(file.from_ns, file.to_ns) for file in files]
+    for part in rows:
+        least, greatest = pc.min_max(part[layout.TIME_NS]).as_py().values()
+        spans += [] if least is None else [(least, greatest)]
+    if not spans:
+        return 0
+    return max(0, min(max(last for _, last in spans) + 1, to_ns) - max(min(first for first, _ in spans), from_ns))

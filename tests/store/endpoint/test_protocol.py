@@ -171,6 +171,31 @@ def test_using_a_token_ends_the_one_before_it(service: Service) -> None:
     assert service.error("Query", QueryString=text, NextToken=one)[2] == "Invalid pagination token"
 
 
+def test_insights_tell_what_was_read(table: Service) -> None:
+    times = [NOW_NS - minute * 60 * 10**9 for minute in range(10)]
+    records = [
+        {"Dimensions": [{"Name": "host", "Value": "a"}], "MeasureName": "x", "MeasureValue": "1", "Time": str(time_ns)}
+        for time_ns in times
+    ]
+    table.ok(
+        "WriteRecords", DatabaseName="db", TableName="t", Records=records, CommonAttributes={"TimeUnit": "NANOSECONDS"}
+    )
+    text = 'SELECT count(*) FROM "db"."t" WHERE time >= ago(5m)'
+
+    told = table.ok("Query", QueryString=text, QueryInsights={"Mode": "ENABLED_WITH_RATE_CONTROL"})
+    without = table.ok("Query", QueryString=text, QueryInsights={"Mode": "DISABLED"})
+    of_nothing = table.ok("Query", QueryString="SELECT 1", QueryInsights={"Mode": "ENABLED_WITH_RATE_CONTROL"})
+
+    insights = told["QueryInsightsResponse"]
+    widest = insights["QueryTemporalRange"]["Max"]
+    assert (insights["QueryTableCount"], insights["OutputRows"]) == (1, 1)
+    assert widest == {"Value": 5 * 60 * 10**9 + 1, "TableArn": widest["TableArn"]}
+    assert widest["TableArn"].endswith(":database/db/table/t")
+    assert insights["OutputBytes"] > 0
+    assert "QueryInsightsResponse" not in without
+    assert of_nothing["QueryInsightsResponse"]["QueryTableCount"] == 0
+
+
 def test_a_cancelled_query_is_a_conflict_to_go_on_with(service: Service) -> None:
     text = values(9)
     first = service.ok("Query", QueryString=text, MaxRows=3)

@@ -1,0 +1,26 @@
+"""What a statement has read of its tables, as Timestream's QueryInsights tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from store.reading.borrowed import Read
+
+
+class Insights(msgspec.Struct, frozen=True):
+    """The number of tables, and of the one that was read over most time its database, name, and that time."""
+
+    tables: int = 0
+    widest: tuple[str, str] | None = None
+    range_ns: int = 0
+
+
+def insights_of(reads: Sequence[Read]) -> Insights:
+    """Of one statement."""
+    if not reads:
+        return Insights()
+    widest = max(reads, key=lambda read: read.range_ns)
+    of = widest.table
+    return Insights(len({read.table for read in reads}), (of.database, of.table), widest.range_ns)
