@@ -47,6 +47,7 @@ class Block:
         self.positions: dict[str, int] = {}
         self._keys = PackedKeys()
         self._size = 0  # the number of series that the arrays have room for
+        self._rezoned = index.rezoned
         self._newest: Indices = np.empty(0, np.intp)  # scratch: the last row of each series in a batch
         self._watches = tuple(
             (place, Watch(rule, rule.condition, index))
@@ -159,8 +160,9 @@ class Block:
 
     def _grow(self, size: int) -> None:
         """Make room in every array for the series ids below `size`."""
-        if size == self._size:
+        if size == self._size and self.index.rezoned == self._rezoned:
             return
+        self._rezoned = self.index.rezoned
         self._size = size
         if size > len(self._newest):
             self._newest = np.empty(size + size // 4 + 16, np.intp)

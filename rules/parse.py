@@ -28,7 +28,7 @@ from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
 from rules.kinds import KINDS, Condition, Kind
 from rules.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
 from rules.rule import Rule
-from rules.selection import Where
+from rules.selection import Pattern, Wanted, Where
 from rules.template import Template, parse_template
 from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -132,13 +132,31 @@ def _read_table(node: Node, what: str, problems: Problems) -> str | None:
 
 
 def _read_where(node: Node, what: str, problems: Problems) -> Where | None:
-    chosen = {}
+    chosen: dict[str, Wanted] = {}
     for key, value in read_pairs(node, what, problems):
-        of_key = f"`{key.value}` in {what}"
-        items = read_items(value, of_key, problems) if isinstance(value, SequenceNode) else (value,)
-        texts = (read_text(item, of_key, problems) for item in items)
-        chosen[key.value] = frozenset(text for text in texts if text is not None)
+        wanted = _read_wanted(value, f"`{key.value}` in {what}", problems)
+        if wanted is not None:
+            chosen[key.value] = wanted
     return chosen
+
+
+def _read_wanted(node: Node, what: str, problems: Problems) -> Wanted | None:
+    """A value, a list of values, or `{regex: …}`."""
+    if isinstance(node, MappingNode):
+        pattern: Wanted | None = _PATTERN.read(node, what, problems)
+        return pattern
+    items = read_items(node, what, problems) if isinstance(node, SequenceNode) else (node,)
+    texts = (read_text(item, what, problems) for item in items)
+    return frozenset(text for text in texts if text is not None)
+
+
+def _read_regex(node: Node, what: str, problems: Problems) -> Pattern | None:
+    text = read_text(node, what, problems)
+    try:
+        return None if text is None else Pattern(text)
+    except ValueError as error:
+        problems.add(node, f"{what} is not a regular expression of RE2: {error}")
+        return None
 
 
 def _text_nodes(node: Node, what: str, problems: Problems) -> list[tuple[str, str, Node]]:
@@ -167,9 +185,11 @@ def _read_annotations(node: Node, what: str, problems: Problems) -> dict[str, Te
 
 _NAME = Form(_read_name, {"type": "string", "maxLength": _LONGEST_NAME, "pattern": "^[^/]+$"})
 _TABLE = Form(_read_table, {"type": "string", "pattern": r"^[^.]+\..+$"})
+_REGEX = Key("regex", Form(_read_regex, {"type": "string"}), "of RE2, for the whole value", is_needed=True)
+_PATTERN = mapping((_REGEX,), lambda section: section.get("regex"))
 _SCALAR = TEXT.schema
 _TEXTS = {"type": "object", "additionalProperties": _SCALAR}
-_ONE_OR_MORE = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}
+_ONE_OR_MORE = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}, _PATTERN.schema]}
 _WHERE = Form(_read_where, {"type": "object", "additionalProperties": _ONE_OR_MORE})
 
 
@@ -181,7 +201,11 @@ RULE_KEYS = (
     Key("alert", _NAME, "the name of the rule, once in its group", is_needed=True),
     Key("measure", TEXT, "which measure of the table; a number"),
     *(Key(kind.name, _form_of(kind), kind.about) for kind in KINDS.values()),
-    Key("where", _WHERE, "dimension: value, or a list of values; `account` is the account"),
+    Key(
+        "where",
+        _WHERE,
+        "dimension (or `account`, `zone_name`): value, list of values, or {regex: …}",
+    ),
     *RULE_LEVEL_KEYS,
     Key("labels", Form(_read_labels, _TEXTS), "text by name, passed on with the alert"),
     Key("annotations", Form(_read_annotations, _TEXTS), "text by name, with placeholders"),

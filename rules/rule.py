@@ -15,7 +15,7 @@ import msgspec
 
 from rules.kinds.kind import Condition
 from rules.level import SEVERITY, Level
-from rules.selection import ACCOUNT, Where
+from rules.selection import ACCOUNT, Pattern, Wanted, Where
 from rules.template import Template
 from store.record import TableId
 
@@ -64,7 +64,7 @@ class Rule:
         facts = (
             (self.name, self.table, self.measure, self.condition.facts),
             [level.facts for level in self.levels],
-            sorted((name, sorted(values)) for name, values in self.where.items()),
+            sorted((name, _sorted(wanted)) for name, wanted in self.where.items()),
         )
         return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
 
@@ -92,6 +92,11 @@ class RuleSet:
         """The rules for `table` in its account."""
         name = f"{table.database}.{table.table}"
         return tuple(rule for rule in self.rules if rule.table == name and _admits(rule, table.account))
+
+
+def _sorted(wanted: Wanted) -> list[str]:
+    """The same whatever the order in which values are written."""
+    return ["regex", wanted.text] if isinstance(wanted, Pattern) else sorted(wanted)
 
 
 def _admits(rule: Rule, account: str) -> bool:

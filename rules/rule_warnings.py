@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from rules.kinds.rate_of_change import LONGEST_GAP
 from rules.rule import Rule
-from rules.selection import ACCOUNT
+from rules.selection import ACCOUNT, Pattern
+from rules.transition import ZONE_NAME
 from store.record import MeasureType, TableId
 from store.values.nearest import nearest
 
@@ -121,13 +122,17 @@ def _about_measure(measure: str, seen: Seen, work: Work) -> Iterator[tuple[Kind,
 
 def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
     for name, wanted in rule.where.items():
-        if name == ACCOUNT:
+        if name in (ACCOUNT, ZONE_NAME):
             continue
         if name not in seen.values:
             instead = _instead(name, seen.values, "it has", "it has")
             yield Kind.WHERE, f"where: no series of {seen.table} has the dimension {name}; {instead}"
             continue
         values = seen.values[name]
+        if isinstance(wanted, Pattern):
+            if values is not None and not wanted.of(sorted(values)).any():
+                yield Kind.WHERE, f"where: no {name} in {seen.table} matches {wanted.text}"
+            continue
         missing = sorted(wanted - values) if values is not None else []
         if values is not None and missing:
             instead = _instead(missing[0], values, "it has", "it has")

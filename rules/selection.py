@@ -1,46 +1,87 @@
-"""Which series a rule is about: those that its `where` includes."""
+"""Which series a rule is about: those that its `where` includes.
+
+A value is one of a list of texts, or one that a regular expression describes as a whole. The engine is RE2 (in Arrow),
+whose time is linear in the text whatever the expression: one rule cannot stop the stream.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from rules.arrays import Bools, Indices, grown
-from store.record import SeriesIndex, SeriesKey, dimension_values
+from rules.transition import ZONE_NAME
+from store.record import SeriesIndex, dimension_values
 
 ACCOUNT = "account"
 """The key of `where` that means the account, never a dimension: accounts come from credentials, not from payloads."""
 
-Where = Mapping[str, AbstractSet[str]]
-"""Dimension (or `account`) → its allowed values; empty: every series."""
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The values that a regular expression describes as a whole. Raises ValueError if it is none."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        try:
+            self.of(("",))
+        except pa.ArrowInvalid as error:
+            raise ValueError(str(error).split(": ", 1)[-1]) from error
+
+    def of(self, values: Sequence[str | None]) -> Bools:
+        """Which of these values it describes; None is none."""
+        found = pc.match_substring_regex(pa.array(values, pa.string()), f"^(?:{self.text})$")
+        matching: Bools = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+        return matching
+
+    def __contains__(self, value: str) -> bool:
+        return bool(self.of((value,))[0])
+
+
+Wanted: TypeAlias = AbstractSet[str] | Pattern
+Where: TypeAlias = Mapping[str, Wanted]
+"""Dimension (or `account`, or `zone_name`) → its allowed values; empty: every series."""
 
 
 class Selection:
-    """The series of one table that `where` includes. A series is decided once, when it is new."""
+    """The series of one table that `where` includes. A series is decided when it is new, and when zones change."""
 
     def __init__(self, where: Where, index: SeriesIndex) -> None:
         self._where = {name: wanted for name, wanted in where.items() if name != ACCOUNT}
         self._index = index
         self._included: Bools = np.empty(0, np.bool_)
         self._decided = 0  # for each series below this id
+        self._rezoned = index.rezoned
 
     def grow(self, size: int) -> None:
         """Decide the series below `size`, all of which are in the index."""
+        if ZONE_NAME in self._where and self._index.rezoned != self._rezoned:
+            self._rezoned = self._index.rezoned
+            self._decided = 0
         if not self._where or size <= self._decided:
             return
         self._included = grown(self._included, size, False)
-        self._included[self._decided : size] = _matching(self._where, self._index.keys[self._decided : size])
+        self._included[self._decided : size] = self._matching(self._decided, size)
         self._decided = size
 
     def of(self, series: Indices) -> Bools | None:
         """Which of these series are included; None: all are."""
         return self._included[series] if self._where else None
 
-
-def _matching(where: Where, keys: Sequence[SeriesKey]) -> Bools:
-    found = np.ones(len(keys), np.bool_)
-    for name, wanted in where.items():
-        found &= [value in wanted for value in dimension_values(keys, name)]
-    return found
+    def _matching(self, start: int, end: int) -> Bools:
+        found = np.ones(end - start, np.bool_)
+        for name, wanted in self._where.items():
+            of_zone = name == ZONE_NAME
+            values = self._index.zones[start:end] if of_zone else dimension_values(self._index.keys[start:end], name)
+            if isinstance(wanted, Pattern):
+                found &= wanted.of(values)
+            else:
+                found &= [value in wanted for value in values]
+        return found

@@ -24,6 +24,7 @@ from rules.kinds.rate_of_change import RateOfChange
 from rules.level import Hold, Level
 from rules.rule import Rule
 from rules.saved_state import AlertState, BlockState, PhaseState, RuleFacts, RuleState, SignalState
+from rules.selection import Pattern
 from store.record import Dimensions
 
 
@@ -115,9 +116,11 @@ def definition_1(rule: Rule) -> str | None:
     if not isinstance(rule.condition, Range | RateOfChange):
         return None
     (level,) = rule.levels if len(rule.levels) == 1 else (None,)
+    if any(isinstance(wanted, Pattern) for wanted in rule.where.values()):
+        return None
     if level is None or level != Level(Limits(level.limits.bounds, level.limits.clear), hold=Hold(level.hold.ns)):
         return None
-    where = sorted((name, sorted(values)) for name, values in rule.where.items())
+    where = sorted((name, sorted(wanted)) for name, wanted in rule.where.items() if not isinstance(wanted, Pattern))
     per = rule.condition.per if isinstance(rule.condition, RateOfChange) else None
     bounds, clear = level.limits.bounds, level.limits.clear
     hold = timedelta(microseconds=level.hold.ns // 1000)
