@@ -6,7 +6,6 @@ An entry is the JSON that clients get. What it says about a series is encoded on
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ import orjson
 from pipeline.api.inventory.zones import Zones
 from store.catalog.catalog import TableInfo
 from store.last_values import Latest
+from store.memory.members import Members
 from store.names import MeasureType
 from store.partition_store import PartitionStore
 from store.record import Int32s, Int64s, SeriesIndex, TableId
@@ -85,10 +85,11 @@ class LatestOfStore:
 
     def _wanted(self, table: TableId, series: _Series, request: LatestRequest) -> Int32s | None:
         """The ids of the series that are asked for, ascending; None: all."""
-        chosen = [series.with_value(name, value) for name, value in request.dimensions]
+        chosen = [series.members.selected({name: (value,)}) for name, value in request.dimensions]
         if request.zones:
-            chosen.append([one for zone in request.zones for one in self._zones.series_of(table, zone)])
-        return functools.reduce(np.intersect1d, (np.array(ids, np.int32) for ids in chosen)) if chosen else None
+            of_zones = [one for zone in request.zones for one in self._zones.series_of(table, zone)]
+            chosen.append(np.array(of_zones, np.int32))
+        return functools.reduce(np.intersect1d, chosen) if chosen else None
 
 
 def _newest(found: Latest, wanted: Int32s | None, limit: int) -> Latest:
@@ -109,7 +110,10 @@ class _Series:
     index: SeriesIndex
     rezoned: int
     _begun: dict[int, bytes] = field(default_factory=dict)
-    _by_value: dict[str, _ByValue] = field(default_factory=dict)
+    members: Members = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.members = Members(self.index)
 
     def part(self, latest: Latest, measure: str, unit: str | None, kind: MeasureType) -> LatestPart:
         """The entries of values of one measure, in their order."""
@@ -121,10 +125,6 @@ class _Series:
         ]
         return LatestPart(latest.time_ns.tolist(), entries)
 
-    def with_value(self, dimension: str, value: str) -> list[int]:
-        """The ids of the series whose dimension has this value."""
-        return self._by_value.setdefault(dimension, _ByValue(dimension)).series_of(self.index, value)
-
     def _begin(self, series: int) -> bytes:
         key, table = self.index.keys[series], self.index.table
         about = {
@@ -135,27 +135,6 @@ class _Series:
         }
         begun = self._begun[series] = orjson.dumps(about)[:-1]
         return begun
-
-
-@dataclass(slots=True)
-class _ByValue:
-    """The series of an index by their value of a dimension."""
-
-    dimension: str
-    _seen: int = 0
-    _series: dict[str, list[int]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def series_of(self, index: SeriesIndex, value: str) -> list[int]:
-        """The ids of those with this value."""
-        with self._lock:
-            count = len(index)
-            for series in range(self._seen, count):
-                own = dict(index.keys[series].dimensions).get(self.dimension)
-                if own is not None:
-                    self._series.setdefault(own, []).append(series)
-            self._seen = count
-            return list(self._series.get(value, ()))
 
 
 def _times(times_ns: Int64s) -> list[bytes]:
