@@ -8,7 +8,6 @@ nothing (`pipeline.alerting.history`).
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -16,14 +15,12 @@ import orjson
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.transition import Transition
+from pipeline.alerting.repeating import repeat
 
 MOST_AT_ONCE = 500
-LOOK_AGAIN_S = 1.0  # after a failure, such as a log that is full
 
 Record = Callable[[Sequence[Transition]], Awaitable[None]]
 """Writes these transitions; returns when they are durable."""
-
-log = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -39,21 +36,11 @@ class Recorder:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        while True:
-            self.look.clear()
-            try:
-                while await self._record_some():
-                    pass
-                sleep_s = None
-            except Exception:
-                # The log is full or the archive failed: transitions wait in the archive.
-                log.exception("transitions of alerts cannot be written to the store")
-                sleep_s = LOOK_AGAIN_S
-            try:
-                async with asyncio.timeout(sleep_s):
-                    await self.look.wait()
-            except TimeoutError:
-                pass
+        await repeat(self.look, self._record_all, "transitions of alerts cannot be written to the store")
+
+    async def _record_all(self) -> None:
+        while await self._record_some():
+            pass
 
     async def _record_some(self) -> bool:
         found = await asyncio.to_thread(self._archive.unrecorded, MOST_AT_ONCE)

@@ -6,20 +6,18 @@ So time reaches the archive through the log, and a worker that takes [alerts] ov
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from pipeline.alerting.archive.alerts import AlertArchive, told_id
+from pipeline.alerting.repeating import repeat
 from pipeline.alerting.routing.plan import AlertPlan
 
-LOOK_AGAIN_S = 1.0  # after a failure, and while what was appended is not taken in yet
+LOOK_AGAIN_S = 1.0  # while what was appended is not taken in yet
 LONGEST_SLEEP_S = 60.0
 SECOND_NS = 1_000_000_000
-
-log = logging.getLogger(__name__)
 
 
 class GroupTimer:
@@ -48,20 +46,11 @@ class GroupTimer:
 
     async def run(self) -> None:
         """Append until cancelled."""
-        while True:
-            self.look.clear()
-            try:
-                await self._append_due()
-                sleep_s = await self._sleep_s()
-            except Exception:
-                # The archive or the log failed, for example because of a full disk: groups stay due.
-                log.exception("groups of alerts cannot be told")
-                sleep_s = LOOK_AGAIN_S
-            try:
-                async with asyncio.timeout(sleep_s):
-                    await self.look.wait()
-            except TimeoutError:
-                pass
+        await repeat(self.look, self._look, "groups of alerts cannot be told")
+
+    async def _look(self) -> float | None:
+        await self._append_due()
+        return await self._sleep_s()
 
     async def _append_due(self) -> None:
         now_ns, wall_ns = self._clock_ns(), self._wall_ns()

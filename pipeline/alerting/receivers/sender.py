@@ -34,14 +34,14 @@ from pipeline.alerting.receivers.retry_policy import (
     judge,
 )
 from pipeline.alerting.receivers.transport import Resolve, resolve
+from pipeline.alerting.repeating import repeat
 from pipeline.base import metrics
 from pipeline.config.brokers import Broker
 from pipeline.config.receivers import Receiver
 
 CONCURRENT_REQUESTS = 4
 GRACE_S = 3.0
-# How soon to look at the queue again if its next delivery is due but waits for another one of the same alert, and after
-# a failure of the archive.
+# How soon to look at the queue again if its next delivery is due but waits for another one of the same alert.
 LOOK_AGAIN_S = 1.0
 LONGEST_SLEEP_S = 60.0
 TRIED_ANEW_NS = 3600 * SECOND_NS  # after a start, whatever the age: the clock may have been set forward meanwhile
@@ -151,21 +151,11 @@ class _Line:
 
     async def run(self) -> None:
         """Send due deliveries until cancelled."""
-        while True:
-            self.look.clear()
-            try:
-                await self._send_due()
-                sleep_s = await self._sleep_s()
-            except Exception:
-                # The archive failed, for example because of a full disk. The queue is safe, and nothing else depends on
-                # this task.
-                log.exception("the queue of deliveries to %s cannot be read", self.receiver.name)
-                sleep_s = LOOK_AGAIN_S
-            try:
-                async with asyncio.timeout(sleep_s):
-                    await self.look.wait()
-            except TimeoutError:
-                pass
+        await repeat(self.look, self._look, f"the queue of deliveries to {self.receiver.name} cannot be read")
+
+    async def _look(self) -> float | None:
+        await self._send_due()
+        return await self._sleep_s()
 
     async def look_at_address(self) -> None:
         """Warn at start if the address cannot be used, and not only at the first alert."""
