@@ -67,6 +67,7 @@ class RuleState:
         if not self._generations:
             self._generations = [(-1, wanted)]
             self._keep.save_generations(self._generations)
+        self._wanted = wanted
         self.engine.begin(self._rules_at(self.low_watermark - 1), self._keep.clock)
         for block in filter(self.engine.judges, self._keep.missing()):
             report("rule state", f"that of {block} is missing: its rules start with empty state", Outcome.LOST)
@@ -114,7 +115,11 @@ class RuleState:
 
     def _rules_at(self, offset: int) -> RuleSet:
         _, generation = self._generations[self._place_of(offset)]
-        return rules_of(generation.files)
+        try:
+            return rules_of(generation.files)
+        except RuleFileError as error:
+            log.warning("rules that another version put in force are not valid here; those of now count: %s", error)
+            return rules_of(self._wanted.files)
 
     async def tell_ended(self, append: Callable[[bytes], Awaitable[Any]]) -> None:
         """Append resolved events of alerts that no rule judges any more to [alerts]; called about each second."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.log.frame import Frame, FrameKind
+from pipeline.log.generation import Generation
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
@@ -178,6 +179,16 @@ async def test_frames_before_new_rules_are_judged_by_the_old_ones_however_late(t
     assert [found.bounds for found in by_the_old] == [{"max": 30}]
     assert [(found.id, found.reason) for found in ended] == [(by_the_old[0].id, "rule_changed")]
     assert by_the_new == []
+
+
+async def test_rules_of_another_version_that_mean_nothing_here_hold_up_no_start(tmp_path: Path) -> None:
+    before = Rules(tmp_path)
+    keep_in(tmp_path).save_generations([(3, Generation((("r.yaml", "groups: [{of: tomorrow}]"),)))])
+
+    after = Rules(tmp_path)
+
+    assert after.state.generation != before.state.generation, "the owner puts its own into force"
+    assert after.state.engine.judges(BLOCK)
 
 
 async def test_state_saved_under_newer_rules_is_not_changed_by_them_again(tmp_path: Path) -> None:
