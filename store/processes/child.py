@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ from store.reading.insights import insights_of
 from store.reading.lending import Lend, Lent, LentRows
 from store.sql import query
 from store.sql.errors import SqlError, SyntaxInvalid
+from store.sql.parse import STACK_FRAMES
 
 NICENESS = 10  # the stream and small lists come first
 DUCK_SHARE = 0.7  # of a query's memory, for DuckDB; the rest is for the result, rows that were lent, and Python
@@ -69,6 +71,7 @@ def serve(end: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the worker ends it
         signal.signal(number, signal.SIG_IGN)
     connection = Connection(end)
+    sys.setrecursionlimit(STACK_FRAMES)
     with contextlib.suppress(ProcessGone):
         setup: Setup = connection.take()
         _come_last()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut, SqlError
 from store.sql.over_rollups import Summed, named_table, over_rollups
-from store.sql.parse import STACK_FRAMES, Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
+from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
 from store.sql.show import (
@@ -63,8 +62,10 @@ class SqlRequest:
 
 
 def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
-    """The result of a statement over `tables`. Raises SqlError, QueryCancelled; may take any time and memory."""
-    sys.setrecursionlimit(max(STACK_FRAMES, sys.getrecursionlimit()))
+    """The result of a statement over `tables`. Raises SqlError, QueryCancelled; may take any time and memory.
+
+    Deep statements need `STACK_FRAMES` of Python's stack: who calls this sets the limit for its process.
+    """
     source = QueryText(request.text)
     with _errors_told(source):
         statement = parse(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from store.errors import OutOfMemory
 from store.magnetic.data_files import data_files
 from store.reading.borrowed import Borrowed
 from store.sql import SqlError, SqlRequest, query
+from store.sql.parse import STACK_FRAMES
 from tests.fuzzing.door import Door, Feed, Loop
 from tests.support.http_service import NOW_NS, HttpService
 from tests.support.wire import Wire
@@ -127,6 +129,7 @@ def _routes() -> Iterable[bytes]:
 def _sql(service: HttpService) -> Callable[[bytes], Coroutine[Any, Any, None]]:
     """A statement, as a query process takes it."""
     duck = Duck(service.store.whole.readable, MEMORY_BYTES)
+    sys.setrecursionlimit(STACK_FRAMES)
 
     async def feed(data: bytes) -> None:
         request = SqlRequest(data.decode("utf-8", "replace"), NOW_NS, max_rows=100)
