@@ -30,7 +30,7 @@ class Gauges:
         self._alerts = alerts
         self._log = config.layout.data_dir
         self._magnetic = config.magnetic_url
-        self._receivers = [receiver.name for receiver in config.receivers]
+        self._receivers = dict.fromkeys(receiver.name for receiver in config.receivers)
         metrics.log_max_bytes.set(config.log_settings.max_bytes)
         metrics.log_min_free_bytes.set(config.log_settings.min_free_bytes)
         metrics.memory_limit_bytes.set(config.memory_limit)
@@ -51,6 +51,7 @@ class Gauges:
             metrics.magnetic_disk_free_bytes.set(shutil.disk_usage(Path(self._magnetic)).free)
         metrics.alerts_firing.set(self._alerts.firing())
         queued = self._alerts.queued()
+        self._receivers |= dict.fromkeys(queued)  # a reload adds some, and what is queued for a former one stays
         for receiver in self._receivers:
             metrics.webhooks_queued.labels(receiver).set(queued.get(receiver, 0))
         stores = [partition.store for partition in self._partitions]
