@@ -24,7 +24,7 @@ from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, read_items, read_text
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import BOUND_KEYS, SPAN, Form, Key, bounds_of, mapping
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.selection import Selection
 from store.record import SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
@@ -35,7 +35,7 @@ MOST_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(OnMeasure):
     """The value is the number of events of a group in a window."""
 
     over: timedelta
@@ -43,23 +43,9 @@ class Count:
     of: Bounds = UNBOUNDED
 
     @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
-
-    @property
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "count", duration_ns(self.over), self.by, self.of.min, self.of.max
-
-    @property
-    def is_measured(self) -> bool:
-        """No: it is a number of samples."""
-        return False
-
-    def measures(self, measure: str) -> tuple[str, ...]:
-        """The rule's own."""
-        return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps the times of the events in the window of each group."""

@@ -17,11 +17,10 @@ import numpy as np
 
 from rules.arithmetic import LONGEST, Arithmetic, parse_arithmetic
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, read_text
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import DURATION, Form, Key, Section
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.samples import Samples, rounds_of
 from rules.selection import Selection
 from store.record import Int64s, SeriesIndex
@@ -32,26 +31,16 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(OnMeasure):
     """The value is computed from measures of one series, none of which may be older than `within`."""
 
     of: Arithmetic
     within: timedelta = timedelta(0)
 
     @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
-
-    @property
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "expression", self.of.text, duration_ns(self.within)
-
-    @property
-    def is_measured(self) -> bool:
-        """No: it is computed."""
-        return False
 
     def measures(self, _measure: str) -> tuple[str, ...]:
         """Those in the expression; the rule's own is only a name."""

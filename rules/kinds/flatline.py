@@ -24,7 +24,7 @@ from rules.bounds import Bounds
 from rules.document import Problems
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import NUMBER, SPAN, Form, Key, Section
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import judged_of
 from rules.samples import Samples, rounds_of
 from rules.selection import Selection
@@ -39,7 +39,7 @@ _FORGOTTEN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Flatline:
+class Flatline(OnMeasure):
     """How long a run may be. after: None: learnt."""
 
     after: timedelta | None
@@ -54,15 +54,6 @@ class Flatline:
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "flatline", None if self.after is None else duration_ns(self.after), self.epsilon
-
-    @property
-    def is_measured(self) -> bool:
-        """No: it is a duration, or a number of times."""
-        return False
-
-    def measures(self, measure: str) -> tuple[str, ...]:
-        """The rule's own."""
-        return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps the run of each signal."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from rules.bounds import Bounds
+from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Judge
 from rules.keys import Key, Section
 from store.record import SeriesIndex
@@ -42,6 +42,26 @@ class Judging(Condition, Protocol):
     def build(self, measure: str, index: SeriesIndex, /) -> Judge:
         """The judge of one table for a rule over `measure`."""
         ...
+
+
+class OnMeasure:
+    """What most conditions share: their values are computed from the rule's own measure, and their bounds written."""
+
+    __slots__ = ()
+
+    @property
+    def bounds(self) -> Bounds:
+        """None: they are written."""
+        return UNBOUNDED
+
+    @property
+    def is_measured(self) -> bool:
+        """No: it is computed."""
+        return False
+
+    def measures(self, measure: str, /) -> tuple[str, ...]:
+        """The rule's own."""
+        return (measure,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,9 @@ from datetime import timedelta
 import numpy as np
 
 from rules.arrays import Float64s, Indices, packed, unpacked
-from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import NUMBER, SPAN, Key, Section
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
 from rules.kinds.zone import zone_key
 from rules.selection import Selection
@@ -36,7 +35,7 @@ _LARGEST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class Peers(OnMeasure):
     """The value is a robust z among the sensors of a zone."""
 
     over: timedelta
@@ -44,23 +43,9 @@ class Peers:
     noise: float = 0.0
 
     @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
-
-    @property
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "peers", duration_ns(self.over), self.at_least, self.noise
-
-    @property
-    def is_measured(self) -> bool:
-        """No: it is computed."""
-        return False
-
-    def measures(self, measure: str) -> tuple[str, ...]:
-        """The rule's own."""
-        return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps what each sensor measured in the open windows, and the last median of each zone."""

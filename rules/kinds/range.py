@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Judge
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import SignalJudge
 from store.record import SeriesIndex
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class Range(OnMeasure):
     """The value is that of the measure."""
-
-    @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
 
     @property
     def facts(self) -> tuple[object, ...]:
@@ -29,10 +23,6 @@ class Range:
     def is_measured(self) -> bool:
         """Yes."""
         return True
-
-    def measures(self, measure: str) -> tuple[str, ...]:
-        """The rule's own."""
-        return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge without state."""

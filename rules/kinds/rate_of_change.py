@@ -15,10 +15,9 @@ from datetime import timedelta
 import numpy as np
 
 from rules.arrays import Bools, Float64s
-from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Judge
 from rules.keys import SPAN, Key, Section, choice
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import SignalJudge
 from rules.kinds.slope import METHODS, SlopeJudge
 from rules.samples import Samples
@@ -33,7 +32,7 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
-class RateOfChange:
+class RateOfChange(OnMeasure):
     """The value is the change of the measure, scaled to `per`. over: None: since the signal's previous sample."""
 
     per: timedelta
@@ -42,24 +41,10 @@ class RateOfChange:
     unit: str = UNITS[0]
 
     @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
-
-    @property
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         over_ns = None if self.over is None else duration_ns(self.over)
         return "rate_of_change", duration_ns(self.per), over_ns, self.method, self.unit
-
-    @property
-    def is_measured(self) -> bool:
-        """No: it is computed."""
-        return False
-
-    def measures(self, measure: str) -> tuple[str, ...]:
-        """The rule's own."""
-        return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge without state if the previous sample is enough, which is known."""

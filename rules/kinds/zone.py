@@ -15,7 +15,7 @@ import numpy as np
 from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import BOUND_KEYS, SPAN, Key, Section, bounds_of, choice, mapping
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
 from rules.selection import Selection
 from rules.transition import ZONE_NAME
@@ -26,7 +26,7 @@ AGGREGATES = ("average", "min", "max", "count", "share")
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(OnMeasure):
     """The value is an aggregate of the sensors of a zone. beyond: the bounds that a share is about."""
 
     of: str
@@ -34,23 +34,9 @@ class Zone:
     beyond: Bounds = UNBOUNDED
 
     @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
-
-    @property
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "zone", self.of, duration_ns(self.over), self.beyond.min, self.beyond.max
-
-    @property
-    def is_measured(self) -> bool:
-        """No: it is computed."""
-        return False
-
-    def measures(self, measure: str) -> tuple[str, ...]:
-        """The rule's own."""
-        return (measure,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps what each sensor measured in the open windows."""
