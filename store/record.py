@@ -284,6 +284,21 @@ class RecordBatch:
             self.requests,
         )
 
+    def upto(self, offset: int) -> RecordBatch:
+        """The batch of the rows of frames up to and including `offset`; nothing is copied."""
+        count = int(np.searchsorted(self.offset, offset, side="right"))
+        if count == len(self):
+            return self
+        return replace(
+            self,
+            series=self.series[:count],
+            time_ns=self.time_ns[:count],
+            version=self.version[:count],
+            offset=self.offset[:count],
+            arrival_ns=self.arrival_ns[:count],
+            measures={name: values[:count] for name, values in self.measures.items()},
+        )
+
     def by_request(self, applied: Applied) -> Iterator[tuple[int, Applied]]:
         """The offset of each WriteRecords request, and the outcomes of all its records, given those of this batch."""
         begins = 0

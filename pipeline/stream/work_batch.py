@@ -17,7 +17,7 @@ class WorkBatch:
     batches            one per table and request, in log order; may be empty (only dead letters)
     decisions          of normalise, about measures that arrived as text
     newest_arrival_ns  when the gateway received the newest of these messages; 0 if there are none
-    word               in the log at `offset`, for the rules, behind all of these
+    words              for the rules, between these messages: each with its offset in the log, up to `offset`
     """
 
     partition: Partition
@@ -25,4 +25,4 @@ class WorkBatch:
     batches: tuple[RecordBatch, ...]
     newest_arrival_ns: int
     decisions: tuple[TypeDecision, ...] = ()
-    word: Word | None = None
+    words: tuple[tuple[int, Word], ...] = ()

@@ -86,36 +86,35 @@ def _is_request(event: _Event) -> bool:
 async def _normalise(
     partition: Partition, messages: Iterable[Any], altered: AlteredFields, append_dead_letters: Append, put: Put
 ) -> None:
-    """Normalise and pass on: one work batch up to each word in the log for the rules, and one for what follows."""
+    """Normalise and pass on, as one work batch."""
     run = _Run()
     for message in messages:
         if message.offset < partition.next_offset:
             continue
         partition.next_offset = message.offset + 1
         run.upto = message.offset
-        word = run.take(partition.normaliser, message, partition.id)
-        if word is not None:
-            await _pass_on(partition, run, word, altered, append_dead_letters, put)
-            run = _Run()
+        run.take(partition.normaliser, message, partition.id)
     if run.upto is not None:
-        await _pass_on(partition, run, None, altered, append_dead_letters, put)
+        await _pass_on(partition, run, altered, append_dead_letters, put)
 
 
 @dataclass(slots=True)
 class _Run:
-    """Successive messages of a partition, up to and including `upto`: frames with offsets, and dead letters."""
+    """Successive messages of a partition, up to and including `upto`: frames and words with offsets; dead letters."""
 
     upto: int | None = None
     frames: list[tuple[int, Frame]] = field(default_factory=list)
+    words: list[tuple[int, Word]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
-    def take(self, normaliser: Normaliser, message: Any, partition_id: str) -> Word | None:
-        """Add a message; a word is returned instead."""
+    def take(self, normaliser: Normaliser, message: Any, partition_id: str) -> None:
+        """Add a message."""
         try:
             frame = decode_frame(message.value)
             if frame.kind in WORDS:
-                return word_of(frame)
-            self.frames.append((message.offset, frame))
+                self.words.append((message.offset, word_of(frame)))
+            else:
+                self.frames.append((message.offset, frame))
         except FrameError as error:
             if isinstance(message.value, Damaged):
                 where = f"offset {message.offset} of {partition_id}"
@@ -123,11 +122,10 @@ class _Run:
                 self.letters += normaliser.damaged(message.offset, bytes(message.value), str(error))
             else:
                 self.letters.append(normaliser.damaged_frame(message.offset, message.value, str(error)))
-        return None
 
 
 async def _pass_on(
-    partition: Partition, run: _Run, word: Word | None, altered: AlteredFields, append_dead_letters: Append, put: Put
+    partition: Partition, run: _Run, altered: AlteredFields, append_dead_letters: Append, put: Put
 ) -> None:
     assert run.upto is not None
     began_s = time.perf_counter()
@@ -140,7 +138,7 @@ async def _pass_on(
     newest = max((frame.arrival_ns[-1] for _, frame in run.frames), default=0)
     altered.note(normalised.altered, newest)
     batches = tuple(normalised.batches)
-    await put(WorkBatch(partition, run.upto, batches, newest, tuple(normalised.decisions), word))
+    await put(WorkBatch(partition, run.upto, batches, newest, tuple(normalised.decisions), tuple(run.words)))
     count = sum(len(frame) for _, frame in run.frames)
     metrics.messages_normalised.inc(count)
     metrics.work_batch_messages.observe(count)

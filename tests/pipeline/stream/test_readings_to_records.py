@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.log.dead_letter import DeadLetter, Reason, decode_dead_letters
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.log import Damaged
+from pipeline.log.tick import Tick, encode_tick
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.normalise.templates import TopicTemplate
@@ -83,3 +84,28 @@ async def test_a_frame_that_the_log_has_damaged_becomes_dead_letters_and_the_res
         ("1:0", Reason.DAMAGED, b'{"n": 1}'),
         ("3:0", Reason.DAMAGED, b""),
     ]
+
+
+async def test_ticks_between_frames_divide_no_work_batch() -> None:
+    """The store would have ever smaller batches the more there is to catch up with."""
+    owned = OwnedPartitions(1, [partition(0)])
+    done: list[Any] = []
+
+    async def events() -> AsyncIterator[Any]:
+        for offset in range(4):
+            found = event(offset)
+            if offset % 2:
+                found.message.value = encode_tick(Tick("g", offset, offset + 1))
+            yield found
+
+    async def put(work: Any) -> None:
+        done.append(work)
+
+    async def append(_value: bytes) -> None:
+        raise AssertionError("there are no dead letters")
+
+    await readings_to_records(SimpleNamespace(events=events), owned, append, put)
+
+    (work,) = done
+    assert [batch.offset.tolist() for batch in work.batches] == [[0, 2]]
+    assert (work.offset, work.words) == (3, ((1, Tick("g", 1, 2)), (3, Tick("g", 3, 4))))
