@@ -6,6 +6,7 @@ independently.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from store.reading.lending import Lender
 from store.reading.reader import Reader
 from store.record import MeasureType, Outcome, RecordBatch, SeriesIndex, SeriesKey
 from store.sql import ResultSet, SqlRequest, query
+from store.sql.parse import STACK_FRAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,21 @@ def duck() -> Duck:
     return Duck(Path("/"), 512 << 20)
 
 
+@contextmanager
+def deep_stack() -> Iterator[None]:
+    """Python's stack as in a query process, for deep statements."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, STACK_FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def ask(store: Reader, account: str, text: str, *, now_ns: int, **options: Any) -> ResultSet:
     """The result of a statement, computed here as a query process would. `options`: of `SqlRequest`."""
     with (
+        deep_stack(),
         store.lender(account) as lender,
         Borrowed(lender, duck(), data_files, 512 << 20) as tables,
     ):
@@ -130,7 +144,8 @@ class LocalExecutor:
         """See `Executor`."""
         with Borrowed(lender, self._duck, data_files, self.limits.result_bytes) as tables:
             try:
-                result = query(tables, job.request)
+                with deep_stack():
+                    result = query(tables, job.request)
             except OutOfMemory as error:
                 raise too_much_memory(self.limits) from error
             lender.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import re
 import subprocess
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,14 +120,6 @@ def _stays_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
         if is_in_process(request.config):
             patch.setattr(subprocess.Popen, "__init__", _refuse)
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _stack_is_that_of_a_query_process() -> None:
-    """Tests ask statements within their process."""
-    from store.sql.parse import STACK_FRAMES
-
-    sys.setrecursionlimit(STACK_FRAMES)
 
 
 @pytest.fixture(scope="session", autouse=True)

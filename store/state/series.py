@@ -84,6 +84,7 @@ class SavedSeries:
                 np.frombuffer(state.last_ns, np.int64),
                 np.frombuffer(state.superseded_ns, np.int64),
             )
+            contents = _CONTENTS.decode(state.contents)
         except (DamagedObject, msgspec.MsgspecError, ValueError, pa.ArrowException, OSError) as error:
             report("series", f"{self._kind}: {error}; they are made again from the table's rows", Outcome.MADE_AGAIN)
             return None
@@ -91,7 +92,7 @@ class SavedSeries:
             return None
         last_ns = np.full(len(index), NEVER_NS, np.int64)
         last_ns[ids[: len(kept_ns)]] = kept_ns
-        return Persisted(last_ns, superseded_ns, offset, _CONTENTS.decode(state.contents))
+        return Persisted(last_ns, superseded_ns, offset, contents)
 
     def save(
         self,

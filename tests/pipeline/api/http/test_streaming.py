@@ -17,6 +17,7 @@ from test_hanging_up import WITHIN_S, asked, served
 from pipeline.api.http import results, streaming
 from store.processes.job import Answer, Job
 from store.processes.limits import QueryLimits
+from store.reading.insights import Insights
 from store.reading.lending import Lender
 from store.sql import ResultColumn, ResultSet, ScalarType
 from store.sql.errors import QueryEnded
@@ -39,7 +40,7 @@ class Parts:
     @contextmanager
     def run(self, lender: Lender, job: Job) -> Iterator[Answer]:
         try:
-            yield Answer(1, False, self._parts())
+            yield Answer(1, False, Insights(), self._parts())
         finally:
             self.has_ended = True
 

@@ -33,6 +33,7 @@ import boto3
 import httpx
 import paho.mqtt.client as mqtt
 
+ADDED = {"acknowledged", "muted"}  # members of an alert that older programs do not have
 ACCOUNTS = ("farm-a", "farm-b")
 MINUTE_MS = 60_000
 FIRST_MS = 1_764_400_000_000
@@ -153,7 +154,10 @@ class Running:
                 rows[f"{database}.{table}"] = {**found, "rows": sorted(found["rows"], key=repr)}
         return {
             "rows": rows,
-            "alerts": self.get(account, "v1/alerts")["alerts"],
+            "alerts": [
+                {key: value for key, value in alert.items() if key not in ADDED or value is not None}
+                for alert in self.get(account, "v1/alerts")["alerts"]
+            ],
             "rules": [
                 {key: rule[key] for key in ("rule", "pending", "firing")}
                 for rule in self.get(account, "v1/rules")["rules"]

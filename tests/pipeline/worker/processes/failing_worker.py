@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import Config
 from pipeline.config.load import load
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.stages import readings_to_records
@@ -59,4 +60,8 @@ def work(config_file: Path, data_dir: Path, part: str, number: int) -> None:
     readings_to_records.MAX_FRAMES = 32
     if number:
         break_part(part, number)
-    run(load(config_file, os.environ, {"--data-dir": str(data_dir), "--http": "127.0.0.1:0"}).config)
+
+    def loaded() -> Config:
+        return load(config_file, os.environ, {"--data-dir": str(data_dir), "--http": "127.0.0.1:0"}).config
+
+    run(loaded(), loaded)
