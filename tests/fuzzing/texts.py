@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def _configuration(folder: Path) -> Iterator[Feed]:
     file = folder / "streamgauge.yaml"
-    import_module("apprise")  # a second, which would be that of the first input with such a receiver
 
     def feed(data: bytes) -> None:
         file.write_bytes(data)
