@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 from byte_devices import Listen, Listener, until
@@ -138,8 +137,6 @@ async def test_who_does_not_read_its_pubacks_is_not_read(listen: Listen) -> None
     device = await listener.device()
     device.reader._transport.pause_reading()  # type: ignore[attr-defined]
     (session,) = listener.gateway._sessions
-    device.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
-    session._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
     burst = b"".join(publish("t", b"x", packet_id=i) for i in range(1, 15_001))
 
     sent = 0
