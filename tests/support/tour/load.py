@@ -40,7 +40,7 @@ class Load(Witness):
     def check(self) -> None:
         acked, unknown = self._sender.acked, self._sender.unknown
         assert len(unknown) == 0, f"{len(unknown)} messages were never acknowledged, though devices sent them again"
-        wait_for(self._has_all, f"all {len(acked)} acknowledged messages are stored", every_s=0.5)
+        wait_for(self._has_all, f"all {len(acked)} acknowledged messages are stored", timeout_s=240, every_s=0.5)
         found = self._stored()
         ids = found["id"].to_numpy()
         assert len(ids) == len(np.unique(ids)), "a message is stored twice"
