@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from rules.errors import Problem
 from store.values import yaml_text
 from store.values.durations import parse_duration
 from store.values.nearest import nearest
 from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode, line_of
+
+T = TypeVar("T")
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.?(?:inf|infinity|nan)", re.IGNORECASE)
@@ -103,14 +107,21 @@ def read_number(node: Node, what: str, problems: Problems) -> float | None:
     return None
 
 
-def read_duration(node: Node, what: str, problems: Problems) -> timedelta | None:
-    """The duration of a scalar; it may be nothing."""
+def read_parsed(
+    node: Node, what: str, problems: Problems, parse: Callable[[str], T], *, wrong: str = "{what}: {error}"
+) -> T | None:
+    """What `parse` makes of the text of a scalar; its ValueError is a problem, with these words."""
     text = read_text(node, what, problems)
     try:
-        return None if text is None else parse_duration(text, longest=LONGEST_DURATION, may_be_zero=True)
+        return None if text is None else parse(text)
     except ValueError as error:
-        problems.add(node, f"{what}: {error}")
+        problems.add(node, wrong.format(what=what, error=error))
         return None
+
+
+def read_duration(node: Node, what: str, problems: Problems) -> timedelta | None:
+    """The duration of a scalar; it may be nothing."""
+    return read_parsed(node, what, problems, partial(parse_duration, longest=LONGEST_DURATION, may_be_zero=True))
 
 
 def shown(node: Node) -> str:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from rules.document import Problems, compose, meant, read_items, read_pairs, read_text
+from rules.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
 from rules.errors import Problem
 from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
 from rules.kinds import KINDS, Condition, Kind
@@ -151,12 +151,7 @@ def _read_wanted(node: Node, what: str, problems: Problems) -> Wanted | None:
 
 
 def _read_regex(node: Node, what: str, problems: Problems) -> Pattern | None:
-    text = read_text(node, what, problems)
-    try:
-        return None if text is None else Pattern(text)
-    except ValueError as error:
-        problems.add(node, f"{what} is not a regular expression of RE2: {error}")
-        return None
+    return read_parsed(node, what, problems, Pattern, wrong="{what} is not a regular expression of RE2: {error}")
 
 
 def _text_nodes(node: Node, what: str, problems: Problems) -> list[tuple[str, str, Node]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from rules.arithmetic import LONGEST, Arithmetic, parse_arithmetic
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.document import Problems, read_text
+from rules.document import Problems, read_parsed
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import DURATION, Form, Key, Section
 from rules.kinds.kind import Kind, OnMeasure
@@ -144,12 +144,7 @@ def _part(samples: Samples | None, rows: Indices) -> Part:
 
 
 def _read(node: Node, what: str, problems: Problems) -> Arithmetic | None:
-    text = read_text(node, what, problems)
-    try:
-        return None if text is None else parse_arithmetic(text)
-    except ValueError as error:
-        problems.add(node, f"{what} {error}")
-        return None
+    return read_parsed(node, what, problems, parse_arithmetic, wrong="{what} {error}")
 
 
 def _make(section: Section) -> Expression:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from rules.document import Problems, compose, read_items, read_pairs, read_text
+from rules.document import Problems, compose, read_items, read_pairs, read_parsed, read_text
 from rules.errors import Problem
 from rules.keys import DURATION, NUMBER, SPAN, TEXT, Form, Key, Section, choice, schema_of
 from rules.unit_tests.notation import read_values
@@ -142,12 +142,7 @@ def _read_values(node: Node, what: str, problems: Problems) -> dict[str, list[fl
 
 
 def _read_start(node: Node, what: str, problems: Problems) -> int | None:
-    text = read_text(node, what, problems)
-    try:
-        return None if text is None else parse_rfc3339(text)
-    except ValueError as error:
-        problems.add(node, f"{what}: {error}")
-        return None
+    return read_parsed(node, what, problems, parse_rfc3339)
 
 
 def _read_list(node: Node, what: str, problems: Problems) -> Sequence[Node]:
