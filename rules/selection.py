@@ -31,7 +31,7 @@ class Pattern:
 
     def __post_init__(self) -> None:
         try:
-            self.of(("",))
+            pc.match_substring_regex(pa.array([""]), self.text)  # alone: brackets could close those of `of`
         except pa.ArrowInvalid as error:
             raise ValueError(str(error).split(": ", 1)[-1]) from error
 

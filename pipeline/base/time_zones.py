@@ -21,7 +21,7 @@ def zone_called(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = nearest(name, available_timezones())
-        hint = f"; did you mean {near}?" if near else ""
+        hint = f"; did you mean {near}?" if near else "."
         raise ValueError(
             f'"{name}" is not a time zone known here{hint} Allowed: a name of the IANA database, as Europe/Berlin, or '
             "an offset, as +01:00"

@@ -56,6 +56,12 @@ def test_time_is_linear_in_the_text_whatever_the_expression() -> None:
     assert "a" * 5000 not in Pattern("(a*)*b")
 
 
+@pytest.mark.parametrize("text", ["a)|(?:b", "(a", "a)"])
+def test_brackets_close_what_the_expression_itself_opens(text: str) -> None:
+    with pytest.raises(ValueError, match=r"(unexpected|missing) \)"):
+        Pattern(text)
+
+
 def test_what_re2_does_not_have_is_refused() -> None:
     rule = "{alert: A, measure: t, range: {max: 1}, where: {s: {regex: '(?=a)'}}}"
 
