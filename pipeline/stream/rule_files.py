@@ -62,7 +62,7 @@ class RuleFiles:
         """Read them, for a log with so many partitions. Raises RuleFileError."""
         self._partitions = partitions
         self.config = config
-        self._stamps = self._seen = self._look()
+        self._stamps = self._seen = _stamps_of(config)
         self.generation, self.rules = read_rules(config.rule_files, partitions)
 
     def read_again(self, config: Config | None = None) -> bool:
@@ -71,14 +71,15 @@ class RuleFiles:
         Raises RuleFileError, and then nothing has changed.
         """
         wanted = self.config if config is None else config
+        # before they are read: what changes meanwhile is seen by the next poll
+        own, stamps = _stamps_of(self.config), _stamps_of(wanted)
         try:
             generation, rules = read_rules(wanted.rule_files, self._partitions)
         except RuleFileError:
-            self._stamps = self._look()
+            self._stamps = own
             metrics.rule_reloads.labels("refused").inc()
             raise
-        self.config = wanted
-        self._stamps = self._look()
+        self.config, self._stamps = wanted, stamps
         is_new = generation.id != self.generation.id
         self.generation, self.rules = generation, rules
         metrics.rule_reloads.labels("changed" if is_new else "unchanged").inc()
@@ -89,7 +90,7 @@ class RuleFiles:
 
         A change is read at the second call that sees it: an editor may still write. Problems are logged once.
         """
-        before, self._seen = self._seen, self._look()
+        before, self._seen = self._seen, _stamps_of(self.config)
         if self._seen == self._stamps or self._seen != before:
             return False
         try:
@@ -98,9 +99,10 @@ class RuleFiles:
             log.error("the rules stay as they were, because their files are wrong:\n%s", error)  # noqa: TRY400  # of a person
             return False
 
-    def _look(self) -> list[_Stamp]:
-        """What tells that a file has changed, of each."""
-        return [_stamp(path) for path in self.config.rule_files]
+
+def _stamps_of(config: Config) -> list[_Stamp]:
+    """What tells that a file has changed, of each."""
+    return [_stamp(path) for path in config.rule_files]
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.config import Config
+from pipeline.stream import rule_files
 from pipeline.stream.rule_files import RuleFiles, read_rules
 from rules import RuleFileError
 
@@ -73,6 +75,21 @@ def test_a_problem_in_one_file_changes_nothing_and_is_told_once(folder: Path, ca
     assert [record.getMessage().count("b.yaml:1") for record in caplog.records] == [1]
     with pytest.raises(RuleFileError, match=r"b\.yaml:1"):
         files.read_again()
+
+
+def test_a_change_while_they_are_read_is_not_missed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = files_of(folder)
+
+    def read_and_edit(*given: Any) -> Any:
+        found = read_rules(*given)
+        (folder / "a.yaml").write_text(RULES.format(name="later"))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rule_files, "read_rules", read_and_edit)
+        files.read_again()
+
+    assert (names(files), [files.poll(), files.poll()], names(files)) == (["a/Hot"], [False, True], ["later/Hot"])
 
 
 def test_files_that_say_the_same_are_not_new(folder: Path) -> None:
