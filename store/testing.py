@@ -7,6 +7,7 @@ independently.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,15 +111,31 @@ def duck() -> Duck:
     return Duck(Path("/"), 512 << 20)
 
 
-@contextmanager
-def deep_stack() -> Iterator[None]:
-    """Python's stack as in a query process, for deep statements."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, STACK_FRAMES))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
+class _DeepStack:
+    """Python's stack as in a query process, while statements run in any thread: the limit is the whole process's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._before = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._running:
+                self._before = sys.getrecursionlimit()
+                sys.setrecursionlimit(max(self._before, STACK_FRAMES))
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                if not self._running:
+                    sys.setrecursionlimit(self._before)
+
+
+deep_stack = _DeepStack()
 
 
 def ask(store: Reader, account: str, text: str, *, now_ns: int, **options: Any) -> ResultSet:
