@@ -23,6 +23,7 @@ from store.catalog.document import (
     DEFAULT_MEMORY_RETENTION,
     DatabaseInfo,
     Document,
+    PartitionKey,
     Said,
     TableInfo,
     TableSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "DEFAULT_MEMORY_RETENTION",
     "Catalog",
     "DatabaseInfo",
+    "PartitionKey",
     "Said",
     "TableInfo",
     "TableSettings",
@@ -128,6 +130,10 @@ class Catalog:
         found = [database for (owner, _), database in self._document.databases.items() if owner == account]
         return sorted(found, key=lambda database: database.name)
 
+    def account_settings(self, account: str) -> Said:
+        """The settings that were made for the account, as of the last refresh."""
+        return self._document.accounts.get(account, {})
+
     def database(self, account: str, name: str) -> DatabaseInfo:
         """The database. Raises UnknownDatabase."""
         with suppress(UnknownDatabase):
@@ -185,6 +191,10 @@ class Catalog:
         return self._clock_ns()
 
     # Changing
+
+    def update_account(self, account: str, change: Callable[[Said], Said]) -> Said:
+        """Change the settings of the account. Raises everything that `change` raises."""
+        return self._change(lambda document: document.update_account(account, change))
 
     def create_database(self, account: str, name: str, said: Said | None = None) -> DatabaseInfo:
         """Create a database. Raises DatabaseExists, LimitReached."""

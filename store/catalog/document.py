@@ -34,9 +34,21 @@ DEFAULT_MAGNETIC_RETENTION = timedelta(days=73_000)
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionKey:
+    """The dimension by which a client of Timestream's protocol divides a table. Rows are stored the same way.
+
+    is_required  a record without the dimension is rejected
+    """
+
+    dimension: str
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TableSettings:
     """The retention of a table, what it accepts, and its zones and units.
 
+    partition_key      None: the measure name
     types, dimensions  set only for tables of the configuration: the types of measures, and the names of dimensions
     """
 
@@ -48,6 +60,7 @@ class TableSettings:
     units: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, MeasureType] = field(default_factory=dict)
     dimensions: tuple[str, ...] = ()
+    partition_key: PartitionKey | None = None
 
     @property
     def retention_ns(self) -> int:
@@ -56,7 +69,7 @@ class TableSettings:
 
 
 Said: TypeAlias = Mapping[str, Any]
-"""Values from a client of Timestream's protocol that have no effect here and are returned to it: keys, tags, buckets.
+"""Values from a client of Timestream's protocol that the store keeps, and returns to it: keys, tags, buckets, settings.
 """
 
 
@@ -136,12 +149,18 @@ class Document:
     tables: dict[TableId, TableInfo] = field(default_factory=dict)
     deleted: dict[TableId, DeletedTable] = field(default_factory=dict)
     partitions: list[str] = field(default_factory=list)  # in the order of their numbers
+    accounts: dict[str, Said] = field(default_factory=dict)  # the settings of accounts that have some
     _encoded: _Encoded = field(default_factory=dict, repr=False, compare=False)
 
     def copy(self) -> Document:
         """A copy that can be changed."""
         return Document(
-            dict(self.databases), dict(self.tables), dict(self.deleted), list(self.partitions), self._encoded
+            dict(self.databases),
+            dict(self.tables),
+            dict(self.deleted),
+            list(self.partitions),
+            dict(self.accounts),
+            self._encoded,
         )
 
     def usage(self, account: str) -> Usage:
@@ -179,6 +198,11 @@ class Document:
         return info
 
     # Changes
+
+    def update_account(self, account: str, change: Callable[[Said], Said]) -> Said:
+        """Change the settings of an account. Raises everything that `change` raises."""
+        self.accounts[account] = said = change(self.accounts.get(account, {}))
+        return said
 
     def create_database(self, account: str, name: str, now_ns: int, said: Said | None = None) -> DatabaseInfo:
         """Create a database. Raises DatabaseExists."""
@@ -277,6 +301,9 @@ class Document:
             "buried": map(self._deleted, self.deleted, self.deleted.values()),
         }
         parts = [f' "{name}": ' + _listed(list(entries)) for name, entries in lists.items()]
+        if self.accounts:
+            accounts = [_indented({"account": account, "said": said}) for account, said in self.accounts.items()]
+            parts.append(' "accounts": ' + _listed(accounts))
         if self.partitions:
             parts.append(' "streams": ' + _listed([_indented(partition) for partition in self.partitions]))
         return ("{\n" + ",\n".join(parts) + "\n}").encode()
@@ -324,6 +351,8 @@ class Document:
             info = _table_from_json(table)
             template = templates.get((info.table.database, info.table.table))
             made.tables[info.table] = info if template is None else replace(info, settings=template)
+        for entry in raw.get("accounts", ()):
+            made.accounts[entry["account"]] = entry["said"]
         for account, database, table, *rest in raw["buried"]:
             made.deleted[TableId(account, database, table)] = DeletedTable(*rest)
         return made
@@ -343,6 +372,7 @@ def _table_to_json(info: TableInfo) -> dict[str, Any]:
     settings["memory_retention"] = info.settings.memory_retention.total_seconds()
     settings["magnetic_retention"] = info.settings.magnetic_retention.total_seconds()
     del settings["types"], settings["dimensions"]
+    settings = _without_empty(settings, "partition_key")
     document = {**asdict(info), "settings": settings, "changes": info.changes.to_json()}
     document = _without_empty(document, "said", "shapes")
     if info.incarnation == 1:
@@ -361,6 +391,8 @@ def _table_from_json(table: dict[str, Any]) -> TableInfo:
     settings = dict(table["settings"])
     settings["memory_retention"] = timedelta(seconds=settings["memory_retention"])
     settings["magnetic_retention"] = timedelta(seconds=settings["magnetic_retention"])
+    if "partition_key" in settings:
+        settings["partition_key"] = PartitionKey(**settings["partition_key"])
     return TableInfo(
         TableId(**table["table"]),
         TableSettings(**settings),

@@ -14,6 +14,7 @@ from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits, told
 from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
 from store.catalog.schema import Column
+from store.endpoint.partition_keys import partition_key_fault
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
 from store.host_time import is_set
 from store.record import MeasureType
@@ -155,7 +156,8 @@ def admit(
             window = f"[{rfc3339(from_ns, 3)}, {rfc3339(to_ns, 3)})"
             reason = f"The record timestamp is outside the time range {window} of the {name}."
         else:
-            reason = _limit_fault(record) or known.conflict(record)
+            key_fault = partition_key_fault(settings.partition_key, record)
+            reason = key_fault or _limit_fault(record) or known.conflict(record)
         if reason is None:
             admitted.append(index)
         else:

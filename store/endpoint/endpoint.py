@@ -65,8 +65,6 @@ NOT_OFFERED = frozenset(
         "ExecuteScheduledQuery",
         "ListScheduledQueries",
         "UpdateScheduledQuery",
-        "DescribeAccountSettings",
-        "UpdateAccountSettings",
         "PrepareQuery",
     }
 )

@@ -15,12 +15,21 @@ PAGE_MAX = 20
 
 
 def page(
-    request: Mapping[str, Any], items: Sequence[T], key: Callable[[T], str], member: str, body: Callable[[T], object]
+    request: Mapping[str, Any],
+    items: Sequence[T],
+    key: Callable[[T], str],
+    member: str,
+    body: Callable[[T], object],
+    *,
+    most: int = PAGE_MAX,
 ) -> dict[str, object]:
-    """The response of a List operation: `items` (sorted by `key`) after the request's token. Raises Validation."""
+    """The response of a List operation: `items` (sorted by `key`) after the request's token. Raises Validation.
+
+    `most`: if the request has no MaxResults.
+    """
     after = _after(request.get("NextToken"))
     rest = [item for item in items if key(item) > after]
-    count = request.get("MaxResults") or PAGE_MAX
+    count = request.get("MaxResults") or most
     answer: dict[str, object] = {member: [body(item) for item in rest[:count]]}
     if len(rest) > count:
         answer["NextToken"] = base64.urlsafe_b64encode(key(rest[count - 1]).encode()).decode()

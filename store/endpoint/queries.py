@@ -16,6 +16,8 @@ from store.reading.insights import Insights
 from store.sql import SqlRequest
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
 
+METERED_LEAST_BYTES = 10_000_000  # of a query, as in the service
+
 
 class Queries:
     """The operations for queries, and the results that clients are fetching. One event loop."""
@@ -33,17 +35,17 @@ class Queries:
             kept, first = self._kept.take(token, call.account, text, self._monotonic_ns())
             page = kept.result.page(first, max_rows)
             last = first + page.count
-            return _answer(
-                kept.query_id, kept.result, page, self._kept.token(kept, last) if last < len(kept.result) else None
-            )
+            next_token = self._kept.token(kept, last) if last < len(kept.result) else None
+            return _answer(kept.query_id, kept.result, page, kept.scanned_bytes, next_token)
         query_id = new_query_id()
-        result, insights = await self._run(call, text, query_id)
-        page = result.page(0, max_rows)
-        told = {} if insights is None else {"QueryInsightsResponse": _told(call, result, insights)}
+        wants_insights = (call.request.get("QueryInsights") or {}).get("Mode") == "ENABLED_WITH_RATE_CONTROL"
+        result, insights = await self._run(call, text, query_id, wants_insights=wants_insights)
+        page, scanned = result.page(0, max_rows), insights.scanned_bytes
+        told = {"QueryInsightsResponse": _told(call, result, insights)} if wants_insights else {}
         if page.count == len(result):
-            return _answer(query_id, result, page) | told
-        kept = self._kept.keep(query_id, call.account, text, result, self._monotonic_ns())
-        return _answer(query_id, result, page, self._kept.token(kept, page.count)) | told
+            return _answer(query_id, result, page, scanned) | told
+        kept = self._kept.keep(query_id, call.account, text, result, self._monotonic_ns(), scanned)
+        return _answer(query_id, result, page, scanned, self._kept.token(kept, page.count)) | told
 
     async def cancel(self, call: Context) -> dict[str, object]:
         """End a running query, or discard a result that is being fetched."""
@@ -52,16 +54,13 @@ class Queries:
         self._kept.cancel(query_id, call.account)
         return {"CancellationMessage": f"Query {query_id} cancelled"}
 
-    async def _run(self, call: Context, text: str, query_id: str) -> tuple[Rows, Insights | None]:
-        """The result, and what was read for it, if the call asks for that: then no rollups answer it."""
+    async def _run(self, call: Context, text: str, query_id: str, *, wants_insights: bool) -> tuple[Rows, Insights]:
+        """The result, and what was read for it. If the call wants insights, no rollups answer it."""
         executor = call.executor
         request = SqlRequest(text, call.now_ns, executor.limits.result_rows, is_cut=False, in_time_order=True)
-
         job = Job(request, parts)
 
-        wants_insights = call.request.get("QueryInsights", {}).get("Mode") == "ENABLED_WITH_RATE_CONTROL"
-
-        def run() -> tuple[Rows, Insights | None]:
+        def run() -> tuple[Rows, Insights]:
             with call.store.lender(call.account) as lender, executor.run(lender, job) as answer:
                 found = rows_of(answer.parts, self._kept.account_bytes)
             if found is None:
@@ -69,7 +68,7 @@ class Queries:
                     f"The result takes more than {self._kept.account_bytes / MIB:g} MiB, compressed, which is the "
                     "limit for results in pages; narrow the query by time or dimensions, or add a LIMIT"
                 )
-            return found, answer.insights if wants_insights else None
+            return found, answer.insights
 
         try:
             if not wants_insights and is_worth_trying_at_once(text):
@@ -77,21 +76,21 @@ class Queries:
                 found = await call.runner.run(answered, query_id=query_id, text=text, is_short=True)
                 rows = None if found is None else rows_of(found, self._kept.account_bytes)
                 if rows is not None:
-                    return rows, None
+                    return rows, Insights()
             return await call.runner.run(run, query_id=query_id, text=text)
         except SqlError as error:
             raise _error_of(error) from error
 
 
-def _answer(query_id: str, result: Rows, page: Page, token: str | None = None) -> dict[str, object]:
+def _answer(query_id: str, result: Rows, page: Page, scanned_bytes: int, token: str | None = None) -> dict[str, object]:
     return {
         "QueryId": query_id,
         "Rows": page.rows,
         "ColumnInfo": result.described.columns,
         "QueryStatus": {
             "ProgressPercentage": 100.0,
-            "CumulativeBytesScanned": result.described.size_bytes,  # bytes read are unknown: those found
-            "CumulativeBytesMetered": 0,  # there is no billing
+            "CumulativeBytesScanned": scanned_bytes,
+            "CumulativeBytesMetered": max(scanned_bytes, METERED_LEAST_BYTES),
         },
         **({} if token is None else {"NextToken": token}),
     }

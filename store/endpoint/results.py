@@ -37,6 +37,7 @@ class KeptResult:
     text: str
     result: Rows
     expires_ns: int
+    scanned_bytes: int = 0
     tokens: dict[str, list[int]] = field(default_factory=dict)
     cancelled: bool = False
 
@@ -62,11 +63,13 @@ class KeptResults:
         """The memory of all kept results."""
         return self._sizes.total()
 
-    def keep(self, query_id: str, account: str, text: str, result: Rows, now_ns: int) -> KeptResult:
-        """Keep a result for paging."""
+    def keep(
+        self, query_id: str, account: str, text: str, result: Rows, now_ns: int, scanned_bytes: int = 0
+    ) -> KeptResult:
+        """Keep a result for paging, and what was read for it."""
         for ended in [kept for kept in self._by_id.values() if now_ns >= kept.expires_ns]:
             self._forget(ended)
-        kept = KeptResult(query_id, account, text, result, now_ns + TOKEN_LIFE_NS)
+        kept = KeptResult(query_id, account, text, result, now_ns + TOKEN_LIFE_NS, scanned_bytes)
         self._by_id[kept.query_id] = kept
         self._sizes[account] += kept.size_bytes
         while self._sizes[account] > self.account_bytes and self._forget_oldest_of(account, but=kept):

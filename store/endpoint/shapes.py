@@ -94,8 +94,8 @@ _RETENTION = Structure(
 )
 _S3 = Structure(
     optional={
-        "BucketName": Text(3, 63),
-        "ObjectKeyPrefix": Text(1, 928),
+        "BucketName": Text(3, 63, r"[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9]"),
+        "ObjectKeyPrefix": Text(1, 928, r"[a-zA-Z0-9|!\-_*'\(\)]([a-zA-Z0-9]|[!\-_*'\(\)\/.])+"),
         "EncryptionOption": Text(choices=("SSE_S3", "SSE_KMS")),
         "KmsKeyId": Text(1, 2048),
     }
@@ -115,6 +115,15 @@ _SCHEMA = Structure(
         )
     }
 )
+_NOTIFICATION = Structure({"RoleArn": _ARN}, {"SnsConfiguration": Structure({"TopicArn": _ARN})})
+_COMPUTE = Structure(
+    optional={
+        "ComputeMode": Text(choices=("ON_DEMAND", "PROVISIONED")),
+        "ProvisionedCapacity": Structure(
+            {"TargetQueryTCU": Number(4, 1000)}, {"NotificationConfiguration": _NOTIFICATION}
+        ),
+    }
+)
 _TABLE_SETTINGS: dict[str, Shape] = {
     "RetentionProperties": _RETENTION,
     "MagneticStoreWriteProperties": _MAGNETIC_WRITES,
@@ -130,10 +139,18 @@ REQUESTS: Mapping[str, Structure] = {
     "ListTagsForResource": Structure({"ResourceARN": _ARN}, {"NextToken": Text(1), "MaxResults": Number(1, 200)}),
     "TagResource": Structure({"ResourceARN": _ARN, "Tags": _TAGS}),
     "UntagResource": Structure({"ResourceARN": _ARN, "TagKeys": ListOf(Text(1, 128), 0, 200)}),
+    "DescribeAccountSettings": Structure(),
+    "UpdateAccountSettings": Structure(
+        optional={
+            "MaxQueryTCU": Number(4, 1000),
+            "QueryPricingModel": Text(choices=("BYTES_SCANNED", "COMPUTE_UNITS")),
+            "QueryCompute": _COMPUTE,
+        }
+    ),
     "DescribeDatabase": Structure({"DatabaseName": _ANY_NAME}),
     "DeleteDatabase": Structure({"DatabaseName": _ANY_NAME}),
     "ListDatabases": Structure(optional=_PAGE),
-    "CreateTable": Structure({"DatabaseName": _ANY_NAME, "TableName": _NEW_NAME}, {**_TABLE_SETTINGS, "Tags": _TAGS}),
+    "CreateTable": Structure({"DatabaseName": _NEW_NAME, "TableName": _NEW_NAME}, {**_TABLE_SETTINGS, "Tags": _TAGS}),
     "DescribeTable": Structure(_TABLE),
     "UpdateTable": Structure(_TABLE, _TABLE_SETTINGS),
     "DeleteTable": Structure(_TABLE),

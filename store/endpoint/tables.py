@@ -14,10 +14,12 @@ from typing import Any, TypeAlias
 
 from store.catalog.catalog import DatabaseInfo, Said, TableInfo, TableSettings
 from store.endpoint import tags
+from store.endpoint.account_settings import describe_account_settings, update_account_settings
 from store.endpoint.arns import database_arn, table_arn
 from store.endpoint.context import Context
 from store.endpoint.errors import Validation
 from store.endpoint.pages import page
+from store.endpoint.partition_keys import changed_partition_key, partition_key_body, read_partition_key
 from store.endpoint.write import find_table, refuse_own
 from store.record import TableId
 
@@ -53,7 +55,9 @@ def _delete_database(call: Context) -> dict[str, object]:
 
 def _create_table(call: Context) -> dict[str, object]:
     refuse_own(_table(call).database)
-    settings = _settings(call.request, TableSettings())
+    settings = replace(
+        _settings(call.request, TableSettings()), partition_key=read_partition_key(call.request.get("Schema"))
+    )
     return {"Table": _table_body(call, call.store.catalog.create_table(_table(call), settings, _said(call.request)))}
 
 
@@ -65,7 +69,9 @@ def _update_table(call: Context) -> dict[str, object]:
     info = find_table(call.store, _table(call))
     if info.settings.from_config:
         raise Validation(f"The table {info.table.table} is set by the server's configuration; change it there.")
-    info = call.store.catalog.update_table(_table(call), _settings(call.request, info.settings))
+    key = changed_partition_key(info.settings.partition_key, call.request.get("Schema"))
+    settings = replace(_settings(call.request, info.settings), partition_key=key)
+    info = call.store.catalog.update_table(_table(call), settings)
     if call.request.get("MagneticStoreWriteProperties") is not None:
         said = _said(call.request)
         info = call.store.catalog.say_of_table(_table(call), lambda before: {**_but_place(before), **said})
@@ -100,6 +106,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "UpdateTable": _update_table,
     "DeleteTable": _delete_table,
     "ListTables": _list_tables,
+    "DescribeAccountSettings": describe_account_settings,
+    "UpdateAccountSettings": update_account_settings,
     **tags.OPERATIONS,
 }
 
@@ -107,7 +115,8 @@ _PLACE = "MagneticStoreRejectedDataLocation"
 
 
 def _said(request: Mapping[str, Any]) -> Said:
-    """The values of a request that are stored and returned without effect."""
+    """The values of a request that are stored and returned without effect. Raises Validation."""
+    tags.check(request.get("Tags") or ())
     said = {name: request[name] for name in ("KmsKeyId", "Tags") if request.get(name)}
     place = (request.get("MagneticStoreWriteProperties") or {}).get(_PLACE)
     return {**said, _PLACE: place} if place else said
@@ -141,9 +150,6 @@ def _settings(request: Mapping[str, Any], settings: TableSettings) -> TableSetti
     writes = request.get("MagneticStoreWriteProperties")
     if writes is not None:
         settings = replace(settings, magnetic_writes=writes["EnableMagneticStoreWrites"])
-    for key in (request.get("Schema") or {}).get("CompositePartitionKey") or ():
-        if key["Type"] != "MEASURE":
-            raise Validation("Partition keys of type DIMENSION are not supported; the partition key is MEASURE.")
     return settings
 
 
@@ -176,5 +182,5 @@ def _table_body(call: Context, info: TableInfo) -> dict[str, object]:
             "EnableMagneticStoreWrites": settings.magnetic_writes or settings.from_config,
             **({_PLACE: info.said[_PLACE]} if _PLACE in info.said else {}),
         },
-        "Schema": {"CompositePartitionKey": [{"Type": "MEASURE"}]},
+        "Schema": partition_key_body(settings.partition_key),
     }

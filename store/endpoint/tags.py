@@ -1,14 +1,18 @@
-"""Tags of databases and tables: stored and returned, without effect."""
+"""Tags of databases and tables: stored and returned, without effect.
+
+Limits are AWS's: 200 of a resource, each key once, and none of the keys that begin with `aws:`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from store.catalog.catalog import Said
 from store.endpoint.arns import parse_arn
 from store.endpoint.context import Context
-from store.endpoint.errors import ResourceNotFound, Validation
+from store.endpoint.errors import ResourceNotFound, ServiceQuotaExceeded, Validation
+from store.endpoint.pages import page
 from store.errors import UnknownDatabase, UnknownTable
 from store.record import TableId
 
@@ -16,18 +20,23 @@ TAGS_MAX = 200  # per resource
 
 
 def list_tags(call: Context) -> dict[str, object]:
-    """All tags at once, since they fit into one page."""
+    """All tags by key, in pages of MaxResults."""
     database, table = _resource(call)
     said = (
         call.store.catalog.database(call.account, database).said
         if table is None
         else call.store.catalog.table(TableId(call.account, database, table)).said
     )
-    return {"Tags": said.get("Tags", [])}
+    found = sorted(said.get("Tags", ()), key=_key)
+    return page(call.request, found, _key, "Tags", dict, most=TAGS_MAX)
 
 
 def tag(call: Context) -> dict[str, object]:
-    """Add tags, or replace the values of existing keys. Raises Validation, ResourceNotFound."""
+    """Add tags, or replace the values of existing keys.
+
+    Raises Validation, ResourceNotFound, ServiceQuotaExceeded.
+    """
+    check(call.request["Tags"])
     _change(call, lambda tags: tags | {entry["Key"]: entry["Value"] for entry in call.request["Tags"]})
     return {}
 
@@ -39,11 +48,25 @@ def untag(call: Context) -> dict[str, object]:
     return {}
 
 
+def check(tags: Iterable[Mapping[str, str]]) -> None:
+    """Raise Validation if a client may not give these tags."""
+    keys = [_key(tag) for tag in tags]
+    for key in keys:
+        if key.lower().startswith("aws:"):
+            raise Validation(f"The tag key {key} begins with aws:, which is reserved for system use.")
+        if keys.count(key) > 1:
+            raise Validation(f"The tag key {key} is there more than once.")
+
+
+def _key(tag: Mapping[str, str]) -> str:
+    return tag["Key"]
+
+
 def _change(call: Context, decide: Callable[[dict[str, str]], dict[str, str]]) -> None:
     def changed(said: Said) -> Said:
         tags = decide({entry["Key"]: entry["Value"] for entry in said.get("Tags", ())})
         if len(tags) > TAGS_MAX:
-            raise Validation(f"The resource would have {len(tags)} tags; {TAGS_MAX} are allowed.")
+            raise ServiceQuotaExceeded(f"The resource would have {len(tags)} tags; {TAGS_MAX} are allowed.")
         others = {name: value for name, value in said.items() if name != "Tags"}
         return {**others, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else others
 

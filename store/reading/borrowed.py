@@ -39,7 +39,7 @@ class Read:
     dimensions the values that were found by dimension
     columns    physical names, None: all
     files      Parquet files whose times are within the bounds; with their bytes
-    rows       in RAM beyond these files, which were sent to the query
+    rows       in RAM beyond these files, which were sent to the query; with their bytes
     range_ns   from the first to the last time that files and rows have within the bounds
     """
 
@@ -51,6 +51,7 @@ class Read:
     files: int
     size_bytes: int
     rows: int
+    row_bytes: int
     range_ns: int
 
 
@@ -143,6 +144,7 @@ class Borrowed:
             len(files),
             sum(file.size_bytes for file in files),
             sum(map(len, rows)),
+            sum(part.nbytes for part in rows),
             _range_ns(files, rows, first_ns, selection.to_ns),
         )
         return read, sql

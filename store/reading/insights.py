@@ -10,11 +10,15 @@ from store.reading.borrowed import Read
 
 
 class Insights(msgspec.Struct, frozen=True):
-    """The number of tables, and of the one that was read over most time its database, name, and that time."""
+    """The number of tables, and of the one that was read over most time its database, name, and that time.
+
+    scanned_bytes  of the files and rows that were read
+    """
 
     tables: int = 0
     widest: tuple[str, str] | None = None
     range_ns: int = 0
+    scanned_bytes: int = 0
 
 
 def insights_of(reads: Sequence[Read]) -> Insights:
@@ -23,4 +27,5 @@ def insights_of(reads: Sequence[Read]) -> Insights:
         return Insights()
     widest = max(reads, key=lambda read: read.range_ns)
     of = widest.table
-    return Insights(len({read.table for read in reads}), (of.database, of.table), widest.range_ns)
+    scanned = sum(read.size_bytes + read.row_bytes for read in reads)
+    return Insights(len({read.table for read in reads}), (of.database, of.table), widest.range_ns, scanned)

@@ -6,6 +6,7 @@ import re
 import pytest
 from timestream_service import NOW_NS, Service
 
+from store.endpoint.queries import METERED_LEAST_BYTES
 from store.endpoint.results import KEPT_ACCOUNTS, KEPT_MAX, TOKEN_LIFE_NS, TOKEN_USES_MAX, KeptResults
 from store.endpoint.rows import Block, Described, Rows
 from store.endpoint.signature import region_of
@@ -171,15 +172,18 @@ def test_using_a_token_ends_the_one_before_it(service: Service) -> None:
     assert service.error("Query", QueryString=text, NextToken=one)[2] == "Invalid pagination token"
 
 
-def test_insights_tell_what_was_read(table: Service) -> None:
-    times = [NOW_NS - minute * 60 * 10**9 for minute in range(10)]
+def write_at(table: Service, *times_ns: int) -> None:
+    """A record at each of these times."""
     records = [
         {"Dimensions": [{"Name": "host", "Value": "a"}], "MeasureName": "x", "MeasureValue": "1", "Time": str(time_ns)}
-        for time_ns in times
+        for time_ns in times_ns
     ]
-    table.ok(
-        "WriteRecords", DatabaseName="db", TableName="t", Records=records, CommonAttributes={"TimeUnit": "NANOSECONDS"}
-    )
+    common = {"TimeUnit": "NANOSECONDS"}
+    table.ok("WriteRecords", DatabaseName="db", TableName="t", Records=records, CommonAttributes=common)
+
+
+def test_insights_tell_what_was_read(table: Service) -> None:
+    write_at(table, *(NOW_NS - minute * 60 * 10**9 for minute in range(10)))
     text = 'SELECT count(*) FROM "db"."t" WHERE time >= ago(5m)'
 
     told = table.ok("Query", QueryString=text, QueryInsights={"Mode": "ENABLED_WITH_RATE_CONTROL"})
@@ -194,6 +198,20 @@ def test_insights_tell_what_was_read(table: Service) -> None:
     assert insights["OutputBytes"] > 0
     assert "QueryInsightsResponse" not in without
     assert of_nothing["QueryInsightsResponse"]["QueryTableCount"] == 0
+
+
+def test_a_querys_status_says_how_much_was_read_for_it_on_every_page(table: Service) -> None:
+    write_at(table, *(NOW_NS - number for number in range(50)))
+
+    request = {"QueryString": "SELECT * FROM db.t", "MaxRows": 20}
+    first = table.ok("Query", **request)
+    second = table.ok("Query", **request, NextToken=first["NextToken"])
+    of_nothing = table.ok("Query", QueryString="SELECT 1")
+
+    assert first["QueryStatus"]["CumulativeBytesScanned"] > 50 * 8
+    assert first["QueryStatus"]["CumulativeBytesMetered"] == METERED_LEAST_BYTES
+    assert second["QueryStatus"] == first["QueryStatus"]
+    assert of_nothing["QueryStatus"]["CumulativeBytesScanned"] == 0
 
 
 def test_a_cancelled_query_is_a_conflict_to_go_on_with(service: Service) -> None:

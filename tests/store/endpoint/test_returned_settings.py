@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from timestream_service import ACCOUNT, NOW_NS, Clock, DirectWriter, Service
+from timestream_service import ACCOUNT, NOW_NS, service_on
 
-from store.endpoint import Endpoint
 from store.endpoint.arns import account_number, database_arn, parse_arn, table_arn
-from store.testing import LocalExecutor
-from tests.support.lone_store import open_store
 
 PLACE = {"S3Configuration": {"BucketName": "rejected", "EncryptionOption": "SSE_S3"}}
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 TAGS = [{"Key": "team", "Value": "growers"}, {"Key": "empty", "Value": ""}]
+BY_KEY = TAGS[::-1]
 
 
 @pytest.mark.parametrize("account", ["default", "farm-7", "größe", ""])
@@ -59,7 +57,7 @@ def test_keys_tags_and_locations_are_returned(write: Any, query: Any) -> None:
     assert write.list_databases()["Databases"][0]["KmsKeyId"] == KEY
     assert write.describe_table(DatabaseName="db", TableName="t")["Table"] == table
     assert table["MagneticStoreWriteProperties"]["MagneticStoreRejectedDataLocation"] == PLACE
-    assert write.list_tags_for_resource(ResourceARN=database["Arn"])["Tags"] == TAGS
+    assert write.list_tags_for_resource(ResourceARN=database["Arn"])["Tags"] == BY_KEY
     assert query.list_tags_for_resource(ResourceARN=table["Arn"])["Tags"] == TAGS[:1]
     assert write.update_database(DatabaseName="db", KmsKeyId="other")["Database"]["KmsKeyId"] == "other"
 
@@ -76,8 +74,34 @@ def test_tags_are_added_changed_and_removed(write: Any) -> None:
 def test_more_tags_than_a_resource_may_have_are_refused(write: Any) -> None:
     arn = made_of(write)[0]["Arn"]
 
-    with pytest.raises(ClientError, match="The resource would have 202 tags; 200 are allowed"):
+    with pytest.raises(write.exceptions.ServiceQuotaExceededException, match="would have 202 tags; 200 are allowed"):
         write.tag_resource(ResourceARN=arn, Tags=[{"Key": f"k{number}", "Value": ""} for number in range(200)])
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ([{"Key": "aws:x", "Value": ""}], "aws:x begins with aws:, which is reserved"),
+        ([{"Key": "x", "Value": "1"}, {"Key": "x", "Value": "2"}], "The tag key x is there more than once"),
+    ],
+)
+def test_tags_that_aws_does_not_take_are_refused(write: Any, tags: list[dict[str, str]], message: str) -> None:
+    arn = made_of(write)[0]["Arn"]
+
+    with pytest.raises(ClientError, match=message):
+        write.tag_resource(ResourceARN=arn, Tags=tags)
+    with pytest.raises(ClientError, match=message):
+        write.create_database(DatabaseName="other", Tags=tags)
+
+
+def test_tags_come_in_pages(write: Any, query: Any) -> None:
+    arn = made_of(write)[0]["Arn"]
+    write.tag_resource(ResourceARN=arn, Tags=[{"Key": f"k{number:02}", "Value": ""} for number in range(30)])
+
+    pages = list(query.get_paginator("list_tags_for_resource").paginate(ResourceARN=arn, MaxResults=10))
+
+    assert [len(page["Tags"]) for page in pages] == [10, 10, 10, 2]
+    assert [tag for page in pages for tag in page["Tags"]] == write.list_tags_for_resource(ResourceARN=arn)["Tags"]
 
 
 @pytest.mark.parametrize(
@@ -107,13 +131,6 @@ def test_other_magnetic_writes_take_the_place_with_them_and_leave_tags(write: An
     assert write.list_tags_for_resource(ResourceARN=arn)["Tags"] == TAGS[:1]
 
 
-def service_on(folder: Path) -> Service:
-    clock = Clock()
-    store = open_store(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=clock)
-    writer = DirectWriter(store, clock)
-    return Service(store, clock, writer, Endpoint(store, writer, LocalExecutor(store.whole.readable), clock_ns=clock))
-
-
 def record(value: str, kind: str, name: str = "cpu") -> dict[str, Any]:
     return {
         "Dimensions": [{"Name": "host", "Value": value}],
@@ -137,7 +154,7 @@ def test_a_restart_forgets_neither_tags_nor_what_type_a_measure_name_has(tmp_pat
     status, body = second.call("WriteRecords", request)
     second.store.close()
 
-    assert tags == TAGS
+    assert tags == BY_KEY
     assert status == 419
     assert "The measure name cpu has type double already" in body["RejectedRecords"][0]["Reason"]
 

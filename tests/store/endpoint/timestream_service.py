@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,7 +12,8 @@ from botocore.config import Config
 
 from store.endpoint import Endpoint, WriteRecord, decode_write, encode_write
 from store.record import Applied, TableId
-from tests.support.lone_store import PARTITION, LoneStore
+from store.testing import LocalExecutor
+from tests.support.lone_store import PARTITION, LoneStore, open_store
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 14:13:20.123456789
 ACCOUNT = "AKIDEXAMPLE"
@@ -71,6 +73,14 @@ class Service:
         """Status, name and message of a failed call."""
         status, body = self.call(operation, request)
         return status, body["__type"].partition("#")[2], body["message"]
+
+
+def service_on(folder: Path) -> Service:
+    """The service over the store in `folder`."""
+    clock = Clock()
+    store = open_store(folder, memory_limit_bytes=64 << 20, templates={}, clock_ns=clock)
+    writer = DirectWriter(store, clock)
+    return Service(store, clock, writer, Endpoint(store, writer, LocalExecutor(store.whole.readable), clock_ns=clock))
 
 
 class Refused(Exception):
