@@ -190,7 +190,7 @@ def _type(kind: SqlType) -> dict[str, object]:
         case TimeSeriesType():
             return {"TimeSeriesMeasureValueColumnInfo": {"Type": _type(kind.value)}}
         case ScalarType():
-            return {"ScalarType": kind.value}
+            return {"ScalarType": kind.on_wire}
 
 
 def _field(name: str, kind: SqlType) -> dict[str, object]:

@@ -8,6 +8,8 @@ spline_curvatures  BIGINT[] times in order (ns), DOUBLE[] values → the second 
 refused            VARCHAR message → the error with this message, within DuckDB's TRY, where its own `error` cannot be
 ranks              DOUBLE[] values → the rank of each among those of its list, from 1; equal values share the mean of
                    theirs; null for a null
+xxhash64           BLOB → the eight bytes of its XXH64
+utf8_repaired      BLOB → its text, U+FFFD for what is not UTF-8; for the few that are not
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from store.engine.xxhash64 import hashes
 
 _NS_PER_S = 1e9
 
@@ -120,11 +124,32 @@ def refused(messages: pa.ChunkedArray) -> pa.Array:
     return pa.nulls(len(messages))
 
 
+def xxhash64(values: pa.ChunkedArray) -> pa.Array:
+    """See the module."""
+    column = pc.fill_null(values, b"").cast(pa.large_binary()).combine_chunks()
+    _, offset_bytes, data = column.buffers()
+    offsets = np.frombuffer(offset_bytes, np.int64)[column.offset : column.offset + len(column) + 1]
+    flat = np.frombuffer(data or b"", np.uint8)
+    found = np.empty(len(column), ">u8")
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        found[rows] = hashes(flat[starts[rows, None] + np.arange(length)])
+    return pa.Array.from_buffers(pa.binary(8), len(found), [None, pa.py_buffer(found)]).cast(pa.binary())
+
+
+def utf8_repaired(values: pa.ChunkedArray) -> pa.Array:
+    """See the module."""
+    return pa.array([None if value is None else value.decode(errors="replace") for value in values.to_pylist()])
+
+
 FUNCTIONS = (
     (refused, ("VARCHAR",), '"NULL"'),
     (ranks, ("DOUBLE[]",), "DOUBLE[]"),
     (weighted_positions, ("DOUBLE[]", "DOUBLE[]"), "BIGINT[]"),
     (positions, ("BIGINT[]", "BIGINT[]"), "BIGINT[]"),
+    (xxhash64, ("BLOB",), "BLOB"),
+    (utf8_repaired, ("BLOB",), "VARCHAR"),
     (spline_curvatures, ("BIGINT[]", "DOUBLE[]"), "DOUBLE[]"),
 )
 """Each with the types of its parameters and its result in DuckDB."""

@@ -25,6 +25,7 @@ from store.sql.types import (
     TIME,
     TIMESTAMP,
     UNKNOWN,
+    VARBINARY,
     VARCHAR,
     ScalarType,
     SqlType,
@@ -95,6 +96,7 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
     (INTERVAL, VARCHAR): _INTERVAL_TEXT,
     (MONTHS, VARCHAR): "(CASE WHEN {0} < 0 THEN '-' ELSE '' END || abs({0}) // 12 || '-' || abs({0}) % 12)",
     (VARCHAR, TIME): "epoch_ns(CAST('1970-01-01 ' || {0} AS TIMESTAMP_NS))",
+    (VARCHAR, VARBINARY): "encode({0})",
     (DATE, VARCHAR): "CAST(DATE '1970-01-01' + CAST({0} AS INTEGER) AS VARCHAR)",
 }
 

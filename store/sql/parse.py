@@ -121,7 +121,7 @@ def _tokenize(query: QueryText) -> list[Token]:
     try:
         tokens = Timestream().tokenize(query.text)
     except TokenError as error:
-        raise query.syntax(_unclosed(query.text), "a quote or a comment is not closed") from error
+        raise _not_tokens(query) from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
     if len(tokens) > TOKENS_MAX:
@@ -205,6 +205,23 @@ def _expected(before: Token, found: str, description: str) -> str:
     if before.token_type is TokenType.NUMBER and parse_interval(f"1{found}") is not None:
         said += f" (an interval has no space: {before.text}{found})"
     return said
+
+
+def _not_tokens(query: QueryText) -> SqlError:
+    """Why a text cannot be split into words, numbers, texts and signs."""
+    binary = _unfit_binary(query.text)
+    if binary is not None:
+        return query.syntax(binary, "Binary literal can only contain hexadecimal digits")
+    return query.syntax(_unclosed(query.text), "a quote or a comment is not closed")
+
+
+def _unfit_binary(text: str) -> int | None:
+    """Where a binary begins, as X'zz', that has other characters than digits."""
+    for part in _QUOTED.finditer(text):
+        is_binary = part[0][0] == "'" and re.search(r"\b[xX]$", text[max(0, part.start() - 2) : part.start()])
+        if is_binary and part[0].endswith("'") and not re.fullmatch("'[0-9a-fA-F]*'", part[0]):
+            return part.start() - 1
+    return None
 
 
 def _unclosed(text: str) -> int | None:

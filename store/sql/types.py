@@ -19,7 +19,7 @@ from store.record import MeasureType
 
 
 class ScalarType(enum.StrEnum):
-    """A scalar SQL type, with its name in Timestream's API."""
+    """A scalar SQL type, with its name in Timestream's API if it has this type."""
 
     VARCHAR = "VARCHAR"
     BOOLEAN = "BOOLEAN"
@@ -32,11 +32,17 @@ class ScalarType(enum.StrEnum):
     INTERVAL_DAY_TO_SECOND = "INTERVAL_DAY_TO_SECOND"
     INTERVAL_YEAR_TO_MONTH = "INTERVAL_YEAR_TO_MONTH"
     UNKNOWN = "UNKNOWN"
+    VARBINARY = "VARBINARY"
 
     @property
     def duckdb(self) -> str:
         """The DuckDB type of such values."""
         return _DUCKDB.get(self, self.value)
+
+    @property
+    def on_wire(self) -> str:
+        """The type in Timestream's API that its texts have there."""
+        return (ScalarType.VARCHAR if self is ScalarType.VARBINARY else self).value
 
     @property
     def text(self) -> str:
@@ -55,8 +61,9 @@ TIME = ScalarType.TIME
 INTERVAL = ScalarType.INTERVAL_DAY_TO_SECOND
 MONTHS = ScalarType.INTERVAL_YEAR_TO_MONTH
 UNKNOWN = ScalarType.UNKNOWN
+VARBINARY = ScalarType.VARBINARY
 
-_DUCKDB = dict.fromkeys((TIMESTAMP, DATE, TIME, INTERVAL, MONTHS), "BIGINT") | {UNKNOWN: "INTEGER"}
+_DUCKDB = dict.fromkeys((TIMESTAMP, DATE, TIME, INTERVAL, MONTHS), "BIGINT") | {UNKNOWN: "INTEGER", VARBINARY: "BLOB"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 Timestamps have nine digits and no zone, doubles are Java's `Double.toString` (`21.5`, `1.65E9`, `Infinity`), intervals
 are `1 00:05:00.000000000` (days, then the rest) or `4-2` (years-months). Clients split these texts at fixed positions.
+A varbinary is Base64, as in Trino's protocol.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable
 from datetime import timedelta
@@ -67,6 +69,11 @@ def format_boolean(value: object) -> str:
     return "true" if value else "false"
 
 
+def format_varbinary(value: bytes) -> str:
+    """`AP8=`."""
+    return base64.b64encode(value).decode()
+
+
 _SCALARS: dict[ScalarType, Callable[[Any], str]] = {
     ScalarType.VARCHAR: str,
     ScalarType.BOOLEAN: format_boolean,
@@ -79,6 +86,7 @@ _SCALARS: dict[ScalarType, Callable[[Any], str]] = {
     ScalarType.INTERVAL_DAY_TO_SECOND: format_interval,
     ScalarType.INTERVAL_YEAR_TO_MONTH: format_months,
     ScalarType.UNKNOWN: str,
+    ScalarType.VARBINARY: format_varbinary,
 }
 
 

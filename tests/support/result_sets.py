@@ -40,6 +40,8 @@ def value(rng: random.Random, kind: SqlType) -> object:
             return rng.randint(-(10**18), 10**18)
         case ScalarType.INTERVAL_YEAR_TO_MONTH:
             return rng.randint(-1000, 1000)
+        case ScalarType.VARBINARY:
+            return rng.randbytes(rng.randrange(4))
         case ScalarType.UNKNOWN:
             return None
         case _:
@@ -56,6 +58,7 @@ def arrow_type(kind: SqlType) -> pa.DataType:
         ScalarType.BOOLEAN: pa.bool_(),
         ScalarType.INTEGER: pa.int32(),
         ScalarType.UNKNOWN: pa.int32(),
+        ScalarType.VARBINARY: pa.binary(),
         ScalarType.DOUBLE: pa.float64(),
     }
     return simple.get(kind, pa.int64()) if isinstance(kind, ScalarType) else _NESTED_ARROW

@@ -35,6 +35,8 @@ PARQUET_ROWS = 100_000  # of a row group
 _AS_EVERYWHERE = (1e-4, 1e16)  # where Python writes a double without an exponent
 _NUMBERS = {ScalarType.DOUBLE, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}
 
+_TEXTS = {ScalarType.VARCHAR, ScalarType.VARBINARY}  # those that can be empty
+
 _ARROW: dict[SqlType, pa.DataType] = {
     ScalarType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
     ScalarType.TIME: pa.time64("ns"),
@@ -140,8 +142,9 @@ def _csv_cells(null: str, kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
 
 
 def _csv_values(kind: ScalarType, values: pa.Array) -> pa.Array:
-    if kind is ScalarType.VARCHAR:
-        return pa.array([csv_text.line([value]) for value in values.to_pylist()], pa.string())
+    if kind in _TEXTS:
+        texts = scalar_texts(values, kind).to_pylist()
+        return pa.array([csv_text.line([text]) for text in texts], pa.string())
     if kind is ScalarType.DOUBLE:
         return double_texts(values, *_AS_EVERYWHERE, str)
     return _readable(kind, values)

@@ -2,6 +2,7 @@
 
 from store.sql.functions.aggregates import AGGREGATES, OF_ANY_DOUBLE, WITHIN_GROUP
 from store.sql.functions.array import ARRAYS
+from store.sql.functions.binary import BINARY
 from store.sql.functions.conditional import CONDITIONAL
 from store.sql.functions.function import Family, Function, Match, Overload
 from store.sql.functions.map import MAPS
@@ -17,6 +18,7 @@ FUNCTIONS: Family = {
     **TIMES,
     **MATH,
     **STRING,
+    **BINARY,
     **REGEX,
     **CONDITIONAL,
     **ARRAYS,

@@ -21,6 +21,7 @@ from store.sql.types import (
     MONTHS,
     TIME,
     TIMESTAMP,
+    VARBINARY,
     VARCHAR,
     ScalarType,
 )
@@ -60,7 +61,7 @@ OPERATORS = family(
     scalar("IS NOT DISTINCT FROM", Overload((ANY, ANY), BOOLEAN, "({0} IS NOT DISTINCT FROM {1})")),
     scalar(
         "||",
-        Overload((VARCHAR, VARCHAR), VARCHAR, "({0} || {1})"),
+        *(Overload((kind, kind), kind, "({0} || {1})") for kind in (VARCHAR, VARBINARY)),
         Overload((ArrayOf(ANY), ArrayOf(ANY)), ArrayOf(ANY), "({0} || {1})"),
         Overload((ArrayOf(ANY), ANY), ArrayOf(ANY), "({0} || [{1}])"),
         Overload((ANY, ArrayOf(ANY)), ArrayOf(ANY), "([{0}] || {1})"),

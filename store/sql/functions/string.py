@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from store.sql.functions.binary import PARTS_OF_BINARY, REVERSED
 from store.sql.functions.function import ANY, ArrayOf, Overload, family, scalar
-from store.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR
+from store.sql.types import BIGINT, BOOLEAN, INTEGER, VARBINARY, VARCHAR
 
 # one character of `lower` and `upper` is one of the result, and ß has no such upper one
 _UPPER = "replace(upper(replace({0}, 'ß', '\ue001')), '\ue001', 'ß')"
@@ -65,7 +66,12 @@ STRING = family(
     scalar("starts_with", Overload((VARCHAR, VARCHAR), BOOLEAN, "starts_with({0}, {1})")),
     scalar("translate", Overload((VARCHAR, VARCHAR, VARCHAR), VARCHAR, "translate({0}, {1}, {2})")),
     scalar("concat_ws", Overload((VARCHAR, VARCHAR), VARCHAR, "concat_ws({*})", variadic=True)),
-    scalar("reverse", Overload((VARCHAR,), VARCHAR, "reverse({0})"), Overload((_ARRAY,), _ARRAY, "list_reverse({0})")),
+    scalar(
+        "reverse",
+        Overload((VARCHAR,), VARCHAR, "reverse({0})"),
+        REVERSED,
+        Overload((_ARRAY,), _ARRAY, "list_reverse({0})"),
+    ),
     *(
         scalar(name, Overload((VARCHAR, BIGINT, VARCHAR), VARCHAR, f"{name}({{0}}, CAST({{1}} AS INTEGER), {{2}})"))
         for name in ("lpad", "rpad")
@@ -74,10 +80,15 @@ STRING = family(
     scalar("codepoint", Overload((VARCHAR,), INTEGER, "unicode({0})")),
     scalar("levenshtein_distance", Overload((VARCHAR, VARCHAR), BIGINT, "levenshtein({0}, {1})")),
     scalar("hamming_distance", Overload((VARCHAR, VARCHAR), BIGINT, "hamming({0}, {1})")),
-    scalar("length", Overload((VARCHAR,), BIGINT, "length({0})")),
+    scalar(
+        "length",
+        Overload((VARCHAR,), BIGINT, "length({0})"),
+        Overload((VARBINARY,), BIGINT, "octet_length({0})"),
+    ),
     scalar(
         "concat",
         Overload((VARCHAR, VARCHAR), VARCHAR, "({||})", variadic=True),
+        Overload((VARBINARY, VARBINARY), VARBINARY, "({||})", variadic=True),
         Overload((_ARRAY, _ARRAY), _ARRAY, "({||})", variadic=True),
     ),
     scalar(
@@ -109,6 +120,7 @@ STRING = family(
                 VARCHAR,
                 "CASE WHEN {1} = 0 OR {2} <= 0 THEN '' ELSE substring({0}, {1}, {2}) END",
             ),
+            *PARTS_OF_BINARY,
         )
         for name in ("substr", "substring")
     ),

@@ -9,6 +9,7 @@ NODES: NodeBinders = {
     exp.Column: names.column,
     exp.Literal: names.literal,
     exp.Boolean: names.boolean,
+    exp.HexString: names.binary,
     exp.Null: names.null,
     exp.Interval: names.interval,
     exp.Paren: operators.paren,

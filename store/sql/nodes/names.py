@@ -8,8 +8,8 @@ from store.sql.expressions import Expressions, Rules
 from store.sql.literals import parse_interval_text
 from store.sql.nodes.nested import field
 from store.sql.text import position
-from store.sql.typed import NULL, Typed, constant
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARCHAR
+from store.sql.typed import NULL, Typed, constant, quote_string
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARBINARY, VARCHAR
 
 
 def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:
@@ -54,6 +54,14 @@ def boolean(binder: Expressions, node: exp.Boolean, rules: Rules) -> Typed:
     """A boolean constant."""
     del binder, rules
     return constant(bool(node.this), BOOLEAN)
+
+
+def binary(binder: Expressions, node: exp.HexString, rules: Rules) -> Typed:
+    """Bytes, `X'00ff'`."""
+    del rules
+    if len(node.this) % 2:
+        raise binder.query.syntax(node, "Binary literal must contain an even number of digits")
+    return Typed(f"unhex({quote_string(node.this)})", VARBINARY)
 
 
 def null(binder: Expressions, node: exp.Null, rules: Rules) -> Typed:

@@ -19,6 +19,7 @@ from store.sql.types import (
     MONTHS,
     TIME,
     TIMESTAMP,
+    VARBINARY,
     VARCHAR,
     ArrayType,
     MapType,
@@ -37,6 +38,7 @@ _TYPES: dict[Any, ScalarType] = {
     exp.DType.TIMESTAMPTZ: TIMESTAMP,  # of a constant that ends with a zone
     exp.DType.DATE: DATE,
     exp.DType.TIME: TIME,
+    exp.DType.VARBINARY: VARBINARY,
 }
 
 
@@ -66,7 +68,18 @@ def unknown_type(binder: Expressions, at: exp.Expr, name: str, more: str) -> Sql
 
 
 _NAMES = (
-    *("boolean", "integer", "bigint", "double", "varchar", "timestamp", "date", "time", "interval day to second"),
+    *(
+        "boolean",
+        "integer",
+        "bigint",
+        "double",
+        "varchar",
+        "timestamp",
+        "date",
+        "time",
+        "varbinary",
+        "interval day to second",
+    ),
     *("interval year to month", "array(…)", "row(…)", "map(…)"),
 )
 
