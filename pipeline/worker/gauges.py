@@ -37,8 +37,8 @@ class Gauges:
         self._ask()
 
     async def often(self) -> None:
-        """Update the values that are in memory."""
-        metrics.lag_s.set(self._partitions.lag_s)
+        """Update the values that are in memory, and the lag: on Kafka the broker is asked for it while it is not 0."""
+        metrics.lag_s.set(await asyncio.to_thread(lambda: self._partitions.lag_s))
         metrics.clock_settles.set(not all(partition.store.is_clock_believed for partition in self._partitions))
 
     async def seldom(self) -> None:

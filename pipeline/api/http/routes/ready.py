@@ -27,8 +27,11 @@ MAX_READY_LAG_S = 10.0
         },
     },
 )
-async def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
-    """200 when the stream is at most 10 s behind the log, else 503; the body says how far, and what the clock did."""
+def readyz(parts: Annotated[Services, Depends(services)]) -> JSONResponse:
+    """200 when the stream is at most 10 s behind the log, else 503; the body says how far, and what the clock did.
+
+    In a thread of its own: on Kafka the lag is asked of the broker.
+    """
     lag_s = parts.progress.lag_s
     ready = lag_s <= MAX_READY_LAG_S and parts.progress.has_replayed
     body: dict[str, Any] = {
