@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from rules import no_data
 from rules.ahead import Marks
 from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
 from rules.errors import RuleSnapshotError
-from rules.judging import Ids, Inputs
+from rules.judging import Arrays, Ids, Inputs
 from rules.kinds.kind import Judging
 from rules.listening import Listened, ListeningClock
+from rules.no_data import absence_key
 from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
 from rules.saved_state import BlockState, MarkState, RuleState, SavedJudge, SignalState, keys_of
-from rules.silence_state import restore_silences, saved_clock, saved_hearings, saved_rules
+from rules.silence_state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
 from rules.silences import Placed, Silences
 from rules.snapshot import PackedKeys, encode_state, facts_of
 from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
@@ -45,6 +49,7 @@ class Block:
     def __init__(self, rules: Sequence[Rule], index: SeriesIndex, clock: ListeningClock) -> None:
         self.index = index
         self.positions: dict[str, int] = {}
+        self.clock = clock.copy()
         self._keys = PackedKeys()
         self._size = 0  # the number of series that the arrays have room for
         self._rezoned = index.rezoned
@@ -54,7 +59,7 @@ class Block:
             for place, rule in enumerate(rules)
             if isinstance(rule.condition, Judging)
         )
-        self.silences = Silences(rules, index, clock)
+        self.silences = Silences(rules, index, self.clock)
         self._measures = {
             measure: Watched(
                 MeasureReader(measure, index),
@@ -81,11 +86,12 @@ class Block:
         self._grow(len(self.index))
         self._newest[series] = rows
         repeats = bool((self._newest[series] != rows).any())
-        inputs = Inputs(batch, rows, series, self._take_in(batch, rows, series, repeats=repeats))
+        inputs = self._inputs(batch, rows, series, repeats=repeats)
         found: list[Placed] = []
         for place, watch in self._watches:
-            found += ((event.row, place, self._transition(batch, watch, event)) for event in watch.evaluate(inputs))
-        found += self.silences.hear(batch, rows, series, repeats=repeats)
+            events = (*watch.hear(inputs, self.clock), *watch.evaluate(inputs))
+            found += ((event.row, place, self._transition(watch, event, batch)) for event in events)
+        found += self.silences.hear(batch, rows, series, self.clock, repeats=repeats)
         found.sort(key=lambda item: item[:2])
         return [transition for _, _, transition in found]
 
@@ -99,7 +105,13 @@ class Block:
     def tick(self, tick: Listened) -> list[Transition]:
         """The transitions caused by time, in the order of the rules."""
         self._grow(len(self.index))
-        return self.silences.tick(tick)
+        self.clock.take(tick)
+        found = [
+            (at, self._transition(watch, event)) for at, watch in self._watches for event in watch.tick(self.clock)
+        ]
+        found += self.silences.tick(self.clock)
+        found.sort(key=lambda item: item[0])
+        return [transition for _, transition in found]
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
         """The state in the form of `rules.saved_state`, valid for `positions`."""
@@ -116,8 +128,8 @@ class Block:
         rules = {watch.rule.definition: _state_of(watch) for _, watch in self._watches}
         rules.update(saved_rules(self.silences))
         keys = self._keys.first(self.index.keys, size)
-        hearings, clock = saved_hearings(self.silences, size), saved_clock(self.silences.clock)
-        return encode_state(positions, keys, signals, rules, hearings, clock)
+        hearings = saved_hearings(self.silences, size)
+        return encode_state(positions, keys, signals, rules, hearings, saved_clock(self.clock))
 
     def restore(self, state: BlockState) -> None:
         """Restore a saved state, into a block that has evaluated nothing. Raises RuleSnapshotError."""
@@ -133,7 +145,9 @@ class Block:
             saved = state.rules.get(watch.rule.definition)
             if saved is not None:
                 _restore(watch, saved, ids)
-        restore_silences(self.silences, state.clock, state.hearings, state.rules, ids)
+        if state.clock is not None:
+            self.clock = clock_of(state.clock)
+        restore_silences(self.silences, state.hearings, state.rules, ids)
         self.positions = dict(state.positions)
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
@@ -172,41 +186,38 @@ class Block:
             watch.grow(size)
         self.silences.grow(size)
 
-    def _take_in(
-        self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
-    ) -> Mapping[str, Samples | None]:
-        """The samples of each measure in the batch."""
-        samples = {}
+    def _inputs(self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool) -> Inputs:
+        """The rows and samples of each measure in the batch."""
+        given: dict[str, Rows | None] = {}
+        samples: dict[str, Samples | None] = {}
         for measure, watched in self._measures.items():
             not_numbers = watched.reader.not_numbers(batch)
             if not_numbers is not None:
                 for watch in watched.watches:
                     watch.leave_out(series[not_numbers[rows[0] :]])
-            samples[measure] = self._samples(watched, batch, rows, series, repeats=repeats)
-        return samples
+            found = given[measure] = _with_number(watched.reader, batch, rows, series)
+            samples[measure] = (
+                None if found is None else watched.signals.take_in(found, repeats=repeats, again=batch.again)
+            )
+        return Inputs(batch, rows, series, given, samples)
 
-    def _samples(
-        self, watched: Watched, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool
-    ) -> Samples | None:
-        """The samples of one measure in the batch; None if it has no such column, or no numbers in it."""
-        values = watched.reader.read(batch)
-        if values is None:
+    def _value(self, watch: Watch, event: Event, batch: RecordBatch | None) -> float | None:
+        """The value of an event; None if no value caused it. That of a measure is exact."""
+        if math.isnan(event.value):
             return None
-        first = rows[0]
-        given = Rows(rows, series, batch.time_ns[first:], batch.arrival_ns[first:], values[first:])
-        there = np.isfinite(given.value)
-        if not there.all():
-            given = given.of(there)
-        return watched.signals.take_in(given, repeats=repeats, again=batch.again)
+        if batch is None or not watch.rule.condition.is_measured:
+            return event.value
+        return self._measures[watch.rule.measure].reader.exact(batch, event.row)
 
-    def _transition(self, batch: RecordBatch, watch: Watch, event: Event) -> Transition:
+    def _transition(self, watch: Watch, event: Event, batch: RecordBatch | None = None) -> Transition:
+        """What is told of an event; without a batch, a tick caused it."""
         rule, table, subjects = watch.rule, self.index.table, watch.subjects
         key, zone = subjects.keys[event.subject], subjects.zones[event.subject]
-        is_measured = rule.condition.is_measured
-        value = self._measures[rule.measure].reader.exact(batch, event.row) if is_measured else event.value
+        value = self._value(watch, event, batch)
         dimensions, labels = dict(key.dimensions), rule.labels_at(event.level)
+        about = key if event.bound is not None else absence_key(key)
         return Transition(
-            id=alert_id(table, rule.name, key, rule.measure, event.onset_ns),
+            id=alert_id(table, rule.name, about, rule.measure, event.onset_ns),
             status=Status.RESOLVED if event.turn is Turn.OVER else Status.FIRING,
             table=table,
             zone=zone,
@@ -214,12 +225,24 @@ class Block:
             since_ns=event.onset_ns,
             time_ns=event.time_ns,
             value=value,
-            bounds=dict((event.bound,)),
+            bounds={} if event.bound is None else dict((event.bound,)),
             measure=rule.measure,
             dimensions=dimensions,
             labels=labels,
             annotations=render_annotations(rule, labels, table, zone, dimensions, value),
+            reason=event.reason,
         )
+
+
+def _with_number(reader: MeasureReader, batch: RecordBatch, rows: Indices, series: Indices) -> Rows | None:
+    """The rows with a finite number of a measure; None if the batch has no such column, or no numbers in it."""
+    values = reader.read(batch)
+    if values is None:
+        return None
+    first = rows[0]
+    given = Rows(rows, series, batch.time_ns[first:], batch.arrival_ns[first:], values[first:])
+    there = np.isfinite(given.value)
+    return given if there.all() else given.of(there)
 
 
 def _state_of(watch: Watch) -> RuleState:
@@ -230,6 +253,7 @@ def _state_of(watch: Watch) -> RuleState:
         [level.snapshot() for level in watch.levels],
         watch.raised.snapshot(),
         SavedJudge(judge.version, dict(arrays)) if arrays else None,
+        None if watch.readings is None else SavedJudge(no_data.VERSION, dict(watch.readings.snapshot())),
     )
 
 
@@ -242,19 +266,22 @@ def _restore(watch: Watch, saved: RuleState, ids: Indices) -> None:
     else:
         subject_ids = ids
     if saved.judge is not None:
-        _restore_judge(watch, saved.judge, Ids(ids, subject_ids))
+        _restore_part(watch, saved.judge, watch.judge.version, partial(watch.judge.restore, ids=Ids(ids, subject_ids)))
     for level, state in zip(watch.levels, saved.levels, strict=True):
         level.grow(len(watch.subjects))
         level.restore(state, subject_ids)
     watch.raised.restore(saved.alerts, subject_ids)
+    if watch.readings is not None and saved.no_data is not None:
+        watch.readings.grow(len(watch.subjects))
+        _restore_part(watch, saved.no_data, no_data.VERSION, partial(watch.readings.restore, ids=subject_ids))
 
 
-def _restore_judge(watch: Watch, saved: SavedJudge, ids: Ids) -> None:
-    if saved.version != watch.judge.version:
-        told = f"version {saved.version} of its kind; this program reads {watch.judge.version}"
+def _restore_part(watch: Watch, saved: SavedJudge, version: int, restore: Callable[[Arrays], None]) -> None:
+    if saved.version != version:
+        told = f"version {saved.version} of its kind; this program reads {version}"
         raise RuleSnapshotError(f"the state of rule {watch.rule.name} is of {told}")
     try:
-        watch.judge.restore(saved.arrays, ids)
+        restore(saved.arrays)
     except (KeyError, IndexError, ValueError) as error:
         raise RuleSnapshotError(f"the state of rule {watch.rule.name} is not of its kind: {error!r}") from error
 

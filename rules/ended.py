@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rules.arrays import unpacked
+from rules.no_data import absence_key, saved_absences
 from rules.raised import saved_alerts
+from rules.reason import Reason
 from rules.rule import RuleSet, labels_at
 from rules.saved_state import BlockState, RuleFacts, RuleState
 from rules.template import Template, parse_template
-from rules.transition import ZONE_NAME, Reason, Status, Transition, alert_id, render_annotations
+from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
 from store.record import SeriesIndex
 
 
@@ -65,24 +67,32 @@ def _ended(
     )
     times = None if signals is None else unpacked(signals.time_ns, np.int64)
     values = None if signals is None or not facts.is_measured else unpacked(signals.value, np.float64)
-    for place, raised in saved_alerts(saved.alerts).items():
+    for place, onset_ns, level, bounds in _alerts(saved, len(facts.levels)):
         key, known = keys[place], index.find(keys[place])
-        dimensions, labels = dict(key.dimensions), labels_at(facts.labels, facts.levels[raised.level])
+        dimensions, labels = dict(key.dimensions), labels_at(facts.labels, facts.levels[level])
         zone = dimensions.get(ZONE_NAME) if known is None else index.zones[known]
         value = None if values is None or math.isnan(values[place]) else float(values[place])
         yield Transition(
-            id=alert_id(index.table, facts.name, key, facts.measure, raised.onset_ns),
+            id=alert_id(index.table, facts.name, key if bounds else absence_key(key), facts.measure, onset_ns),
             status=Status.RESOLVED,
             table=index.table,
             zone=zone,
             rule=facts.name,
-            since_ns=raised.onset_ns,
-            time_ns=raised.onset_ns if times is None else max(raised.onset_ns, int(times[place])),
+            since_ns=onset_ns,
+            time_ns=onset_ns if times is None else max(onset_ns, int(times[place])),
             value=value,
-            bounds=dict((raised.bounds[raised.level],)),
+            bounds=bounds,
             measure=facts.measure,
             dimensions=dimensions,
             labels=labels,
             annotations=render_annotations(rule, labels, index.table, zone, dimensions, value),
             reason=reason,
         )
+
+
+def _alerts(saved: RuleState, levels: int) -> Iterator[tuple[int, int, int, dict[str, float]]]:
+    """The place, onset, level and violated bound of each alert; those of absence have no bound."""
+    for place, raised in saved_alerts(saved.alerts).items():
+        yield place, raised.onset_ns, raised.level, dict((raised.bounds[raised.level],))
+    absent = saved_absences({} if saved.no_data is None else saved.no_data.arrays)
+    yield from ((place, since_ns, levels - 1, {}) for place, since_ns in absent)

@@ -7,12 +7,12 @@ a small integer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rules.arrays import Bools, Float64s, Indices
-from rules.samples import Samples
+from rules.samples import Rows, Samples
 from rules.selection import Selection
 from store.record import Int64s, RecordBatch, SeriesIndex
 
@@ -23,12 +23,14 @@ class Inputs:
 
     row      the rows beyond the position: indices in the batch
     series   their series
-    samples  by measure, those of all measures that a rule of the table watches; None: the batch has none
+    given    by measure that a rule of the table watches, the rows with a number; None: the batch has none
+    samples  the samples among these
     """
 
     batch: RecordBatch
     row: Indices
     series: Indices
+    given: Mapping[str, Rows | None]
     samples: Mapping[str, Samples | None]
 
 
@@ -89,6 +91,10 @@ class Judge(Protocol):
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
         """The values of one batch; None if there are none. Every subject that they name is in `subjects`."""
+        ...
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The subjects that readings of these series are data of: for each series one or more, -1 for none."""
         ...
 
     @property

@@ -27,6 +27,7 @@ from rules.errors import Problem
 from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
 from rules.kinds import KINDS, Condition, Kind
 from rules.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
+from rules.no_data import NO_DATA
 from rules.rule import Rule
 from rules.selection import Pattern, Wanted, Where
 from rules.template import Template, parse_template
@@ -88,9 +89,9 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         return None
     if "measure" not in section and not kind.measure:
         section.problem(f"{section.what} lacks `measure`")
-    for key in RULE_LEVEL_KEYS:
-        if key.name in section and not kind.has_levels:
-            section.problem(f"`{key.name}` of {section.what} does not go with `{kind.name}`", at=key.name)
+    for name in ("no_data", *(key.name for key in RULE_LEVEL_KEYS)):
+        if name in section and not kind.has_levels:
+            section.problem(f"`{name}` of {section.what} does not go with `{kind.name}`", at=name)
     condition: Condition | None = kind.make(chosen)
     if condition is None:
         return None
@@ -100,6 +101,7 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
     return Rule(
         *(group, alert, table, section.get("measure", kind.measure), condition, levels),
         *(section.get("where", {}), section.get("labels", {}), section.get("annotations", {}), problems.file),
+        no_data=section.get("no_data"),
     )
 
 
@@ -202,6 +204,7 @@ RULE_KEYS = (
         "dimension (or `account`, `zone_name`): value, list of values, or {regex: …}",
     ),
     *RULE_LEVEL_KEYS,
+    Key("no_data", NO_DATA, "what the absence of readings does: keep (the default), resolve or alert"),
     Key("labels", Form(_read_labels, _TEXTS), "text by name, passed on with the alert"),
     Key("annotations", Form(_read_annotations, _TEXTS), "text by name, with placeholders"),
 )

@@ -54,7 +54,7 @@ class Change:
 
 
 class Phases:
-    """The phase of each subject; nothing but values of a judge changes them."""
+    """The phase of each subject; nothing changes it but values of a judge, and `end`."""
 
     def __init__(self, level: Level) -> None:
         self.level = level
@@ -122,6 +122,13 @@ class Phases:
         for subject, time_ns in zip(of_fired, unpacked(state.fired_ns, np.int64).tolist(), strict=True):
             self._fired_ns.setdefault(subject, []).append(time_ns)
         self._active = int(np.count_nonzero(self.phase))
+
+    def end(self, subject: int) -> bool:
+        """The subject is neither pending nor firing any more; returns whether it was."""
+        was_active = bool(self.phase[subject] != Phase.OK)
+        if was_active:
+            self._enter(subject, Phase.OK)
+        return was_active
 
     def evaluate(self, judged: Judged) -> list[Change]:
         """The changes by these values; those of each subject are in order."""

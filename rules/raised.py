@@ -9,6 +9,7 @@ the same when its level changes.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,6 +18,7 @@ import numpy as np
 
 from rules.arrays import Indices, packed, unpacked
 from rules.phases import Change, Phase
+from rules.reason import Reason
 from rules.saved_state import AlertState
 
 
@@ -43,8 +45,11 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A turn of an alert, at the row of the batch whose value caused it. level, bound: those that it has from now on,
-    or had last.
+    """A turn of an alert, at the row of the batch whose value caused it; -1: a tick did.
+
+    level, bound  those that it has from now on, or had last; `bound` is None for an alert of absence (`rules.no_data`)
+    value         NaN if no value caused it
+    reason        why it turned without a value
     """
 
     row: int
@@ -53,8 +58,9 @@ class Event:
     turn: Turn
     onset_ns: int
     level: int
-    bound: tuple[str, float]
+    bound: tuple[str, float] | None
     value: float
+    reason: Reason | None = None
 
 
 class RaisedAlerts:
@@ -104,6 +110,14 @@ class RaisedAlerts:
             return None
         turn = Turn.FIRED if before is None else Turn.CHANGED if after is not None else Turn.OVER
         return Event(first.row, subject, first.time_ns, turn, raised.onset_ns, *shown, first.value)
+
+    def end(self, subject: int, time_ns: int, reason: Reason) -> Event | None:
+        """The alert of a subject is over without a value; None if it has none."""
+        raised = self._of.pop(subject, None)
+        if raised is None:
+            return None
+        level, bound = raised.level, raised.bounds[raised.level]
+        return Event(-1, subject, time_ns, Turn.OVER, raised.onset_ns, level, bound, math.nan, reason)
 
     def snapshot(self) -> AlertState:
         """The saved form: a row for each level that fires."""

@@ -15,6 +15,7 @@ import msgspec
 
 from rules.kinds.kind import Condition
 from rules.level import SEVERITY, Level
+from rules.no_data import NoData
 from rules.selection import ACCOUNT, Pattern, Wanted, Where
 from rules.template import Template
 from store.record import TableId
@@ -28,6 +29,7 @@ class Rule:
     where    dimension (or `account`) → its allowed values; empty: every series
     levels   from the least severe; at least one
     file     the file that defines it
+    no_data  None: the absence of readings changes nothing
     """
 
     group: str
@@ -40,6 +42,7 @@ class Rule:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Template] = field(default_factory=dict)
     file: str = ""
+    no_data: NoData | None = None
 
     @property
     def name(self) -> str:
@@ -65,6 +68,7 @@ class Rule:
             (self.name, self.table, self.measure, self.condition.facts),
             [level.facts for level in self.levels],
             sorted((name, _sorted(wanted)) for name, wanted in self.where.items()),
+            *(() if self.no_data is None else (self.no_data.facts,)),
         )
         return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
 

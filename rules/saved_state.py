@@ -8,13 +8,14 @@ within one process. Arrays are little-endian bytes. Signals are [times (i8), val
 key, and the marks [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
 
 The key of a rule's state is the hash of its definition, so that a changed rule starts without state and all others keep
-theirs. It is [facts, subjects, levels, alerts, judge]: the facts describe its alerts for when the rule does not exist
-any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the judge's own
-state is [version, {name: array}], nil if it has none. The arrays of levels and alerts are of those subjects that are
-pending or firing. Each of these lists may become longer: what an older program did not save is as if it were empty.
+theirs. It is [facts, subjects, levels, alerts, judge, no_data]: the facts describe its alerts for when the rule does
+not exist any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the
+judge's own state is [version, {name: array}], nil if it has none, and so is what `rules.no_data` knows of readings. The
+arrays of levels and alerts are of those subjects that are pending or firing. Each of these lists may become longer:
+what an older program did not save is as if it were empty.
 
-At the end is what rules of the kind `missing` need (`rules.silence_state`): {measure: what was heard of it}, the empty
-name standing for whatever a series sends, and the clock of our listening.
+At the end is what rules of the kind `missing` need (`rules.silence_state`): {measure: what was heard of it}; and the
+clock of our listening.
 
 Format version 1 (`rules.snapshot_1`) is read and becomes this.
 """
@@ -101,6 +102,7 @@ class RuleState(msgspec.Struct, array_like=True, frozen=True):
     levels: list[PhaseState] = []
     alerts: AlertState = AlertState()
     judge: SavedJudge | None = None
+    no_data: SavedJudge | None = None
 
 
 class SavedHearing(msgspec.Struct, array_like=True, frozen=True):

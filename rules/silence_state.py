@@ -31,6 +31,11 @@ def saved_clock(clock: ListeningClock) -> SavedClock:
     return SavedClock(clock.complete_ns, clock.listened_ns, dict(clock.upto_ns), list(clock.gaps))
 
 
+def clock_of(saved: SavedClock) -> ListeningClock:
+    """A saved clock."""
+    return ListeningClock(saved.complete_ns, saved.listened_ns, dict(saved.upto_ns), list(saved.gaps))
+
+
 def saved_hearings(silences: Silences, size: int) -> dict[str, SavedHearing]:
     """By measure, what was heard of the first `size` series."""
     return {measure: _saved_hearing(ear.hearing, size) for measure, ear in silences.ears.items()}
@@ -61,14 +66,11 @@ def saved_rules(silences: Silences) -> Iterator[tuple[str, RuleState]]:
 
 def restore_silences(
     silences: Silences,
-    clock: SavedClock | None,
     hearings: Mapping[str, SavedHearing],
     rules: Mapping[str, RuleState],
     ids: Indices,
 ) -> None:
     """Restore all of it; `ids` are the series by their saved index. Raises RuleSnapshotError."""
-    if clock is not None:
-        silences.clock = ListeningClock(clock.complete_ns, clock.listened_ns, dict(clock.upto_ns), list(clock.gaps))
     for measure, ear in silences.ears.items():
         saved = hearings.get(measure)
         if saved is not None:

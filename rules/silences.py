@@ -1,4 +1,4 @@
-"""All rules of the kind `missing` over one table, what they have heard, and their clock."""
+"""All rules of the kind `missing` over one table, and what they have heard."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rules.arrays import Bools, Indices
 from rules.columns import MeasureReader
 from rules.hearing import Hearing
 from rules.kinds.missing import WHOLE, Missing
-from rules.listening import GONE_NS, Listened, ListeningClock
+from rules.listening import GONE_NS, ListeningClock
+from rules.reason import Reason
 from rules.rule import Rule
 from rules.silence import Silence, SilenceWatch
-from rules.transition import Reason, Status, Transition, alert_id, render_annotations
+from rules.transition import Status, Transition, alert_id, render_annotations
 from store.record import RecordBatch, SeriesIndex
 from store.values.times import NS
 
@@ -37,7 +38,6 @@ class Silences:
         found = [(place, rule, rule.condition) for place, rule in enumerate(rules)]
         silent = [(place, rule, of) for place, rule, of in found if isinstance(of, Missing)]
         learning = {rule.measure for _, rule, of in silent if of.after is None}
-        self.clock = clock.copy()
         self.ears = {
             measure: Ear(
                 Hearing(learns=measure in learning), None if measure == WHOLE else MeasureReader(measure, index)
@@ -56,15 +56,17 @@ class Silences:
         for _, watch in self.watches:
             watch.grow(size)
 
-    def hear(self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool) -> list[Placed]:
+    def hear(
+        self, batch: RecordBatch, rows: Indices, series: Indices, clock: ListeningClock, *, repeats: bool
+    ) -> list[Placed]:
         """What these rows of the batch end. Not heard is what arrived long ago: replayed dead letters."""
         if not self.watches:
             return []
         arrival_ns = batch.arrival_ns[rows[0] :]
         if batch.again:  # or messages that Kafka did not confirm the first time
-            recent = arrival_ns > self.clock.complete_ns - GONE_NS
+            recent = arrival_ns > clock.complete_ns - GONE_NS
             rows, series, arrival_ns = rows[recent], series[recent], arrival_ns[recent]
-        time_ns = self.clock.times_of(arrival_ns)
+        time_ns = clock.times_of(arrival_ns)
         found: list[Placed] = []
         for measure, ear in self.ears.items():
             heard = slice(None) if ear.reader is None else _with_value(ear.reader, batch)[rows]
@@ -76,10 +78,11 @@ class Silences:
             ear.hearing.hear(own, time_ns[heard], arrival_ns[heard], repeats=repeats)
         return found
 
-    def tick(self, tick: Listened) -> list[Transition]:
-        """What changes with this tick, in the order of the rules."""
-        self.clock.take(tick)
-        return [self._told(watch.rule, silence) for _, watch in self.watches for silence in watch.tick(self.clock)]
+    def tick(self, clock: ListeningClock) -> list[tuple[int, Transition]]:
+        """What changes with this tick, each with the place of its rule."""
+        return [
+            (place, self._told(watch.rule, silence)) for place, watch in self.watches for silence in watch.tick(clock)
+        ]
 
     def forget(self, series: Indices, time_ns: int) -> list[Transition]:
         """These series count no more until they are heard."""

@@ -65,8 +65,8 @@ def encode_state(
     hearings: dict[str, SavedHearing] | None = None,
     clock: SavedClock | None = None,
 ) -> bytes:
-    """This state as bytes: a `BlockState`. The last two are left out where no rule needs them."""
-    heard = (hearings, clock) if hearings else ()
+    """This state as bytes: a `BlockState`."""
+    heard = () if clock is None else (hearings or {}, clock)
     return _encoder.encode((FORMAT_VERSION, positions, keys, signals, rules, *heard))
 
 

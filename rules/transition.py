@@ -14,19 +14,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from rules.reason import Reason
 from rules.template import Template
 from store.record import SeriesKey, TableId
 from store.values.times import rfc3339
-
-
-class Reason(enum.StrEnum):
-    """Why an alert resolved, if not by a sample: nothing judges it any more."""
-
-    RULE_CHANGED = "rule_changed"
-    RULE_REMOVED = "rule_removed"
-    TABLE_DELETED = "table_deleted"
-    SILENCE_FINAL = "silence_final"  # of a series that was silent for too long
-    FORGOTTEN = "forgotten"  # of a device that was decommissioned
 
 
 class Status(enum.StrEnum):
@@ -43,9 +34,9 @@ class Transition:
     id        the same for an alert's firing and resolved, and for every replay
     since_ns  the time of the first sample beyond the bounds
     time_ns   the time of the sample that made it fire or resolve
-    value     that sample's value, or its rate of change
-    reason    why it resolved without a sample; then `time_ns`, `value` are the newest sample's (None for a rate)
-    bounds    the bound that was violated when it fired: {"max": 32.0}
+    value     that sample's value, or what the kind of the rule makes of it
+    reason    why it fired or resolved without a sample; then `value` is that of the newest sample, or None
+    bounds    the bound that was violated when it fired: {"max": 32.0}; empty if it fired without a sample
     """
 
     id: str

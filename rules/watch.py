@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 
 from rules.arrays import Indices
 from rules.judging import Inputs
 from rules.kinds.kind import Judging
+from rules.listening import GONE_NS, ListeningClock
+from rules.no_data import Absence, Heard, Known, Readings, Then
 from rules.phases import Phase, Phases
-from rules.raised import Event, RaisedAlerts
+from rules.raised import Event, RaisedAlerts, Turn
+from rules.reason import Reason
 from rules.rule import Rule
 from rules.rule_warnings import Work
+from rules.samples import Rows
 from rules.selection import Selection
 from store.record import Int64s, SeriesIndex
 
@@ -26,6 +33,8 @@ class Watch:
         self.judge = condition.build(rule.measure, index)
         self.levels = tuple(Phases(level) for level in rule.levels)
         self.raised = RaisedAlerts()
+        of = rule.no_data
+        self.readings = None if of is None or of.then is Then.KEEP else Readings(of, len(rule.measures))
         self._selection = Selection(rule.where, index)
         self._index = index
         self._judged = 0
@@ -49,6 +58,55 @@ class Watch:
         self.judge.grow(size)
         self._grow_levels()
 
+    def hear(self, inputs: Inputs, clock: ListeningClock) -> list[Event]:
+        """The events because readings come again, whether they are judged or not; called before `evaluate`."""
+        if self.readings is None:
+            return []
+        heard = [self._heard(inputs, inputs.given[measure], clock) for measure in self.rule.measures]
+        self._grow_levels()
+        return [self._of_absence(absence) for absence in self.readings.hear(heard)]
+
+    def _heard(self, inputs: Inputs, rows: Rows | None, clock: ListeningClock) -> Heard:
+        """The readings of one measure, with their subjects. Replayed dead letters arrived long ago."""
+        if rows is None:
+            return Heard(*(np.empty(0, np.int64) for _ in range(4)))
+        if inputs.batch.again:
+            rows = rows.of(rows.arrival_ns > clock.complete_ns - GONE_NS)
+        included = self._selection.of(rows.series)
+        rows = rows if included is None else rows.of(included)
+        time_ns = clock.times_of(rows.arrival_ns)
+        parts = []
+        for subject in self.judge.subjects_of(rows.series):
+            there = subject >= 0
+            parts.append((rows.row[there], subject[there], time_ns[there], rows.arrival_ns[there]))
+        return Heard(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def tick(self, clock: ListeningClock) -> list[Event]:
+        """The events by time, in no order that matters."""
+        return [] if self.readings is None else list(self._miss(self.readings, clock))
+
+    def _miss(self, readings: Readings, clock: ListeningClock) -> Iterator[Event]:
+        """The events because readings are absent."""
+        for subject in readings.due(clock.listened_ns):
+            if readings.no_data.then is Then.RESOLVE:
+                event = self.raised.end(subject, clock.complete_ns, Reason.NO_DATA)
+                for level in self.levels:
+                    level.end(subject)
+                if event is not None:
+                    yield event
+            elif self.raised.get(subject) is None:
+                readings.known[subject] = Known.ALERTED
+                since_ns = readings.since_ns(subject)
+                yield self._of_absence(Absence(-1, subject, clock.complete_ns, since_ns, is_over=False))
+
+    def _of_absence(self, absence: Absence) -> Event:
+        """Absence is an alert of the most severe level, as if a value were beyond all bounds."""
+        turn, level = Turn.OVER if absence.is_over else Turn.FIRED, len(self.levels) - 1
+        return Event(
+            *(absence.row, absence.subject, absence.time_ns, turn, absence.since_ns, level, None, math.nan),
+            reason=Reason.NO_DATA,
+        )
+
     def evaluate(self, inputs: Inputs) -> list[Event]:
         """The events by one batch; those of each subject are in order."""
         judged = self.judge.evaluate(inputs, self._selection)
@@ -62,8 +120,11 @@ class Watch:
         return self.raised.follow(changes) if any(changes) else []
 
     def _grow_levels(self) -> None:
+        size = len(self.judge.subjects)
         for level in self.levels:
-            level.grow(len(self.judge.subjects))
+            level.grow(size)
+        if self.readings is not None:
+            self.readings.grow(size)
 
     def leave_out(self, series: Indices) -> None:
         """Count values of these series that are not numbers, which are not judged."""
@@ -80,10 +141,11 @@ class Watch:
         return next(int(level.onset_ns[subject]) for level in self.levels if level.phase[subject] == Phase.PENDING)
 
     def counts(self) -> tuple[int, int]:
-        """The numbers of pending and firing subjects."""
+        """The numbers of pending subjects and of firing alerts."""
+        firing = len(self.raised) + (0 if self.readings is None else len(self.readings.alerted()))
         if len(self.levels) == 1:
-            return len(self.levels[0].of(Phase.PENDING)), len(self.raised)
-        return len(self.pending()), len(self.raised)
+            return len(self.levels[0].of(Phase.PENDING)), firing
+        return len(self.pending()), firing
 
     def work(self, newest_ns: Int64s | None, now_ns: int) -> Work:
         """What the rule has done; `newest_ns` are the times of its subjects' newest samples, if these are known."""

@@ -19,7 +19,7 @@ from datetime import timedelta
 import numpy as np
 
 from rules.ahead import latest_sound_ns
-from rules.arrays import NEVER, packed, unpacked
+from rules.arrays import NEVER, Indices, packed, unpacked
 from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, read_items, read_text
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
@@ -115,6 +115,10 @@ class CountJudge:
             insort(times, time_ns)
         del times[: max(bisect_right(times, newest - self._over_ns), len(times) - MOST_EVENTS)]
         return newest, len(times)
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """Their groups."""
+        return (np.array([self._group[one] for one in series.tolist()], np.intp),)
 
     def snapshot(self) -> Arrays:
         """The events of all groups; these are subjects."""

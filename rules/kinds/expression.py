@@ -116,6 +116,10 @@ class ExpressionJudge:
             newest[measure] = self._value[measure][series]
         return self._of.of(newest), known
 
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The series."""
+        return (series,)
+
     def snapshot(self) -> Arrays:
         """The newest samples of all measures."""
         size = len(self.subjects)

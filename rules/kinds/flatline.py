@@ -13,6 +13,7 @@ not seen: equal samples before and after it are one run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -119,6 +120,10 @@ class FlatlineJudge:
         """Learn from runs that are complete."""
         self._usual_s[series] = np.maximum(lasted_ns / 1e9, self._usual_s[series] * (1 - _FORGOTTEN))
         self._runs[series] = np.minimum(self._runs[series] + 1, AUTO_RUNS)
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The series."""
+        return (series,)
 
     def snapshot(self) -> Arrays:
         """The runs of all signals that have had a sample."""

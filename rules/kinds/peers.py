@@ -13,6 +13,7 @@ Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,7 +24,7 @@ from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import NUMBER, SPAN, Key, Section
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
-from rules.kinds.zone import zone_key
+from rules.kinds.zone import zone_key, zones_of
 from rules.selection import Selection
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
@@ -103,6 +104,12 @@ class PeersJudge:
             np.full(count, window.end_ns, np.int64),
             np.array(values),
         )
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The sensors, and their zones."""
+        keys, zones = self._index.keys, self._index.zones
+        sensors = [self.subjects.id_of(keys[one], zones[one]) for one in series.tolist()]
+        return np.array(sensors, np.intp), zones_of(self.subjects, self._index, series)
 
     def snapshot(self) -> Arrays:
         """The open windows and the last medians."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
-from rules.arrays import NEVER, Bools, Float64s
+from rules.arrays import NEVER, Bools, Float64s, Indices
 from rules.judging import Arrays, Ids, Inputs, Judged
 from rules.samples import Samples
 from rules.selection import Selection
@@ -37,6 +37,10 @@ class SignalJudge:
             return None
         values, judged = self._values(samples)
         return judged_of(samples, values, judged, selection)
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The series."""
+        return (series,)
 
     def snapshot(self) -> Arrays:
         """Nothing."""

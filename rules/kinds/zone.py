@@ -7,11 +7,13 @@ zone: {of: share, beyond: {max: 35}, over: 5m, max: 0.5}         the share of th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
+from rules.arrays import Indices
 from rules.bounds import UNBOUNDED, Bounds
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import BOUND_KEYS, SPAN, Key, Section, bounds_of, choice, mapping
@@ -65,6 +67,7 @@ class ZoneJudge:
 
     def __init__(self, measure: str, index: SeriesIndex, zone: Zone) -> None:
         self.subjects = SeriesIndex(index.table)
+        self._index = index
         self._zone = zone
         self._windows = ZoneWindows(measure, index, duration_ns(zone.over))
 
@@ -87,6 +90,10 @@ class ZoneJudge:
             repeats=len(set(subjects)) < len(subjects),
         )
 
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """Their zones."""
+        return (zones_of(self.subjects, self._index, series),)
+
     def snapshot(self) -> Arrays:
         """The open windows."""
         return self._windows.snapshot()
@@ -99,6 +106,13 @@ class ZoneJudge:
 def zone_key(zone: str) -> SeriesKey:
     """The subject that is a zone."""
     return SeriesKey(((ZONE_NAME, zone),), "")
+
+
+def zones_of(subjects: SeriesIndex, index: SeriesIndex, series: Indices) -> Indices:
+    """The subjects that are the zones of these series; -1 for those without one."""
+    zones = (index.zones[one] for one in series.tolist())
+    found = [-1 if zone is None else subjects.id_of(zone_key(zone), zone) for zone in zones]
+    return np.array(found, np.intp)
 
 
 def _make(section: Section) -> Zone | None:

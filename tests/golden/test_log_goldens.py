@@ -28,7 +28,7 @@ from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.generation import Generation, encode_generation, generation_of
 from pipeline.log.log import Extent
 from pipeline.log.tick import Tick, encode_tick, tick_of
-from rules.transition import Reason as EndReason
+from rules.reason import Reason as EndReason
 from rules.transition import Status, Transition, to_event
 from store.endpoint.payload import WriteRecord, decode_write, encode_write
 from store.objects import sealed_json

@@ -27,7 +27,7 @@ def restarted(feed: Feed, rules: RuleSet) -> Feed:
 
 def as_version_1(data: bytes, rules: RuleSet) -> bytes:
     """The same state as the former program saved it; every bound is a `max`."""
-    _, positions, keys, signals, states = msgspec.msgpack.decode(data)
+    _, positions, keys, signals, states, *_ = msgspec.msgpack.decode(data)
     phases, facts = {}, {}
     for rule in rules.rules:
         (name, measure, is_measured, _, *texts), _, ((series, phase, onset, *_),), *_ = states[rule.definition]

@@ -19,7 +19,7 @@ from pipeline.alerting.archive.transition import TRANSITIONS
 from pipeline.alerting.routing.groups import MuteKind
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.alterations import Alteration
-from rules.transition import Reason as Ended
+from rules.reason import Reason as NoValue
 from rules.transition import Status
 from store.record import MeasureType
 
@@ -207,7 +207,7 @@ class Alert(TypedDict):
     dimensions: Dimensions
     labels: Annotated[dict[str, str], Field(description="of the rule")]
     annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
-    reason: NotRequired[Annotated[str, _one_of(*Ended, description="why it resolved, where no value made it")]]
+    reason: NotRequired[Annotated[str, _one_of(*NoValue, description="why it turned, where no value made it")]]
     updated: Annotated[Time, Field(description="of the sample that gave it this status")]
     muted: Annotated[Muted | None, Field(description="why nobody is told of it now; null if its receivers are")]
     acknowledged: Annotated[Acknowledged | None, Field(description="who acknowledged it last")]

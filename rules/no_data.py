@@ -1,0 +1,213 @@
+"""What the absence of readings means for a rule: `no_data`. A subject has no data if nothing came of it for a while.
+
+    no_data: resolve                           # after 5 minutes
+    no_data: {then: alert, after: 10m}
+
+Absence is counted as the kind `missing` counts silence: in time of arrival, on the clock of our listening
+(`rules.listening`), from the last reading on, also a late or repeated one. It begins at a tick and ends with a reading.
+A subject that was never heard while the rule was in force is not absent. Where a rule needs several measures, each of
+them has to come.
+
+    keep      nothing happens: a firing alert stays (the default)
+    resolve   what is pending ends, what is firing resolves
+    alert     there is an alert of its own until readings come again, unless one is firing
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.arrays import NEVER, Indices, packed, unpacked
+from rules.document import Problems
+from rules.judging import Arrays
+from rules.keys import SPAN, Form, Key, Section, choice, mapping
+from store.record import Int64s, SeriesKey
+from store.values.durations import duration_ns
+from store.values.yaml_text import Node, ScalarNode
+
+VERSION = 1
+AFTER = timedelta(minutes=5)
+"""As long as Prometheus takes the last sample for one of now."""
+
+
+class Then(enum.StrEnum):
+    """What happens."""
+
+    KEEP = "keep"
+    RESOLVE = "resolve"
+    ALERT = "alert"
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """What happens to a subject without readings for so long."""
+
+    then: Then
+    after_ns: int
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """All of it, for the definition of a rule."""
+        return "no_data", str(self.then), self.after_ns
+
+
+class Known(enum.IntEnum):
+    """What is known of the readings of a subject."""
+
+    COMING = 0
+    ABSENT = 1
+    ALERTED = 2  # absent, and there is an alert of that
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """Readings of one measure: subjects and times of arrival, by the host's clock and on the listening clock."""
+
+    row: Indices
+    subject: Indices
+    time_ns: Int64s
+    arrival_ns: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """The readings of a subject are absent, or (`is_over`) come again.
+
+    row        of the batch, with the reading that ended it; -1: a tick
+    since_ns   the arrival of the last reading
+    """
+
+    row: int
+    subject: int
+    time_ns: int
+    since_ns: int
+    is_over: bool
+
+
+class Readings:
+    """When the subjects of one rule were heard, by measure, and which of them have no data."""
+
+    def __init__(self, no_data: NoData, measures: int) -> None:
+        self.no_data = no_data
+        self.known: npt.NDArray[np.int8] = np.empty(0, np.int8)
+        self._time_ns = np.empty((measures, 0), np.int64)
+        self._arrival_ns = np.empty((measures, 0), np.int64)
+        self._next_ns = 0  # before this, nothing is due
+
+    def grow(self, size: int) -> None:
+        """Make room for subjects below `size`."""
+        more = size - len(self.known)
+        if more > 0:
+            more += size // 4 + 16
+            self.known = np.append(self.known, np.zeros(more, np.int8))
+            never = np.full((len(self._time_ns), more), NEVER, np.int64)
+            self._time_ns = np.concatenate([self._time_ns, never], axis=1)
+            self._arrival_ns = np.concatenate([self._arrival_ns, never], axis=1)
+
+    def hear(self, measures: Sequence[Heard]) -> list[Absence]:
+        """What these readings end, in the order of the log: of each alert one."""
+        ended = self._ended(measures) if self.known.any() else []
+        for time_ns, arrival_ns, heard in zip(self._time_ns, self._arrival_ns, measures, strict=True):
+            time_ns[heard.subject] = heard.time_ns  # of a subject that occurs more than once, the last one stays
+            arrival_ns[heard.subject] = heard.arrival_ns
+        return ended
+
+    def _ended(self, measures: Sequence[Heard]) -> list[Absence]:
+        back = sorted(
+            (int(heard.row[at]), place, int(heard.subject[at]), int(heard.time_ns[at]), int(heard.arrival_ns[at]))
+            for place, heard in enumerate(measures)
+            for at in np.flatnonzero(self.known[heard.subject]).tolist()
+        )
+        found = []
+        for row, place, subject, time_ns, arrival_ns in back:
+            since_ns, was_alerted = self.since_ns(subject), self.known[subject] == Known.ALERTED
+            self._time_ns[place, subject] = time_ns
+            if self._time_ns[:, subject].min() + self.no_data.after_ns > time_ns:
+                self.known[subject] = Known.COMING
+                if was_alerted:
+                    found.append(Absence(row, subject, arrival_ns, since_ns, is_over=True))
+            self._arrival_ns[place, subject] = arrival_ns
+        return found
+
+    def due(self, now_ns: int) -> list[int]:
+        """The subjects that have no data from now on, by the listening clock."""
+        if now_ns < self._next_ns:
+            return []
+        deadline_ns = self._time_ns.min(axis=0) + self.no_data.after_ns
+        waiting = (self._time_ns != NEVER).all(axis=0) & (self.known == Known.COMING)
+        due = np.flatnonzero(waiting & (deadline_ns <= now_ns))
+        self.known[due] = Known.ABSENT
+        waiting[due] = False
+        self._next_ns = min(now_ns + self.no_data.after_ns, int(deadline_ns[waiting].min(initial=1 << 62)))
+        return [int(subject) for subject in due]
+
+    def since_ns(self, subject: int) -> int:
+        """The arrival of the last reading, of the measure that was heard longest ago."""
+        return int(self._arrival_ns[self._time_ns[:, subject].argmin(), subject])
+
+    def alerted(self) -> list[int]:
+        """The subjects with an alert."""
+        return [int(subject) for subject in np.flatnonzero(self.known == Known.ALERTED)]
+
+    def snapshot(self) -> Arrays:
+        """Its saved form."""
+        heard = np.flatnonzero((self._time_ns != NEVER).any(axis=0))
+        alerted = self.alerted()
+        return {
+            "subject": packed(heard, np.uint32),
+            "known": packed(self.known[heard], np.int8),
+            "time_ns": packed(self._time_ns[:, heard], np.int64),
+            "arrival_ns": packed(self._arrival_ns[:, heard], np.int64),
+            "alerted": packed(np.array(alerted, np.int64), np.uint32),
+            "since_ns": packed(np.array([self.since_ns(subject) for subject in alerted], np.int64), np.int64),
+        }
+
+    def restore(self, arrays: Arrays, ids: Indices) -> None:
+        """Restore a saved state; `ids` are the subjects by their saved index. May raise KeyError or ValueError."""
+        subject = ids[unpacked(arrays["subject"], np.uint32)]
+        shape = len(self._time_ns), len(subject)
+        self.known[subject] = unpacked(arrays["known"], np.int8)
+        self._time_ns[:, subject] = unpacked(arrays["time_ns"], np.int64).reshape(shape)
+        self._arrival_ns[:, subject] = unpacked(arrays["arrival_ns"], np.int64).reshape(shape)
+
+
+def absence_key(subject: SeriesKey) -> SeriesKey:
+    """What an alert of the absence of a subject's readings is about."""
+    return SeriesKey(subject.dimensions, f"{subject.measure_name}\0no_data")
+
+
+def saved_absences(arrays: Arrays) -> list[tuple[int, int]]:
+    """The alerts of a saved state: the saved index of the subject, and since when."""
+    subjects = unpacked(arrays.get("alerted", b""), np.uint32).tolist()
+    return list(zip(subjects, unpacked(arrays.get("since_ns", b""), np.int64).tolist(), strict=True))
+
+
+_KEYS = (
+    Key("then", choice(*Then), "keep, resolve or alert", is_needed=True),
+    Key("after", SPAN, "how long nothing may have come; 5m by default"),
+)
+
+
+def _make(section: Section) -> NoData:
+    return NoData(Then(section.get("then")), duration_ns(section.get("after", AFTER)))
+
+
+_WHOLE = mapping(_KEYS, _make)
+
+
+def _read(node: Node, what: str, problems: Problems) -> NoData | None:
+    if not isinstance(node, ScalarNode):
+        whole: NoData | None = _WHOLE.read(node, what, problems)
+        return whole
+    then = _KEYS[0].form.read(node, what, problems)
+    return None if then is None else NoData(Then(then), duration_ns(AFTER))
+
+
+NO_DATA = Form(_read, {"anyOf": [_KEYS[0].form.schema, _WHOLE.schema]})
+"""`no_data` of a rule."""
