@@ -3,43 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sqlglot import exp
 
 from store.catalog.schema import TableSchema
 from store.record import TableId
+from store.sql.bounds import Bounds, Origin
 from store.sql.typed import ColumnUse, Constant, Typed, coerce
 from store.sql.types import SqlType
 
 if TYPE_CHECKING:
-    from store.sql.pruning import Bounds
     from store.sql.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A column of a result."""
+    """A column of a result. `origins`: what it is in tables, where bounds on it are bounds on them."""
 
     name: str
     type: SqlType
+    origins: tuple[Origin, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bound:
     """A query as DuckDB text with the output columns c0, c1 and so on.
 
+    text        makes the text, once all of the statement is bound: until then bounds may be found for its tables
     outer_uses  columns of the enclosing query
     row         the values of its only row, if they are known without data
     reads       what it reads, if it is a SELECT of one table
     """
 
-    sql: str
+    text: Callable[[], str]
     outputs: tuple[Output, ...]
     outer_uses: tuple[ColumnUse, ...] = ()
     row: tuple[Constant, ...] | None = None
     reads: Bounds | None = None
+
+    @cached_property
+    def sql(self) -> str:
+        """The text."""
+        return self.text()
+
+
+@dataclass(slots=True, eq=False)
+class With:
+    """A WITH query, by its generated name: it is read once, within what any of the places needs where it is named."""
+
+    name: str
+    bound: Bound
+    _places: list[dict[Bounds, Bounds]] = field(default_factory=list)  # of each the bounds, by those of the query
+
+    def named(self) -> Bound:
+        """The query as it is named at one place, with bounds of that place."""
+        of_place = {origin.bounds: Bounds() for output in self.bound.outputs for origin in output.origins}
+        self._places.append(of_place)
+        outputs = [
+            replace(output, origins=tuple(replace(of, bounds=of_place[of.bounds]) for of in output.origins))
+            for output in self.bound.outputs
+        ]
+        return Bound(lambda: self.name, tuple(outputs))
+
+    def settle(self) -> None:
+        """Apply the bounds of all places."""
+        for bounds in self._places[0] if self._places else ():
+            bounds.within_any([of_place[bounds] for of_place in self._places])
 
 
 def converted(bound: Bound, types: Sequence[SqlType]) -> str:
@@ -56,8 +88,8 @@ def converted(bound: Bound, types: Sequence[SqlType]) -> str:
 
 Query: TypeAlias = exp.Query | exp.Values  # sqlglot does not class VALUES as a query
 BindQuery: TypeAlias = "Callable[[Query, Scope | None], Bound]"
-Withs: TypeAlias = Mapping[str, tuple[str, Bound]]
-"""The WITH queries in scope: the user's name → the generated name and the query."""
+Withs: TypeAlias = Mapping[str, With]
+"""The WITH queries in scope, by the user's name."""
 
 
 class Tables(Protocol):

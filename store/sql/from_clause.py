@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from store.errors import UnknownDatabase, UnknownTable
 from store.sql.bound import BindQuery, Bound, Output, Query, Tables, Withs
+from store.sql.bounds import Bounds, Origin
 from store.sql.comparisons import compared
 from store.sql.expressions import Expressions, Rules, joined
-from store.sql.pruning import Bounds
 from store.sql.scope import Relation, SourceColumn, column_of
 from store.sql.text import QueryText, position
 from store.sql.typed import Typed, quote_name
@@ -36,17 +36,17 @@ class FromClause:
         """Add a relation; `before` is a comma or JOIN, `after` the ON."""
         self._parts.append((before, relation, after))
 
-    def text(self, bounds: Mapping[str, Bounds]) -> str:
+    def text(self) -> str:
         """The clause, with each table read within its bounds."""
         return "".join(
-            f"{before}{self._source(relation, bounds)} AS {relation.key}{relation.sample}{after}"
+            f"{before}{self._source(relation)} AS {relation.key}{relation.sample}{after}"
             for before, relation, after in self._parts
         )
 
-    def _source(self, relation: Relation, bounds: Mapping[str, Bounds]) -> str:
+    def _source(self, relation: Relation) -> str:
         if relation.table is None:
-            return relation.sql
-        limits = bounds[relation.key]
+            return relation.text()
+        limits = relation.bounds
         return self.tables.source(
             relation.table,
             time_from_ns=limits.time_from_ns,
@@ -154,7 +154,7 @@ class FromBinder:
         if not isinstance(node.this, exp.Subquery):
             raise self._query.unsupported(node, "LATERAL without a subquery")
         bound = self._bind_query(node.this, self._scope)
-        return self._aliased(node, None, bound, f"LATERAL ({bound.sql})")
+        return self._aliased(node, None, bound, lambda: f"LATERAL ({bound.sql})")
 
     def _sample(self, node: exp.TableSample) -> str:
         """The text of TABLESAMPLE BERNOULLI (10) or SYSTEM (10): each row with this probability in percent."""
@@ -177,7 +177,8 @@ class FromBinder:
             known = self._withs.get(name)
             if known is None:
                 raise self._query.unknown(node, f'Table \'{name}\' is not qualified; write "database"."{name}"')
-            return self._aliased(node, name, known[1], known[0])
+            named = known.named()
+            return self._aliased(node, name, named, named.text)
         relation = self._stored(node, database.name, name)
         self._rename(relation, node.args.get("alias"))
         return relation
@@ -197,17 +198,21 @@ class FromBinder:
                 f"Requested table '{name}' not found for identifier '{database}.{name}' at line {line}:{column}",
                 (line, column),
             ) from None
+        bounds = Bounds()
         columns = tuple(
             SourceColumn(
                 column.name,
                 MEASURE_TYPES[column.type],
                 quote_name(column.physical),
                 column.kind if column.expression is None else "expression",  # it cannot be used to find rows
+                (Origin(bounds, column.name, column.kind, schema.settings.zone),)
+                if column.expression is None and column.kind in {"time", "dimension", "zone"}
+                else (),
             )
             for column in schema.columns
         )
         named = (name,), (database, name)
-        return Relation(self._expressions.name("t"), named, columns, schema.table, zone=schema.settings.zone)
+        return Relation(self._expressions.name("t"), named, columns, schema.table, bounds=bounds)
 
     def _subquery(self, node: exp.Subquery | exp.Values) -> Relation:
         if isinstance(node, exp.Subquery):
@@ -218,7 +223,7 @@ class FromBinder:
         if not isinstance(inner, Query):
             raise self._query.unsupported(node, "A parenthesised table in FROM")
         bound = self._bind_query(inner, None)
-        return self._aliased(node, None, bound, f"({bound.sql})")
+        return self._aliased(node, None, bound, lambda: f"({bound.sql})")
 
     def _unnest(self, node: exp.Unnest) -> Relation:
         """The elements of arrays as rows, side by side; the parts of rows, time series and maps as columns."""
@@ -246,14 +251,15 @@ class FromBinder:
         columns = ", ".join(f"{text} AS c{place}" for place, (_, _, text) in enumerate(elements))
         outputs = tuple(Output(name or f"_col{place}", kind) for place, (name, kind, _) in enumerate(elements))
         sql = f"(SELECT {columns} FROM (SELECT {', '.join(unnested)}))"  # noqa: S608 - bound expressions
-        return self._aliased(node, None, Bound("", outputs), sql)
+        return self._aliased(node, None, Bound(str, outputs), lambda: sql)
 
-    def _aliased(self, node: exp.Expr, name: str | None, bound: Bound, sql: str) -> Relation:
+    def _aliased(self, node: exp.Expr, name: str | None, bound: Bound, text: Callable[[], str]) -> Relation:
         columns = tuple(
-            SourceColumn(output.name, output.type, f"c{index}") for index, output in enumerate(bound.outputs)
+            SourceColumn(output.name, output.type, f"c{index}", origins=output.origins)
+            for index, output in enumerate(bound.outputs)
         )
         names = () if name is None else ((name,),)
-        relation = Relation(self._expressions.name("t"), names, columns, sql=sql)
+        relation = Relation(self._expressions.name("t"), names, columns, text=text)
         self._rename(relation, node.args.get("alias"))
         return relation
 
@@ -270,8 +276,7 @@ class FromBinder:
                     alias, f"Column alias list has {len(names)} entries but there are {len(relation.columns)} columns"
                 )
             relation.columns = tuple(
-                SourceColumn(name, column.type, column.physical, column.kind)
-                for name, column in zip(names, relation.columns, strict=True)
+                replace(column, name=name) for name, column in zip(names, relation.columns, strict=True)
             )
 
 

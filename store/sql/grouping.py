@@ -23,10 +23,11 @@ _Set: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The keys of a GROUP BY, and its text; both empty without one."""
+    """The keys of a GROUP BY, and its text; both empty without one. `has_sets`: rows are in groups of several sets."""
 
     keys: tuple[Typed, ...] = ()
     text: str = ""
+    has_sets: bool = False
 
 
 def group_of(query: QueryText, clause: exp.Group, bind: Callable[[exp.Expr], Typed]) -> Group:
@@ -45,7 +46,8 @@ def group_of(query: QueryText, clause: exp.Group, bind: Callable[[exp.Expr], Typ
     whole: Iterable[_Set] = (tuple(dict.fromkeys(chain(*parts))) for parts in product(*sets))
     if clause.args.get("all") is False:  # DISTINCT
         whole = {frozenset(one): one for one in whole}.values()
-    return Group(tuple(keys), f" GROUP BY GROUPING SETS ({', '.join(f'({chr(44).join(one)})' for one in whole)})")
+    listed = ", ".join(f"({','.join(one)})" for one in whole)
+    return Group(tuple(keys), f" GROUP BY GROUPING SETS ({listed})", has_sets=True)
 
 
 def _sets(query: QueryText, element: exp.Expr, bind: Callable[[exp.Expr], Typed], keys: list[Typed]) -> Sequence[_Set]:

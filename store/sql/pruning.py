@@ -3,56 +3,28 @@
 Considers only conjuncts of the WHERE that compare a plain column, or the bin of a time, with a constant. Such a
 comparison is not true for null, so it can also be applied below an outer join; but there it must also remain in the
 WHERE.
+
+Columns of subqueries are followed to their tables (`store.sql.bounds`), through what keeps rows apart that differ in
+the column: joins, DISTINCT, set operations, keys of GROUP BY, and windows within partitions by it; not through LIMIT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from store.catalog.zones import dimensions_of_zones
 from store.sql.bound import Query
+from store.sql.bounds import Bounds, Origin
 from store.sql.expressions import WHERE, Expressions, Rules, flatten
+from store.sql.grouping import Group
 from store.sql.literals import UNIT_NS
-from store.sql.scope import Relation
-from store.sql.typed import Typed, coerce
+from store.sql.typed import ColumnUse, Typed, coerce
 from store.sql.types import DATE, MONTHS, TIMESTAMP, VARCHAR
 
 CHOICES_MAX = 1_000  # ours: where a dimension may have more values, hardly anything can be left unread
-
-
-@dataclass(slots=True)
-class Bounds:
-    """Rows with time in [from, to), and with each dimension among its values; None and no entry: any.
-
-    zones     those that rows may be in; None: any, and rows without one
-    is_exact  whether the WHERE selects all of these rows
-    """
-
-    time_from_ns: int | None = None
-    time_to_ns: int | None = None
-    dimensions: dict[str, frozenset[str]] = field(default_factory=dict)
-    zones: frozenset[str] | None = None
-    is_exact: bool = True
-
-    def at_least(self, time_ns: int) -> None:
-        """Restrict to times ≥ `time_ns`."""
-        self.time_from_ns = time_ns if self.time_from_ns is None else max(self.time_from_ns, time_ns)
-
-    def below(self, time_ns: int) -> None:
-        """Restrict to times < `time_ns`."""
-        self.time_to_ns = time_ns if self.time_to_ns is None else min(self.time_to_ns, time_ns)
-
-    def among(self, dimension: str, values: frozenset[str]) -> None:
-        """Restrict to these values of the dimension."""
-        known = self.dimensions.get(dimension)
-        self.dimensions[dimension] = values if known is None else known & values
-
-    def in_zones(self, zones: frozenset[str]) -> None:
-        """Restrict to these zones."""
-        self.zones = zones if self.zones is None else self.zones & zones
 
 
 _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
@@ -77,23 +49,68 @@ class Narrowed:
 
 def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
     """The WHERE of a SELECT whose FROM is bound. Raises SqlError."""
-    tables = {relation.key: relation for relation in expressions.scope.relations if relation.table is not None}
-    found = _Narrowing(expressions, Rules(WHERE), tables, {key: Bounds() for key in tables})
+    relations = expressions.scope.relations
+    tables = {relation.key: relation.bounds for relation in relations if relation.table is not None}
+    found = _Narrowing(expressions, Rules(WHERE))
     if where is None:
-        return Narrowed(found.bounds, "")
-    is_only = len(tables) == len(expressions.scope.relations) == 1
+        return Narrowed(tables, "")
+    is_only = len(tables) == len(relations) == 1
     inner = where.unnest()
     chain = flatten(inner) if isinstance(inner, exp.And) else [inner]
     kept = []
     for conjunct in chain:
         condition = expressions.condition(conjunct, found.rules, "AND" if len(chain) > 1 else None)
-        is_bound = bool(tables) and found.narrow(conjunct.unnest())
+        is_bound = found.narrow(conjunct.unnest())
         if not is_bound:
-            for bounds in found.bounds.values():
+            for bounds in tables.values():
                 bounds.is_exact = False
         if not (is_bound and is_only) or found.is_about_zone(conjunct):
             kept.append(condition.sql)
-    return Narrowed(found.bounds, f" WHERE {' AND '.join(kept)}" if kept else "")
+    return Narrowed(tables, f" WHERE {' AND '.join(kept)}" if kept else "")
+
+
+def origins(node: exp.Expr, value: Typed, expressions: Expressions, rules: Rules) -> tuple[Origin, ...]:
+    """What an output, bound as `value`, is in tables: if it is a column, or the bin of a time; any other is nothing."""
+    found = _Narrowing(expressions, rules)
+    if value.column is not None:
+        return found.own(value.column)
+    step = found.step(node)
+    of_time = () if step is None else found.origins(step.time)
+    return tuple(
+        replace(origin, width_ns=origin.width_ns + step.width_ns)
+        for origin in of_time
+        if step is not None and origin.kind == "time"
+    )
+
+
+def passing(node: exp.Select, group: Group, expressions: Expressions, *, is_grouped: bool) -> Callable[[Typed], bool]:
+    """Whether rows of a SELECT with one value of an output depend on no row of its FROM with another one.
+
+    Then a bound on the output is one on what it is read from.
+    """
+    if node.args.get("limit") or node.args.get("offset") or node.args.get("windows") or group.has_sets:
+        return lambda _: False
+    keys = frozenset(key.sql for key in group.keys) if is_grouped else None
+    partitions = [
+        {
+            expressions.bind(key, Rules("PARTITION BY")).sql
+            for key in window.args.get("partition_by") or ()
+            if isinstance(key, exp.Column)
+        }
+        for window in _windows(node)
+    ]
+    return lambda value: (keys is None or value.sql in keys) and all(value.sql in of for of in partitions)
+
+
+def _windows(node: exp.Select) -> list[exp.Window]:
+    """The windows in the outputs and the order of a SELECT, without those of subqueries."""
+    order = node.args.get("order")
+    return [
+        part
+        for clause in (*node.expressions, *([] if order is None else [order]))
+        for part in clause.walk(prune=lambda part: isinstance(part, Query))
+        if isinstance(part, exp.Window)
+    ]
 
 
 _DAY_NS = UNIT_NS["day"]
@@ -113,8 +130,6 @@ class _Step:
 class _Narrowing:
     expressions: Expressions
     rules: Rules
-    tables: Mapping[str, Relation]
-    bounds: Mapping[str, Bounds]
 
     def narrow(self, conjunct: exp.Expr) -> bool:
         """Apply the restriction of this conjunct, if it is about a column of a table; returns whether that is all."""
@@ -131,30 +146,20 @@ class _Narrowing:
 
     def is_about_zone(self, conjunct: exp.Expr) -> bool:
         """Whether it names a zone: rows are not found by these."""
-        named = map(self._column, conjunct.find_all(exp.Column))
-        return any(column is not None and column[2] == "zone" for column in named)
+        return any(origin.kind == "zone" for node in conjunct.find_all(exp.Column) for origin in self.origins(node))
 
-    def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> bool:
-        step = self._step(left)
-        column = self._column(left if step is None else step.time)
-        if column is None:
-            return False
-        bounds, _, kind = column
-        if kind in {"dimension", "zone"} and operator is exp.EQ:
-            return self._among(left, [right])
-        value = self._constant(right) if kind == "time" else None
-        if value is None or value.type not in {TIMESTAMP, DATE, VARCHAR}:
-            return False
-        time = coerce(value, TIMESTAMP)
-        if time is None or not isinstance(time.constant, int):
-            return False
-        if operator in {exp.GT, exp.GTE, exp.EQ}:
-            bounds.at_least(time.constant + (operator is exp.GT))
-        if operator in {exp.LT, exp.LTE, exp.EQ}:
-            bounds.below(time.constant + (step.width_ns if step else operator is not exp.LT))
-        return step is None
+    def origins(self, node: exp.Expr) -> tuple[Origin, ...]:
+        """What `node` is in tables, if it is a column of a relation of this FROM; else nothing."""
+        node = node.unnest()
+        use = self.expressions.bind(node, self.rules).column if isinstance(node, exp.Column) else None
+        return () if use is None else self.own(use)
 
-    def _step(self, node: exp.Expr) -> _Step | None:
+    def own(self, use: ColumnUse) -> tuple[Origin, ...]:
+        """What a column is in tables, if its relation is of this FROM, and not of an enclosing query's."""
+        is_own = any(relation.key == use.relation for relation in self.expressions.scope.relations)
+        return use.origins if is_own else ()
+
+    def step(self, node: exp.Expr) -> _Step | None:
         """`bin(time, 5m)`, `date_trunc('hour', time)`, `date(time)` or `CAST(time AS DATE)`; None for any other."""
         node = node.unnest()
         if isinstance(node, exp.Cast) and node.to.this is exp.DType.DATE:
@@ -173,33 +178,37 @@ class _Narrowing:
                 return _Step(time, _UNIT_NS[unit.name.lower()])
         return None
 
+    def _compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> bool:
+        step = self.step(left)
+        found = self.origins(left if step is None else step.time)
+        times = [origin for origin in found if origin.kind == "time"]
+        if operator is exp.EQ and len(times) < len(found):
+            return self._among(left, [right])
+        value = self._constant(right) if times else None
+        if value is None or value.type not in {TIMESTAMP, DATE, VARCHAR}:
+            return False
+        time = coerce(value, TIMESTAMP)
+        if time is None or not isinstance(time.constant, int):
+            return False
+        for origin in times:
+            width_ns = origin.width_ns + (step.width_ns if step else 0)
+            if operator in {exp.GT, exp.GTE, exp.EQ}:
+                origin.bounds.at_least(time.constant + (operator is exp.GT))
+            if operator in {exp.LT, exp.LTE, exp.EQ}:
+                origin.bounds.below(time.constant + (width_ns or operator is not exp.LT))
+        return step is None
+
     def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> bool:
-        column = self._column(left)
-        if column is None or column[2] not in {"dimension", "zone"} or len(choices) > CHOICES_MAX:
+        found = [origin for origin in self.origins(left) if origin.kind in {"dimension", "zone"}]
+        if not found or len(choices) > CHOICES_MAX:
             return False
         values = [self._constant(choice) for choice in choices]
         texts = [str(value.constant) for value in values if value is not None and value.type is VARCHAR]
         if len(texts) < len(values):
             return False
-        bounds, name, kind = column
-        if kind != "zone":
-            bounds.among(name, frozenset(texts))
-            return True
-        bounds.in_zones(frozenset(texts))
-        template = next(self.tables[key].zone for key, of in self.bounds.items() if of is bounds)
-        for dimension, possible in dimensions_of_zones(template, texts).items() if template else ():
-            bounds.among(dimension, possible)
+        for origin in found:
+            _restrict(origin, frozenset(texts))
         return True
-
-    def _column(self, node: exp.Expr) -> tuple[Bounds, str, str] | None:
-        """The bounds of the table, and name and kind of the column, if `node` is one; else None."""
-        node = node.unnest()
-        use = self.expressions.bind(node, self.rules).column if isinstance(node, exp.Column) else None
-        relation = self.tables.get(use.relation) if use is not None else None
-        if use is None or relation is None:
-            return None
-        kind = next(column.kind for column in relation.columns if column.name == use.name)
-        return self.bounds[relation.key], use.name, kind
 
     def _constant(self, node: exp.Expr) -> Typed | None:
         """The value of `node`, if it is known without data. What has subqueries is not looked at: each is read once."""
@@ -207,3 +216,13 @@ class _Narrowing:
             return None
         typed = self.expressions.bind(node, self.rules)
         return None if typed.constant is None else typed
+
+
+def _restrict(origin: Origin, texts: frozenset[str]) -> None:
+    """Restrict a dimension or the zone to these values."""
+    if origin.kind == "dimension":
+        origin.bounds.among(origin.name, texts)
+        return
+    origin.bounds.in_zones(texts)
+    for dimension, possible in dimensions_of_zones(origin.template, texts).items() if origin.template else ():
+        origin.bounds.among(dimension, possible)

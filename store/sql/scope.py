@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from store.record import TableId
+from store.sql.bounds import Bounds, Origin
 from store.sql.errors import SqlError
 from store.sql.text import QueryText, nearest
 from store.sql.typed import ColumnUse, Typed
@@ -18,12 +19,16 @@ from store.sql.types import SqlType
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
-    """A column of a relation; `physical` is its quoted name in the relation's text, `kind` that of a table's column."""
+    """A column of a relation; `physical` is its quoted name in the relation's text, `kind` that of a table's column.
+
+    `origins` are what it is in tables.
+    """
 
     name: str
     type: SqlType
     physical: str
     kind: str = "expression"
+    origins: tuple[Origin, ...] = ()
 
 
 @dataclass(slots=True)
@@ -31,8 +36,8 @@ class Relation:
     """An item of a FROM: a table or a subquery, with the generated alias `key`.
 
     names   the qualifiers that refer to it, e.g. ("t",) or ("db", "t"); a name given by AS is the only one
-    table   the table to scan; None for a subquery, whose text is `sql`
-    zone    the template of the table's zones, if it has one
+    table   the table to scan; None for a subquery, whose text `text` makes
+    bounds  of the rows that the query can need of the table
     used    physical names of the columns that the query uses, as far as it is bound
     sample  the text of its TABLESAMPLE
     """
@@ -41,8 +46,8 @@ class Relation:
     names: tuple[tuple[str, ...], ...]
     columns: tuple[SourceColumn, ...]
     table: TableId | None = None
-    sql: str = ""
-    zone: str | None = None
+    text: Callable[[], str] = str
+    bounds: Bounds = field(default_factory=Bounds)
     sample: str = ""
     used: set[str] = field(default_factory=set)
 
@@ -100,5 +105,5 @@ def column_of(relation: Relation, column: SourceColumn, offset: int | None) -> T
     """A use of this column of this relation."""
     relation.used.add(column.physical)
     sql = f"{relation.key}.{column.physical}"
-    use = ColumnUse(relation.key, column.name, sql, offset)
+    use = ColumnUse(relation.key, column.name, sql, offset, column.origins)
     return Typed(sql, column.type, column=use, free=(use,))

@@ -2,7 +2,8 @@
 
 Every relation gets a generated alias (t0, t1 …), every output a generated name (c0, c1 …) and every WITH query a
 generated name (q0 …), and is moved to the front. So the text contains no names of the user except the physical columns
-of tables, quoted. The scan of a table is requested only after its WHERE is bound, with the bounds found there.
+of tables, quoted. The text is made, and scans of tables are requested, only after all is bound, with the bounds found
+in the WHERE of the table and of the queries around it.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from bound expressions and generated names
@@ -13,15 +14,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from sqlglot import exp
 
-from store.sql.bound import Bound, Output, Query, Tables, Withs, converted
+from store.sql.bound import Bound, Output, Query, Tables, With, Withs, converted
+from store.sql.bounds import Origin
 from store.sql.expressions import Expressions, Rules
 from store.sql.from_clause import FromBinder
 from store.sql.grouping import Group, group_of
 from store.sql.nodes import NODES
-from store.sql.pruning import narrowed
+from store.sql.pruning import narrowed, origins, passing
 from store.sql.scope import Scope, column_of
 from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed
@@ -34,6 +37,7 @@ _PARTS = (
 
 
 COPIES_MAX = 8  # ours, of a WITH query, and of those that it names
+_Item: TypeAlias = tuple[str, Typed, tuple[Origin, ...]]  # of a select list: its name, and what it is in tables
 _WITH_NAME = re.compile(r"\bq\d+\b")
 COLUMNS_MAX = 10_000  # ours, of one SELECT: DuckDB needs 0.2 ms to plan each
 
@@ -48,15 +52,19 @@ class Binder:
     in_time_order: bool = False  # sort rows of a table by time, if the query does not specify an order
     _outermost: Query | None = None
     _names: int = 0
-    _withs: dict[str, str] = field(default_factory=dict)  # generated name → text, in order
+    _withs: list[With] = field(default_factory=list)  # each names only those before
 
     def bind(self, node: Query) -> Bound:
         """Bind the whole query. Raises SqlError."""
         self._outermost = node
         bound = self.bind_query(node, None, {})
+        for of in reversed(self._withs):
+            of.settle()
+        sql = bound.sql  # which requests what is read, also for those who only ask what that is
         if not self._withs:
             return bound
-        return Bound(f"WITH {', '.join(_definitions(self._withs, bound.sql))} {bound.sql}", bound.outputs)
+        texts = {of.name: of.bound.sql for of in self._withs}
+        return Bound(lambda: f"WITH {', '.join(_definitions(texts, sql))} {sql}", bound.outputs)
 
     def wants_time_order(self, node: Query) -> bool:
         """Whether the rows of this SELECT must be sorted by time, if it specifies no other order."""
@@ -94,9 +102,8 @@ class Binder:
             names = [column.name for column in alias.args.get("columns") or ()]
             if names:
                 bound = self._renamed(bound, names, alias)
-            name = self.name("q")
-            self._withs[name] = bound.sql
-            known[alias.name] = (name, bound)
+            known[alias.name] = With(self.name("q"), bound)
+            self._withs.append(known[alias.name])
         return known
 
     def _renamed(self, bound: Bound, names: list[str], at: exp.Expr) -> Bound:
@@ -104,8 +111,8 @@ class Binder:
             raise self.query.mismatch(
                 at, f"Column alias list has {len(names)} entries but there are {len(bound.outputs)} columns"
             )
-        outputs = (Output(name, output.type) for name, output in zip(names, bound.outputs, strict=True))
-        return Bound(bound.sql, tuple(outputs))
+        outputs = (replace(output, name=name) for name, output in zip(names, bound.outputs, strict=True))
+        return Bound(bound.text, tuple(outputs))
 
     def _set_operation(self, node: exp.SetOperation, outer: Scope | None, withs: Withs) -> Bound:
         self.query.refuse_other(
@@ -117,8 +124,14 @@ class Binder:
         items = [Typed(f"c{index}", output.type) for index, output in enumerate(outputs)]
         tail = _SelectBinder(self, None, withs).order(node, items, outputs, Rules("ORDER BY clause"), only_outputs=True)
         types = [output.type for output in outputs]
-        sql = f"({converted(left, types)}) {word} ({converted(right, types)}){tail}{_limit(self.query, node)}"
-        return Bound(sql, outputs, left.outer_uses + right.outer_uses)
+        limit = _limit(self.query, node)
+        if limit:
+            outputs = tuple(replace(output, origins=()) for output in outputs)
+        return Bound(
+            lambda: f"({converted(left, types)}) {word} ({converted(right, types)}){tail}{limit}",
+            outputs,
+            left.outer_uses + right.outer_uses,
+        )
 
     def _common_outputs(self, node: exp.SetOperation, left: Bound, right: Bound) -> tuple[Output, ...]:
         word = node.key.upper()
@@ -133,7 +146,8 @@ class Binder:
                 raise self.query.mismatch(
                     node, f"column {number} in {word} query has incompatible types: {one.type.text}, {other.type.text}"
                 )
-            outputs.append(Output(one.name, common))
+            found = one.origins + other.origins if one.type == other.type else ()
+            outputs.append(Output(one.name, common, found))
         return tuple(outputs)
 
 
@@ -175,8 +189,8 @@ class _SelectBinder:
         group = self._group(node)
         grouped = frozenset(typed.sql for typed in group.keys)
         items = self._items(node, Rules("SELECT", aggregates=True, windows=True, grouped=grouped))
-        outputs = tuple(Output(name, typed.type) for name, typed in items)
-        values = [typed for _, typed in items]
+        outputs = tuple(Output(name, typed.type) for name, typed, _ in items)
+        values = [typed for _, typed, _ in items]
         aliases = tuple((output.name, value) for output, value in zip(outputs, values, strict=True))
         rules = Rules("HAVING clause", aggregates=True, grouped=grouped, aliases=aliases)
         having = self._expressions.condition(node.args["having"].this, rules) if node.args.get("having") else None
@@ -190,22 +204,24 @@ class _SelectBinder:
         time = None if order or distinct or is_grouped or not self._binder.wants_time_order(node) else self._time()
         if time is not None:
             columns.append(f"{time} AS ordered_by")
-        sql = "".join(
-            (
-                f"SELECT {distinct}",
-                ", ".join(columns),
-                f" FROM {source.text(read.bounds)}" if source else "",
-                read.where,
-                group.text,
-                f" HAVING {having.sql}" if having is not None else "",
-                order,
-                _limit(self._query, node),
-            )
+        rest = "".join((read.where, group.text, f" HAVING {having.sql}" if having is not None else "", order))
+        rest += _limit(self._query, node)
+
+        def text() -> str:
+            start = f" FROM {source.text()}" if source else ""
+            sql = f"SELECT {distinct}{', '.join(columns)}{start}{rest}"
+            if time is None:
+                return sql
+            # after the LIMIT, so that it still limits what is read
+            return f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
+
+        passes = passing(node, group, self._expressions, is_grouped=is_grouped)
+        outputs = tuple(
+            replace(output, origins=found) if passes(value) else output
+            for output, (_, value, found) in zip(outputs, items, strict=True)
         )
-        if time is not None:  # after the LIMIT, so that it still limits what is read
-            sql = f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
         reads = next(iter(read.bounds.values())) if len(read.bounds) == len(self._scope.relations) == 1 else None
-        return Bound(sql, outputs, tuple(self._scope.outer_uses), _only_row(node, values), reads)
+        return Bound(text, outputs, tuple(self._scope.outer_uses), _only_row(node, values), reads)
 
     def _time(self) -> str | None:
         """The time of a row, if the FROM is one table."""
@@ -231,24 +247,25 @@ class _SelectBinder:
         names = [f"c{index}" for index in range(len(columns))]
         text = ", ".join(f"({', '.join(value.sql for value in row)})" for row in zip(*columns, strict=True))
         outputs = tuple(Output(f"_col{index}", column[0].type) for index, column in enumerate(columns))
-        return Bound(f"SELECT {', '.join(names)} FROM (VALUES {text}) AS v({', '.join(names)})", outputs)
+        return Bound(lambda: f"SELECT {', '.join(names)} FROM (VALUES {text}) AS v({', '.join(names)})", outputs)
 
     # The select list
 
-    def _items(self, node: exp.Select, rules: Rules) -> list[tuple[str, Typed]]:
-        items: list[tuple[str, Typed]] = []
+    def _items(self, node: exp.Select, rules: Rules) -> list[_Item]:
+        items: list[_Item] = []
         for item in node.expressions:
             if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
                 items += self._star(item, rules)
                 continue
-            typed = self._expressions.bind(item.this if isinstance(item, exp.Alias) else item, rules)
+            value = item.this if isinstance(item, exp.Alias) else item
+            typed = self._expressions.bind(value, rules)
             name = item.alias if isinstance(item, exp.Alias) else typed.column.name if typed.column else ""
-            items.append((name or f"_col{len(items)}", typed))
+            items.append((name or f"_col{len(items)}", typed, origins(value, typed, self._expressions, rules)))
         if len(items) > COLUMNS_MAX:
             raise self._query.syntax(node, f"SELECT has {len(items)} columns; {COLUMNS_MAX} are allowed")
         return items
 
-    def _star(self, item: exp.Expr, rules: Rules) -> list[tuple[str, Typed]]:
+    def _star(self, item: exp.Expr, rules: Rules) -> list[_Item]:
         star = item.this if isinstance(item, exp.Column) else item
         self._query.refuse_other(star, what="'*'")
         qualifier = tuple(
@@ -261,16 +278,19 @@ class _SelectBinder:
                 f"Table '{'.'.join(qualifier)}' is not in FROM" if qualifier else "SELECT * needs a FROM clause",
             )
         merged = {} if qualifier else self._scope.merged
-        uses = [
-            *merged.items(),
+        uses: list[_Item] = [
+            *((name, typed, ()) for name, typed in merged.items()),
             *(
-                (column.name, column_of(relation, column, self._query.offset(item)))
+                (column.name, column_of(relation, column, self._query.offset(item)), column.origins)
                 for relation in relations
                 for column in relation.columns
                 if column.name not in merged
             ),
         ]
-        return [(name, replace(typed, free=()) if typed.sql in rules.grouped else typed) for name, typed in uses]
+        return [
+            (name, replace(typed, free=()) if typed.sql in rules.grouped else typed, found)
+            for name, typed, found in uses
+        ]
 
     def _distinct(self, node: exp.Select) -> str:
         distinct = node.args.get("distinct")

@@ -6,9 +6,10 @@ the GROUP BY is recognised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from store.sql.bounds import Origin
 from store.sql.literals import INT64_MAX, INT64_MIN, NS_PER_DAY, parse_date, parse_time, parse_timestamp
 from store.sql.types import (
     BOOLEAN,
@@ -31,12 +32,16 @@ _INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ColumnUse:
-    """A use of a column in a query: the position of its name in the text, for messages, and its relation."""
+    """A use of a column in a query: the position of its name in the text, for messages, and its relation.
+
+    `origins` are what it is in tables.
+    """
 
     relation: str  # the generated alias, e.g. t0
     name: str
     sql: str
     position: int | None
+    origins: tuple[Origin, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

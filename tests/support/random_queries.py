@@ -42,6 +42,7 @@ _WINDOWS = (
 _FRAMELESS = {"row_number()", "rank()", "lag({n}, 1)", "lead({time}, 2)"}
 _OF_ONE_ROW = {"first_value({sensor})", "last_value({n})"}  # where several have one time, it may be of any
 COLUMNS = ("sensor", "zone", "rack", "zone_name", "measure_name", "time", "t", "n", "note")
+_LISTED = ", ".join(COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,12 @@ class Queries:
     now_ns: int = 0
     from_ns: int = 0
     _withs: list[Text] = field(default_factory=list)
+    _named: list[str] = field(default_factory=list)  # their names
     _names: int = 0
 
     def statement(self) -> Statement:
         """Any statement."""
-        self._withs, self._names = [], 0
+        self._withs, self._named, self._names = [], [], 0
         shapes = (self._rows, self._groups, self._windows, self._join, self._set_operation)
         shape = self.rng.choices(shapes, (3, 4, 2, 2, 1))[0]
         body, width = shape()
@@ -189,18 +191,53 @@ class Queries:
     def _source(self) -> tuple[Text, str]:
         """A relation with all columns of the table, and its alias."""
         alias = self._name("r")
-        table = Text(self.sql_table, self.plain_table)
-        columns = ", ".join(COLUMNS)
         kind = self.rng.random()
-        if kind < 0.6:
-            return made(f"{{}} AS {alias}", table), alias
-        inner = self._name("r")
-        query = made(f"SELECT {columns} FROM {{}} AS {inner}{{}}", table, self._where(inner, 2))
+        if kind < 0.5:
+            return made(f"{{}} AS {alias}", Text(self.sql_table, self.plain_table)), alias
+        if self._named and kind < 0.6:
+            return both(f"{self.rng.choice(self._named)} AS {alias}"), alias
+        query = self.rng.choice((self._some, self._some, self._twice, self._first, self._newest, self._minutes))()
         if kind < 0.8:
             return made(f"({{}}) AS {alias}", query), alias
         name = self._name("w")
         self._withs.append(made(f"{name} AS ({{}})", query))
+        self._named.append(name)
         return both(f"{name} AS {alias}"), alias
+
+    # Subqueries with all columns of the table
+
+    def _some(self) -> Text:
+        inner, distinct = self._name("r"), self.rng.choice(("", "", "DISTINCT "))
+        table = Text(self.sql_table, self.plain_table)
+        return made(f"SELECT {distinct}{_LISTED} FROM {{}} AS {inner}{{}}", table, self._where(inner, 2))
+
+    def _twice(self) -> Text:
+        return made(f"{{}} {self.rng.choice(('UNION ALL', 'UNION', 'EXCEPT'))} {{}}", self._some(), self._some())
+
+    def _first(self) -> Text:
+        direction = self.rng.choice(("", " DESC"))
+        order = ", ".join(f"{name}{direction}" for name in ("time", "sensor", "measure_name"))
+        return made(f"{{}} ORDER BY {order} LIMIT {self.rng.randrange(1, 40)}", self._some())
+
+    def _newest(self) -> Text:
+        """The newest rows of each sensor, or each minute."""
+        key = self.rng.choice((both("sensor"), both("zone, sensor"), Text("bin(time, 60s)", _bin("time", 60))))
+        number = made("row_number() OVER (PARTITION BY {} ORDER BY time DESC, sensor, measure_name)", key)
+        return made(
+            f"SELECT {_LISTED} FROM (SELECT {_LISTED}, {{}} AS k FROM ({{}})) WHERE k <= 3", number, self._some()
+        )
+
+    def _minutes(self) -> Text:
+        """Aggregates by sensor and minute."""
+        others = "max(zone) AS zone, max(rack) AS rack, max(zone_name) AS zone_name, max(measure_name) AS measure_name"
+        values = "CAST(count(*) AS double) AS t, max(n) AS n, max(note) AS note"
+        minute = Text("bin(time, 60s)", _bin("time", 60))
+        return made(
+            f"SELECT sensor, {{}} AS time, {others}, {values} FROM ({{}}) GROUP BY sensor, {{}}",
+            minute,
+            self._some(),
+            minute,
+        )
 
     def _value(self, alias: str, column: str) -> Text:
         of = f"{alias}.{column}"
@@ -296,7 +333,7 @@ class Queries:
 
     def _bin(self, alias: str, seconds: int) -> Text:
         time = f"{alias}.time"
-        return Text(f"bin({time}, {seconds}s)", f"({time} - {time} % {seconds * SECOND_NS})")
+        return Text(f"bin({time}, {seconds}s)", _bin(time, seconds))
 
     def _truncated(self, alias: str) -> Text:
         unit, seconds = self.rng.choice((("minute", 60), ("hour", 3600), ("day", 86_400)))
@@ -366,6 +403,11 @@ class Queries:
 
 def _all(conditions: Sequence[Text]) -> Text:
     return listed([made("({})", condition) for condition in conditions], " AND ")
+
+
+def _bin(time: str, seconds: int) -> str:
+    """In DuckDB, for times after 1970."""
+    return f"({time} - {time} % {seconds * SECOND_NS})"
 
 
 def _larger(of: str, number: float = 0) -> str:

@@ -66,4 +66,4 @@ def _as_one_column(bound: Bound) -> Bound:
         return bound
     kind = RowType(tuple(("", output.type) for output in bound.outputs))
     columns = struct(f"c{place}" for place in range(len(bound.outputs)))
-    return Bound(f"SELECT {columns} AS c0 FROM ({bound.sql})", (Output("", kind),), bound.outer_uses)
+    return Bound(lambda: f"SELECT {columns} AS c0 FROM ({bound.sql})", (Output("", kind),), bound.outer_uses)

@@ -103,6 +103,77 @@ def test_the_table_of_a_subquery_is_read_once(db: Database, condition: str) -> N
     assert db.rows(f"SELECT host FROM db.t WHERE {condition}") == [("a",)]
 
 
+OF_TABLE = "SELECT time AS t, host AS h, temp FROM db.t"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT * FROM ({OF_TABLE}) WHERE {{}}",
+        f"WITH x AS ({OF_TABLE}) SELECT * FROM x WHERE {{}}",
+        f"WITH x AS ({OF_TABLE}), y AS (SELECT * FROM x) SELECT * FROM y WHERE {{}}",
+        f"WITH x(t, h, v) AS ({OF_TABLE}) SELECT * FROM x WHERE {{}}",
+        f"SELECT * FROM (SELECT DISTINCT * FROM ({OF_TABLE})) WHERE {{}}",
+        f"SELECT * FROM ({OF_TABLE} UNION ALL {OF_TABLE}) WHERE {{}}",
+        f"SELECT * FROM ({OF_TABLE} INTERSECT {OF_TABLE}) WHERE {{}}",
+        f"SELECT * FROM (SELECT 1 AS one) LEFT JOIN ({OF_TABLE}) ON true WHERE {{}}",
+        "SELECT * FROM (SELECT host AS h, time AS t, max(temp) AS m FROM db.t GROUP BY 1, 2) WHERE {}",
+        "SELECT * FROM (SELECT host h, time t, lag(temp) OVER (PARTITION BY host, time) FROM db.t) WHERE {}",
+    ],
+)
+def test_bounds_of_a_query_reach_the_tables_of_its_subqueries(db: Database, sql: str) -> None:
+    written(db, "a", 0)
+
+    rows = db.rows("EXPLAIN " + sql.format("t > ago(1h) AND h IN ('a', 'b')"))
+
+    assert {row[1:4] for row in rows} == {("2026-09-21 13:13:20.123456790", None, "host: a, b")}
+
+
+@pytest.mark.parametrize(
+    ("sql", "from_", "dimensions"),
+    [
+        (f"SELECT * FROM ({OF_TABLE} LIMIT 3) WHERE {{}}", False, False),
+        (f"SELECT * FROM ({OF_TABLE} OFFSET 3) WHERE {{}}", False, False),
+        (f"SELECT * FROM (({OF_TABLE}) UNION ({OF_TABLE}) LIMIT 3) WHERE {{}}", False, False),
+        ("SELECT * FROM (SELECT max(time) t, host h FROM db.t GROUP BY host) WHERE {}", False, True),
+        ("SELECT * FROM (SELECT max(time) t, max(host) h FROM db.t) WHERE {}", False, False),
+        ("SELECT * FROM (SELECT time t, host h FROM db.t GROUP BY ROLLUP (time, host)) WHERE {}", False, False),
+        ("SELECT * FROM (SELECT time t, host h, lag(temp) OVER (PARTITION BY host) FROM db.t) WHERE {}", False, True),
+        ("SELECT * FROM (SELECT time t, host h, lag(time) OVER w FROM db.t WINDOW w AS (ORDER BY time)) WHERE {}",
+         False, False),
+        ("SELECT * FROM (SELECT time + 1s AS t, lower(host) AS h FROM db.t) WHERE {}", False, False),
+        (f"WITH x AS ({OF_TABLE}) SELECT * FROM x WHERE {{}} AND h > (SELECT max(h) FROM x)", False, False),
+        (f"SELECT * FROM ({OF_TABLE}) x LEFT JOIN (SELECT 1 AS one) ON {{}}", False, False),
+    ],
+)  # fmt: skip
+def test_bounds_do_not_reach_what_needs_other_rows(db: Database, sql: str, from_: bool, dimensions: bool) -> None:
+    written(db, "a", 0)
+
+    ((_, start, end, told, *_),) = set(db.rows("EXPLAIN " + sql.format("t > ago(1h) AND h = 'a'")))
+
+    assert (start is not None, end, told) == (from_, None, "host: a" if dimensions else "")
+
+
+def test_a_with_query_is_read_within_what_any_place_needs(db: Database) -> None:
+    written(db, "a", 0)
+
+    (told,) = db.rows(
+        f"EXPLAIN WITH x AS ({OF_TABLE}) SELECT * FROM x WHERE t > ago(1h) AND h = 'a' UNION ALL "
+        "SELECT * FROM x WHERE t > ago(2h) AND t < now() AND h IN ('b', 'c')"
+    )
+
+    assert told[1:4] == ("2026-09-21 12:13:20.123456790", None, "host: a, b, c")
+
+
+def test_a_bin_in_a_subquery_bounds_the_time(db: Database) -> None:
+    written(db, "a", 0)
+    binned = "SELECT bin(time, 1h) AS t, max(temp) AS m FROM db.t GROUP BY bin(time, 1h)"
+
+    (told,) = db.rows(f"EXPLAIN SELECT * FROM ({binned}) WHERE t BETWEEN '2026-09-21 10:00' AND '2026-09-21 12:00'")
+
+    assert told[1:3] == ("2026-09-21 10:00:00.000000000", "2026-09-21 13:00:00.000000000")
+
+
 def test_a_wrong_query_is_as_wrong_with_it(db: Database) -> None:
     written(db, "a", 0)
 
