@@ -17,7 +17,18 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store.sql import ArrayType, MapType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
+from store.sql import (
+    ArrayType,
+    MapType,
+    ResultSet,
+    RowType,
+    Scalar,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    ZonedType,
+    formatter,
+)
 from store.sql.errors import RowTooLarge
 from store.sql.texts import Lines, around, by_unique, scalar_texts, slices, with_nulls_as
 
@@ -143,7 +154,7 @@ def _blocks(lines: Lines) -> Iterator[bytes]:
 
 
 def _cells(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
-    if not isinstance(kind, ScalarType):
+    if not isinstance(kind, Scalar):
         write = formatter(kind)
         values = (None if value is None else write(value) for value in column.to_pylist())
         return pa.array([_encoder.encode(_datum(value, kind)).decode() for value in values], pa.string())
@@ -155,7 +166,7 @@ def _varchars(values: pa.Array) -> pa.Array:
     return pa.array([_encoder.encode({"ScalarValue": value}).decode() for value in values.to_pylist()], pa.string())
 
 
-def _scalars(kind: ScalarType, values: pa.Array) -> pa.Array:
+def _scalars(kind: Scalar, values: pa.Array) -> pa.Array:
     return around('{"ScalarValue":"', scalar_texts(values, kind), '"}')  # nothing in them needs to be escaped
 
 
@@ -189,7 +200,7 @@ def _type(kind: SqlType) -> dict[str, object]:
             return {"RowColumnInfo": [_field(name, field) for name, field in kind.fields]}
         case TimeSeriesType():
             return {"TimeSeriesMeasureValueColumnInfo": {"Type": _type(kind.value)}}
-        case ScalarType():
+        case ScalarType() | ZonedType():
             return {"ScalarType": kind.on_wire}
 
 

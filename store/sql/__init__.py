@@ -3,7 +3,7 @@
 from store.sql.errors import SqlError
 from store.sql.query import SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups, query
 from store.sql.result import ResultColumn, ResultSet
-from store.sql.types import ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql.types import ArrayType, MapType, RowType, Scalar, ScalarType, SqlType, TimeSeriesType, ZonedType
 from store.sql.values import formatter
 
 __all__ = [
@@ -12,11 +12,13 @@ __all__ = [
     "ResultColumn",
     "ResultSet",
     "RowType",
+    "Scalar",
     "ScalarType",
     "SqlError",
     "SqlRequest",
     "SqlType",
     "TimeSeriesType",
+    "ZonedType",
     "at_once",
     "formatter",
     "from_rollups",

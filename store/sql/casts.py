@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from store.sql.expressions import Expressions, joined
 from store.sql.literals import NS_PER_DAY
-from store.sql.typed import Typed
+from store.sql.typed import Typed, quote_string
 from store.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -27,10 +27,13 @@ from store.sql.types import (
     UNKNOWN,
     VARBINARY,
     VARCHAR,
+    Scalar,
     ScalarType,
     SqlType,
+    ZonedType,
     by_parts,
 )
+from store.sql.zones import local_text
 
 # A text with other characters than digits gets this prefix, so that the cast fails: DuckDB would round '5.5'
 REFUSED = "\ue000"
@@ -104,7 +107,11 @@ _TEMPLATES: dict[tuple[ScalarType, ScalarType], str] = {
 _ERROR = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\berror\(| OVER \(")  # quoted text, too, which is left alone
 
 
-def _explicitly(sql: str, source: ScalarType, target: SqlType) -> str | None:
+def _explicitly(sql: str, source: Scalar, target: SqlType) -> str | None:
+    if isinstance(source, ZonedType):
+        shown = local_text(sql, source)
+        made = shown if target is TIMESTAMP else _explicitly(shown, TIMESTAMP, target)
+        return made and (f"({made} || {quote_string(f' {source.zone}')})" if target is VARCHAR else made)
     if source is UNKNOWN:
         return f"CAST({sql} AS {target.duckdb})"
     template = _TEMPLATES.get((source, target)) if isinstance(target, ScalarType) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from store.sql.typed import Typed
-from store.sql.types import DOUBLE, ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType, struct
+from store.sql.types import DOUBLE, ArrayType, MapType, RowType, Scalar, SqlType, TimeSeriesType, struct
 
 _ALL = "CASE WHEN NOT list_bool_and(b) THEN false WHEN list_position(b, NULL) > 0 THEN NULL ELSE true END"
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
@@ -19,7 +19,7 @@ def compared(sign: str, left: Typed, right: Typed) -> str:
         return _equal(left.sql, right.sql, left.type)
     if sign == "<>":
         return f"(NOT {_equal(left.sql, right.sql, left.type)})" if _has_parts(left.type) else _plain(sign, left, right)
-    if not isinstance(left.type, ScalarType):
+    if not isinstance(left.type, Scalar):
         given = (
             f"list_transform([{struct([left.sql, right.sql])}], lambda q: {_ordered(sign, 'q.f0', 'q.f1', left.type)})"
         )
@@ -81,7 +81,7 @@ def _has_null(value: str, kind: SqlType, depth: int = 0) -> str:
                 _is_or_has_null(f"{value}.f{place}", field, depth) for place, (_, field) in enumerate(kind.fields)
             ]
             return f"({' OR '.join(fields)})" if fields else "false"
-        case ArrayType() if isinstance(kind.element, ScalarType):
+        case ArrayType() if isinstance(kind.element, Scalar):
             return f"coalesce(list_position({value}, NULL) > 0, false)"
         case ArrayType():
             part = f"n{depth}"
@@ -95,7 +95,7 @@ def _is_or_has_null(value: str, kind: SqlType, depth: int) -> str:
 
 
 def _has_parts(kind: SqlType) -> bool:
-    return not isinstance(kind, ScalarType)
+    return not isinstance(kind, Scalar)
 
 
 def _equal(left: str, right: str, kind: SqlType, depth: int = 0) -> str:

@@ -21,6 +21,7 @@ from store.sql.scope import Scope
 from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed, coerce, constant
 from store.sql.types import BOOLEAN, UNKNOWN, ScalarType, SqlType, common_type, is_ordered
+from store.sql.zones import argument_of
 
 SQL_MAX_CHARS = 4 * 1024 * 1024  # of generated text: templates repeat arguments, and calls are nested
 FORMS_MAX = 6  # in a message
@@ -110,6 +111,7 @@ class Expressions:
         `order` is the keys of the ORDER BY in it, which has an effect where the value depends on the order of rows;
         `after` its FILTER and OVER, `nulls` the IGNORE NULLS of its argument.
         """
+        arguments = [argument_of(function.name, argument) for argument in arguments]
         match = function.resolve([(argument.type, argument.constant is not None) for argument in arguments])
         if match is None:
             raise self.query.mismatch(node, _unfit(function, arguments))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.sql.types import ScalarType
+from store.sql.types import Scalar, ScalarType
 from store.sql.values import formatter
 
 _PLAIN = (1e-3, 1e7)  # where Java writes a double as everybody does
@@ -33,7 +33,7 @@ def by_unique(column: pa.ChunkedArray, make: Callable[[pa.Array], pa.Array]) -> 
     return make(coded.dictionary.view(pa.float64()) if is_double else coded.dictionary).take(coded.indices)
 
 
-def scalar_texts(values: pa.Array, kind: ScalarType) -> pa.Array:
+def scalar_texts(values: pa.Array, kind: Scalar) -> pa.Array:
     """The text of each value, none of which is null."""
     if kind is ScalarType.DOUBLE and pa.types.is_float64(values.type):
         return double_texts(values, *_PLAIN, formatter(kind))

@@ -20,6 +20,7 @@ from store.sql.types import (
     TIMESTAMP,
     UNKNOWN,
     VARCHAR,
+    Scalar,
     ScalarType,
     SqlType,
     by_parts,
@@ -109,5 +110,5 @@ def coerce(value: Typed, target: SqlType) -> Typed | None:
     return None if sql is None else Typed(sql, target, None, None, value.free, value.aggregated)
 
 
-def _implicitly(sql: str, source: ScalarType, target: SqlType) -> str:
+def _implicitly(sql: str, source: Scalar, target: SqlType) -> str:
     return f"({sql} * {NS_PER_DAY})" if source is DATE and target is TIMESTAMP else f"CAST({sql} AS {target.duckdb})"

@@ -145,7 +145,31 @@ class MapType:
         return f"map({self.key.text}, {self.value.text})"
 
 
-SqlType: TypeAlias = ScalarType | ArrayType | RowType | TimeSeriesType | MapType
+@dataclass(frozen=True, slots=True)
+class ZonedType:
+    """An instant by the clocks of a zone, `Europe/Paris` or `+02:00`. In DuckDB as a timestamp."""
+
+    zone: str
+
+    @property
+    def duckdb(self) -> str:
+        """The DuckDB type of such values."""
+        return TIMESTAMP.duckdb
+
+    @property
+    def text(self) -> str:
+        """The name in messages."""
+        return "timestamp with time zone"
+
+    @property
+    def on_wire(self) -> str:
+        """See `ScalarType`."""
+        return VARCHAR.value
+
+
+Scalar: TypeAlias = ScalarType | ZonedType
+"""The types of values without parts."""
+SqlType: TypeAlias = Scalar | ArrayType | RowType | TimeSeriesType | MapType
 
 MEASURE_TYPES = {
     MeasureType.DOUBLE: DOUBLE,
@@ -208,7 +232,7 @@ def by_parts(
     sql: str,
     source: SqlType,
     target: SqlType,
-    scalar: Callable[[str, ScalarType, SqlType], str | None],
+    scalar: Callable[[str, Scalar, SqlType], str | None],
     depth: int = 0,
 ) -> str | None:
     """DuckDB's text that converts a value, arrays and rows part by part and `scalar` what is none; None if one cannot.
@@ -219,7 +243,7 @@ def by_parts(
         return sql
     part = f"e{depth}"
     match source, target:
-        case ScalarType(), _:
+        case ScalarType() | ZonedType(), _:
             return scalar(sql, source, target)
         case TimeSeriesType(), _:
             return by_parts(sql, source.rows, _rows_of(target), scalar, depth)

@@ -15,7 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from store.sql.literals import NS_PER_DAY, NS_PER_S
-from store.sql.types import ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType
+from store.sql.types import ArrayType, MapType, RowType, ScalarType, SqlType, TimeSeriesType, ZonedType
+from store.sql.zones import clock_of
 from store.values.times import EPOCH
 
 
@@ -90,6 +91,18 @@ _SCALARS: dict[ScalarType, Callable[[Any], str]] = {
 }
 
 
+def _zoned(kind: ZonedType) -> Callable[[int], str]:
+    """`2026-11-23 18:06:00.000000000 Europe/Paris`."""
+    clock = clock_of(kind)
+
+    def write(time_ns: int) -> str:
+        seconds, rest = divmod(time_ns, NS_PER_S)
+        shown = (EPOCH + timedelta(seconds=seconds)).astimezone(clock)
+        return f"{shown.replace(tzinfo=None).isoformat(' ')}.{rest:09} {kind.zone}"
+
+    return write
+
+
 def formatter(kind: SqlType) -> Callable[[Any], Any]:
     """The function that formats a value of this type that is not null."""
     if isinstance(kind, ArrayType):
@@ -102,4 +115,6 @@ def formatter(kind: SqlType) -> Callable[[Any], Any]:
         return lambda row: tuple(
             None if value is None else write(value) for write, value in zip(fields, row.values(), strict=True)
         )
+    if isinstance(kind, ZonedType):
+        return _zoned(kind)
     return _SCALARS[kind]

@@ -18,7 +18,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.base import csv_text
-from store.sql import ArrayType, MapType, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType, formatter
+from store.sql import (
+    ArrayType,
+    MapType,
+    ResultSet,
+    RowType,
+    Scalar,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    ZonedType,
+    formatter,
+)
 from store.sql.texts import Lines, around, by_unique, double_texts, scalar_texts, slices, with_nulls_as
 from store.values.times import rfc3339
 
@@ -73,7 +84,7 @@ def _json(result: ResultSet) -> Iterator[bytes | memoryview]:
 
 
 def _json_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
-    if not isinstance(kind, ScalarType):
+    if not isinstance(kind, Scalar):
         return with_nulls_as(_nested_cells(kind, column), "null")
     return with_nulls_as(by_unique(column, partial(_json_values, kind)), "null")
 
@@ -84,7 +95,7 @@ def _nested_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
     return pa.array([None if value is None else orjson.dumps(write(value)).decode() for value in values], pa.string())
 
 
-def _json_values(kind: ScalarType, values: pa.Array) -> pa.Array:
+def _json_values(kind: Scalar, values: pa.Array) -> pa.Array:
     """Numbers and booleans as they are, everything else as text."""
     if kind is ScalarType.VARCHAR:
         return pa.array([orjson.dumps(value).decode() for value in values.to_pylist()], pa.string())
@@ -135,13 +146,13 @@ def _csv(result: ResultSet) -> Iterator[bytes | memoryview]:
 
 
 def _csv_cells(null: str, kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
-    if not isinstance(kind, ScalarType):
+    if not isinstance(kind, Scalar):
         texts = _nested_cells(kind, column).to_pylist()
         return pa.array([null if text is None else csv_text.line([text]) for text in texts], pa.string())
     return with_nulls_as(by_unique(column, partial(_csv_values, kind)), null)
 
 
-def _csv_values(kind: ScalarType, values: pa.Array) -> pa.Array:
+def _csv_values(kind: Scalar, values: pa.Array) -> pa.Array:
     if kind in _TEXTS:
         texts = scalar_texts(values, kind).to_pylist()
         return pa.array([csv_text.line([text]) for text in texts], pa.string())
@@ -150,7 +161,7 @@ def _csv_values(kind: ScalarType, values: pa.Array) -> pa.Array:
     return _readable(kind, values)
 
 
-def _readable(kind: ScalarType, values: pa.Array) -> pa.Array:
+def _readable(kind: Scalar, values: pa.Array) -> pa.Array:
     """The texts of `scalar_texts`, but times in RFC 3339, with as many digits as necessary."""
     texts = scalar_texts(values, kind)
     if kind is not ScalarType.TIMESTAMP:
@@ -214,6 +225,8 @@ def _array(values: pa.Array, kind: SqlType) -> pa.Array:
             names = [name or f"field{place}" for place, (name, _) in enumerate(kind.fields)]
             fields = [_array(values.field(place), field) for place, (_, field) in enumerate(kind.fields)]
             return pa.StructArray.from_arrays(fields, names, mask=values.is_null())
+        case ZonedType():
+            return values.cast(pa.timestamp("ns", tz=kind.zone))
     return values.cast(_ARROW.get(kind, values.type))
 
 

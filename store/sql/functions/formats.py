@@ -86,6 +86,11 @@ def joda_format(text: str) -> tuple[str, bool]:
     return (made, False) if "\0" not in made else (made.partition("\0")[0].rstrip(), True)
 
 
+def has_zone(text: str) -> bool:
+    """Whether a format of Joda's has the zone."""
+    return re.search("[zZ]", re.sub("'[^']*'", "", text)) is not None
+
+
 def joda_format_of_utc(text: str) -> str:
     """The same for writing times, which are UTC: a zone is written as such."""
     return "".join(_joda_parts(text, _ZONES))

@@ -70,7 +70,7 @@ def _remainder(modulus: int, divisor: int) -> str:
     return f"(((({{0}}) % {modulus}) + {modulus}) % {modulus} // {divisor})"
 
 
-_PARTS = {
+PARTS = {
     "year": f"year({_INSTANT})",
     "quarter": f"quarter({_INSTANT})",
     "month": f"month({_INSTANT})",
@@ -104,18 +104,19 @@ def parsed(text: str, form: str) -> str:
     return f"epoch_ns(CAST(strptime({text}, {form}) AS TIMESTAMP_NS))"
 
 
-def _ahead(time: str) -> str:
-    """How far the clocks of zone {2} are ahead of UTC at a time, in nanoseconds."""
+def ahead_of_utc(time: str, zone: str) -> str:
+    """DuckDB's text for how far the clocks of a zone are ahead of UTC at a time, in nanoseconds."""
     micros = f"{floor_to(time, '1000')} // 1000"
-    return f"((epoch_us(timezone({{2}}, make_timestamptz({micros}))) - {micros}) * 1000)"
+    return f"((epoch_us(timezone({zone}, make_timestamptz({micros}))) - {micros}) * 1000)"
 
 
 # by the clocks of zone {2}: `a` is how far they are ahead of UTC, `b` the bin by them. They may have been changed since
 # then; a reading that they left out is none of the time before
 _SINCE_CHANGE = "(epoch_us(timezone({2}, make_timestamp(b // 1000))) * 1000 + b % 1000)"
+_HAS_CHANGED = f"{ahead_of_utc('(b - a)', '{2}')} <> a AND {_SINCE_CHANGE} <= {{0}}"
 _BIN_OF_ZONE = (
-    f"list_extract(list_transform([{_ahead('{0}')}], lambda a: list_extract(list_transform("
-    f"[{floor_to('({0} + a)', '{1}')}], lambda b: CASE WHEN {_ahead('(b - a)')} <> a AND {_SINCE_CHANGE} <= {{0}}"
+    f"list_extract(list_transform([{ahead_of_utc('{0}', '{2}')}], lambda a: list_extract(list_transform("
+    f"[{floor_to('({0} + a)', '{1}')}], lambda b: CASE WHEN {_HAS_CHANGED}"
     f" THEN {_SINCE_CHANGE} ELSE b - a END), 1)), 1)"
 )
 
@@ -270,5 +271,5 @@ TIMES = family(
         Overload((INTERVAL,), BIGINT, "({0} // 1000000)"),
     ),
     scalar("to_unixtime", Overload((TIMESTAMP,), DOUBLE, "({0} / 1000000000.0::DOUBLE)")),
-    *(_part(name, template) for name, template in _PARTS.items()),
+    *(_part(name, template) for name, template in PARTS.items()),
 )

@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from store.sql.expressions import NodeBinders
-from store.sql.nodes import calls, lambda_bodies, lambdas, names, nested, operators, subqueries, syntax, windows
+from store.sql.nodes import calls, lambda_bodies, lambdas, names, nested, operators, subqueries, syntax, windows, zones
 
 NODES: NodeBinders = {
     exp.Column: names.column,
@@ -41,6 +41,7 @@ NODES: NodeBinders = {
     exp.Extract: syntax.extract,
     exp.StrPosition: syntax.position,
     exp.Trim: syntax.trim,
+    exp.AtTimeZone: zones.at_time_zone,
     exp.CurrentTimestamp: syntax.current,
     exp.CurrentDate: syntax.current,
     exp.CurrentTime: syntax.current,

@@ -17,6 +17,7 @@ from store.sql.nodes.lambdas import HIGHER
 from store.sql.nodes.nested import row
 from store.sql.nodes.ordering import order_by
 from store.sql.nodes.times import TIME_CALLS
+from store.sql.nodes.zones import ZONE_CALLS
 from store.sql.text import nearest
 from store.sql.typed import Typed, coerce, quote_string
 from store.sql.types import (
@@ -202,6 +203,7 @@ def _try(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
 
 _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed]] = {
     **TIME_CALLS,
+    **ZONE_CALLS,
     "row": row,
     "array_join": _array_join,
     "typeof": _typeof,

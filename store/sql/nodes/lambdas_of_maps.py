@@ -10,7 +10,7 @@ from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions.map import side_by_side
 from store.sql.nodes.lambda_bodies import arguments, body_of, condition, names_of
 from store.sql.typed import Typed
-from store.sql.types import MapType, ScalarType, common_type, in_order_of_keys, struct
+from store.sql.types import MapType, Scalar, common_type, in_order_of_keys, struct
 
 
 def _map_filter(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
@@ -21,7 +21,7 @@ def _map_filter(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed
 
 def _transform_keys(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     value, kind, body, row = _of_map(binder, node, rules)
-    if not isinstance(body.type, ScalarType):
+    if not isinstance(body.type, Scalar):
         raise binder.query.mismatch(node, f"the keys of a map are of a scalar type, and this is {body.type.text}")
     rows = f"list_transform({value.sql}, lambda {row}: {struct([body.sql, f'{row}.f1'])})"
     return joined(in_order_of_keys(rows), MapType(body.type, kind.value), [value, body])

@@ -12,8 +12,10 @@ from store.sql.comparisons import COMPARISONS, compared
 from store.sql.expressions import WHERE, Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
 from store.sql.nodes.subqueries import compared_with_subquery
+from store.sql.nodes.zones import shifted
 from store.sql.typed import NULL, Typed, quote_string
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, VARCHAR, ScalarType
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, VARCHAR, Scalar
+from store.sql.zones import instant, zone_of
 
 SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -50,6 +52,9 @@ def binary(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
             raise binder.query.unsupported(node, f"{sign} with ALL or ANY")
         return compared_with_subquery(binder, node, binder.bind(node.this, rules), sign, *quantifier, rules)
     operands = [binder.bind(node.this, rules), binder.bind(node.expression, rules)]
+    if sign in {"+", "-"} and zone_of(*(operand.type for operand in operands)):
+        return shifted(binder, node, sign, operands)
+    operands = list(map(instant, operands))
     if sign in COMPARISONS:
         return _compare(binder, node, sign, operands)
     return binder.apply(node, OPERATORS[sign], operands)
@@ -107,11 +112,10 @@ def is_null(binder: Expressions, node: exp.Is, rules: Rules) -> Typed:
 def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
     """BETWEEN, with all three operands of one type."""
     binder.query.refuse_other(node, "this", "low", "high", what="BETWEEN")
-    value, low, high = binder.unified(
-        node, "BETWEEN", [binder.bind(part, rules) for part in (node.this, node.args["low"], node.args["high"])]
-    )
+    parts = [instant(binder.bind(part, rules)) for part in (node.this, node.args["low"], node.args["high"])]
+    value, low, high = binder.unified(node, "BETWEEN", parts)
     binder.ordered(node, value, "BETWEEN")
-    if value.type is DOUBLE or not isinstance(value.type, ScalarType):
+    if value.type is DOUBLE or not isinstance(value.type, Scalar):
         sql = f"({compared('>=', value, low)} AND {compared('<=', value, high)})"
     else:
         sql = f"({value.sql} BETWEEN {low.sql} AND {high.sql})"
@@ -121,12 +125,12 @@ def between(binder: Expressions, node: exp.Between, rules: Rules) -> Typed:
 def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     """IN a list, with all operands of one type, or IN a subquery."""
     binder.query.refuse_other(node, "this", "expressions", "query", what="IN")
-    value = binder.bind(node.this, rules)
+    value = instant(binder.bind(node.this, rules))
     if node.args.get("query") is not None:
         return compared_with_subquery(binder, node, value, "=", "ANY", node.args["query"], rules)
     if not node.expressions:
         raise binder.query.syntax(node, "IN needs at least one value")
-    choices = [binder.bind(choice, rules) for choice in node.expressions]
+    choices = [instant(binder.bind(choice, rules)) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
     if _is_compared_as_in_duckdb(first, others):
         choices_sql = ", ".join(map(_listed, others))
@@ -157,7 +161,7 @@ def _is_compared_as_in_duckdb(value: Typed, choices: Sequence[Typed]) -> bool:
     """Whether equal values are those that DuckDB has for equal: not with nulls in parts, and NaN."""
     if value.type is DOUBLE:
         return all(choice.constant is not None and not math.isnan(float(choice.constant)) for choice in choices)
-    return isinstance(value.type, ScalarType)
+    return isinstance(value.type, Scalar)
 
 
 def _listed(value: Typed) -> str:

@@ -12,7 +12,8 @@ from store.sql.bound import Bound, Output, converted
 from store.sql.comparisons import compared
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.typed import Typed
-from store.sql.types import BOOLEAN, DOUBLE, RowType, ScalarType, common_type, struct
+from store.sql.types import BOOLEAN, DOUBLE, RowType, Scalar, common_type, struct
+from store.sql.zones import instant, instant_type
 
 # of the answers `b` for each row of the subquery
 _DECIDED = {
@@ -39,7 +40,8 @@ def compared_with_subquery(
 ) -> Typed:
     """A value compared with ALL or ANY values of a subquery, as one type; IN is `= ANY`."""
     inner = _as_one_column(binder.subselect(query, rules))
-    common = common_type([(value.type, False), (inner.outputs[0].type, False)])
+    value = instant(value)
+    common = common_type([(value.type, False), (instant_type(inner.outputs[0].type), False)])
     if common is None:
         said = "IN" if isinstance(node, exp.In) else f"{sign} {word}"
         raise binder.query.mismatch(
@@ -51,7 +53,7 @@ def compared_with_subquery(
     rows, name = converted(inner, [common]), binder.name("s")
     # in Trino, too, NaN is in a subquery with NaN
     is_equality = (sign, word) in {("=", "ANY"), ("<>", "ALL")}
-    if not isinstance(common, ScalarType) or (common is DOUBLE and not is_equality):
+    if not isinstance(common, Scalar) or (common is DOUBLE and not is_equality):
         one = compared(sign, value, Typed(f"{name}.c0", common))
         sql = f"(SELECT {_DECIDED[word]} FROM (SELECT {one} AS b FROM ({rows}) AS {name}))"
     else:

@@ -24,7 +24,7 @@ def cast(binder: Expressions, node: exp.Cast, rules: Rules) -> Typed:
     is_try = isinstance(node, exp.TryCast)
     is_text = value.type is VARCHAR and value.constant is not None
     if node.to.this is exp.DType.TIMESTAMPTZ and not is_text:
-        raise unknown_type(binder, node, "timestamp with time zone", "; times are in UTC, without a zone")
+        raise unknown_type(binder, node, "timestamp with time zone", " in CAST; write x AT TIME ZONE 'UTC'")
     length = named_length(binder, node)
     if is_text and target in {TIMESTAMP, DATE, TIME}:
         made = NULL if is_try and _is_unfit(value, target) else binder.coerced(node, value, target)

@@ -11,7 +11,7 @@ from sqlglot import exp
 from store.sql.errors import SqlError
 from store.sql.expressions import Expressions, Rules
 from store.sql.functions import Overload
-from store.sql.functions.formats import WEEK, duckdb_format, joda_format, joda_format_of_utc
+from store.sql.functions.formats import WEEK, duckdb_format, has_zone, joda_format, joda_format_of_utc
 from store.sql.functions.time import (
     ZONED,
     add_template,
@@ -24,7 +24,8 @@ from store.sql.functions.time import (
 from store.sql.literals import NS_PER_DAY, UNIT_NS, parse_duration
 from store.sql.text import nearest
 from store.sql.typed import Typed, quote_string
-from store.sql.types import BIGINT, DATE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType, common_type
+from store.sql.types import BIGINT, DATE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType, ZonedType, common_type
+from store.sql.zones import instant, local, shown_by, zone_of
 
 Format = TypeVar("Format")
 
@@ -36,6 +37,12 @@ def _date_trunc(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed
     if template is None:
         raise _not_a_field(binder, node, unit, kind)
     overload = Overload((TIMESTAMP,), TIMESTAMP, template, truncate_fold(unit))
+    if isinstance(value.type, ZonedType):
+        shown = local(value)
+        start = binder.rendered(node, overload, TIMESTAMP, [shown])
+        if unit in _OF_CLOCKS:
+            return shown_by(start, value.type)
+        return replace(value, sql=f"({value.sql} - ({shown.sql} - {start.sql}))", constant=None, column=None)
     return _of_kind(binder.rendered(node, overload, TIMESTAMP, [_moment(binder, node, value, kind)]), kind)
 
 
@@ -50,12 +57,20 @@ def _date_add(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     span = UNIT_NS.get(unit)
     fold = None if span is None else lambda _, time, count: time + count * span
     overload = Overload((TIMESTAMP, BIGINT), TIMESTAMP, template, fold)
-    arguments = [_moment(binder, node, value, kind), binder.coerced(node, amount, BIGINT)]
-    return _of_kind(binder.rendered(node, overload, TIMESTAMP, arguments), kind)
+    is_by_clocks = unit in _OF_CLOCKS
+    moment = _moment(binder, node, (local if is_by_clocks else instant)(value), kind)
+    made = binder.rendered(node, overload, TIMESTAMP, [moment, binder.coerced(node, amount, BIGINT)])
+    if isinstance(value.type, ZonedType):
+        return shown_by(made, value.type) if is_by_clocks else replace(made, type=value.type)
+    return _of_kind(made, kind)
 
 
 def _date_diff(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     unit, values = _unit_call(binder, node, rules, 3)
+    zone = zone_of(*(value.type for value in values))
+    if zone is not None and unit in _OF_CLOCKS:
+        values = [local(replace(value, type=zone) if value.type is TIMESTAMP else value) for value in values]
+    values = list(map(instant, values))
     kind = _kind_of_time(binder, node, unit, values)
     template = difference_template(unit)
     if template is None:
@@ -64,8 +79,9 @@ def _date_diff(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     return binder.rendered(node, Overload((TIMESTAMP, TIMESTAMP), BIGINT, template), BIGINT, arguments)
 
 
+_OF_CLOCKS = {"day", "week", "month", "quarter", "year"}  # with a zone; shorter units are the same everywhere
 _UNITS_OF = {
-    DATE: {"day", "week", "month", "quarter", "year"},
+    DATE: _OF_CLOCKS,
     TIME: {"nanosecond", "microsecond", "millisecond", "second", "minute", "hour"},
 }
 
@@ -101,6 +117,8 @@ def _of_kind(value: Typed, kind: ScalarType) -> Typed:
 
 def _format_datetime(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     value, form = _formatted(binder, node, rules, joda_format_of_utc)
+    if isinstance(value.type, ZonedType) and has_zone(str(node.expressions[1].name)):
+        raise binder.query.unsupported(node.expressions[1], "The zone of a timestamp with time zone in a format")
     template = f"strftime(make_timestamp_ns({{0}}), {quote_string(form)})"
     if WEEK in form:
         template = f"replace({template}, '{WEEK}', CAST(week(make_timestamp_ns({{0}})) AS VARCHAR))"
@@ -165,6 +183,7 @@ def _unit_call(binder: Expressions, node: exp.Anonymous, rules: Rules, count: in
 
 
 def _as_timestamp(binder: Expressions, node: exp.Expr, value: Typed) -> Typed:
+    value = local(value)
     if common_type([(TIMESTAMP, False), (value.type, value.constant is not None)]) is not TIMESTAMP:
         raise binder.query.mismatch(node, f"a timestamp is needed, and this is {value.type.text}")
     return binder.coerced(node, value, TIMESTAMP)

@@ -24,6 +24,7 @@ from store.sql.types import (
     ArrayType,
     MapType,
     RowType,
+    Scalar,
     ScalarType,
     SqlType,
 )
@@ -94,7 +95,7 @@ def _interval_type(binder: Expressions, at: exp.Expr, node: exp.Interval) -> Sca
 
 
 def _map_of(binder: Expressions, at: exp.Expr, key: SqlType, value: SqlType) -> MapType:
-    if not isinstance(key, ScalarType):
+    if not isinstance(key, Scalar):
         raise binder.query.mismatch(at, f"the keys of a map are of a scalar type, and this is {key.text}")
     return MapType(key, value)
 

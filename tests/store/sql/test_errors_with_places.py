@@ -43,6 +43,26 @@ def filled(asked: Database) -> Database:
         ("SELECT CAST(X'00' AS VARCHAR)", TypeMismatch, "line 1:13: Cannot cast varbinary to varchar"),
         ("SELECT to_hexa(X'00')", NameNotFound, "line 1:8: Function 'to_hexa' does not exist (did you mean 'to_hex'?)"),
         ("SELECT 1, md5('a')", TypeMismatch, "line 1:11: Unexpected parameters (varchar) for function md5"),
+        (
+            f"SELECT time AT TIME ZONE 'Europe/Pari' {FROM}",
+            TypeMismatch,
+            "line 1:26: 'Europe/Pari' is not a valid time zone (did you mean 'Europe/Paris'?)",
+        ),
+        (
+            f"SELECT 1, host AT TIME ZONE 'UTC' {FROM}",
+            TypeMismatch,
+            "line 1:11: a time zone is that of a timestamp, and this is varchar",
+        ),
+        (
+            f"SELECT time AT TIME ZONE host {FROM}",
+            TypeMismatch,
+            "line 1:26: a time zone is a constant text, as 'Europe/Paris', not varchar",
+        ),
+        (
+            f"SELECT coalesce(time, time AT TIME ZONE 'UTC') {FROM}",
+            TypeMismatch,
+            "line 1:8: Unexpected parameters (timestamp, timestamp with time zone) for function coalesce",
+        ),
         ("SELECT frobnicate(1)", NameNotFound, "line 1:8: Function 'frobnicate' does not exist"),
         (f"SELECT host {FROM} a, db.t b", NameNotFound, "line 1:8: Column 'host' is ambiguous"),
         (f"SELECT 1 {FROM}, db.t", SyntaxInvalid, "line 1:25: 't' stands twice in FROM; give one an alias"),
