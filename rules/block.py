@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 
+import msgspec
 import numpy as np
 
 from rules import no_data
@@ -14,6 +16,7 @@ from rules.ahead import Marks
 from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
 from rules.errors import RuleSnapshotError
+from rules.flood import Floods, Placed
 from rules.judging import Arrays, Ids, Inputs
 from rules.kinds.kind import Judging
 from rules.listening import Listened, ListeningClock
@@ -24,7 +27,7 @@ from rules.rule_warnings import Work
 from rules.samples import Rows, Samples, Signals
 from rules.saved_state import BlockState, MarkState, RuleState, SavedJudge, SignalState, keys_of
 from rules.silence_state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
-from rules.silences import Placed, Silences
+from rules.silences import Silences
 from rules.snapshot import PackedKeys, encode_state, facts_of
 from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
 from rules.watch import Watch
@@ -60,6 +63,7 @@ class Block:
             if isinstance(rule.condition, Judging)
         )
         self.silences = Silences(rules, index, self.clock)
+        self.floods = Floods(rules, index.table)
         self._measures = {
             measure: Watched(
                 MeasureReader(measure, index),
@@ -90,28 +94,27 @@ class Block:
         found: list[Placed] = []
         for place, watch in self._watches:
             events = (*watch.hear(inputs, self.clock), *watch.evaluate(inputs))
-            found += ((event.row, place, self._transition(watch, event, batch)) for event in events)
+            found += (self._placed(place, watch, event, batch) for event in events)
         found += self.silences.hear(batch, rows, series, self.clock, repeats=repeats)
-        found.sort(key=lambda item: item[:2])
-        return [transition for _, _, transition in found]
+        found.sort(key=itemgetter(0, 1))
+        return self.floods.told(found, lambda row: int(batch.arrival_ns[row]))
 
     def forget(self, dimensions: Mapping[str, str], time_ns: int) -> list[Transition]:
         """The transitions if series with these dimensions, among others, are not missed any more."""
         self._grow(len(self.index))
         wanted = dimensions.items()
         series = [number for number, key in enumerate(self.index.keys) if wanted <= dict(key.dimensions).items()]
-        return self.silences.forget(np.array(series, np.intp), time_ns)
+        return self.floods.told(self.silences.forget(np.array(series, np.intp), time_ns), lambda _: time_ns)
 
     def tick(self, tick: Listened) -> list[Transition]:
         """The transitions caused by time, in the order of the rules."""
         self._grow(len(self.index))
         self.clock.take(tick)
-        found = [
-            (at, self._transition(watch, event)) for at, watch in self._watches for event in watch.tick(self.clock)
-        ]
+        now_ns = self.clock.complete_ns
+        found = [self._placed(at, watch, event) for at, watch in self._watches for event in watch.tick(self.clock)]
         found += self.silences.tick(self.clock)
-        found.sort(key=lambda item: item[0])
-        return [transition for _, transition in found]
+        found.sort(key=itemgetter(1))
+        return self.floods.told(found, lambda _: now_ns) + self.floods.tick(now_ns)
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
         """The state in the form of `rules.saved_state`, valid for `positions`."""
@@ -127,6 +130,8 @@ class Block:
         }
         rules = {watch.rule.definition: _state_of(watch) for _, watch in self._watches}
         rules.update(saved_rules(self.silences))
+        for definition, flood in self.floods.snapshot().items():
+            rules[definition] = msgspec.structs.replace(rules[definition], flood=flood)
         keys = self._keys.first(self.index.keys, size)
         hearings = saved_hearings(self.silences, size)
         return encode_state(positions, keys, signals, rules, hearings, saved_clock(self.clock))
@@ -147,16 +152,19 @@ class Block:
                 _restore(watch, saved, ids)
         if state.clock is not None:
             self.clock = clock_of(state.clock)
+        self.floods.restore(state.rules)
         restore_silences(self.silences, state.hearings, state.rules, ids)
         self.positions = dict(state.positions)
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
         """For each rule: what it has done, and how many of its subjects are pending and firing."""
+        suppressed = self.floods.suppressed()
         for _, watch in self._watches:
             signals = self._signals_of(watch)
-            yield watch.rule, watch.work(None if signals is None else signals.time_ns, now_ns), *watch.counts()
+            work = watch.work(None if signals is None else signals.time_ns, now_ns)
+            yield watch.rule, replace(work, suppressed=suppressed.get(watch.rule.name, 0)), *watch.counts()
         for rule, firing in self.silences.counts():
-            yield rule, Work(), 0, firing
+            yield rule, Work(suppressed=suppressed.get(rule.name, 0)), 0, firing
 
     def active(self) -> Iterator[tuple[Watch, int, int, float | None]]:
         """All pending and firing subjects: the watch, the subject, its onset, and the newest value of a signal."""
@@ -200,6 +208,9 @@ class Block:
                 None if found is None else watched.signals.take_in(found, repeats=repeats, again=batch.again)
             )
         return Inputs(batch, rows, series, given, samples)
+
+    def _placed(self, place: int, watch: Watch, event: Event, batch: RecordBatch | None = None) -> Placed:
+        return Placed(event.row, place, self._transition(watch, event, batch), event.turn is Turn.FIRED)
 
     def _value(self, watch: Watch, event: Event, batch: RecordBatch | None) -> float | None:
         """The value of an event; None if no value caused it. That of a measure is exact."""

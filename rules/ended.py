@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.arrays import unpacked
+from rules.arrays import NEVER, unpacked
+from rules.flood import flood_alert
 from rules.no_data import absence_key, saved_absences
 from rules.raised import saved_alerts
 from rules.reason import Reason
@@ -67,13 +68,20 @@ def _ended(
     )
     times = None if signals is None else unpacked(signals.time_ns, np.int64)
     values = None if signals is None or not facts.is_measured else unpacked(signals.value, np.float64)
+    suppressed = frozenset[str]() if saved.flood is None else frozenset(saved.flood.suppressed)
+    if saved.flood is not None and saved.flood.since_ns != NEVER:
+        labels = labels_at(facts.labels, facts.levels[-1])
+        yield flood_alert(index.table, rule, labels, saved.flood, Status.RESOLVED, saved.flood.since_ns, reason)
     for place, onset_ns, level, bounds in _alerts(saved, len(facts.levels)):
         key, known = keys[place], index.find(keys[place])
         dimensions, labels = dict(key.dimensions), labels_at(facts.labels, facts.levels[level])
         zone = dimensions.get(ZONE_NAME) if known is None else index.zones[known]
         value = None if values is None or math.isnan(values[place]) else float(values[place])
+        alert = alert_id(index.table, facts.name, key if bounds else absence_key(key), facts.measure, onset_ns)
+        if alert in suppressed:
+            continue
         yield Transition(
-            id=alert_id(index.table, facts.name, key if bounds else absence_key(key), facts.measure, onset_ns),
+            id=alert,
             status=Status.RESOLVED,
             table=index.table,
             zone=zone,

@@ -27,6 +27,7 @@ from rules.errors import Problem
 from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
 from rules.kinds import KINDS, Condition, Kind
 from rules.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
+from rules.most_alerts import MOST_ALERTS
 from rules.no_data import NO_DATA
 from rules.rule import Rule
 from rules.selection import Pattern, Wanted, Where
@@ -102,6 +103,7 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         *(group, alert, table, section.get("measure", kind.measure), condition, levels),
         *(section.get("where", {}), section.get("labels", {}), section.get("annotations", {}), problems.file),
         no_data=section.get("no_data"),
+        max_alerts=section.get("max_alerts"),
     )
 
 
@@ -205,6 +207,7 @@ RULE_KEYS = (
     ),
     *RULE_LEVEL_KEYS,
     Key("no_data", NO_DATA, "what the absence of readings does: keep (the default), resolve or alert"),
+    Key("max_alerts", MOST_ALERTS, "how many alerts may fire a minute, as 100/m; others are counted in one"),
     Key("labels", Form(_read_labels, _TEXTS), "text by name, passed on with the alert"),
     Key("annotations", Form(_read_annotations, _TEXTS), "text by name, with placeholders"),
 )

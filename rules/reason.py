@@ -13,4 +13,5 @@ class Reason(enum.StrEnum):
     TABLE_DELETED = "table_deleted"
     SILENCE_FINAL = "silence_final"  # of a series that was silent for too long
     FORGOTTEN = "forgotten"  # of a device that was decommissioned
+    FLOODING = "flooding"  # it stands for alerts beyond `max_alerts`
     NO_DATA = "no_data"  # it fired, or resolved, because readings were absent

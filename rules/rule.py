@@ -15,6 +15,7 @@ import msgspec
 
 from rules.kinds.kind import Condition
 from rules.level import SEVERITY, Level
+from rules.most_alerts import MostAlerts
 from rules.no_data import NoData
 from rules.selection import ACCOUNT, Pattern, Wanted, Where
 from rules.template import Template
@@ -30,6 +31,7 @@ class Rule:
     levels   from the least severe; at least one
     file     the file that defines it
     no_data  None: the absence of readings changes nothing
+    max_alerts   None: as many as there are
     """
 
     group: str
@@ -43,6 +45,7 @@ class Rule:
     annotations: Mapping[str, Template] = field(default_factory=dict)
     file: str = ""
     no_data: NoData | None = None
+    max_alerts: MostAlerts | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +71,7 @@ class Rule:
             (self.name, self.table, self.measure, self.condition.facts),
             [level.facts for level in self.levels],
             sorted((name, _sorted(wanted)) for name, wanted in self.where.items()),
-            *(() if self.no_data is None else (self.no_data.facts,)),
+            *(part.facts for part in (self.no_data, self.max_alerts) if part is not None),
         )
         return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
 

@@ -67,6 +67,7 @@ class Work:
     waiting      signals beyond the bounds for longer than `for`, without a sample since
     not_numbers  values of its measure that were text, booleans or times
     undefined    samples without a value, because what is computed is not a number there, as by a division by zero
+    suppressed   alerts that were not told, because the rule was flooding
     """
 
     judged: int = 0
@@ -74,6 +75,7 @@ class Work:
     waiting: int = 0
     not_numbers: int = 0
     undefined: int = 0
+    suppressed: int = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -82,6 +84,7 @@ class Work:
             self.waiting + other.waiting,
             self.not_numbers + other.not_numbers,
             self.undefined + other.undefined,
+            self.suppressed + other.suppressed,
         )
 
 

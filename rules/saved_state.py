@@ -8,8 +8,8 @@ within one process. Arrays are little-endian bytes. Signals are [times (i8), val
 key, and the marks [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
 
 The key of a rule's state is the hash of its definition, so that a changed rule starts without state and all others keep
-theirs. It is [facts, subjects, levels, alerts, judge, no_data]: the facts describe its alerts for when the rule does
-not exist any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the
+theirs. It is [facts, subjects, levels, alerts, judge, no_data, flood]: the facts describe its alerts for when the rule
+does not exist any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the
 judge's own state is [version, {name: array}], nil if it has none, and so is what `rules.no_data` knows of readings. The
 arrays of levels and alerts are of those subjects that are pending or firing. Each of these lists may become longer:
 what an older program did not save is as if it were empty.
@@ -94,6 +94,27 @@ class SavedJudge(msgspec.Struct, array_like=True, frozen=True):
     arrays: dict[str, bytes]
 
 
+class FloodState(msgspec.Struct, array_like=True, frozen=True):
+    """The cap on the alerts of one rule (`rules.flood`).
+
+    span, last_span  the numbers of the newest span, and of that in which an alert was suppressed last
+    since_ns         since when it floods
+    fired            how many alerts fired in the newest span
+    count, said      how many were suppressed in this flood, and how many of these are told
+    suppressed       the ids of those that fire
+    most             the cap
+    """
+
+    span: int
+    last_span: int
+    since_ns: int
+    fired: int
+    count: int
+    said: int
+    suppressed: list[str]
+    most: int
+
+
 class RuleState(msgspec.Struct, array_like=True, frozen=True):
     """The state of one rule; its levels from the least severe."""
 
@@ -103,6 +124,7 @@ class RuleState(msgspec.Struct, array_like=True, frozen=True):
     alerts: AlertState = AlertState()
     judge: SavedJudge | None = None
     no_data: SavedJudge | None = None
+    flood: FloodState | None = None
 
 
 class SavedHearing(msgspec.Struct, array_like=True, frozen=True):

@@ -9,6 +9,7 @@ import numpy as np
 
 from rules.arrays import Bools, Indices
 from rules.columns import MeasureReader
+from rules.flood import Placed
 from rules.hearing import Hearing
 from rules.kinds.missing import WHOLE, Missing
 from rules.listening import GONE_NS, ListeningClock
@@ -18,9 +19,6 @@ from rules.silence import Silence, SilenceWatch
 from rules.transition import Status, Transition, alert_id, render_annotations
 from store.record import RecordBatch, SeriesIndex
 from store.values.times import NS
-
-Placed = tuple[int, int, Transition]
-"""Row of the batch, place among the rules of the table, and what is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +72,23 @@ class Silences:
             for place, watch in self.watches:
                 if watch.rule.measure == measure:
                     ended = watch.hear(rows[heard], own, arrival_ns[heard])
-                    found += ((silence.row, place, self._told(watch.rule, silence)) for silence in ended)
+                    found += (Placed(silence.row, place, self._told(watch.rule, silence)) for silence in ended)
             ear.hearing.hear(own, time_ns[heard], arrival_ns[heard], repeats=repeats)
         return found
 
-    def tick(self, clock: ListeningClock) -> list[tuple[int, Transition]]:
-        """What changes with this tick, each with the place of its rule."""
+    def tick(self, clock: ListeningClock) -> list[Placed]:
+        """What changes with this tick."""
         return [
-            (place, self._told(watch.rule, silence)) for place, watch in self.watches for silence in watch.tick(clock)
+            Placed(-1, place, self._told(watch.rule, silence))
+            for place, watch in self.watches
+            for silence in watch.tick(clock)
         ]
 
-    def forget(self, series: Indices, time_ns: int) -> list[Transition]:
+    def forget(self, series: Indices, time_ns: int) -> list[Placed]:
         """These series count no more until they are heard."""
         found = [
-            self._told(watch.rule, silence, Reason.FORGOTTEN)
-            for _, watch in self.watches
+            Placed(-1, place, self._told(watch.rule, silence, Reason.FORGOTTEN))
+            for place, watch in self.watches
             for silence in watch.forget(series, time_ns)
         ]
         for ear in self.ears.values():

@@ -124,6 +124,10 @@ rules_unjudged_samples = Counter(
     "Samples that a rule could not judge: not_a_number, undefined, or too_wide a gap before them for its `per`",
     ["reason"],
 )
+rules_suppressed_alerts = Counter(
+    "streamgauge_rules_suppressed_alerts_total",
+    "Alerts that were not told, because their rule has fired its max_alerts",
+)
 rules_save_seconds = Histogram(
     "streamgauge_rules_save_seconds",
     "Time of one pass that saves the state of all rules",

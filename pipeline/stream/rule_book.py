@@ -72,7 +72,7 @@ class RuleBook:
         self._known: dict[TableId, Known] = {}
         self._work: dict[str, dict[TableId, Work]] = {}
         self._standing: dict[str, dict[TableId, Standing]] = {}
-        self._unjudged = Work()  # already counted
+        self._counted = Work()  # already counted
         self._told: set[tuple[str, str, TableId | None]] = set()
 
     def look(self, now_ns: int) -> None:
@@ -131,16 +131,17 @@ class RuleBook:
                 of_rule[table] = of_rule.get(table, Work()) + done
                 before = standing.setdefault(rule.name, {}).get(table, Standing(0, 0))
                 standing[rule.name][table] = Standing(before.pending + pending, before.firing + firing)
-        unjudged = sum((done for of_rule in work.values() for done in of_rule.values()), Work())
-        count_unjudged(self._unjudged, unjudged)
-        self._unjudged = unjudged
+        counted = sum((done for of_rule in work.values() for done in of_rule.values()), Work())
+        count_work(self._counted, counted)
+        self._counted = counted
         self._work, self._standing = work, standing
 
 
-def count_unjudged(before: Work, now: Work) -> None:
-    """Count the samples that rules could not judge between two looks, without tables removed meanwhile."""
+def count_work(before: Work, now: Work) -> None:
+    """Count what rules could not judge and did not tell between two looks, without tables removed meanwhile."""
     metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
     metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
+    metrics.rules_suppressed_alerts.inc(max(0, now.suppressed - before.suppressed))
     metrics.rules_unjudged_samples.labels("undefined").inc(max(0, now.undefined - before.undefined))
 
 

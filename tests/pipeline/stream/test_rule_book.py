@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.rule_book import RuleBook, count_unjudged
+from pipeline.stream.rule_book import RuleBook, count_work
 from rules import RuleSet, Seen, Work
 from rules.parse import parse_rules
 from store.record import MeasureType, TableId
@@ -45,7 +45,17 @@ def test_what_rules_could_not_judge_is_counted_by_its_reason() -> None:
 
     before = counted()
     for earlier, now in ((Work(), Work(not_numbers=3)), (Work(not_numbers=3), Work(not_numbers=5, too_wide=1))):
-        count_unjudged(earlier, now)
-    count_unjudged(Work(not_numbers=5, too_wide=1), Work())  # its table was deleted
+        count_work(earlier, now)
+    count_work(Work(not_numbers=5, too_wide=1), Work())  # its table was deleted
 
     assert tuple(now - then for now, then in zip(counted(), before, strict=True)) == (5, 1)
+
+
+def test_suppressed_alerts_are_counted() -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("streamgauge_rules_suppressed_alerts_total") or 0.0
+
+    before = counted()
+    count_work(Work(suppressed=1), Work(suppressed=4))
+
+    assert counted() - before == 3
