@@ -25,7 +25,8 @@ from store.errors import Behind, MagneticUnavailable, PartitionSilent
 from store.processes.pool import QueryProcesses
 from store.record import TableId
 
-ENCODERS = ("pipeline.api.http.results", "store.endpoint.rows")  # what query processes need besides SQL
+ENCODERS = ("pipeline.api.http.results", "store.endpoint.rows", "store.endpoint.description")
+"""What query processes need besides SQL."""
 NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
 
 

@@ -30,6 +30,7 @@ from store.endpoint.errors import (
     UnknownOperation,
     Validation,
 )
+from store.endpoint.prepare import prepare_query
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
 from store.endpoint.shapes import check
@@ -65,7 +66,6 @@ NOT_OFFERED = frozenset(
         "ExecuteScheduledQuery",
         "ListScheduledQueries",
         "UpdateScheduledQuery",
-        "PrepareQuery",
     }
 )
 
@@ -132,6 +132,7 @@ class Endpoint:
             "WriteRecords": write.handle,
             "Query": queries.query,
             "CancelQuery": queries.cancel,
+            "PrepareQuery": prepare_query,
             **dict.fromkeys(OPERATIONS, _on_catalog),
         }
 

@@ -79,7 +79,7 @@ class Queries:
                     return rows, Insights()
             return await call.runner.run(run, query_id=query_id, text=text)
         except SqlError as error:
-            raise _error_of(error) from error
+            raise error_of(error) from error
 
 
 def _answer(query_id: str, result: Rows, page: Page, scanned_bytes: int, token: str | None = None) -> dict[str, object]:
@@ -108,5 +108,6 @@ def _told(call: Context, result: Rows, insights: Insights) -> dict[str, object]:
     }
 
 
-def _error_of(error: SqlError) -> EndpointError:
+def error_of(error: SqlError) -> EndpointError:
+    """The error of the protocol for one of SQL."""
     return QueryExecution(error.message) if isinstance(error, QueryFailed) else Validation(error.message)

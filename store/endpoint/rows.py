@@ -117,7 +117,7 @@ class Rows:
 
 def parts(result: ResultSet) -> Iterator[bytes]:
     """What `rows_of` reads: a `Described`, then blocks. Raises RowTooLarge."""
-    columns = [{"Name": column.name, "Type": _type(column.type)} for column in result.columns]
+    columns = [{"Name": column.name, "Type": type_body(column.type)} for column in result.columns]
     yield _encoder.encode(Described(columns, result.table.nbytes))
     kinds = [column.type for column in result.columns]
     for part in slices(result.table):
@@ -190,19 +190,20 @@ def _datum(value: Any, kind: SqlType) -> dict[str, object]:
             return {"ScalarValue": value}
 
 
-def _type(kind: SqlType) -> dict[str, object]:
+def type_body(kind: SqlType) -> dict[str, object]:
+    """A type as the service describes it."""
     match kind:
         case MapType():
-            return _type(kind.rows)
+            return type_body(kind.rows)
         case ArrayType():
-            return {"ArrayColumnInfo": {"Type": _type(kind.element)}}
+            return {"ArrayColumnInfo": {"Type": type_body(kind.element)}}
         case RowType():
             return {"RowColumnInfo": [_field(name, field) for name, field in kind.fields]}
         case TimeSeriesType():
-            return {"TimeSeriesMeasureValueColumnInfo": {"Type": _type(kind.value)}}
+            return {"TimeSeriesMeasureValueColumnInfo": {"Type": type_body(kind.value)}}
         case ScalarType() | ZonedType():
             return {"ScalarType": kind.on_wire}
 
 
 def _field(name: str, kind: SqlType) -> dict[str, object]:
-    return {"Name": name, "Type": _type(kind)} if name else {"Type": _type(kind)}
+    return {"Name": name, "Type": type_body(kind)} if name else {"Type": type_body(kind)}

@@ -168,6 +168,7 @@ REQUESTS: Mapping[str, Structure] = {
             "QueryInsights": Structure({"Mode": Text(choices=("ENABLED_WITH_RATE_CONTROL", "DISABLED"))}),
         },
     ),
+    "PrepareQuery": Structure({"QueryString": Text(1, 262_144)}, {"ValidateOnly": Flag()}),
     "CancelQuery": Structure({"QueryId": Text(1, 64, r"[a-zA-Z0-9]+")}),
 }
 

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A column of a result. `origins`: what it is in tables, where bounds on it are bounds on them."""
+    """A column of a result; `table` and `is_aliased` as of a `ResultColumn`.
+
+    origins  what it is in tables, where bounds on it are bounds on them
+    """
 
     name: str
     type: SqlType
     origins: tuple[Origin, ...] = field(default=(), compare=False)
+    table: TableId | None = field(default=None, compare=False)
+    is_aliased: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sqlglot import exp
 from store.sql.bound import BindQuery, Bound, Query
 from store.sql.functions import OPERATORS, Function, Overload
 from store.sql.literals import parse_interval
+from store.sql.parameters import Parameters
 from store.sql.scope import Scope
 from store.sql.text import QueryText
 from store.sql.typed import Constant, Typed, coerce, constant
@@ -56,11 +57,13 @@ class Expressions:
         bind_query: BindQuery,
         name: Callable[[str], str],
         nodes: NodeBinders,
+        parameters: Parameters,
     ) -> None:
         self.scope = scope
         self.name = name
         self.query: QueryText = scope.query
         self.now_ns = now_ns
+        self.parameters = parameters
         self._bind_query = bind_query
         self._nodes = nodes
 
@@ -93,6 +96,7 @@ class Expressions:
         typed = self.bind(node, rules)
         if typed.type not in {BOOLEAN, UNKNOWN}:
             raise self.query.mismatch(node, f"{word or rules.clause} needs a boolean, and this is {typed.type.text}")
+        self.parameters.used_as(typed, BOOLEAN)
         return typed
 
     def apply(
@@ -151,6 +155,7 @@ class Expressions:
 
     def coerced(self, node: exp.Expr, value: Typed, target: SqlType) -> Typed:
         """`value` implicitly converted to `target`. Raises TypeMismatch for a text that is not such a value."""
+        self.parameters.used_as(value, target)
         try:
             typed = coerce(value, target)
         except OverflowError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from sqlglot import exp
@@ -18,6 +18,7 @@ from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut, SqlError
 from store.sql.over_rollups import Summed, named_table, over_rollups
+from store.sql.parameters import Parameters
 from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.select import Binder
@@ -52,6 +53,7 @@ class SqlRequest:
     max_rows       of the result; None: any number
     is_cut         further rows are cut off, and `truncated` is set; else the query fails
     in_time_order  rows of one table are sorted by time, if the query does not specify an order
+    is_prepared    nothing is read: the result has its columns and parameters, and no rows
     """
 
     text: str
@@ -59,6 +61,7 @@ class SqlRequest:
     max_rows: int | None = None
     is_cut: bool = True
     in_time_order: bool = False
+    is_prepared: bool = False
 
 
 def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
@@ -78,6 +81,8 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
                 return _list(tables, source, statement)
             case Explain():
                 return _explain(tables, source, statement.statement, request)
+            case _ if request.is_prepared:
+                return _prepare(tables, source, statement, request)
             case _:
                 return _select(tables, source, statement, request)
 
@@ -257,15 +262,36 @@ def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlR
     has_more = most is not None and table.num_rows > most
     if has_more and not request.is_cut:
         raise LimitExceeded(f"The result has more than {most} rows, which is the limit; {_NARROW}")
-    columns = tuple(ResultColumn(output.name, output.type) for output in bound.outputs)
-    return ResultSet(columns, table.slice(0, most) if has_more else table, has_more)
+    return ResultSet(_columns(bound), table.slice(0, most) if has_more else table, has_more)
+
+
+def _columns(bound: Bound) -> tuple[ResultColumn, ...]:
+    return tuple(ResultColumn(output.name, output.type, output.table, output.is_aliased) for output in bound.outputs)
+
+
+class _Unread:
+    """What a statement is bound to that is only prepared."""
+
+    def __init__(self, tables: Borrowed) -> None:
+        self.schema = tables.schema
+
+    def source(self, table: TableId, **_: object) -> str:  # noqa: ARG002
+        """See `Tables`."""
+        return "()"
+
+
+def _prepare(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
+    parameters = Parameters.of(statement)
+    binder = Binder(source, _Unread(tables), request.now_ns, parameters=parameters)
+    bound = _bind(binder, tables, statement, None)
+    return ResultSet(_columns(bound), pa.table({}), parameters=tuple(parameters.types.items()))
 
 
 def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | None) -> Bound:
     if max_rows is not None:
         _cap(statement, max_rows + 1)
     try:
-        return Binder(binder.query, binder.tables, binder.now_ns, binder.in_time_order).bind(statement)
+        return replace(binder).bind(statement)
     except NameNotFound:
         again = parse(binder.query) if tables.renew() else None  # binding has changed the statement
         again = again.statement if isinstance(again, Explain) else again

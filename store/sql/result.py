@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from store.record import TableId
 from store.sql.types import SqlType
 from store.sql.values import formatter
 
@@ -17,10 +18,16 @@ Datum: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """A column of a result. Several columns may have the same name."""
+    """A column of a result. Several columns may have the same name.
+
+    table       whose column it is, if it is only that
+    is_aliased  whether the query gave it this name
+    """
 
     name: str
     type: SqlType
+    table: TableId | None = None
+    is_aliased: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +36,13 @@ class ResultSet:
 
     Values have the form of the store: timestamps int64 nanoseconds, dates int64 days, intervals int64 nanoseconds or
     months (see `types`). `rows` converts them to Timestream's texts. `truncated`: there were more than `max_rows` rows.
+    `parameters`: of a statement that was only prepared, with their types.
     """
 
     columns: tuple[ResultColumn, ...]
     table: pa.Table
     truncated: bool = False
+    parameters: tuple[tuple[str, SqlType], ...] = ()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

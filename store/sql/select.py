@@ -24,6 +24,7 @@ from store.sql.expressions import Expressions, Rules
 from store.sql.from_clause import FromBinder
 from store.sql.grouping import Group, group_of
 from store.sql.nodes import NODES
+from store.sql.parameters import Parameters
 from store.sql.pruning import narrowed, origins, passing
 from store.sql.scope import Scope, column_of
 from store.sql.text import QueryText
@@ -37,7 +38,7 @@ _PARTS = (
 
 
 COPIES_MAX = 8  # ours, of a WITH query, and of those that it names
-_Item: TypeAlias = tuple[str, Typed, tuple[Origin, ...]]  # of a select list: its name, and what it is in tables
+_Item: TypeAlias = tuple[Output, Typed]  # of a select list
 _WITH_NAME = re.compile(r"\bq\d+\b")
 COLUMNS_MAX = 10_000  # ours, of one SELECT: DuckDB needs 0.2 ms to plan each
 
@@ -50,9 +51,10 @@ class Binder:
     tables: Tables
     now_ns: int
     in_time_order: bool = False  # sort rows of a table by time, if the query does not specify an order
-    _outermost: Query | None = None
-    _names: int = 0
-    _withs: list[With] = field(default_factory=list)  # each names only those before
+    parameters: Parameters = field(default_factory=Parameters)
+    _outermost: Query | None = field(default=None, init=False)
+    _names: int = field(default=0, init=False)
+    _withs: list[With] = field(default_factory=list, init=False)  # each names only those before
 
     def bind(self, node: Query) -> Bound:
         """Bind the whole query. Raises SqlError."""
@@ -147,7 +149,7 @@ class Binder:
                     node, f"column {number} in {word} query has incompatible types: {one.type.text}, {other.type.text}"
                 )
             found = one.origins + other.origins if one.type == other.type else ()
-            outputs.append(Output(one.name, common, found))
+            outputs.append(replace(one, type=common, origins=found))
         return tuple(outputs)
 
 
@@ -174,7 +176,7 @@ class _SelectBinder:
         self._query = binder.query
         self._withs = withs
         self._scope = Scope(binder.query, outer)
-        self._expressions = Expressions(self._scope, binder.now_ns, self._inner, binder.name, NODES)
+        self._expressions = Expressions(self._scope, binder.now_ns, self._inner, binder.name, NODES, binder.parameters)
 
     def _inner(self, node: Query, scope: Scope | None) -> Bound:
         return self._binder.bind_query(node, scope, self._withs)
@@ -189,8 +191,8 @@ class _SelectBinder:
         group = self._group(node)
         grouped = frozenset(typed.sql for typed in group.keys)
         items = self._items(node, Rules("SELECT", aggregates=True, windows=True, grouped=grouped))
-        outputs = tuple(Output(name, typed.type) for name, typed, _ in items)
-        values = [typed for _, typed, _ in items]
+        outputs = tuple(output for output, _ in items)
+        values = [typed for _, typed in items]
         aliases = tuple((output.name, value) for output, value in zip(outputs, values, strict=True))
         rules = Rules("HAVING clause", aggregates=True, grouped=grouped, aliases=aliases)
         having = self._expressions.condition(node.args["having"].this, rules) if node.args.get("having") else None
@@ -216,10 +218,7 @@ class _SelectBinder:
             return f"SELECT {', '.join(f'c{index}' for index in range(len(values)))} FROM ({sql}) ORDER BY ordered_by"
 
         passes = passing(node, group, self._expressions, is_grouped=is_grouped)
-        outputs = tuple(
-            replace(output, origins=found) if passes(value) else output
-            for output, (_, value, found) in zip(outputs, items, strict=True)
-        )
+        outputs = tuple(output if passes(value) else replace(output, origins=()) for output, value in items)
         reads = next(iter(read.bounds.values())) if len(read.bounds) == len(self._scope.relations) == 1 else None
         return Bound(text, outputs, tuple(self._scope.outer_uses), _only_row(node, values), reads)
 
@@ -257,13 +256,20 @@ class _SelectBinder:
             if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
                 items += self._star(item, rules)
                 continue
-            value = item.this if isinstance(item, exp.Alias) else item
+            is_aliased = isinstance(item, exp.Alias)
+            value = item.this if is_aliased else item
             typed = self._expressions.bind(value, rules)
-            name = item.alias if isinstance(item, exp.Alias) else typed.column.name if typed.column else ""
-            items.append((name or f"_col{len(items)}", typed, origins(value, typed, self._expressions, rules)))
+            name = item.alias if is_aliased else typed.column.name if typed.column else ""
+            found = origins(value, typed, self._expressions, rules)
+            items.append((self._output(name or f"_col{len(items)}", typed, found, is_aliased=is_aliased), typed))
         if len(items) > COLUMNS_MAX:
             raise self._query.syntax(node, f"SELECT has {len(items)} columns; {COLUMNS_MAX} are allowed")
         return items
+
+    def _output(self, name: str, typed: Typed, found: tuple[Origin, ...], *, is_aliased: bool = False) -> Output:
+        key = typed.column.relation if typed.column else None
+        table = next((relation.table for relation in self._scope.relations if relation.key == key), None)
+        return Output(name, typed.type, found, table, is_aliased)
 
     def _star(self, item: exp.Expr, rules: Rules) -> list[_Item]:
         star = item.this if isinstance(item, exp.Column) else item
@@ -278,7 +284,7 @@ class _SelectBinder:
                 f"Table '{'.'.join(qualifier)}' is not in FROM" if qualifier else "SELECT * needs a FROM clause",
             )
         merged = {} if qualifier else self._scope.merged
-        uses: list[_Item] = [
+        uses: list[tuple[str, Typed, tuple[Origin, ...]]] = [
             *((name, typed, ()) for name, typed in merged.items()),
             *(
                 (column.name, column_of(relation, column, self._query.offset(item)), column.origins)
@@ -288,7 +294,7 @@ class _SelectBinder:
             ),
         ]
         return [
-            (name, replace(typed, free=()) if typed.sql in rules.grouped else typed, found)
+            (self._output(name, typed, found), replace(typed, free=()) if typed.sql in rules.grouped else typed)
             for name, typed, found in uses
         ]
 

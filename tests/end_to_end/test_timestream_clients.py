@@ -70,13 +70,15 @@ def write_and_ask(product: Product, **keys: str) -> None:
     with pytest.raises(write.exceptions.RejectedRecordsException) as caught:
         write.write_records(DatabaseName="MyDatabase", TableName="MyTable", Records=conflict)
     answer = query.query(QueryString=QUERY)
+    prepared = query.prepare_query(QueryString=QUERY, ValidateOnly=True)
     write.close()
     query.close()
 
     assert ingested["RecordsIngested"]["Total"] == 3
     (rejected,) = caught.value.response["RejectedRecords"]
     assert (rejected["RecordIndex"], rejected["ExistingVersion"]) == (0, 1)
-    assert [column["Name"] for column in answer["ColumnInfo"]] == ["binned_time", "avg_cpu"]
+    for columns in (answer["ColumnInfo"], prepared["Columns"]):
+        assert [column["Name"] for column in columns] == ["binned_time", "avg_cpu"]
     averages = [tuple(value["ScalarValue"] for value in row["Data"]) for row in answer["Rows"]]
     assert averages == [(bin_text(bin_ms), "30.0"), (bin_text(bin_ms + 300_000), "70.0")]
 

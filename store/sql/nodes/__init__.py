@@ -8,6 +8,7 @@ from store.sql.nodes import calls, lambda_bodies, lambdas, names, nested, operat
 NODES: NodeBinders = {
     exp.Column: names.column,
     exp.Literal: names.literal,
+    exp.Parameter: names.parameter,
     exp.Boolean: names.boolean,
     exp.HexString: names.binary,
     exp.Null: names.null,

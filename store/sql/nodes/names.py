@@ -64,6 +64,15 @@ def binary(binder: Expressions, node: exp.HexString, rules: Rules) -> Typed:
     return Typed(f"unhex({quote_string(node.this)})", VARBINARY)
 
 
+def parameter(binder: Expressions, node: exp.Parameter, rules: Rules) -> Typed:
+    """`@name`, in a statement that is prepared."""
+    del rules
+    bound = binder.parameters.bound(node.name)
+    if bound is None:
+        raise binder.query.unknown(node, f"Parameter '@{node.name}' has no value: only PrepareQuery takes parameters")
+    return bound
+
+
 def null(binder: Expressions, node: exp.Null, rules: Rules) -> Typed:
     """The null, without a type so far."""
     del binder, node, rules

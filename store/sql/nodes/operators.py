@@ -187,6 +187,7 @@ def like(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:
     for operand in operands:
         if operand.type not in {VARCHAR, UNKNOWN}:
             raise binder.query.mismatch(node, f"LIKE needs a varchar, and this is {operand.type.text}")
+        binder.parameters.used_as(operand, VARCHAR)
     tail = ""
     if escape is not None:
         if not (isinstance(escape, exp.Literal) and escape.is_string and len(escape.name) == 1):
