@@ -118,7 +118,7 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
 
 def _role_for(operation: str) -> Role:
     """The role that an operation needs: to read, to add, or to change and remove."""
-    if operation.startswith(("Describe", "List")) or operation in {"Query", "CancelQuery"}:
+    if operation.startswith(("Describe", "List")) or operation in {"Query", "CancelQuery", "PrepareQuery"}:
         return Role.READ
     return Role.WRITE if operation == "WriteRecords" or operation.startswith("Create") else Role.ADMIN
 
