@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -106,15 +107,27 @@ class Listener:
             for mqtt_topic, payload in zip(frame.mqtt_topics, frame.payloads, strict=True)
         ]
 
-    async def dial(self) -> Device:
-        """A connection without CONNECT."""
-        device = Device(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def dial(self, buffer_bytes: int | None = None) -> Device:
+        """A connection without CONNECT; `buffer_bytes`: of the system's buffers for it, instead of what it likes."""
+        connection = socket.socket()
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF) if buffer_bytes is not None else ():
+            connection.setsockopt(socket.SOL_SOCKET, buffer, buffer_bytes)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.port))
+        device = Device(*await asyncio.open_connection(sock=connection))
         self.devices.append(device)
         return device
 
-    async def device(self, client_id: str = "d", version: Version = Version.V3_1_1, **more: Any) -> Device:
+    async def device(
+        self,
+        client_id: str = "d",
+        version: Version = Version.V3_1_1,
+        *,
+        buffer_bytes: int | None = None,
+        **more: Any,
+    ) -> Device:
         """A connected device."""
-        device = await self.dial()
+        device = await self.dial(buffer_bytes)
         device.send(connect(client_id, version, **more))
         answer = await device.packet()
         assert answer[:4] == bytes((0x20, answer[1], 0, 0)), answer
