@@ -41,6 +41,7 @@ class Rules:
     grouped: frozenset[str] = frozenset()
     aliases: tuple[tuple[str, Typed], ...] = ()  # output names for expressions, tried after columns
     variables: tuple[tuple[str, Typed], ...] = ()  # parameters of the lambdas around it, the innermost last
+    tries: int = 0  # so many TRY around it
 
 
 # keyed by the class of node that each function takes; so they have no common signature

@@ -13,6 +13,7 @@ from store.sql.errors import SqlError
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import FUNCTIONS, OF_ANY_DOUBLE, WINDOWS, WITHIN_GROUP, Function, Overload
 from store.sql.functions.string import REPLACE, joined_with
+from store.sql.nodes.lambda_bodies import refused_if_deep
 from store.sql.nodes.lambdas import HIGHER
 from store.sql.nodes.nested import row
 from store.sql.nodes.ordering import order_by
@@ -198,7 +199,8 @@ def _typeof(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
 def _try(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
     if len(node.expressions) != 1:
         raise binder.query.mismatch(node, "try takes one value")
-    return tried(binder, node, binder.bind(node.expressions[0], rules))
+    inner = refused_if_deep(binder, node, replace(rules, tries=rules.tries + 1))
+    return tried(binder, node, binder.bind(node.expressions[0], inner))
 
 
 _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed]] = {

@@ -62,12 +62,16 @@ def body_of(binder: Expressions, node: exp.Lambda, rules: Rules, values: Sequenc
         *((("", values[0]),) * weight),
         *((name.name, value) for name, value in zip(node.expressions, values, strict=True)),
     )
-    if len(variables) > PARAMETERS_MAX:
-        raise binder.query.syntax(
-            node, f"lambdas within each other with more than {PARAMETERS_MAX} parameters together"
-        )
     inner = replace(rules, aggregates=False, windows=False, clause="A lambda", variables=variables)
-    return binder.bind(node.this, inner)
+    return binder.bind(node.this, refused_if_deep(binder, node, inner))
+
+
+def refused_if_deep(binder: Expressions, node: exp.Expr, inner: Rules) -> Rules:
+    """The rules within a lambda or a TRY, which often becomes a lambda. Raises SyntaxInvalid if these are too many."""
+    if len(inner.variables) + inner.tries > PARAMETERS_MAX:
+        detail = f"lambdas within each other with more than {PARAMETERS_MAX} parameters together; a TRY counts as one"
+        raise binder.query.syntax(node, detail)
+    return inner
 
 
 def lambda_of(binder: Expressions, node: exp.Lambda, rules: Rules, kinds: Sequence[SqlType]) -> tuple[Typed, str]:
