@@ -19,18 +19,25 @@ STEPS = 150  # so that a life meets rollups of both grains, and rows that are cu
 
 
 def by_sql(
-    snapshot: Snapshot, zone_of: dict[str, str | None], measure: str, from_ns: int, to_ns: int, bins: Bins | None
-) -> dict[tuple[str, object], tuple[float, ...]]:
-    """The same averages, by zone and start of the bin; a row is of the zone that its sensor has now."""
+    snapshot: Snapshot, zone_of: dict[str, str | None], measures: list[str], from_ns: int, to_ns: int, bins: Bins | None
+) -> dict[str, dict[tuple[str, object], tuple[float, ...]]]:
+    """The same averages of each measure, by zone and start of the bin; a row is of the zone that its sensor has now."""
     source = snapshot.source(TABLE, time_from_ns=from_ns, time_to_ns=to_ns)
     whens = " ".join(f"WHEN '{sensor}' THEN '{of}'" for sensor, of in zone_of.items())
     zone = f"CASE sensor {whens} END"
     start = "NULL" if bins is None else bins.sql("time_ns", from_ns, to_ns)
+    called = ", ".join(called_of(measure) for measure in measures)
+    rows = snapshot.execute(f"SELECT {zone} AS of, {start} AS start, {called} FROM {source} GROUP BY ALL")
+    found = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    parts = {measure: slice(2 + 5 * number, 7 + 5 * number) for number, measure in enumerate(measures)}
+    return {measure: {(row[0], row[1]): row[part] for row in found if row[part][3]} for measure, part in parts.items()}
+
+
+def called_of(measure: str) -> str:
+    """Average, least, greatest, count, and the largest of the finite ones without a sign."""
     called = ", ".join(f"{call}({measure})::DOUBLE" for call in ("avg", "min", "max", "count"))
-    largest = f"max(abs({measure})) FILTER (NOT isnan({measure}::DOUBLE) AND NOT isinf({measure}::DOUBLE))::DOUBLE"
-    rows = snapshot.execute(f"SELECT {zone} AS of, {start} AS start, {called}, {largest} FROM {source} GROUP BY ALL")
-    found = zip(*(column.to_pylist() for column in rows.columns), strict=True)
-    return {(row[0], row[1]): row[2:] for row in found if row[5]}
+    is_finite = f"NOT isnan({measure}::DOUBLE) AND NOT isinf({measure}::DOUBLE)"
+    return f"{called}, max(abs({measure})) FILTER ({is_finite})::DOUBLE"
 
 
 def same(found: float, expected: float, largest: float) -> bool:
@@ -69,8 +76,8 @@ def check(life: Life, rng: random.Random) -> None:
         known = {column.name for column in snapshot.schema("farm", "readings").columns}
         measures = [name for name in ("t", "n") if name in known]
         found = zone_averages(snapshot, index, zones, measures, from_ns=from_ns, to_ns=to_ns, bins=bins)
-        for measure in measures:
-            expected = by_sql(snapshot, zone_of, measure, from_ns, to_ns, bins)
+        by_rows = by_sql(snapshot, zone_of, measures, from_ns, to_ns, bins)
+        for measure, expected in by_rows.items():
             rows = {(zone, row.time_ns): row for zone in zones for row in found[zone, measure]}
             assert rows.keys() == {key for key in expected if key[0] in zones}
             for key, row in rows.items():
