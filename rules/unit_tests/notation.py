@@ -13,6 +13,7 @@ import math
 import re
 
 MOST_VALUES = 1_000_000
+TOO_MANY = f"has more than {MOST_VALUES} values"
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _NONE = re.compile(r"_(?:x([0-9]{1,7}))?")
 _VALUE = re.compile(rf"({_NUMBER})(?:([-+](?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))?x([0-9]{{1,7}}))?")
@@ -24,7 +25,7 @@ def read_values(text: str) -> list[float]:
     for part in text.split():
         found += _part(part)
         if len(found) > MOST_VALUES:
-            raise ValueError(f"has more than {MOST_VALUES} values")
+            raise ValueError(TOO_MANY)
     return found
 
 
@@ -35,4 +36,6 @@ def _part(part: str) -> list[float]:
     if value is None:
         raise ValueError(f"has {part!r}, which is none of 20, 20x3, 20+2x3, 20-2x3, _, _x3")
     first, step, times = float(value[1]), float(value[2] or 0), int(value[3] or 0)
+    if times >= MOST_VALUES:
+        raise ValueError(TOO_MANY)
     return [first + step * n for n in range(times + 1)]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +34,7 @@ WORKING_MEMORY_BYTES = 512 * 1024 * 1024
 _CLOSE_WITHIN_S = 5.0
 _CLOSE_AGAIN_S = 0.01
 _TABLE_BATCH_ROWS = 131_072  # as DuckDB's module has it
+_TABLE_TAGS = ("IN_MEMORY_TABLE", "BASE_TABLE")
 _THREADS = 2  # a query may use both cores of the reference machine; with more threads it would slow down the gateway
 
 
@@ -75,11 +76,8 @@ class Duck:
 
     def table_bytes(self) -> int:
         """The size of all tables in memory."""
-        row = self._connection.cursor().execute(
-            "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() "
-            "WHERE tag IN ('IN_MEMORY_TABLE', 'BASE_TABLE')"
-        )
-        return int(cast("tuple[Any, ...]", row.fetchone())[0])
+        rows = self._connection.cursor().execute("SELECT tag, memory_usage_bytes FROM duckdb_memory()").fetchall()
+        return sum(size for tag, size in rows if tag in _TABLE_TAGS)  # half the time of doing that in SQL
 
     def close(self) -> None:
         """Close it as soon as abandoned queries have ended, since DuckDB refuses to close while they run.

@@ -91,9 +91,9 @@ def test_these_rules_fire_and_resolve(kind: str) -> None:
     """Or the laws would say nothing of them."""
     rules = rules_of(f"alert: A, {BODIES[kind]}")
 
-    found = {str(one.status) for seed in range(1, 20, 2) for one in whole(rules, rows_of(seed))}
+    lives = ({str(one.status) for one in whole(rules, rows_of(seed))} for seed in range(1, 20, 2))
 
-    assert found == {"firing", "resolved"}
+    assert any({"firing", "resolved"} <= found for found in lives)
 
 
 @pytest.mark.parametrize("kind", BODIES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,23 +21,29 @@ LIBRARY = sorted((Path(__file__).parents[2] / "rules" / "library").glob("*.yaml"
 MINUTE_MS = 60_000
 
 
-def batches(feed: Feed, interval: str, minutes: int) -> list[RecordBatch]:
-    """So many minutes of 6 healthy sensors, with the noise and the resolution that cheap ones have."""
+@cache
+def measured(interval: str, minutes: int) -> list[tuple[list[int], list[dict[str, float]]]]:
+    """Sensors and readings of 6 healthy ones, with the noise and the resolution that cheap ones have."""
     simulation = Simulation(Fleet.model_validate({"sensors": 6, "interval": interval}), seed=1, start_ns=START * 10**9)
     found = []
     while simulation.next_due_ms < START * 1000 + minutes * MINUTE_MS:
         batch = simulation.next_batch()
-        rows = [json.loads(payload) for payload in batch.payloads]
-        if rows:
-            made = feed.batch(
-                [(f"s{n}", row["ts"] // 1000 - START, None) for n, row in zip(batch.sensors, rows, strict=True)]
-            )
-            made.measures.clear()
-            for measure in MEASURES:
-                made.measures[measure] = pa.array([float(row[measure]) for row in rows])
-                made.types[measure] = MeasureType.DOUBLE
-            found.append(made)
+        if batch.payloads:
+            found.append((batch.sensors, [json.loads(payload) for payload in batch.payloads]))
     return found
+
+
+def batches(feed: Feed, interval: str, minutes: int) -> Iterator[RecordBatch]:
+    """So many minutes of them."""
+    for sensors, rows in measured(interval, minutes):
+        made = feed.batch(
+            [(f"s{n}", int(row["ts"]) // 1000 - START, None) for n, row in zip(sensors, rows, strict=True)]
+        )
+        made.measures.clear()
+        for measure in MEASURES:
+            made.measures[measure] = pa.array([float(row[measure]) for row in rows])
+            made.types[measure] = MeasureType.DOUBLE
+        yield made
 
 
 @pytest.mark.parametrize(("interval", "minutes"), [("1s", 15), ("5s", 60), ("1m", 60)])

@@ -133,10 +133,13 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _signature(folder: Path) -> Signature:
+    """Size and time of each file, by its path; of a folder neither, and its path ends with a slash."""
     found: Signature = {}
-    for path in folder.rglob("*") if folder.exists() else ():
-        stat = path.lstat()
-        found[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns) if path.is_file() else (0, 0)
-    return {name: what for name, what in found.items() if not (folder / name).is_dir()} | {
-        f"{name}/": what for name, what in found.items() if (folder / name).is_dir()
-    }
+    folders: Signature = {}
+    for parent, below, files in os.walk(folder):
+        at = f"{parent}/".removeprefix(f"{folder}/")
+        folders |= {f"{at}{name}/": (0, 0) for name in below}
+        for name in files:
+            stat = os.lstat(f"{parent}/{name}")
+            found[at + name] = (stat.st_size, stat.st_mtime_ns)
+    return found | folders
