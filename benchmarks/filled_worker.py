@@ -162,7 +162,7 @@ class FilledWorker(Worker):
     """A worker that fills its table when it has started."""
 
     def __init__(self, config: Config, size: Size, tables: int, rate: int) -> None:
-        super().__init__(config)
+        super().__init__(config, lambda: config)
         self._size, self._tables, self._rate = size, tables, rate
 
     async def fill(self, address: str) -> None:
