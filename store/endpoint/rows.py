@@ -2,7 +2,7 @@
 
 A block has up to a thousand rows of about a megabyte together, one line each; JSON has no line feeds. So the worker
 keeps a result for further pages in a tenth of its size, and cuts a page without decoding it. Rows are written column by
-column (`store.sql.texts`); only arrays and rows within a value are written one by one.
+column (`store.sql.texts`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from store.sql import (
     SqlType,
     TimeSeriesType,
     ZonedType,
-    formatter,
 )
 from store.sql.errors import RowTooLarge
+from store.sql.nested_texts import NestedForm, SeriesForm
 from store.sql.texts import Lines, around, by_unique, scalar_texts, slices, with_nulls_as
 
 PAGE_MAX_BYTES = 1_000_000  # "page ≤ 1 MB"; of the rows as JSON
@@ -154,12 +154,13 @@ def _blocks(lines: Lines) -> Iterator[bytes]:
 
 
 def _cells(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
-    if not isinstance(kind, Scalar):
-        write = formatter(kind)
-        values = (None if value is None else write(value) for value in column.to_pylist())
-        return pa.array([_encoder.encode(_datum(value, kind)).decode() for value in values], pa.string())
-    make = _varchars if kind is ScalarType.VARCHAR else partial(_scalars, kind)
-    return with_nulls_as(by_unique(column, make), _NULL)
+    if isinstance(kind, Scalar):
+        return with_nulls_as(by_unique(column, partial(_scalar_cells, kind)), _NULL)
+    return _FORM.texts(column.combine_chunks(), kind)
+
+
+def _scalar_cells(kind: Scalar, values: pa.Array) -> pa.Array:
+    return _varchars(values) if kind is ScalarType.VARCHAR else _scalars(kind, values)
 
 
 def _varchars(values: pa.Array) -> pa.Array:
@@ -170,24 +171,17 @@ def _scalars(kind: Scalar, values: pa.Array) -> pa.Array:
     return around('{"ScalarValue":"', scalar_texts(values, kind), '"}')  # nothing in them needs to be escaped
 
 
-def _data(values: Iterable[Any], kinds: Iterable[SqlType]) -> list[dict[str, object]]:
-    return [_datum(value, kind) for value, kind in zip(values, kinds, strict=True)]
+def _row(kind: RowType) -> list[str]:
+    return ['{"RowValue":{"Data":[', *[","] * (len(kind.fields) - 1), "]}}"]
 
 
-def _datum(value: Any, kind: SqlType) -> dict[str, object]:
-    if value is None:
-        return {"NullValue": True}
-    match kind:
-        case MapType():  # the protocol has none
-            return _datum(value, kind.rows)
-        case ArrayType():
-            return {"ArrayValue": [_datum(element, kind.element) for element in value]}
-        case RowType():
-            return {"RowValue": {"Data": _data(value, [field for _, field in kind.fields])}}
-        case TimeSeriesType():
-            return {"TimeSeriesValue": [{"Time": time, "Value": _datum(of, kind.value)} for time, of in value]}
-        case _:
-            return {"ScalarValue": value}
+_FORM = NestedForm(
+    _scalar_cells,
+    _NULL,
+    ('{"ArrayValue":[', "]}"),
+    _row,
+    SeriesForm(('{"TimeSeriesValue":[', "]}"), ('{"Time":"', '","Value":', "}")),
+)
 
 
 def type_body(kind: SqlType) -> dict[str, object]:

@@ -8,10 +8,17 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from store.sql import ArrayType, ResultColumn, ResultSet, RowType, ScalarType, SqlType
+from store.sql import ArrayType, MapType, ResultColumn, ResultSet, RowType, ScalarType, SqlType, TimeSeriesType
 
 NESTED = ArrayType(RowType((("x", ScalarType.VARCHAR), ("y", ScalarType.DOUBLE))))
-_NESTED_ARROW = pa.list_(pa.struct([("f0", pa.string()), ("f1", pa.float64())]))
+PARTS = (
+    NESTED,
+    TimeSeriesType(ScalarType.DOUBLE),
+    TimeSeriesType(ArrayType(ScalarType.BIGINT)),
+    MapType(ScalarType.VARCHAR, ScalarType.TIMESTAMP),
+    RowType((("", ScalarType.BOOLEAN), ("x", ArrayType(ArrayType(ScalarType.DATE))))),
+)
+"""Some types of values with parts."""
 _INT64 = (-(2**63), 2**63 - 1)
 _DOUBLES = (0.0, -0.0, math.nan, math.inf, -math.inf, 1e7, 9999999.999999998, 1e-3, 9.99e-4, 1e16, 1e15, 1e-4, 9.9e-5)
 _EXTREME = (5e-324, -1.7976931348623157e308, 2.0**53 + 2, 0.1 + 0.2)
@@ -44,11 +51,27 @@ def value(rng: random.Random, kind: SqlType) -> object:
             return rng.randbytes(rng.randrange(4))
         case ScalarType.UNKNOWN:
             return None
-        case _:
-            return [
-                rng.choice([None, {"f0": rng.choice([None, *_TEXTS]), "f1": rng.choice([None, *_DOUBLES])}])
-                for _ in range(rng.randrange(3))
-            ]
+    return _with_parts(rng, kind)
+
+
+def _with_parts(rng: random.Random, kind: SqlType) -> object:
+    match kind:
+        case ArrayType():
+            return [part(rng, kind.element) for _ in range(rng.randrange(3))]
+        case RowType():
+            return {f"f{place}": part(rng, field) for place, (_, field) in enumerate(kind.fields)}
+        case TimeSeriesType():
+            times = [value(rng, ScalarType.TIMESTAMP) for _ in range(rng.randrange(3))]
+            return [{"f0": time, "f1": part(rng, kind.value)} for time in times]
+        case MapType():
+            keys = [value(rng, kind.key) for _ in range(rng.randrange(3))]
+            return [{"f0": key, "f1": part(rng, kind.value)} for key in keys]
+    raise AssertionError(kind)
+
+
+def part(rng: random.Random, kind: SqlType) -> object:
+    """The same, or null."""
+    return None if rng.random() < 0.2 else value(rng, kind)
 
 
 def arrow_type(kind: SqlType) -> pa.DataType:
@@ -61,7 +84,14 @@ def arrow_type(kind: SqlType) -> pa.DataType:
         ScalarType.VARBINARY: pa.binary(),
         ScalarType.DOUBLE: pa.float64(),
     }
-    return simple.get(kind, pa.int64()) if isinstance(kind, ScalarType) else _NESTED_ARROW
+    match kind:
+        case ArrayType():
+            return pa.list_(arrow_type(kind.element))
+        case RowType():
+            return pa.struct([(f"f{place}", arrow_type(field)) for place, (_, field) in enumerate(kind.fields)])
+        case TimeSeriesType() | MapType():
+            return arrow_type(kind.rows)
+    return simple.get(kind, pa.int64()) if isinstance(kind, ScalarType) else pa.int64()
 
 
 def result_set(rng: random.Random, kinds: Sequence[SqlType], rows: int, *, nulls: float = 0.2) -> ResultSet:
@@ -86,4 +116,4 @@ def result_set(rng: random.Random, kinds: Sequence[SqlType], rows: int, *, nulls
 
 def some_kinds(rng: random.Random) -> list[SqlType]:
     """One to eight types, in any order."""
-    return [rng.choice([*ScalarType, NESTED]) for _ in range(rng.randrange(1, 9))]
+    return [rng.choice([*ScalarType, *PARTS]) for _ in range(rng.randrange(1, 9))]

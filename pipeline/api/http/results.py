@@ -1,6 +1,6 @@
 """A query's result as JSON, CSV, Arrow or Parquet. Times are RFC 3339 in text, else timestamps with nanoseconds.
 
-Text is written column by column (`store.sql.texts`); only arrays and rows within a value are written one by one.
+Text is written column by column (`store.sql.texts`, `store.sql.nested_texts`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ from store.sql import (
     SqlType,
     TimeSeriesType,
     ZonedType,
-    formatter,
 )
+from store.sql.nested_texts import NestedForm
 from store.sql.texts import Lines, around, by_unique, double_texts, scalar_texts, slices, with_nulls_as
-from store.values.times import rfc3339
 
 FORMATS = {
     "json": "application/json",
@@ -84,15 +83,9 @@ def _json(result: ResultSet) -> Iterator[bytes | memoryview]:
 
 
 def _json_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
-    if not isinstance(kind, Scalar):
-        return with_nulls_as(_nested_cells(kind, column), "null")
-    return with_nulls_as(by_unique(column, partial(_json_values, kind)), "null")
-
-
-def _nested_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
-    write = _nested(kind)
-    values = column.to_pylist()
-    return pa.array([None if value is None else orjson.dumps(write(value)).decode() for value in values], pa.string())
+    if isinstance(kind, Scalar):
+        return with_nulls_as(by_unique(column, partial(_json_values, kind)), "null")
+    return _FORM.texts(column.combine_chunks(), kind)
 
 
 def _json_values(kind: Scalar, values: pa.Array) -> pa.Array:
@@ -108,35 +101,16 @@ def _json_double(value: float) -> str:
     return orjson.dumps(value if math.isfinite(value) else str(value)).decode()
 
 
-def _nested(kind: SqlType) -> Callable[[Any], Any]:
-    """The function that makes lists and objects of a value; a row of which not all fields have names is a list."""
-    match kind:
-        case ArrayType():
-            element = _nested(kind.element)
-            return lambda values: [None if value is None else element(value) for value in values]
-        case TimeSeriesType() | MapType():
-            return _nested(kind.rows)
-        case RowType():
-            return _row(kind)
-        case ScalarType.TIMESTAMP:
-            return rfc3339
-        case ScalarType.DOUBLE:
-            return lambda value: value if math.isfinite(value) else str(value)
-        case ScalarType.VARCHAR | ScalarType.BOOLEAN | ScalarType.INTEGER | ScalarType.BIGINT:
-            return lambda value: value
-    return formatter(kind)
-
-
-def _row(kind: RowType) -> Callable[[Any], Any]:
+def _row(kind: RowType) -> list[str]:
+    """Around the fields of a row: a list, unless all of them have names."""
     names = [name for name, _ in kind.fields]
-    fields = [_nested(field) for _, field in kind.fields]
-    has_names = all(names) and len(set(names)) == len(names)
+    if not all(names) or len(set(names)) < len(names):
+        return ["[", *[","] * (len(names) - 1), "]"]
+    first, *others = (orjson.dumps(name).decode() for name in names)
+    return [f"{{{first}:", *(f",{name}:" for name in others), "}"]
 
-    def write(row: dict[str, Any]) -> Any:
-        values = [None if value is None else of(value) for of, value in zip(fields, row.values(), strict=True)]
-        return dict(zip(names, values, strict=True)) if has_names else values
 
-    return write
+_FORM = NestedForm(_json_values, "null", ("[", "]"), _row)
 
 
 def _csv(result: ResultSet) -> Iterator[bytes | memoryview]:
@@ -147,8 +121,9 @@ def _csv(result: ResultSet) -> Iterator[bytes | memoryview]:
 
 def _csv_cells(null: str, kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
     if not isinstance(kind, Scalar):
-        texts = _nested_cells(kind, column).to_pylist()
-        return pa.array([null if text is None else csv_text.line([text]) for text in texts], pa.string())
+        values = column.combine_chunks()
+        texts = zip(_FORM.texts(values, kind).to_pylist(), values.is_null().to_pylist(), strict=True)
+        return pa.array([null if is_null else csv_text.line([text]) for text, is_null in texts], pa.string())
     return with_nulls_as(by_unique(column, partial(_csv_values, kind)), null)
 
 

@@ -11,7 +11,17 @@ import pytest
 
 from store.endpoint import rows as rows_module
 from store.endpoint.rows import parts, rows_of
-from store.sql import ArrayType, ResultColumn, ResultSet, RowType, ScalarType, SqlType, texts
+from store.sql import (
+    ArrayType,
+    MapType,
+    ResultColumn,
+    ResultSet,
+    RowType,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    texts,
+)
 from store.sql.errors import RowTooLarge
 from tests.support.result_sets import NESTED, result_set, some_kinds
 
@@ -25,6 +35,10 @@ def datum(value: Any, kind: SqlType) -> dict[str, Any]:
             return {"ArrayValue": [datum(element, kind.element) for element in value]}
         case RowType():
             return {"RowValue": {"Data": [datum(x, field) for x, (_, field) in zip(value, kind.fields, strict=True)]}}
+        case TimeSeriesType():
+            return {"TimeSeriesValue": [{"Time": time, "Value": datum(x, kind.value)} for time, x in value]}
+        case MapType():
+            return datum(value, kind.rows)
         case _:
             return {"ScalarValue": value}
 

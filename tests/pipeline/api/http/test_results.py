@@ -14,10 +14,20 @@ import pytest
 
 from pipeline.api.http.results import parts
 from pipeline.base import csv_text
-from store.sql import ResultSet, ScalarType, texts
+from store.sql import (
+    ArrayType,
+    MapType,
+    ResultSet,
+    RowType,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    formatter,
+    texts,
+)
 from store.values.times import rfc3339
 from tests.support.examples import times
-from tests.support.result_sets import NESTED, result_set, some_kinds
+from tests.support.result_sets import PARTS, result_set, some_kinds
 
 KEPT = {ScalarType.VARCHAR, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}
 
@@ -27,9 +37,23 @@ def double(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else str(value)
 
 
-def nested(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """An element of a `NESTED` value."""
-    return None if value is None else {"x": value["f0"], "y": double(value["f1"])}
+def plain(value: Any, kind: SqlType) -> Any:
+    """A value with parts, or one of its parts, as JSON has it."""
+    if value is None:
+        return None
+    match kind:
+        case ArrayType():
+            return [plain(part, kind.element) for part in value]
+        case TimeSeriesType() | MapType():
+            return plain(value, kind.rows)
+        case RowType():
+            parts = [plain(part, field) for part, (_, field) in zip(value.values(), kind.fields, strict=True)]
+            return dict(zip([name for name, _ in kind.fields], parts, strict=True)) if all(dict(kind.fields)) else parts
+        case ScalarType.TIMESTAMP:
+            return rfc3339(value)
+        case ScalarType.DOUBLE:
+            return double(value)
+    return value if kind in KEPT else formatter(kind)(value)
 
 
 def values(result: ResultSet) -> list[list[Any]]:
@@ -37,15 +61,15 @@ def values(result: ResultSet) -> list[list[Any]]:
     shown = [list(column) for column in zip(*result.rows(), strict=True)] or [[] for _ in result.columns]
     found: list[list[Any]] = []
     for number, column in enumerate(result.columns):
-        plain = result.table.column(number).to_pylist()
+        stored = result.table.column(number).to_pylist()
         if column.type is ScalarType.TIMESTAMP:
-            found.append([None if value is None else rfc3339(value) for value in plain])
+            found.append([None if value is None else rfc3339(value) for value in stored])
         elif column.type is ScalarType.DOUBLE:
-            found.append(list(map(double, plain)))
+            found.append(list(map(double, stored)))
         elif column.type in KEPT:
-            found.append(plain)
-        elif column.type is NESTED:
-            found.append([None if value is None else list(map(nested, value)) for value in plain])
+            found.append(stored)
+        elif column.type in PARTS:
+            found.append([plain(value, column.type) for value in stored])
         else:
             found.append(shown[number])
     return found
@@ -64,7 +88,7 @@ def as_csv(result: ResultSet) -> bytes:
                 return value
             case bool():
                 return str(value).lower()
-            case list():
+            case list() | dict():
                 return orjson.dumps(value).decode()
             case _:
                 return str(value)
@@ -89,9 +113,18 @@ def test_text_is_that_written_value_by_value(monkeypatch: pytest.MonkeyPatch, fo
         assert b"".join(parts(result, form)) == by_value(result), seed
 
 
+def as_numbers(kind: pa.DataType) -> pa.DataType:
+    """The type with numbers for times: Python's have only microseconds."""
+    if pa.types.is_list(kind):
+        return pa.list_(as_numbers(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, as_numbers(field.type)) for field in kind])
+    return pa.int64() if pa.types.is_temporal(kind) else kind
+
+
 def listed(column: pa.ChunkedArray) -> list[Any]:
-    """The values; Python's times have only microseconds."""
-    found: list[Any] = (column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column).to_pylist()
+    """The values."""
+    found: list[Any] = column.cast(as_numbers(column.type)).to_pylist()
     return found
 
 
