@@ -15,6 +15,7 @@ from rules import no_data
 from rules.ahead import Marks
 from rules.arrays import Indices, packed, unpacked
 from rules.columns import MeasureReader
+from rules.compositions import compositions
 from rules.errors import RuleSnapshotError
 from rules.flood import Floods, Placed
 from rules.judging import Arrays, Ids, Inputs
@@ -31,7 +32,7 @@ from rules.silences import Silences
 from rules.snapshot import PackedKeys, encode_state, facts_of
 from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
 from rules.watch import Watch
-from store.record import RecordBatch, SeriesIndex
+from store.record import RecordBatch, SeriesIndex, SeriesKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Block:
             for place, rule in enumerate(rules)
             if isinstance(rule.condition, Judging)
         )
+        self._compositions = compositions(self._watches)
         self.silences = Silences(rules, index, self.clock)
         self.floods = Floods(rules, index.table)
         self._measures = {
@@ -96,15 +98,14 @@ class Block:
             events = (*watch.hear(inputs, self.clock), *watch.evaluate(inputs))
             found += (self._placed(place, watch, event, batch) for event in events)
         found += self.silences.hear(batch, rows, series, self.clock, repeats=repeats)
-        found.sort(key=itemgetter(0, 1))
-        return self.floods.told(found, lambda row: int(batch.arrival_ns[row]))
+        return self._told(found, lambda row: int(batch.arrival_ns[row]))
 
     def forget(self, dimensions: Mapping[str, str], time_ns: int) -> list[Transition]:
         """The transitions if series with these dimensions, among others, are not missed any more."""
         self._grow(len(self.index))
         wanted = dimensions.items()
         series = [number for number, key in enumerate(self.index.keys) if wanted <= dict(key.dimensions).items()]
-        return self.floods.told(self.silences.forget(np.array(series, np.intp), time_ns), lambda _: time_ns)
+        return self._told(self.silences.forget(np.array(series, np.intp), time_ns), lambda _: time_ns)
 
     def tick(self, tick: Listened) -> list[Transition]:
         """The transitions caused by time, in the order of the rules."""
@@ -113,8 +114,7 @@ class Block:
         now_ns = self.clock.complete_ns
         found = [self._placed(at, watch, event) for at, watch in self._watches for event in watch.tick(self.clock)]
         found += self.silences.tick(self.clock)
-        found.sort(key=itemgetter(1))
-        return self.floods.told(found, lambda _: now_ns) + self.floods.tick(now_ns)
+        return self._told(found, lambda _: now_ns, is_tick=True) + self.floods.tick(now_ns)
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
         """The state in the form of `rules.saved_state`, valid for `positions`."""
@@ -154,6 +154,9 @@ class Block:
             self.clock = clock_of(state.clock)
         self.floods.restore(state.rules)
         restore_silences(self.silences, state.hearings, state.rules, ids)
+        for composition in self._compositions:
+            if composition.watch.rule.definition not in state.rules:
+                composition.resume((*self._firing(), *self.silences.firing()), self.clock)
         self.positions = dict(state.positions)
 
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
@@ -174,6 +177,12 @@ class Block:
             onsets |= {subject: raised.onset_ns for subject, raised in watch.raised.items()}
             for subject, onset_ns in sorted(onsets.items()):
                 yield watch, subject, onset_ns, None if signals is None else float(signals.value[subject])
+
+    def _firing(self) -> Iterator[tuple[str, SeriesKey, str | None]]:
+        """All alerts of values and of absence: rule, key, zone."""
+        for _, watch in self._watches:
+            for subject in watch.firing():
+                yield watch.rule.name, watch.subjects.keys[subject], watch.subjects.zones[subject]
 
     def _signals_of(self, watch: Watch) -> Signals | None:
         """The signals that are the subjects of a rule; None if these are others."""
@@ -208,6 +217,16 @@ class Block:
                 None if found is None else watched.signals.take_in(found, repeats=repeats, again=batch.again)
             )
         return Inputs(batch, rows, series, given, samples)
+
+    def _told(self, found: list[Placed], at_ns: Callable[[int], int], *, is_tick: bool = False) -> list[Transition]:
+        """What is told of `found`, and of the rules that are composed of these; `at_ns` is when a row arrived."""
+        found.sort(key=itemgetter(0, 1))
+        for composition in self._compositions:
+            events = composition.follow(found, at_ns, self.clock, is_tick=is_tick)
+            if events:
+                found += [self._placed(composition.place, composition.watch, event) for event in events]
+                found.sort(key=itemgetter(0, 1))
+        return self.floods.told(found, at_ns)
 
     def _placed(self, place: int, watch: Watch, event: Event, batch: RecordBatch | None = None) -> Placed:
         return Placed(event.row, place, self._transition(watch, event, batch), event.turn is Turn.FIRED)

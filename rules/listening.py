@@ -77,6 +77,10 @@ class ListeningClock:
             return np.full(len(arrival_ns), self.listened_ns, np.int64)
         return self.listened_ns + np.clip(arrival_ns - self.complete_ns, 0, GONE_NS)
 
+    def time_of(self, arrival_ns: int) -> int:
+        """The same for one reading."""
+        return int(self.times_of(np.array([arrival_ns], np.int64))[0])
+
     def _advance(self, complete_ns: int) -> None:
         since_ns = self.complete_ns
         self.complete_ns = complete_ns

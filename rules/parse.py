@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from rules.composing import composed
 from rules.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
 from rules.errors import Problem
 from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
@@ -66,8 +67,17 @@ def _group(node: Node, names: set[str], tables: Collection[str] | None, problems
             f"`table` of {section.what} names the unknown table `{table}`{meant(table, tables)}", at="table"
         )
     alerts: set[str] = set()
-    found = (_rule(item, name, table, alerts, problems) for item in section.get("rules", ()))
-    return [rule for rule in found if rule is not None]
+    node_of: dict[str, Node] = {}
+    rules: dict[str, Rule] = {}
+    for item in section.get("rules", ()):
+        rule = _rule(item, name, table, alerts, problems)
+        if rule is not None:
+            rules[rule.alert], node_of[rule.alert] = rule, item
+
+    def refuse(rule: Rule, told: str) -> None:
+        problems.add(node_of[rule.alert], f"rule {rule.alert} {told}")
+
+    return composed(rules, alerts, refuse)
 
 
 def _called(kind: str, node: Node, key: str) -> str:
@@ -90,8 +100,8 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         return None
     if "measure" not in section and not kind.measure:
         section.problem(f"{section.what} lacks `measure`")
-    for name in ("no_data", *(key.name for key in RULE_LEVEL_KEYS)):
-        if name in section and not kind.has_levels:
+    for name in kind.without:
+        if name in section:
             section.problem(f"`{name}` of {section.what} does not go with `{kind.name}`", at=name)
     condition: Condition | None = kind.make(chosen)
     if condition is None:

@@ -16,8 +16,8 @@ from rules.listening import GONE_NS, ListeningClock
 from rules.reason import Reason
 from rules.rule import Rule
 from rules.silence import Silence, SilenceWatch
-from rules.transition import Status, Transition, alert_id, render_annotations
-from store.record import RecordBatch, SeriesIndex
+from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
+from store.record import RecordBatch, SeriesIndex, SeriesKey
 from store.values.times import NS
 
 
@@ -94,6 +94,14 @@ class Silences:
         for ear in self.ears.values():
             ear.hearing.forget(series)
         return found
+
+    def firing(self) -> Iterator[tuple[str, SeriesKey, str | None]]:
+        """All alerts: rule, key, zone."""
+        for _, watch in self.watches:
+            for key, _, _ in watch.firing():
+                series = self._index.find(key)
+                zone = dict(key.dimensions).get(ZONE_NAME) if series is None else self._index.zones[series]
+                yield watch.rule.name, key, zone
 
     def counts(self) -> Iterator[tuple[Rule, int]]:
         """How many alerts of each rule fire."""

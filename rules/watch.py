@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rules.arrays import Indices
-from rules.judging import Inputs
+from rules.judging import Inputs, Judged
 from rules.kinds.kind import Judging
 from rules.listening import GONE_NS, ListeningClock
 from rules.no_data import Absence, Heard, Known, Readings, Then
@@ -81,6 +81,10 @@ class Watch:
             parts.append((rows.row[there], subject[there], time_ns[there], rows.arrival_ns[there]))
         return Heard(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
+    def active(self) -> list[int]:
+        """The subjects that are pending or firing at some level."""
+        return sorted({subject for level in self.levels for subject in level.active().tolist()})
+
     def tick(self, clock: ListeningClock) -> list[Event]:
         """The events by time, in no order that matters."""
         return [] if self.readings is None else list(self._miss(self.readings, clock))
@@ -109,7 +113,10 @@ class Watch:
 
     def evaluate(self, inputs: Inputs) -> list[Event]:
         """The events by one batch; those of each subject are in order."""
-        judged = self.judge.evaluate(inputs, self._selection)
+        return self.follow(self.judge.evaluate(inputs, self._selection))
+
+    def follow(self, judged: Judged | None) -> list[Event]:
+        """The events by these values."""
         if judged is None:
             return []
         self._judged += judged.judged
@@ -140,12 +147,16 @@ class Watch:
         """Since when a pending subject is beyond the bounds of its least severe level that is pending."""
         return next(int(level.onset_ns[subject]) for level in self.levels if level.phase[subject] == Phase.PENDING)
 
+    def firing(self) -> list[int]:
+        """The subjects with an alert."""
+        absent = () if self.readings is None else self.readings.alerted()
+        return sorted({*(subject for subject, _ in self.raised.items()), *absent})
+
     def counts(self) -> tuple[int, int]:
         """The numbers of pending subjects and of firing alerts."""
         firing = len(self.raised) + (0 if self.readings is None else len(self.readings.alerted()))
-        if len(self.levels) == 1:
-            return len(self.levels[0].of(Phase.PENDING)), firing
-        return len(self.pending()), firing
+        pending = len(self.levels[0].of(Phase.PENDING)) if len(self.levels) == 1 else len(self.pending())
+        return pending, firing
 
     def work(self, newest_ns: Int64s | None, now_ns: int) -> Work:
         """What the rule has done; `newest_ns` are the times of its subjects' newest samples, if these are known."""

@@ -178,4 +178,5 @@ KIND = Kind(
         Key("epsilon", NUMBER, "by how much values may differ and still be the same; 0 by default"),
     ),
     _make,
+    without=("clear",),
 )

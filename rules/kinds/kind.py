@@ -72,7 +72,7 @@ class Kind:
     keys        what stands under it
     make        the condition of these, or None after a problem was added
     measure     how its values are called in alerts, if the rule names no measure; empty: the rule has to
-    has_levels  whether `for` and the like have a meaning
+    without     keys of a rule that have no meaning for it
     has_limits  whether bounds and levels are written under it, too (`rules.level_keys`)
     """
 
@@ -81,5 +81,5 @@ class Kind:
     keys: tuple[Key, ...]
     make: Callable[[Section], Condition | None]
     has_limits: bool = False
-    has_levels: bool = True
     measure: str = ""
+    without: tuple[str, ...] = ()

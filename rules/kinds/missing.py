@@ -157,6 +157,6 @@ KIND = Kind(
         Key("until", SPAN, "after which silence is final: the alert resolves"),
     ),
     _make,
-    has_levels=False,
     measure=WHOLE,
+    without=("clear", "for", "clear_for", "keep_firing_for", "flapping", "no_data"),
 )

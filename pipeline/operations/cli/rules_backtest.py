@@ -71,12 +71,14 @@ def backtest(
     """
     from pipeline.operations.history import FileHistory, NoHistory, ServerHistory  # noqa: PLC0415  # pyarrow
     from rules import RuleSet, load_rules  # noqa: PLC0415  # as above
+    from rules.composing import with_parts  # noqa: PLC0415  # as above
 
     rules = load_rules(files).rules
     unknown = set(names) - {rule.name for rule in rules}
     if unknown:
         raise click.UsageError(f"no rule is named {', '.join(sorted(unknown))}")
-    rules = tuple(rule for rule in rules if not names or rule.name in names)
+    chosen = frozenset(names) or frozenset(rule.name for rule in rules)
+    rules = with_parts(rules, chosen)
     found: list[FoundAlert] = []
     pictures: list[Any] = []
     with client(context) as server:
@@ -95,7 +97,7 @@ def backtest(
                     pictures += _pictures(run, of_table, history)
             except NoHistory as error:
                 raise click.UsageError(str(error)) from error
-            found += run.alerts.values()
+            found += (one for one in run.alerts.values() if one.fired.rule in chosen)
     if html is not None:
         _write_page(html, pictures)
     _show(found, form)
